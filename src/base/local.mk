@@ -1,0 +1,10 @@
+## list libnorncore_la_SOURCES *.c *.h
+libnorncore_la_SOURCES += \
+  %D%/arena.c \
+  %D%/edit.c \
+  %D%/file.c \
+  %D%/mem.c \
+  %D%/source.c \
+  %D%/text.c \
+  %D%/utf8.c \
+  %D%/base.h

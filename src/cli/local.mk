@@ -1,0 +1,18 @@
+## list norn_SOURCES *.c *.h
+norn_SOURCES = \
+  %D%/command.c \
+  %D%/draws.c \
+  %D%/help.c \
+  %D%/interrupt.c \
+  %D%/main.c \
+  %D%/options.c \
+  %D%/progress.c \
+  %D%/repl.c \
+  %D%/work.c \
+  %D%/cli.h
+
+## The command sees norn.h and nothing else of the library, but it carries the library whole, with
+## its symbols visible, so that an engine.so loaded into it finds them.
+norn_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir)/src $(READLINE_CFLAGS)
+norn_LDADD    = libnorncore.la libnornvm.la $(READLINE_LIBS)
+norn_LDFLAGS  = $(AM_LDFLAGS) -export-dynamic

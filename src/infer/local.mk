@@ -1,0 +1,2 @@
+## list libnorncore_la_SOURCES *.c *.h
+libnorncore_la_SOURCES +=

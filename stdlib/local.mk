@@ -1,0 +1,11 @@
+## The standard library in Norn, embedded as bytes: NAME.norn gives NAME.inc.
+## list STDLIB *.norn
+STDLIB =
+
+STDLIB_INC  = $(STDLIB:.norn=.inc)
+EXTRA_DIST += $(STDLIB)
+CLEANFILES += $(STDLIB_INC)
+
+.norn.inc:
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && od -v -An -to1 $< | $(SED) 's/ \([0-7][0-7]*\)/0\1,/g' > $@.tmp \
+	  && mv $@.tmp $@
