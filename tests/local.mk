@@ -10,7 +10,8 @@ AM_TESTS_ENVIRONMENT = \
   CC='$(CC)'; export CC;
 
 ## list check_PROGRAMS unit/test_*.c -.c
-check_PROGRAMS +=
+check_PROGRAMS += \
+  %D%/unit/test_base
 
 ## list NORN_TESTS lang/*.norn engine/*.norn lib/*.norn errors/*.norn
 NORN_TESTS =
