@@ -95,7 +95,6 @@ configure_build() {
   fi
   mkdir -p "$build"
   (cd "$build" && "$root/configure" -q ${CONFIGURE-})
-  touch "$build/config.status"
 }
 
 # Runs a command; in quiet mode its output is shown only if it fails.

@@ -9,27 +9,129 @@ AM_TESTS_ENVIRONMENT = \
   builddir='$(builddir)'; export builddir; \
   CC='$(CC)'; export CC;
 
-## list check_PROGRAMS unit/test_*.c -.c
-check_PROGRAMS += \
+## list UNIT_TESTS unit/test_*.c -.c
+UNIT_TESTS = \
   %D%/unit/test_base
 
-## list NORN_TESTS lang/*.norn engine/*.norn lib/*.norn errors/*.norn
-NORN_TESTS =
+## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
+LANG_TESTS = \
+  %D%/errors/address_twice.norn \
+  %D%/errors/all_particles_dead.norn \
+  %D%/errors/annotation_violated.norn \
+  %D%/errors/assignment.norn \
+  %D%/errors/bad_escape.norn \
+  %D%/errors/bad_number.norn \
+  %D%/errors/bad_option_value.norn \
+  %D%/errors/c_operators.norn \
+  %D%/errors/call_of_a_number.norn \
+  %D%/errors/condition_not_boolean.norn \
+  %D%/errors/constructor_arity.norn \
+  %D%/errors/cycle_a.norn \
+  %D%/errors/cycle_b.norn \
+  %D%/errors/deep_trace.norn \
+  %D%/errors/division_by_zero.norn \
+  %D%/errors/empty_interval.norn \
+  %D%/errors/enumerate_continuous.norn \
+  %D%/errors/equals_in_condition.norn \
+  %D%/errors/fold_without_next.norn \
+  %D%/errors/for_over_a_number.norn \
+  %D%/errors/functions_compared.norn \
+  %D%/errors/given_unknown_address.norn \
+  %D%/errors/index_of_wrong_kind.norn \
+  %D%/errors/index_out_of_range.norn \
+  %D%/errors/infer_model_not_called.norn \
+  %D%/errors/infer_without_model.norn \
+  %D%/errors/integer_overflow.norn \
+  %D%/errors/malformed_csv.norn \
+  %D%/errors/malformed_json.norn \
+  %D%/errors/malformed_utf8.norn \
+  %D%/errors/matrix_shapes.norn \
+  %D%/errors/mean_of_nothing.norn \
+  %D%/errors/missing_brace.norn \
+  %D%/errors/missing_in_arithmetic.norn \
+  %D%/errors/negative_sd.norn \
+  %D%/errors/negative_weight.norn \
+  %D%/errors/next_outside_fold.norn \
+  %D%/errors/no_match.norn \
+  %D%/errors/no_such_column.norn \
+  %D%/errors/no_such_constructor.norn \
+  %D%/errors/no_such_field.norn \
+  %D%/errors/no_such_module.norn \
+  %D%/errors/no_such_option.norn \
+  %D%/errors/not_an_integer.norn \
+  %D%/errors/number_plus_string.norn \
+  %D%/errors/observe_at_top.norn \
+  %D%/errors/observe_without_tilde.norn \
+  %D%/errors/outside_support.norn \
+  %D%/errors/parameter_twice.norn \
+  %D%/errors/probability_above_one.norn \
+  %D%/errors/rejection_without_bound.norn \
+  %D%/errors/reserved_word.norn \
+  %D%/errors/sample_from_improper.norn \
+  %D%/errors/several_mistakes.norn \
+  %D%/errors/shapes_differ.norn \
+  %D%/errors/stray_closer.norn \
+  %D%/errors/stray_token.norn \
+  %D%/errors/too_many_arguments.norn \
+  %D%/errors/unclosed_parenthesis.norn \
+  %D%/errors/undefined_in_model.norn \
+  %D%/errors/undefined_name.norn \
+  %D%/errors/unreadable_file.norn \
+  %D%/errors/unterminated_string.norn \
+  %D%/errors/used_before.norn \
+  %D%/errors/wrong_argument_name.norn \
+  %D%/errors/wrong_arity.norn \
+  %D%/errors/wrong_kind_observed.norn \
+  %D%/errors/wrong_type_to_distribution.norn
+
+## list ENGINE_TESTS engine/*.norn
+ENGINE_TESTS =
+
+NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
 
 ## list SH_TESTS *.sh !expect.sh !installed.sh !seeds.sh
 SH_TESTS = \
   %D%/complete.sh \
+  %D%/fuzz.sh \
   %D%/layers.sh
 
-## list TEST_FILES unit/*.h errors/*.err data/*
+## list TEST_FILES unit/*.h fuzz/*.h errors/*.err */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
-  %D%/unit/unit.h
+  %D%/unit/unit.h \
+  %D%/fuzz/replay.h \
+  %D%/errors/data/heights.csv \
+  %D%/errors/data/malformed.json \
+  %D%/errors/data/ragged.csv \
+  %D%/fuzz/corpus/printer/long \
+  %D%/fuzz/corpus/printer/malformed \
+  %D%/fuzz/corpus/printer/tabs \
+  %D%/fuzz/corpus/program/coin
 
 ## Programs that scripts run; they are no tests themselves.
 ## list TEST_TOOLS tools/*.c -.c
 TEST_TOOLS = \
   %D%/tools/ptydrive
 
-LDADD = libnorncore.la libnornvm.la
-TESTS += $(SH_TESTS) $(check_PROGRAMS) $(NORN_TESTS) $(EXAMPLES)
+## Fuzz targets: with --enable-fuzz libFuzzer programs and nothing else; otherwise fuzz.sh replays
+## their corpora.
+## list FUZZ_TARGETS fuzz/fuzz_*.c -.c
+FUZZ_TARGETS = \
+  %D%/fuzz/fuzz_printer \
+  %D%/fuzz/fuzz_program
+
+LDADD = libnorncore.la libnornvm.la $(FUZZ_LDFLAGS)
+if FUZZ
+AM_CPPFLAGS += -DNORN_FUZZ
+noinst_PROGRAMS = $(FUZZ_TARGETS)
+else
+check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(FUZZ_TARGETS)
+endif
+
+TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
 EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) %D%/expect.sh %D%/installed.sh
+
+## What sanitizers watch in continuous integration: all but the slow statistics of the engines.
+QUICK_TESTS = $(SH_TESTS) $(UNIT_TESTS) $(LANG_TESTS)
+quick-check:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(QUICK_TESTS)'
+.PHONY: quick-check

@@ -3,13 +3,16 @@ norn_SOURCES = \
   %D%/command.c \
   %D%/draws.c \
   %D%/help.c \
+  %D%/infer_cmd.c \
   %D%/interrupt.c \
   %D%/main.c \
+  %D%/model.c \
   %D%/options.c \
   %D%/progress.c \
   %D%/repl.c \
   %D%/work.c \
-  %D%/cli.h
+  %D%/cli.h \
+  %D%/model.h
 
 ## The command sees norn.h and nothing else of the library, but it carries the library whole, with
 ## its symbols visible, so that an engine.so loaded into it finds them.

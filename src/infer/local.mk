@@ -1,2 +1,8 @@
 ## list libnorncore_la_SOURCES *.c *.h
-libnorncore_la_SOURCES +=
+libnorncore_la_SOURCES += \
+  %D%/drive.c \
+  %D%/engine.c \
+  %D%/infer.c \
+  %D%/engine.h \
+  %D%/infer.h \
+  %D%/posterior.h

@@ -1,12 +1,23 @@
 ## list libnorncore_la_SOURCES *.c *.h !vm.c
 libnorncore_la_SOURCES += \
+  %D%/code.c \
+  %D%/disasm.c \
+  %D%/lex.c \
+  %D%/liveness.c \
+  %D%/verify.c \
   %D%/ast.h \
   %D%/code.h \
   %D%/env.h \
+  %D%/flow.h \
   %D%/heap.h \
+  %D%/lex.h \
   %D%/op.h \
+  %D%/parse.h \
+  %D%/parse_in.h \
+  %D%/run.h \
   %D%/state.h \
   %D%/value.h
 
 ## list libnornvm_la_SOURCES vm.c
-libnornvm_la_SOURCES +=
+libnornvm_la_SOURCES += \
+  %D%/vm.c

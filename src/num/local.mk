@@ -1,5 +1,9 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
   %D%/rng.c \
+  %D%/special.c \
+  %D%/stats.c \
   %D%/rng.h \
+  %D%/special.h \
+  %D%/stats.h \
   %D%/vmath.h
