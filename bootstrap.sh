@@ -87,17 +87,7 @@ configured() {
     ! newer "$root/configure.ac" "$root/configure" && ! newer "$root/configure" "$build/config.status"
 }
 
-configure_build() {
-  configured && return
-  install_packages
-  if [ ! -f "$root/configure" ] || newer "$root/configure.ac" "$root/configure"; then
-    (cd "$root" && mkdir -p m4 && autoreconf -i)
-  fi
-  mkdir -p "$build"
-  (cd "$build" && "$root/configure" -q ${CONFIGURE-})
-}
-
-# Runs a command; in quiet mode its output is shown only if it fails.
+# Runs a command and stops when it fails; in quiet mode its output is shown only then.
 step() {
   if [ $quiet = no ]; then
     "$@" || exit
@@ -113,12 +103,28 @@ step() {
   fi
 }
 
+reconf() {
+  cd "$root" && mkdir -p m4 && autoreconf -i && cd - >/dev/null
+}
+
+configure_in_build() {
+  mkdir -p "$build" && cd "$build" && "$root/configure" -q ${CONFIGURE-} && cd - >/dev/null
+}
+
+configure_build() {
+  configured && return
+  case $root in *[[:space:]]*) die "autotools can't build in a folder with a space in its name: $root" ;; esac
+  install_packages
+  if [ ! -f "$root/configure" ] || newer "$root/configure.ac" "$root/configure"; then step reconf; fi
+  step configure_in_build
+}
+
 make_build() {
   make -C "$build" --no-print-directory -j"$(nproc 2>/dev/null || echo 2)" "$@"
 }
 
 usage() {
-  sed -n 's/^#\( \|$\)//p' "$0" | sed -n '2,10p' >&2
+  sed -n 's/^#\( \|$\)//p' "$0" | sed -n '2,9p' >&2
   exit 2
 }
 
@@ -128,7 +134,7 @@ run)
   [ $# -gt 0 ] || usage
   quiet=yes
   [ -x "$build/norn" ] || say 'building Norn, which takes a minute the first time'
-  configured || step configure_build
+  configure_build
   step make_build norn
   exec "$build/norn" "$@"
   ;;
