@@ -93,7 +93,8 @@ NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
 SH_TESTS = \
   %D%/complete.sh \
   %D%/fuzz.sh \
-  %D%/layers.sh
+  %D%/layers.sh \
+  %D%/symbols.sh
 
 ## list TEST_FILES unit/*.h fuzz/*.h errors/*.err */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \

@@ -2,14 +2,20 @@
 libnorncore_la_SOURCES += \
   %D%/code.c \
   %D%/disasm.c \
+  %D%/env.c \
+  %D%/heap_old.c \
   %D%/lex.c \
   %D%/liveness.c \
+  %D%/parse.c \
+  %D%/run.c \
   %D%/verify.c \
   %D%/ast.h \
   %D%/code.h \
   %D%/env.h \
+  %D%/env_in.h \
   %D%/flow.h \
   %D%/heap.h \
+  %D%/heap_in.h \
   %D%/lex.h \
   %D%/op.h \
   %D%/parse.h \
