@@ -96,7 +96,7 @@ SH_TESTS = \
   %D%/layers.sh \
   %D%/symbols.sh
 
-## list TEST_FILES unit/*.h fuzz/*.h errors/*.err */*.json */*.csv */*.txt */*/* */*/*/*
+## list TEST_FILES unit/*.h fuzz/*.h errors/*.err repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
   %D%/unit/unit.h \
   %D%/fuzz/replay.h \

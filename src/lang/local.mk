@@ -3,12 +3,16 @@ libnorncore_la_SOURCES += \
   %D%/code.c \
   %D%/disasm.c \
   %D%/env.c \
+  %D%/event.c \
+  %D%/heap.c \
   %D%/heap_old.c \
   %D%/lex.c \
   %D%/liveness.c \
   %D%/parse.c \
+  %D%/register.c \
   %D%/run.c \
   %D%/verify.c \
+  %D%/vm_slow.c \
   %D%/ast.h \
   %D%/code.h \
   %D%/env.h \
