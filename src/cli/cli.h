@@ -1,0 +1,110 @@
+/* cli: the `norn` command: scripts, one-liners, checks, inference from the shell, and the REPL.
+
+   It is an embedder like any other: everything here goes through norn.h.  One `cli` holds what the
+   command line asked for and the state it made; every function takes it first. */
+#ifndef NORN_CLI_H
+#define NORN_CLI_H
+#include "norn.h"
+#include <stdio.h>
+
+enum { EXIT_FINE = 0, EXIT_PROGRAM = 1, EXIT_USAGE = 2, EXIT_INTERRUPT = 130 };
+
+/* ---- what the command line asked for (options.c) ---- */
+
+typedef enum {
+  CMD_REPL, CMD_RUN, CMD_EVAL, CMD_INFER, CMD_CHECK, CMD_DIS, CMD_DOC, CMD_VERSION, CMD_HELP
+} cli_command;
+
+typedef struct { const char *name, *value; } cli_flag;   /* --particles 1000: an engine's option */
+
+typedef struct progress {
+  bool on, terminal, shown;
+  double begun, engine_begun;   /* of the work; of the inference that reports now */
+  double drawn;                 /* when a line was last written */
+  double first_done, last_done;
+  char engine[32];
+} progress;
+
+typedef struct cli {
+  cli_command command;
+  norn_config config;
+  norn_state *st;
+  bool quiet;
+  const char **words;  int nwords;     /* what is no option: files, names, a script's arguments */
+  const char **evals;  int nevals;     /* -e */
+  const char **plugins; int nplugins;  /* --load */
+  const char **data;   int ndata;      /* --data */
+  cli_flag *flags;     int nflags;
+  const char *model, *engine, *out;
+  int chains;                          /* 0: not asked for */
+  progress bar;
+} cli;
+
+/* Fills *c; on a mistake says so on stderr and returns false. */
+bool options_parse(cli *c, int argc, char **argv);
+void options_free(cli *);
+void options_help(FILE *);
+/* "2G", "500M", "4096" as bytes; "10", "1.5s", "2m", "1h" as seconds. */
+bool options_bytes(const char *text, size_t *out);
+bool options_seconds(const char *text, double *out);
+bool options_count(const char *text, uint64_t *out);   /* "1000" or "1e6" */
+
+/* ---- running and reporting (work.c) ---- */
+
+bool  cli_open(cli *);                  /* makes the state, opens plugins, arms Ctrl-C */
+void  cli_close(cli *);
+/* Loads and drives a text; warnings and errors go to stderr.  *out is the value (NULL: of no interest).
+   A text that ends too early gives NORN_EINCOMPLETE without a word; for cli_eval_whole it is a mistake. */
+norn_status cli_eval(cli *, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out);
+norn_status cli_eval_whole(cli *, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out);
+/* Reads a whole file ("-": standard input); NULL and a message on stderr if that fails. */
+char *cli_read(cli *, const char *path, size_t *n);
+void  cli_complain(cli *, const char *format, ...) NORN_PRINTF(2, 3);   /* "norn: ..." on stderr */
+void  cli_report(cli *, const norn_err *, bool warning);
+int   cli_diagnostics(cli *);           /* prints all; returns the number of errors */
+void  cli_print(cli *, norn_datum, bool source_form, size_t limit);     /* and a newline */
+int   cli_exit_code(norn_status);
+bool  cli_is_posterior(norn_datum);
+double cli_now(void);                   /* seconds, from some start */
+/* The name that the state knows which is nearest to `name`; false if none is near. */
+bool  cli_nearest(cli *, const char *name, char *out, size_t n);
+
+/* ---- Ctrl-C (interrupt.c) ---- */
+
+void interrupt_arm(norn_state *);       /* SIGINT stops this state while it is busy */
+void interrupt_busy(bool);              /* the state computes; otherwise SIGINT is only remembered */
+bool interrupt_seen(void);              /* since the last call; forgets it */
+
+/* ---- progress (progress.c) ---- */
+
+void progress_start(cli *);             /* a piece of work begins */
+void progress_wipe(cli *);              /* before anything else is written, and at the end */
+bool progress_report(void *cli_, const char *engine, const norn_progress *);
+/* The line without its colours: at most n - 1 bytes and `width` columns. */
+void progress_line(const progress *, const char *engine, const norn_progress *, double now, int width,
+                   char *buf, size_t n);
+
+/* ---- commands ---- */
+
+int repl_main(cli *);                                       /* repl.c */
+int infer_main(cli *);                                      /* infer_cmd.c */
+/* A line that starts with a colon; false: leave the REPL. *failed is set when it was a mistake. */
+typedef struct session { cli *c; int inputs; char *loaded; } session;
+bool command_run(session *, const char *line, bool *failed);  /* command.c */
+const char *command_name(int i);                              /* ":load", ...; NULL past the last */
+bool help_topic(cli *, const char *topic);                    /* help.c; false: no such topic or name */
+void help_engines(cli *);
+bool help_engine(cli *, const char *name);
+
+/* ---- draws as CSV (draws.c) ---- */
+
+typedef struct draws draws;
+draws *draws_new(norn_state *);
+/* Adds the draws of a posterior as chain number `chain`. */
+norn_status draws_add(draws *, int chain, norn_datum posterior);
+bool   draws_write(draws *, FILE *);
+/* Per column: mean and sd over all chains, and R-hat, which compares them.  malloc'ed. */
+char  *draws_agreement(const draws *);
+void   draws_free(draws *);
+
+#endif

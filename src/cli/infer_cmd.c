@@ -1,0 +1,389 @@
+/* norn infer: a model in a file, data in another, an engine by name; no script needed.
+
+   FILE is loaded as in a session, the data's fields become the model's arguments by name, the model
+   is called (which runs nothing: it gives the model value), and the engine infers.  What is a
+   parameter and what is an engine's option is known from the state, not guessed. */
+#include "cli.h"
+#include "model.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct {
+  cli *c;
+  signature sig;
+  norn_ref **data, *model, *engine;    /* data: one record a file */
+  draws *table;
+  FILE *summary;       /* DIR/summary.txt or NULL */
+} job;
+
+/* ---- the model ---- */
+
+/* The model that --model names, or the only one in the file. */
+static int choose_model(job *j, const name_list *before)
+{
+  cli *c = j->c;
+  name_list found = { NULL, 0 };
+  int code = EXIT_USAGE;
+  models_list(c->st, before, &found);
+  if (c->model) {
+    if (signature_read(c->st, c->model, &j->sig)) code = EXIT_FINE;
+    else cli_complain(c, "%s has no model %s", c->words[0], c->model);
+  } else if (found.n == 1) {
+    code = signature_read(c->st, found.names[0], &j->sig) ? EXIT_FINE : EXIT_USAGE;
+  } else if (found.n == 0) {
+    cli_complain(c, "%s defines no model", c->words[0]);
+  } else {
+    cli_complain(c, "%s has several models: choose one with --model", c->words[0]);
+  }
+  for (int i = 0; code != EXIT_FINE && i < found.n; i++) fprintf(stderr, "  --model %s\n", found.names[i]);
+  names_free(&found);
+  return code;
+}
+
+/* ---- the data ---- */
+
+static bool ends_in(const char *s, const char *end)
+{
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* A file as a record, its fields or columns, through the reader that programs use. */
+static norn_status read_data(job *j, const char *path, norn_datum *out)
+{
+  cli *c = j->c;
+  const char *reader = ends_in(path, ".csv") || ends_in(path, ".tsv") ? "read_csv" : "read_json";
+  char *text = NULL;
+  size_t n;
+  FILE *f = open_memstream(&text, &n);
+  if (!f) return NORN_EMEMORY;
+  fprintf(f, "%s(\"", reader);
+  for (const char *p = path; *p; p++) fprintf(f, strchr("\\\"{}", *p) ? "\\%c" : "%c", *p);
+  fputs("\")", f);
+  fclose(f);
+  norn_status s = cli_eval_whole(c, "--data", text, n, NORN_LOAD_REPL, out);
+  free(text);
+  if (s == NORN_OK && norn_record_size(*out) < 0) {
+    char what[128];
+    cli_complain(c, "%s should hold an object with the model's parameters, but holds %s", path,
+                 norn_describe(c->st, *out, what, sizeof what));
+    s = NORN_ETYPE;
+  }
+  return s;
+}
+
+/* Puts a file's fields into the arguments by name; false: an unknown or repeated one. */
+static bool take_fields(job *j, const char *path, norn_datum record, norn_datum *args)
+{
+  cli *c = j->c;
+  bool fine = true;
+  for (int i = 0; i < norn_record_size(record); i++) {
+    norn_datum v;
+    const char *name = norn_record_at(c->st, record, i, &v);
+    int k = signature_find(&j->sig, name);
+    if (k < 0) {
+      cli_complain(c, "%s has %s, which is no parameter of %s", path, name, j->sig.text);
+      fine = false;
+    } else if (!norn_is_none(args[k])) {
+      cli_complain(c, "%s gives %s again", path, name);
+      fine = false;
+    } else {
+      args[k] = v;
+    }
+  }
+  return fine;
+}
+
+static bool nothing_missing(job *j, const norn_datum *args)
+{
+  bool fine = true;
+  for (int i = 0; i < j->sig.n; i++)
+    if (norn_is_none(args[i]) && !j->sig.params[i].optional) {
+      cli_complain(j->c, "%s needs %s, which %s", j->sig.text, j->sig.params[i].name,
+                   j->c->ndata == 0 ? "--data gives" : "the data do not have");
+      fine = false;
+    }
+  return fine;
+}
+
+/* The files are read one after the other, and each reading may collect: records stand in refs. */
+static int read_all_data(job *j)
+{
+  cli *c = j->c;
+  norn_datum record;
+  j->data = calloc((size_t)c->ndata + 1, sizeof *j->data);
+  for (int i = 0; j->data && i < c->ndata; i++) {
+    norn_status s = read_data(j, c->data[i], &record);
+    if (s != NORN_OK) return cli_exit_code(s);
+    if (!(j->data[i] = norn_keep(c->st, record))) return EXIT_PROGRAM;
+  }
+  return j->data ? EXIT_FINE : EXIT_PROGRAM;
+}
+
+/* Calls the model on the data: j->model is the model value. */
+static int make_model(job *j)
+{
+  cli *c = j->c;
+  norn_datum args[SIGNATURE_MAX], v;
+  int code = read_all_data(j);
+  bool fine = true;
+  if (code != EXIT_FINE) return code;
+  for (int i = 0; i < SIGNATURE_MAX; i++) args[i] = norn_none();
+  for (int i = 0; i < c->ndata; i++)
+    if (!take_fields(j, c->data[i], norn_get(j->data[i]), args)) fine = false;
+  if (!nothing_missing(j, args) || !fine) return EXIT_PROGRAM;
+  norn_status s = norn_call(c->st, norn_global(c->st, j->sig.name), args, j->sig.n, &v);
+  if (s == NORN_OK && !(j->model = norn_keep(c->st, v))) s = NORN_EMEMORY;
+  if (s != NORN_OK) cli_report(c, norn_error(c->st), false);
+  return cli_exit_code(s);
+}
+
+/* ---- the engine ---- */
+
+static const norn_engine *find_engine(cli *c, const char *name, size_t n)
+{
+  for (int i = 0; norn_engine_at(c->st, i); i++) {
+    const norn_engine *e = norn_engine_at(c->st, i);
+    if (strlen(e->name) == n && memcmp(e->name, name, n) == 0) return e;
+  }
+  return NULL;
+}
+
+static const norn_option *find_option(const norn_engine *e, const char *name)
+{
+  for (int i = 0; i < e->noptions; i++)
+    if (strcmp(e->options[i].name, name) == 0) return &e->options[i];
+  return NULL;
+}
+
+static void list_options(cli *c, const norn_engine *e, const char *name)
+{
+  cli_complain(c, "%s has no option --%s; it has", e->name, name);
+  for (int i = 0; i < e->noptions; i++) {
+    const norn_option *o = &e->options[i];
+    fprintf(stderr, "  --%-18s %s\n", o->name, o->doc ? o->doc : "");
+  }
+}
+
+/* Flags as named arguments: ", particles = 1000".  A text option may stand without its quotes. */
+static bool write_flags(cli *c, const norn_engine *e, FILE *f, bool comma)
+{
+  for (int i = 0; i < c->nflags; i++) {
+    const cli_flag *flag = &c->flags[i];
+    const norn_option *o = find_option(e, flag->name);
+    if (!o) {
+      list_options(c, e, flag->name);
+      return false;
+    }
+    bool quote = o->fallback && o->fallback[0] == '"' && flag->value[0] != '"';
+    fprintf(f, quote ? "%s%s = \"%s\"" : "%s%s = %s", comma ? ", " : "", flag->name, flag->value);
+    comma = true;
+  }
+  if (c->chains && find_option(e, "chains")) fprintf(f, "%schains = %d", comma ? ", " : "", c->chains);
+  return true;
+}
+
+/* "smc", "smc(particles = 10)" and the flags as one expression; NULL: said why. */
+static char *engine_text(cli *c, int *code)
+{
+  const char *given = c->engine;
+  size_t n = 0, end = strlen(given);
+  char *text = NULL;
+  size_t size;
+  while (isalnum((unsigned char)given[n]) || given[n] == '_') n++;
+  while (end > n && isspace((unsigned char)given[end - 1])) end--;
+  const norn_engine *e = find_engine(c, given, n);
+  const char *rest = given + n + strspn(given + n, " ");
+  bool bare = *rest == 0, call = *rest == '(' && given[end - 1] == ')';
+  *code = EXIT_USAGE;
+  if (!e && (bare || c->nflags)) {
+    cli_complain(c, "no engine %.*s; there are", (int)n, given);
+    for (int i = 0; norn_engine_at(c->st, i); i++) fprintf(stderr, "  --engine %s\n", norn_engine_at(c->st, i)->name);
+    return NULL;
+  }
+  if (c->nflags && !bare && !call) {
+    cli_complain(c, "--%s can't be added to this --engine: write it inside", c->flags[0].name);
+    return NULL;
+  }
+  FILE *f = open_memstream(&text, &size);
+  if (!f) return NULL;
+  bool fine = true;
+  if (!bare && !call) fputs(given, f);
+  else if (bare) {
+    fprintf(f, "%.*s(", (int)n, given);
+    fine = write_flags(c, e, f, false);
+    fputc(')', f);
+  } else {
+    bool empty = rest[1 + strspn(rest + 1, " ")] == ')';
+    fprintf(f, "%.*s", (int)end - 1, given);
+    fine = !e || write_flags(c, e, f, !empty);
+    fputc(')', f);
+  }
+  fclose(f);
+  if (!fine) {
+    free(text);
+    return NULL;
+  }
+  *code = EXIT_FINE;
+  return text;
+}
+
+static int make_engine(job *j)
+{
+  cli *c = j->c;
+  int code;
+  norn_datum v;
+  if (!c->engine) {
+    if (c->nflags) cli_complain(c, "--%s is an option of an engine: say which by --engine", c->flags[0].name);
+    j->engine = norn_keep(c->st, norn_unit());   /* infer's own rule chooses */
+    return c->nflags ? EXIT_USAGE : j->engine ? EXIT_FINE : EXIT_PROGRAM;
+  }
+  char *text = engine_text(c, &code);
+  if (!text) return code;
+  norn_status s = cli_eval_whole(c, "--engine", text, strlen(text), NORN_LOAD_REPL, &v);
+  free(text);
+  if (s != NORN_OK) return EXIT_USAGE;
+  if (!norn_engine_view(v, NULL)) {
+    char what[128];
+    cli_complain(c, "--engine must be an engine, got %s", norn_describe(c->st, v, what, sizeof what));
+    return EXIT_USAGE;
+  }
+  j->engine = norn_keep(c->st, v);
+  return j->engine ? EXIT_FINE : EXIT_PROGRAM;
+}
+
+/* ---- inference and what it leaves ---- */
+
+static void put_summary(job *j, const char *text)
+{
+  size_t n = strlen(text);
+  norn_output(j->c->st, text, n);
+  if (n == 0 || text[n - 1] != '\n') norn_output(j->c->st, "\n", 1);
+  if (j->summary) fprintf(j->summary, "%s%s", text, n == 0 || text[n - 1] != '\n' ? "\n" : "");
+}
+
+static norn_status infer_once(job *j, int chain, int of)
+{
+  cli *c = j->c;
+  norn_datum post;
+  char title[64];
+  progress_start(c);
+  interrupt_busy(true);
+  norn_status s = norn_infer_all(c->st, norn_get(j->model), norn_get(j->engine), &post);
+  interrupt_busy(false);
+  progress_wipe(c);
+  if (s != NORN_OK) {
+    cli_report(c, norn_error(c->st), false);
+    return s;
+  }
+  norn_ref *kept = norn_keep(c->st, post);
+  if (!kept) return NORN_EMEMORY;
+  if (of > 1) {
+    snprintf(title, sizeof title, "%schain %d of %d", chain > 1 ? "\n" : "", chain, of);
+    put_summary(j, title);
+  }
+  const char *shown = norn_show(c->st, post, false, 0);
+  put_summary(j, shown ? shown : "");
+  if (j->table) s = draws_add(j->table, chain, norn_get(kept));
+  norn_drop(kept);
+  if (s != NORN_OK) cli_complain(c, "out of memory for the draws");
+  return s;
+}
+
+/* An engine with an option `chains` runs them itself; others run again with the next seed. */
+static int infer_chains(job *j)
+{
+  cli *c = j->c;
+  const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
+  int of = c->chains > 1 && !(e && find_option(e, "chains")) ? c->chains : 1;
+  norn_status s = NORN_OK;
+  for (int i = 1; s == NORN_OK && i <= of; i++) {
+    if (i > 1) norn_seed(c->st, c->config.seed + (uint64_t)i - 1);
+    s = infer_once(j, i, of);
+  }
+  if (s == NORN_OK && of > 1) {
+    char *text = draws_agreement(j->table);
+    if (text) put_summary(j, text);
+    free(text);
+  }
+  return cli_exit_code(s);
+}
+
+/* ---- DIR ---- */
+
+static FILE *open_in(cli *c, const char *name)
+{
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", c->out, name);
+  FILE *f = fopen(path, "w");
+  if (!f) cli_complain(c, "can't write %s: %s", path, strerror(errno));
+  return f;
+}
+
+/* Before the work, so that a wrong place is known at once. */
+static int open_out(job *j)
+{
+  cli *c = j->c;
+  if (c->out || c->chains > 1) j->table = draws_new(c->st);
+  if (!c->out) return EXIT_FINE;
+  if (mkdir(c->out, 0777) != 0 && errno != EEXIST) {
+    cli_complain(c, "can't make %s: %s", c->out, strerror(errno));
+    return EXIT_PROGRAM;
+  }
+  j->summary = open_in(c, "summary.txt");
+  return j->summary && j->table ? EXIT_FINE : EXIT_PROGRAM;
+}
+
+static int write_draws(job *j)
+{
+  cli *c = j->c;
+  FILE *f = open_in(c, "draws.csv");
+  if (!f) return EXIT_PROGRAM;
+  bool fine = draws_write(j->table, f);
+  if (fclose(f) != 0) fine = false;
+  if (fclose(j->summary) != 0) fine = false;
+  j->summary = NULL;
+  if (!fine) cli_complain(c, "can't write to %s: %s", c->out, strerror(errno));
+  return fine ? EXIT_FINE : EXIT_PROGRAM;
+}
+
+static int infer_job(job *j)
+{
+  cli *c = j->c;
+  size_t n;
+  name_list before = { NULL, 0 };
+  char *text = cli_read(c, c->words[0], &n);
+  if (!text) return EXIT_PROGRAM;
+  models_list(c->st, NULL, &before);
+  norn_status s = cli_eval_whole(c, c->words[0], text, n, NORN_LOAD_REPL, NULL);
+  free(text);
+  int code = cli_exit_code(s);
+  if (code == EXIT_FINE) code = choose_model(j, &before);
+  names_free(&before);
+  if (code == EXIT_FINE) code = make_engine(j);
+  if (code == EXIT_FINE) code = make_model(j);
+  if (code == EXIT_FINE) code = open_out(j);
+  if (code == EXIT_FINE) code = infer_chains(j);
+  if (code == EXIT_FINE && c->out) code = write_draws(j);
+  return code;
+}
+
+int infer_main(cli *c)
+{
+  job j = { .c = c };
+  if (c->nwords != 1) {
+    cli_complain(c, "infer needs one file: norn infer FILE --data D.json --engine smc");
+    return EXIT_USAGE;
+  }
+  int code = infer_job(&j);
+  if (j.summary) fclose(j.summary);
+  draws_free(j.table);
+  for (int i = 0; j.data && j.data[i]; i++) norn_drop(j.data[i]);
+  free(j.data);
+  if (j.model) norn_drop(j.model);
+  if (j.engine) norn_drop(j.engine);
+  return code;
+}

@@ -1,0 +1,41 @@
+/* Ctrl-C.  A signal handler has no argument, so this is the one place with state of its own: the
+   norn_state to stop, and whether it computes at the moment.  A second Ctrl-C while the first has
+   not been obeyed ends the process: a native that does not come back must not hold the terminal. */
+#include "cli.h"
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static norn_state *volatile target;
+static volatile sig_atomic_t busy, seen;
+
+static void on_interrupt(int sig)
+{
+  (void)sig;
+  if (busy && seen) _exit(EXIT_INTERRUPT);
+  seen = 1;
+  if (busy && target) norn_interrupt(target);
+}
+
+void interrupt_arm(norn_state *st)
+{
+  struct sigaction a;
+  memset(&a, 0, sizeof a);
+  a.sa_handler = st ? on_interrupt : SIG_DFL;   /* no SA_RESTART: a read must come back */
+  sigemptyset(&a.sa_mask);
+  target = st;
+  sigaction(SIGINT, &a, NULL);
+}
+
+void interrupt_busy(bool on)
+{
+  if (on) seen = 0;
+  busy = on;
+}
+
+bool interrupt_seen(void)
+{
+  bool was = seen != 0;
+  seen = 0;
+  return was;
+}

@@ -1,0 +1,172 @@
+/* norn: from the command line to one of the commands. */
+#include "cli.h"
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A script's words after its name, as the array of strings `args`. */
+static bool set_args(cli *c, const char *const *words, int n)
+{
+  norn_datum *items = calloc((size_t)n + 1, sizeof *items);
+  bool fine = items != NULL;
+  for (int i = 0; fine && i < n; i++) {
+    items[i] = norn_cstring(c->st, words[i]);
+    fine = !norn_is_none(items[i]);
+  }
+  norn_datum array = fine ? norn_array_pack(c->st, items, n) : norn_none();
+  free(items);
+  if (norn_is_none(array) || norn_set_global(c->st, "args", array) != NORN_OK) {
+    cli_report(c, norn_error(c->st), false);
+    return false;
+  }
+  return true;
+}
+
+static int run_main(cli *c)
+{
+  size_t n;
+  char *text = cli_read(c, c->words[0], &n);
+  if (!text) return interrupt_seen() ? EXIT_INTERRUPT : EXIT_PROGRAM;
+  const char *name = strcmp(c->words[0], "-") == 0 ? "<stdin>" : c->words[0];
+  norn_status s = set_args(c, c->words + 1, c->nwords - 1)
+                  ? cli_eval_whole(c, name, text, n, 0, NULL) : NORN_EMEMORY;
+  free(text);
+  return cli_exit_code(s);
+}
+
+static int eval_main(cli *c)
+{
+  if (!set_args(c, c->words, c->nwords)) return EXIT_PROGRAM;
+  for (int i = 0; i < c->nevals; i++) {
+    norn_datum v;
+    norn_status s = cli_eval_whole(c, "-e", c->evals[i], strlen(c->evals[i]), NORN_LOAD_REPL, &v);
+    if (s != NORN_OK) return cli_exit_code(s);
+    if (norn_kind_of(v) != NORN_UNIT) cli_print(c, v, false, 0);
+  }
+  return EXIT_FINE;
+}
+
+/* Each file in a state of its own, so that none sees the names of another. */
+static int check_main(cli *c)
+{
+  int errors = 0;
+  if (c->nwords == 0) {
+    cli_complain(c, "check needs a file");
+    return EXIT_USAGE;
+  }
+  for (int i = 0; i < c->nwords; i++) {
+    size_t n;
+    char *text = cli_read(c, c->words[i], &n);
+    if (!text || (i > 0 && (cli_close(c), !cli_open(c)))) {
+      free(text);
+      errors++;
+      continue;
+    }
+    norn_run *run = norn_load(c->st, c->words[i], text, n, NORN_LOAD_CHECK);
+    int found = cli_diagnostics(c);
+    if (!run && found == 0 && norn_error(c->st)->code != NORN_OK) {
+      cli_report(c, norn_error(c->st), false);
+      found = 1;
+    }
+    errors += found;
+    if (run) norn_run_free(run);
+    free(text);
+  }
+  return errors ? EXIT_PROGRAM : EXIT_FINE;
+}
+
+static int dis_main(cli *c)
+{
+  size_t n;
+  if (c->nwords != 1) {
+    cli_complain(c, "dis needs one file");
+    return EXIT_USAGE;
+  }
+  char *text = cli_read(c, c->words[0], &n);
+  if (!text) return EXIT_PROGRAM;
+  norn_run *run = norn_load(c->st, c->words[0], text, n, 0);
+  free(text);
+  int errors = cli_diagnostics(c);
+  if (!run) {
+    if (errors == 0) cli_report(c, norn_error(c->st), false);
+    return EXIT_PROGRAM;
+  }
+  norn_status s = norn_disassemble(c->st, NULL);
+  if (s != NORN_OK) cli_report(c, norn_error(c->st), false);
+  norn_run_free(run);
+  return cli_exit_code(s);
+}
+
+static int doc_main(cli *c)
+{
+  int missing = 0;
+  if (c->nwords == 0) {
+    cli_complain(c, "doc needs a name");
+    return EXIT_USAGE;
+  }
+  for (int i = 0; i < c->nwords; i++) missing += !help_topic(c, c->words[i]);
+  return missing ? EXIT_PROGRAM : EXIT_FINE;
+}
+
+static int version_main(cli *c)
+{
+  printf("norn %s\n", norn_version());
+#ifdef HAVE_READLINE
+  puts("readline: yes");
+#else
+  puts("readline: no (the REPL has no history and no completion)");
+#endif
+  printf("engines:");
+  for (int i = 0; norn_engine_at(c->st, i); i++) printf(" %s", norn_engine_at(c->st, i)->name);
+#ifdef __VERSION__
+  printf("\ncompiled by: %s%s\n",
+#ifdef __clang__
+         "",
+#else
+         "gcc ",
+#endif
+         __VERSION__);
+#endif
+  puts("licence: GPL-3.0-or-later");
+  return EXIT_FINE;
+}
+
+static int dispatch(cli *c)
+{
+  switch (c->command) {
+  case CMD_RUN: return run_main(c);
+  case CMD_EVAL: return eval_main(c);
+  case CMD_INFER: return infer_main(c);
+  case CMD_CHECK: return check_main(c);
+  case CMD_DIS: return dis_main(c);
+  case CMD_DOC: return doc_main(c);
+  case CMD_VERSION: return version_main(c);
+  default: return repl_main(c);
+  }
+}
+
+int main(int argc, char **argv)
+{
+  cli c;
+  int code = EXIT_USAGE;
+  memset(&c, 0, sizeof c);
+  c.config = norn_config_default();
+  if (options_parse(&c, argc, argv)) {
+    if (c.command == CMD_HELP) {
+      options_help(stdout);
+      code = EXIT_FINE;
+    } else {
+      code = cli_open(&c) ? dispatch(&c) : EXIT_PROGRAM;
+    }
+  }
+  cli_close(&c);
+  if (fflush(stdout) != 0 && code == EXIT_FINE) {
+    fputs("norn: can't write the output\n", stderr);
+    code = EXIT_PROGRAM;
+  }
+  options_free(&c);
+  return code;
+}
