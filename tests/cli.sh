@@ -1,0 +1,153 @@
+#!/bin/sh
+# The command: scripts, one-liners, limits, norn infer, exit status.
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' 0
+trap 'exit 1' 1 2 13 15
+here=$(cd "$srcdir" && pwd) || exit 99
+cd "$work" || exit 99
+bad=0
+
+fail() {
+  echo "cli.sh: $*"
+  bad=1
+}
+
+# run STATUS ARGS...: runs norn, keeps its output in out and err, checks its status.
+run() {
+  want=$1
+  shift
+  "$NORN" "$@" >out 2>err </dev/null
+  got=$?
+  [ $got -eq "$want" ] && return
+  fail "norn $*: status $got, not $want"
+  cat out err
+}
+
+says() {   # a text on standard output
+  grep -F -q -e "$1" out || { fail "standard output lacks: $1"; cat out; }
+}
+
+complains() {   # a text on standard error
+  grep -F -q -e "$1" err || { fail "standard error lacks: $1"; cat err; }
+}
+
+is() {   # all of standard output
+  [ "$(cat out)" = "$1" ] || { fail "standard output is not: $1"; cat out; }
+}
+
+# ---- one-liners and scripts
+run 0 -e '6 * 7'; is 42
+run 0 -e '"text"'; is text
+run 0 -e '()'; is ''
+run 0 -e 'let x = 20' -e 'x + 22'; is 42
+run 0 -e 'args' a 'b c'; is '["a", "b c"]'
+run 1 -e '1 +* 2'; complains ':1:4: error: '
+run 1 -e 'f('; complains 'error: '
+run 1 -e '[1, 2][7]'; complains 'error: '
+printf '#!/usr/bin/env norn\nprint("{len(args)} {args[1]}")\n' >script.norn
+run 0 script.norn one --seed; is '2 --seed'
+chmod +x script.norn
+run 1 nowhere.norn; complains "can't read nowhere.norn"
+run 1 .; complains "can't read ."
+echo 'print(1 + 1)' | "$NORN" - >out 2>err || fail 'standard input'
+is 2
+echo 'print(2' | "$NORN" - >out 2>err && fail 'standard input with a mistake'
+complains '<stdin>:'
+
+# ---- wrong use
+run 2 --no-such-option; complains 'no option --no-such-option'
+run 2 -x; complains 'no option -x'
+run 2 --seed; complains '--seed needs a value'
+run 2 --seed many; complains '--seed takes'
+run 2 --max-memory lots; complains '--max-memory takes'
+run 2 --model m -e 1; complains 'is an option of norn infer'
+run 2 check; complains 'check needs a file'
+run 1 --load nowhere.so -e 1; complains 'nowhere.so'
+
+# ---- what it says of itself
+run 0 --version; says 'norn 0.1.0'; says smc
+run 0 --help; says '--max-memory SIZE'; says 'norn infer FILE'
+run 0 doc normal; says 'normal(mu, sigma)'
+run 0 doc smc; says particles
+run 1 doc nomral; complains 'did you mean normal?'
+printf 'fn inc(x) = x + 1\ninc(1)\n' >inc.norn
+run 0 dis inc.norn; says inc; says RET
+
+# ---- check
+printf 'fn f(x) = x + zz\nlet a = f(1, 2)\nlet b = f(1)\n' >bad.norn
+run 1 check bad.norn; complains 'bad.norn:1:15: error: '; complains 'bad.norn:2:'
+printf 'let a = 1\nprint(a)\n' >good.norn
+run 0 check good.norn; is ''
+run 1 check good.norn bad.norn
+printf 'print(a)\n' >leak.norn
+run 1 check good.norn leak.norn; complains 'leak.norn:1:7: error: '
+
+# ---- limits and interrupts
+echo 'fn runaway(n) = 1 + runaway(n + 1)
+print(runaway(0))' >runaway.norn
+run 1 --max-memory 64M runaway.norn
+complains memory; complains 'runaway.norn:1:'
+echo 'fn forever(n) = forever(n + 1)
+forever(0)' >forever.norn
+run 1 --max-steps 1e6 forever.norn; complains step; complains 'forever.norn:1:'
+run 1 --max-time .2 forever.norn; complains 'forever.norn:1:'
+"$NORN" forever.norn >out 2>err & pid=$!
+sleep 0.5
+kill -INT $pid 2>/dev/null
+wait $pid
+[ $? -eq 130 ] || fail 'an interrupt does not end with status 130'
+"$NORN" -e '"x"' >/dev/full 2>err && fail 'a full disk goes unnoticed'
+
+# ---- seeds
+run 0 --seed 5 -e 'sample(normal(0, 1))'; cp out first
+run 0 --seed 5 -e 'sample(normal(0, 1))'; cmp -s first out || fail 'one seed, two results'
+run 0 --seed 6 -e 'sample(normal(0, 1))'; cmp -s first out && fail 'two seeds, one result'
+
+# ---- norn infer
+cat >coin.norn <<'NORN'
+model coin(flips, a = 1, b = 1) {
+  let p ~ beta(a, b)
+  for f in flips { observe f ~ bernoulli(p) }
+  { p: p, odds: p / (1 - p), first: [p, 1 - p] }
+}
+NORN
+echo '{"flips": [true, true, false, true]}' >flips.json
+run 0 infer coin.norn --data flips.json --engine importance --n 5000 --seed 1 --out results
+says p; says odds
+cmp -s out results/summary.txt || fail 'summary.txt is not what was printed'
+head -1 results/draws.csv | grep -q '^chain,draw,weight,p,odds,first\[0\],first\[1\]$' || fail 'columns of draws.csv'
+[ "$(wc -l <results/draws.csv)" -eq 5001 ] || fail 'rows of draws.csv'
+# beta(1, 1) and 3 of 4 give beta(4, 2): mean 2/3
+awk -F, 'NR > 1 { m += $3 * $4; w += $3 } END { exit !(w > .999 && w < 1.001 && m > .65 && m < .68) }' results/draws.csv ||
+  fail 'mean of draws.csv'
+cp results/draws.csv first
+run 0 infer coin.norn --data flips.json --engine 'importance(n = 5000)' --seed 1 --out results
+cmp -s first results/draws.csv || fail 'the same engine written otherwise gives other draws'
+run 0 infer coin.norn --data flips.json --engine importance --n 2000 --chains 2 --out results
+says 'chain 2 of 2'; says R-hat
+run 0 infer coin.norn --model coin --data flips.json --engine 'smc(particles = 100)'
+printf 'flips\n1\n1\n0\n1\n' >flips.csv
+run 0 infer coin.norn --data flips.csv --engine importance
+echo '{"a": 3}' >more.json
+run 0 infer coin.norn --data flips.json --data more.json --engine importance
+run 1 infer coin.norn --engine importance; complains 'needs flips'
+echo '{"flips": [true], "flop": 1}' >extra.json
+run 1 infer coin.norn --data extra.json --engine importance; complains 'has flop, which is no parameter of coin(flips'
+run 1 infer coin.norn --data flips.json --data flips.json --engine importance; complains 'again'
+echo '[1, 2]' >array.json
+run 1 infer coin.norn --data array.json --engine importance; complains 'should hold an object'
+echo '{"flips": [true}' >broken.json
+run 1 infer coin.norn --data broken.json --engine importance; complains 'broken.json:1:'
+run 1 infer coin.norn --data none.json --engine importance; complains 'none.json'
+run 2 infer coin.norn --data flips.json --engine importance --particles 9; complains 'no option --particles'
+run 2 infer coin.norn --data flips.json --engine nosuch; complains 'no engine nosuch'
+run 0 infer coin.norn --data flips.json; complains 'engine: '; says odds
+run 2 infer coin.norn --data flips.json --particles 9; complains 'say which by --engine'
+run 2 infer coin.norn --data flips.json --engine importance --model cion; complains 'has no model cion'
+run 2 infer good.norn --engine importance; complains 'defines no model'
+run 1 infer coin.norn --data flips.json --engine importance --out /proc/nowhere; complains "can't make"
+printf 'model one() { let x ~ normal(0, 1); x }\nmodel two() = one()\n' >two.norn
+run 2 infer two.norn --engine importance; complains 'several models'
+run 0 infer two.norn --model one --engine importance
+
+exit $bad
