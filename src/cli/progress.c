@@ -48,7 +48,7 @@ void progress_line(const progress *b, const char *engine, const norn_progress *p
     put_bar(share, bar);
     used = snprintf(buf, n, "%s [%s] %3.0f %%  %s", engine, bar, 100 * share, rate);
     if (speed > 0 && used > 0 && (size_t)used < n) {
-      put_time((p->total - p->done) / speed, left, sizeof left);
+      put_time(p->total > p->done ? (p->total - p->done) / speed : 0, left, sizeof left);
       used += snprintf(buf + used, n - (size_t)used, "  %s left", left);
     }
   } else {
