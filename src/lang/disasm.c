@@ -61,6 +61,7 @@ static void put_literal(disasm *d, const ins *x, char kind, ins word)
   case 'p': text_printf(d->t, " %s", ((const proto *)word.p)->name); break;
   case 'n': text_printf(d->t, " %s", ((const norn_native *)word.p)->name); break;
   case 'w': text_printf(d->t, " %s", ((const norn_dist_row *)word.p)->name); break;
+  case 'y': text_printf(d->t, " %s", ((const norn_engine *)word.p)->name); break;
   case 's': text_printf(d->t, " .%s", sym_name(d->st, (sym)word.u)); break;
   case 'g': text_printf(d->t, " g%" PRIu64, word.u); break;
   case 't': put_tag(d, word.u); break;

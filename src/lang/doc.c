@@ -39,7 +39,8 @@ bool env_specials(norn_state *st)
     e->params = specials[i].params, e->doc = specials[i].doc, e->effect = specials[i].effect;
     if (!params_parse(st, e->params, e) || !env_builtin_add(st, e->name, ENV_NATIVE, NULL, e)) return false;
   }
-  return true;
+  return !norn_add_natives(st, NULL, model_natives, NORN_COUNT(model_natives)) &&
+         !norn_add_natives(st, NULL, defdist_natives, NORN_COUNT(defdist_natives)) && defdist_init(st);
 }
 
 bool env_is_special(norn_state *st, sym name)

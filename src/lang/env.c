@@ -185,6 +185,7 @@ env_entry *env_entry_of(norn_state *st, env_kind kind, const void *row)
 
 env_entry *env_of_native(norn_state *st, const norn_native *f) { return env_entry_of(st, ENV_NATIVE, f); }
 env_entry *env_of_row(norn_state *st, const norn_dist_row *row) { return env_entry_of(st, ENV_DIST, row); }
+env_entry *env_of_engine(norn_state *st, const norn_engine *engine) { return env_entry_of(st, ENV_ENGINE, engine); }
 
 /* A module's natives become entries when it is first imported. */
 bool env_open_natives(norn_state *st, module *m)
@@ -297,6 +298,11 @@ void env_rollback(norn_state *st)
     if (u->was) *module_find(u->mod, u->name) = u->was;
     else module_remove(u->mod, u->name);
   }
+}
+
+const char *env_keep_text(norn_state *st, const char *s)
+{
+  return s ? arena_text(&st->env->arena, s, strlen(s)) : NULL;
 }
 
 uint32_t env_slot(norn_state *st, val first)

@@ -116,6 +116,14 @@ static const char *check_row(verify *v, const ins *x, const norn_dist_row *row)
   return NULL;
 }
 
+static const char *check_engine(verify *v, const ins *x, const norn_engine *engine)
+{
+  env_entry *e = env_of_engine(v->st, engine);
+  if (!e) return refuse(v, "unknown engine");
+  if ((int16_t)x->c != e->npars) return refuse(v, "%d options for %s, which has %d", (int16_t)x->c, engine->name, e->npars);
+  return NULL;
+}
+
 /* A tag word: of a variant with as many fields as are there, or of a kind without heap object. */
 static const char *check_tag(verify *v, const ins *x, uint64_t tag)
 {
@@ -159,7 +167,7 @@ static const char *check_literal(verify *v, const ins *x, char kind, ins word)
   case 'p': return check_proto(v, x, word.p);
   case 'n': return check_native(v, x, word.p);
   case 'w': return check_row(v, x, word.p);
-  case 'y': return word.p && env_entry_of_engine(v->st, word.p) ? NULL : refuse(v, "unknown engine");
+  case 'y': return check_engine(v, x, word.p);
   case 't': return check_tag(v, x, word.u);
   case 'k': return check_const(v, x, word.u);
   case 'g': return word.u < v->st->nglobals ? NULL : refuse(v, "global %llu", (unsigned long long)word.u);

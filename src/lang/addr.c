@@ -1,0 +1,176 @@
+/* addr.c: addresses as people write them.
+
+   A run's path is a hash of its components (code.h).  Runs that keep names note each (hash, parent,
+   component) here, so that a hash can be printed:
+
+        components            printed
+        theta, 3, z           theta.z[3]        an index stands behind the next name
+        i, j, x               x[i, j]
+        call f number k       f#k
+        anonymous number k    #k
+
+   The reverse, addr_parse, pushes an element's indices before its name. */
+#include "lang/state.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NOTES_MAX = 1 << 20, SHOWN_MAX = 64 };
+
+/* ---- notes ---- */
+
+static addr_entry *note_find(const norn_state *st, uint64_t hash)
+{
+  size_t i = (size_t)hash & st->addr_mask;
+  while (st->addrs[i].comp && st->addrs[i].hash != hash) i = (i + 1) & st->addr_mask;
+  return &st->addrs[i];
+}
+
+static bool notes_grow(norn_state *st)
+{
+  size_t old = st->addrs ? st->addr_mask + 1 : 0, size = old ? old * 2 : 256;
+  if (old && st->naddrs * 2 < old) return true;
+  addr_entry *was = st->addrs, *table = mem_zero(&st->mem, size * sizeof *table);
+  if (!table) return false;
+  st->addrs = table;
+  st->addr_mask = size - 1;
+  for (size_t i = 0; i < old; i++)
+    if (was[i].comp) *note_find(st, was[i].hash) = was[i];
+  mem_put(&st->mem, was, old * sizeof *was);
+  return true;
+}
+
+/* Without memory, or past a million names, an address just prints as its hash. */
+void addr_note(norn_state *st, uint64_t hash, uint64_t parent, uint64_t comp)
+{
+  if (!comp || st->naddrs >= NOTES_MAX || !notes_grow(st)) return;
+  addr_entry *e = note_find(st, hash);
+  if (e->comp) return;
+  *e = (addr_entry){hash, parent, comp};
+  st->naddrs++;
+}
+
+/* ---- printing ---- */
+
+static int64_t index_of(uint64_t comp)
+{
+  return (int64_t)(comp << 8) >> 8;
+}
+
+void addr_show(norn_state *st, text *t, uint64_t comp)
+{
+  uint32_t number = (uint32_t)(comp >> 32) & 0xffffff;
+  switch (comp >> 56) {
+  case ADDR_NAME: text_puts(t, sym_name(st, (sym)comp)); break;
+  case ADDR_INDEX: text_printf(t, "[%" PRId64 "]", index_of(comp)); break;
+  case ADDR_CALL: text_printf(t, "%s#%u", sym_name(st, (sym)comp), number); break;
+  case ADDR_ANON: text_printf(t, "#%u", number); break;
+  case ADDR_MEMO: text_printf(t, "mem{%06x}", (unsigned)comp & 0xffffff); break;
+  }
+}
+
+static void show_indices(text *t, const uint64_t *comps, int n)
+{
+  for (int i = 0; i < n; i++) text_printf(t, "%s%" PRId64, i ? ", " : "[", index_of(comps[i]));
+  if (n) text_putc(t, ']');
+}
+
+static void show_path(norn_state *st, text *t, const uint64_t *comps, int n)
+{
+  int first = 0;                      /* of the indices that wait for a name */
+  for (int i = 0; i < n; i++) {
+    if (comps[i] >> 56 == ADDR_INDEX) continue;
+    if (t->n) text_putc(t, '.');
+    addr_show(st, t, comps[i]);
+    show_indices(t, comps + first, i - first);
+    first = i + 1;
+  }
+  show_indices(t, comps + first, n - first);
+}
+
+const char *norn_addr_name(norn_state *st, uint64_t addr, char *out, size_t size)
+{
+  uint64_t comps[SHOWN_MAX];
+  int n = 0;
+  while (n < SHOWN_MAX && st->addrs) {
+    const addr_entry *e = note_find(st, addr);
+    if (!e->comp) break;
+    comps[SHOWN_MAX - ++n] = e->comp;
+    addr = e->parent;
+  }
+  text t;
+  text_init(&t, &st->mem);
+  if (n == SHOWN_MAX) text_puts(&t, "..");
+  show_path(st, &t, comps + SHOWN_MAX - n, n);
+  if (!n || t.failed) t.n = 0, text_printf(&t, "@%016" PRIx64, addr);
+  if (size) {
+    size_t k = t.n < size ? t.n : size - 1;
+    memcpy(out, t.s ? t.s : "", k);
+    out[k] = 0;
+  }
+  text_free(&t);
+  return out;
+}
+
+/* ---- reading ---- */
+
+typedef struct reader { norn_state *st; const char *s; uint64_t path; } reader;
+
+static bool read_index(reader *r)
+{
+  char *end;
+  while (*r->s == ' ') r->s++;
+  long long i = strtoll(r->s, &end, 10);
+  if (end == r->s) return false;
+  r->path = addr_push(r->path, addr_index(i));
+  r->s = end;
+  while (*r->s == ' ') r->s++;
+  return true;
+}
+
+/* "[1, 2]" or nothing. */
+static bool read_indices(reader *r)
+{
+  while (*r->s == '[') {
+    do {
+      r->s++;
+      if (!read_index(r)) return false;
+    } while (*r->s == ',');
+    if (*r->s++ != ']') return false;
+  }
+  return true;
+}
+
+/* One element: name[i], f#k[i], #k[i]. */
+static bool read_element(reader *r)
+{
+  const char *name = r->s;
+  size_t n = strcspn(name, ".[#{");
+  uint64_t comp;
+  sym s = n ? sym_intern(r->st, name, n) : 0;
+  r->s += n;
+  if (*r->s == '#') {
+    char *end;
+    unsigned long k = strtoul(r->s + 1, &end, 10);
+    if (end == r->s + 1 || k > 0xffffff) return false;
+    r->s = end;
+    comp = addr_comp(s ? ADDR_CALL : ADDR_ANON, s, (uint32_t)k);
+  } else {
+    if (!s) return false;
+    comp = addr_comp(ADDR_NAME, s, 0);
+  }
+  if (!read_indices(r)) return false;
+  r->path = addr_push(r->path, comp);
+  return *r->s == '.' || !*r->s;
+}
+
+bool addr_parse(norn_state *st, uint64_t base, const char *name, uint64_t *hash)
+{
+  reader r = {st, name, base};
+  for (bool more = true; more; r.s += more) {
+    if (!read_element(&r)) return false;
+    more = *r.s == '.';
+  }
+  *hash = r.path;
+  return true;
+}
