@@ -1,6 +1,12 @@
 ## The standard library in Norn, embedded as bytes: NAME.norn gives NAME.inc.
 ## list STDLIB *.norn
-STDLIB =
+STDLIB = \
+  %D%/lists.norn \
+  %D%/maps.norn \
+  %D%/prelude.norn \
+  %D%/sets.norn \
+  %D%/stats.norn \
+  %D%/strings.norn
 
 STDLIB_INC  = $(STDLIB:.norn=.inc)
 EXTRA_DIST += $(STDLIB)

@@ -7,7 +7,9 @@ AM_TESTS_ENVIRONMENT = \
   NORN='$(abs_top_builddir)/norn'; export NORN; \
   srcdir='$(srcdir)'; export srcdir; \
   builddir='$(builddir)'; export builddir; \
-  CC='$(CC)'; export CC;
+  CC='$(CC)'; export CC; \
+  EMBED_CFLAGS='$(SANITIZE)'; export EMBED_CFLAGS; \
+  PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG;
 
 ## list UNIT_TESTS unit/test_*.c -.c
 UNIT_TESTS = \
@@ -91,18 +93,34 @@ NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
 
 ## list SH_TESTS *.sh !expect.sh !installed.sh !seeds.sh
 SH_TESTS = \
+  %D%/cli.sh \
   %D%/complete.sh \
+  %D%/embed.sh \
   %D%/fuzz.sh \
   %D%/layers.sh \
+  %D%/readme.sh \
+  %D%/repl.sh \
   %D%/symbols.sh
 
 ## list TEST_FILES unit/*.h fuzz/*.h errors/*.err repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
   %D%/unit/unit.h \
   %D%/fuzz/replay.h \
+  %D%/repl/basic.pty \
+  %D%/repl/commands.pty \
+  %D%/repl/complete.pty \
+  %D%/repl/history.pty \
+  %D%/repl/history2.pty \
+  %D%/repl/interrupt.pty \
+  %D%/repl/lines.pty \
   %D%/errors/data/heights.csv \
   %D%/errors/data/malformed.json \
   %D%/errors/data/ragged.csv \
+  %D%/fuzz/corpus/parse/eight_schools.norn \
+  %D%/fuzz/corpus/parse/expressions.norn \
+  %D%/fuzz/corpus/parse/llm.norn \
+  %D%/fuzz/corpus/parse/probability.norn \
+  %D%/fuzz/corpus/parse/walk.norn \
   %D%/fuzz/corpus/printer/long \
   %D%/fuzz/corpus/printer/malformed \
   %D%/fuzz/corpus/printer/tabs \

@@ -1,9 +1,18 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
+  %D%/auto.c \
+  %D%/collapse.c \
+  %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \
+  %D%/enumerate.c \
+  %D%/forward.c \
+  %D%/importance.c \
   %D%/infer.c \
   %D%/posterior.c \
+  %D%/rejection.c \
+  %D%/resample.c \
+  %D%/smc.c \
   %D%/engine.h \
   %D%/infer.h \
   %D%/posterior.h

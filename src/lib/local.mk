@@ -1,11 +1,21 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
+  %D%/eval.c \
   %D%/lib.c \
   %D%/lib_array.c \
+  %D%/lib_dist.c \
+  %D%/lib_infer.c \
+  %D%/lib_io.c \
   %D%/lib_map.c \
   %D%/lib_math.c \
+  %D%/lib_save.c \
   %D%/lib_sort.c \
+  %D%/lib_stats.c \
   %D%/lib_string.c \
+  %D%/lib_sys.c \
+  %D%/open.c \
+  %D%/plugin.c \
+  %D%/dists.h \
   %D%/lib.h \
   %D%/strings.h
 
