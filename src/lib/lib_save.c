@@ -1,0 +1,143 @@
+/* lib_save.c: posteriors in files.
+
+   A saved posterior is JSON:
+
+     { "norn": "posterior", "version": 1, "exact": false, "values": [...], "log_weights": [...] or {"$unit": true},
+       "info": {...}, "choices": { "theta[0]": [...] or another posterior } or {"$unit": true} }
+
+   Reals are written in the shortest form that reads back equal, so that all of it comes back the
+   same.  The model and the engine are code and are not saved: more() refuses a loaded posterior. */
+#include "lib/lib.h"
+#include "infer/posterior.h"
+#include "io/json.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static norn_datum packed(norn_state *st, norn_datum posterior, const norn_posterior *post);
+
+/* Exact posteriors keep their choices as posteriors of their own. */
+static norn_datum packed_choices(norn_state *st, norn_datum choices)
+{
+  int n = norn_record_size(choices);
+  norn_datum keep, *v = n > 0 ? lib_values(st, n, &keep) : NULL;
+  const char **name = v ? (const char **)(void *)lib_ints(st, n, &keep) : NULL;
+  if (n <= 0) return norn_unit();
+  if (!name) return norn_none();
+  for (int k = 0; k < n; k++) {
+    norn_posterior inner;
+    name[k] = norn_record_at(st, choices, k, &v[k]);
+    if (lib_is_posterior(v[k]) && norn_posterior_view(st, v[k], &inner)) v[k] = packed(st, v[k], &inner);
+    if (norn_is_none(v[k])) return v[k];
+  }
+  return norn_record(st, n, name, v);
+}
+
+static norn_datum packed(norn_state *st, norn_datum posterior, const norn_posterior *post)
+{
+  static const char *const names[] = { "norn", "version", "exact", "values", "log_weights", "info", "choices" };
+  norn_dist d;
+  if (!norn_dist_view(posterior, &d)) return norn_none();
+  norn_datum v[] = { norn_cstring(st, "posterior"), norn_int(1), norn_bool(post->exact), post->values,
+                     d.args[POST_LOGW], post->info, packed_choices(st, post->choices) };
+  return norn_is_none(v[6]) ? v[6] : norn_record(st, NORN_COUNT(names), names, v);
+}
+
+static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  norn_posterior post;
+  const char *path;
+  size_t len;
+  mem m = lib_mem(st);
+  text t;
+  (void)n;
+  if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post)) return lib_wrong(st, args, 0, "the argument", "a posterior");
+  if (!norn_want_string(st, args, 1, "the name of the file", &path, &len)) return lib_failed(st);
+  norn_datum r = packed(st, args[0], &post);
+  if (norn_is_none(r)) return lib_failed(st);
+  text_init(&t, &m);
+  norn_status code = json_write(st, r, 0, JSON_IO_EXACT, &t);
+  if (!code) {
+    text_putc(&t, '\n');
+    errno = 0;
+    FILE *f = fopen(path, "wb");
+    bool fine = f && fwrite(t.s, 1, t.n, f) == t.n;
+    if (f && fclose(f) != 0) fine = false;
+    if (!fine) code = norn_fail(st, NORN_EIO, 1, "can't write %s: %s", path, strerror(errno));
+  }
+  text_free(&t);
+  *out = norn_unit();
+  return code;
+}
+
+static norn_status not_saved(norn_state *st, const char *path)
+{
+  norn_status code = norn_fail(st, NORN_EIO, 0, "%s is not a saved posterior", path);
+  norn_hint(st, "save(post, file) writes one; read_json(file) reads other JSON");
+  return code;
+}
+
+static norn_status unpacked(norn_state *st, const char *path, norn_datum r, norn_datum *out);
+
+static norn_status unpacked_choices(norn_state *st, const char *path, norn_datum choices, norn_datum *out)
+{
+  int n = norn_record_size(choices);
+  norn_datum keep, *v = n > 0 ? lib_values(st, n, &keep) : NULL;
+  const char **name = v ? (const char **)(void *)lib_ints(st, n, &keep) : NULL;
+  *out = norn_unit();
+  if (n <= 0) return NORN_OK;
+  if (!name) return lib_failed(st);
+  for (int k = 0; k < n; k++) {
+    name[k] = norn_record_at(st, choices, k, &v[k]);
+    norn_status code = norn_record_size(v[k]) >= 0 ? unpacked(st, path, v[k], &v[k]) : NORN_OK;
+    if (code) return code;
+  }
+  return lib_give(st, norn_record(st, n, name, v), out);
+}
+
+static norn_status unpacked(norn_state *st, const char *path, norn_datum r, norn_datum *out)
+{
+  size_t len;
+  norn_datum one[1] = { norn_none() }, choices;
+  const char *tag = norn_record_size(r) >= 0 ? norn_string_view(norn_record_get(st, r, "norn"), &len) : NULL;
+  if (!tag || strcmp(tag, "posterior") != 0) return not_saved(st, path);
+  norn_datum values = norn_record_get(st, r, "values"), info = norn_record_get(st, r, "info");
+  norn_datum exact = norn_record_get(st, r, "exact"), version = norn_record_get(st, r, "version");
+  if (version.tag != NORN_INT || version.i != 1)
+    return norn_fail(st, NORN_EIO, 0, "%s is of a version of saved posteriors that this Norn does not know", path);
+  int64_t n = norn_array_length(values), m = n;
+  one[0] = norn_record_get(st, r, "log_weights");
+  if (n < 1 || norn_record_size(info) < 0 || exact.tag != NORN_BOOL || norn_is_none(one[0])) return not_saved(st, path);
+  const double *logw = one[0].tag == NORN_UNIT ? NULL : norn_want_reals(st, one, 0, "log_weights", &m);
+  if (m != n || (!logw && one[0].tag != NORN_UNIT)) return not_saved(st, path);
+  norn_status code = unpacked_choices(st, path, norn_record_get(st, r, "choices"), &choices);
+  if (code) return code;
+  return lib_give(st, posterior_new(st, values, logw, info, choices, norn_unit(), norn_unit(), 0, exact.i != 0), out);
+}
+
+static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  const char *name, *why = "";
+  char path[4096];
+  size_t len;
+  norn_datum r = norn_none();
+  mem m = lib_mem(st);
+  (void)n;
+  if (!norn_want_string(st, args, 0, "the name of the file", &name, &len)) return lib_failed(st);
+  char *s = file_read(&m, lib_path(st, name, path, sizeof path), &len, &why);
+  if (!s) return norn_fail(st, NORN_EIO, 0, "can't read %s: %s", name, why);
+  norn_status code = json_read(st, path, s, len, JSON_IO_EXACT, &r);
+  mem_put(&m, s, len + 1);
+  return code ? code : unpacked(st, path, r, out);
+}
+
+static const norn_native natives[] = {
+  { "save", "post, path", "Writes a posterior to a file, with its weights and diagnostics.", v_save, 0, NULL },
+  { "load", "path", "A posterior that save wrote.", v_load, 0, NULL },
+};
+
+norn_status lib_save_open(norn_state *st)
+{
+  return norn_add_natives(st, NULL, natives, NORN_COUNT(natives));
+}
