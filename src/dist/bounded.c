@@ -1,0 +1,130 @@
+/* bounded: families on an interval: uniform, beta.  Formulas in kernel.h. */
+#include "dist/dist.h"
+#include "dist/kernel.h"
+#include "num/rng.h"
+
+/* ---- uniform(lower, upper) ------------------------------------------------------------------- */
+
+static const char *uniform_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!isfinite(p[0])) return "lower bound of uniform must be finite";
+  *which = 1;
+  if (!isfinite(p[1])) return "upper bound of uniform must be finite";
+  if (!(p[0] < p[1])) return "upper bound of uniform must be above the lower bound";
+  return p[1] - p[0] < HUGE_VAL ? NULL : "width of uniform must be finite";
+}
+static double uniform_logp1(double x, const double *p) { return uniform_logp(x, p[0], p[1]); }
+static double uniform_partials1(double x, const double *p, double *d)
+{
+  return uniform_partials(x, p[0], p[1], d);
+}
+static double between(double u, double lower, double upper)
+{
+  double x = lower + (upper - lower) * u;
+  return x < upper ? x : upper;
+}
+static double uniform_sample1(const double *p, norn_rng *g) { return between(rng_uniform(g), p[0],
+    p[1]); }
+static double uniform_cdf1(double x, const double *p)
+{
+  return x <= p[0] ? 0 : x >= p[1] ? 1 : (x - p[0]) / (p[1] - p[0]);
+}
+static double uniform_quantile1(double prob, const double *p)
+{
+  return prob == 1 ? p[1] : between(prob, p[0], p[1]);
+}
+static void uniform_tails1(double x, const double *p, double *lower, double *upper)
+{
+  *lower = log(uniform_cdf1(x, p));
+  *upper = x <= p[0] ? 0 : x >= p[1] ? -HUGE_VAL : log((p[1] - x) / (p[1] - p[0]));
+}
+static void uniform_range1(const double *p, double *lower, double *upper)
+{
+  *lower = p[0];
+  *upper = p[1];
+}
+static void uniform_moments1(const double *p, double *mean, double *variance)
+{
+  double width = p[1] - p[0];
+  *mean = p[0] + 0.5 * width;
+  *variance = width * width / 12;
+}
+
+/* ---- beta(alpha, beta) ----------------------------------------------------------------------- */
+
+static const char *beta_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!(p[0] > 0)) return "first shape of beta must be positive";
+  if (!(p[0] < HUGE_VAL)) return "first shape of beta must be finite";
+  *which = 1;
+  if (!(p[1] > 0)) return "second shape of beta must be positive";
+  return p[1] < HUGE_VAL ? NULL : "second shape of beta must be finite";
+}
+static double beta_logp1(double x, const double *p) { return beta_logp(x, p[0], p[1]); }
+static double beta_partials1(double x, const double *p, double *d)
+{
+  return beta_partials(x, p[0], p[1], d);
+}
+/* g/(g + h) of two gamma draws, in logarithms when a shape is below 1; inside (0, 1). */
+static double beta_sample1(const double *p, norn_rng *g)
+{
+  double x;
+  if (p[0] >= 1 && p[1] >= 1) {
+    double a = dist_draw_gamma(g, p[0]);
+    x = a / (a + dist_draw_gamma(g, p[1]));
+  } else {
+    double a = dist_draw_log_gamma(g, p[0]);
+    x = special_logit_inv(a - dist_draw_log_gamma(g, p[1]));
+  }
+  return fmin(dist_clamp_positive(x), 1 - 0x1p-53);
+}
+static double beta_cdf1(double x, const double *p)
+{
+  return x <= 0 ? 0 : x >= 1 ? 1 : special_beta_inc(p[0], p[1], x);
+}
+static double beta_quantile1(double prob, const double *p) { return special_beta_inv(p[0], p[1],
+    prob); }
+static void beta_tails1(double x, const double *p, double *lower, double *upper)
+{
+  double inside = x < 0 ? 0 : x > 1 ? 1 : x;
+  special_beta_log(p[0], p[1], inside, 1 - inside, lower, upper);
+}
+static void beta_range1(const double *p, double *lower, double *upper)
+{
+  (void)p;
+  *lower = 0;
+  *upper = 1;
+}
+static void beta_moments1(const double *p, double *mean, double *variance)
+{
+  double n = p[0] + p[1];
+  *mean = p[0] / n;
+  *variance = *mean * (p[1] / n) / (n + 1);
+}
+
+/* ---- the shelf ------------------------------------------------------------------------------- */
+
+#define SCALAR .flags = NORN_DIST_SCALAR | NORN_DIST_CONTINUOUS, .support = dist_scalar_support, \
+  .moments = dist_scalar_moments
+
+static const norn_dist_row rows[] = {
+  {.name = "uniform", .params = "lower, upper", SCALAR,
+   .doc = "The uniform distribution on lower <= x <= upper.\nDensity 1 / (upper - lower).",
+   .check1 = uniform_check, .logp1 = uniform_logp1, .sample1 = uniform_sample1,
+   .cdf1 = uniform_cdf1, .quantile1 = uniform_quantile1, .partials1 = uniform_partials1},
+  {.name = "beta", .params = "alpha, beta", SCALAR,
+   .doc = "The beta distribution with shapes alpha > 0 and beta > 0 (mean alpha/(alpha + beta)).\n"
+          "Density x^(alpha-1) (1-x)^(beta-1) / B(alpha, beta) on 0 < x < 1.",
+   .check1 = beta_check, .logp1 = beta_logp1, .sample1 = beta_sample1, .cdf1 = beta_cdf1,
+   .quantile1 = beta_quantile1, .partials1 = beta_partials1},
+};
+
+static const dist_side sides[] = {
+  {.range1 = uniform_range1, .tails1 = uniform_tails1, .moments1 = uniform_moments1,
+   .hint = "for integers there is discrete_uniform(lower, upper), for given values uniform_of(xs)"},
+  {.range1 = beta_range1, .tails1 = beta_tails1, .moments1 = beta_moments1, .hint = NULL},
+};
+
+const dist_shelf dist_bounded = {rows, sides, sizeof rows / sizeof rows[0]};

@@ -1,0 +1,322 @@
+/* count: families of truth values and counts: bernoulli, binomial, poisson, geometric,
+   neg_binomial_2, discrete_uniform.  Formulas in kernel.h; distribution functions by incomplete
+   gamma and beta functions (DLMF 8.17.5, 8.4.10),
+       quantiles by a search on them; draws in sample.c. */
+#include "dist/dist.h"
+#include "dist/kernel.h"
+#include "num/rng.h"
+
+static void from_zero(const double *p, double *lower, double *upper)
+{
+  (void)p;
+  *lower = 0;
+  *upper = HUGE_VAL;
+}
+
+/* ---- bernoulli(p) ---------------------------------------------------------------------------- */
+
+static const char *bernoulli_check(const double *p, int *which)
+{
+  *which = 0;
+  return p[0] >= 0 && p[0] <= 1 ? NULL : "probability of bernoulli must be between 0 and 1";
+}
+static double bernoulli_logp1(double x, const double *p) { return bernoulli_logp(x, p[0]); }
+static double bernoulli_partials1(double x, const double *p, double *d)
+{
+  return bernoulli_partials(x, p[0], d);
+}
+static double bernoulli_sample1(const double *p, norn_rng *g) { return rng_uniform(g) < p[0]; }
+static double bernoulli_cdf1(double x, const double *p) { return x < 0 ? 0 : x < 1 ? 1 - p[0] : 1; }
+static double bernoulli_quantile1(double prob, const double *p) { return prob > 1 - p[0]; }
+static void bernoulli_tails1(double x, const double *p, double *lower, double *upper)
+{
+  *lower = x < 0 ? -HUGE_VAL : x < 1 ? log1p(-p[0]) : 0;
+  *upper = x < 0 ? 0 : x < 1 ? log(p[0]) : -HUGE_VAL;
+}
+static void bernoulli_range1(const double *p, double *lower, double *upper)
+{
+  (void)p;
+  *lower = 0;
+  *upper = 1;
+}
+static void bernoulli_moments1(const double *p, double *mean, double *variance)
+{
+  *mean = p[0];
+  *variance = p[0] * (1 - p[0]);
+}
+
+/* ---- binomial(n, p) -------------------------------------------------------------------------- */
+
+static const char *binomial_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!(p[0] >= 0 &&
+        p[0] == floor(p[0]))) return "number of trials of binomial must be an integer, 0 or more";
+  if (!(p[0] <= 0x1p53)) return "number of trials of binomial must be at most 2^53";
+  *which = 1;
+  return p[1] >= 0 && p[1] <= 1 ? NULL : "probability of binomial must be between 0 and 1";
+}
+static double binomial_logp1(double x, const double *p) { return binomial_logp(x, p[0], p[1]); }
+static double binomial_partials1(double x, const double *p, double *d)
+{
+  return binomial_partials(x, p[0], p[1], d);
+}
+static double binomial_sample1(const double *p, norn_rng *g) { return dist_draw_binomial(g, p[0],
+    p[1]); }
+/* P(X <= k) = I_{1-p}(n - k, k + 1) */
+static void binomial_tails1(double x, const double *p, double *lower, double *upper)
+{
+  double k = floor(x);
+  if (k < 0) { *lower = -HUGE_VAL; *upper = 0; }
+  else if (k >= p[0]) { *lower = 0; *upper = -HUGE_VAL; }
+  else special_beta_log(p[0] - k, k + 1, 1 - p[1], p[1], lower, upper);
+}
+static double binomial_cdf1(double x, const double *p)
+{
+  double lower, upper;
+  binomial_tails1(x, p, &lower, &upper);
+  return exp(lower);
+}
+static void binomial_range1(const double *p, double *lower, double *upper)
+{
+  *lower = 0;
+  *upper = p[0];
+}
+static void binomial_moments1(const double *p, double *mean, double *variance)
+{
+  *mean = p[0] * p[1];
+  *variance = *mean * (1 - p[1]);
+}
+static double binomial_quantile1(double prob, const double *p)
+{
+  double m, v;
+  binomial_moments1(p, &m, &v);
+  return dist_search_quantile(binomial_cdf1, prob, p, 0, p[0],
+                              m + sqrt(v) * special_norm_quantile(prob));
+}
+
+/* ---- poisson(lambda) ------------------------------------------------------------------------- */
+
+static const char *poisson_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!(p[0] >= 0)) return "rate of poisson must not be negative";
+  return p[0] < HUGE_VAL ? NULL : "rate of poisson must be finite";
+}
+static double poisson_logp1(double x, const double *p) { return poisson_logp(x, p[0]); }
+static double poisson_partials1(double x, const double *p, double *d)
+{
+  return poisson_partials(x, p[0], d);
+}
+static double poisson_sample1(const double *p, norn_rng *g) { return dist_draw_poisson(g, p[0]); }
+/* P(X <= k) = Q(k + 1, lambda) */
+static void poisson_tails1(double x, const double *p, double *lower, double *upper)
+{
+  if (x < 0) { *lower = -HUGE_VAL; *upper = 0; }
+  else if (x == HUGE_VAL) { *lower = 0; *upper = -HUGE_VAL; }
+  else special_gamma_log(floor(x) + 1, p[0], upper, lower);
+}
+static double poisson_cdf1(double x, const double *p)
+{
+  double lower, upper;
+  poisson_tails1(x, p, &lower, &upper);
+  return exp(lower);
+}
+static double poisson_quantile1(double prob, const double *p)
+{
+  double guess = p[0] + sqrt(p[0]) * special_norm_quantile(prob);
+  return dist_search_quantile(poisson_cdf1, prob, p, 0, HUGE_VAL, guess);
+}
+static void poisson_moments1(const double *p, double *mean, double *variance)
+{
+  *mean = *variance = p[0];
+}
+
+/* ---- geometric(p): failures before the first success ----------------------------------------- */
+
+static const char *geometric_check(const double *p, int *which)
+{
+  *which = 0;
+  return p[0] > 0 && p[0] <= 1 ? NULL : "probability of geometric must be above 0 and at most 1";
+}
+static double geometric_logp1(double x, const double *p) { return geometric_logp(x, p[0]); }
+static double geometric_partials1(double x, const double *p, double *d)
+{
+  return geometric_partials(x, p[0], d);
+}
+static double geometric_sample1(const double *p, norn_rng *g)
+{
+  return floor(rng_exponential(g) / -v_log1p(-p[0]));   /* p = 1: a division by infinity */
+}
+static void geometric_tails1(double x, const double *p, double *lower, double *upper)
+{
+  *upper = x < 0 ? 0 : (floor(x) + 1) * log1p(-p[0]);
+  *lower = special_log1mexp(*upper);
+}
+static double geometric_cdf1(double x, const double *p)
+{
+  return x < 0 ? 0 : -expm1((floor(x) + 1) * log1p(-p[0]));
+}
+static double geometric_quantile1(double prob, const double *p)
+{
+  double guess = p[0] < 1 ? log1p(-prob) / log1p(-p[0]) - 1 : 0;
+  return dist_search_quantile(geometric_cdf1, prob, p, 0, HUGE_VAL, guess);
+}
+static void geometric_moments1(const double *p, double *mean, double *variance)
+{
+  *mean = (1 - p[0]) / p[0];
+  *variance = *mean / p[0];
+}
+
+/* ---- neg_binomial_2(mu, phi): mean mu, variance mu + mu^2/phi -------------------------------- */
+
+static const char *neg_binomial_2_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!(p[0] > 0)) return "mean of neg_binomial_2 must be positive";
+  if (!(p[0] < HUGE_VAL)) return "mean of neg_binomial_2 must be finite";
+  *which = 1;
+  if (!(p[1] > 0)) return "dispersion of neg_binomial_2 must be positive";
+  return p[1] < HUGE_VAL ? NULL : "dispersion of neg_binomial_2 must be finite";
+}
+static double neg_binomial_2_logp1(double x, const double *p) { return neg_binomial_2_logp(x, p[0],
+    p[1]); }
+static double neg_binomial_2_partials1(double x, const double *p, double *d)
+{
+  return neg_binomial_2_partials(x, p[0], p[1], d);
+}
+/* A Poisson whose rate is gamma with mean mu and shape phi. */
+static double neg_binomial_2_sample1(const double *p, norn_rng *g)
+{
+  double rate = v_exp(dist_draw_log_gamma(g, p[1]) + v_log(p[0]) - v_log(p[1]));
+  return dist_draw_poisson(g, rate);
+}
+/* P(X <= k) = I_{phi/(phi+mu)}(phi, k + 1) */
+static void neg_binomial_2_tails1(double x, const double *p, double *lower, double *upper)
+{
+  if (x < 0) { *lower = -HUGE_VAL; *upper = 0; }
+  else if (x == HUGE_VAL) { *lower = 0; *upper = -HUGE_VAL; }
+  else special_beta_log(p[1], floor(x) + 1, p[1] / (p[1] + p[0]), p[0] / (p[1] + p[0]), lower,
+                        upper);
+}
+static double neg_binomial_2_cdf1(double x, const double *p)
+{
+  double lower, upper;
+  neg_binomial_2_tails1(x, p, &lower, &upper);
+  return exp(lower);
+}
+static void neg_binomial_2_moments1(const double *p, double *mean, double *variance)
+{
+  *mean = p[0];
+  *variance = p[0] + p[0] * (p[0] / p[1]);
+}
+static double neg_binomial_2_quantile1(double prob, const double *p)
+{
+  double guess = special_gamma_p_inv(p[1], prob) * (p[0] / p[1]);
+  return dist_search_quantile(neg_binomial_2_cdf1, prob, p, 0, HUGE_VAL, guess);
+}
+
+/* ---- discrete_uniform(lower, upper), both included ------------------------------------------- */
+
+static const char *discrete_uniform_check(const double *p, int *which)
+{
+  for (int i = 0; i < 2; i++) {
+    *which = i;
+    if (p[i] != floor(p[i]) || !(fabs(p[i]) <= 0x1p53))
+      return i ? "upper bound of discrete_uniform must be an integer" :
+          "lower bound of discrete_uniform must be an integer";
+  }
+  return p[0] <= p[1] ? NULL : "upper bound of discrete_uniform must not be below the lower bound";
+}
+static double discrete_uniform_logp1(double x, const double *p) { return discrete_uniform_logp(x,
+    p[0], p[1]); }
+static double discrete_uniform_partials1(double x, const double *p, double *d)
+{
+  d[0] = d[1] = d[2] = 0;
+  return discrete_uniform_logp(x, p[0], p[1]);
+}
+static double discrete_uniform_sample1(const double *p, norn_rng *g)
+{
+  return p[0] + (double)rng_below(g, (uint64_t)(p[1] - p[0]) + 1);
+}
+static double discrete_uniform_cdf1(double x, const double *p)
+{
+  return x < p[0] ? 0 : x >= p[1] ? 1 : (floor(x) - p[0] + 1) / (p[1] - p[0] + 1);
+}
+static double discrete_uniform_quantile1(double prob, const double *p)
+{
+  double guess = p[0] + prob * (p[1] - p[0] + 1) - 1;
+  return dist_search_quantile(discrete_uniform_cdf1, prob, p, p[0], p[1], guess);
+}
+static void discrete_uniform_tails1(double x, const double *p, double *lower, double *upper)
+{
+  *lower = log(discrete_uniform_cdf1(x, p));
+  *upper = x < p[0] ? 0 : x >= p[1] ? -HUGE_VAL : log((p[1] - floor(x)) / (p[1] - p[0] + 1));
+}
+static void discrete_uniform_range1(const double *p, double *lower, double *upper)
+{
+  *lower = p[0];
+  *upper = p[1];
+}
+static void discrete_uniform_moments1(const double *p, double *mean, double *variance)
+{
+  double n = p[1] - p[0] + 1;
+  *mean = p[0] + 0.5 * (n - 1);
+  *variance = (n * n - 1) / 12;
+}
+
+/* ---- the shelf ------------------------------------------------------------------------------- */
+
+#define SHARED .support = dist_scalar_support, .moments = dist_scalar_moments, \
+  .enumerate = dist_scalar_enumerate
+#define COUNT .flags = NORN_DIST_SCALAR | NORN_DIST_DISCRETE, SHARED
+#define FINITE .flags = NORN_DIST_SCALAR | NORN_DIST_DISCRETE | NORN_DIST_FINITE, SHARED
+
+static const norn_dist_row rows[] = {
+  {.name = "bernoulli", .params = "p", SHARED,
+   .flags = NORN_DIST_SCALAR | NORN_DIST_DISCRETE | NORN_DIST_FINITE | NORN_DIST_BOOL,
+   .doc = "true with probability p, false otherwise; scores true, false, 1 and 0.",
+   .check1 = bernoulli_check, .logp1 = bernoulli_logp1, .sample1 = bernoulli_sample1,
+   .cdf1 = bernoulli_cdf1, .quantile1 = bernoulli_quantile1, .partials1 = bernoulli_partials1},
+  {.name = "binomial", .params = "n, p", FINITE,
+   .doc = "The number of successes in n trials of probability p.\n"
+          "Mass n!/(k!(n-k)!) p^k (1-p)^(n-k) on k = 0..n.",
+   .check1 = binomial_check, .logp1 = binomial_logp1, .sample1 = binomial_sample1,
+   .cdf1 = binomial_cdf1, .quantile1 = binomial_quantile1, .partials1 = binomial_partials1},
+  {.name = "poisson", .params = "lambda", COUNT,
+   .doc = "The Poisson distribution with rate (mean) lambda >= 0.\n"
+          "Mass lambda^k exp(-lambda) / k! on k = 0, 1, ...",
+   .check1 = poisson_check, .logp1 = poisson_logp1, .sample1 = poisson_sample1,
+   .cdf1 = poisson_cdf1, .quantile1 = poisson_quantile1, .partials1 = poisson_partials1},
+  {.name = "geometric", .params = "p", COUNT,
+   .doc = "The number of failures before the first success of probability p.\n"
+          "Mass p (1-p)^k on k = 0, 1, ...",
+   .check1 = geometric_check, .logp1 = geometric_logp1, .sample1 = geometric_sample1,
+   .cdf1 = geometric_cdf1, .quantile1 = geometric_quantile1, .partials1 = geometric_partials1},
+  {.name = "neg_binomial_2", .params = "mu, phi", COUNT,
+   .doc = "The negative binomial distribution of mean mu > 0 and variance mu + mu^2/phi, phi > 0.\n"
+          "Mass Gamma(k+phi)/(k! Gamma(phi)) (mu/(mu+phi))^k (phi/(mu+phi))^phi on k = 0, 1, ...",
+   .check1 = neg_binomial_2_check, .logp1 = neg_binomial_2_logp1, .sample1 = neg_binomial_2_sample1,
+   .cdf1 = neg_binomial_2_cdf1, .quantile1 = neg_binomial_2_quantile1,
+   .partials1 = neg_binomial_2_partials1},
+  {.name = "discrete_uniform", .params = "lower, upper", FINITE,
+   .doc = "The integers lower..upper, both included, with equal probabilities.",
+   .check1 = discrete_uniform_check, .logp1 = discrete_uniform_logp1,
+   .sample1 = discrete_uniform_sample1, .cdf1 = discrete_uniform_cdf1,
+   .quantile1 = discrete_uniform_quantile1, .partials1 = discrete_uniform_partials1},
+};
+
+static const dist_side sides[] = {
+  {.range1 = bernoulli_range1, .tails1 = bernoulli_tails1, .moments1 = bernoulli_moments1,
+   .hint = NULL},
+  {.range1 = binomial_range1, .tails1 = binomial_tails1, .moments1 = binomial_moments1,
+   .hint = "binomial(n, p) takes the number of trials first"},
+  {.range1 = from_zero, .tails1 = poisson_tails1, .moments1 = poisson_moments1, .hint = NULL},
+  {.range1 = from_zero, .tails1 = geometric_tails1, .moments1 = geometric_moments1, .hint = NULL},
+  {.range1 = from_zero, .tails1 = neg_binomial_2_tails1, .moments1 = neg_binomial_2_moments1,
+   .hint = "neg_binomial_2(mu, phi) takes mean and dispersion; the variance is mu + mu^2/phi"},
+  {.range1 = discrete_uniform_range1, .tails1 = discrete_uniform_tails1,
+   .moments1 = discrete_uniform_moments1, .hint = NULL},
+};
+
+const dist_shelf dist_counts = {rows, sides, sizeof rows / sizeof rows[0]};

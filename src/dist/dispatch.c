@@ -1,0 +1,371 @@
+/* dispatch: the calls of norn.h on a distribution.  A row's own function goes first; a SCALAR row
+   with numbers goes straight to its scalar functions; with arrays it becomes a grid of independent
+   elements, drawn in order and summed in the fixed tree of num/stats.h. */
+#include "dist/dist.h"
+#include "num/stats.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_number(norn_datum v) { return v.tag == NORN_INT || v.tag == NORN_REAL; }
+
+const char *dist_shape_text(int rank, const int64_t *dims, char *buf, size_t n)
+{
+  size_t at = (size_t)snprintf(buf, n, "(");
+  for (int i = 0; i < rank && at < n; i++)
+    at += (size_t)snprintf(buf + at, n - at, i ? ", %lld" : "%lld", (long long)dims[i]);
+  if (at < n) snprintf(buf + at, n - at, ")");
+  return buf;
+}
+
+/* ---- the grid of a SCALAR row's arguments ---------------------------------------------------- */
+
+static norn_status grid_misfit(norn_state *st, const norn_dist *d, const dist_grid *g, int i)
+{
+  char a[80], b[80], pa[40], pb[40];
+  int first = 0;
+  while (!g->array[first]) first++;
+  return norn_fail(st, NORN_ETYPE, i, "%s and %s of %s have different shapes, %s and %s",
+                   dist_param_name(d->row, first, pa, sizeof pa), dist_param_name(d->row, i, pb,
+                       sizeof pb),
+                   d->row->name, dist_shape_text(g->rank, g->dims, a, sizeof a),
+                   dist_shape_text(g->view[i].rank, g->view[i].dims, b, sizeof b));
+}
+
+static norn_status grid_not_numbers(norn_state *st, const norn_dist *d, int i)
+{
+  char name[40], what[120];
+  return norn_fail(st, NORN_ETYPE, i, "%s of %s must be a number or an array of numbers, got %s",
+                   dist_param_name(d->row, i, name, sizeof name), d->row->name,
+                   norn_describe(st, d->args[i], what, sizeof what));
+}
+
+norn_status dist_grid_fill(norn_state *st, const norn_dist *d, dist_grid *g)
+{
+  g->rank = 0;
+  g->n = 1;
+  g->nargs = d->n;
+  if (d->n > NORN_DIST_P)
+    return norn_fail(st, NORN_EUSE, -1, "%s has more than %d arguments", d->row->name, NORN_DIST_P);
+  for (int i = 0; i < d->n; i++) {
+    g->array[i] = false;
+    if (norn_as_real(d->args[i], &g->number[i])) continue;
+    norn_view *v = &g->view[i];
+    if (!norn_array_view(d->args[i], v) || (v->elem != NORN_F64 && v->elem != NORN_I64 && v->n > 0))
+      return grid_not_numbers(st, d, i);
+    if (g->rank == 0) {
+      g->rank = v->rank;
+      g->n = v->n;
+      memcpy(g->dims, v->dims, sizeof g->dims);
+    } else if (v->rank != g->rank || memcmp(v->dims, g->dims,
+                                            (size_t)g->rank * sizeof g->dims[0])) {
+      return grid_misfit(st, d, g, i);
+    }
+    g->array[i] = true;
+  }
+  return NORN_OK;
+}
+
+void dist_grid_at(const dist_grid *g, int64_t k, double p[NORN_DIST_P])
+{
+  for (int i = 0; i < g->nargs; i++)
+    p[i] = !g->array[i] ? g->number[i] : g->view[i].elem == NORN_F64 ? g->view[i].f[k] :
+        (double)g->view[i].i[k];
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static norn_status value_misfit(norn_state *st, const norn_dist_row *row, norn_datum x)
+{
+  char what[120];
+  const char *want = row->flags & NORN_DIST_BOOL ? "true or false" :
+                     row->flags & NORN_DIST_DISCRETE ? "an integer" : "a number";
+  if (is_number(x))
+    return norn_fail(st, NORN_ETYPE, -1, "a value of %s must be %s, got %s", row->name, want,
+                     norn_show(st, x, true, 40));
+  return norn_fail(st, NORN_ETYPE, -1, "a value of %s must be %s, got %s", row->name, want,
+                   norn_describe(st, x, what, sizeof what));
+}
+
+norn_status dist_value(norn_state *st, const norn_dist_row *row, norn_datum x, double *out)
+{
+  if ((row->flags & NORN_DIST_BOOL) && x.tag == NORN_BOOL) {
+    *out = (double)(x.i != 0);
+    return NORN_OK;
+  }
+  if (!norn_as_real(x, out) || isnan(*out)) return value_misfit(st, row, x);
+  if ((row->flags & NORN_DIST_DISCRETE) && *out != floor(*out)) return value_misfit(st, row, x);
+  return NORN_OK;
+}
+
+norn_status dist_datum(norn_state *st, const norn_dist_row *row, double x, norn_datum *out)
+{
+  if (row->flags & NORN_DIST_BOOL) *out = norn_bool(x != 0);
+  else if (!(row->flags & NORN_DIST_DISCRETE)) *out = norn_real(x);
+  else if (fabs(x) < 0x1p63) *out = norn_int((int64_t)x);
+  else return norn_fail(st, NORN_EDOMAIN, -1, "a draw of %s is too large for an integer: %g",
+                        row->name, x);
+  return NORN_OK;
+}
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+static norn_status parameter_wrong(norn_state *st, const norn_dist *d, const dist_grid *g,
+                                   int64_t k,
+                                   const char *sentence, int which, double value)
+{
+  const dist_side *side = dist_side_of(d->row);
+  norn_status status;
+  if (which < d->n && g->array[which])
+    status = norn_fail(st, NORN_EDOMAIN, which, "%s, got %s at element %lld", sentence,
+                       norn_show(st, norn_real(value), true, 40), (long long)k);
+  else
+    status = norn_fail(st, NORN_EDOMAIN, which, "%s, got %s", sentence, norn_show(st,
+        d->args[which], true, 40));
+  if (side && side->hint) norn_hint(st, "%s", side->hint);
+  return status;
+}
+
+norn_status norn_dist_check(norn_state *st, const norn_dist *d)
+{
+  if (d->row->check) return d->row->check(st, d);
+  if (!(d->row->flags & NORN_DIST_SCALAR)) return NORN_OK;
+  dist_grid g;
+  norn_status status = dist_grid_fill(st, d, &g);
+  for (int64_t k = 0; !status && k < g.n; k++) {
+    double p[NORN_DIST_P];
+    int which = 0;
+    dist_grid_at(&g, k, p);
+    const char *sentence = d->row->check1(p, &which);
+    if (sentence) status = parameter_wrong(st, d, &g, k, sentence, which, p[which]);
+  }
+  return status;
+}
+
+/* ---- sample ---------------------------------------------------------------------------------- */
+
+static norn_status grid_sample(norn_state *st, const norn_dist *d, norn_rng *rng, norn_datum *out)
+{
+  dist_grid g;
+  norn_status status = dist_grid_fill(st, d, &g);
+  if (status) return status;
+  unsigned flags = d->row->flags;
+  norn_elem elem = flags & NORN_DIST_BOOL ? NORN_B8 : flags & NORN_DIST_DISCRETE ? NORN_I64 :
+      NORN_F64;
+  void *data;
+  norn_datum a = norn_array(st, elem, g.rank, g.dims, &data);
+  if (norn_is_none(a)) return norn_error(st)->code;
+  for (int64_t k = 0; k < g.n; k++) {
+    double p[NORN_DIST_P];
+    norn_datum x;
+    dist_grid_at(&g, k, p);
+    if ((status = dist_datum(st, d->row, d->row->sample1(p, rng), &x))) return status;
+    if (elem == NORN_F64) ((double *)data)[k] = x.d;
+    else if (elem == NORN_I64) ((int64_t *)data)[k] = x.i;
+    else ((uint8_t *)data)[k] = (uint8_t)x.i;
+  }
+  *out = a;
+  return NORN_OK;
+}
+
+norn_status norn_dist_sample(norn_state *st, const norn_dist *d, norn_rng *rng, norn_datum *out)
+{
+  double p[NORN_DIST_P];
+  *out = norn_none();
+  if (d->row->sample) return d->row->sample(st, d, rng, out);
+  if (!d->row->sample1)
+    return norn_fail(st, NORN_EINFER, -1, d->row->flags & NORN_DIST_IMPROPER ?
+                     "%s has no normaliser: it can't be sampled" : "%s can't be sampled",
+                         d->row->name);
+  if (d->n <= NORN_DIST_P && dist_scalars(d, p)) return dist_datum(st, d->row, d->row->sample1(p,
+      rng), out);
+  return grid_sample(st, d, rng, out);
+}
+
+/* ---- log density ----------------------------------------------------------------------------- */
+
+static norn_status shape_wrong(norn_state *st, const norn_dist *d, const dist_grid *g, norn_datum x)
+{
+  char shape[80], what[120];
+  norn_describe(st, x, what, sizeof what);
+  if (g->rank == 0) {
+    norn_fail(st, NORN_ETYPE, -1, "%s with these parameters has single values, got %s",
+              d->row->name, what);
+    norn_hint(st, "iid(%s(...), n) repeats a distribution; array parameters make a product",
+              d->row->name);
+  } else {
+    norn_fail(st, NORN_ETYPE, -1, "%s with these parameters has values of shape %s, got %s",
+              d->row->name,
+              dist_shape_text(g->rank, g->dims, shape, sizeof shape), what);
+  }
+  return NORN_ETYPE;
+}
+
+/* Element k of an array of any packing as a datum; a nested array stands for something of the wrong
+   kind. */
+static norn_datum view_at(const norn_view *v, int64_t k)
+{
+  switch (v->elem) {
+  case NORN_F64: return norn_real(v->f[k]);
+  case NORN_I64: return norn_int(v->i[k]);
+  case NORN_B8: return norn_bool(v->b[k]);
+  default: return v->v[k];
+  }
+}
+
+static norn_status grid_logp(norn_state *st, const norn_dist *d, const dist_grid *g, norn_datum x,
+                             double *out)
+{
+  norn_view v;
+  if (!norn_array_view(x, &v) || v.rank != g->rank ||
+      memcmp(v.dims, g->dims, (size_t)g->rank * sizeof g->dims[0]))
+    return shape_wrong(st, d, g, x);
+  stats_tree sum = {{0}};
+  for (int64_t k = 0; k < g->n; k++) {
+    double p[NORN_DIST_P], value;
+    norn_status status = dist_value(st, d->row, view_at(&v, k), &value);
+    if (status) return status;
+    dist_grid_at(g, k, p);
+    stats_tree_add(&sum, k, d->row->logp1(value, p));
+  }
+  *out = stats_tree_sum(&sum);
+  return NORN_OK;
+}
+
+norn_status norn_dist_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
+{
+  double p[NORN_DIST_P], value;
+  dist_grid g;
+  if (d->row->logp) return d->row->logp(st, d, x, out);
+  if (!d->row->logp1) return norn_fail(st, NORN_EINFER, -1, "%s has no density", d->row->name);
+  if (d->n <= NORN_DIST_P && dist_scalars(d, p)) {
+    norn_view v;
+    norn_status status;
+    if (norn_array_view(x, &v)) {
+      g.rank = 0;
+      return shape_wrong(st, d, &g, x);
+    }
+    if ((status = dist_value(st, d->row, x, &value))) return status;
+    *out = d->row->logp1(value, p);
+    return NORN_OK;
+  }
+  norn_status status = dist_grid_fill(st, d, &g);
+  return status ? status : grid_logp(st, d, &g, x, out);
+}
+
+/* ---- enumeration ----------------------------------------------------------------------------- */
+
+norn_status norn_dist_enumerate(norn_state *st, const norn_dist *d, int64_t k, norn_datum *out)
+{
+  *out = norn_none();
+  if (d->row->enumerate) return d->row->enumerate(st, d, k, out);
+  return norn_fail(st, NORN_EINFER, -1, "the values of %s can't be enumerated", d->row->name);
+}
+
+static int64_t grid_count(norn_state *st, const norn_dist *d, const dist_side *side)
+{
+  dist_grid g;
+  int64_t total = 1;
+  if (dist_grid_fill(st, d, &g)) { norn_clear(st); return -1; }
+  for (int64_t k = 0; k < g.n; k++) {
+    double p[NORN_DIST_P], lo, hi;
+    dist_grid_at(&g, k, p);
+    side->range1(p, &lo, &hi);
+    if (!(hi - lo < 0x1p62) || __builtin_mul_overflow(total, (int64_t)(hi - lo) + 1,
+                                                      &total)) return -1;
+  }
+  return total;
+}
+
+int64_t norn_dist_count(norn_state *st, const norn_dist *d)
+{
+  const dist_side *side = dist_side_of(d->row);
+  if (side && side->count) return side->count(st, d);
+  if (!d->row->enumerate) return -1;
+  if (side && side->range1) return grid_count(st, d, side);
+  if (!(d->row->flags & NORN_DIST_FINITE)) return -1;
+  for (int64_t k = 0;; k++) {   /* a row from elsewhere: ask for one after the other */
+    norn_datum x = norn_none();
+    if (d->row->enumerate(st, d, k, &x)) { norn_clear(st); return -1; }
+    if (norn_is_none(x)) return k;
+  }
+}
+
+/* ---- questions of dist.h --------------------------------------------------------------------- */
+
+norn_status dist_support(norn_state *st, const norn_dist *d, norn_support *out)
+{
+  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1};
+  if (d->row->support) d->row->support(st, d, out);
+  return NORN_OK;
+}
+
+static norn_status not_single(norn_state *st, const norn_dist *d, const char *what)
+{
+  return norn_fail(st, NORN_ETYPE, 0, "the %s of %s needs single numbers as parameters", what,
+                   d->row->name);
+}
+
+norn_status dist_cdf(norn_state *st, const norn_dist *d, norn_datum x, double *out)
+{
+  double p[NORN_DIST_P];
+  if (d->row->cdf) return d->row->cdf(st, d, x, out);
+  if (!d->row->cdf1) return norn_fail(st, NORN_ETYPE, 0, "%s has no distribution function",
+                                      d->row->name);
+  if (d->n > NORN_DIST_P || !dist_scalars(d, p)) return not_single(st, d, "distribution function");
+  double value;
+  if (x.tag == NORN_BOOL) value = (double)(x.i != 0);
+  else if (!norn_as_real(x, &value) || isnan(value)) return value_misfit(st, d->row, x);
+  *out = value == -HUGE_VAL ? 0 : value == HUGE_VAL ? 1 : d->row->cdf1(value, p);
+  return NORN_OK;
+}
+
+norn_status dist_quantile(norn_state *st, const norn_dist *d, double prob, norn_datum *out)
+{
+  double p[NORN_DIST_P];
+  *out = norn_none();
+  if (!(prob >= 0 && prob <= 1))
+    return norn_fail(st, NORN_EDOMAIN, 1, "a probability must be between 0 and 1, got %g", prob);
+  if (d->row->quantile) return d->row->quantile(st, d, prob, out);
+  if (!d->row->quantile1) return norn_fail(st, NORN_ETYPE, 0, "%s has no quantiles", d->row->name);
+  if (d->n > NORN_DIST_P || !dist_scalars(d, p)) return not_single(st, d, "quantile");
+  double x = d->row->quantile1(prob, p);
+  if (!isfinite(x)) *out = norn_real(x);
+  else return dist_datum(st, d->row, x, out);
+  return NORN_OK;
+}
+
+norn_status dist_moments(norn_state *st, const norn_dist *d, norn_datum *mean, norn_datum *variance)
+{
+  *mean = *variance = norn_none();
+  if (d->row->moments) return d->row->moments(st, d, mean, variance);
+  return norn_fail(st, NORN_ETYPE, 0, "the mean and variance of %s are not known in closed form",
+                   d->row->name);
+}
+
+/* ---- probabilities as an argument ------------------------------------------------------------ */
+
+norn_status dist_probabilities(norn_state *st, const norn_dist *d, int i, const char *what,
+                               int64_t *n)
+{
+  norn_view v;
+  char text[120];
+  *n = 0;
+  if (i >= d->n || !norn_array_view(d->args[i], &v) || v.rank != 1 || (v.elem != NORN_F64 &&
+      v.elem != NORN_I64))
+    return norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
+                     i < d->n ? norn_describe(st, d->args[i], text, sizeof text) : "nothing");
+  stats_tree tree = {{0}};
+  for (int64_t k = 0; k < v.n; k++) {
+    double w = v.elem == NORN_F64 ? v.f[k] : (double)v.i[k];
+    if (!(w >= 0))
+      return norn_fail(st, NORN_EDOMAIN, i, "%s must not be negative, got %s at element %lld", what,
+                       norn_show(st, norn_real(w), true, 40), (long long)k);
+    stats_tree_add(&tree, k, w);
+  }
+  double sum = stats_tree_sum(&tree);
+  if (!(fabs(sum - 1) <= 1e-8))
+    return norn_fail(st, NORN_EDOMAIN, i, "%s must sum to 1, they sum to %.10g", what, sum);
+  *n = v.n;
+  return NORN_OK;
+}

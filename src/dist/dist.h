@@ -1,0 +1,133 @@
+/* dist: the distributions, and how a call on one finds its way.
+
+   A family is a norn_dist_row (norn.h) in a short file, beside a dist_side with what the public row
+   has no place for: moments and tails of scalar families, and the hint of an error.  A *shelf* is
+   one file's table:
+
+       norn_dist --> row ----------- check1, logp1, sample1, cdf1, ...     kernel.h has the formula
+                      |  same index
+                     side ---------- tails1, range1, moments1, hint
+
+   dispatch.c makes products: a SCALAR row with array arguments is a grid of independent elements
+   whose shape is the common shape of the arrays; scalars are the same for each. Only norn.h is used
+   below: a row from elsewhere works as well as one of ours. */
+#ifndef NORN_DIST_H
+#define NORN_DIST_H
+#include "norn.h"
+
+typedef struct dist_side {
+  /* The convex hull of the support of a scalar family. */
+  void (*range1)(const double *p, double *lower, double *upper);
+  /* log P(X <= x) and log P(X > x): right in both tails, where cdf1 is 0 or 1. */
+  void (*tails1)(double x, const double *p, double *lower, double *upper);
+  /* NaN: none; inf: infinite */
+  void (*moments1)(const double *p, double *mean, double *variance);
+  /* about the parameters, or NULL */
+  const char *hint;
+  /* Rows that are not scalar families. */
+  int64_t (*count)(norn_state *, const norn_dist *);                   /* as norn_dist_count */
+  unsigned (*flags)(const norn_dist *);                                /* of a combinator */
+} dist_side;
+
+typedef struct dist_shelf { const norn_dist_row *rows; const dist_side *sides; int n; } dist_shelf;
+extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_bounded, dist_counts,
+  dist_finites, dist_simplexes, dist_improper, dist_combinators;
+const dist_shelf *const *dist_shelves(int *n);
+norn_status          dist_add_all(norn_state *);              /* norn_add_dists of every shelf */
+const norn_dist_row *dist_find(const char *name);             /* NULL: no such family */
+const dist_side     *dist_side_of(const norn_dist_row *);     /* NULL: not one of ours */
+int                  dist_arity(const norn_dist_row *);       /* number of parameters */
+
+/* ---- questions that norn.h has no call for: for src/lib and engines -------------------------- */
+
+/* The row's flags; of a combinator: those that follow from what it combines. */
+unsigned    dist_flags(const norn_dist *);
+/* Where values lie.  size: elements of a product.  A bound that differs between elements is NaN. */
+norn_status dist_support(norn_state *, const norn_dist *, norn_support *);
+norn_status dist_cdf(norn_state *, const norn_dist *, norn_datum x, double *out);
+norn_status dist_quantile(norn_state *, const norn_dist *, double prob, norn_datum *out);
+norn_status dist_moments(norn_state *, const norn_dist *, norn_datum *mean, norn_datum *variance);
+/* log P(X <= x) and log P(X > x) of a scalar family, by tails1 or else by cdf1. */
+void        dist_tails(const norn_dist_row *, double x, const double *p, double *lower,
+                       double *upper);
+
+/* The parameters of a SCALAR row if all are numbers. */
+static inline bool dist_scalars(const norn_dist *d, double p[NORN_DIST_P])
+{
+  for (int i = 0; i < d->n; i++)
+    if (!norn_as_real(d->args[i], &p[i])) return false;
+  return true;
+}
+
+/* logp of a real number under a continuous scalar distribution without a call of the state; false
+   where only norn_dist_logp will do. */
+static inline bool dist_fast_logp(const norn_dist *d, norn_datum x, double *out)
+{
+  double p[NORN_DIST_P], v;
+  const unsigned want = NORN_DIST_SCALAR | NORN_DIST_CONTINUOUS;
+  if ((d->row->flags & want) != want || !norn_as_real(x, &v) || v != v || !dist_scalars(d,
+      p)) return false;
+  *out = d->row->logp1(v, p);
+  return true;
+}
+
+/* ---- within src/dist ------------------------------------------------------------------------- */
+
+/* The arguments of a SCALAR row as a grid of n elements; rank 0 and n = 1 if all are numbers. */
+typedef struct dist_grid {
+  int rank, nargs;
+  int64_t n, dims[NORN_RANK_MAX];
+  bool array[NORN_DIST_P];
+  double number[NORN_DIST_P];
+  norn_view view[NORN_DIST_P];
+} dist_grid;
+norn_status dist_grid_fill(norn_state *, const norn_dist *, dist_grid *);
+void        dist_grid_at(const dist_grid *, int64_t k, double p[NORN_DIST_P]);
+/* A value as a double of the row's kind (number, integer, boolean), or an error that says what it
+   is. */
+norn_status dist_value(norn_state *, const norn_dist_row *, norn_datum x, double *out);
+/* A draw as a datum of the row's kind; fails when it is too large for an integer. */
+norn_status dist_datum(norn_state *, const norn_dist_row *, double x, norn_datum *out);
+/* "(2, 3)" */
+const char *dist_shape_text(int rank, const int64_t *dims, char *buf, size_t n);
+/* "mu" of "mu, sigma = 1"; for messages. */
+const char *dist_param_name(const norn_dist_row *, int i, char *buf, size_t n);
+
+/* The argument i as probabilities: a vector of numbers >= 0 of sum 1 (within 1e-8), or an error
+   that says the sum.  `what` as "probabilities of categorical". */
+norn_status dist_probabilities(norn_state *, const norn_dist *, int i, const char *what,
+                               int64_t *n);
+
+/* Rows share these: support and enumerate from range1, moments from moments1. */
+void        dist_scalar_support(norn_state *, const norn_dist *, norn_support *);
+norn_status dist_scalar_enumerate(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
+norn_status dist_scalar_moments(norn_state *, const norn_dist *, norn_datum *mean,
+                                norn_datum *variance);
+
+/* x with P(X <= x) = exp lp (upper false) or P(X > x) = exp lp (upper true), inside (lo, hi), by
+   Newton's method on the logarithm of the tail. */
+double dist_solve_tail(const norn_dist_row *, const double *p, double lp, bool upper, double lo,
+                       double hi, double start);
+/* The smallest whole k in lo..hi with P(X <= k) >= exp lp, or with P(X > k) <= exp lp. */
+double dist_search_tail(const norn_dist_row *, const double *p, double lp, bool upper, double lo,
+                        double hi, double guess);
+/* The quantile of a continuous family without a closed form. */
+double dist_solve_quantile(const norn_dist_row *, double prob, const double *p, double start);
+/* The smallest whole k in lo..hi with cdf1(k) >= prob, searched from guess. */
+double dist_search_quantile(double (*cdf1)(double, const double *), double prob, const double *p,
+                            double lo, double hi, double guess);
+
+/* Samplers used by several families (sample.c). */
+double dist_draw_gamma(norn_rng *, double shape);             /* scale 1 */
+/* its logarithm, also where it underflows */
+double dist_draw_log_gamma(norn_rng *, double shape);
+double dist_draw_poisson(norn_rng *, double rate);
+double dist_draw_binomial(norn_rng *, double n, double p);
+/* Into the smallest and largest positive doubles: a draw never leaves an open support by
+   rounding. */
+static inline double dist_clamp_positive(double x)
+{
+  return x < 2.2250738585072014e-308 ? 2.2250738585072014e-308 :
+      x > 1.7976931348623157e308 ? 1.7976931348623157e308 : x;
+}
+#endif
