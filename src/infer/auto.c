@@ -1,0 +1,107 @@
+/* auto: the printed rule of `infer(m)` without an engine.
+
+   Up to PROBES runs from the prior look at the program.  If every choice they meet is finite and
+   discrete and there seem to be at most LEAVES paths: enumerate.  If observations come between
+   choices (two or more of them, with a choice after the first): smc.  Otherwise mh.  What was
+   chosen and why goes to the host as a notice.
+   Lanes: probe i runs in lane i of a stream of its own, so the chosen engine's draws are the same as
+   if it had been named. */
+#include "infer/infer.h"
+
+enum { PROBES = 10 };
+#define LEAVES 1e5
+
+typedef struct probe { int i; uint64_t stream; norn_run *run; double leaves, most; bool finite, late, interleaved; int observes; } probe;
+
+static norn_status auto_init(norn_infer *inf, void *self)
+{
+  probe *e = self;
+  e->finite = true;
+  e->leaves = 1;
+  e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 2, 0);
+  return NORN_OK;
+}
+
+static norn_step auto_choose(norn_infer *inf, const probe *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate : e->interleaved ? &engine_smc : &engine_mh;
+  if (!inf->outer) {
+    if (to == &engine_enumerate)
+      norn_notice(st, "engine: enumerate(), as every choice is finite and there are about %.0f paths", e->most);
+    else if (to == &engine_smc)
+      norn_notice(st, "engine: smc(), as observations come between choices");
+    else
+      norn_notice(st, "engine: mh(), as %s", e->finite ? "there are too many paths to enumerate" : "choices are not finite and come before the observations");
+  }
+  return infer_become(inf, to) ? NORN_STEP_FAIL : NORN_STEP_MORE;
+}
+
+static bool auto_sample(norn_state *st, probe *e, const norn_event *ev)
+{
+  norn_datum v;
+  double excess;
+  int64_t n = engine_is_discrete(ev->dist) ? norn_dist_count(st, ev->dist) : -1;
+  if (n < 0) e->finite = false;
+  else e->leaves *= (double)n;
+  if (e->observes) e->late = true;
+  if (!engine_sample(st, e->run, ev, false, &v, &excess)) return false;
+  norn_run_answer(e->run, v);
+  return true;
+}
+
+static void auto_end(probe *e)
+{
+  norn_run_free(e->run);
+  e->run = NULL;
+  if (e->leaves > e->most) e->most = e->leaves;
+  e->i++;
+}
+
+/* One probe a step.  A run whose prior draw fails somewhere is no reason to give up here. */
+static norn_step auto_step(norn_infer *inf, void *self)
+{
+  probe *e = self;
+  norn_state *st = norn_infer_state(inf);
+  norn_event ev;
+  norn_step s;
+  if (e->i == PROBES) return auto_choose(inf, e);
+  if (!e->run) {
+    e->run = norn_infer_run(inf, (uint32_t)e->i, 0, 0);
+    if (!e->run) return NORN_STEP_FAIL;
+    norn_run_stream(e->run, e->stream, (uint32_t)e->i, 0);
+    e->leaves = 1;
+    e->observes = 0;
+    e->late = false;
+  }
+  for (;;)
+    switch (norn_run_next(e->run, &ev)) {
+    case NORN_SAMPLE:
+      if (!auto_sample(st, e, &ev)) return NORN_STEP_FAIL;
+      if (e->leaves > 1e300) { auto_end(e); return NORN_STEP_MORE; }
+      break;
+    case NORN_OBSERVE:
+      e->observes++;
+      e->interleaved |= e->late;
+      if (e->interleaved && !e->finite) { auto_end(e); return NORN_STEP_MORE; }   /* seen enough */
+      break;
+    case NORN_INFER:
+      s = norn_infer_wait(inf, e->run, &ev);
+      if (s != NORN_STEP_MORE) return s;
+      break;
+    case NORN_DONE: case NORN_DEAD: auto_end(e); return NORN_STEP_MORE;
+    default: return NORN_STEP_FAIL;
+    }
+}
+
+static void auto_free(norn_infer *inf, void *self)
+{
+  probe *e = self;
+  (void)inf;
+  if (e->run) norn_run_free(e->run);
+}
+
+const norn_engine engine_auto = {
+  .version = NORN_ENGINE_VERSION, .name = "auto", .doc = "Chooses an engine by looking at the program.", .size = sizeof(probe),
+  .init = auto_init, .step = auto_step, .free = auto_free
+};

@@ -1,0 +1,266 @@
+/* drive: steps inferences and runs programs to their end.
+
+   Inferences that wait for one another are a list on the heap, outermost first: an engine whose run
+   meets infer(...) returns norn_infer_wait, which hangs the nested inference under it; only the
+   innermost is stepped; when it ends, its posterior answers the run that waits and the engine above
+   goes on.  So nesting of any depth uses no C stack.
+
+   Exact posteriors are functions of (model value, engine value): the state keeps up to EXACT_MAX of
+   them by those two, and forgets all when that is full.  Monte-Carlo posteriors are random measures,
+   fresh in each run: never kept, and the outer result notes that it is biased O(1/n). */
+#include "infer/infer.h"
+#include "infer/posterior.h"
+#include <stdio.h>
+#include <string.h>
+
+#define EXACT_MAX 4096
+#define PROGRESS_EVERY .1      /* seconds */
+
+/* ---- exact posteriors by model and engine ---- */
+
+static uint64_t exact_hash(norn_datum model, norn_datum engine)
+{
+  return hash_mix(norn_hash(model) * 3 + norn_hash(engine)) | 1;     /* 0 is a free entry */
+}
+
+static void exact_forget(infer_slot *s)
+{
+  for (size_t i = 0; i < s->cexact; i++) {
+    exact_entry *e = &s->exact[i];
+    if (!e->hash) continue;
+    norn_drop(e->model);
+    norn_drop(e->engine);
+    norn_drop(e->posterior);
+    *e = (exact_entry){ 0 };
+  }
+  s->nexact = 0;
+}
+
+/* The entry of that key, or the free one where it belongs. */
+static exact_entry *exact_find(infer_slot *s, uint64_t h, norn_datum model, norn_datum engine)
+{
+  size_t k = h & (s->cexact - 1);
+  for (; s->exact[k].hash; k = (k + 1) & (s->cexact - 1)) {
+    exact_entry *e = &s->exact[k];
+    if (e->hash == h && norn_equal(norn_get(e->model), model) && norn_equal(norn_get(e->engine), engine)) break;
+  }
+  return &s->exact[k];
+}
+
+static norn_datum exact_get(norn_state *st, norn_datum model, norn_datum engine)
+{
+  infer_slot *s = infer_slot_of(st);
+  if (!s || !s->exact) return norn_none();
+  exact_entry *e = exact_find(s, exact_hash(model, engine), model, engine);
+  return e->hash ? norn_get(e->posterior) : norn_none();
+}
+
+static void exact_put(norn_state *st, norn_datum model, norn_datum engine, norn_datum posterior)
+{
+  infer_slot *s = infer_slot_of(st);
+  if (!s) return;
+  if (!s->exact) {
+    s->exact = engine_get(st, 2 * EXACT_MAX * sizeof *s->exact);
+    if (!s->exact) { norn_clear(st); return; }
+    s->cexact = 2 * EXACT_MAX;
+  }
+  if (s->nexact == EXACT_MAX) exact_forget(s);
+  uint64_t h = exact_hash(model, engine);
+  exact_entry *e = exact_find(s, h, model, engine);
+  if (e->hash) return;
+  exact_entry x = { h, norn_keep(st, model), norn_keep(st, engine), norn_keep(st, posterior) };
+  if (x.model && x.engine && x.posterior) {
+    *e = x;
+    s->nexact++;
+    return;
+  }
+  norn_ref *refs[] = { x.model, x.engine, x.posterior };
+  for (int i = 0; i < 3; i++) if (refs[i]) norn_drop(refs[i]);
+}
+
+/* ---- nesting ---- */
+
+static uint64_t nested_stream(norn_run *run, const norn_event *ev)
+{
+  norn_rng g;
+  norn_run_rng(run, ev, &g);
+  return norn_stream_split(g.stream, g.lane, g.event, g.iter);
+}
+
+norn_step norn_infer_wait(norn_infer *inf, norn_run *run, const norn_event *ev)
+{
+  norn_datum known = exact_get(inf->st, ev->value, ev->engine);
+  if (!norn_is_none(known)) {
+    norn_run_answer(run, known);
+    return NORN_STEP_MORE;
+  }
+  norn_infer *inner = infer_make(inf->st, ev->value, ev->engine, nested_stream(run, ev));
+  if (!inner) return engine_failed(inf->st, ev->span);
+  inner->outer = inf;
+  inf->inner = inner;
+  inf->waiting = run;
+  return NORN_STEP_WAIT;
+}
+
+/* The innermost has ended: its posterior answers the run above, and it is gone. */
+static norn_step infer_pop(norn_infer *root)
+{
+  norn_infer *inner = root->top, *outer = inner->outer;
+  norn_state *st = root->st;
+  norn_datum posterior = norn_infer_result(inner);
+  if (norn_is_none(posterior)) return NORN_STEP_FAIL;
+  if (inner->engine->flags & NORN_ENGINE_EXACT)
+    exact_put(st, norn_get(inner->model), inner->by_rule ? norn_unit() : norn_get(inner->options), posterior);
+  else
+    norn_infer_note(outer, "nested", norn_cstring(st, "a nested posterior is made of draws: biased O(1/n)"));
+  infer_inherit(outer, inner);
+  norn_run_answer(outer->waiting, posterior);
+  outer->waiting = NULL;
+  outer->inner = NULL;
+  root->top = outer;
+  norn_infer_free(inner);
+  return NORN_STEP_MORE;
+}
+
+norn_step norn_infer_step(norn_infer *root)
+{
+  norn_infer *inf = root->top;
+  norn_step s;
+  if (root->failed) return NORN_STEP_FAIL;
+  if (root->done) return NORN_STEP_DONE;
+  if (!inf->begun) {
+    inf->begun = true;
+    s = inf->engine->init && inf->engine->init(inf, inf->self) ? NORN_STEP_FAIL : NORN_STEP_MORE;
+  } else {
+    s = inf->engine->step(inf, inf->self);
+  }
+  if (s == NORN_STEP_WAIT) root->top = inf->inner;
+  if (s == NORN_STEP_DONE) {
+    inf->done = true;
+    if (inf == root) return NORN_STEP_DONE;
+    s = infer_pop(root);
+  }
+  if (s != NORN_STEP_FAIL) return NORN_STEP_MORE;
+  root->failed = true;
+  return NORN_STEP_FAIL;
+}
+
+void norn_infer_progress(norn_infer *inf, norn_progress *p)
+{
+  memset(p, 0, sizeof *p);
+  if (inf->begun && inf->engine->progress) inf->engine->progress(inf, inf->self, p);
+}
+
+/* ---- the loop ---- */
+
+/* False: the host wants to stop. */
+static bool progress_report(norn_infer *root)
+{
+  infer_slot *s = infer_slot_of(root->st);
+  if (!s || !s->progress) return true;
+  double now = infer_seconds();
+  if (now - s->last < PROGRESS_EVERY) return true;
+  norn_progress p;
+  s->last = now;
+  norn_infer_progress(root, &p);
+  if (s->progress(s->user, root->engine->name, &p)) return true;
+  norn_fail(root->st, NORN_EINTERRUPT, -1, "interrupted");
+  return false;
+}
+
+norn_datum infer_run_to_end(norn_infer *root)
+{
+  norn_datum out = norn_none();
+  norn_step s;
+  do s = norn_infer_step(root); while (s == NORN_STEP_MORE && progress_report(root));
+  if (s == NORN_STEP_DONE) out = norn_infer_result(root);
+  norn_infer_free(root);
+  return out;
+}
+
+/* The status of the error that stands in the state. */
+static norn_status drive_status(norn_state *st)
+{
+  const norn_err *e = norn_error(st);
+  return e && e->code ? e->code : norn_fail(st, NORN_EUSE, -1, "inference failed without an error");
+}
+
+norn_status norn_infer_all(norn_state *st, norn_datum model, norn_datum engine, norn_datum *posterior)
+{
+  norn_infer *inf = norn_infer_new(st, model, engine);
+  if (!inf) return drive_status(st);
+  *posterior = infer_run_to_end(inf);
+  return norn_is_none(*posterior) ? drive_status(st) : NORN_OK;
+}
+
+norn_status infer_again(norn_state *st, norn_datum model, norn_datum engine, uint64_t stream, norn_datum resume, norn_datum *out)
+{
+  norn_infer *inf = infer_make(st, model, engine, stream);
+  if (!inf) return drive_status(st);
+  if (!norn_is_none(resume) && !(inf->resume = norn_keep(st, resume))) {
+    norn_infer_free(inf);
+    return NORN_EMEMORY;
+  }
+  *out = infer_run_to_end(inf);
+  return norn_is_none(*out) ? drive_status(st) : NORN_OK;
+}
+
+/* ---- top level ---- */
+
+/* `observe` and the like where no inference runs. */
+static norn_status drive_refuse(norn_state *st, const norn_event *ev)
+{
+  const char *what = ev->flags & NORN_EV_FACTOR ? "factor" : ev->flags & NORN_EV_CONDITION ? "condition" : "observe";
+  norn_status s = engine_fail(st, NORN_EINFER, ev->span, "%s outside inference", what);
+  norn_hint(st, "put it in a model and run infer(model, engine)");
+  return s;
+}
+
+static norn_status drive_infer(norn_state *st, norn_run *run, const norn_event *ev)
+{
+  norn_datum posterior = exact_get(st, ev->value, ev->engine);
+  if (norn_is_none(posterior)) {
+    norn_infer *inf = infer_make(st, ev->value, ev->engine, nested_stream(run, ev));
+    if (!inf) { engine_place(st, ev->span); return drive_status(st); }
+    norn_span span = ev->span;
+    bool exact = inf->engine->flags & NORN_ENGINE_EXACT;
+    norn_ref *model = norn_keep(st, ev->value), *engine = norn_keep(st, ev->engine);
+    posterior = infer_run_to_end(inf);
+    if (exact && model && engine && !norn_is_none(posterior)) exact_put(st, norn_get(model), norn_get(engine), posterior);
+    if (model) norn_drop(model);
+    if (engine) norn_drop(engine);
+    if (norn_is_none(posterior)) { engine_place(st, span); return drive_status(st); }
+  }
+  norn_run_answer(run, posterior);
+  return NORN_OK;
+}
+
+static norn_status drive_sample(norn_state *st, norn_run *run, const norn_event *ev)
+{
+  norn_datum v;
+  double excess;
+  if (!engine_sample(st, run, ev, false, &v, &excess)) return drive_status(st);
+  norn_run_answer(run, v);
+  return NORN_OK;
+}
+
+norn_status norn_drive(norn_state *st, norn_run *run, norn_datum *out)
+{
+  norn_event ev;
+  norn_status s = NORN_OK;
+  bool going = true;
+  while (going && !s) {
+    switch (norn_run_next(run, &ev)) {
+    case NORN_DONE:
+      if (out) *out = ev.value;
+      going = false;
+      break;
+    case NORN_SAMPLE: s = drive_sample(st, run, &ev); break;
+    case NORN_INFER: s = drive_infer(st, run, &ev); break;
+    case NORN_OBSERVE: case NORN_DEAD: s = drive_refuse(st, &ev); break;
+    case NORN_ERROR: s = drive_status(st); break;
+    }
+  }
+  norn_run_free(run);
+  return s;
+}

@@ -1,0 +1,321 @@
+/* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
+#include "infer/engine.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+norn_status engines_add(norn_state *st)
+{
+  const norn_engine all[] = { engine_forward, engine_rejection, engine_importance, engine_enumerate, engine_smc, engine_mh };
+  return norn_add_engines(st, all, NORN_COUNT(all));
+}
+
+/* ---- memory ---- */
+
+void *engine_get(norn_state *st, size_t n)
+{
+  void *p = norn_alloc(st, NULL, 0, n ? n : 1);
+  if (p) memset(p, 0, n ? n : 1);
+  else norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+  return p;
+}
+
+void engine_put(norn_state *st, void *p, size_t n)
+{
+  if (p) norn_alloc(st, p, n ? n : 1, 0);
+}
+
+bool engine_room(norn_state *st, void *array_pointer, size_t *capacity, size_t want, size_t size)
+{
+  if (want <= *capacity) return true;
+  void **array = array_pointer;
+  size_t cap = *capacity ? *capacity : 8;
+  while (cap < want) cap += cap / 2 + 8;
+  void *p = norn_alloc(st, *array, *capacity * size, cap * size);
+  if (!p) {
+    norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+    return false;
+  }
+  memset((char *)p + *capacity * size, 0, (cap - *capacity) * size);
+  *array = p;
+  *capacity = cap;
+  return true;
+}
+
+/* ---- errors ---- */
+
+void engine_place(norn_state *st, norn_span span)
+{
+  norn_err *e = (norn_err *)norn_error(st);      /* the state's own record, not a constant */
+  if (e && !e->span.file) e->span = span;
+}
+
+norn_status engine_fail(norn_state *st, norn_status code, norn_span span, const char *format, ...)
+{
+  char msg[400];
+  va_list ap;
+  va_start(ap, format);
+  vsnprintf(msg, sizeof msg, format, ap);
+  va_end(ap);
+  norn_fail(st, code, -1, "%s", msg);
+  norn_err *e = (norn_err *)norn_error(st);
+  if (e && span.file) e->span = span;
+  return code;
+}
+
+/* ---- options ---- */
+
+/* The literal that stands for an option which was not given. */
+static norn_datum option_fallback(norn_state *st, const char *s)
+{
+  if (!s || !strcmp(s, "missing")) return norn_missing();
+  if (!strcmp(s, "true") || !strcmp(s, "false")) return norn_bool(*s == 't');
+  if (*s == '"') return norn_string(st, s + 1, strlen(s) - 2);
+  if (strpbrk(s, ".eE")) return norn_real(strtod(s, NULL));
+  return norn_int(strtoll(s, NULL, 10));
+}
+
+static norn_datum option_get(norn_infer *inf, int i, const norn_option **row)
+{
+  const norn_engine *e = infer_engine(inf);
+  *row = &e->options[i];
+  norn_datum v = norn_infer_option(inf, i);
+  return norn_is_none(v) ? option_fallback(norn_infer_state(inf), (*row)->fallback) : v;
+}
+
+static bool option_wrong(norn_infer *inf, const norn_option *o, const char *wanted, norn_datum v)
+{
+  char what[120];
+  norn_state *st = norn_infer_state(inf);
+  const char *found = norn_describe(st, v, what, sizeof what);
+  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got %s", o->name, infer_engine(inf)->name, wanted, found);
+  return false;
+}
+
+bool option_int(norn_infer *inf, int i, int64_t least, int64_t *out)
+{
+  const norn_option *o;
+  norn_datum v = option_get(inf, i, &o);
+  if (v.tag == NORN_REAL && v.d == floor(v.d) && fabs(v.d) < 1e15) v = norn_int((int64_t)v.d);
+  if (v.tag != NORN_INT) return option_wrong(inf, o, "an integer", v);
+  if (v.i < least) {
+    norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be at least %lld, got %lld", o->name,
+              infer_engine(inf)->name, (long long)least, (long long)v.i);
+    return false;
+  }
+  *out = v.i;
+  return true;
+}
+
+bool option_missing(norn_infer *inf, int i)
+{
+  const norn_option *o;
+  return option_get(inf, i, &o).tag == NORN_MISSING;
+}
+
+bool option_real(norn_infer *inf, int i, double *out)
+{
+  const norn_option *o;
+  norn_datum v = option_get(inf, i, &o);
+  if (v.tag == NORN_MISSING) { *out = NAN; return true; }
+  if (!norn_as_real(v, out) || isnan(*out)) return option_wrong(inf, o, "a number", v);
+  return true;
+}
+
+bool option_choice(norn_infer *inf, int i, const char *const *names, int n, int *out)
+{
+  const norn_option *o;
+  size_t len;
+  norn_datum v = option_get(inf, i, &o);
+  const char *s = norn_string_view(v, &len);
+  if (!s) return option_wrong(inf, o, "a string", v);
+  char all[200] = "";
+  for (int k = 0; k < n; k++) {
+    if (strlen(names[k]) == len && !memcmp(names[k], s, len)) { *out = k; return true; }
+    size_t at = strlen(all);
+    snprintf(all + at, sizeof all - at, "%s\"%s\"", k == 0 ? "" : k == n - 1 ? " or " : ", ", names[k]);
+  }
+  norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be %s, got \"%.40s\"", o->name,
+            infer_engine(inf)->name, all, s);
+  return false;
+}
+
+/* ---- columns ---- */
+
+static bool column_is_scalar(norn_datum v)
+{
+  return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL;
+}
+
+/* From words to an array on the heap. */
+static bool column_spill(norn_state *st, column *c)
+{
+  int64_t zero = 0;
+  void *data;
+  norn_datum empty = norn_array(st, NORN_VALUES, 1, &zero, &data);
+  if (norn_is_none(empty) || !(c->heap = norn_keep(st, empty))) return false;
+  for (size_t i = 0; i < c->n; i++) {
+    norn_datum v;
+    v.tag = c->tag;
+    v.i = (int64_t)c->word[i];
+    if (norn_push(c->heap, v)) return false;
+  }
+  engine_put(st, c->word, c->cap * sizeof *c->word);
+  c->word = NULL;
+  c->cap = 0;
+  return true;
+}
+
+bool column_push(norn_state *st, column *c, norn_datum v)
+{
+  if (!c->heap) {
+    if (!c->n && column_is_scalar(v)) c->tag = v.tag;
+    if (NORN_LIKELY(v.tag == c->tag && c->tag)) {
+      if (c->n == c->cap && !engine_room(st, &c->word, &c->cap, c->n + 1, sizeof *c->word)) return false;
+      c->word[c->n++] = (uint64_t)v.i;
+      return true;
+    }
+    if (!column_spill(st, c)) return false;
+  }
+  if (norn_push(c->heap, v)) return false;
+  c->n++;
+  return true;
+}
+
+norn_datum column_at(norn_state *st, const column *c, size_t i)
+{
+  if (c->heap) return norn_array_at(st, norn_get(c->heap), (int64_t)i);
+  norn_datum v;
+  v.tag = c->tag;
+  v.i = (int64_t)c->word[i];
+  return v;
+}
+
+norn_datum column_array(norn_state *st, const column *c)
+{
+  norn_view w;
+  if (c->heap) {
+    norn_datum a = norn_get(c->heap);
+    if (!norn_array_view(a, &w) || w.elem != NORN_VALUES || w.rank != 1) return a;
+    return norn_array_pack(st, w.v, w.n);
+  }
+  int64_t n = (int64_t)c->n;
+  void *data;
+  norn_elem kind = c->tag == NORN_REAL ? NORN_F64 : c->tag == NORN_INT ? NORN_I64 : c->tag == NORN_BOOL ? NORN_B8 : NORN_VALUES;
+  norn_datum a = norn_array(st, kind, 1, &n, &data);
+  if (norn_is_none(a)) return a;
+  if (kind == NORN_B8) for (int64_t i = 0; i < n; i++) ((uint8_t *)data)[i] = c->word[i] != 0;
+  else if (n) memcpy(data, c->word, c->n * sizeof *c->word);
+  return a;
+}
+
+void column_clear(norn_state *st, column *c)
+{
+  int64_t zero = 0;
+  void *data;
+  norn_datum empty = c->heap && c->n ? norn_array(st, NORN_VALUES, 1, &zero, &data) : norn_none();
+  if (!norn_is_none(empty)) norn_set(c->heap, empty);
+  else if (c->heap && c->n) column_free(st, c);
+  c->n = 0;
+  c->tag = 0;
+}
+
+void column_free(norn_state *st, column *c)
+{
+  engine_put(st, c->word, c->cap * sizeof *c->word);
+  if (c->heap) norn_drop(c->heap);
+  *c = (column){ 0 };
+}
+
+/* ---- blame ---- */
+
+void blame_add(norn_state *st, blame *b, norn_span s)
+{
+  for (size_t i = 0; i < b->n; i++) {
+    norn_span t = b->line[i].span;
+    if (t.start == s.start && t.end == s.end && t.file == s.file) { b->line[i].count++; return; }
+  }
+  if (!engine_room(st, &b->line, &b->cap, b->n + 1, sizeof *b->line)) { norn_clear(st); return; }
+  b->line[b->n].span = s;
+  b->line[b->n++].count = 1;
+}
+
+norn_span blame_most(const blame *b, uint64_t *count)
+{
+  norn_span s = { 0, 0, 0 };
+  uint64_t most = 0;
+  for (size_t i = 0; i < b->n; i++)
+    if (b->line[i].count > most) { most = b->line[i].count; s = b->line[i].span; }
+  if (count) *count = most;
+  return s;
+}
+
+void blame_free(norn_state *st, blame *b)
+{
+  engine_put(st, b->line, b->cap * sizeof *b->line);
+  *b = (blame){ 0 };
+}
+
+norn_step blame_all_dead(norn_state *st, const blame *b, const char *what)
+{
+  uint64_t n;
+  char place[200];
+  norn_span s = blame_most(b, &n);
+  norn_span_text(st, s, place, sizeof place);
+  engine_fail(st, NORN_EINFER, s, "every %s has weight 0 after the observation at %s", what, *place ? place : "an unknown place");
+  norn_hint(st, "no value that the model can draw explains this observation");
+  return NORN_STEP_FAIL;
+}
+
+/* ---- events ---- */
+
+bool engine_logp_slow(norn_state *st, const norn_dist *d, norn_datum x, norn_span span, double *out)
+{
+  if (!norn_dist_logp(st, d, x, out)) return true;
+  engine_place(st, span);
+  return false;
+}
+
+bool engine_sample(norn_state *st, norn_run *run, const norn_event *ev, bool use_proposal, norn_datum *value, double *excess)
+{
+  norn_rng rng;
+  const norn_dist *from = use_proposal && ev->proposal ? ev->proposal : ev->dist;
+  *excess = 0;
+  norn_run_rng(run, ev, &rng);
+  if (norn_dist_sample(st, from, &rng, value)) { engine_place(st, ev->span); return false; }
+  if (from == ev->dist) return true;
+  double p, q;
+  if (!engine_logp(st, ev->dist, *value, ev->span, &p) || !engine_logp(st, ev->proposal, *value, ev->span, &q)) return false;
+  *excess = p - q;
+  return true;
+}
+
+bool engine_is_discrete(const norn_dist *d) { return d->row->flags & NORN_DIST_DISCRETE && d->row->enumerate; }
+
+/* ---- weights ---- */
+
+double log_add(double a, double b)
+{
+  double m = a > b ? a : b;
+  if (m == -HUGE_VAL) return m;
+  return m + log1p(exp((a > b ? b : a) - m));
+}
+
+double log_sum(const double *lw, size_t n)
+{
+  double m = -HUGE_VAL, s = 0;
+  for (size_t i = 0; i < n; i++) if (lw[i] > m) m = lw[i];
+  if (m == -HUGE_VAL) return m;
+  for (size_t i = 0; i < n; i++) s += exp(lw[i] - m);
+  return m + log(s);
+}
+
+double kish(const double *lw, size_t n)
+{
+  double m = -HUGE_VAL, s = 0, q = 0;
+  for (size_t i = 0; i < n; i++) if (lw[i] > m) m = lw[i];
+  if (m == -HUGE_VAL) return 0;
+  for (size_t i = 0; i < n; i++) { double w = exp(lw[i] - m); s += w; q += w * w; }
+  return s * s / q;
+}

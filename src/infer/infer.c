@@ -1,0 +1,403 @@
+/* infer: one inference in progress as its engine sees it: draws, choices, evidence, notes, warnings
+   and blame; and the posterior that is made of them. */
+#include "infer/infer.h"
+#include "infer/posterior.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define CELLS_MAX ((size_t)1 << 22)      /* choices kept beside the draws, in all columns */
+
+double infer_seconds(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the slot ---- */
+
+static void infer_slot_free(norn_state *st, void *p)
+{
+  infer_slot *s = p;
+  if (!s) return;
+  engine_put(st, s->exact, s->cexact * sizeof *s->exact);      /* the refs die with the state */
+  engine_put(st, s, sizeof *s);
+}
+
+infer_slot *infer_slot_of(norn_state *st)
+{
+  void **slot = norn_slot(st, 0);
+  if (*slot) return *slot;
+  infer_slot *s = engine_get(st, sizeof *s);
+  if (!s) return NULL;
+  *slot = s;
+  norn_slot_on_free(st, 0, infer_slot_free);
+  return s;
+}
+
+void norn_on_progress(norn_state *st, bool (*f)(void *user, const char *engine, const norn_progress *), void *user)
+{
+  infer_slot *s = infer_slot_of(st);
+  if (!s) return;
+  s->progress = f;
+  s->user = user;
+}
+
+/* ---- making and freeing ---- */
+
+norn_infer *infer_make(norn_state *st, norn_datum model, norn_datum engine, uint64_t stream)
+{
+  const norn_datum *options;
+  const norn_engine *e = engine.tag == NORN_UNIT || norn_is_none(engine) ? &engine_auto : norn_engine_view(engine, &options);
+  char what[120];
+  if (norn_kind_of(model) != NORN_MODEL && norn_kind_of(model) != NORN_FUN) {
+    norn_fail(st, NORN_ETYPE, 0, "infer wants a model, got %s", norn_describe(st, model, what, sizeof what));
+    norn_hint(st, "a model value is a call of a model: infer(name(arguments), engine)");
+    return NULL;
+  }
+  if (!e) {
+    norn_fail(st, NORN_ETYPE, 1, "infer wants an engine, got %s", norn_describe(st, engine, what, sizeof what));
+    norn_hint(st, "engines are enumerate(), smc(), mh(), importance(), rejection(), forward()");
+    return NULL;
+  }
+  norn_infer *inf = engine_get(st, sizeof *inf);
+  if (!inf) return NULL;
+  inf->st = st;
+  inf->engine = e;
+  inf->by_rule = e == &engine_auto;
+  inf->stream = stream;
+  inf->top = inf;
+  inf->start = infer_seconds();
+  inf->log_evidence = inf->evidence_se = NAN;
+  inf->model = norn_keep(st, model);
+  inf->options = norn_keep(st, e == &engine_auto ? norn_unit() : engine);
+  inf->self = engine_get(st, e->size);
+  if (inf->model && inf->options && inf->self) return inf;
+  norn_infer_free(inf);
+  return NULL;
+}
+
+norn_infer *norn_infer_new(norn_state *st, norn_datum model, norn_datum engine)
+{
+  infer_slot *s = infer_slot_of(st);
+  if (!s) return NULL;
+  return infer_make(st, model, engine, norn_stream_split(norn_config_of(st)->seed, ENGINE_LANE, s->count++, 0));
+}
+
+norn_status infer_become(norn_infer *inf, const norn_engine *e)
+{
+  norn_state *st = inf->st;
+  void *self = engine_get(st, e->size);
+  if (!self) return NORN_EMEMORY;
+  norn_datum value = norn_engine_new(st, e, NULL, 0);
+  if (norn_is_none(value)) { engine_put(st, self, e->size); return NORN_EUSE; }
+  if (inf->engine->free) inf->engine->free(inf, inf->self);
+  engine_put(st, inf->self, inf->engine->size);
+  norn_set(inf->options, value);
+  inf->engine = e;
+  inf->self = self;
+  inf->begun = false;
+  return NORN_OK;
+}
+
+static void infer_drop_choices(norn_infer *inf)
+{
+  norn_state *st = inf->st;
+  for (size_t i = 0; i < inf->nchoice; i++) column_free(st, &inf->choice[i].c);
+  engine_put(st, inf->choice, inf->cchoice * sizeof *inf->choice);
+  engine_put(st, inf->slot, inf->nslot * sizeof *inf->slot);
+  inf->choice = NULL;
+  inf->slot = NULL;
+  inf->nchoice = inf->cchoice = inf->nslot = 0;
+}
+
+static void infer_free_one(norn_infer *inf)
+{
+  norn_state *st = inf->st;
+  if (inf->self && inf->engine->free) inf->engine->free(inf, inf->self);
+  engine_put(st, inf->self, inf->engine->size);
+  column_free(st, &inf->values);
+  infer_drop_choices(inf);
+  column_free(st, &inf->coming);
+  engine_put(st, inf->coming_addr, inf->ccoming * sizeof *inf->coming_addr);
+  engine_put(st, inf->logw, inf->clogw * sizeof *inf->logw);
+  for (size_t i = 0; i < inf->nnote; i++) norn_drop(inf->note[i].value);
+  engine_put(st, inf->note, inf->cnote * sizeof *inf->note);
+  engine_put(st, inf->warning, inf->cwarning * sizeof *inf->warning);
+  blame_free(st, &inf->dead);
+  norn_ref *refs[] = { inf->model, inf->options, inf->marginals, inf->resume };
+  for (int i = 0; i < NORN_COUNT(refs); i++) if (refs[i]) norn_drop(refs[i]);
+  engine_put(st, inf, sizeof *inf);
+}
+
+void norn_infer_free(norn_infer *inf)
+{
+  while (inf) {
+    norn_infer *inner = inf->inner;
+    infer_free_one(inf);
+    inf = inner;
+  }
+}
+
+/* ---- what an engine asks ---- */
+
+norn_state *norn_infer_state(norn_infer *inf) { return inf->st; }
+norn_datum norn_infer_model(norn_infer *inf) { return norn_get(inf->model); }
+uint64_t norn_infer_stream(norn_infer *inf) { return inf->stream; }
+const norn_engine *infer_engine(norn_infer *inf) { return inf->engine; }
+norn_datum infer_resumed(norn_infer *inf) { return inf->resume ? norn_get(inf->resume) : norn_none(); }
+
+norn_datum norn_infer_option(norn_infer *inf, int i)
+{
+  const norn_datum *options;
+  if (i < 0 || i >= inf->engine->noptions) return norn_none();
+  return norn_engine_view(norn_get(inf->options), &options) ? options[i] : norn_none();
+}
+
+norn_run *norn_infer_run(norn_infer *inf, uint32_t lane, uint32_t iter, unsigned flags)
+{
+  norn_run *r = norn_run_new(inf->st, norn_get(inf->model), NULL, 0);
+  if (!r) return NULL;
+  norn_run_stream(r, inf->stream, lane, iter);
+  norn_run_flags(r, flags);
+  return r;
+}
+
+/* The table of addresses doubles when half full. */
+static bool infer_choice_room(norn_infer *inf)
+{
+  if (2 * (inf->nchoice + 1) <= inf->nslot) return true;
+  norn_state *st = inf->st;
+  size_t n = inf->nslot ? 2 * inf->nslot : 64;
+  uint32_t *slot = engine_get(st, n * sizeof *slot);
+  if (!slot) return false;
+  engine_put(st, inf->slot, inf->nslot * sizeof *slot);
+  inf->slot = slot;
+  inf->nslot = n;
+  for (size_t i = 0; i < inf->nchoice; i++) {
+    size_t k = inf->choice[i].addr & (n - 1);
+    while (slot[k]) k = (k + 1) & (n - 1);
+    slot[k] = (uint32_t)i + 1;
+  }
+  return true;
+}
+
+/* The column of an address, made at first sight. */
+static infer_choice *infer_choice_at(norn_infer *inf, uint64_t addr)
+{
+  if (inf->guess < inf->nchoice && inf->choice[inf->guess].addr == addr) return &inf->choice[inf->guess];
+  if (!infer_choice_room(inf)) return NULL;
+  size_t k = addr & (inf->nslot - 1);
+  while (inf->slot[k]) {
+    infer_choice *c = &inf->choice[inf->slot[k] - 1];
+    if (c->addr == addr) return c;
+    k = (k + 1) & (inf->nslot - 1);
+  }
+  if (!engine_room(inf->st, &inf->choice, &inf->cchoice, inf->nchoice + 1, sizeof *inf->choice)) return NULL;
+  inf->slot[k] = (uint32_t)++inf->nchoice;
+  infer_choice *c = &inf->choice[inf->nchoice - 1];
+  *c = (infer_choice){ .addr = addr };
+  return c;
+}
+
+norn_status norn_infer_choice(norn_infer *inf, uint64_t addr, norn_datum value)
+{
+  if (inf->no_choices) return NORN_OK;
+  norn_state *st = inf->st;
+  if (!engine_room(st, &inf->coming_addr, &inf->ccoming, inf->coming.n + 1, sizeof *inf->coming_addr)) return NORN_EMEMORY;
+  inf->coming_addr[inf->coming.n] = addr;
+  return column_push(st, &inf->coming, value) ? NORN_OK : NORN_EMEMORY;
+}
+
+void infer_forget_choices(norn_infer *inf) { column_clear(inf->st, &inf->coming); }
+
+/* Choice k of the draw that is being added goes to its column. */
+static norn_status infer_choice_add(norn_infer *inf, size_t k)
+{
+  infer_choice *c = infer_choice_at(inf, inf->coming_addr[k]);
+  if (!c) return NORN_EMEMORY;
+  inf->guess = (size_t)(c - inf->choice) + 1;
+  if (inf->guess == inf->nchoice) inf->guess = 0;
+  for (; c->c.n < inf->nlogw; inf->cells++)
+    if (!column_push(inf->st, &c->c, norn_missing())) return NORN_EMEMORY;
+  if (c->c.n > inf->nlogw) return NORN_OK;           /* an address twice in one draw: the first stands */
+  inf->cells++;
+  return column_push(inf->st, &c->c, column_at(inf->st, &inf->coming, k)) ? NORN_OK : NORN_EMEMORY;
+}
+
+norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
+{
+  norn_state *st = inf->st;
+  for (size_t k = 0; k < inf->coming.n; k++)
+    if (infer_choice_add(inf, k)) return NORN_EMEMORY;
+  infer_forget_choices(inf);
+  if (!engine_room(st, &inf->logw, &inf->clogw, inf->nlogw + 1, sizeof *inf->logw)) return NORN_EMEMORY;
+  if (!column_push(st, &inf->values, value)) return NORN_EMEMORY;
+  inf->logw[inf->nlogw++] = logw;
+  if (inf->cells <= CELLS_MAX || inf->no_choices) return NORN_OK;
+  inf->no_choices = true;
+  infer_drop_choices(inf);
+  norn_infer_note(inf, "choices", norn_cstring(st, "not kept: too many; return what you want to see"));
+  return NORN_OK;
+}
+
+void norn_infer_evidence(norn_infer *inf, double log_evidence, double se)
+{
+  inf->log_evidence = log_evidence;
+  inf->evidence_se = se;
+}
+
+void norn_infer_note(norn_infer *inf, const char *key, norn_datum value)
+{
+  for (size_t i = 0; i < inf->nnote; i++)
+    if (!strcmp(inf->note[i].key, key)) { norn_set(inf->note[i].value, value); return; }
+  if (!engine_room(inf->st, &inf->note, &inf->cnote, inf->nnote + 1, sizeof *inf->note)) return;
+  norn_ref *r = norn_keep(inf->st, value);
+  if (r) inf->note[inf->nnote++] = (infer_note){ key, r };
+}
+
+/* One warning a reason: `key` is the reason, the same line twice says nothing new. */
+static void infer_warn_text(norn_infer *inf, norn_span span, const void *key, const char *msg)
+{
+  for (size_t i = 0; i < inf->nwarning; i++) {
+    infer_warning *w = &inf->warning[i];
+    if (w->key == key && w->span.file == span.file && w->span.start == span.start) return;
+  }
+  if (inf->nwarning >= 32) return;
+  if (!engine_room(inf->st, &inf->warning, &inf->cwarning, inf->nwarning + 1, sizeof *inf->warning)) return;
+  infer_warning *w = &inf->warning[inf->nwarning++];
+  w->span = span;
+  w->key = key;
+  snprintf(w->text, sizeof w->text, "%s", msg);
+}
+
+void norn_infer_warn(norn_infer *inf, norn_span span, const char *format, ...)
+{
+  char msg[240];
+  va_list ap;
+  va_start(ap, format);
+  vsnprintf(msg, sizeof msg, format, ap);
+  va_end(ap);
+  infer_warn_text(inf, span, format, msg);
+}
+
+void infer_inherit(norn_infer *outer, const norn_infer *inner)
+{
+  char msg[240];
+  for (size_t i = 0; i < inner->nwarning; i++) {
+    const char *t = inner->warning[i].text, *head = "nested inference: ";
+    snprintf(msg, sizeof msg, "%s%.200s", strncmp(t, head, strlen(head)) ? head : "", t);
+    infer_warn_text(outer, inner->warning[i].span, inner->warning[i].key, msg);
+  }
+}
+
+void norn_infer_dead(norn_infer *inf, norn_span span) { blame_add(inf->st, &inf->dead, span); }
+norn_span norn_infer_blame(norn_infer *inf, uint64_t *count) { return blame_most(&inf->dead, count); }
+void infer_left_over(norn_infer *inf, double mass) { inf->left_over = mass; }
+
+void infer_chains(norn_infer *inf, int chains, int64_t per_chain)
+{
+  inf->chains = chains;
+  inf->per_chain = per_chain;
+}
+
+norn_status infer_marginals(norn_infer *inf, norn_datum record)
+{
+  if (!inf->marginals) inf->marginals = norn_keep(inf->st, record);
+  else norn_set(inf->marginals, record);
+  return inf->marginals ? NORN_OK : NORN_EMEMORY;
+}
+
+/* ---- the posterior ---- */
+
+static norn_datum infer_warnings(norn_infer *inf)
+{
+  norn_datum msg[32];
+  for (size_t i = 0; i < inf->nwarning; i++) msg[i] = norn_cstring(inf->st, inf->warning[i].text);
+  return norn_array_pack(inf->st, msg, (int64_t)inf->nwarning);
+}
+
+static norn_datum real_or_missing(double x) { return isnan(x) ? norn_missing() : norn_real(x); }
+
+/* info; an exact posterior is a function of its model alone, so it holds no time. */
+static norn_datum infer_info(norn_infer *inf, bool exact)
+{
+  enum { FIXED = 10, MOST = 32 };
+  const char *name[FIXED + MOST] = { "engine", "draws", "exact", "log_evidence", "evidence_se", "ess", "chains",
+                                     "left_over", "seconds", "warnings" };
+  norn_datum v[FIXED + MOST];
+  v[0] = norn_cstring(inf->st, inf->engine->name);
+  v[1] = norn_int((int64_t)inf->nlogw);
+  v[2] = norn_bool(exact);
+  v[3] = real_or_missing(inf->log_evidence);
+  v[4] = real_or_missing(inf->evidence_se);
+  v[5] = exact ? norn_missing() : norn_real(kish(inf->logw, inf->nlogw));
+  v[6] = norn_int(inf->chains ? inf->chains : 1);
+  v[7] = norn_real(inf->left_over);
+  v[8] = norn_real(exact ? 0 : infer_seconds() - inf->start);
+  v[9] = infer_warnings(inf);
+  int n = FIXED;
+  for (size_t i = 0; i < inf->nnote && n < FIXED + MOST; i++) {
+    int k = 0;
+    while (k < n && strcmp(name[k], inf->note[i].key)) k++;
+    name[k] = inf->note[i].key;                     /* a note may correct a fixed field: mh's ess */
+    v[k] = norn_get(inf->note[i].value);
+    if (k == n) n++;
+  }
+  return norn_record(inf->st, n, name, v);
+}
+
+/* address -> column; names that cannot be had are given by their hash. */
+static norn_datum infer_choices(norn_infer *inf)
+{
+  norn_state *st = inf->st;
+  if (inf->marginals) return norn_get(inf->marginals);
+  if (!inf->nchoice) return norn_unit();
+  norn_datum out = norn_none(), *v = engine_get(st, inf->nchoice * sizeof *v);
+  const char **name = engine_get(st, inf->nchoice * sizeof *name);
+  arena names;
+  mem m;
+  mem_init(&m);
+  arena_init(&names, &m);
+  for (size_t i = 0; v && name && i < inf->nchoice; i++) {
+    infer_choice *c = &inf->choice[i];
+    char buf[256];
+    if (!norn_addr_name(st, c->addr, buf, sizeof buf)) snprintf(buf, sizeof buf, "@%016llx", (unsigned long long)c->addr);
+    while (c->c.n < inf->nlogw) if (!column_push(st, &c->c, norn_missing())) goto end;
+    name[i] = arena_text(&names, buf, strlen(buf));
+    v[i] = column_array(st, &c->c);
+    if (!name[i] || norn_is_none(v[i])) goto end;
+  }
+  if (v && name) out = norn_record(st, (int)inf->nchoice, name, v);
+end:
+  arena_free(&names);
+  engine_put(st, v, inf->nchoice * sizeof *v);
+  engine_put(st, name, inf->nchoice * sizeof *name);
+  return out;
+}
+
+/* The columns of mh lie in its memory until this is called; draws so far are a posterior too. */
+norn_datum norn_infer_result(norn_infer *inf)
+{
+  norn_state *st = inf->st;
+  if (inf->failed) return norn_none();
+  if (inf->done && !inf->finished) {
+    inf->finished = true;
+    if (inf->engine->finish && inf->engine->finish(inf, inf->self)) { inf->failed = true; return norn_none(); }
+  }
+  if (!inf->nlogw || (!inf->done && inf->engine->flags & NORN_ENGINE_EXACT)) {
+    norn_fail(st, NORN_EINFER, -1, "inference by %s has no result yet", inf->engine->name);
+    return norn_none();
+  }
+  bool exact = inf->engine->flags & NORN_ENGINE_EXACT;
+  if (inf->done && !inf->outer && !inf->told) {
+    inf->told = true;
+    for (size_t i = 0; i < inf->nwarning; i++) norn_warning(st, inf->warning[i].span, "%s", inf->warning[i].text);
+  }
+  norn_datum values = column_array(st, &inf->values), info = infer_info(inf, exact), choices = infer_choices(inf);
+  if (norn_is_none(values) || norn_is_none(info) || norn_is_none(choices)) return norn_none();
+  return posterior_new(st, values, inf->logw, info, choices, norn_get(inf->model), norn_get(inf->options),
+                       exact ? 0 : inf->stream, exact);
+}

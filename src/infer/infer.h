@@ -1,0 +1,71 @@
+/* infer.h: an inference in progress (infer.c makes and reads it, drive.c steps it), and what the
+   shelf keeps with a state. */
+#ifndef NORN_INFER_INFER_H
+#define NORN_INFER_INFER_H
+#include "infer/engine.h"
+
+typedef struct infer_warning { norn_span span; const void *key; char text[240]; } infer_warning;
+typedef struct infer_note { const char *key; norn_ref *value; } infer_note;
+typedef struct infer_choice { uint64_t addr; column c; } infer_choice;
+
+struct norn_infer {
+  norn_state *st;
+  const norn_engine *engine;
+  void *self;
+  norn_ref *model, *options;        /* options: the engine value, or a unit (the printed rule) */
+  uint64_t stream;
+  bool begun, done, failed, finished, told;
+  bool by_rule;                     /* no engine was named: the printed rule chose it */
+  norn_infer *outer, *inner;        /* whom the result is for; what it waits for */
+  norn_infer *top;                  /* of the outermost: the innermost */
+  norn_run *waiting;                /* the run that gets inner's posterior */
+  double start;                     /* seconds */
+  column values;                    /* the draws */
+  double *logw; size_t nlogw, clogw;
+  infer_choice *choice; size_t nchoice, cchoice;
+  uint64_t *coming_addr; size_t ccoming; column coming;     /* choices of the draw that comes next */
+  uint32_t *slot; size_t nslot;     /* address -> choice + 1 */
+  size_t guess, cells;              /* where the next address probably is; cells stored */
+  bool no_choices;
+  norn_ref *marginals;              /* enumerate: a record of posteriors by address */
+  double log_evidence, evidence_se;
+  int chains; int64_t per_chain;    /* of mh; 0 otherwise */
+  double left_over;                 /* enumerate: mass not explored */
+  infer_note *note; size_t nnote, cnote;
+  infer_warning *warning; size_t nwarning, cwarning;
+  blame dead;
+  norn_ref *resume;                 /* more(): the posterior that goes on */
+};
+
+typedef struct exact_entry { uint64_t hash; norn_ref *model, *engine, *posterior; } exact_entry;
+/* Slot 0 of a state. */
+typedef struct infer_slot {
+  bool (*progress)(void *, const char *, const norn_progress *);
+  void *user;
+  double last;                      /* report */
+  uint32_t count;                   /* inferences begun from C */
+  exact_entry *exact; size_t nexact, cexact;   /* open addressing by hash */
+} infer_slot;
+infer_slot *infer_slot_of(norn_state *);      /* NULL: no memory */
+
+double      infer_seconds(void);              /* of a monotonic clock */
+norn_infer *infer_make(norn_state *, norn_datum model, norn_datum engine, uint64_t stream);
+/* Puts another engine in the place of the one that chose it (the printed rule). */
+norn_status infer_become(norn_infer *, const norn_engine *);
+/* Chains of equal length, draws in order of chain; shown and diagnosed by chain. */
+void        infer_chains(norn_infer *, int chains, int64_t per_chain);
+/* Choices named since the last draw belong to a run that died. */
+void        infer_forget_choices(norn_infer *);
+void        infer_left_over(norn_infer *, double mass);
+norn_status infer_marginals(norn_infer *, norn_datum record);
+norn_datum  infer_resumed(norn_infer *);      /* the posterior that more() continues; NONE */
+/* Warns when a real quantity of the draws has few distinct values and they stem from few particles (collapse.c). */
+norn_status infer_collapse(norn_infer *, size_t eves);
+/* The warnings of a nested inference become the outer one's. */
+void        infer_inherit(norn_infer *outer, const norn_infer *inner);
+extern const norn_engine engine_auto;
+/* Steps an inference to its end, reporting progress; consumes it.  NONE: error set. */
+norn_datum  infer_run_to_end(norn_infer *);
+/* norn_infer_all with a stream of one's own, continuing `resume` unless it is NONE. */
+norn_status infer_again(norn_state *, norn_datum model, norn_datum engine, uint64_t stream, norn_datum resume, norn_datum *out);
+#endif

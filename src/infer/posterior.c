@@ -1,0 +1,558 @@
+/* posterior: weighted draws as a distribution: sampling, probabilities of values, moments, parts.
+
+   A posterior whose values repeat, or which is exact, has atoms: a hash table from value to
+   probability, so that scoring under a nested posterior costs the same for 10 and 10,000 values
+   (posterior_row_atoms).  Draws of reals that do not repeat have no density: scoring them is refused
+   rather than answered with -infinity (posterior_row_draws). */
+#include "infer/posterior.h"
+#include "infer/engine.h"
+#include "infer/infer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SORT_MAX 1000       /* atoms that are sorted; more only if they are in order already */
+
+/* ---- making ---- */
+
+static norn_datum posterior_f64(norn_state *st, int64_t n, double **data)
+{
+  void *p = NULL;
+  norn_datum a = norn_array(st, NORN_F64, 1, &n, &p);
+  *data = p;
+  return a;
+}
+
+/* Normalised log weights, or a unit when all are equal; cumulative weights likewise. */
+static bool posterior_weights(norn_state *st, const double *logw, int64_t n, norn_datum *lw, norn_datum *cum)
+{
+  double *l, *c, sum = 0;
+  int64_t k = 1;
+  *lw = *cum = norn_unit();
+  if (!logw) return true;
+  while (k < n && logw[k] == logw[0]) k++;
+  if (k == n) return true;
+  *lw = posterior_f64(st, n, &l);
+  *cum = posterior_f64(st, n, &c);
+  if (norn_is_none(*lw) || norn_is_none(*cum)) return false;
+  double z = log_sum(logw, (size_t)n);
+  for (int64_t i = 0; i < n; i++) {
+    l[i] = logw[i] - z;
+    c[i] = sum += exp(l[i]);
+  }
+  return true;
+}
+
+static double posterior_logw_at(const norn_view *lw, int64_t n, int64_t i) { return lw->n ? lw->f[i] : -log((double)n); }
+
+typedef struct { norn_state *st; norn_datum values; } atom_sorting;
+
+static int atom_compare(const void *a, const void *b, void *user)
+{
+  atom_sorting *s = user;
+  return norn_compare(norn_array_at(s->st, s->values, *(const int64_t *)a), norn_array_at(s->st, s->values, *(const int64_t *)b));
+}
+
+/* Atoms in natural order where that is cheap; else as first seen. */
+static void atoms_sort(norn_state *st, norn_datum values, int64_t *order, int64_t n)
+{
+  atom_sorting s = { st, values };
+  if (n <= SORT_MAX) qsort_r(order, (size_t)n, sizeof *order, atom_compare, &s);
+}
+
+typedef struct atoms { int64_t m, n, *slot, *order; double *logp; norn_datum a_slot, a_order, a_logp; } atoms;
+
+static bool atoms_new(norn_state *st, int64_t n, atoms *t)
+{
+  void *p = NULL, *q = NULL;
+  for (t->m = 16; t->m < 2 * n; t->m *= 2) { }
+  t->a_slot = norn_array(st, NORN_I64, 1, &t->m, &p);
+  t->a_logp = posterior_f64(st, t->m, &t->logp);
+  t->a_order = norn_array(st, NORN_I64, 1, &n, &q);
+  if (norn_is_none(t->a_slot) || norn_is_none(t->a_logp) || norn_is_none(t->a_order)) return false;
+  t->slot = p;
+  t->order = q;
+  t->n = 0;
+  for (int64_t k = 0; k < t->m; k++) t->slot[k] = -1;
+  return true;
+}
+
+/* The slot of a value, or the free one where it belongs. */
+static int64_t atoms_find(norn_state *st, const int64_t *slot, int64_t m, norn_datum values, norn_datum x)
+{
+  int64_t k = (int64_t)(hash_mix(norn_hash(x)) & (uint64_t)(m - 1));
+  while (slot[k] >= 0 && !norn_equal(norn_array_at(st, values, slot[k]), x)) k = (k + 1) & (m - 1);
+  return k;
+}
+
+/* Fills the table; false when no two draws are equal reals (then it is of no use) or memory is out. */
+static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, const norn_view *lw, bool exact, atoms *t)
+{
+  int64_t n = v->dims[0];
+  bool reals = v->elem == NORN_F64 && !exact;
+  if (reals && v->rank > 1) return false;
+  if (!atoms_new(st, n, t)) return false;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t k = atoms_find(st, t->slot, t->m, values, norn_array_at(st, values, i));
+    double p = posterior_logw_at(lw, n, i);
+    if (t->slot[k] < 0) {
+      t->slot[k] = i;
+      t->logp[k] = p;
+      t->order[t->n++] = i;
+    } else {
+      t->logp[k] = log_add(t->logp[k], p);
+    }
+    if (reals && i == 255 && t->n > 250) return false;
+  }
+  return !reals || t->n <= n / 2;
+}
+
+static int64_t posterior_length(norn_datum a) { int64_t n = norn_array_length(a); return n < 0 ? 0 : n; }
+
+/* An exact posterior: its distinct values in order with their log probabilities; NULL: no memory. */
+static double *posterior_merge(norn_state *st, norn_datum *values, const double *logw, int64_t *count)
+{
+  norn_view v, none = { 0 };
+  atoms t;
+  int64_t n = posterior_length(*values), m = 0;
+  norn_view lw = none;
+  lw.n = n;
+  lw.f = logw;
+  if (!norn_array_view(*values, &v) || !atoms_fill(st, *values, &v, &lw, true, &t)) return NULL;
+  norn_datum *x = engine_get(st, (size_t)t.n * sizeof *x);
+  double *l = engine_get(st, (size_t)n * sizeof *l);
+  if (!x || !l) { engine_put(st, x, (size_t)t.n * sizeof *x); return NULL; }
+  atoms_sort(st, *values, t.order, t.n);
+  for (int64_t i = 0; i < t.n; i++) {
+    norn_datum y = norn_array_at(st, *values, t.order[i]);
+    double p = t.logp[atoms_find(st, t.slot, t.m, *values, y)];
+    if (p == -HUGE_VAL) continue;
+    x[m] = y;
+    l[m++] = p;
+  }
+  *values = norn_array_pack(st, x, m);
+  *count = m;
+  engine_put(st, x, (size_t)t.n * sizeof *x);
+  return l;
+}
+
+norn_datum posterior_new(norn_state *st, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
+                         norn_datum model, norn_datum engine, uint64_t stream, bool exact)
+{
+  norn_datum a[POST_ARGS];
+  norn_view v, lw = { 0 };
+  int64_t n0 = posterior_length(values), n = n0;
+  double *merged = NULL, zero = 0;
+  if (exact) {
+    double *equal = NULL;
+    if (!logw) {
+      equal = engine_get(st, (size_t)n * sizeof *equal);
+      if (!equal) return norn_none();
+      logw = equal;
+    }
+    merged = posterior_merge(st, &values, logw, &n);
+    engine_put(st, equal, equal ? (size_t)n0 * sizeof *equal : 0);
+    if (!merged) return norn_none();
+    logw = merged;
+  }
+  if (!norn_array_view(values, &v) || !n) { engine_put(st, merged, (size_t)n0 * sizeof zero); return norn_none(); }
+  a[POST_VALUES] = values;
+  bool good = posterior_weights(st, logw, n, &a[POST_LOGW], &a[POST_CUMULATIVE]);
+  engine_put(st, merged, (size_t)n0 * sizeof *merged);
+  if (!good) return norn_none();
+  a[POST_INFO] = info;
+  a[POST_CHOICES] = choices;
+  a[POST_MODEL] = model;
+  a[POST_ENGINE] = engine;
+  a[POST_STREAM] = norn_int((int64_t)stream);
+  a[POST_ATOMS] = a[POST_ATOM_LOGP] = a[POST_ORDER] = norn_unit();
+  if (a[POST_LOGW].tag != NORN_UNIT) norn_array_view(a[POST_LOGW], &lw);
+  atoms t;
+  bool has = atoms_fill(st, values, &v, &lw, exact, &t);
+  if (has) {
+    if (!exact) atoms_sort(st, values, t.order, t.n);
+    a[POST_ATOMS] = t.a_slot;
+    a[POST_ATOM_LOGP] = t.a_logp;
+    norn_datum order = norn_array(st, NORN_I64, 1, &t.n, &(void *){ NULL });
+    norn_view o;
+    if (norn_is_none(order) || !norn_array_view(order, &o)) return norn_none();
+    memcpy((void *)o.i, t.order, (size_t)t.n * sizeof *t.order);
+    a[POST_ORDER] = order;
+  }
+  return norn_dist_new(st, has ? &posterior_row_atoms : &posterior_row_draws, a, POST_ARGS);
+}
+
+/* ---- reading ---- */
+
+static bool posterior_args(norn_datum p, norn_dist *d)
+{
+  return norn_dist_view(p, d) && d->row->flags & NORN_DIST_POSTERIOR && d->n == POST_ARGS;
+}
+
+static norn_datum info_get(norn_state *st, const norn_dist *d, const char *name) { return norn_record_get(st, d->args[POST_INFO], name); }
+
+norn_datum posterior_info(norn_state *st, norn_datum p, const char *name)
+{
+  norn_dist d;
+  return posterior_args(p, &d) ? info_get(st, &d, name) : norn_none();
+}
+
+static double info_real(norn_state *st, const norn_dist *d, const char *name)
+{
+  double x;
+  return norn_as_real(info_get(st, d, name), &x) ? x : NAN;
+}
+
+static bool info_exact(norn_state *st, const norn_dist *d)
+{
+  norn_datum v = info_get(st, d, "exact");
+  return v.tag == NORN_BOOL && v.i;
+}
+
+bool norn_posterior_view(norn_state *st, norn_datum p, norn_posterior *out)
+{
+  norn_dist d;
+  norn_view lw = { 0 };
+  double *w;
+  if (!posterior_args(p, &d)) return false;
+  *out = (norn_posterior){ .n = posterior_length(d.args[POST_VALUES]), .values = d.args[POST_VALUES],
+                           .info = d.args[POST_INFO], .choices = d.args[POST_CHOICES] };
+  if (d.args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d.args[POST_LOGW], &lw);
+  out->weights = posterior_f64(st, out->n, &w);
+  if (norn_is_none(out->weights)) return false;
+  for (int64_t i = 0; i < out->n; i++) w[i] = lw.n ? exp(lw.f[i]) : 1 / (double)out->n;
+  out->log_evidence = info_real(st, &d, "log_evidence");
+  out->evidence_se = info_real(st, &d, "evidence_se");
+  out->exact = info_exact(st, &d);
+  out->engine = norn_string_view(info_get(st, &d, "engine"), NULL);
+  return true;
+}
+
+/* One step of a path: a field name up to '.' or '[', or an index. */
+static norn_datum part_step(norn_state *st, norn_datum v, const char **path)
+{
+  const char *s = *path;
+  char name[128];
+  size_t n = 0;
+  if (*s == '[') {
+    char *end;
+    long long i = strtoll(s + 1, &end, 10);
+    if (*end != ']' || i < 0 || i >= norn_array_length(v)) return norn_none();
+    *path = end + 1;
+    return norn_array_at(st, v, i);
+  }
+  if (*s == '.') s++;
+  while (s[n] && s[n] != '.' && s[n] != '[' && n < sizeof name - 1) { name[n] = s[n]; n++; }
+  name[n] = 0;
+  *path = s + n;
+  return n && norn_kind_of(v) == NORN_RECORD ? norn_record_get(st, v, name) : norn_none();
+}
+
+norn_datum posterior_part(norn_state *st, norn_datum v, const char *path)
+{
+  while (*path && !norn_is_none(v)) v = part_step(st, v, &path);
+  return v;
+}
+
+/* The part of every draw as an array; NONE when a draw lacks it. */
+static norn_datum posterior_parts(norn_state *st, norn_datum values, const char *path)
+{
+  int64_t n = posterior_length(values);
+  if (!n || norn_is_none(posterior_part(st, norn_array_at(st, values, 0), path))) return norn_none();
+  norn_datum out = norn_none(), *v = engine_get(st, (size_t)n * sizeof *v);
+  if (!v) return out;
+  int64_t i = 0;
+  for (; i < n; i++) {
+    v[i] = posterior_part(st, norn_array_at(st, values, i), path);
+    if (norn_is_none(v[i])) break;
+  }
+  if (i == n) out = norn_array_pack(st, v, n);
+  engine_put(st, v, (size_t)n * sizeof *v);
+  return out;
+}
+
+norn_datum posterior_project(norn_state *st, norn_datum p, norn_datum values)
+{
+  norn_dist d;
+  norn_view lw = { 0 };
+  if (!posterior_args(p, &d) || norn_array_length(values) != posterior_length(d.args[POST_VALUES])) {
+    norn_fail(st, NORN_EUSE, -1, "a projection needs a posterior and a value for each of its draws");
+    return norn_none();
+  }
+  if (d.args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d.args[POST_LOGW], &lw);
+  const norn_datum *a = d.args;
+  return posterior_new(st, values, lw.n ? lw.f : NULL, a[POST_INFO], a[POST_CHOICES], a[POST_MODEL], a[POST_ENGINE],
+                       (uint64_t)a[POST_STREAM].i, info_exact(st, &d));
+}
+
+/* `post.mu`, `post["theta.z[3]"]`: parts of the returned value first, then choices by address. */
+static norn_status posterior_field(norn_state *st, const norn_dist *d, const char *name, norn_datum *out)
+{
+  norn_datum whole = norn_dist_new(st, d->row, d->args, d->n);
+  norn_datum part = posterior_parts(st, d->args[POST_VALUES], name);
+  *out = norn_none();
+  if (norn_is_none(part) && norn_kind_of(d->args[POST_CHOICES]) == NORN_RECORD) {
+    part = norn_record_get(st, d->args[POST_CHOICES], name);
+    if (norn_kind_of(part) == NORN_DIST) { *out = part; return NORN_OK; }
+  }
+  if (norn_is_none(part)) return NORN_OK;
+  *out = posterior_project(st, whole, part);
+  return norn_is_none(*out) ? NORN_EMEMORY : NORN_OK;
+}
+
+static norn_status column_missing(norn_state *st, const norn_dist *d, const char *name)
+{
+  norn_datum c = d->args[POST_CHOICES];
+  char what[100];
+  if (!*name)
+    return norn_fail(st, NORN_ETYPE, 0, "the draws are not numbers: each is %s",
+                     norn_describe(st, norn_array_at(st, d->args[POST_VALUES], 0), what, sizeof what));
+  if (norn_kind_of(c) == NORN_RECORD && norn_kind_of(norn_record_get(st, c, name)) == NORN_DIST) {
+    norn_status s = norn_fail(st, NORN_EINFER, 1, "the exact posterior of choice %s has probabilities of its own", name);
+    norn_hint(st, "take it first: post[\"%s\"]", name);
+    return s;
+  }
+  return norn_fail(st, NORN_EINFER, 1, "this posterior has no numeric part or choice named \"%s\"", name);
+}
+
+norn_status norn_posterior_column(norn_state *st, norn_datum p, const char *name, norn_datum *array)
+{
+  norn_dist d;
+  norn_view v;
+  double *x;
+  if (!posterior_args(p, &d)) return norn_fail(st, NORN_ETYPE, 0, "not a posterior");
+  norn_datum part = *name ? posterior_parts(st, d.args[POST_VALUES], name) : d.args[POST_VALUES];
+  if (norn_is_none(part) && norn_kind_of(d.args[POST_CHOICES]) == NORN_RECORD)
+    part = norn_record_get(st, d.args[POST_CHOICES], name);
+  int64_t n = posterior_length(d.args[POST_VALUES]);
+  if (!norn_array_view(part, &v) || v.n != n || v.rank != 1) return column_missing(st, &d, name);
+  *array = posterior_f64(st, n, &x);
+  if (norn_is_none(*array)) return NORN_EMEMORY;
+  for (int64_t i = 0; i < n; i++) {
+    norn_datum e = norn_array_at(st, part, i);
+    if (e.tag == NORN_BOOL) x[i] = (double)e.i;
+    else if (e.tag == NORN_MISSING) x[i] = NAN;
+    else if (!norn_as_real(e, &x[i])) return column_missing(st, &d, name);
+  }
+  return NORN_OK;
+}
+
+/* ---- drawing ---- */
+
+/* The draw at cumulative weight u. */
+static int64_t posterior_pick(const norn_dist *d, double u)
+{
+  int64_t n = posterior_length(d->args[POST_VALUES]), lo = 0, hi = n - 1;
+  norn_view c;
+  if (d->args[POST_CUMULATIVE].tag == NORN_UNIT || !norn_array_view(d->args[POST_CUMULATIVE], &c)) {
+    int64_t k = (int64_t)(u * (double)n);
+    return k < n ? k : n - 1;
+  }
+  u *= c.f[n - 1];
+  while (lo < hi) {
+    int64_t mid = lo + (hi - lo) / 2;
+    if (c.f[mid] > u) hi = mid;
+    else lo = mid + 1;
+  }
+  return lo;
+}
+
+static norn_status posterior_sample(norn_state *st, const norn_dist *d, norn_rng *rng, norn_datum *out)
+{
+  *out = norn_array_at(st, d->args[POST_VALUES], posterior_pick(d, norn_rng_uniform(rng)));
+  return NORN_OK;
+}
+
+norn_datum posterior_resampled(norn_state *st, norn_datum p, int64_t m, norn_rng *rng)
+{
+  norn_dist d;
+  if (!posterior_args(p, &d)) return norn_none();
+  if (m == posterior_length(d.args[POST_VALUES]) && d.args[POST_LOGW].tag == NORN_UNIT) return d.args[POST_VALUES];
+  norn_datum out, *v = engine_get(st, (size_t)m * sizeof *v);
+  if (!v) return norn_none();
+  double u = norn_rng_uniform(rng);
+  for (int64_t i = 0; i < m; i++) v[i] = norn_array_at(st, d.args[POST_VALUES], posterior_pick(&d, ((double)i + u) / (double)m));
+  out = norn_array_pack(st, v, m);
+  engine_put(st, v, (size_t)m * sizeof *v);
+  return out;
+}
+
+/* ---- probabilities ---- */
+
+static norn_status posterior_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
+{
+  norn_view slot, logp;
+  if (!norn_array_view(d->args[POST_ATOMS], &slot) || !norn_array_view(d->args[POST_ATOM_LOGP], &logp)) {
+    norn_fail(st, NORN_EINFER, 0, "a posterior made of draws of reals has no density");
+    norn_hint(st, "score under a distribution fitted to its draws, or infer it exactly with enumerate()");
+    return NORN_EINFER;
+  }
+  int64_t k = atoms_find(st, slot.i, slot.n, d->args[POST_VALUES], x);
+  *out = slot.i[k] < 0 ? -HUGE_VAL : logp.f[k];
+  return NORN_OK;
+}
+
+static norn_status posterior_enumerate(norn_state *st, const norn_dist *d, int64_t k, norn_datum *out)
+{
+  norn_view order;
+  *out = norn_none();
+  if (norn_array_view(d->args[POST_ORDER], &order) && k < order.n)
+    *out = norn_array_at(st, d->args[POST_VALUES], order.i[k]);
+  return NORN_OK;
+}
+
+static void posterior_support(norn_state *st, const norn_dist *d, norn_support *out)
+{
+  norn_view v, order;
+  (void)st;
+  *out = (norn_support){ NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 0 };
+  if (norn_array_view(d->args[POST_ORDER], &order)) out->size = order.n;
+  if (!norn_array_view(d->args[POST_VALUES], &v) || v.rank != 1) return;
+  if (v.elem == NORN_B8) out->kind = NORN_SUPPORT_BOOL;
+  if (v.elem != NORN_I64) return;
+  out->kind = NORN_SUPPORT_INTEGER;
+  out->lower = HUGE_VAL;
+  out->upper = -HUGE_VAL;
+  for (int64_t i = 0; i < v.n; i++) {
+    if ((double)v.i[i] < out->lower) out->lower = (double)v.i[i];
+    if ((double)v.i[i] > out->upper) out->upper = (double)v.i[i];
+  }
+}
+
+/* Weighted mean and variance, element by element for arrays of one shape. */
+static norn_status posterior_moments(norn_state *st, const norn_dist *d, norn_datum *mean, norn_datum *variance)
+{
+  norn_view v, lw = { 0 };
+  *mean = *variance = norn_none();
+  if (!norn_array_view(d->args[POST_VALUES], &v) || v.elem == NORN_VALUES)
+    return norn_fail(st, NORN_ETYPE, 0, "moments need draws that are numbers or arrays of one shape");
+  if (d->args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d->args[POST_LOGW], &lw);
+  int64_t n = v.dims[0], row = n ? v.n / n : 0;
+  void *pm = NULL, *pv = NULL;
+  norn_datum am = norn_array(st, NORN_F64, v.rank > 1 ? v.rank - 1 : 1, v.rank > 1 ? v.dims + 1 : &row, &pm);
+  norn_datum av = norn_array(st, NORN_F64, v.rank > 1 ? v.rank - 1 : 1, v.rank > 1 ? v.dims + 1 : &row, &pv);
+  if (norn_is_none(am) || norn_is_none(av)) return NORN_EMEMORY;
+  double *m = pm, *q = pv;
+  for (int64_t k = 0; k < row; k++) {
+    m[k] = q[k] = 0;
+    double w, x;
+    for (int64_t i = 0; i < n; i++) {
+      w = exp(posterior_logw_at(&lw, n, i));
+      x = v.elem == NORN_F64 ? v.f[i * row + k] : v.elem == NORN_I64 ? (double)v.i[i * row + k] : v.b[i * row + k];
+      m[k] += w * x;
+    }
+    for (int64_t i = 0; i < n; i++) {
+      w = exp(posterior_logw_at(&lw, n, i));
+      x = v.elem == NORN_F64 ? v.f[i * row + k] : v.elem == NORN_I64 ? (double)v.i[i * row + k] : v.b[i * row + k];
+      q[k] += w * (x - m[k]) * (x - m[k]);
+    }
+  }
+  *mean = v.rank > 1 ? am : norn_real(m[0]);
+  *variance = v.rank > 1 ? av : norn_real(q[0]);
+  return NORN_OK;
+}
+
+static norn_status posterior_check(norn_state *st, const norn_dist *d) { (void)st; (void)d; return NORN_OK; }
+
+#define POSTERIOR_COMMON .name = "posterior", .params = "", .doc = "The result of infer(...).", .check = posterior_check, \
+  .sample = posterior_sample, .logp = posterior_logp, .support = posterior_support, .moments = posterior_moments, \
+  .field = posterior_field, .show = posterior_show
+
+const norn_dist_row posterior_row_atoms = {
+  POSTERIOR_COMMON, .flags = NORN_DIST_POSTERIOR | NORN_DIST_DISCRETE | NORN_DIST_FINITE, .enumerate = posterior_enumerate
+};
+const norn_dist_row posterior_row_draws = { POSTERIOR_COMMON, .flags = NORN_DIST_POSTERIOR | NORN_DIST_CONTINUOUS };
+
+/* ---- more draws ---- */
+
+/* One posterior of two: draws one after the other, weights by evidence where both have it. */
+static norn_datum posterior_join(norn_state *st, norn_datum a, norn_datum b, bool by_evidence)
+{
+  norn_dist d[2];
+  norn_view lw[2] = { { 0 }, { 0 } };
+  int64_t n[2];
+  double z[2] = { 0, 0 };
+  if (!posterior_args(a, &d[0]) || !posterior_args(b, &d[1])) return norn_none();
+  for (int k = 0; k < 2; k++) {
+    n[k] = posterior_length(d[k].args[POST_VALUES]);
+    if (d[k].args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d[k].args[POST_LOGW], &lw[k]);
+    if (by_evidence) z[k] = info_real(st, &d[k], "log_evidence");
+  }
+  size_t all = (size_t)(n[0] + n[1]);
+  norn_datum out = norn_none(), *v = engine_get(st, all * sizeof *v);
+  double *l = engine_get(st, all * sizeof *l);
+  for (size_t i = 0; v && l && i < all; i++) {
+    int k = i >= (size_t)n[0];
+    int64_t at = (int64_t)i - (k ? n[0] : 0);
+    v[i] = norn_array_at(st, d[k].args[POST_VALUES], at);
+    l[i] = posterior_logw_at(&lw[k], n[k], at) + log((double)n[k]) + z[k];
+  }
+  if (v && l) {
+    norn_datum info = d[0].args[POST_INFO];
+    const char *name[64];
+    norn_datum field[64];
+    int m = norn_record_size(info);
+    if (m > 64) m = 64;
+    for (int i = 0; i < m; i++) {
+      name[i] = norn_record_at(st, info, i, &field[i]);
+      double w0 = (double)n[0] / (double)all, se0, se1;
+      if (!strcmp(name[i], "draws")) field[i] = norn_int((int64_t)all);
+      else if (!strcmp(name[i], "ess")) field[i] = norn_real(kish(l, all));
+      else if (by_evidence && !strcmp(name[i], "log_evidence"))
+        field[i] = norn_real(log_add(z[0] + log(w0), z[1] + log1p(-w0)));
+      else if (by_evidence && !strcmp(name[i], "evidence_se")) {
+        se0 = w0 * exp(z[0] - log_add(z[0], z[1])) * info_real(st, &d[0], "evidence_se");
+        se1 = (1 - w0) * exp(z[1] - log_add(z[0], z[1])) * info_real(st, &d[1], "evidence_se");
+        double mean = w0 * exp(z[0] - log_add(z[0], z[1])) + (1 - w0) * exp(z[1] - log_add(z[0], z[1]));
+        field[i] = norn_real(hypot(se0, se1) / mean);
+      }
+    }
+    info = norn_record(st, m, name, field);
+    norn_datum values = norn_array_pack(st, v, (int64_t)all);
+    out = posterior_new(st, values, l, info, norn_unit(), d[0].args[POST_MODEL], d[0].args[POST_ENGINE],
+                        (uint64_t)d[1].args[POST_STREAM].i, false);
+  }
+  engine_put(st, v, all * sizeof *v);
+  engine_put(st, l, all * sizeof *l);
+  return out;
+}
+
+/* The same engine with another number of draws: its first option, by the house's rule. */
+static norn_datum engine_with_draws(norn_state *st, norn_datum engine, int64_t n)
+{
+  const norn_datum *options;
+  const norn_engine *e = norn_engine_view(engine, &options);
+  norn_datum mine[32];
+  if (!e || e->noptions < 1 || e->noptions > NORN_COUNT(mine)) return norn_none();
+  for (int i = 0; i < e->noptions; i++) mine[i] = options[i];
+  mine[0] = norn_int(n);
+  return norn_engine_new(st, e, mine, e->noptions);
+}
+
+norn_status posterior_more(norn_state *st, norn_datum p, int64_t n, norn_datum *out)
+{
+  norn_dist d;
+  char name[40];
+  if (!posterior_args(p, &d)) return norn_fail(st, NORN_ETYPE, 0, "more wants a posterior");
+  if (n < 1) return norn_fail(st, NORN_EDOMAIN, 1, "more wants a positive number of draws, got %lld", (long long)n);
+  *out = p;
+  if (info_exact(st, &d)) return NORN_OK;
+  norn_datum model = d.args[POST_MODEL], engine = d.args[POST_ENGINE];
+  const char *of = norn_string_view(info_get(st, &d, "engine"), NULL);
+  snprintf(name, sizeof name, "%s", of ? of : "");
+  bool mh = !strcmp(name, "mh");
+  engine = engine_with_draws(st, engine, n);
+  if (norn_is_none(engine)) return norn_fail(st, NORN_EINFER, 0, "an inference by %s can't be continued", name);
+  norn_ref *keep = norn_keep(st, p);
+  if (!keep) return NORN_EMEMORY;
+  uint64_t stream = norn_stream_split((uint64_t)d.args[POST_STREAM].i, ENGINE_LANE, 7, (uint32_t)posterior_length(d.args[POST_VALUES]));
+  norn_datum next;
+  norn_status s = infer_again(st, model, engine, stream, mh ? p : norn_none(), &next);
+  if (!s) {
+    bool weighed = !strcmp(name, "smc") || !strcmp(name, "importance");
+    *out = mh ? posterior_join(st, norn_get(keep), next, false) : posterior_join(st, norn_get(keep), next, weighed);
+    if (norn_is_none(*out)) s = norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+  }
+  norn_drop(keep);
+  return s;
+}

@@ -1,0 +1,267 @@
+/* show: how a posterior prints.
+
+       smc: 1000 draws, ESS 812, log evidence -12.31 +- 0.05
+                  mean       sd       5%      50%      95%    ESS
+       mu        4.412    3.302   -1.020    4.402    9.881    812  ▁▂▄▆█▇▅▃▁▁
+       theta[0]  ...
+       warning: ...
+
+   Numbers get a row each: the value, its fields, elements of arrays (long arrays shortened).  Values
+   that are no numbers, or few, get a table of probabilities instead. */
+#include "infer/posterior.h"
+#include "infer/engine.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BINS = 12, ATOMS = 20, ROWS = 60, HEAD = 8, TAIL = 2, NAME = 64 };
+
+typedef struct shown { char name[NAME]; double mean, sd, q[3], ess; char bars[4 * BINS + 1]; int atoms; } shown;
+/* Scratch for one column: x (n) values, w (n) weights; order (n) by value. */
+typedef struct columns {
+  norn_state *st; const norn_dist *d; int64_t n; int chains; bool exact, chained;
+  double *x, *w; int64_t *order; shown row[ROWS]; int rows; int64_t left_out;
+} columns;
+
+static const char *const block[9] = { " ", "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588" };
+
+static int by_x(const void *a, const void *b, void *user)
+{
+  const double *x = user, p = x[*(const int64_t *)a], q = x[*(const int64_t *)b];
+  return p < q ? -1 : p > q;
+}
+
+static void show_bars(const columns *c, shown *r, double lo, double hi)
+{
+  double bin[BINS] = { 0 }, top = 0;
+  r->bars[0] = 0;
+  if (!(hi > lo)) return;
+  for (int64_t i = 0; i < c->n; i++) {
+    int k = (int)((c->x[i] - lo) / (hi - lo) * BINS);
+    if (c->x[i] >= lo && c->x[i] <= hi) bin[k >= BINS ? BINS - 1 : k] += c->w[i];
+  }
+  for (int k = 0; k < BINS; k++) if (bin[k] > top) top = bin[k];
+  for (int k = 0; k < BINS; k++) {
+    int level = (int)ceil(bin[k] / top * 8);
+    strcat(r->bars, block[level > 8 ? 8 : level]);
+  }
+}
+
+/* Smallest value whose cumulative weight reaches p. */
+static double show_quantile(const columns *c, double p)
+{
+  double cum = 0;
+  for (int64_t i = 0; i < c->n; i++) {
+    cum += c->w[c->order[i]];
+    if (cum >= p - 1e-12) return c->x[c->order[i]];
+  }
+  return c->x[c->order[c->n - 1]];
+}
+
+/* The statistics of c->x. */
+static void show_column(columns *c, const char *name)
+{
+  if (c->rows == ROWS) { c->left_out++; return; }
+  shown *r = &c->row[c->rows++];
+  double m = 0, v = 0, q = 0, rhat;
+  *r = (shown){ .atoms = 1 };
+  snprintf(r->name, NAME, "%s", name);
+  for (int64_t i = 0; i < c->n; i++) { c->order[i] = i; m += c->w[i] * c->x[i]; q += c->w[i] * c->w[i]; }
+  for (int64_t i = 0; i < c->n; i++) v += c->w[i] * (c->x[i] - m) * (c->x[i] - m);
+  qsort_r(c->order, (size_t)c->n, sizeof *c->order, by_x, c->x);
+  r->mean = m;
+  r->sd = sqrt(v);
+  for (int k = 0; k < 3; k++) r->q[k] = show_quantile(c, k == 0 ? .05 : k == 1 ? .5 : .95);
+  r->ess = 1 / q;
+  if (c->chained) diagnose_chains(c->st, c->x, c->chains, c->n / c->chains, &r->ess, &rhat);
+  double lo = show_quantile(c, .005), hi = show_quantile(c, .995);
+  show_bars(c, r, lo, hi);
+}
+
+/* The part `path` of every draw as numbers; false when some draw has none. */
+static bool show_part(columns *c, const char *path)
+{
+  for (int64_t i = 0; i < c->n; i++) {
+    norn_datum v = posterior_part(c->st, norn_array_at(c->st, c->d->args[POST_VALUES], i), path);
+    if (v.tag == NORN_BOOL) c->x[i] = (double)v.i;
+    else if (!norn_as_real(v, &c->x[i]) || isnan(c->x[i])) return false;
+  }
+  return true;
+}
+
+static bool show_is_number(norn_datum v) { return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL; }
+
+/* Rows for what lies under `path`, of which `v` is the first draw's. */
+static void show_under(columns *c, norn_datum v, const char *path, int depth)
+{
+  char below[NAME];
+  if (show_is_number(v)) {
+    if (show_part(c, path)) show_column(c, *path ? path : "value");
+    return;
+  }
+  if (depth == 4) return;
+  int fields = norn_record_size(v);
+  for (int i = 0; i < fields; i++) {
+    norn_datum f;
+    const char *name = norn_record_at(c->st, v, i, &f);
+    snprintf(below, sizeof below, "%s%s%.40s", path, *path ? "." : "", name);
+    show_under(c, f, below, depth + 1);
+  }
+  int64_t n = norn_array_length(v);
+  for (int64_t i = 0; i < n; i++) {
+    if (n > HEAD + TAIL + 1 && i >= HEAD && i < n - TAIL) { c->left_out++; continue; }
+    snprintf(below, sizeof below, "%s[%lld]", path, (long long)i);
+    show_under(c, norn_array_at(c->st, v, i), below, depth + 1);
+  }
+}
+
+/* ---- probabilities of single values ---- */
+
+typedef struct atom { norn_datum v; double p; } atom;
+
+static void show_atoms(columns *c, text *t, int64_t natoms)
+{
+  norn_view order;
+  atom a[ATOMS];
+  char label[ATOMS][80];
+  int wide = 5, n = 0;
+  norn_array_view(c->d->args[POST_ORDER], &order);
+  for (int64_t k = 0; k < natoms && n < ATOMS; k++) {
+    double lp = -HUGE_VAL;
+    a[n].v = norn_array_at(c->st, c->d->args[POST_VALUES], order.i[k]);
+    c->d->row->logp(c->st, c->d, a[n].v, &lp);
+    a[n].p = exp(lp);
+    if (natoms > ATOMS && a[n].p < .005) continue;
+    const char *s = norn_show(c->st, a[n].v, true, 60);
+    snprintf(label[n], sizeof label[n], "%s", s ? s : "?");
+    int w = utf8_width(label[n], strlen(label[n]));
+    if (w > wide) wide = w;
+    n++;
+  }
+  text_printf(t, "\n  %-*s  probability", wide, "value");
+  for (int i = 0; i < n; i++) {
+    int pad = wide - utf8_width(label[i], strlen(label[i]));
+    text_printf(t, "\n  %s%*s  %11.4g  ", label[i], pad, "", a[i].p);
+    int eighths = (int)lround(a[i].p * 160);
+    for (; eighths >= 8; eighths -= 8) text_puts(t, "\u2588");
+    static const char *const part[8] = { "", "\u258f", "\u258e", "\u258d", "\u258c", "\u258b", "\u258a", "\u2589" };
+    text_puts(t, part[eighths]);
+  }
+  if (n < natoms) text_printf(t, "\n  ... %lld more values", (long long)(natoms - n));
+}
+
+/* A table of probabilities suits few values and values that are no numbers. */
+static bool show_wants_atoms(const columns *c, int64_t *natoms)
+{
+  norn_view order, v;
+  if (!norn_array_view(c->d->args[POST_ORDER], &order)) return false;
+  *natoms = order.n;
+  norn_array_view(c->d->args[POST_VALUES], &v);
+  if (v.elem == NORN_F64 && !(c->exact && v.rank == 1 && order.n <= ATOMS)) return false;
+  if (order.n <= ATOMS && !(v.elem == NORN_I64 && v.rank == 1 && order.n > 12)) return true;
+  norn_datum first = norn_array_at(c->st, c->d->args[POST_VALUES], 0);
+  return !show_is_number(first) && norn_record_size(first) < 0 && norn_array_length(first) < 0;
+}
+
+/* ---- the whole ---- */
+
+static double show_info(const columns *c, const char *name)
+{
+  double x;
+  return norn_as_real(norn_record_get(c->st, c->d->args[POST_INFO], name), &x) ? x : NAN;
+}
+
+static void show_head(const columns *c, text *t)
+{
+  const char *engine = norn_string_view(norn_record_get(c->st, c->d->args[POST_INFO], "engine"), NULL);
+  double z = show_info(c, "log_evidence"), se = show_info(c, "evidence_se"), ess = show_info(c, "ess"), left = show_info(c, "left_over");
+  text_printf(t, "posterior by %s: ", engine ? engine : "?");
+  if (c->exact) text_printf(t, "exact, %lld value%s", (long long)c->n, c->n == 1 ? "" : "s");
+  else text_printf(t, "%lld draws", (long long)c->n);
+  if (c->chains > 1) text_printf(t, " of %d chains", c->chains);
+  if (!c->exact && !isnan(ess)) text_printf(t, ", ESS %.4g", ess);
+  if (!isnan(show_info(c, "rhat"))) text_printf(t, ", R-hat %.3f", show_info(c, "rhat"));
+  if (!isnan(z)) text_printf(t, ", log evidence %.6g", z);
+  if (!isnan(z) && !c->exact && !isnan(se)) text_printf(t, " +- %.2g", se);
+  if (left > 0) text_printf(t, ", %.2g left unexplored", left);
+}
+
+static void show_cell(text *t, double x)
+{
+  char s[32];
+  snprintf(s, sizeof s, fabs(x) >= 1e5 || (x != 0 && fabs(x) < 1e-3) ? "%.2e" : "%.4g", x);
+  text_printf(t, " %9s", s);
+}
+
+static void show_rows(const columns *c, text *t)
+{
+  int wide = 5;
+  for (int i = 0; i < c->rows; i++) {
+    int w = utf8_width(c->row[i].name, strlen(c->row[i].name));
+    if (w > wide) wide = w;
+  }
+  if (c->rows) text_printf(t, "\n  %*s %9s %9s %9s %9s %9s%s", wide, "", "mean", "sd", "5%", "50%", "95%", c->exact ? "" : "     ESS");
+  for (int i = 0; i < c->rows; i++) {
+    const shown *r = &c->row[i];
+    text_printf(t, "\n  %s%*s", r->name, wide - utf8_width(r->name, strlen(r->name)), "");
+    show_cell(t, r->mean);
+    show_cell(t, r->sd);
+    for (int k = 0; k < 3; k++) show_cell(t, r->q[k]);
+    if (!c->exact && isnan(r->ess)) text_printf(t, " %7s", "-");
+    else if (!c->exact) text_printf(t, " %7.0f", r->ess);
+    if (*r->bars) text_printf(t, "  %s", r->bars);
+  }
+  if (c->left_out) text_printf(t, "\n  ... %lld more", (long long)c->left_out);
+}
+
+static void show_warnings(const columns *c, text *t)
+{
+  norn_datum w = norn_record_get(c->st, c->d->args[POST_INFO], "warnings");
+  for (int64_t i = 0; i < norn_array_length(w); i++) {
+    const char *s = norn_string_view(norn_array_at(c->st, w, i), NULL);
+    if (s) text_printf(t, "\n  warning: %s", s);
+  }
+}
+
+norn_status posterior_show(norn_state *st, const norn_dist *d, norn_datum *out)
+{
+  columns *c = engine_get(st, sizeof *c);
+  mem m;
+  text t;
+  int64_t natoms = 0;
+  if (!c) return NORN_EMEMORY;
+  mem_init(&m);
+  text_init(&t, &m);
+  c->st = st;
+  c->d = d;
+  c->n = norn_array_length(d->args[POST_VALUES]);
+  norn_datum exact = norn_record_get(st, d->args[POST_INFO], "exact");
+  c->exact = exact.tag == NORN_BOOL && exact.i;
+  double chains = show_info(c, "chains");
+  c->chains = chains >= 1 ? (int)chains : 1;
+  const char *engine = norn_string_view(norn_record_get(st, d->args[POST_INFO], "engine"), NULL);
+  c->chained = engine && !strcmp(engine, "mh") && c->n % c->chains == 0;
+  size_t bytes = (size_t)c->n * sizeof(double);
+  c->x = engine_get(st, bytes);
+  c->w = engine_get(st, bytes);
+  c->order = engine_get(st, (size_t)c->n * sizeof *c->order);
+  bool good = c->x && c->w && c->order;
+  if (good) {
+    norn_view lw = { 0 };
+    if (d->args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d->args[POST_LOGW], &lw);
+    for (int64_t i = 0; i < c->n; i++) c->w[i] = lw.n ? exp(lw.f[i]) : 1 / (double)c->n;
+    show_head(c, &t);
+    if (show_wants_atoms(c, &natoms)) show_atoms(c, &t, natoms);
+    else show_under(c, norn_array_at(st, d->args[POST_VALUES], 0), "", 0);
+    show_rows(c, &t);
+    show_warnings(c, &t);
+    *out = norn_string(st, t.s ? t.s : "", t.n);
+    good = !t.failed && !norn_is_none(*out);
+  }
+  engine_put(st, c->x, bytes);
+  engine_put(st, c->w, bytes);
+  engine_put(st, c->order, (size_t)c->n * sizeof *c->order);
+  engine_put(st, c, sizeof *c);
+  text_free(&t);
+  return good ? NORN_OK : norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+}
