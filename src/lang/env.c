@@ -231,18 +231,28 @@ static bool proto_grow(norn_state *st)
 }
 
 /* New functions stand at the head of st->protos, so each is seen once. */
-bool env_knows_proto(norn_state *st, const proto *p)
+static bool protos_look(norn_state *st, const proto *until)
 {
   env *e = st->env;
-  if (!p) return false;
-  for (const proto *q = st->protos; q && q != e->protos_seen; q = q->next) {
+  for (const proto *q = st->protos; q && q != until; q = q->next) {
     if (!proto_grow(st)) return false;
     const proto **at = proto_find(e, q);
     e->nprotos += !*at;
     *at = q;
   }
   e->protos_seen = st->protos;
-  return e->protos && *proto_find(e, p) == p;
+  return e->protos != NULL;
+}
+
+/* A compilation that failed may have freed functions: before saying no, all are looked at again. */
+bool env_knows_proto(norn_state *st, const proto *p)
+{
+  env *e = st->env;
+  if (!p || !protos_look(st, e->protos_seen)) return false;
+  if (*proto_find(e, p) == p) return true;
+  memset(e->protos, 0, (e->proto_mask + 1) * sizeof *e->protos);
+  e->nprotos = 0;
+  return protos_look(st, NULL) && *proto_find(e, p) == p;
 }
 
 /* ---- looking up and defining ---- */
@@ -415,6 +425,11 @@ void env_free(norn_state *st)
     mem_put(&st->mem, m->table, m->table ? (m->mask + 1) * sizeof *m->table : 0);
   mem_put(&st->mem, e->tables, e->ctables * sizeof *e->tables);
   mem_put(&st->mem, e->builtins, e->builtins ? (e->builtin_mask + 1) * sizeof *e->builtins : 0);
+  for (proto *p = st->protos, *next; p; p = next) {
+    next = p->next;
+    proto_free(st, p);
+  }
+  st->protos = NULL;
   mem_put(&st->mem, e->protos, e->protos ? (e->proto_mask + 1) * sizeof *e->protos : 0);
   mem_put(&st->mem, e->undo, e->cundo * sizeof *e->undo);
   text_free(&e->answer);

@@ -51,20 +51,22 @@ static bool name_params(norn_state *st, sym *names, int nargs)
 proto *memo_stub(norn_state *st, int nargs)
 {
   if (st->memo_stubs[nargs]) return st->memo_stubs[nargs];
-  arena *a = &st->env->arena;
-  proto *p = arena_get(a, sizeof *p);
-  stub s = {.code = arena_get(a, ((size_t)nargs + 8) * sizeof *s.code)};
-  sym *names = arena_get(a, ((size_t)nargs + 1) * sizeof *names);
-  if (!p || !s.code || !names || !name_params(st, names, nargs)) return NULL;
-  assemble(&s, nargs);
-  p->code = s.code, p->ncode = s.n;
+  proto *p = mem_zero(&st->mem, sizeof *p);
+  if (!p) return NULL;
+  stub s = {.code = mem_get(&st->mem, ((size_t)nargs + 8) * sizeof *s.code)};
+  sym *names = mem_zero(&st->mem, ((size_t)nargs + 1) * sizeof *names);
   p->nargs = p->nreq = (uint16_t)nargs;
   p->ncap = 2;
   p->nregs = (uint16_t)(2 * nargs + 4);
   p->bytes = p->nregs * 16u;
   p->samples = p->stdlib = true;
   p->name = "mem", p->params = names;
-  if (!code_liveness(st, p)) return NULL;
+  p->code = s.code, p->ncode = s.code ? (uint32_t)nargs + 8 : 0;
+  if (s.code) assemble(&s, nargs);
+  if (!s.code || !names || !name_params(st, names, nargs) || !code_liveness(st, p)) {
+    proto_free(st, p);
+    return NULL;
+  }
   p->next = st->protos;
   return st->protos = st->memo_stubs[nargs] = p;
 }

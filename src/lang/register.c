@@ -38,7 +38,7 @@ static bool default_string(params *p, const char *s, size_t n, val *out)
   str *kept = arena_get(&e->arena, sizeof *kept + n + 1);
   if (!kept) return false;
   memcpy(kept, made, sizeof *kept + n + 1);
-  kept->h.flags = OBJ_STATIC;
+  kept->h.flags = OBJ_STATIC | OBJ_OLD;
   *out = v_obj(NORN_STR, kept);
   return true;
 }
@@ -48,7 +48,7 @@ static bool default_empty(params *p, val *out)
   env *e = p->st->env;
   vec *v = arena_get(&e->arena, sizeof *v + sizeof v->dims[0]);
   if (!v) return false;
-  v->h.flags = OBJ_STATIC;
+  v->h.flags = OBJ_STATIC | OBJ_OLD;
   obj_init(v, NORN_ARRAY, 1, 0);
   *out = v_obj(NORN_ARRAY, v);
   return true;

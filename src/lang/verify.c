@@ -142,13 +142,24 @@ static const char *check_tag(verify *v, const ins *x, uint64_t tag)
   return NULL;
 }
 
+/* An array of n symbols; 0 (no name) where `none` allows it. */
+static bool names_ok(const verify *v, val c, int n, bool none)
+{
+  norn_view w;
+  if (!norn_array_view(c, &w) || w.rank != 1 || w.n != n || (n && w.elem != NORN_I64)) return false;
+  for (int i = 0; i < n; i++)
+    if (w.i[i] < !none || (size_t)w.i[i] >= v->st->nsyms) return false;
+  return true;
+}
+
 static const char *check_const(verify *v, const ins *x, uint64_t k)
 {
   if (k >= v->p->nconsts) return refuse(v, "constant %llu of %u", (unsigned long long)k, v->p->nconsts);
   val c = v->p->consts[k];
-  int64_t n = V_KIND(c) == NORN_ARRAY ? v_vec(c)->len : -1;
-  if (x->op == OP_CALLX && n != (int16_t)x->b) return refuse(v, "%lld names for %d arguments", (long long)n, (int16_t)x->b);
-  if (x->op == OP_WITH && n != (int16_t)x->c - 1) return refuse(v, "%lld names for %d values", (long long)n, (int16_t)x->c - 1);
+  if (x->op == OP_CALLX && !names_ok(v, c, (int16_t)x->b, true)) return refuse(v, "its constant is not %d names", (int16_t)x->b);
+  if (x->op == OP_WITH && ((int16_t)x->c > 65 || !names_ok(v, c, (int16_t)x->c - 1, false)))
+    return refuse(v, "its constant is not %d names", (int16_t)x->c - 1);
+  if (x->op == OP_CHECKT && V_KIND(c) != NORN_ARRAY) return refuse(v, "its constant is no type");
   return NULL;
 }
 
