@@ -13,7 +13,11 @@ AM_TESTS_ENVIRONMENT = \
 
 ## list UNIT_TESTS unit/test_*.c -.c
 UNIT_TESTS = \
-  %D%/unit/test_base
+  %D%/unit/test_base \
+  %D%/unit/test_docs \
+  %D%/unit/test_io \
+  %D%/unit/test_lib \
+  %D%/unit/test_parse
 
 ## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
 LANG_TESTS = \
@@ -116,10 +120,29 @@ TEST_FILES = \
   %D%/errors/data/heights.csv \
   %D%/errors/data/malformed.json \
   %D%/errors/data/ragged.csv \
+  %D%/fuzz/corpus/csv/bom \
+  %D%/fuzz/corpus/csv/numbers \
+  %D%/fuzz/corpus/csv/quote \
+  %D%/fuzz/corpus/csv/ragged \
+  %D%/fuzz/corpus/csv/table \
+  %D%/fuzz/corpus/csv/twice \
+  %D%/fuzz/corpus/csv/unfinished \
+  %D%/fuzz/corpus/json/duplicate \
+  %D%/fuzz/corpus/json/malformed \
+  %D%/fuzz/corpus/json/matrix \
+  %D%/fuzz/corpus/json/nan \
+  %D%/fuzz/corpus/json/numbers \
+  %D%/fuzz/corpus/json/object \
+  %D%/fuzz/corpus/json/special \
+  %D%/fuzz/corpus/json/unfinished \
   %D%/fuzz/corpus/parse/eight_schools.norn \
+  %D%/fuzz/corpus/parse/errors.norn \
   %D%/fuzz/corpus/parse/expressions.norn \
+  %D%/fuzz/corpus/parse/forms.norn \
   %D%/fuzz/corpus/parse/llm.norn \
   %D%/fuzz/corpus/parse/probability.norn \
+  %D%/fuzz/corpus/parse/program.norn \
+  %D%/fuzz/corpus/parse/recovery.norn \
   %D%/fuzz/corpus/parse/walk.norn \
   %D%/fuzz/corpus/printer/long \
   %D%/fuzz/corpus/printer/malformed \
@@ -135,6 +158,9 @@ TEST_TOOLS = \
 ## their corpora.
 ## list FUZZ_TARGETS fuzz/fuzz_*.c -.c
 FUZZ_TARGETS = \
+  %D%/fuzz/fuzz_csv \
+  %D%/fuzz/fuzz_json \
+  %D%/fuzz/fuzz_parse \
   %D%/fuzz/fuzz_printer \
   %D%/fuzz/fuzz_program
 

@@ -9,9 +9,11 @@ libnorncore_la_SOURCES += \
   %D%/forward.c \
   %D%/importance.c \
   %D%/infer.c \
+  %D%/mh.c \
   %D%/posterior.c \
   %D%/rejection.c \
   %D%/resample.c \
+  %D%/show.c \
   %D%/smc.c \
   %D%/engine.h \
   %D%/infer.h \
