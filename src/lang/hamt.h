@@ -1,0 +1,24 @@
+/* hamt.h: the layout of persistent maps.
+
+   A node of the trie has a slot for each of 32 values of five bits of the hash (low bits first).  A
+   slot is empty, an entry (its bit is in datamap) or a node one level down (its bit is in nodemap);
+   the entries lie in the node in slot order, then the pointers to nodes.  Where all bits are used up
+   a node is a plain list of entries with one hash, aux 1, sorted by key.  Nodes are in the smallest
+   form (an entry alone below is kept above), so equal maps have equal shapes. */
+#ifndef NORN_LANG_HAMT_H
+#define NORN_LANG_HAMT_H
+#include "lang/value.h"
+
+typedef struct hent { uint64_t hash; val key, value; } hent;
+typedef struct hnode { obj h; uint32_t datamap, nodemap; int64_t count; hent e[]; } hnode;   /* n: entries here; count: in all */
+typedef struct map { obj h; hnode *root; } map;                                              /* root NULL: empty */
+
+static inline hnode **hnode_subs(const hnode *t) { return (hnode **)(t->e + t->h.n); }
+static inline int hnode_nsubs(const hnode *t) { return __builtin_popcount(t->nodemap); }
+static inline size_t hnode_size(const hnode *t)
+{
+  return sizeof *t + t->h.n * sizeof(hent) + (size_t)hnode_nsubs(t) * sizeof(hnode *);
+}
+/* The i-th entry of a map in the order of its trie; NULL past the last. */
+const hent *hamt_at(const map *, int64_t i);
+#endif
