@@ -145,7 +145,7 @@ static bool read_indices(reader *r)
 static bool read_element(reader *r)
 {
   const char *name = r->s;
-  size_t n = strcspn(name, ".[#{");
+  size_t n = strcspn(name, ".[]#{}");
   uint64_t comp;
   sym s = n ? sym_intern(r->st, name, n) : 0;
   r->s += n;
