@@ -34,7 +34,8 @@ static norn_step auto_choose(norn_infer *inf, const probe *e)
     else
       norn_notice(st, "engine: mh(), as %s", e->finite ? "there are too many paths to enumerate" : "choices are not finite and come before the observations");
   }
-  return infer_become(inf, to) ? NORN_STEP_FAIL : NORN_STEP_MORE;
+  norn_datum engine = norn_engine_new(st, to, NULL, 0);
+  return norn_is_none(engine) || infer_become(inf, engine) ? NORN_STEP_FAIL : NORN_STEP_MORE;
 }
 
 static bool auto_sample(norn_state *st, probe *e, const norn_event *ev)
@@ -67,7 +68,7 @@ static norn_step auto_step(norn_infer *inf, void *self)
   norn_step s;
   if (e->i == PROBES) return auto_choose(inf, e);
   if (!e->run) {
-    e->run = norn_infer_run(inf, (uint32_t)e->i, 0, 0);
+    e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_SCORE | NORN_RUN_STOP);
     if (!e->run) return NORN_STEP_FAIL;
     norn_run_stream(e->run, e->stream, (uint32_t)e->i, 0);
     e->leaves = 1;
@@ -89,7 +90,10 @@ static norn_step auto_step(norn_infer *inf, void *self)
       s = norn_infer_wait(inf, e->run, &ev);
       if (s != NORN_STEP_MORE) return s;
       break;
-    case NORN_DONE: case NORN_DEAD: auto_end(e); return NORN_STEP_MORE;
+    case NORN_DONE: case NORN_DEAD:
+      norn_clear(st);
+      auto_end(e);
+      return NORN_STEP_MORE;
     default: return NORN_STEP_FAIL;
     }
 }

@@ -193,18 +193,6 @@ norn_status norn_infer_all(norn_state *st, norn_datum model, norn_datum engine, 
   return norn_is_none(*posterior) ? drive_status(st) : NORN_OK;
 }
 
-norn_status infer_again(norn_state *st, norn_datum model, norn_datum engine, uint64_t stream, norn_datum resume, norn_datum *out)
-{
-  norn_infer *inf = infer_make(st, model, engine, stream);
-  if (!inf) return drive_status(st);
-  if (!norn_is_none(resume) && !(inf->resume = norn_keep(st, resume))) {
-    norn_infer_free(inf);
-    return NORN_EMEMORY;
-  }
-  *out = infer_run_to_end(inf);
-  return norn_is_none(*out) ? drive_status(st) : NORN_OK;
-}
-
 /* ---- top level ---- */
 
 /* `observe` and the like where no inference runs. */
@@ -257,7 +245,9 @@ norn_status norn_drive(norn_state *st, norn_run *run, norn_datum *out)
       break;
     case NORN_SAMPLE: s = drive_sample(st, run, &ev); break;
     case NORN_INFER: s = drive_infer(st, run, &ev); break;
-    case NORN_OBSERVE: case NORN_DEAD: s = drive_refuse(st, &ev); break;
+    case NORN_OBSERVE: case NORN_DEAD:            /* a model that is sampled is simulated: it observes nothing */
+      if (!(ev.flags & NORN_EV_IN_MODEL)) s = drive_refuse(st, &ev);
+      break;
     case NORN_ERROR: s = drive_status(st); break;
     }
   }

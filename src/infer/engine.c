@@ -1,5 +1,5 @@
 /* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
-#include "infer/engine.h"
+#include "infer/infer.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +7,10 @@
 
 norn_status engines_add(norn_state *st)
 {
-  const norn_engine all[] = { engine_forward, engine_rejection, engine_importance, engine_enumerate, engine_smc, engine_mh };
-  return norn_add_engines(st, all, NORN_COUNT(all));
+  const norn_engine *const all[] = { &engine_enumerate, &engine_rejection, &engine_importance, &engine_smc, &engine_mh, &engine_forward, &engine_more };
+  norn_status s = NORN_OK;
+  for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
+  return s;
 }
 
 /* ---- memory ---- */
@@ -232,6 +234,11 @@ void column_free(norn_state *st, column *c)
 
 void blame_add(norn_state *st, blame *b, norn_span s)
 {
+  const norn_err *err = norn_error(st);
+  if (err && err->code) {
+    if (!*b->why) snprintf(b->why, sizeof b->why, "%.199s", err->text);
+    norn_clear(st);
+  }
   for (size_t i = 0; i < b->n; i++) {
     norn_span t = b->line[i].span;
     if (t.start == s.start && t.end == s.end && t.file == s.file) { b->line[i].count++; return; }
@@ -254,7 +261,7 @@ norn_span blame_most(const blame *b, uint64_t *count)
 void blame_free(norn_state *st, blame *b)
 {
   engine_put(st, b->line, b->cap * sizeof *b->line);
-  *b = (blame){ 0 };
+  *b = (blame){ .n = 0 };
 }
 
 norn_step blame_all_dead(norn_state *st, const blame *b, const char *what)
@@ -264,7 +271,8 @@ norn_step blame_all_dead(norn_state *st, const blame *b, const char *what)
   norn_span s = blame_most(b, &n);
   norn_span_text(st, s, place, sizeof place);
   engine_fail(st, NORN_EINFER, s, "every %s has weight 0 after the observation at %s", what, *place ? place : "an unknown place");
-  norn_hint(st, "no value that the model can draw explains this observation");
+  if (*b->why) norn_hint(st, "the first went wrong so: %s", b->why);
+  else norn_hint(st, "no value that the model can draw explains this observation");
   return NORN_STEP_FAIL;
 }
 

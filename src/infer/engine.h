@@ -18,9 +18,9 @@
        engine       sample                     observe              a run is
        forward      the engine, prior          passed over          one draw
        rejection    the engine, prior          the engine           one try
-       importance   the engine, prior or via   the engine           one weighted draw
+       importance   the engine, prior or via   the VM (SCORE)       one weighted draw
        enumerate    forks, one per value       the VM (SCORE)       a path; equal states are merged
-       smc          the VM (DRAW)              the engine: barrier  a particle
+       smc          the VM (DRAW)              the VM, stopping     a particle
        mh           the engine, reusing        the VM (SCORE)       one proposal
 
    Random numbers are counters (lane, event, iteration) of the inference's stream; the top of each
@@ -69,8 +69,8 @@ norn_datum column_array(norn_state *, const column *);               /* packed; 
 void       column_clear(norn_state *, column *);                     /* empty again, memory kept where it can be */
 void       column_free(norn_state *, column *);
 
-/* ---- blame: dead runs by line ---- */
-typedef struct blame { struct { norn_span span; uint64_t count; } *line; size_t n, cap; } blame;
+/* ---- blame: dead runs by line; why: the first error of a parameter that left its domain ---- */
+typedef struct blame { struct { norn_span span; uint64_t count; } *line; size_t n, cap; char why[200]; } blame;
 void      blame_add(norn_state *, blame *, norn_span);
 norn_span blame_most(const blame *, uint64_t *count);                /* file 0 when there is none */
 void      blame_free(norn_state *, blame *);

@@ -41,11 +41,7 @@ static norn_step importance_draw(norn_infer *inf, importance *e)
       if (norn_infer_choice(inf, ev.addr, v)) return NORN_STEP_FAIL;
       norn_run_answer(e->run, v);
       break;
-    case NORN_OBSERVE:
-      if (!engine_weight(st, &ev, &lw)) return NORN_STEP_FAIL;
-      norn_run_add_logw(e->run, lw);
-      if (lw > -HUGE_VAL) break;
-      /* fall through */
+    case NORN_OBSERVE: break;                    /* weighed by the VM */
     case NORN_DEAD:
       norn_infer_dead(inf, ev.span);
       return importance_end(inf, e, norn_missing(), -HUGE_VAL);
@@ -62,7 +58,7 @@ static norn_step importance_step(norn_infer *inf, void *self)
 {
   importance *e = self;
   for (int work = 0; work < 256 && e->i < e->n; work++) {
-    if (!e->run) e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
+    if (!e->run) e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_SCORE | NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
     if (!e->run) return NORN_STEP_FAIL;
     norn_step s = importance_draw(inf, e);
     if (s != NORN_STEP_MORE) return s;

@@ -86,13 +86,12 @@ norn_infer *norn_infer_new(norn_state *st, norn_datum model, norn_datum engine)
   return infer_make(st, model, engine, norn_stream_split(norn_config_of(st)->seed, ENGINE_LANE, s->count++, 0));
 }
 
-norn_status infer_become(norn_infer *inf, const norn_engine *e)
+norn_status infer_become(norn_infer *inf, norn_datum value)
 {
   norn_state *st = inf->st;
-  void *self = engine_get(st, e->size);
+  const norn_engine *e = norn_engine_view(value, NULL);
+  void *self = e ? engine_get(st, e->size) : NULL;
   if (!self) return NORN_EMEMORY;
-  norn_datum value = norn_engine_new(st, e, NULL, 0);
-  if (norn_is_none(value)) { engine_put(st, self, e->size); return NORN_EUSE; }
   if (inf->engine->free) inf->engine->free(inf, inf->self);
   engine_put(st, inf->self, inf->engine->size);
   norn_set(inf->options, value);
@@ -127,7 +126,7 @@ static void infer_free_one(norn_infer *inf)
   engine_put(st, inf->note, inf->cnote * sizeof *inf->note);
   engine_put(st, inf->warning, inf->cwarning * sizeof *inf->warning);
   blame_free(st, &inf->dead);
-  norn_ref *refs[] = { inf->model, inf->options, inf->marginals, inf->resume };
+  norn_ref *refs[] = { inf->model, inf->options, inf->marginals, inf->resume, inf->answer };
   for (int i = 0; i < NORN_COUNT(refs); i++) if (refs[i]) norn_drop(refs[i]);
   engine_put(st, inf, sizeof *inf);
 }
@@ -383,6 +382,7 @@ norn_datum norn_infer_result(norn_infer *inf)
 {
   norn_state *st = inf->st;
   if (inf->failed) return norn_none();
+  if (inf->answer) return norn_get(inf->answer);
   if (inf->done && !inf->finished) {
     inf->finished = true;
     if (inf->engine->finish && inf->engine->finish(inf, inf->self)) { inf->failed = true; return norn_none(); }
@@ -398,6 +398,8 @@ norn_datum norn_infer_result(norn_infer *inf)
   }
   norn_datum values = column_array(st, &inf->values), info = infer_info(inf, exact), choices = infer_choices(inf);
   if (norn_is_none(values) || norn_is_none(info) || norn_is_none(choices)) return norn_none();
-  return posterior_new(st, values, inf->logw, info, choices, norn_get(inf->model), norn_get(inf->options),
-                       exact ? 0 : inf->stream, exact);
+  norn_datum p = posterior_new(st, values, inf->logw, info, choices, norn_get(inf->model), norn_get(inf->options),
+                               exact ? 0 : inf->stream, exact);
+  if (!inf->resume || norn_is_none(p)) return p;
+  return posterior_join(st, norn_get(inf->resume), p, !isnan(inf->log_evidence) && strcmp(inf->engine->name, "rejection"));
 }

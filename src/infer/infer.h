@@ -35,6 +35,7 @@ struct norn_infer {
   infer_warning *warning; size_t nwarning, cwarning;
   blame dead;
   norn_ref *resume;                 /* more(): the posterior that goes on */
+  norn_ref *answer;                 /* the result, where nothing had to be done */
 };
 
 typedef struct exact_entry { uint64_t hash; norn_ref *model, *engine, *posterior; } exact_entry;
@@ -50,8 +51,8 @@ infer_slot *infer_slot_of(norn_state *);      /* NULL: no memory */
 
 double      infer_seconds(void);              /* of a monotonic clock */
 norn_infer *infer_make(norn_state *, norn_datum model, norn_datum engine, uint64_t stream);
-/* Puts another engine in the place of the one that chose it (the printed rule). */
-norn_status infer_become(norn_infer *, const norn_engine *);
+/* Puts another engine (its value) in the place of the one that chose it. */
+norn_status infer_become(norn_infer *, norn_datum engine);
 /* Chains of equal length, draws in order of chain; shown and diagnosed by chain. */
 void        infer_chains(norn_infer *, int chains, int64_t per_chain);
 /* Choices named since the last draw belong to a run that died. */
@@ -63,9 +64,7 @@ norn_datum  infer_resumed(norn_infer *);      /* the posterior that more() conti
 norn_status infer_collapse(norn_infer *, size_t eves);
 /* The warnings of a nested inference become the outer one's. */
 void        infer_inherit(norn_infer *outer, const norn_infer *inner);
-extern const norn_engine engine_auto;
+extern const norn_engine engine_auto, engine_more;
 /* Steps an inference to its end, reporting progress; consumes it.  NONE: error set. */
 norn_datum  infer_run_to_end(norn_infer *);
-/* norn_infer_all with a stream of one's own, continuing `resume` unless it is NONE. */
-norn_status infer_again(norn_state *, norn_datum model, norn_datum engine, uint64_t stream, norn_datum resume, norn_datum *out);
 #endif

@@ -6,7 +6,6 @@
    rather than answered with -infinity (posterior_row_draws). */
 #include "infer/posterior.h"
 #include "infer/engine.h"
-#include "infer/infer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,11 +182,6 @@ norn_datum posterior_new(norn_state *st, norn_datum values, const double *logw, 
 }
 
 /* ---- reading ---- */
-
-static bool posterior_args(norn_datum p, norn_dist *d)
-{
-  return norn_dist_view(p, d) && d->row->flags & NORN_DIST_POSTERIOR && d->n == POST_ARGS;
-}
 
 static norn_datum info_get(norn_state *st, const norn_dist *d, const char *name) { return norn_record_get(st, d->args[POST_INFO], name); }
 
@@ -462,97 +456,3 @@ const norn_dist_row posterior_row_atoms = {
   POSTERIOR_COMMON, .flags = NORN_DIST_POSTERIOR | NORN_DIST_DISCRETE | NORN_DIST_FINITE, .enumerate = posterior_enumerate
 };
 const norn_dist_row posterior_row_draws = { POSTERIOR_COMMON, .flags = NORN_DIST_POSTERIOR | NORN_DIST_CONTINUOUS };
-
-/* ---- more draws ---- */
-
-/* One posterior of two: draws one after the other, weights by evidence where both have it. */
-static norn_datum posterior_join(norn_state *st, norn_datum a, norn_datum b, bool by_evidence)
-{
-  norn_dist d[2];
-  norn_view lw[2] = { { 0 }, { 0 } };
-  int64_t n[2];
-  double z[2] = { 0, 0 };
-  if (!posterior_args(a, &d[0]) || !posterior_args(b, &d[1])) return norn_none();
-  for (int k = 0; k < 2; k++) {
-    n[k] = posterior_length(d[k].args[POST_VALUES]);
-    if (d[k].args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d[k].args[POST_LOGW], &lw[k]);
-    if (by_evidence) z[k] = info_real(st, &d[k], "log_evidence");
-  }
-  size_t all = (size_t)(n[0] + n[1]);
-  norn_datum out = norn_none(), *v = engine_get(st, all * sizeof *v);
-  double *l = engine_get(st, all * sizeof *l);
-  for (size_t i = 0; v && l && i < all; i++) {
-    int k = i >= (size_t)n[0];
-    int64_t at = (int64_t)i - (k ? n[0] : 0);
-    v[i] = norn_array_at(st, d[k].args[POST_VALUES], at);
-    l[i] = posterior_logw_at(&lw[k], n[k], at) + log((double)n[k]) + z[k];
-  }
-  if (v && l) {
-    norn_datum info = d[0].args[POST_INFO];
-    const char *name[64];
-    norn_datum field[64];
-    int m = norn_record_size(info);
-    if (m > 64) m = 64;
-    for (int i = 0; i < m; i++) {
-      name[i] = norn_record_at(st, info, i, &field[i]);
-      double w0 = (double)n[0] / (double)all, se0, se1;
-      if (!strcmp(name[i], "draws")) field[i] = norn_int((int64_t)all);
-      else if (!strcmp(name[i], "ess")) field[i] = norn_real(kish(l, all));
-      else if (by_evidence && !strcmp(name[i], "log_evidence"))
-        field[i] = norn_real(log_add(z[0] + log(w0), z[1] + log1p(-w0)));
-      else if (by_evidence && !strcmp(name[i], "evidence_se")) {
-        se0 = w0 * exp(z[0] - log_add(z[0], z[1])) * info_real(st, &d[0], "evidence_se");
-        se1 = (1 - w0) * exp(z[1] - log_add(z[0], z[1])) * info_real(st, &d[1], "evidence_se");
-        double mean = w0 * exp(z[0] - log_add(z[0], z[1])) + (1 - w0) * exp(z[1] - log_add(z[0], z[1]));
-        field[i] = norn_real(hypot(se0, se1) / mean);
-      }
-    }
-    info = norn_record(st, m, name, field);
-    norn_datum values = norn_array_pack(st, v, (int64_t)all);
-    out = posterior_new(st, values, l, info, norn_unit(), d[0].args[POST_MODEL], d[0].args[POST_ENGINE],
-                        (uint64_t)d[1].args[POST_STREAM].i, false);
-  }
-  engine_put(st, v, all * sizeof *v);
-  engine_put(st, l, all * sizeof *l);
-  return out;
-}
-
-/* The same engine with another number of draws: its first option, by the house's rule. */
-static norn_datum engine_with_draws(norn_state *st, norn_datum engine, int64_t n)
-{
-  const norn_datum *options;
-  const norn_engine *e = norn_engine_view(engine, &options);
-  norn_datum mine[32];
-  if (!e || e->noptions < 1 || e->noptions > NORN_COUNT(mine)) return norn_none();
-  for (int i = 0; i < e->noptions; i++) mine[i] = options[i];
-  mine[0] = norn_int(n);
-  return norn_engine_new(st, e, mine, e->noptions);
-}
-
-norn_status posterior_more(norn_state *st, norn_datum p, int64_t n, norn_datum *out)
-{
-  norn_dist d;
-  char name[40];
-  if (!posterior_args(p, &d)) return norn_fail(st, NORN_ETYPE, 0, "more wants a posterior");
-  if (n < 1) return norn_fail(st, NORN_EDOMAIN, 1, "more wants a positive number of draws, got %lld", (long long)n);
-  *out = p;
-  if (info_exact(st, &d)) return NORN_OK;
-  norn_datum model = d.args[POST_MODEL], engine = d.args[POST_ENGINE];
-  const char *of = norn_string_view(info_get(st, &d, "engine"), NULL);
-  snprintf(name, sizeof name, "%s", of ? of : "");
-  bool mh = !strcmp(name, "mh");
-  engine = engine_with_draws(st, engine, n);
-  if (norn_is_none(engine)) return norn_fail(st, NORN_EINFER, 0, "an inference by %s can't be continued", name);
-  norn_ref *keep = norn_keep(st, p);
-  if (!keep) return NORN_EMEMORY;
-  uint64_t stream = norn_stream_split((uint64_t)d.args[POST_STREAM].i, ENGINE_LANE, 7, (uint32_t)posterior_length(d.args[POST_VALUES]));
-  norn_datum next;
-  norn_status s = infer_again(st, model, engine, stream, mh ? p : norn_none(), &next);
-  if (!s) {
-    bool weighed = !strcmp(name, "smc") || !strcmp(name, "importance");
-    *out = mh ? posterior_join(st, norn_get(keep), next, false) : posterior_join(st, norn_get(keep), next, weighed);
-    if (norn_is_none(*out)) s = norn_fail(st, NORN_EMEMORY, -1, "out of memory");
-  }
-  norn_drop(keep);
-  return s;
-}

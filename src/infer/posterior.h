@@ -23,6 +23,12 @@ enum { POST_VALUES, POST_LOGW, POST_INFO, POST_CHOICES, POST_MODEL, POST_ENGINE,
 
 extern const norn_dist_row posterior_row_atoms, posterior_row_draws;
 
+/* The row and arguments of a posterior; false if the value is none. */
+static inline bool posterior_args(norn_datum p, norn_dist *d)
+{
+  return norn_dist_view(p, d) && d->row->flags & NORN_DIST_POSTERIOR && d->n == POST_ARGS;
+}
+
 /* A posterior of values (n) with unnormalised log weights (n; NULL: equal).  What is exact has its
    equal values merged and is sorted.  NONE: error set. */
 norn_datum posterior_new(norn_state *, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
@@ -31,9 +37,12 @@ norn_datum posterior_new(norn_state *, norn_datum values, const double *logw, no
 norn_datum posterior_project(norn_state *, norn_datum posterior, norn_datum values);
 /* m equally weighted draws by systematic resampling (equal weights and m = n: the draws as they are). */
 norn_datum posterior_resampled(norn_state *, norn_datum posterior, int64_t m, norn_rng *);
-/* n more draws (importance, forward, rejection: further lanes; smc: an island of its own; mh: the
-   chains go on); an exact one is given back. */
+/* The posterior with n more draws; runs Norn code.  In Norn: infer(_model_of(post), _more(post, n)). */
 norn_status posterior_more(norn_state *, norn_datum posterior, int64_t n, norn_datum *out);
+/* The model value that it is a posterior of; a unit if it came from a file.  NONE: no posterior. */
+norn_datum posterior_model(norn_state *, norn_datum posterior);
+/* Draws of a, then of b (chain by chain if there are several); weighed by evidence or as they are. */
+norn_datum posterior_join(norn_state *, norn_datum a, norn_datum b, bool by_evidence);
 /* A field of the info record; NONE if it is not there. */
 norn_datum posterior_info(norn_state *, norn_datum posterior, const char *name);
 /* Value of a path ("mu", "theta[3]", "a.b") inside a value; NONE if it has no such part. */

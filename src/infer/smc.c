@@ -1,7 +1,7 @@
 /* smc: sequential Monte Carlo, the bootstrap particle filter (Gordon, Salmond, Smith 1993).
 
-   N runs (particles) draw from the prior inside the VM and stop at each observation, which is a
-   barrier: all weigh it, whatever its line, so particles align at the k-th observation.  When the
+   N runs (particles) draw from the prior and weigh their observations inside the VM, which stops
+   after each one: a barrier, whatever its line, so particles align at the k-th observation.  When the
    effective sample size falls to `threshold` N they are resampled: a particle with c offspring is
    forked c - 1 times, into the places of those with none.  A particle that has ended keeps its value
    and weight and takes part like any other.
@@ -79,7 +79,7 @@ static norn_status smc_init(norn_infer *inf, void *self)
   e->at = engine_get(st, e->n * sizeof *e->at);
   e->count = engine_get(st, e->n * sizeof *e->count);
   if (!e->run || !e->logw || !e->w || !e->share || !e->at || !e->count) return NORN_EMEMORY;
-  unsigned flags = keep == KEEP_CHOICES ? NORN_RUN_NAMES : NORN_RUN_DRAW;
+  unsigned flags = NORN_RUN_SCORE | NORN_RUN_STOP | (keep == KEEP_CHOICES ? NORN_RUN_NAMES : NORN_RUN_DRAW);
   for (size_t i = 0; i < e->n; i++) {
     e->run[i] = norn_infer_run(inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
     if (!e->run[i]) return NORN_EMEMORY;
@@ -100,22 +100,20 @@ static void smc_die(norn_infer *inf, smc *e, size_t i, norn_span span)
   e->dead++;
 }
 
-/* Particle i has met an event at which it waits for the others; false: error set. */
+/* Particle i has come to where it waits for the others; false: error set. */
 static bool smc_arrive(norn_infer *inf, smc *e, size_t i, const norn_event *ev)
 {
   norn_state *st = norn_infer_state(inf);
-  double lw = 0, via = norn_run_logw(e->run[i]);
-  if (via != 0) norn_run_add_logw(e->run[i], -via);
-  e->logw[i] += via;
+  double lw = norn_run_logw(e->run[i]);         /* of this observation, and of `via` before it */
+  if (lw > -HUGE_VAL) norn_run_add_logw(e->run[i], -lw);
+  e->logw[i] += lw;
   switch (ev->kind) {
   case NORN_OBSERVE:
-    if (!engine_weight(st, ev, &lw)) return false;
     e->observing++;
-    e->logw[i] += lw;
-    if (NORN_UNLIKELY(e->logw[i] == -HUGE_VAL)) smc_die(inf, e, i, ev->span);
-    else e->running++;
+    e->running++;
     return true;
   case NORN_DEAD:
+    e->observing++;
     smc_die(inf, e, i, ev->span);
     return true;
   case NORN_DONE:
