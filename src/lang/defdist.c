@@ -7,8 +7,8 @@
          mean = m                     optional, as is variance
        }
 
-   compiles to a function of (m, b) that ends in the native @defdist("laplace2", sample, logpdf, support,
-   [m, b], mean, variance); entries that are not written are `missing`.  The words for supports are
+   compiles to a function of (m, b) that ends in the native @defdist("laplace2", [m, b], sample, logpdf,
+   support, mean, variance); entries that are not written are `missing`.  The words for supports are
    constants: real, positive, unit_interval, natural, integer, boolean, anything; interval(lower, upper)
    is a function; an array lists all values of a finite distribution.  Densities are asked only inside
    the support and are 0 outside.  Closures are called in sealed runs; draws inside `sample` come from
@@ -230,18 +230,19 @@ static norn_status want_function(norn_state *st, const val *args, int i, const c
   return NORN_OK;
 }
 
-/* name, sample, logpdf, support, args, mean, variance */
+/* The arguments are in the order of the value's, D_NAME ... */
 static norn_status make(norn_state *st, const val *a, int n, val *out)
 {
   norn_support s;
   char was[160];
+  const char *name = norn_string_view(a[D_NAME], NULL);
   (void)n;
-  if (a[1].tag != NORN_MISSING && want_function(st, a, 1, "sample", 0)) return NORN_ETYPE;
-  if (a[2].tag == NORN_MISSING) return norn_fail(st, NORN_ETYPE, -1, "%s has no `logpdf`", norn_string_view(a[0], NULL));
-  if (want_function(st, a, 2, "logpdf", 1)) return NORN_ETYPE;
-  val support = a[3].tag == NORN_MISSING ? v_enum(0) : a[3];
+  if (a[D_SAMPLE].tag != NORN_MISSING && want_function(st, a, D_SAMPLE, "sample", 0)) return NORN_ETYPE;
+  if (a[D_LOGPDF].tag == NORN_MISSING) return norn_fail(st, NORN_ETYPE, -1, "%s has no `logpdf`", name);
+  if (want_function(st, a, D_LOGPDF, "logpdf", 1)) return NORN_ETYPE;
+  val support = a[D_SUPPORT].tag == NORN_MISSING ? v_enum(0) : a[D_SUPPORT];
   if (!support_read(support, &s)) {
-    norn_fail(st, NORN_ETYPE, 3, "`support` of %s must be a word for a support or an array of values, got %s", norn_string_view(a[0], NULL),
+    norn_fail(st, NORN_ETYPE, D_SUPPORT, "`support` of %s must be a word for a support or an array of values, got %s", name,
               norn_describe(st, support, was, sizeof was));
     norn_hint(st, "real, positive, unit_interval, natural, integer, boolean, anything, interval(lower, upper), or [a, b, c]");
     return NORN_ETYPE;
@@ -251,14 +252,19 @@ static norn_status make(norn_state *st, const val *a, int n, val *out)
   if (!t) return NORN_EMEMORY;
   obj_init(t, NORN_DIST, 0, D_COUNT);
   t->row = &defdist_rows[row];
-  const val kept[D_COUNT] = {[D_NAME] = a[0], [D_ARGS] = a[4], [D_SAMPLE] = a[1], [D_LOGPDF] = a[2], [D_SUPPORT] = support, [D_MEAN] = a[5], [D_VARIANCE] = a[6]};
-  memcpy(t->a, kept, sizeof kept);
+  memcpy(t->a, a, D_COUNT * sizeof *a);
+  t->a[D_SUPPORT] = support;
   *out = v_obj(NORN_DIST, t);
   return NORN_OK;
 }
 
+const norn_native *defdist_native(void)
+{
+  return &defdist_natives[0];
+}
+
 const norn_native defdist_natives[2] = {
-  {"@defdist", "name, sample, logpdf, support, args, mean, variance", "What `distribution` compiles to.", make, 0, NULL},
+  {"@defdist", "name, args, sample, logpdf, support, mean, variance", "What `distribution` compiles to.", make, 0, NULL},
   {"interval", "lower, upper",
    "The support of values between lower and upper, in the definition of a distribution.\n"
    "Example: support = interval(-1, 1)", interval, NORN_PURE, NULL},

@@ -62,7 +62,7 @@ static bool compile_text(norn_state *st, module *m, module *importer, const char
   }
   bool logging = e->logging;             /* taking back a load keeps the modules that it imported */
   e->logging = false;
-  m->loading = true;
+  m->loading = m->imported = true;
   m->importer = importer;
   m->init = compile_module(st, m, m->file, 0, &incomplete);
   m->loading = false;
