@@ -62,9 +62,9 @@ static bool compile_text(norn_state *st, module *m, module *importer, const char
   }
   bool logging = e->logging;             /* taking back a load keeps the modules that it imported */
   e->logging = false;
-  m->loading = m->imported = true;
+  m->loading = true;
   m->importer = importer;
-  m->init = compile_module(st, m, m->file, 0, &incomplete);
+  m->init = compile_module(st, m, m->file, NORN_LOAD_IMPORT, &incomplete);
   m->loading = false;
   m->importer = NULL;
   e->logging = logging;

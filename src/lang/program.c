@@ -1,6 +1,7 @@
 /* program.c: from a text to a run, and what a host asks about programs: globals, bytecode,
    diagnostics. */
 #include "lang/env_in.h"
+#include "lang/run.h"
 #include <string.h>
 
 /* ---- loading ---- */
@@ -70,7 +71,12 @@ norn_run *norn_load(norn_state *st, const char *name, const char *s, size_t n, u
   if (!p) e->visible = before;
   if (!p || flags & NORN_LOAD_CHECK) return NULL;
   m->loaded = true;
-  return norn_run_new(st, v_obj(NORN_FUN, p->self), NULL, 0);
+  norn_run *r = norn_run_new(st, v_obj(NORN_FUN, p->self), NULL, 0);
+  if (r) {                                                  /* each load draws numbers of its own */
+    r->top = true;
+    norn_run_stream(r, st->top_stream, 0, st->top_iter++);
+  }
+  return r;
 }
 
 int norn_diag_count(norn_state *st)
