@@ -5,8 +5,8 @@
    a kind and a span.  Names are 0-terminated and interned per module: within one parse_module two
    names are equal exactly when their pointers are.  Children stand in evaluation order.
 
-   Desugared in the parser: `a |> f(b)` is CALL f(a, b), `a |> e` is CALL e(a); `else if` is an IF in
-   the else; `(e)` leaves only the flag AST_PAREN.  Not desugared: interpolation, comprehensions,
+   Desugared in the parser: `a |> f(b)` is CALL f(a, b), `a |> e` is CALL e(a); `else if` is an IF
+   in the else; `(e)` leaves only the flag AST_PAREN.  Not desugared: interpolation, comprehensions,
    folds.  A tree is at most AST_HEIGHT_MAX high, so that passes over it may recurse.
 
                   +------------------------------------------+
@@ -66,7 +66,7 @@
   /* patterns */                                                                                   \
   X(PAT_ANY, "any")         /* -: _ */                                                             \
   X(PAT_NAME, "bind")       /* name */                                                             \
-  X(PAT_LITERAL, "literal") /* literal: INT, REAL, STR, BOOL, UNIT or MISSING; the sign is in it */ \
+  X(PAT_LITERAL, "literal") /* literal: INT, REAL, STR, BOOL, UNIT, MISSING; the sign is in it */  \
   X(PAT_CON, "con")         /* con: C or C(p, ...) or module.C(p, ...) */                          \
   X(PAT_LIST, "list")       /* plist; flag AST_OPEN: has .. at the end, rest may still be NULL */  \
   X(PAT_RECORD, "fields")   /* record, base NULL: { a: p, b } as { a: p, b: b }; other fields of   \
@@ -130,7 +130,7 @@ typedef struct ast_param {
 /* What fn, model and lambda share; a distribution uses name, doc and params. */
 typedef struct ast_fn {
   ast_name name;           /* s NULL: a lambda */
-  const char *doc;         /* text of the ## lines above without "## ", lines joined by \n; or NULL */
+  const char *doc;         /* the ## lines above without "## ", joined by \n; or NULL */
   ast_param *params;
   uint32_t nparams;
   ast *result;             /* annotation or NULL */
@@ -140,7 +140,8 @@ typedef struct ast_fn {
   int slot;
 } ast_fn;
 
-typedef struct ast_arm { ast *pattern, *guard, *body; norn_span span; } ast_arm;   /* guard may be NULL */
+/* An arm of a match; guard may be NULL. */
+typedef struct ast_arm { ast *pattern, *guard, *body; norn_span span; } ast_arm;
 
 /* A clause of a comprehension: `for pattern in value`, or `if value` when pattern is NULL. */
 typedef struct ast_clause { ast *pattern, *value; norn_span span; } ast_clause;
@@ -157,7 +158,12 @@ typedef struct ast_con {
   struct binding *bind;
   int slot;
 } ast_con;
-typedef struct ast_typedef { ast_name name; const char *doc; ast_con *cons; uint32_t ncons; } ast_typedef;
+typedef struct ast_typedef {
+  ast_name name;
+  const char *doc;
+  ast_con *cons;
+  uint32_t ncons;
+} ast_typedef;
 
 struct ast {
   unsigned kind : 8, op : 6, flags : 6, height : 12;
@@ -194,7 +200,7 @@ struct ast {
     struct { ast *con; ast **v; uint32_t n; } con;     /* con: NAME or FIELD of a NAME */
     struct { ast **v; uint32_t n; ast *rest; } plist;  /* rest: PAT_NAME or NULL */
     struct { const char *module, *name; ast_arg *v; uint32_t n; } tname;   /* module may be NULL;
-                                  positional arguments are TYPE_* or literals, named are expressions */
+                                  positional: TYPE_* or literals; named: expressions */
     struct { ast **v; uint32_t n; ast *result; } tfn;  /* result may be NULL */
   } u;
 };
@@ -207,8 +213,14 @@ typedef struct ast_module {
   norn_span span;
 } ast_module;
 
-static inline bool ast_is_expr(const ast *e) { return e->kind >= AST_ERROR && e->kind <= AST_OBSERVE; }
-static inline bool ast_is_pattern(const ast *e) { return e->kind >= AST_PAT_ANY && e->kind <= AST_PAT_RECORD; }
+static inline bool ast_is_expr(const ast *e)
+{
+  return e->kind >= AST_ERROR && e->kind <= AST_OBSERVE;
+}
+static inline bool ast_is_pattern(const ast *e)
+{
+  return e->kind >= AST_PAT_ANY && e->kind <= AST_PAT_RECORD;
+}
 
 const char *ast_kind_name(ast_kind);
 const char *ast_binary_name(ast_binary);      /* "+" */

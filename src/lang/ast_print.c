@@ -49,8 +49,9 @@ static void children(text *t, ast *const *v, uint32_t n)
 static void key(text *t, const char *s)
 {
   bool plain = s[0] != 0;
-  for (const char *c = s; *c; c++)
-    plain &= *c == '_' || (*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z') || (*c & 0x80);
+  for (const unsigned char *c = (const unsigned char *)s; *c; c++)
+    plain &= *c == '_' || *c >= 0x80 || (*c >= '0' && *c <= '9') ||
+             ((*c | 32) >= 'a' && (*c | 32) <= 'z');
   if (plain) text_puts(t, s);
   else text_quoted(t, s, strlen(s));
 }
@@ -276,8 +277,8 @@ static void form(text *t, const ast *e)
   case AST_INDEX: child(t, e->u.index.base), children(t, e->u.index.v, e->u.index.n); break;
   case AST_FIELD: child(t, e->u.field.base), text_printf(t, " %s", e->u.field.name.s); break;
   case AST_CALL: call(t, e); break;
-  case AST_SLICE: case AST_UNARY: case AST_BINARY: case AST_AND: case AST_OR: case AST_RANGE: case AST_OBSERVE:
-    bin(t, e);
+  case AST_SLICE: case AST_UNARY: case AST_BINARY: case AST_AND: case AST_OR: case AST_RANGE:
+  case AST_OBSERVE: bin(t, e);
     break;
   case AST_IF:
     child(t, e->u.cond.test), child(t, e->u.cond.yes);

@@ -10,7 +10,9 @@
 
 enum { ERRORS_MAX = 20 };
 
-typedef enum { C_BAD, C_SPACE, C_LINE, C_NAME, C_DIGIT, C_MARK, C_STRING, C_COMMENT, C_HIGH } char_class;
+typedef enum {
+  C_BAD, C_SPACE, C_LINE, C_NAME, C_DIGIT, C_MARK, C_STRING, C_COMMENT, C_HIGH
+} char_class;
 
 #define B C_BAD
 #define S C_SPACE
@@ -18,9 +20,10 @@ typedef enum { C_BAD, C_SPACE, C_LINE, C_NAME, C_DIGIT, C_MARK, C_STRING, C_COMM
 #define D C_DIGIT
 #define N C_NAME
 #define H C_HIGH
+#define L C_LINE
 #define H16 H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H
 static const uint8_t class_of[256] = {
-  B, B, B, B, B, B, B, B, B, S, C_LINE, B, S, S, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B,
+  B, B, B, B, B, B, B, B, B, S, L, B, S, S, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B,
   S, M, C_STRING, C_COMMENT, B, M, M, M, M, M, M, M, M, M, M, M,      /* space ! " # $ % & ' to / */
   D, D, D, D, D, D, D, D, D, D, M, M, M, M, M, B,                      /* 0 to 9 : ; < = > ? */
   M, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, M, B, M, M, N,
@@ -33,6 +36,7 @@ static const uint8_t class_of[256] = {
 #undef D
 #undef N
 #undef H
+#undef L
 #undef H16
 
 typedef struct lexer {
@@ -141,7 +145,7 @@ static token_kind bracket_pop(lexer *x, uint32_t mate)
   return k->kind;
 }
 
-/* The token just pushed closes brackets of the kind `opener`: what is open inside stays unclosed. */
+/* The token just pushed closes a bracket of the kind `opener`; what is open inside stays so. */
 static void bracket_close(lexer *x, token_kind opener)
 {
   uint32_t self = x->out->n - 1;
@@ -198,12 +202,14 @@ static void escape(lexer *x)
     x->at += 1 + n;
     if (n == 0 && *x->at == '{')
       while (x->at < x->end && *x->at != '}' && *x->at != '"' && *x->at != '\n') x->at++;
-    if (n == 0) hint(wrong(x, from, x->at, "\\u needs a code point in braces"), "for example \\u{e9} or \\u{1f600}");
+    if (n) return;
+    norn_err *e = wrong(x, from, x->at, "\\u needs a code point in braces");
+    hint(e, "for example \\u{e9} or \\u{1f600}");
   } else {
     const char *to = x->at < x->end && *x->at != '\n' ? x->at + 1 : x->at;
     while (to < x->end && (*to & 0xc0) == 0x80) to++;
     norn_err *e = wrong(x, from, to, "no such escape in a string");
-    hint(e, "the escapes are \\n \\t \\r \\\" \\\\ \\{ \\} \\u{...}; a raw string r\"...\" has none");
+    hint(e, "the escapes are \\n \\t \\r \\\" \\\\ \\{ \\} \\u{...}; in r\"...\" there are none");
   }
 }
 
@@ -222,7 +228,8 @@ static void string_rest(lexer *x, const char *from, bool first)
     char c = *x->at;
     if (c == '"' || c == '{') {
       x->at++;
-      token *k = push(x, c == '"' ? (first ? TOK_STR : TOK_STR_TAIL) : first ? TOK_STR_HEAD : TOK_STR_MID, from);
+      token_kind end = first ? TOK_STR : TOK_STR_TAIL, more = first ? TOK_STR_HEAD : TOK_STR_MID;
+      token *k = push(x, c == '"' ? end : more, from);
       if (k) k->flags |= escaped;
       if (!first) bracket_close(x, TOK_STR_HEAD);
       if (c == '{') bracket_open(x, k);   /* a MID forgets the partner before it */
@@ -271,7 +278,8 @@ static void holes_unclosed(lexer *x)
 /* n <= 7 */
 static token_kind keyword(const char *s, size_t n)
 {
-#define TRY(k, word) if (n == sizeof word - 1 && memcmp(s, word, sizeof word - 1) == 0) return TOK_##k
+#define TRY(k, word) \
+  if (n == sizeof word - 1 && memcmp(s, word, sizeof word - 1) == 0) return TOK_##k
   switch (s[0]) {
   case '_': TRY(UNDERSCORE, "_"); break;
   case 'a': TRY(AND, "and"); break;
@@ -313,6 +321,22 @@ static int high_letter(const char *s, const char *end)
   return n && code_in_name(code) ? n : 0;
 }
 
+/* A definition on a new line never stands in ( or [: a closing bracket is missing before it.
+   Without this a later stray one would pair up with it, over all that is between. */
+static void definition(lexer *x, const token *k)
+{
+  const token *before = k - 1;   /* token 0 is none */
+  bool starts = (k->kind == TOK_LET || k->kind == TOK_FN) && (k->flags & TOK_NL);
+  if (k->kind == TOK_NAME && before->kind == TOK_NAME && (before->flags & TOK_NL)) {
+    static const char *const words[] = {"model", "distribution", "type", "import"};
+    size_t n = before->end - before->start;
+    for (int i = 0; i < NORN_COUNT(words); i++)
+      starts |= strlen(words[i]) == n && memcmp(x->s + before->start, words[i], n) == 0;
+  }
+  if (!starts) return;
+  while (x->open && count_of(x, x->out->v[x->open].kind) != &x->curly) bracket_pop(x, 0);
+}
+
 static void name(lexer *x)
 {
   const char *from = x->at, *s = from;
@@ -336,7 +360,9 @@ static void name(lexer *x)
     return;
   }
   token *k = push(x, n <= 7 ? keyword(from, n) : TOK_NAME, from);
-  if (k) k->mate = h;
+  if (!k) return;
+  k->mate = h;
+  if (x->open) definition(x, k);
 }
 
 static const char *digits(const char *s)
@@ -366,7 +392,7 @@ static void number_glued(lexer *x, const char *from, bool told)
   int shown = x->at - from < 40 ? (int)(x->at - from) : 40;
   norn_err *e = wrong(x, from, x->at, "'%.*s' is neither a number nor a name", shown, from);
   if (*tail == '_') hint(e, "an underscore may stand between digits only");
-  else if (*from == '0' && (*tail == 'x' || *tail == 'X')) hint(e, "integers are written in decimal");
+  else if (*from == '0' && (*tail | 32) == 'x') hint(e, "integers are written in decimal");
   else hint(e, "write a product with *");
 }
 
@@ -400,6 +426,8 @@ static void number(lexer *x)
 
 /* ---- punctuation ---- */
 
+#define NO_ASSIGNMENT "no assignment exists: a loop carries a state (for ... with x = 0)"
+
 /* Operators of other languages: reported, and read as ours (or as an error). */
 typedef struct { const char *text; token_kind as; const char *hint; } foreign;
 static const foreign foreigns[] = {
@@ -409,16 +437,16 @@ static const foreign foreigns[] = {
   {"..=", TOK_DOTS, "a..b goes up to b - 1; write a..b + 1"},
   {"%*%", TOK_MATMUL, "the matrix product is @"},
   {"%%", TOK_MOD, "the remainder is %"},
-  {"**=", TOK_ERROR, "no assignment exists: let binds a new name"},
+  {"**=", TOK_ERROR, NO_ASSIGNMENT},
   {"**", TOK_POW, "the power is ^"},
   {"&&", TOK_AND, "write and"},
   {"||", TOK_OR, "write or"},
   {"=>", TOK_ARROW, "write ->"},
   {":=", TOK_ASSIGN, "let x = ... binds a name"},
   {"<>", TOK_NE, "write !="},
-  {"+=", TOK_ERROR, "no assignment exists: let binds a new name, a loop carries a state (for ... with x = 0)"},
-  {"-=", TOK_ERROR, "no assignment exists: let binds a new name, a loop carries a state (for ... with x = 0)"},
-  {"*=", TOK_ERROR, "no assignment exists: let binds a new name, a loop carries a state (for ... with x = 0)"},
+  {"+=", TOK_ERROR, NO_ASSIGNMENT},
+  {"-=", TOK_ERROR, NO_ASSIGNMENT},
+  {"*=", TOK_ERROR, NO_ASSIGNMENT},
   {"/=", TOK_NE, "write != to compare; no assignment exists"},
   {"::", TOK_DOT, "write module.name"},
   {"?", TOK_ERROR, "write if c { a } else { b }"},
@@ -465,7 +493,9 @@ static token_kind mark(const char *s, size_t *n)
   case '^': ONE(POW);
   case '\'': ONE(PRIME);
   case ':': if (b == '=' || b == ':') break; ONE(COLON);
-  case '.': if (b == '.' && (s[2] == '.' || (s[2] == '=' && s[3] != '='))) break; TWO('.', DOTS, DOT);
+  case '.':
+    if (b == '.' && (s[2] == '.' || (s[2] == '=' && s[3] != '='))) break;
+    TWO('.', DOTS, DOT);
   case '=': if (b == '>' || (b == '=' && s[2] == '=')) break; TWO('=', EQ, ASSIGN);
   case '!': if (b != '=' || s[2] == '=') break; return *n = 2, TOK_NE;
   case '<': if (b == '>') break; TWO('=', LE, LT);
@@ -486,14 +516,17 @@ static token_kind mark(const char *s, size_t *n)
 /* A character that starts nothing. */
 static void stray(lexer *x)
 {
+#define PLAIN "strings stand in plain quotes \"...\""
   static const struct { uint32_t code; const char *hint; } known[] = {
     {0xa0, "this is a no-break space; write a plain one"}, {0x2212, "write -"}, {0x2013, "write -"},
-    {0x2014, "write -"}, {0xd7, "write *"}, {0x22c5, "write *"}, {0xb7, "write *"}, {0xf7, "write /"},
+    {0x2014, "write -"}, {0xd7, "write *"}, {0x22c5, "write *"}, {0xb7, "write *"},
+    {0xf7, "write /"},
     {0x2264, "write <="}, {0x2265, "write >="}, {0x2260, "write !="}, {0x2192, "write ->"},
-    {0x201c, "strings stand in plain quotes \"...\""}, {0x201d, "strings stand in plain quotes \"...\""},
-    {0x2018, "strings stand in plain quotes \"...\""}, {0x2019, "strings stand in plain quotes \"...\""},
+    {0x201c, PLAIN}, {0x201d, PLAIN},
+    {0x2018, PLAIN}, {0x2019, PLAIN},
     {0xb2, "write ^2"}, {0xb3, "write ^3"}, {0x221e, "write inf"}, {0x223c, "write ~"},
   };
+#undef PLAIN
   const char *from = x->at;
   uint32_t code = 0;
   int n = utf8_next(x->at, (size_t)(x->end - x->at), &code);
@@ -619,7 +652,8 @@ bool lex_int(const char *src, token t, uint64_t *value)
   uint64_t v = 0;
   for (const char *s = src + t.start, *e = src + t.end; s < e; s++) {
     if (*s == '_') continue;
-    if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v)) return false;
+    if (__builtin_mul_overflow(v, 10u, &v)) return false;
+    if (__builtin_add_overflow(v, (uint64_t)(*s - '0'), &v)) return false;
   }
   *value = v;
   return true;

@@ -5,7 +5,7 @@
 
        print("n = {n + 1}!")     NAME ( STR_HEAD NAME + INT STR_TAIL )
              |    ------- |      an interpolated string is a bracket: head and tail are partners;
-             head         tail   with several holes: head, mid ..., tail, each the partner of the next
+             head         tail   with several holes: head, mid ..., tail, each partner of the next
 
    What is wrong inside a token is reported here.  Where nothing sensible can stand for it an ERROR
    token does, which the parser skips without another word.  Wrong operators of other languages

@@ -2,6 +2,7 @@
 libnorncore_la_SOURCES += \
   %D%/addr.c \
   %D%/annot.c \
+  %D%/api_value.c \
   %D%/arith.c \
   %D%/arith_array.c \
   %D%/array.c \
@@ -10,9 +11,13 @@ libnorncore_la_SOURCES += \
   %D%/array_push.c \
   %D%/ast_print.c \
   %D%/code.c \
+  %D%/comp.c \
   %D%/comp_call.c \
   %D%/comp_emit.c \
   %D%/comp_expr.c \
+  %D%/comp_loop.c \
+  %D%/comp_match.c \
+  %D%/comp_prob.c \
   %D%/defdist.c \
   %D%/disasm.c \
   %D%/doc.c \
@@ -42,6 +47,7 @@ libnorncore_la_SOURCES += \
   %D%/register.c \
   %D%/resolve.c \
   %D%/run.c \
+  %D%/show.c \
   %D%/state.c \
   %D%/string.c \
   %D%/symbol.c \

@@ -1,5 +1,5 @@
-/* parse.c: the parser's machinery (parse_in.h): tokens, errors, nodes, names, lists; and the module.
-   The grammar itself is in parse_expr.c, parse_form.c, parse_stmt.c and parse_pattern.c. */
+/* parse.c: the parser's machinery (parse_in.h): tokens, errors, nodes, names and lists; the module.
+   The grammar is in parse_expr.c, parse_form.c, parse_stmt.c and parse_pattern.c. */
 #include "lang/parse_in.h"
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +31,9 @@ bool parse_word(const parser *p, const char *word)
 
 bool parse_continues(token_kind k)
 {
-  return (k >= TOK_EQ && k <= TOK_POW && k != TOK_SUB) || k == TOK_PIPE || k == TOK_DOTS || k == TOK_AND ||
-         k == TOK_OR || k == TOK_ELSE || k == TOK_WITH || k == TOK_DOT;
+  if (k >= TOK_EQ && k <= TOK_POW) return k != TOK_SUB;
+  return k == TOK_PIPE || k == TOK_DOTS || k == TOK_AND || k == TOK_OR || k == TOK_ELSE ||
+         k == TOK_WITH || k == TOK_DOT;
 }
 
 /* ---- errors ---- */
@@ -50,11 +51,16 @@ void parse_nomem(parser *p)
   halt(p);
 }
 
+static void too_deep(parser *p, norn_span span, int levels)
+{
+  parse_note(p, span, "this is nested too deeply: more than %d levels", levels);
+  halt(p);
+}
+
 bool parse_enter(parser *p)
 {
   if (NORN_LIKELY(p->nest++ < PARSE_NEST_MAX)) return true;
-  parse_note(p, parse_tok_span(p, p->at), "this is nested too deeply: more than %d levels", PARSE_NEST_MAX);
-  halt(p);
+  too_deep(p, parse_tok_span(p, p->at), PARSE_NEST_MAX);
   return false;
 }
 
@@ -193,7 +199,8 @@ static const char *found(const parser *p, char *buf, size_t size)
   const token *t = parse_tok(p);
   int n = (int)(t->end - t->start);
   switch (t->kind) {
-  case TOK_END: case TOK_STR: case TOK_STR_HEAD: case TOK_STR_MID: case TOK_STR_TAIL: case TOK_ERROR:
+  case TOK_END: case TOK_ERROR: case TOK_STR: case TOK_STR_HEAD: case TOK_STR_MID:
+  case TOK_STR_TAIL:
     return token_name((token_kind)t->kind);
   case TOK_NAME: case TOK_INT: case TOK_REAL:
     if (n > 40) return token_name((token_kind)t->kind);
@@ -249,8 +256,8 @@ static uint32_t indentation(const parser *p, uint32_t tok)
   return at - from;
 }
 
-/* The first '{' inside the unclosed one whose '}' starts a line, but not at the depth of the line of
-   the '{': there the missing brace most likely belongs.  0: none. */
+/* The first '{' inside the unclosed one whose '}' starts a line, but not at the depth of the line
+   of the '{': there the missing brace most likely belongs.  0: none. */
 static uint32_t suspect(const parser *p, uint32_t open)
 {
   uint32_t line = open;
@@ -292,26 +299,28 @@ bool parse_close(parser *p, uint32_t open, token_kind k, const char *what)
   p->mode.loose = true;          /* the place is the token, not the end of the line before it */
   parse_expected(p, what);
   p->mode.loose = loose;
+  const char *name = token_name((token_kind)p->t.v[open].kind);
   uint32_t line = line_of(p, open);
-  if (line != line_of(p, p->at))
-    parse_hint(p, "the '%s' was opened in line %u", token_name((token_kind)p->t.v[open].kind), line);
+  if (line != line_of(p, p->at) && parse_nl(p))
+    parse_rehint(p, "the '%s' was opened in line %u", name, line);
   return false;
 }
 
 static bool is_opener(token_kind k)
 {
-  return k == TOK_LPAREN || k == TOK_LBRACKET || k == TOK_LBRACE || k == TOK_STR_HEAD || k == TOK_STR_MID;
+  return k == TOK_LPAREN || k == TOK_LBRACKET || k == TOK_LBRACE || k == TOK_STR_HEAD ||
+         k == TOK_STR_MID;
 }
 
 /* Steps over whole brackets from the start on, so that a line end inside one does not count. */
 void parse_skip(parser *p, uint32_t start, bool commas)
 {
   uint32_t i = start, last = p->t.n - 1;
-  while (i < last) {
+  while (i < last && p->at < last) {
     const token *t = &p->t.v[i];
     if (i >= p->at) {
       bool nl = (t->flags & TOK_NL) && !parse_continues((token_kind)t->kind);
-      if (t->kind == TOK_SEMI || t->kind == TOK_RBRACE) break;
+      if (t->kind == TOK_SEMI || (t->kind == TOK_RBRACE && t->mate)) break;
       if (i > start && (nl || (commas && t->kind == TOK_COMMA))) break;
     }
     if (t->mate <= i || !is_opener((token_kind)t->kind)) i++;
@@ -341,8 +350,7 @@ ast *node_seal(parser *p, ast *n)
 {
   n->span.end = p->t.v[p->at - 1].end;
   if (NORN_UNLIKELY(n->height > AST_HEIGHT_MAX)) {
-    parse_note(p, n->span, "this is nested too deeply: more than %d levels", AST_HEIGHT_MAX);
-    halt(p);
+    too_deep(p, n->span, AST_HEIGHT_MAX);
     n->kind = AST_ERROR;
     n->height = 1;
   }
@@ -433,18 +441,18 @@ ast_name name_take(parser *p)
   return name;
 }
 
-uint32_t name_stamp(parser *p)
+/* A name that was met bears the number of the list in `mark`. */
+void names_differ(parser *p, const void *v, uint32_t n, size_t size, const char *what)
 {
-  return ++p->mark;
-}
-
-bool name_seen(const parser *p, const char *name, uint32_t stamp)
-{
-  if (p->stop) return false;
-  struct parse_name *e = (struct parse_name *)(name - offsetof(struct parse_name, s));
-  bool seen = e->mark == stamp;
-  e->mark = stamp;
-  return seen;
+  p->mark++;
+  for (uint32_t i = 0; i < n && !p->stop; i++) {
+    const ast_name *name = (const ast_name *)((const char *)v + i * size);
+    if (!name->s || (name->s[0] == '_' && !name->s[1])) continue;
+    struct parse_name *e = (struct parse_name *)(name->s - offsetof(struct parse_name, s));
+    bool twice = e->mark == p->mark;
+    if (twice) parse_note(p, name->span, "the %s '%s' stands here twice", what, name->s);
+    e->mark = p->mark;
+  }
 }
 
 /* ---- lists ---- */
@@ -546,7 +554,7 @@ static const char *module_doc(parser *p, uint32_t size)
   while (at < size && (unsigned char)p->src[at] <= ' ') at++;
   if (p->src[at] != '#') return NULL;
   const char *doc = doc_text(p, at, size, &next);
-  while (next < size && (p->src[next] == ' ' || p->src[next] == '\t' || p->src[next] == '\r')) next++;
+  while (next < size && p->src[next] != '\n' && (unsigned char)p->src[next] <= ' ') next++;
   return next == size || p->src[next] == '\n' ? doc : NULL;
 }
 

@@ -29,7 +29,8 @@
              | "match" expr "{" (pattern ["if" expr] "->" expr (","|end))* "}"
              | "for" pattern "in" expr ["with" (name "=" expr), ...] block
      pattern   "_" | name | literal | Name ["(" pattern, ... ")"] | name "." Name ...
-             | "[" pattern, ... [".." [name]] "]" | "{" (key [":" pattern]), ... "}" | "(" pattern ")"
+             | "[" pattern, ... [".." [name]] "]" | "{" (key [":" pattern]), ... "}"
+             | "(" pattern ")"
      type      name ["." name] ["(" (type | literal | name "=" expr), ... ")"]
              | "fn" ["(" type, ... ")" ["->" type]]
 
@@ -48,8 +49,8 @@ typedef enum {
   PARSE_ERROR
 } parse_status;
 
-/* Parses a source.  The tree and its texts live in the arena.  *out is NULL only when memory ran out
-   (then diags.failed is set); after other errors it has ERROR nodes where the text was wrong, so that
-   names can still be checked.  Diagnostics stand in the order of their places. */
+/* Parses a source.  The tree and its texts live in the arena.  *out is NULL only when memory ran
+   out (then diags.failed is set); after other errors it has ERROR nodes where the text was wrong,
+   so that names can still be checked.  Diagnostics stand in the order of their places. */
 parse_status parse_module(arena *, diags *, const sources *, uint32_t file, ast_module **out);
 #endif

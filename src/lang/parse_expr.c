@@ -169,7 +169,8 @@ static ast *array(parser *p)
     list_add(p, &e, sizeof e);
     if (p->panic || !parse_accept(p, TOK_COMMA)) break;
   }
-  parse_close(p, open, TOK_RBRACKET, comp ? "'for', 'if' or ']' in the comprehension" : "',' or ']' in the array");
+  const char *what = comp ? "'for', 'if' or ']' in the comprehension" : "',' or ']' in the array";
+  parse_close(p, open, TOK_RBRACKET, what);
   p->mode = outer;
   ast **v = list_close(p, list, sizeof *v, &n);
   return comp ? node_seal(p, comp) : node_list(p, AST_ARRAY, open, v, n);
@@ -210,11 +211,7 @@ static ast *fields(parser *p, ast *record, uint32_t open)
   parse_close(p, open, TOK_RBRACE, "',' or '}' in the record");
   record->u.record.v = list_close(p, list, sizeof(ast_field), &n);
   record->u.record.n = n;
-  uint32_t stamp = name_stamp(p);
-  for (uint32_t i = 0; i < n; i++) {
-    const ast_name *name = &record->u.record.v[i].name;
-    if (name_seen(p, name->s, stamp)) parse_note(p, name->span, "the field '%s' stands here twice", name->s);
-  }
+  names_differ(p, record->u.record.v, n, sizeof(ast_field), "field");
   return node_seal(p, record);
 }
 
@@ -248,11 +245,12 @@ ast *parse_brace(parser *p)
   return e;
 }
 
-ast *parse_block(parser *p)
+ast *parse_block(parser *p, const char *what)
 {
   uint32_t open = p->at, n;
   size_t list = list_open(p);
   if (p->panic) return node_new(p, AST_ERROR, open);
+  if (!parse_at(p, TOK_LBRACE)) return parse_expected(p, what);
   mode outer = parse_inside(p, false);
   if (parse_enter(p)) {
     parse_step(p);
@@ -288,10 +286,11 @@ static ast *observe(parser *p)
 {
   uint32_t first = p->at;
   parse_step(p);
-  ast *value = parse_expr(p), *dist = NULL;
+  ast *value = parse_expr(p);
   norn_span at = parse_tok_span(p, p->at);
-  if (parse_expect(p, TOK_TILDE, "'~' and a distribution after the observed value")) dist = parse_expr(p);
-  if (!dist) return node_new(p, AST_ERROR, first);
+  if (!parse_expect(p, TOK_TILDE, "'~' and a distribution after the observed value"))
+    return node_new(p, AST_ERROR, first);
+  ast *dist = parse_expr(p);
   ast *n = node_new(p, AST_OBSERVE, first);
   n->u.bin.a = value;
   n->u.bin.b = dist;
@@ -333,7 +332,8 @@ static ast *primary(parser *p)
   case TOK_NEXT: return parse_next(p);
   case TOK_OBSERVE: return observe(p);
   case TOK_NOT: return misplaced_not(p);
-  case TOK_UNDERSCORE: return parse_fail(p, parse_tok_span(p, p->at), "'_' has no value: it stands in patterns only");
+  case TOK_UNDERSCORE:
+    return parse_fail(p, parse_tok_span(p, p->at), "'_' has no value: it stands in patterns only");
   default: return parse_expected(p, "an expression");
   }
 }
@@ -342,18 +342,12 @@ static ast *primary(parser *p)
 
 static void check_names(parser *p, const ast_arg *v, uint32_t n)
 {
-  uint32_t stamp = name_stamp(p);
-  bool named = false;
-  for (uint32_t i = 0; i < n; i++) {
-    if (v[i].name.s) {
-      named = true;
-      if (name_seen(p, v[i].name.s, stamp))
-        parse_note(p, v[i].name.span, "the argument '%s' is given twice", v[i].name.s);
-    } else if (named) {
-      parse_note(p, v[i].value->span, "an argument without a name stands after a named one");
-      parse_hint(p, "named arguments come last");
-      return;
-    }
+  names_differ(p, v, n, sizeof *v, "argument");
+  for (uint32_t i = 1; i < n; i++) {
+    if (v[i].name.s || !v[i - 1].name.s) continue;
+    parse_note(p, v[i].value->span, "an argument without a name stands after a named one");
+    parse_hint(p, "named arguments come last");
+    return;
   }
 }
 
@@ -544,6 +538,14 @@ static ast *unary(parser *p)
   return two(p, AST_BINARY, BIN_POW, first, at, base, exponent);
 }
 
+/* May it give a function?  Literals and what operators make do not. */
+static bool callable(const ast *e)
+{
+  bool made = e->kind == AST_UNARY || e->kind == AST_BINARY || e->kind == AST_AND ||
+              e->kind == AST_OR || e->kind == AST_RANGE;
+  return !made && !(e->kind >= AST_INT && e->kind <= AST_INTERP);
+}
+
 /* a |> f(b) puts a first; anything else on the right is called with a alone. */
 static ast *pipe(parser *p, uint32_t first, uint32_t at, ast *a)
 {
@@ -563,9 +565,7 @@ static ast *pipe(parser *p, uint32_t first, uint32_t at, ast *a)
   n->u.call.n = rest + 1;
   node_over(n, a);
   node_over(n, f);
-  bool odd = f->kind == AST_BINARY || f->kind == AST_AND || f->kind == AST_OR || f->kind == AST_RANGE ||
-             f->kind == AST_UNARY || (f->kind >= AST_INT && f->kind <= AST_INTERP);
-  if (odd && !(f->flags & AST_PAREN)) {
+  if (!callable(f) && !(f->flags & AST_PAREN)) {
     parse_note(p, parse_tok_span(p, at), "what stands right of '|>' is no function");
     parse_hint(p, "'|>' binds loosest: write (a |> f) + 1");
   }
@@ -581,7 +581,9 @@ static ast *infix_one(parser *p, infix op, uint32_t first, ast *left)
   if (op.power == P_RANGE && p->mode.index && index_ends(p))
     return p->open_slice = slice(p, first, left, NULL, parse_tok_span(p, at));
   ast *right = binary(p, op.power + 1);
-  ast_kind kind = k == TOK_OR ? AST_OR : k == TOK_AND ? AST_AND : k == TOK_DOTS ? AST_RANGE : AST_BINARY;
+  ast_kind kind = AST_BINARY;
+  if (k == TOK_OR || k == TOK_AND) kind = k == TOK_OR ? AST_OR : AST_AND;
+  if (k == TOK_DOTS) kind = AST_RANGE;
   ast *n = two(p, kind, op.op, first, at, left, right);
   bool again = infixes[parse_kind(p)].power == op.power && !p->panic;
   if (again && op.power == P_COMPARE) {

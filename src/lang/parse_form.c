@@ -10,7 +10,7 @@ static ast *otherwise(parser *p)
     p->nest--;
     return e;
   }
-  return parse_at(p, TOK_LBRACE) ? parse_block(p) : parse_expected(p, "'{' or 'if' after else");
+  return parse_block(p, "'{' or 'if' after else");
 }
 
 ast *parse_if(parser *p)
@@ -19,7 +19,7 @@ ast *parse_if(parser *p)
   ast *n = node_new(p, AST_IF, first);
   parse_step(p);
   n->u.cond.test = parse_expr(p);
-  n->u.cond.yes = parse_at(p, TOK_LBRACE) ? parse_block(p) : parse_expected(p, "'{' after the condition of if");
+  n->u.cond.yes = parse_block(p, "'{' after the condition of if");
   if (p->panic) return n;
   if (parse_accept(p, TOK_ELSE)) n->u.cond.no = otherwise(p);
   node_over(n, n->u.cond.test);
@@ -54,8 +54,8 @@ static void arm(parser *p, ast *match)
     a.body = parse_expr(p);
     p->mode.arm = false;
   }
-  bool ends = parse_at(p, TOK_COMMA) || parse_at(p, TOK_SEMI) || parse_at(p, TOK_RBRACE) || parse_at(p, TOK_END);
-  if (!p->panic && !ends && !parse_nl(p)) parse_expected(p, "',' or the end of the line after the arm");
+  if (!p->panic && !parse_ended(p) && !parse_at(p, TOK_COMMA))
+    parse_expected(p, "',' or the end of the line after the arm");
   if (!a.body) a.body = node_new(p, AST_ERROR, first);
   a.span = parse_span(p, first);
   node_over(match, a.pattern);
@@ -161,8 +161,9 @@ ast *parse_next(parser *p)
   e->u.next.n = n;
   bool above = f && parse_at(p, TOK_COMMA) && !p->mode.arm;
   if (f && !p->panic && (n != f->states || above)) {
-    parse_fail(p, parse_span(p, first), "this loop has %u state%s, 'next' gives %s%u value%s", f->states,
-               f->states == 1 ? "" : "s", above ? "more than " : "", n, n == 1 ? "" : "s");
+    const char *s = f->states == 1 ? "" : "s", *vs = n == 1 ? "" : "s";
+    parse_fail(p, parse_span(p, first), "this loop has %u state%s, 'next' gives %s%u value%s",
+               f->states, s, above ? "more than " : "", n, vs);
   } else if (parse_word(p, "keep") && !p->panic && (!parse_nl(p) || parse_then(p) == TOK_NAME)) {
     parse_step(p);
     e->u.next.keep = parse_expr(p);
@@ -195,10 +196,7 @@ static ast_states *states(parser *p, ast *loop)
     list_add(p, &one, sizeof one);
   } while (!p->panic && parse_accept(p, TOK_COMMA));
   s->v = list_close(p, list, sizeof(ast_state), &s->n);
-  uint32_t stamp = name_stamp(p);
-  for (uint32_t i = 0; i < s->n; i++)
-    if (name_seen(p, s->v[i].name.s, stamp))
-      parse_note(p, s->v[i].name.span, "the loop has two states '%s'", s->v[i].name.s);
+  names_differ(p, s->v, s->n, sizeof *s->v, "state");
   return s;
 }
 
@@ -217,7 +215,7 @@ ast *parse_for(parser *p)
   int errors = p->errors;
   f.states = s ? s->n : 0;
   p->fold = s ? &f : NULL;
-  n->u.loop.body = parse_at(p, TOK_LBRACE) ? parse_block(p) : parse_expected(p, "'{' and the body of the loop");
+  n->u.loop.body = parse_block(p, "'{' and the body of the loop");
   p->fold = outer;
   if (s && !p->stop) check_nexts(p, n, &f, errors);
   node_over(n, n->u.loop.pattern);
@@ -277,7 +275,8 @@ ast *parse_lambda(parser *p)
   ast_fn *f = arena_get(p->a, sizeof *f);
   ast_param *v = parse_at(p, TOK_LPAREN) ? parse_params(p, &n) : lone_param(p, &n);
   if (!f) parse_nomem(p);
-  if (!parse_expect(p, TOK_ARROW, "'->' after the parameters") || !f) return node_new(p, AST_ERROR, first);
+  bool arrow = parse_expect(p, TOK_ARROW, "'->' after the parameters");
+  if (!arrow || !f) return node_new(p, AST_ERROR, first);
   p->fold = NULL;
   f->params = v;
   f->nparams = n;

@@ -1,9 +1,9 @@
 /* parse_in: what the files of the parser share.  Nobody else includes it.
 
    Recursive descent over an array of tokens.  Three rules keep it simple:
-   - An error never unwinds: parse_fail reports, sets `panic`, and gives an ERROR node.  While `panic`
-     is set nothing is reported and every list ends, so control comes back to the nearest list of
-     statements or arms, which skips to the end of the broken one and clears it.
+   - An error never unwinds: parse_fail reports, sets `panic`, and gives an ERROR node.  While
+     `panic` is set nothing is reported and every list ends, so control comes back to the nearest
+     list of statements or arms, which skips to the end of the broken one and clears it.
    - A node is never NULL: without memory it is `oops`, and `stop` makes every token END.
    - Nesting is counted (parse_enter), and so is the height of what loops build (node_seal). */
 #ifndef NORN_PARSE_IN_H
@@ -65,6 +65,11 @@ static inline bool parse_accept(parser *p, token_kind k)
   parse_step(p);
   return true;
 }
+/* Does the statement or arm end before the current token? */
+static inline bool parse_ended(const parser *p)
+{
+  return parse_nl(p) || parse_at(p, TOK_SEMI) || parse_at(p, TOK_RBRACE) || parse_at(p, TOK_END);
+}
 bool parse_word(const parser *p, const char *word);      /* at the NAME `word`? */
 bool parse_is(const parser *p, uint32_t tok, const char *word);
 norn_span parse_span(const parser *p, uint32_t first);   /* from that token to the last one read */
@@ -78,7 +83,8 @@ ast *parse_fail(parser *p, norn_span, const char *format, ...) NORN_PRINTF(3, 4)
 norn_err *parse_note(parser *p, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
 /* Adds a hint to what the last call reported, if it did and gave none. */
 void parse_hint(parser *p, const char *format, ...) NORN_PRINTF(2, 3);
-void parse_rehint(parser *p, const char *format, ...) NORN_PRINTF(2, 3);   /* instead of the one it gave */
+/* The same, also when it gave one. */
+void parse_rehint(parser *p, const char *format, ...) NORN_PRINTF(2, 3);
 /* Goes past k or fails with "expected `what`". */
 bool parse_expect(parser *p, token_kind k, const char *what);
 /* Goes past the closing partner of the bracket `open`, or says where that was. */
@@ -89,33 +95,34 @@ bool parse_enter(parser *p);   /* one level deeper; false: too deep, reported.  
 void parse_nomem(parser *p);
 
 /* ---- nodes, names, lists ---- */
-ast *node_new(parser *p, ast_kind, uint32_t first);      /* its span starts there and ends at the last token read */
+/* Its span goes from the token `first` to the last one read. */
+ast *node_new(parser *p, ast_kind, uint32_t first);
 static inline void node_over(ast *n, const ast *child)
 {
   if (child && child->height >= n->height) n->height = (child->height + 1u) & 0xfffu;
 }
-ast *node_seal(parser *p, ast *n);                       /* ends its span here and checks its height */
+/* Its span ends at the last token read; its height is checked. */
+ast *node_seal(parser *p, ast *n);
 ast *node_list(parser *p, ast_kind, uint32_t first, ast **v, uint32_t n);
 const char *name_intern(parser *p, uint32_t tok);
 const char *name_text(parser *p, const char *s, size_t n);   /* interns any text */
-ast_name name_take(parser *p);                           /* the current token as a name; goes past it */
-/* A stamp that marks names as seen: name_seen gives true the second time under one stamp. */
-uint32_t name_stamp(parser *p);
-bool name_seen(const parser *p, const char *name, uint32_t stamp);
+ast_name name_take(parser *p);                           /* takes the current token as a name */
+/* Reports names that stand twice among n elements of `size` bytes which start with an ast_name. */
+void names_differ(parser *p, const void *v, uint32_t n, size_t size, const char *what);
 size_t list_open(const parser *p);
 void list_add(parser *p, const void *element, size_t size);
 void *list_close(parser *p, size_t open, size_t size, uint32_t *n);
 const char *parse_doc(parser *p, uint32_t tok);          /* the ## lines above a token, or NULL */
 ast *parse_string(parser *p);                            /* a piece of a string, as a STR */
-ast *parse_literal(parser *p);                           /* [-] number, string (holes too), (), true ... */
+ast *parse_literal(parser *p);                           /* [-] number, string, (), true ... */
 
 /* ---- the grammar ---- */
 ast *parse_expr(parser *p);
 ast *parse_brace(parser *p);                             /* record or block */
-ast *parse_block(parser *p);                             /* a block, after a head */
+ast *parse_block(parser *p, const char *what);           /* after a head; what: it is expected */
 ast *parse_statement(parser *p, bool top);
-/* Reads statements into the list, to the end of the block that token `open` opened (0: of the text).
-   With `update`, stops before a `with` that follows the first, an expression, and gives that. */
+/* Reads statements into the list, to the end of the block that token `open` opened (0: of the
+   text).  With `update`, stops before a `with` after the first, an expression, and gives that. */
 ast *parse_statements(parser *p, uint32_t open, bool update);
 ast_param *parse_params(parser *p, uint32_t *n);         /* "(" ... ")" */
 ast *parse_if(parser *p);
@@ -123,12 +130,13 @@ ast *parse_lambda(parser *p);
 ast *parse_for(parser *p);
 ast *parse_match(parser *p);
 ast *parse_next(parser *p);
-ast *parse_pattern(parser *p, bool refutable);           /* not refutable: a lone name may be upper case, no literals */
+/* Not refutable: a lone name binds whatever its case; no literals. */
+ast *parse_pattern(parser *p, bool refutable);
 ast *parse_type(parser *p);
 ast *parse_comp(parser *p, uint32_t first, ast *body);   /* the clauses, up to the ] */
 bool parse_at_key(const parser *p, uint32_t tok);        /* may the token be a key of a record? */
 ast_name parse_key(parser *p);                           /* at one: takes it */
-bool parse_continues(token_kind k);                      /* a line that starts with it goes on the one before */
+bool parse_continues(token_kind k);                      /* does a line that starts so go on? */
 /* Saves the mode for the inside of a bracket; restore it after. */
 static inline mode parse_inside(parser *p, bool loose)
 {

@@ -23,7 +23,8 @@ static void patterns(parser *p, ast *n, uint32_t open, token_kind close, bool re
       n->flags |= AST_OPEN;
       if (parse_at(p, TOK_NAME) || parse_at(p, TOK_UNDERSCORE)) rest = pattern(p, false);
       parse_accept(p, TOK_COMMA);
-      if (!p->panic && !parse_at(p, close)) parse_expected(p, "']': the rest comes last in a pattern");
+      if (!p->panic && !parse_at(p, close))
+        parse_expected(p, "']': the rest comes last in a pattern");
       break;
     }
     ast *e = pattern(p, refutable);
@@ -124,11 +125,7 @@ static ast *precord(parser *p, bool refutable)
   p->mode = outer;
   n->u.record.v = list_close(p, list, sizeof(ast_field), &count);
   n->u.record.n = count;
-  uint32_t stamp = name_stamp(p);
-  for (uint32_t i = 0; i < count; i++) {
-    const ast_name *f = &n->u.record.v[i].name;
-    if (name_seen(p, f->s, stamp)) parse_note(p, f->span, "the field '%s' stands here twice", f->s);
-  }
+  names_differ(p, n->u.record.v, count, sizeof(ast_field), "field");
   return node_seal(p, n);
 }
 
@@ -162,7 +159,7 @@ static ast *bind(parser *p)
   parse_step(p);
   if (parse_at(p, TOK_LPAREN) && !parse_nl(p)) {
     parse_fail(p, parse_tok_span(p, first), "'%s' is no constructor", n->u.name);
-    parse_hint(p, "constructors start with a capital letter; a function is defined by fn f(x) = ...");
+    parse_hint(p, "constructors start with a capital letter; a function is fn f(x) = ...");
   }
   return node_seal(p, n);
 }
@@ -190,8 +187,8 @@ static ast *pattern_of(parser *p, bool refutable)
     return node_new(p, AST_PAT_ANY, first);
   case TOK_NAME:
     return upper(name_intern(p, first)) ? constructor(p, refutable) : bind(p);
-  case TOK_INT: case TOK_REAL: case TOK_STR: case TOK_TRUE: case TOK_FALSE: case TOK_MISSING: case TOK_SUB:
-    return literal(p, refutable);
+  case TOK_INT: case TOK_REAL: case TOK_STR: case TOK_TRUE: case TOK_FALSE: case TOK_MISSING:
+  case TOK_SUB: return literal(p, refutable);
   case TOK_LBRACKET: return plist(p, refutable);
   case TOK_LBRACE: return precord(p, refutable);
   case TOK_LPAREN: return parenthesised(p, refutable);

@@ -20,19 +20,13 @@ static bool param(parser *p, ast_param *v)
 
 static void check_params(parser *p, const ast_param *v, uint32_t n)
 {
-  uint32_t stamp = name_stamp(p);
-  bool optional = false;
-  for (uint32_t i = 0; i < n; i++) {
+  names_differ(p, v, n, sizeof *v, "parameter");
+  for (uint32_t i = 1; i < n; i++) {
     const ast_name *name = &v[i].name;
-    bool none = name->s[0] == '_' && !name->s[1];
-    if (!none && name_seen(p, name->s, stamp))
-      parse_note(p, name->span, "two parameters are called '%s'", name->s);
-    if (optional && !v[i].fallback) {
-      parse_note(p, name->span, "the parameter '%s' has no default, but one before it has", name->s);
-      parse_hint(p, "parameters with defaults come last");
-      return;
-    }
-    optional |= v[i].fallback != NULL;
+    if (v[i].fallback || !v[i - 1].fallback) continue;
+    parse_note(p, name->span, "the parameter '%s' has no default, but one before it has", name->s);
+    parse_hint(p, "parameters with defaults come last");
+    return;
   }
 }
 
@@ -92,7 +86,8 @@ static ast_fn *head(parser *p, ast *n, const char *what)
 static ast *no_body(parser *p, bool typed)
 {
   bool colon = parse_at(p, TOK_COLON), arrow = parse_at(p, TOK_ARROW);
-  ast *e = parse_expected(p, typed ? "'=' or '{' after the result's type" : "'=' or '{' after the parameters");
+  ast *e = typed ? parse_expected(p, "'=' or '{' after the result's type")
+                 : parse_expected(p, "'=' or '{' after the parameters");
   if (typed) parse_hint(p, "the body comes after '=', the type of the result after '->'");
   else if (colon) parse_hint(p, "the type of the result comes after '->'");
   else if (arrow) parse_rehint(p, "a model has no type of its result");
@@ -115,18 +110,12 @@ static ast *function(parser *p, ast_kind kind)
   if (typed) f->result = parse_type(p);
   if (p->panic) f->body = node_new(p, AST_ERROR, first);
   else if (parse_accept(p, TOK_ASSIGN)) f->body = parse_expr(p);
-  else if (parse_at(p, TOK_LBRACE)) f->body = parse_block(p);
+  else if (parse_at(p, TOK_LBRACE)) f->body = parse_block(p, "");
   else f->body = no_body(p, typed);
   p->fold = outer;
   node_over(n, f->result);
   node_over(n, f->body);
   return node_seal(p, n);
-}
-
-/* Does the current statement end here? */
-static bool ended(const parser *p)
-{
-  return parse_nl(p) || parse_at(p, TOK_SEMI) || parse_at(p, TOK_RBRACE) || parse_at(p, TOK_END);
 }
 
 static bool entry(parser *p, ast *n, ast_arg *a)
@@ -140,7 +129,7 @@ static bool entry(parser *p, ast *n, ast_arg *a)
   if (!parse_expect(p, TOK_ASSIGN, "'=' and the value of the entry")) return false;
   a->value = parse_expr(p);
   node_over(n, a->value);
-  if (!p->panic && !ended(p) && !parse_at(p, TOK_COMMA))
+  if (!p->panic && !parse_ended(p) && !parse_at(p, TOK_COMMA))
     parse_expected(p, "the end of the line after the entry");
   return true;
 }
@@ -167,11 +156,7 @@ static ast *distribution(parser *p)
   p->mode = outer;
   n->u.dist.v = list_close(p, list, sizeof(ast_arg), &count);
   n->u.dist.n = count;
-  uint32_t stamp = name_stamp(p);
-  for (uint32_t i = 0; i < count; i++) {
-    const ast_name *name = &n->u.dist.v[i].name;
-    if (name_seen(p, name->s, stamp)) parse_note(p, name->span, "the entry '%s' stands here twice", name->s);
-  }
+  names_differ(p, n->u.dist.v, count, sizeof(ast_arg), "entry");
   return node_seal(p, n);
 }
 
@@ -186,7 +171,7 @@ static ast *draw(parser *p, uint32_t first, ast *to)
     parse_step(p);
     n->u.draw.via = parse_expr(p);
   }
-  if (!p->panic && parse_word(p, "as") && !ended(p)) {
+  if (!p->panic && parse_word(p, "as") && !parse_ended(p)) {
     parse_step(p);
     if (parse_at(p, TOK_STR) || parse_at(p, TOK_STR_HEAD)) n->u.draw.as = parse_literal(p);
     else parse_expected(p, "a string, the name of the choice, after as");
@@ -235,13 +220,14 @@ static bool con(parser *p, ast *n, ast_con *c)
   }
   c->name = name_take(p);
   if (c->name.s[0] < 'A' || c->name.s[0] > 'Z') {
-    parse_note(p, c->name.span, "the constructor '%s' does not start with a capital letter", c->name.s);
+    parse_note(p, c->name.span, "the constructor '%s' must start with a capital letter", c->name.s);
     parse_hint(p, "so patterns can tell constructors from variables");
   }
   if (parse_at(p, TOK_LPAREN) && !parse_nl(p)) c->fields = parse_params(p, &c->n);
   for (uint32_t i = 0; i < c->n; i++) {
+    const ast *fallback = c->fields[i].fallback;
+    if (fallback) parse_note(p, fallback->span, "a constructor's field has no default");
     node_over(n, c->fields[i].type);
-    if (c->fields[i].fallback) parse_note(p, c->fields[i].fallback->span, "a constructor's field has no default");
   }
   return !p->panic;
 }
@@ -261,7 +247,7 @@ static ast *type_definition(parser *p)
   t->name = name_take(p);
   bool params = parse_at(p, TOK_LPAREN);
   if (!parse_expect(p, TOK_ASSIGN, "'=' and the constructors of the type")) {
-    if (params) parse_hint(p, "types have no parameters: type Tree = Leaf(value) | Node(left, right)");
+    if (params) parse_hint(p, "types have no parameters: type Tree = Leaf(value) | Node(l, r)");
     return node_new(p, AST_ERROR, first);
   }
   size_t list = list_open(p);
@@ -272,10 +258,7 @@ static ast *type_definition(parser *p)
     if (!parse_accept(p, TOK_BAR)) break;
   }
   t->cons = list_close(p, list, sizeof c, &t->ncons);
-  uint32_t stamp = name_stamp(p);
-  for (uint32_t i = 0; i < t->ncons; i++)
-    if (name_seen(p, t->cons[i].name.s, stamp))
-      parse_note(p, t->cons[i].name.span, "two constructors are called '%s'", t->cons[i].name.s);
+  names_differ(p, t->cons, t->ncons, sizeof c, "constructor");
   return node_seal(p, n);
 }
 
@@ -292,9 +275,9 @@ static ast *import(parser *p)
     n->u.import.as = name_take(p);
     n->u.import.module = n->u.import.as.s;
   }
-  if (parse_word(p, "as") && !ended(p)) {
+  if (parse_word(p, "as") && !parse_ended(p)) {
     parse_step(p);
-    if (!parse_at(p, TOK_NAME)) return parse_expected(p, "the name that the module gets here, after as");
+    if (!parse_at(p, TOK_NAME)) return parse_expected(p, "a name for the module after as");
     n->u.import.as = name_take(p);
   } else if (n->flags & AST_FILE) {
     parse_expected(p, "'as' and a name after the file");
@@ -353,7 +336,7 @@ static void unexpected(parser *p, const ast *s)
     parse_rehint(p, "several values stand in an array [a, b] or a record { a: a, b: b }");
   } else if (k == TOK_COLON) {
     parse_rehint(p, "a record starts { name: value }; annotations belong to parameters");
-  } else if (def && (k == TOK_STR || k == TOK_STR_HEAD || k == TOK_INT || k == TOK_REAL || k == TOK_NAME)) {
+  } else if (def && k >= TOK_NAME && k <= TOK_STR_HEAD) {
     parse_hint(p, "a call has parentheses: f(x)");
   } else if (k == TOK_LBRACE && def) {
     parse_hint(p, "a definition starts with fn, model or distribution");
@@ -379,7 +362,7 @@ ast *parse_statements(parser *p, uint32_t open, bool update)
     if (update && !any && !p->panic && parse_at(p, TOK_WITH) && ast_is_expr(s)) return s;
     any = true;
     list_add(p, &s, sizeof s);
-    if (!p->panic && !ended(p)) unexpected(p, s);
+    if (!p->panic && !parse_ended(p)) unexpected(p, s);
     if (p->panic) parse_skip(p, first, false);
   }
   if (open) parse_close(p, open, TOK_RBRACE, "'}'");

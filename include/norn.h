@@ -1,0 +1,488 @@
+/* norn.h: the whole of Norn as a C program sees it.
+
+   A `norn_state` owns everything: heap, sources, globals, limits.  A *run* executes a Norn function
+   or model until its next *event* (sample, observe, infer, end, error) and then stands still: it is
+   plain data with no C frame under it.  Whoever drives it answers and goes on, forks it, or drops
+   it.  An *engine* is a table of functions that drives runs and leaves weighted draws; a
+   *distribution* is a table of functions that an engine asks.  Everything built in uses this header
+   and nothing else, so a foreign engine or distribution can do whatever a built-in one can.
+
+   Rules that hold everywhere
+   - Nothing here exits, aborts, prints to stderr or longjmps.  What can fail returns a
+     `norn_status` (0 is success) or a datum of kind NORN_NONE; the error is in norn_error(st).
+   - One thread at a time per state; only norn_interrupt may be called from elsewhere (another
+     thread or a signal handler).
+   - `norn_datum` is a value in two words.  One that points into the heap stays valid until the
+     state runs Norn code again (norn_run_next, norn_runs_next, norn_drive, norn_eval, norn_infer_step);
+     keep it longer with norn_keep.  Natives, distributions and engine callbacks may hold data freely
+     between two such calls: memory is collected only while Norn code runs, and never inside the
+     sealed calls that norn_call makes.
+   - `_new/_free` own, `_view` borrows, `_take` consumes. */
+#ifndef NORN_H
+#define NORN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NORN_VERSION "0.1.0"
+#define NORN_VERSION_NUMBER 100 /* major * 10000 + minor * 100 + patch */
+
+#if defined __GNUC__
+#define NORN_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#pragma GCC visibility push(default)   /* the library is compiled with -fvisibility=hidden */
+#else
+#define NORN_PRINTF(f, a)
+#endif
+
+/* ---- status, places and errors --------------------------------------------------------------- */
+
+typedef enum {
+  NORN_OK = 0,
+  NORN_ESYNTAX,    /* the text is not a program (syntax, names, arity, effects) */
+  NORN_EINCOMPLETE,/* the text ends before the statement does: read another line */
+  NORN_ETYPE,      /* a value of the wrong kind, shape or support */
+  NORN_EDOMAIN,    /* a value outside the domain: sd <= 0, index, overflow, no match */
+  NORN_EMEMORY,    /* the memory limit of the state, or the system's */
+  NORN_ELIMIT,     /* the limit on steps, depth or time */
+  NORN_EINTERRUPT, /* norn_interrupt */
+  NORN_EIO,        /* a file, a module, malformed data */
+  NORN_EINFER,     /* inference cannot go on: all weights zero, unsupported by this engine */
+  NORN_EUSE        /* the C program called something wrongly */
+} norn_status;
+
+/* A piece of source text: bytes [start, end) of the file-th source of the state; file 0 is none. */
+typedef struct { uint32_t file, start, end; } norn_span;
+
+#define NORN_TRACE_MAX 6
+/* An error, self-contained.  norn_error_text gives it as DESIGN 6 prints it. */
+typedef struct {
+  norn_status code;
+  norn_span span;                    /* where; file 0 when nowhere */
+  char text[480];                    /* one sentence: what was found and what was expected */
+  char hint[240];                    /* one hint, or "" */
+  norn_span trace[NORN_TRACE_MAX];   /* the calls that led here, innermost first */
+  int ntrace;
+} norn_err;
+
+typedef struct norn_state norn_state;
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+/* The low byte of a tag is the kind; bit 6 says that the payload points into the heap.  The upper
+   32 bits of an ENUM or DATA tag are the constructor. */
+typedef enum {
+  NORN_NONE = 0,      /* no value: failure, or an argument that was not given */
+  NORN_INT = 1, NORN_REAL = 2, NORN_BOOL = 3, NORN_UNIT = 4, NORN_MISSING = 5,
+  NORN_ENUM = 6,      /* a constructor without fields */
+  NORN_NATIVE = 7,    /* a function in C */
+  NORN_NODE = 8,      /* a node of the graph being recorded (reserved to src/graph) */
+  NORN_STR = 0x40, NORN_ARRAY = 0x42, NORN_RECORD = 0x44, NORN_DATA = 0x46, NORN_FUN = 0x48,
+  NORN_DIST = 0x4a, NORN_MODEL = 0x4c, NORN_ENGINE = 0x4e, NORN_MAP = 0x50, NORN_BIG = 0x52
+} norn_kind;
+
+typedef struct { uint64_t tag; union { int64_t i; double d; void *p; const void *q; }; } norn_datum;
+
+static inline norn_kind norn_kind_of(norn_datum v) { return (norn_kind)(v.tag & 255); }
+static inline norn_datum norn_none(void) { norn_datum v; v.tag = NORN_NONE; v.i = 0; return v; }
+static inline norn_datum norn_unit(void) { norn_datum v; v.tag = NORN_UNIT; v.i = 0; return v; }
+static inline norn_datum norn_missing(void) { norn_datum v; v.tag = NORN_MISSING; v.i = 0; return v; }
+static inline norn_datum norn_int(int64_t i) { norn_datum v; v.tag = NORN_INT; v.i = i; return v; }
+static inline norn_datum norn_real(double d) { norn_datum v; v.tag = NORN_REAL; v.d = d; return v; }
+static inline norn_datum norn_bool(bool b) { norn_datum v; v.tag = NORN_BOOL; v.i = b; return v; }
+static inline bool norn_is_none(norn_datum v) { return v.tag == NORN_NONE; }
+/* A number (integer or real) as a double; false for anything else. */
+static inline bool norn_as_real(norn_datum v, double *out)
+{
+  if (v.tag == NORN_REAL) { *out = v.d; return true; }
+  if (v.tag == NORN_INT) { *out = (double)v.i; return true; }
+  return false;
+}
+
+/* "an integer", "an array of 3 reals", "a record with fields a, b": for messages.  Writes at most n bytes. */
+const char *norn_describe(norn_state *, norn_datum, char *buf, size_t n);
+/* The value as Norn prints it (display: strings bare; otherwise as in source).  Shortened to about
+   `limit` characters when limit > 0.  The text belongs to the state until the next call. */
+const char *norn_show(norn_state *, norn_datum, bool source_form, size_t limit);
+bool     norn_equal(norn_datum, norn_datum);   /* structural; 1 == 1.0; functions by identity */
+uint64_t norn_hash(norn_datum);                /* equal values hash equally, also across states */
+/* The total order of sort(): numbers, then booleans, strings, arrays lexicographically, data. */
+int      norn_compare(norn_datum, norn_datum);
+
+norn_datum  norn_string(norn_state *, const char *bytes, size_t n);          /* UTF-8 */
+norn_datum  norn_cstring(norn_state *, const char *);
+const char *norn_string_view(norn_datum, size_t *n);   /* 0-terminated; NULL if not a string */
+
+typedef enum { NORN_F64, NORN_I64, NORN_B8, NORN_VALUES } norn_elem;
+#define NORN_RANK_MAX 8
+/* A view of an array: row-major, borrowed.  n is the number of elements, dims[0] the length. */
+typedef struct {
+  norn_elem elem; int rank; int64_t n; int64_t dims[NORN_RANK_MAX];
+  union { const double *f; const int64_t *i; const uint8_t *b; const norn_datum *v; };
+} norn_view;
+/* A new array of that shape; *data is where to write the elements (at once, before Norn runs). */
+norn_datum norn_array(norn_state *, norn_elem, int rank, const int64_t *dims, void **data);
+norn_datum norn_array_f64(norn_state *, const double *, int64_t n);          /* copies */
+/* Packs: integers, reals (or both: reals), booleans, equal-shaped arrays (a matrix), else VALUES. */
+norn_datum norn_array_pack(norn_state *, const norn_datum *, int64_t n);
+bool       norn_array_view(norn_datum, norn_view *);                          /* false if not an array */
+norn_datum norn_array_at(norn_state *, norn_datum array, int64_t i);          /* row i (a view, O(1)) */
+int64_t    norn_array_length(norn_datum);                                     /* -1 if not an array */
+/* Element k in row-major order of a scalar (any k) or an array as a double; NaN if not numeric. */
+double     norn_elem_real(norn_datum, int64_t k);
+
+norn_datum  norn_record(norn_state *, int n, const char *const *names, const norn_datum *values);
+norn_datum  norn_record_get(norn_state *, norn_datum record, const char *name);   /* NONE if absent */
+int         norn_record_size(norn_datum);                                         /* -1 if not a record */
+const char *norn_record_at(norn_state *, norn_datum record, int i, norn_datum *value);
+/* A variant: its constructor's name and fields (ENUM has none); NULL if it is not one. */
+const char *norn_data_view(norn_state *, norn_datum, const norn_datum **fields, int *n);
+
+/* References: roots for data that outlive the next step of Norn code. */
+typedef struct norn_ref norn_ref;
+norn_ref  *norn_keep(norn_state *, norn_datum);          /* NULL when out of memory */
+norn_datum norn_get(const norn_ref *);
+void       norn_set(norn_ref *, norn_datum);
+norn_status norn_push(norn_ref *, norn_datum element);   /* the ref holds an array: append, O(1) amortised */
+void       norn_drop(norn_ref *);
+
+/* ---- the state ----------------------------------------------------------------------------------- */
+
+typedef struct {
+  void *(*alloc)(void *user, void *p, size_t old, size_t n);   /* realloc-like; n = 0 frees; NULL: malloc */
+  void *alloc_user;
+  void (*output)(void *user, const char *text, size_t n);      /* print() and messages; NULL: stdout */
+  void *output_user;
+  /* The text of a module for `import`: malloc'ed, or NULL to let the state look in files. */
+  char *(*load)(void *user, const char *name, const char *importer, size_t *n);
+  void *load_user;
+  size_t   max_memory;    /* bytes; 0: no limit */
+  uint64_t max_steps;     /* calls and loop turns; 0: no limit */
+  size_t   max_depth;     /* frames of one run; 0: memory only */
+  double   max_seconds;   /* wall time of one norn_eval or norn_infer; 0: no limit */
+  uint64_t seed;
+  bool     quiet;         /* no progress, no engine announcements */
+} norn_config;
+
+norn_config norn_config_default(void);
+norn_state *norn_new(const norn_config *);      /* with everything built in; NULL: default; NULL result: no memory */
+norn_state *norn_new_bare(const norn_config *); /* the language alone: no natives, distributions, engines */
+void        norn_free(norn_state *);
+const char *norn_version(void);
+void        norn_interrupt(norn_state *);       /* stop at the next poll; safe in signal handlers and threads */
+void        norn_seed(norn_state *, uint64_t);
+norn_config *norn_config_of(norn_state *);      /* limits may be changed between calls */
+size_t      norn_memory_used(norn_state *);
+void        norn_output(norn_state *, const char *text, size_t n);  /* through the output hook */
+void        norn_outputf(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);
+
+/* Errors.  norn_fail sets the state's error and returns its code; `arg` is the argument at fault
+   (its span gets the caret when a call made from Norn fails) or -1.  A hint is set after it. */
+norn_status     norn_fail(norn_state *, norn_status, int arg, const char *format, ...) NORN_PRINTF(4, 5);
+void            norn_hint(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);
+const norn_err *norn_error(norn_state *);
+void            norn_clear(norn_state *);
+/* file:line:col: error: ..., the line, a caret range, the hint.  Written to buf as snprintf would. */
+size_t norn_error_text(norn_state *, const norn_err *, char *buf, size_t n);
+/* "file:line:col" of a span, or "" */
+const char *norn_span_text(norn_state *, norn_span, char *buf, size_t n);
+/* All diagnostics of the last norn_load or norn_check (errors and warnings, in source order). */
+int             norn_diag_count(norn_state *);
+const norn_err *norn_diag_at(norn_state *, int i, bool *is_warning);
+
+/* Warnings and notices ("engine smc chosen because ...") reach the host here; NULL: dropped. */
+void norn_on_warning(norn_state *, void (*f)(void *user, const norn_err *warning), void *user);
+void norn_warning(norn_state *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
+void norn_notice(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);   /* dropped when quiet */
+
+/* Slots: what a shelf above the language keeps with a state.  0: inference, 1: library, 2: data,
+   4..7: the host.  on_free is called with the slot's pointer by norn_free. */
+void **norn_slot(norn_state *, int k);
+void   norn_slot_on_free(norn_state *, int k, void (*f)(norn_state *, void *));
+/* Memory counted against the state's limit; NULL when there is none left. */
+void  *norn_alloc(norn_state *, void *p, size_t old, size_t n);   /* realloc-like; n = 0 frees */
+
+/* ---- programs ------------------------------------------------------------------------------------- */
+
+typedef struct norn_run norn_run;
+enum {
+  NORN_LOAD_REPL = 1,    /* definitions join the session; the last expression is the value */
+  NORN_LOAD_CHECK = 2    /* check only */
+};
+/* Compiles a text into a run of its top level that gives the last expression's value (a unit if it
+   ends otherwise).  NULL: see norn_error (NORN_EINCOMPLETE: wants more text) and norn_diag_at. */
+norn_run   *norn_load(norn_state *, const char *name, const char *text, size_t n, unsigned flags);
+/* load + drive.  Top-level samples are drawn from the state's seed; inference is run. */
+norn_status norn_eval(norn_state *, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out);
+norn_status norn_eval_file(norn_state *, const char *path, norn_datum *out);
+/* The value of a top-level name of the session or of the last file: NONE if there is none. */
+norn_datum  norn_global(norn_state *, const char *name);
+norn_status norn_set_global(norn_state *, const char *name, norn_datum);
+/* The persistent map of the language (NORN_MAP): put gives a new map; get gives NONE if absent. */
+norn_datum  norn_map_new(norn_state *);
+norn_datum  norn_map_put(norn_state *, norn_datum map, norn_datum key, norn_datum value);
+norn_datum  norn_map_get(norn_datum map, norn_datum key);
+norn_datum  norn_map_remove(norn_state *, norn_datum map, norn_datum key);
+int64_t     norn_map_size(norn_datum map);                                  /* -1 if not a map */
+/* Entry i in a fixed order (by hash); key and value; false past the last. */
+bool        norn_map_at(norn_datum map, int64_t i, norn_datum *key, norn_datum *value);
+
+/* Calls a Norn function from C in a sealed run: effects in it are errors at their line. */
+norn_status norn_call(norn_state *, norn_datum f, const norn_datum *args, int n, norn_datum *out);
+/* The same, with samples drawn from rng (observe and infer are still errors). */
+struct norn_rng;
+norn_status norn_call_random(norn_state *, norn_datum f, const norn_datum *args, int n, struct norn_rng *, norn_datum *out);
+/* Bytecode of everything that the last load compiled, or of one named function, as text through output. */
+norn_status norn_disassemble(norn_state *, const char *name);
+/* Names that can follow `prefix` (globals, builtins, keywords, or fields after the last dot):
+   calls f for each, in order. */
+void norn_complete(norn_state *, const char *prefix, void (*f)(void *user, const char *name), void *user);
+/* One-line signature and docstring of a builtin, library or session name; NULL if unknown. */
+const char *norn_doc(norn_state *, const char *name);
+
+/* Natives.  A native gets its arguments in order; those not given have their default.  It writes
+   *out and returns 0, or returns norn_fail(...).  It must not block and can't suspend. */
+typedef norn_status (*norn_native_fn)(norn_state *, const norn_datum *args, int n, norn_datum *out);
+enum {
+  NORN_PURE = 1,         /* same arguments, same result: may be folded */
+  NORN_VARIADIC = 2      /* the last parameter takes any number of further arguments */
+};
+typedef struct {
+  const char *name;
+  const char *params;    /* as in Norn: "x, lo = 0, hi = 1"; defaults are literals */
+  const char *doc;       /* first line: one sentence; then details and an example after "Example:" */
+  norn_native_fn f;
+  unsigned flags;
+  double (*real1)(double);   /* if set: a real function, applied elementwise to arrays by the VM; f may be NULL */
+} norn_native;
+/* The table must outlive the state.  module NULL: a global name; otherwise `import module`. */
+norn_status norn_add_natives(norn_state *, const char *module, const norn_native *, int n);
+norn_status norn_add_library(norn_state *, const char *module, const unsigned char *text, size_t n);  /* Norn source; "prelude" is global */
+norn_status norn_add_constant(norn_state *, const char *name, norn_datum, const char *doc);
+/* Argument checks for natives: set the error and return false. */
+bool norn_want_real(norn_state *, const norn_datum *args, int i, const char *what, double *out);
+bool norn_want_int(norn_state *, const norn_datum *args, int i, const char *what, int64_t *out);
+bool norn_want_string(norn_state *, const norn_datum *args, int i, const char *what, const char **s, size_t *n);
+bool norn_want_array(norn_state *, const norn_datum *args, int i, const char *what, norn_view *out);
+/* A numeric array as doubles (converted to scratch that lives until the native returns if needed). */
+const double *norn_want_reals(norn_state *, const norn_datum *args, int i, const char *what, int64_t *n);
+
+/* ---- random numbers: counters, not states ----------------------------------------------------------- */
+
+/* Philox4x32-10; counter = (lane, event, iteration, draw), key = stream (Salmon et al. 2011). */
+typedef struct norn_rng { uint64_t stream; uint32_t lane, event, iter, draw; } norn_rng;
+uint64_t norn_rng_u64(norn_rng *);
+double   norn_rng_uniform(norn_rng *);      /* in (0, 1), never 0 nor 1 */
+double   norn_rng_normal(norn_rng *);       /* lanes 16b+j and 16b+8+j share a block (DESIGN 8) */
+double   norn_rng_exponential(norn_rng *);
+uint64_t norn_rng_below(norn_rng *, uint64_t n);   /* uniform on 0..n-1, without bias */
+/* A stream for a nested inference or a purpose of its own. */
+uint64_t norn_stream_split(uint64_t stream, uint32_t lane, uint32_t event, uint32_t iter);
+
+/* ---- distributions ------------------------------------------------------------------------------------ */
+
+typedef struct norn_dist_row norn_dist_row;
+/* A distribution: a row and its arguments (borrowed). */
+typedef struct norn_dist { const norn_dist_row *row; const norn_datum *args; int n; } norn_dist;
+
+typedef enum {             /* where a value may lie, and which map to R^n an engine uses */
+  NORN_SUPPORT_REAL, NORN_SUPPORT_LOWER, NORN_SUPPORT_UPPER, NORN_SUPPORT_INTERVAL, NORN_SUPPORT_SIMPLEX,
+  NORN_SUPPORT_ORDERED, NORN_SUPPORT_POSITIVE_ORDERED, NORN_SUPPORT_CORR_CHOLESKY, NORN_SUPPORT_COV,
+  NORN_SUPPORT_BOOL, NORN_SUPPORT_INTEGER, NORN_SUPPORT_ANY
+} norn_support_kind;
+typedef struct { norn_support_kind kind; double lower, upper; int64_t size; } norn_support;
+
+enum {
+  NORN_DIST_DISCRETE = 1, NORN_DIST_CONTINUOUS = 2,
+  NORN_DIST_FINITE = 4,        /* enumerate ends for every argument */
+  NORN_DIST_SCALAR = 8,        /* all parameters are real scalars; array arguments make a product; has sample1, logp1 */
+  NORN_DIST_IMPROPER = 16,     /* has no normaliser: can't be sampled; evidence is refused */
+  NORN_DIST_BOOL = 32,         /* its values are booleans */
+  NORN_DIST_POSTERIOR = 64,    /* an inference result */
+  NORN_DIST_COSTLY = 128       /* calls Norn code */
+};
+#define NORN_DIST_P 4          /* most parameters of a SCALAR row */
+/* One row of the table of distributions.  What a row lacks is NULL: an engine that needs it refuses
+   at the event.  p are the SCALAR parameters as doubles.  Errors by norn_fail. */
+struct norn_dist_row {
+  const char *name, *params, *doc;      /* doc: formula, support, meaning of the parameters */
+  unsigned flags;
+  /* SCALAR rows: the sentence that is wrong about parameter *which, or NULL; density; draw; cdf; quantile. */
+  const char *(*check1)(const double *p, int *which);
+  double (*logp1)(double x, const double *p);
+  double (*sample1)(const double *p, norn_rng *);
+  double (*cdf1)(double x, const double *p);
+  double (*quantile1)(double prob, const double *p);
+  /* d logp / d (x, p[0], ...) into out[0..]; returns logp. */
+  double (*partials1)(double x, const double *p, double *out);
+  /* Any row. */
+  norn_status (*check)(norn_state *, const norn_dist *);
+  norn_status (*sample)(norn_state *, const norn_dist *, norn_rng *, norn_datum *out);
+  norn_status (*logp)(norn_state *, const norn_dist *, norn_datum x, double *out);
+  norn_status (*cdf)(norn_state *, const norn_dist *, norn_datum x, double *out);
+  norn_status (*quantile)(norn_state *, const norn_dist *, double prob, norn_datum *out);
+  void        (*support)(norn_state *, const norn_dist *, norn_support *);
+  /* The k-th value of the support (k = 0, 1, ...), most natural order; NONE in *out past the last. */
+  norn_status (*enumerate)(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
+  norn_status (*moments)(norn_state *, const norn_dist *, norn_datum *mean, norn_datum *variance);
+  /* A named part (`post.mu`, `post["z[3]"]`); NONE in *out if it has none of that name. */
+  norn_status (*field)(norn_state *, const norn_dist *, const char *name, norn_datum *out);
+  norn_status (*show)(norn_state *, const norn_dist *, norn_datum *text);   /* how it prints, or NULL: name(args) */
+};
+norn_status norn_add_dists(norn_state *, const norn_dist_row *, int n);   /* each becomes a constructor */
+norn_datum  norn_dist_new(norn_state *, const norn_dist_row *, const norn_datum *args, int n);   /* checked */
+bool        norn_dist_view(norn_datum, norn_dist *);                     /* false if not a distribution */
+norn_status norn_dist_check(norn_state *, const norn_dist *);
+/* These dispatch on the row, make products over array arguments, and check the value's shape. */
+norn_status norn_dist_sample(norn_state *, const norn_dist *, norn_rng *, norn_datum *out);
+norn_status norn_dist_logp(norn_state *, const norn_dist *, norn_datum x, double *out);
+norn_status norn_dist_enumerate(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
+/* Number of values of a finite distribution; -1: infinite or not enumerable. */
+int64_t     norn_dist_count(norn_state *, const norn_dist *);
+
+/* ---- runs and their events ------------------------------------------------------------------------------ */
+
+typedef enum {
+  NORN_DONE,      /* value: what the run returned */
+  NORN_SAMPLE,    /* dist (and proposal): answer with a value of it */
+  NORN_OBSERVE,   /* dist and value: weigh; answer only to replace the value by a simulated one.
+                     With NORN_EV_FACTOR or NORN_EV_CONDITION there is no dist: value is the log weight. */
+  NORN_INFER,     /* a nested inference: model in value, engine in engine; answer with its posterior */
+  NORN_DEAD,      /* only under NORN_RUN_SCORE: the weight became 0 at span; or a parameter that depends
+                     on random choices left its domain (then norn_error(st) says how) */
+  NORN_ERROR      /* norn_error(st); the run can only be freed */
+} norn_event_kind;
+enum {
+  NORN_EV_FACTOR = 1, NORN_EV_CONDITION = 2,
+  NORN_EV_GIVEN = 4,        /* an observe made by given() from a sample */
+  NORN_EV_MISSING = 8,      /* a sample made from `observe missing ~ d` */
+  NORN_EV_IN_MODEL = 16     /* inside a model that the run itself entered (not its top level) */
+};
+typedef struct {
+  norn_event_kind kind;
+  unsigned flags;
+  uint64_t addr;            /* hash of the address of a sample; norn_addr_name gives its name */
+  uint32_t ordinal;         /* events of this kind before it in the run */
+  uint32_t count;           /* rows in it: 1 */
+  const norn_dist *dist, *proposal;
+  norn_datum value, engine;
+  norn_span span;
+} norn_event;                /* dist and proposal stay valid while the run stands still */
+
+enum {                      /* what the VM answers by itself */
+  NORN_RUN_DRAW = 1,        /* samples: from the prior (or `via`, weighing), by the run's stream */
+  NORN_RUN_SCORE = 2,       /* observes: their log density is added to the run's weight; 0 gives NORN_DEAD */
+  NORN_RUN_NAMES = 4,       /* addresses are recorded so that norn_addr_name works */
+  NORN_RUN_CHECK = 8,       /* an address reached twice is an error with both lines */
+  NORN_RUN_STOP = 16        /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or condition */
+};
+/* A run of a model value (n = 0) or of a function with n arguments.  Not yet started. */
+norn_run       *norn_run_new(norn_state *, norn_datum callee, const norn_datum *args, int n);
+void            norn_run_stream(norn_run *, uint64_t stream, uint32_t lane, uint32_t iter);
+void            norn_run_flags(norn_run *, unsigned flags);
+norn_event_kind norn_run_next(norn_run *, norn_event *);
+void            norn_run_answer(norn_run *, norn_datum);
+norn_run       *norn_run_fork(norn_run *, uint32_t lane);    /* NULL: no memory.  Copies live registers; shares values */
+void            norn_run_free(norn_run *);
+/* The next event of each of n runs: ev[i]; stops early after a run whose event is NORN_INFER or
+   NORN_ERROR and returns how many were stepped.  One crossing for a swarm. */
+int             norn_runs_next(norn_run **, norn_event *, int n);
+double          norn_run_logw(const norn_run *);             /* the weight that SCORE and `via` gathered */
+void            norn_run_add_logw(norn_run *, double);       /* what the engine adds */
+norn_state     *norn_run_state(const norn_run *);
+void            norn_run_rng(const norn_run *, const norn_event *, norn_rng *);   /* the event's own random numbers */
+uint32_t        norn_run_lane(const norn_run *);
+/* The printed name of an address ("theta.z[3]"), after a run with NORN_RUN_NAMES met it. */
+const char     *norn_addr_name(norn_state *, uint64_t addr, char *buf, size_t n);
+/* Hash of what a run will do from here on (code place, live registers, scope), for merging equal
+   states; and whether two runs are in the same state.  Weights and lanes do not count. */
+uint64_t        norn_run_hash(norn_run *);
+bool            norn_run_same(norn_run *, norn_run *);
+
+/* ---- inference ------------------------------------------------------------------------------------------- */
+
+typedef struct norn_infer norn_infer;    /* one inference in progress, as its engine sees it */
+typedef enum { NORN_STEP_MORE, NORN_STEP_DONE, NORN_STEP_WAIT, NORN_STEP_FAIL } norn_step;
+typedef struct {
+  const char *name;
+  const char *fallback;    /* the default, as a Norn literal; NULL: required */
+  const char *doc;
+} norn_option;
+typedef struct { double done, total; char state[80]; } norn_progress;   /* total 0: unknown */
+#define NORN_ENGINE_VERSION 1
+enum { NORN_ENGINE_EXACT = 1, NORN_ENGINE_PRIOR = 2 /* ignores observations */ };
+/* An engine.  `self` is `size` zeroed bytes of its own.  step does a bounded piece of work and
+   returns MORE, DONE, FAIL (error in the state), or norn_infer_wait(...) when a run of its own met
+   NORN_INFER: it is stepped again once that run has been answered. */
+typedef struct norn_engine {
+  uint32_t version;
+  const char *name, *doc;
+  const norn_option *options; int noptions;
+  unsigned flags;
+  size_t size;
+  norn_status (*init)(norn_infer *, void *self);
+  norn_step   (*step)(norn_infer *, void *self);
+  norn_status (*finish)(norn_infer *, void *self);           /* may be NULL: draws, notes and evidence are in */
+  void        (*progress)(norn_infer *, void *self, norn_progress *);   /* may be NULL */
+  void        (*free)(norn_infer *, void *self);             /* may be NULL */
+} norn_engine;
+norn_status        norn_add_engines(norn_state *, const norn_engine *, int n);   /* each becomes a constructor */
+const norn_engine *norn_engine_at(norn_state *, int i);                          /* NULL past the last */
+norn_datum         norn_engine_new(norn_state *, const norn_engine *, const norn_datum *options, int n);
+const norn_engine *norn_engine_view(norn_datum, const norn_datum **options);     /* NULL if not an engine */
+
+/* What an engine asks of the inference it works for. */
+norn_state *norn_infer_state(norn_infer *);
+norn_datum  norn_infer_model(norn_infer *);
+norn_datum  norn_infer_option(norn_infer *, int i);
+uint64_t    norn_infer_stream(norn_infer *);
+norn_run   *norn_infer_run(norn_infer *, uint32_t lane, uint32_t iter, unsigned flags);   /* a new run of the model */
+norn_step   norn_infer_wait(norn_infer *, norn_run *, const norn_event *);
+norn_status norn_infer_draw(norn_infer *, norn_datum value, double logw);                  /* a weighted draw */
+/* A named choice of the draw that comes next; kept by address as a column beside the draws. */
+norn_status norn_infer_choice(norn_infer *, uint64_t addr, norn_datum value);
+void        norn_infer_evidence(norn_infer *, double log_evidence, double se);
+void        norn_infer_note(norn_infer *, const char *key, norn_datum value);              /* shown by diagnose */
+void        norn_infer_warn(norn_infer *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
+/* What ruled everything out: counts dead runs by line; the busiest line gets the blame. */
+void        norn_infer_dead(norn_infer *, norn_span);
+norn_span   norn_infer_blame(norn_infer *, uint64_t *count);
+
+/* Driving an inference from C: new, step until not MORE, result, free; or norn_infer_all. */
+norn_infer *norn_infer_new(norn_state *, norn_datum model, norn_datum engine);
+norn_step   norn_infer_step(norn_infer *);
+void        norn_infer_progress(norn_infer *, norn_progress *);
+norn_datum  norn_infer_result(norn_infer *);          /* the posterior so far */
+void        norn_infer_free(norn_infer *);
+norn_status norn_infer_all(norn_state *, norn_datum model, norn_datum engine, norn_datum *posterior);
+/* Called now and then while inferring; return false to stop.  NULL: none. */
+void        norn_on_progress(norn_state *, bool (*f)(void *user, const char *engine, const norn_progress *), void *user);
+
+/* Runs a run to its end: draws samples from the state's seed, runs inferences (a heap stack of
+   engines, the innermost stepped), refuses observe.  Consumes the run. */
+norn_status norn_drive(norn_state *, norn_run *, norn_datum *out);
+
+/* A posterior as columns: values, normalised weights (length n), log evidence. */
+typedef struct {
+  int64_t n; norn_datum values, weights, info, choices; double log_evidence, evidence_se; const char *engine; bool exact;
+} norn_posterior;
+bool norn_posterior_view(norn_state *, norn_datum, norn_posterior *);
+/* The weighted draws of one field or address ("mu", "theta[3]", "" for the value itself) as doubles. */
+norn_status norn_posterior_column(norn_state *, norn_datum posterior, const char *name, norn_datum *array);
+
+/* Shared objects: `norn --load engine.so` opens it and calls this one symbol. */
+#define NORN_PLUGIN_ENTRY "norn_plugin"
+typedef norn_status (*norn_plugin_fn)(norn_state *);
+norn_status norn_load_plugin(norn_state *, const char *path);
+
+#if defined __GNUC__
+#pragma GCC visibility pop
+#endif
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,336 @@
+/* run.c: runs as data: making, growing, forking, freeing them, and showing their roots to the collector.
+
+   A minor collection looks only at runs that ran since the last one (the dirty list), and in each
+   stack only at frames above the WATER mark: below it nothing ran, so all it refers to is old
+   already.  Scanning whole stacks each time is quadratic in depth. */
+#include "lang/run.h"
+#include <math.h>
+#include <string.h>
+
+const ins run_halt_code[1] = { { { OP_HALT, 0, 0, 0 } } };
+const ins run_water_code[1] = { { { OP_WATER, 0, 0, 0 } } };
+
+/* ---- lists: dirty and clean runs ---- */
+
+static void list_put(norn_run **head, norn_run *r)
+{
+  r->prev = NULL; r->next = *head;
+  if (*head) (*head)->prev = r;
+  *head = r;
+}
+
+static void list_take(norn_run **head, norn_run *r)
+{
+  if (r->prev) r->prev->next = r->next; else *head = r->next;
+  if (r->next) r->next->prev = r->prev;
+}
+
+void run_dirty(norn_run *r)
+{
+  if (!r->clean) return;
+  list_take(&r->st->clean, r); r->clean = false; list_put(&r->st->dirty, r);
+}
+
+/* ---- stacks ---- */
+
+static norn_run *run_get(norn_state *st, size_t slots)
+{
+  int c = 5;
+  while (((size_t)1 << c) < slots) c++;
+  norn_run *r = st->pool[c];
+  if (r) st->pool[c] = r->next;
+  else {
+    if (!(r = mem_get(&st->mem, sizeof *r))) return NULL;
+    if (!(r->stk = mem_get(&st->mem, sizeof(val) << c))) { mem_put(&st->mem, r, sizeof *r); return NULL; }
+    r->cls = c; r->st = st; r->lim = r->stk + ((size_t)1 << c);
+  }
+  r->seen = NULL; r->nseen = r->seen_mask = 0;
+  r->clean = false; list_put(&st->dirty, r);
+  return r;
+}
+
+/* The number of frames of a run. */
+static size_t run_depth(const norn_run *r)
+{
+  size_t n = 1;
+  for (const val *R = r->R; FRAME_PC(R - FRAME_SIZE) != run_halt_code; n++) {
+    if (FRAME_DIST(R - FRAME_SIZE) == 0) break;
+    R = (const val *)((const char *)R - FRAME_DIST(R - FRAME_SIZE));
+  }
+  return n;
+}
+
+/* Frames hold distances, so a moved stack needs no fixing up. */
+__attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes)
+{
+  norn_state *st = r->st;
+  size_t a = (size_t)(at - r->stk), b = (size_t)(r->R - r->stk);
+  int c = r->cls;
+  while (a * sizeof(val) + bytes > sizeof(val) << c) c++;
+  size_t want = sizeof(val) << c, depth = run_depth(r);
+  bool deep = st->cfg.max_depth && depth > st->cfg.max_depth;
+  val *s = deep || (st->mem.limit && want > st->mem.limit / 2) ? NULL : mem_resize(&st->mem, r->stk, sizeof(val) << r->cls, want);
+  if (!s) {
+    norn_fail(st, deep ? NORN_ELIMIT : NORN_EMEMORY, -1, "%s: %zu calls are waiting for their results", deep ? "the depth limit is reached" : "out of memory", depth);
+    norn_hint(st, "is this recursion infinite? calls in tail position use no stack");
+    return NULL;
+  }
+  r->stk = s; r->cls = c; r->R = s + b; r->lim = s + ((size_t)1 << c);
+  return s + a;
+}
+
+const proto *run_proto(const norn_run *r) { return v_clo(r->R[-1])->p; }
+
+static void run_init(norn_run *r)
+{
+  r->wpc = NULL; r->finished = r->started = r->sealed = r->top = false; r->wait = WAIT_NONE;
+  r->ans = r->hold = r->nhold = 0; r->answered = r->dist_in_reg = false;
+  r->addr = 0; r->scope = norn_unit(); r->memo = norn_unit(); r->value = norn_unit();
+  r->logw = 0; r->stream = r->st->top_stream; r->lane = 0; r->iter = 0; r->flags = 0; r->nsample = r->nobserve = 0;
+  r->d1 = r->d2 = (norn_dist){ NULL, NULL, 0 };
+}
+
+/* Puts a callee and its arguments into the bottom window of a fresh run. */
+static norn_run *run_start(norn_state *st, clo *c, const val *args, int n)
+{
+  const proto *p = c->p;
+  if (n < p->nreq || n > p->nargs) {
+    norn_fail(st, NORN_EUSE, -1, "%s takes %d argument%s, got %d", p->name, p->nargs, p->nargs == 1 ? "" : "s", n);
+    return NULL;
+  }
+  norn_run *r = run_get(st, (size_t)p->nregs + FRAME_SIZE + 1);
+  if (!r) { state_memory(st); return NULL; }
+  run_init(r);
+  r->R = r->stk + FRAME_SIZE;
+  FRAME_SET(r->stk, run_halt_code, 0);
+  r->R[-1] = v_obj(NORN_FUN, c);
+  for (int i = 0; i < p->nargs; i++) r->R[i] = i < n ? args[i] : norn_none();
+  r->pc = p->code;
+  return r;
+}
+
+norn_run *norn_run_new(norn_state *st, norn_datum f, const norn_datum *args, int n)
+{
+  char b[96];
+  if (f.tag == NORN_MODEL) {
+    if (n) { norn_fail(st, NORN_EUSE, -1, "a model value takes no arguments: it has them already"); return NULL; }
+    modl *m = f.p;
+    norn_run *r = run_start(st, v_clo(m->a[0]), m->a + 2, (int)m->h.n - 2);
+    if (r && m->a[1].tag != NORN_UNIT) {
+      scope *s = scope_enter(st, m, NULL, 0);
+      if (!s) { norn_run_free(r); return NULL; }
+      r->scope = v_obj(V_SCOPE, s);
+    }
+    return r;
+  }
+  if (f.tag != NORN_FUN) { norn_fail(st, NORN_ETYPE, -1, "a run needs a model or a function, got %s", norn_describe(st, f, b, sizeof b)); return NULL; }
+  return run_start(st, v_clo(f), args, n);
+}
+
+void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter) { r->stream = stream; r->lane = lane; r->iter = iter; }
+void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags; }
+double norn_run_logw(const norn_run *r) { return r->logw; }
+void norn_run_add_logw(norn_run *r, double lw) { r->logw += lw; }
+norn_state *norn_run_state(const norn_run *r) { return r->st; }
+uint32_t norn_run_lane(const norn_run *r) { return r->lane; }
+
+void norn_run_rng(const norn_run *r, const norn_event *ev, norn_rng *g)
+{
+  *g = (norn_rng){ r->stream, r->lane, (uint32_t)(ev->addr ^ ev->addr >> 32), r->iter, 0 };
+}
+
+/* One copy: the stack up to the top window's last register. */
+norn_run *norn_run_fork(norn_run *a, uint32_t lane)
+{
+  norn_state *st = a->st;
+  size_t n = (size_t)(a->R - a->stk) + run_proto(a)->nregs;
+  norn_run *b = run_get(st, n + 1);
+  if (!b) { state_memory(st); return NULL; }
+  memcpy(b->stk, a->stk, n * sizeof(val));
+  b->R = b->stk + (a->R - a->stk); b->pc = a->pc; b->wpc = a->wpc;
+  b->sealed = a->sealed; b->finished = a->finished; b->started = a->started; b->top = a->top; b->wait = a->wait;
+  b->ans = a->ans; b->hold = a->hold; b->nhold = a->nhold; b->answered = a->answered; b->dist_in_reg = a->dist_in_reg;
+  b->addr = a->addr; b->scope = a->scope; b->memo = a->memo; b->value = a->value;
+  b->logw = a->logw; b->stream = a->stream; b->lane = lane; b->iter = a->iter; b->flags = a->flags & ~(unsigned)NORN_RUN_CHECK;
+  b->nsample = a->nsample; b->nobserve = a->nobserve;
+  b->d1 = a->d1; b->d2 = a->d2;
+  if (a->nhold && !a->dist_in_reg && a->d1.args) b->d1.args = b->R + (a->d1.args - a->R);
+  if (a->clean) { list_take(&st->dirty, b); b->clean = true; list_put(&st->clean, b); }
+  return b;
+}
+
+void norn_run_free(norn_run *r)
+{
+  if (!r) return;
+  norn_state *st = r->st;
+  list_take(r->clean ? &st->clean : &st->dirty, r);
+  if (r->seen) mem_put(&st->mem, r->seen, (r->seen_mask + 1) * sizeof *r->seen);
+  r->seen = NULL;
+  r->next = st->pool[r->cls]; st->pool[r->cls] = r;
+}
+
+/* ---- going on ---- */
+
+void norn_run_answer(norn_run *r, norn_datum v)
+{
+  if (r->wait == WAIT_NONE) return;
+  run_dirty(r);
+  r->R[r->ans] = v; r->answered = true; r->nhold = 0;
+}
+
+norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
+{
+  norn_state *st = r->st;
+  if (NORN_UNLIKELY(r->finished)) {
+    norn_fail(st, NORN_EUSE, -1, "this run has ended");
+    *ev = (norn_event){ .kind = NORN_ERROR };
+    return NORN_ERROR;
+  }
+  run_dirty(r);
+  if (r->wait != WAIT_NONE) {
+    if (!r->answered && r->wait != WAIT_OBSERVE) {
+      norn_fail(st, NORN_EUSE, -1, "the event of this run was not answered");
+      *ev = (norn_event){ .kind = NORN_ERROR };
+      return NORN_ERROR;
+    }
+    if (!r->answered) r->R[r->ans] = r->value;
+    r->wait = WAIT_NONE; r->value = norn_unit();
+  }
+  r->nhold = 0; r->started = true;
+  norn_run *up = st->current;
+  st->current = r;
+  norn_event_kind k = vm_exec(r, ev);
+  st->current = up;
+  return k;
+}
+
+int norn_runs_next(norn_run **runs, norn_event *ev, int n)
+{
+  for (int i = 0; i < n; i++) {
+    norn_event_kind k = norn_run_next(runs[i], ev + i);
+    if (k == NORN_INFER || k == NORN_ERROR) return i + 1;
+  }
+  return n;
+}
+
+/* ---- roots ---- */
+
+static void scan_window(gc *g, norn_run *r, val *R, const ins *pc, bool top)
+{
+  gc_value(g, R - 1);
+  const proto *p = v_clo(R[-1])->p;
+  size_t at = (size_t)(pc - p->code);
+  if (at < p->ncode) {
+    const uint64_t *m = p->live + at * p->live_words;
+    for (uint32_t w = 0; w < p->live_words; w++)
+      for (uint64_t b = m[w]; b; b &= b - 1) gc_value(g, R + w * 64 + (unsigned)__builtin_ctzll(b));
+  }
+  if (!top) return;
+  for (uint32_t i = 0; i < r->nhold; i++) {
+    uint32_t k = r->hold + i;
+    if (at < p->ncode && k < p->nregs && p->live[at * p->live_words + k / 64] >> k % 64 & 1) continue;
+    gc_value(g, R + k);
+  }
+}
+
+static void scan_run(gc *g, norn_run *r)
+{
+  gc_value(g, &r->scope); gc_value(g, &r->memo); gc_value(g, &r->value);
+  if (r->finished) return;
+  val *R = r->R; const ins *pc = r->pc;
+  for (bool top = true;; top = false) {
+    scan_window(g, r, R, pc, top);
+    if (top && r->nhold && r->dist_in_reg) {                       /* the distribution may have moved */
+      norn_dist_view(R[r->hold], &r->d1);
+      if (r->nhold > 1 && r->d2.row) norn_dist_view(R[r->hold + 1], &r->d2);
+    }
+    val *f = R - FRAME_SIZE;
+    pc = FRAME_PC(f);
+    if (pc == run_water_code) {                                    /* below it nothing ran since the last collection */
+      pc = r->wpc; f[0].q = pc;
+      if (gc_minor(g)) break;
+    }
+    if (pc == run_halt_code) break;
+    R = (val *)((char *)R - FRAME_DIST(f));
+  }
+}
+
+/* The frame of R returns through WATER, which then moves the mark one frame down. */
+void run_water(norn_run *r, val *R)
+{
+  val *f = R - FRAME_SIZE;
+  const ins *pc = FRAME_PC(f);
+  if (pc == run_halt_code || pc == run_water_code) return;
+  r->wpc = pc; f[0].q = run_water_code;
+}
+
+void run_scan_all(norn_state *st, gc *g)
+{
+  for (norn_run *r = st->dirty; r; r = r->next) scan_run(g, r);
+  if (!gc_minor(g)) for (norn_run *r = st->clean; r; r = r->next) scan_run(g, r);
+  for (norn_run *r = st->dirty, *next; r; r = next) {
+    next = r->next;
+    if (r->finished) { if (r == st->current) continue; }
+    else run_water(r, r->R);
+    if (r == st->current) continue;
+    list_take(&st->dirty, r); r->clean = true; list_put(&st->clean, r);
+  }
+}
+
+/* ---- merging equal states ---- */
+
+/* Visits the live registers of all frames of both runs (b may be NULL); stops when f says false. */
+static bool walk_live(norn_run *a, norn_run *b, bool (*f)(void *, const val *, const val *), void *user)
+{
+  val *R = a->R, *S = b ? b->R : NULL;
+  const ins *pc = a->pc, *qc = b ? b->pc : NULL;
+  if (b && a->nhold != b->nhold) return false;
+  for (uint32_t i = 0; i < a->nhold; i++) if (!f(user, R + a->hold + i, b ? S + b->hold + i : NULL)) return false;   /* the pending event */
+  for (;;) {
+    const proto *p = v_clo(R[-1])->p;
+    if (b && (pc != qc || v_clo(S[-1])->p != p)) return false;
+    for (uint32_t i = 0; i < p->ncap; i++) if (!f(user, v_clo(R[-1])->cap + i, b ? v_clo(S[-1])->cap + i : NULL)) return false;
+    size_t at = (size_t)(pc - p->code);
+    for (uint32_t w = 0; w < p->live_words; w++)
+      for (uint64_t m = p->live[at * p->live_words + w]; m; m &= m - 1) {
+        uint32_t k = w * 64 + (unsigned)__builtin_ctzll(m);
+        if (!f(user, R + k, b ? S + k : NULL)) return false;
+      }
+    pc = FRAME_PC(R - FRAME_SIZE); if (pc == run_water_code) pc = a->wpc;
+    if (b) { qc = FRAME_PC(S - FRAME_SIZE); if (qc == run_water_code) qc = b->wpc; }
+    if (pc == run_halt_code) return !b || qc == run_halt_code;
+    if (b && qc == run_halt_code) return false;
+    R = (val *)((char *)R - FRAME_DIST(R - FRAME_SIZE));
+    if (b) S = (val *)((char *)S - FRAME_DIST(S - FRAME_SIZE));
+  }
+}
+
+struct hashing { uint64_t h; };
+static bool hash_one(void *user, const val *x, const val *y)
+{
+  struct hashing *s = user; (void)y;
+  if (x->tag == V_ADDR) return true;
+  s->h = hash_mix(s->h + value_hash(*x) * 0x9e3779b97f4a7c15u);
+  return true;
+}
+
+uint64_t norn_run_hash(norn_run *r)
+{
+  struct hashing s = { (uint64_t)(uintptr_t)r->pc };
+  walk_live(r, NULL, hash_one, &s);
+  s.h ^= r->memo.tag == NORN_UNIT ? 0 : value_hash(r->memo);
+  return hash_mix(s.h);
+}
+
+static bool same_one(void *user, const val *x, const val *y)
+{
+  (void)user;
+  return (x->tag == V_ADDR && y->tag == V_ADDR) || (x->tag == y->tag && value_equal(*x, *y));
+}
+
+bool norn_run_same(norn_run *a, norn_run *b)
+{
+  if (a->wait != b->wait || !value_equal(a->memo, b->memo)) return false;
+  if (a->scope.p != b->scope.p && (a->scope.tag != NORN_UNIT || b->scope.tag != NORN_UNIT)) return false;
+  return walk_live(a, b, same_one, NULL);
+}

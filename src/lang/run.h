@@ -1,0 +1,63 @@
+/* run.h: a run, the suspended computation.
+
+   The stack holds frames and windows (op.h).  While a run stands still its pc is the next
+   instruction, `ans` is the register that the answer goes to, and the registers of the event
+   (hold .. hold + nhold) stay roots, so that the event can be asked again. */
+#ifndef NORN_LANG_RUN_H
+#define NORN_LANG_RUN_H
+#include "lang/state.h"
+
+#define FRAME_SIZE 2
+struct norn_run {
+  norn_state *st;
+  val *stk, *lim;                  /* lim: end of the stack */
+  val *R; const ins *pc;           /* window and next instruction */
+  const ins *wpc;                  /* return pc that WATER stands for */
+  int cls;                         /* the stack has 1 << cls values */
+  bool clean, sealed, finished, started, top;
+  enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER } wait;
+  uint32_t ans, hold, nhold;       /* register indices from R */
+  bool answered, dist_in_reg;      /* dist_in_reg: d1 is the distribution value in register hold */
+  uint64_t addr;                   /* path hash */
+  val scope, memo, value;          /* given/do in force; mem's table; the observed value */
+  double logw;
+  uint64_t stream; uint32_t lane, iter; unsigned flags;
+  uint32_t nsample, nobserve;
+  norn_dist d1, d2;
+  struct seen { uint64_t addr; norn_span span; } *seen; size_t nseen, seen_mask;   /* CHECK */
+  struct norn_run *prev, *next;
+};
+
+#define FRAME_SET(f, ret, dist) do { (f)[0].q = (ret); (f)[0].tag = V_FRAME | (uint64_t)(dist) << 32; } while (0)
+#define FRAME_PC(f) ((const ins *)(f)[0].q)
+#define FRAME_DIST(f) ((size_t)((f)[0].tag >> 32) * 16)      /* stored in values, so that 64 GB of stack fit */
+
+extern const ins run_halt_code[1], run_water_code[1];
+
+/* vm.c: runs until an event. */
+norn_event_kind vm_exec(norn_run *, norn_event *);
+/* run.c */
+val  *run_grow(norn_run *, val *at, size_t bytes);           /* room for a window at `at`; its new place; NULL: error set */
+void  run_dirty(norn_run *);
+void  run_water(norn_run *, val *R);
+const proto *run_proto(const norn_run *);
+void  run_fail(norn_run *, const ins *pc, int arg);          /* completes the state's error with span and trace */
+/* vm_slow.c: cold halves of instructions.  false / NONE: error set. */
+typedef enum { CALL_FAIL, CALL_ENTER, CALL_DONE } call_result;
+call_result vm_call(norn_run *, val *W, int n, const proto **p);   /* fills defaults, makes models, calls natives */
+bool  vm_call_named(norn_run *, val *W, int n, val names, int *count);
+val   vm_native(norn_run *, const norn_native *, const val *args, int n);
+val   vm_getf(norn_run *, val x, sym name, uint64_t *cache);
+val   vm_index(norn_run *, val x, val i);
+val   vm_iterlen(norn_run *, val x);
+val   vm_len(norn_run *, val x);
+void  vm_matchfail(norn_run *, val x);
+/* event.c: 0 answered in place, 1 stop with *ev, -1 error, 2 dead */
+int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const norn_dist *q, uint64_t comp, uint64_t span, unsigned flags);
+int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp, uint64_t span, unsigned flags);
+int   event_weight(norn_run *, norn_event *, double lw, uint64_t span, unsigned flags);
+bool  event_bad_dist(norn_run *, norn_event *, uint64_t span, int *result);
+norn_status model_enter(norn_run *, val *W, val model, uint64_t path, const proto **p);
+val   memo_key(norn_state *, const val *args, int n, val id);
+val   memo_new(norn_run *, val f);
+#endif

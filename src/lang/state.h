@@ -1,0 +1,97 @@
+/* state.h: the inside of a norn_state. */
+#ifndef NORN_LANG_STATE_H
+#define NORN_LANG_STATE_H
+#include "lang/value.h"
+#include "lang/heap.h"
+#include "lang/code.h"
+
+#define STATE_SLOTS 8
+#define STATE_FUEL 10000              /* polls between two looks at limits and the interrupt flag */
+
+struct norn_ref { norn_state *st; val v; norn_ref *next, *prev; bool fresh; };   /* fresh: set since the last collection */
+
+/* Constructors of variants: id is the upper half of the tag. */
+typedef struct ctor { sym name; uint32_t arity, type, index; sym *fields; } ctor;
+typedef struct type_info { sym name; uint32_t first, n; } type_info;     /* its constructors: first .. first + n - 1 */
+
+/* Printed addresses: hash -> (parent, component), filled by runs with NORN_RUN_NAMES. */
+typedef struct addr_entry { uint64_t hash, parent, comp; } addr_entry;
+
+struct norn_state {
+  mem mem;
+  norn_config cfg;
+  heap heap;
+  sources sources;
+  diags diags;                        /* of the last load */
+  norn_err err;                       /* the state's error; code NORN_OK: none */
+  int err_arg;                        /* argument at fault of the native that failed, or -1 */
+
+  /* record.c */
+  struct sym_entry { char *s; uint32_t n, hash; } *syms; size_t nsyms, csyms;   /* index is the sym */
+  uint32_t *sym_table; size_t sym_mask;
+  shape **shapes; size_t shape_mask, nshapes;          /* chained by next */
+
+  /* env.c */
+  struct env *env;
+  ctor *ctors; size_t nctors, cctors;
+  type_info *types; size_t ntypes, ctypes_;
+  val *globals; size_t nglobals, cglobals;             /* all are roots of every collection */
+  proto *protos;
+  bool consts_fresh;                                   /* constants or defaults made since the last collection */
+
+  /* run.c */
+  struct norn_run *dirty, *clean;                      /* lists of runs: those that ran since the last collection, the others */
+  struct norn_run *pool[48];
+  struct norn_run *current;                            /* the innermost that is executing */
+  int64_t fuel;                                        /* polls left before state_poll */
+  uint64_t steps;                                      /* polls done, in units that fuel counted down */
+  double deadline;                                     /* monotonic seconds; 0: none */
+  volatile int interrupted;
+  int sealed_depth;
+  uint64_t mem_ids;                                    /* mem() made outside runs */
+  proto *memo_stubs[9];
+
+  addr_entry *addrs; size_t naddrs, addr_mask;
+
+  norn_ref *refs_fresh, *refs_old;                     /* doubly linked */
+  text shown;                                          /* norn_show's text */
+  struct { void *scratch; size_t size; } *scratch; size_t nscratch, cscratch;   /* norn_want_reals, freed when the native returns */
+
+  uint64_t top_stream; uint32_t top_iter;              /* random numbers of top-level runs */
+  void *slot[STATE_SLOTS]; void (*slot_free[STATE_SLOTS])(norn_state *, void *);
+  void (*on_warning)(void *, const norn_err *); void *on_warning_user;
+  proto *last_load;
+};
+
+/* state.c */
+bool state_poll(norn_state *);        /* fuel ran out: limits, time, interrupt; false: error set.  Refills fuel */
+val  state_fail(norn_state *, norn_status, const char *format, ...) NORN_PRINTF(3, 4);   /* sets the error, gives NONE */
+val  state_memory(norn_state *);      /* the out-of-memory error; gives NONE */
+double state_now(void);               /* monotonic seconds */
+
+/* record.c, env.c: freeing and roots of what they own */
+void record_free(norn_state *);       /* symbols and shapes */
+void env_scan(norn_state *, gc *);    /* constants and defaults in entries (env.c); whoever makes one sets consts_fresh */
+
+/* addr.c */
+void addr_note(norn_state *, uint64_t hash, uint64_t parent, uint64_t comp);
+void addr_show(norn_state *, text *, uint64_t comp);     /* one component as text */
+/* "theta.z[3]" to the hash that a run whose path is `base` reaches; false: not an address. */
+bool addr_parse(norn_state *, uint64_t base, const char *name, uint64_t *hash);
+
+/* mem.c */
+proto *memo_stub(norn_state *, int nargs);              /* bytecode that looks up, calls, stores */
+/* model.c: given, do, their scopes */
+scope *scope_enter(norn_state *, const modl *, scope *up, uint64_t path);
+/* After an inference: an error if given() or do() fixed a name that no run met. */
+norn_status model_check_given(norn_state *, val model);
+extern const norn_native model_natives[2];              /* given, do */
+/* defdist.c: distributions defined in Norn; one row each for real, integer and finite supports. */
+enum { DEFDIST_REAL, DEFDIST_INTEGER, DEFDIST_FINITE, DEFDIST_ROWS };
+extern const norn_dist_row defdist_rows[DEFDIST_ROWS];
+extern const norn_native defdist_natives[2];            /* @defdist, interval */
+const norn_native *defdist_native(void);                /* what `distribution` compiles to: name, args, sample, logpdf, support, mean, variance */
+bool defdist_init(norn_state *);                        /* the words for supports */
+/* annot.c: an annotation's check; NULL if well, else the sentence (into buf). */
+const char *annot_check(norn_state *, val description, val x, char *buf, size_t n);
+#endif
