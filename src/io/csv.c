@@ -33,7 +33,8 @@ static void on_cell(void *s, size_t n, void *user)
 {
   table *t = user;
   if (t->bad_row || t->no_memory) return;
-  if (t->nat + 2 > t->cat && !mem_grow(&t->m, &t->at, &t->cat, t->nat + 2, sizeof *t->at)) t->no_memory = true;
+  if (t->nat + 2 > t->cat && !mem_grow(&t->m, &t->at, &t->cat, t->nat + 2, sizeof *t->at))
+    t->no_memory = true;
   if (t->no_memory || n + 1 > t->size - t->used) {
     t->no_memory = true;
     return;
@@ -123,12 +124,15 @@ static norn_status split(table *t)
   int err = done < t->n ? csv_error(&p) : csv_fini(&p, on_cell, on_row, t) ? csv_error(&p) : 0;
   csv_free(&p);
   if (err == CSV_EPARSE)
-    return at_place(t, done < t->n ? done : t->n, done < t->n ? "a quote inside a cell that does not begin with one" : "the last quoted cell has no end");
+    return at_place(t, done < t->n ? done : t->n,
+                    done < t->n ? "a quote inside a cell that does not begin with one"
+                                : "the last quoted cell has no end");
   if (err || t->no_memory) return no_memory(t->st);
   if (!t->bad_row) return NORN_OK;
   int line, column;
   place(t, row_place(t, t->bad_row), &line, &column);
-  return norn_fail(t->st, NORN_EIO, 0, "%s:%d: wrong number of columns: expected %zu, got %zu", t->name, line, t->columns, t->bad_count);
+  return norn_fail(t->st, NORN_EIO, 0, "%s:%d: wrong number of columns: expected %zu, got %zu",
+                   t->name, line, t->columns, t->bad_count);
 }
 
 /* ---- columns ---- */
@@ -143,7 +147,8 @@ static const char *cell(const table *t, size_t row, size_t column, size_t *n)
 static bool is_na(const table *t, const char *s, size_t n)
 {
   if (n == 0) return true;
-  if (t->how->nan) return (n == 2 && memcmp(s, "NA", 2) == 0) || (n == 3 && strncasecmp(s, "nan", 3) == 0);
+  if (t->how->nan)
+    return (n == 2 && memcmp(s, "NA", 2) == 0) || (n == 3 && strncasecmp(s, "nan", 3) == 0);
   return strcmp(s, t->how->na) == 0;
 }
 
@@ -231,15 +236,21 @@ static norn_datum column_values(const table *t, size_t first, size_t c, const co
 static norn_datum column_array(const table *t, size_t first, size_t c, const column *col)
 {
   int64_t n = (int64_t)col->rows;
-  bool numeric = col->kind == CELL_INT || col->kind == CELL_REAL, fill = col->missing && numeric && t->how->nan;
+  bool numeric = col->kind == CELL_INT || col->kind == CELL_REAL,
+       fill = col->missing && numeric && t->how->nan;
   void *p = NULL;
   if (col->kind == CELL_TEXT || (col->missing && !fill)) return column_values(t, first, c, col);
-  norn_elem e = col->kind == CELL_BOOL ? NORN_B8 : fill || col->kind == CELL_REAL ? NORN_F64 : NORN_I64;
+  norn_elem e = col->kind == CELL_BOOL           ? NORN_B8
+                : fill || col->kind == CELL_REAL ? NORN_F64
+                                                 : NORN_I64;
   norn_datum a = norn_array(t->st, e, 1, &n, &p);
   for (size_t r = 0; p && r < col->rows; r++) {
     if (e == NORN_I64) ((int64_t *)p)[r] = col->w[r].i;
     else if (e == NORN_B8) ((uint8_t *)p)[r] = col->w[r].i != 0;
-    else ((double *)p)[r] = col->na[r] ? (double)NAN : col->kind == CELL_REAL ? col->w[r].d : (double)col->w[r].i;
+    else
+      ((double *)p)[r] = col->na[r]               ? (double)NAN
+                         : col->kind == CELL_REAL ? col->w[r].d
+                                                  : (double)col->w[r].i;
   }
   return a;
 }
@@ -255,7 +266,8 @@ static norn_status column_names(const table *t, arena *a, const char **names)
     if (!names[c]) return no_memory(t->st);
     for (size_t k = 0; k < c; k++)
       if (strcmp(names[k], names[c]) == 0)
-        return norn_fail(t->st, NORN_EIO, 0, "%s:1: two columns have the name \"%s\"", t->name, names[c]);
+        return norn_fail(t->st, NORN_EIO, 0, "%s:1: two columns have the name \"%s\"", t->name,
+                         names[c]);
   }
   return NORN_OK;
 }
@@ -288,7 +300,8 @@ static void *alloc_hook(void *user, void *p, size_t old, size_t n)
   return norn_alloc(user, p, old, n);
 }
 
-norn_status csv_table_read(norn_state *st, const char *name, const char *s, size_t n, const csv_options *how, norn_datum *out)
+norn_status csv_table_read(norn_state *st, const char *name, const char *s, size_t n,
+                           const csv_options *how, norn_datum *out)
 {
   if (n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) s += 3, n -= 3;
   table t = { .st = st, .name = name, .src = s, .n = n, .how = how, .size = n + 2 };
@@ -298,7 +311,8 @@ norn_status csv_table_read(norn_state *st, const char *name, const char *s, size
   t.m.user = st;
   arena_init(&a, &t.m);
   t.cells = mem_get(&t.m, t.size);   /* a cell takes no more than its text and one separator */
-  norn_status code = t.cells && mem_grow(&t.m, &t.at, &t.cat, 2, sizeof *t.at) ? check_text(&t) : no_memory(st);
+  norn_status code = t.cells && mem_grow(&t.m, &t.at, &t.cat, 2, sizeof *t.at) ? check_text(&t)
+                                                                               : no_memory(st);
   if (!code) code = split(&t);
   if (!code && t.rows == 0) code = norn_fail(st, NORN_EIO, 0, "%s: the file is empty", name);
   if (!code) {
@@ -329,7 +343,8 @@ static void put_text(text *out, const csv_options *how, const char *s, size_t n)
   text_putc(out, '"');
 }
 
-static norn_status put_cell(norn_state *st, text *out, const csv_options *how, const char *name, norn_datum v)
+static norn_status put_cell(norn_state *st, text *out, const csv_options *how, const char *name,
+                            norn_datum v)
 {
   size_t n;
   char got[160];
@@ -339,7 +354,9 @@ static norn_status put_cell(norn_state *st, text *out, const csv_options *how, c
   else if (v.tag == NORN_REAL) text_real(out, v.d);
   else if (v.tag == NORN_BOOL) text_puts(out, v.i ? "true" : "false");
   else if (v.tag == NORN_MISSING) text_puts(out, how->na);
-  else return norn_fail(st, NORN_ETYPE, 0, "column \"%s\" of a CSV file can't hold %s", name, norn_describe(st, v, got, sizeof got));
+  else
+    return norn_fail(st, NORN_ETYPE, 0, "column \"%s\" of a CSV file can't hold %s", name,
+                     norn_describe(st, v, got, sizeof got));
   return NORN_OK;
 }
 
@@ -352,7 +369,9 @@ static norn_status check_columns(norn_state *st, norn_datum columns, int m, int6
     int64_t n = norn_array_length(v);
     if (n < 0) return norn_fail(st, NORN_ETYPE, 0, "column \"%s\" must be an array", name);
     if (c == 0) *rows = n;
-    if (n != *rows) return norn_fail(st, NORN_ETYPE, 0, "column \"%s\" has %lld rows, the first has %lld", name, (long long)n, (long long)*rows);
+    if (n != *rows)
+      return norn_fail(st, NORN_ETYPE, 0, "column \"%s\" has %lld rows, the first has %lld", name,
+                       (long long)n, (long long)*rows);
   }
   return NORN_OK;
 }

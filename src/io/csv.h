@@ -11,6 +11,7 @@ typedef struct csv_options {
 } csv_options;
 /* A record of columns, each of integers, reals, booleans or strings by what all its cells can be.
    name: of the file, for errors. */
-norn_status csv_table_read(norn_state *, const char *name, const char *s, size_t n, const csv_options *, norn_datum *out);
+norn_status csv_table_read(norn_state *, const char *name, const char *s, size_t n,
+                           const csv_options *, norn_datum *out);
 norn_status csv_table_write(norn_state *, norn_datum columns, const csv_options *, text *out);
 #endif

@@ -18,7 +18,7 @@ typedef struct reader { norn_state *st; unsigned flags; } reader;
 
 static norn_datum value_of(const reader *, const json_t *);
 
-/* All numbers: reals where one is, null as nan where asked.  NONE without an error: something else. */
+/* All numbers: reals where one is, null as nan where asked.  NONE and no error: something else. */
 static norn_datum numbers_of(const reader *r, const json_t *j, size_t n)
 {
   bool real = false, integer = false;
@@ -78,7 +78,8 @@ static norn_datum record_of(const reader *r, const json_t *j)
   const char **name = norn_alloc(r->st, NULL, 0, (n + 1) * sizeof *name);
   norn_datum *v = norn_alloc(r->st, NULL, 0, (n + 1) * sizeof *v);
   bool fine = name && v;
-  for (void *it = json_object_iter((json_t *)(uintptr_t)j); fine && it; it = json_object_iter_next((json_t *)(uintptr_t)j, it)) {
+  for (void *it = json_object_iter((json_t *)(uintptr_t)j); fine && it;
+       it = json_object_iter_next((json_t *)(uintptr_t)j, it)) {
     name[k] = json_object_iter_key(it);
     v[k] = value_of(r, json_object_iter_value(it));
     fine = !norn_is_none(v[k++]);
@@ -133,23 +134,29 @@ static void *alloc_hook(void *user, void *p, size_t old, size_t n)
 }
 
 /* jansson's sentences, in our words where they help. */
-static norn_status malformed(norn_state *st, const char *name, const char *s, size_t n, const json_error_t *e)
+static norn_status malformed(norn_state *st, const char *name, const char *s, size_t n,
+                             const json_error_t *e)
 {
   char sentence[200];
   size_t len = strlen(e->text);
   memcpy(sentence, e->text, len < sizeof sentence ? len + 1 : sizeof sentence);
   sentence[sizeof sentence - 1] = 0;
-  char *near = strstr(sentence, " near '");   /* "... near '<the text so far>'": only its end is of use */
+  char *near = strstr(sentence,
+                      " near '"); /* "... near '<the text so far>'": only its end is of use */
   if (near && strlen(near) > 40) *near = 0;
-  norn_status code = norn_fail(st, NORN_EIO, 0, "%s:%d:%d: not JSON: %s", name ? name : "text", e->line, e->column, sentence);
+  norn_status code = norn_fail(st, NORN_EIO, 0, "%s:%d:%d: not JSON: %s", name ? name : "text",
+                               e->line, e->column, sentence);
   size_t at = e->position > 0 && (size_t)e->position <= n ? (size_t)e->position : 0;
   const char *bad = at >= 3 ? s + at - 3 : s;
   if (strstr(e->text, "duplicate")) norn_hint(st, "every key of an object may occur once");
-  else if (n - (size_t)(bad - s) >= 3 && (strncmp(bad, "NaN", 3) == 0 || strncmp(bad, "Inf", 3) == 0)) norn_hint(st, "JSON has no NaN or Infinity: write null");
+  else if (n - (size_t)(bad - s) >= 3 &&
+           (strncmp(bad, "NaN", 3) == 0 || strncmp(bad, "Inf", 3) == 0))
+    norn_hint(st, "JSON has no NaN or Infinity: write null");
   return code;
 }
 
-norn_status json_read(norn_state *st, const char *name, const char *s, size_t n, unsigned flags, norn_datum *out)
+norn_status json_read(norn_state *st, const char *name, const char *s, size_t n, unsigned flags,
+                      norn_datum *out)
 {
   const size_t how = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
   const reader r = { st, flags };
@@ -208,9 +215,11 @@ static void new_line(const writer *w, int depth)
 static norn_status put_real(const writer *w, double x)
 {
   if (isfinite(x)) text_real(w->t, x);
-  else if (w->flags & JSON_IO_EXACT) text_printf(w->t, "{\"$real\": \"%s\"}", isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
+  else if (w->flags & JSON_IO_EXACT)
+    text_printf(w->t, "{\"$real\": \"%s\"}", isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
   else {
-    norn_status code = norn_fail(w->st, NORN_EDOMAIN, 0, "JSON can't hold %s", isnan(x) ? "nan" : "an infinite number");
+    norn_status code = norn_fail(w->st, NORN_EDOMAIN, 0, "JSON can't hold %s",
+                                 isnan(x) ? "nan" : "an infinite number");
     norn_hint(w->st, "missing is written as null");
     return code;
   }
@@ -259,13 +268,16 @@ static norn_status put_value(const writer *w, norn_datum v, int depth)
 {
   char got[160];
   size_t n;
-  if (depth > 1000) return norn_fail(w->st, NORN_EDOMAIN, 0, "the value is nested too deeply for JSON");
+  if (depth > 1000)
+    return norn_fail(w->st, NORN_EDOMAIN, 0, "the value is nested too deeply for JSON");
   switch (norn_kind_of(v)) {
   case NORN_INT:     text_printf(w->t, "%lld", (long long)v.i); return NORN_OK;
   case NORN_REAL:    return put_real(w, v.d);
   case NORN_BOOL:    text_puts(w->t, v.i ? "true" : "false"); return NORN_OK;
   case NORN_MISSING: text_puts(w->t, "null"); return NORN_OK;
-  case NORN_UNIT:    text_puts(w->t, w->flags & JSON_IO_EXACT ? "{\"$unit\": true}" : "null"); return NORN_OK;
+  case NORN_UNIT:
+    text_puts(w->t, w->flags & JSON_IO_EXACT ? "{\"$unit\": true}" : "null");
+    return NORN_OK;
   case NORN_STR: {
     const char *s = norn_string_view(v, &n);
     put_string(w->t, s, n);
@@ -274,7 +286,8 @@ static norn_status put_value(const writer *w, norn_datum v, int depth)
   case NORN_ARRAY:   return put_array(w, v, depth);
   case NORN_RECORD:  return put_record(w, v, depth);
   default:
-    return norn_fail(w->st, NORN_ETYPE, 0, "JSON can't hold %s", norn_describe(w->st, v, got, sizeof got));
+    return norn_fail(w->st, NORN_ETYPE, 0, "JSON can't hold %s",
+                     norn_describe(w->st, v, got, sizeof got));
   }
 }
 

@@ -30,7 +30,9 @@ static bool by_name(const char *s, size_t n, double *out)
   double sign = n > 0 && s[0] == '-' ? -1 : 1;
   if (n > 0 && (s[0] == '-' || s[0] == '+')) s++, n--;
   if (n == 3 && strncasecmp(s, "nan", 3) == 0) *out = (double)NAN;
-  else if ((n == 3 && strncasecmp(s, "inf", 3) == 0) || (n == 8 && strncasecmp(s, "infinity", 8) == 0)) *out = sign * (double)INFINITY;
+  else if ((n == 3 && strncasecmp(s, "inf", 3) == 0) ||
+           (n == 8 && strncasecmp(s, "infinity", 8) == 0))
+    *out = sign * (double)INFINITY;
   else return false;
   return true;
 }
@@ -82,12 +84,15 @@ static bool decimal_read(const char *s, size_t n, decimal *d)
 
 bool number_real(const char *s, size_t n, double *out)
 {
-  static const double power[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+  static const double power[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
   decimal d;
   if (!decimal_read(s, n, &d)) return by_name(s, n, out);
-  if (d.count > 19 || d.digits > (uint64_t)1 << 53 || d.exponent < -22 || d.exponent > 22) return slowly(s, n, out);
-  double x = d.exponent < 0 ? (double)d.digits / power[-d.exponent] : (double)d.digits * power[d.exponent];
+  if (d.count > 19 || d.digits > (uint64_t)1 << 53 || d.exponent < -22 || d.exponent > 22)
+    return slowly(s, n, out);
+  double x = d.exponent < 0 ? (double)d.digits / power[-d.exponent]
+                            : (double)d.digits * power[d.exponent];
   *out = s[0] == '-' ? -x : x;
   return true;
 }

@@ -1,7 +1,8 @@
 /* eval.c: a text or a file, compiled and run to its end. */
 #include "lib/lib.h"
 
-norn_status norn_eval(norn_state *st, const char *name, const char *program, size_t n, unsigned flags, norn_datum *out)
+norn_status norn_eval(norn_state *st, const char *name, const char *program, size_t n,
+                      unsigned flags, norn_datum *out)
 {
   norn_datum unused;
   norn_run *run = norn_load(st, name, program, n, flags);

@@ -19,7 +19,8 @@ norn_status lib_give(norn_state *st, norn_datum v, norn_datum *out)
   return NORN_OK;
 }
 
-norn_status lib_wrong(norn_state *st, const norn_datum *args, int i, const char *what, const char *wanted)
+norn_status lib_wrong(norn_state *st, const norn_datum *args, int i, const char *what,
+                      const char *wanted)
 {
   char got[160];
   return norn_fail(st, NORN_ETYPE, i, "%s must be %s, got %s", what, wanted,
@@ -34,7 +35,8 @@ bool lib_is_number(norn_datum v)
 bool lib_is_posterior(norn_datum v)
 {
   norn_dist d;
-  return norn_kind_of(v) == NORN_DIST && norn_dist_view(v, &d) && (d.row->flags & NORN_DIST_POSTERIOR);
+  return norn_kind_of(v) == NORN_DIST && norn_dist_view(v, &d) &&
+         (d.row->flags & NORN_DIST_POSTERIOR);
 }
 
 bool lib_want_bool(norn_state *st, const norn_datum *args, int i, const char *what, bool *out)
@@ -117,18 +119,35 @@ norn_datum lib_gather(norn_state *st, const norn_view *v, const int64_t *ix, int
   return a;
 }
 
+norn_datum lib_nested(norn_state *st, const norn_datum *x, int rank, const int64_t *dims)
+{
+  norn_datum a, *v = lib_values(st, dims[0], &a);
+  int64_t row = 1;
+  if (!v) return norn_none();
+  for (int k = 1; k < rank; k++) row *= dims[k];
+  for (int64_t k = 0; k < dims[0]; k++) {
+    v[k] = rank == 1 ? x[k] : lib_nested(st, x + k * row, rank - 1, dims + 1);
+    if (norn_is_none(v[k])) return v[k];
+  }
+  return a;
+}
+
 /* ---- functions of two numbers ---- */
 
-static bool real2_shapes(norn_state *st, const norn_datum *args, const char *name, norn_view *a, norn_view *b)
+static bool real2_shapes(norn_state *st, const norn_datum *args, const char *name, norn_view *a,
+                         norn_view *b)
 {
   char got[2][120];
-  if (a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0) return true;
+  if (a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0)
+    return true;
   norn_fail(st, NORN_ETYPE, 1, "%s needs arrays of equal shape, got %s and %s", name,
-            norn_describe(st, args[0], got[0], sizeof got[0]), norn_describe(st, args[1], got[1], sizeof got[1]));
+            norn_describe(st, args[0], got[0], sizeof got[0]),
+            norn_describe(st, args[1], got[1], sizeof got[1]));
   return false;
 }
 
-norn_status lib_real2(norn_state *st, const norn_datum *args, const char *name, double (*f)(double, double), norn_datum *out)
+norn_status lib_real2(norn_state *st, const norn_datum *args, const char *name,
+                      double (*f)(double, double), norn_datum *out)
 {
   norn_view v[2];
   const double *x[2] = { NULL, NULL };
@@ -139,7 +158,8 @@ norn_status lib_real2(norn_state *st, const norn_datum *args, const char *name, 
   for (int k = 0; k < 2; k++) {
     if (norn_as_real(args[k], &s[k])) continue;
     int64_t n;
-    if (!norn_array_view(args[k], &v[k])) return lib_wrong(st, args, k, what, "a number or an array of numbers");
+    if (!norn_array_view(args[k], &v[k]))
+      return lib_wrong(st, args, k, what, "a number or an array of numbers");
     if (!(x[k] = norn_want_reals(st, args, k, what, &n))) return lib_failed(st);
     arrays++;
     shaped = k;
@@ -188,13 +208,15 @@ const char *lib_path(norn_state *st, const char *name, char *buf, size_t n)
   const char *dir = norn_string_view(norn_global(st, "script_dir"), &len);
   snprintf(buf, n, "%s", name);
   if (name[0] == '/' || !dir || access(name, F_OK) == 0) return buf;
-  if ((size_t)snprintf(buf, n, "%s/%s", dir, name) >= n || access(buf, F_OK) != 0) snprintf(buf, n, "%s", name);
+  if ((size_t)snprintf(buf, n, "%s/%s", dir, name) >= n || access(buf, F_OK) != 0)
+    snprintf(buf, n, "%s", name);
   return buf;
 }
 
 /* ---- groups of equal values: open addressing ---- */
 
-static int64_t group_find(norn_datum v, const norn_datum *values, int64_t *slots, uint64_t mask, const lib_groups *g)
+static int64_t group_find(norn_datum v, const norn_datum *values, int64_t *slots, uint64_t mask,
+                          const lib_groups *g)
 {
   uint64_t h = norn_hash(v) & mask;
   while (slots[h] && !norn_equal(values[g->first[slots[h] - 1]], v)) h = (h + 1) & mask;

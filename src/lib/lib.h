@@ -2,7 +2,7 @@
 
    Each lib_*.c holds one table of natives and one function here that registers it.  A native may
    allocate values freely (nothing is collected while it runs), so scratch space is an array nobody
-   else sees: lib_reals and lib_ints.  Texts grow in a `text` whose memory counts against the state. */
+   else sees: lib_reals and lib_ints.  Texts grow in a `text` whose memory the state counts. */
 #ifndef NORN_LIB_H
 #define NORN_LIB_H
 #include "base/base.h"
@@ -25,7 +25,8 @@ norn_status lib_failed(norn_state *);
 /* *out = v; if v is no value, the error that made it so. */
 norn_status lib_give(norn_state *, norn_datum v, norn_datum *out);
 /* "WHAT must be WANTED, got a string" about argument i. */
-norn_status lib_wrong(norn_state *, const norn_datum *args, int i, const char *what, const char *wanted);
+norn_status lib_wrong(norn_state *, const norn_datum *args, int i, const char *what,
+                      const char *wanted);
 /* True unless the argument was left out: NONE, or its default `missing`. */
 static inline bool lib_given(const norn_datum *args, int i, int n)
 {
@@ -44,14 +45,20 @@ norn_datum *lib_values(norn_state *, int64_t n, norn_datum *array);   /* filled 
 norn_datum lib_elem(const norn_view *, int64_t k);
 size_t lib_elem_size(norn_elem);
 /* Elements in a row: the product of the inner dimensions. */
-static inline int64_t lib_row(const norn_view *v) { return v->n / (v->dims[0] > 0 ? v->dims[0] : 1); }
+static inline int64_t lib_row(const norn_view *v)
+{
+  return v->n / (v->dims[0] > 0 ? v->dims[0] : 1);
+}
 /* Rows [from, to) copied to a new array of the same rank and kind. */
 norn_datum lib_rows(norn_state *, const norn_view *, int64_t from, int64_t to);
+/* x[0..n) as nested arrays of that shape; nothing is packed, so that no integer turns real. */
+norn_datum lib_nested(norn_state *, const norn_datum *x, int rank, const int64_t *dims);
 /* The rows of v at ix[0..n) as a new array. */
 norn_datum lib_gather(norn_state *, const norn_view *, const int64_t *ix, int64_t n);
 
 /* A real function of two numbers, elementwise: equal shapes, or a scalar and an array. */
-norn_status lib_real2(norn_state *, const norn_datum *args, const char *name, double (*f)(double, double), norn_datum *out);
+norn_status lib_real2(norn_state *, const norn_datum *args, const char *name,
+                      double (*f)(double, double), norn_datum *out);
 
 /* The state's memory as a `mem`, and a text in it. */
 mem lib_mem(norn_state *);

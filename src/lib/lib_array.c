@@ -22,7 +22,8 @@ static bool is_string(norn_datum v) { return norn_kind_of(v) == NORN_STR; }
 /* ---- making ---- */
 
 /* A shape: a length or an array of lengths. */
-static bool want_shape(norn_state *st, const norn_datum *args, int i, int *rank, int64_t *dims, int64_t *count)
+static bool want_shape(norn_state *st, const norn_datum *args, int i, int *rank, int64_t *dims,
+                       int64_t *count)
 {
   norn_view v;
   *rank = 1;
@@ -30,7 +31,8 @@ static bool want_shape(norn_state *st, const norn_datum *args, int i, int *rank,
   if (args[i].tag == NORN_INT) dims[0] = args[i].i;
   else if (norn_array_view(args[i], &v) && v.rank == 1 && v.elem == NORN_I64 && v.n >= 1) {
     if (v.n > NORN_RANK_MAX) {
-      norn_fail(st, NORN_EDOMAIN, i, "an array has at most %d dimensions, got %lld", NORN_RANK_MAX, (long long)v.n);
+      norn_fail(st, NORN_EDOMAIN, i, "an array has at most %d dimensions, got %lld", NORN_RANK_MAX,
+                (long long)v.n);
       return false;
     }
     *rank = (int)v.n;
@@ -40,8 +42,12 @@ static bool want_shape(norn_state *st, const norn_datum *args, int i, int *rank,
     return false;
   }
   for (int k = 0; k < *rank; k++)
-    if (dims[k] < 0 || __builtin_mul_overflow(*count, dims[k], count) || *count > (int64_t)1 << 48) {
-      norn_fail(st, NORN_EDOMAIN, i, dims[k] < 0 ? "a length can't be negative, got %lld" : "an array of that size is too long (%lld)", (long long)dims[k]);
+    if (dims[k] < 0 || __builtin_mul_overflow(*count, dims[k], count) ||
+        *count > (int64_t)1 << 48) {
+      norn_fail(st, NORN_EDOMAIN, i,
+                dims[k] < 0 ? "a length can't be negative, got %lld"
+                            : "an array of that size is too long (%lld)",
+                (long long)dims[k]);
       return false;
     }
   return true;
@@ -53,14 +59,20 @@ static norn_status full(norn_state *st, const norn_datum *args, norn_datum x, no
   int rank;
   void *p = NULL;
   if (!want_shape(st, args, 0, &rank, dims, &n)) return lib_failed(st);
-  norn_elem e = x.tag == NORN_REAL ? NORN_F64 : x.tag == NORN_INT ? NORN_I64 : x.tag == NORN_BOOL ? NORN_B8 : NORN_VALUES;
+  norn_elem e = x.tag == NORN_REAL   ? NORN_F64
+                : x.tag == NORN_INT  ? NORN_I64
+                : x.tag == NORN_BOOL ? NORN_B8
+                                     : NORN_VALUES;
   if (norn_kind_of(x) == NORN_ARRAY) {   /* rows: let packing make the matrix */
     norn_datum keep, *v = lib_values(st, n, &keep);
-    if (!v || rank != 1) return v ? norn_fail(st, NORN_ETYPE, 1, "full with an array as element takes a length, not a shape") : lib_failed(st);
+    if (!v || rank != 1)
+      return v ? norn_fail(st, NORN_ETYPE, 1,
+                           "full with an array as element takes a length, not a shape")
+               : lib_failed(st);
     for (int64_t k = 0; k < n; k++) v[k] = x;
     return lib_give(st, norn_array_pack(st, v, n), out);
   }
-  norn_datum a = norn_array(st, e, rank, dims, &p);
+  norn_datum a = norn_array(st, e, e == NORN_VALUES ? 1 : rank, e == NORN_VALUES ? &n : dims, &p);
   if (norn_is_none(a)) return lib_failed(st);
   for (int64_t k = 0; k < n; k++) {
     if (e == NORN_F64) ((double *)p)[k] = x.d;
@@ -68,20 +80,38 @@ static norn_status full(norn_state *st, const norn_datum *args, norn_datum x, no
     else if (e == NORN_B8) ((uint8_t *)p)[k] = x.i != 0;
     else ((norn_datum *)p)[k] = x;
   }
+  if (e == NORN_VALUES && rank > 1) return lib_give(st, lib_nested(st, p, rank, dims), out);
   *out = a;
   return NORN_OK;
 }
 
-static norn_status a_full(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return full(st, args, args[1], out); }
-static norn_status a_zeros(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return full(st, args, norn_real(0), out); }
-static norn_status a_ones(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return full(st, args, norn_real(1), out); }
+static norn_status a_full(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return full(st, args, args[1], out);
+}
 
-static norn_status range_reals(norn_state *st, const norn_datum *args, const double *abs, norn_datum *out)
+static norn_status a_zeros(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return full(st, args, norn_real(0), out);
+}
+
+static norn_status a_ones(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return full(st, args, norn_real(1), out);
+}
+
+static norn_status range_reals(norn_state *st, const norn_datum *args, const double *abs,
+                               norn_datum *out)
 {
   double n = ceil((abs[1] - abs[0]) / abs[2]);
   norn_datum a;
   (void)args;
-  if (!(n < 0x1p48)) return norn_fail(st, NORN_EDOMAIN, 1, "range from %g to %g by %g has no end", abs[0], abs[1], abs[2]);
+  if (!(n < 0x1p48))
+    return norn_fail(st, NORN_EDOMAIN, 1, "range from %g to %g by %g has no end", abs[0], abs[1],
+                     abs[2]);
   int64_t m = n > 0 ? (int64_t)n : 0;
   double *p = lib_reals(st, m, &a);
   if (!p) return lib_failed(st);
@@ -113,7 +143,8 @@ static norn_status a_range(norn_state *st, const norn_datum *args, int n, norn_d
   __int128 span = (__int128)r[1].i - r[0].i, s = r[2].i, m = (span + s - (s > 0 ? 1 : -1)) / s;
   if (m < 0) m = 0;
   norn_datum a;
-  if (m > (__int128)1 << 48) return norn_fail(st, NORN_EDOMAIN, 1, "an array of that size is too long");
+  if (m > (__int128)1 << 48)
+    return norn_fail(st, NORN_EDOMAIN, 1, "an array of that size is too long");
   int64_t *p = lib_ints(st, (int64_t)m, &a);
   if (!p) return lib_failed(st);
   for (int64_t k = 0; k < (int64_t)m; k++) p[k] = r[0].i + k * r[2].i;
@@ -127,12 +158,18 @@ static norn_status a_linspace(norn_state *st, const norn_datum *args, int n, nor
   double from, to;
   int64_t m;
   norn_datum a;
-  if (!norn_want_real(st, args, 0, "the start", &from) || !norn_want_real(st, args, 1, "the end", &to) ||
-      !norn_want_int(st, args, 2, "the number of points", &m)) return lib_failed(st);
-  if (m < 0) return norn_fail(st, NORN_EDOMAIN, 2, "the number of points can't be negative, got %lld", (long long)m);
+  if (!norn_want_real(st, args, 0, "the start", &from) ||
+      !norn_want_real(st, args, 1, "the end", &to) ||
+      !norn_want_int(st, args, 2, "the number of points", &m))
+    return lib_failed(st);
+  if (m < 0)
+    return norn_fail(st, NORN_EDOMAIN, 2, "the number of points can't be negative, got %lld",
+                     (long long)m);
   double *p = lib_reals(st, m, &a);
   if (!p) return lib_failed(st);
-  for (int64_t k = 0; k < m; k++) p[k] = k == m - 1 && m > 1 ? to : from + (double)k * ((to - from) / (double)(m > 1 ? m - 1 : 1));
+  for (int64_t k = 0; k < m; k++)
+    p[k] = k == m - 1 && m > 1 ? to
+                               : from + (double)k * ((to - from) / (double)(m > 1 ? m - 1 : 1));
   *out = a;
   return NORN_OK;
 }
@@ -142,11 +179,14 @@ static norn_status a_linspace(norn_state *st, const norn_datum *args, int n, nor
 static norn_status a_len(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
+  char got[160];
   int64_t m = norn_array_length(args[0]);
   if (m < 0 && is_string(args[0])) m = strings_length(args[0]);
   if (m < 0) m = norn_map_size(args[0]);
   if (m < 0) m = norn_record_size(args[0]);
-  if (m < 0) return lib_wrong(st, args, 0, "the argument of len", "an array, a string, a record or a map");
+  if (m < 0)
+    return norn_fail(st, NORN_ETYPE, 0, "len needs an array, a string, a record or a map, got %s",
+                     norn_describe(st, args[0], got, sizeof got));
   *out = norn_int(m);
   return NORN_OK;
 }
@@ -164,9 +204,12 @@ static norn_status a_shape(norn_state *st, const norn_datum *args, int n, norn_d
   return NORN_OK;
 }
 
-static norn_status view_copy(norn_state *st, const norn_view *v, int rank, const int64_t *dims, norn_datum *out)
+static norn_status view_copy(norn_state *st, const norn_view *v, int rank, const int64_t *dims,
+                             norn_datum *out)
 {
   void *p = NULL;
+  if (v->elem == NORN_VALUES && rank > 1)
+    return lib_give(st, lib_nested(st, v->v, rank, dims), out);
   norn_datum a = norn_array(st, v->elem, rank, dims, &p);
   if (norn_is_none(a)) return lib_failed(st);
   if (v->n) memcpy(p, v->b, (size_t)v->n * lib_elem_size(v->elem));
@@ -180,8 +223,11 @@ static norn_status a_reshape(norn_state *st, const norn_datum *args, int n, norn
   norn_view v;
   int rank;
   int64_t dims[NORN_RANK_MAX], m;
-  if (!want_view(st, args, 0, &v) || !want_shape(st, args, 1, &rank, dims, &m)) return lib_failed(st);
-  if (m != v.n) return norn_fail(st, NORN_EDOMAIN, 1, "a shape of %lld elements for an array of %lld", (long long)m, (long long)v.n);
+  if (!want_view(st, args, 0, &v) || !want_shape(st, args, 1, &rank, dims, &m))
+    return lib_failed(st);
+  if (m != v.n)
+    return norn_fail(st, NORN_EDOMAIN, 1, "a shape of %lld elements for an array of %lld",
+                     (long long)m, (long long)v.n);
   return view_copy(st, &v, rank, dims, out);
 }
 
@@ -239,7 +285,8 @@ static norn_status a_concat(norn_state *st, const norn_datum *args, int n, norn_
   }
   for (int64_t k = 0; k < v.n; k++) {
     norn_datum e = lib_elem(&v, k);
-    if (!norn_array_view(e, &inner)) return lib_wrong(st, &e, 0, "each element of concat's argument", "an array");
+    if (!norn_array_view(e, &inner))
+      return lib_wrong(st, &e, 0, "each element of concat's argument", "an array");
     m += inner.dims[0];
   }
   norn_datum *p = lib_values(st, m, &keep);
@@ -259,7 +306,9 @@ static norn_status a_repeat(norn_state *st, const norn_datum *args, int n, norn_
   norn_view v;
   int64_t times;
   if (!norn_want_int(st, args, 1, "the number of repetitions", &times)) return lib_failed(st);
-  if (times < 0) return norn_fail(st, NORN_EDOMAIN, 1, "the number of repetitions can't be negative, got %lld", (long long)times);
+  if (times < 0)
+    return norn_fail(st, NORN_EDOMAIN, 1, "the number of repetitions can't be negative, got %lld",
+                     (long long)times);
   if (is_string(args[0])) return strings_repeat(st, args[0], times, out);
   if (!norn_array_view(args[0], &v)) {
     norn_datum swapped[2] = { args[1], args[0] };
@@ -286,7 +335,8 @@ static int64_t clamp_index(int64_t i, int64_t n)
 }
 
 /* Rows or characters [from, to); what lies outside is left out. */
-static norn_status cut(norn_state *st, const norn_datum *args, int64_t from, int64_t to, norn_datum *out)
+static norn_status cut(norn_state *st, const norn_datum *args, int64_t from, int64_t to,
+                       norn_datum *out)
 {
   norn_view v;
   int64_t n = is_string(args[0]) ? strings_length(args[0]) : norn_array_length(args[0]);
@@ -323,7 +373,8 @@ static norn_status a_drop(norn_state *st, const norn_datum *args, int n, norn_da
   return cut(st, args, k, INT64_MAX, out);
 }
 
-static norn_status at_end(norn_state *st, const norn_datum *args, const char *name, bool last, norn_datum *out)
+static norn_status at_end(norn_state *st, const norn_datum *args, const char *name, bool last,
+                          norn_datum *out)
 {
   int64_t n = norn_array_length(args[0]);
   if (n < 0) return lib_wrong(st, args, 0, "the argument", "an array");
@@ -331,8 +382,17 @@ static norn_status at_end(norn_state *st, const norn_datum *args, const char *na
   return lib_give(st, norn_array_at(st, args[0], last ? n - 1 : 0), out);
 }
 
-static norn_status a_first(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return at_end(st, args, "first", false, out); }
-static norn_status a_last(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return at_end(st, args, "last", true, out); }
+static norn_status a_first(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return at_end(st, args, "first", false, out);
+}
+
+static norn_status a_last(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return at_end(st, args, "last", true, out);
+}
 
 static norn_status a_reverse(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
@@ -367,10 +427,14 @@ static norn_status a_set_at(norn_state *st, const norn_datum *args, int n, norn_
   norn_view v;
   norn_datum keep;
   int64_t i;
-  if (!want_view(st, args, 0, &v) || !norn_want_int(st, args, 1, "the index", &i)) return lib_failed(st);
+  if (!want_view(st, args, 0, &v) || !norn_want_int(st, args, 1, "the index", &i))
+    return lib_failed(st);
   int64_t m = v.dims[0];
-  if (i < 0 || i >= m) return norn_fail(st, NORN_EDOMAIN, 1, "index %lld is outside an array of length %lld", (long long)i, (long long)m);
-  if (v.rank == 1 && ((v.elem == NORN_F64 && lib_is_number(args[2])) || (v.elem == NORN_I64 && args[2].tag == NORN_INT))) {
+  if (i < 0 || i >= m)
+    return norn_fail(st, NORN_EDOMAIN, 1, "index %lld is outside an array of length %lld",
+                     (long long)i, (long long)m);
+  if (v.rank == 1 && ((v.elem == NORN_F64 && lib_is_number(args[2])) ||
+                      (v.elem == NORN_I64 && args[2].tag == NORN_INT))) {
     void *p = NULL;
     norn_datum a = norn_array(st, v.elem, 1, &m, &p);
     if (norn_is_none(a)) return lib_failed(st);
@@ -397,7 +461,8 @@ static norn_status fold_overflow(norn_state *st, const folding *f)
   return code;
 }
 
-static norn_status fold_vector(norn_state *st, const norn_datum *args, const norn_view *v, const folding *f, norn_datum *out)
+static norn_status fold_vector(norn_state *st, const norn_datum *args, const norn_view *v,
+                               const folding *f, norn_datum *out)
 {
   if (v->elem == NORN_F64) {
     double r = f->product ? 1 : 0;
@@ -409,7 +474,8 @@ static norn_status fold_vector(norn_state *st, const norn_datum *args, const nor
   if (v->elem == NORN_VALUES && v->n > 0) {
     for (int64_t k = 0; k < v->n; k++)
       if (v->v[k].tag == NORN_MISSING) {
-        norn_status code = norn_fail(st, NORN_ETYPE, 0, "the %s of an array with missing values", f->name);
+        norn_status code = norn_fail(st, NORN_ETYPE, 0, "the %s of an array with missing values",
+                                     f->name);
         norn_hint(st, "filter(xs, x -> not is_missing(x)) leaves them out");
         return code;
       }
@@ -418,18 +484,21 @@ static norn_status fold_vector(norn_state *st, const norn_datum *args, const nor
   int64_t r = f->product ? 1 : 0;
   for (int64_t k = 0; k < v->n; k++) {
     int64_t x = v->elem == NORN_I64 ? v->i[k] : v->b[k] != 0;
-    if (f->product ? __builtin_mul_overflow(r, x, &r) : __builtin_add_overflow(r, x, &r)) return fold_overflow(st, f);
+    if (f->product ? __builtin_mul_overflow(r, x, &r) : __builtin_add_overflow(r, x, &r))
+      return fold_overflow(st, f);
   }
   *out = norn_int(r);
   return NORN_OK;
 }
 
 /* The rows of a matrix added or multiplied elementwise. */
-static norn_status fold_rows(norn_state *st, const norn_datum *args, const norn_view *v, const folding *f, norn_datum *out)
+static norn_status fold_rows(norn_state *st, const norn_datum *args, const norn_view *v,
+                             const folding *f, norn_datum *out)
 {
   void *p = NULL;
   int64_t row = lib_row(v);
-  if (v->elem != NORN_F64 && v->elem != NORN_I64) return lib_wrong(st, args, 0, "the argument", "an array of numbers");
+  if (v->elem != NORN_F64 && v->elem != NORN_I64)
+    return lib_wrong(st, args, 0, "the argument", "an array of numbers");
   norn_datum a = norn_array(st, v->elem, v->rank - 1, v->dims + 1, &p);
   if (norn_is_none(a)) return lib_failed(st);
   for (int64_t j = 0; j < row; j++)
@@ -440,7 +509,8 @@ static norn_status fold_rows(norn_state *st, const norn_datum *args, const norn_
       double *d = (double *)p + j;
       int64_t *w = (int64_t *)p + j;
       if (v->elem == NORN_F64) *d = f->product ? *d * v->f[i * row + j] : *d + v->f[i * row + j];
-      else if (f->product ? __builtin_mul_overflow(*w, v->i[i * row + j], w) : __builtin_add_overflow(*w, v->i[i * row + j], w))
+      else if (f->product ? __builtin_mul_overflow(*w, v->i[i * row + j], w)
+                          : __builtin_add_overflow(*w, v->i[i * row + j], w))
         return fold_overflow(st, f);
     }
   *out = a;
@@ -468,12 +538,14 @@ static norn_status a_prod(norn_state *st, const norn_datum *args, int n, norn_da
   return folded(st, args, &f, out);
 }
 
-static norn_status running(norn_state *st, const norn_datum *args, const folding *f, norn_datum *out)
+static norn_status running(norn_state *st, const norn_datum *args, const folding *f,
+                           norn_datum *out)
 {
   norn_view v;
   void *p = NULL;
   if (!want_view(st, args, 0, &v)) return lib_failed(st);
-  if (v.rank != 1 || (v.n > 0 && v.elem == NORN_VALUES)) return lib_wrong(st, args, 0, "the argument", "an array of numbers");
+  if (v.rank != 1 || (v.n > 0 && v.elem == NORN_VALUES))
+    return lib_wrong(st, args, 0, "the argument", "an array of numbers");
   norn_datum a = norn_array(st, v.elem == NORN_F64 ? NORN_F64 : NORN_I64, 1, v.dims, &p);
   if (norn_is_none(a)) return lib_failed(st);
   double d = f->product;
@@ -485,7 +557,8 @@ static norn_status running(norn_state *st, const norn_datum *args, const folding
       continue;
     }
     int64_t x = v.elem == NORN_I64 ? v.i[k] : v.b[k] != 0;
-    if (f->product ? __builtin_mul_overflow(r, x, &r) : __builtin_add_overflow(r, x, &r)) return fold_overflow(st, f);
+    if (f->product ? __builtin_mul_overflow(r, x, &r) : __builtin_add_overflow(r, x, &r))
+      return fold_overflow(st, f);
     ((int64_t *)p)[k] = r;
   }
   *out = a;
@@ -517,13 +590,15 @@ static norn_status a_dot(norn_state *st, const norn_datum *args, int n, norn_dat
   if (v[0].rank != 1 || v[1].rank != 1 || v[0].n != v[1].n) {
     char got[2][100];
     return norn_fail(st, NORN_ETYPE, 1, "dot needs two vectors of equal length, got %s and %s",
-                     norn_describe(st, args[0], got[0], sizeof got[0]), norn_describe(st, args[1], got[1], sizeof got[1]));
+                     norn_describe(st, args[0], got[0], sizeof got[0]),
+                     norn_describe(st, args[1], got[1], sizeof got[1]));
   }
   if (v[0].elem == NORN_I64 && v[1].elem == NORN_I64) {
     int64_t s = 0, t;
     const folding f = { "dot product", false };
     for (int64_t k = 0; k < v[0].n; k++)
-      if (__builtin_mul_overflow(v[0].i[k], v[1].i[k], &t) || __builtin_add_overflow(s, t, &s)) return fold_overflow(st, &f);
+      if (__builtin_mul_overflow(v[0].i[k], v[1].i[k], &t) || __builtin_add_overflow(s, t, &s))
+        return fold_overflow(st, &f);
     *out = norn_int(s);
     return NORN_OK;
   }
@@ -545,7 +620,8 @@ static norn_status a_outer(norn_state *st, const norn_datum *args, int n, norn_d
   int64_t dims[2];
   void *p = NULL;
   const double *x = norn_want_reals(st, args, 0, "the first argument of outer", &dims[0]);
-  const double *y = x ? norn_want_reals(st, args, 1, "the second argument of outer", &dims[1]) : NULL;
+  const double *y = x ? norn_want_reals(st, args, 1, "the second argument of outer", &dims[1])
+                      : NULL;
   if (!y) return lib_failed(st);
   norn_datum a = norn_array(st, NORN_F64, 2, dims, &p);
   if (norn_is_none(a)) return lib_failed(st);
@@ -616,7 +692,8 @@ static norn_status a_contains(norn_state *st, const norn_datum *args, int n, nor
     *out = norn_bool(!norn_is_none(norn_map_get(args[0], args[1])));
     return NORN_OK;
   }
-  if (!norn_array_view(args[0], &v)) return lib_wrong(st, args, 0, "the first argument of contains", "an array, a string or a map");
+  if (!norn_array_view(args[0], &v))
+    return lib_wrong(st, args, 0, "the first argument of contains", "an array, a string or a map");
   *out = norn_bool(place_of(st, args[0], &v, args[1]) >= 0);
   return NORN_OK;
 }
@@ -643,7 +720,8 @@ static norn_status a_count(norn_state *st, const norn_datum *args, int n, norn_d
   int64_t c = 0;
   norn_datum x = n > 1 && args[1].tag != NORN_NONE ? args[1] : norn_bool(true);
   if (!want_view(st, args, 0, &v)) return lib_failed(st);
-  for (int64_t k = 0; k < v.dims[0]; k++) c += norn_equal(v.rank == 1 ? lib_elem(&v, k) : norn_array_at(st, args[0], k), x);
+  for (int64_t k = 0; k < v.dims[0]; k++)
+    c += norn_equal(v.rank == 1 ? lib_elem(&v, k) : norn_array_at(st, args[0], k), x);
   *out = norn_int(c);
   return NORN_OK;
 }
@@ -653,7 +731,8 @@ static norn_status quantified(norn_state *st, const norn_datum *args, bool wante
 {
   norn_view v;
   if (!want_view(st, args, 0, &v)) return lib_failed(st);
-  if (v.n > 0 && v.elem != NORN_B8) return lib_wrong(st, args, 0, "the argument", "an array of booleans");
+  if (v.n > 0 && v.elem != NORN_B8)
+    return lib_wrong(st, args, 0, "the argument", "an array of booleans");
   *found = v.n > 0 && memchr(v.b, wanted, (size_t)v.n) != NULL;
   return NORN_OK;
 }
@@ -676,52 +755,72 @@ static norn_status a_all(norn_state *st, const norn_datum *args, int n, norn_dat
   return code;
 }
 
-static norn_status arg_extreme(norn_state *st, const norn_datum *args, const char *name, int way, norn_datum *out)
+static norn_status arg_extreme(norn_state *st, const norn_datum *args, const char *name, int way,
+                               norn_datum *out)
 {
   int64_t n, best = 0;
   const double *x = norn_want_reals(st, args, 0, "the argument", &n);
   if (!x) return lib_failed(st);
   if (n == 0) return norn_fail(st, NORN_EDOMAIN, 0, "%s of an empty array", name);
   for (int64_t k = 0; k < n; k++) {
-    if (isnan(x[k])) return norn_fail(st, NORN_EDOMAIN, 0, "%s of an array that contains nan (at index %lld)", name, (long long)k);
+    if (isnan(x[k]))
+      return norn_fail(st, NORN_EDOMAIN, 0, "%s of an array that contains nan (at index %lld)",
+                       name, (long long)k);
     if (way > 0 ? x[k] > x[best] : x[k] < x[best]) best = k;
   }
   *out = norn_int(best);
   return NORN_OK;
 }
 
-static norn_status a_argmin(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return arg_extreme(st, args, "argmin", -1, out); }
-static norn_status a_argmax(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return arg_extreme(st, args, "argmax", 1, out); }
+static norn_status a_argmin(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return arg_extreme(st, args, "argmin", -1, out);
+}
+
+static norn_status a_argmax(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return arg_extreme(st, args, "argmax", 1, out);
+}
 
 /* ---- zipping ---- */
 
-/* Rows (x[0], y[0], ...): a matrix where all are of one kind, so that no integer turns real. */
-static norn_status zipped(norn_state *st, const norn_view *v, const norn_datum *arrays, int n, norn_datum *out)
+/* Rows (x[0], y[0], ...): a matrix where all are of one kind, else arrays of values, so that no
+   integer turns real. */
+static norn_status zipped(norn_state *st, const norn_view *v, const norn_datum *arrays, int n,
+                          norn_datum *out)
 {
-  int64_t dims[2] = { v[0].dims[0], n };
+  int64_t dims[2] = { v[0].dims[0], n }, all = dims[0] * n;
   bool same = v[0].rank == 1 && v[0].elem != NORN_VALUES;
   void *p = NULL;
   for (int k = 1; k < n; k++) same = same && v[k].rank == 1 && v[k].elem == v[0].elem;
-  norn_datum a = norn_array(st, same ? v[0].elem : NORN_VALUES, 2, dims, &p);
+  norn_datum a = same ? norn_array(st, v[0].elem, 2, dims, &p)
+                      : norn_array(st, NORN_VALUES, 1, &all, &p);
   if (norn_is_none(a)) return lib_failed(st);
   size_t size = lib_elem_size(v[0].elem);
   for (int k = 0; k < n; k++)
-    for (int64_t i = 0; i < dims[0]; i++)
-      if (same) memcpy((char *)p + (size_t)(i * n + k) * size, (const char *)v[k].b + (size_t)i * size, size);
-      else ((norn_datum *)p)[i * n + k] = norn_array_at(st, arrays[k], i);
-  *out = a;
-  return NORN_OK;
+    for (int64_t i = 0; i < dims[0]; i++) {
+      int64_t at = i * n + k;
+      if (same)
+        memcpy((char *)p + (size_t)at * size, (const char *)v[k].b + (size_t)i * size, size);
+      else ((norn_datum *)p)[at] = norn_array_at(st, arrays[k], i);
+    }
+  return lib_give(st, same ? a : lib_nested(st, p, 2, dims), out);
 }
 
 #define ZIP_MAX 16
 static norn_status a_zip(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_view v[ZIP_MAX];
-  if (n > ZIP_MAX) return norn_fail(st, NORN_EUSE, ZIP_MAX, "zip takes at most %d arrays, got %d", ZIP_MAX, n);
+  if (n > ZIP_MAX)
+    return norn_fail(st, NORN_EUSE, ZIP_MAX, "zip takes at most %d arrays, got %d", ZIP_MAX, n);
   for (int k = 0; k < n; k++) {
-    if (!norn_array_view(args[k], &v[k])) return lib_wrong(st, args, k, "each argument of zip", "an array");
+    if (!norn_array_view(args[k], &v[k]))
+      return lib_wrong(st, args, k, "each argument of zip", "an array");
     if (v[k].dims[0] != v[0].dims[0])
-      return norn_fail(st, NORN_ETYPE, k, "zip needs arrays of equal length, got %lld and %lld", (long long)v[0].dims[0], (long long)v[k].dims[0]);
+      return norn_fail(st, NORN_ETYPE, k, "zip needs arrays of equal length, got %lld and %lld",
+                       (long long)v[0].dims[0], (long long)v[k].dims[0]);
   }
   return zipped(st, v, args, n, out);
 }
@@ -743,44 +842,71 @@ static norn_status a_indexed(norn_state *st, const norn_datum *args, int n, norn
   { name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE, NULL }
 
 static const norn_native natives[] = {
-  FN("len", "x", a_len, "The number of elements of an array, characters of a string, or entries of a record or map.", "len([5, 6, 7])", "3"),
-  FN("zeros", "shape", a_zeros, "An array of 0.0; the shape is a length or an array of lengths.", "zeros(2)", "[0.0, 0.0]"),
-  FN("ones", "shape", a_ones, "An array of 1.0; the shape is a length or an array of lengths.", "ones([1, 2])", "[[1.0, 1.0]]"),
+  FN("len", "x", a_len,
+     "The number of elements of an array, characters of a string, or entries of a record or map.",
+     "len([5, 6, 7])", "3"),
+  FN("zeros", "shape", a_zeros, "An array of 0.0; the shape is a length or an array of lengths.",
+     "zeros(2)", "[0.0, 0.0]"),
+  FN("ones", "shape", a_ones, "An array of 1.0; the shape is a length or an array of lengths.",
+     "ones([1, 2])", "[[1.0, 1.0]]"),
   FN("full", "shape, x", a_full, "An array filled with x.", "full([2, 2], 7)", "[[7, 7], [7, 7]]"),
   FN("range", "a, b = missing, step = 1", a_range,
-     "The numbers from a (or 0) up to b, which is excluded, by step.", "[range(3), range(5, 2, -1)]", "[[0, 1, 2], [5, 4, 3]]"),
-  FN("linspace", "a, b, n", a_linspace, "n evenly spaced reals from a to b, both included.", "linspace(0, 1, 5)", "[0.0, 0.25, 0.5, 0.75, 1.0]"),
-  FN("shape", "x", a_shape, "The lengths of an array's dimensions.", "shape([[1, 2, 3], [4, 5, 6]])", "[2, 3]"),
-  FN("reshape", "x, shape", a_reshape, "The same elements in another shape, last index fastest.", "reshape(range(4), [2, 2])", "[[0, 1], [2, 3]]"),
-  FN("flatten", "x", a_flatten, "All elements of nested arrays in one.", "flatten([[1, 2], [3, 4]])", "[1, 2, 3, 4]"),
-  FN("concat", "xs", a_concat, "The arrays in an array joined: one level of nesting less.", "concat([[1, 2], [3]])", "[1, 2, 3]"),
-  FN("repeat", "x, n", a_repeat, "A string or array n times over, or n copies of another value.", "repeat([1, 2], 2)", "[1, 2, 1, 2]"),
+     "The numbers from a (or 0) up to b, which is excluded, by step.",
+     "[range(3), range(5, 2, -1)]", "[[0, 1, 2], [5, 4, 3]]"),
+  FN("linspace", "a, b, n", a_linspace, "n evenly spaced reals from a to b, both included.",
+     "linspace(0, 1, 5)", "[0.0, 0.25, 0.5, 0.75, 1.0]"),
+  FN("shape", "x", a_shape, "The lengths of an array's dimensions.",
+     "shape([[1, 2, 3], [4, 5, 6]])", "[2, 3]"),
+  FN("reshape", "x, shape", a_reshape, "The same elements in another shape, last index fastest.",
+     "reshape(range(4), [2, 2])", "[[0, 1], [2, 3]]"),
+  FN("flatten", "x", a_flatten, "All elements of nested arrays in one.",
+     "flatten([[1, 2], [3, 4]])", "[1, 2, 3, 4]"),
+  FN("concat", "xs", a_concat, "The arrays in an array joined: one level of nesting less.",
+     "concat([[1, 2], [3]])", "[1, 2, 3]"),
+  FN("repeat", "x, n", a_repeat, "A string or array n times over, or n copies of another value.",
+     "repeat([1, 2], 2)", "[1, 2, 1, 2]"),
   FN("slice", "x, from, to = missing", a_slice,
-     "Elements or characters from..to; what lies outside is left out.", "slice([1, 2, 3, 4], 1, 3)", "[2, 3]"),
-  FN("take", "x, n", a_take, "The first n elements or characters, or all if there are fewer.", "take([1, 2, 3], 2)", "[1, 2]"),
-  FN("drop", "x, n", a_drop, "All but the first n elements or characters.", "drop([1, 2, 3], 2)", "[3]"),
+     "Elements or characters from..to; what lies outside is left out.", "slice([1, 2, 3, 4], 1, 3)",
+     "[2, 3]"),
+  FN("take", "x, n", a_take, "The first n elements or characters, or all if there are fewer.",
+     "take([1, 2, 3], 2)", "[1, 2]"),
+  FN("drop", "x, n", a_drop, "All but the first n elements or characters.", "drop([1, 2, 3], 2)",
+     "[3]"),
   FN("first", "xs", a_first, "The first element.", "first([1, 2, 3])", "1"),
   FN("last", "xs", a_last, "The last element.", "last([1, 2, 3])", "3"),
-  FN("reverse", "x", a_reverse, "The elements or characters in the opposite order.", "reverse([1, 2, 3])", "[3, 2, 1]"),
+  FN("reverse", "x", a_reverse, "The elements or characters in the opposite order.",
+     "reverse([1, 2, 3])", "[3, 2, 1]"),
   FN("push", "xs, x", a_push, "The array with x appended; cheap.", "push([1, 2], 3)", "[1, 2, 3]"),
-  FN("set_at", "xs, i, x", a_set_at, "A copy of the array with x at index i.", "set_at([1, 2, 3], 1, 9)", "[1, 9, 3]"),
-  FN("sum", "xs", a_sum, "The sum of an array: of its numbers, of true as 1, or of a matrix's rows.", "sum([1, 2, 3])", "6"),
+  FN("set_at", "xs, i, x", a_set_at, "A copy of the array with x at index i.",
+     "set_at([1, 2, 3], 1, 9)", "[1, 9, 3]"),
+  FN("sum", "xs", a_sum,
+     "The sum of an array: of its numbers, of true as 1, or of a matrix's rows.", "sum([1, 2, 3])",
+     "6"),
   FN("prod", "xs", a_prod, "The product of an array.", "prod([2, 3, 4])", "24"),
   FN("cumsum", "xs", a_cumsum, "The running sums.", "cumsum([1, 2, 3])", "[1, 3, 6]"),
   FN("cumprod", "xs", a_cumprod, "The running products.", "cumprod([1, 2, 3])", "[1, 2, 6]"),
   FN("dot", "x, y", a_dot, "The scalar product of two vectors.", "dot([1, 2], [3, 4])", "11"),
-  FN("outer", "x, y", a_outer, "The matrix of products x[i] * y[j].", "outer([1, 2], [3, 4])", "[[3.0, 4.0], [6.0, 8.0]]"),
-  FN("diag", "x", a_diag, "The matrix with x on its diagonal, or the diagonal of a matrix.", "diag([1, 2])", "[[1.0, 0.0], [0.0, 2.0]]"),
-  FN("contains", "xs, x", a_contains, "Whether an array has an element, a string a part, a map a key.", "contains([1, 2], 2)", "true"),
-  FN("index_of", "xs, x", a_index_of, "The first place of an element of an array or a part of a string; missing if there is none.", "index_of([5, 6, 7], 6)", "1"),
+  FN("outer", "x, y", a_outer, "The matrix of products x[i] * y[j].", "outer([1, 2], [3, 4])",
+     "[[3.0, 4.0], [6.0, 8.0]]"),
+  FN("diag", "x", a_diag, "The matrix with x on its diagonal, or the diagonal of a matrix.",
+     "diag([1, 2])", "[[1.0, 0.0], [0.0, 2.0]]"),
+  FN("contains", "xs, x", a_contains,
+     "Whether an array has an element, a string a part, a map a key.", "contains([1, 2], 2)",
+     "true"),
+  FN("index_of", "xs, x", a_index_of,
+     "The first place of an element of an array or a part of a string; missing if there is none.",
+     "index_of([5, 6, 7], 6)", "1"),
   FN("count", "xs, x = true", a_count, "How many elements equal x.", "count([1, 2, 1], 1)", "2"),
   FN("any", "xs", a_any, "Whether some element is true.", "any([false, true])", "true"),
   FN("all", "xs", a_all, "Whether every element is true.", "all([false, true])", "false"),
   FN("argmin", "xs", a_argmin, "The first place of the least number.", "argmin([3, 1, 2])", "1"),
   FN("argmax", "xs", a_argmax, "The first place of the greatest number.", "argmax([3, 1, 2])", "0"),
-  { "zip", "xs, ys", "The arrays of first, second, ... elements of arrays of equal length.\nExample: zip([1, 2], [\"a\", \"b\"])\n=> [[1, \"a\"], [2, \"b\"]]",
+  { "zip", "xs, ys",
+    "The arrays of first, second, ... elements of arrays of equal length.\n"
+    "Example: zip([1, 2], [\"a\", \"b\"])\n=> [[1, \"a\"], [2, \"b\"]]",
     a_zip, NORN_PURE | NORN_VARIADIC, NULL },
-  FN("indexed", "xs", a_indexed, "Pairs of index and element.", "indexed([\"a\", \"b\"])", "[[0, \"a\"], [1, \"b\"]]"),
+  FN("indexed", "xs", a_indexed, "Pairs of index and element.", "indexed([\"a\", \"b\"])",
+     "[[0, \"a\"], [1, \"b\"]]"),
 };
 
 norn_status lib_array_open(norn_state *st)

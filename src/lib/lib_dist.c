@@ -39,23 +39,28 @@ static norn_dist part_of(const norn_dist *d, int64_t k, norn_datum *p)
   return (norn_dist){ d->row, p, d->n };
 }
 
-typedef norn_status (*part_fn)(norn_state *, const norn_dist *, norn_datum x, void *how, norn_datum *out);
+typedef norn_status (*part_fn)(norn_state *, const norn_dist *, norn_datum x, void *how,
+                               norn_datum *out);
 
 /* f of each part, in the product's shape; x: an array of that shape or a scalar. */
-static norn_status each_part(norn_state *st, const norn_dist *d, norn_datum x, part_fn f, void *how, norn_datum *out)
+static norn_status each_part(norn_state *st, const norn_dist *d, norn_datum x, part_fn f, void *how,
+                             norn_datum *out)
 {
   norn_view shape, vx;
   norn_datum keep, p[NORN_DIST_P];
   product_shape(d, &shape);
   bool array = norn_array_view(x, &vx);
-  if (shape.rank == 0 && (!array || !(d->row->flags & (NORN_DIST_SCALAR | NORN_DIST_POSTERIOR)))) return f(st, d, x, how, out);
+  if (shape.rank == 0 && (!array || !(d->row->flags & (NORN_DIST_SCALAR | NORN_DIST_POSTERIOR))))
+    return f(st, d, x, how, out);
   if (shape.rank == 0) shape = vx;
-  else if (array && (vx.rank != shape.rank || memcmp(vx.dims, shape.dims, (size_t)vx.rank * sizeof vx.dims[0])))
+  else if (array && (vx.rank != shape.rank ||
+                     memcmp(vx.dims, shape.dims, (size_t)vx.rank * sizeof vx.dims[0])))
     return norn_fail(st, NORN_ETYPE, 1, "the value does not have the shape of the distribution");
   norn_datum *r = lib_values(st, shape.n, &keep);
   if (!r) return lib_failed(st);
   for (int64_t k = 0; k < shape.n; k++) {
-    norn_dist part = d->n <= NORN_DIST_P && (d->row->flags & NORN_DIST_SCALAR) ? part_of(d, k, p) : *d;
+    norn_dist part = d->n <= NORN_DIST_P && (d->row->flags & NORN_DIST_SCALAR) ? part_of(d, k, p)
+                                                                               : *d;
     norn_status code = f(st, &part, array ? lib_elem(&vx, k) : x, how, &r[k]);
     if (code) return code;
   }
@@ -80,7 +85,10 @@ static norn_status unknown(norn_state *st, const norn_dist *d, const char *what)
   return code;
 }
 
-static bool is_finite_dist(const norn_dist *d) { return (dist_flags(d) & NORN_DIST_FINITE) && d->row->enumerate; }
+static bool is_finite_dist(const norn_dist *d)
+{
+  return (dist_flags(d) & NORN_DIST_FINITE) && d->row->enumerate;
+}
 
 static norn_status nth(norn_state *st, const norn_dist *d, int64_t k, norn_datum *x, double *p)
 {
@@ -97,7 +105,8 @@ static bool number_of(norn_datum v, double *x)
   return v.tag == NORN_BOOL || norn_as_real(v, x);
 }
 
-static norn_status finite_moments(norn_state *st, const norn_dist *d, norn_datum *mean, norn_datum *variance)
+static norn_status finite_moments(norn_state *st, const norn_dist *d, norn_datum *mean,
+                                  norn_datum *variance)
 {
   double s[3] = { 0, 0, 0 }, p, x = 0;
   for (int64_t k = 0;; k++) {
@@ -118,30 +127,42 @@ static norn_status finite_moments(norn_state *st, const norn_dist *d, norn_datum
 
 /* ---- moments ---- */
 
-static norn_status moment_of(norn_state *st, const norn_dist *d, norn_datum x, void *how, norn_datum *out)
+/* Square roots of a number or of an array of them. */
+static norn_status root_of(norn_state *st, norn_datum x, norn_datum *out)
 {
+  double v;
+  norn_view view;
+  void *p = NULL;
+  if (norn_as_real(x, &v)) {
+    *out = norn_real(sqrt(v));
+    return NORN_OK;
+  }
+  if (!norn_array_view(x, &view)) return norn_fail(st, NORN_EUSE, 0, "this variance is no number");
+  norn_datum a = norn_array(st, NORN_F64, view.rank, view.dims, &p);
+  if (norn_is_none(a)) return lib_failed(st);
+  for (int64_t k = 0; k < view.n; k++) ((double *)p)[k] = sqrt(norn_elem_real(x, k));
+  *out = a;
+  return NORN_OK;
+}
+
+static norn_status moment_of(norn_state *st, const norn_dist *d, norn_datum x, void *how,
+                             norn_datum *out)
+{
+  static const char *const names[] = { "mean", "variance", "sd" };
   dists_what what = *(dists_what *)how;
   norn_datum mean = norn_none(), variance = norn_none();
   norn_status code;
   (void)x;
   if (d->row->moments) code = dist_moments(st, d, &mean, &variance);
   else if (is_finite_dist(d)) code = finite_moments(st, d, &mean, &variance);
-  else return unknown(st, d, what == DISTS_MEAN ? "mean" : what == DISTS_SD ? "sd" : "variance");
+  else return unknown(st, d, names[what]);
   if (code) return code;
-  *out = what == DISTS_MEAN ? mean : variance;
-  if (norn_is_none(*out)) return unknown(st, d, what == DISTS_MEAN ? "mean" : what == DISTS_SD ? "sd" : "variance");
-  double v;
-  norn_view view;
-  void *p = NULL;
-  if (what != DISTS_SD) return NORN_OK;
-  if (norn_as_real(*out, &v)) *out = norn_real(sqrt(v));
-  else if (norn_array_view(*out, &view)) {
-    norn_datum a = norn_array(st, NORN_F64, view.rank, view.dims, &p);
-    if (norn_is_none(a)) return lib_failed(st);
-    for (int64_t k = 0; k < view.n; k++) ((double *)p)[k] = sqrt(norn_elem_real(*out, k));
-    *out = a;
-  }
-  return NORN_OK;
+  norn_datum m = what == DISTS_MEAN ? mean : variance;
+  if (norn_is_none(m)) return unknown(st, d, names[what]);
+  if (m.tag == NORN_REAL && isnan(m.d))
+    return norn_fail(st, NORN_EDOMAIN, 0, "the %s of %s does not exist", names[what], d->row->name);
+  *out = m;
+  return what == DISTS_SD ? root_of(st, m, out) : NORN_OK;
 }
 
 norn_status dists_moment(norn_state *st, const norn_dist *d, dists_what what, norn_datum *out)
@@ -151,7 +172,8 @@ norn_status dists_moment(norn_state *st, const norn_dist *d, dists_what what, no
 
 /* ---- quantiles ---- */
 
-static norn_status quantile_of(norn_state *st, const norn_dist *d, norn_datum x, void *how, norn_datum *out)
+static norn_status quantile_of(norn_state *st, const norn_dist *d, norn_datum x, void *how,
+                               norn_datum *out)
 {
   double prob = *(double *)how, q, sum = 0;
   (void)x;
@@ -168,7 +190,8 @@ static norn_status quantile_of(norn_state *st, const norn_dist *d, norn_datum x,
   }
 }
 
-norn_status dists_quantiles(norn_state *st, const norn_dist *d, const double *p, int64_t np, norn_datum *out)
+norn_status dists_quantiles(norn_state *st, const norn_dist *d, const double *p, int64_t np,
+                            norn_datum *out)
 {
   norn_datum keep;
   double prob = p[0];
@@ -186,7 +209,8 @@ norn_status dists_quantiles(norn_state *st, const norn_dist *d, const double *p,
 /* ---- distribution functions ---- */
 
 /* P(X <= x) by weights of draws or probabilities of values. */
-static norn_status posterior_cdf(norn_state *st, const norn_posterior *post, norn_datum x, norn_datum *out)
+static norn_status posterior_cdf(norn_state *st, const norn_posterior *post, norn_datum x,
+                                 norn_datum *out)
 {
   const double *w;
   double sum = 0, total = 0;
@@ -201,7 +225,8 @@ static norn_status posterior_cdf(norn_state *st, const norn_posterior *post, nor
   return NORN_OK;
 }
 
-static norn_status cdf_of(norn_state *st, const norn_dist *d, norn_datum x, void *how, norn_datum *out)
+static norn_status cdf_of(norn_state *st, const norn_dist *d, norn_datum x, void *how,
+                          norn_datum *out)
 {
   double v = 0, q, sum = 0;
   norn_posterior *post = how;
@@ -285,7 +310,8 @@ static norn_status finite_table(norn_state *st, const norn_dist *d, table *t)
   norn_status code = NORN_OK;
   int64_t n = norn_dist_count(st, d);
   if (n < 0) {
-    code = norn_fail(st, NORN_ETYPE, 0, "the values of %s can't be listed: they are not finitely many", d->row->name);
+    code = norn_fail(st, NORN_ETYPE, 0,
+                     "the values of %s can't be listed: they are not finitely many", d->row->name);
     return code;
   }
   t->n = n;
@@ -301,48 +327,48 @@ static norn_status table_of(norn_state *st, const norn_datum *args, table *t)
   norn_dist d;
   norn_posterior post;
   if (!want_dist(st, args, 0, &d)) return lib_failed(st);
-  if (lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post)) return posterior_table(st, &post, t);
+  if (lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post))
+    return posterior_table(st, &post, t);
   return finite_table(st, &d, t);
 }
 
 static norn_status d_pmf(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   table t;
-  void *p = NULL;
+  norn_datum keep;
   (void)n;
   norn_status code = table_of(st, args, &t);
   if (code) return code;
-  int64_t dims[2] = { t.n, 2 };
-  norn_datum a = norn_array(st, NORN_VALUES, 2, dims, &p), *row = p;
-  if (norn_is_none(a)) return lib_failed(st);
-  int64_t *order = lib_value_order(st, t.x, t.n);
-  if (!order) return lib_failed(st);
+  int64_t dims[2] = { t.n, 2 }, *order = lib_value_order(st, t.x, t.n);
+  norn_datum *row = order ? lib_values(st, 2 * t.n, &keep) : NULL;
+  if (!row) return lib_failed(st);
   for (int64_t k = 0; k < t.n; k++) {
     row[2 * k] = t.x[order[k]];
     row[2 * k + 1] = norn_real(t.p[order[k]]);
   }
-  *out = a;
-  return NORN_OK;
+  return lib_give(st, lib_nested(st, row, 2, dims), out);
 }
 
 static norn_status d_support_of(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   table t;
-  norn_datum pairs;
-  norn_view v;
-  norn_status code = d_pmf(st, args, n, &pairs);
-  if (code || !norn_array_view(pairs, &v)) return code;
-  t.x = lib_values(st, v.dims[0], &pairs);
-  if (!t.x) return lib_failed(st);
-  for (int64_t k = 0; k < v.dims[0]; k++) t.x[k] = v.v[2 * k];
-  return lib_give(st, norn_array_pack(st, t.x, v.dims[0]), out);
+  norn_datum keep;
+  (void)n;
+  norn_status code = table_of(st, args, &t);
+  if (code) return code;
+  int64_t *order = lib_value_order(st, t.x, t.n);
+  norn_datum *v = order ? lib_values(st, t.n, &keep) : NULL;
+  if (!v) return lib_failed(st);
+  for (int64_t k = 0; k < t.n; k++) v[k] = t.x[order[k]];
+  return lib_give(st, norn_array_pack(st, v, t.n), out);
 }
 
 static norn_status array_mode(norn_state *st, norn_datum array, norn_datum *out)
 {
   lib_groups g;
   norn_datum keep;
-  if (norn_array_length(array) == 0) return norn_fail(st, NORN_EDOMAIN, 0, "mode of an empty array");
+  if (norn_array_length(array) == 0)
+    return norn_fail(st, NORN_EDOMAIN, 0, "mode of an empty array");
   if (!lib_group(st, array, &g)) return lib_failed(st);
   int64_t *count = lib_ints(st, g.kinds, &keep), best = 0;
   if (!count) return lib_failed(st);
@@ -362,7 +388,8 @@ static norn_status d_mode(norn_state *st, const norn_datum *args, int n, norn_da
   if (code) return code;
   int64_t best = 0;
   for (int64_t k = 1; k < t.n; k++)
-    if (t.p[k] > t.p[best] || (t.p[k] == t.p[best] && norn_compare(t.x[k], t.x[best]) < 0)) best = k;
+    if (t.p[k] > t.p[best] || (t.p[k] == t.p[best] && norn_compare(t.x[k], t.x[best]) < 0))
+      best = k;
   if (t.n == 0) return norn_fail(st, NORN_EDOMAIN, 0, "a distribution without values has no mode");
   *out = t.x[best];
   return NORN_OK;
@@ -372,12 +399,19 @@ static norn_status d_mode(norn_state *st, const norn_datum *args, int n, norn_da
   { name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE, NULL }
 
 static const norn_native natives[] = {
-  FN("logpdf", "d, x", d_logpdf, "The logarithm of a distribution's density or probability at x.", "logpdf(uniform(0, 1), 0.5)", "0.0"),
-  FN("pdf", "d, x", d_pdf, "A distribution's density or probability at x.", "pdf(uniform(0, 2), 0.5)", "0.5"),
+  FN("logpdf", "d, x", d_logpdf, "The logarithm of a distribution's density or probability at x.",
+     "logpdf(exponential(1), 0.5)", "-0.5"),
+  FN("pdf", "d, x", d_pdf, "A distribution's density or probability at x.",
+     "pdf(uniform(0, 2), 0.5)", "0.5"),
   FN("cdf", "d, x", d_cdf, "The probability of a value up to x.", "cdf(normal(0, 1), 0)", "0.5"),
-  FN("pmf", "d", d_pmf, "Pairs of the values of a discrete distribution or posterior and their probabilities, in order.", "pmf(bernoulli(0.25))", "[[false, 0.75], [true, 0.25]]"),
-  FN("support_of", "d", d_support_of, "The values of a finite distribution or posterior, in order.", "support_of(bernoulli(0.25))", "[false, true]"),
-  FN("mode", "x", d_mode, "The most probable value of a discrete distribution or posterior, or the most frequent of an array.", "mode([3, 1, 3])", "3"),
+  FN("pmf", "d", d_pmf,
+     "Pairs of each value of a discrete distribution or posterior and its probability, in order.",
+     "pmf(bernoulli(0.25))", "[[false, 0.75], [true, 0.25]]"),
+  FN("support_of", "d", d_support_of, "The values of a finite distribution or posterior, in order.",
+     "support_of(bernoulli(0.25))", "[false, true]"),
+  FN("mode", "x", d_mode,
+     "The most probable value of a discrete distribution or posterior; the commonest of an array.",
+     "mode([3, 1, 3])", "3"),
 };
 
 norn_status lib_dist_open(norn_state *st)

@@ -9,7 +9,8 @@ static bool want_posterior(norn_state *st, const norn_datum *args, int i, norn_p
 {
   if (lib_is_posterior(args[i]) && norn_posterior_view(st, args[i], post)) return true;
   lib_wrong(st, args, i, "the argument", "a posterior");
-  if (norn_kind_of(args[i]) == NORN_MODEL) norn_hint(st, "infer(m, engine) gives the posterior of a model value");
+  if (norn_kind_of(args[i]) == NORN_MODEL)
+    norn_hint(st, "infer(m, engine) gives the posterior of a model value");
   return false;
 }
 
@@ -27,7 +28,9 @@ static norn_status f_draws(norn_state *st, const norn_datum *args, int n, norn_d
   m = post.n;
   if (!given && (w || post.exact) && m < DRAWS_LEAST) m = DRAWS_LEAST;
   if (given && !norn_want_int(st, args, 1, "the number of draws", &m)) return lib_failed(st);
-  if (m < 1) return norn_fail(st, NORN_EDOMAIN, 1, "the number of draws must be positive, got %lld", (long long)m);
+  if (m < 1)
+    return norn_fail(st, NORN_EDOMAIN, 1, "the number of draws must be positive, got %lld",
+                     (long long)m);
   if (!w && !post.exact && m == post.n) {
     *out = post.values;
     return NORN_OK;
@@ -90,8 +93,11 @@ static norn_status no_evidence(norn_state *st, const norn_datum *args, const nor
   size_t len;
   const char *s = norn_string_view(why, &len);
   if (s) return norn_fail(st, NORN_EINFER, 0, "this posterior has no evidence: %s", s);
-  norn_status code = norn_fail(st, NORN_EINFER, 0, "%s gives no evidence", post->engine ? post->engine : "this engine");
-  norn_hint(st, "smc(particles = 1000), importance(10000) and enumerate() do, for programs with proper priors");
+  norn_status code = norn_fail(st, NORN_EINFER, 0, "%s gives no evidence",
+                               post->engine ? post->engine : "this engine");
+  norn_hint(
+      st,
+      "smc(particles = 1000), importance(10000) and enumerate() do, where priors are proper");
   return code;
 }
 
@@ -150,7 +156,8 @@ static norn_status f_diagnose(norn_state *st, const norn_datum *args, int n, nor
   }
   norn_datum warnings = posterior_info(st, args[0], "warnings");
   int64_t count = norn_array_length(warnings);
-  for (int64_t k = 0; k < count; k++) text_printf(&t, "warning: %s\n", norn_show(st, norn_array_at(st, warnings, k), false, 0));
+  for (int64_t k = 0; k < count; k++)
+    text_printf(&t, "warning: %s\n", norn_show(st, norn_array_at(st, warnings, k), false, 0));
   if (t.n && t.s[t.n - 1] == '\n') t.n--;   /* print ends the last line */
   return lib_text(st, &t, out);
 }
@@ -169,8 +176,11 @@ static norn_status f_more(norn_state *st, const norn_datum *args, int n, norn_da
   norn_posterior post;
   int64_t m;
   (void)n;
-  if (!want_posterior(st, args, 0, &post) || !norn_want_int(st, args, 1, "the number of draws", &m)) return lib_failed(st);
-  if (m < 1) return norn_fail(st, NORN_EDOMAIN, 1, "the number of draws must be positive, got %lld", (long long)m);
+  if (!want_posterior(st, args, 0, &post) || !norn_want_int(st, args, 1, "the number of draws", &m))
+    return lib_failed(st);
+  if (m < 1)
+    return norn_fail(st, NORN_EDOMAIN, 1, "the number of draws must be positive, got %lld",
+                     (long long)m);
   return posterior_more(st, args[0], m, out);
 }
 
@@ -179,7 +189,9 @@ static norn_status f_project(norn_state *st, const norn_datum *args, int n, norn
   norn_posterior post;
   (void)n;
   if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
-  if (norn_array_length(args[1]) != post.n) return norn_fail(st, NORN_EUSE, 1, "one value for each of the %lld draws is needed", (long long)post.n);
+  if (norn_array_length(args[1]) != post.n)
+    return norn_fail(st, NORN_EUSE, 1, "one value for each of the %lld draws is needed",
+                     (long long)post.n);
   return lib_give(st, posterior_project(st, args[0], args[1]), out);
 }
 
@@ -198,7 +210,8 @@ static void put_bar(text *t, const char *label, int width, double p, double most
 }
 
 /* Each value with its share, in order: for what is not real or has few values. */
-static norn_status hist_values(norn_state *st, norn_datum values, const lib_groups *g, const double *w, text *t)
+static norn_status hist_values(norn_state *st, norn_datum values, const lib_groups *g,
+                               const double *w, text *t)
 {
   norn_datum keep;
   norn_datum *x = lib_values(st, g->kinds, &keep);
@@ -216,11 +229,13 @@ static norn_status hist_values(norn_state *st, norn_datum values, const lib_grou
   }
   int64_t *order = lib_value_order(st, x, g->kinds);
   if (!order) return lib_failed(st);
-  for (int64_t k = 0; k < g->kinds; k++) put_bar(t, norn_show(st, x[order[k]], true, 40), width, p[order[k]], most);
+  for (int64_t k = 0; k < g->kinds; k++)
+    put_bar(t, norn_show(st, x[order[k]], true, 40), width, p[order[k]], most);
   return NORN_OK;
 }
 
-static norn_status hist_reals(norn_state *st, const double *x, int64_t n, const double *w, int64_t bins, text *t)
+static norn_status hist_reals(norn_state *st, const double *x, int64_t n, const double *w,
+                              int64_t bins, text *t)
 {
   norn_datum keep;
   double *p = lib_reals(st, bins, &keep), lo = INFINITY, hi = -INFINITY, most = 0;
@@ -228,7 +243,9 @@ static norn_status hist_reals(norn_state *st, const double *x, int64_t n, const 
   if (!p) return lib_failed(st);
   memset(p, 0, (size_t)bins * sizeof *p);
   for (int64_t k = 0; k < n; k++) {
-    if (!isfinite(x[k])) return norn_fail(st, NORN_EDOMAIN, 0, "hist needs finite numbers, got %g (at index %lld)", x[k], (long long)k);
+    if (!isfinite(x[k]))
+      return norn_fail(st, NORN_EDOMAIN, 0, "hist needs finite numbers, got %g (at index %lld)",
+                       x[k], (long long)k);
     lo = fmin(lo, x[k]);
     hi = fmax(hi, x[k]);
   }
@@ -239,7 +256,8 @@ static norn_status hist_reals(norn_state *st, const double *x, int64_t n, const 
   for (int64_t b = 0; b < bins; b++) most = fmax(most, p[b]);
   for (int64_t b = 0; b < bins; b++) {
     double step = (hi - lo) / (double)bins;
-    snprintf(label, sizeof label, "%10.4g .. %-10.4g", lo + (double)b * step, lo + (double)(b + 1) * step);
+    snprintf(label, sizeof label, "%10.4g .. %-10.4g", lo + (double)b * step,
+             lo + (double)(b + 1) * step);
     put_bar(t, label, 24, p[b], most);
   }
   return NORN_OK;
@@ -258,9 +276,13 @@ static norn_status f_hist(norn_state *st, const norn_datum *args, int n, norn_da
   if (lib_is_posterior(args[0])) {
     if (!want_posterior(st, args, 0, &post) || !lib_weights(st, &post, &w)) return lib_failed(st);
     values = post.values;
-  } else if (norn_array_length(args[0]) < 0) return lib_wrong(st, args, 0, "the argument", "an array or a posterior");
-  if (lib_given(args, 1, n) && !norn_want_int(st, args, 1, "the number of bins", &bins)) return lib_failed(st);
-  if (bins < 1 || bins > 1000) return norn_fail(st, NORN_EDOMAIN, 1, "the number of bins must be between 1 and 1000, got %lld", (long long)bins);
+  } else if (norn_array_length(args[0]) < 0)
+    return lib_wrong(st, args, 0, "the argument", "an array or a posterior");
+  if (lib_given(args, 1, n) && !norn_want_int(st, args, 1, "the number of bins", &bins))
+    return lib_failed(st);
+  if (bins < 1 || bins > 1000)
+    return norn_fail(st, NORN_EDOMAIN, 1, "the number of bins must be between 1 and 1000, got %lld",
+                     (long long)bins);
   norn_array_view(values, &v);
   if (v.n == 0) return norn_fail(st, NORN_EDOMAIN, 0, "hist of an empty array");
   if (!lib_group(st, values, &g)) return lib_failed(st);
@@ -269,7 +291,9 @@ static norn_status f_hist(norn_state *st, const norn_datum *args, int n, norn_da
   int64_t count;
   bool numbers = v.rank == 1 && (v.elem == NORN_F64 || v.elem == NORN_I64) && g.kinds > bins;
   const double *x = numbers ? norn_want_reals(st, shown, 0, "the argument", &count) : NULL;
-  norn_status code = x ? hist_reals(st, x, count, w, bins, &t) : numbers ? lib_failed(st) : hist_values(st, values, &g, w, &t);
+  norn_status code = x         ? hist_reals(st, x, count, w, bins, &t)
+                     : numbers ? lib_failed(st)
+                               : hist_values(st, values, &g, w, &t);
   if (code) {
     text_free(&t);
     return code;
@@ -282,17 +306,24 @@ static norn_status f_hist(norn_state *st, const norn_datum *args, int n, norn_da
 
 static const norn_native natives[] = {
   FN("draws", "post, n = missing", f_draws,
-     "Equally weighted draws of a posterior as an array: the draws themselves where they are equally weighted, else n resampled ones."),
-  FN("values", "x", f_values, "The values of a posterior as they were drawn (see weights), or of a record's fields.\nExample: values({a: 1, b: 2})\n=> [1, 2]"),
+     "Equally weighted draws of a posterior as an array: the draws themselves where their weights\n"
+     "are equal, else n resampled ones."),
+  FN("values", "x", f_values,
+     "The values of a posterior as they were drawn (see weights), or of a record's fields.\n"
+     "Example: values({a: 1, b: 2})\n=> [1, 2]"),
   FN("weights", "post", f_weights, "The weights of a posterior's values; their sum is 1."),
-  FN("log_weights", "post", f_log_weights, "The logarithms of the weights of a posterior's values."),
-  FN("evidence", "post", f_evidence, "The logarithm of the probability (density) of all that was observed."),
+  FN("log_weights", "post", f_log_weights,
+     "The logarithms of the weights of a posterior's values."),
+  FN("evidence", "post", f_evidence,
+     "The logarithm of the probability (density) of all that was observed."),
   FN("evidence_se", "post", f_evidence_se, "The standard error of evidence(post)."),
   FN("summary", "post", f_summary, "The table that a posterior prints as, as a string."),
-  FN("diagnose", "post", f_diagnose, "How a posterior was made and whether to trust it, as a string."),
+  FN("diagnose", "post", f_diagnose,
+     "How a posterior was made and whether to trust it, as a string."),
   FN("info", "post", f_info, "What diagnose tells, as a record."),
   { "more", "post, n", "The posterior with n more draws by the same engine.", f_more, 0, NULL },
-  FN("_project", "post, values", f_project, "A posterior with other values: what map does on posteriors."),
+  FN("_project", "post, values", f_project,
+     "A posterior with other values: what map does on posteriors."),
   FN("hist", "x, bins = 20", f_hist, "A histogram of an array or posterior as text."),
 };
 

@@ -12,7 +12,8 @@
 /* ---- whole files ---- */
 
 /* The file named by argument i, to be freed by mem_put(m, text, n + 1); path: as it was found. */
-static char *slurp(norn_state *st, const norn_datum *args, mem *m, char *path, size_t size, size_t *n)
+static char *slurp(norn_state *st, const norn_datum *args, mem *m, char *path, size_t size,
+                   size_t *n)
 {
   const char *name, *why = "";
   size_t len;
@@ -22,7 +23,8 @@ static char *slurp(norn_state *st, const norn_datum *args, mem *m, char *path, s
   return s;
 }
 
-static norn_status spill(norn_state *st, const norn_datum *args, int i, const char *s, size_t n, norn_datum *out)
+static norn_status spill(norn_state *st, const norn_datum *args, int i, const char *s, size_t n,
+                         norn_datum *out)
 {
   const char *name;
   size_t len;
@@ -108,9 +110,11 @@ static norn_status json_flags(norn_state *st, const norn_datum *args, int i, int
 {
   const char *s = "missing";
   size_t len;
-  if (lib_given(args, i, n) && !norn_want_string(st, args, i, "na", &s, &len)) return lib_failed(st);
+  if (lib_given(args, i, n) && !norn_want_string(st, args, i, "na", &s, &len))
+    return lib_failed(st);
   *flags = strcmp(s, "nan") == 0 ? JSON_IO_NAN : 0;
-  if (!*flags && strcmp(s, "missing") != 0) return norn_fail(st, NORN_EDOMAIN, i, "na must be \"missing\" or \"nan\", got \"%s\"", s);
+  if (!*flags && strcmp(s, "missing") != 0)
+    return norn_fail(st, NORN_EDOMAIN, i, "na must be \"missing\" or \"nan\", got \"%s\"", s);
   return NORN_OK;
 }
 
@@ -145,8 +149,11 @@ static norn_status json_text(norn_state *st, const norn_datum *args, int i, int 
 {
   int64_t indent = 0;
   text_init(t, m);
-  if (lib_given(args, i, n) && !norn_want_int(st, args, i, "the indent", &indent)) return lib_failed(st);
-  if (indent < 0 || indent > 16) return norn_fail(st, NORN_EDOMAIN, i, "the indent must be between 0 and 16, got %lld", (long long)indent);
+  if (lib_given(args, i, n) && !norn_want_int(st, args, i, "the indent", &indent))
+    return lib_failed(st);
+  if (indent < 0 || indent > 16)
+    return norn_fail(st, NORN_EDOMAIN, i, "the indent must be between 0 and 16, got %lld",
+                     (long long)indent);
   norn_status code = json_write(st, args[0], (int)indent, 0, t);
   if (code) text_free(t);
   return code;
@@ -174,13 +181,16 @@ static norn_status i_write_json(norn_state *st, const norn_datum *args, int n, n
 
 /* ---- CSV ---- */
 
-static norn_status csv_separator(norn_state *st, const norn_datum *args, int i, int n, csv_options *o)
+static norn_status csv_separator(norn_state *st, const norn_datum *args, int i, int n,
+                                 csv_options *o)
 {
   const char *s = ",";
   size_t len = 1;
-  if (lib_given(args, i, n) && !norn_want_string(st, args, i, "the separator", &s, &len)) return lib_failed(st);
+  if (lib_given(args, i, n) && !norn_want_string(st, args, i, "the separator", &s, &len))
+    return lib_failed(st);
   if (len != 1 || s[0] == '"' || s[0] == '\n' || s[0] == '\r' || (s[0] & 0x80))
-    return norn_fail(st, NORN_EDOMAIN, i, "the separator must be one ASCII character, got %zu bytes", len);
+    return norn_fail(st, NORN_EDOMAIN, i,
+                     "the separator must be one ASCII character, got %zu bytes", len);
   o->sep = s[0];
   return NORN_OK;
 }
@@ -191,10 +201,12 @@ static norn_status i_read_csv(norn_state *st, const norn_datum *args, int n, nor
   csv_options o = { .na = "NA", .header = true };
   size_t len;
   mem m = lib_mem(st);
-  if (lib_given(args, 1, n) && !norn_want_string(st, args, 1, "na", &o.na, &len)) return lib_failed(st);
+  if (lib_given(args, 1, n) && !norn_want_string(st, args, 1, "na", &o.na, &len))
+    return lib_failed(st);
   norn_status code = csv_separator(st, args, 2, n, &o);
   if (code) return code;
-  if (lib_given(args, 3, n) && !lib_want_bool(st, args, 3, "header", &o.header)) return lib_failed(st);
+  if (lib_given(args, 3, n) && !lib_want_bool(st, args, 3, "header", &o.header))
+    return lib_failed(st);
   o.nan = strcmp(o.na, "nan") == 0;
   char *s = slurp(st, args, &m, path, sizeof path, &len);
   if (!s) return lib_failed(st);
@@ -261,20 +273,28 @@ static const norn_native natives[] = {
   FN("read_text", "path", i_read_text, 0, "The whole text of a file."),
   FN("read_lines", "path", i_read_lines, 0, "The lines of a file, without their ends."),
   FN("write_text", "s, path", i_write_text, 0, "Writes a string to a file."),
-  FN("file_exists", "path", i_file_exists, 0, "Whether there is a file of that name that can be read.\nExample: file_exists(\"no such file\")\n=> false"),
+  FN("file_exists", "path", i_file_exists, 0,
+     "Whether there is a file of that name that can be read.\n"
+     "Example: file_exists(\"no such file\")\n=> false"),
   FN("read_json", "path, na = \"missing\"", i_read_json, 0,
      "The value in a JSON file; null is missing, or nan beside numbers with na = \"nan\"."),
   FN("parse_json", "s, na = \"missing\"", i_parse_json, NORN_PURE,
-     "The value in a text in JSON; null is missing, or nan beside numbers with na = \"nan\".\nExample: parse_json(\"[1, 2.5, null]\")\n=> [1, 2.5, missing]"),
+     "The value in a text in JSON; null is missing, or nan beside numbers with na = \"nan\".\n"
+     "Example: parse_json(\"[1, 2.5, null]\")\n=> [1, 2.5, missing]"),
   FN("to_json", "x, indent = 0", i_to_json, NORN_PURE,
      "The value as text in JSON.\nExample: to_json([1.0, 2.5])\n=> \"[1.0, 2.5]\""),
   FN("write_json", "x, path, indent = 2", i_write_json, 0, "Writes a value to a file in JSON."),
   FN("read_csv", "path, na = \"NA\", sep = \",\", header = true", i_read_csv, 0,
      "The table in a CSV file as a record of columns: of integers, reals, booleans or strings.\n"
-     "Empty cells and `na` are missing; with na = \"nan\", missing cells of numeric columns are nan."),
-  FN("write_csv", "columns, path, sep = \",\"", i_write_csv, 0, "Writes a record of columns to a CSV file."),
-  FN("parse_int", "s", i_parse_int, NORN_PURE, "The integer that a text spells; missing if it does not.\nExample: parse_int(\" 42 \")\n=> 42"),
-  FN("parse_real", "s", i_parse_real, NORN_PURE, "The real that a text spells; missing if it does not.\nExample: parse_real(\"2.5\")\n=> 2.5"),
+     "Empty cells and `na` are missing; with na = \"nan\", those of numeric columns are nan."),
+  FN("write_csv", "columns, path, sep = \",\"", i_write_csv, 0,
+     "Writes a record of columns to a CSV file."),
+  FN("parse_int", "s", i_parse_int, NORN_PURE,
+     "The integer that a text spells; missing if it does not.\n"
+     "Example: parse_int(\" 42 \")\n=> 42"),
+  FN("parse_real", "s", i_parse_real, NORN_PURE,
+     "The real that a text spells; missing if it does not.\n"
+     "Example: parse_real(\"2.5\")\n=> 2.5"),
 };
 
 norn_status lib_io_open(norn_state *st)

@@ -32,7 +32,9 @@ static norn_status r_field(norn_state *st, const norn_datum *args, int n, norn_d
 {
   const char *name;
   size_t len;
-  if (!want_record(st, args, 0) || !norn_want_string(st, args, 1, "the name of a field", &name, &len)) return lib_failed(st);
+  if (!want_record(st, args, 0) ||
+      !norn_want_string(st, args, 1, "the name of a field", &name, &len))
+    return lib_failed(st);
   *out = norn_record_get(st, args[0], name);
   if (norn_is_none(*out)) *out = n > 2 && args[2].tag != NORN_NONE ? args[2] : norn_missing();
   return NORN_OK;
@@ -43,7 +45,9 @@ static norn_status r_has_field(norn_state *st, const norn_datum *args, int n, no
   (void)n;
   const char *name;
   size_t len;
-  if (!want_record(st, args, 0) || !norn_want_string(st, args, 1, "the name of a field", &name, &len)) return lib_failed(st);
+  if (!want_record(st, args, 0) ||
+      !norn_want_string(st, args, 1, "the name of a field", &name, &len))
+    return lib_failed(st);
   *out = norn_bool(!norn_is_none(norn_record_get(st, args[0], name)));
   return NORN_OK;
 }
@@ -74,7 +78,8 @@ static norn_status r_merge(norn_state *st, const norn_datum *args, int n, norn_d
   (void)n;
   fields f;
   if (!want_record(st, args, 0) || !want_record(st, args, 1)) return lib_failed(st);
-  if (!fields_new(st, norn_record_size(args[0]) + norn_record_size(args[1]), &f)) return lib_failed(st);
+  if (!fields_new(st, norn_record_size(args[0]) + norn_record_size(args[1]), &f))
+    return lib_failed(st);
   for (int k = 0; k < 2; k++)
     for (int i = 0; i < norn_record_size(args[k]); i++) {
       norn_datum v;
@@ -89,9 +94,12 @@ static norn_status r_record_of(norn_state *st, const norn_datum *args, int n, no
   (void)n;
   norn_view names, values;
   fields f;
-  if (!norn_want_array(st, args, 0, "the names", &names) || !norn_want_array(st, args, 1, "the values", &values)) return lib_failed(st);
+  if (!norn_want_array(st, args, 0, "the names", &names) ||
+      !norn_want_array(st, args, 1, "the values", &values))
+    return lib_failed(st);
   if (names.dims[0] != values.dims[0])
-    return norn_fail(st, NORN_ETYPE, 1, "%lld names for %lld values", (long long)names.dims[0], (long long)values.dims[0]);
+    return norn_fail(st, NORN_ETYPE, 1, "%lld names for %lld values", (long long)names.dims[0],
+                     (long long)values.dims[0]);
   if (!fields_new(st, names.dims[0], &f)) return lib_failed(st);
   for (int64_t k = 0; k < names.dims[0]; k++) {
     size_t len;
@@ -166,7 +174,9 @@ static norn_status p_from(norn_state *st, const norn_datum *args, int n, norn_da
   if (!norn_want_array(st, args, 0, "the argument of maps.from", &v)) return lib_failed(st);
   for (int64_t k = 0; k < v.dims[0] && !norn_is_none(m); k++) {
     norn_datum pair = norn_array_at(st, args[0], k);
-    if (norn_array_length(pair) != 2) return lib_wrong(st, &pair, 0, "each element of the argument of maps.from", "a pair [key, value]");
+    if (norn_array_length(pair) != 2)
+      return lib_wrong(st, &pair, 0, "each element of the argument of maps.from",
+                       "a pair [key, value]");
     m = norn_map_put(st, m, norn_array_at(st, pair, 0), norn_array_at(st, pair, 1));
   }
   return lib_give(st, m, out);
@@ -199,48 +209,71 @@ static norn_status map_column(norn_state *st, const norn_datum *args, bool keys,
   return lib_give(st, norn_array_pack(st, p, e.n), out);
 }
 
-static norn_status p_keys(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return map_column(st, args, true, out); }
-static norn_status p_values(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return map_column(st, args, false, out); }
+static norn_status p_keys(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return map_column(st, args, true, out);
+}
+
+static norn_status p_values(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return map_column(st, args, false, out);
+}
 
 static norn_status p_pairs(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
   entries e;
-  void *p = NULL;
+  norn_datum keep;
   if (!want_map(st, args, 0) || !entries_of(st, args[0], &e)) return lib_failed(st);
   int64_t dims[2] = { e.n, 2 };
-  norn_datum a = norn_array(st, NORN_VALUES, 2, dims, &p), *row = p;
-  if (norn_is_none(a)) return lib_failed(st);
+  norn_datum *row = lib_values(st, 2 * e.n, &keep);
+  if (!row) return lib_failed(st);
   for (int64_t k = 0; k < e.n; k++) {
     row[2 * k] = e.key[e.order[k]];
     row[2 * k + 1] = e.value[e.order[k]];
   }
-  *out = a;
-  return NORN_OK;
+  return lib_give(st, lib_nested(st, row, 2, dims), out);
 }
 
 #define FN(name, params, fn, sentence, example, result) \
   { name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE, NULL }
 
 static const norn_native records[] = {
-  FN("keys", "r", r_keys, "The names of a record's fields.", "keys({a: 1, b: 2})", "[\"a\", \"b\"]"),
-  FN("field", "r, name, default = missing", r_field, "A field by its name, or the default if the record has none of that name.", "field({a: 1}, \"b\", 0)", "0"),
-  FN("has_field", "r, name", r_has_field, "Whether a record has a field of that name.", "has_field({a: 1}, \"a\")", "true"),
-  FN("merge", "a, b", r_merge, "The fields of both records; where both have one, that of b.", "merge({a: 1, b: 2}, {b: 3})", "{a: 1, b: 3}"),
-  FN("record_of", "names, values", r_record_of, "The record with these names and values.", "record_of([\"a\", \"b\"], [1, 2])", "{a: 1, b: 2}"),
+  FN("keys", "r", r_keys, "The names of a record's fields.", "keys({a: 1, b: 2})",
+     "[\"a\", \"b\"]"),
+  FN("field", "r, name, default = missing", r_field,
+     "A field by its name, or the default if the record has none of that name.",
+     "field({a: 1}, \"b\", 0)", "0"),
+  FN("has_field", "r, name", r_has_field, "Whether a record has a field of that name.",
+     "has_field({a: 1}, \"a\")", "true"),
+  FN("merge", "a, b", r_merge, "The fields of both records; where both have one, that of b.",
+     "merge({a: 1, b: 2}, {b: 3})", "{a: 1, b: 3}"),
+  FN("record_of", "names, values", r_record_of, "The record with these names and values.",
+     "record_of([\"a\", \"b\"], [1, 2])", "{a: 1, b: 2}"),
 };
 
 static const norn_native maps[] = {
   FN("empty", "", p_empty, "The map without entries.", "maps.size(maps.empty())", "0"),
-  FN("put", "m, key, value", p_put, "The map with one entry added or replaced.", "maps.empty() |> maps.put(\"a\", 1) |> maps.get(\"a\")", "1"),
-  FN("get", "m, key, default = missing", p_get, "The value of a key, or the default if there is none.", "maps.get(maps.empty(), \"a\", 0)", "0"),
-  FN("has", "m, key", p_has, "Whether the map has the key.", "maps.has(maps.from([[\"a\", 1]]), \"a\")", "true"),
-  FN("remove", "m, key", p_remove, "The map without the key.", "maps.from([[\"a\", 1]]) |> maps.remove(\"a\") |> maps.size()", "0"),
+  FN("put", "m, key, value", p_put, "The map with one entry added or replaced.",
+     "maps.empty() |> maps.put(\"a\", 1) |> maps.get(\"a\")", "1"),
+  FN("get", "m, key, default = missing", p_get,
+     "The value of a key, or the default if there is none.", "maps.get(maps.empty(), \"a\", 0)",
+     "0"),
+  FN("has", "m, key", p_has, "Whether the map has the key.",
+     "maps.has(maps.from([[\"a\", 1]]), \"a\")", "true"),
+  FN("remove", "m, key", p_remove, "The map without the key.",
+     "maps.from([[\"a\", 1]]) |> maps.remove(\"a\") |> maps.size()", "0"),
   FN("size", "m", p_size, "The number of entries.", "maps.size(maps.from([[\"a\", 1]]))", "1"),
-  FN("from", "pairs", p_from, "The map of an array of pairs [key, value]; later pairs win.", "maps.from([[1, 2], [1, 3]]) |> maps.get(1)", "3"),
-  FN("keys", "m", p_keys, "The keys in their natural order.", "maps.keys(maps.from([[2, \"b\"], [1, \"a\"]]))", "[1, 2]"),
-  FN("values", "m", p_values, "The values in the order of their keys.", "maps.values(maps.from([[2, \"b\"], [1, \"a\"]]))", "[\"a\", \"b\"]"),
-  FN("pairs", "m", p_pairs, "The pairs [key, value] in the order of the keys.", "maps.pairs(maps.from([[2, \"b\"], [1, \"a\"]]))", "[[1, \"a\"], [2, \"b\"]]"),
+  FN("from", "pairs", p_from, "The map of an array of pairs [key, value]; later pairs win.",
+     "maps.from([[1, 2], [1, 3]]) |> maps.get(1)", "3"),
+  FN("keys", "m", p_keys, "The keys in their natural order.",
+     "maps.keys(maps.from([[2, \"b\"], [1, \"a\"]]))", "[1, 2]"),
+  FN("values", "m", p_values, "The values in the order of their keys.",
+     "maps.values(maps.from([[2, \"b\"], [1, \"a\"]]))", "[\"a\", \"b\"]"),
+  FN("pairs", "m", p_pairs, "The pairs [key, value] in the order of the keys.",
+     "maps.pairs(maps.from([[2, \"b\"], [1, \"a\"]]))", "[[1, \"a\"], [2, \"b\"]]"),
 };
 
 norn_status lib_map_open(norn_state *st)

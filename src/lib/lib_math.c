@@ -29,7 +29,8 @@ static bool fits_int(double x)
   return x >= -0x1p63 && x < 0x1p63;
 }
 
-static norn_status round_array(norn_state *st, const norn_datum *args, const rounder *r, norn_datum *out)
+static norn_status round_array(norn_state *st, const norn_datum *args, const rounder *r,
+                               norn_datum *out)
 {
   norn_view v;
   void *p = NULL;
@@ -40,7 +41,8 @@ static norn_status round_array(norn_state *st, const norn_datum *args, const rou
   if (norn_is_none(a)) return lib_failed(st);
   if (ints) {
     for (int64_t k = 0; k < v.n; k++)
-      if (!r->whole(v.i[k], (int64_t *)p + k)) return norn_fail(st, NORN_EDOMAIN, 0, "%s of %lld overflows", r->name, (long long)v.i[k]);
+      if (!r->whole(v.i[k], (int64_t *)p + k))
+        return norn_fail(st, NORN_EDOMAIN, 0, "%s of %lld overflows", r->name, (long long)v.i[k]);
     *out = a;
     return NORN_OK;
   }
@@ -62,11 +64,13 @@ static norn_status round_array(norn_state *st, const norn_datum *args, const rou
   return NORN_OK;
 }
 
-static norn_status rounded(norn_state *st, const norn_datum *args, const rounder *r, norn_datum *out)
+static norn_status rounded(norn_state *st, const norn_datum *args, const rounder *r,
+                           norn_datum *out)
 {
   if (args[0].tag == NORN_INT) {
     int64_t y;
-    if (!r->whole(args[0].i, &y)) return norn_fail(st, NORN_EDOMAIN, 0, "%s of %lld overflows", r->name, (long long)args[0].i);
+    if (!r->whole(args[0].i, &y))
+      return norn_fail(st, NORN_EDOMAIN, 0, "%s of %lld overflows", r->name, (long long)args[0].i);
     *out = norn_int(y);
     return NORN_OK;
   }
@@ -78,7 +82,11 @@ static norn_status rounded(norn_state *st, const norn_datum *args, const rounder
 
 #define ROUNDER(fn, label, whole, part, to_int) \
   static norn_status fn(norn_state *st, const norn_datum *args, int n, norn_datum *out) \
-  { (void)n; static const rounder r = { label, whole, part, to_int }; return rounded(st, args, &r, out); }
+  { \
+    (void)n; \
+    static const rounder r = { label, whole, part, to_int }; \
+    return rounded(st, args, &r, out); \
+  }
 ROUNDER(m_abs, "abs", int_abs, fabs, false)
 ROUNDER(m_sign, "sign", int_sign, real_sign, false)
 ROUNDER(m_floor, "floor", same, floor, true)
@@ -109,8 +117,9 @@ static norn_status int_of(norn_state *st, norn_datum v, norn_datum *out)
   else if (v.tag == NORN_INT || v.tag == NORN_BOOL) *out = norn_int(v.i);
   else {
     char got[160];
-    norn_status code = norn_fail(st, v.tag == NORN_REAL ? NORN_EDOMAIN : NORN_ETYPE, 0, "int needs a whole number, got %s",
-                                 v.tag == NORN_REAL ? norn_show(st, v, true, 40) : norn_describe(st, v, got, sizeof got));
+    norn_status code = norn_fail(
+        st, v.tag == NORN_REAL ? NORN_EDOMAIN : NORN_ETYPE, 0, "int needs a whole number, got %s",
+        v.tag == NORN_REAL ? norn_show(st, v, true, 40) : norn_describe(st, v, got, sizeof got));
     if (v.tag == NORN_REAL) norn_hint(st, "floor, ceil, round and trunc give integers");
     else if (norn_kind_of(v) == NORN_STR) norn_hint(st, "parse_int(text) reads an integer");
     return code;
@@ -147,7 +156,8 @@ static norn_status m_real(norn_state *st, const norn_datum *args, int n, norn_da
     return NORN_OK;
   }
   if (!norn_array_view(args[0], &v)) {
-    norn_status code = lib_wrong(st, args, 0, "the argument of real", "a number or an array of numbers");
+    norn_status code = lib_wrong(st, args, 0, "the argument of real",
+                                 "a number or an array of numbers");
     if (norn_kind_of(args[0]) == NORN_STR) norn_hint(st, "parse_real(text) reads a number");
     return code;
   }
@@ -156,7 +166,8 @@ static norn_status m_real(norn_state *st, const norn_datum *args, int n, norn_da
   for (int64_t k = 0; k < v.n; k++) {
     norn_datum e = lib_elem(&v, k);
     if (e.tag == NORN_BOOL) x = (double)e.i;
-    else if (!norn_as_real(e, &x)) return lib_wrong(st, args, 0, "the argument of real", "a number or an array of numbers");
+    else if (!norn_as_real(e, &x))
+      return lib_wrong(st, args, 0, "the argument of real", "a number or an array of numbers");
     ((double *)p)[k] = x;
   }
   *out = a;
@@ -169,7 +180,8 @@ static int test_nan(double x) { return isnan(x); }
 static int test_inf(double x) { return isinf(x); }
 static int test_finite(double x) { return isfinite(x); }
 
-static norn_status tested(norn_state *st, const norn_datum *args, int (*test)(double), norn_datum *out)
+static norn_status tested(norn_state *st, const norn_datum *args, int (*test)(double),
+                          norn_datum *out)
 {
   norn_view v;
   void *p = NULL;
@@ -178,20 +190,36 @@ static norn_status tested(norn_state *st, const norn_datum *args, int (*test)(do
     *out = norn_bool(test(x) != 0);
     return NORN_OK;
   }
-  if (!norn_array_view(args[0], &v)) return lib_wrong(st, args, 0, "the argument", "a number or an array of numbers");
+  if (!norn_array_view(args[0], &v))
+    return lib_wrong(st, args, 0, "the argument", "a number or an array of numbers");
   norn_datum a = norn_array(st, NORN_B8, v.rank, v.dims, &p);
   if (norn_is_none(a)) return lib_failed(st);
   for (int64_t k = 0; k < v.n; k++) {
-    if (!norn_as_real(lib_elem(&v, k), &x)) return lib_wrong(st, args, 0, "the argument", "a number or an array of numbers");
+    if (!norn_as_real(lib_elem(&v, k), &x))
+      return lib_wrong(st, args, 0, "the argument", "a number or an array of numbers");
     ((uint8_t *)p)[k] = test(x) != 0;
   }
   *out = a;
   return NORN_OK;
 }
 
-static norn_status m_is_nan(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return tested(st, args, test_nan, out); }
-static norn_status m_is_inf(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return tested(st, args, test_inf, out); }
-static norn_status m_is_finite(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return tested(st, args, test_finite, out); }
+static norn_status m_is_nan(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return tested(st, args, test_nan, out);
+}
+
+static norn_status m_is_inf(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return tested(st, args, test_inf, out);
+}
+
+static norn_status m_is_finite(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return tested(st, args, test_finite, out);
+}
 
 /* ---- extremes ---- */
 
@@ -202,7 +230,8 @@ static double further(double a, double b, double way)
   return way * b > way * a ? b : a;
 }
 
-static norn_status extreme_array(norn_state *st, const norn_datum *args, const char *name, int way, norn_datum *out)
+static norn_status extreme_array(norn_state *st, const norn_datum *args, const char *name, int way,
+                                 norn_datum *out)
 {
   norn_view v;
   if (!norn_array_view(args[0], &v)) {
@@ -225,7 +254,8 @@ static norn_status extreme_array(norn_state *st, const norn_datum *args, const c
   return NORN_OK;
 }
 
-static norn_status extreme(norn_state *st, const norn_datum *args, int n, const char *name, int way, norn_datum *out)
+static norn_status extreme(norn_state *st, const norn_datum *args, int n, const char *name, int way,
+                           norn_datum *out)
 {
   if (n == 1) return extreme_array(st, args, name, way, out);
   norn_datum best = args[0];
@@ -251,27 +281,68 @@ static norn_status extreme(norn_state *st, const norn_datum *args, int n, const 
   return NORN_OK;
 }
 
-static norn_status m_min(norn_state *st, const norn_datum *args, int n, norn_datum *out) { return extreme(st, args, n, "min", -1, out); }
-static norn_status m_max(norn_state *st, const norn_datum *args, int n, norn_datum *out) { return extreme(st, args, n, "max", 1, out); }
+static norn_status m_min(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  return extreme(st, args, n, "min", -1, out);
+}
+
+static norn_status m_max(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  return extreme(st, args, n, "max", 1, out);
+}
 
 /* ---- functions of two reals ---- */
 
 static double logit(double p) { return log(p) - log1p(-p); }
-static double log_choose(double n, double k) { return k < 0 || k > n ? -INFINITY : special_lchoose(n, k); }
+static double log_choose(double n, double k)
+{
+  return k < 0 || k > n ? -INFINITY : special_lchoose(n, k);
+}
+
 static double beta_of(double a, double b) { return exp(special_lbeta(a, b)); }
 
-static norn_status m_atan2(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return lib_real2(st, args, "atan2", atan2, out); }
-static norn_status m_pow(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return lib_real2(st, args, "pow", pow, out); }
-static norn_status m_lbeta(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return lib_real2(st, args, "lbeta", special_lbeta, out); }
-static norn_status m_beta_fn(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return lib_real2(st, args, "beta_fn", beta_of, out); }
-static norn_status m_log_diff_exp(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return lib_real2(st, args, "log_diff_exp", special_logsubexp, out); }
-static norn_status m_lchoose(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return lib_real2(st, args, "lchoose", log_choose, out); }
+static norn_status m_atan2(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return lib_real2(st, args, "atan2", atan2, out);
+}
+
+static norn_status m_pow(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return lib_real2(st, args, "pow", pow, out);
+}
+
+static norn_status m_lbeta(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return lib_real2(st, args, "lbeta", special_lbeta, out);
+}
+
+static norn_status m_beta_fn(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return lib_real2(st, args, "beta_fn", beta_of, out);
+}
+
+static norn_status m_log_diff_exp(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return lib_real2(st, args, "log_diff_exp", special_logsubexp, out);
+}
+
+static norn_status m_lchoose(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return lib_real2(st, args, "lchoose", log_choose, out);
+}
 
 /* ---- integers ---- */
 
 static norn_status two_ints(norn_state *st, const norn_datum *args, int64_t *a, int64_t *b)
 {
-  if (!norn_want_int(st, args, 0, "the first argument", a) || !norn_want_int(st, args, 1, "the second argument", b))
+  if (!norn_want_int(st, args, 0, "the first argument", a) ||
+      !norn_want_int(st, args, 1, "the second argument", b))
     return lib_failed(st);
   return NORN_OK;
 }
@@ -294,7 +365,9 @@ static norn_status m_gcd(norn_state *st, const norn_datum *args, int n, norn_dat
   norn_status code = two_ints(st, args, &a, &b);
   if (code) return code;
   uint64_t g = gcd_of(a, b);
-  if (g > INT64_MAX) return norn_fail(st, NORN_EDOMAIN, 0, "gcd of %lld and %lld overflows", (long long)a, (long long)b);
+  if (g > INT64_MAX)
+    return norn_fail(st, NORN_EDOMAIN, 0, "gcd of %lld and %lld overflows", (long long)a,
+                     (long long)b);
   *out = norn_int((int64_t)g);
   return NORN_OK;
 }
@@ -308,7 +381,8 @@ static norn_status m_lcm(norn_state *st, const norn_datum *args, int n, norn_dat
   uint64_t g = gcd_of(a, b);
   if (g == 0 || g > INT64_MAX) g = 1;
   if (__builtin_mul_overflow(a / (int64_t)g, b, &m) || m == INT64_MIN)
-    return norn_fail(st, NORN_EDOMAIN, 0, "lcm of %lld and %lld overflows", (long long)a, (long long)b);
+    return norn_fail(st, NORN_EDOMAIN, 0, "lcm of %lld and %lld overflows", (long long)a,
+                     (long long)b);
   *out = norn_int(m < 0 ? -m : m);
   return NORN_OK;
 }
@@ -326,7 +400,8 @@ static norn_status m_choose(norn_state *st, const norn_datum *args, int n, norn_
   for (int64_t j = 1; j <= k; j++) {
     c = c * (unsigned __int128)(m - k + j) / (unsigned __int128)j;
     if (c > INT64_MAX) {
-      code = norn_fail(st, NORN_EDOMAIN, 0, "choose(%lld, %lld) overflows", (long long)args[0].i, (long long)args[1].i);
+      code = norn_fail(st, NORN_EDOMAIN, 0, "choose(%lld, %lld) overflows", (long long)args[0].i,
+                       (long long)args[1].i);
       norn_hint(st, "lchoose(n, k) gives its logarithm");
       return code;
     }
@@ -340,7 +415,8 @@ static norn_status m_factorial(norn_state *st, const norn_datum *args, int n, no
   (void)n;
   int64_t m, f = 1;
   if (!norn_want_int(st, args, 0, "the argument of factorial", &m)) return lib_failed(st);
-  if (m < 0) return norn_fail(st, NORN_EDOMAIN, 0, "factorial needs n >= 0, got %lld", (long long)m);
+  if (m < 0)
+    return norn_fail(st, NORN_EDOMAIN, 0, "factorial needs n >= 0, got %lld", (long long)m);
   for (int64_t j = 2; j <= m; j++)
     if (__builtin_mul_overflow(f, j, &f)) {
       norn_status code = norn_fail(st, NORN_EDOMAIN, 0, "factorial(%lld) overflows", (long long)m);
@@ -392,7 +468,10 @@ static norn_status m_softmax(norn_state *st, const norn_datum *args, int n, norn
 #define FN(name, params, fn, sentence, example, result) \
   { name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE, NULL }
 #define MANY(name, params, fn, sentence, example, result) \
-  { name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE | NORN_VARIADIC, NULL }
+  { \
+    name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE | NORN_VARIADIC, \
+        NULL \
+  }
 
 static const norn_native natives[] = {
   REAL("sqrt", sqrt, "The square root.", "sqrt(4)", "2.0"),
@@ -408,7 +487,8 @@ static const norn_native natives[] = {
   REAL("asin", asin, "The angle in [-pi/2, pi/2] whose sine is x.", "asin(0)", "0.0"),
   REAL("acos", acos, "The angle in [0, pi] whose cosine is x.", "acos(1)", "0.0"),
   REAL("atan", atan, "The angle in (-pi/2, pi/2) whose tangent is x.", "4 * atan(1) == pi", "true"),
-  FN("atan2", "y, x", m_atan2, "The angle of the point (x, y), in (-pi, pi].", "atan2(0, 1)", "0.0"),
+  FN("atan2", "y, x", m_atan2, "The angle of the point (x, y), in (-pi, pi].", "atan2(0, 1)",
+     "0.0"),
   REAL("sinh", sinh, "The hyperbolic sine.", "sinh(0)", "0.0"),
   REAL("cosh", cosh, "The hyperbolic cosine.", "cosh(0)", "1.0"),
   REAL("tanh", tanh, "The hyperbolic tangent.", "tanh(0)", "0.0"),
@@ -417,46 +497,76 @@ static const norn_native natives[] = {
   REAL("atanh", atanh, "The inverse hyperbolic tangent.", "atanh(0)", "0.0"),
   FN("pow", "x, y", m_pow, "x to the power y, as a real.", "pow(2, 10)", "1024.0"),
   FN("abs", "x", m_abs, "The absolute value; integers stay integers.", "abs([-2, 3])", "[2, 3]"),
-  FN("sign", "x", m_sign, "-1, 0 or 1 as x is negative, zero or positive; of the same kind as x.", "sign(-2.5)", "-1.0"),
+  FN("sign", "x", m_sign, "-1, 0 or 1 as x is negative, zero or positive; of the same kind as x.",
+     "sign(-2.5)", "-1.0"),
   FN("floor", "x", m_floor, "The greatest integer that is not above x.", "floor(-2.5)", "-3"),
   FN("ceil", "x", m_ceil, "The least integer that is not below x.", "ceil(2.1)", "3"),
   FN("trunc", "x", m_trunc, "The integer part of x, towards zero.", "trunc(-2.5)", "-2"),
   FN("round", "x, digits = missing", m_round,
-     "The nearest integer, halves away from zero; with digits, a real rounded to so many decimals.", "[round(2.5), round(3.14159, 2)]", "[3.0, 3.14]"),
-  FN("int", "x", m_int, "A whole number, or true or false, as an integer; any other value is an error.", "int(3.0)", "3"),
+     "The nearest integer, halves away from zero; with digits, a real rounded to so many decimals.",
+     "[round(2.5), round(3.14159, 2)]", "[3.0, 3.14]"),
+  FN("int", "x", m_int,
+     "A whole number, or true or false, as an integer; any other value is an error.", "int(3.0)",
+     "3"),
   FN("real", "x", m_real, "A number, or true or false, as a real.", "real([1, 2])", "[1.0, 2.0]"),
   FN("is_nan", "x", m_is_nan, "Whether x is not a number.", "is_nan([0.0, nan])", "[false, true]"),
   FN("is_inf", "x", m_is_inf, "Whether x is infinite.", "is_inf(-inf)", "true"),
-  FN("is_finite", "x", m_is_finite, "Whether x is neither infinite nor nan.", "is_finite(1.5)", "true"),
-  MANY("min", "x, more", m_min, "The least of the elements of one array, or of two or more numbers.", "min(3, 1, 2)", "1"),
-  MANY("max", "x, more", m_max, "The greatest of the elements of one array, or of two or more numbers.", "max([3, 1.5])", "3.0"),
+  FN("is_finite", "x", m_is_finite, "Whether x is neither infinite nor nan.", "is_finite(1.5)",
+     "true"),
+  MANY("min", "x, more", m_min,
+       "The least of the elements of one array, or of two or more numbers.", "min(3, 1, 2)", "1"),
+  MANY("max", "x, more", m_max,
+       "The greatest of the elements of one array, or of two or more numbers.", "max([3, 1.5])",
+       "3.0"),
   FN("gcd", "a, b", m_gcd, "The greatest common divisor of two integers.", "gcd(12, 18)", "6"),
   FN("lcm", "a, b", m_lcm, "The least common multiple of two integers.", "lcm(4, 6)", "12"),
-  FN("choose", "n, k", m_choose, "The number of ways to choose k of n, exactly.", "choose(5, 2)", "10"),
-  FN("lchoose", "n, k", m_lchoose, "The logarithm of the number of ways to choose k of n.", "lchoose(5, 5)", "0.0"),
+  FN("choose", "n, k", m_choose, "The number of ways to choose k of n, exactly.", "choose(5, 2)",
+     "10"),
+  FN("lchoose", "n, k", m_lchoose, "The logarithm of the number of ways to choose k of n.",
+     "lchoose(5, 5)", "0.0"),
   FN("factorial", "n", m_factorial, "1 * 2 * ... * n, exactly.", "factorial(5)", "120"),
-  REAL("lgamma", special_lgamma, "The logarithm of the absolute value of the gamma function.", "lgamma(1)", "0.0"),
-  REAL("gamma_fn", tgamma, "The gamma function (gamma is the distribution).", "gamma_fn(5)", "24.0"),
-  REAL("digamma", special_digamma, "The derivative of lgamma.", "round(digamma(1), 6)", "-0.577216"),
+  REAL("lgamma", special_lgamma, "The logarithm of the absolute value of the gamma function.",
+       "lgamma(1)", "0.0"),
+  REAL("gamma_fn", tgamma, "The gamma function (gamma is the distribution).", "gamma_fn(5)",
+       "24.0"),
+  REAL("digamma", special_digamma, "The derivative of lgamma.", "round(digamma(1), 6)",
+       "-0.577216"),
   FN("lbeta", "a, b", m_lbeta, "The logarithm of the beta function.", "lbeta(1, 1)", "0.0"),
-  FN("beta_fn", "a, b", m_beta_fn, "The beta function (beta is the distribution).", "beta_fn(1, 1)", "1.0"),
+  FN("beta_fn", "a, b", m_beta_fn, "The beta function (beta is the distribution).", "beta_fn(1, 1)",
+     "1.0"),
   REAL("erf", erf, "The error function.", "erf(0)", "0.0"),
   REAL("erfc", erfc, "1 - erf(x), exact for large x.", "erfc(0)", "1.0"),
-  REAL("normal_cdf", special_norm_cdf, "The distribution function of normal(0, 1).", "normal_cdf(0)", "0.5"),
+  REAL("normal_cdf", special_norm_cdf, "The distribution function of normal(0, 1).",
+       "normal_cdf(0)", "0.5"),
   REAL("inv_logit", special_logit_inv, "1 / (1 + exp(-x)).", "inv_logit(0)", "0.5"),
   REAL("logit", logit, "log(p / (1 - p)).", "logit(0.5)", "0.0"),
-  REAL("log1p_exp", special_log1pexp, "log(1 + exp(x)), without overflow.", "log1p_exp(1000)", "1000.0"),
-  MANY("log_sum_exp", "x, more", m_log_sum_exp, "log(sum(exp(x))) of an array or of several numbers, without overflow.", "log_sum_exp([1000, -inf])", "1000.0"),
-  FN("log_diff_exp", "a, b", m_log_diff_exp, "log(exp(a) - exp(b)), without overflow.", "log_diff_exp(1000, -inf)", "1000.0"),
-  FN("softmax", "x", m_softmax, "exp(x) / sum(exp(x)), without overflow.", "softmax([0, 0])", "[0.5, 0.5]"),
+  REAL("log1p_exp", special_log1pexp, "log(1 + exp(x)), without overflow.", "log1p_exp(1000)",
+       "1000.0"),
+  MANY("log_sum_exp", "x, more", m_log_sum_exp,
+       "log(sum(exp(x))) of an array or of several numbers, without overflow.",
+       "log_sum_exp([1000, -inf])", "1000.0"),
+  FN("log_diff_exp", "a, b", m_log_diff_exp, "log(exp(a) - exp(b)), without overflow.",
+     "log_diff_exp(1000, -inf)", "1000.0"),
+  FN("softmax", "x", m_softmax, "exp(x) / sum(exp(x)), without overflow.", "softmax([0, 0])",
+     "[0.5, 0.5]"),
 };
 
 norn_status lib_math_open(norn_state *st)
 {
   norn_status code = norn_add_natives(st, NULL, natives, NORN_COUNT(natives));
-  if (!code) code = norn_add_constant(st, "pi", norn_real(M_PI), "The ratio of a circle's circumference to its diameter.\nExample: round(pi, 4)\n=> 3.1416");
-  if (!code) code = norn_add_constant(st, "e", norn_real(M_E), "The base of natural logarithms.\nExample: log(e)\n=> 1.0");
-  if (!code) code = norn_add_constant(st, "inf", norn_real(INFINITY), "Infinity.\nExample: -inf < 0\n=> true");
-  if (!code) code = norn_add_constant(st, "nan", norn_real(NAN), "Not a number: differs even from itself.\nExample: nan == nan\n=> false");
+  if (!code)
+    code = norn_add_constant(
+        st, "pi", norn_real(M_PI),
+        "The ratio of a circle's circumference to its diameter.\nExample: round(pi, 4)\n=> 3.1416");
+  if (!code)
+    code = norn_add_constant(st, "e", norn_real(M_E),
+                             "The base of natural logarithms.\nExample: log(e)\n=> 1.0");
+  if (!code)
+    code = norn_add_constant(st, "inf", norn_real(INFINITY),
+                             "Infinity.\nExample: -inf < 0\n=> true");
+  if (!code)
+    code = norn_add_constant(
+        st, "nan", norn_real(NAN),
+        "Not a number: differs even from itself.\nExample: nan == nan\n=> false");
   return code;
 }

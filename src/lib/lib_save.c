@@ -2,8 +2,9 @@
 
    A saved posterior is JSON:
 
-     { "norn": "posterior", "version": 1, "exact": false, "values": [...], "log_weights": [...] or {"$unit": true},
-       "info": {...}, "choices": { "theta[0]": [...] or another posterior } or {"$unit": true} }
+     { "norn": "posterior", "version": 1, "exact": false, "values": [...],
+       "log_weights": [...] or {"$unit": true}, "info": {...},
+       "choices": { "theta[0]": [...] or another posterior } or {"$unit": true} }
 
    Reals are written in the shortest form that reads back equal, so that all of it comes back the
    same.  The model and the engine are code and are not saved: more() refuses a loaded posterior. */
@@ -28,7 +29,8 @@ static norn_datum packed_choices(norn_state *st, norn_datum choices)
   for (int k = 0; k < n; k++) {
     norn_posterior inner;
     name[k] = norn_record_at(st, choices, k, &v[k]);
-    if (lib_is_posterior(v[k]) && norn_posterior_view(st, v[k], &inner)) v[k] = packed(st, v[k], &inner);
+    if (lib_is_posterior(v[k]) && norn_posterior_view(st, v[k], &inner))
+      v[k] = packed(st, v[k], &inner);
     if (norn_is_none(v[k])) return v[k];
   }
   return norn_record(st, n, name, v);
@@ -36,11 +38,17 @@ static norn_datum packed_choices(norn_state *st, norn_datum choices)
 
 static norn_datum packed(norn_state *st, norn_datum posterior, const norn_posterior *post)
 {
-  static const char *const names[] = { "norn", "version", "exact", "values", "log_weights", "info", "choices" };
+  static const char *const names[] = { "norn",        "version", "exact",  "values",
+                                       "log_weights", "info",    "choices" };
   norn_dist d;
   if (!norn_dist_view(posterior, &d)) return norn_none();
-  norn_datum v[] = { norn_cstring(st, "posterior"), norn_int(1), norn_bool(post->exact), post->values,
-                     d.args[POST_LOGW], post->info, packed_choices(st, post->choices) };
+  norn_datum v[] = { norn_cstring(st, "posterior"),
+                     norn_int(1),
+                     norn_bool(post->exact),
+                     post->values,
+                     d.args[POST_LOGW],
+                     post->info,
+                     packed_choices(st, post->choices) };
   return norn_is_none(v[6]) ? v[6] : norn_record(st, NORN_COUNT(names), names, v);
 }
 
@@ -52,7 +60,8 @@ static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_da
   mem m = lib_mem(st);
   text t;
   (void)n;
-  if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post)) return lib_wrong(st, args, 0, "the argument", "a posterior");
+  if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
+    return lib_wrong(st, args, 0, "the argument", "a posterior");
   if (!norn_want_string(st, args, 1, "the name of the file", &path, &len)) return lib_failed(st);
   norn_datum r = packed(st, args[0], &post);
   if (norn_is_none(r)) return lib_failed(st);
@@ -80,7 +89,8 @@ static norn_status not_saved(norn_state *st, const char *path)
 
 static norn_status unpacked(norn_state *st, const char *path, norn_datum r, norn_datum *out);
 
-static norn_status unpacked_choices(norn_state *st, const char *path, norn_datum choices, norn_datum *out)
+static norn_status unpacked_choices(norn_state *st, const char *path, norn_datum choices,
+                                    norn_datum *out)
 {
   int n = norn_record_size(choices);
   norn_datum keep, *v = n > 0 ? lib_values(st, n, &keep) : NULL;
@@ -96,24 +106,43 @@ static norn_status unpacked_choices(norn_state *st, const char *path, norn_datum
   return lib_give(st, norn_record(st, n, name, v), out);
 }
 
+/* Normalising log weights again may move them in their last bit: the saved ones are put back. */
+static norn_datum as_saved(norn_state *st, norn_datum posterior, norn_datum logw)
+{
+  norn_dist d;
+  norn_datum args[POST_ARGS];
+  if (norn_is_none(posterior) || !norn_dist_view(posterior, &d) || d.n != POST_ARGS) return posterior;
+  if (norn_array_length(d.args[POST_LOGW]) != norn_array_length(logw)) return posterior;
+  memcpy(args, d.args, sizeof args);
+  args[POST_LOGW] = logw;
+  return norn_dist_new(st, d.row, args, d.n);
+}
+
 static norn_status unpacked(norn_state *st, const char *path, norn_datum r, norn_datum *out)
 {
   size_t len;
   norn_datum one[1] = { norn_none() }, choices;
-  const char *tag = norn_record_size(r) >= 0 ? norn_string_view(norn_record_get(st, r, "norn"), &len) : NULL;
+  const char *tag = norn_record_size(r) >= 0
+                        ? norn_string_view(norn_record_get(st, r, "norn"), &len)
+                        : NULL;
   if (!tag || strcmp(tag, "posterior") != 0) return not_saved(st, path);
   norn_datum values = norn_record_get(st, r, "values"), info = norn_record_get(st, r, "info");
   norn_datum exact = norn_record_get(st, r, "exact"), version = norn_record_get(st, r, "version");
   if (version.tag != NORN_INT || version.i != 1)
-    return norn_fail(st, NORN_EIO, 0, "%s is of a version of saved posteriors that this Norn does not know", path);
+    return norn_fail(st, NORN_EIO, 0,
+                     "%s is of a version of saved posteriors that this Norn does not know", path);
   int64_t n = norn_array_length(values), m = n;
   one[0] = norn_record_get(st, r, "log_weights");
-  if (n < 1 || norn_record_size(info) < 0 || exact.tag != NORN_BOOL || norn_is_none(one[0])) return not_saved(st, path);
-  const double *logw = one[0].tag == NORN_UNIT ? NULL : norn_want_reals(st, one, 0, "log_weights", &m);
+  if (n < 1 || norn_record_size(info) < 0 || exact.tag != NORN_BOOL || norn_is_none(one[0]))
+    return not_saved(st, path);
+  const double *logw = one[0].tag == NORN_UNIT ? NULL
+                                               : norn_want_reals(st, one, 0, "log_weights", &m);
   if (m != n || (!logw && one[0].tag != NORN_UNIT)) return not_saved(st, path);
   norn_status code = unpacked_choices(st, path, norn_record_get(st, r, "choices"), &choices);
   if (code) return code;
-  return lib_give(st, posterior_new(st, values, logw, info, choices, norn_unit(), norn_unit(), 0, exact.i != 0), out);
+  norn_datum made =
+      posterior_new(st, values, logw, info, choices, norn_unit(), norn_unit(), 0, exact.i != 0);
+  return lib_give(st, as_saved(st, made, one[0]), out);
 }
 
 static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_datum *out)
@@ -133,7 +162,8 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
 }
 
 static const norn_native natives[] = {
-  { "save", "post, path", "Writes a posterior to a file, with its weights and diagnostics.", v_save, 0, NULL },
+  { "save", "post, path", "Writes a posterior to a file, with its weights and diagnostics.", v_save,
+    0, NULL },
   { "load", "path", "A posterior that save wrote.", v_load, 0, NULL },
 };
 

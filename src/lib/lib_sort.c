@@ -8,15 +8,25 @@
 #include <string.h>
 
 #define RUN 16
-typedef bool (*before_fn)(const void *x, int64_t a, int64_t b);   /* x[a] sorts strictly before x[b] */
+typedef bool (*before_fn)(const void *x, int64_t a,
+                          int64_t b); /* x[a] sorts strictly before x[b] */
 
 static bool real_before(double a, double b) { return a < b || (isnan(b) && !isnan(a)); }
-static bool before_real(const void *x, int64_t a, int64_t b) { return real_before(((const double *)x)[a], ((const double *)x)[b]); }
-static bool before_int(const void *x, int64_t a, int64_t b) { return ((const int64_t *)x)[a] < ((const int64_t *)x)[b]; }
+static bool before_real(const void *x, int64_t a, int64_t b)
+{
+  return real_before(((const double *)x)[a], ((const double *)x)[b]);
+}
+
+static bool before_int(const void *x, int64_t a, int64_t b)
+{
+  return ((const int64_t *)x)[a] < ((const int64_t *)x)[b];
+}
+
 static bool before_value(const void *x, int64_t a, int64_t b)
 {
   return norn_compare(((const norn_datum *)x)[a], ((const norn_datum *)x)[b]) < 0;
 }
+
 static bool after_real(const void *x, int64_t a, int64_t b) { return before_real(x, b, a); }
 static bool after_int(const void *x, int64_t a, int64_t b) { return before_int(x, b, a); }
 static bool after_value(const void *x, int64_t a, int64_t b) { return before_value(x, b, a); }
@@ -30,7 +40,8 @@ static void insertion(const void *x, before_fn before, int64_t *ix, int64_t from
   }
 }
 
-static void merge(const void *x, before_fn before, const int64_t *from, int64_t a, int64_t mid, int64_t b, int64_t *to)
+static void merge(const void *x, before_fn before, const int64_t *from, int64_t a, int64_t mid,
+                  int64_t b, int64_t *to)
 {
   int64_t i = a, j = mid, k = a;
   while (i < mid && j < b) to[k++] = before(x, from[j], from[i]) ? from[j++] : from[i++];
@@ -56,7 +67,8 @@ static int64_t *sort_places(const void *x, before_fn before, int64_t *ix, int64_
 }
 
 /* The places of the rows of an array in order; NULL: error set. */
-static int64_t *order_of(norn_state *st, norn_datum array, const norn_view *v, bool down, norn_datum *keep)
+static int64_t *order_of(norn_state *st, norn_datum array, const norn_view *v, bool down,
+                         norn_datum *keep)
 {
   int64_t n = v->dims[0];
   norn_datum scratch, *values;
@@ -74,11 +86,13 @@ static int64_t *order_of(norn_state *st, norn_datum array, const norn_view *v, b
   return sort_places(x, before, ix, spare, n);
 }
 
-static norn_status sort_args(norn_state *st, const norn_datum *args, int n, norn_view *v, bool *down)
+static norn_status sort_args(norn_state *st, const norn_datum *args, int n, norn_view *v,
+                             bool *down)
 {
   *down = false;
   if (!norn_array_view(args[0], v)) return lib_wrong(st, args, 0, "the argument", "an array");
-  if (lib_given(args, 1, n) && !lib_want_bool(st, args, 1, "descending", down)) return lib_failed(st);
+  if (lib_given(args, 1, n) && !lib_want_bool(st, args, 1, "descending", down))
+    return lib_failed(st);
   return NORN_OK;
 }
 
@@ -100,7 +114,8 @@ static norn_status s_order(norn_state *st, const norn_datum *args, int n, norn_d
   bool down;
   norn_status code = sort_args(st, args, n, &v, &down);
   if (code) return code;
-  int64_t *ix = order_of(st, args[0], &v, down, &keep), *p = ix ? lib_ints(st, v.dims[0], &a) : NULL;
+  int64_t *ix = order_of(st, args[0], &v, down, &keep),
+          *p = ix ? lib_ints(st, v.dims[0], &a) : NULL;
   if (!p) return lib_failed(st);
   memcpy(p, ix, (size_t)v.dims[0] * sizeof *p);
   *out = a;
@@ -139,7 +154,7 @@ int64_t *lib_value_order(norn_state *st, const norn_datum *x, int64_t n)
   return sort_places(x, before_value, ix, spare, n);
 }
 
-/* The places of equal elements together, an array for each different one in order of first appearance. */
+/* The places of equal elements together: an array for each different one, by first appearance. */
 static norn_status s_groups(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
@@ -163,10 +178,21 @@ static norn_status s_groups(norn_state *st, const norn_datum *args, int n, norn_
 
 static const norn_native natives[] = {
   { "sort", "xs, descending = false",
-    "The elements in rising order: numbers, booleans, strings, arrays, then data; equal ones keep their order.\nExample: sort([3, 1, 2])\n=> [1, 2, 3]", s_sort, NORN_PURE, NULL },
-  { "order", "xs, descending = false", "The places of the elements in rising order.\nExample: order([30, 10, 20])\n=> [1, 2, 0]", s_order, NORN_PURE, NULL },
-  { "unique", "xs", "The different elements, in order of first appearance.\nExample: unique([2, 1, 2])\n=> [2, 1]", s_unique, NORN_PURE, NULL },
-  { "_groups", "xs", "The places of equal elements: what group_by rests on.\nExample: _groups([5, 6, 5])\n=> [[0, 2], [1]]", s_groups, NORN_PURE, NULL },
+    "The elements in rising order: numbers, booleans, strings, arrays, data.  Stable.\n"
+    "Example: sort([3, 1, 2])\n=> [1, 2, 3]",
+    s_sort, NORN_PURE, NULL },
+  { "order", "xs, descending = false",
+    "The places of the elements in rising order.\n"
+    "Example: order([30, 10, 20])\n=> [1, 2, 0]",
+    s_order, NORN_PURE, NULL },
+  { "unique", "xs",
+    "The different elements, in order of first appearance.\n"
+    "Example: unique([2, 1, 2])\n=> [2, 1]",
+    s_unique, NORN_PURE, NULL },
+  { "_groups", "xs",
+    "The places of equal elements: what group_by rests on.\n"
+    "Example: _groups([5, 6, 5])\n=> [[0, 2], [1]]",
+    s_groups, NORN_PURE, NULL },
 };
 
 norn_status lib_sort_open(norn_state *st)

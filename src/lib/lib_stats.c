@@ -6,8 +6,9 @@
 
    Variances divide by n - 1; with weights w of sum 1 by 1 - sum w^2, which is the same for equal
    ones; of an exact posterior nothing is corrected.  Quantiles are type 7 of Hyndman and Fan (1996)
-   for arrays and equally weighted reals; weighted reals interpolate between the middles of the steps
-   of the distribution function; of integers and exact posteriors it is the least value that reaches p. */
+   for arrays and equally weighted reals; weighted reals interpolate between the middles of the
+   steps of the distribution function; of integers and exact posteriors it is the least value that
+   reaches p. */
 #include "lib/lib.h"
 #include "lib/dists.h"
 #include "num/stats.h"
@@ -31,15 +32,17 @@ typedef struct query {
 
 static double variance_of(const query *q, const double *x, int64_t n)
 {
-  if (q->exact) return stats_weighted_variance(x, q->w, n);
-  if (!q->w) return stats_variance(x, n);
+  double v = stats_weighted_variance(x, q->w, n);
+  if (q->exact) return v;
+  if (!q->w) return v * (double)n / (double)(n - 1);
   double squares = 0;
   for (int64_t k = 0; k < n; k++) squares += q->w[k] * q->w[k];
-  return stats_weighted_variance(x, q->w, n) / (1 - squares);
+  return v / (1 - squares);
 }
 
 /* The least value whose cumulative weight reaches p, but for rounding. */
-static double inverse_cdf(const query *q, const double *x, const int64_t *order, int64_t n, double p)
+static double inverse_cdf(const query *q, const double *x, const int64_t *order, int64_t n,
+                          double p)
 {
   double sum = 0;
   for (int64_t k = 0; k < n; k++) {
@@ -86,25 +89,33 @@ static norn_status unfit(const query *q, norn_datum v)
   char got[160];
   norn_status code;
   if (v.tag == NORN_MISSING) {
-    code = norn_fail(q->st, NORN_ETYPE, 0, "the %s of an array with missing values", names[q->what]);
+    code = norn_fail(q->st, NORN_ETYPE, 0, "the %s of an array with missing values",
+                     names[q->what]);
     norn_hint(q->st, "filter(xs, x -> not is_missing(x)) leaves them out");
     return code;
   }
-  return norn_fail(q->st, NORN_ETYPE, 0, "the %s of %s has no meaning", names[q->what], norn_describe(q->st, v, got, sizeof got));
+  return norn_fail(q->st, NORN_ETYPE, 0, "the %s of %s has no meaning", names[q->what],
+                   norn_describe(q->st, v, got, sizeof got));
 }
 
 /* Packed numbers of any rank: a statistic per column of the rows. */
 static norn_status numbers(const query *q, const norn_view *v, norn_datum *out)
 {
-  int64_t n = v->dims[0], row = lib_row(v), dims[NORN_RANK_MAX], each = q->what == QUANTILE ? q->np : 1;
+  int64_t n = v->dims[0], row = lib_row(v), dims[NORN_RANK_MAX],
+          each = q->what == QUANTILE ? q->np : 1;
   norn_datum keep, a;
   void *p = NULL;
   double *x = lib_reals(q->st, n, &keep), *r = x ? lib_reals(q->st, row * each, &a) : NULL;
   bool whole = v->elem != NORN_F64;
+  if (n == 1 && !q->exact && (q->what == VARIANCE || q->what == SD))
+    return norn_fail(q->st, NORN_EDOMAIN, 0, "the %s of a single value is not defined",
+                     names[q->what]);
   if (!r) return lib_failed(q->st);
   for (int64_t j = 0; j < row; j++) {
     for (int64_t k = 0; k < n; k++)
-      x[k] = v->elem == NORN_F64 ? v->f[k * row + j] : v->elem == NORN_I64 ? (double)v->i[k * row + j] : v->b[k * row + j] != 0;
+      x[k] = v->elem == NORN_F64   ? v->f[k * row + j]
+             : v->elem == NORN_I64 ? (double)v->i[k * row + j]
+                                   : v->b[k * row + j] != 0;
     if (!column(q, x, n, whole, r + j * each)) return lib_failed(q->st);
   }
   int rank = v->rank - 1;
@@ -128,15 +139,19 @@ static norn_status records(const query *q, norn_datum values, const norn_view *v
 {
   norn_datum keep, unused;
   int m = norn_record_size(v->v[0]);
-  norn_datum *field = lib_values(q->st, v->n, &keep), *result = field ? lib_values(q->st, m, &keep) : NULL;
+  norn_datum *field = lib_values(q->st, v->n, &keep),
+             *result = field ? lib_values(q->st, m, &keep) : NULL;
   const char **name = result ? (const char **)(void *)lib_ints(q->st, m, &keep) : NULL;
   if (!name) return lib_failed(q->st);
   (void)values;
   for (int j = 0; j < m; j++) {
     name[j] = norn_record_at(q->st, v->v[0], j, &unused);
     for (int64_t k = 0; k < v->n; k++) {
-      field[k] = norn_record_size(v->v[k]) < 0 ? norn_none() : norn_record_get(q->st, v->v[k], name[j]);
-      if (norn_is_none(field[k])) return norn_fail(q->st, NORN_ETYPE, 0, "the %s of records where some have no field \"%s\"", names[q->what], name[j]);
+      field[k] = norn_record_size(v->v[k]) < 0 ? norn_none()
+                                               : norn_record_get(q->st, v->v[k], name[j]);
+      if (norn_is_none(field[k]))
+        return norn_fail(q->st, NORN_ETYPE, 0, "the %s of records where some have no field \"%s\"",
+                         names[q->what], name[j]);
     }
     norn_datum packed = norn_array_pack(q->st, field, v->n);
     if (norn_is_none(packed)) return lib_failed(q->st);
@@ -150,7 +165,8 @@ static norn_status collect(const query *q, norn_datum values, norn_datum *out)
 {
   norn_view v;
   if (!norn_array_view(values, &v)) return unfit(q, values);
-  if (v.dims[0] == 0) return norn_fail(q->st, NORN_EDOMAIN, 0, "%s of an empty array", names[q->what]);
+  if (v.dims[0] == 0)
+    return norn_fail(q->st, NORN_EDOMAIN, 0, "%s of an empty array", names[q->what]);
   if (v.elem != NORN_VALUES) return numbers(q, &v, out);
   if (v.rank == 1 && norn_record_size(v.v[0]) >= 0) return records(q, values, &v, out);
   for (int64_t k = 0; k < v.n; k++)
@@ -166,7 +182,8 @@ bool lib_weights(norn_state *st, const norn_posterior *post, const double **w)
   *w = NULL;
   if (!norn_array_view(post->weights, &v)) return true;   /* equal weights need no column */
   if (v.elem != NORN_F64 || v.n != post->n) {
-    norn_fail(st, NORN_EUSE, 0, "this posterior has %lld draws and %lld weights", (long long)post->n, (long long)v.n);
+    norn_fail(st, NORN_EUSE, 0, "this posterior has %lld draws and %lld weights",
+              (long long)post->n, (long long)v.n);
     return false;
   }
   bool equal = true;
@@ -187,9 +204,14 @@ static norn_status asked(query *q, const norn_datum *args, norn_datum *out)
   }
   if (norn_dist_view(args[0], &d)) {
     if (q->what == QUANTILE) return dists_quantiles(q->st, &d, q->p, q->many ? q->np : -1, out);
-    return dists_moment(q->st, &d, q->what == MEAN ? DISTS_MEAN : q->what == SD ? DISTS_SD : DISTS_VARIANCE, out);
+    return dists_moment(q->st, &d,
+                        q->what == MEAN ? DISTS_MEAN
+                        : q->what == SD ? DISTS_SD
+                                        : DISTS_VARIANCE,
+                        out);
   }
-  if (norn_array_length(args[0]) < 0) return lib_wrong(q->st, args, 0, "the argument", "an array, a posterior or a distribution");
+  if (norn_array_length(args[0]) < 0)
+    return lib_wrong(q->st, args, 0, "the argument", "an array, a posterior or a distribution");
   return collect(q, args[0], out);
 }
 
@@ -232,7 +254,9 @@ static norn_status s_quantile(norn_state *st, const norn_datum *args, int n, nor
     if (!(q.p = norn_want_reals(st, args, 1, "the probability", &q.np))) return lib_failed(st);
   }
   for (int64_t k = 0; k < q.np; k++)
-    if (!(q.p[k] >= 0 && q.p[k] <= 1)) return norn_fail(st, NORN_EDOMAIN, 1, "a probability must be between 0 and 1, got %g", q.p[k]);
+    if (!(q.p[k] >= 0 && q.p[k] <= 1))
+      return norn_fail(st, NORN_EDOMAIN, 1, "a probability must be between 0 and 1, got %g",
+                       q.p[k]);
   return asked(&q, args, out);
 }
 
@@ -240,7 +264,8 @@ static norn_status s_quantile(norn_state *st, const norn_datum *args, int n, nor
 
 typedef struct pair { const double *x, *y, *w; int64_t n; bool exact; } pair;
 
-static const double *reals_of(norn_state *st, const norn_datum *args, int i, norn_datum *values, norn_posterior *post, int64_t *n)
+static const double *reals_of(norn_state *st, const norn_datum *args, int i, norn_datum *values,
+                              norn_posterior *post, int64_t *n)
 {
   *values = args[i];
   if (lib_is_posterior(args[i]) && norn_posterior_view(st, args[i], post)) *values = post->values;
@@ -255,14 +280,17 @@ static norn_status pair_of(norn_state *st, const norn_datum *args, pair *p)
   norn_datum v[2];
   int64_t n[2];
   bool is[2] = { lib_is_posterior(args[0]), lib_is_posterior(args[1]) };
-  if (is[0] != is[1]) return norn_fail(st, NORN_ETYPE, 1, "two arrays or two posteriors are needed, got one of each");
+  if (is[0] != is[1])
+    return norn_fail(st, NORN_ETYPE, 1, "two arrays or two posteriors are needed, got one of each");
   p->x = reals_of(st, args, 0, &v[0], &post[0], &n[0]);
   p->y = p->x ? reals_of(st, args, 1, &v[1], &post[1], &n[1]) : NULL;
   if (!p->y) return lib_failed(st);
   p->w = NULL;
   p->exact = false;
   p->n = n[0];
-  if (n[0] != n[1]) return norn_fail(st, NORN_ETYPE, 1, "%lld numbers beside %lld", (long long)n[0], (long long)n[1]);
+  if (n[0] != n[1])
+    return norn_fail(st, NORN_ETYPE, 1, "%lld numbers beside %lld", (long long)n[0],
+                     (long long)n[1]);
   if (!is[0]) return NORN_OK;
   p->exact = post[0].exact;
   if (!norn_equal(post[0].weights, post[1].weights)) {
@@ -275,17 +303,16 @@ static norn_status pair_of(norn_state *st, const norn_datum *args, pair *p)
 
 static double covariance(const pair *p)
 {
-  double c = stats_covariance(p->x, p->y, p->w, p->n), squares = 1 / (double)p->n;
+  double c = stats_covariance(p->x, p->y, p->w, p->n), squares = 0;
   if (p->exact) return c;
-  if (p->w) {
-    squares = 0;
-    for (int64_t k = 0; k < p->n; k++) squares += p->w[k] * p->w[k];
-  }
+  if (!p->w) return c * (double)p->n / (double)(p->n - 1);
+  for (int64_t k = 0; k < p->n; k++) squares += p->w[k] * p->w[k];
   return c / (1 - squares);
 }
 
 /* The matrix of the columns of an array (n, k) or of a posterior of vectors. */
-static norn_status matrix_of(norn_state *st, const norn_datum *args, bool correlation, norn_datum *out)
+static norn_status matrix_of(norn_state *st, const norn_datum *args, bool correlation,
+                             norn_datum *out)
 {
   norn_posterior post;
   norn_datum values, keep, a;
@@ -294,7 +321,8 @@ static norn_status matrix_of(norn_state *st, const norn_datum *args, bool correl
   void *r = NULL;
   const double *x = reals_of(st, args, 0, &values, &post, &p.n);
   if (!x) return lib_failed(st);
-  if (!norn_array_view(values, &v) || v.rank != 2) return lib_wrong(st, args, 0, "a single argument", "a matrix (n, k) or a posterior of vectors");
+  if (!norn_array_view(values, &v) || v.rank != 2)
+    return lib_wrong(st, args, 0, "a single argument", "a matrix (n, k) or a posterior of vectors");
   if (lib_is_posterior(args[0])) {
     p.exact = post.exact;
     if (!lib_weights(st, &post, &p.w)) return lib_failed(st);
@@ -317,19 +345,28 @@ static norn_status matrix_of(norn_state *st, const norn_datum *args, bool correl
   return NORN_OK;
 }
 
-static norn_status two(norn_state *st, const norn_datum *args, int n, bool correlation, norn_datum *out)
+static norn_status two(norn_state *st, const norn_datum *args, int n, bool correlation,
+                       norn_datum *out)
 {
   pair p;
   if (!lib_given(args, 1, n)) return matrix_of(st, args, correlation, out);
   norn_status code = pair_of(st, args, &p);
   if (code) return code;
-  if (p.n < 2) return norn_fail(st, NORN_EDOMAIN, 0, "two or more pairs are needed, got %lld", (long long)p.n);
+  if (p.n < 2)
+    return norn_fail(st, NORN_EDOMAIN, 0, "two or more pairs are needed, got %lld", (long long)p.n);
   *out = norn_real(correlation ? stats_correlation(p.x, p.y, p.w, p.n) : covariance(&p));
   return NORN_OK;
 }
 
-static norn_status s_cov(norn_state *st, const norn_datum *args, int n, norn_datum *out) { return two(st, args, n, false, out); }
-static norn_status s_cor(norn_state *st, const norn_datum *args, int n, norn_datum *out) { return two(st, args, n, true, out); }
+static norn_status s_cov(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  return two(st, args, n, false, out);
+}
+
+static norn_status s_cor(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  return two(st, args, n, true, out);
+}
 
 /* ---- the table ---- */
 
@@ -337,15 +374,23 @@ static norn_status s_cor(norn_state *st, const norn_datum *args, int n, norn_dat
   { name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE, NULL }
 
 static const norn_native natives[] = {
-  FN("mean", "x", s_mean, "The mean of an array, a posterior or a distribution; of records and vectors, that of each part.", "mean([1, 2, 6])", "3.0"),
-  FN("variance", "x", s_variance, "The variance (of an array over n - 1), part by part as mean.", "variance([1, 2, 6])", "7.0"),
+  FN("mean", "x", s_mean,
+     "The mean of an array, posterior or distribution; of records and vectors, that of each part.",
+     "mean([1, 2, 6])", "3.0"),
+  FN("variance", "x", s_variance, "The variance (of an array over n - 1), part by part as mean.",
+     "variance([1, 2, 6])", "7.0"),
   FN("var", "x", s_variance, "The variance: another name of variance.", "var([1, 2, 6])", "7.0"),
   FN("sd", "x", s_sd, "The standard deviation, part by part as mean.", "sd([1, 3, 5])", "2.0"),
   FN("median", "x", s_median, "The median, part by part as mean.", "median([1, 2, 6])", "2.0"),
   FN("quantile", "x, p", s_quantile,
-     "The quantile at probability p (or at each of an array of them) of an array, posterior or distribution.", "quantile([1, 2, 6], [0, 0.75])", "[1.0, 4.0]"),
-  FN("cov", "x, y = missing", s_cov, "The covariance of two arrays or posteriors, or the matrix of one with vectors as elements.", "cov([1, 2, 3], [2, 4, 6])", "2.0"),
-  FN("cor", "x, y = missing", s_cor, "The correlation of two arrays or posteriors, or the matrix of one with vectors as elements.", "cor([1, 2, 3], [6, 4, 2])", "-1.0"),
+     "The quantile at probability p (or each of an array) of an array, posterior or distribution.",
+     "quantile([1, 2, 6], [0, 0.75])", "[1.0, 4.0]"),
+  FN("cov", "x, y = missing", s_cov,
+     "The covariance of two arrays or posteriors, or the matrix of one with vectors as elements.",
+     "cov([1, 2, 3], [2, 4, 6])", "2.0"),
+  FN("cor", "x, y = missing", s_cor,
+     "The correlation of two arrays or posteriors, or the matrix of one with vectors as elements.",
+     "cor([1, 2, 3], [6, 4, 2])", "-1.0"),
 };
 
 norn_status lib_stats_open(norn_state *st)

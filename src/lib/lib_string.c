@@ -96,7 +96,8 @@ static norn_status t_find(norn_state *st, const norn_datum *args, int n, norn_da
 
 /* ---- case and space ---- */
 
-static norn_status with_case(norn_state *st, const norn_datum *args, char first, char last, norn_datum *out)
+static norn_status with_case(norn_state *st, const norn_datum *args, char first, char last,
+                             norn_datum *out)
 {
   const char *s;
   size_t n;
@@ -109,8 +110,17 @@ static norn_status with_case(norn_state *st, const norn_datum *args, char first,
   return lib_text(st, &t, out);
 }
 
-static norn_status t_upper(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return with_case(st, args, 'a', 'z', out); }
-static norn_status t_lower(norn_state *st, const norn_datum *args, int n, norn_datum *out) { (void)n; return with_case(st, args, 'A', 'Z', out); }
+static norn_status t_upper(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return with_case(st, args, 'a', 'z', out);
+}
+
+static norn_status t_lower(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return with_case(st, args, 'A', 'Z', out);
+}
 
 static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -184,7 +194,8 @@ static norn_status t_split(norn_state *st, const norn_datum *args, int n, norn_d
   }
   pieces p = pieces_new(st);
   size_t at = 0;
-  for (int64_t hit; (hit = find_bytes(s, len, at, sep, k)) >= 0; at = (size_t)hit + k) pieces_add(&p, s + at, (size_t)hit - at);
+  for (int64_t hit; (hit = find_bytes(s, len, at, sep, k)) >= 0; at = (size_t)hit + k)
+    pieces_add(&p, s + at, (size_t)hit - at);
   pieces_add(&p, s + at, len - at);
   return pieces_done(&p, out);
 }
@@ -238,7 +249,8 @@ static norn_status t_join(norn_state *st, const norn_datum *args, int n, norn_da
   const char *sep = "";
   size_t k = 0;
   if (!norn_want_array(st, args, 0, "the first argument of join", &v)) return lib_failed(st);
-  if (lib_given(args, 1, n) && !norn_want_string(st, args, 1, "the separator", &sep, &k)) return lib_failed(st);
+  if (lib_given(args, 1, n) && !norn_want_string(st, args, 1, "the separator", &sep, &k))
+    return lib_failed(st);
   mem m = lib_mem(st);
   text t = text_of(&m);
   for (int64_t i = 0; i < v.dims[0]; i++) {
@@ -253,8 +265,10 @@ static norn_status t_replace(norn_state *st, const norn_datum *args, int n, norn
   (void)n;
   const char *s, *a, *b;
   size_t len, ka, kb, at = 0;
-  if (!norn_want_string(st, args, 0, "the string", &s, &len) || !norn_want_string(st, args, 1, "what to replace", &a, &ka) ||
-      !norn_want_string(st, args, 2, "the replacement", &b, &kb)) return lib_failed(st);
+  if (!norn_want_string(st, args, 0, "the string", &s, &len) ||
+      !norn_want_string(st, args, 1, "what to replace", &a, &ka) ||
+      !norn_want_string(st, args, 2, "the replacement", &b, &kb))
+    return lib_failed(st);
   if (ka == 0) return norn_fail(st, NORN_EDOMAIN, 1, "what to replace can't be empty");
   mem m = lib_mem(st);
   text t = text_of(&m);
@@ -271,7 +285,9 @@ static norn_status t_starts_with(norn_state *st, const norn_datum *args, int n, 
   (void)n;
   const char *s, *a;
   size_t len, k;
-  if (!norn_want_string(st, args, 0, "the string", &s, &len) || !norn_want_string(st, args, 1, "the start", &a, &k)) return lib_failed(st);
+  if (!norn_want_string(st, args, 0, "the string", &s, &len) ||
+      !norn_want_string(st, args, 1, "the start", &a, &k))
+    return lib_failed(st);
   *out = norn_bool(k <= len && memcmp(s, a, k) == 0);
   return NORN_OK;
 }
@@ -281,7 +297,9 @@ static norn_status t_ends_with(norn_state *st, const norn_datum *args, int n, no
   (void)n;
   const char *s, *a;
   size_t len, k;
-  if (!norn_want_string(st, args, 0, "the string", &s, &len) || !norn_want_string(st, args, 1, "the end", &a, &k)) return lib_failed(st);
+  if (!norn_want_string(st, args, 0, "the string", &s, &len) ||
+      !norn_want_string(st, args, 1, "the end", &a, &k))
+    return lib_failed(st);
   *out = norn_bool(k <= len && memcmp(s + len - k, a, k) == 0);
   return NORN_OK;
 }
@@ -332,8 +350,12 @@ static norn_status t_format_real(norn_state *st, const norn_datum *args, int n, 
   (void)n;
   double x;
   int64_t digits;
-  if (!norn_want_real(st, args, 0, "the number", &x) || !norn_want_int(st, args, 1, "the number of digits", &digits)) return lib_failed(st);
-  if (digits < 0 || digits > 100) return norn_fail(st, NORN_EDOMAIN, 1, "the number of digits must be between 0 and 100, got %lld", (long long)digits);
+  if (!norn_want_real(st, args, 0, "the number", &x) ||
+      !norn_want_int(st, args, 1, "the number of digits", &digits))
+    return lib_failed(st);
+  if (digits < 0 || digits > 100)
+    return norn_fail(st, NORN_EDOMAIN, 1,
+                     "the number of digits must be between 0 and 100, got %lld", (long long)digits);
   mem m = lib_mem(st);
   text t = text_of(&m);
   text_printf(&t, "%.*f", (int)digits, x);
@@ -347,10 +369,15 @@ static norn_status pad(norn_state *st, const norn_datum *args, int n, bool left,
   const char *s, *fill = " ";
   size_t len, k = 1;
   int64_t width;
-  if (!norn_want_string(st, args, 0, "the string", &s, &len) || !norn_want_int(st, args, 1, "the width", &width) ||
-      (lib_given(args, 2, n) && !norn_want_string(st, args, 2, "the filling", &fill, &k))) return lib_failed(st);
-  if (utf8_count(fill, k) != 1) return norn_fail(st, NORN_EDOMAIN, 2, "the filling must be one character, got %lld", (long long)utf8_count(fill, k));
-  if (width > (int64_t)1 << 32) return norn_fail(st, NORN_EDOMAIN, 1, "a string of that size is too long");
+  if (!norn_want_string(st, args, 0, "the string", &s, &len) ||
+      !norn_want_int(st, args, 1, "the width", &width) ||
+      (lib_given(args, 2, n) && !norn_want_string(st, args, 2, "the filling", &fill, &k)))
+    return lib_failed(st);
+  if (utf8_count(fill, k) != 1)
+    return norn_fail(st, NORN_EDOMAIN, 2, "the filling must be one character, got %lld",
+                     (long long)utf8_count(fill, k));
+  if (width > (int64_t)1 << 32)
+    return norn_fail(st, NORN_EDOMAIN, 1, "a string of that size is too long");
   mem m = lib_mem(st);
   text t = text_of(&m);
   int64_t more = width - (int64_t)utf8_count(s, len);
@@ -360,31 +387,55 @@ static norn_status pad(norn_state *st, const norn_datum *args, int n, bool left,
   return lib_text(st, &t, out);
 }
 
-static norn_status t_pad_left(norn_state *st, const norn_datum *args, int n, norn_datum *out) { return pad(st, args, n, true, out); }
-static norn_status t_pad_right(norn_state *st, const norn_datum *args, int n, norn_datum *out) { return pad(st, args, n, false, out); }
+static norn_status t_pad_left(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  return pad(st, args, n, true, out);
+}
+
+static norn_status t_pad_right(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  return pad(st, args, n, false, out);
+}
 
 #define FN(name, params, fn, sentence, example, result) \
   { name, params, sentence "\nExample: " example "\n=> " result, fn, NORN_PURE, NULL }
 
 static const norn_native natives[] = {
-  FN("upper", "s", t_upper, "The string with a to z in upper case; other letters stay.", "upper(\"abc\")", "\"ABC\""),
-  FN("lower", "s", t_lower, "The string with A to Z in lower case; other letters stay.", "lower(\"ABC\")", "\"abc\""),
-  FN("trim", "s", t_trim, "The string without white space at its ends.", "trim(\"  a b \")", "\"a b\""),
-  FN("split", "s, sep = missing", t_split, "The parts of a string between separators, by default between runs of white space.", "split(\"a,b\", \",\")", "[\"a\", \"b\"]"),
-  FN("join", "xs, sep = \"\"", t_join, "The elements as print shows them, joined by a separator.", "join([\"a\", \"b\"], \"-\")", "\"a-b\""),
-  FN("replace", "s, old, new", t_replace, "The string with every occurrence of old replaced by new.", "replace(\"aXbX\", \"X\", \"-\")", "\"a-b-\""),
-  FN("starts_with", "s, start", t_starts_with, "Whether a string begins with another.", "starts_with(\"abc\", \"ab\")", "true"),
-  FN("ends_with", "s, end", t_ends_with, "Whether a string ends with another.", "ends_with(\"abc\", \"bc\")", "true"),
-  FN("find", "s, part", t_find, "The place of a part in a string; missing if it is not there.", "find(\"abc\", \"c\")", "2"),
-  FN("chars", "s", t_chars, "The characters of a string.", "chars(\"abc\")", "[\"a\", \"b\", \"c\"]"),
-  FN("lines", "s", t_lines, "The lines of a string, without their ends.", "lines(\"a\\nb\\n\")", "[\"a\", \"b\"]"),
+  FN("upper", "s", t_upper, "The string with a to z in upper case; other letters stay.",
+     "upper(\"abc\")", "\"ABC\""),
+  FN("lower", "s", t_lower, "The string with A to Z in lower case; other letters stay.",
+     "lower(\"ABC\")", "\"abc\""),
+  FN("trim", "s", t_trim, "The string without white space at its ends.", "trim(\"  a b \")",
+     "\"a b\""),
+  FN("split", "s, sep = missing", t_split,
+     "The parts of a string between separators, by default between runs of white space.",
+     "split(\"a,b\", \",\")", "[\"a\", \"b\"]"),
+  FN("join", "xs, sep = \"\"", t_join, "The elements as print shows them, joined by a separator.",
+     "join([\"a\", \"b\"], \"-\")", "\"a-b\""),
+  FN("replace", "s, old, new", t_replace,
+     "The string with every occurrence of old replaced by new.", "replace(\"aXbX\", \"X\", \"-\")",
+     "\"a-b-\""),
+  FN("starts_with", "s, start", t_starts_with, "Whether a string begins with another.",
+     "starts_with(\"abc\", \"ab\")", "true"),
+  FN("ends_with", "s, end", t_ends_with, "Whether a string ends with another.",
+     "ends_with(\"abc\", \"bc\")", "true"),
+  FN("find", "s, part", t_find, "The place of a part in a string; missing if it is not there.",
+     "find(\"abc\", \"c\")", "2"),
+  FN("chars", "s", t_chars, "The characters of a string.", "chars(\"abc\")",
+     "[\"a\", \"b\", \"c\"]"),
+  FN("lines", "s", t_lines, "The lines of a string, without their ends.", "lines(\"a\\nb\\n\")",
+     "[\"a\", \"b\"]"),
   FN("code", "s", t_code, "The code point of a string's first character.", "code(\"A\")", "65"),
   FN("char_of", "code", t_char_of, "The character with a code point.", "char_of(65)", "\"A\""),
   FN("str", "x", t_str, "The value as print shows it.", "str([1.5, 2])", "\"[1.5, 2.0]\""),
-  FN("show", "x", t_show, "The value as it is written in a program.", "show([\"a\"])", "\"[\\\"a\\\"]\""),
-  FN("format_real", "x, digits", t_format_real, "A number with so many decimals.", "format_real(pi, 2)", "\"3.14\""),
-  FN("pad_left", "s, width, fill = \" \"", t_pad_left, "The string filled on the left to a width.", "pad_left(\"7\", 3, \"0\")", "\"007\""),
-  FN("pad_right", "s, width, fill = \" \"", t_pad_right, "The string filled on the right to a width.", "pad_right(\"a\", 3)", "\"a  \""),
+  FN("show", "x", t_show, "The value as it is written in a program.", "show([\"a\"])",
+     "\"[\\\"a\\\"]\""),
+  FN("format_real", "x, digits", t_format_real, "A number with so many decimals.",
+     "format_real(pi, 2)", "\"3.14\""),
+  FN("pad_left", "s, width, fill = \" \"", t_pad_left, "The string filled on the left to a width.",
+     "pad_left(\"7\", 3, \"0\")", "\"007\""),
+  FN("pad_right", "s, width, fill = \" \"", t_pad_right,
+     "The string filled on the right to a width.", "pad_right(\"a\", 3)", "\"a  \""),
 };
 
 norn_status lib_string_open(norn_state *st)

@@ -13,7 +13,8 @@ static norn_status y_print(norn_state *st, const norn_datum *args, int n, norn_d
       s = norn_show(st, args[k], false, 0);
       if (!s) return lib_failed(st);
       len = strlen(s);
-      if (lib_is_posterior(args[k]) && len && s[len - 1] == '\n') len--;   /* a table ends its last line itself */
+      if (lib_is_posterior(args[k]) && len && s[len - 1] == '\n')
+        len--; /* a table ends its last line itself */
     }
     norn_output(st, s, len);
   }
@@ -36,7 +37,8 @@ static norn_status y_assert(norn_state *st, const norn_datum *args, int n, norn_
   *out = norn_unit();
   if (holds) return NORN_OK;
   const char *why = n > 1 && args[1].tag != NORN_NONE ? norn_show(st, args[1], false, 400) : "";
-  return norn_fail(st, NORN_EDOMAIN, 0, "%s%s", *why ? "assertion failed: " : "assertion failed", why);
+  return norn_fail(st, NORN_EDOMAIN, 0, "%s%s", *why ? "assertion failed: " : "assertion failed",
+                   why);
 }
 
 static const char *kind_name(norn_datum v)
@@ -105,13 +107,22 @@ static norn_status y_clock(norn_state *st, const norn_datum *args, int n, norn_d
 #define FN(name, params, fn, flags, doc) { name, params, doc, fn, flags, NULL }
 
 static const norn_native natives[] = {
-  FN("print", "values...", y_print, NORN_VARIADIC, "Prints values separated by spaces, and a newline."),
+  FN("print", "values...", y_print, NORN_VARIADIC,
+     "Prints values separated by spaces, and a newline."),
   FN("error", "message", y_error, 0, "Stops the program with a message."),
-  FN("assert", "holds, message = \"\"", y_assert, 0, "Stops the program unless a condition holds.\nExample: assert(1 < 2)\n=> ()"),
-  FN("type_of", "x", y_type_of, NORN_PURE, "The name of the kind of a value: \"int\", \"real\", \"array\", ...\nExample: type_of(1.5)\n=> \"real\""),
-  FN("is_missing", "x", y_is_missing, NORN_PURE, "Whether a value is missing.\nExample: is_missing(missing)\n=> true"),
-  FN("is_posterior", "x", y_is_posterior, NORN_PURE, "Whether a value is a posterior.\nExample: is_posterior(normal(0, 1))\n=> false"),
-  FN("hash", "x", y_hash, NORN_PURE, "An integer that is the same for equal values.\nExample: hash(1) == hash(1.0)\n=> true"),
+  FN("assert", "holds, message = \"\"", y_assert, 0,
+     "Stops the program unless a condition holds.\n"
+     "Example: assert(1 < 2)\n=> ()"),
+  FN("type_of", "x", y_type_of, NORN_PURE,
+     "The name of the kind of a value: \"int\", \"real\", \"array\", ...\n"
+     "Example: type_of(1.5)\n=> \"real\""),
+  FN("is_missing", "x", y_is_missing, NORN_PURE,
+     "Whether a value is missing.\nExample: is_missing(missing)\n=> true"),
+  FN("is_posterior", "x", y_is_posterior, NORN_PURE,
+     "Whether a value is a posterior.\nExample: is_posterior(normal(0, 1))\n=> false"),
+  FN("hash", "x", y_hash, NORN_PURE,
+     "An integer that is the same for equal values.\n"
+     "Example: hash(1) == hash(1.0)\n=> true"),
   FN("clock", "", y_clock, 0, "Seconds from an arbitrary moment, to measure time."),
 };
 

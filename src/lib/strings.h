@@ -3,8 +3,9 @@
 #define NORN_LIB_STRINGS_H
 #include "norn.h"
 
-int64_t     strings_length(norn_datum);                                                        /* code points */
-norn_status strings_cut(norn_state *, norn_datum, int64_t from, int64_t to, norn_datum *out);   /* within bounds */
+int64_t strings_length(norn_datum); /* code points */
+norn_status strings_cut(norn_state *, norn_datum, int64_t from, int64_t to,
+                        norn_datum *out); /* within bounds */
 norn_status strings_repeat(norn_state *, norn_datum, int64_t times, norn_datum *out);
 norn_status strings_reverse(norn_state *, norn_datum, norn_datum *out);
 /* The code point index of the first args[1] in args[0]; -1. */
