@@ -1,5 +1,5 @@
-/* fuzz_csv.c: any bytes are a table or an error; a table that was read has columns of one length and
-   can be written. */
+/* fuzz_csv.c: any bytes are a table or an error; a table that was read has columns of one length
+   and can be written. */
 #include "io/csv.h"
 #include <stdlib.h>
 
@@ -24,7 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
   m.user = st;
   text_init(&t, &m);
   for (int k = 0; k < 4; k++) {
-    const csv_options how = { .na = "NA", .nan = k & 1, .header = !(k & 2), .sep = k & 1 ? ';' : ',' };
+    const csv_options how = {
+      .na = "NA", .nan = k & 1, .header = !(k & 2), .sep = k & 1 ? ';' : ','
+    };
     norn_clear(st);
     if (csv_table_read(st, "fuzz", (const char *)s, n, &how, &v)) continue;
     int64_t rows = -1;
