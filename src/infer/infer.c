@@ -52,7 +52,7 @@ norn_infer *infer_make(norn_state *st, norn_datum model, norn_datum engine, uint
   const norn_datum *options;
   const norn_engine *e = engine.tag == NORN_UNIT || norn_is_none(engine) ? &engine_auto : norn_engine_view(engine, &options);
   char what[120];
-  if (norn_kind_of(model) != NORN_MODEL && norn_kind_of(model) != NORN_FUN) {
+  if (norn_kind_of(model) != NORN_MODEL) {
     norn_fail(st, NORN_ETYPE, 0, "infer wants a model, got %s", norn_describe(st, model, what, sizeof what));
     norn_hint(st, "a model value is a call of a model: infer(name(arguments), engine)");
     return NULL;

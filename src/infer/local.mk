@@ -10,6 +10,7 @@ libnorncore_la_SOURCES += \
   %D%/importance.c \
   %D%/infer.c \
   %D%/mh.c \
+  %D%/more.c \
   %D%/posterior.c \
   %D%/rejection.c \
   %D%/resample.c \

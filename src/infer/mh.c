@@ -410,7 +410,7 @@ static norn_status mh_finish(norn_infer *inf, void *self)
   if (e->stuck)
     norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)e->stuck, (long long)e->chains);
   if (w.rhat > 1.01)
-    norn_infer_warn(inf, nowhere, "R-hat is %.3f, above 1.01: the chains do not agree; take more draws or another engine", w.rhat);
+    norn_infer_warn(inf, nowhere, "R-hat is %.4f, above 1.01: the chains do not agree; take more draws or another engine", w.rhat);
   if (w.ess < 100 * (double)e->chains)
     norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %lld draws: take more draws or a larger thin",
                     w.name, w.ess, (long long)(e->draws * e->chains));
