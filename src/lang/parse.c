@@ -241,6 +241,14 @@ ast *parse_expected(parser *p, const char *what)
   return broken(p);
 }
 
+ast *parse_expected_name(parser *p, const char *what)
+{
+  token_kind k = parse_kind(p);
+  ast *e = parse_expected(p, what);
+  if (token_is_keyword(k)) parse_rehint(p, "'%s' is a word of the language", token_name(k));
+  return e;
+}
+
 bool parse_expect(parser *p, token_kind k, const char *what)
 {
   if (NORN_LIKELY(!p->panic && parse_accept(p, k))) return true;

@@ -288,8 +288,10 @@ static ast *observe(parser *p)
   parse_step(p);
   ast *value = parse_expr(p);
   norn_span at = parse_tok_span(p, p->at);
-  if (!parse_expect(p, TOK_TILDE, "'~' and a distribution after the observed value"))
+  if (!parse_expect(p, TOK_TILDE, "'~' and a distribution after the observed value")) {
+    parse_rehint(p, "observe y ~ normal(mu, sigma)");
     return node_new(p, AST_ERROR, first);
+  }
   ast *dist = parse_expr(p);
   ast *n = node_new(p, AST_OBSERVE, first);
   n->u.bin.a = value;

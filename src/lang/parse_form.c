@@ -19,7 +19,10 @@ ast *parse_if(parser *p)
   ast *n = node_new(p, AST_IF, first);
   parse_step(p);
   n->u.cond.test = parse_expr(p);
+  uint32_t outer = p->branch;
+  p->branch = p->at;
   n->u.cond.yes = parse_block(p, "'{' after the condition of if");
+  p->branch = outer;
   if (p->panic) return n;
   if (parse_accept(p, TOK_ELSE)) n->u.cond.no = otherwise(p);
   node_over(n, n->u.cond.test);
@@ -185,7 +188,7 @@ static ast_states *states(parser *p, ast *loop)
   do {
     ast_state one = {{NULL, {0, 0, 0}}, NULL, NULL, 0};
     if (!parse_at(p, TOK_NAME)) {
-      parse_expected(p, "the name of a state after with");
+      parse_expected_name(p, "the name of a state after with");
       parse_hint(p, "for x in xs with total = 0 { next total + x }");
       break;
     }

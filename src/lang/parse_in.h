@@ -35,6 +35,7 @@ typedef struct parser {
   uint32_t start;              /* the first token of the statement or arm being read */
   int nest;
   mode mode;
+  uint32_t branch;             /* the '{' of the innermost if whose first block this is, or 0 */
   fold *fold;                  /* the innermost fold whose body this is, or NULL */
   ast *open_slice;             /* the last a.. made */
   bool panic, stop, more;
@@ -85,6 +86,8 @@ norn_err *parse_note(parser *p, norn_span, const char *format, ...) NORN_PRINTF(
 void parse_hint(parser *p, const char *format, ...) NORN_PRINTF(2, 3);
 /* The same, also when it gave one. */
 void parse_rehint(parser *p, const char *format, ...) NORN_PRINTF(2, 3);
+/* The same where a name is expected: a keyword gets a hint of its own. */
+ast *parse_expected_name(parser *p, const char *what);
 /* Goes past k or fails with "expected `what`". */
 bool parse_expect(parser *p, token_kind k, const char *what);
 /* Goes past the closing partner of the bracket `open`, or says where that was. */

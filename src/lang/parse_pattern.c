@@ -195,7 +195,7 @@ static ast *pattern_of(parser *p, bool refutable)
   case TOK_STR_HEAD:
     return parse_fail(p, parse_tok_span(p, first), "a string in a pattern can't have { } in it");
   default:
-    return parse_expected(p, "a pattern");
+    return parse_expected_name(p, "a pattern");
   }
 }
 

@@ -8,7 +8,7 @@ static bool param(parser *p, ast_param *v)
   *v = (ast_param){.name = {NULL, {0, 0, 0}}};
   if (!parse_at(p, TOK_NAME) && !parse_at(p, TOK_UNDERSCORE)) {
     bool open = parse_at(p, TOK_LBRACE) || parse_at(p, TOK_LBRACKET);
-    parse_expected(p, "the name of a parameter");
+    parse_expected_name(p, "the name of a parameter");
     if (open) parse_hint(p, "take it apart inside: let { a, b } = r");
     return false;
   }
@@ -65,7 +65,7 @@ static ast_fn *head(parser *p, ast *n, const char *what)
   parse_step(p);
   if (!parse_at(p, TOK_NAME)) {
     bool lambda = parse_at(p, TOK_LPAREN);
-    parse_expected(p, what);
+    parse_expected_name(p, what);
     if (lambda) parse_hint(p, "a function without a name is (x, y) -> e");
     return NULL;
   }
@@ -215,7 +215,7 @@ static bool con(parser *p, ast *n, ast_con *c)
 {
   *c = (ast_con){.name = {NULL, {0, 0, 0}}};
   if (!parse_at(p, TOK_NAME)) {
-    parse_expected(p, "the name of a constructor");
+    parse_expected_name(p, "the name of a constructor");
     return false;
   }
   c->name = name_take(p);
@@ -277,7 +277,7 @@ static ast *import(parser *p)
   }
   if (parse_word(p, "as") && !parse_ended(p)) {
     parse_step(p);
-    if (!parse_at(p, TOK_NAME)) return parse_expected(p, "a name for the module after as");
+    if (!parse_at(p, TOK_NAME)) return parse_expected_name(p, "a name for the module after as");
     n->u.import.as = name_take(p);
   } else if (n->flags & AST_FILE) {
     parse_expected(p, "'as' and a name after the file");
@@ -342,9 +342,20 @@ static void unexpected(parser *p, const ast *s)
     parse_hint(p, "a definition starts with fn, model or distribution");
   } else if (k == TOK_WITH) {
     parse_hint(p, "an update stands in braces of its own: { r with a: 1 }");
-  } else {
+  } else if (k != TOK_RPAREN && k != TOK_RBRACKET) {
     parse_hint(p, "a statement ends at the end of its line or at ';'");
   }
+}
+
+/* At an else inside the block it should follow: says so, and the block ends here. */
+static bool lacks_brace(parser *p, uint32_t open)
+{
+  if (!open || open != p->branch || !parse_at(p, TOK_ELSE)) return false;
+  uint32_t line, column;
+  sources_place(p->files, parse_tok_span(p, open), &line, &column);
+  parse_note(p, parse_tok_span(p, p->at), "a '}' is missing before else");
+  parse_hint(p, "the '{' was opened in line %u", line);
+  return true;
 }
 
 ast *parse_statements(parser *p, uint32_t open, bool update)
@@ -357,6 +368,7 @@ ast *parse_statements(parser *p, uint32_t open, bool update)
       parse_step(p);
       continue;
     }
+    if (lacks_brace(p, open)) return NULL;
     uint32_t first = p->start = p->at;
     ast *s = parse_statement(p, open == 0);
     if (update && !any && !p->panic && parse_at(p, TOK_WITH) && ast_is_expr(s)) return s;

@@ -510,6 +510,8 @@ static void test_syntax_errors(void)
      "nothing"},
     {"distribution d() { a = 1; a = 2 }", "1:27: the entry 'a' stands here twice"},
     {"r.1", "1:3: expected a field's name after '.', found '1'"},
+    {"fn f(x) {\n  if x {\n    1\n  else {\n    2\n  }\n}\n)",
+     "4:3: a '}' is missing before else\n8:1: this ')' closes nothing"},
     {"else { 1 }", "1:1: expected an expression, found 'else'"},
     {"fn f(x: 1) = 1", "1:9: expected a type, found '1'"},
     {"a |", "1:3: expected the end of the statement, found '|'"},
@@ -576,6 +578,8 @@ static void test_hints(void)
     {"import \"a.norn\"\n", "import \"mine.norn\" as mine"},
     {"model m() {\n  for x in y {\n    x\n  let z = 1\n}\nfn g() = 1\n",
      "is a '}' missing for the '{' of line 2?"},
+    {"let match = 3", "'match' is a word of the language"}, {"let x = 1)", ""},
+    {"observe y = d", "observe y ~ normal(mu, sigma)"},
     {"xs |> sum + 1", "'|>' binds loosest: write (a |> f) + 1"},
     {"a b", "a call has parentheses: f(x)"},
     {"1 2", "a statement ends at the end of its line or at ';'"},
@@ -833,7 +837,7 @@ static void test_memory_all(void)
   mem_init(&m);
   text_init(&t, &m);
   test_memory(program, sizeof program - 1);
-  text_puts(&t, "let x = 1 ? 2\nf(a b)\nlet s = \"\\q\nx = 3\n{ a, b }\nfn f(x) {\n  for x in y {\n");
+  text_puts(&t, "let x = 1 ? 2\nf(a b)\nlet s = \"\\q\nx = 3\n{ a, b }\nfn f(x) {\n  for x in {\n");
   test_memory(t.s, t.n);
   t.n = 0;
   for (int i = 0; i < 300; i++) text_printf(&t, "let n%d = [%d, \"s%d\"]\n", i, i, i);
