@@ -641,6 +641,27 @@ static void test_prefixes(const char *src, size_t n)
     if (i == n || src[i] == '\n') CHECK(status_of(src, i) != PARSE_ERROR);
 }
 
+/* The examples of the language's description. */
+static void test_description(void)
+{
+  static const char *const names[] = {"eight_schools", "expressions", "probability", "walk", "llm"};
+  const char *srcdir = getenv("srcdir"), *why = "";
+  for (int i = 0; i < NORN_COUNT(names); i++) {
+    char path[1000];
+    mem m;
+    size_t n;
+    mem_init(&m);
+    if (!srcdir) srcdir = ".";
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/parse/%s.norn", srcdir, names[i]);
+    char *s = file_read(&m, path, &n, &why);
+    if (!s) fprintf(stderr, "%s: %s\n", path, why);
+    CHECK(s && n > 0 && status_of(s, n) == PARSE_OK);
+    if (!s) continue;
+    test_prefixes(s, n);
+    mem_put(&m, s, n + 1);
+  }
+}
+
 /* ---- depth ---- */
 
 /* `open` times `times`, then the middle, then `close` as often. */
@@ -883,6 +904,7 @@ int main(void)
   test_hints();
   test_more();
   test_prefixes(program, sizeof program - 1);
+  test_description();
   test_depth();
   test_many_errors();
   test_spans();
