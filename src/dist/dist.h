@@ -123,6 +123,12 @@ double dist_draw_gamma(norn_rng *, double shape);             /* scale 1 */
 double dist_draw_log_gamma(norn_rng *, double shape);
 double dist_draw_poisson(norn_rng *, double rate);
 double dist_draw_binomial(norn_rng *, double n, double p);
+/* The sentence about a scale s, of which 1/s is used: NULL if it is good. */
+static inline const char *dist_scale(double s, const char *not_positive, const char *not_ordinary)
+{
+  if (s >= 2.2250738585072014e-308 && s <= 1.7976931348623157e308) return NULL;
+  return s > 0 ? not_ordinary : not_positive;
+}
 /* Into the smallest and largest positive doubles: a draw never leaves an open support by
    rounding. */
 static inline double dist_clamp_positive(double x)

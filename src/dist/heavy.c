@@ -44,8 +44,8 @@ static const char *cauchy_check(const double *p, int *which)
 {
   if (!isfinite(p[0])) { *which = 0; return "location of cauchy must be finite"; }
   *which = 1;
-  if (!(p[1] > 0)) return "scale of cauchy must be positive";
-  return p[1] < HUGE_VAL ? NULL : "scale of cauchy must be finite";
+  return dist_scale(p[1], "scale of cauchy must be positive",
+                    "scale of cauchy must be within 2.3e-308..1.7e308");
 }
 static double cauchy_logp1(double x, const double *p) { return cauchy_logp(x, p[0], p[1]); }
 static double cauchy_partials1(double x, const double *p, double *d)
@@ -88,8 +88,8 @@ static void no_moments(const double *p, double *mean, double *variance)
 static const char *half_cauchy_check(const double *p, int *which)
 {
   *which = 0;
-  if (!(p[0] > 0)) return "scale of half_cauchy must be positive";
-  return p[0] < HUGE_VAL ? NULL : "scale of half_cauchy must be finite";
+  return dist_scale(p[0], "scale of half_cauchy must be positive",
+                    "scale of half_cauchy must be within 2.3e-308..1.7e308");
 }
 static double half_cauchy_logp1(double x, const double *p) { return half_cauchy_logp(x, p[0]); }
 static double half_cauchy_partials1(double x, const double *p, double *d)
@@ -129,8 +129,8 @@ static const char *student_t_check(const double *p, int *which)
   *which = 1;
   if (!isfinite(p[1])) return "location of student_t must be finite";
   *which = 2;
-  if (!(p[2] > 0)) return "scale of student_t must be positive";
-  return p[2] < HUGE_VAL ? NULL : "scale of student_t must be finite";
+  return dist_scale(p[2], "scale of student_t must be positive",
+                    "scale of student_t must be within 2.3e-308..1.7e308");
 }
 static double student_t_logp1(double x, const double *p) { return student_t_logp(x, p[0], p[1],
     p[2]); }
@@ -149,13 +149,25 @@ static double student_t_sample1(const double *p, norn_rng *g)
   double r = e < 700 ? sqrt(p[0] * expm1(e)) : sqrt(p[0]) * v_exp(0.5 * e);
   return keep_finite(p[1] + p[2] * (c == 0 ? 0 : r * c));
 }
-/* P(|T| > |z|) = I_{nu/(nu + z^2)}(nu/2, 1/2), DLMF 8.17 */
+
+/* log P(|T| > a) and log P(|T| <= a), a >= 0: I_{nu/(nu + a^2)}(nu/2, 1/2), DLMF 8.17; far out,
+   where a^2 overflows, its leading term. */
+static void student_t_fold(double a, double nu, double *outside, double *inside)
+{
+  double r = a / sqrt(nu), s = 1 / r, h = 0.5 * nu;
+  if (r < 1) {
+    special_beta_log(h, 0.5, 1 / (1 + r * r), r * r / (1 + r * r), outside, inside);
+  } else if (r < 1e150) {
+    special_beta_log(h, 0.5, s * s / (1 + s * s), 1 / (1 + s * s), outside, inside);
+  } else {
+    *outside = -nu * log(r) - log(h) - special_lbeta(h, 0.5);
+    *inside = special_log1mexp(*outside);
+  }
+}
 static void student_t_tails1(double x, const double *p, double *lower, double *upper)
 {
-  double z = (x - p[1]) / p[2], a = fabs(z), w = p[0] / a, inside, outside;
-  double far = a > 0 ? w / (a + w) : 1, near = a > 0 ? a / (a + w) : 0;
-  if (a == HUGE_VAL) { far = 0; near = 1; }
-  special_beta_log(0.5 * p[0], 0.5, far, near, &outside, &inside);
+  double z = (x - p[1]) / p[2], inside, outside;
+  student_t_fold(fabs(z), p[0], &outside, &inside);
   double tail = outside - V_LOG_2, rest = log1p(-exp(tail));
   *lower = z < 0 ? tail : rest;
   *upper = z < 0 ? rest : tail;
@@ -182,8 +194,8 @@ static const char *laplace_check(const double *p, int *which)
 {
   if (!isfinite(p[0])) { *which = 0; return "location of laplace must be finite"; }
   *which = 1;
-  if (!(p[1] > 0)) return "scale of laplace must be positive";
-  return p[1] < HUGE_VAL ? NULL : "scale of laplace must be finite";
+  return dist_scale(p[1], "scale of laplace must be positive",
+                    "scale of laplace must be within 2.3e-308..1.7e308");
 }
 static double laplace_logp1(double x, const double *p) { return laplace_logp(x, p[0], p[1]); }
 static double laplace_partials1(double x, const double *p, double *d)
@@ -222,8 +234,8 @@ static const char *logistic_check(const double *p, int *which)
 {
   if (!isfinite(p[0])) { *which = 0; return "location of logistic must be finite"; }
   *which = 1;
-  if (!(p[1] > 0)) return "scale of logistic must be positive";
-  return p[1] < HUGE_VAL ? NULL : "scale of logistic must be finite";
+  return dist_scale(p[1], "scale of logistic must be positive",
+                    "scale of logistic must be within 2.3e-308..1.7e308");
 }
 static double logistic_logp1(double x, const double *p) { return logistic_logp(x, p[0], p[1]); }
 static double logistic_partials1(double x, const double *p, double *d)

@@ -323,12 +323,16 @@ static inline double neg_binomial_2_logp(double k, double mu, double phi)
          special_deviance(phi, n * p) - special_deviance(k, n * q) -
          V_LOG_SQRT_2PI - 0.5 * v_log(k * (phi / n));
 }
+/* d/dphi = digamma(k+phi) - digamma(phi) - log(1 + mu/phi) - t, t = (k-mu)/(mu+phi); for large phi
+   the logarithms make log(1 + t). */
 static inline double neg_binomial_2_partials(double k, double mu, double phi, double *d)
 {
-  double ratio = (k + phi) / (mu + phi);
+  double t = (k - mu) / (mu + phi), n = k + phi;
   d[0] = 0;
-  d[1] = (k == 0 ? 0 : k / mu) - ratio;
-  d[2] = special_digamma(k + phi) - special_digamma(phi) - v_log1p(mu / phi) + 1 - ratio;
+  d[1] = (k == 0 ? 0 : k / mu) - n / (mu + phi);
+  d[2] = phi < 10 ? special_digamma(n) - special_digamma(phi) - v_log1p(mu / phi) - t
+                  : (v_log1p(t) - t) + 0.5 * (k / n) / phi +
+                    (special_digamma_tail(phi) - special_digamma_tail(n));
   return neg_binomial_2_logp(k, mu, phi);
 }
 

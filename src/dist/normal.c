@@ -25,8 +25,8 @@ static const char *normal_check(const double *p, int *which)
 {
   if (!isfinite(p[0])) { *which = 0; return "mean of normal must be finite"; }
   *which = 1;
-  if (!(p[1] > 0)) return "standard deviation of normal must be positive";
-  return p[1] < HUGE_VAL ? NULL : "standard deviation of normal must be finite";
+  return dist_scale(p[1], "standard deviation of normal must be positive",
+                    "standard deviation of normal must be within 2.3e-308..1.7e308");
 }
 static double normal_logp1(double x, const double *p) { return normal_logp(x, p[0], p[1]); }
 static double normal_partials1(double x, const double *p, double *d)
@@ -91,8 +91,8 @@ static void std_normal_moments1(const double *p, double *mean, double *variance)
 static const char *half_normal_check(const double *p, int *which)
 {
   *which = 0;
-  if (!(p[0] > 0)) return "scale of half_normal must be positive";
-  return p[0] < HUGE_VAL ? NULL : "scale of half_normal must be finite";
+  return dist_scale(p[0], "scale of half_normal must be positive",
+                    "scale of half_normal must be within 2.3e-308..1.7e308");
 }
 static double half_normal_logp1(double x, const double *p) { return half_normal_logp(x, p[0]); }
 static double half_normal_partials1(double x, const double *p, double *d)
@@ -107,7 +107,8 @@ static double half_normal_cdf1(double x, const double *p)
 }
 static double half_normal_quantile1(double prob, const double *p)
 {
-  return -p[0] * special_norm_quantile(0.5 - 0.5 * prob);
+  if (prob < 0.5) return p[0] * special_norm_quantile_half(0.5 * prob);
+  return -p[0] * special_norm_quantile(0.5 * (1 - prob));
 }
 /* Small x: erf keeps what 1 - 2 Phi(-z) would lose. */
 static void half_normal_tails1(double x, const double *p, double *lower, double *upper)
@@ -128,8 +129,8 @@ static const char *lognormal_check(const double *p, int *which)
 {
   if (!isfinite(p[0])) { *which = 0; return "log-mean of lognormal must be finite"; }
   *which = 1;
-  if (!(p[1] > 0)) return "log-standard deviation of lognormal must be positive";
-  return p[1] < HUGE_VAL ? NULL : "log-standard deviation of lognormal must be finite";
+  return dist_scale(p[1], "log-standard deviation of lognormal must be positive",
+                    "log-standard deviation of lognormal must be within 2.3e-308..1.7e308");
 }
 static double lognormal_logp1(double x, const double *p) { return lognormal_logp(x, p[0], p[1]); }
 static double lognormal_partials1(double x, const double *p, double *d)

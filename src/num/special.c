@@ -34,7 +34,7 @@ double special_stirling_small(double x)
   return special_lgamma_small(x) - (x - 0.5) * v_log(x) + x - V_LOG_SQRT_2PI;
 }
 
-/* Recurrence up to 10, then DLMF 5.11.2; below 0 by reflection (5.5.4). */
+/* Recurrence up to 10, then DLMF 5.11.2 (special_digamma_tail); below 0 by reflection (5.5.4). */
 double special_digamma(double x)
 {
   if (!(x > -HUGE_VAL)) return (double)NAN;
@@ -46,10 +46,7 @@ double special_digamma(double x)
   }
   double sum = 0;
   for (; x < 10; x += 1) sum += 1 / x;
-  double r = 1 / x, s = r * r;
-  double tail = s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s * (1.0 / 240 - s * (1.0 / 132 -
-                s * (691.0 / 32760 - s * (1.0 / 12)))))));
-  return v_log(x) - 0.5 * r - tail - sum;
+  return v_log(x) - 0.5 / x - special_digamma_tail(x) - sum;
 }
 
 double special_trigamma(double x)
@@ -242,17 +239,21 @@ static double beta_front(double a, double b, double x, double y)
          special_stirling_large(n);
 }
 
-/* I_x(a, b) = front / a * 1/(1 + d1/(1 + d2/(1 + ...))), DLMF 8.17.22; x < (a+1)/(a+b+2). */
-static double beta_fraction(double a, double b, double x)
+/* I_x(a, b) = front * this, for x < (a+1)/(a+b+2): the even part of DLMF 8.17.22 as Didonato and
+   Morris write it (TOMS 708, bfrac), with a - (a+b) x from the smaller of x and y, so that nothing
+   cancels when a is large and x near 1. */
+static double beta_fraction(double a, double b, double x, double y)
 {
-  lentz f = {1, 1, 0};
-  for (double m = 0; m < 1e8; m++) {
-    double even = m ? m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)) : 0;
-    double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    bool more = m ? lentz_step(&f, even, 1) : true;
-    if (!lentz_step(&f, odd, 1) && !more) break;
+  double lambda = x < y ? a - (a + b) * x : (a + b) * y - b, c = 1 + lambda;
+  double c1 = 1 + 1 / a, first = c / c1;
+  lentz f = {1 / first, HUGE_VAL, 1 / first};
+  for (double n = 1; n < 1e8; n++) {
+    double t = n / a, s = a + 2 * n - 1, p = (n - 1) / a + 1, w = n * (b - n) * x, e = a / s;
+    double alpha = p * (p + b / a) * e * e * (w * x);
+    double beta = n + w / s + (t + 1) / (c1 + t + t) * (c + n * (1 + y));
+    if (!lentz_step(&f, alpha, beta)) break;
   }
-  return 1 / f.value;
+  return f.value;
 }
 
 void special_beta_log(double a, double b, double x, double y, double *lower, double *upper)
@@ -263,10 +264,10 @@ void special_beta_log(double a, double b, double x, double y, double *lower, dou
     *lower = x == 0 ? -HUGE_VAL : 0;
     *upper = x == 0 ? 0 : -HUGE_VAL;
   } else if (x * (a + b + 2) < a + 1) {
-    *lower = fmin(0, beta_front(a, b, x, y) - log(a) + log(beta_fraction(a, b, x)));
+    *lower = fmin(0, beta_front(a, b, x, y) + log(beta_fraction(a, b, x, y)));
     *upper = special_log1mexp(*lower);
   } else {
-    *upper = fmin(0, beta_front(b, a, y, x) - log(b) + log(beta_fraction(b, a, y)));
+    *upper = fmin(0, beta_front(b, a, y, x) + log(beta_fraction(b, a, y, x)));
     *lower = special_log1mexp(*upper);
   }
 }
@@ -342,14 +343,22 @@ static double quantile_tail(double r)     /* r = sqrt(-log p), p < 0.075; gives 
       8, r - 5);
 }
 
+/* p is not lost in 1/2 + q, nor q in p - 1/2. */
+static double quantile_of(double p, double q)
+{
+  if (fabs(q) <= 0.425) return quantile_centre(q);
+  double tail = q < 0 ? p : 1 - p, x = tail > 0 ? quantile_tail(sqrt(-log(tail))) : HUGE_VAL;
+  return q < 0 ? -x : x;
+}
+
 double special_norm_quantile(double p)
 {
-  if (!(p >= 0 && p <= 1)) return (double)NAN;
-  if (p == 0 || p == 1) return p == 0 ? -HUGE_VAL : HUGE_VAL;
-  double q = p - 0.5;
-  if (fabs(q) <= 0.425) return quantile_centre(q);
-  double x = quantile_tail(sqrt(-log(q < 0 ? p : 1 - p)));
-  return q < 0 ? -x : x;
+  return p >= 0 && p <= 1 ? quantile_of(p, p - 0.5) : (double)NAN;
+}
+
+double special_norm_quantile_half(double q)
+{
+  return fabs(q) <= 0.5 ? quantile_of(0.5 + q, q) : (double)NAN;
 }
 
 double special_norm_quantile_log(double lp)
@@ -448,5 +457,8 @@ double special_beta_inv(double a, double b, double p)
   if (power < DBL_MIN) return power;
   double mean = a / (a + b), start = power < mean * 0.1 ? power : mean;
   inverse_of o = {a, b, p > 0.5};
+  double lower, upper, last = 1 - 0x1p-53;
+  special_beta_log(a, b, last, 0x1p-53, &lower, &upper);
+  if (upper > log1p(-p)) return 1;   /* nearer to 1 than any double below it */
   return special_solve(beta_rising, &o, p > 0.5 ? -log1p(-p) : log(p), 0, 1, start);
 }

@@ -54,6 +54,13 @@ static inline double special_deviance(double x, double m)
   return d * v + 2 * x * v * series;
 }
 
+/* log x - 1/(2x) - digamma(x), x >= 10: DLMF 5.11.2. */
+static inline double special_digamma_tail(double x)
+{
+  double s = 1 / (x * x);
+  return s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s * (1.0 / 240 - s * (1.0 / 132 -
+         s * (691.0 / 32760 - s * (1.0 / 12)))))));
+}
 double special_digamma(double x);
 double special_trigamma(double x);                       /* GSL */
 double special_hurwitz_zeta(double s, double q);         /* GSL; s > 1, q > 0 */
@@ -92,6 +99,7 @@ double special_norm_cdf(double x);
 /* right to the far tail, where the cdf is 0 */
 double special_norm_log_cdf(double x);
 double special_norm_quantile(double p);                  /* Wichura 1988, AS 241 */
+double special_norm_quantile_half(double q);             /* of p = 1/2 + q */
 double special_norm_quantile_log(double lp);             /* of p = exp lp */
 
 /* Solves f(x) = target for a rising f on (lo, hi): Newton's steps from f and its slope, kept in a

@@ -156,6 +156,14 @@ static void test_incomplete_beta(void)
   CHECK(lower == 0 && upper == -HUGE_VAL);
   CHECK(isnan(special_beta_inc(-1, 2, 0.5)));
   CHECK_NEAR(special_beta_inc(1e6, 1e6, 0.5), 0.5, 1e-12);
+  /* Large a, x near 1: in plain form the fraction would cancel to 1e-9.  y = 1 - x is what is
+     exact. */
+  for (double y = 1e-9; y < 1e-8; y *= 1.7) {
+    big_reset();
+    big q = beta_inc(2, 1e9 - 1, num(y));
+    special_beta_log(1e9 - 1, 2, 1 - y, y, &lower, &upper);
+    CHECK(near_big(upper, lg(q), 1e-13, 1) && near_big(lower, lg(sub(one(), q)), 1e-13, 1));
+  }
 }
 
 static void test_inverses(void)
@@ -202,10 +210,12 @@ static void test_normal_functions(void)
   CHECK_NEAR(special_norm_quantile_log(special_norm_log_cdf(-1e4)), -1e4, 1e-10);
   CHECK_NEAR(special_norm_quantile(0.975), 1.95996398454005423552, 1e-15);
   CHECK(special_norm_quantile(0) == -HUGE_VAL && special_norm_quantile(1) == HUGE_VAL);
+  CHECK_NEAR(special_norm_quantile_half(1e-20), 1e-20 * sqrt(2 * V_PI), 1e-35);
+  CHECK(special_norm_quantile_half(0.475) == special_norm_quantile(0.975));
   CHECK(special_norm_quantile(0.5) == 0 && isnan(special_norm_quantile(-0.1)));
 }
 
-/* ---- stats.c ---- */
+/* ---- stats.c --------------------------------------------------------------------------------- */
 
 static void test_moments(void)
 {
