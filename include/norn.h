@@ -452,6 +452,9 @@ void        norn_infer_warn(norn_infer *, norn_span, const char *format, ...) NO
 void        norn_infer_dead(norn_infer *, norn_span);
 norn_span   norn_infer_blame(norn_infer *, uint64_t *count);
 
+/* After runs of a model: an error if given() or do() fixed a choice that none of them met. */
+norn_status norn_model_check(norn_state *, norn_datum model);
+
 /* Driving an inference from C: new, step until not MORE, result, free; or norn_infer_all. */
 norn_infer *norn_infer_new(norn_state *, norn_datum model, norn_datum engine);
 norn_step   norn_infer_step(norn_infer *);

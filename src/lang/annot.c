@@ -149,8 +149,12 @@ static val describe_declared(annot *a, const ast *t)
     if (found < 0 && env_load_prelude(st)) found = type_in(st, st->env->prelude, name);
   }
   if (found >= 0) return triple(a, T_TYPE, norn_int(found), norn_missing());
+  static const char *const others[][2] = {{"integer", "int"}, {"float", "real"}, {"double", "real"}, {"number", "real"}, {"boolean", "bool"},
+                                          {"str", "string"}, {"list", "array"}, {"function", "fn"}, {"dist", "distribution"}};
   nearest near;
   nearest_init(&near, name);
+  for (int i = 0; i < NORN_COUNT(others); i++)
+    if (!strcmp(name, others[i][0])) near.best = others[i][1], near.distance = 0;
   for (int i = 0; i < NORN_COUNT(type_words); i++) nearest_try(&near, type_words[i].name);
   for (size_t i = 0; i < st->ntypes; i++) nearest_try(&near, sym_name(st, st->types[i].name));
   diag *d = diags_add(&st->diags, false, t->span, "there is no type %s", name);
@@ -208,6 +212,8 @@ static void put_wanted(norn_state *st, text *t, val d)
   if (code == T_REAL || code == T_INT) put_bounds(st, t, v.v[1], v.v[2]);
   if (code == T_TYPE) text_printf(t, "a %s", sym_name(st, st->types[v.v[1].i].name));
   if (code == T_FN && v.v[1].tag == NORN_INT) text_printf(t, " of %" PRId64 " argument%s", v.v[1].i, v.v[1].i == 1 ? "" : "s");
+  for (int64_t i = 0; code == T_RECORD && i < norn_array_length(v.v[1]); i++)
+    text_printf(t, "%s%s", i ? ", " : " with ", norn_string_view(norn_array_at(st, v.v[1], i), NULL));
   if (code == T_ARRAY && v.v[2].tag == NORN_INT) text_printf(t, " of length %" PRId64, v.v[2].i);
   if (code == T_ARRAY && v.v[1].tag != NORN_MISSING) {
     text_puts(t, " whose elements are each ");
@@ -324,7 +330,9 @@ const char *annot_check(norn_state *st, val description, val x, char *out, size_
   text t;
   text_init(&t, &st->mem);
   put_wanted(st, &t, f.wanted);
-  if (V_IS_HEAP(f.got)) norn_describe(st, f.got, got, sizeof got);
+  if (f.got.tag == NORN_FUN && !v_clo(f.got)->p->is_model)
+    snprintf(got, sizeof got, "a function of %u argument%s", v_clo(f.got)->p->nargs, v_clo(f.got)->p->nargs == 1 ? "" : "s");
+  else if (V_IS_HEAP(f.got)) norn_describe(st, f.got, got, sizeof got);
   else snprintf(got, sizeof got, "%s", norn_show(st, f.got, true, 60));
   if (f.at >= 0) snprintf(place, sizeof place, " at element %" PRId64, f.at);
   snprintf(out, n, "the annotation asks for %s, got %s%s", t.s ? t.s : "?", got, place);

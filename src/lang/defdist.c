@@ -7,19 +7,19 @@
          mean = m                     optional, as is variance
        }
 
-   compiles to a function of (m, b) that ends in the native @defdist("laplace2", [m, b], sample, logpdf,
-   support, mean, variance); entries that are not written are `missing`.  The words for supports are
+   compiles to a function of (m, b) that ends in the native @defdist("laplace2", sample, logpdf, support,
+   [m, b], mean, variance); entries that are not written are `missing`.  The words for supports are
    constants: real, positive, unit_interval, natural, integer, boolean, anything; interval(lower, upper)
    is a function; an array lists all values of a finite distribution.  Densities are asked only inside
    the support and are 0 outside.  Closures are called in sealed runs; draws inside `sample` come from
    the event's random numbers.
 
-   The value's arguments:  name | arguments | sample | logpdf | support | mean | variance */
+   The value's arguments:  name | sample | logpdf | support | arguments | mean | variance */
 #include "lang/env_in.h"
 #include <math.h>
 #include <string.h>
 
-enum { D_NAME, D_ARGS, D_SAMPLE, D_LOGPDF, D_SUPPORT, D_MEAN, D_VARIANCE, D_COUNT };
+enum { D_NAME, D_SAMPLE, D_LOGPDF, D_SUPPORT, D_ARGS, D_MEAN, D_VARIANCE, D_COUNT };
 
 /* word, kind, bounds */
 #define SUPPORTS(X) \
@@ -70,10 +70,19 @@ static norn_status interval(norn_state *st, const val *args, int n, val *out)
 
 /* ---- the support ---- */
 
+/* A native may have the name of a word: real(x) is a conversion. */
+static val word_of(const char *name)
+{
+  for (uint32_t i = 0; i < WORDS; i++)
+    if (!strcmp(words[i].name, name)) return v_enum(i);
+  return norn_none();
+}
+
 static bool support_read(val v, norn_support *s)
 {
   *s = (norn_support){.kind = NORN_SUPPORT_ANY, .lower = -INFINITY, .upper = INFINITY, .size = 1};
   if (v.tag == NORN_ARRAY) return true;
+  if (v.tag == NORN_NATIVE) v = word_of(((const norn_native *)v.q)->name);
   if (V_KIND(v) == NORN_ENUM && V_CTOR(v) < WORDS) {
     const word *w = &words[V_CTOR(v)];
     s->kind = w->kind, s->lower = w->lower, s->upper = w->upper;
@@ -205,7 +214,7 @@ static norn_status row_show(norn_state *st, const norn_dist *d, val *out)
   return out->tag == NORN_NONE ? NORN_EMEMORY : NORN_OK;
 }
 
-#define ROW(more) {.name = "distribution", .params = "name, args, sample, logpdf, support, mean = missing, variance = missing", \
+#define ROW(more) {.name = "distribution", .params = "name, sample, logpdf, support, args, mean = missing, variance = missing", \
   .doc = "A distribution defined in Norn.", .flags = NORN_DIST_COSTLY | (more), .sample = row_sample, .logp = row_logp, \
   .support = row_support, .enumerate = (more) & NORN_DIST_DISCRETE ? row_enumerate : NULL, .moments = row_moments, .show = row_show}
 const norn_dist_row defdist_rows[DEFDIST_ROWS] = {
@@ -258,13 +267,8 @@ static norn_status make(norn_state *st, const val *a, int n, val *out)
   return NORN_OK;
 }
 
-const norn_native *defdist_native(void)
-{
-  return &defdist_natives[0];
-}
-
 const norn_native defdist_natives[2] = {
-  {"@defdist", "name, args, sample, logpdf, support, mean, variance", "What `distribution` compiles to.", make, 0, NULL},
+  {"@defdist", "name, sample, logpdf, support, args, mean, variance", "What `distribution` compiles to.", make, 0, NULL},
   {"interval", "lower, upper",
    "The support of values between lower and upper, in the definition of a distribution.\n"
    "Example: support = interval(-1, 1)", interval, NORN_PURE, NULL},

@@ -78,10 +78,18 @@ static void put_operand(disasm *d, char mode, uint16_t operand)
   else if (mode != '-' && mode != 'j') text_printf(d->t, " r%d", flow_reg(operand));
 }
 
+/* What an instruction works for: the place of the first one from there on that has one. */
+static norn_span place_from(const proto *p, uint32_t pc)
+{
+  for (uint32_t i = 0; i < p->nspans; i++)
+    if (p->spans[i].pc >= pc && p->spans[i].arg < 0) return (norn_span){p->file, p->spans[i].start, p->spans[i].end};
+  return proto_span(p, pc, -1);
+}
+
 /* The source line, when it differs from the last one shown. */
 static void put_source(disasm *d, uint32_t pc)
 {
-  norn_span span = proto_span(d->p, pc, -1);
+  norn_span span = place_from(d->p, pc);
   const source *f = sources_get(&d->st->sources, span.file);
   uint32_t line, column;
   sources_place(&d->st->sources, span, &line, &column);
@@ -114,7 +122,7 @@ static void put_head(disasm *d)
   char place[256];
   text_printf(d->t, "%s %s(", p->is_model ? "model" : "fn", p->name && *p->name ? p->name : "->");
   for (int i = 0; i < p->nargs; i++)
-    text_printf(d->t, "%s%s%s", i ? ", " : "", p->params ? sym_name(d->st, p->params[i]) : "_", i >= p->nreq ? " =" : "");
+    text_printf(d->t, "%s%s%s", i ? ", " : "", p->params ? sym_name(d->st, p->params[i]) : "_", i >= p->nreq ? " = ..." : "");
   text_printf(d->t, "), %u register%s", p->nregs, p->nregs == 1 ? "" : "s");
   if (p->ncap) text_printf(d->t, ", %u capture%s", p->ncap, p->ncap == 1 ? "" : "s");
   norn_span_text(d->st, p->span, place, sizeof place);

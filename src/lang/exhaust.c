@@ -387,6 +387,14 @@ static const pat **missing(exhaust *x, const rows *r)
   return w ? join(x, &any_pattern, w, r->width - 1) : NULL;
 }
 
+/* match [a, b] { ... }: then only arrays of two elements matter. */
+static const pat **missing_value(exhaust *x, const rows *r, const ast *value)
+{
+  if (value->kind != AST_ARRAY) return missing(x, r);
+  head h = {.kind = P_ARRAY, .n = value->u.list.n};
+  return missing_with(x, r, &h);
+}
+
 /* ---- saying it ---- */
 
 static void put_pattern(exhaust *x, text *t, const pat *p)
@@ -445,7 +453,7 @@ void exhaust_check(norn_state *st, module *m, const ast *match)
     }
     if (!arm->guard) seen.v[seen.n++] = row;
   }
-  const pat **w = x.failed ? NULL : missing(&x, &seen);
+  const pat **w = x.failed ? NULL : missing_value(&x, &seen, match->u.match.value);
   if (w && !x.failed) warn_missing(&x, match, w[0]);
   arena_free(&x.a);
 }

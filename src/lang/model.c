@@ -4,7 +4,7 @@
    A model value's a[1] is unit or an array [seen, kind, name, value, kind, name, value, ...] where seen
    is an array of integers, one per name, that runs set to 1 when they meet the choice.  It is the one
    array that is written after it was made; it holds no pointers and no program can reach it.  A name
-   that no run of an inference met is an error (model_check_given): a misspelt name must not sample
+   that no run of an inference met is an error (norn_model_check): a misspelt name must not sample
    the prior silently. */
 #include "lang/env_in.h"
 #include <string.h>
@@ -150,7 +150,7 @@ static void hint_near(norn_state *st, const char *name)
   if (nearest_found(&near)) norn_hint(st, "did you mean %s?", nearest_found(&near));
 }
 
-norn_status model_check_given(norn_state *st, val model)
+norn_status norn_model_check(norn_state *st, val model)
 {
   norn_view seen;
   if (model.tag != NORN_MODEL) return NORN_OK;

@@ -326,9 +326,10 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
 
 const char *norn_show(norn_state *st, norn_datum v, bool source_form, size_t limit)
 {
-  st->shown.n = 0;
-  st->shown.failed = false;
-  if (st->shown.s) st->shown.s[0] = 0;
-  value_show(st, &st->shown, v, source_form, limit);
+  text t;                              /* a row's show may call this again */
+  text_init(&t, &st->mem);
+  value_show(st, &t, v, source_form, limit);
+  text_free(&st->shown);
+  st->shown = t;
   return st->shown.s ? st->shown.s : "";
 }
