@@ -122,6 +122,8 @@ typedef enum { RESAMPLE_SYSTEMATIC, RESAMPLE_STRATIFIED, RESAMPLE_RESIDUAL, RESA
 extern const char *const resample_names[RESAMPLE_COUNT];
 /* count[i] offspring of particle i, their sum is n; w (n): weights, unnormalised, of that sum. */
 void resample(resample_kind, const double *w, double sum, uint32_t *count, size_t n, norn_rng *);
+/* Mean over particles of the variance of their number of offspring. */
+double resample_spread(resample_kind, const double *w, double sum, size_t n);
 
 /* ---- diagnostics of draws (diagnose.c) ---- */
 /* x (chains, n): bulk effective sample size and split R-hat after Vehtari et al. 2021; NaN when all equal. */

@@ -37,8 +37,7 @@ typedef struct edge { uint32_t from, to, slot; double mass; } edge;
 /* Depth first: a state whose children from `base` on lie on the stack; `child` is the one that is
    being done, sum the weight of those done; node is its place in the graph, once it needs one. */
 typedef struct frame { size_t base; pending child; double sum, logw; uint32_t node; } frame;
-/* Returned values and values of choices with the weight of their paths. */
-typedef struct leaf { uint64_t hash; double sum; } leaf;
+/* Values of choices with the weight of their paths. */
 typedef struct slot { uint64_t hash, addr; double sum; } slot;
 typedef struct table { uint32_t *at; size_t n; } table;
 
@@ -62,7 +61,7 @@ typedef struct enumeration {
   pending *later; size_t nlater, clater;       /* put aside by depth first */
   double floor, left;                          /* put aside below this log weight; log weight unexplored at the end */
   double scale; bool scaled;                   /* sums are exp(log weight - scale) */
-  leaf *leaf; size_t cleaf; table leaves_by_value;
+  double *leaf; uint64_t *leaf_hash; size_t cleaf, cleaf_hash; table leaves_by_value;   /* by draw of the inference */
   slot *slot; size_t nslot, cslot; table slots_by_value;
   column slot_value;
 } enumeration;
@@ -91,7 +90,7 @@ static norn_status enumerate_init(norn_infer *inf, void *self)
 static void sums_rescale(norn_infer *inf, enumeration *e, double to)
 {
   double f = exp(e->scale - to);
-  for (size_t i = 0; i < inf->nlogw; i++) e->leaf[i].sum *= f;
+  for (size_t i = 0; i < inf->nlogw; i++) e->leaf[i] *= f;
   for (size_t i = 0; i < e->nslot; i++) e->slot[i].sum *= f;
   for (size_t i = 0; i < e->nframe; i++) e->frame[i].sum *= f;
   e->scale = to;
@@ -108,7 +107,7 @@ static double sums_weight(norn_infer *inf, enumeration *e, double lw)
 static double sums_total(const norn_infer *inf, const enumeration *e)
 {
   double s = 0;
-  for (size_t i = 0; i < inf->nlogw; i++) s += e->leaf[i].sum;
+  for (size_t i = 0; i < inf->nlogw; i++) s += e->leaf[i];
   return s;
 }
 
@@ -150,21 +149,23 @@ static uint32_t slot_of(norn_state *st, enumeration *e, uint64_t addr, norn_datu
 static bool leaf_add(norn_infer *inf, enumeration *e, norn_datum v, double w, norn_span span)
 {
   norn_state *st = norn_infer_state(inf);
-  uint64_t h = hash_mix(norn_hash(v));
+  uint64_t h = posterior_hash(v);
   if (++e->leaves > e->max_leaves) {
     engine_fail(st, NORN_ELIMIT, span, "enumerate met more than %lld paths", (long long)e->max_leaves);
     norn_hint(st, "raise max_leaves, or use smc, mh or importance");
     return false;
   }
-  if (!table_room(st, &e->leaves_by_value, inf->nlogw, e->leaf, sizeof *e->leaf)) return false;
+  if (!table_room(st, &e->leaves_by_value, inf->nlogw, e->leaf_hash, sizeof *e->leaf_hash)) return false;
   size_t k = h & (e->leaves_by_value.n - 1);
   for (uint32_t i; (i = e->leaves_by_value.at[k]); k = (k + 1) & (e->leaves_by_value.n - 1))
-    if (e->leaf[i - 1].hash == h && norn_equal(column_at(st, &inf->values, i - 1), v)) {
-      e->leaf[i - 1].sum += w;
+    if (e->leaf_hash[i - 1] == h && norn_equal(column_at(st, &inf->values, i - 1), v)) {
+      e->leaf[i - 1] += w;
       return true;
     }
-  if (!engine_room(st, &e->leaf, &e->cleaf, inf->nlogw + 1, sizeof *e->leaf)) return false;
-  e->leaf[inf->nlogw] = (leaf){ h, w };
+  if (!engine_room(st, &e->leaf, &e->cleaf, inf->nlogw + 1, sizeof *e->leaf) ||
+      !engine_room(st, &e->leaf_hash, &e->cleaf_hash, inf->nlogw + 1, sizeof *e->leaf_hash)) return false;
+  e->leaf[inf->nlogw] = w;
+  e->leaf_hash[inf->nlogw] = h;
   if (norn_infer_draw(inf, v, 0)) return false;
   e->leaves_by_value.at[k] = (uint32_t)inf->nlogw;
   return true;
@@ -709,7 +710,8 @@ static norn_status enumerate_finish(norn_infer *inf, void *self)
   norn_state *st = norn_infer_state(inf);
   if (!graph_backward(inf, e)) return NORN_EMEMORY;
   double total = log(sums_total(inf, e)) + e->scale;
-  for (size_t i = 0; i < inf->nlogw; i++) inf->logw[i] = log(e->leaf[i].sum) + e->scale;
+  for (size_t i = 0; i < inf->nlogw; i++) inf->logw[i] = log(e->leaf[i]) + e->scale;
+  inf->distinct = e->leaf_hash;
   norn_infer_evidence(inf, total, 0);
   norn_infer_note(inf, "paths", norn_int(e->leaves));
   if (e->left > -HUGE_VAL) infer_left_over(inf, exp(e->left - log_add(total, e->left)));
@@ -739,6 +741,7 @@ static void enumerate_free(norn_infer *inf, void *self)
   engine_put(st, e->alpha, e->calpha * sizeof *e->alpha);
   engine_put(st, e->edge, e->cedge * sizeof *e->edge);
   engine_put(st, e->leaf, e->cleaf * sizeof *e->leaf);
+  engine_put(st, e->leaf_hash, e->cleaf_hash * sizeof *e->leaf_hash);
   engine_put(st, e->slot, e->cslot * sizeof *e->slot);
   engine_put(st, e->states.at, e->states.n * sizeof *e->states.at);
   engine_put(st, e->leaves_by_value.at, e->leaves_by_value.n * sizeof *e->leaves_by_value.at);

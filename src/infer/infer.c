@@ -386,6 +386,7 @@ norn_datum norn_infer_result(norn_infer *inf)
   if (inf->done && !inf->finished) {
     inf->finished = true;
     if (inf->engine->finish && inf->engine->finish(inf, inf->self)) { inf->failed = true; return norn_none(); }
+    if (norn_model_check(st, norn_get(inf->model))) { inf->failed = true; return norn_none(); }
   }
   if (!inf->nlogw || (!inf->done && inf->engine->flags & NORN_ENGINE_EXACT)) {
     norn_fail(st, NORN_EINFER, -1, "inference by %s has no result yet", inf->engine->name);
@@ -398,8 +399,8 @@ norn_datum norn_infer_result(norn_infer *inf)
   }
   norn_datum values = column_array(st, &inf->values), info = infer_info(inf, exact), choices = infer_choices(inf);
   if (norn_is_none(values) || norn_is_none(info) || norn_is_none(choices)) return norn_none();
-  norn_datum p = posterior_new(st, values, inf->logw, info, choices, norn_get(inf->model), norn_get(inf->options),
-                               exact ? 0 : inf->stream, exact);
+  norn_datum p = posterior_make(st, values, inf->logw, info, choices, norn_get(inf->model), norn_get(inf->options),
+                                exact ? 0 : inf->stream, exact, inf->distinct);
   if (!inf->resume || norn_is_none(p)) return p;
   return posterior_join(st, norn_get(inf->resume), p, !isnan(inf->log_evidence) && strcmp(inf->engine->name, "rejection"));
 }

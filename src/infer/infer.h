@@ -31,6 +31,7 @@ struct norn_infer {
   double log_evidence, evidence_se;
   int chains; int64_t per_chain;    /* of mh; 0 otherwise */
   double left_over;                 /* enumerate: mass not explored */
+  const uint64_t *distinct;         /* enumerate: the values are distinct, and these are their posterior_hash */
   infer_note *note; size_t nnote, cnote;
   infer_warning *warning; size_t nwarning, cwarning;
   blame dead;

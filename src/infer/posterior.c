@@ -76,10 +76,12 @@ static bool atoms_new(norn_state *st, int64_t n, atoms *t)
   return true;
 }
 
+uint64_t posterior_hash(norn_datum v) { return hash_mix(norn_hash(v)); }
+
 /* The slot of a value, or the free one where it belongs. */
 static int64_t atoms_find(norn_state *st, const int64_t *slot, int64_t m, norn_datum values, norn_datum x)
 {
-  int64_t k = (int64_t)(hash_mix(norn_hash(x)) & (uint64_t)(m - 1));
+  int64_t k = (int64_t)(posterior_hash(x) & (uint64_t)(m - 1));
   while (slot[k] >= 0 && !norn_equal(norn_array_at(st, values, slot[k]), x)) k = (k + 1) & (m - 1);
   return k;
 }
@@ -104,6 +106,21 @@ static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, co
     if (reals && i == 255 && t->n > 250) return false;
   }
   return !reals || t->n <= n / 2;
+}
+
+/* The same for distinct values with these hashes. */
+static bool atoms_fill_distinct(norn_state *st, const norn_view *v, const norn_view *lw, const uint64_t *hash, atoms *t)
+{
+  int64_t n = v->dims[0];
+  if (!atoms_new(st, n, t)) return false;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t k = (int64_t)(hash[i] & (uint64_t)(t->m - 1));
+    while (t->slot[k] >= 0) k = (k + 1) & (t->m - 1);
+    t->slot[k] = t->order[i] = i;
+    t->logp[k] = posterior_logw_at(lw, n, i);
+  }
+  t->n = n;
+  return true;
 }
 
 static int64_t posterior_length(norn_datum a) { int64_t n = norn_array_length(a); return n < 0 ? 0 : n; }
@@ -138,11 +155,18 @@ static double *posterior_merge(norn_state *st, norn_datum *values, const double 
 norn_datum posterior_new(norn_state *st, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
                          norn_datum model, norn_datum engine, uint64_t stream, bool exact)
 {
+  return posterior_make(st, values, logw, info, choices, model, engine, stream, exact, NULL);
+}
+
+norn_datum posterior_make(norn_state *st, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
+                          norn_datum model, norn_datum engine, uint64_t stream, bool exact, const uint64_t *distinct)
+{
   norn_datum a[POST_ARGS];
   norn_view v, lw = { 0 };
   int64_t n0 = posterior_length(values), n = n0;
   double *merged = NULL, zero = 0;
-  if (exact) {
+  if (n <= SORT_MAX) distinct = NULL;              /* few are sorted, which moves them */
+  if (exact && !distinct) {
     double *equal = NULL;
     if (!logw) {
       equal = engine_get(st, (size_t)n * sizeof *equal);
@@ -167,7 +191,7 @@ norn_datum posterior_new(norn_state *st, norn_datum values, const double *logw, 
   a[POST_ATOMS] = a[POST_ATOM_LOGP] = a[POST_ORDER] = norn_unit();
   if (a[POST_LOGW].tag != NORN_UNIT) norn_array_view(a[POST_LOGW], &lw);
   atoms t;
-  bool has = atoms_fill(st, values, &v, &lw, exact, &t);
+  bool has = distinct ? atoms_fill_distinct(st, &v, &lw, distinct, &t) : atoms_fill(st, values, &v, &lw, exact, &t);
   if (has) {
     if (!exact) atoms_sort(st, values, t.order, t.n);
     a[POST_ATOMS] = t.a_slot;

@@ -33,6 +33,11 @@ static inline bool posterior_args(norn_datum p, norn_dist *d)
    equal values merged and is sorted.  NONE: error set. */
 norn_datum posterior_new(norn_state *, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
                          norn_datum model, norn_datum engine, uint64_t stream, bool exact);
+/* The same for values that are distinct and whose hashes are known. */
+norn_datum posterior_make(norn_state *, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
+                          norn_datum model, norn_datum engine, uint64_t stream, bool exact, const uint64_t *distinct);
+/* The hash by which values lie in the table of atoms. */
+uint64_t posterior_hash(norn_datum);
 /* The same weights and evidence, other values: `post |> map(f)`.  values has as many as the posterior. */
 norn_datum posterior_project(norn_state *, norn_datum posterior, norn_datum values);
 /* m equally weighted draws by systematic resampling (equal weights and m = n: the draws as they are). */

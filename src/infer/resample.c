@@ -75,3 +75,15 @@ void resample(resample_kind kind, const double *w, double sum, uint32_t *count, 
   default: resample_comb(kind == RESAMPLE_STRATIFIED, w, sum, count, n, rng);
   }
 }
+
+/* One offspring or none beyond the whole part f of n w_i: f (1 - f), for points on a comb as for the
+   rest of residual resampling (there to first order); n w_i (1 - w_i) for a multinomial. */
+double resample_spread(resample_kind kind, const double *w, double sum, size_t n)
+{
+  double scale = (double)n / sum, s = 0;
+  for (size_t i = 0; i < n; i++) {
+    double x = w[i] * scale, f = x - (double)(uint32_t)x;
+    s += kind == RESAMPLE_MULTINOMIAL ? x * (1 - w[i] / sum) : kind == RESAMPLE_RESIDUAL ? f : f * (1 - f);
+  }
+  return s / (double)n;
+}

@@ -15,9 +15,11 @@
 
    Evidence: Z = product of mean incremental weights, unbiased.  Its error: Lee and Whiteley 2018
    (Biometrika 105, equation 8) from the ancestors of the particles; after R resamplings
-   V = 1 - (N/(N-1))^(R+1) (1 - sum over ancestors of (sum of their weights)^2).  Ancestors are
-   forgotten (and V added up) when fewer than N/8 are left, so that long series keep an estimate; what
-   came before then counts as independent of what comes after.
+   V = 1 - (N/(N-1))^(R+1) (1 - sum over ancestors of (sum of their weights)^2).  That is for
+   multinomial resampling, which alone spreads a family of equal weights by 1 a time; the others
+   spread it by rho = mean variance of the numbers of offspring, so the power becomes a product of
+   1 + rho/(N-1).  Ancestors are forgotten (and V added up) when fewer than N/8 are left, so that long
+   series keep an estimate; what came before then counts as independent of what comes after.
 
    By default the returned value is kept and nothing else: samples never leave the VM and memory does
    not grow with time.  keep = "choices" also keeps every choice of every surviving particle. */
@@ -49,7 +51,7 @@ typedef struct smc {
   uint32_t barrier, resamplings, segment;   /* segment: resamplings since ancestors were forgotten */
   size_t next;              /* the particle that is stepped now */
   size_t observing, running, dead;          /* this barrier: weighed; still going; of weight 0 */
-  double log_z, variance, least_ess;
+  double log_z, variance, spread, least_ess;    /* spread: log of the product over rho */
   column ended, past_value;
   past *past; size_t npast, cpast;
   blame killers;            /* of this barrier */
@@ -199,7 +201,7 @@ static double smc_ancestors(smc *e, double sum, size_t *alive)
     *alive += e->share[i] > 0;
     q += e->share[i] * e->share[i];
   }
-  return 1 - pow(n / (n - 1), e->segment + 1.0) * (1 - q / (sum * sum));
+  return 1 - exp(log(n / (n - 1)) + e->spread) * (1 - q / (sum * sum));
 }
 
 /* Particles at the start that have descendants. */
@@ -216,6 +218,7 @@ static void smc_forget_ancestors(smc *e)
 {
   for (size_t i = 0; i < e->n; i++) e->at[i].ancestor = (uint32_t)i;
   e->segment = 0;
+  e->spread = 0;
 }
 
 /* ---- resampling ---- */
@@ -264,6 +267,7 @@ static norn_status smc_resample(norn_infer *inf, smc *e, double sum, double log_
   e->log_z += log_scale + log(sum / (double)e->n);
   e->resamplings++;
   e->segment++;
+  e->spread += log1p(resample_spread(e->how, e->w, sum, e->n) / ((double)e->n - 1));
   e->dead = 0;
   if (look && alive < e->n / 8) {
     e->variance += v > 0 ? v : 0;
