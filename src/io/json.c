@@ -6,10 +6,9 @@
    jansson's own tree is in malloc's memory: its hook is one per process, so a state can't count it.
    Writing needs no tree: values are written as they are met. */
 #include "io/json.h"
-#include <errno.h>
+#include "io/number.h"
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- reading ---- */
@@ -104,6 +103,12 @@ static norn_datum value_of(const reader *r, const json_t *j)
   }
 }
 
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_numeric(char c)
+{
+  return is_digit(c) || c == '-' || c == '+' || c == '.' || (c | 32) == 'e';
+}
+
 /* The text with "e0" after every integer that does not fit 64 bits. */
 static bool widen_integers(const char *s, size_t n, text *t)
 {
@@ -114,13 +119,12 @@ static bool widen_integers(const char *s, size_t n, text *t)
         if (s[k] == '\\' && k + 1 < n) k++;
       if (k < n) k++;
       text_put(t, s + from, k - from);
-    } else if (s[k] == '-' || (s[k] >= '0' && s[k] <= '9')) {
-      while (k < n && s[k] && strchr("+-.0123456789eE", s[k])) k++;
+    } else if (s[k] == '-' || is_digit(s[k])) {
+      bool whole = true;
+      int64_t fits;
+      for (; k < n && is_numeric(s[k]); k++) whole = whole && (s[k] == '-' || is_digit(s[k]));
       text_put(t, s + from, k - from);
-      bool whole = strcspn(s + from, ".eE") >= k - from;
-      errno = 0;
-      (void)strtoll(s + from, NULL, 10);
-      if (whole && errno == ERANGE) text_puts(t, "e0");
+      if (whole && k - from > 1 && !number_int(s + from, k - from, &fits)) text_puts(t, "e0");
     } else {
       text_putc(t, s[k++]);
     }

@@ -19,7 +19,12 @@ typedef struct rounder {
 } rounder;
 
 static bool same(int64_t x, int64_t *y) { *y = x; return true; }
-static bool int_abs(int64_t x, int64_t *y) { *y = x < 0 ? -x : x; return x != INT64_MIN; }
+static bool int_abs(int64_t x, int64_t *y)
+{
+  *y = x < 0 && x != INT64_MIN ? -x : x;
+  return x != INT64_MIN;
+}
+
 static bool int_sign(int64_t x, int64_t *y) { *y = (x > 0) - (x < 0); return true; }
 static double real_sign(double x) { return isnan(x) ? x : (double)((x > 0) - (x < 0)); }
 
