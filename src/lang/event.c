@@ -128,7 +128,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
 static int draw(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const norn_dist *q, uint64_t addr, norn_span span)
 {
   norn_state *st = r->st;
-  norn_rng g = { r->stream, r->lane, (uint32_t)(addr ^ addr >> 32), r->iter, 0 };
+  norn_rng g = { r->stream, r->lane, (uint32_t)(addr ^ addr >> 32), r->iter, 0, r->st->pairs };
   val x; double lp, lq;
   if (norn_dist_sample(st, q ? q : d, &g, &x)) return FAILED;
   if (q) {
@@ -183,13 +183,16 @@ norn_status model_enter(norn_run *r, val *W, val model, uint64_t path, const pro
   return NORN_OK;
 }
 
+/* An array of values, never packed: the identity would become a real beside one. */
 val memo_key(norn_state *st, const val *args, int n, val id)
 {
-  val k[10];
-  for (int i = 0; i < n; i++) k[i] = args[i];
-  k[n] = id;
-  /* never packed with the id into one numeric type: 1 and 1.0 are equal keys anyway */
-  return vec_pack(st, k, n + 1);
+  const int64_t dims = n + 1;
+  void *at;
+  val key = norn_array(st, NORN_VALUES, 1, &dims, &at);
+  if (norn_is_none(key)) return key;
+  if (n) memcpy(at, args, (size_t)n * sizeof *args);
+  ((val *)at)[n] = id;
+  return key;
 }
 
 /* mem(f): a closure over f and an identity.  Inside a run the identity is the path, so that it is the
