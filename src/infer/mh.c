@@ -52,7 +52,7 @@ typedef struct mh {
   double log_ratio, old_excess;
   bool impossible;           /* a reused value outside the support */
   norn_datum value; norn_ref *value_ref;         /* what the current trace returns */
-  int64_t accepted, proposed, accepted_here, stuck;
+  int64_t accepted, proposed, moved_here, stuck;   /* moved_here: moves of this chain after its burn-in */
   norn_posterior before; bool resuming;
 } mh;
 
@@ -218,7 +218,7 @@ static bool mh_sample(norn_infer *inf, mh *e, const norn_event *ev)
 static bool mh_begin(norn_infer *inf, mh *e)
 {
   trace *cur = &e->t[e->now];
-  norn_rng g = { e->stream, (uint32_t)e->chain, 0, (uint32_t)(STARTS + e->at), 0 };
+  norn_rng g = { .stream = e->stream, .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at) };
   uint32_t iter = e->started ? (uint32_t)(STARTS + e->at) : (uint32_t)e->start;
   e->step++;
   e->log_ratio = 0;
@@ -268,7 +268,8 @@ static norn_step mh_started(norn_infer *inf, mh *e, const norn_event *ev)
   norn_span_text(st, s, place, sizeof place);
   engine_fail(st, NORN_EINFER, s, "mh found no start: each of %d draws from the prior has weight 0, most after the observation at %s",
               STARTS, *place ? place : "an unknown place");
-  norn_hint(st, "make the observation less strict, or use smc or rejection");
+  if (*inf->dead.why) norn_hint(st, "the first went wrong so: %s", inf->dead.why);
+  else norn_hint(st, "make the observation less strict, or use smc or rejection");
   return NORN_STEP_FAIL;
 }
 
@@ -276,7 +277,7 @@ static norn_step mh_started(norn_infer *inf, mh *e, const norn_event *ev)
 static norn_step mh_judge(norn_infer *inf, mh *e, const norn_event *ev)
 {
   const trace *cur = &e->t[e->now], *new = &e->t[!e->now];
-  norn_rng g = { e->stream, (uint32_t)e->chain, 0, (uint32_t)(STARTS + e->at), 8 };
+  norn_rng g = { .stream = e->stream, .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at), .draw = 8 };
   double lw = norn_run_logw(e->run);
   bool take = ev->kind == NORN_DONE && lw > -HUGE_VAL && !e->impossible;
   if (take) {
@@ -287,7 +288,7 @@ static norn_step mh_judge(norn_infer *inf, mh *e, const norn_event *ev)
   e->proposed++;
   if (take) {
     e->accepted++;
-    e->accepted_here++;
+    e->moved_here += e->at >= e->burn;
     if (!mh_take(inf, e, ev->value, lw)) return NORN_STEP_FAIL;
   }
   norn_run_free(e->run);
@@ -298,10 +299,10 @@ static norn_step mh_judge(norn_infer *inf, mh *e, const norn_event *ev)
 
 static void mh_next_chain(mh *e)
 {
-  if (!e->accepted_here) e->stuck++;
+  if (!e->moved_here) e->stuck++;
   e->chain++;
   e->started = false;
-  e->start = e->at = e->accepted_here = 0;
+  e->start = e->at = e->moved_here = 0;
   trace_clear(&e->t[e->now]);
 }
 
@@ -403,14 +404,14 @@ static norn_status mh_finish(norn_infer *inf, void *self)
   if (w.rhat > 0) norn_infer_note(inf, "rhat", norn_real(w.rhat));
   bool choices = e->t[e->now].n || e->t[!e->now].n;
   if (!choices) return NORN_OK;
-  if (!e->accepted) {
-    norn_infer_warn(inf, nowhere, "no move was accepted: the draws are %lld times the start of each chain", (long long)e->draws);
+  if (e->stuck == e->chains) {
+    norn_infer_warn(inf, nowhere, "no move was accepted: each chain is one value, %lld times", (long long)e->draws);
     return NORN_OK;
   }
   if (e->stuck)
     norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)e->stuck, (long long)e->chains);
   if (w.rhat > 1.01)
-    norn_infer_warn(inf, nowhere, "R-hat is %.4f, above 1.01: the chains do not agree; take more draws or another engine", w.rhat);
+    norn_infer_warn(inf, nowhere, "R-hat is %.5g, above 1.01: the chains do not agree; take more draws or another engine", w.rhat);
   if (w.ess < 100 * (double)e->chains)
     norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %lld draws: take more draws or a larger thin",
                     w.name, w.ess, (long long)(e->draws * e->chains));

@@ -238,7 +238,9 @@ bool norn_posterior_view(norn_state *st, norn_datum p, norn_posterior *out)
   if (d.args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d.args[POST_LOGW], &lw);
   out->weights = posterior_f64(st, out->n, &w);
   if (norn_is_none(out->weights)) return false;
-  for (int64_t i = 0; i < out->n; i++) w[i] = lw.n ? exp(lw.f[i]) : 1 / (double)out->n;
+  double sum = 0;
+  for (int64_t i = 0; i < out->n; i++) sum += w[i] = lw.n ? exp(lw.f[i]) : 1;
+  for (int64_t i = 0; i < out->n; i++) w[i] /= sum;
   out->log_evidence = info_real(st, &d, "log_evidence");
   out->evidence_se = info_real(st, &d, "evidence_se");
   out->exact = info_exact(st, &d);

@@ -30,7 +30,7 @@ static norn_status rejection_init(norn_infer *inf, void *self)
 
 static bool rejection_begin(norn_infer *inf, rejection *e)
 {
-  norn_rng g = { e->stream, (uint32_t)e->tries, 0, (uint32_t)(e->tries >> 32), 0 };
+  norn_rng g = { .stream = e->stream, .lane = (uint32_t)e->tries, .iter = (uint32_t)(e->tries >> 32) };
   e->limit = log(norn_rng_uniform(&g)) + e->bound;
   e->logw = 0;
   e->last = (norn_span){ 0, 0, 0 };

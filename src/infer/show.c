@@ -150,6 +150,19 @@ static void show_atoms(columns *c, text *t, int64_t natoms)
   if (n < natoms) text_printf(t, "\n  ... %lld more values", (long long)(natoms - n));
 }
 
+/* Is there a real number in it? */
+static bool show_has_real(norn_state *st, norn_datum v, int depth)
+{
+  norn_datum f;
+  if (v.tag == NORN_REAL) return true;
+  if (depth == 4) return false;
+  for (int i = 0; i < norn_record_size(v); i++) {
+    norn_record_at(st, v, i, &f);
+    if (show_has_real(st, f, depth + 1)) return true;
+  }
+  return norn_array_length(v) > 0 && show_has_real(st, norn_array_at(st, v, 0), depth + 1);
+}
+
 /* A table of probabilities suits few values and values that are no numbers. */
 static bool show_wants_atoms(const columns *c, int64_t *natoms)
 {
@@ -157,7 +170,8 @@ static bool show_wants_atoms(const columns *c, int64_t *natoms)
   if (!norn_array_view(c->d->args[POST_ORDER], &order)) return false;
   *natoms = order.n;
   norn_array_view(c->d->args[POST_VALUES], &v);
-  if (v.elem == NORN_F64 && !(c->exact && v.rank == 1 && order.n <= ATOMS)) return false;
+  if (!c->exact && show_has_real(c->st, norn_array_at(c->st, c->d->args[POST_VALUES], 0), 0)) return false;
+  if (v.elem == NORN_F64 && !(v.rank == 1 && order.n <= ATOMS)) return false;
   if (order.n <= ATOMS && !(v.elem == NORN_I64 && v.rank == 1 && order.n > 12)) return true;
   norn_datum first = norn_array_at(c->st, c->d->args[POST_VALUES], 0);
   return !show_is_number(first) && norn_record_size(first) < 0 && norn_array_length(first) < 0;
@@ -180,7 +194,7 @@ static void show_head(const columns *c, text *t)
   else text_printf(t, "%lld draws", (long long)c->n);
   if (c->chains > 1) text_printf(t, " of %d chains", c->chains);
   if (!c->exact && !isnan(ess)) text_printf(t, ", ESS %.4g", ess);
-  if (!isnan(show_info(c, "rhat"))) text_printf(t, ", R-hat %.3f", show_info(c, "rhat"));
+  if (!isnan(show_info(c, "rhat"))) text_printf(t, ", R-hat %.4g", show_info(c, "rhat"));
   if (!isnan(z)) text_printf(t, ", log evidence %.6g", z);
   if (!isnan(z) && !c->exact && !isnan(se)) text_printf(t, " +- %.2g", se);
   if (left > 0) text_printf(t, ", %.2g left unexplored", left);

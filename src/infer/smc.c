@@ -99,6 +99,7 @@ static void smc_die(norn_infer *inf, smc *e, size_t i, norn_span span)
   e->logw[i] = -HUGE_VAL;
   norn_infer_dead(inf, span);
   blame_add(norn_infer_state(inf), &e->killers, span);
+  memcpy(e->killers.why, inf->dead.why, sizeof e->killers.why);
   e->dead++;
 }
 
@@ -201,7 +202,8 @@ static double smc_ancestors(smc *e, double sum, size_t *alive)
     *alive += e->share[i] > 0;
     q += e->share[i] * e->share[i];
   }
-  return 1 - exp(log(n / (n - 1)) + e->spread) * (1 - q / (sum * sum));
+  double v = 1 - exp(log(n / (n - 1)) + e->spread) * (1 - q / (sum * sum));
+  return v > 1e-13 ? v : 0;                      /* below: rounding */
 }
 
 /* Particles at the start that have descendants. */
@@ -253,7 +255,7 @@ static bool smc_copy(smc *e, size_t i, size_t j)
 static norn_status smc_resample(norn_infer *inf, smc *e, double sum, double log_scale)
 {
   norn_state *st = norn_infer_state(inf);
-  norn_rng g = { e->stream, 0, 0, e->barrier, 0 };
+  norn_rng g = { .stream = e->stream, .iter = e->barrier };
   size_t alive, empty = 0;
   bool look = e->n > 1 && e->segment % 4 == 3;    /* now and then is enough */
   double v = look ? smc_ancestors(e, sum, &alive) : 0;
@@ -270,7 +272,7 @@ static norn_status smc_resample(norn_infer *inf, smc *e, double sum, double log_
   e->spread += log1p(resample_spread(e->how, e->w, sum, e->n) / ((double)e->n - 1));
   e->dead = 0;
   if (look && alive < e->n / 8) {
-    e->variance += v > 0 ? v : 0;
+    e->variance += v;
     smc_forget_ancestors(e);
   }
   return NORN_OK;
@@ -346,7 +348,7 @@ static norn_status smc_finish(norn_infer *inf, void *self)
   double v = e->n > 1 ? smc_ancestors(e, sum, &alive) : NAN;
   norn_status s = smc_draws(inf, e);
   if (s) return s;
-  norn_infer_evidence(inf, e->log_z + scale + log(sum / n), sqrt(e->variance + (v > 0 ? v : 0)));
+  norn_infer_evidence(inf, e->log_z + scale + log(sum / n), sqrt(e->variance + v));
   norn_infer_note(inf, "barriers", norn_int((int64_t)e->barrier));
   norn_infer_note(inf, "resamplings", norn_int((int64_t)e->resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
