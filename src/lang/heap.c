@@ -13,6 +13,7 @@
 
 enum {
   NURSERY = 2 << 20, NURSERY_LEAST = 256 << 10, RESERVE = 64 << 20, CHARGE = 64 << 10,
+  REMEMBERED = 1 << 16,               /* a longer list is not kept */
   FULL_LEAST = 16 << 20               /* bytes grown old before a full collection is thought of */
 };
 
@@ -338,6 +339,11 @@ static void collect_minor(norn_state *st)
     scan(&g, (obj *)(o->fwd - 1), true);
   }
   if (h->stress) memset(h->n0, 0xa5, (size_t)(h->hp - h->n0));   /* a pointer that was missed shows at once */
+  if (h->cremembered > REMEMBERED) {
+    mem_put(&st->mem, h->remembered, h->cremembered * sizeof *h->remembered);
+    h->remembered = NULL;
+    h->cremembered = 0;
+  }
   h->nremembered = 0;
   h->remember_all = false;
   h->hp = h->n0;
@@ -395,9 +401,10 @@ bool heap_collect(norn_state *st, size_t need)
   heap *h = &st->heap;
   if (h->nogc) return extend(st, need);
   collect_minor(st);
-  if (h->allocated_old > full_at(st)) collect_full(st);
+  bool whole = h->allocated_old > full_at(st);
+  if (whole) collect_full(st);
   reset(st);
-  if ((size_t)(h->soft - h->hp) < h->nursery / 4 && h->allocated_old) {
+  if (!whole && (size_t)(h->soft - h->hp) < h->nursery / 4) {
     collect_full(st);
     reset(st);
   }
