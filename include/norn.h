@@ -273,8 +273,11 @@ const double *norn_want_reals(norn_state *, const norn_datum *args, int i, const
 
 /* ---- random numbers: counters, not states ----------------------------------------------------------- */
 
-/* Philox4x32-10; counter = (lane, event, iteration, draw), key = stream (Salmon et al. 2011). */
-typedef struct norn_rng { uint64_t stream; uint32_t lane, event, iter, draw; } norn_rng;
+/* Philox4x32-10; counter = (lane, event, iteration, draw), key = stream (Salmon et al. 2011).
+   pairs may be NULL, or point to 8 entries that remember the other half of normal pairs: it changes
+   no number, it only saves making a block twice. */
+typedef struct norn_pair { uint64_t stream, at, of; double other; } norn_pair;
+typedef struct norn_rng { uint64_t stream; uint32_t lane, event, iter, draw; norn_pair *pairs; } norn_rng;
 uint64_t norn_rng_u64(norn_rng *);
 double   norn_rng_uniform(norn_rng *);      /* in (0, 1), never 0 nor 1 */
 double   norn_rng_normal(norn_rng *);       /* lanes 16b+j and 16b+8+j share a block (DESIGN 8) */
@@ -378,7 +381,8 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_SCORE = 2,       /* observes: their log density is added to the run's weight; 0 gives NORN_DEAD */
   NORN_RUN_NAMES = 4,       /* addresses are recorded so that norn_addr_name works */
   NORN_RUN_CHECK = 8,       /* an address reached twice is an error with both lines */
-  NORN_RUN_STOP = 16        /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or condition */
+  NORN_RUN_STOP = 16        /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or condition;
+                               the iteration of the run's random numbers goes up by one */
 };
 /* A run of a model value (n = 0) or of a function with n arguments.  Not yet started. */
 norn_run       *norn_run_new(norn_state *, norn_datum callee, const norn_datum *args, int n);
@@ -391,6 +395,9 @@ void            norn_run_free(norn_run *);
 /* The next event of each of n runs: ev[i]; stops early after a run whose event is NORN_INFER or
    NORN_ERROR and returns how many were stepped.  One crossing for a swarm. */
 int             norn_runs_next(norn_run **, norn_event *, int n);
+/* runs[to[k]] becomes a copy of runs[from[k]] with lane to[k], in its old memory where that fits, for
+   k = 0 .. n-1 (resampling).  Either may be NULL: no run there.  false: no memory, the place is NULL. */
+bool            norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n);
 double          norn_run_logw(const norn_run *);             /* the weight that SCORE and `via` gathered */
 void            norn_run_add_logw(norn_run *, double);       /* what the engine adds */
 norn_state     *norn_run_state(const norn_run *);

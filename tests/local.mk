@@ -13,14 +13,44 @@ AM_TESTS_ENVIRONMENT = \
 
 ## list UNIT_TESTS unit/test_*.c -.c
 UNIT_TESTS = \
+  %D%/unit/test_addr \
   %D%/unit/test_base \
+  %D%/unit/test_code \
+  %D%/unit/test_dist \
   %D%/unit/test_docs \
+  %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_lib \
-  %D%/unit/test_parse
+  %D%/unit/test_parse \
+  %D%/unit/test_rng \
+  %D%/unit/test_special \
+  %D%/unit/test_values
 
 ## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
 LANG_TESTS = \
+  %D%/lang/annotations.norn \
+  %D%/lang/distributions.norn \
+  %D%/lang/exhaustive.norn \
+  %D%/lang/exhaustive_quiet.norn \
+  %D%/lang/given_do.norn \
+  %D%/lang/mem.norn \
+  %D%/lang/module_middle.norn \
+  %D%/lang/module_shapes.norn \
+  %D%/lang/modules.norn \
+  %D%/lib/arrays.norn \
+  %D%/lib/distributions.norn \
+  %D%/lib/error.norn \
+  %D%/lib/files.norn \
+  %D%/lib/functions.norn \
+  %D%/lib/maps_sets.norn \
+  %D%/lib/math.norn \
+  %D%/lib/no_evidence.norn \
+  %D%/lib/posteriors.norn \
+  %D%/lib/records.norn \
+  %D%/lib/save_load.norn \
+  %D%/lib/statistics.norn \
+  %D%/lib/strings.norn \
+  %D%/lib/system.norn \
   %D%/errors/address_twice.norn \
   %D%/errors/all_particles_dead.norn \
   %D%/errors/annotation_violated.norn \
@@ -91,7 +121,30 @@ LANG_TESTS = \
   %D%/errors/wrong_type_to_distribution.norn
 
 ## list ENGINE_TESTS engine/*.norn
-ENGINE_TESTS =
+ENGINE_TESTS = \
+  %D%/engine/aligned.norn \
+  %D%/engine/beta_bernoulli.norn \
+  %D%/engine/collapsed.norn \
+  %D%/engine/dead_enumerate.norn \
+  %D%/engine/dead_importance.norn \
+  %D%/engine/dead_mh.norn \
+  %D%/engine/dead_rejection.norn \
+  %D%/engine/dead_smc.norn \
+  %D%/engine/exact.norn \
+  %D%/engine/gamma_poisson.norn \
+  %D%/engine/hmm.norn \
+  %D%/engine/kalman.norn \
+  %D%/engine/low_ess.norn \
+  %D%/engine/nested.norn \
+  %D%/engine/normal_normal.norn \
+  %D%/engine/posterior.norn \
+  %D%/engine/random_domain.norn \
+  %D%/engine/random_domain_all.norn \
+  %D%/engine/rejection_bound.norn \
+  %D%/engine/stuck.norn \
+  %D%/engine/transdimensional.norn \
+  %D%/engine/unobserved.norn \
+  %D%/engine/zero_is_false.norn
 
 NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
 
@@ -108,6 +161,7 @@ SH_TESTS = \
 
 ## list TEST_FILES unit/*.h fuzz/*.h errors/*.err repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
+  %D%/unit/big.h \
   %D%/unit/unit.h \
   %D%/fuzz/replay.h \
   %D%/repl/basic.pty \
@@ -120,6 +174,9 @@ TEST_FILES = \
   %D%/errors/data/heights.csv \
   %D%/errors/data/malformed.json \
   %D%/errors/data/ragged.csv \
+  %D%/lib/data/bare.csv \
+  %D%/lib/data/schools.json \
+  %D%/lib/data/table.csv \
   %D%/fuzz/corpus/csv/bom \
   %D%/fuzz/corpus/csv/numbers \
   %D%/fuzz/corpus/csv/quote \
@@ -164,7 +221,7 @@ FUZZ_TARGETS = \
   %D%/fuzz/fuzz_printer \
   %D%/fuzz/fuzz_program
 
-LDADD = libnorncore.la libnornvm.la $(FUZZ_LDFLAGS)
+LDADD = libnorncore.la $(FUZZ_LDFLAGS)
 if FUZZ
 AM_CPPFLAGS += -DNORN_FUZZ
 noinst_PROGRAMS = $(FUZZ_TARGETS)

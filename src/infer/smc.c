@@ -241,30 +241,33 @@ static double smc_weights(smc *e, double *log_scale, double *squares)
   return s;
 }
 
-/* Place i becomes a copy of place j. */
-static bool smc_copy(smc *e, size_t i, size_t j)
+/* Places without offspring become copies of those with several; a single offspring stays in place. */
+static bool smc_copy(smc *e)
 {
-  if (e->run[i]) norn_run_free(e->run[i]);
-  e->run[i] = NULL;
-  e->at[i] = e->at[j];
-  if (!e->run[j]) return true;
-  e->run[i] = norn_run_fork(e->run[j], (uint32_t)i);
-  return e->run[i];
+  uint32_t to[BLOCK], from[BLOCK];
+  size_t empty = 0;
+  int m = 0;
+  for (size_t j = 0; j < e->n; j++)
+    for (uint32_t c = e->count[j]; c > 1; c--) {
+      while (e->count[empty]) empty++;
+      e->at[empty] = e->at[j];
+      to[m] = (uint32_t)empty++;
+      from[m++] = (uint32_t)j;
+      if (m == BLOCK && !norn_runs_copy(e->run, to, from, m)) return false;
+      if (m == BLOCK) m = 0;
+    }
+  return norn_runs_copy(e->run, to, from, m);
 }
 
 static norn_status smc_resample(norn_infer *inf, smc *e, double sum, double log_scale)
 {
   norn_state *st = norn_infer_state(inf);
   norn_rng g = { .stream = e->stream, .iter = e->barrier };
-  size_t alive, empty = 0;
+  size_t alive;
   bool look = e->n > 1 && e->segment % 4 == 3;    /* now and then is enough */
   double v = look ? smc_ancestors(e, sum, &alive) : 0;
   resample(e->how, e->w, sum, e->count, e->n, &g);
-  for (size_t j = 0; j < e->n; j++)
-    for (uint32_t c = e->count[j]; c > 1; c--) {
-      while (e->count[empty]) empty++;
-      if (!smc_copy(e, empty++, j)) return norn_fail(st, NORN_EMEMORY, -1, "out of memory");
-    }
+  if (!smc_copy(e)) return norn_fail(st, NORN_EMEMORY, -1, "out of memory");
   for (size_t i = 0; i < e->n; i++) e->logw[i] = 0;
   e->log_z += log_scale + log(sum / (double)e->n);
   e->resamplings++;
@@ -294,9 +297,7 @@ static norn_step smc_barrier(norn_infer *inf, smc *e)
   e->barrier++;
   e->next = 0;
   e->running = 0;
-  uint64_t stream = norn_infer_stream(inf);
-  for (size_t i = 0; i < e->n; i++) if (e->run[i]) norn_run_stream(e->run[i], stream, (uint32_t)i, e->barrier);
-  return NORN_STEP_MORE;
+  return NORN_STEP_MORE;                        /* the iteration of each run went up when it stopped */
 }
 
 static norn_step smc_step(norn_infer *inf, void *self)

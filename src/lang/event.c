@@ -90,6 +90,7 @@ int event_weight(norn_run *r, norn_event *ev, double lw, uint64_t span, unsigned
     r->logw += lw;
     if (lw == -INFINITY) { norn_clear(r->st); return dead(r, ev, span_unpack(span)); }
     if (!(r->flags & NORN_RUN_STOP)) return IN_PLACE;
+    r->iter++;
   }
   *ev = (norn_event){ .kind = NORN_OBSERVE, .flags = flags, .value = norn_real(lw), .ordinal = r->nobserve - 1, .count = 1, .span = span_unpack(span) };
   if (!(r->flags & NORN_RUN_SCORE) && in_model(r)) ev->flags |= NORN_EV_IN_MODEL;
@@ -114,6 +115,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
     }
     *dst = y;
     if (!(r->flags & NORN_RUN_STOP)) return IN_PLACE;
+    r->iter++;
     *ev = (norn_event){ .kind = NORN_OBSERVE, .flags = flags, .value = y, .ordinal = r->nobserve - 1, .count = 1, .span = span_unpack(span) };
     r->wait = WAIT_NONE; r->nhold = 0;
     return STOP;

@@ -4,50 +4,54 @@
    stack only at frames above the WATER mark: below it nothing ran, so all it refers to is old
    already.  Scanning whole stacks each time is quadratic in depth. */
 #include "lang/run.h"
-#include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 const ins run_halt_code[1] = { { { OP_HALT, 0, 0, 0 } } };
 const ins run_water_code[1] = { { { OP_WATER, 0, 0, 0 } } };
 
-/* ---- lists: dirty and clean runs ---- */
+/* ---- making and keeping runs ---- */
 
-static void list_put(norn_run **head, norn_run *r)
+#define CLASS_MIN 4
+#define CLASS_MAX 23          /* of the stack inside a run's block */
+
+static norn_run *run_make(norn_state *st, int c)
 {
-  r->prev = NULL; r->next = *head;
-  if (*head) (*head)->prev = r;
-  *head = r;
+  if (!mem_grow(&st->mem, &st->dirty, &st->cdirty, st->nall + 1, sizeof(norn_run *))) return NULL;
+  norn_run *r = mem_get(&st->mem, sizeof *r + (sizeof(val) << c));
+  if (!r) return NULL;
+  r->st = st; r->cls = (int8_t)c; r->in_dirty = false;
+  r->all = st->all; st->all = r; st->nall++;
+  return r;
 }
 
-static void list_take(norn_run **head, norn_run *r)
+/* A free run with room for `slots` values, from the pool if one is there. */
+static norn_run *run_get(norn_state *st, size_t slots)
 {
-  if (r->prev) r->prev->next = r->next; else *head = r->next;
-  if (r->next) r->next->prev = r->prev;
+  int c = CLASS_MIN;
+  while (((size_t)1 << c) < slots) c++;
+  if (c > CLASS_MAX) return NULL;
+  norn_run *r = st->pool[c];
+  if (r) st->pool[c] = r->next;
+  else if (!(r = run_make(st, c))) return NULL;
+  r->stk = (val *)(r + 1); r->lim = r->stk + ((size_t)1 << c); r->big = 0;
+  r->seen = NULL;
+  r->live = true;
+  run_dirty(r);
+  return r;
 }
 
-void run_dirty(norn_run *r)
+void run_free_all(norn_state *st)
 {
-  if (!r->clean) return;
-  list_take(&r->st->clean, r); r->clean = false; list_put(&r->st->dirty, r);
+  for (norn_run *r = st->all, *next; r; r = next) {
+    next = r->all;
+    if (r->live) norn_run_free(r);
+    mem_put(&st->mem, r, sizeof *r + (sizeof(val) << r->cls));
+  }
+  mem_put(&st->mem, st->dirty, st->cdirty * sizeof(norn_run *));
 }
 
 /* ---- stacks ---- */
-
-static norn_run *run_get(norn_state *st, size_t slots)
-{
-  int c = 5;
-  while (((size_t)1 << c) < slots) c++;
-  norn_run *r = st->pool[c];
-  if (r) st->pool[c] = r->next;
-  else {
-    if (!(r = mem_get(&st->mem, sizeof *r))) return NULL;
-    if (!(r->stk = mem_get(&st->mem, sizeof(val) << c))) { mem_put(&st->mem, r, sizeof *r); return NULL; }
-    r->cls = c; r->st = st; r->lim = r->stk + ((size_t)1 << c);
-  }
-  r->seen = NULL; r->nseen = r->seen_mask = 0;
-  r->clean = false; list_put(&st->dirty, r);
-  return r;
-}
 
 /* The number of frames of a run. */
 static size_t run_depth(const norn_run *r)
@@ -64,18 +68,23 @@ static size_t run_depth(const norn_run *r)
 __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes)
 {
   norn_state *st = r->st;
-  size_t a = (size_t)(at - r->stk), b = (size_t)(r->R - r->stk);
-  int c = r->cls;
+  size_t a = (size_t)(at - r->stk), b = (size_t)(r->R - r->stk), have = (size_t)(r->lim - r->stk);
+  int c = r->big ? r->big : r->cls;
   while (a * sizeof(val) + bytes > sizeof(val) << c) c++;
+  if (c == (r->big ? r->big : r->cls)) c++;
   size_t want = sizeof(val) << c, depth = run_depth(r);
   bool deep = st->cfg.max_depth && depth > st->cfg.max_depth;
-  val *s = deep || (st->mem.limit && want > st->mem.limit / 2) ? NULL : mem_resize(&st->mem, r->stk, sizeof(val) << r->cls, want);
+  val *s = NULL;
+  if (!deep && !(st->mem.limit && want > st->mem.limit / 2)) {
+    s = r->big ? mem_resize(&st->mem, r->stk, sizeof(val) * have, want) : mem_get(&st->mem, want);
+    if (s && !r->big) memcpy(s, r->stk, have * sizeof(val));
+  }
   if (!s) {
     norn_fail(st, deep ? NORN_ELIMIT : NORN_EMEMORY, -1, "%s: %zu calls are waiting for their results", deep ? "the depth limit is reached" : "out of memory", depth);
     norn_hint(st, "is this recursion infinite? calls in tail position use no stack");
     return NULL;
   }
-  r->stk = s; r->cls = c; r->R = s + b; r->lim = s + ((size_t)1 << c);
+  r->stk = s; r->big = (int8_t)c; r->R = s + b; r->lim = s + ((size_t)1 << c);
   return s + a;
 }
 
@@ -88,6 +97,7 @@ static void run_init(norn_run *r)
   r->addr = 0; r->scope = norn_unit(); r->memo = norn_unit(); r->value = norn_unit();
   r->logw = 0; r->stream = r->st->top_stream; r->lane = 0; r->iter = 0; r->flags = 0; r->nsample = r->nobserve = 0;
   r->d1 = r->d2 = (norn_dist){ NULL, NULL, 0 };
+  r->nseen = r->seen_mask = 0;
 }
 
 /* Puts a callee and its arguments into the bottom window of a fresh run. */
@@ -136,37 +146,71 @@ uint32_t norn_run_lane(const norn_run *r) { return r->lane; }
 
 void norn_run_rng(const norn_run *r, const norn_event *ev, norn_rng *g)
 {
-  *g = (norn_rng){ r->stream, r->lane, (uint32_t)(ev->addr ^ ev->addr >> 32), r->iter, 0 };
+  *g = (norn_rng){ r->stream, r->lane, (uint32_t)(ev->addr ^ ev->addr >> 32), r->iter, 0, r->st->pairs };
 }
 
-/* One copy: the stack up to the top window's last register. */
+/* b, which has room for n values, becomes a copy of a: the run's state and the stack up to the top
+   window's last register. */
+static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n, uint32_t lane)
+{
+  val *stk = b->stk, *lim = b->lim;
+  int8_t cls = b->cls, big = b->big;
+  bool dirty = b->in_dirty;
+  norn_run *all = b->all;
+  memcpy(b, a, offsetof(norn_run, d1));
+  b->stk = stk; b->lim = lim; b->cls = cls; b->big = big; b->all = all; b->in_dirty = dirty;
+  b->R = stk + top; b->lane = lane; b->flags &= ~(unsigned)NORN_RUN_CHECK;
+  b->seen = NULL;
+  for (size_t i = 0; i < n; i++) stk[i] = a->stk[i];
+  if (a->nhold) {
+    b->d1 = a->d1; b->d2 = a->d2;
+    if (!a->dist_in_reg && a->d1.args) b->d1.args = b->R + (a->d1.args - a->R);
+  }
+}
+
 norn_run *norn_run_fork(norn_run *a, uint32_t lane)
 {
   norn_state *st = a->st;
-  size_t n = (size_t)(a->R - a->stk) + run_proto(a)->nregs;
+  size_t top = (size_t)(a->R - a->stk), n = top + run_proto(a)->nregs, dirty = st->ndirty;
   norn_run *b = run_get(st, n + 1);
   if (!b) { state_memory(st); return NULL; }
-  memcpy(b->stk, a->stk, n * sizeof(val));
-  b->R = b->stk + (a->R - a->stk); b->pc = a->pc; b->wpc = a->wpc;
-  b->sealed = a->sealed; b->finished = a->finished; b->started = a->started; b->top = a->top; b->wait = a->wait;
-  b->ans = a->ans; b->hold = a->hold; b->nhold = a->nhold; b->answered = a->answered; b->dist_in_reg = a->dist_in_reg;
-  b->addr = a->addr; b->scope = a->scope; b->memo = a->memo; b->value = a->value;
-  b->logw = a->logw; b->stream = a->stream; b->lane = lane; b->iter = a->iter; b->flags = a->flags & ~(unsigned)NORN_RUN_CHECK;
-  b->nsample = a->nsample; b->nobserve = a->nobserve;
-  b->d1 = a->d1; b->d2 = a->d2;
-  if (a->nhold && !a->dist_in_reg && a->d1.args) b->d1.args = b->R + (a->d1.args - a->R);
-  if (a->clean) { list_take(&st->dirty, b); b->clean = true; list_put(&st->clean, b); }
+  run_copy(b, a, top, n, lane);
+  if (!a->in_dirty && st->ndirty > dirty) { st->ndirty--; b->in_dirty = false; }   /* a clean copy of a clean run */
   return b;
+}
+
+static inline void prefetch_run(const norn_run *r, int lines)
+{
+  const char *p = (const char *)r;
+  for (int k = 0; r && k < lines; k++) __builtin_prefetch(p + 64 * k, 1);
+}
+
+bool norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n)
+{
+  for (int k = 0; k < n; k++) {
+    if (k + 3 < n) { prefetch_run(runs[to[k + 3]], 7); if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 7); }
+    norn_run *a = runs[from[k]], *b = runs[to[k]];
+    if (!a) { norn_run_free(b); runs[to[k]] = NULL; continue; }
+    size_t top = (size_t)(a->R - a->stk), need = top + run_proto(a)->nregs;
+    if (b && !b->seen && (size_t)(b->lim - b->stk) > need) {
+      run_copy(b, a, top, need, to[k]);
+      if (a->in_dirty) run_dirty(b);
+    } else {
+      norn_run_free(b);
+      if (!(runs[to[k]] = norn_run_fork(a, to[k]))) return false;
+    }
+  }
+  return true;
 }
 
 void norn_run_free(norn_run *r)
 {
   if (!r) return;
   norn_state *st = r->st;
-  list_take(r->clean ? &st->clean : &st->dirty, r);
   if (r->seen) mem_put(&st->mem, r->seen, (r->seen_mask + 1) * sizeof *r->seen);
-  r->seen = NULL;
-  r->next = st->pool[r->cls]; st->pool[r->cls] = r;
+  if (r->big) mem_put(&st->mem, r->stk, sizeof(val) << r->big);
+  r->seen = NULL; r->big = 0; r->live = false;
+  r->next = st->pool[(int)r->cls]; st->pool[(int)r->cls] = r;
 }
 
 /* ---- going on ---- */
@@ -207,6 +251,7 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
 int norn_runs_next(norn_run **runs, norn_event *ev, int n)
 {
   for (int i = 0; i < n; i++) {
+    if (i + 3 < n) prefetch_run(runs[i + 3], 7);                /* a swarm is stepped from cold caches */
     norn_event_kind k = norn_run_next(runs[i], ev + i);
     if (k == NORN_INFER || k == NORN_ERROR) return i + 1;
   }
@@ -266,15 +311,17 @@ void run_water(norn_run *r, val *R)
 
 void run_scan_all(norn_state *st, gc *g)
 {
-  for (norn_run *r = st->dirty; r; r = r->next) scan_run(g, r);
-  if (!gc_minor(g)) for (norn_run *r = st->clean; r; r = r->next) scan_run(g, r);
-  for (norn_run *r = st->dirty, *next; r; r = next) {
-    next = r->next;
-    if (r->finished) { if (r == st->current) continue; }
-    else run_water(r, r->R);
-    if (r == st->current) continue;
-    list_take(&st->dirty, r); r->clean = true; list_put(&st->clean, r);
+  if (gc_minor(g)) {
+    for (size_t i = 0; i < st->ndirty; i++) if (st->dirty[i]->live) scan_run(g, st->dirty[i]);
+  } else for (norn_run *r = st->all; r; r = r->all) if (r->live) scan_run(g, r);
+  size_t k = 0;
+  for (size_t i = 0; i < st->ndirty; i++) {
+    norn_run *r = st->dirty[i];
+    if (r->live && !r->finished) run_water(r, r->R);
+    if (r == st->current) st->dirty[k++] = r;
+    else r->in_dirty = false;
   }
+  st->ndirty = k;
 }
 
 /* ---- merging equal states ---- */

@@ -8,24 +8,35 @@
 #include "lang/state.h"
 
 #define FRAME_SIZE 2
+enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER };
+/* A swarm of runs is stepped in turn, each from cold caches: what a step needs comes first, and the
+   stack follows in the same block of memory until it outgrows it. */
 struct norn_run {
   norn_state *st;
-  val *stk, *lim;                  /* lim: end of the stack */
   val *R; const ins *pc;           /* window and next instruction */
-  const ins *wpc;                  /* return pc that WATER stands for */
-  int cls;                         /* the stack has 1 << cls values */
-  bool clean, sealed, finished, started, top;
-  enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER } wait;
-  uint32_t ans, hold, nhold;       /* register indices from R */
-  bool answered, dist_in_reg;      /* dist_in_reg: d1 is the distribution value in register hold */
+  val *stk, *lim;                  /* lim: end of the stack */
   uint64_t addr;                   /* path hash */
-  val scope, memo, value;          /* given/do in force; mem's table; the observed value */
   double logw;
-  uint64_t stream; uint32_t lane, iter; unsigned flags;
+  uint64_t stream;
+  /* ---- 64 bytes ---- */
+  uint32_t lane, iter;
+  unsigned flags;
   uint32_t nsample, nobserve;
+  uint32_t ans, hold, nhold;       /* register indices from R */
+  bool live, in_dirty;             /* in use; in the list of those that ran since the last collection */
+  bool finished, started, top, sealed;
+  uint8_t wait;                    /* WAIT_* */
+  bool answered, dist_in_reg;      /* dist_in_reg: d1 is the distribution value in register hold */
+  int8_t cls, big;                 /* the block's stack has 1 << cls values; a grown one 1 << big (0: none) */
+  val scope;                       /* given/do in force */
+  /* ---- 128 bytes ---- */
+  val memo, value;                 /* mem's table; the observed value */
+  const ins *wpc;                  /* return pc that WATER stands for */
+  struct seen { uint64_t addr; norn_span span; } *seen;   /* CHECK */
+  struct norn_run *next, *all;     /* the pool; all runs ever made */
+  /* ---- copied by forks up to here, 192 bytes ---- */
   norn_dist d1, d2;
-  struct seen { uint64_t addr; norn_span span; } *seen; size_t nseen, seen_mask;   /* CHECK */
-  struct norn_run *prev, *next;
+  size_t nseen, seen_mask;
 };
 
 #define FRAME_SET(f, ret, dist) do { (f)[0].q = (ret); (f)[0].tag = V_FRAME | (uint64_t)(dist) << 32; } while (0)
@@ -37,8 +48,16 @@ extern const ins run_halt_code[1], run_water_code[1];
 /* vm.c: runs until an event. */
 norn_event_kind vm_exec(norn_run *, norn_event *);
 /* run.c */
+void  run_free_all(norn_state *);
 val  *run_grow(norn_run *, val *at, size_t bytes);           /* room for a window at `at`; its new place; NULL: error set */
-void  run_dirty(norn_run *);
+/* Before a run goes on: the next collection must look at it. */
+static inline void run_dirty(norn_run *r)
+{
+  norn_state *st = r->st;
+  if (r->in_dirty) return;
+  r->in_dirty = true;
+  st->dirty[st->ndirty++] = r;                       /* has room for every run */
+}
 void  run_water(norn_run *, val *R);
 const proto *run_proto(const norn_run *);
 void  run_fail(norn_run *, const ins *pc, int arg);          /* completes the state's error with span and trace */

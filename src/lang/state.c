@@ -37,6 +37,7 @@ norn_state *norn_new_bare(const norn_config *config)
   norn_state *st = mem_zero(&m, sizeof *st);
   if (!st) return NULL;
   st->mem = m; st->cfg = c; st->fuel = STATE_FUEL; st->err_arg = -1;
+  for (int k = 0; k < 8; k++) st->pairs[k].of = ~(uint64_t)0;      /* holds nothing yet */
   st->top_stream = hash_mix(c.seed + 0x9e3779b97f4a7c15u);
   sources_init(&st->sources, &st->mem);
   diags_init(&st->diags, &st->mem);
@@ -45,23 +46,11 @@ norn_state *norn_new_bare(const norn_config *config)
   return st;
 }
 
-static void free_runs(norn_state *st)
-{
-  while (st->dirty) norn_run_free(st->dirty);
-  while (st->clean) norn_run_free(st->clean);
-  for (int i = 0; i < NORN_COUNT(st->pool); i++)
-    for (norn_run *r = st->pool[i], *next; r; r = next) {
-      next = r->next;
-      mem_put(&st->mem, r->stk, sizeof(val) << r->cls);
-      mem_put(&st->mem, r, sizeof *r);
-    }
-}
-
 void norn_free(norn_state *st)
 {
   if (!st) return;
   for (int k = 0; k < STATE_SLOTS; k++) if (st->slot[k] && st->slot_free[k]) st->slot_free[k](st, st->slot[k]);
-  free_runs(st);
+  run_free_all(st);
   for (int k = 0; k < 2; k++)
     for (norn_ref *f = k ? st->refs_old : st->refs_fresh, *next; f; f = next) { next = f->next; mem_put(&st->mem, f, sizeof *f); }
   env_free(st);

@@ -40,8 +40,9 @@ struct norn_state {
   bool consts_fresh;                                   /* constants or defaults made since the last collection */
 
   /* run.c */
-  struct norn_run *dirty, *clean;                      /* lists of runs: those that ran since the last collection, the others */
-  struct norn_run *pool[48];
+  struct norn_run **dirty; size_t ndirty, cdirty;      /* runs that ran since the last collection */
+  struct norn_run *all; size_t nall;                   /* every run ever made: runs are kept for reuse */
+  struct norn_run *pool[24];                           /* free ones by size */
   struct norn_run *current;                            /* the innermost that is executing */
   int64_t fuel;                                        /* polls left before state_poll */
   uint64_t steps;                                      /* polls done, in units that fuel counted down */
@@ -57,6 +58,7 @@ struct norn_state {
   text shown;                                          /* norn_show's text */
   struct { void *scratch; size_t size; } *scratch; size_t nscratch, cscratch;   /* norn_want_reals, freed when the native returns */
 
+  norn_pair pairs[8];                                  /* rng.h: halves of normal pairs made in advance */
   uint64_t top_stream; uint32_t top_iter;              /* random numbers of top-level runs */
   void *slot[STATE_SLOTS]; void (*slot_free[STATE_SLOTS])(norn_state *, void *);
   void (*on_warning)(void *, const norn_err *); void *on_warning_user;
@@ -83,14 +85,11 @@ bool addr_parse(norn_state *, uint64_t base, const char *name, uint64_t *hash);
 proto *memo_stub(norn_state *, int nargs);              /* bytecode that looks up, calls, stores */
 /* model.c: given, do, their scopes */
 scope *scope_enter(norn_state *, const modl *, scope *up, uint64_t path);
-/* After an inference: an error if given() or do() fixed a name that no run met. */
-norn_status model_check_given(norn_state *, val model);
 extern const norn_native model_natives[2];              /* given, do */
 /* defdist.c: distributions defined in Norn; one row each for real, integer and finite supports. */
 enum { DEFDIST_REAL, DEFDIST_INTEGER, DEFDIST_FINITE, DEFDIST_ROWS };
 extern const norn_dist_row defdist_rows[DEFDIST_ROWS];
-extern const norn_native defdist_natives[2];            /* @defdist, interval */
-const norn_native *defdist_native(void);                /* what `distribution` compiles to: name, args, sample, logpdf, support, mean, variance */
+extern const norn_native defdist_natives[2];            /* @defdist(name, sample, logpdf, support, args, mean, variance), interval */
 bool defdist_init(norn_state *);                        /* the words for supports */
 /* annot.c: an annotation's check; NULL if well, else the sentence (into buf). */
 const char *annot_check(norn_state *, val description, val x, char *buf, size_t n);

@@ -103,7 +103,7 @@ static inline bool draw_fast(norn_run *r, const norn_dist_row *w, val *a, int n,
   if ((r->flags & (NORN_RUN_DRAW | NORN_RUN_CHECK | NORN_RUN_NAMES)) != NORN_RUN_DRAW || r->scope.tag != NORN_UNIT ||
       !w->sample1 || !scalars(a, n, p) || w->check1(p, &which)) return false;
   uint64_t addr = addr_event(r->addr, comp);
-  norn_rng g = { r->stream, r->lane, (uint32_t)(addr ^ addr >> 32), r->iter, 0 };
+  norn_rng g = { r->stream, r->lane, (uint32_t)(addr ^ addr >> 32), r->iter, 0, r->st->pairs };
   *a = outcome(w, w->sample1(p, &g)); r->nsample++;
   return true;
 }
@@ -111,7 +111,7 @@ static inline bool draw_fast(norn_run *r, const norn_dist_row *w, val *a, int n,
 static inline bool score_fast(norn_run *r, const norn_dist_row *w, val *a, int n)
 {
   double p[NORN_DIST_P], y; int which;
-  if (!(r->flags & NORN_RUN_SCORE) || r->flags & NORN_RUN_STOP || !w->logp1 || w->flags & NORN_DIST_DISCRETE ||
+  if (!(r->flags & NORN_RUN_SCORE) || !w->logp1 || w->flags & NORN_DIST_DISCRETE ||
       !norn_as_real(a[n], &y) || !scalars(a, n, p) || w->check1(p, &which)) return false;
   double lp = w->logp1(y, p);
   if (!(lp > -INFINITY)) return false;
@@ -309,6 +309,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                    if (likely(b && V_IS_REAL(*y) && b->h.aux == NORN_F64 && b->fill == end && end < b->cap && !b->parent && v->h.aux == 1)) {
                      vec *o; ALLOC(o, sizeof *o); v = v_vec(RB); b = v->b; o->h = (obj){ { { NORN_ARRAY, h->nogc && !heap_is_young(h, o) ? o->h.flags : 0, 1, 0 } } };
                      o->b = b; o->off = v->off; o->len = v->len + 1; b->f[end] = RC.d; b->fill = end + 1; SET_OBJ(RA, NORN_ARRAY, o); NEXT; } }
+                 if (unlikely(x->tag != NORN_ARRAY)) { char b[96]; norn_fail(st, NORN_ETYPE, 0, "push needs an array, got %s", norn_describe(st, *x, b, sizeof b)); FAIL_ARG(0); }
                  SAFEPOINT; val v = vec_push(st, RB, RC); if (unlikely(norn_is_none(v))) FAIL; RA = v; NEXT; }
   OP(JNTAG):   if (RA.tag == pc[1].u) NEXT2; JUMP;
   OP(JNARR):   { const val *x = &RA; int n = SIMM(pc->b); if (x->tag == NORN_ARRAY && (n >= 0 ? v_vec(*x)->len == n : v_vec(*x)->len >= -1 - n)) NEXT; JUMP; }
@@ -339,7 +340,12 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                  SAFEPOINT; norn_dist d = { row, w, n }; r->dist_in_reg = false; r->hold = (uint32_t)(w - R); r->nhold = (uint32_t)n;
                  EVENT(event_sample(r, ev, w, &d, NULL, pc[2].u, pc[3].u, 0), 4); }
   OP(OBSERVED):{ val *w = &RA; const norn_dist_row *row = pc[1].p; int n = pc->b;
-                 if (likely(score_fast(r, row, w, n))) NEXTN(4);
+                 if (likely(score_fast(r, row, w, n))) {
+                   if (!(r->flags & NORN_RUN_STOP)) NEXTN(4);
+                   r->R = R; r->pc = pc + 4; r->wait = WAIT_NONE; r->iter++;
+                   ev->kind = NORN_OBSERVE; ev->flags = 0; ev->addr = 0; ev->ordinal = r->nobserve - 1; ev->count = 1; ev->dist = ev->proposal = NULL;
+                   ev->value = *w; ev->engine = norn_none(); ev->span = span_unpack(pc[3].u);
+                   return NORN_OBSERVE; }
                  SAFEPOINT; norn_dist d = { row, w, n }; r->dist_in_reg = false; r->hold = (uint32_t)(w - R); r->nhold = (uint32_t)n + 1;
                  EVENT(event_observe(r, ev, w, &d, w[n], pc[2].u, pc[3].u, 0), 4); }
   OP(SAMPLE):  { SAFEPOINT; val *w = &RA; norn_dist d;

@@ -455,7 +455,7 @@ static void test_draws(void)
   for (int i = 0; i < FAMILIES; i++) {
     const family *f = &families[i];
     of o = open_family(f);
-    norn_rng g = {20240607, 0, (uint32_t)i, 0, 0};
+    norn_rng g = {20240607, 0, (uint32_t)i, 0, 0, NULL};
     double lo, hi, mean, variance;
     bool inside = true, finite_density = true;
     o.side->range1(o.p, &lo, &hi);
@@ -527,7 +527,7 @@ static void test_extremes(void)
     o.side->range1(o.p, &lo, &hi);
     bool good = true;
     for (uint32_t k = 0; k < 1000; k++) {
-      norn_rng g = {5, k, 1, 1, 0};
+      norn_rng g = {5, k, 1, 1, 0, NULL};
       double x = o.row->sample1(o.p, &g), l = o.row->logp1(x, o.p);
       bool fine = isfinite(x) && x >= lo && x <= hi && !isnan(l) && g.draw < 200;
       o.row->partials1(x, o.p, d);

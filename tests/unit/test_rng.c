@@ -31,7 +31,7 @@ static void test_units(void)
 
 static norn_rng at(uint64_t stream, uint32_t lane, uint32_t event, uint32_t iter)
 {
-  norn_rng g = {stream, lane, event, iter, 0};
+  norn_rng g = {stream, lane, event, iter, 0, NULL};
   return g;
 }
 

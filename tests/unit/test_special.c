@@ -251,7 +251,7 @@ static void test_sort(void)
 {
   static double x[3000], copy[3000];
   static int64_t order[3000], scratch[3000];
-  norn_rng g = {1, 2, 3, 4, 0};
+  norn_rng g = {1, 2, 3, 4, 0, NULL};
   for (int n = 0; n < 3000; n = n < 40 ? n + 1 : n * 3 / 2)
     for (int kind = 0; kind < 5; kind++) {
       double before = 0, after = 0;
