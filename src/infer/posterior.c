@@ -137,7 +137,11 @@ static double *posterior_merge(norn_state *st, norn_datum *values, const double 
   if (!norn_array_view(*values, &v) || !atoms_fill(st, *values, &v, &lw, true, &t)) return NULL;
   norn_datum *x = engine_get(st, (size_t)t.n * sizeof *x);
   double *l = engine_get(st, (size_t)n * sizeof *l);
-  if (!x || !l) { engine_put(st, x, (size_t)t.n * sizeof *x); return NULL; }
+  if (!x || !l) {
+    engine_put(st, x, (size_t)t.n * sizeof *x);
+    engine_put(st, l, (size_t)n * sizeof *l);
+    return NULL;
+  }
   atoms_sort(st, *values, t.order, t.n);
   for (int64_t i = 0; i < t.n; i++) {
     norn_datum y = norn_array_at(st, *values, t.order[i]);

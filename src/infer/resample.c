@@ -76,14 +76,28 @@ void resample(resample_kind kind, const double *w, double sum, uint32_t *count, 
   }
 }
 
-/* One offspring or none beyond the whole part f of n w_i: f (1 - f), for points on a comb as for the
-   rest of residual resampling (there to first order); n w_i (1 - w_i) for a multinomial. */
+/* Systematic: the whole part of x = n w, and one more with probability f, its fraction.  Stratified:
+   the cells at both ends of (c, c + x) are hit with probability of what they share.  Residual: m draws
+   for the fractions.  Multinomial: n draws. */
+static double spread_one(resample_kind kind, double x, double c, double n, double m)
+{
+  double f = x - floor(x), a = ceil(c) - c, b = c + x - floor(c + x);
+  switch (kind) {
+  case RESAMPLE_MULTINOMIAL: return x * (1 - x / n);
+  case RESAMPLE_RESIDUAL: return m > 0 ? f * (1 - f / m) : 0;
+  case RESAMPLE_STRATIFIED: return floor(c) == floor(c + x) ? x * (1 - x) : a * (1 - a) + b * (1 - b);
+  default: return f * (1 - f);
+  }
+}
+
 double resample_spread(resample_kind kind, const double *w, double sum, size_t n)
 {
-  double scale = (double)n / sum, s = 0;
+  double scale = (double)n / sum, s = 0, c = 0, m = 0;
+  if (kind == RESAMPLE_RESIDUAL) for (size_t i = 0; i < n; i++) m += w[i] * scale - floor(w[i] * scale);
   for (size_t i = 0; i < n; i++) {
-    double x = w[i] * scale, f = x - (double)(uint32_t)x;
-    s += kind == RESAMPLE_MULTINOMIAL ? x * (1 - w[i] / sum) : kind == RESAMPLE_RESIDUAL ? f : f * (1 - f);
+    double x = w[i] * scale;
+    s += spread_one(kind, x, c, (double)n, m);
+    c += x;
   }
   return s / (double)n;
 }
