@@ -187,6 +187,25 @@ bool annot_describe(norn_state *st, module *m, const ast *type, val *out)
   return !a.failed;
 }
 
+/* For the verifier: is this a description, all the way down? */
+bool annot_valid(norn_state *st, val d)
+{
+  norn_view v;
+  if (!norn_array_view(d, &v) || v.rank != 1 || v.n != 3 || v.elem != NORN_VALUES) return false;
+  if (v.v[0].tag != NORN_INT || v.v[0].i < 0 || v.v[0].i > T_TYPE) return false;
+  switch (v.v[0].i) {
+  case T_TYPE: return v.v[1].tag == NORN_INT && v.v[1].i >= 0 && (size_t)v.v[1].i < st->ntypes;
+  case T_ARRAY: return v.v[1].tag == NORN_MISSING || annot_valid(st, v.v[1]);
+  case T_RECORD:
+    if (v.v[1].tag == NORN_MISSING) return true;
+    if (norn_array_length(v.v[1]) < 0 || norn_array_length(v.v[1]) != norn_array_length(v.v[2])) return false;
+    for (int64_t i = 0; i < norn_array_length(v.v[1]); i++)
+      if (norn_array_at(st, v.v[1], i).tag != NORN_STR || !annot_valid(st, norn_array_at(st, v.v[2], i))) return false;
+    return true;
+  default: return true;
+  }
+}
+
 /* ---- how a description reads ---- */
 
 static void put_bounds(norn_state *st, text *t, val lower, val upper)

@@ -62,6 +62,7 @@ env_entry *env_of_engine(norn_state *, const norn_engine *);
 /* annot.c: an annotation (AST_TYPE_*) as the value that CHECKT checks by; false: diagnostics were added. */
 struct ast;
 bool       annot_describe(norn_state *, module *, const struct ast *type, val *out);
+bool       annot_valid(norn_state *, val description);                    /* is it one?  for the verifier */
 /* exhaust.c: warns about a match that leaves values out, and about arms that nothing reaches. */
 void       exhaust_check(norn_state *, module *, const struct ast *match);
 

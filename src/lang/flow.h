@@ -16,5 +16,8 @@ typedef struct flow {
 
 /* Fills *f for the instruction at word pc; its op must be below OP_COUNT and its literals in place. */
 void flow_of(const ins *code, uint32_t pc, flow *f);
+/* facts.c: the word of an instruction that takes apart a value which need not be what it takes it for,
+   or -1.  The code must be well formed. */
+int64_t facts_check(norn_state *, const proto *);
 static inline int flow_reg(uint16_t operand) { return operand >> 4; }
 #endif

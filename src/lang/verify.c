@@ -3,8 +3,9 @@
    The interpreter trusts its code: operands are added to the register base, jumps are taken, literals
    are followed.  So every operand, jump and literal is checked here once: registers lie below nregs,
    jumps land on instructions, pointers are known to the state, counts agree with what is called, the
-   code can't run past its end, and (with liveness) nothing but arguments is live at entry and
-   nothing above a call's window is read after it. */
+   code can't run past its end, backward jumps poll, (with liveness) nothing but arguments is live at
+   entry and nothing above a call's window is read after it, and (facts.c) what is taken apart was
+   tested before. */
 #include "lang/env.h"
 #include "lang/flow.h"
 #include <stdio.h>
@@ -64,6 +65,8 @@ static const char *check_flow(verify *v, const ins *x, const flow *f)
     return refuse(v, "window at %d of %d registers", f->def, v->p->nregs);
   if (!why && f->jumps && (f->jump < 0 || f->jump >= v->p->ncode || !v->starts[f->jump]))
     return refuse(v, "jump to %lld", (long long)f->jump);
+  if (!why && f->jumps && f->jump <= v->pc && x->op != OP_LOOP && x->op != OP_FORLOOP)
+    return refuse(v, "jumps back without a poll");
   if (!why && f->next && v->pc + (uint32_t)f->size >= v->p->ncode) return refuse(v, "runs past the end");
   return why;
 }
@@ -159,7 +162,7 @@ static const char *check_const(verify *v, const ins *x, uint64_t k)
   if (x->op == OP_CALLX && !names_ok(v, c, (int16_t)x->b, true)) return refuse(v, "its constant is not %d names", (int16_t)x->b);
   if (x->op == OP_WITH && ((int16_t)x->c > 65 || !names_ok(v, c, (int16_t)x->c - 1, false)))
     return refuse(v, "its constant is not %d names", (int16_t)x->c - 1);
-  if (x->op == OP_CHECKT && V_KIND(c) != NORN_ARRAY) return refuse(v, "its constant is no type");
+  if (x->op == OP_CHECKT && !annot_valid(v->st, c)) return refuse(v, "its constant is no type");
   return NULL;
 }
 
@@ -210,6 +213,7 @@ static const char *check_special(verify *v, const ins *x)
   case OP_LOADB: return b == 0 || b == 1 ? NULL : refuse(v, "boolean %d", b);
   case OP_GETCAP: return b >= 0 && b < v->p->ncap ? NULL : refuse(v, "capture %d of %u", b, v->p->ncap);
   case OP_FIELD: case OP_REST: return c >= 0 ? NULL : refuse(v, "index %d", c);
+  case OP_MODK: return x[1].i > 0 ? NULL : refuse(v, "modulo %lld", (long long)x[1].i);
   case OP_INDEXN: return c >= 2 ? NULL : refuse(v, "no index");
   case OP_WITH: case OP_LOGPDFD: return c >= 1 ? NULL : refuse(v, "no operand");
   case OP_MEMGET: return b == v->p->nargs && v->p->ncap == 2 ? NULL : refuse(v, "not in a stub");
@@ -287,6 +291,14 @@ static const char *check_live(verify *v, const proto *p)
   return NULL;
 }
 
+static const char *check_facts(verify *v)
+{
+  int64_t wrong = facts_check(v->st, v->p);
+  if (wrong < 0) return NULL;
+  v->pc = (uint32_t)wrong;
+  return refuse(v, "takes apart what nothing has tested");
+}
+
 /* Liveness may not have been worked out yet: then on a copy. */
 static const char *check_liveness(verify *v)
 {
@@ -311,5 +323,6 @@ const char *code_verify(norn_state *st, const proto *p, char *out, size_t n)
     v.pc += 1 + (uint32_t)op_table[p->code[v.pc].op].nlit;
   }
   mem_put(&st->mem, v.starts, p->ncode);
-  return why ? why : check_liveness(&v);
+  if (!why) why = check_liveness(&v);
+  return why ? why : check_facts(&v);
 }

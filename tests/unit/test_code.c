@@ -8,7 +8,7 @@
 #include "lang/flow.h"
 #include <stdlib.h>
 
-enum { REGS = 16, CODE = 8 };
+enum { REGS = 16, CODE = 12 };
 
 static double twice(double x) { return 2 * x; }
 static norn_status first(norn_state *st, const norn_datum *args, int n, norn_datum *out)
@@ -35,7 +35,7 @@ typedef struct world {
   clo self;
   uint64_t data_tag, enum_tag, sym;
   const shape *sh;
-  val consts[2];
+  val consts[3];                     /* names for CALLX, for WITH, a type for CHECKT */
 } world;
 
 static void make_proto(norn_state *st, proto *p, const ins *code)
@@ -72,11 +72,15 @@ static void world_make(world *w)
   memcpy(at, (int64_t[]){0, names[0]}, 16);
   w->consts[1] = norn_array(st, NORN_I64, 1, &one, &at);
   *(int64_t *)at = names[0];
+  const int64_t three = 3;
+  w->consts[2] = norn_array(st, NORN_VALUES, 1, &three, &at);
+  memcpy(at, (val[]){norn_int(0), norn_missing(), norn_missing()}, 3 * sizeof(val));
 }
 
 /* ---- one function for each instruction ---- */
 
-typedef struct sample { ins code[CODE]; uint32_t n; proto p; } sample;
+/* x: the instruction, perhaps behind one that makes it valid; then RET. */
+typedef struct sample { ins code[CODE], *x; uint32_t n; proto p; } sample;
 
 static uint64_t literal_for(const world *w, int op, char kind)
 {
@@ -89,7 +93,7 @@ static uint64_t literal_for(const world *w, int op, char kind)
   case 't': return op == OP_LOADE ? w->enum_tag : w->data_tag;
   case 'h': return (uint64_t)(uintptr_t)w->sh;
   case 'a': return addr_comp(ADDR_NAME, (uint32_t)w->sym, 0);
-  case 'k': return op == OP_WITH;
+  case 'k': return op == OP_WITH ? 1 : op == OP_CHECKT ? 2 : 0;
   case 'i': return op == OP_JMPF ? 2 : op == OP_MODK ? 7 : 0;
   default: return 0;
   }
@@ -110,21 +114,37 @@ static uint16_t operand_for(int op, char mode, int place)
   }
 }
 
+/* FIELD, REST and SREST need a test or a save before them: it fails over to the RET. */
+static void sample_prepare(const world *w, int op, sample *s)
+{
+  int next = 1 + op_table[op].nlit;
+  if (op == OP_FIELD) {
+    s->code[s->n++] = (ins){{OP_JNTAG, 32, 0, (uint16_t)(2 + next)}};
+    s->code[s->n++].u = w->data_tag;
+  } else if (op == OP_REST) {
+    s->code[s->n++] = (ins){{OP_JNARR, 32, 2, (uint16_t)(1 + next)}};
+  } else if (op == OP_SREST) {
+    s->code[s->n++] = (ins){{OP_SSAVE, 16, 0, 0}};
+  }
+}
+
 static void sample_make(const world *w, int op, sample *s)
 {
   const op_info *o = &op_table[op];
   memset(s, 0, sizeof *s);
-  s->code[0].op = (uint16_t)op;
-  s->code[0].a = operand_for(op, o->modes[0], 0);
-  s->code[0].b = operand_for(op, o->modes[1], 1);
-  s->code[0].c = operand_for(op, o->modes[2], 2);
-  for (int i = 0; i < o->nlit; i++) s->code[1 + i].u = literal_for(w, op, o->literals[i]);
-  s->n = 1 + (uint32_t)o->nlit;
+  sample_prepare(w, op, s);
+  ins *x = s->x = s->code + s->n;
+  x->op = (uint16_t)op;
+  x->a = operand_for(op, o->modes[0], 0);
+  x->b = operand_for(op, o->modes[1], 1);
+  x->c = op == OP_FIELD ? 1 : operand_for(op, o->modes[2], 2);
+  for (int i = 0; i < o->nlit; i++) x[1 + i].u = literal_for(w, op, o->literals[i]);
+  s->n += 1 + (uint32_t)o->nlit;
   s->code[s->n++] = (ins){{OP_RET, 0, 0, 0}};
   s->p = (proto){.code = s->code, .ncode = s->n, .nargs = REGS, .nreq = REGS, .ncap = 2, .nregs = REGS, .bytes = REGS * 16,
-                 .consts = (val *)(uintptr_t)w->consts, .nconsts = 2, .name = "sample"};
+                 .consts = (val *)(uintptr_t)w->consts, .nconsts = 3, .name = "sample"};
   if (op == OP_MEMGET) {                       /* its key is all arguments */
-    s->code[0].b = 2;
+    x->b = 2;
     s->p.nargs = s->p.nreq = 2;
   }
 }
@@ -140,7 +160,7 @@ static void must_refuse(const world *w, const sample *s, const char *what)
   unit.checks++;
   if (refused(w, s)) return;
   unit_fail(__FILE__, __LINE__);
-  fprintf(stderr, "%s with a wrong %s is taken\n", op_table[s->code[0].op].name, what);
+  fprintf(stderr, "%s with a wrong %s is taken\n", op_table[s->x->op].name, what);
 }
 
 /* Each way to break an operand of a mode. */
@@ -151,9 +171,9 @@ static void break_operand(const world *w, const sample *s, uint16_t *at, char mo
   what[8] = mode;
   if (mode == 'i') return;
   if (mode == 'j') {
-    int far[] = {-1, 1000, -1000, 32767, -32768, s->n == 2 ? 2 : 1 + (op_table[s->code[0].op].nlit == 0)};
+    int far[] = {-1, 1000, -1000, 32767, -32768, s->n == 2 ? 2 : 1 + (op_table[s->x->op].nlit == 0)};
     for (int i = 0; i < 6; i++) *at = (uint16_t)far[i], must_refuse(w, s, what);
-    if (op_table[s->code[0].op].nlit) *at = 1, must_refuse(w, s, "jump into a literal");
+    if (op_table[s->x->op].nlit) *at = 1, must_refuse(w, s, "jump into a literal");
   } else if (mode == '-') {
     *at = 16, must_refuse(w, s, what);
   } else {
@@ -166,13 +186,13 @@ static void break_operand(const world *w, const sample *s, uint16_t *at, char mo
 
 static void break_count(const world *w, sample *s)
 {
-  const char *m = op_table[s->code[0].op].modes;
-  uint16_t *at = m[1] == 'W' ? &s->code[0].c : strchr("CNV", m[0]) ? &s->code[0].b : NULL;
+  const char *m = op_table[s->x->op].modes;
+  uint16_t *at = m[1] == 'W' ? &s->x->c : strchr("CNV", m[0]) ? &s->x->b : NULL;
   if (!at) return;
   uint16_t was = *at;
   *at = (uint16_t)-5, must_refuse(w, s, "negative count");
   *at = REGS, must_refuse(w, s, "count past the registers");
-  if (strchr("pnwyhtk", op_table[s->code[0].op].literals[0]) && op_table[s->code[0].op].literals[0]) {
+  if (strchr("pnwyhtk", op_table[s->x->op].literals[0]) && op_table[s->x->op].literals[0]) {
     *at = (uint16_t)(was + 1);
     must_refuse(w, s, "count that the literal does not have");
   }
@@ -181,15 +201,15 @@ static void break_count(const world *w, sample *s)
 
 static void break_literals(const world *w, sample *s)
 {
-  const char *kinds = op_table[s->code[0].op].literals;
+  const char *kinds = op_table[s->x->op].literals;
   for (int i = 0; kinds[i]; i++) {
-    uint64_t was = s->code[1 + i].u;
+    uint64_t was = s->x[1 + i].u;
     if (strchr("if", kinds[i])) continue;
-    s->code[1 + i].u = 0xdeadbeefdeadbee0u;
+    s->x[1 + i].u = 0xdeadbeefdeadbee0u;
     must_refuse(w, s, "literal");
-    if (strchr("pnwyh", kinds[i])) s->code[1 + i].u = was + 8, must_refuse(w, s, "pointer into an object");
-    if (strchr("pnwyhs", kinds[i])) s->code[1 + i].u = 0, must_refuse(w, s, "null literal");
-    s->code[1 + i].u = was;
+    if (strchr("pnwyh", kinds[i])) s->x[1 + i].u = was + 8, must_refuse(w, s, "pointer into an object");
+    if (strchr("pnwyhs", kinds[i])) s->x[1 + i].u = 0, must_refuse(w, s, "null literal");
+    s->x[1 + i].u = was;
   }
 }
 
@@ -206,12 +226,12 @@ static void test_operands(const world *w)
     }
     if (wrong) fprintf(stderr, "%s\n", wrong);
     CHECK(!wrong);
-    break_operand(w, &s, &s.code[0].a, op_table[op].modes[0]);
-    break_operand(w, &s, &s.code[0].b, op_table[op].modes[1]);
-    break_operand(w, &s, &s.code[0].c, op_table[op].modes[2]);
+    break_operand(w, &s, &s.x->a, op_table[op].modes[0]);
+    break_operand(w, &s, &s.x->b, op_table[op].modes[1]);
+    break_operand(w, &s, &s.x->c, op_table[op].modes[2]);
     break_count(w, &s);
     break_literals(w, &s);
-    s.code[0].op = OP_COUNT, s.p.name = "op";
+    s.x->op = OP_COUNT, s.p.name = "op";
     CHECK(refused(w, &s));
   }
 }
@@ -247,6 +267,12 @@ static void test_functions(const world *w)
   CHECK(refused(w, &window));                             /* r4 is read behind the call's window */
   WHOLE(result, I(LOADU, 32, 0, 0), I(CALL, 16, 0, 0), I(RET, 16, 0, 0));
   CHECK(!refused(w, &result));
+  WHOLE(untested, I(FIELD, 16, 0, 0), I(RET, 16, 0, 0));
+  CHECK(refused(w, &untested));
+  WHOLE(endless, I(JMP, 0, 0, 0));
+  CHECK(refused(w, &endless));
+  WHOLE(polled, I(LOOP, 0, 0, 0));
+  CHECK(!refused(w, &polled));
   WHOLE(cut, I(RET, 0, 0, 0), I(LOADI, 16, 0, 0));
   CHECK(refused(w, &cut));                                /* a literal that is not there */
   fine.p.bytes++;
@@ -256,6 +282,32 @@ static void test_functions(const world *w)
   CHECK(refused(w, &fine));
   fine.p.nregs = REGS, fine.p.bytes = REGS * 16, fine.p.ncode = 0;
   CHECK(refused(w, &fine));
+}
+
+/* What is taken apart must have been tested on every path that leads there. */
+static void test_facts(const world *w)
+{
+  const ins tag = {.u = w->data_tag};
+  WHOLE(tested, I(JNTAG, 0, 0, 3), tag, I(FIELD, 0, 0, 1), I(RET, 0, 0, 0));
+  CHECK(!refused(w, &tested));
+  WHOLE(third, I(JNTAG, 0, 0, 3), tag, I(FIELD, 0, 0, 2), I(RET, 0, 0, 0));
+  CHECK(refused(w, &third));                              /* Node has two fields */
+  WHOLE(moved, I(JNTAG, 0, 0, 4), tag, I(MOVE, 16, 0, 0), I(FIELD, 0, 16, 1), I(RET, 0, 0, 0));
+  CHECK(!refused(w, &moved));
+  WHOLE(changed, I(JNTAG, 0, 0, 4), tag, I(LOADU, 0, 0, 0), I(FIELD, 0, 0, 1), I(RET, 0, 0, 0));
+  CHECK(refused(w, &changed));
+  WHOLE(skipped, I(JF, 0, 0, 3), I(JNTAG, 0, 0, 3), tag, I(FIELD, 0, 0, 1), I(RET, 0, 0, 0));
+  CHECK(refused(w, &skipped));
+  WHOLE(failed, I(JNTAG, 0, 0, 2), tag, I(FIELD, 0, 0, 1), I(RET, 0, 0, 0));
+  CHECK(refused(w, &failed));                             /* comes there when the test fails */
+  WHOLE(shorter, I(JNARR, 0, 2, 2), I(REST, 0, 0, 3), I(RET, 0, 0, 0));
+  CHECK(refused(w, &shorter));
+  WHOLE(at_least, I(JNARR, 0, -4, 2), I(REST, 0, 0, 3), I(RET, 0, 0, 0));
+  CHECK(!refused(w, &at_least));
+  WHOLE(again, I(JNTAG, 0, 0, 4), tag, I(FIELD, 16, 0, 1), I(LOOP, 0, 0, -1), I(RET, 0, 0, 0));
+  CHECK(!refused(w, &again));
+  WHOLE(spoilt, I(JNTAG, 0, 0, 4), tag, I(FIELD, 0, 0, 1), I(LOOP, 0, 0, -1), I(RET, 0, 0, 0));
+  CHECK(refused(w, &spoilt));                             /* the second turn takes a field of a field */
 }
 
 static void test_places(void)
@@ -403,6 +455,7 @@ int main(void)
   world_make(&w);
   test_operands(&w);
   test_functions(&w);
+  test_facts(&w);
   w.st->protos = NULL;                       /* they stand on this stack */
   norn_free(w.st);
   return unit_end();
