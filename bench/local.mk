@@ -1,1 +1,22 @@
-EXTRA_DIST +=
+## `make bench` prints every speed as a ratio to hand-written C in the same run (bench/bench.c).
+EXTRA_PROGRAMS += %D%/bench
+%C%_bench_SOURCES = %D%/bench.c %D%/limits/limits.h %D%/limits/filter.c %D%/limits/discrete.c %D%/limits/loops.c
+%C%_bench_CFLAGS  = $(AM_CFLAGS) -O2
+%C%_bench_LDADD   = libnorncore.la
+CLEANFILES += %D%/bench$(EXEEXT)
+
+EXTRA_DIST += \
+  %D%/lang/bench.lua \
+  %D%/lang/closures.norn \
+  %D%/lang/fib.norn \
+  %D%/lang/lpdf.norn \
+  %D%/lang/mandel.norn \
+  %D%/lang/trees.norn \
+  %D%/infer/enumerate.norn \
+  %D%/infer/events.norn \
+  %D%/infer/lgss.norn \
+  %D%/infer/mh.norn
+
+bench: norn$(EXEEXT) %D%/bench$(EXEEXT)
+	NORN=./norn$(EXEEXT) NORN_BENCH='$(srcdir)/%D%' %D%/bench$(EXEEXT) $(BENCH)
+.PHONY: bench

@@ -108,11 +108,25 @@ static inline bool draw_fast(norn_run *r, const norn_dist_row *w, val *a, int n,
   return true;
 }
 
+/* A scalar family that is to be answered outside: its parameters are checked here. */
+static inline bool ask_fast(norn_run *r, const norn_dist_row *w, const val *a, int n)
+{
+  double p[NORN_DIST_P]; int which;
+  if (r->flags & (NORN_RUN_DRAW | NORN_RUN_CHECK | NORN_RUN_NAMES) || r->scope.tag != NORN_UNIT ||
+      !w->sample1 || !scalars(a, n, p) || w->check1(p, &which)) return false;
+  r->d1.row = w; r->d1.args = a; r->d1.n = n; r->d2.row = NULL;
+  return true;
+}
+
 static inline bool score_fast(norn_run *r, const norn_dist_row *w, val *a, int n)
 {
   double p[NORN_DIST_P], y; int which;
-  if (!(r->flags & NORN_RUN_SCORE) || !w->logp1 || w->flags & NORN_DIST_DISCRETE ||
-      !norn_as_real(a[n], &y) || !scalars(a, n, p) || w->check1(p, &which)) return false;
+  if (!(r->flags & NORN_RUN_SCORE) || !w->logp1 || !scalars(a, n, p)) return false;
+  if (V_IS_REAL(a[n]) && !(w->flags & NORN_DIST_DISCRETE)) y = a[n].d;
+  else if (V_IS_INT(a[n])) y = (double)a[n].i;
+  else if (V_IS_BOOL(a[n]) && w->flags & NORN_DIST_BOOL) y = (double)a[n].i;
+  else return false;
+  if (w->check1(p, &which)) return false;
   double lp = w->logp1(y, p);
   if (!(lp > -INFINITY)) return false;
   r->logw += lp; r->nobserve++; *a = a[n];
@@ -337,7 +351,13 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   /* ---- effects ---- */
   OP(SAMPLED): { val *w = &RA; const norn_dist_row *row = pc[1].p; int n = pc->b;
                  if (likely(draw_fast(r, row, w, n, pc[2].u))) NEXTN(4);
-                 SAFEPOINT; norn_dist d = { row, w, n }; r->dist_in_reg = false; r->hold = (uint32_t)(w - R); r->nhold = (uint32_t)n;
+                 r->hold = (uint32_t)(w - R); r->nhold = (uint32_t)n; r->dist_in_reg = false;
+                 if (likely(ask_fast(r, row, w, n))) {
+                   r->R = R; r->pc = pc + 4; r->wait = WAIT_SAMPLE; r->answered = false; r->ans = r->hold;
+                   ev->kind = NORN_SAMPLE; ev->flags = 0; ev->addr = addr_event(r->addr, pc[2].u); ev->ordinal = r->nsample++; ev->count = 1;
+                   ev->dist = &r->d1; ev->proposal = NULL; ev->value = ev->engine = norn_none(); ev->span = span_unpack(pc[3].u);
+                   return NORN_SAMPLE; }
+                 SAFEPOINT; norn_dist d = { row, w, n }; r->nhold = (uint32_t)n;
                  EVENT(event_sample(r, ev, w, &d, NULL, pc[2].u, pc[3].u, 0), 4); }
   OP(OBSERVED):{ val *w = &RA; const norn_dist_row *row = pc[1].p; int n = pc->b;
                  if (likely(score_fast(r, row, w, n))) {

@@ -1,0 +1,49 @@
+/* discrete.c: single-site MH on one latent probability, and enumeration of coin flips, in plain C. */
+#include "limits.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double unit(uint64_t *s)
+{
+  uint64_t z = (*s += 0x9e3779b97f4a7c15u);
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return ((double)((z ^ z >> 31) >> 11) + 0.5) * 0x1p-53;
+}
+
+double limit_mh(int draws, const int *y, int n, uint64_t seed)
+{
+  double p = 0.5, lp = -INFINITY, sum = 0;
+  for (int k = 0; k < draws; k++) {
+    double q = unit(&seed), a = log(q), b = log1p(-q), lq = 0;
+    for (int i = 0; i < n; i++) lq += y[i] ? a : b;
+    if (log(unit(&seed)) < lq - lp) { p = q; lp = lq; }
+    sum += p;
+  }
+  return sum / draws;
+}
+
+typedef struct leaf { double w; unsigned char v[32]; } leaf;
+static void flip(leaf *out, long *n, unsigned char *v, int at, int flips, double w, double p)
+{
+  if (at == flips) {
+    out[*n].w = w;
+    memcpy(out[(*n)++].v, v, (size_t)flips);
+    return;
+  }
+  v[at] = 0; flip(out, n, v, at + 1, flips, w * (1 - p), p);
+  v[at] = 1; flip(out, n, v, at + 1, flips, w * p, p);
+}
+
+long limit_enumerate(int flips, double p)
+{
+  leaf *out = malloc(sizeof *out << flips);
+  unsigned char v[32];
+  long n = 0;
+  flip(out, &n, v, 0, flips, 1, p);
+  double s = 0;
+  for (long i = 0; i < n; i++) s += out[i].w;
+  free(out);
+  return fabs(s - 1) < 1e-9 ? n : -1;
+}

@@ -1,0 +1,19 @@
+/* limits: what hand-written C needs for the jobs of `make bench`, measured in the same run. */
+#ifndef NORN_BENCH_LIMITS_H
+#define NORN_BENCH_LIMITS_H
+#include <stdint.h>
+
+/* Bootstrap filter, scalar, one xoshiro256++ and a Ziggurat normal a particle-step: log evidence. */
+double limit_filter(int steps, int particles, const double *y, uint64_t seed);
+/* Exact log evidence of the same model by the Kalman filter. */
+double limit_kalman(int steps, const double *y);
+/* Single-site MH with prior proposals on beta(1, 1), 100 bernoulli observations: posterior mean. */
+double limit_mh(int draws, const int *y, int n, uint64_t seed);
+/* Depth-first enumeration of `flips` coins, an array made for each leaf: number of leaves. */
+long   limit_enumerate(int flips, double p);
+long   limit_fib(int n);
+long   limit_mandel(int n);
+double limit_lpdf(int n);
+long   limit_trees(int trees, int depth);
+long   limit_closures(int rounds);
+#endif
