@@ -1,7 +1,8 @@
 ## Three sorts of test: unit/test_*.c, programs in Norn with their answers in comments (expect.sh),
 ## and scripts.
 TEST_EXTENSIONS   = .norn .sh
-SH_LOG_COMPILER   = $(SHELL)
+LOG_COMPILER      = $(TIMEOUT)
+SH_LOG_COMPILER   = $(TIMEOUT) $(SHELL)
 NORN_LOG_COMPILER = $(SHELL) $(srcdir)/%D%/expect.sh
 AM_TESTS_ENVIRONMENT = \
   NORN='$(abs_top_builddir)/norn'; export NORN; \
@@ -18,6 +19,7 @@ UNIT_TESTS = \
   %D%/unit/test_code \
   %D%/unit/test_dist \
   %D%/unit/test_docs \
+  %D%/unit/test_engines \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_lib \
@@ -177,6 +179,9 @@ TEST_FILES = \
   %D%/lib/data/bare.csv \
   %D%/lib/data/schools.json \
   %D%/lib/data/table.csv \
+  %D%/fuzz/corpus/code/annotated \
+  %D%/fuzz/corpus/code/functions \
+  %D%/fuzz/corpus/code/models \
   %D%/fuzz/corpus/csv/bom \
   %D%/fuzz/corpus/csv/numbers \
   %D%/fuzz/corpus/csv/quote \
@@ -215,6 +220,7 @@ TEST_TOOLS = \
 ## their corpora.
 ## list FUZZ_TARGETS fuzz/fuzz_*.c -.c
 FUZZ_TARGETS = \
+  %D%/fuzz/fuzz_code \
   %D%/fuzz/fuzz_csv \
   %D%/fuzz/fuzz_json \
   %D%/fuzz/fuzz_parse \

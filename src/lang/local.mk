@@ -27,6 +27,7 @@ libnorncore_la_SOURCES += \
   %D%/equal.c \
   %D%/event.c \
   %D%/exhaust.c \
+  %D%/facts.c \
   %D%/hamt.c \
   %D%/heap.c \
   %D%/heap_old.c \
