@@ -63,32 +63,40 @@ static inline void rng_uniform2(norn_rng *g, double *u, double *v)
   *v = rng_unit(b.w[2], b.w[3]);
 }
 
-/* The same with a memory: lane i leaves the half that lane i + 8 will ask for.  An entry is found by
-   its whole counter; lane | 8 of the one it waits for is in `at`. */
-static inline double rng_normal_paired(norn_rng *g)
+/* Box and Muller 1958: sqrt(-2 log u) cos 2 pi v in the low lane of a pair, sin in the high one. */
+static inline double rng_normal_pair(const norn_rng *g, double *other)
+{
+  rng_block b = rng_philox(g->lane & ~8u, g->event, g->iter, g->draw | RNG_NORMAL, g->stream);
+  double s, c, r = __builtin_sqrt(-2 * v_log_normal(rng_unit(b.w[0], b.w[1])));
+  v_sincos2pi(rng_unit(b.w[2], b.w[3]), &s, &c);
+  *other = r * (g->lane & 8 ? c : s);
+  return r * (g->lane & 8 ? s : c);
+}
+
+/* With a memory: a lane leaves the half that its partner will ask for, under the partner's whole
+   counter. */
+static inline double rng_normal_kept(norn_rng *g)
 {
   norn_pair *p = g->pairs + (g->lane & 7);
   uint64_t at = (uint64_t)g->event << 32 | g->lane, of = (uint64_t)g->iter << 32 | g->draw;
-  if (p->at == at && p->of == of && p->stream == g->stream) { g->draw++; p->of = ~(uint64_t)0; return p->other; }
-  rng_block b = rng_philox(g->lane & ~8u, g->event, g->iter, g->draw | RNG_NORMAL, g->stream);
-  double s, c;
-  v_sincos2pi(rng_unit(b.w[2], b.w[3]), &s, &c);
-  double r = __builtin_sqrt(-2 * v_log_normal(rng_unit(b.w[0], b.w[1])));
-  bool high = g->lane & 8;
-  *p = (norn_pair){ g->stream, at ^ 8, of, r * (high ? c : s) };
+  if (p->at == at && p->of == of && p->stream == g->stream) {
+    p->of = ~(uint64_t)0;
+    g->draw++;
+    return p->other;
+  }
+  *p = (norn_pair){ g->stream, at ^ 8, of, 0 };
+  double z = rng_normal_pair(g, &p->other);
   g->draw++;
-  return r * (high ? s : c);
+  return z;
 }
 
-/* Box and Muller 1958: sqrt(-2 log u) cos 2 pi v in the low lane of a pair, sin in the high one. */
 static inline double rng_normal(norn_rng *g)
 {
-  if (g->pairs) return rng_normal_paired(g);
-  rng_block b = rng_philox(g->lane & ~8u, g->event, g->iter, g->draw++ | RNG_NORMAL, g->stream);
-  double s, c;
-  v_sincos2pi(rng_unit(b.w[2], b.w[3]), &s, &c);
-  double r = __builtin_sqrt(-2 * v_log_normal(rng_unit(b.w[0], b.w[1])));
-  return r * (g->lane & 8 ? s : c);
+  double other;
+  if (g->pairs) return rng_normal_kept(g);
+  double z = rng_normal_pair(g, &other);
+  g->draw++;
+  return z;
 }
 
 static inline double rng_exponential(norn_rng *g) { return -v_log_normal(rng_uniform(g)); }

@@ -42,7 +42,7 @@ static void test_counters(void)
   uint64_t first = norn_rng_u64(&a);
   CHECK(a.draw == 1 && norn_rng_u64(&b) == first);
   norn_rng changed[] = {at(8, 3, 5, 9), at(7 + ((uint64_t)1 << 32), 3, 5, 9), at(7, 4, 5, 9),
-                        at(7, 3, 6, 9), at(7, 3, 5, 8), {7, 3, 5, 9, 1}};
+                        at(7, 3, 6, 9), at(7, 3, 5, 8), {7, 3, 5, 9, 1, NULL}};
   for (int i = 0; i < 6; i++) CHECK(norn_rng_u64(&changed[i]) != first);
   b = at(7, 3, 5, 9);
   double u = norn_rng_uniform(&b);
@@ -67,6 +67,26 @@ static void test_pairs(void)
     CHECK_NEAR(c, r * cos(2 * V_PI * v), 4e-15);
     CHECK_NEAR(s, r * sin(2 * V_PI * v), 4e-15);
   }
+}
+
+/* A memory of other halves changes no number, in whatever order lanes come. */
+static void test_kept_pairs(void)
+{
+  norn_pair pairs[8];
+  for (int k = 0; k < 8; k++) pairs[k] = (norn_pair){0, 0, ~(uint64_t)0, 0};
+  bool same = true;
+  int kept = 0;
+  for (uint32_t i = 0; i < 4000; i++) {
+    uint32_t lane = i < 64 ? i : i < 128 ? i ^ 8 : (uint32_t)(i * 2654435761u >> 27);
+    norn_rng plain = at(i % 3, lane, i / 32 % 5, i / 700), kept_ = plain;
+    kept_.pairs = pairs;
+    for (uint32_t draw = 0; draw < 1 + i / 2000; draw++) {
+      uint64_t before = pairs[lane & 7].of;
+      same = same && norn_rng_normal(&plain) == norn_rng_normal(&kept_) && plain.draw == kept_.draw;
+      kept += before != ~(uint64_t)0 && pairs[lane & 7].of == ~(uint64_t)0;
+    }
+  }
+  CHECK(same && kept > 0);
 }
 
 static void test_split(void)
@@ -207,6 +227,7 @@ int main(void)
   test_units();
   test_counters();
   test_pairs();
+  test_kept_pairs();
   test_split();
   test_uniform();
   test_normal();
