@@ -117,7 +117,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
     if (!(r->flags & NORN_RUN_STOP)) return IN_PLACE;
     r->iter++;
     *ev = (norn_event){ .kind = NORN_OBSERVE, .flags = flags, .value = y, .ordinal = r->nobserve - 1, .count = 1, .span = span_unpack(span) };
-    r->wait = WAIT_NONE; r->nhold = 0;
+    r->wait = WAIT_NONE; r->nhold = 0; r->value = y;
     return STOP;
   }
   r->d1 = *d; r->value = y;

@@ -248,14 +248,24 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
   return k;
 }
 
+/* Values of earlier events live in their runs, where a collection while later runs went on moved them. */
+static void renew_values(norn_run **runs, norn_event *ev, int n)
+{
+  for (int i = 0; i < n; i++)
+    if (ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE) ev[i].value = runs[i]->value;
+}
+
 int norn_runs_next(norn_run **runs, norn_event *ev, int n)
 {
-  for (int i = 0; i < n; i++) {
+  int i = 0;
+  uint64_t minors = n ? runs[0]->st->heap.minors : 0;
+  for (bool go = true; go && i < n; i++) {
     if (i + 3 < n) prefetch_run(runs[i + 3], 7);                /* a swarm is stepped from cold caches */
     norn_event_kind k = norn_run_next(runs[i], ev + i);
-    if (k == NORN_INFER || k == NORN_ERROR) return i + 1;
+    go = k != NORN_INFER && k != NORN_ERROR;
   }
-  return n;
+  if (n && runs[0]->st->heap.minors != minors) renew_values(runs, ev, i);
+  return i;
 }
 
 /* ---- roots ---- */
