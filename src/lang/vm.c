@@ -76,8 +76,9 @@
 #define ENTER_FRAME(W, ret, q) do { \
     if (unlikely((char *)(W) + (q)->bytes > (char *)r->lim)) { r->R = R; r->pc = pc; W = run_grow(r, W, (q)->bytes); if (!W) FAIL; R = r->R; } \
     FRAME_SET((W) - FRAME_SIZE, ret, (size_t)((W) - R)); R = W; pc = (q)->code; } while (0)
-#define EVENT(call, skip) do { r->R = R; r->pc = pc; int e_ = (call); \
-    if (likely(e_ == 0)) { NEXTN(skip); } else if (e_ < 0) { FAIL; } else { r->pc = pc + (skip); return ev->kind; } } while (0)
+/* culprit: the argument that gets the caret when the event fails. */
+#define EVENT(call, skip, culprit) do { r->R = R; r->pc = pc; int e_ = (call); \
+    if (likely(e_ == 0)) { NEXTN(skip); } else if (e_ < 0) { FAIL_ARG(culprit); } else { r->pc = pc + (skip); return ev->kind; } } while (0)
 
 /* A scalar distribution's parameters as doubles; false unless all are numbers. */
 static inline bool scalars(const val *a, int n, double *p)
@@ -358,38 +359,40 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                    ev->dist = &r->d1; ev->proposal = NULL; ev->value = ev->engine = norn_none(); ev->span = span_unpack(pc[3].u);
                    return NORN_SAMPLE; }
                  SAFEPOINT; norn_dist d = { row, w, n }; r->nhold = (uint32_t)n;
-                 EVENT(event_sample(r, ev, w, &d, NULL, pc[2].u, pc[3].u, 0), 4); }
+                 EVENT(event_sample(r, ev, w, &d, NULL, pc[2].u, pc[3].u, 0), 4, st->err_arg); }
   OP(OBSERVED):{ val *w = &RA; const norn_dist_row *row = pc[1].p; int n = pc->b;
                  if (likely(score_fast(r, row, w, n))) {
                    if (!(r->flags & NORN_RUN_STOP)) NEXTN(4);
-                   r->R = R; r->pc = pc + 4; r->wait = WAIT_NONE; r->iter++;
+                   r->R = R; r->pc = pc + 4; r->wait = WAIT_NONE; r->iter++; r->value = *w;
                    ev->kind = NORN_OBSERVE; ev->flags = 0; ev->addr = 0; ev->ordinal = r->nobserve - 1; ev->count = 1; ev->dist = ev->proposal = NULL;
                    ev->value = *w; ev->engine = norn_none(); ev->span = span_unpack(pc[3].u);
                    return NORN_OBSERVE; }
                  SAFEPOINT; norn_dist d = { row, w, n }; r->dist_in_reg = false; r->hold = (uint32_t)(w - R); r->nhold = (uint32_t)n + 1;
-                 EVENT(event_observe(r, ev, w, &d, w[n], pc[2].u, pc[3].u, 0), 4); }
+                 EVENT(event_observe(r, ev, w, &d, w[n], pc[2].u, pc[3].u, 0), 4, st->err_arg); }
   OP(SAMPLE):  { SAFEPOINT; val *w = &RA; norn_dist d;
                  if (w->tag == NORN_MODEL) { const proto *p; val *W = w + FRAME_SIZE; r->R = R; r->pc = pc; POLL();
-                   if (model_enter(r, W, *w, addr_push(r->addr, pc[1].u), &p)) FAIL;
+                   uint64_t path = addr_event(r->addr, pc[1].u);
+                   if (pc[1].u && r->flags & NORN_RUN_NAMES) addr_note(st, path, r->addr, pc[1].u);
+                   if (model_enter(r, W, *w, path, &p)) FAIL;
                    R = r->R; W = &RA + FRAME_SIZE; ENTER_FRAME(W, pc + 3, p); GO; }
                  if (unlikely(!norn_dist_view(*w, &d))) { char b[96]; norn_fail(st, NORN_ETYPE, 0, "only a distribution or a model can be sampled, got %s", norn_describe(st, *w, b, sizeof b)); FAIL_ARG(0); }
                  r->dist_in_reg = true; r->hold = (uint32_t)(w - R); r->nhold = 1;
-                 EVENT(event_sample(r, ev, w, &d, NULL, pc[1].u, pc[2].u, 0), 3); }
+                 EVENT(event_sample(r, ev, w, &d, NULL, pc[1].u, pc[2].u, 0), 3, 0); }
   OP(SAMPLEV): { SAFEPOINT; val *w = &RA; norn_dist d, q; char b[96];
                  if (!norn_dist_view(w[0], &d)) { norn_fail(st, NORN_ETYPE, 0, "only a distribution can be sampled `via` another, got %s", norn_describe(st, w[0], b, sizeof b)); FAIL_ARG(0); }
                  if (!norn_dist_view(w[1], &q)) { norn_fail(st, NORN_ETYPE, 1, "`via` needs a distribution to propose from, got %s", norn_describe(st, w[1], b, sizeof b)); FAIL_ARG(1); }
                  r->dist_in_reg = true; r->hold = (uint32_t)(w - R); r->nhold = 2;
-                 EVENT(event_sample(r, ev, w, &d, &q, pc[1].u, pc[2].u, 0), 3); }
+                 EVENT(event_sample(r, ev, w, &d, &q, pc[1].u, pc[2].u, 0), 3, -1); }
   OP(OBSERVE): { SAFEPOINT; val *w = &RA; norn_dist d;
                  if (unlikely(!norn_dist_view(w[0], &d))) { char b[96]; norn_fail(st, NORN_ETYPE, 0, "observe needs a distribution, got %s", norn_describe(st, w[0], b, sizeof b)); FAIL_ARG(0); }
                  r->dist_in_reg = true; r->hold = (uint32_t)(w - R); r->nhold = 2;
-                 EVENT(event_observe(r, ev, w, &d, w[1], pc[1].u, pc[2].u, 0), 3); }
+                 EVENT(event_observe(r, ev, w, &d, w[1], pc[1].u, pc[2].u, 0), 3, 1); }
   OP(FACTOR):  { const val *x = &RA; double lw; char b[96];
                  if (!norn_as_real(*x, &lw)) { norn_fail(st, NORN_ETYPE, 0, "factor needs a log weight, got %s", norn_describe(st, *x, b, sizeof b)); FAIL_ARG(0); }
                  if (lw != lw || lw == INFINITY) { norn_fail(st, NORN_EDOMAIN, 0, "the log weight of factor is %s", lw != lw ? "not a number" : "infinite"); FAIL_ARG(0); }
-                 EVENT(event_weight(r, ev, lw, pc[1].u, NORN_EV_FACTOR), 2); }
+                 EVENT(event_weight(r, ev, lw, pc[1].u, NORN_EV_FACTOR), 2, 0); }
   OP(CONDITION): { const val *x = &RA; if (unlikely(!V_IS_BOOL(*x))) goto not_bool;
-                 EVENT(event_weight(r, ev, x->i ? 0 : -INFINITY, pc[1].u, NORN_EV_CONDITION), 2); }
+                 EVENT(event_weight(r, ev, x->i ? 0 : -INFINITY, pc[1].u, NORN_EV_CONDITION), 2, 0); }
   OP(INFER):   { SAFEPOINT; val *w = &RA; char b[96];
                  if (w[0].tag != NORN_MODEL) { norn_fail(st, NORN_ETYPE, 0, "infer needs a model, got %s", norn_describe(st, w[0], b, sizeof b));
                    if (w[0].tag == NORN_FUN && v_clo(w[0])->p->is_model) norn_hint(st, "call the model with its arguments: infer(%s(...))", v_clo(w[0])->p->name);
