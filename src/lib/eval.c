@@ -21,7 +21,7 @@ norn_status norn_eval_file(norn_state *st, const char *path, norn_datum *out)
   size_t n;
   const char *why = "";
   char *s = file_read(&m, path, &n, &why);
-  if (!s) return norn_fail(st, NORN_EIO, -1, "can't read %s: %s", path, why);
+  if (!s) return lib_unread(st, -1, path, why);
   norn_status code = norn_eval(st, path, s, n, 0, out);
   mem_put(&m, s, n + 1);
   return code;

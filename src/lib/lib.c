@@ -202,6 +202,12 @@ norn_status lib_text(norn_state *st, text *t, norn_datum *out)
   return lib_give(st, v, out);
 }
 
+norn_status lib_unread(norn_state *st, int arg, const char *name, const char *why)
+{
+  bool memory = strcmp(why, "not enough memory") == 0;
+  return norn_fail(st, memory ? NORN_EMEMORY : NORN_EIO, arg, "can't read %s: %s", name, why);
+}
+
 const char *lib_path(norn_state *st, const char *name, char *buf, size_t n)
 {
   size_t len;

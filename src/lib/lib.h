@@ -64,6 +64,8 @@ norn_status lib_real2(norn_state *, const norn_datum *args, const char *name,
 mem lib_mem(norn_state *);
 /* The text as a string value; frees the text. */
 norn_status lib_text(norn_state *, text *, norn_datum *out);
+/* The error of a file that can't be read, with file_read's reason. */
+norn_status lib_unread(norn_state *, int arg, const char *name, const char *why);
 /* A file as a program names it: relative to the working directory, else to the script's own
    directory.  The name to open in buf; always returns buf. */
 const char *lib_path(norn_state *, const char *name, char *buf, size_t n);

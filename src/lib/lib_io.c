@@ -19,7 +19,7 @@ static char *slurp(norn_state *st, const norn_datum *args, mem *m, char *path, s
   size_t len;
   if (!norn_want_string(st, args, 0, "the name of the file", &name, &len)) return NULL;
   char *s = file_read(m, lib_path(st, name, path, size), n, &why);
-  if (!s) norn_fail(st, NORN_EIO, 0, "can't read %s: %s", name, why);
+  if (!s) lib_unread(st, 0, name, why);
   return s;
 }
 

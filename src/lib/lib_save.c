@@ -155,7 +155,7 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
   (void)n;
   if (!norn_want_string(st, args, 0, "the name of the file", &name, &len)) return lib_failed(st);
   char *s = file_read(&m, lib_path(st, name, path, sizeof path), &len, &why);
-  if (!s) return norn_fail(st, NORN_EIO, 0, "can't read %s: %s", name, why);
+  if (!s) return lib_unread(st, 0, name, why);
   norn_status code = json_read(st, path, s, len, JSON_IO_EXACT, &r);
   mem_put(&m, s, len + 1);
   return code ? code : unpacked(st, path, r, out);

@@ -4,6 +4,7 @@
    a total order with nan last.  The algorithm is a bottom-up merge sort of indices or values, with
    insertion sort for runs of 16. */
 #include "lib/lib.h"
+#include "num/stats.h"
 #include <math.h>
 #include <string.h>
 
@@ -96,6 +97,23 @@ static norn_status sort_args(norn_state *st, const norn_datum *args, int n, norn
   return NORN_OK;
 }
 
+/* Packed reals need no places: equal ones can't be told apart. */
+static norn_status sort_reals(norn_state *st, const norn_view *v, bool down, norn_datum *out)
+{
+  norn_datum a;
+  double *x = lib_reals(st, v->n, &a);
+  if (!x) return lib_failed(st);
+  memcpy(x, v->f, (size_t)v->n * sizeof *x);
+  stats_sort(x, v->n);
+  for (int64_t i = 0, j = v->n - 1; down && i < j; i++, j--) {
+    double t = x[i];
+    x[i] = x[j];
+    x[j] = t;
+  }
+  *out = a;
+  return NORN_OK;
+}
+
 static norn_status s_sort(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_view v;
@@ -103,6 +121,7 @@ static norn_status s_sort(norn_state *st, const norn_datum *args, int n, norn_da
   bool down;
   norn_status code = sort_args(st, args, n, &v, &down);
   if (code) return code;
+  if (v.rank == 1 && v.elem == NORN_F64) return sort_reals(st, &v, down, out);
   int64_t *ix = order_of(st, args[0], &v, down, &keep);
   return ix ? lib_give(st, lib_gather(st, &v, ix, v.dims[0]), out) : lib_failed(st);
 }
