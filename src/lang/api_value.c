@@ -43,7 +43,7 @@ norn_datum norn_array(norn_state *st, norn_elem elem, int rank, const int64_t *d
 
 norn_datum norn_array_f64(norn_state *st, const double *x, int64_t n)
 {
-  void *at;
+  void *at = NULL;
   norn_datum v = norn_array(st, NORN_F64, 1, &n, &at);
   if (!norn_is_none(v) && n) memcpy(at, x, (size_t)n * sizeof *x);
   return v;

@@ -1,0 +1,100 @@
+/* test_stress.c: every test program and example, collecting at every safepoint: what it prints and
+   where it fails must not change.  And a swarm of runs whose values are lists. */
+#include "unit.h"
+#include "lang/state.h"
+#include <dirent.h>
+#include <stdlib.h>
+
+typedef struct printed { char *s; size_t n, cap; } printed;
+
+static void print(void *user, const char *s, size_t n)
+{
+  printed *p = user;
+  if (p->n + n + 1 > p->cap) p->s = realloc(p->s, p->cap = 2 * (p->n + n) + 100);
+  memcpy(p->s + p->n, s, n);
+  p->n += n;
+  p->s[p->n] = 0;
+}
+
+static norn_state *quiet_state(printed *p, bool stress)
+{
+  norn_config c = norn_config_default();
+  c.output = print;
+  c.output_user = p;
+  c.quiet = true;
+  norn_state *st = norn_new(&c);
+  if (st && stress) {
+    st->heap.stress = true;
+    st->heap.soft = st->heap.n0;
+  }
+  return st;
+}
+
+/* What a file (or a text of its own) prints, with its error at the end. */
+static char *run(const char *path, const char *program, bool stress)
+{
+  printed p = { NULL, 0, 0 };
+  char error[2000];
+  norn_datum out;
+  norn_state *st = quiet_state(&p, stress);
+  norn_status s = program ? norn_eval(st, "program", program, strlen(program), 0, &out) : norn_eval_file(st, path, &out);
+  if (s) {
+    norn_error_text(st, norn_error(st), error, sizeof error);
+    print(&p, error, strlen(error));
+  }
+  if (stress && program) CHECK(st->heap.minors > 100);
+  print(&p, "", 0);
+  norn_free(st);
+  return p.s;
+}
+
+static void compare(const char *path, const char *program)
+{
+  char *a = run(path, program, false), *b = run(path, program, true);
+  if (strcmp(a, b) != 0) fprintf(stderr, "%s:\n", path ? path : program);
+  CHECK_STR(b, a);
+  free(a);
+  free(b);
+}
+
+static void folder(const char *top, const char *name)
+{
+  char path[1000];
+  snprintf(path, sizeof path, "%s/%s", top, name);
+  DIR *d = opendir(path);
+  if (!d) return;
+  for (struct dirent *e; (e = readdir(d));) {
+    size_t n = strlen(e->d_name);
+    if (n < 6 || strcmp(e->d_name + n - 5, ".norn") != 0) continue;
+    snprintf(path, sizeof path, "%s/%s/%s", top, name, e->d_name);
+    if (strcmp(e->d_name, "files.norn") != 0 && strcmp(e->d_name, "save_load.norn") != 0) compare(path, NULL);
+  }
+  closedir(d);
+}
+
+static const char swarm[] =
+  "type List = Nil | Cons(head, tail)\n"
+  "fn total(l) = match l { Nil -> 0.0, Cons(h, t) -> h + total(t) }\n"
+  "model walk(ys) {\n"
+  "  for y in ys with xs = Cons(0.0, Nil), a = [0.0] {\n"
+  "    let x ~ normal(match xs { Cons(h, _) -> h, Nil -> 0.0 }, 1)\n"
+  "    observe y ~ normal(x, 0.5)\n"
+  "    next Cons(x, xs), push(a, x)\n"
+  "  }\n"
+  "}\n"
+  "let post = infer(walk([0.1 * t for t in 0..20]), smc(particles = 60))\n"
+  "print(evidence(post))\n"
+  "print(mean(post |> map(p -> total(p.xs))))\n"
+  "print(mean(post |> map(p -> sum(p.a))))\n";
+
+int main(void)
+{
+  const char *top = getenv("srcdir");
+  if (!top) top = ".";
+  compare(NULL, swarm);
+  folder(top, "tests/lang");
+  folder(top, "tests/lib");
+  folder(top, "tests/errors");
+  folder(top, "examples");
+  return unit_end();
+}
