@@ -367,7 +367,8 @@ ty comp_index(comp *c, const ast *e, int dst)
     at = emit(c, OP_INDEXN, dst, w, 0);
     if (!c->memory) { c->f->code[at].c = (uint16_t)used; c->f->code[at + 1].i = mask; }
   }
-  emit_span(c, at, -1, e->span); emit_span(c, at, 0, e->u.index.base->span); emit_span(c, at, 1, e->u.index.v[0]->span);
+  emit_span(c, at, -1, e->span); emit_span(c, at, 0, e->u.index.base->span);
+  if (n) emit_span(c, at, 1, e->u.index.v[0]->span);
   c->f->top = top;
   return TY_ANY;
 }

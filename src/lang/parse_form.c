@@ -210,10 +210,10 @@ ast *parse_for(parser *p)
   ast *n = node_new(p, AST_FOR, first);
   parse_step(p);
   n->u.loop.pattern = parse_pattern(p, false);
-  if (!parse_expect(p, TOK_IN, "'in' after the variable of the loop")) return n;
+  if (!parse_expect(p, TOK_IN, "'in' after the variable of the loop")) return node_new(p, AST_ERROR, first);
   n->u.loop.over = parse_expr(p);
   if (parse_accept(p, TOK_WITH)) n->u.loop.states = states(p, n);
-  if (p->panic) return n;
+  if (p->panic) return node_new(p, AST_ERROR, first);
   ast_states *s = n->u.loop.states;
   int errors = p->errors;
   f.states = s ? s->n : 0;
