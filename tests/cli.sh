@@ -6,6 +6,8 @@ trap 'exit 1' 1 2 13 15
 here=$(cd "$srcdir" && pwd) || exit 99
 cd "$work" || exit 99
 bad=0
+limit=
+command -v timeout >/dev/null 2>&1 && limit='timeout 60'
 
 fail() {
   echo "cli.sh: $*"
@@ -16,7 +18,7 @@ fail() {
 run() {
   want=$1
   shift
-  "$NORN" "$@" >out 2>err </dev/null
+  $limit "$NORN" "$@" >out 2>err </dev/null
   got=$?
   [ $got -eq "$want" ] && return
   fail "norn $*: status $got, not $want"

@@ -45,4 +45,32 @@ weather:1:14: error: the formula holds from -60 to 60 degrees, got 100
  1 | print(vapour(100))
    |              ^^^
 WANT
+expect stream ./stream <<'WANT'
+ 25 %: slope 2.0
+ 50 %: slope 2.0
+ 75 %: slope 2.0
+slope 2.0, intercept 1.1
+WANT
+expect distribution ./distribution <<'WANT'
+variance 13.5
+below 5 m/s: 0.542
+wind:9:10: error: sigma of rayleigh must be positive, got -1
+ 9 | rayleigh(-1)
+   |          ^^
+WANT
+
+# beta(2, 2) and two of three give beta(4, 3): mean 4/7
+cat >coin.norn <<'NORN'
+model coin(flips) { let p ~ beta(2, 2); for f in flips { observe f ~ bernoulli(p) }; p }
+model nested() { let p ~ infer(coin([true, true, false]), imh(steps = 50)); p }
+print(round(mean(infer(coin([true, true, false]), imh(steps = 20000))), 2))
+print(round(mean(infer(nested(), imh(steps = 300))), 1))
+NORN
+norn=$(find "$root" -name norn -type f -perm -u+x | head -1)
+expect imh "$norn" --load ./imh.so coin.norn <<'WANT'
+0.57
+0.6
+WANT
+lines=$(wc -l <imh.c)
+[ "$lines" -lt 60 ] || { echo "embed.sh: imh.c has $lines lines"; bad=1; }
 exit $bad

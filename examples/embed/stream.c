@@ -8,11 +8,12 @@
 
 static const char program[] =
   "model line(xs, ys) {\n"
-  "  let slope ~ normal(0, 10)\n"
-  "  let intercept ~ normal(0, 10)\n"
+  "  let slope ~ normal(0, 3)\n"
+  "  let intercept ~ normal(0, 3)\n"
   "  for i in 0..len(xs) { observe ys[i] ~ normal(intercept + slope * xs[i], 1) }\n"
   "  { slope: slope, intercept: intercept }\n"
   "}\n";
+static const char engine_text[] = "importance(n = 100000)";
 
 static int fail(norn_state *st)
 {
@@ -42,8 +43,9 @@ static int watch(norn_state *st, norn_infer *in)
   do {
     step = norn_infer_step(in);
     norn_infer_progress(in, &at);
+    if (next == 0) next = at.total / 4;
     if (step != NORN_STEP_MORE || at.done < next) continue;
-    next = at.done + at.total / 4;
+    next += at.total / 4;
     printf("%3.0f %%: slope %.1f\n", 100 * at.done / at.total, mean_of(st, norn_infer_result(in), "slope"));
   } while (step == NORN_STEP_MORE);
   if (step == NORN_STEP_FAIL) return fail(st);
@@ -59,7 +61,7 @@ int main(void)
   norn_state *st = norn_new(NULL);
   if (!st) return 1;
   if (norn_eval(st, "line", program, sizeof program - 1, NORN_LOAD_REPL, &v)) return fail(st);
-  if (norn_eval(st, "engine", "mh(steps = 20000)", 17, NORN_LOAD_REPL, &engine)) return fail(st);
+  if (norn_eval(st, "engine", engine_text, sizeof engine_text - 1, NORN_LOAD_REPL, &engine)) return fail(st);
   norn_ref *kept = norn_keep(st, engine);
   args[0] = norn_array_f64(st, xs, 5);
   args[1] = norn_array_f64(st, ys, 5);
