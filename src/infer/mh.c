@@ -100,7 +100,11 @@ static choice *trace_add(norn_state *st, trace *t, uint64_t addr)
     size_t m = t->size ? 2 * t->size : 16;
     uint64_t *key = engine_get(st, m * sizeof *key);
     uint32_t *place = engine_get(st, m * sizeof *place);
-    if (!key || !place) return NULL;
+    if (!key || !place) {
+      engine_put(st, key, m * sizeof *key);
+      engine_put(st, place, m * sizeof *place);
+      return NULL;
+    }
     engine_put(st, t->key, t->size * sizeof *key);
     engine_put(st, t->place, t->size * sizeof *place);
     t->key = key;
