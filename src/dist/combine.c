@@ -63,11 +63,14 @@ static norn_status cut_open(norn_state *st, const norn_dist *d, cut *c)
   norn_status status = want_dist(st, d, 0, &c->base);
   if (status) return status;
   const norn_dist_row *row = c->base.row;
-  if (!(row->flags & NORN_DIST_SCALAR) || !row->cdf1 || c->base.n > NORN_DIST_P ||
-      !dist_scalars(&c->base, c->p))
+  if (!(row->flags & NORN_DIST_SCALAR) || !row->cdf1 || c->base.n > NORN_DIST_P)
     return norn_fail(st, NORN_ETYPE, 0,
-                     "truncate needs a distribution of single numbers that has a distribution "
-                     "function; this %s has not", row->name);
+                     "truncate needs a family of numbers with a distribution function, got %s",
+                     row->name);
+  if (!dist_scalars(&c->base, c->p))
+    return norn_fail(st, NORN_ETYPE, 0,
+                     "truncate needs single numbers, but this %s has arrays as parameters",
+                     row->name);
   c->lower = -HUGE_VAL;
   c->upper = HUGE_VAL;
   c->discrete = row->flags & NORN_DIST_DISCRETE;
@@ -110,6 +113,7 @@ static double cut_quantile(const cut *c, double u)
   if (side && side->range1) side->range1(c->p, &side_lo, &side_hi);
   lo = fmax(lo, side_lo);
   hi = fmin(hi, side_hi);
+  if (u <= 0 || u >= 1) return u <= 0 ? lo : hi;
   double target = c->in_upper_tail ? special_logaddexp(c->above, log1p(-u) + c->mass)
                                    : special_logaddexp(c->below, log(u) + c->mass);
   double start = lo > -HUGE_VAL ? (hi < HUGE_VAL ? lo + 0.5 * (hi - lo) : lo) :
@@ -249,8 +253,8 @@ static norn_status mixture_check(norn_state *st, const norn_dist *d)
     return norn_fail(st, NORN_ETYPE, 1, "mixture needs an array of distributions, got %s",
                      d->n > 1 ? norn_describe(st, d->args[1], what, sizeof what) : "nothing");
   if (m != n)
-    return norn_fail(st, NORN_ETYPE, 1, "mixture has %lld weights but %lld distributions",
-                     (long long)n, (long long)m);
+    return norn_fail(st, NORN_ETYPE, 1, "mixture has %lld weights for %lld distribution%s",
+                     (long long)n, (long long)m, m == 1 ? "" : "s");
   for (int64_t i = 0; i < n; i++)
     if (!component(st, d, i, &w, &base))
       return norn_fail(st, NORN_ETYPE, 1, "mixture needs distributions, element %lld is %s",
