@@ -171,17 +171,17 @@ static norn_status f_info(norn_state *st, const norn_datum *args, int n, norn_da
   return NORN_OK;
 }
 
-static norn_status f_more(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+static norn_status f_model_of(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_posterior post;
-  int64_t m;
   (void)n;
-  if (!want_posterior(st, args, 0, &post) || !norn_want_int(st, args, 1, "the number of draws", &m))
-    return lib_failed(st);
-  if (m < 1)
-    return norn_fail(st, NORN_EDOMAIN, 1, "the number of draws must be positive, got %lld",
-                     (long long)m);
-  return posterior_more(st, args[0], m, out);
+  if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
+  *out = posterior_model(st, args[0]);
+  if (out->tag == NORN_MODEL) return NORN_OK;
+  norn_status code = norn_fail(
+      st, NORN_EINFER, 0, "this posterior can't go on: it is a part of one, or from a file");
+  norn_hint(st, "take more draws of the whole: more(post, n).mu");
+  return code;
 }
 
 static norn_status f_project(norn_state *st, const norn_datum *args, int n, norn_datum *out)
@@ -307,24 +307,46 @@ static norn_status f_hist(norn_state *st, const norn_datum *args, int n, norn_da
 static const norn_native natives[] = {
   FN("draws", "post, n = missing", f_draws,
      "Equally weighted draws of a posterior as an array: the draws themselves where their weights\n"
-     "are equal, else n resampled ones."),
+     "are equal, else n resampled ones.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "len(draws(infer(coin(), enumerate()), 100))\n=> 100"),
   FN("values", "x", f_values,
      "The values of a posterior as they were drawn (see weights), or of a record's fields.\n"
      "Example: values({a: 1, b: 2})\n=> [1, 2]"),
-  FN("weights", "post", f_weights, "The weights of a posterior's values; their sum is 1."),
+  FN("weights", "post", f_weights, "The weights of a posterior's values; their sum is 1.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "weights(infer(coin(), enumerate()))\n=> [0.5, 0.5]"),
   FN("log_weights", "post", f_log_weights,
-     "The logarithms of the weights of a posterior's values."),
+     "The logarithms of the weights of a posterior's values.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "log_weights(infer(coin(), enumerate()))[1] == log(0.5)\n=> true"),
   FN("evidence", "post", f_evidence,
-     "The logarithm of the probability (density) of all that was observed."),
-  FN("evidence_se", "post", f_evidence_se, "The standard error of evidence(post)."),
-  FN("summary", "post", f_summary, "The table that a posterior prints as, as a string."),
+     "The logarithm of the probability (density) of all that was observed.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "evidence(infer(coin(), enumerate()))\n=> 0.0"),
+  FN("evidence_se", "post", f_evidence_se, "The standard error of evidence(post).\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "evidence_se(infer(coin(), enumerate()))\n=> 0.0"),
+  FN("summary", "post", f_summary, "The table that a posterior prints as, as a string.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "contains(summary(infer(coin(), enumerate())), \"enumerate\")\n=> true"),
   FN("diagnose", "post", f_diagnose,
-     "How a posterior was made and whether to trust it, as a string."),
-  FN("info", "post", f_info, "What diagnose tells, as a record."),
-  { "more", "post, n", "The posterior with n more draws by the same engine.", f_more, 0, NULL },
+     "How a posterior was made and whether to trust it, as a string.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "contains(diagnose(infer(coin(), enumerate())), \"exact\")\n=> true"),
+  FN("info", "post", f_info, "What diagnose tells, as a record.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "info(infer(coin(), enumerate())).engine\n=> \"enumerate\""),
+  FN("_model_of", "post", f_model_of,
+     "The model value that a posterior is of: what more() infers again.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "len(values(infer(_model_of(infer(coin(), enumerate())), enumerate())))\n=> 2"),
   FN("_project", "post, values", f_project,
-     "A posterior with other values: what map does on posteriors."),
-  FN("hist", "x, bins = 20", f_hist, "A histogram of an array or posterior as text."),
+     "A posterior with other values: what map does on posteriors.\n"
+     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+     "mean(_project(infer(coin(), enumerate()), [1, 5]))\n=> 3.0"),
+  FN("hist", "x, bins = 20", f_hist, "A histogram of an array or posterior as text.\n"
+     "Example: len(lines(hist([1, 2, 2])))\n=> 2"),
 };
 
 norn_status lib_infer_open(norn_state *st)

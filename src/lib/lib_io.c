@@ -270,25 +270,43 @@ static norn_status i_parse_real(norn_state *st, const norn_datum *args, int n, n
 #define FN(name, params, fn, flags, doc) { name, params, doc, fn, flags, NULL }
 
 static const norn_native natives[] = {
-  FN("read_text", "path", i_read_text, 0, "The whole text of a file."),
-  FN("read_lines", "path", i_read_lines, 0, "The lines of a file, without their ends."),
-  FN("write_text", "s, path", i_write_text, 0, "Writes a string to a file."),
+  FN("read_text", "path", i_read_text, 0,
+     "The whole text of a file.\n"
+     "Example: write_text(\"a\", \"example.txt\"); read_text(\"example.txt\")"
+     "\n=> \"a\""),
+  FN("read_lines", "path", i_read_lines, 0,
+     "The lines of a file, without their ends.\n"
+     "Example: write_text(\"a\\nb\", \"example.txt\"); read_lines(\"example.txt\")"
+     "\n=> [\"a\", \"b\"]"),
+  FN("write_text", "s, path", i_write_text, 0,
+     "Writes a string to a file.\n"
+     "Example: write_text(\"a\", \"example.txt\")\n=> ()"),
   FN("file_exists", "path", i_file_exists, 0,
      "Whether there is a file of that name that can be read.\n"
      "Example: file_exists(\"no such file\")\n=> false"),
   FN("read_json", "path, na = \"missing\"", i_read_json, 0,
-     "The value in a JSON file; null is missing, or nan beside numbers with na = \"nan\"."),
+     "The value in a JSON file; null is missing, or nan beside numbers with na = \"nan\".\n"
+     "Example: write_json([1, missing], \"example.json\"); "
+     "read_json(\"example.json\", na = \"nan\")"
+     "\n=> [1.0, nan]"),
   FN("parse_json", "s, na = \"missing\"", i_parse_json, NORN_PURE,
      "The value in a text in JSON; null is missing, or nan beside numbers with na = \"nan\".\n"
      "Example: parse_json(\"[1, 2.5, null]\")\n=> [1, 2.5, missing]"),
   FN("to_json", "x, indent = 0", i_to_json, NORN_PURE,
      "The value as text in JSON.\nExample: to_json([1.0, 2.5])\n=> \"[1.0, 2.5]\""),
-  FN("write_json", "x, path, indent = 2", i_write_json, 0, "Writes a value to a file in JSON."),
+  FN("write_json", "x, path, indent = 2", i_write_json, 0,
+     "Writes a value to a file in JSON.\n"
+     "Example: write_json({a: 1}, \"example.json\"); read_json(\"example.json\")"
+     "\n=> {a: 1}"),
   FN("read_csv", "path, na = \"NA\", sep = \",\", header = true", i_read_csv, 0,
      "The table in a CSV file as a record of columns: of integers, reals, booleans or strings.\n"
-     "Empty cells and `na` are missing; with na = \"nan\", those of numeric columns are nan."),
+     "Empty cells and `na` are missing; with na = \"nan\", those of numeric columns are nan.\n"
+     "Example: write_text(\"x,y\\n1,a\\n2,\\n\", \"example.csv\"); read_csv(\"example.csv\")"
+     "\n=> {x: [1, 2], y: [\"a\", missing]}"),
   FN("write_csv", "columns, path, sep = \",\"", i_write_csv, 0,
-     "Writes a record of columns to a CSV file."),
+     "Writes a record of columns to a CSV file.\n"
+     "Example: write_csv({x: [1, 2]}, \"example.csv\"); read_lines(\"example.csv\")"
+     "\n=> [\"x\", \"1\", \"2\"]"),
   FN("parse_int", "s", i_parse_int, NORN_PURE,
      "The integer that a text spells; missing if it does not.\n"
      "Example: parse_int(\" 42 \")\n=> 42"),

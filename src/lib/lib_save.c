@@ -111,7 +111,8 @@ static norn_datum as_saved(norn_state *st, norn_datum posterior, norn_datum logw
 {
   norn_dist d;
   norn_datum args[POST_ARGS];
-  if (norn_is_none(posterior) || !norn_dist_view(posterior, &d) || d.n != POST_ARGS) return posterior;
+  if (norn_is_none(posterior) || !norn_dist_view(posterior, &d) || d.n != POST_ARGS)
+    return posterior;
   if (norn_array_length(d.args[POST_LOGW]) != norn_array_length(logw)) return posterior;
   memcpy(args, d.args, sizeof args);
   args[POST_LOGW] = logw;
@@ -162,9 +163,16 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
 }
 
 static const norn_native natives[] = {
-  { "save", "post, path", "Writes a posterior to a file, with its weights and diagnostics.", v_save,
-    0, NULL },
-  { "load", "path", "A posterior that save wrote.", v_load, 0, NULL },
+  { "save", "post, path",
+    "Writes a posterior to a file, with its weights and diagnostics.\n"
+    "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+    "save(infer(coin(), enumerate()), \"example.json\")\n=> ()",
+    v_save, 0, NULL },
+  { "load", "path",
+    "A posterior that save wrote.\n"
+    "Example: model coin() { let x ~ bernoulli(0.5); x }; "
+    "save(infer(coin(), enumerate()), \"example.json\"); mean(load(\"example.json\"))\n=> 0.5",
+    v_load, 0, NULL },
 };
 
 norn_status lib_save_open(norn_state *st)

@@ -108,7 +108,8 @@ static norn_status y_clock(norn_state *st, const norn_datum *args, int n, norn_d
 
 static const norn_native natives[] = {
   FN("print", "values...", y_print, NORN_VARIADIC,
-     "Prints values separated by spaces, and a newline."),
+     "Prints values separated by spaces, and a newline.\n"
+     "Example: print()\n=> ()"),
   FN("error", "message", y_error, 0, "Stops the program with a message."),
   FN("assert", "holds, message = \"\"", y_assert, 0,
      "Stops the program unless a condition holds.\n"
@@ -123,7 +124,8 @@ static const norn_native natives[] = {
   FN("hash", "x", y_hash, NORN_PURE,
      "An integer that is the same for equal values.\n"
      "Example: hash(1) == hash(1.0)\n=> true"),
-  FN("clock", "", y_clock, 0, "Seconds from an arbitrary moment, to measure time."),
+  FN("clock", "", y_clock, 0, "Seconds from an arbitrary moment, to measure time.\n"
+     "Example: clock() > 0\n=> true"),
 };
 
 norn_status lib_sys_open(norn_state *st)

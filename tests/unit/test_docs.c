@@ -2,7 +2,9 @@
    a line "Example: EXPR" that is followed by "=> RESULT". */
 #include "norn.h"
 #include "unit.h"
+#include <dirent.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char *const modules[] = { "lists", "maps", "sets", "stats", "strings" };
 
@@ -75,20 +77,46 @@ static int run_all(norn_state *st, const char *prefix)
   norn_complete(st, prefix, collect, &all);
   for (int k = 0; k < all.n; k++) {
     char full[256];
+    const char *dot = strrchr(all.name[k], '.'), *last = dot ? dot + 1 : all.name[k];
+    if (*prefix && (*last == '_' || strcmp(all.name[k], "sets.maps") == 0)) continue;
     bool whole = strncmp(all.name[k], prefix, strlen(prefix)) == 0;
     snprintf(full, sizeof full, "%s%s", whole ? "" : prefix, all.name[k]);
     const char *doc = norn_doc(st, full);
-    if (doc) count += run_examples(st, full, doc);
-    else if (*prefix) unit_check(0, full, "a name without documentation", 0);
+    int more = doc ? run_examples(st, full, doc) : 0;
+    count += more;
+    if (!more && getenv("NORN_UNTESTED_DOCS")) printf("%s has no example with a result\n", full);
+    if (!more && *prefix) unit_check(0, full, "a name of a module without an example", 0);
   }
   free_names(&all);
   return count;
 }
 
+/* Examples may write files: in a folder of their own. */
+static void leave(const char *folder)
+{
+  char path[512];
+  DIR *d = opendir(".");
+  for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+    if (e->d_name[0] != '.') unlink(e->d_name);
+  if (d) closedir(d);
+  snprintf(path, sizeof path, "%s", folder);
+  if (chdir("/") == 0) rmdir(path);
+}
+
+static void no_output(void *user, const char *s, size_t n)
+{
+  (void)user;
+  (void)s;
+  (void)n;
+}
+
 int main(void)
 {
+  char folder[] = "/tmp/norn-docs-XXXXXX";
+  if (!mkdtemp(folder) || chdir(folder)) return 99;
   norn_config config = norn_config_default();
   config.quiet = true;
+  config.output = no_output;
   norn_state *st = norn_new(&config);
   if (!st) return 1;
   int count = run_all(st, "");
@@ -104,5 +132,6 @@ int main(void)
     unit_check(count > 7, text, __FILE__, __LINE__);
   }
   norn_free(st);
+  leave(folder);
   return unit_end();
 }
