@@ -305,8 +305,8 @@ norn_datum posterior_project(norn_state *st, norn_datum p, norn_datum values)
   }
   if (d.args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d.args[POST_LOGW], &lw);
   const norn_datum *a = d.args;
-  return posterior_new(st, values, lw.n ? lw.f : NULL, a[POST_INFO], a[POST_CHOICES], a[POST_MODEL], a[POST_ENGINE],
-                       (uint64_t)a[POST_STREAM].i, info_exact(st, &d));
+  return posterior_new(st, values, lw.n ? lw.f : NULL, a[POST_INFO], a[POST_CHOICES], norn_unit(), norn_unit(), 0,
+                       info_exact(st, &d));
 }
 
 /* `post.mu`, `post["theta.z[3]"]`: parts of the returned value first, then choices by address. */

@@ -38,7 +38,8 @@ norn_datum posterior_make(norn_state *, norn_datum values, const double *logw, n
                           norn_datum model, norn_datum engine, uint64_t stream, bool exact, const uint64_t *distinct);
 /* The hash by which values lie in the table of atoms. */
 uint64_t posterior_hash(norn_datum);
-/* The same weights and evidence, other values: `post |> map(f)`.  values has as many as the posterior. */
+/* The same weights and evidence, other values: `post |> map(f)`.  values has as many as the posterior.
+   A part has no model: more() is for the whole. */
 norn_datum posterior_project(norn_state *, norn_datum posterior, norn_datum values);
 /* m equally weighted draws by systematic resampling (equal weights and m = n: the draws as they are). */
 norn_datum posterior_resampled(norn_state *, norn_datum posterior, int64_t m, norn_rng *);
