@@ -155,8 +155,18 @@ norn_status cli_eval(cli *c, const char *name, const char *text, size_t n, unsig
   return s;
 }
 
+/* Where the library also looks for data files: beside the program. */
+static void set_script_dir(cli *c, const char *name)
+{
+  const char *slash = strrchr(name, '/');
+  if (!slash) return;
+  norn_datum dir = norn_string(c->st, name, slash > name ? (size_t)(slash - name) : 1);
+  if (!norn_is_none(dir)) norn_set_global(c->st, "script_dir", dir);
+}
+
 norn_status cli_eval_whole(cli *c, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out)
 {
+  set_script_dir(c, name);
   norn_status s = cli_eval(c, name, text, n, flags, out);
   if (s == NORN_EINCOMPLETE && cli_diagnostics(c) == 0) cli_report(c, norn_error(c->st), false);
   return s;

@@ -1,5 +1,6 @@
 /* eval.c: a text or a file, compiled and run to its end. */
 #include "lib/lib.h"
+#include <string.h>
 
 norn_status norn_eval(norn_state *st, const char *name, const char *program, size_t n,
                       unsigned flags, norn_datum *out)
@@ -15,6 +16,15 @@ norn_status norn_eval(norn_state *st, const char *name, const char *program, siz
   return norn_drive(st, run, out ? out : &unused);
 }
 
+/* Where lib_path also looks for data files: beside the program. */
+static norn_status set_script_dir(norn_state *st, const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  if (!slash) return NORN_OK;
+  norn_datum dir = norn_string(st, path, slash > path ? (size_t)(slash - path) : 1);
+  return norn_is_none(dir) ? lib_failed(st) : norn_set_global(st, "script_dir", dir);
+}
+
 norn_status norn_eval_file(norn_state *st, const char *path, norn_datum *out)
 {
   mem m = lib_mem(st);
@@ -22,7 +32,8 @@ norn_status norn_eval_file(norn_state *st, const char *path, norn_datum *out)
   const char *why = "";
   char *s = file_read(&m, path, &n, &why);
   if (!s) return lib_unread(st, -1, path, why);
-  norn_status code = norn_eval(st, path, s, n, 0, out);
+  norn_status code = set_script_dir(st, path);
+  if (!code) code = norn_eval(st, path, s, n, 0, out);
   mem_put(&m, s, n + 1);
   return code;
 }

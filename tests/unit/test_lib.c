@@ -1,6 +1,8 @@
 /* test_lib.c: what natives say about wrong arguments: an expression, and a part of the message. */
 #include "norn.h"
 #include "unit.h"
+#include <stdlib.h>
+#include <unistd.h>
 
 static const struct { const char *program, *message; } mistakes[] = {
   /* mathematics */
@@ -189,6 +191,38 @@ static void message_of(norn_state *st, const char *program, const char *wanted)
   fprintf(stderr, "%s should say: %s\nbut says:\n%s\n", program, wanted, text);
 }
 
+static void put_file(const char *path, const char *s)
+{
+  FILE *f = fopen(path, "w");
+  CHECK(f && fputs(s, f) >= 0);
+  if (f) fclose(f);
+}
+
+/* A program finds its data beside itself, whatever the working directory is. */
+static void test_script_dir(norn_state *st)
+{
+  char folder[] = "/tmp/norn-lib-XXXXXX", program[64], data[64];
+  norn_datum v;
+  if (!mkdtemp(folder)) return;
+  snprintf(program, sizeof program, "%s/program.norn", folder);
+  snprintf(data, sizeof data, "%s/of_program.json", folder);
+  put_file(program, "read_json(\"of_program.json\")\n");
+  put_file(data, "[1, 2]\n");
+  norn_clear(st);
+  CHECK(norn_eval_file(st, program, &v) == NORN_OK && norn_array_length(v) == 2);
+  unlink(program);
+  unlink(data);
+  rmdir(folder);
+  CHECK(norn_eval_file(st, program, &v) == NORN_EIO);
+}
+
+static void test_plugin(norn_state *st)
+{
+  norn_clear(st);
+  CHECK(norn_load_plugin(st, "no such object.so") == NORN_EIO);
+  CHECK(strstr(norn_error(st)->text, "can't load ./no such object.so") != NULL);
+}
+
 int main(void)
 {
   norn_config config = norn_config_default();
@@ -201,6 +235,8 @@ int main(void)
              "imports", __FILE__, __LINE__);
   for (size_t k = 0; k < sizeof mistakes / sizeof mistakes[0]; k++)
     message_of(st, mistakes[k].program, mistakes[k].message);
+  test_script_dir(st);
+  test_plugin(st);
   norn_free(st);
   return unit_end();
 }
