@@ -91,6 +91,42 @@ const char *env_keyword_doc(const char *name)
   return NULL;
 }
 
+/* ---- lists of names ---- */
+
+typedef struct names { norn_state *st; const char *prefix; const char **v; size_t n, cap; } names;
+
+static void names_try(names *c, const char *name)
+{
+  if (!name || *name == '@' || strncmp(name, c->prefix, strlen(c->prefix))) return;
+  if (mem_grow(&c->st->mem, &c->v, &c->cap, c->n + 1, sizeof *c->v)) c->v[c->n++] = name;
+}
+
+static void names_of_module(names *c, const module *m)
+{
+  for (size_t i = 0; m && m->table && i <= m->mask; i++)
+    if (m->table[i]) names_try(c, sym_name(c->st, m->table[i]->name));
+}
+
+static int by_name(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* In order, once each. */
+static void names_sort(names *c)
+{
+  size_t n = 0;
+  if (c->n) qsort(c->v, c->n, sizeof *c->v, by_name);
+  for (size_t i = 0; i < c->n; i++)
+    if (!n || strcmp(c->v[i], c->v[n - 1])) c->v[n++] = c->v[i];
+  c->n = n;
+}
+
+static void names_free(names *c)
+{
+  mem_put(&c->st->mem, c->v, c->cap * sizeof *c->v);
+}
+
 /* ---- docs ---- */
 
 static const proto *entry_proto(norn_state *st, const env_entry *e)
@@ -139,10 +175,18 @@ static void put_options(text *t, const norn_engine *engine)
 
 static void put_names(norn_state *st, text *t, const module *m)
 {
-  int n = 0;
-  for (size_t i = 0; m->table && i <= m->mask; i++)
-    if (m->table[i]) text_printf(t, "%s%s", n++ ? ", " : "\nnames: ", sym_name(st, m->table[i]->name));
-  if (n) text_putc(t, '\n');
+  names c = {.st = st, .prefix = ""};
+  size_t line = t->n;
+  names_of_module(&c, m);
+  names_sort(&c);
+  for (size_t i = 0; i < c.n; i++) {
+    bool wrap = i && t->n - line + strlen(c.v[i]) > 90;
+    text_puts(t, !i ? "\n" : wrap ? ",\n" : ", ");
+    if (!i || wrap) line = t->n;
+    text_puts(t, c.v[i]);
+  }
+  if (c.n) text_putc(t, '\n');
+  names_free(&c);
 }
 
 static void put_value(norn_state *st, text *t, const env_entry *e)
@@ -210,40 +254,20 @@ const char *norn_doc(norn_state *st, const char *name)
 
 /* ---- completion ---- */
 
-typedef struct names { norn_state *st; const char *prefix; const char **v; size_t n, cap; } names;
-
-static void names_try(names *c, const char *name)
-{
-  if (!name || *name == '@' || strncmp(name, c->prefix, strlen(c->prefix))) return;
-  if (mem_grow(&c->st->mem, &c->v, &c->cap, c->n + 1, sizeof *c->v)) c->v[c->n++] = name;
-}
-
-static void names_of_module(names *c, const module *m)
-{
-  for (size_t i = 0; m && m->table && i <= m->mask; i++)
-    if (m->table[i]) names_try(c, sym_name(c->st, m->table[i]->name));
-}
-
-static int by_name(const void *a, const void *b)
-{
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Calls f with head (n bytes) and each name behind it, in order, once. */
 static void names_give(names *c, const char *head, size_t n, void (*f)(void *user, const char *name), void *user)
 {
   text t;
   text_init(&t, &c->st->mem);
-  if (c->n) qsort(c->v, c->n, sizeof *c->v, by_name);
+  names_sort(c);
   for (size_t i = 0; i < c->n; i++) {
-    if (i && !strcmp(c->v[i], c->v[i - 1])) continue;
     t.n = 0;
     text_put(&t, head, n);
     text_puts(&t, c->v[i]);
     if (!t.failed) f(user, t.s);
   }
   text_free(&t);
-  mem_put(&c->st->mem, c->v, c->cap * sizeof *c->v);
+  names_free(c);
 }
 
 /* The record that a dotted name of globals means; NONE: none. */

@@ -315,6 +315,21 @@ const char *env_keep_text(norn_state *st, const char *s)
   return s ? arena_text(&st->env->arena, s, strlen(s)) : NULL;
 }
 
+/* In a session a definition whose right side failed when it ran never got a value: the name means
+   again what it meant before. */
+void env_settle(norn_state *st)
+{
+  env *e = st->env;
+  if (e->logging || st->current) return;
+  while (e->nundo) {
+    const env_undo *u = &e->undo[--e->nundo];
+    const env_entry *now = env_lookup_in(st, u->mod, u->name);
+    if (u->mod != e->session || !now || now->kind != ENV_GLOBAL || st->globals[now->slot].tag != NORN_NONE) continue;
+    if (u->was) *module_find(u->mod, u->name) = u->was;
+    else module_remove(u->mod, u->name);
+  }
+}
+
 uint32_t env_slot(norn_state *st, val first)
 {
   if (st->nglobals >= UINT32_MAX - 1 || !mem_grow(&st->mem, &st->globals, &st->cglobals, st->nglobals + 1, sizeof *st->globals))

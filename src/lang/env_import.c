@@ -53,7 +53,7 @@ static void forget(norn_state *st, module *m)
 static bool compile_text(norn_state *st, module *m, module *importer, const char *name, const char *s, size_t n)
 {
   bool incomplete = false;
-  int before = st->diags.errors;
+  int before = st->diags.errors;         /* a module is well or not whatever its importer is */
   env *e = st->env;
   m->file = sources_add(&st->sources, name, s, n);
   if (!m->file) {
@@ -64,11 +64,13 @@ static bool compile_text(norn_state *st, module *m, module *importer, const char
   e->logging = false;
   m->loading = true;
   m->importer = importer;
+  st->diags.errors = 0;
   m->init = compile_module(st, m, m->file, NORN_LOAD_IMPORT, &incomplete);
   m->loading = false;
   m->importer = NULL;
   e->logging = logging;
-  m->loaded = m->init && st->diags.errors == before;
+  m->loaded = m->init && st->diags.errors == 0;
+  st->diags.errors += before;
   return m->loaded;
 }
 

@@ -55,6 +55,7 @@ const char *env_keyword_at(int i);                                             /
 void       env_begin(norn_state *);
 void       env_commit(norn_state *);
 void       env_rollback(norn_state *);
+void       env_settle(norn_state *);
 
 /* register.c: "x, lo = 0" into names and defaults.  false: malformed or no memory. */
 bool       params_parse(norn_state *, const char *params, env_entry *);

@@ -53,6 +53,7 @@ norn_run *norn_load(norn_state *st, const char *name, const char *s, size_t n, u
   bool incomplete = false;
   diags_clear(st);
   norn_clear(st);
+  if (flags & NORN_LOAD_REPL) env_settle(st);
   e->prelude_failed = false;
   uint32_t file = sources_add(&st->sources, name, s, n);
   module *m = !file ? NULL : flags & NORN_LOAD_REPL ? env_session(st) : env_main(st, file);
