@@ -300,7 +300,8 @@ static norn_status posterior_table(norn_state *st, const norn_posterior *post, t
     t->x[k] = norn_array_at(st, post->values, g.first[k]);
     t->p[k] = 0;
   }
-  for (int64_t k = 0; k < post->n; k++) t->p[g.kind[k]] += w ? w[k] : 1.0 / (double)post->n;
+  for (int64_t k = 0; k < post->n; k++) t->p[g.kind[k]] += w ? w[k] : 1;
+  for (int64_t k = 0; k < g.kinds && !w; k++) t->p[k] /= (double)post->n;
   return NORN_OK;
 }
 

@@ -135,6 +135,7 @@ static norn_status f_summary(norn_state *st, const norn_datum *args, int n, norn
 static void put_info(norn_state *st, text *t, const char *name, norn_datum v)
 {
   if (v.tag == NORN_MISSING || strcmp(name, "warnings") == 0) return;
+  if (v.tag == NORN_REAL && v.d == 0 && strcmp(name, "left_over") == 0) return;
   text_puts(t, name);
   for (size_t k = strlen(name); k < 14; k++) text_putc(t, ' ');
   if (v.tag == NORN_REAL) text_printf(t, " %.6g\n", v.d);

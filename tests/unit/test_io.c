@@ -169,6 +169,7 @@ static void test_json_write(norn_state *st)
 
 static const csv_options plain = { .na = "NA", .sep = ',', .header = true };
 static const csv_options as_nan = { .na = "nan", .nan = true, .sep = ',', .header = true };
+static const csv_options tabs = { .na = "NA", .sep = '\t', .header = true };
 static const csv_options headless = { .na = "-", .sep = ';', .header = false };
 
 static void csv_is(norn_state *st, const char *s, const csv_options *how, const char *shown)
@@ -204,6 +205,10 @@ static void test_csv_read(norn_state *st)
   csv_is(st, " x , y \n 1 , 2", &plain, "{x: [1], y: [2]}");
   csv_is(st, "a,\n1,9223372036854775808\n", &plain, "{a: [1], column2: [9.223372036854776e18]}");
   csv_is(st, "a\n\"two\nlines\"\nx\n", &plain, "{a: [\"two\\nlines\", \"x\"]}");
+  csv_is(st, "a\tb\n1\t\n 2\tx y\n", &tabs, "{a: [1, 2], b: [missing, \"x y\"]}");
+  csv_is(st, "t\nTrue\nyes\n", &plain, "{t: [\"True\", \"yes\"]}");
+  csv_is(st, "t\n1\n2.5\nx\n", &plain, "{t: [\"1\", \"2.5\", \"x\"]}");
+  csv_is(st, "t\n1\n-inf\n1e3\n", &plain, "{t: [1.0, -inf, 1000.0]}");
   csv_fails(st, "x,y\n1,2\n\n3\n5,6\n", "f.csv:4: wrong number of columns: expected 2, got 1");
   csv_fails(st, "x,y\n\"a\nb\",2\n3,4,5\n", "f.csv:4: wrong number of columns: expected 2, got 3");
   csv_fails(st, "x,x\n1,2\n", "f.csv:1: two columns have the name \"x\"");
