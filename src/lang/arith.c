@@ -155,11 +155,24 @@ static val negated(norn_state *st, val x)
   return arith_refuse(st, A_NEG, x, x);
 }
 
+static bool is_function(val x)
+{
+  return V_KIND(x) == NORN_FUN || V_KIND(x) == NORN_NATIVE;
+}
+
+/* x == y or x != y.  Functions inside other values count as equal by code and captures. */
+static val compared(norn_state *st, arith op, val x, val y)
+{
+  if (!is_function(x) || !is_function(y)) return norn_bool(value_equal(x, y) == (op == A_EQ));
+  state_fail(st, NORN_ETYPE, "functions can't be compared");
+  norn_hint(st, "compare what they give for some arguments");
+  return norn_none();
+}
+
 val arith_slow(norn_state *st, arith op, val x, val y)
 {
   switch (op) {
-  case A_EQ: return norn_bool(value_equal(x, y));
-  case A_NE: return norn_bool(!value_equal(x, y));
+  case A_EQ: case A_NE: return compared(st, op, x, y);
   case A_LT: case A_LE: return ordered(st, op, x, y);
   case A_NEG: return negated(st, x);
   case A_NOT: return V_IS_BOOL(x) ? norn_bool(!x.i) : arith_refuse(st, op, x, x);

@@ -31,7 +31,8 @@
 #define FAIL goto fail
 /* Room for z bytes in the nursery, or to the safepoint; inside sealed calls as C code allocates. */
 #define ALLOC(p, z) do { size_t z_ = (z); \
-    if (unlikely((size_t)(h->soft - h->hp) < z_ || h->hp > h->soft)) { \
+    if (unlikely(z_ > HEAP_LARGE)) { p = heap_alloc(st, z_); if (!p) FAIL; } \
+    else if (unlikely((size_t)(h->soft - h->hp) < z_ || h->hp > h->soft)) { \
       if (!h->nogc) { need = z_; goto full; } \
       p = heap_alloc(st, z_); if (!p) FAIL; \
     } else { p = (void *)h->hp; h->hp += z_; } } while (0)
@@ -204,8 +205,10 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                  if (!V_IS_INT(*y)) { norn_fail(st, NORN_ETYPE, 1, "a range needs integers, got %s", norn_describe(st, *y, b, sizeof b)); FAIL_ARG(1); }
                  val v = vec_range(st, x->i, y->i); if (norn_is_none(v)) FAIL; RA = v; NEXT; }
   COMPARE(LT, <) COMPARE(LE, <=)
-  OP(EQ):      { const val *x = &RB, *y = &RC; if (V_IS_INT(*x) && V_IS_INT(*y)) { SET_BOOL(RA, x->i == y->i); NEXT; } SET_BOOL(RA, value_equal(*x, *y)); NEXT; }
-  OP(NE):      { const val *x = &RB, *y = &RC; if (V_IS_INT(*x) && V_IS_INT(*y)) { SET_BOOL(RA, x->i != y->i); NEXT; } SET_BOOL(RA, !value_equal(*x, *y)); NEXT; }
+  OP(EQ):      { const val *x = &RB, *y = &RC; if (V_IS_INT(*x) && V_IS_INT(*y)) { SET_BOOL(RA, x->i == y->i); NEXT; }
+                 if (V_IS_REAL(*x) && V_IS_REAL(*y)) { SET_BOOL(RA, x->d == y->d); NEXT; } sop = A_EQ; sx = *x; sy = *y; goto slowly; }
+  OP(NE):      { const val *x = &RB, *y = &RC; if (V_IS_INT(*x) && V_IS_INT(*y)) { SET_BOOL(RA, x->i != y->i); NEXT; }
+                 if (V_IS_REAL(*x) && V_IS_REAL(*y)) { SET_BOOL(RA, x->d != y->d); NEXT; } sop = A_NE; sx = *x; sy = *y; goto slowly; }
 
   /* ---- branches ---- */
   OP(JMP):     JUMP;
@@ -215,8 +218,10 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(JT):      { const val *x = &RA; if (unlikely(!V_IS_BOOL(*x))) goto not_bool; if (x->i) JUMP; NEXT; }
   OP(CHECKB):  if (unlikely(!V_IS_BOOL(RA))) { goto not_bool; } NEXT;
   BRANCH(JNLT, LT, <, false) BRANCH(JNLE, LE, <=, false) BRANCH(JLT, LT, <, true) BRANCH(JLE, LE, <=, true)
-  OP(JNEQ):    { const val *x = &RA, *y = &RB; bool t = V_IS_INT(*x) && V_IS_INT(*y) ? x->i == y->i : value_equal(*x, *y); if (t) NEXT; JUMP; }
-  OP(JEQ):     { const val *x = &RA, *y = &RB; bool t = V_IS_INT(*x) && V_IS_INT(*y) ? x->i == y->i : value_equal(*x, *y); if (t) JUMP; NEXT; }
+  OP(JNEQ):    { const val *x = &RA, *y = &RB; bool t; if (V_IS_INT(*x) && V_IS_INT(*y)) t = x->i == y->i;
+                 else { val v = arith_slow(st, A_EQ, *x, *y); if (unlikely(norn_is_none(v))) FAIL; t = v.i; } if (t) NEXT; JUMP; }
+  OP(JEQ):     { const val *x = &RA, *y = &RB; bool t; if (V_IS_INT(*x) && V_IS_INT(*y)) t = x->i == y->i;
+                 else { val v = arith_slow(st, A_EQ, *x, *y); if (unlikely(norn_is_none(v))) FAIL; t = v.i; } if (t) JUMP; NEXT; }
   BRANCHI(JNLTI, A_LT, 0, <, false) BRANCHI(JNLEI, A_LE, 0, <=, false) BRANCHI(JNGTI, A_LT, 1, >, false) BRANCHI(JNGEI, A_LE, 1, >=, false)
   OP(JNEQI):   { const val *x = &RA; bool t = V_IS_INT(*x) ? x->i == SIMM(pc->b) : V_IS_REAL(*x) && x->d == SIMM(pc->b); if (t) NEXT; JUMP; }
   OP(JEQI):    { const val *x = &RA; bool t = V_IS_INT(*x) ? x->i == SIMM(pc->b) : V_IS_REAL(*x) && x->d == SIMM(pc->b); if (t) JUMP; NEXT; }

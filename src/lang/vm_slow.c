@@ -231,8 +231,7 @@ val vm_index(norn_run *r, val x, val i)
       norn_hint(st, v->len ? "indices run from 0 to %lld" : "the array is empty", (long long)v->len - 1);
       return norn_none();
     }
-    if (!(v = vec_flat(st, v))) return norn_none();
-    return vec_at(st, v, i.i);
+    return vec_at(st, v, i.i);                                    /* near the end of a shared history no copy is made */
   }
   if (x.tag == NORN_RECORD) return record_index(st, x, i);
   if (x.tag == NORN_DIST) {
