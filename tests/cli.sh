@@ -127,6 +127,8 @@ run 0 infer coin.norn --data flips.json --engine 'importance(n = 5000)' --seed 1
 cmp -s first results/draws.csv || fail 'the same engine written otherwise gives other draws'
 run 0 infer coin.norn --data flips.json --engine importance --n 2000 --chains 2 --out results
 says 'chain 2 of 2'; says R-hat
+run 0 infer coin.norn --data flips.json --engine mh --draws 50 --chains 3 --out results
+[ "$(tail -1 results/draws.csv | cut -d, -f1,2)" = 3,49 ] || fail 'chains of mh in draws.csv'
 run 0 infer coin.norn --model coin --data flips.json --engine 'smc(particles = 100)'
 printf 'flips\n1\n1\n0\n1\n' >flips.csv
 run 0 infer coin.norn --data flips.csv --engine importance

@@ -66,6 +66,8 @@ void  cli_print(cli *, norn_datum, bool source_form, size_t limit);     /* and a
 int   cli_exit_code(norn_status);
 bool  cli_is_posterior(norn_datum);
 double cli_now(void);                   /* seconds, from some start */
+/* The i-th engine that has a name for users (helpers start with _); NULL past the last. */
+const norn_engine *cli_engine_at(cli *, int i);
 /* The name that the state knows which is nearest to `name`; false if none is near. */
 bool  cli_nearest(cli *, const char *name, char *out, size_t n);
 
@@ -100,7 +102,7 @@ bool help_engine(cli *, const char *name);
 
 typedef struct draws draws;
 draws *draws_new(norn_state *);
-/* Adds the draws of a posterior as chain number `chain`. */
+/* Adds the draws of a posterior; its first chain gets the number `chain`. */
 norn_status draws_add(draws *, int chain, norn_datum posterior);
 bool   draws_write(draws *, FILE *);
 /* Per column: mean and sd over all chains, and R-hat, which compares them.  malloc'ed. */

@@ -181,12 +181,21 @@ static bool add_row(draws *d, int chain, double weight)
   return true;
 }
 
+/* Draws of each chain when the engine ran several: they stand one chain after the other. */
+static int64_t draws_per_chain(norn_state *st, const norn_posterior *p)
+{
+  norn_datum chains = norn_record_get(st, p->info, "chains");
+  bool several = norn_kind_of(chains) == NORN_INT && chains.i > 1 && p->n % chains.i == 0;
+  return several ? p->n / chains.i : p->n;
+}
+
 norn_status draws_add(draws *d, int chain, norn_datum posterior)
 {
   norn_posterior p;
   if (!norn_posterior_view(d->st, posterior, &p)) return NORN_EUSE;
+  int64_t each = draws_per_chain(d->st, &p);
   for (int64_t i = 0; i < p.n && !d->failed; i++) {
-    if (!add_row(d, chain, norn_elem_real(p.weights, i))) d->failed = true;
+    if (!add_row(d, chain + (int)(i / each), norn_elem_real(p.weights, i))) d->failed = true;
     d->cursor = 0;
     d->path[0] = 0;
     norn_datum v = norn_array_at(d->st, p.values, i);

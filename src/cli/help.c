@@ -70,8 +70,8 @@ static void help_distributions(cli *c)
 
 void help_engines(cli *c)
 {
-  for (int i = 0; norn_engine_at(c->st, i); i++) {
-    const norn_engine *e = norn_engine_at(c->st, i);
+  for (int i = 0; cli_engine_at(c, i); i++) {
+    const norn_engine *e = cli_engine_at(c, i);
     const char *doc = e->doc ? e->doc : "";
     norn_outputf(c->st, "%-12s %.*s\n", e->name, (int)strcspn(doc, "\n"), doc);
   }
@@ -80,8 +80,8 @@ void help_engines(cli *c)
 
 bool help_engine(cli *c, const char *name)
 {
-  for (int i = 0; norn_engine_at(c->st, i); i++) {
-    const norn_engine *e = norn_engine_at(c->st, i);
+  for (int i = 0; cli_engine_at(c, i); i++) {
+    const norn_engine *e = cli_engine_at(c, i);
     if (strcmp(e->name, name) != 0) continue;
     norn_outputf(c->st, "%s: %s\n", e->name, e->doc ? e->doc : "");
     for (int k = 0; k < e->noptions; k++) {

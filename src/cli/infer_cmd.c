@@ -145,8 +145,8 @@ static int make_model(job *j)
 
 static const norn_engine *find_engine(cli *c, const char *name, size_t n)
 {
-  for (int i = 0; norn_engine_at(c->st, i); i++) {
-    const norn_engine *e = norn_engine_at(c->st, i);
+  for (int i = 0; cli_engine_at(c, i); i++) {
+    const norn_engine *e = cli_engine_at(c, i);
     if (strlen(e->name) == n && memcmp(e->name, name, n) == 0) return e;
   }
   return NULL;
@@ -201,7 +201,7 @@ static char *engine_text(cli *c, int *code)
   *code = EXIT_USAGE;
   if (!e && (bare || c->nflags)) {
     cli_complain(c, "no engine %.*s; there are", (int)n, given);
-    for (int i = 0; norn_engine_at(c->st, i); i++) fprintf(stderr, "  --engine %s\n", norn_engine_at(c->st, i)->name);
+    for (int i = 0; cli_engine_at(c, i); i++) fprintf(stderr, "  --engine %s\n", cli_engine_at(c, i)->name);
     return NULL;
   }
   if (c->nflags && !bare && !call) {

@@ -120,7 +120,7 @@ static int version_main(cli *c)
   puts("readline: no (the REPL has no history and no completion)");
 #endif
   printf("engines:");
-  for (int i = 0; norn_engine_at(c->st, i); i++) printf(" %s", norn_engine_at(c->st, i)->name);
+  for (int i = 0; cli_engine_at(c, i); i++) printf(" %s", cli_engine_at(c, i)->name);
 #ifdef __VERSION__
   printf("\ncompiled by: %s%s\n",
 #ifdef __clang__

@@ -105,6 +105,7 @@ static void collect(void *user, const char *name)
   const char *word = user, *dot = strrchr(word, '.');
   size_t head = dot ? (size_t)(dot + 1 - word) : 0;
   bool whole = head == 0 || strncmp(name, word, head) == 0;
+  if (name[0] == '_' && word[0] != '_') return;          /* helpers of the library */
   if (rl.n == rl.room) {
     int room = rl.room ? 2 * rl.room : 64;
     char **more = realloc(rl.names, (size_t)room * sizeof *more);

@@ -211,6 +211,14 @@ bool cli_is_posterior(norn_datum v)
   return norn_dist_view(v, &d) && (d.row->flags & NORN_DIST_POSTERIOR) != 0;
 }
 
+const norn_engine *cli_engine_at(cli *c, int i)
+{
+  const norn_engine *e;
+  for (int k = 0; (e = norn_engine_at(c->st, k)) != NULL; k++)
+    if (e->name[0] != '_' && i-- == 0) return e;
+  return NULL;
+}
+
 void cli_print(cli *c, norn_datum v, bool source_form, size_t limit)
 {
   const char *s = norn_show(c->st, v, source_form, cli_is_posterior(v) ? 0 : limit);
@@ -250,7 +258,7 @@ typedef struct { const char *want; char *out; size_t n; int best; } nearest;
 static void consider(void *user, const char *name)
 {
   nearest *x = user;
-  int d = distance(x->want, name);
+  int d = name[0] == '_' ? 64 : distance(x->want, name);
   if (d < x->best) {
     x->best = d;
     snprintf(x->out, x->n, "%s", name);
