@@ -79,20 +79,22 @@ static double chains_autocov(const double *z, int m, int64_t n, const double *me
   return s / (double)n / m;
 }
 
+/* Geyer's initial monotone positive sequence; the first even lag after it counts once (Vehtari et al.,
+   appendix A; as Stan does it). */
 static double chains_ess(const double *z, int m, int64_t n, double within, double var_plus, const double *mean)
 {
-  double tau = -1, least = HUGE_VAL;
-  for (int64_t lag = 0; lag + 1 < n; lag += 2) {
-    double even = 1 - (within - chains_autocov(z, m, n, mean, lag) * (double)n / (double)(n - 1)) / var_plus;
-    double odd = 1 - (within - chains_autocov(z, m, n, mean, lag + 1) * (double)n / (double)(n - 1)) / var_plus;
-    double pair = (lag ? even : 1) + odd;
-    if (pair < 0) break;
-    if (pair < least) least = pair;
+  double tau = -1, least = HUGE_VAL, all = (double)m * (double)n;
+  for (int64_t lag = 0; lag + 3 < n; lag += 2) {
+    double even = lag ? 1 - (within - chains_autocov(z, m, n, mean, lag)) / var_plus : 1;
+    double odd = 1 - (within - chains_autocov(z, m, n, mean, lag + 1)) / var_plus;
+    if (even + odd < 0) {
+      if (even > 0) tau += even;
+      break;
+    }
+    if (even + odd < least) least = even + odd;
     tau += 2 * least;
   }
-  double all = (double)m * (double)n, most = all * log10(all);
-  double ess = all / (tau > 1 / log10(all) ? tau : 1 / log10(all));
-  return ess < most ? ess : most;
+  return all / (tau > 1 / log10(all) ? tau : 1 / log10(all));
 }
 
 bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, double *ess, double *rhat)

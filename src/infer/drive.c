@@ -6,7 +6,7 @@
    goes on.  So nesting of any depth uses no C stack.
 
    Exact posteriors are functions of (model value, engine value): the state keeps up to EXACT_MAX of
-   them by those two, and forgets all when that is full.  Monte-Carlo posteriors are random measures,
+   them (VALUES_MAX values in all) by those two, and forgets all when that is full.  Monte-Carlo posteriors are random measures,
    fresh in each run: never kept, and the outer result notes that it is biased O(1/n). */
 #include "infer/infer.h"
 #include "infer/posterior.h"
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define EXACT_MAX 4096
+#define VALUES_MAX 1000000
 #define PROGRESS_EVERY .1      /* seconds */
 
 /* ---- exact posteriors by model and engine ---- */
@@ -34,6 +35,7 @@ static void exact_forget(infer_slot *s)
     *e = (exact_entry){ 0 };
   }
   s->nexact = 0;
+  s->values = 0;
 }
 
 /* The entry of that key, or the free one where it belongs. */
@@ -58,13 +60,16 @@ static norn_datum exact_get(norn_state *st, norn_datum model, norn_datum engine)
 static void exact_put(norn_state *st, norn_datum model, norn_datum engine, norn_datum posterior)
 {
   infer_slot *s = infer_slot_of(st);
-  if (!s) return;
+  norn_dist d;
+  if (!s || !posterior_args(posterior, &d)) return;
+  int64_t n = norn_array_length(d.args[POST_VALUES]);
+  if (n > VALUES_MAX / 10) return;
   if (!s->exact) {
     s->exact = engine_get(st, 2 * EXACT_MAX * sizeof *s->exact);
     if (!s->exact) { norn_clear(st); return; }
     s->cexact = 2 * EXACT_MAX;
   }
-  if (s->nexact == EXACT_MAX) exact_forget(s);
+  if (s->nexact == EXACT_MAX || s->values + n > VALUES_MAX) exact_forget(s);
   uint64_t h = exact_hash(model, engine);
   exact_entry *e = exact_find(s, h, model, engine);
   if (e->hash) return;
@@ -72,6 +77,7 @@ static void exact_put(norn_state *st, norn_datum model, norn_datum engine, norn_
   if (x.model && x.engine && x.posterior) {
     *e = x;
     s->nexact++;
+    s->values += n;
     return;
   }
   norn_ref *refs[] = { x.model, x.engine, x.posterior };

@@ -299,7 +299,7 @@ bool engine_sample(norn_state *st, norn_run *run, const norn_event *ev, bool use
   return true;
 }
 
-bool engine_is_discrete(const norn_dist *d) { return d->row->flags & NORN_DIST_DISCRETE && d->row->enumerate; }
+bool engine_is_discrete(const norn_dist *d) { return norn_dist_flags(d) & NORN_DIST_DISCRETE && d->row->enumerate; }
 
 /* ---- weights ---- */
 

@@ -47,6 +47,7 @@ typedef struct infer_slot {
   double last;                      /* report */
   uint32_t count;                   /* inferences begun from C */
   exact_entry *exact; size_t nexact, cexact;   /* open addressing by hash */
+  int64_t values;                   /* in all of exact */
 } infer_slot;
 infer_slot *infer_slot_of(norn_state *);      /* NULL: no memory */
 

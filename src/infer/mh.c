@@ -150,7 +150,7 @@ static uint64_t support_key(norn_state *st, const norn_dist *d)
   memcpy(&lo, &s.lower, 8);
   memcpy(&hi, &s.upper, 8);
   h = hash_mix(lo * 3 + hi * 5 + (uint64_t)s.size * 7 + (uint64_t)s.kind);
-  if (s.kind != NORN_SUPPORT_ANY || !d->row->enumerate || !(d->row->flags & NORN_DIST_FINITE)) return h;
+  if (s.kind != NORN_SUPPORT_ANY || !d->row->enumerate || !(norn_dist_flags(d) & NORN_DIST_FINITE)) return h;
   for (int64_t k = 0; k < FAMILIES; k++) {
     norn_datum v;
     if (norn_dist_enumerate(st, d, k, &v)) { norn_clear(st); break; }

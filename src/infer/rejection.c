@@ -62,7 +62,7 @@ static norn_step rejection_observe(norn_infer *inf, rejection *e, const norn_eve
   norn_state *st = norn_infer_state(inf);
   double lw;
   bool plain = !(ev->flags & (NORN_EV_FACTOR | NORN_EV_CONDITION));
-  if (plain && !e->bounded && !(ev->dist->row->flags & NORN_DIST_DISCRETE)) return rejection_refuse(st, ev);
+  if (plain && !e->bounded && !(norn_dist_flags(ev->dist) & NORN_DIST_DISCRETE)) return rejection_refuse(st, ev);
   if (!engine_weight(st, ev, &lw)) return NORN_STEP_FAIL;
   if (!e->bounded && lw > 1e-9) return rejection_refuse(st, ev);
   e->logw += lw;

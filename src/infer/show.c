@@ -16,7 +16,7 @@
 
 enum { BINS = 12, ATOMS = 20, ROWS = 60, HEAD = 8, TAIL = 2, NAME = 64 };
 
-typedef struct shown { char name[NAME]; double mean, sd, q[3], ess; char bars[4 * BINS + 1]; int atoms; } shown;
+typedef struct shown { char name[NAME]; double mean, sd, q[3], ess; char bars[4 * BINS + 1], kinds[160]; } shown;   /* kinds: instead of numbers */
 /* Scratch for one column: x (n) values, w (n) weights; order (n) by value. */
 typedef struct columns {
   norn_state *st; const norn_dist *d; int64_t n; int chains; bool exact, chained;
@@ -64,7 +64,7 @@ static void show_column(columns *c, const char *name)
   if (c->rows == ROWS) { c->left_out++; return; }
   shown *r = &c->row[c->rows++];
   double m = 0, v = 0, q = 0, rhat;
-  *r = (shown){ .atoms = 1 };
+  *r = (shown){ .mean = 0 };
   snprintf(r->name, NAME, "%s", name);
   for (int64_t i = 0; i < c->n; i++) { c->order[i] = i; m += c->w[i] * c->x[i]; q += c->w[i] * c->w[i]; }
   for (int64_t i = 0; i < c->n; i++) v += c->w[i] * (c->x[i] - m) * (c->x[i] - m);
@@ -89,6 +89,37 @@ static bool show_part(columns *c, const char *path)
   return true;
 }
 
+/* What is no number: its commonest values with their probabilities. */
+static void show_kinds(columns *c, const char *path)
+{
+  enum { KINDS = 32, SHOWN = 4 };
+  norn_datum kind[KINDS];
+  double p[KINDS] = { 0 }, rest = 1;
+  int n = 0;
+  if (c->rows == ROWS) { c->left_out++; return; }
+  for (int64_t i = 0; i < c->n; i++) {
+    norn_datum v = posterior_part(c->st, norn_array_at(c->st, c->d->args[POST_VALUES], i), path);
+    int k = 0;
+    while (k < n && !norn_equal(kind[k], v)) k++;
+    if (k == KINDS) continue;
+    if (k == n) kind[n++] = v;
+    p[k] += c->w[i];
+  }
+  shown *r = &c->row[c->rows++];
+  *r = (shown){ .mean = 0 };
+  snprintf(r->name, NAME, "%s", path);
+  for (int i = 0; i < SHOWN && i < n; i++) {
+    int best = 0;
+    for (int k = 1; k < n; k++) if (p[k] > p[best]) best = k;
+    size_t at = strlen(r->kinds);
+    const char *s = norn_show(c->st, kind[best], true, 24);
+    snprintf(r->kinds + at, sizeof r->kinds - at - 16, "%s%s %.3g", i ? ", " : "", s ? s : "?", p[best]);
+    rest -= p[best];
+    p[best] = -1;
+  }
+  if (rest > 1e-9) snprintf(r->kinds + strlen(r->kinds), 16, ", ...");
+}
+
 static bool show_is_number(norn_datum v) { return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL; }
 
 /* Rows for what lies under `path`, of which `v` is the first draw's. */
@@ -99,6 +130,7 @@ static void show_under(columns *c, norn_datum v, const char *path, int depth)
     if (show_part(c, path)) show_column(c, *path ? path : "value");
     return;
   }
+  if (*path && norn_record_size(v) < 0 && norn_array_length(v) < 0) { show_kinds(c, path); return; }
   if (depth == 4) return;
   int fields = norn_record_size(v);
   for (int i = 0; i < fields; i++) {
@@ -218,6 +250,7 @@ static void show_rows(const columns *c, text *t)
   for (int i = 0; i < c->rows; i++) {
     const shown *r = &c->row[i];
     text_printf(t, "\n  %s%*s", r->name, wide - utf8_width(r->name, strlen(r->name)), "");
+    if (*r->kinds) { text_printf(t, "  %s", r->kinds); continue; }
     show_cell(t, r->mean);
     show_cell(t, r->sd);
     for (int k = 0; k < 3; k++) show_cell(t, r->q[k]);

@@ -70,6 +70,33 @@ static void test_chains(norn_state *st, double phi, double shift, double least, 
   free(x);
 }
 
+/* Four chains of CmdStan from the tests of Stan (BSD-3), with the values Stan's diagnostics give. */
+static void test_golden(norn_state *st)
+{
+  enum { ROWS = 4000 };
+  const char *srcdir = getenv("srcdir");
+  char path[500], line[200];
+  double *lp = malloc(sizeof *lp * ROWS), *theta = malloc(sizeof *theta * ROWS), ess, rhat;
+  snprintf(path, sizeof path, "%s/tests/data/bern.csv", srcdir ? srcdir : ".");
+  FILE *f = fopen(path, "r");
+  CHECK(f);
+  int n = 0, chain;
+  if (f) {
+    CHECK(fgets(line, sizeof line, f));
+    while (n < ROWS && fscanf(f, "%d,%lf,%lf", &chain, &lp[n], &theta[n]) == 3) n++;
+    fclose(f);
+  }
+  CHECK(n == ROWS);
+  if (n == ROWS) {
+    CHECK(diagnose_chains(st, lp, 4, 1000, &ess, &rhat));
+    CHECK_NEAR(ess, 1512.7684, 1e-4);
+    CHECK(diagnose_chains(st, theta, 4, 1000, &ess, &rhat));
+    CHECK_NEAR(ess, 1407.5124, 1e-4);
+  }
+  free(lp);
+  free(theta);
+}
+
 /* ---- columns ---- */
 
 static void test_columns(norn_state *st)
@@ -300,6 +327,7 @@ int main(void)
   test_chains(st, 0, 0, 15000, 25000, 1.01);
   test_chains(st, .9, 0, 800, 1350, 1.01);
   test_chains(st, 0, .5, 10, 100, 2);
+  test_golden(st);
   test_columns(st);
   test_blame(st);
   test_posterior(st);
