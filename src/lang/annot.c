@@ -143,6 +143,10 @@ static val describe_declared(annot *a, const ast *t)
   if (t->u.tname.module) {
     sym s = sym_intern(st, t->u.tname.module, strlen(t->u.tname.module));
     env_entry *e = env_lookup(st, a->m, s);
+    if (e && e->kind == ENV_MODULE && !e->mod) {       /* a failed import, said already */
+      a->failed = true;
+      return norn_missing();
+    }
     found = type_in(st, e && e->kind == ENV_MODULE ? e->mod : NULL, name);
   } else {
     found = type_in(st, a->m, name);
@@ -157,7 +161,8 @@ static val describe_declared(annot *a, const ast *t)
     if (!strcmp(name, others[i][0])) near.best = others[i][1], near.distance = 0;
   for (int i = 0; i < NORN_COUNT(type_words); i++) nearest_try(&near, type_words[i].name);
   for (size_t i = 0; i < st->ntypes; i++) nearest_try(&near, sym_name(st, st->types[i].name));
-  diag *d = diags_add(&st->diags, false, t->span, "there is no type %s", name);
+  diag *d = diags_add(&st->diags, false, t->span, "there is no type %s%s%s", t->u.tname.module ? t->u.tname.module : "",
+                      t->u.tname.module ? "." : "", name);
   if (d && nearest_found(&near)) error_hint(&d->e, "did you mean %s?", nearest_found(&near));
   a->failed = true;
   return norn_missing();

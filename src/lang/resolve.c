@@ -161,7 +161,7 @@ env_entry *resolve_module_member(comp *c, const ast *e, bool complain)
   module *m = base->bind->entry->mod;
   env_entry *x = m ? env_lookup_in(c->st, m, comp_sym(c, e->u.field.name.s)) : NULL;
   if (x) x->used = true;
-  if (!x && complain) {
+  if (!x && complain && m) {
     diag *d = comp_error(c, e->u.field.name.span, "the module %s has no %s", base->u.name, e->u.field.name.s);
     nearest near;
     nearest_init(&near, e->u.field.name.s);
@@ -513,7 +513,7 @@ static void walk_top_pattern(resolver *r, ast *p)
 static void import(comp *c, ast *s)
 {
   module *m = env_import(c->st, c->mod, s->u.import.module, (s->flags & AST_FILE) != 0, s->span);
-  env_entry *e = m ? declare(c, s->u.import.as, ENV_MODULE) : NULL;
+  env_entry *e = declare(c, s->u.import.as, ENV_MODULE);       /* without m: reported, and its uses say no more */
   if (!e) return;
   e->mod = m;
   binding *b = comp_get(c, sizeof *b);

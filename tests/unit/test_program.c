@@ -117,7 +117,7 @@ static void test_hook(norn_state *st, const int *loads)
   fails(st, "import bad", "");
   fails(st, "import wrong", "nothing_of_that_name is not defined");
   fails(st, "import wrong", "nothing_of_that_name is not defined");    /* forgotten, so said again */
-  fails(st, "import no_such_module", "there is no module no_such_module");
+  fails(st, "import no_module_of_that_name", "there is no module no_module_of_that_name");
   fails(st, "import \"/no/such/file.norn\" as f", "No such file");
   CHECK(eval_int(st, "one.x + t.y") == 3);
 }
