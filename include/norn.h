@@ -340,6 +340,8 @@ norn_status norn_add_dists(norn_state *, const norn_dist_row *, int n);   /* eac
 norn_datum  norn_dist_new(norn_state *, const norn_dist_row *, const norn_datum *args, int n);   /* checked */
 bool        norn_dist_view(norn_datum, norn_dist *);                     /* false if not a distribution */
 norn_status norn_dist_check(norn_state *, const norn_dist *);
+/* The row's flags, and for truncate, mixture and iid those of their parts (discrete, finite ...). */
+unsigned    norn_dist_flags(const norn_dist *);
 /* These dispatch on the row, make products over array arguments, and check the value's shape. */
 norn_status norn_dist_sample(norn_state *, const norn_dist *, norn_rng *, norn_datum *out);
 norn_status norn_dist_logp(norn_state *, const norn_dist *, norn_datum x, double *out);

@@ -64,6 +64,8 @@ unsigned dist_flags(const norn_dist *d)
   return side && side->flags ? side->flags(d) : d->row->flags;
 }
 
+unsigned norn_dist_flags(const norn_dist *d) { return dist_flags(d); }
+
 /* ---- tails and their inverses ---------------------------------------------------------------- */
 
 void dist_tails(const norn_dist_row *row, double x, const double *p, double *lower, double *upper)
