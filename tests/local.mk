@@ -17,15 +17,19 @@ UNIT_TESTS = \
   %D%/unit/test_addr \
   %D%/unit/test_base \
   %D%/unit/test_code \
+  %D%/unit/test_dispatch \
   %D%/unit/test_dist \
   %D%/unit/test_docs \
   %D%/unit/test_engines \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_lib \
+  %D%/unit/test_names \
   %D%/unit/test_parse \
+  %D%/unit/test_program \
   %D%/unit/test_rng \
   %D%/unit/test_special \
+  %D%/unit/test_stress \
   %D%/unit/test_values
 
 ## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
@@ -156,6 +160,7 @@ SH_TESTS = \
   %D%/complete.sh \
   %D%/embed.sh \
   %D%/fuzz.sh \
+  %D%/imports.sh \
   %D%/layers.sh \
   %D%/readme.sh \
   %D%/repl.sh \
@@ -166,6 +171,74 @@ TEST_FILES = \
   %D%/unit/big.h \
   %D%/unit/unit.h \
   %D%/fuzz/replay.h \
+  %D%/errors/address_twice.err \
+  %D%/errors/all_particles_dead.err \
+  %D%/errors/annotation_violated.err \
+  %D%/errors/assignment.err \
+  %D%/errors/bad_escape.err \
+  %D%/errors/bad_number.err \
+  %D%/errors/bad_option_value.err \
+  %D%/errors/c_operators.err \
+  %D%/errors/call_of_a_number.err \
+  %D%/errors/condition_not_boolean.err \
+  %D%/errors/constructor_arity.err \
+  %D%/errors/cycle_a.err \
+  %D%/errors/cycle_b.err \
+  %D%/errors/deep_trace.err \
+  %D%/errors/division_by_zero.err \
+  %D%/errors/empty_interval.err \
+  %D%/errors/enumerate_continuous.err \
+  %D%/errors/equals_in_condition.err \
+  %D%/errors/fold_without_next.err \
+  %D%/errors/for_over_a_number.err \
+  %D%/errors/functions_compared.err \
+  %D%/errors/given_unknown_address.err \
+  %D%/errors/index_of_wrong_kind.err \
+  %D%/errors/index_out_of_range.err \
+  %D%/errors/infer_model_not_called.err \
+  %D%/errors/infer_without_model.err \
+  %D%/errors/integer_overflow.err \
+  %D%/errors/malformed_csv.err \
+  %D%/errors/malformed_json.err \
+  %D%/errors/malformed_utf8.err \
+  %D%/errors/matrix_shapes.err \
+  %D%/errors/mean_of_nothing.err \
+  %D%/errors/missing_brace.err \
+  %D%/errors/missing_in_arithmetic.err \
+  %D%/errors/negative_sd.err \
+  %D%/errors/negative_weight.err \
+  %D%/errors/next_outside_fold.err \
+  %D%/errors/no_match.err \
+  %D%/errors/no_such_column.err \
+  %D%/errors/no_such_constructor.err \
+  %D%/errors/no_such_field.err \
+  %D%/errors/no_such_module.err \
+  %D%/errors/no_such_option.err \
+  %D%/errors/not_an_integer.err \
+  %D%/errors/number_plus_string.err \
+  %D%/errors/observe_at_top.err \
+  %D%/errors/observe_without_tilde.err \
+  %D%/errors/outside_support.err \
+  %D%/errors/parameter_twice.err \
+  %D%/errors/probability_above_one.err \
+  %D%/errors/rejection_without_bound.err \
+  %D%/errors/reserved_word.err \
+  %D%/errors/sample_from_improper.err \
+  %D%/errors/several_mistakes.err \
+  %D%/errors/shapes_differ.err \
+  %D%/errors/stray_closer.err \
+  %D%/errors/stray_token.err \
+  %D%/errors/too_many_arguments.err \
+  %D%/errors/unclosed_parenthesis.err \
+  %D%/errors/undefined_in_model.err \
+  %D%/errors/undefined_name.err \
+  %D%/errors/unreadable_file.err \
+  %D%/errors/unterminated_string.err \
+  %D%/errors/used_before.err \
+  %D%/errors/wrong_argument_name.err \
+  %D%/errors/wrong_arity.err \
+  %D%/errors/wrong_kind_observed.err \
+  %D%/errors/wrong_type_to_distribution.err \
   %D%/repl/basic.pty \
   %D%/repl/commands.pty \
   %D%/repl/complete.pty \
@@ -173,6 +246,7 @@ TEST_FILES = \
   %D%/repl/history2.pty \
   %D%/repl/interrupt.pty \
   %D%/repl/lines.pty \
+  %D%/data/bern.csv \
   %D%/errors/data/heights.csv \
   %D%/errors/data/malformed.json \
   %D%/errors/data/ragged.csv \
