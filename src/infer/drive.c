@@ -193,6 +193,7 @@ static norn_status drive_status(norn_state *st)
 
 norn_status norn_infer_all(norn_state *st, norn_datum model, norn_datum engine, norn_datum *posterior)
 {
+  norn_limits_start(st);
   norn_infer *inf = norn_infer_new(st, model, engine);
   if (!inf) return drive_status(st);
   *posterior = infer_run_to_end(inf);

@@ -7,15 +7,31 @@
 
 const char *const resample_names[RESAMPLE_COUNT] = { "systematic", "stratified", "residual", "multinomial" };
 
-/* Offspring of points (i + u_i) / n; one u for all, or one each. */
-static void resample_comb(bool stratified, const double *w, double sum, uint32_t *count, size_t n, norn_rng *rng)
+/* Offspring of the points (i + u) / n: ceil(c - u) of them lie below c n. */
+static void resample_systematic(const double *w, double sum, uint32_t *count, size_t n, norn_rng *rng)
 {
-  double scale = (double)n / sum, cum = w[0] * scale, u = norn_rng_uniform(rng);
+  double scale = (double)n / sum, c = -norn_rng_uniform(rng);
+  uint32_t before = 0;
+  size_t last = 0;
+  for (size_t i = 0; i < n; i++) {
+    c += w[i] * scale;
+    int64_t k = (int64_t)(c + 1);                /* ceil(c) but for whole c, which is as good: u is not on a grid */
+    uint32_t below = c <= 0 ? 0 : k < (int64_t)n ? (uint32_t)k : (uint32_t)n;
+    count[i] = below - before;
+    before = below;
+    if (w[i] > 0) last = i;
+  }
+  count[last] += (uint32_t)n - before;           /* rounding at the end */
+}
+
+/* The same with a u of its own for each point. */
+static void resample_stratified(const double *w, double sum, uint32_t *count, size_t n, norn_rng *rng)
+{
+  double scale = (double)n / sum, cum = w[0] * scale;
   size_t j = 0;
   for (size_t i = 0; i < n; i++) count[i] = 0;
   for (size_t i = 0; i < n; i++) {
-    if (stratified && i) u = norn_rng_uniform(rng);
-    double at = (double)i + u;
+    double at = (double)i + norn_rng_uniform(rng);
     while (at >= cum && j + 1 < n) cum += w[++j] * scale;
     while (w[j] <= 0 && j) j--;                 /* rounding at the end: never a dead one */
     count[j]++;
@@ -72,7 +88,8 @@ void resample(resample_kind kind, const double *w, double sum, uint32_t *count, 
     for (size_t i = 0; i < n; i++) count[i] = 0;
     resample_multinomial(w, sum, count, n, n, rng);
     return;
-  default: resample_comb(kind == RESAMPLE_STRATIFIED, w, sum, count, n, rng);
+  case RESAMPLE_STRATIFIED: resample_stratified(w, sum, count, n, rng); return;
+  default: resample_systematic(w, sum, count, n, rng);
   }
 }
 
@@ -93,6 +110,13 @@ static double spread_one(resample_kind kind, double x, double c, double n, doubl
 double resample_spread(resample_kind kind, const double *w, double sum, size_t n)
 {
   double scale = (double)n / sum, s = 0, c = 0, m = 0;
+  if (kind == RESAMPLE_SYSTEMATIC) {
+    for (size_t i = 0; i < n; i++) {
+      double x = w[i] * scale, f = x - (double)(int64_t)x;
+      s += f * (1 - f);
+    }
+    return s / (double)n;
+  }
   if (kind == RESAMPLE_RESIDUAL) for (size_t i = 0; i < n; i++) m += w[i] * scale - floor(w[i] * scale);
   for (size_t i = 0; i < n; i++) {
     double x = w[i] * scale;

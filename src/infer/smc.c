@@ -48,6 +48,8 @@ typedef struct smc {
   double *logw, *w, *share; /* (n) weight since the last resampling; scratch: weights, sums by ancestor */
   beside *at;               /* (n) */
   uint32_t *count;          /* (n) offspring; scratch for ancestors */
+  uint32_t *to, *from;      /* (n) copies that resampling asks for, both rising; done up to `copied` */
+  size_t ncopies, copied;
   uint32_t barrier, resamplings, segment;   /* segment: resamplings since ancestors were forgotten */
   size_t next;              /* the particle that is stepped now */
   size_t observing, running, dead;          /* this barrier: weighed; still going; of weight 0 */
@@ -80,7 +82,9 @@ static norn_status smc_init(norn_infer *inf, void *self)
   e->share = engine_get(st, e->n * sizeof *e->share);
   e->at = engine_get(st, e->n * sizeof *e->at);
   e->count = engine_get(st, e->n * sizeof *e->count);
-  if (!e->run || !e->logw || !e->w || !e->share || !e->at || !e->count) return NORN_EMEMORY;
+  e->to = engine_get(st, e->n * sizeof *e->to);
+  e->from = engine_get(st, e->n * sizeof *e->from);
+  if (!e->run || !e->logw || !e->w || !e->share || !e->at || !e->count || !e->to || !e->from) return NORN_EMEMORY;
   unsigned flags = NORN_RUN_SCORE | NORN_RUN_STOP | (keep == KEEP_CHOICES ? NORN_RUN_NAMES : NORN_RUN_DRAW);
   for (size_t i = 0; i < e->n; i++) {
     e->run[i] = norn_infer_run(inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
@@ -130,13 +134,26 @@ static bool smc_arrive(norn_infer *inf, smc *e, size_t i, const norn_event *ev)
 
 /* ---- to the barrier ---- */
 
+/* The copies that concern particles before `end`: done just before these are stepped, so that a
+   large population passes through the cache once per barrier and not twice. */
+static bool smc_copy(smc *e, size_t end)
+{
+  size_t k = e->copied;
+  while (k < e->ncopies && (e->to[k] < end || e->from[k] < end)) k++;
+  int m = (int)(k - e->copied);
+  if (m && !norn_runs_copy(e->run, e->to + e->copied, e->from + e->copied, m)) return false;
+  e->copied = k;
+  return true;
+}
+
 /* Particles [next, ...) in blocks; what each block met is weighed while it is in the cache. */
 static norn_step smc_advance(norn_infer *inf, smc *e)
 {
   while (e->next < e->n) {
     int m = 0;
     size_t i = e->next;
-    for (; i < e->n && m < BLOCK; i++)
+    if (!smc_copy(e, i + BLOCK)) return NORN_STEP_FAIL;
+    for (; i < e->n && i < e->next + BLOCK; i++)
       if (e->run[i]) { e->gather[m] = e->run[i]; e->place[m++] = (uint32_t)i; }
     int done = m ? norn_runs_next(e->gather, e->ev, m) : 0;
     bool waits = false;
@@ -162,6 +179,7 @@ static norn_step smc_advance_kept(norn_infer *inf, smc *e)
 {
   norn_state *st = norn_infer_state(inf);
   norn_event ev;
+  if (!smc_copy(e, e->n)) return NORN_STEP_FAIL;
   for (; e->next < e->n; e->next++) {
     size_t i = e->next;
     bool there = !e->run[i];
@@ -241,33 +259,29 @@ static double smc_weights(smc *e, double *log_scale, double *squares)
   return s;
 }
 
-/* Places without offspring become copies of those with several; a single offspring stays in place. */
-static bool smc_copy(smc *e)
+/* Places without offspring become copies of those with several; a single offspring stays in place.
+   The runs follow when they are stepped (smc_copy). */
+static void smc_plan(smc *e)
 {
-  uint32_t to[BLOCK], from[BLOCK];
   size_t empty = 0;
-  int m = 0;
+  e->ncopies = e->copied = 0;
   for (size_t j = 0; j < e->n; j++)
     for (uint32_t c = e->count[j]; c > 1; c--) {
       while (e->count[empty]) empty++;
       e->at[empty] = e->at[j];
-      to[m] = (uint32_t)empty++;
-      from[m++] = (uint32_t)j;
-      if (m == BLOCK && !norn_runs_copy(e->run, to, from, m)) return false;
-      if (m == BLOCK) m = 0;
+      e->to[e->ncopies] = (uint32_t)empty++;
+      e->from[e->ncopies++] = (uint32_t)j;
     }
-  return norn_runs_copy(e->run, to, from, m);
 }
 
-static norn_status smc_resample(norn_infer *inf, smc *e, double sum, double log_scale)
+static void smc_resample(smc *e, double sum, double log_scale)
 {
-  norn_state *st = norn_infer_state(inf);
   norn_rng g = { .stream = e->stream, .iter = e->barrier };
   size_t alive;
   bool look = e->n > 1 && e->segment % 4 == 3;    /* now and then is enough */
   double v = look ? smc_ancestors(e, sum, &alive) : 0;
   resample(e->how, e->w, sum, e->count, e->n, &g);
-  if (!smc_copy(e)) return norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+  smc_plan(e);
   for (size_t i = 0; i < e->n; i++) e->logw[i] = 0;
   e->log_z += log_scale + log(sum / (double)e->n);
   e->resamplings++;
@@ -278,7 +292,6 @@ static norn_status smc_resample(norn_infer *inf, smc *e, double sum, double log_
     e->variance += v;
     smc_forget_ancestors(e);
   }
-  return NORN_OK;
 }
 
 /* ---- the barrier ---- */
@@ -292,7 +305,7 @@ static norn_step smc_barrier(norn_infer *inf, smc *e)
   if (ess < e->least_ess) e->least_ess = ess;
   if (!e->running) return NORN_STEP_DONE;
   bool due = e->threshold >= 1 || ess <= e->threshold * n;
-  if (due && smc_resample(inf, e, sum, scale)) return NORN_STEP_FAIL;
+  if (due) smc_resample(e, sum, scale);
   e->killers.n = 0;
   e->barrier++;
   e->next = 0;
@@ -381,6 +394,8 @@ static void smc_free(norn_infer *inf, void *self)
   engine_put(st, e->share, e->n * sizeof *e->share);
   engine_put(st, e->at, e->n * sizeof *e->at);
   engine_put(st, e->count, e->n * sizeof *e->count);
+  engine_put(st, e->to, e->n * sizeof *e->to);
+  engine_put(st, e->from, e->n * sizeof *e->from);
   engine_put(st, e->past, e->cpast * sizeof *e->past);
   column_free(st, &e->ended);
   column_free(st, &e->past_value);
