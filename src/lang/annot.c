@@ -10,8 +10,9 @@
          RECORD           array of names, array of descriptions; or missing
          others           -
 
-   Types: real, int, bool, string, unit, any, array, vector, matrix, record, fn, model, distribution,
-   posterior, engine, map, and types declared with `type`.  A real takes integers too. */
+   Types: real, int, bool, string, unit, any, array, vector, matrix, record, fn, model,
+   distribution, posterior, engine, map, and types declared with `type`.  A real takes integers too.
+ */
 #include "lang/env_in.h"
 #include "lang/ast.h"
 #include <inttypes.h>
@@ -19,13 +20,16 @@
 #include <string.h>
 
 enum annot_code {
-  T_ANY, T_REAL, T_INT, T_BOOL, T_STRING, T_UNIT, T_ARRAY, T_RECORD, T_FN, T_MODEL, T_DIST, T_POSTERIOR, T_ENGINE, T_MAP, T_TYPE
+  T_ANY, T_REAL, T_INT, T_BOOL, T_STRING, T_UNIT, T_ARRAY, T_RECORD, T_FN, T_MODEL, T_DIST,
+  T_POSTERIOR, T_ENGINE, T_MAP, T_TYPE
 };
 
-static const struct { const char *name; int code; } type_words[] = {
-  {"any", T_ANY}, {"real", T_REAL}, {"int", T_INT}, {"bool", T_BOOL}, {"string", T_STRING}, {"unit", T_UNIT},
-  {"array", T_ARRAY}, {"vector", T_ARRAY}, {"matrix", T_ARRAY}, {"record", T_RECORD}, {"fn", T_FN}, {"model", T_MODEL},
-  {"distribution", T_DIST}, {"posterior", T_POSTERIOR}, {"engine", T_ENGINE}, {"map", T_MAP},
+typedef struct type_word { const char *name; int code; } type_word;
+static const type_word type_words[] = {
+  {"any", T_ANY}, {"real", T_REAL}, {"int", T_INT}, {"bool", T_BOOL}, {"string", T_STRING},
+  {"unit", T_UNIT}, {"array", T_ARRAY}, {"vector", T_ARRAY}, {"matrix", T_ARRAY},
+  {"record", T_RECORD}, {"fn", T_FN}, {"model", T_MODEL}, {"distribution", T_DIST},
+  {"posterior", T_POSTERIOR}, {"engine", T_ENGINE}, {"map", T_MAP},
 };
 
 /* ---- describing ---- */
@@ -89,7 +93,8 @@ static val describe_array(annot *a, const ast *t)
     else if (x->kind == AST_INT) length = norn_int(x->u.i);
     else refuse(a, x->span, "%s takes a type and a length", t->u.tname.name);
   }
-  if ((matrix || vector) && elem.tag == NORN_MISSING) elem = triple(a, T_REAL, norn_missing(), norn_missing());
+  if ((matrix || vector) && elem.tag == NORN_MISSING)
+    elem = triple(a, T_REAL, norn_missing(), norn_missing());
   if (matrix) elem = triple(a, T_ARRAY, elem, norn_missing());
   return triple(a, T_ARRAY, elem, length);
 }
@@ -101,7 +106,8 @@ static val describe_record(annot *a, const ast *t)
   if (!n) return triple(a, T_RECORD, norn_missing(), norn_missing());
   int64_t dims = n;
   void *names_at, *types_at;
-  val names = norn_array(a->st, NORN_VALUES, 1, &dims, &names_at), types = norn_array(a->st, NORN_VALUES, 1, &dims, &types_at);
+  val names = norn_array(a->st, NORN_VALUES, 1, &dims, &names_at),
+      types = norn_array(a->st, NORN_VALUES, 1, &dims, &types_at);
   if (names.tag == NORN_NONE || types.tag == NORN_NONE) {
     a->failed = true;
     return norn_missing();
@@ -110,9 +116,11 @@ static val describe_record(annot *a, const ast *t)
     const ast_arg *arg = &t->u.tname.v[i];
     ((val *)names_at)[i] = norn_cstring(a->st, arg->name.s ? arg->name.s : "");
     ((val *)types_at)[i] = norn_missing();
-    if (!arg->name.s) refuse(a, arg->value->span, "fields of a record have names: record(x = real)%s", "");
+    if (!arg->name.s)
+      refuse(a, arg->value->span, "fields of a record have names: record(x = real)%s", "");
     else if (arg->value->kind == AST_NAME) {
-      const ast type = {.kind = AST_TYPE_NAME, .span = arg->value->span, .u.tname = {.name = arg->value->u.name}};
+      const ast type = {
+          .kind = AST_TYPE_NAME, .span = arg->value->span, .u.tname = {.name = arg->value->u.name}};
       ((val *)types_at)[i] = describe(a, &type);
     } else if (arg->value->kind == AST_TYPE_NAME || arg->value->kind == AST_TYPE_FN) {
       ((val *)types_at)[i] = describe(a, arg->value);
@@ -130,7 +138,8 @@ static int64_t type_in(norn_state *st, const module *m, const char *name)
   for (size_t i = 0; m && m->table && i <= m->mask; i++) {
     const env_entry *e = m->table[i];
     const ctor *c = e && e->kind == ENV_CTOR ? env_ctor(st, (uint32_t)(e->tag >> 32)) : NULL;
-    if (c && (int64_t)c->type > best && !strcmp(sym_name(st, st->types[c->type].name), name)) best = c->type;
+    if (c && (int64_t)c->type > best && !strcmp(sym_name(st, st->types[c->type].name), name))
+      best = c->type;
   }
   return best;
 }
@@ -153,16 +162,19 @@ static val describe_declared(annot *a, const ast *t)
     if (found < 0 && env_load_prelude(st)) found = type_in(st, st->env->prelude, name);
   }
   if (found >= 0) return triple(a, T_TYPE, norn_int(found), norn_missing());
-  static const char *const others[][2] = {{"integer", "int"}, {"float", "real"}, {"double", "real"}, {"number", "real"}, {"boolean", "bool"},
-                                          {"str", "string"}, {"list", "array"}, {"function", "fn"}, {"dist", "distribution"}};
+  static const char *const others[][2] = {
+      {"integer", "int"}, {"float", "real"},   {"double", "real"},
+      {"number", "real"}, {"boolean", "bool"}, {"str", "string"},
+      {"list", "array"},  {"function", "fn"},  {"dist", "distribution"}};
   nearest near;
   nearest_init(&near, name);
   for (int i = 0; i < NORN_COUNT(others); i++)
     if (!strcmp(name, others[i][0])) near.best = others[i][1], near.distance = 0;
   for (int i = 0; i < NORN_COUNT(type_words); i++) nearest_try(&near, type_words[i].name);
   for (size_t i = 0; i < st->ntypes; i++) nearest_try(&near, sym_name(st, st->types[i].name));
-  diag *d = diags_add(&st->diags, false, t->span, "there is no type %s%s%s", t->u.tname.module ? t->u.tname.module : "",
-                      t->u.tname.module ? "." : "", name);
+  diag *d =
+      diags_add(&st->diags, false, t->span, "there is no type %s%s%s",
+                t->u.tname.module ? t->u.tname.module : "", t->u.tname.module ? "." : "", name);
   if (d && nearest_found(&near)) error_hint(&d->e, "did you mean %s?", nearest_found(&near));
   a->failed = true;
   return norn_missing();
@@ -170,7 +182,9 @@ static val describe_declared(annot *a, const ast *t)
 
 static val describe(annot *a, const ast *t)
 {
-  if (t->kind == AST_TYPE_FN) return triple(a, T_FN, t->u.tfn.n || t->u.tfn.result ? norn_int(t->u.tfn.n) : norn_missing(), norn_missing());
+  if (t->kind == AST_TYPE_FN)
+    return triple(a, T_FN, t->u.tfn.n || t->u.tfn.result ? norn_int(t->u.tfn.n) : norn_missing(),
+                  norn_missing());
   if (t->kind != AST_TYPE_NAME) return triple(a, T_ANY, norn_missing(), norn_missing());
   for (int i = 0; i < NORN_COUNT(type_words) && !t->u.tname.module; i++) {
     if (strcmp(type_words[i].name, t->u.tname.name)) continue;
@@ -203,9 +217,12 @@ bool annot_valid(norn_state *st, val d)
   case T_ARRAY: return v.v[1].tag == NORN_MISSING || annot_valid(st, v.v[1]);
   case T_RECORD:
     if (v.v[1].tag == NORN_MISSING) return true;
-    if (norn_array_length(v.v[1]) < 0 || norn_array_length(v.v[1]) != norn_array_length(v.v[2])) return false;
+    if (norn_array_length(v.v[1]) < 0 || norn_array_length(v.v[1]) != norn_array_length(v.v[2]))
+      return false;
     for (int64_t i = 0; i < norn_array_length(v.v[1]); i++)
-      if (norn_array_at(st, v.v[1], i).tag != NORN_STR || !annot_valid(st, norn_array_at(st, v.v[2], i))) return false;
+      if (norn_array_at(st, v.v[1], i).tag != NORN_STR ||
+          !annot_valid(st, norn_array_at(st, v.v[2], i)))
+        return false;
     return true;
   default: return true;
   }
@@ -227,17 +244,21 @@ static void put_bounds(norn_state *st, text *t, val lower, val upper)
 
 static void put_wanted(norn_state *st, text *t, val d)
 {
-  static const char *const nouns[] = {"anything", "a real number", "an integer", "a boolean", "a string", "()", "an array", "a record",
-                                      "a function", "a model", "a distribution", "a posterior", "an engine", "a map", ""};
+  static const char *const nouns[] = {
+    "anything", "a real number", "an integer", "a boolean", "a string", "()", "an array",
+    "a record", "a function", "a model", "a distribution", "a posterior", "an engine", "a map", "",
+  };
   norn_view v;
   norn_array_view(d, &v);
   int code = (int)v.v[0].i;
   text_puts(t, nouns[code]);
   if (code == T_REAL || code == T_INT) put_bounds(st, t, v.v[1], v.v[2]);
   if (code == T_TYPE) text_printf(t, "a %s", sym_name(st, st->types[v.v[1].i].name));
-  if (code == T_FN && v.v[1].tag == NORN_INT) text_printf(t, " of %" PRId64 " argument%s", v.v[1].i, v.v[1].i == 1 ? "" : "s");
+  if (code == T_FN && v.v[1].tag == NORN_INT)
+    text_printf(t, " of %" PRId64 " argument%s", v.v[1].i, v.v[1].i == 1 ? "" : "s");
   for (int64_t i = 0; code == T_RECORD && i < norn_array_length(v.v[1]); i++)
-    text_printf(t, "%s%s", i ? ", " : " with ", norn_string_view(norn_array_at(st, v.v[1], i), NULL));
+    text_printf(t, "%s%s", i ? ", " : " with ",
+                norn_string_view(norn_array_at(st, v.v[1], i), NULL));
   if (code == T_ARRAY && v.v[2].tag == NORN_INT) text_printf(t, " of length %" PRId64, v.v[2].i);
   if (code == T_ARRAY && v.v[1].tag != NORN_MISSING) {
     text_puts(t, " whose elements are each ");
@@ -268,7 +289,9 @@ static bool elements_fit(norn_state *st, val d, val x, fault *f)
   bool bounded = elem.v[1].tag != NORN_MISSING || elem.v[2].tag != NORN_MISSING;
   if (v.rank == 1 && !bounded) {               /* packed arrays are known by their kind */
     int code = (int)elem.v[0].i;
-    if (code == T_ANY || (v.elem == NORN_F64 && code == T_REAL) || (v.elem == NORN_B8 && code == T_BOOL)) return true;
+    if (code == T_ANY || (v.elem == NORN_F64 && code == T_REAL) ||
+        (v.elem == NORN_B8 && code == T_BOOL))
+      return true;
     if (v.elem == NORN_I64 && (code == T_INT || code == T_REAL)) return true;
   }
   for (int64_t i = 0; i < v.dims[0]; i++) {
@@ -315,7 +338,9 @@ static bool dist_fits(val x, bool posterior)
 static bool fits_kind(norn_state *st, int code, const val *d, val x, fault *f)
 {
   switch (code) {
-  case T_REAL: return (V_IS_REAL(x) || V_IS_INT(x) || x.tag == NORN_NODE) && (x.tag == NORN_NODE || in_bounds(d[0], d[1], x));
+  case T_REAL:
+    return (V_IS_REAL(x) || V_IS_INT(x) || x.tag == NORN_NODE) &&
+           (x.tag == NORN_NODE || in_bounds(d[0], d[1], x));
   case T_INT: return x.tag == NORN_NODE || (V_IS_INT(x) && in_bounds(d[0], d[1], x));
   case T_BOOL: return x.tag == NORN_NODE || V_IS_BOOL(x);
   case T_STRING: return x.tag == NORN_STR;
@@ -329,7 +354,8 @@ static bool fits_kind(norn_state *st, int code, const val *d, val x, fault *f)
   case T_ENGINE: return x.tag == NORN_ENGINE;
   case T_MAP: return x.tag == NORN_MAP;
   case T_TYPE: {
-    const ctor *c = V_KIND(x) == NORN_ENUM || V_KIND(x) == NORN_DATA ? env_ctor(st, V_CTOR(x)) : NULL;
+    const ctor *c =
+        V_KIND(x) == NORN_ENUM || V_KIND(x) == NORN_DATA ? env_ctor(st, V_CTOR(x)) : NULL;
     return c && c->type == (uint32_t)d[0].i;
   }
   default: return true;
@@ -355,7 +381,8 @@ const char *annot_check(norn_state *st, val description, val x, char *out, size_
   text_init(&t, &st->mem);
   put_wanted(st, &t, f.wanted);
   if (f.got.tag == NORN_FUN && !v_clo(f.got)->p->is_model)
-    snprintf(got, sizeof got, "a function of %u argument%s", v_clo(f.got)->p->nargs, v_clo(f.got)->p->nargs == 1 ? "" : "s");
+    snprintf(got, sizeof got, "a function of %u argument%s", v_clo(f.got)->p->nargs,
+             v_clo(f.got)->p->nargs == 1 ? "" : "s");
   else if (V_IS_HEAP(f.got)) norn_describe(st, f.got, got, sizeof got);
   else snprintf(got, sizeof got, "%s", norn_show(st, f.got, true, 60));
   if (f.at >= 0) snprintf(place, sizeof place, " at element %" PRId64, f.at);

@@ -7,12 +7,12 @@
          mean = m                     optional, as is variance
        }
 
-   compiles to a function of (m, b) that ends in the native @defdist("laplace2", sample, logpdf, support,
-   [m, b], mean, variance); entries that are not written are `missing`.  The words for supports are
-   constants: real, positive, unit_interval, natural, integer, boolean, anything; interval(lower, upper)
-   is a function; an array lists all values of a finite distribution.  Densities are asked only inside
-   the support and are 0 outside.  Closures are called in sealed runs; draws inside `sample` come from
-   the event's random numbers.
+   compiles to a function of (m, b) that ends in the native @defdist("laplace2", sample, logpdf,
+   support, [m, b], mean, variance); entries that are not written are `missing`.  The words for
+   supports are constants: real, positive, unit_interval, natural, integer, boolean, anything;
+   interval(lower, upper) is a function; an array lists all values of a finite distribution.
+   Densities are asked only inside the support and are 0 outside.  Closures are called in sealed
+   runs; draws inside `sample` come from the event's random numbers.
 
    The value's arguments:  name | sample | logpdf | support | arguments | mean | variance */
 #include "lang/env_in.h"
@@ -22,10 +22,11 @@
 enum { D_NAME, D_SAMPLE, D_LOGPDF, D_SUPPORT, D_ARGS, D_MEAN, D_VARIANCE, D_COUNT };
 
 /* word, kind, bounds */
-#define SUPPORTS(X) \
-  X(real, REAL, -INFINITY, INFINITY) X(positive, LOWER, 0, INFINITY) X(unit_interval, INTERVAL, 0, 1) \
-  X(natural, INTEGER, 0, INFINITY) X(integer, INTEGER, -INFINITY, INFINITY) X(boolean, BOOL, 0, 1) \
-  X(anything, ANY, -INFINITY, INFINITY)
+#define SUPPORTS(X)                                                                                \
+  X(real, REAL, -INFINITY, INFINITY)                                                               \
+  X(positive, LOWER, 0, INFINITY) X(unit_interval, INTERVAL, 0, 1)                                 \
+      X(natural, INTEGER, 0, INFINITY) X(integer, INTEGER, -INFINITY, INFINITY)                    \
+          X(boolean, BOOL, 0, 1) X(anything, ANY, -INFINITY, INFINITY)
 
 typedef struct word { const char *name; norn_support_kind kind; double lower, upper; } word;
 static const word words[] = {
@@ -50,7 +51,9 @@ bool defdist_init(norn_state *st)
   if (!bounds[0] || !bounds[1] || !names[WORDS]) return false;
   if (env_type(st, names[WORDS], WORDS + 1, names, arity, fields, tags) == UINT32_MAX) return false;
   for (uint32_t i = 0; i < WORDS; i++)
-    if (norn_add_constant(st, words[i].name, v_enum(i), "A support, in the definition of a distribution.")) return false;
+    if (norn_add_constant(st, words[i].name, v_enum(i),
+                          "A support, in the definition of a distribution."))
+      return false;
   return true;
 }
 
@@ -58,8 +61,11 @@ static norn_status interval(norn_state *st, const val *args, int n, val *out)
 {
   double lower, upper;
   (void)n;
-  if (!norn_want_real(st, args, 0, "lower", &lower) || !norn_want_real(st, args, 1, "upper", &upper)) return NORN_ETYPE;
-  if (!(lower < upper)) return norn_fail(st, NORN_EDOMAIN, 1, "upper must be above lower (%g), got %g", lower, upper);
+  if (!norn_want_real(st, args, 0, "lower", &lower) ||
+      !norn_want_real(st, args, 1, "upper", &upper))
+    return NORN_ETYPE;
+  if (!(lower < upper))
+    return norn_fail(st, NORN_EDOMAIN, 1, "upper must be above lower (%g), got %g", lower, upper);
   data *d = heap_alloc(st, sizeof *d + 2 * sizeof d->f[0]);
   if (!d) return NORN_EMEMORY;
   obj_init(d, NORN_DATA, WORDS, 2);
@@ -108,7 +114,8 @@ static int64_t value_place(norn_state *st, val values, val x)
 static norn_status wrong_value(norn_state *st, const norn_dist *d, const char *wanted, val x)
 {
   char was[160];
-  return norn_fail(st, NORN_ETYPE, -1, "values of %s are %s, got %s", norn_string_view(d->args[D_NAME], NULL), wanted,
+  return norn_fail(st, NORN_ETYPE, -1, "values of %s are %s, got %s",
+                   norn_string_view(d->args[D_NAME], NULL), wanted,
                    norn_describe(st, x, was, sizeof was));
 }
 
@@ -129,7 +136,8 @@ static norn_status inside(norn_state *st, const norn_dist *d, val x, bool *in)
     if (!V_IS_BOOL(x)) return wrong_value(st, d, "booleans", x);
     return NORN_OK;
   }
-  if (!norn_as_real(x, &at)) return wrong_value(st, d, s.kind == NORN_SUPPORT_INTEGER ? "integers" : "reals", x);
+  if (!norn_as_real(x, &at))
+    return wrong_value(st, d, s.kind == NORN_SUPPORT_INTEGER ? "integers" : "reals", x);
   *in = at >= s.lower && at <= s.upper && (s.kind != NORN_SUPPORT_INTEGER || at == floor(at));
   return NORN_OK;
 }
@@ -141,11 +149,13 @@ static norn_status row_sample(norn_state *st, const norn_dist *d, norn_rng *rng,
   bool in;
   char was[160];
   if (d->args[D_SAMPLE].tag == NORN_MISSING)
-    return norn_fail(st, NORN_EINFER, -1, "%s can't be sampled: its definition has no `sample`", norn_string_view(d->args[D_NAME], NULL));
+    return norn_fail(st, NORN_EINFER, -1, "%s can't be sampled: its definition has no `sample`",
+                     norn_string_view(d->args[D_NAME], NULL));
   norn_status s = norn_call_random(st, d->args[D_SAMPLE], NULL, 0, rng, out);
   if (s == NORN_OK) s = inside(st, d, *out, &in);
   if (s == NORN_OK && !in)
-    return norn_fail(st, NORN_EDOMAIN, -1, "`sample` of %s gave a value outside its support: %s", norn_string_view(d->args[D_NAME], NULL),
+    return norn_fail(st, NORN_EDOMAIN, -1, "`sample` of %s gave a value outside its support: %s",
+                     norn_string_view(d->args[D_NAME], NULL),
                      norn_describe(st, *out, was, sizeof was));
   return s;
 }
@@ -161,10 +171,12 @@ static norn_status row_logp(norn_state *st, const norn_dist *d, val x, double *o
   s = norn_call(st, d->args[D_LOGPDF], &x, 1, &lp);
   if (s) return s;
   if (!norn_as_real(lp, out))
-    return norn_fail(st, NORN_ETYPE, -1, "`logpdf` of %s must give a real, got %s", norn_string_view(d->args[D_NAME], NULL),
+    return norn_fail(st, NORN_ETYPE, -1, "`logpdf` of %s must give a real, got %s",
+                     norn_string_view(d->args[D_NAME], NULL),
                      norn_describe(st, lp, was, sizeof was));
   if (isnan(*out) || *out == INFINITY)
-    return norn_fail(st, NORN_EDOMAIN, -1, "`logpdf` of %s gave %s", norn_string_view(d->args[D_NAME], NULL), isnan(*out) ? "nan" : "inf");
+    return norn_fail(st, NORN_EDOMAIN, -1, "`logpdf` of %s gave %s",
+                     norn_string_view(d->args[D_NAME], NULL), isnan(*out) ? "nan" : "inf");
   return NORN_OK;
 }
 
@@ -214,9 +226,15 @@ static norn_status row_show(norn_state *st, const norn_dist *d, val *out)
   return out->tag == NORN_NONE ? NORN_EMEMORY : NORN_OK;
 }
 
-#define ROW(more) {.name = "distribution", .params = "name, sample, logpdf, support, args, mean = missing, variance = missing", \
-  .doc = "A distribution defined in Norn.", .flags = NORN_DIST_COSTLY | (more), .sample = row_sample, .logp = row_logp, \
-  .support = row_support, .enumerate = (more) & NORN_DIST_DISCRETE ? row_enumerate : NULL, .moments = row_moments, .show = row_show}
+#define ROW(more)                                                                                  \
+  {                                                                                                \
+    .name = "distribution",                                                                        \
+    .params = "name, sample, logpdf, support, args, mean = missing, variance = missing",           \
+    .doc = "A distribution defined in Norn.", .flags = NORN_DIST_COSTLY | (more),                  \
+    .sample = row_sample, .logp = row_logp, .support = row_support,                                \
+    .enumerate = (more)&NORN_DIST_DISCRETE ? row_enumerate : NULL, .moments = row_moments,         \
+    .show = row_show                                                                               \
+  }
 const norn_dist_row defdist_rows[DEFDIST_ROWS] = {
   [DEFDIST_REAL] = ROW(NORN_DIST_CONTINUOUS),
   [DEFDIST_INTEGER] = ROW(NORN_DIST_DISCRETE),
@@ -225,16 +243,18 @@ const norn_dist_row defdist_rows[DEFDIST_ROWS] = {
 
 /* ---- making one ---- */
 
-static norn_status want_function(norn_state *st, const val *args, int i, const char *entry, int nargs)
+static norn_status want_function(norn_state *st, const val *args, int i, const char *entry,
+                                 int nargs)
 {
   char was[160];
   if (args[i].tag == NORN_NATIVE) return NORN_OK;
   if (args[i].tag != NORN_FUN)
-    return norn_fail(st, NORN_ETYPE, i, "`%s` of %s must be a function, got %s", entry, norn_string_view(args[0], NULL),
-                     norn_describe(st, args[i], was, sizeof was));
+    return norn_fail(st, NORN_ETYPE, i, "`%s` of %s must be a function, got %s", entry,
+                     norn_string_view(args[0], NULL), norn_describe(st, args[i], was, sizeof was));
   const proto *p = v_clo(args[i])->p;
   if (nargs < p->nreq || nargs > p->nargs)
-    return norn_fail(st, NORN_ETYPE, i, "`%s` of %s must be a function of %d argument%s, this one takes %u", entry,
+    return norn_fail(st, NORN_ETYPE, i,
+                     "`%s` of %s must be a function of %d argument%s, this one takes %u", entry,
                      norn_string_view(args[0], NULL), nargs, nargs == 1 ? "" : "s", p->nargs);
   return NORN_OK;
 }
@@ -246,17 +266,23 @@ static norn_status make(norn_state *st, const val *a, int n, val *out)
   char was[160];
   const char *name = norn_string_view(a[D_NAME], NULL);
   (void)n;
-  if (a[D_SAMPLE].tag != NORN_MISSING && want_function(st, a, D_SAMPLE, "sample", 0)) return NORN_ETYPE;
-  if (a[D_LOGPDF].tag == NORN_MISSING) return norn_fail(st, NORN_ETYPE, -1, "%s has no `logpdf`", name);
+  if (a[D_SAMPLE].tag != NORN_MISSING && want_function(st, a, D_SAMPLE, "sample", 0))
+    return NORN_ETYPE;
+  if (a[D_LOGPDF].tag == NORN_MISSING)
+    return norn_fail(st, NORN_ETYPE, -1, "%s has no `logpdf`", name);
   if (want_function(st, a, D_LOGPDF, "logpdf", 1)) return NORN_ETYPE;
   val support = a[D_SUPPORT].tag == NORN_MISSING ? v_enum(0) : a[D_SUPPORT];
   if (!support_read(support, &s)) {
-    norn_fail(st, NORN_ETYPE, D_SUPPORT, "`support` of %s must be a word for a support or an array of values, got %s", name,
+    norn_fail(st, NORN_ETYPE, D_SUPPORT,
+              "`support` of %s must be a word for a support or an array of values, got %s", name,
               norn_describe(st, support, was, sizeof was));
-    norn_hint(st, "real, positive, unit_interval, natural, integer, boolean, anything, interval(lower, upper), or [a, b, c]");
+    norn_hint(st, "real, positive, unit_interval, natural, integer, boolean, anything, "
+                  "interval(lower, upper), or [a, b, c]");
     return NORN_ETYPE;
   }
-  int row = support.tag == NORN_ARRAY || s.kind == NORN_SUPPORT_BOOL ? DEFDIST_FINITE : s.kind == NORN_SUPPORT_INTEGER ? DEFDIST_INTEGER : DEFDIST_REAL;
+  int row = support.tag == NORN_ARRAY || s.kind == NORN_SUPPORT_BOOL ? DEFDIST_FINITE
+            : s.kind == NORN_SUPPORT_INTEGER                         ? DEFDIST_INTEGER
+                                                                     : DEFDIST_REAL;
   tab *t = heap_alloc(st, sizeof *t + D_COUNT * sizeof t->a[0]);
   if (!t) return NORN_EMEMORY;
   obj_init(t, NORN_DIST, 0, D_COUNT);
@@ -268,8 +294,10 @@ static norn_status make(norn_state *st, const val *a, int n, val *out)
 }
 
 const norn_native defdist_natives[2] = {
-  {"@defdist", "name, sample, logpdf, support, args, mean, variance", "What `distribution` compiles to.", make, 0, NULL},
-  {"interval", "lower, upper",
-   "The support of values between lower and upper, in the definition of a distribution.\n"
-   "Example: support = interval(-1, 1)", interval, NORN_PURE, NULL},
+    {"@defdist", "name, sample, logpdf, support, args, mean, variance",
+     "What `distribution` compiles to.", make, 0, NULL},
+    {"interval", "lower, upper",
+     "The support of values between lower and upper, in the definition of a distribution.\n"
+     "Example: support = interval(-1, 1)",
+     interval, NORN_PURE, NULL},
 };

@@ -35,7 +35,8 @@ static void put_tag(disasm *d, uint64_t tag)
 static void put_shape(disasm *d, const shape *s)
 {
   text_puts(d->t, " {");
-  for (uint32_t i = 0; i < s->n; i++) text_printf(d->t, "%s%s", i ? ", " : "", sym_name(d->st, s->names[i]));
+  for (uint32_t i = 0; i < s->n; i++)
+    text_printf(d->t, "%s%s", i ? ", " : "", sym_name(d->st, s->names[i]));
   text_putc(d->t, '}');
 }
 
@@ -82,7 +83,8 @@ static void put_operand(disasm *d, char mode, uint16_t operand)
 static norn_span place_from(const proto *p, uint32_t pc)
 {
   for (uint32_t i = 0; i < p->nspans; i++)
-    if (p->spans[i].pc >= pc && p->spans[i].arg < 0) return (norn_span){p->file, p->spans[i].start, p->spans[i].end};
+    if (p->spans[i].pc >= pc && p->spans[i].arg < 0)
+      return (norn_span){p->file, p->spans[i].start, p->spans[i].end};
   return proto_span(p, pc, -1);
 }
 
@@ -122,7 +124,8 @@ static void put_head(disasm *d)
   char place[256];
   text_printf(d->t, "%s %s(", p->is_model ? "model" : "fn", p->name && *p->name ? p->name : "->");
   for (int i = 0; i < p->nargs; i++)
-    text_printf(d->t, "%s%s%s", i ? ", " : "", p->params ? sym_name(d->st, p->params[i]) : "_", i >= p->nreq ? " = ..." : "");
+    text_printf(d->t, "%s%s%s", i ? ", " : "", p->params ? sym_name(d->st, p->params[i]) : "_",
+                i >= p->nreq ? " = ..." : "");
   text_printf(d->t, "), %u register%s", p->nregs, p->nregs == 1 ? "" : "s");
   if (p->ncap) text_printf(d->t, ", %u capture%s", p->ncap, p->ncap == 1 ? "" : "s");
   norn_span_text(d->st, p->span, place, sizeof place);
@@ -133,7 +136,8 @@ void code_disassemble(norn_state *st, text *t, const proto *p)
 {
   disasm d = {.st = st, .t = t, .p = p};
   put_head(&d);
-  for (uint32_t pc = 0; pc < p->ncode && p->code[pc].op < OP_COUNT; pc += 1 + (uint32_t)op_table[p->code[pc].op].nlit) {
+  for (uint32_t pc = 0; pc < p->ncode && p->code[pc].op < OP_COUNT;
+       pc += 1 + (uint32_t)op_table[p->code[pc].op].nlit) {
     put_source(&d, pc);
     put_instruction(&d, pc);
   }

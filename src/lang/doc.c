@@ -1,33 +1,36 @@
-/* doc.c: what `norn doc`, :help and completion know: docstrings of builtins, of the library and of the
-   session, and a sentence for each keyword of the language. */
+/* doc.c: what `norn doc`, :help and completion know: docstrings of builtins, of the library and of
+   the session, and a sentence for each keyword of the language. */
 #include "lang/env_in.h"
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- names that are instructions ---- */
 
-static const struct { const char *name, *params; uint8_t effect; const char *doc; } specials[] = {
-  {"sample", "d", EFFECT_ANY,
-   "A draw from a distribution or model; an anonymous choice.\n"
-   "In a model the engine answers; at top level the state's seed does. `let x ~ d` also names the choice.\n"
-   "Example: sample(normal(0, 1))"},
-  {"factor", "logw", EFFECT_ANY,
-   "Adds to the log weight of the run; only inside inference.\n"
-   "Example: factor(-0.5 * x^2)"},
-  {"condition", "holds", EFFECT_ANY,
-   "Weight 0 unless the condition holds; only inside inference.\n"
-   "Example: condition(x > 0)"},
-  {"infer", "model, engine = missing", EFFECT_ANY,
-   "The posterior of a model value under an engine: a distribution again.\n"
-   "Without an engine one is picked by a rule, which is printed. Inside a model this nests.\n"
-   "Example: infer(coin([true, false]), importance(1000))"},
-  {"mem", "f", EFFECT_NONE,
-   "Stochastic memoisation: f called again with equal arguments gives the same value within a run.\n"
-   "One table per run, fresh in each, also for a mem defined outside the model.\n"
-   "Example: let height = mem(name -> sample(normal(170, 10)))"},
-  {"logpdf", "d, x", EFFECT_NONE,
-   "The log density or log probability of x under the distribution d.\n"
-   "Example: logpdf(normal(0, 1), 0.5)"},
+typedef struct special { const char *name, *params; uint8_t effect; const char *doc; } special;
+static const special specials[] = {
+    {"sample", "d", EFFECT_ANY,
+     "A draw from a distribution or model; an anonymous choice.\n"
+     "In a model the engine answers; at top level the state's seed does. `let x ~ d` also names "
+     "the choice.\n"
+     "Example: sample(normal(0, 1))"},
+    {"factor", "logw", EFFECT_ANY,
+     "Adds to the log weight of the run; only inside inference.\n"
+     "Example: factor(-0.5 * x^2)"},
+    {"condition", "holds", EFFECT_ANY,
+     "Weight 0 unless the condition holds; only inside inference.\n"
+     "Example: condition(x > 0)"},
+    {"infer", "model, engine = missing", EFFECT_ANY,
+     "The posterior of a model value under an engine: a distribution again.\n"
+     "Without an engine one is picked by a rule, which is printed. Inside a model this nests.\n"
+     "Example: infer(coin([true, false]), importance(1000))"},
+    {"mem", "f", EFFECT_NONE,
+     "Stochastic memoisation: f called again with equal arguments gives the same value within a "
+     "run.\n"
+     "One table per run, fresh in each, also for a mem defined outside the model.\n"
+     "Example: let height = mem(name -> sample(normal(170, 10)))"},
+    {"logpdf", "d, x", EFFECT_NONE,
+     "The log density or log probability of x under the distribution d.\n"
+     "Example: logpdf(normal(0, 1), 0.5)"},
 };
 
 bool env_specials(norn_state *st)
@@ -37,10 +40,12 @@ bool env_specials(norn_state *st)
     if (!e || !(e->name = sym_intern(st, specials[i].name, strlen(specials[i].name)))) return false;
     e->kind = ENV_NATIVE;
     e->params = specials[i].params, e->doc = specials[i].doc, e->effect = specials[i].effect;
-    if (!params_parse(st, e->params, e) || !env_builtin_add(st, e->name, ENV_NATIVE, NULL, e)) return false;
+    if (!params_parse(st, e->params, e) || !env_builtin_add(st, e->name, ENV_NATIVE, NULL, e))
+      return false;
   }
   return !norn_add_natives(st, NULL, model_natives, NORN_COUNT(model_natives)) &&
-         !norn_add_natives(st, NULL, defdist_natives, NORN_COUNT(defdist_natives)) && defdist_init(st);
+         !norn_add_natives(st, NULL, defdist_natives, NORN_COUNT(defdist_natives)) &&
+         defdist_init(st);
 }
 
 bool env_is_special(norn_state *st, sym name)
@@ -53,30 +58,90 @@ bool env_is_special(norn_state *st, sym name)
 
 /* ---- keywords ---- */
 
-static const struct { const char *name, *doc; } keywords[] = {
-  {"let", "let x = e\nlet x ~ d\n\nBinds a name; there is no assignment. With ~ the value is drawn from d and the name is the choice's address.\n`let x ~ d as \"name\"` sets another address, `let x ~ d via q` proposes from q."},
-  {"fn", "fn f(a, b = 1) = e\nfn f(a, b = 1) { ... }\n\nDefines a function; a block gives its last expression. Annotations are checked at entry: fn f(x: real(lower = 0)) -> real."},
-  {"model", "model m(a, b) { ... }\n\nDefines a program with random choices. m(1, 2) does not run it: it is a model value, a distribution over what the block returns."},
-  {"distribution", "distribution d(a, b) { sample = () -> e  logpdf = x -> e  support = real }\n\nDefines a distribution. support is real, positive, unit_interval, integer, boolean, interval(lower, upper), or an array of all values.\nOptional entries: mean, variance."},
-  {"if", "if test { ... } else { ... }\n\nAn expression; without else it gives () when the test fails."},
+typedef struct keyword { const char *name, *doc; } keyword;
+static const keyword keywords[] = {
+  {"let",
+   "let x = e\n"
+   "let x ~ d\n\n"
+   "Binds a name; there is no assignment. With ~ the value is drawn from d and the name is "
+   "the choice's address.\n"
+   "`let x ~ d as \"name\"` sets another address, `let x ~ d via q` proposes from q."},
+  {"fn",
+   "fn f(a, b = 1) = e\n"
+   "fn f(a, b = 1) { ... }\n\n"
+   "Defines a function; a block gives its last expression. Annotations are checked at "
+   "entry: fn f(x: real(lower = 0)) -> real."},
+  {"model",
+   "model m(a, b) { ... }\n\n"
+   "Defines a program with random choices. m(1, 2) does not run it: it is a model value, a "
+   "distribution over what the block returns."},
+  {"distribution",
+   "distribution d(a, b) {\n"
+   "  sample = () -> e\n"
+   "  logpdf = x -> e\n"
+   "  support = real\n"
+   "}\n\n"
+   "Defines a distribution. support is real, positive, unit_interval, natural, integer,\n"
+   "boolean, anything, interval(lower, upper), or an array of all values. mean and variance\n"
+   "may be given too. Densities are asked only inside the support; outside they are 0."},
+  {"if",
+   "if test { ... } else { ... }\n\n"
+   "An expression; without else it gives () when the test fails."},
   {"else", "if test { ... } else { ... }"},
-  {"for", "for x in xs { ... }\nfor x in xs with acc = 0 { next acc + x }\n\nWithout `with` an array of the bodies' values. With it a fold: every path ends in `next`, whose values become the states; the result is the final state."},
+  {"for",
+   "for x in xs { ... }\n"
+   "for x in xs with acc = 0 { next acc + x }\n\n"
+   "Without `with` an array of the bodies' values. With it a fold: every path ends in "
+   "`next`, whose values become the states; the result is the final state."},
   {"in", "for x in xs { ... }"},
-  {"with", "for x in xs with acc = 0 { next acc + x }\n{ r with a: 3 }\n\nThe states of a fold; or a record with some fields changed."},
-  {"next", "next value, ... [keep value]\n\nEnds a turn of a fold and gives the next states. With keep the loop's result is {x: final, kept: [...]}."},
-  {"keep", "next x2 keep x2\n\nKeeps a value of each turn of a fold."},
-  {"match", "match e { pattern -> e, pattern if test -> e }\n\nThe first arm whose pattern fits. Patterns: _, x, 1, \"a\", C(p, q), [p, q, ..rest], {a: p}. No fitting arm is an error."},
-  {"type", "type Tree = Leaf(value) | Node(left, right)\n\nDeclares constructors; they are upper case."},
-  {"import", "import stats\nimport \"mine.norn\" as mine\n\nNames of a module are used as stats.mean. Files are searched beside the importing file, then in $NORN_PATH."},
-  {"as", "let x ~ d as \"name\"\nimport \"mine.norn\" as mine"},
-  {"observe", "observe y ~ d\n\nConditions on y being a draw from d; gives y. Only inside inference. A missing y is sampled."},
-  {"via", "let x ~ d via q\n\nProposes from q and weighs by d."},
-  {"and", "a and b\n\nTrue if both hold; b is evaluated only if a holds."},
-  {"or", "a or b\n\nTrue if one holds; b is evaluated only if a does not hold."},
+  {"with",
+   "for x in xs with acc = 0 { next acc + x }\n"
+   "{ r with a: 3 }\n\n"
+   "The states of a fold; or a record with some fields changed."},
+  {"next",
+   "next value, ... [keep value]\n\n"
+   "Ends a turn of a fold and gives the next states. With keep the loop's result is {x: "
+   "final, kept: [...]}."},
+  {"keep",
+   "next x2 keep x2\n\n"
+   "Keeps a value of each turn of a fold."},
+  {"match",
+   "match e { pattern -> e, pattern if test -> e }\n\n"
+   "The first arm whose pattern fits. Patterns: _, x, 1, \"a\", C(p, q), [p, q, ..rest], "
+   "{a: p}. No fitting arm is an error."},
+  {"type",
+   "type Tree = Leaf(value) | Node(left, right)\n\n"
+   "Declares constructors; they are upper case."},
+  {"import",
+   "import stats\n"
+   "import \"mine.norn\" as mine\n\n"
+   "Names of a module are used as stats.mean. Files are searched beside the importing file, "
+   "then in $NORN_PATH."},
+  {"as",
+   "let x ~ d as \"name\"\n"
+   "import \"mine.norn\" as mine"},
+  {"observe",
+   "observe y ~ d\n\n"
+   "Conditions on y being a draw from d; gives y. Only inside inference. A missing y is "
+   "sampled."},
+  {"via",
+   "let x ~ d via q\n\n"
+   "Proposes from q and weighs by d."},
+  {"and",
+   "a and b\n\n"
+   "True if both hold; b is evaluated only if a holds."},
+  {"or",
+   "a or b\n\n"
+   "True if one holds; b is evaluated only if a does not hold."},
   {"not", "not a"},
-  {"true", "true\n\nThe boolean; bernoulli gives and scores it."},
+  {"true",
+   "true\n\n"
+   "The boolean; bernoulli gives and scores it."},
   {"false", "false"},
-  {"missing", "missing\n\nNo datum: NA in data files. Arithmetic on it is an error; observe missing ~ d samples it."},
+  {"missing",
+   "missing\n\n"
+   "No datum: NA in data files. Arithmetic on it is an error; observe missing ~ d samples "
+   "it."},
 };
 
 const char *env_keyword_at(int i)
@@ -146,7 +211,8 @@ static void put_signature(norn_state *st, text *t, const env_entry *e, const cha
     text_putc(t, '(');
     for (int i = 0; i < e->engine->noptions; i++) {
       const norn_option *o = &e->engine->options[i];
-      text_printf(t, "%s%s%s%s", i ? ", " : "", o->name, o->fallback ? " = " : "", o->fallback ? o->fallback : "");
+      text_printf(t, "%s%s%s%s", i ? ", " : "", o->name, o->fallback ? " = " : "",
+                  o->fallback ? o->fallback : "");
     }
     text_putc(t, ')');
   } else if (e->params) {
@@ -154,11 +220,13 @@ static void put_signature(norn_state *st, text *t, const env_entry *e, const cha
   } else if (p) {
     text_putc(t, '(');
     for (int i = 0; i < p->nargs; i++)
-      text_printf(t, "%s%s%s", i ? ", " : "", p->params ? sym_name(st, p->params[i]) : "_", i >= p->nreq ? " = ..." : "");
+      text_printf(t, "%s%s%s", i ? ", " : "", p->params ? sym_name(st, p->params[i]) : "_",
+                  i >= p->nreq ? " = ..." : "");
     text_putc(t, ')');
   } else if (e->kind == ENV_CTOR && e->arity) {
     const ctor *c = env_ctor(st, (uint32_t)(e->tag >> 32));
-    for (uint32_t i = 0; c && i < c->arity; i++) text_printf(t, "%s%s", i ? ", " : "(", sym_name(st, c->fields[i]));
+    for (uint32_t i = 0; c && i < c->arity; i++)
+      text_printf(t, "%s%s", i ? ", " : "(", sym_name(st, c->fields[i]));
     text_putc(t, ')');
   }
   text_putc(t, '\n');
@@ -191,7 +259,9 @@ static void put_names(norn_state *st, text *t, const module *m)
 
 static void put_value(norn_state *st, text *t, const env_entry *e)
 {
-  val v = e->kind == ENV_CONST ? e->value : e->slot < st->nglobals ? st->globals[e->slot] : norn_none();
+  val v = e->kind == ENV_CONST     ? e->value
+          : e->slot < st->nglobals ? st->globals[e->slot]
+                                   : norn_none();
   if (v.tag == NORN_NONE || v.tag == NORN_FUN || v.tag == NORN_NATIVE) return;
   text_puts(t, "= ");
   value_show(st, t, v, true, 60);
@@ -255,7 +325,8 @@ const char *norn_doc(norn_state *st, const char *name)
 /* ---- completion ---- */
 
 /* Calls f with head (n bytes) and each name behind it, in order, once. */
-static void names_give(names *c, const char *head, size_t n, void (*f)(void *user, const char *name), void *user)
+static void names_give(names *c, const char *head, size_t n,
+                       void (*f)(void *user, const char *name), void *user)
 {
   text t;
   text_init(&t, &c->st->mem);
@@ -312,7 +383,8 @@ static void complete_plain(names *c)
   for (int i = 0; env_keyword_at(i); i++) names_try(c, env_keyword_at(i));
 }
 
-void norn_complete(norn_state *st, const char *prefix, void (*f)(void *user, const char *name), void *user)
+void norn_complete(norn_state *st, const char *prefix, void (*f)(void *user, const char *name),
+                   void *user)
 {
   const char *dot = strrchr(prefix, '.');
   size_t head = dot ? (size_t)(dot + 1 - prefix) : 0;

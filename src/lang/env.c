@@ -1,7 +1,8 @@
 /* env.c: names and what they mean: modules, builtins, types, slots of globals.
 
-   Modules and builtins are hash tables by symbol with linear probing; nothing is ever removed but by
-   taking back a load that failed.  Entries live in the environment's arena as long as the state. */
+   Modules and builtins are hash tables by symbol with linear probing; nothing is ever removed but
+   by taking back a load that failed.  Entries live in the environment's arena as long as the state.
+ */
 #include "lang/env_in.h"
 #include <string.h>
 
@@ -183,9 +184,18 @@ env_entry *env_entry_of(norn_state *st, env_kind kind, const void *row)
   return found && found->native == row ? found : entry_make(st, s, kind, row);
 }
 
-env_entry *env_of_native(norn_state *st, const norn_native *f) { return env_entry_of(st, ENV_NATIVE, f); }
-env_entry *env_of_row(norn_state *st, const norn_dist_row *row) { return env_entry_of(st, ENV_DIST, row); }
-env_entry *env_of_engine(norn_state *st, const norn_engine *engine) { return env_entry_of(st, ENV_ENGINE, engine); }
+env_entry *env_of_native(norn_state *st, const norn_native *f)
+{
+  return env_entry_of(st, ENV_NATIVE, f);
+}
+env_entry *env_of_row(norn_state *st, const norn_dist_row *row)
+{
+  return env_entry_of(st, ENV_DIST, row);
+}
+env_entry *env_of_engine(norn_state *st, const norn_engine *engine)
+{
+  return env_entry_of(st, ENV_ENGINE, engine);
+}
 
 /* A module's natives become entries when it is first imported. */
 bool env_open_natives(norn_state *st, module *m)
@@ -324,7 +334,9 @@ void env_settle(norn_state *st)
   while (e->nundo) {
     const env_undo *u = &e->undo[--e->nundo];
     const env_entry *now = env_lookup_in(st, u->mod, u->name);
-    if (u->mod != e->session || !now || now->kind != ENV_GLOBAL || st->globals[now->slot].tag != NORN_NONE) continue;
+    if (u->mod != e->session || !now || now->kind != ENV_GLOBAL ||
+        st->globals[now->slot].tag != NORN_NONE)
+      continue;
     if (u->was) *module_find(u->mod, u->name) = u->was;
     else module_remove(u->mod, u->name);
   }
@@ -332,7 +344,8 @@ void env_settle(norn_state *st)
 
 uint32_t env_slot(norn_state *st, val first)
 {
-  if (st->nglobals >= UINT32_MAX - 1 || !mem_grow(&st->mem, &st->globals, &st->cglobals, st->nglobals + 1, sizeof *st->globals))
+  if (st->nglobals >= UINT32_MAX - 1 ||
+      !mem_grow(&st->mem, &st->globals, &st->cglobals, st->nglobals + 1, sizeof *st->globals))
     return UINT32_MAX;
   st->globals[st->nglobals] = first;
   return (uint32_t)st->nglobals++;
@@ -355,7 +368,8 @@ module *env_main(norn_state *st, uint32_t file)
 
 /* ---- types ---- */
 
-static bool ctor_add(norn_state *st, sym name, uint32_t arity, uint32_t type, uint32_t index, const sym *fields)
+static bool ctor_add(norn_state *st, sym name, uint32_t arity, uint32_t type, uint32_t index,
+                     const sym *fields)
 {
   env *e = st->env;
   if (!mem_grow(&st->mem, &st->ctors, &st->cctors, st->nctors + 1, sizeof *st->ctors)) return false;
@@ -366,10 +380,12 @@ static bool ctor_add(norn_state *st, sym name, uint32_t arity, uint32_t type, ui
   return true;
 }
 
-uint32_t env_type(norn_state *st, sym name, int n, const sym *ctors, const uint32_t *arity, sym *const *fields, uint64_t *tags)
+uint32_t env_type(norn_state *st, sym name, int n, const sym *ctors, const uint32_t *arity,
+                  sym *const *fields, uint64_t *tags)
 {
   uint32_t id = (uint32_t)st->ntypes, first = (uint32_t)st->nctors;
-  if (!mem_grow(&st->mem, &st->types, &st->ctypes_, st->ntypes + 1, sizeof *st->types)) return UINT32_MAX;
+  if (!mem_grow(&st->mem, &st->types, &st->ctypes_, st->ntypes + 1, sizeof *st->types))
+    return UINT32_MAX;
   for (int i = 0; i < n; i++) {
     if (!ctor_add(st, ctors[i], arity[i], id, (uint32_t)i, fields ? fields[i] : NULL)) {
       st->nctors = first;
@@ -404,7 +420,7 @@ const char *env_nearest(norn_state *st, module *m, const char *name)
   if (!m || !m->stdlib) nearest_in(st, &near, e->host);
   for (size_t i = 0; e->builtins && i <= e->builtin_mask; i++) {
     const char *s = e->builtins[i].name ? sym_name(st, e->builtins[i].name) : "@";
-    if (*s != '@') nearest_try(&near, s);              /* natives for the compiler alone start with @ */
+    if (*s != '@') nearest_try(&near, s); /* natives for the compiler alone start with @ */
   }
   nearest_in(st, &near, e->prelude);
   return nearest_found(&near);

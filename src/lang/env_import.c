@@ -1,9 +1,9 @@
 /* env_import.c: `import`: finding, reading and compiling modules, and the prelude.
 
    A module is searched in this order: the host's loader hook, the registered libraries (not for
-   `import "file"`), then files: beside the importing file, then in the folders of $NORN_PATH.  A file
-   is one module however it is named.  While a module is being compiled it is `loading`; meeting it
-   again is a cycle. */
+   `import "file"`), then files: beside the importing file, then in the folders of $NORN_PATH.  A
+   file is one module however it is named.  While a module is being compiled it is `loading`;
+   meeting it again is a cycle. */
 #include "lang/env_in.h"
 #include <limits.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static module *refuse_cycle(norn_state *st, module *importer, module *again, nor
   text_init(&t, &st->mem);
   put_chain(st, &t, importer, again);
   text_puts(&t, shown_name(st, again));
-  diag *d = diags_add(&st->diags, false, span, "modules import each other in a circle: %s", t.failed ? "?" : t.s);
+  diag *d = diags_add(&st->diags, false, span, "modules import each other in a circle: %s",
+                      t.failed ? "?" : t.s);
   if (d) error_hint(&d->e, "move what both need into a third module");
   text_free(&t);
   return NULL;
@@ -50,7 +51,8 @@ static void forget(norn_state *st, module *m)
   m->table = NULL, m->n = 0;
 }
 
-static bool compile_text(norn_state *st, module *m, module *importer, const char *name, const char *s, size_t n)
+static bool compile_text(norn_state *st, module *m, module *importer, const char *name,
+                         const char *s, size_t n)
 {
   bool incomplete = false;
   int before = st->diags.errors;         /* a module is well or not whatever its importer is */
@@ -138,8 +140,10 @@ static const char *join_path(text *t, const char *folder, size_t n, const char *
   return t->failed ? NULL : t->s;
 }
 
-/* The text of the first file there is; its path stays in t.  NULL: *why says what the first try met. */
-static char *read_first(norn_state *st, text *t, norn_span span, const char *name, bool is_file, size_t *n, const char **why)
+/* The text of the first file there is; its path stays in t.  NULL: *why says what the first try
+ * met. */
+static char *read_first(norn_state *st, text *t, norn_span span, const char *name, bool is_file,
+                        size_t *n, const char **why)
 {
   const source *from = sources_get(&st->sources, span.file);
   const char *folder = from ? from->name : "", *more = getenv("NORN_PATH"), *later;
@@ -167,7 +171,8 @@ static module *module_at(norn_state *st, const char *path)
   return NULL;
 }
 
-static module *unreadable(norn_state *st, const char *name, bool is_file, const char *why, norn_span span)
+static module *unreadable(norn_state *st, const char *name, bool is_file, const char *why,
+                          norn_span span)
 {
   env *e = st->env;
   if (is_file) {
@@ -176,17 +181,21 @@ static module *unreadable(norn_state *st, const char *name, bool is_file, const 
   }
   nearest near;
   nearest_init(&near, name);
-  for (env_library *l = e->libraries; l; l = l->next) nearest_try(&near, sym_name(st, l->mod->name));
-  diag *d = diags_add(&st->diags, false, span, "there is no module %s, and %s.norn: %s", name, name, why);
+  for (env_library *l = e->libraries; l; l = l->next)
+    nearest_try(&near, sym_name(st, l->mod->name));
+  diag *d =
+      diags_add(&st->diags, false, span, "there is no module %s, and %s.norn: %s", name, name, why);
   if (d && nearest_found(&near)) error_hint(&d->e, "did you mean %s?", nearest_found(&near));
   return NULL;
 }
 
 /* Compiles a text as the module of that path, unless it is there or on its way. */
-static module *module_of_text(norn_state *st, module *importer, const char *name, const char *path, const char *s, size_t n, norn_span span)
+static module *module_of_text(norn_state *st, module *importer, const char *name, const char *path,
+                              const char *s, size_t n, norn_span span)
 {
   module *m = module_at(st, path);
-  for (module *k = m ? NULL : st->env->modules; k && !m; k = k->next)   /* a hook's names are no files */
+  for (module *k = m ? NULL : st->env->modules; k && !m;
+       k = k->next) /* a hook's names are no files */
     if (k->path && !k->stdlib && (k->loading || k->loaded) && !strcmp(k->path, path)) m = k;
   if (m && m->loading) return refuse_cycle(st, importer, m, span);
   if (m) return m;
@@ -200,14 +209,16 @@ static module *module_of_text(norn_state *st, module *importer, const char *name
   return NULL;
 }
 
-static module *import_file(norn_state *st, module *importer, const char *name, bool is_file, norn_span span)
+static module *import_file(norn_state *st, module *importer, const char *name, bool is_file,
+                           norn_span span)
 {
   const char *why = "No such file or directory";
   size_t n = 0;
   text path;
   text_init(&path, &st->mem);
   char *s = read_first(st, &path, span, name, is_file, &n, &why);
-  module *m = s ? module_of_text(st, importer, name, path.s, s, n, span) : unreadable(st, name, is_file, why, span);
+  module *m = s ? module_of_text(st, importer, name, path.s, s, n, span)
+                : unreadable(st, name, is_file, why, span);
   mem_put(&st->mem, s, s ? n + 1 : 0);
   text_free(&path);
   return m;

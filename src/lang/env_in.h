@@ -21,12 +21,16 @@ typedef struct builtin { sym name; env_kind kind; const void *row; env_entry *en
 typedef struct env_undo { module *mod; sym name; env_entry *was; } env_undo;
 
 /* The text of a registered library. */
-typedef struct env_library { module *mod; const char *text; size_t n; struct env_library *next; } env_library;
+typedef struct env_library {
+  module *mod; const char *text; size_t n; struct env_library *next;
+} env_library;
 
 typedef struct env {
   arena arena;                        /* modules, entries, parsed parameters */
   module *modules;                    /* all, newest first */
-  module *session, *host, *visible;   /* host: what norn_set_global defined; visible: what norn_global sees */
+  module *session;
+  module *host;                       /* what norn_set_global defined */
+  module *visible;                    /* what norn_global sees */
   module *prelude; bool prelude_failed, prelude_ran;   /* NULL: none registered */
   env_library *libraries;
   env_table *tables; size_t ntables, ctables;
@@ -37,19 +41,19 @@ typedef struct env {
   text answer;                        /* norn_doc's text */
 } env;
 
-module    *env_module_new(norn_state *, const char *name, const char *path);   /* path may be NULL */
-bool       env_put(norn_state *, module *, env_entry *);                       /* replaces */
+module    *env_module_new(norn_state *, const char *name, const char *path);  /* path may be NULL */
+bool       env_put(norn_state *, module *, env_entry *);                      /* replaces */
 bool       env_builtin_add(norn_state *, sym, env_kind, const void *row, env_entry *made);
-env_entry *env_builtin(norn_state *, sym);                                     /* makes the entry if need be */
+env_entry *env_builtin(norn_state *, sym);                     /* makes the entry if need be */
 /* The entry of a registered row; parses its parameters. */
 env_entry *env_entry_of(norn_state *, env_kind, const void *row);
-bool       env_open_natives(norn_state *, module *);                           /* puts a module's natives into its table */
-bool       env_load_prelude(norn_state *);                                     /* true if it is there now */
+bool       env_open_natives(norn_state *, module *);           /* natives into its table */
+bool       env_load_prelude(norn_state *);                     /* true if it is there now */
 module    *env_load_library(norn_state *, env_library *, module *importer, norn_span);
-bool       env_specials(norn_state *);                                         /* registers sample, infer ... */
+bool       env_specials(norn_state *);                         /* registers sample, infer ... */
 /* What the docs say: keywords and special names. */
 const char *env_keyword_doc(const char *name);
-const char *env_keyword_at(int i);                                             /* NULL past the last */
+const char *env_keyword_at(int i);                             /* NULL past the last */
 
 /* A load may fail half-way: then what it defined is taken back. */
 void       env_begin(norn_state *);

@@ -1,10 +1,10 @@
 /* exhaust.c: matches that leave values out, and arms that nothing can reach.
 
    Usefulness of a row of patterns against the rows above it, after Maranget, "Warnings for pattern
-   matching" (J. Functional Programming 17, 2007), without types: a column's possible heads are those
-   that its patterns show.  Constructors of a type, booleans and () can be complete; numbers, strings
-   and missing never are.  Arrays have a head for each length that a pattern names, one for each
-   shorter length and one for all longer ones.
+   matching" (J. Functional Programming 17, 2007), without types: a column's possible heads are
+   those that its patterns show.  Constructors of a type, booleans and () can be complete; numbers,
+   strings and missing never are.  Arrays have a head for each length that a pattern names, one for
+   each shorter length and one for all longer ones.
 
    Values may be of any kind, so an arm is called unreachable only when earlier arms cover it
    whatever the values are; a match is called complete when its patterns cover one type. */
@@ -76,7 +76,10 @@ static const pat *convert_con(exhaust *x, const ast *e)
     x->failed = true;                /* an error of its own, said elsewhere */
     return p;
   }
-  *p = (pat){.kind = P_CTOR, .ctor = (uint32_t)(entry->tag >> 32), .n = e->u.con.n, .sub = convert_all(x, e->u.con.v, e->u.con.n)};
+  *p = (pat){.kind = P_CTOR,
+             .ctor = (uint32_t)(entry->tag >> 32),
+             .n = e->u.con.n,
+             .sub = convert_all(x, e->u.con.v, e->u.con.n)};
   return p;
 }
 
@@ -102,7 +105,8 @@ static const pat *convert_record(exhaust *x, const ast *e)
     const char *name = e->u.record.v[i].name.s;
     const pat *q = convert(x, e->u.record.v[i].value);
     uint32_t k = i;
-    for (; k > 0 && strcmp(names[k - 1], name) > 0; k--) names[k] = names[k - 1], sub[k] = sub[k - 1];
+    for (; k > 0 && strcmp(names[k - 1], name) > 0; k--)
+      names[k] = names[k - 1], sub[k] = sub[k - 1];
     names[k] = name, sub[k] = q;
   }
   *p = (pat){.kind = P_RECORD, .n = n, .sub = sub, .names = names};
@@ -117,7 +121,11 @@ static const pat *convert(exhaust *x, const ast *e)
   case AST_PAT_RECORD: return convert_record(x, e);
   case AST_PAT_LIST: {
     pat *p = get(x, sizeof *p);
-    if (p) *p = (pat){.kind = P_ARRAY, .n = e->u.plist.n, .sub = convert_all(x, e->u.plist.v, e->u.plist.n), .open = (e->flags & AST_OPEN) != 0};
+    if (p)
+      *p = (pat){.kind = P_ARRAY,
+                 .n = e->u.plist.n,
+                 .sub = convert_all(x, e->u.plist.v, e->u.plist.n),
+                 .open = (e->flags & AST_OPEN) != 0};
     return p;
   }
   default: return &any_pattern;
@@ -128,15 +136,19 @@ static const pat *convert(exhaust *x, const ast *e)
 
 /* What a column's first patterns distinguish: one head with the number of its parts. */
 typedef struct head {
-  pat_kind kind; uint32_t ctor, n; bool open;    /* ARRAY: exactly n, or (open) more than any pattern names */
+  pat_kind kind;
+  uint32_t ctor, n;
+  bool open; /* ARRAY: exactly n, or (open) more than any pattern names */
   const ast *literal; const char *const *names;
 } head;
 
 static bool literal_equal(const ast *a, const ast *b)
 {
   if (a->kind != b->kind) {
-    double x = a->kind == AST_INT ? (double)a->u.i : a->u.d, y = b->kind == AST_INT ? (double)b->u.i : b->u.d;
-    bool numbers = (a->kind == AST_INT || a->kind == AST_REAL) && (b->kind == AST_INT || b->kind == AST_REAL);
+    double x = a->kind == AST_INT ? (double)a->u.i : a->u.d,
+           y = b->kind == AST_INT ? (double)b->u.i : b->u.d;
+    bool numbers =
+        (a->kind == AST_INT || a->kind == AST_REAL) && (b->kind == AST_INT || b->kind == AST_REAL);
     return numbers && x == y;
   }
   switch (a->kind) {
@@ -242,21 +254,26 @@ static uint32_t type_size(exhaust *x, uint32_t id)
   return x->st->types[env_ctor(x->st, id)->type].n;
 }
 
-/* The heads of the kind (for constructors: the type) of pattern p: all of them, in order.  Literals:
+/* The heads of the kind (for constructors: the type) of pattern p: all of them, in order. Literals:
    p alone.  Returns how many; *complete: no value of that kind has another head. */
 static uint32_t heads_of(exhaust *x, const rows *r, const pat *p, head **out, bool *complete)
 {
-  uint32_t n = p->kind == P_CTOR ? type_size(x, p->ctor) : p->kind == P_BOOL ? 2 : p->kind == P_ARRAY ? longest_array(r) + 2 : 1;
+  uint32_t n = p->kind == P_CTOR    ? type_size(x, p->ctor)
+               : p->kind == P_BOOL  ? 2
+               : p->kind == P_ARRAY ? longest_array(r) + 2
+                                    : 1;
   head *h = *out = get(x, n * sizeof *h);
   *complete = p->kind != P_LITERAL;
   if (!h) return 0;
   if (p->kind == P_CTOR) {
     uint32_t first = x->st->types[env_ctor(x->st, p->ctor)->type].first;
-    for (uint32_t i = 0; i < n; i++) h[i] = (head){.kind = P_CTOR, .ctor = first + i, .n = env_ctor(x->st, first + i)->arity};
+    for (uint32_t i = 0; i < n; i++)
+      h[i] = (head){.kind = P_CTOR, .ctor = first + i, .n = env_ctor(x->st, first + i)->arity};
   } else if (p->kind == P_BOOL) {
     for (uint32_t i = 0; i < 2; i++) h[i] = (head){.kind = P_BOOL, .ctor = i};
   } else if (p->kind == P_ARRAY) {
-    for (uint32_t i = 0; i < n; i++) h[i] = (head){.kind = P_ARRAY, .n = i < n - 1 ? i : n - 2, .open = i == n - 1};
+    for (uint32_t i = 0; i < n; i++)
+      h[i] = (head){.kind = P_ARRAY, .n = i < n - 1 ? i : n - 2, .open = i == n - 1};
   } else if (p->kind == P_RECORD) {
     *h = record_head(x, r);
   } else {
@@ -276,7 +293,8 @@ static bool rows_for_record(exhaust *x, const rows *from, const pat *q, rows *to
   for (uint32_t i = 0; i < from->n && !x->failed; i++) {
     const pat *p = from->v[i][0];
     bool takes = p->kind == P_ANY || p->kind == P_RECORD;
-    for (uint32_t k = 0; takes && p->kind == P_RECORD && k < p->n; k++) takes = field_place(q, p->names[k]) >= 0;
+    for (uint32_t k = 0; takes && p->kind == P_RECORD && k < p->n; k++)
+      takes = field_place(q, p->names[k]) >= 0;
     if (takes) to->v[to->n++] = from->v[i];
   }
   return !x->failed;
@@ -296,11 +314,15 @@ static bool useful(exhaust *x, const rows *r, const pat **q)
   if (++x->work > WORK_MAX) x->failed = true;
   if (x->failed) return true;
   if (r->width == 0) return r->n == 0;
-  if (q[0]->kind == P_ANY) {                     /* some value of a kind that no pattern names gets through */
+  if (q[0]->kind == P_ANY) { /* some value of a kind that no pattern names gets through */
     rows d = rows_default(x, r);
     return !x->failed && useful(x, &d, q + 1);
   }
-  head h = {.kind = q[0]->kind, .ctor = q[0]->ctor, .n = q[0]->n, .literal = q[0]->literal, .names = q[0]->names};
+  head h = {.kind = q[0]->kind,
+            .ctor = q[0]->ctor,
+            .n = q[0]->n,
+            .literal = q[0]->literal,
+            .names = q[0]->names};
   rows with_q = *r;
   if (q[0]->kind == P_RECORD) {
     if (!rows_for_record(x, r, q[0], &with_q)) return true;
@@ -324,7 +346,14 @@ static const pat **missing(exhaust *x, const rows *r);
 static const pat *head_pattern(exhaust *x, const head *h, const pat **parts)
 {
   pat *p = get(x, sizeof *p);
-  if (p) *p = (pat){.kind = h->kind, .ctor = h->ctor, .n = h->n, .sub = parts, .names = h->names, .literal = h->literal, .open = h->open};
+  if (p)
+    *p = (pat){.kind = h->kind,
+               .ctor = h->ctor,
+               .n = h->n,
+               .sub = parts,
+               .names = h->names,
+               .literal = h->literal,
+               .open = h->open};
   return p;
 }
 
@@ -345,7 +374,8 @@ static const pat **missing_with(exhaust *x, const rows *r, const head *h)
   return join(x, head_pattern(x, h, w), w + h->n, r->width - 1);
 }
 
-/* One kind of the column complete and covered is enough: the values are taken to be of that kind. */
+/* One kind of the column complete and covered is enough: the values are taken to be of that kind.
+ */
 static const pat **missing_kind(exhaust *x, const rows *r, const pat *p)
 {
   bool complete;
@@ -373,7 +403,8 @@ static const pat **missing(exhaust *x, const rows *r)
     bool again = p->kind == P_ANY;
     for (uint32_t k = 0; k < i && !again; k++) {
       const pat *q = r->v[k][0];
-      again = q->kind == p->kind && (p->kind != P_CTOR || env_ctor(x->st, p->ctor)->type == env_ctor(x->st, q->ctor)->type);
+      again = q->kind == p->kind && (p->kind != P_CTOR || env_ctor(x->st, p->ctor)->type ==
+                                                              env_ctor(x->st, q->ctor)->type);
     }
     if (again) continue;
     named = true;
@@ -427,7 +458,8 @@ static void warn_missing(exhaust *x, const ast *match, const pat *p)
   if (span.end > match->u.match.value->span.end) span.end = match->u.match.value->span.end;
   diag *d;
   if (p->kind == P_ANY) {
-    d = diags_add(&x->st->diags, true, span, "this match leaves values out: no case takes everything else");
+    d = diags_add(&x->st->diags, true, span,
+                  "this match leaves values out: no case takes everything else");
     if (d) error_hint(&d->e, "add a last case `_ -> ...`");
   } else {
     d = diags_add(&x->st->diags, true, span, "this match has no case for %s", t.failed ? "?" : t.s);

@@ -1,10 +1,12 @@
 /* facts.c: what the code itself has made sure of.
 
-   FIELD takes a field of a variant, REST the tail of an array and SREST a scope without looking: a test
-   (JNTAG, JNARR) or a SSAVE stands before them on every path.  Here this is checked, by forward
-   dataflow over facts about registers: at a place where paths meet only what all of them know holds.
+   FIELD takes a field of a variant, REST the tail of an array and SREST a scope without looking: a
+   test (JNTAG, JNARR) or a SSAVE stands before them on every path.  Here this is checked, by
+   forward dataflow over facts about registers: at a place where paths meet only what all of them
+   know holds.
 
-   A fact is a word: 0 nothing, the tag of a variant, an array of at least so many elements, a scope. */
+   A fact is a word: 0 nothing, the tag of a variant, an array of at least so many elements, a
+   scope. */
 #include "lang/env.h"
 #include "lang/flow.h"
 #include <string.h>
@@ -116,7 +118,8 @@ static void walk(facts *f, uint32_t k)
       return;
     }
     flow_of(p->code, pc, &w);
-    if ((x->op == OP_FIELD || x->op == OP_REST || x->op == OP_SREST) && !allowed(f, x)) f->wrong = pc;
+    if ((x->op == OP_FIELD || x->op == OP_REST || x->op == OP_SREST) && !allowed(f, x))
+      f->wrong = pc;
     uint64_t made = fact_made(f, x);
     for (uint32_t r = w.kill >= 0 ? (uint32_t)w.kill : nregs; r < nregs; r++) f->now[r] = 0;
     if (w.def >= 0) f->now[w.def] = made;

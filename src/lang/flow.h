@@ -14,10 +14,11 @@ typedef struct flow {
   int size;                   /* words, literals included */
 } flow;
 
-/* Fills *f for the instruction at word pc; its op must be below OP_COUNT and its literals in place. */
+/* Fills *f for the instruction at word pc; its op must be below OP_COUNT and its literals in place.
+ */
 void flow_of(const ins *code, uint32_t pc, flow *f);
-/* facts.c: the word of an instruction that takes apart a value which need not be what it takes it for,
-   or -1.  The code must be well formed. */
+/* facts.c: the word of an instruction that takes apart a value which need not be what it takes it
+   for, or -1.  The code must be well formed. */
 int64_t facts_check(norn_state *, const proto *);
 static inline int flow_reg(uint16_t operand) { return operand >> 4; }
 #endif

@@ -1,9 +1,10 @@
 /* liveness.c: which registers are live where.
 
-   Backward dataflow (Aho et al., 9.2.5): live_in = read + (live_out - defined), over basic blocks until
-   nothing changes, then one pass that writes the set before each instruction.  A call kills its whole
-   window, so nothing above a call is ever a root while the callee runs.  The collector, forks and
-   state hashes read the result, so it must never miss a register; exactness keeps garbage out.
+   Backward dataflow (Aho et al., 9.2.5): live_in = read + (live_out - defined), over basic blocks
+   until nothing changes, then one pass that writes the set before each instruction.  A call kills
+   its whole window, so nothing above a call is ever a root while the callee runs.  The collector,
+   forks and state hashes read the result, so it must never miss a register; exactness keeps garbage
+   out.
 
    Work is linear in code times words of a set; a block is visited again only when a successor of it
    grew.  Rows of literal words stay empty. */
@@ -13,7 +14,11 @@
 
 #define LIVE_BYTES_MAX ((size_t)256 << 20)
 
-typedef struct block { uint32_t start, last, end; int64_t jump; bool next, queued; } block;   /* last: its last instruction */
+typedef struct block {
+  uint32_t start, last, end;
+  int64_t jump;
+  bool next, queued;
+} block; /* last: its last instruction */
 
 typedef struct live {
   mem *m; const proto *p; uint32_t words;
@@ -75,7 +80,8 @@ static bool find_blocks(live *l)
   return true;
 }
 
-static void each_successor(const live *l, uint32_t k, void (*f)(live *, uint32_t from, uint32_t to), live *u)
+static void each_successor(const live *l, uint32_t k, void (*f)(live *, uint32_t from, uint32_t to),
+                           live *u)
 {
   const block *b = &l->b[k];
   if (b->jump >= 0) f(u, k, l->of[b->jump] - 1);
@@ -83,7 +89,10 @@ static void each_successor(const live *l, uint32_t k, void (*f)(live *, uint32_t
 }
 
 static void count_pred(live *l, uint32_t from, uint32_t to) { (void)from; l->pred_at[to + 1]++; }
-static void store_pred(live *l, uint32_t from, uint32_t to) { l->pred[--l->pred_at[to + 1]] = from; }
+static void store_pred(live *l, uint32_t from, uint32_t to)
+{
+  l->pred[--l->pred_at[to + 1]] = from;
+}
 
 static bool find_predecessors(live *l)
 {

@@ -1,7 +1,7 @@
 /* mem.c: stochastic memoisation: the code of a memoised function.
 
-   mem(f) is a closure over f (capture 0) and an identity (capture 1) whose code depends on the number
-   of arguments alone, so one stub per number is assembled here by hand:
+   mem(f) is a closure over f (capture 0) and an identity (capture 1) whose code depends on the
+   number of arguments alone, so one stub per number is assembled here by hand:
 
         ASAVE  s             MEMGET sets the path to (identity, arguments) when it finds nothing
         MEMGET k n -> call   k := the value, or the key

@@ -1,11 +1,11 @@
-/* model.c: given(m, {...}) and do(m, {...}): model values with some choices fixed, and what runs see of
-   them.
+/* model.c: given(m, {...}) and do(m, {...}): model values with some choices fixed, and what runs
+   see of them.
 
-   A model value's a[1] is unit or an array [seen, kind, name, value, kind, name, value, ...] where seen
-   is an array of integers, one per name, that runs set to 1 when they meet the choice.  It is the one
-   array that is written after it was made; it holds no pointers and no program can reach it.  A name
-   that no run of an inference met is an error (norn_model_check): a misspelt name must not sample
-   the prior silently. */
+   A model value's a[1] is unit or an array [seen, kind, name, value, kind, name, value, ...] where
+   seen is an array of integers, one per name, that runs set to 1 when they meet the choice.  It is
+   the one array that is written after it was made; it holds no pointers and no program can reach
+   it.  A name that no run of an inference met is an error (norn_model_check): a misspelt name must
+   not sample the prior silently. */
 #include "lang/env_in.h"
 #include <string.h>
 
@@ -70,9 +70,12 @@ static norn_status fix(norn_state *st, const char *what, const val *args, bool i
 {
   char was[120];
   if (args[0].tag != NORN_MODEL)
-    return norn_fail(st, NORN_ETYPE, 0, "%s needs a model value, got %s", what, norn_describe(st, args[0], was, sizeof was));
+    return norn_fail(st, NORN_ETYPE, 0, "%s needs a model value, got %s", what,
+                     norn_describe(st, args[0], was, sizeof was));
   int n = norn_record_size(args[1]);
-  if (n < 0) return norn_fail(st, NORN_ETYPE, 1, "%s needs a record of choices, got %s", what, norn_describe(st, args[1], was, sizeof was));
+  if (n < 0)
+    return norn_fail(st, NORN_ETYPE, 1, "%s needs a record of choices, got %s", what,
+                     norn_describe(st, args[1], was, sizeof was));
   const modl *m = args[0].q;
   int before = fixes_of(m->a[1]);
   val *to, constraints = constraints_new(st, before + n, &to);
@@ -104,13 +107,15 @@ static norn_status intervene(norn_state *st, const val *args, int n, val *out)
 }
 
 const norn_native model_natives[2] = {
-  {"given", "m, choices",
-   "The model m with some choices observed: each weighs by the density of its value.\n"
-   "Names are addresses as a posterior prints them; one that no run meets is an error.\n"
-   "Example: infer(given(coin(), { x: true, \"theta[3]\": 1 }), importance(1000))", given, NORN_PURE, NULL},
-  {"do", "m, choices",
-   "The model m with some choices set from outside (Pearl's intervention): they add no weight.\n"
-   "Example: infer(do(smoking(), { smokes: true }), importance(1000))", intervene, NORN_PURE, NULL},
+    {"given", "m, choices",
+     "The model m with some choices observed: each weighs by the density of its value.\n"
+     "Names are addresses as a posterior prints them; one that no run meets is an error.\n"
+     "Example: infer(given(coin(), { x: true, \"theta[3]\": 1 }), importance(1000))",
+     given, NORN_PURE, NULL},
+    {"do", "m, choices",
+     "The model m with some choices set from outside (Pearl's intervention): they add no weight.\n"
+     "Example: infer(do(smoking(), { smokes: true }), importance(1000))",
+     intervene, NORN_PURE, NULL},
 };
 
 /* ---- running ---- */
@@ -161,7 +166,8 @@ norn_status norn_model_check(norn_state *st, val model)
     norn_array_view(fix_at(c, 0)[-1], &seen);
     if (seen.i[i]) continue;
     const char *name = norn_string_view(f[1], NULL);
-    norn_fail(st, NORN_EINFER, -1, "%s fixes %s, but no run of the model made a choice of that name",
+    norn_fail(st, NORN_EINFER, -1,
+              "%s fixes %s, but no run of the model made a choice of that name",
               f[0].i ? "do" : "given", name);
     hint_near(st, name);
     return NORN_EINFER;

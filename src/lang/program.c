@@ -21,8 +21,9 @@ static void error_from_diags(norn_state *st)
     if (st->err.code == NORN_OK) st->err.code = NORN_ESYNTAX;
     return;
   }
-  if (st->err.code == NORN_OK) norn_fail(st, st->diags.failed ? NORN_EMEMORY : NORN_ESYNTAX, -1,
-                                         st->diags.failed ? "out of memory" : "the text is not a program");
+  if (st->err.code == NORN_OK)
+    norn_fail(st, st->diags.failed ? NORN_EMEMORY : NORN_ESYNTAX, -1,
+              st->diags.failed ? "out of memory" : "the text is not a program");
 }
 
 /* The prelude's own top level runs once, as soon as a program needs the prelude. */
@@ -53,6 +54,7 @@ norn_run *norn_load(norn_state *st, const char *name, const char *s, size_t n, u
   bool incomplete = false;
   diags_clear(st);
   norn_clear(st);
+  norn_limits_start(st);
   if (flags & NORN_LOAD_REPL) env_settle(st);
   e->prelude_failed = false;
   uint32_t file = sources_add(&st->sources, name, s, n);
@@ -126,7 +128,7 @@ norn_status norn_set_global(norn_state *st, const char *name, norn_datum value)
   }
   st->globals[e->slot] = value;
   e = env_lookup_in(st, env_->visible, s);
-  if (e && e->kind == ENV_GLOBAL) {          /* a new entry: functions compiled before keep the old one */
+  if (e && e->kind == ENV_GLOBAL) { /* a new entry: functions compiled before keep the old one */
     e = env_define(st, env_->visible, s, ENV_GLOBAL, (norn_span){0});
     if (!e) return norn_fail(st, NORN_EMEMORY, -1, "out of memory");
     st->globals[e->slot] = value;
@@ -171,7 +173,8 @@ static norn_status show_named(norn_state *st, text *t, const char *name)
   env_entry *e = s ? env_lookup(st, st->env->visible, s) : NULL;
   if (!e) return norn_fail(st, NORN_EUSE, -1, "%s is not defined", name);
   const proto *p = e->kind == ENV_GLOBAL ? e->known : NULL;
-  if (!p && e->kind == ENV_GLOBAL && st->globals[e->slot].tag == NORN_FUN) p = v_clo(st->globals[e->slot])->p;
+  if (!p && e->kind == ENV_GLOBAL && st->globals[e->slot].tag == NORN_FUN)
+    p = v_clo(st->globals[e->slot])->p;
   if (!p) return norn_fail(st, NORN_EUSE, -1, "%s is not a function written in Norn", name);
   show_nested(st, t, p, 0);
   return NORN_OK;

@@ -19,7 +19,8 @@ static void skip_space(params *p)
 
 static bool word_char(char c)
 {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         (c & 0x80);
 }
 
 static size_t word_length(const char *s)
@@ -89,11 +90,15 @@ static bool parse_number(params *p, val *out)
 
 static bool parse_word(params *p, val *out)
 {
-  static const struct { const char *name; int kind; } words[] = {{"true", 0}, {"false", 1}, {"missing", 2}, {"inf", 3}, {"nan", 4}};
+  static const struct {
+    const char *name;
+    int kind;
+  } words[] = {{"true", 0}, {"false", 1}, {"missing", 2}, {"inf", 3}, {"nan", 4}};
   size_t n = word_length(p->s);
   for (int i = 0; i < NORN_COUNT(words); i++) {
     if (strlen(words[i].name) != n || memcmp(words[i].name, p->s, n)) continue;
-    const val values[] = {norn_bool(true), norn_bool(false), norn_missing(), norn_real(INFINITY), norn_real(NAN)};
+    const val values[] = {norn_bool(true), norn_bool(false), norn_missing(), norn_real(INFINITY),
+                          norn_real(NAN)};
     *out = values[words[i].kind];
     p->s += n;
     return true;
@@ -185,16 +190,19 @@ static const char *name_at(env_kind kind, const char *row)
   return ((const norn_engine *)row)->name;
 }
 
-static norn_status add_table(norn_state *st, env_kind kind, const void *base, size_t size, int n, module *mod)
+static norn_status add_table(norn_state *st, env_kind kind, const void *base, size_t size, int n,
+                             module *mod)
 {
   env *e = st->env;
   if (n < 0 || (n && !base)) return norn_fail(st, NORN_EUSE, -1, "no table");
-  if (!mem_grow(&st->mem, &e->tables, &e->ctables, e->ntables + 1, sizeof *e->tables)) return no_memory(st);
+  if (!mem_grow(&st->mem, &e->tables, &e->ctables, e->ntables + 1, sizeof *e->tables))
+    return no_memory(st);
   e->tables[e->ntables++] = (env_table){kind, base, size, n, mod};
   for (int i = 0; i < n && !mod; i++) {
     const char *row = (const char *)base + size * (size_t)i, *name = name_at(kind, row);
     if (!name || !*name) return norn_fail(st, NORN_EUSE, -1, "row %d has no name", i);
-    if (!env_builtin_add(st, sym_intern(st, name, strlen(name)), kind, row, NULL)) return no_memory(st);
+    if (!env_builtin_add(st, sym_intern(st, name, strlen(name)), kind, row, NULL))
+      return no_memory(st);
   }
   return NORN_OK;
 }
@@ -228,7 +236,8 @@ norn_status norn_add_engines(norn_state *st, const norn_engine *table, int n)
 {
   for (int i = 0; i < n; i++)
     if (table[i].version != NORN_ENGINE_VERSION)
-      return norn_fail(st, NORN_EUSE, -1, "engine %s is made for version %u of the engine table, this is version %d",
+      return norn_fail(st, NORN_EUSE, -1,
+                       "engine %s is made for version %u of the engine table, this is version %d",
                        table[i].name ? table[i].name : "?", table[i].version, NORN_ENGINE_VERSION);
   return add_table(st, ENV_ENGINE, table, sizeof *table, n, NULL);
 }
@@ -274,7 +283,8 @@ const norn_engine *norn_engine_at(norn_state *st, int i)
 /* ---- values of rows ---- */
 
 /* Arguments that are not given take their default. */
-static val tab_new(norn_state *st, unsigned kind, const void *row, const env_entry *e, const val *args, int n, int total)
+static val tab_new(norn_state *st, unsigned kind, const void *row, const env_entry *e,
+                   const val *args, int n, int total)
 {
   if (total > UINT16_MAX * 16) return state_fail(st, NORN_EUSE, "too many arguments");
   tab *t = heap_alloc(st, sizeof *t + (size_t)total * sizeof t->a[0]);
@@ -285,14 +295,15 @@ static val tab_new(norn_state *st, unsigned kind, const void *row, const env_ent
     t->a[i] = i < n ? args[i] : norn_none();
     if (t->a[i].tag == NORN_NONE && e && i < e->npars) t->a[i] = e->pdefaults[i];
     if (t->a[i].tag == NORN_NONE && e)
-      return state_fail(st, NORN_EUSE, "%s is missing", i < e->npars ? sym_name(st, e->pnames[i]) : "an argument");
+      return state_fail(st, NORN_EUSE, "%s is missing",
+                        i < e->npars ? sym_name(st, e->pnames[i]) : "an argument");
   }
   return v_obj(kind, t);
 }
 
 norn_datum norn_dist_new(norn_state *st, const norn_dist_row *row, const norn_datum *args, int n)
 {
-  env_entry *e = env_of_row(st, row);       /* NULL: a row of the caller's own, which nobody registered */
+  env_entry *e = env_of_row(st, row); /* NULL: a row of the caller's own, which nobody registered */
   if (e && n > e->npars && !e->variadic)
     return state_fail(st, NORN_EUSE, "%s takes %d arguments, got %d", row->name, e->npars, n);
   val v = tab_new(st, NORN_DIST, row, e, args, n, e && n < e->npars ? e->npars : n);
@@ -310,11 +321,13 @@ bool norn_dist_view(norn_datum v, norn_dist *d)
   return true;
 }
 
-norn_datum norn_engine_new(norn_state *st, const norn_engine *engine, const norn_datum *options, int n)
+norn_datum norn_engine_new(norn_state *st, const norn_engine *engine, const norn_datum *options,
+                           int n)
 {
   env_entry *e = env_entry_of(st, ENV_ENGINE, engine);
   if (!e) return state_fail(st, NORN_EUSE, "engine %s is not registered", engine->name);
-  if (n > e->npars) return state_fail(st, NORN_EUSE, "%s takes %d options, got %d", engine->name, e->npars, n);
+  if (n > e->npars)
+    return state_fail(st, NORN_EUSE, "%s takes %d options, got %d", engine->name, e->npars, n);
   return tab_new(st, NORN_ENGINE, engine, e, options, n, e->npars);
 }
 

@@ -1,11 +1,11 @@
 /* verify.c: checks compiled code before it runs.
 
-   The interpreter trusts its code: operands are added to the register base, jumps are taken, literals
-   are followed.  So every operand, jump and literal is checked here once: registers lie below nregs,
-   jumps land on instructions, pointers are known to the state, counts agree with what is called, the
-   code can't run past its end, backward jumps poll, (with liveness) nothing but arguments is live at
-   entry and nothing above a call's window is read after it, and (facts.c) what is taken apart was
-   tested before. */
+   The interpreter trusts its code: operands are added to the register base, jumps are taken,
+   literals are followed.  So every operand, jump and literal is checked here once: registers lie
+   below nregs, jumps land on instructions, pointers are known to the state, counts agree with what
+   is called, the code can't run past its end, backward jumps poll, (with liveness) nothing but
+   arguments is live at entry and nothing above a call's window is read after it, and (facts.c) what
+   is taken apart was tested before. */
 #include "lang/env.h"
 #include "lang/flow.h"
 #include <stdio.h>
@@ -22,7 +22,8 @@ static const char *refuse(verify *v, const char *format, ...) NORN_PRINTF(2, 3);
 static const char *refuse(verify *v, const char *format, ...)
 {
   const proto *p = v->p;
-  const char *op = v->pc < p->ncode && p->code[v->pc].op < OP_COUNT ? op_table[p->code[v->pc].op].name : "?";
+  const char *op =
+      v->pc < p->ncode && p->code[v->pc].op < OP_COUNT ? op_table[p->code[v->pc].op].name : "?";
   int k = snprintf(v->buf, v->n, "%s+%u: %s: ", p->name ? p->name : "?", v->pc, op);
   va_list args;
   va_start(args, format);
@@ -67,7 +68,8 @@ static const char *check_flow(verify *v, const ins *x, const flow *f)
     return refuse(v, "jump to %lld", (long long)f->jump);
   if (!why && f->jumps && f->jump <= v->pc && x->op != OP_LOOP && x->op != OP_FORLOOP)
     return refuse(v, "jumps back without a poll");
-  if (!why && f->next && v->pc + (uint32_t)f->size >= v->p->ncode) return refuse(v, "runs past the end");
+  if (!why && f->next && v->pc + (uint32_t)f->size >= v->p->ncode)
+    return refuse(v, "runs past the end");
   return why;
 }
 
@@ -112,7 +114,9 @@ static const char *check_native(verify *v, const ins *x, const norn_native *f)
 static const char *check_row(verify *v, const ins *x, const norn_dist_row *row)
 {
   env_entry *e = env_of_row(v->st, row);
-  int n = x->op == OP_DIST ? (int16_t)x->c : x->op == OP_LOGPDFD ? (int16_t)x->c - 1 : (int16_t)x->b;
+  int n = x->op == OP_DIST      ? (int16_t)x->c
+          : x->op == OP_LOGPDFD ? (int16_t)x->c - 1
+                                : (int16_t)x->b;
   if (!e) return refuse(v, "unknown distribution");
   if (e->variadic ? n < e->npars - 1 : n != e->npars)
     return refuse(v, "%d arguments for %s, which has %d", n, row->name, e->npars);
@@ -123,7 +127,8 @@ static const char *check_engine(verify *v, const ins *x, const norn_engine *engi
 {
   env_entry *e = env_of_engine(v->st, engine);
   if (!e) return refuse(v, "unknown engine");
-  if ((int16_t)x->c != e->npars) return refuse(v, "%d options for %s, which has %d", (int16_t)x->c, engine->name, e->npars);
+  if ((int16_t)x->c != e->npars)
+    return refuse(v, "%d options for %s, which has %d", (int16_t)x->c, engine->name, e->npars);
   return NULL;
 }
 
@@ -138,10 +143,12 @@ static const char *check_tag(verify *v, const ins *x, uint64_t tag)
   if (!variant) return NULL;
   const ctor *c = env_ctor(v->st, id);
   if (!c) return refuse(v, "unknown constructor %u", id);
-  if ((kind == NORN_ENUM) != (c->arity == 0)) return refuse(v, "tag does not fit %s", sym_name(v->st, c->name));
+  if ((kind == NORN_ENUM) != (c->arity == 0))
+    return refuse(v, "tag does not fit %s", sym_name(v->st, c->name));
   if (x->op == OP_DATA && (kind != NORN_DATA || (int16_t)x->c != (int)c->arity))
     return refuse(v, "%d fields for %s", (int16_t)x->c, sym_name(v->st, c->name));
-  if (x->op == OP_LOADE && kind != NORN_ENUM) return refuse(v, "%s has fields", sym_name(v->st, c->name));
+  if (x->op == OP_LOADE && kind != NORN_ENUM)
+    return refuse(v, "%s has fields", sym_name(v->st, c->name));
   return NULL;
 }
 
@@ -157,9 +164,11 @@ static bool names_ok(const verify *v, val c, int n, bool none)
 
 static const char *check_const(verify *v, const ins *x, uint64_t k)
 {
-  if (k >= v->p->nconsts) return refuse(v, "constant %llu of %u", (unsigned long long)k, v->p->nconsts);
+  if (k >= v->p->nconsts)
+    return refuse(v, "constant %llu of %u", (unsigned long long)k, v->p->nconsts);
   val c = v->p->consts[k];
-  if (x->op == OP_CALLX && !names_ok(v, c, (int16_t)x->b, true)) return refuse(v, "its constant is not %d names", (int16_t)x->b);
+  if (x->op == OP_CALLX && !names_ok(v, c, (int16_t)x->b, true))
+    return refuse(v, "its constant is not %d names", (int16_t)x->b);
   if (x->op == OP_WITH && ((int16_t)x->c > 65 || !names_ok(v, c, (int16_t)x->c - 1, false)))
     return refuse(v, "its constant is not %d names", (int16_t)x->c - 1);
   if (x->op == OP_CHECKT && !annot_valid(v->st, c)) return refuse(v, "its constant is no type");
@@ -184,16 +193,22 @@ static const char *check_literal(verify *v, const ins *x, char kind, ins word)
   case 'y': return check_engine(v, x, word.p);
   case 't': return check_tag(v, x, word.u);
   case 'k': return check_const(v, x, word.u);
-  case 'g': return word.u < v->st->nglobals ? NULL : refuse(v, "global %llu", (unsigned long long)word.u);
-  case 's': return word.u && word.u < v->st->nsyms ? NULL : refuse(v, "symbol %llu", (unsigned long long)word.u);
+  case 'g':
+    return word.u < v->st->nglobals ? NULL : refuse(v, "global %llu", (unsigned long long)word.u);
+  case 's':
+    return word.u && word.u < v->st->nsyms ? NULL
+                                           : refuse(v, "symbol %llu", (unsigned long long)word.u);
   case 'h':
     if (!shape_known(v->st, word.p)) return refuse(v, "unknown shape");
-    return ((const shape *)word.p)->n == (uint32_t)(int16_t)x->c ? NULL : refuse(v, "shape of another size");
+    return ((const shape *)word.p)->n == (uint32_t)(int16_t)x->c
+               ? NULL
+               : refuse(v, "shape of another size");
   case 'a': {
     unsigned k = (unsigned)(word.u >> 56);
     uint32_t s = (uint32_t)word.u;
-    if (word.u == 0) return NULL;                             /* no component: an anonymous place pushed by the VM */
-    if (k < ADDR_NAME || k > ADDR_MEMO) return refuse(v, "address component %llx", (unsigned long long)word.u);
+    if (word.u == 0) return NULL; /* no component: an anonymous place pushed by the VM */
+    if (k < ADDR_NAME || k > ADDR_MEMO)
+      return refuse(v, "address component %llx", (unsigned long long)word.u);
     if ((k == ADDR_NAME || k == ADDR_CALL) && s >= v->st->nsyms) return refuse(v, "symbol %u", s);
     return NULL;
   }
@@ -211,7 +226,8 @@ static const char *check_special(verify *v, const ins *x)
   switch (x->op) {
   case OP_HALT: case OP_WATER: return refuse(v, "not for functions");
   case OP_LOADB: return b == 0 || b == 1 ? NULL : refuse(v, "boolean %d", b);
-  case OP_GETCAP: return b >= 0 && b < v->p->ncap ? NULL : refuse(v, "capture %d of %u", b, v->p->ncap);
+  case OP_GETCAP:
+    return b >= 0 && b < v->p->ncap ? NULL : refuse(v, "capture %d of %u", b, v->p->ncap);
   case OP_FIELD: case OP_REST: return c >= 0 ? NULL : refuse(v, "index %d", c);
   case OP_MODK: return x[1].i > 0 ? NULL : refuse(v, "modulo %lld", (long long)x[1].i);
   case OP_INDEXN: return c >= 2 ? NULL : refuse(v, "no index");
@@ -243,7 +259,8 @@ static const char *find_starts(verify *v)
   for (v->pc = 0; v->pc < p->ncode;) {
     unsigned op = p->code[v->pc].op;
     if (op >= OP_COUNT) return refuse(v, "operation %u", op);
-    if (v->pc + 1 + (uint32_t)op_table[op].nlit > p->ncode) return refuse(v, "literals past the end");
+    if (v->pc + 1 + (uint32_t)op_table[op].nlit > p->ncode)
+      return refuse(v, "literals past the end");
     v->starts[v->pc] = 1;
     v->pc += 1 + (uint32_t)op_table[op].nlit;
   }
@@ -257,7 +274,8 @@ static const char *check_frame(verify *v)
   if (!p->ncode || !p->code) return refuse(v, "no code");
   if (p->ncode > UINT32_MAX / 2) return refuse(v, "too much code");
   if (p->nregs > UINT16_MAX / 16) return refuse(v, "%u registers", p->nregs);
-  if (p->nargs > p->nregs || p->nreq > p->nargs) return refuse(v, "%u arguments, %u required, in %u registers", p->nargs, p->nreq, p->nregs);
+  if (p->nargs > p->nregs || p->nreq > p->nargs)
+    return refuse(v, "%u arguments, %u required, in %u registers", p->nargs, p->nreq, p->nregs);
   if (p->bytes != p->nregs * 16u) return refuse(v, "%u bytes for %u registers", p->bytes, p->nregs);
   return NULL;
 }

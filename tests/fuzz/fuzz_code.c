@@ -1,9 +1,9 @@
 /* fuzz_code.c: changed bytecode is refused by the verifier or runs without harm.
 
-   The input is a program.  It is compiled; then words of its code are changed one at a time, at places
-   and in ways that follow from the text: a register, a jump, a literal, an operation.  What the
-   verifier takes is run under small limits.  What a changed program computes does not matter, only
-   that it ends and touches no memory that is not its own. */
+   The input is a program.  It is compiled; then words of its code are changed one at a time, at
+   places and in ways that follow from the text: a register, a jump, a literal, an operation.  What
+   the verifier takes is run under small limits.  What a changed program computes does not matter,
+   only that it ends and touches no memory that is not its own. */
 #include "lang/env.h"
 #include <stdlib.h>
 #include <string.h>

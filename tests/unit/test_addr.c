@@ -36,13 +36,15 @@ static void test_both_ways(norn_state *st)
   uint64_t call = note(st, 0, addr_comp(ADDR_CALL, f, 2));
   both_ways(st, call, "f#2");
   both_ways(st, note(st, call, addr_comp(ADDR_ANON, 0, 7)), "f#2.#7");
-  both_ways(st, note(st, note(st, theta, addr_index(5)), addr_comp(ADDR_ANON, 0, 1)), "theta.#1[5]");
+  both_ways(st, note(st, note(st, theta, addr_index(5)), addr_comp(ADDR_ANON, 0, 1)),
+            "theta.#1[5]");
   both_ways(st, name(st, theta, "größe"), "theta.größe");
 }
 
 static void test_unreadable(norn_state *st)
 {
-  static const char *const bad[] = {"", ".", "x.", ".x", "x[", "x[]", "x[1", "x[a]", "x]", "x[1]y", "x..y", "#", "f#", "x[1.5]"};
+  static const char *const bad[] = {"",     ".",  "x.",    ".x",   "x[", "x[]", "x[1",
+                                    "x[a]", "x]", "x[1]y", "x..y", "#",  "f#",  "x[1.5]"};
   uint64_t hash;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(!addr_parse(st, 0, bad[i], &hash));
 }

@@ -1,8 +1,8 @@
 /* The verifier and the liveness analysis.
 
-   For each instruction a small valid function is made; then each operand and literal is broken in turn
-   and must be refused.  Liveness is compared on random code with the definition itself: a register is
-   live where some path leads to a read of it with no definition or kill on the way. */
+   For each instruction a small valid function is made; then each operand and literal is broken in
+   turn and must be refused.  Liveness is compared on random code with the definition itself: a
+   register is live where some path leads to a read of it with no definition or kill on the way. */
 #include "unit.h"
 #include "lang/env.h"
 #include "lang/flow.h"
@@ -26,7 +26,8 @@ static const norn_native natives[] = {
 };
 static const norn_dist_row rows[] = {{.name = "t_dist", .params = "a, b"}};
 static const norn_option options[] = {{"n", "10", ""}, {"m", "2", ""}};
-static const norn_engine engines[] = {{.version = NORN_ENGINE_VERSION, .name = "t_engine", .options = options, .noptions = 2}};
+static const norn_engine engines[] = {
+    {.version = NORN_ENGINE_VERSION, .name = "t_engine", .options = options, .noptions = 2}};
 
 /* What literals may point to. */
 typedef struct world {
@@ -40,7 +41,8 @@ typedef struct world {
 
 static void make_proto(norn_state *st, proto *p, const ins *code)
 {
-  *p = (proto){.code = code, .ncode = 1, .nargs = 2, .nreq = 2, .nregs = 2, .bytes = 32, .name = "callee"};
+  *p = (proto){
+      .code = code, .ncode = 1, .nargs = 2, .nreq = 2, .nregs = 2, .bytes = 32, .name = "callee"};
   p->next = st->protos;
   st->protos = p;
 }
@@ -85,7 +87,10 @@ typedef struct sample { ins code[CODE], *x; uint32_t n; proto p; } sample;
 static uint64_t literal_for(const world *w, int op, char kind)
 {
   switch (kind) {
-  case 'p': return (uint64_t)(uintptr_t)(op == OP_CLOSURE ? &w->callee : op == OP_MODEL ? &w->model : &w->closed);
+  case 'p':
+    return (uint64_t)(uintptr_t)(op == OP_CLOSURE ? &w->callee
+                                 : op == OP_MODEL ? &w->model
+                                                  : &w->closed);
   case 'n': return (uint64_t)(uintptr_t)(op == OP_MATH1 ? &natives[2] : &natives[0]);
   case 'w': return (uint64_t)(uintptr_t)rows;
   case 'y': return (uint64_t)(uintptr_t)engines;
@@ -141,8 +146,16 @@ static void sample_make(const world *w, int op, sample *s)
   for (int i = 0; i < o->nlit; i++) x[1 + i].u = literal_for(w, op, o->literals[i]);
   s->n += 1 + (uint32_t)o->nlit;
   s->code[s->n++] = (ins){{OP_RET, 0, 0, 0}};
-  s->p = (proto){.code = s->code, .ncode = s->n, .nargs = REGS, .nreq = REGS, .ncap = 2, .nregs = REGS, .bytes = REGS * 16,
-                 .consts = (val *)(uintptr_t)w->consts, .nconsts = 3, .name = "sample"};
+  s->p = (proto){.code = s->code,
+                 .ncode = s->n,
+                 .nargs = REGS,
+                 .nreq = REGS,
+                 .ncap = 2,
+                 .nregs = REGS,
+                 .bytes = REGS * 16,
+                 .consts = (val *)(uintptr_t)w->consts,
+                 .nconsts = 3,
+                 .name = "sample"};
   if (op == OP_MEMGET) {                       /* its key is all arguments */
     x->b = 2;
     s->p.nargs = s->p.nreq = 2;
@@ -171,7 +184,8 @@ static void break_operand(const world *w, const sample *s, uint16_t *at, char mo
   what[8] = mode;
   if (mode == 'i') return;
   if (mode == 'j') {
-    int far[] = {-1, 1000, -1000, 32767, -32768, s->n == 2 ? 2 : 1 + (op_table[s->x->op].nlit == 0)};
+    int far[] = {-1,    1000,   -1000,
+                 32767, -32768, s->n == 2 ? 2 : 1 + (op_table[s->x->op].nlit == 0)};
     for (int i = 0; i < 6; i++) *at = (uint16_t)far[i], must_refuse(w, s, what);
     if (op_table[s->x->op].nlit) *at = 1, must_refuse(w, s, "jump into a literal");
   } else if (mode == '-') {
@@ -207,7 +221,8 @@ static void break_literals(const world *w, sample *s)
     if (strchr("if", kinds[i])) continue;
     s->x[1 + i].u = 0xdeadbeefdeadbee0u;
     must_refuse(w, s, "literal");
-    if (strchr("pnwyh", kinds[i])) s->x[1 + i].u = was + 8, must_refuse(w, s, "pointer into an object");
+    if (strchr("pnwyh", kinds[i]))
+      s->x[1 + i].u = was + 8, must_refuse(w, s, "pointer into an object");
     if (strchr("pnwyhs", kinds[i])) s->x[1 + i].u = 0, must_refuse(w, s, "null literal");
     s->x[1 + i].u = was;
   }
@@ -248,8 +263,9 @@ static sample whole(const world *w, const ins *code, uint32_t n)
   return s;
 }
 
-#define WHOLE(s, ...) \
-  sample s = whole(w, (const ins[]){__VA_ARGS__}, sizeof((const ins[]){__VA_ARGS__}) / sizeof(ins)); \
+#define WHOLE(s, ...)                                                                              \
+  sample s =                                                                                       \
+      whole(w, (const ins[]){__VA_ARGS__}, sizeof((const ins[]){__VA_ARGS__}) / sizeof(ins));      \
   s.p.code = s.code
 #define I(name, x, y, z) {{OP_##name, (uint16_t)(x), (uint16_t)(y), (uint16_t)(z)}}
 
@@ -307,7 +323,7 @@ static void test_facts(const world *w)
   WHOLE(again, I(JNTAG, 0, 0, 4), tag, I(FIELD, 16, 0, 1), I(LOOP, 0, 0, -1), I(RET, 0, 0, 0));
   CHECK(!refused(w, &again));
   WHOLE(spoilt, I(JNTAG, 0, 0, 4), tag, I(FIELD, 0, 0, 1), I(LOOP, 0, 0, -1), I(RET, 0, 0, 0));
-  CHECK(refused(w, &spoilt));                             /* the second turn takes a field of a field */
+  CHECK(refused(w, &spoilt)); /* the second turn takes a field of a field */
 }
 
 static void test_places(void)
@@ -347,7 +363,8 @@ static void random_make(random_code *r, int length, int nregs)
   r->n = r->at = 0;
   r->nregs = nregs;
   for (int i = 0; i < length; i++) {
-    int a = below(nregs) * 16, b = below(nregs) * 16, c = below(nregs) * 16, w = below(nregs - 4) * 16;
+    int a = below(nregs) * 16, b = below(nregs) * 16, c = below(nregs) * 16,
+        w = below(nregs - 4) * 16;
     switch (below(12)) {
     case 0: put(r, OP_MOVE, a, b, 0); break;
     case 1: put(r, OP_ADD, a, b, c); break;
@@ -366,7 +383,8 @@ static void random_make(random_code *r, int length, int nregs)
   put(r, OP_RET, below(nregs) * 16, 0, 0);
   for (uint32_t i = 0; i < r->n; i++) {
     ins *x = &r->code[r->starts[i]];
-    if (op_table[x->op].modes[2] == 'j') x->c = (uint16_t)(r->starts[below((int)r->n)] - r->starts[i]);
+    if (op_table[x->op].modes[2] == 'j')
+      x->c = (uint16_t)(r->starts[below((int)r->n)] - r->starts[i]);
   }
 }
 

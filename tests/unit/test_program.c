@@ -1,5 +1,5 @@
-/* Programs as a host sees them: loading, modules through the hook, globals, natives and constants of
-   its own, completion and docs; and the same with every request for memory failing once. */
+/* Programs as a host sees them: loading, modules through the hook, globals, natives and constants
+   of its own, completion and docs; and the same with every request for memory failing once. */
 #include "unit.h"
 #include "norn.h"
 #include <stdlib.h>
@@ -64,8 +64,10 @@ static void test_natives(norn_state *st)
 {
   CHECK(norn_add_natives(st, NULL, natives, 7) == NORN_OK);
   CHECK(norn_add_natives(st, "host", inside, 1) == NORN_OK);
-  CHECK(norn_add_library(st, "host", (const unsigned char *)library, sizeof library - 1) == NORN_OK);
-  CHECK(norn_add_constant(st, "h_name", norn_cstring(st, "a constant of the host"), "Its name.") == NORN_OK);
+  CHECK(norn_add_library(st, "host", (const unsigned char *)library, sizeof library - 1) ==
+        NORN_OK);
+  CHECK(norn_add_constant(st, "h_name", norn_cstring(st, "a constant of the host"), "Its name.") ==
+        NORN_OK);
   CHECK(norn_add_constant(st, "h_answer", norn_int(42), NULL) == NORN_OK);
   CHECK(eval_int(st, "h_add(1)") == 10);
   CHECK(eval_int(st, "h_add(1, c = 5)") == 16);
@@ -93,8 +95,12 @@ static void test_natives(norn_state *st)
 static char *load(void *user, const char *name, const char *importer, size_t *n)
 {
   static const char *const texts[][2] = {
-    {"one", "import two\nlet x = two.y + 1"}, {"two", "let y = 1"}, {"bad", "let x = "}, {"wrong", "let x = nothing_of_that_name"},
-    {"ring", "import ring2\nlet x = 1"}, {"ring2", "import ring\nlet x = 1"},
+      {"one", "import two\nlet x = two.y + 1"},
+      {"two", "let y = 1"},
+      {"bad", "let x = "},
+      {"wrong", "let x = nothing_of_that_name"},
+      {"ring", "import ring2\nlet x = 1"},
+      {"ring2", "import ring\nlet x = 1"},
   };
   (void)importer;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -116,7 +122,7 @@ static void test_hook(norn_state *st, const int *loads)
   fails(st, "import ring", "circle: ring -> ring2 -> ring");
   fails(st, "import bad", "");
   fails(st, "import wrong", "nothing_of_that_name is not defined");
-  fails(st, "import wrong", "nothing_of_that_name is not defined");    /* forgotten, so said again */
+  fails(st, "import wrong", "nothing_of_that_name is not defined"); /* forgotten, so said again */
   fails(st, "import no_module_of_that_name", "there is no module no_module_of_that_name");
   fails(st, "import \"/no/such/file.norn\" as f", "No such file");
   CHECK(eval_int(st, "one.x + t.y") == 3);
@@ -194,7 +200,8 @@ static bool documents(norn_state *st, const char *name, const char *what)
 
 static void test_docs(norn_state *st)
 {
-  eval(st, "let c_rec = {alpha: 1, alto: {inner: 2}, beta: 3}\nimport host as c_host\n## Sentence.\nfn c_fun(a, b = 2) = a\nmodel c_mod(x) { x }");
+  eval(st, "let c_rec = {alpha: 1, alto: {inner: 2}, beta: 3}\nimport host as c_host\n## "
+           "Sentence.\nfn c_fun(a, b = 2) = a\nmodel c_mod(x) { x }");
   completes(st, "c_", "c_fun c_host c_mod c_rec ");
   completes(st, "c_rec.al", "c_rec.alpha c_rec.alto ");
   completes(st, "c_rec.alto.", "c_rec.alto.inner ");
@@ -212,7 +219,8 @@ static void test_docs(norn_state *st)
   CHECK(documents(st, "host", "double_it, five, four"));
   CHECK(documents(st, "for", "next"));
   CHECK(documents(st, "infer", "posterior"));
-  CHECK(!norn_doc(st, "no_such_name") && !norn_doc(st, "") && !norn_doc(st, "@defdist") && !norn_doc(st, "a.b.c"));
+  CHECK(!norn_doc(st, "no_such_name") && !norn_doc(st, "") && !norn_doc(st, "@defdist") &&
+        !norn_doc(st, "a.b.c"));
 }
 
 /* ---- memory that runs out ---- */
@@ -242,7 +250,8 @@ static bool once(failing *f)
   if (!st) return false;
   norn_datum v;
   bool ok = !norn_add_natives(st, NULL, natives, 7) &&
-            !norn_eval(st, "small", small_program, strlen(small_program), NORN_LOAD_REPL, &v) && v.i == 42;
+            !norn_eval(st, "small", small_program, strlen(small_program), NORN_LOAD_REPL, &v) &&
+            v.i == 42;
   if (!ok && f->fail_at == UINT64_MAX) fprintf(stderr, "%s\n", norn_error(st)->text);
   f->fail_at = UINT64_MAX;
   ok = ok && norn_doc(st, "f") != NULL;
