@@ -76,6 +76,7 @@ bool  cli_nearest(cli *, const char *name, char *out, size_t n);
 void interrupt_arm(norn_state *);       /* SIGINT stops this state while it is busy */
 void interrupt_busy(bool);              /* the state computes; otherwise SIGINT is only remembered */
 bool interrupt_seen(void);              /* since the last call; forgets it */
+bool interrupt_wait(int fd);            /* until fd can be read; false: Ctrl-C or another signal came first */
 
 /* ---- progress (progress.c) ---- */
 

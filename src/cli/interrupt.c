@@ -4,6 +4,7 @@
 #include "cli.h"
 #include <signal.h>
 #include <string.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 static norn_state *volatile target;
@@ -38,4 +39,19 @@ bool interrupt_seen(void)
   bool was = seen != 0;
   seen = 0;
   return was;
+}
+
+bool interrupt_wait(int fd)
+{
+  sigset_t sigint, before;
+  fd_set in;
+  int ready = -1;
+  sigemptyset(&sigint);
+  sigaddset(&sigint, SIGINT);
+  sigprocmask(SIG_BLOCK, &sigint, &before);     /* else one that comes just before pselect is slept over */
+  FD_ZERO(&in);
+  FD_SET(fd, &in);
+  if (!seen) ready = pselect(fd + 1, &in, NULL, NULL, NULL, &before);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return ready > 0;
 }

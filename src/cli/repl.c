@@ -2,7 +2,7 @@
 
    A `session` reads lines until norn_load says that the statement is whole (NORN_EINCOMPLETE: it
    wants another line), runs it, prints its value.  Lines come from readline on a terminal, through
-   its callback interface, so that Ctrl-C is an interrupted poll() and no jump; from getline when
+   its callback interface, so that Ctrl-C is an interrupted wait and no jump; from getline when
    the input is a pipe or readline is not there. */
 #include "cli.h"
 #ifdef HAVE_CONFIG_H
@@ -10,7 +10,6 @@
 #endif
 #include <ctype.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,17 +79,16 @@ static void drop_line(void)
 
 static got read_line(const char *prompt, char **line)
 {
-  struct pollfd in = { STDIN_FILENO, POLLIN, 0 };
   rl.done = false;
   rl.more = strcmp(prompt, CONTINUATION) == 0;
   rl_callback_handler_install(prompt, on_line);
   while (!rl.done) {
-    int ready = poll(&in, 1, -1);
+    bool ready = interrupt_wait(STDIN_FILENO);
     if (interrupt_seen()) {
       drop_line();
       return GOT_INTERRUPT;
     }
-    if (ready > 0) rl_callback_read_char();
+    if (ready) rl_callback_read_char();
   }
   *line = rl.line;
   if (!rl.line) putchar('\n');
