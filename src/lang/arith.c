@@ -35,12 +35,9 @@ static bool int_floor_div(int64_t a, int64_t b, int64_t *out)
   return true;
 }
 
-bool arith_int(arith op, int64_t a, int64_t b, int64_t *out)
+bool arith_int_rare(arith op, int64_t a, int64_t b, int64_t *out)
 {
   switch (op) {
-  case A_ADD: return !__builtin_add_overflow(a, b, out);
-  case A_SUB: return !__builtin_sub_overflow(a, b, out);
-  case A_MUL: return !__builtin_mul_overflow(a, b, out);
   case A_IDIV: return int_floor_div(a, b, out);
   case A_MOD:
     *out = b == -1 ? 0 : a % b;

@@ -11,12 +11,23 @@ typedef struct side { const double *f; const int64_t *i; int64_t step; double f1
 
 /* ---- loops ---- */
 
-arith_real_always void real_loop(arith op, double *z, side x, side y, int64_t n)
+/* Eight at a time, which compilers turn into vector code; z is a new array and overlaps nothing. */
+arith_always void real_loop(arith op, double *restrict z, side x, side y, int64_t n)
 {
-  const double *a = x.f, *b = y.f;
-  if (x.step && y.step) for (int64_t k = 0; k < n; k++) z[k] = arith_real(op, a[k], b[k]);
-  else if (x.step) for (int64_t k = 0; k < n; k++) z[k] = arith_real(op, a[k], *b);
-  else for (int64_t k = 0; k < n; k++) z[k] = arith_real(op, *a, b[k]);
+  const double *restrict a = x.f, *restrict b = y.f;
+  int64_t k = 0;
+  if (x.step && y.step) {
+    for (; k + 8 <= n; k += 8) for (int j = 0; j < 8; j++) z[k + j] = arith_real(op, a[k + j], b[k + j]);
+    for (; k < n; k++) z[k] = arith_real(op, a[k], b[k]);
+  } else if (x.step) {
+    double c = *b;
+    for (; k + 8 <= n; k += 8) for (int j = 0; j < 8; j++) z[k + j] = arith_real(op, a[k + j], c);
+    for (; k < n; k++) z[k] = arith_real(op, a[k], c);
+  } else {
+    double c = *a;
+    for (; k + 8 <= n; k += 8) for (int j = 0; j < 8; j++) z[k + j] = arith_real(op, c, b[k + j]);
+    for (; k < n; k++) z[k] = arith_real(op, c, b[k]);
+  }
 }
 
 static void reals(arith op, double *z, side x, side y, int64_t n)
@@ -33,7 +44,7 @@ static void reals(arith op, double *z, side x, side y, int64_t n)
 }
 
 /* False on overflow, with the index in *at. */
-static bool ints(arith op, int64_t *z, side x, side y, int64_t n, int64_t *at)
+arith_always bool int_loop(arith op, int64_t *z, side x, side y, int64_t n, int64_t *at)
 {
   for (int64_t k = 0; k < n; k++)
     if (!arith_int(op, x.i[k * x.step], y.i[k * y.step], &z[k])) {
@@ -41,6 +52,16 @@ static bool ints(arith op, int64_t *z, side x, side y, int64_t n, int64_t *at)
       return false;
     }
   return true;
+}
+
+static bool ints(arith op, int64_t *z, side x, side y, int64_t n, int64_t *at)
+{
+  switch (op) {
+  case A_ADD: return int_loop(A_ADD, z, x, y, n, at);
+  case A_SUB: return int_loop(A_SUB, z, x, y, n, at);
+  case A_MUL: return int_loop(A_MUL, z, x, y, n, at);
+  default: return int_loop(op, z, x, y, n, at);
+  }
 }
 
 static bool any_zero(side y, int64_t n)
@@ -87,7 +108,7 @@ static bool side_of(norn_state *st, val x, bool real, side *s)
   else s->i = vec_elems(v);
   if (!real || s->f) return true;
   int64_t n = vec_count(v);
-  vec *r = vec_new(st, NORN_F64, 1, &n);
+  vec *r = vec_raw(st, NORN_F64, 1, &n);
   if (!r) return false;
   for (int64_t k = 0; k < n; k++) r->b->f[k] = (double)s->i[k];
   s->f = r->b->f;
@@ -100,7 +121,7 @@ static vec *alike(norn_state *st, const vec *v, norn_elem elem)
 {
   int64_t dims[NORN_RANK_MAX] = { v->len };
   memcpy(dims + 1, v->dims, (size_t)(vec_rank(v) - 1) * sizeof *dims);
-  return vec_new(st, elem, vec_rank(v), dims);
+  return elem == NORN_VALUES ? vec_new(st, elem, vec_rank(v), dims) : vec_raw(st, elem, vec_rank(v), dims);
 }
 
 static val packed(norn_state *st, arith op, val x, val y)

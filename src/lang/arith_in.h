@@ -13,14 +13,27 @@ val arith_negate(norn_state *, vec *);
 /* One overflow, division by zero. */
 val arith_overflow(norn_state *, arith, int64_t a, int64_t b);
 val arith_zero(norn_state *, arith);
-bool arith_int(arith, int64_t a, int64_t b, int64_t *out);   /* false: overflow.  b is not 0 for // and % */
 
-#define arith_real_always static inline __attribute__((always_inline))
+/* Inlined wherever op is known, so that loops have no switch in them. */
+#define arith_always static inline __attribute__((always_inline))
+
+bool arith_int_rare(arith, int64_t a, int64_t b, int64_t *out);
+/* False: overflow.  b is not 0 for // and %. */
+arith_always bool arith_int(arith op, int64_t a, int64_t b, int64_t *out)
+{
+  switch (op) {
+  case A_ADD: return !__builtin_add_overflow(a, b, out);
+  case A_SUB: return !__builtin_sub_overflow(a, b, out);
+  case A_MUL: return !__builtin_mul_overflow(a, b, out);
+  default: return arith_int_rare(op, a, b, out);
+  }
+}
+
 double arith_pow(double, double);
 double arith_floor_div(double, double);
 double arith_mod(double, double);
 /* // and % by 0 are checked before. */
-arith_real_always double arith_real(arith op, double a, double b)
+arith_always double arith_real(arith op, double a, double b)
 {
   switch (op) {
   case A_ADD: return a + b;

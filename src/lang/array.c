@@ -51,7 +51,7 @@ static buf *buf_flat(norn_state *st, unsigned elem, int64_t n)
   return b;
 }
 
-static vec *vec_room(norn_state *st, unsigned elem, int rank, const int64_t *dims)
+vec *vec_raw(norn_state *st, unsigned elem, int rank, const int64_t *dims)
 {
   int64_t n = 1;
   for (int k = 0; k < rank; k++) {
@@ -66,7 +66,7 @@ static vec *vec_room(norn_state *st, unsigned elem, int rank, const int64_t *dim
 
 vec *vec_new(norn_state *st, norn_elem elem, int rank, const int64_t *dims)
 {
-  vec *v = vec_room(st, elem, rank, dims);
+  vec *v = vec_raw(st, elem, rank, dims);
   if (v) memset(vec_elems(v), 0, (size_t)v->b->fill * elem_bytes(elem));
   return v;
 }
@@ -231,7 +231,7 @@ val vec_pack(norn_state *st, const val *x, int64_t n)
     dims[1] = p.row->len;
     memcpy(dims + 2, p.row->dims, (size_t)(rank - 2) * sizeof *dims);
   }
-  vec *v = vec_room(st, p.elem, rank, dims);
+  vec *v = vec_raw(st, p.elem, rank, dims);
   if (!v) return norn_none();
   if (!p.row) fill_scalars(v, x);
   int64_t row = p.row ? vec_row(v) : 0;
@@ -256,7 +256,7 @@ val vec_range(norn_state *st, int64_t a, int64_t b)
   uint64_t n = (uint64_t)b - (uint64_t)a;
   if (n > INT64_MAX) return state_memory(st);
   int64_t dim = (int64_t)n;
-  vec *v = vec_room(st, NORN_I64, 1, &dim);
+  vec *v = vec_raw(st, NORN_I64, 1, &dim);
   if (!v) return norn_none();
   for (int64_t i = 0; i < dim; i++) v->b->i[i] = a + i;
   return v_obj(NORN_ARRAY, v);

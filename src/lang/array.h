@@ -47,6 +47,8 @@ static inline int vec_rank(const vec *v) { return v->h.aux; }
 static inline void *vec_elems(const vec *v) { return v->b ? buf_at(v->b, (uint64_t)v->off) : NULL; }
 /* len rows of a buffer from element off; inner: the rank - 1 inner dimensions.  NULL: no memory (error set). */
 vec *vec_view(norn_state *, buf *, int rank, int64_t off, int64_t len, const int64_t *inner);
+/* As vec_new, but with elements that are not yet written; not for VALUES that are not filled at once. */
+vec *vec_raw(norn_state *, unsigned elem, int rank, const int64_t *dims);
 val  vec_empty(norn_state *);
 /* Flattens an array met by code that has no state at hand; false: no memory. */
 bool vec_settle(vec *);

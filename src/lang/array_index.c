@@ -113,7 +113,7 @@ static val gathered(norn_state *st, vec *v, const spec *p, int n)
     else if (p[d].slice) dims[rank++] = p[d].to - p[d].from;
   }
   if (rank == 0) return elem_value(vec_elem(v), (char *)vec_elems(v), 0);
-  vec *r = vec_new(st, vec_elem(v), rank, dims);
+  vec *r = vec_raw(st, vec_elem(v), rank, dims);
   if (!r) return norn_none();
   g.to = vec_elems(r);
   if (r->b->fill) copy_block(&g, 0, vec_elems(v));

@@ -17,7 +17,7 @@ val vec_transpose(norn_state *st, val x)
   vec *v = vec_flat(st, v_vec(x));
   if (!v) return norn_none();
   int64_t rows = v->len, cols = v->dims[0], dims[2] = { cols, rows };
-  vec *t = vec_new(st, vec_elem(v), 2, dims);
+  vec *t = vec_raw(st, vec_elem(v), 2, dims);
   if (!t) return norn_none();
   size_t size = elem_bytes(vec_elem(v));
   const char *from = vec_elems(v);
@@ -74,7 +74,7 @@ static vec *as_real(norn_state *st, vec *v)
 {
   if (vec_elem(v) == NORN_F64) return v;
   int64_t dims[2] = { v->len, vec_rank(v) == 2 ? v->dims[0] : 0 };
-  vec *r = vec_new(st, NORN_F64, vec_rank(v), dims);
+  vec *r = vec_raw(st, NORN_F64, vec_rank(v), dims);
   const int64_t *from = vec_elems(v);
   for (int64_t i = 0; r && i < vec_count(v); i++) r->b->f[i] = (double)from[i];
   return r;

@@ -14,13 +14,13 @@ static uint32_t bit_of(uint64_t hash, unsigned shift)
 
 static uint32_t below(uint32_t map_bits, uint32_t bit)
 {
-  return (uint32_t)__builtin_popcount(map_bits & (bit - 1));
+  return hnode_bits(map_bits & (bit - 1));
 }
 
 /* A node with room for its maps; NULL: no memory (error set). */
 static hnode *node_new(norn_state *st, uint32_t datamap, uint32_t nodemap, uint32_t n, bool list)
 {
-  size_t size = sizeof(hnode) + n * sizeof(hent) + (size_t)__builtin_popcount(nodemap) * sizeof(hnode *);
+  size_t size = sizeof(hnode) + n * sizeof(hent) + hnode_bits(nodemap) * sizeof(hnode *);
   hnode *t = heap_alloc(st, size);
   if (!t) return NULL;
   obj_init(t, V_HNODE, list, n);

@@ -13,8 +13,15 @@ typedef struct hent { uint64_t hash; val key, value; } hent;
 typedef struct hnode { obj h; uint32_t datamap, nodemap; int64_t count; hent e[]; } hnode;   /* n: entries here; count: in all */
 typedef struct map { obj h; hnode *root; } map;                                              /* root NULL: empty */
 
+/* Bits that are set; without an instruction of the machine's for it this beats the call of a table. */
+static inline uint32_t hnode_bits(uint32_t x)
+{
+  x -= x >> 1 & 0x55555555u;
+  x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
+  return ((x + (x >> 4)) & 0x0f0f0f0fu) * 0x01010101u >> 24;
+}
 static inline hnode **hnode_subs(const hnode *t) { return (hnode **)(t->e + t->h.n); }
-static inline int hnode_nsubs(const hnode *t) { return __builtin_popcount(t->nodemap); }
+static inline int hnode_nsubs(const hnode *t) { return (int)hnode_bits(t->nodemap); }
 static inline size_t hnode_size(const hnode *t)
 {
   return sizeof *t + t->h.n * sizeof(hent) + (size_t)hnode_nsubs(t) * sizeof(hnode *);

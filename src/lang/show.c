@@ -22,6 +22,15 @@ static const char *ctor_name(norn_state *st, val v)
   return c ? sym_name(st, c->name) : "?";
 }
 
+static void show_int(show *s, int64_t i)
+{
+  char digits[24], *at = digits + sizeof digits;
+  uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+  do *--at = (char)('0' + u % 10); while (u /= 10);
+  if (i < 0) *--at = '-';
+  text_put(s->t, at, (size_t)(digits + sizeof digits - at));
+}
+
 static void show_string(show *s, const str *x, size_t budget)
 {
   size_t n = x->h.n;
@@ -60,7 +69,7 @@ static bool show_atom(show *s, val v, size_t budget)
 {
   switch (V_KIND(v)) {
   case NORN_NONE: text_puts(s->t, "none"); return true;
-  case NORN_INT: text_printf(s->t, "%lld", (long long)v.i); return true;
+  case NORN_INT: show_int(s, v.i); return true;
   case NORN_REAL: text_real(s->t, v.d); return true;
   case NORN_BOOL: text_puts(s->t, v.i ? "true" : "false"); return true;
   case NORN_UNIT: text_puts(s->t, "()"); return true;

@@ -17,10 +17,23 @@ static str *str_room(norn_state *st, size_t n)
   return s;
 }
 
+/* Characters of n bytes; most texts have one byte for each. */
+static size_t chars_of(const char *s, size_t n)
+{
+  uint64_t eight, high = 0;
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    memcpy(&eight, s + i, 8);
+    high |= eight;
+  }
+  for (; i < n; i++) high |= (uint64_t)(unsigned char)s[i];
+  return high & 0x8080808080808080u ? utf8_count(s, n) : n;
+}
+
 static val str_seal(str *s)
 {
   s->hash = (uint32_t)hash_bytes(s->s, s->h.n, 0);
-  s->chars = (uint32_t)utf8_count(s->s, s->h.n);
+  s->chars = (uint32_t)chars_of(s->s, s->h.n);
   return v_obj(NORN_STR, s);
 }
 
