@@ -160,13 +160,16 @@ static char *read_first(norn_state *st, text *t, norn_span span, const char *nam
   return s;
 }
 
+/* The newest module of that path, or of the same file by another path.
+   A hook's names are no files. */
 static module *module_at(norn_state *st, const char *path)
 {
   char want[PATH_MAX], have[PATH_MAX];
-  if (!realpath(path, want)) return NULL;
+  bool file = realpath(path, want) != NULL;
   for (module *m = st->env->modules; m; m = m->next) {
     if (!m->path || m->stdlib || (!m->loading && !m->loaded)) continue;
-    if (realpath(m->path, have) && !strcmp(want, have)) return m;
+    if (!strcmp(m->path, path)) return m;
+    if (file && realpath(m->path, have) && !strcmp(want, have)) return m;
   }
   return NULL;
 }
@@ -189,17 +192,20 @@ static module *unreadable(norn_state *st, const char *name, bool is_file, const 
   return NULL;
 }
 
+static bool same_text(norn_state *st, const module *m, const char *s, size_t n)
+{
+  const source *f = sources_get(&st->sources, m->file);
+  return f && f->n == n && !memcmp(f->text, s, n);
+}
+
 /* Compiles a text as the module of that path, unless it is there or on its way. */
 static module *module_of_text(norn_state *st, module *importer, const char *name, const char *path,
                               const char *s, size_t n, norn_span span)
 {
   module *m = module_at(st, path);
-  for (module *k = m ? NULL : st->env->modules; k && !m;
-       k = k->next) /* a hook's names are no files */
-    if (k->path && !k->stdlib && (k->loading || k->loaded) && !strcmp(k->path, path)) m = k;
   if (m && m->loading) return refuse_cycle(st, importer, m, span);
-  if (m) return m;
-  m = env_module_new(st, name, path);
+  if (m && same_text(st, m, s, n)) return m;
+  m = env_module_new(st, name, path);      /* new, or its text changed since: a session goes on */
   if (!m) {
     diags_add(&st->diags, false, span, "out of memory");
     return NULL;

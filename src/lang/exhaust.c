@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { WORK_MAX = 200000 };
+enum { WORK_MAX = 200000, BYTES_MAX = 16 << 20 };     /* then nothing is said */
 
 typedef enum { P_ANY, P_CTOR, P_BOOL, P_UNIT, P_LITERAL, P_ARRAY, P_RECORD } pat_kind;
 
@@ -31,14 +31,17 @@ struct pat {
 /* Rows of equally many patterns. */
 typedef struct rows { const pat ***v; uint32_t n, width; } rows;
 
-typedef struct exhaust { norn_state *st; module *m; arena a; int work; bool failed; } exhaust;
+typedef struct exhaust {
+  norn_state *st; module *m; arena a; int work; size_t bytes; bool failed;
+} exhaust;
 static const pat any_pattern = {.kind = P_ANY};
 
 /* ---- patterns of the tree ---- */
 
 static void *get(exhaust *x, size_t n)
 {
-  void *p = arena_get(&x->a, n ? n : 1);
+  x->bytes += n;
+  void *p = x->bytes < BYTES_MAX ? arena_get(&x->a, n ? n : 1) : NULL;
   if (!p) x->failed = true;
   return p;
 }

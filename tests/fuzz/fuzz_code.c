@@ -67,6 +67,17 @@ static void change(ins *x, uint64_t r)
   }
 }
 
+/* Inline caches filled by an earlier run are none of the code. */
+static void empty_caches(proto *p)
+{
+  for (uint32_t pc = 0; pc < p->ncode && p->code[pc].op < OP_COUNT;) {
+    const op_info *o = &op_table[p->code[pc].op];
+    for (int i = 0; i < o->nlit && pc + 1 + (uint32_t)i < p->ncode; i++)
+      if (o->literals[i] == 'c') ((ins *)(uintptr_t)p->code)[pc + 1 + (uint32_t)i].u = 0;
+    pc += 1 + (uint32_t)o->nlit;
+  }
+}
+
 /* Constants are not changed, but code may use them for what they are not. */
 static void run_changed(norn_state *st, proto *p, const proto *top)
 {
@@ -101,6 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
     uint64_t k = hash_mix(seed + (uint64_t)i * 2 + 1), how = hash_mix(seed + (uint64_t)i * 2 + 2);
     proto *p = v[k % (unsigned)count];
     ins *at = (ins *)(uintptr_t)p->code + (k >> 20) % p->ncode, was = *at;
+    empty_caches(p);
+    was = *at;
     change(at, how);
     run_changed(st, p, top);
     *at = was;

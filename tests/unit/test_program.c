@@ -105,16 +105,16 @@ static char *load(void *user, const char *name, const char *importer, size_t *n)
   (void)importer;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     if (!strcmp(name, texts[i][0])) {
-      ++*(int *)user;
-      *n = strlen(texts[i][1]);
+      const char *t = ++*(int *)user > 10 && i == 1 ? "let y = 20" : texts[i][1];   /* edited */
+      *n = strlen(t);
       char *s = malloc(*n + 1);
-      if (s) memcpy(s, texts[i][1], *n + 1);
+      if (s) memcpy(s, t, *n + 1);
       return s;
     }
   return NULL;
 }
 
-static void test_hook(norn_state *st, const int *loads)
+static void test_hook(norn_state *st, int *loads)
 {
   CHECK(eval_int(st, "import one\none.x") == 2);
   CHECK(*loads == 2);
@@ -126,6 +126,8 @@ static void test_hook(norn_state *st, const int *loads)
   fails(st, "import no_module_of_that_name", "there is no module no_module_of_that_name");
   fails(st, "import \"/no/such/file.norn\" as f", "No such file");
   CHECK(eval_int(st, "one.x + t.y") == 3);
+  *loads = 10;                                     /* from now on `two` has another text */
+  CHECK(eval_int(st, "import two\ntwo.y + t.y") == 21);
 }
 
 /* ---- globals ---- */
