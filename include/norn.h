@@ -163,7 +163,7 @@ typedef struct {
   size_t   max_memory;    /* bytes; 0: no limit */
   uint64_t max_steps;     /* calls and loop turns; 0: no limit */
   size_t   max_depth;     /* frames of one run; 0: memory only */
-  double   max_seconds;   /* wall time of one norn_eval or norn_infer; 0: no limit */
+  double   max_seconds;   /* wall time of one norn_eval or norn_infer_all; 0: no limit */
   uint64_t seed;
   bool     quiet;         /* no progress, no engine announcements */
 } norn_config;
@@ -176,6 +176,7 @@ const char *norn_version(void);
 void        norn_interrupt(norn_state *);       /* stop at the next poll; safe in signal handlers and threads */
 void        norn_seed(norn_state *, uint64_t);
 norn_config *norn_config_of(norn_state *);      /* limits may be changed between calls */
+void        norn_limits_start(norn_state *);    /* counts steps and time from here; norn_load and norn_infer_all do so */
 size_t      norn_memory_used(norn_state *);
 void        norn_output(norn_state *, const char *text, size_t n);  /* through the output hook */
 void        norn_outputf(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);

@@ -54,7 +54,6 @@ static void parameters(comp *c, const ast_fn *fn)
     if (p->bind) { p->bind->reg = (int)i; p->bind->type = TY_ANY; }
   }
   temps(c, (int)fn->nparams);
-  temp(c);                                                            /* no parameter is the newest temporary */
   for (uint32_t i = 0; i < fn->nparams; i++) {
     const ast_param *p = fn->params + i;
     if (p->fallback) {
@@ -73,9 +72,9 @@ bool compile_function(comp *c, fn_info *info)
   if (!info->p) info->p = proto_new(c, fn, fn->name.s ? fn->name.s : "fn", info->is_model, info->node->span);
   if (!info->p) return false;
   info->p->ncap = (uint16_t)info->ncaps;
-  info->p->samples = info->effect != EFFECT_NONE;
+  info->p->samples = info->effects.any || info->effects.n;
   fn_open(c, &f, info);
-  f.effectful = info->effect != EFFECT_NONE;
+  f.effectful = info->p->samples;
   f.start = 0;                                                        /* self tail calls check annotations again */
   const char *keep = c->let_name;
   c->let_name = NULL;

@@ -15,12 +15,14 @@ typedef struct loop {
 
 static bool zero(const ast *e) { return e->kind == AST_INT && e->u.i == 0; }
 
-/* Opens a loop: registers, FORPREP, the pattern bound to this turn's element. */
-static void loop_open(comp *c, loop *l, const ast *pattern, const ast *over, bool addressed)
+/* Opens a loop: registers, FORPREP, the pattern bound to this turn's element.  base: the register that
+   holds the path around the loop already, or -1. */
+static void loop_open(comp *c, loop *l, const ast *pattern, const ast *over, bool addressed, int base)
 {
   ty t;
-  l->base = l->pos = l->first = l->xs = -1;
-  if (addressed) { l->base = temp(c); emit(c, OP_ASAVE, l->base, 0, 0); }
+  l->pos = l->first = l->xs = -1;
+  l->base = base;
+  if (addressed && base < 0) { l->base = temp(c); emit(c, OP_ASAVE, l->base, 0, 0); }
   if (over->kind == AST_RANGE) {
     l->i = temp(c);
     expr(c, over->u.bin.a, l->i, TAIL_NO);
@@ -113,13 +115,12 @@ static ty comp_fold(comp *c, const ast *e, int dst, const char *let_name)
   }
   if (e->flags & AST_KEEP) { l.kept = temp(c); emit(c, OP_NEWVEC, l.kept, 0, 0); }
   loop p;
-  loop_open(c, &p, e->u.loop.pattern, e->u.loop.over, addressed);
+  loop_open(c, &p, e->u.loop.pattern, e->u.loop.over, addressed, let_name ? -1 : save);
   for (int i = 0; i < n; i++) if (s->v[i].bind) { s->v[i].bind->reg = regs[i]; s->v[i].bind->type = types[i]; }
   jumps next = { 0 };
-  int body_top = temp(c);
   l.up = c->f->folds; c->f->folds = &l;
   l.next = &next;
-  expr(c, e->u.loop.body, body_top, TAIL_FOLD);
+  expr(c, e->u.loop.body, regs[0], TAIL_FOLD);             /* every path ends in next: nothing is written there */
   c->f->folds = l.up;
   jumps_land(c, &next);
   loop_close(c, &p);
@@ -159,7 +160,7 @@ ty comp_for(comp *c, const ast *e, int dst)
   int save = loop_enter(c, addressed, let_name), acc = -1;
   if (dst >= 0) { acc = temp(c); emit(c, OP_NEWVEC, acc, 0, 0); }
   loop l;
-  loop_open(c, &l, e->u.loop.pattern, e->u.loop.over, addressed);
+  loop_open(c, &l, e->u.loop.pattern, e->u.loop.over, addressed, let_name ? -1 : save);
   fold *folds = c->f->folds;
   c->f->folds = NULL;
   int keep = c->f->top;
@@ -201,7 +202,7 @@ static void clauses(comp *c, const ast *e, uint32_t k, int acc, bool addressed)
     jumps_land(c, &no);
   } else {
     loop l;
-    loop_open(c, &l, e->u.comp.v[k].pattern, e->u.comp.v[k].value, addressed);
+    loop_open(c, &l, e->u.comp.v[k].pattern, e->u.comp.v[k].value, addressed, -1);
     clauses(c, e, k + 1, acc, addressed);
     loop_close(c, &l);
     if (l.base >= 0) emit(c, OP_AREST, l.base, 0, 0);

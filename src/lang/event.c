@@ -117,10 +117,11 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
     if (!(r->flags & NORN_RUN_STOP)) return IN_PLACE;
     r->iter++;
     *ev = (norn_event){ .kind = NORN_OBSERVE, .flags = flags, .value = y, .ordinal = r->nobserve - 1, .count = 1, .span = span_unpack(span) };
-    r->wait = WAIT_NONE; r->nhold = 0; r->value = y;
+    r->wait = WAIT_NONE; r->nhold = 0;
+    if (V_IS_HEAP(y)) { r->value = y; r->rare = true; }
     return STOP;
   }
-  r->d1 = *d; r->value = y;
+  r->d1 = *d; r->value = y; r->rare = true;
   *ev = (norn_event){ .kind = NORN_OBSERVE, .flags = flags, .addr = addr_event(r->addr, comp), .ordinal = r->nobserve - 1,
                       .dist = &r->d1, .value = y, .span = span_unpack(span) };
   if (in_model(r)) ev->flags |= NORN_EV_IN_MODEL;
@@ -176,7 +177,7 @@ norn_status model_enter(norn_run *r, val *W, val model, uint64_t path, const pro
   if (m->a[1].tag != NORN_UNIT) {
     scope *up = r->scope.tag == NORN_UNIT ? NULL : r->scope.p, *s = scope_enter(st, m, up, path);
     if (!s) return st->err.code;
-    r->scope = v_obj(V_SCOPE, s);
+    r->scope = v_obj(V_SCOPE, s); r->rare = true;
   }
   int n = (int)m->h.n - 2;
   W[-1] = m->a[0];
@@ -197,8 +198,8 @@ val memo_key(norn_state *st, const val *args, int n, val id)
   return key;
 }
 
-/* mem(f): a closure over f and an identity.  Inside a run the identity is the path, so that it is the
-   same in every run; outside, a counter. */
+/* mem(f): a closure over f and an identity.  Inside a run the identity is the path and the name or number
+   of the mem, so that it is the same in every run; outside, a counter. */
 val memo_new(norn_run *r, val f)
 {
   norn_state *st = r->st;
@@ -210,8 +211,9 @@ val memo_new(norn_run *r, val f)
   clo *c = p ? heap_alloc(st, sizeof *c + 2 * sizeof(val)) : NULL;
   if (!c) return state_memory(st);
   c->h.kind = NORN_FUN; c->h.aux = 0; c->h.n = 2; c->p = p;
-  uint64_t at = hash_mix((uint64_t)(r->pc - run_proto(r)->code) + 0x6d656d);
+  uint64_t comp = r->pc[1].u, at = addr_push(r->top ? hash_mix(++st->mem_ids) : r->addr, comp);
+  if (r->top || r->flags & NORN_RUN_NAMES) addr_note(st, at, r->top ? 0 : r->addr, comp);
   c->cap[0] = f;
-  c->cap[1] = norn_int((int64_t)(r->top ? addr_push(hash_mix(++st->mem_ids), at) : addr_push(r->addr, at)));
+  c->cap[1] = norn_int((int64_t)at);
   return v_obj(NORN_FUN, c);
 }

@@ -12,29 +12,52 @@ const ins run_water_code[1] = { { { OP_WATER, 0, 0, 0 } } };
 
 /* ---- making and keeping runs ---- */
 
-#define CLASS_MIN 4
-#define CLASS_MAX 23          /* of the stack inside a run's block */
+/* Size classes of stacks in place: 8, 12, ..., 64 values, then powers of two. */
+enum { CLASS_FINE = 14, CLASS_MAX = 23 };
+static size_t class_slots(int c) { return c <= CLASS_FINE ? 8 + 4 * (size_t)c : (size_t)64 << (c - CLASS_FINE); }
 
-static norn_run *run_make(norn_state *st, int c)
+static int class_of(size_t slots)
 {
-  if (!mem_grow(&st->mem, &st->dirty, &st->cdirty, st->nall + 1, sizeof(norn_run *))) return NULL;
-  norn_run *r = mem_get(&st->mem, sizeof *r + (sizeof(val) << c));
-  if (!r) return NULL;
-  r->st = st; r->cls = (int8_t)c; r->in_dirty = false;
-  r->all = st->all; st->all = r; st->nall++;
-  return r;
+  if (slots <= 64) return slots <= 8 ? 0 : (int)((slots - 5) / 4);
+  int c = CLASS_FINE;
+  while (c <= CLASS_MAX && class_slots(c) < slots) c++;
+  return c;
+}
+
+/* Slabs: many small runs of a class at once, so that a swarm lies close together. */
+struct slab { struct slab *next; size_t bytes; };
+#define SLAB_BYTES ((size_t)1 << 16)
+
+static bool run_make(norn_state *st, int c)
+{
+  size_t stride = (sizeof(norn_run) + class_slots(c) * sizeof(val) + 63) & ~(size_t)63;
+  size_t n = st->pool_made[c] ? SLAB_BYTES / stride : 1;             /* the first of a class alone */
+  if (!n) n = 1;
+  if (!mem_grow(&st->mem, &st->dirty, &st->cdirty, st->nall + n, sizeof(norn_run *))) return false;
+  size_t bytes = sizeof(struct slab) + 64 + n * stride;
+  struct slab *s = mem_get(&st->mem, bytes);
+  if (!s) return false;
+  s->next = st->slabs; s->bytes = bytes; st->slabs = s;
+  st->pool_made[c] = true;
+  char *at = (char *)(((uintptr_t)(s + 1) + 63) & ~(uintptr_t)63);
+  for (size_t i = n; i-- > 0;) {
+    norn_run *r = (norn_run *)(void *)(at + i * stride);
+    r->st = st; r->cls = (uint8_t)c; r->in_dirty = r->live = r->rare = false;
+    r->scope = r->memo = r->value = norn_unit();
+    r->all = st->all; st->all = r; st->nall++;
+    r->next = st->pool[c]; st->pool[c] = r;
+  }
+  return true;
 }
 
 /* A free run with room for `slots` values, from the pool if one is there. */
 static norn_run *run_get(norn_state *st, size_t slots)
 {
-  int c = CLASS_MIN;
-  while (((size_t)1 << c) < slots) c++;
-  if (c > CLASS_MAX) return NULL;
+  int c = class_of(slots);
+  if (c > CLASS_MAX || (!st->pool[c] && !run_make(st, c))) return NULL;
   norn_run *r = st->pool[c];
-  if (r) st->pool[c] = r->next;
-  else if (!(r = run_make(st, c))) return NULL;
-  r->stk = (val *)(r + 1); r->lim = r->stk + ((size_t)1 << c); r->big = 0;
+  st->pool[c] = r->next;
+  r->stk = (val *)(r + 1); r->lim = r->stk + class_slots(c); r->big = 0;
   r->seen = NULL;
   r->live = true;
   run_dirty(r);
@@ -43,11 +66,8 @@ static norn_run *run_get(norn_state *st, size_t slots)
 
 void run_free_all(norn_state *st)
 {
-  for (norn_run *r = st->all, *next; r; r = next) {
-    next = r->all;
-    if (r->live) norn_run_free(r);
-    mem_put(&st->mem, r, sizeof *r + (sizeof(val) << r->cls));
-  }
+  for (norn_run *r = st->all; r; r = r->all) if (r->live) norn_run_free(r);
+  for (struct slab *s = st->slabs, *next; s; s = next) { next = s->next; mem_put(&st->mem, s, s->bytes); }
   mem_put(&st->mem, st->dirty, st->cdirty * sizeof(norn_run *));
 }
 
@@ -69,9 +89,8 @@ __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes
 {
   norn_state *st = r->st;
   size_t a = (size_t)(at - r->stk), b = (size_t)(r->R - r->stk), have = (size_t)(r->lim - r->stk);
-  int c = r->big ? r->big : r->cls;
-  while (a * sizeof(val) + bytes > sizeof(val) << c) c++;
-  if (c == (r->big ? r->big : r->cls)) c++;
+  int c = 6;
+  while (a * sizeof(val) + bytes > sizeof(val) << c || ((size_t)1 << c) <= have) c++;
   size_t want = sizeof(val) << c, depth = run_depth(r);
   bool deep = st->cfg.max_depth && depth > st->cfg.max_depth;
   val *s = NULL;
@@ -84,7 +103,7 @@ __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes
     norn_hint(st, "is this recursion infinite? calls in tail position use no stack");
     return NULL;
   }
-  r->stk = s; r->big = (int8_t)c; r->R = s + b; r->lim = s + ((size_t)1 << c);
+  r->stk = s; r->big = (uint8_t)c; r->R = s + b; r->lim = s + ((size_t)1 << c);
   return s + a;
 }
 
@@ -94,7 +113,7 @@ static void run_init(norn_run *r)
 {
   r->wpc = NULL; r->finished = r->started = r->sealed = r->top = false; r->wait = WAIT_NONE;
   r->ans = r->hold = r->nhold = 0; r->answered = r->dist_in_reg = false;
-  r->addr = 0; r->scope = norn_unit(); r->memo = norn_unit(); r->value = norn_unit();
+  r->addr = 0;
   r->logw = 0; r->stream = r->st->top_stream; r->lane = 0; r->iter = 0; r->flags = 0; r->nsample = r->nobserve = 0;
   r->d1 = r->d2 = (norn_dist){ NULL, NULL, 0 };
   r->nseen = r->seen_mask = 0;
@@ -129,7 +148,7 @@ norn_run *norn_run_new(norn_state *st, norn_datum f, const norn_datum *args, int
     if (r && m->a[1].tag != NORN_UNIT) {
       scope *s = scope_enter(st, m, NULL, 0);
       if (!s) { norn_run_free(r); return NULL; }
-      r->scope = v_obj(V_SCOPE, s);
+      r->scope = v_obj(V_SCOPE, s); r->rare = true;
     }
     return r;
   }
@@ -149,16 +168,19 @@ void norn_run_rng(const norn_run *r, const norn_event *ev, norn_rng *g)
   *g = (norn_rng){ r->stream, r->lane, (uint32_t)(ev->addr ^ ev->addr >> 32), r->iter, 0, r->st->pairs };
 }
 
+static void run_plain(norn_run *r) { r->scope = r->memo = r->value = norn_unit(); r->rare = false; }
+
 /* b, which has room for n values, becomes a copy of a: the run's state and the stack up to the top
    window's last register. */
 static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n, uint32_t lane)
 {
   val *stk = b->stk, *lim = b->lim;
-  int8_t cls = b->cls, big = b->big;
+  uint8_t cls = b->cls, big = b->big;
   bool dirty = b->in_dirty;
-  norn_run *all = b->all;
-  memcpy(b, a, offsetof(norn_run, d1));
-  b->stk = stk; b->lim = lim; b->cls = cls; b->big = big; b->all = all; b->in_dirty = dirty;
+  if (a->rare) { b->scope = a->scope; b->memo = a->memo; b->value = a->value; }
+  else if (b->rare) run_plain(b);
+  memcpy(&b->st, &a->st, sizeof *a - RUN_RARE);
+  b->stk = stk; b->lim = lim; b->cls = cls; b->big = big; b->in_dirty = dirty;
   b->R = stk + top; b->lane = lane; b->flags &= ~(unsigned)NORN_RUN_CHECK;
   b->seen = NULL;
   for (size_t i = 0; i < n; i++) stk[i] = a->stk[i];
@@ -181,14 +203,14 @@ norn_run *norn_run_fork(norn_run *a, uint32_t lane)
 
 static inline void prefetch_run(const norn_run *r, int lines)
 {
-  const char *p = (const char *)r;
+  const char *p = (const char *)r + RUN_RARE;
   for (int k = 0; r && k < lines; k++) __builtin_prefetch(p + 64 * k, 1);
 }
 
 bool norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n)
 {
   for (int k = 0; k < n; k++) {
-    if (k + 3 < n) { prefetch_run(runs[to[k + 3]], 7); if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 7); }
+    if (k + 3 < n) { prefetch_run(runs[to[k + 3]], 5); if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 5); }
     norn_run *a = runs[from[k]], *b = runs[to[k]];
     if (!a) { norn_run_free(b); runs[to[k]] = NULL; continue; }
     size_t top = (size_t)(a->R - a->stk), need = top + run_proto(a)->nregs;
@@ -209,8 +231,9 @@ void norn_run_free(norn_run *r)
   norn_state *st = r->st;
   if (r->seen) mem_put(&st->mem, r->seen, (r->seen_mask + 1) * sizeof *r->seen);
   if (r->big) mem_put(&st->mem, r->stk, sizeof(val) << r->big);
+  if (r->rare) run_plain(r);
   r->seen = NULL; r->big = 0; r->live = false;
-  r->next = st->pool[(int)r->cls]; st->pool[(int)r->cls] = r;
+  r->next = st->pool[r->cls]; st->pool[r->cls] = r;
 }
 
 /* ---- going on ---- */
@@ -238,7 +261,7 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
       return NORN_ERROR;
     }
     if (!r->answered) r->R[r->ans] = r->value;
-    r->wait = WAIT_NONE; r->value = norn_unit();
+    r->wait = WAIT_NONE;
   }
   r->nhold = 0; r->started = true;
   norn_run *up = st->current;
@@ -252,7 +275,7 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
 static void renew_values(norn_run **runs, norn_event *ev, int n)
 {
   for (int i = 0; i < n; i++)
-    if (ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE) ev[i].value = runs[i]->value;
+    if ((ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE) && V_IS_HEAP(ev[i].value)) ev[i].value = runs[i]->value;
 }
 
 int norn_runs_next(norn_run **runs, norn_event *ev, int n)
@@ -260,7 +283,7 @@ int norn_runs_next(norn_run **runs, norn_event *ev, int n)
   int i = 0;
   uint64_t minors = n ? runs[0]->st->heap.minors : 0;
   for (bool go = true; go && i < n; i++) {
-    if (i + 3 < n) prefetch_run(runs[i + 3], 7);                /* a swarm is stepped from cold caches */
+    if (i + 3 < n) prefetch_run(runs[i + 3], 5);                /* a swarm is stepped from cold caches */
     norn_event_kind k = norn_run_next(runs[i], ev + i);
     go = k != NORN_INFER && k != NORN_ERROR;
   }
@@ -290,7 +313,7 @@ static void scan_window(gc *g, norn_run *r, val *R, const ins *pc, bool top)
 
 static void scan_run(gc *g, norn_run *r)
 {
-  gc_value(g, &r->scope); gc_value(g, &r->memo); gc_value(g, &r->value);
+  if (r->rare) { gc_value(g, &r->scope); gc_value(g, &r->memo); gc_value(g, &r->value); }
   if (r->finished) return;
   val *R = r->R; const ins *pc = r->pc;
   for (bool top = true;; top = false) {

@@ -6,19 +6,28 @@
 #ifndef NORN_LANG_RUN_H
 #define NORN_LANG_RUN_H
 #include "lang/state.h"
+#include <stddef.h>
 
 #define FRAME_SIZE 2
 enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER };
-/* A swarm of runs is stepped in turn, each from cold caches: what a step needs comes first, and the
-   stack follows in the same block of memory until it outgrows it. */
+/* A swarm of runs is stepped in turn, each from cold caches, so a run lies in one piece of memory:
+
+     | rare, 128 bytes | hot, 128 bytes, a line boundary | the stack, until it outgrows its place |
+
+   A step of a particle touches the hot part and the stack only. */
 struct norn_run {
+  struct norn_run *next, *all;     /* the pool; all runs ever made */
+  norn_dist d1, d2;                /* of the event that waits */
+  uint32_t nseen, seen_mask;
+  uint64_t pad;
+  val scope, memo, value;          /* given/do in force; mem's table; the observed value; units unless `rare` */
+  /* ---- hot ---- */
   norn_state *st;
   val *R; const ins *pc;           /* window and next instruction */
   val *stk, *lim;                  /* lim: end of the stack */
   uint64_t addr;                   /* path hash */
   double logw;
   uint64_t stream;
-  /* ---- 64 bytes ---- */
   uint32_t lane, iter;
   unsigned flags;
   uint32_t nsample, nobserve;
@@ -27,17 +36,13 @@ struct norn_run {
   bool finished, started, top, sealed;
   uint8_t wait;                    /* WAIT_* */
   bool answered, dist_in_reg;      /* dist_in_reg: d1 is the distribution value in register hold */
-  int8_t cls, big;                 /* the block's stack has 1 << cls values; a grown one 1 << big (0: none) */
-  val scope;                       /* given/do in force */
-  /* ---- 128 bytes ---- */
-  val memo, value;                 /* mem's table; the observed value */
+  bool rare;                       /* scope, memo or value may be set */
+  uint8_t cls, big;                /* size class of the stack in place; a grown one has 1 << big values (0: none) */
   const ins *wpc;                  /* return pc that WATER stands for */
   struct seen { uint64_t addr; norn_span span; } *seen;   /* CHECK */
-  struct norn_run *next, *all;     /* the pool; all runs ever made */
-  /* ---- copied by forks up to here, 192 bytes ---- */
-  norn_dist d1, d2;
-  size_t nseen, seen_mask;
 };
+#define RUN_RARE 128               /* bytes before `st` */
+_Static_assert(offsetof(struct norn_run, st) == RUN_RARE && sizeof(struct norn_run) == 256, "the parts of a run fill lines");
 
 #define FRAME_SET(f, ret, dist) do { (f)[0].q = (ret); (f)[0].tag = V_FRAME | (uint64_t)(dist) << 32; } while (0)
 #define FRAME_PC(f) ((const ins *)(f)[0].q)

@@ -86,6 +86,12 @@ void *norn_alloc(norn_state *st, void *p, size_t old, size_t n)
 
 /* ---- limits ---- */
 
+void norn_limits_start(norn_state *st)
+{
+  st->steps = 0; st->fuel = STATE_FUEL;
+  st->deadline = st->cfg.max_seconds > 0 ? state_now() + st->cfg.max_seconds : 0;
+}
+
 bool state_poll(norn_state *st)
 {
   st->fuel = STATE_FUEL; st->steps += STATE_FUEL;

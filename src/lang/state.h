@@ -42,7 +42,8 @@ struct norn_state {
   /* run.c */
   struct norn_run **dirty; size_t ndirty, cdirty;      /* runs that ran since the last collection */
   struct norn_run *all; size_t nall;                   /* every run ever made: runs are kept for reuse */
-  struct norn_run *pool[24];                           /* free ones by size */
+  struct norn_run *pool[24]; bool pool_made[24];       /* free ones by size class; a class has been used */
+  struct slab *slabs;                                  /* the memory of runs */
   struct norn_run *current;                            /* the innermost that is executing */
   int64_t fuel;                                        /* polls left before state_poll */
   uint64_t steps;                                      /* polls done, in units that fuel counted down */

@@ -102,11 +102,13 @@ static inline val outcome(const norn_dist_row *w, double x)
 static inline bool draw_fast(norn_run *r, const norn_dist_row *w, val *a, int n, uint64_t comp)
 {
   double p[NORN_DIST_P]; int which;
-  if ((r->flags & (NORN_RUN_DRAW | NORN_RUN_CHECK | NORN_RUN_NAMES)) != NORN_RUN_DRAW || r->scope.tag != NORN_UNIT ||
+  if ((r->flags & (NORN_RUN_DRAW | NORN_RUN_CHECK | NORN_RUN_NAMES)) != NORN_RUN_DRAW || r->rare ||
       !w->sample1 || !scalars(a, n, p) || w->check1(p, &which)) return false;
   uint64_t addr = addr_event(r->addr, comp);
   norn_rng g = { r->stream, r->lane, (uint32_t)(addr ^ addr >> 32), r->iter, 0, r->st->pairs };
-  *a = outcome(w, w->sample1(p, &g)); r->nsample++;
+  double x = w->sample1(p, &g);
+  if (w->flags & NORN_DIST_DISCRETE && !(x < 0x1p62 && x > -0x1p62)) return false;   /* no integer holds it */
+  *a = outcome(w, x); r->nsample++;
   return true;
 }
 
@@ -114,7 +116,7 @@ static inline bool draw_fast(norn_run *r, const norn_dist_row *w, val *a, int n,
 static inline bool ask_fast(norn_run *r, const norn_dist_row *w, const val *a, int n)
 {
   double p[NORN_DIST_P]; int which;
-  if (r->flags & (NORN_RUN_DRAW | NORN_RUN_CHECK | NORN_RUN_NAMES) || r->scope.tag != NORN_UNIT ||
+  if (r->flags & (NORN_RUN_DRAW | NORN_RUN_CHECK | NORN_RUN_NAMES) || r->rare ||
       !w->sample1 || !scalars(a, n, p) || w->check1(p, &which)) return false;
   r->d1.row = w; r->d1.args = a; r->d1.n = n; r->d2.row = NULL;
   return true;
@@ -352,7 +354,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                  NEXT; }
   OP(AREST):   r->addr = (uint64_t)RA.i; NEXT;
   OP(SSAVE):   V_COPY(RA, r->scope); NEXT;
-  OP(SREST):   V_COPY(r->scope, RA); NEXT;
+  OP(SREST):   if (r->rare) { V_COPY(r->scope, RA); } NEXT;
 
   /* ---- effects ---- */
   OP(SAMPLED): { val *w = &RA; const norn_dist_row *row = pc[1].p; int n = pc->b;
@@ -368,7 +370,8 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(OBSERVED):{ val *w = &RA; const norn_dist_row *row = pc[1].p; int n = pc->b;
                  if (likely(score_fast(r, row, w, n))) {
                    if (!(r->flags & NORN_RUN_STOP)) NEXTN(4);
-                   r->R = R; r->pc = pc + 4; r->wait = WAIT_NONE; r->iter++; r->value = *w;
+                   r->R = R; r->pc = pc + 4; r->wait = WAIT_NONE; r->iter++;
+                   if (unlikely(V_IS_HEAP(*w))) { r->value = *w; r->rare = true; }
                    ev->kind = NORN_OBSERVE; ev->flags = 0; ev->addr = 0; ev->ordinal = r->nobserve - 1; ev->count = 1; ev->dist = ev->proposal = NULL;
                    ev->value = *w; ev->engine = norn_none(); ev->span = span_unpack(pc[3].u);
                    return NORN_OBSERVE; }
@@ -420,7 +423,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                  SET_REAL(RA, lp); NEXT2; }
 
   /* ---- mem ---- */
-  OP(MEMNEW):  { SAFEPOINT; r->R = R; r->pc = pc; val v = memo_new(r, RB); if (norn_is_none(v)) FAIL_ARG(0); RA = v; NEXT; }
+  OP(MEMNEW):  { SAFEPOINT; r->R = R; r->pc = pc; val v = memo_new(r, RB); if (norn_is_none(v)) FAIL_ARG(0); RA = v; NEXT2; }
   OP(MEMGET):  { SAFEPOINT; val id = v_clo(R[-1])->cap[1], key = memo_key(st, R, SIMM(pc->b), id); if (norn_is_none(key)) FAIL;
                  uint64_t hk = value_hash(key);
                  val v = r->memo.tag == NORN_MAP ? hamt_get(r->memo, key, hk) : norn_none();
@@ -429,11 +432,11 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                  RA = key; r->addr = addr_push(up, comp);
                  if (r->flags & NORN_RUN_NAMES) addr_note(st, r->addr, up, comp);
                  JUMP; }
-  OP(MEMPUT):  { SAFEPOINT; if (r->memo.tag != NORN_MAP) { val m = hamt_new(st); if (norn_is_none(m)) FAIL; r->memo = m; }
+  OP(MEMPUT):  { SAFEPOINT; if (r->memo.tag != NORN_MAP) { val m = hamt_new(st); if (norn_is_none(m)) FAIL; r->memo = m; r->rare = true; }
                  val m = hamt_put(st, r->memo, RA, value_hash(RA), RB); if (norn_is_none(m)) FAIL;
-                 r->memo = m; NEXT; }
+                 r->memo = m; r->rare = true; NEXT; }
 
-  OP(HALT):    r->pc = pc; r->R = R; r->finished = true; r->value = r->stk[0];
+  OP(HALT):    r->pc = pc; r->R = R; r->finished = true; r->value = r->stk[0]; r->rare = true;
                *ev = (norn_event){ .kind = NORN_DONE, .value = r->value, .count = 1 };
                return NORN_DONE;
   OP(WATER):   pc = r->wpc; run_water(r, R); GO;                  /* R is the caller already */

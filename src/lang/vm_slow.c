@@ -7,7 +7,8 @@
 
 /* ---- error places ---- */
 
-/* Completes the state's error with its span and the calls that led to it. */
+/* Completes the state's error with its span and the calls that led to it.  What fails inside the
+   standard library is the fault of its first caller outside, whose call gets the caret. */
 void run_fail(norn_run *r, const ins *pc, int arg)
 {
   norn_state *st = r->st;
@@ -15,8 +16,9 @@ void run_fail(norn_run *r, const ins *pc, int arg)
   if (e->span.file) return;
   const val *R = r->R;
   const proto *p = v_clo(R[-1])->p;
-  e->span = proto_span(p, (uint32_t)(pc - p->code), arg);
+  norn_span inside = proto_span(p, (uint32_t)(pc - p->code), arg);
   e->ntrace = 0;
+  if (!p->stdlib) e->span = inside;
   while (e->ntrace < NORN_TRACE_MAX) {
     const val *f = R - FRAME_SIZE;
     pc = FRAME_PC(f);
@@ -24,10 +26,12 @@ void run_fail(norn_run *r, const ins *pc, int arg)
     if (pc == run_halt_code || FRAME_DIST(f) == 0) break;
     R = (const val *)((const char *)R - FRAME_DIST(f));
     p = v_clo(R[-1])->p;
-    norn_span s = proto_span(p, (uint32_t)(pc - p->code) - 1, -1);
-    if (p->stdlib && e->ntrace == 0 && !e->span.file) e->span = s;
-    else if (s.file) e->trace[e->ntrace++] = s;
+    norn_span s = p->stdlib ? (norn_span){ 0, 0, 0 } : proto_span(p, (uint32_t)(pc - p->code) - 1, -1);
+    if (!s.file) continue;
+    if (!e->span.file) e->span = s;
+    else e->trace[e->ntrace++] = s;
   }
+  if (!e->span.file) e->span = inside;
 }
 
 /* ---- calls ---- */
@@ -265,9 +269,7 @@ val vm_len(norn_run *r, val x)
 {
   norn_state *st = r->st;
   char b[120];
-  size_t n;
-  const char *s = norn_string_view(x, &n);
-  if (s) return norn_int((int64_t)utf8_count(s, n));
+  if (x.tag == NORN_STR) return norn_int(v_str(x)->chars);
   if (x.tag == NORN_ARRAY) return norn_int(v_vec(x)->len);
   if (x.tag == NORN_RECORD) return norn_int(v_rec(x)->sh->n);
   if (x.tag == NORN_MAP) return norn_int(norn_map_size(x));
