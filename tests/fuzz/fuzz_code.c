@@ -108,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
   for (int i = 0; i < count; i++)
     if (v[i]->name && !strcmp(v[i]->name, "top level")) top = v[i];
   uint64_t seed = hash_bytes(s, n, 7);
+  st->heap.stress = seed & 1;                /* every second input: collect at every safepoint */
   for (int i = 0; i < CHANGES && count && top->self; i++) {
     uint64_t k = hash_mix(seed + (uint64_t)i * 2 + 1), how = hash_mix(seed + (uint64_t)i * 2 + 2);
     proto *p = v[k % (unsigned)count];
