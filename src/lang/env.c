@@ -166,22 +166,55 @@ static const env_table *table_of(const env *e, env_kind kind, const void *row)
   return NULL;
 }
 
-env_entry *env_entry_of(norn_state *st, env_kind kind, const void *row)
+static row_entry *row_find(const env *e, const void *row)
+{
+  size_t i = (size_t)hash_mix((uintptr_t)row) & e->row_mask;
+  while (e->rows[i].row && e->rows[i].row != row) i = (i + 1) & e->row_mask;
+  return &e->rows[i];
+}
+
+static bool rows_grow(norn_state *st)
 {
   env *e = st->env;
-  const env_table *t = table_of(e, kind, row);
+  size_t old = e->rows ? e->row_mask + 1 : 0, size = old ? old * 2 : 64;
+  if (old && e->nrows * 2 < old) return true;
+  row_entry *was = e->rows, *table = mem_zero(&st->mem, size * sizeof *table);
+  if (!table) return false;
+  e->rows = table;
+  e->row_mask = size - 1;
+  for (size_t i = 0; i < old; i++)
+    if (was[i].row) *row_find(e, was[i].row) = was[i];
+  mem_put(&st->mem, was, old * sizeof *was);
+  return true;
+}
+
+/* The entry that a row's name stands for, or one of its own if another row took the name. */
+static env_entry *entry_search(norn_state *st, env_kind kind, const void *row)
+{
+  const env_table *t = table_of(st->env, kind, row);
   if (!t) return NULL;
   const char *name = row_name(kind, row);
   sym s = sym_intern(st, name, strlen(name));
   if (!s) return NULL;
   if (!t->mod) {
-    builtin *b = builtin_find(e, s);
-    if (b && b->name && b->row == row) return env_builtin(st, s);
-    return entry_make(st, s, kind, row);        /* a later registration took its name */
+    builtin *b = builtin_find(st->env, s);
+    return b && b->row == row ? env_builtin(st, s) : entry_make(st, s, kind, row);
   }
   if (!env_open_natives(st, t->mod)) return NULL;
   env_entry *found = env_lookup_in(st, t->mod, s);
   return found && found->native == row ? found : entry_make(st, s, kind, row);
+}
+
+env_entry *env_entry_of(norn_state *st, env_kind kind, const void *row)
+{
+  env *e = st->env;
+  row_entry *known = e->rows ? row_find(e, row) : NULL;
+  if (known && known->row) return known->entry->kind == kind ? known->entry : NULL;
+  env_entry *made = entry_search(st, kind, row);
+  if (!made || !rows_grow(st)) return made;
+  *row_find(e, row) = (row_entry){row, made};
+  e->nrows++;
+  return made;
 }
 
 env_entry *env_of_native(norn_state *st, const norn_native *f)
@@ -462,6 +495,7 @@ void env_free(norn_state *st)
   }
   st->protos = NULL;
   mem_put(&st->mem, e->protos, e->protos ? (e->proto_mask + 1) * sizeof *e->protos : 0);
+  mem_put(&st->mem, e->rows, e->rows ? (e->row_mask + 1) * sizeof *e->rows : 0);
   mem_put(&st->mem, e->undo, e->cundo * sizeof *e->undo);
   text_free(&e->answer);
   arena_free(&e->arena);

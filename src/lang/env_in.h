@@ -17,6 +17,9 @@ typedef struct env_table {
 /* A builtin name.  row: the registered row, or NULL where the entry was made at once. */
 typedef struct builtin { sym name; env_kind kind; const void *row; env_entry *entry; } builtin;
 
+/* The entry of a row by the row's address, once it was asked for. */
+typedef struct row_entry { const void *row; env_entry *entry; } row_entry;
+
 /* What a name was before this load defined it. */
 typedef struct env_undo { module *mod; sym name; env_entry *was; } env_undo;
 
@@ -35,6 +38,7 @@ typedef struct env {
   env_library *libraries;
   env_table *tables; size_t ntables, ctables;
   builtin *builtins; size_t nbuiltins, builtin_mask;
+  row_entry *rows; size_t nrows, row_mask;
   const proto **protos; size_t nprotos, proto_mask;   /* a set, filled from st->protos when asked */
   const proto *protos_seen;           /* the head of st->protos then */
   env_undo *undo; size_t nundo, cundo; bool logging;

@@ -76,10 +76,9 @@ val vm_native(norn_run *r, const norn_native *f, const val *args, int n)
 static call_result call_native(norn_run *r, val *W, int n, const norn_native *f)
 {
   norn_state *st = r->st;
-  sym name = sym_intern(st, f->name, strlen(f->name));
-  env_entry *e = env_lookup(st, env_session(st), name);
+  env_entry *e = env_of_native(st, f);
   val args[24];
-  if (!e || e->native != f || n > 24 || e->npars > 24) e = NULL;
+  if (e && (n > 24 || e->npars > 24)) e = NULL;
   if (e && !e->variadic && n > e->npars) { norn_fail(st, NORN_ETYPE, -1, "%s takes %d argument%s, got %d", f->name, e->npars, plural(e->npars), n); return CALL_FAIL; }
   int k = n;
   for (int i = 0; i < n && i < 24; i++) args[i] = W[i];

@@ -223,6 +223,8 @@ static void break_literals(const world *w, sample *s)
     must_refuse(w, s, "literal");
     if (strchr("pnwyh", kinds[i]))
       s->x[1 + i].u = was + 8, must_refuse(w, s, "pointer into an object");
+    if (kinds[i] == 'n') s->x[1 + i].p = rows, must_refuse(w, s, "row for a native");
+    if (kinds[i] == 'w') s->x[1 + i].p = natives, must_refuse(w, s, "native for a row");
     if (strchr("pnwyhs", kinds[i])) s->x[1 + i].u = 0, must_refuse(w, s, "null literal");
     s->x[1 + i].u = was;
   }
@@ -461,6 +463,17 @@ static void test_large(norn_state *st)
   free(code);
 }
 
+/* The hand-made code of mem. */
+static void test_stubs(norn_state *st)
+{
+  char why[256];
+  for (int n = 0; n <= 8; n++) {
+    const proto *p = memo_stub(st, n);
+    CHECK(p && !code_verify(st, p, why, sizeof why) && p->nargs == n);
+    CHECK(memo_stub(st, n) == p);
+  }
+}
+
 int main(void)
 {
   world w = {.st = norn_new_bare(NULL)};
@@ -470,11 +483,13 @@ int main(void)
   test_large(w.st);
   CHECK(norn_memory_used(w.st) == before);
   test_places();
+  test_stubs(w.st);
+  const proto *stubs = w.st->protos;
   world_make(&w);
   test_operands(&w);
   test_functions(&w);
   test_facts(&w);
-  w.st->protos = NULL;                       /* they stand on this stack */
+  w.st->protos = (proto *)(uintptr_t)stubs;  /* the others stand on this stack */
   norn_free(w.st);
   return unit_end();
 }
