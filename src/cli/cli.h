@@ -53,10 +53,13 @@ bool options_count(const char *text, uint64_t *out);   /* "1000" or "1e6" */
 
 bool  cli_open(cli *);                  /* makes the state, opens plugins, arms Ctrl-C */
 void  cli_close(cli *);
-/* Loads and drives a text; warnings and errors go to stderr.  *out is the value (NULL: of no interest).
-   A text that ends too early gives NORN_EINCOMPLETE without a word; for cli_eval_whole it is a mistake. */
-norn_status cli_eval(cli *, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out);
-norn_status cli_eval_whole(cli *, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out);
+/* Loads and drives a text; warnings and errors go to stderr.  *out is the value (NULL: of no
+   interest).  A text that ends too early gives NORN_EINCOMPLETE without a word; for cli_eval_whole
+   it is a mistake. */
+norn_status cli_eval(cli *, const char *name, const char *text, size_t n, unsigned flags,
+                     norn_datum *out);
+norn_status cli_eval_whole(cli *, const char *name, const char *text, size_t n, unsigned flags,
+                           norn_datum *out);
 /* Reads a whole file ("-": standard input); NULL and a message on stderr if that fails. */
 char *cli_read(cli *, const char *path, size_t *n);
 void  cli_complain(cli *, const char *format, ...) NORN_PRINTF(2, 3);   /* "norn: ..." on stderr */
@@ -74,9 +77,9 @@ bool  cli_nearest(cli *, const char *name, char *out, size_t n);
 /* ---- Ctrl-C (interrupt.c) ---- */
 
 void interrupt_arm(norn_state *);       /* SIGINT stops this state while it is busy */
-void interrupt_busy(bool);              /* the state computes; otherwise SIGINT is only remembered */
+void interrupt_busy(bool);              /* it computes; otherwise SIGINT is only remembered */
 bool interrupt_seen(void);              /* since the last call; forgets it */
-bool interrupt_wait(int fd);            /* until fd can be read; false: Ctrl-C or another signal came first */
+bool interrupt_wait(int fd);            /* until fd can be read; false: a signal came first */
 
 /* ---- progress (progress.c) ---- */
 
@@ -84,8 +87,8 @@ void progress_start(cli *);             /* a piece of work begins */
 void progress_wipe(cli *);              /* before anything else is written, and at the end */
 bool progress_report(void *cli_, const char *engine, const norn_progress *);
 /* The line without its colours: at most n - 1 bytes and `width` columns. */
-void progress_line(const progress *, const char *engine, const norn_progress *, double now, int width,
-                   char *buf, size_t n);
+void progress_line(const progress *, const char *engine, const norn_progress *, double now,
+                   int width, char *buf, size_t n);
 
 /* ---- commands ---- */
 
@@ -95,7 +98,7 @@ int infer_main(cli *);                                      /* infer_cmd.c */
 typedef struct session { cli *c; int inputs; char *loaded; } session;
 bool command_run(session *, const char *line, bool *failed);  /* command.c */
 const char *command_name(int i);                              /* ":load", ...; NULL past the last */
-bool help_topic(cli *, const char *topic);                    /* help.c; false: no such topic or name */
+bool help_topic(cli *, const char *topic);                    /* help.c; false: nothing known */
 void help_engines(cli *);
 bool help_engine(cli *, const char *name);
 

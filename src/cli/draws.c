@@ -1,6 +1,6 @@
-/* Draws as a table: one row a draw, one column a scalar of the returned value, named as its address
-   would be: mu, theta[3], state.x[0, 1].  Draws may differ in shape (a recursive model): the columns
-   are the union, and what a draw lacks is an empty cell. */
+/* Draws as a table: one row a draw, one column a scalar of the returned value, named as its
+   address would be: mu, theta[3], state.x[0, 1].  Draws may differ in shape (a recursive model):
+   the columns are the union, and what a draw lacks is an empty cell. */
 #include "cli.h"
 #include <math.h>
 #include <stdlib.h>
@@ -235,7 +235,8 @@ bool draws_write(draws *d, FILE *f)
     if (r > 0 && d->rows[r].chain != d->rows[r - 1].chain) draw = 0;
     fprintf(f, "%d,%d,%.17g", d->rows[r].chain, draw, d->rows[r].weight);
     for (int i = 0; i < d->ncolumns; i++) row[i] = "";
-    for (; at < d->ncells && d->cells[at].row == r; at++) row[d->cells[at].column] = d->cells[at].text;
+    for (; at < d->ncells && d->cells[at].row == r; at++)
+      row[d->cells[at].column] = d->cells[at].text;
     for (int i = 0; i < d->ncolumns; i++) fprintf(f, ",%s", row[i]);
     fputc('\n', f);
   }
@@ -287,7 +288,8 @@ static void put_agreement(FILE *f, const char *name, const moments *m, int chain
   }
   for (int k = 0; k < chains; k++) between += pow(m[k].sum / m[k].weight - mean, 2) / (chains - 1);
   double all = (n - 1) / n * within + between;
-  fprintf(f, "%-20s %12.6g %12.6g %8.3f\n", name, mean, sqrt(all), within > 0 ? sqrt(all / within) : 1.0);
+  double rhat = within > 0 ? sqrt(all / within) : 1;
+  fprintf(f, "%-20s %12.6g %12.6g %8.3f\n", name, mean, sqrt(all), rhat);
 }
 
 char *draws_agreement(const draws *d)
@@ -300,7 +302,8 @@ char *draws_agreement(const draws *d)
   if (f) {
     gather_moments(d, chains, m);
     fprintf(f, "\nall chains\n%-20s %12s %12s %8s\n", "", "mean", "sd", "R-hat");
-    for (int i = 0; i < d->ncolumns; i++) put_agreement(f, d->columns[i], m + (size_t)i * (size_t)chains, chains);
+    for (int i = 0; i < d->ncolumns; i++)
+      put_agreement(f, d->columns[i], m + (size_t)i * (size_t)chains, chains);
     fclose(f);
   }
   free(m);

@@ -41,7 +41,8 @@ static const char page_language[] =
 
 static const struct { const char *name, *title; } shelves[] = {
   { "normal uniform cauchy student_t laplace logistic lognormal", "on the real line" },
-  { "exponential gamma inv_gamma half_normal half_cauchy beta dirichlet", "positive, bounded, simplex" },
+  { "exponential gamma inv_gamma half_normal half_cauchy beta dirichlet",
+    "positive, bounded, simplex" },
   { "bernoulli binomial categorical uniform_of discrete_uniform poisson geometric", "discrete" },
   { "delta flat truncate mixture iid", "made of others, improper" },
 };

@@ -38,7 +38,8 @@ static int choose_model(job *j, const name_list *before)
   } else {
     cli_complain(c, "%s has several models: choose one with --model", c->words[0]);
   }
-  for (int i = 0; code != EXIT_FINE && i < found.n; i++) fprintf(stderr, "  --model %s\n", found.names[i]);
+  for (int i = 0; code != EXIT_FINE && i < found.n; i++)
+    fprintf(stderr, "  --model %s\n", found.names[i]);
   names_free(&found);
   return code;
 }
@@ -182,73 +183,82 @@ static bool write_flags(cli *c, const norn_engine *e, FILE *f, bool comma)
     fprintf(f, quote ? "%s%s = \"%s\"" : "%s%s = %s", comma ? ", " : "", flag->name, flag->value);
     comma = true;
   }
-  if (c->chains && find_option(e, "chains")) fprintf(f, "%schains = %d", comma ? ", " : "", c->chains);
+  if (c->chains && find_option(e, "chains"))
+    fprintf(f, "%schains = %d", comma ? ", " : "", c->chains);
   return true;
 }
 
-/* "smc", "smc(particles = 10)" and the flags as one expression; NULL: said why. */
-static char *engine_text(cli *c, int *code)
+/* --engine taken apart: "smc" is bare, "smc(particles = 10)" a call, all else an expression that no
+   flag can be added to. */
+typedef struct { const norn_engine *e; size_t name, end; bool bare, call, empty; } engine_form;
+
+static engine_form read_form(cli *c, const char *s)
 {
-  const char *given = c->engine;
-  size_t n = 0, end = strlen(given);
+  engine_form f = { NULL, 0, strlen(s), false, false, false };
+  while (isalnum((unsigned char)s[f.name]) || s[f.name] == '_') f.name++;
+  while (f.end > f.name && isspace((unsigned char)s[f.end - 1])) f.end--;
+  const char *rest = s + f.name + strspn(s + f.name, " ");
+  f.e = find_engine(c, s, f.name);
+  f.bare = *rest == 0;
+  f.call = *rest == '(' && s[f.end - 1] == ')';
+  f.empty = f.call && rest[1 + strspn(rest + 1, " ")] == ')';
+  return f;
+}
+
+static bool form_fits(cli *c, const engine_form *f)
+{
+  if (!f->e && (f->bare || c->nflags)) {
+    cli_complain(c, "no engine %.*s; there are", (int)f->name, c->engine);
+    for (int i = 0; cli_engine_at(c, i); i++)
+      fprintf(stderr, "  --engine %s\n", cli_engine_at(c, i)->name);
+    return false;
+  }
+  if (c->nflags && !f->bare && !f->call) {
+    cli_complain(c, "--%s can't be added to this --engine: write it inside", c->flags[0].name);
+    return false;
+  }
+  return true;
+}
+
+/* --engine and the flags as one expression, malloc'ed; NULL: said why. */
+static char *engine_text(cli *c)
+{
+  engine_form f = read_form(c, c->engine);
   char *text = NULL;
   size_t size;
-  while (isalnum((unsigned char)given[n]) || given[n] == '_') n++;
-  while (end > n && isspace((unsigned char)given[end - 1])) end--;
-  const norn_engine *e = find_engine(c, given, n);
-  const char *rest = given + n + strspn(given + n, " ");
-  bool bare = *rest == 0, call = *rest == '(' && given[end - 1] == ')';
-  *code = EXIT_USAGE;
-  if (!e && (bare || c->nflags)) {
-    cli_complain(c, "no engine %.*s; there are", (int)n, given);
-    for (int i = 0; cli_engine_at(c, i); i++) fprintf(stderr, "  --engine %s\n", cli_engine_at(c, i)->name);
-    return NULL;
-  }
-  if (c->nflags && !bare && !call) {
-    cli_complain(c, "--%s can't be added to this --engine: write it inside", c->flags[0].name);
-    return NULL;
-  }
-  FILE *f = open_memstream(&text, &size);
-  if (!f) return NULL;
   bool fine = true;
-  if (!bare && !call) fputs(given, f);
-  else if (bare) {
-    fprintf(f, "%.*s(", (int)n, given);
-    fine = write_flags(c, e, f, false);
-    fputc(')', f);
-  } else {
-    bool empty = rest[1 + strspn(rest + 1, " ")] == ')';
-    fprintf(f, "%.*s", (int)end - 1, given);
-    fine = !e || write_flags(c, e, f, !empty);
-    fputc(')', f);
-  }
-  fclose(f);
-  if (!fine) {
-    free(text);
-    return NULL;
-  }
-  *code = EXIT_FINE;
-  return text;
+  if (!form_fits(c, &f)) return NULL;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) return NULL;
+  if (f.bare) fprintf(out, "%.*s(", (int)f.name, c->engine);
+  else fprintf(out, "%.*s", (int)(f.end - f.call), c->engine);
+  if (f.e && (f.bare || f.call)) fine = write_flags(c, f.e, out, f.call && !f.empty);
+  if (f.bare || f.call) fputc(')', out);
+  fclose(out);
+  if (fine) return text;
+  free(text);
+  return NULL;
 }
 
 static int make_engine(job *j)
 {
   cli *c = j->c;
-  int code;
   norn_datum v;
   if (!c->engine) {
-    if (c->nflags) cli_complain(c, "--%s is an option of an engine: say which by --engine", c->flags[0].name);
+    if (c->nflags)
+      cli_complain(c, "--%s is an option of an engine: say which by --engine", c->flags[0].name);
     j->engine = norn_keep(c->st, norn_unit());   /* infer's own rule chooses */
     return c->nflags ? EXIT_USAGE : j->engine ? EXIT_FINE : EXIT_PROGRAM;
   }
-  char *text = engine_text(c, &code);
-  if (!text) return code;
+  char *text = engine_text(c);
+  if (!text) return EXIT_USAGE;
   norn_status s = cli_eval_whole(c, "--engine", text, strlen(text), NORN_LOAD_REPL, &v);
   free(text);
   if (s != NORN_OK) return EXIT_USAGE;
   if (!norn_engine_view(v, NULL)) {
     char what[128];
-    cli_complain(c, "--engine must be an engine, got %s", norn_describe(c->st, v, what, sizeof what));
+    norn_describe(c->st, v, what, sizeof what);
+    cli_complain(c, "--engine must be an engine, got %s", what);
     return EXIT_USAGE;
   }
   j->engine = norn_keep(c->st, v);

@@ -48,7 +48,7 @@ bool interrupt_wait(int fd)
   int ready = -1;
   sigemptyset(&sigint);
   sigaddset(&sigint, SIGINT);
-  sigprocmask(SIG_BLOCK, &sigint, &before);     /* else one that comes just before pselect is slept over */
+  sigprocmask(SIG_BLOCK, &sigint, &before); /* one just before pselect is not slept over */
   FD_ZERO(&in);
   FD_SET(fd, &in);
   if (!seen) ready = pselect(fd + 1, &in, NULL, NULL, NULL, &before);

@@ -9,20 +9,20 @@
 enum { FOR_ALL = 1, FOR_INFER = 2 };
 
 /* letter, name, argument (NULL: none), for which commands, help */
-#define OPTIONS(X)                                                                                    \
-  X(eval, 'e', "eval", "EXPR", FOR_ALL, "evaluate and print EXPR (may be given several times)")       \
-  X(load, 0, "load", "FILE.so", FOR_ALL, "open a shared object with engines, distributions, natives") \
-  X(seed, 0, "seed", "N", FOR_ALL, "seed of all random numbers")                                      \
-  X(quiet, 'q', "quiet", NULL, FOR_ALL, "no progress and no announcements")                           \
-  X(memory, 0, "max-memory", "SIZE", FOR_ALL, "such as 500M or 2G (default: 3/4 of the machine)")     \
-  X(steps, 0, "max-steps", "N", FOR_ALL, "calls and loop turns, such as 1e9")                         \
-  X(time, 0, "max-time", "TIME", FOR_ALL, "seconds, or such as 2m or 1h")                             \
-  X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                    \
-  X(help, 'h', "help", NULL, FOR_ALL, "this text")                                                    \
-  X(model, 0, "model", "NAME", FOR_INFER, "the model in FILE (needed if it has several)")             \
-  X(data, 0, "data", "FILE", FOR_INFER, "JSON or CSV: fields or columns go to parameters by name")    \
-  X(engine, 0, "engine", "ENGINE", FOR_INFER, "such as smc or 'smc(particles = 1000)'")               \
-  X(out, 0, "out", "DIR", FOR_INFER, "write DIR/draws.csv and DIR/summary.txt")                       \
+#define OPTIONS(X)                                                                                 \
+  X(eval, 'e', "eval", "EXPR", FOR_ALL, "evaluate and print EXPR (may be given several times)")    \
+  X(load, 0, "load", "FILE.so", FOR_ALL, "open a shared object with engines, natives ...") \
+  X(seed, 0, "seed", "N", FOR_ALL, "seed of all random numbers")                                   \
+  X(quiet, 'q', "quiet", NULL, FOR_ALL, "no progress and no announcements")                        \
+  X(memory, 0, "max-memory", "SIZE", FOR_ALL, "such as 500M or 2G (default: 3/4 of the machine)")  \
+  X(steps, 0, "max-steps", "N", FOR_ALL, "calls and loop turns, such as 1e9")                      \
+  X(time, 0, "max-time", "TIME", FOR_ALL, "seconds, or such as 2m or 1h")                          \
+  X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                 \
+  X(help, 'h', "help", NULL, FOR_ALL, "this text")                                                 \
+  X(model, 0, "model", "NAME", FOR_INFER, "the model in FILE (needed if it has several)")          \
+  X(data, 0, "data", "FILE", FOR_INFER, "JSON or CSV: fields or columns go to parameters by name") \
+  X(engine, 0, "engine", "ENGINE", FOR_INFER, "such as smc or 'smc(particles = 1000)'")            \
+  X(out, 0, "out", "DIR", FOR_INFER, "write DIR/draws.csv and DIR/summary.txt")                    \
   X(chains, 0, "chains", "N", FOR_INFER, "independent chains")
 
 #define DECLARE(id, letter, name, arg, who, text) static bool take_##id(cli *, const char *value);
@@ -40,7 +40,11 @@ typedef struct {
 static const option rows[] = { OPTIONS(ROW) };
 enum { NROWS = sizeof rows / sizeof rows[0] };
 
-static const struct { const char *name; cli_command command; const char *use, *text; } commands[] = {
+static const struct {
+  const char *name;
+  cli_command command;
+  const char *use, *text;
+} commands[] = {
   { "infer", CMD_INFER, "infer FILE", "infer a model of FILE and print its posterior" },
   { "check", CMD_CHECK, "check FILE...", "names, arity, types, effects: all errors at once" },
   { "dis", CMD_DIS, "dis FILE", "the bytecode of FILE" },
@@ -53,9 +57,10 @@ void options_help(FILE *f)
   char left[64];
   fputs("norn: a language for probabilistic programs\n\nUsage:\n"
         "  norn [OPTIONS]                   the REPL (:help inside)\n"
-        "  norn [OPTIONS] FILE [ARGS]       run a program (-: standard input); ARGS are its `args`\n"
+        "  norn [OPTIONS] FILE [ARGS]       run a program (-: standard input); ARGS: its `args`\n"
         "  norn [OPTIONS] -e EXPR [ARGS]    evaluate and print an expression\n", f);
-  for (int i = 0; i < NCOMMANDS; i++) fprintf(f, "  norn %-28s%s\n", commands[i].use, commands[i].text);
+  for (int i = 0; i < NCOMMANDS; i++)
+    fprintf(f, "  norn %-28s%s\n", commands[i].use, commands[i].text);
   for (int who = FOR_ALL; who <= FOR_INFER; who++) {
     fputs(who == FOR_ALL ? "\nOptions:\n" : "\nOptions of norn infer:\n", f);
     for (int i = 0; i < NROWS; i++) {
@@ -68,7 +73,7 @@ void options_help(FILE *f)
     }
   }
   fputs("      --OPTION VALUE         any option of the engine, such as --particles 1000\n"
-        "\nExit status: 0 fine, 1 error in the program or its inference, 2 wrong use, 130 interrupted.\n"
+        "\nExit status: 0 fine, 1 error in the program or inference, 2 wrong use, 130 interrupt.\n"
         "More: man norn, man 7 norn.\n", f);
 }
 
@@ -157,7 +162,8 @@ static bool take_seed(cli *c, const char *v)
 
 static bool take_memory(cli *c, const char *v)
 {
-  return options_bytes(v, &c->config.max_memory) || wrong(c, "max-memory", "a size such as 500M or 2G", v);
+  return options_bytes(v, &c->config.max_memory) ||
+         wrong(c, "max-memory", "a size such as 500M or 2G", v);
 }
 
 static bool take_steps(cli *c, const char *v)
@@ -167,13 +173,15 @@ static bool take_steps(cli *c, const char *v)
 
 static bool take_time(cli *c, const char *v)
 {
-  return options_seconds(v, &c->config.max_seconds) || wrong(c, "max-time", "a time such as 30, 2m or 1h", v);
+  return options_seconds(v, &c->config.max_seconds) ||
+         wrong(c, "max-time", "a time such as 30, 2m or 1h", v);
 }
 
 static bool take_chains(cli *c, const char *v)
 {
   uint64_t n;
-  if (!options_count(v, &n) || n < 1 || n > 10000) return wrong(c, "chains", "a number from 1 to 10000", v);
+  if (!options_count(v, &n) || n < 1 || n > 10000)
+    return wrong(c, "chains", "a number from 1 to 10000", v);
   c->chains = (int)n;
   return true;
 }
@@ -185,7 +193,8 @@ typedef struct { cli *c; char **argv; int at, argc; bool decided; } reader;
 static const option *find_option(const char *name, size_t n, char letter)
 {
   for (int i = 0; i < NROWS; i++)
-    if (letter ? rows[i].letter == letter : strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0)
+    if (letter ? rows[i].letter == letter
+               : strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0)
       return &rows[i];
   return NULL;
 }
@@ -217,12 +226,14 @@ static bool take_long(reader *r, const char *word)
   const char *value = equal ? equal + 1 : NULL;
   bool known = o && (o->who == FOR_ALL || c->command == CMD_INFER);
   if (!known && c->command != CMD_INFER) {
-    cli_complain(c, o ? "--%.*s is an option of norn infer" : "no option --%.*s; see norn --help", (int)n, name);
+    cli_complain(c, o ? "--%.*s is an option of norn infer" : "no option --%.*s; see norn --help",
+                 (int)n, name);
     return false;
   }
   if (!value && (!known || o->arg)) {
     if (r->at >= r->argc) {
-      cli_complain(c, "--%.*s needs a value%s%s", (int)n, name, known ? ": " : "", known ? o->arg : "");
+      cli_complain(c, "--%.*s needs a value%s%s", (int)n, name, known ? ": " : "",
+                   known ? o->arg : "");
       return false;
     }
     value = r->argv[r->at++];

@@ -34,8 +34,8 @@ static void put_bar(double share, char *buf)
   buf[BAR] = 0;
 }
 
-void progress_line(const progress *b, const char *engine, const norn_progress *p, double now, int width,
-                   char *buf, size_t n)
+void progress_line(const progress *b, const char *engine, const norn_progress *p, double now,
+                   int width, char *buf, size_t n)
 {
   char rate[32] = "", left[32], bar[BAR + 1];
   double spent = now - b->engine_begun, work = p->done - b->first_done;
@@ -106,7 +106,8 @@ bool progress_report(void *cli_, const char *engine, const norn_progress *p)
     fprintf(stderr, "%s\n", line);
     return true;
   }
-  int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col - 1 : 79;
+  bool sized = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 10;
+  int width = sized ? size.ws_col - 1 : 79;
   progress_line(b, engine, p, now, width, line, sizeof line);
   fflush(stdout);
   fprintf(stderr, "\r%s\033[K", line);

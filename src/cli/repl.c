@@ -178,7 +178,8 @@ static char **complete(const char *word, int start, int end)
    a colon at the start of the line (commands). */
 static char *word_breaks(void)
 {
-  static char names[] = " \t\n\"'@><=;|&{(}[])+-*/^%,!~:", files[] = " \t\n\"", commands[] = " \t\n";
+  static char names[] = " \t\n\"'@><=;|&{(}[])+-*/^%,!~:", files[] = " \t\n\"";
+  static char commands[] = " \t\n";
   const char *line = rl_line_buffer;
   if (!rl.more && strncmp(line, ":load ", 6) == 0) return files;
   if (!rl.more && line[0] == ':' && !strchr(line, ' ')) return commands;

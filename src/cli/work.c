@@ -131,7 +131,8 @@ int cli_exit_code(norn_status s)
 
 /* ---- running ---- */
 
-norn_status cli_eval(cli *c, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out)
+norn_status cli_eval(cli *c, const char *name, const char *text, size_t n, unsigned flags,
+                     norn_datum *out)
 {
   norn_status s = NORN_OK;
   norn_datum ignored;
@@ -164,7 +165,8 @@ static void set_script_dir(cli *c, const char *name)
   if (!norn_is_none(dir)) norn_set_global(c->st, "script_dir", dir);
 }
 
-norn_status cli_eval_whole(cli *c, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out)
+norn_status cli_eval_whole(cli *c, const char *name, const char *text, size_t n, unsigned flags,
+                           norn_datum *out)
 {
   set_script_dir(c, name);
   norn_status s = cli_eval(c, name, text, n, flags, out);
@@ -200,7 +202,8 @@ char *cli_read(cli *c, const char *path, size_t *n)
   bool standard = strcmp(path, "-") == 0;
   FILE *f = standard ? stdin : fopen(path, "r");
   char *text = f ? read_all(f, n) : NULL;
-  if (!text) cli_complain(c, "can't read %s: %s", standard ? "standard input" : path, strerror(errno));
+  if (!text)
+    cli_complain(c, "can't read %s: %s", standard ? "standard input" : path, strerror(errno));
   if (f && !standard) fclose(f);
   return text;
 }
@@ -243,8 +246,8 @@ static int distance(const char *a, const char *b)
       int best = last[j - 1] + (a[i - 1] != b[j - 1]);
       if (last[j] + 1 < best) best = last[j] + 1;
       if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
-        best = before[j - 2] + 1;
+      bool swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swap && before[j - 2] + 1 < best) best = before[j - 2] + 1;
       row[j] = best;
     }
     int *spare = before;

@@ -218,7 +218,8 @@ static bool run_line(terminal *t, char *line)
   size_t n = strcspn(line, " ");
   const char *rest = line[n] ? line + n + 1 : line + n;
   for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-    if (strlen(verbs[i].name) == n && memcmp(verbs[i].name, line, n) == 0) return verbs[i].run(t, rest);
+    if (strlen(verbs[i].name) == n && memcmp(verbs[i].name, line, n) == 0)
+      return verbs[i].run(t, rest);
   printf("no such line: %s\n", line);
   return false;
 }
@@ -239,7 +240,8 @@ int main(int argc, char **argv)
     line[strcspn(line, "\n")] = 0;
     if (line[0] == 0 || line[0] == '#') continue;
     if (!run_line(&t, line)) {
-      printf("%s:%d: failed: %s\n--- the terminal showed\n%s\n", argv[1], number, line, t.text ? t.text : "");
+      printf("%s:%d: failed: %s\n--- the terminal showed\n", argv[1], number, line);
+      puts(t.text ? t.text : "");
       bad = 1;
     }
   }
