@@ -2,8 +2,8 @@
 
    Rayleigh(sigma): the length of a vector whose two coordinates are normal(0, sigma).
      p(x) = x / sigma^2 exp(-x^2 / (2 sigma^2)), x > 0
-   A SCALAR row sees its parameters as doubles; arrays of parameters, shapes, printing and errors are
-   Norn's business.  Every engine can use it at once. */
+   A SCALAR row sees its parameters as doubles; arrays of parameters, shapes, printing and errors
+   are Norn's business.  Every engine can use it at once. */
 #include <norn.h>
 #include <math.h>
 #include <stdio.h>

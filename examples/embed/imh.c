@@ -5,7 +5,7 @@
 #include <norn.h>
 #include <math.h>
 
-typedef struct { int64_t steps, at, moved; double logw; norn_ref *value; norn_run *run; } imh;
+typedef struct { int64_t steps, at; double logw; norn_ref *value; norn_run *run; } imh;
 
 static norn_status start(norn_infer *in, void *self)
 {
@@ -30,16 +30,16 @@ static norn_step step(norn_infer *in, void *self)
   norn_event ev;
   if (!e->run) e->run = norn_infer_run(in, 0, (uint32_t)e->at, NORN_RUN_DRAW | NORN_RUN_SCORE);
   norn_event_kind kind = e->run ? norn_run_next(e->run, &ev) : NORN_ERROR;
-  if (kind == NORN_INFER) return norn_infer_wait(in, e->run, &ev);   /* stepped again once answered */
+  if (kind == NORN_INFER) return norn_infer_wait(in, e->run, &ev);   /* go on once answered */
   if (kind == NORN_ERROR) return NORN_STEP_FAIL;
   if (kind == NORN_DEAD) norn_infer_dead(in, ev.span);
   if (kind == NORN_DONE && accepts(in, e, norn_run_logw(e->run))) {
     e->logw = norn_run_logw(e->run);
     norn_set(e->value, ev.value);
-    e->moved++;
   }
   e->run = (norn_run_free(e->run), NULL);
-  if (!norn_is_none(norn_get(e->value)) && norn_infer_draw(in, norn_get(e->value), 0)) return NORN_STEP_FAIL;
+  norn_datum v = norn_get(e->value);
+  if (!norn_is_none(v) && norn_infer_draw(in, v, 0)) return NORN_STEP_FAIL;
   return ++e->at < e->steps ? NORN_STEP_MORE : NORN_STEP_DONE;
 }
 

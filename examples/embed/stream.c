@@ -46,11 +46,13 @@ static int watch(norn_state *st, norn_infer *in)
     if (next == 0) next = at.total / 4;
     if (step != NORN_STEP_MORE || at.done < next) continue;
     next += at.total / 4;
-    printf("%3.0f %%: slope %.1f\n", 100 * at.done / at.total, mean_of(st, norn_infer_result(in), "slope"));
+    double slope = mean_of(st, norn_infer_result(in), "slope");
+    printf("%3.0f %%: slope %.1f\n", 100 * at.done / at.total, slope);
   } while (step == NORN_STEP_MORE);
   if (step == NORN_STEP_FAIL) return fail(st);
   norn_datum posterior = norn_infer_result(in);
-  printf("slope %.1f, intercept %.1f\n", mean_of(st, posterior, "slope"), mean_of(st, posterior, "intercept"));
+  printf("slope %.1f, ", mean_of(st, posterior, "slope"));
+  printf("intercept %.1f\n", mean_of(st, posterior, "intercept"));
   return 0;
 }
 
@@ -61,7 +63,8 @@ int main(void)
   norn_state *st = norn_new(NULL);
   if (!st) return 1;
   if (norn_eval(st, "line", program, sizeof program - 1, NORN_LOAD_REPL, &v)) return fail(st);
-  if (norn_eval(st, "engine", engine_text, sizeof engine_text - 1, NORN_LOAD_REPL, &engine)) return fail(st);
+  if (norn_eval(st, "engine", engine_text, sizeof engine_text - 1, NORN_LOAD_REPL, &engine))
+    return fail(st);
   norn_ref *kept = norn_keep(st, engine);
   args[0] = norn_array_f64(st, xs, 5);
   args[1] = norn_array_f64(st, ys, 5);
