@@ -1,0 +1,47 @@
+#!/bin/sh
+# The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
+# conjugacy (coal_disasters), the forward-backward algorithm (hmm), arithmetic (rsa).  Tolerances are
+# five standard errors of the draws that the examples take.
+cd "$srcdir/examples" || exit 99
+bad=0
+out=
+
+run() {
+  out=$("$NORN" --quiet ${2+--seed "$2"} "$1.norn" 2>/dev/null) || { echo "$1.norn failed"; bad=1; }
+  file=$1
+}
+
+# near NAME FIELD EXACT TOLERANCE: the FIELD-th word of the line that starts with NAME
+near() {
+  echo "$out" | awk -v name="$1" -v field="$2" -v exact="$3" -v tol="$4" '
+    { line = $0; sub(/^ */, "", line) }
+    index(line, name) == 1 { found = 1; x = $field; sub(/[,;:]$/, "", x); d = x - exact
+                             if (d < 0) d = -d
+                             if (!(d <= tol)) { print name ": " x ", not " exact " +- " tol; exit 1 } exit 0 }
+    END { if (!found) { print "no line " name; exit 1 } }' >"$log" && return
+  echo "$file.norn: $(cat "$log")"
+  bad=1
+}
+
+log=$(mktemp) || exit 99
+trap 'rm -f "$log"' 0
+for seed in 1 2 3; do
+  run eight_schools $seed
+  near 'posterior by' 10 -31.3113 .021
+  near mu 2 4.3968 .080; near mu 3 3.3177 .060
+  near tau 2 3.5977 .080; near 'P(tau > 5)' 5 .2493 .011
+  for theta in 0:6.2119 1:4.9402 2:3.9270 3:4.7571 4:3.6155 5:4.0426 6:6.2967 7:4.8543; do
+    near "theta[${theta%:*}]" 2 "${theta#*:}" .13
+  done
+  run coal_disasters $seed
+  near 'posterior by' 10 -176.7556 .085
+  near year 2 1891 1; near early 2 3.0928 .026; near late 2 .9377 .011
+  run birth_death $seed
+  near births 2 .1449 .02; near births 4 .0270 .025; near 'log evidence' 3 -307.274 1
+done
+run hmm
+near 'log evidence' 3 -100.8838 .0001; near 'log evidence' 6 -100.88 .4
+near 'the last roll' 8 .0684 .0001
+run rsa
+near '"some"' 3 .4444 .0001; near 'alpha 4' 7 .00606 .00001
+exit $bad
