@@ -200,12 +200,19 @@ static bool has_pointers(const obj *o)
 
 /* ---- the two visits ---- */
 
+/* Most objects are small: no call for them.  n is a multiple of 16. */
+static inline void copy_object(obj *to, const obj *o, size_t n)
+{
+  if (n > 128) memcpy(to, o, n);
+  else for (size_t k = 0; k < n; k += 16) memcpy((char *)to + k, (const char *)o + k, 16);
+}
+
 static obj *promote(gc *g, obj *o)
 {
   heap *h = &g->st->heap;
-  size_t n = heap_size_of(o);
-  obj *to = old_cell(g->st, n, true);
-  memcpy(to, o, n);
+  size_t n = o->kind == NORN_DATA ? heap_round(sizeof(data) + o->n * sizeof(val)) : heap_size_of(o);
+  obj *to = old_cell_quick(g->st, n);
+  copy_object(to, o, n);
   to->flags = OBJ_OLD;
   h->copied += n;
   o->fwd = (uintptr_t)to + 1;

@@ -30,8 +30,29 @@ static inline size_t heap_round(size_t n) { return (n + 15) & ~(size_t)15; }
 
 bool  old_init(norn_state *);
 void  old_free(norn_state *);
-/* A cell for n <= HEAP_LARGE bytes.  from_pool: a collection, which finds what it needs in the pool. */
+/* A cell for n <= HEAP_LARGE bytes (a multiple of 16).  from_pool: a collection, which finds what it
+   needs in the pool. */
 void *old_cell(norn_state *, size_t n, bool from_pool);
+/* The same for collections, with the commonest cases in line. */
+static inline void *old_cell_quick(norn_state *st, size_t n)
+{
+  old_space *s = st->heap.old;
+  if (n <= 512) {
+    size_t c = n / 16 - 1;
+    obj *o = s->free[c];
+    old_block *b = s->blocks[c];
+    if (o) {
+      s->free[c] = ((obj **)o)[1];
+      return o;
+    }
+    if (b && b->at != b->end) {
+      void *p = b->at;
+      b->at += n;
+      return p;
+    }
+  }
+  return old_cell(st, n, true);
+}
 void *old_large_get(norn_state *, size_t n);
 bool  old_pool_fill(norn_state *, size_t blocks);                /* at least so many in the pool */
 size_t old_sweep(norn_state *, size_t keep);                     /* frees what is not marked; bytes that live */
