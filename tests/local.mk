@@ -35,6 +35,9 @@ UNIT_TESTS = \
 ## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
 LANG_TESTS = \
   %D%/lang/annotations.norn \
+  %D%/lang/core_folds.norn \
+  %D%/lang/core_forms.norn \
+  %D%/lang/core_functions.norn \
   %D%/lang/distributions.norn \
   %D%/lang/exhaustive.norn \
   %D%/lang/exhaustive_quiet.norn \
@@ -159,6 +162,7 @@ SH_TESTS = \
   %D%/cli.sh \
   %D%/complete.sh \
   %D%/embed.sh \
+  %D%/examples.sh \
   %D%/fuzz.sh \
   %D%/imports.sh \
   %D%/layers.sh \

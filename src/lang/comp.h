@@ -13,21 +13,26 @@
 #include "lang/env.h"
 #include "lang/run.h"
 
-typedef enum { TY_NEVER = -1, TY_ANY = 0, TY_INT, TY_REAL, TY_BOOL } ty;     /* NEVER: control does not get there */
+/* NEVER: control does not get there; NUM: an integer or a real, not known which. */
+typedef enum { TY_NEVER = -1, TY_ANY = 0, TY_INT, TY_REAL, TY_NUM, TY_BOOL } ty;
 
 typedef struct fn_info fn_info;
+typedef struct binding binding;
+/* What calling a function may do (effect.c): anything, or what the calls of these parameters do. */
+#define EFFECTS_PARAMS 8
+typedef struct effects { bool any; int n; const binding *v[EFFECTS_PARAMS]; } effects;
 typedef enum { BIND_LOCAL, BIND_PARAM, BIND_FN, BIND_GLOBAL } bind_kind;
 /* What a name stands for. */
-typedef struct binding {
+struct binding {
   bind_kind kind;
   const char *name; norn_span span;
   fn_info *owner;               /* the function whose local it is; NULL for GLOBAL */
   env_entry *entry;             /* GLOBAL */
   fn_info *fn;                  /* BIND_FN: the local function */
   int reg; ty type;             /* LOCAL, PARAM: set while compiling */
-  bool used, maybe_fn;          /* maybe_fn: may hold a function (effects) */
+  bool used;
   const ast *init;              /* what it was bound to, if a plain let */
-} binding;
+};
 
 /* Local functions defined one after another: they may call each other and share their captures. */
 typedef struct fn_group { fn_info **v; int n; binding **caps; int ncaps, ccaps; } fn_group;
@@ -38,7 +43,7 @@ struct fn_info {
   binding *self;                /* of a local fn */
   fn_group *group;              /* of a local fn */
   binding **caps; int ncaps, ccaps;
-  uint8_t effect;
+  effects effects;
   bool is_model, is_top;
   int ncalls, nanon;            /* static numbers in addresses, over all lambdas inside */
   fn_info *numbers;             /* the named function whose numbers it uses */
@@ -103,6 +108,8 @@ bool is_special(comp *, const ast *fn, const char *name);          /* fn names t
 ty infer(comp *, const ast *);
 void infer_fold(comp *, const ast *loop, fold *);                  /* the types of its states, to a fixed point */
 ty ty_join(ty, ty);
+ty ty_binary(int op, ty, ty);                                      /* of a op b; op is an ast_binary */
+static inline bool ty_is_num(ty t) { return t == TY_INT || t == TY_REAL || t == TY_NUM; }
 
 /* ---- comp_emit.c ---- */
 int  emit(comp *, int op, int a, int b, int k);                    /* registers unscaled; literal words follow, zeroed; its index */

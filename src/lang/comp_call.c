@@ -298,7 +298,7 @@ static ty call_native(comp *c, const ast *e, env_entry *x, int dst)
     int r = operand_in(c, e->u.call.v[0].value, &t, dst), at = emit_p(c, OP_MATH1, dst, r, 0, f);
     argument_spans(c, at, e);
     c->f->top = top;
-    return t == TY_INT || t == TY_REAL ? TY_REAL : TY_ANY;
+    return ty_is_num(t) ? TY_REAL : TY_ANY;
   }
   if (e->u.call.n == 1 && !strcmp(f->name, "len") && !x->variadic && !e->u.call.v[0].name.s) {
     ty t;
@@ -441,7 +441,7 @@ static ty eta(comp *c, env_entry *x, int n, const sym *names, int dst, norn_span
   }
   call->u.call.fn = fn ? fn : (ast *)(uintptr_t)callee; call->u.call.v = args; call->u.call.n = (uint32_t)n;
   f->params = params; f->nparams = (uint32_t)n; f->body = call; f->info = info;
-  info->ast = f; info->node = lambda; info->up = c->f->info; info->numbers = info; info->effect = EFFECT_ANY;
+  info->ast = f; info->node = lambda; info->up = c->f->info; info->numbers = info; info->effects.any = true;
   lambda->u.fn = f;
   return expr(c, lambda, dst, TAIL_NO);
 }

@@ -7,7 +7,6 @@ static const int generic_op[BIN_COUNT] = {
   [BIN_CAT] = OP_CONCAT, [BIN_ADD] = OP_ADD, [BIN_SUB] = OP_SUB, [BIN_MUL] = OP_MUL, [BIN_DIV] = OP_DIV,
   [BIN_IDIV] = OP_IDIV, [BIN_MOD] = OP_MOD, [BIN_MATMUL] = OP_MATMUL, [BIN_POW] = OP_POW };
 
-static bool is_num(ty t) { return t == TY_INT || t == TY_REAL; }
 static bool small_int(const ast *e, int64_t *k) { if (e->kind != AST_INT || e->u.i < -30000 || e->u.i > 30000) return false; *k = e->u.i; return true; }
 
 void load_int(comp *c, int dst, int64_t i) { emit_i(c, OP_LOADI, dst, 0, i); }
@@ -25,8 +24,7 @@ ty leave(comp *c, int dst, tail_kind tail, ty t, const ast *e)
 
 bool fresh(comp *c, int dst)
 {
-  if (dst != c->f->top - 1) return false;
-  return true;
+  return dst == c->f->top - 1;
 }
 
 /* ---- names ---- */
@@ -88,16 +86,6 @@ int operand_in(comp *c, const ast *e, ty *t, int dst)
 
 /* ---- arithmetic ---- */
 
-static ty arith_type(int op, ty t, ty u)
-{
-  if (op == BIN_DIV) return is_num(t) && is_num(u) ? TY_REAL : TY_ANY;
-  if (op == BIN_ADD || op == BIN_SUB || op == BIN_MUL) return !is_num(t) || !is_num(u) ? TY_ANY : t == TY_INT && u == TY_INT ? TY_INT : TY_REAL;
-  if (op == BIN_IDIV || op == BIN_MOD) return t == TY_INT && u == TY_INT ? TY_INT : TY_ANY;
-  if (op == BIN_POW) return t == TY_REAL && is_num(u) ? TY_REAL : TY_ANY;
-  if (op <= BIN_GE) return TY_BOOL;
-  return TY_ANY;
-}
-
 static void binary_spans(comp *c, int at, const ast *e)
 {
   emit_span(c, at, -1, e->span);
@@ -114,29 +102,29 @@ static bool with_literal(comp *c, const ast *e, int dst, ty *out)
   ty t;
   if ((op == BIN_ADD || op == BIN_SUB || op == BIN_MUL) && small_int(b, &k)) {
     int r = operand_in(c, a, &t, dst);
-    if (op == BIN_MUL) at = emit(c, OP_MULI, dst, r, (int)k / 1);
-    else at = emit(c, t == TY_INT ? OP_IADDI : OP_ADDI, dst, r, (int)(op == BIN_SUB ? -k : k));
+    if (op == BIN_MUL) at = emit(c, OP_MULI, dst, r, 0);
+    else at = emit(c, t == TY_INT ? OP_IADDI : OP_ADDI, dst, r, 0);
     if (!c->memory) c->f->code[at].c = (uint16_t)(int16_t)(op == BIN_SUB ? -k : k);
-    *out = arith_type(op, t, TY_INT);
+    *out = ty_binary(op, t, TY_INT);
   } else if ((op == BIN_ADD || op == BIN_MUL) && small_int(a, &k)) {
     int r = operand_in(c, b, &t, dst);
     at = emit(c, op == BIN_MUL ? OP_MULI : t == TY_INT ? OP_IADDI : OP_ADDI, dst, r, 0);
     if (!c->memory) c->f->code[at].c = (uint16_t)(int16_t)k;
-    *out = arith_type(op, TY_INT, t);
+    *out = ty_binary(op, TY_INT, t);
   } else if (b->kind == AST_REAL && op >= BIN_ADD && op <= BIN_DIV) {
     static const int g[] = { OP_ADDK, OP_SUBK, OP_MULK, OP_DIVK }, u[] = { OP_FADDK, OP_FSUBK, OP_FMULK, OP_FDIVK };
     int r = operand_in(c, a, &t, dst);
     at = emit_f(c, t == TY_REAL ? u[op - BIN_ADD] : g[op - BIN_ADD], dst, r, b->u.d);
-    *out = arith_type(op, t, TY_REAL);
+    *out = ty_binary(op, t, TY_REAL);
   } else if (a->kind == AST_REAL && op >= BIN_ADD && op <= BIN_DIV) {
     static const int g[] = { OP_ADDK, OP_RSUBK, OP_MULK, OP_RDIVK }, u[] = { OP_FADDK, OP_FRSUBK, OP_FMULK, OP_FRDIVK };
     int r = operand_in(c, b, &t, dst);
     at = emit_f(c, t == TY_REAL ? u[op - BIN_ADD] : g[op - BIN_ADD], dst, r, a->u.d);
-    *out = arith_type(op, TY_REAL, t);
+    *out = ty_binary(op, TY_REAL, t);
   } else if (op == BIN_MOD && b->kind == AST_INT && b->u.i > 0) {
     int r = operand_in(c, a, &t, dst);
     at = emit_i(c, OP_MODK, dst, r, b->u.i);
-    *out = arith_type(op, t, TY_INT);
+    *out = ty_binary(op, t, TY_INT);
   } else return false;
   binary_spans(c, at, e);
   return true;
@@ -154,7 +142,7 @@ ty binary(comp *c, const ast *e, int dst)
   int at = op == BIN_GT || op == BIN_GE ? emit(c, o, dst, q, r) : emit(c, o, dst, r, q);
   binary_spans(c, at, e);
   c->f->top = top;
-  return arith_type(op, t, u);
+  return ty_binary(op, t, u);
 }
 
 static ty unary(comp *c, const ast *e, int dst)
@@ -168,7 +156,7 @@ static ty unary(comp *c, const ast *e, int dst)
   int at = emit(c, e->op == UN_NOT ? OP_NOT : e->op == UN_TRANSPOSE ? OP_TRANSPOSE : t == TY_REAL ? OP_FNEG : OP_NEG, dst, r, 0);
   emit_span(c, at, -1, e->span); emit_span(c, at, 0, x->span);
   c->f->top = top;
-  return e->op == UN_NOT ? TY_BOOL : e->op == UN_NEG && is_num(t) ? t : TY_ANY;
+  return e->op == UN_NOT ? TY_BOOL : e->op == UN_NEG && ty_is_num(t) ? t : TY_ANY;
 }
 
 /* ---- conditions ---- */
@@ -466,10 +454,13 @@ void comp_statements(comp *c, ast *const *v, uint32_t n)
 ty comp_block(comp *c, ast *const *v, uint32_t n, int dst, tail_kind tail)
 {
   int top = c->f->top;
+  const char *let_name = c->let_name;                                /* for the last expression */
   const ast *last = n ? v[n - 1] : NULL;
   ty t;
+  c->let_name = NULL;
   if (last && ast_is_expr(last)) {
     comp_statements(c, v, n - 1);
+    c->let_name = let_name;
     t = expr(c, last, dst, tail);
   } else {
     comp_statements(c, v, n);
@@ -513,7 +504,7 @@ ty expr(comp *c, const ast *e, int dst, tail_kind tail)
   c->let_name = NULL;
   switch (e->kind) {
   case AST_NAME: return comp_name(c, e, dst, tail);
-  case AST_BLOCK: return comp_block(c, e->u.list.v, e->u.list.n, dst, tail);
+  case AST_BLOCK: c->let_name = let_name; return comp_block(c, e->u.list.v, e->u.list.n, dst, tail);
   case AST_IF: return comp_if(c, e, dst, tail, let_name);
   case AST_MATCH: c->let_name = let_name; return comp_match(c, e, dst, tail);
   case AST_NEXT: return comp_next(c, e, tail);

@@ -98,13 +98,14 @@ void comp_draw(comp *c, const ast *e)
   else comp_let_pattern(c, p, home);
 }
 
-/* The name of `observe missing ~ d`: what is observed, if that has a name. */
-static uint64_t observed_name(comp *c, const ast *y)
+/* The name of a choice made of a missing value: what is observed, if that has a name, else the let's. */
+static uint64_t observed_name(comp *c, const ast *y, const char *let_name)
 {
   if (y->kind == AST_NAME) return name_comp(c, y->u.name);
   if (y->kind == AST_FIELD) return name_comp(c, y->u.field.name.s);
   if (y->kind == AST_INDEX && y->u.index.base->kind == AST_NAME) return name_comp(c, y->u.index.base->u.name);
-  return anon_comp(c);
+  if (let_name) return name_comp(c, let_name);
+  return y->kind < AST_MISSING ? 0 : anon_comp(c);         /* a literal is not missing */
 }
 
 ty comp_observe(comp *c, const ast *e, int dst)
@@ -113,7 +114,8 @@ ty comp_observe(comp *c, const ast *e, int dst)
   const ast *y = e->u.bin.a, *d = e->u.bin.b;
   env_entry *x = family(c, d);
   int w = c->f->top;
-  uint64_t where = observed_name(c, y);
+  uint64_t where = observed_name(c, y, c->let_name);
+  c->let_name = NULL;
   if (x) {
     signature s = family_signature(c, x);
     int total = s.variadic && (int)d->u.call.n > s.n ? (int)d->u.call.n : s.n;
@@ -216,6 +218,7 @@ ty comp_special(comp *c, const ast *e, int dst, bool *done)
     if (arity(c, e, name, 1, 1, "mem(f) remembers the results of f within one run")) {
       int r = operand(c, x, &u);
       at = emit(c, OP_MEMNEW, dst, r, 0);
+      emit_lit(c, at, 0, call_comp(c, e->u.call.fn, let_name));
       emit_span(c, at, -1, e->span); emit_span(c, at, 0, x->span);
     }
   } else if (!strcmp(name, "logpdf")) {

@@ -21,6 +21,7 @@ typedef struct env_entry {
   /* parsed parameters of natives, rows and engines: names, and defaults (NONE: required) */
   const sym *pnames; const val *pdefaults; int npars; bool variadic;
   uint8_t effect;                     /* EFFECT_*: what calling it may do */
+  uint32_t calls;                     /* GLOBAL: bit k: it calls its parameter k */
   norn_span span;                     /* where defined */
   bool used;
 } env_entry;

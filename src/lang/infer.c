@@ -5,21 +5,22 @@
    given a real becomes real from the start (LANGUAGE). */
 #include "lang/comp.h"
 
-ty ty_join(ty a, ty b) { return a == TY_NEVER ? b : b == TY_NEVER ? a : a == b ? a : TY_ANY; }
-static bool is_num(ty t) { return t == TY_INT || t == TY_REAL; }
-
-static ty infer_binary(const ast *e, ty a, ty b)
+ty ty_join(ty a, ty b)
 {
-  switch (e->op) {
-  case BIN_EQ: case BIN_NE: case BIN_LT: case BIN_LE: case BIN_GT: case BIN_GE: return TY_BOOL;
-  case BIN_ADD: case BIN_SUB: case BIN_MUL:
-    if (!is_num(a) || !is_num(b)) return TY_ANY;
-    return a == TY_INT && b == TY_INT ? TY_INT : TY_REAL;
-  case BIN_DIV: return is_num(a) && is_num(b) ? TY_REAL : TY_ANY;
-  case BIN_IDIV: case BIN_MOD:
-    if (!is_num(a) || !is_num(b)) return TY_ANY;
-    return a == TY_INT && b == TY_INT ? TY_INT : TY_ANY;
-  case BIN_POW: return a == TY_REAL && is_num(b) ? TY_REAL : TY_ANY;
+  if (a == TY_NEVER || a == b) return b;
+  if (b == TY_NEVER) return a;
+  return ty_is_num(a) && ty_is_num(b) ? TY_NUM : TY_ANY;
+}
+
+ty ty_binary(int op, ty a, ty b)
+{
+  if (op <= BIN_GE) return TY_BOOL;
+  if (!ty_is_num(a) || !ty_is_num(b)) return TY_ANY;
+  switch (op) {
+  case BIN_ADD: case BIN_SUB: case BIN_MUL: case BIN_IDIV: case BIN_MOD:
+    return a == TY_REAL || b == TY_REAL ? TY_REAL : a == TY_INT && b == TY_INT ? TY_INT : TY_NUM;
+  case BIN_DIV: return TY_REAL;
+  case BIN_POW: return a == TY_REAL || b == TY_REAL ? TY_REAL : TY_NUM;      /* 2 ^ -1 is real */
   default: return TY_ANY;
   }
 }
@@ -33,18 +34,12 @@ static ty infer_call(comp *c, const ast *e)
 {
   env_entry *x = comp_callee(c, e->u.call.fn);
   if (!x || x->kind != ENV_NATIVE || !x->native || e->u.call.n != 1) return TY_ANY;
-  return x->native->real1 && is_num(infer(c, e->u.call.v[0].value)) ? TY_REAL : TY_ANY;
-}
-
-static fold *fold_of(comp *c, const ast *e)
-{
-  (void)e;
-  return c->f->folds;
+  return x->native->real1 && ty_is_num(infer(c, e->u.call.v[0].value)) ? TY_REAL : TY_ANY;
 }
 
 static ty infer_next(comp *c, const ast *e)
 {
-  fold *l = fold_of(c, e);
+  fold *l = c->f->folds;
   for (uint32_t i = 0; l && i < e->u.next.n && i < l->states->n; i++) l->seen[i] = ty_join(l->seen[i], infer(c, e->u.next.v[i]));
   return TY_NEVER;
 }
@@ -53,7 +48,7 @@ static ty infer_next(comp *c, const ast *e)
 static ty widen(ty have, ty seen)
 {
   if (seen == TY_NEVER || have == seen) return have;
-  if (is_num(have) && is_num(seen)) return TY_REAL;
+  if (ty_is_num(have) && ty_is_num(seen)) return TY_REAL;
   return TY_ANY;
 }
 
@@ -107,8 +102,8 @@ ty infer(comp *c, const ast *e)
   case AST_NAME: return e->bind && e->bind->kind != BIND_GLOBAL && e->bind->kind != BIND_FN ? e->bind->type : TY_ANY;
   case AST_UNARY: {
     ty t = infer(c, e->u.bin.a);
-    return e->op == UN_NOT ? TY_BOOL : e->op == UN_NEG && is_num(t) ? t : TY_ANY; }
-  case AST_BINARY: return infer_binary(e, infer(c, e->u.bin.a), infer(c, e->u.bin.b));
+    return e->op == UN_NOT ? TY_BOOL : e->op == UN_NEG && ty_is_num(t) ? t : TY_ANY; }
+  case AST_BINARY: return ty_binary(e->op, infer(c, e->u.bin.a), infer(c, e->u.bin.b));
   case AST_CALL: return infer_call(c, e);
   case AST_IF: return e->u.cond.no ? ty_join(infer(c, e->u.cond.yes), infer(c, e->u.cond.no)) : (infer(c, e->u.cond.yes), TY_ANY);
   case AST_MATCH: {

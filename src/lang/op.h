@@ -74,7 +74,7 @@
   X(OBSERVE, "U--", "ae") X(OBSERVED, "Vi-", "wae") X(FACTOR, "r--", "e") X(CONDITION, "r--", "e") X(INFER, "U--", "ae") \
   X(LOGPDF, "drr", "") X(LOGPDFD, "dWi", "w") /* row w at the c-1 arguments from b, value last */ \
   /* ---- mem (stubs of mem.c only) ---- */ \
-  X(MEMNEW, "dr-", "") X(MEMGET, "dij", "") X(MEMPUT, "rr-", "") \
+  X(MEMNEW, "dr-", "a") X(MEMGET, "dij", "") X(MEMPUT, "rr-", "") \
   /* ---- never emitted by the compiler ---- */ \
   X(HALT, "---", "") X(WATER, "---", "")
 

@@ -59,7 +59,7 @@ static binding *bind_new(resolver *r, bind_kind kind, const char *name, norn_spa
   comp *c = r->c;
   binding *b = comp_get(c, sizeof *b);
   if (!b) return NULL;
-  b->kind = kind; b->name = name; b->span = span; b->owner = r->f; b->reg = -1; b->maybe_fn = true;
+  b->kind = kind; b->name = name; b->span = span; b->owner = r->f; b->reg = -1;
   if (!mem_grow(&c->st->mem, &r->s.v, &r->s.cap, r->s.n + 1, sizeof *r->s.v)) { c->memory = true; return b; }
   r->s.v[r->s.n++] = b;
   return b;
@@ -123,7 +123,7 @@ binding *resolve_global(comp *c, sym name)
   env_entry *e = name ? env_lookup(c->st, c->mod, name) : NULL;
   binding *b = e ? comp_get(c, sizeof *b) : NULL;
   if (!b) return NULL;
-  b->kind = BIND_GLOBAL; b->entry = e; b->name = sym_name(c->st, name); b->reg = -1; b->maybe_fn = true;
+  b->kind = BIND_GLOBAL; b->entry = e; b->name = sym_name(c->st, name); b->reg = -1;
   return b;
 }
 
@@ -361,7 +361,6 @@ static void walk_draw(resolver *r, ast *e)
   if (e->u.draw.via) walk(r, e->u.draw.via);
   if (e->u.draw.as) walk(r, e->u.draw.as);
   walk_pattern(r, e->u.draw.pattern);
-  if (e->u.draw.pattern->kind == AST_PAT_NAME && e->u.draw.pattern->bind) e->u.draw.pattern->bind->maybe_fn = false;
 }
 
 static void walk(resolver *r, ast *e)
