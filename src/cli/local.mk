@@ -19,4 +19,4 @@ norn_SOURCES = \
 norn_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir)/src $(READLINE_CFLAGS)
 norn_LDADD    = $(NORN_OBJECTS) $(libnorncore_la_LIBADD) $(READLINE_LIBS)
 norn_LDFLAGS  = $(AM_LDFLAGS) -export-dynamic
-norn_DEPENDENCIES = $(NORN_OBJECTS)
+norn_DEPENDENCIES = $(NORN_OBJECTS) libnornvm.la
