@@ -230,10 +230,29 @@ static double tail_mass(double sum, double p0, double p)
   return p * (p / p0) / (1 - p / p0);
 }
 
+/* The two values of a boolean family with plain parameters, the commonest choice: false to go the long
+   way. */
+static bool coin_list(norn_state *st, enumeration *e, const norn_dist *d)
+{
+  const unsigned want = NORN_DIST_SCALAR | NORN_DIST_BOOL;
+  double p[NORN_DIST_P];
+  if ((d->row->flags & want) != want || !d->row->logp1 || d->n > NORN_DIST_P) return false;
+  for (int i = 0; i < d->n; i++) if (!norn_as_real(d->args[i], p + i)) return false;
+  if (!engine_room(st, &e->logp, &e->clogp, e->value.n + 2, sizeof *e->logp)) return false;
+  for (int b = 0; b < 2; b++) {
+    double lp = d->row->logp1(b, p);
+    if (lp == -HUGE_VAL) continue;
+    e->logp[e->value.n] = lp;
+    if (!column_push(st, &e->value, norn_bool(b))) return false;
+  }
+  return true;
+}
+
 /* Lists values of d from the k-th on into e->value and e->logp; *next is the first not listed, or -1
    when the list has ended; *mass what is left. */
 static bool choice_list(norn_state *st, enumeration *e, const norn_dist *d, norn_span span, int64_t k, double before, int64_t *next, double *mass)
 {
+  if (k == 0 && coin_list(st, e, d)) { *next = -1; *mass = 0; return true; }
   int64_t count = norn_dist_count(st, d), stop = count >= 0 ? INT64_MAX : k + CHUNK;
   double p0 = 0, sum = 1 - before, lp;
   for (;; k++) {

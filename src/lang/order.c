@@ -145,6 +145,12 @@ static uint64_t stir(uint64_t h, uint64_t token)
   return hash_mix((h ^ token) * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u);
 }
 
+/* Booleans come in long rows, so they are stirred lightly; value_hash mixes at its end. */
+static inline uint64_t stir_bool(uint64_t h, bool b)
+{
+  return ((h << 9 | h >> 55) ^ (b ? 0xd6e8feb86659fd93u : 0xa3b195354a39b70du)) * 0xbf58476d1ce4e5b9u;
+}
+
 /* Numbers that are equal have one token: reals by their bits, integers by those of their real if it is
    the same number. */
 static uint64_t real_token(double d)
@@ -184,6 +190,7 @@ static uint64_t head_hash(tasks *s, uint64_t h, part p)
   val v = p.v;
   if (V_IS_INT(v)) return stir(h, int_token(v.i));
   if (V_IS_REAL(v)) return stir(h, real_token(v.d));
+  if (V_IS_BOOL(v)) return stir_bool(h, v.i);
   if (V_KIND(v) == NORN_NATIVE) return stir(h, name_token(row_name(v)));
   if (!V_IS_HEAP(v)) return stir(stir(h, V_KIND(v)), V_CTOR(v) ^ (uint64_t)v.i);
   int64_t n = part_children(&p);
@@ -201,7 +208,7 @@ static uint64_t row_hash(uint64_t h, const part *p, int64_t n)
     switch (vec_elem(v)) {
     case NORN_F64: h = stir(h, real_token(((const double *)e)[i])); break;
     case NORN_I64: h = stir(h, int_token(((const int64_t *)e)[i])); break;
-    default: h = stir(stir(h, NORN_BOOL), ((const uint8_t *)e)[i] != 0); break;
+    default: h = stir_bool(h, ((const uint8_t *)e)[i]); break;
     }
   }
   return h;
@@ -211,7 +218,7 @@ uint64_t value_hash(val v)
 {
   tasks s;
   s.n = 0;
-  if (!V_IS_HEAP(v) || V_KIND(v) == NORN_STR) return head_hash(&s, 0, (part){ v, 0, 0 });
+  if (!V_IS_HEAP(v) || V_KIND(v) == NORN_STR) return hash_mix(head_hash(&s, 0, (part){ v, 0, 0 }));
   tasks_init(&s);
   uint64_t h = head_hash(&s, 0, part_whole(v));
   while (s.n) {
@@ -226,5 +233,5 @@ uint64_t value_hash(val v)
     h = head_hash(&s, h, part_child(&one.x, one.i));
   }
   tasks_free(&s);
-  return h;
+  return hash_mix(h);
 }
