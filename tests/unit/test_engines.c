@@ -4,6 +4,7 @@
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdlib.h>
+#include <time.h>
 
 /* ---- weights ---- */
 
@@ -272,6 +273,32 @@ static void test_stopping(norn_state *st)
   norn_drop(jobs);
 }
 
+/* ---- costs grow linearly ---- */
+
+static double smc_seconds(norn_state *st, const norn_ref *jobs, int64_t particles)
+{
+  norn_datum post, job = norn_array_at(st, norn_get(jobs), 5), options[3];
+  options[0] = norn_int(particles);
+  options[1] = norn_cstring(st, "systematic");
+  options[2] = norn_real(1);
+  norn_datum engine = norn_engine_new(st, &engine_smc, options, 3);
+  clock_t start = clock();
+  CHECK(!norn_infer_all(st, norn_array_at(st, job, 0), engine, &post));
+  return (double)(clock() - start) / CLOCKS_PER_SEC;
+}
+
+/* 32 times the particles: quadratic costs would take 1,024 times as long. */
+static void test_linear(norn_state *st)
+{
+  norn_ref *jobs = jobs_of(st);
+  if (!jobs) return;
+  double few = HUGE_VAL, many;
+  for (int i = 0; i < 5; i++) few = fmin(few, smc_seconds(st, jobs, 4000));
+  many = smc_seconds(st, jobs, 128000);
+  CHECK(many < 32 * 6 * few + .05);
+  norn_drop(jobs);
+}
+
 /* ---- the n-th allocation fails ---- */
 
 typedef struct { long requests, fail_at, blocks; } host;
@@ -333,6 +360,7 @@ int main(void)
   test_posterior(st);
   test_steps(st);
   test_stopping(st);
+  test_linear(st);
   norn_free(st);
   long n = starve(0);
   for (long k = 1; k <= n; k += 1 + k / 60) starve(k);
