@@ -25,7 +25,7 @@ near() {
 
 log=$(mktemp) || exit 99
 trap 'rm -f "$log"' 0
-for seed in 1 2 3; do
+for seed in 1 2; do
   run eight_schools $seed
   near 'posterior by' 10 -31.3113 .021
   near mu 2 4.3968 .080; near mu 3 3.3177 .060
