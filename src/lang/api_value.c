@@ -146,7 +146,8 @@ static bool want_map(norn_state *st, norn_datum m, const char *who)
 {
   char found[96];
   if (m.tag == NORN_MAP) return true;
-  norn_fail(st, NORN_ETYPE, 0, "%s needs a map, got %s", who, norn_describe(st, m, found, sizeof found));
+  norn_fail(st, NORN_ETYPE, 0, "%s needs a map, got %s", who,
+            norn_describe(st, m, found, sizeof found));
   return false;
 }
 
@@ -226,7 +227,8 @@ norn_status norn_push(norn_ref *r, norn_datum x)
 {
   char found[96];
   if (r->v.tag != NORN_ARRAY)
-    return norn_fail(r->st, NORN_EUSE, -1, "norn_push: the reference holds %s", norn_describe(r->st, r->v, found, sizeof found));
+    return norn_fail(r->st, NORN_EUSE, -1, "norn_push: the reference holds %s",
+                     norn_describe(r->st, r->v, found, sizeof found));
   norn_datum v = vec_push(r->st, r->v, x);
   if (norn_is_none(v)) return NORN_EMEMORY;
   norn_set(r, v);
@@ -242,10 +244,12 @@ void norn_drop(norn_ref *r)
 
 /* ---- arguments of natives ---- */
 
-static void wrong(norn_state *st, const norn_datum *args, int i, const char *what, const char *wanted)
+static void wrong(norn_state *st, const norn_datum *args, int i, const char *what,
+                  const char *wanted)
 {
   char found[128];
-  norn_fail(st, NORN_ETYPE, i, "%s must be %s, got %s", what, wanted, norn_describe(st, args[i], found, sizeof found));
+  norn_fail(st, NORN_ETYPE, i, "%s must be %s, got %s", what, wanted,
+            norn_describe(st, args[i], found, sizeof found));
 }
 
 bool norn_want_real(norn_state *st, const norn_datum *args, int i, const char *what, double *out)
@@ -266,14 +270,16 @@ bool norn_want_int(norn_state *st, const norn_datum *args, int i, const char *wh
   return true;
 }
 
-bool norn_want_string(norn_state *st, const norn_datum *args, int i, const char *what, const char **s, size_t *n)
+bool norn_want_string(norn_state *st, const norn_datum *args, int i, const char *what,
+                      const char **s, size_t *n)
 {
   *s = norn_string_view(args[i], n);
   if (!*s) wrong(st, args, i, what, "a string");
   return *s != NULL;
 }
 
-bool norn_want_array(norn_state *st, const norn_datum *args, int i, const char *what, norn_view *out)
+bool norn_want_array(norn_state *st, const norn_datum *args, int i, const char *what,
+                     norn_view *out)
 {
   if (args[i].tag != NORN_ARRAY) {
     wrong(st, args, i, what, "an array");
@@ -286,7 +292,8 @@ bool norn_want_array(norn_state *st, const norn_datum *args, int i, const char *
 static double *scratch(norn_state *st, int64_t n)
 {
   size_t size = (size_t)n * sizeof(double);
-  if (!mem_grow(&st->mem, &st->scratch, &st->cscratch, st->nscratch + 1, sizeof *st->scratch)) return NULL;
+  if (!mem_grow(&st->mem, &st->scratch, &st->cscratch, st->nscratch + 1, sizeof *st->scratch))
+    return NULL;
   double *p = mem_get(&st->mem, size);
   if (!p) return NULL;
   st->scratch[st->nscratch].scratch = p;
@@ -294,7 +301,8 @@ static double *scratch(norn_state *st, int64_t n)
   return p;
 }
 
-const double *norn_want_reals(norn_state *st, const norn_datum *args, int i, const char *what, int64_t *n)
+const double *norn_want_reals(norn_state *st, const norn_datum *args, int i, const char *what,
+                              int64_t *n)
 {
   norn_view v;
   if (args[i].tag != NORN_ARRAY) {

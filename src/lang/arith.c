@@ -51,22 +51,27 @@ bool arith_int_rare(arith op, int64_t a, int64_t b, int64_t *out)
 
 static const char *sign_of(arith op)
 {
-  static const char *const signs[] = { "+", "-", "*", "/", "//", "%", "^", "<", "<=", "==", "!=", "-", "not" };
+  static const char *const signs[] = { "+", "-",  "*",  "/",  "//", "%",  "^",
+                                       "<", "<=", "==", "!=", "-",  "not" };
   return signs[op];
 }
 
 val arith_overflow(norn_state *st, arith op, int64_t a, int64_t b)
 {
   if (op == A_NEG) state_fail(st, NORN_EDOMAIN, "integer overflow: -(%lld)", (long long)a);
-  else state_fail(st, NORN_EDOMAIN, "integer overflow: %lld %s %lld", (long long)a, sign_of(op), (long long)b);
+  else
+    state_fail(st, NORN_EDOMAIN, "integer overflow: %lld %s %lld", (long long)a, sign_of(op),
+               (long long)b);
   norn_hint(st, "write 1.0 for real arithmetic");
   return norn_none();
 }
 
 val arith_zero(norn_state *st, arith op)
 {
-  state_fail(st, NORN_EDOMAIN, op == A_MOD ? "remainder of a division by zero" : "division by zero");
-  if (op == A_DIV) norn_hint(st, "reals divide by zero as IEEE 754 has it: write 1.0 / 0.0 for infinity");
+  state_fail(st, NORN_EDOMAIN,
+             op == A_MOD ? "remainder of a division by zero" : "division by zero");
+  if (op == A_DIV)
+    norn_hint(st, "reals divide by zero as IEEE 754 has it: write 1.0 / 0.0 for infinity");
   return norn_none();
 }
 
@@ -90,16 +95,22 @@ val arith_refuse(norn_state *st, arith op, val x, val y)
   char a[128], b[128];
   bool missing = x.tag == NORN_MISSING || y.tag == NORN_MISSING;
   if (missing && op != A_NOT) {
-    state_fail(st, NORN_ETYPE, op == A_LT || op == A_LE ? "can't order a missing value" : "arithmetic on a missing value");
+    state_fail(st, NORN_ETYPE,
+               op == A_LT || op == A_LE ? "can't order a missing value"
+                                        : "arithmetic on a missing value");
     norn_hint(st, "x == missing tests for it");
     return norn_none();
   }
   describe_failure(st, op, norn_describe(st, x, a, sizeof a), norn_describe(st, y, b, sizeof b));
   bool strings = x.tag == NORN_STR || y.tag == NORN_STR;
-  if (op == A_ADD && strings) norn_hint(st, "a ++ b joins strings, \"{a}{b}\" makes one of any values");
-  else if (V_IS_BOOL(x) || V_IS_BOOL(y)) norn_hint(st, "if b { 1 } else { 0 } makes a number of a boolean");
-  else if ((op == A_LT || op == A_LE) && x.tag == NORN_ARRAY) norn_hint(st, "compare element by element with a comprehension or map");
-  else if (V_KIND(x) == NORN_DIST || V_KIND(y) == NORN_DIST) norn_hint(st, "'let x ~ d' or sample(d) draws a value of a distribution d");
+  if (op == A_ADD && strings)
+    norn_hint(st, "a ++ b joins strings, \"{a}{b}\" makes one of any values");
+  else if (V_IS_BOOL(x) || V_IS_BOOL(y))
+    norn_hint(st, "if b { 1 } else { 0 } makes a number of a boolean");
+  else if ((op == A_LT || op == A_LE) && x.tag == NORN_ARRAY)
+    norn_hint(st, "compare element by element with a comprehension or map");
+  else if (V_KIND(x) == NORN_DIST || V_KIND(y) == NORN_DIST)
+    norn_hint(st, "'let x ~ d' or sample(d) draws a value of a distribution d");
   return norn_none();
 }
 
@@ -177,6 +188,7 @@ val arith_slow(norn_state *st, arith op, val x, val y)
   }
   if (part_is_number(x) && part_is_number(y)) return arith_numbers(st, op, x, y);
   bool a = x.tag == NORN_ARRAY, b = y.tag == NORN_ARRAY;
-  if ((a && b) || (a && part_is_number(y)) || (b && part_is_number(x))) return arith_arrays(st, op, x, y);
+  if ((a && b) || (a && part_is_number(y)) || (b && part_is_number(x)))
+    return arith_arrays(st, op, x, y);
   return arith_refuse(st, op, x, y);
 }

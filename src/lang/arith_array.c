@@ -7,7 +7,10 @@
 enum { DEEPEST = 200 };   /* arrays within arrays that are no matrix */
 
 /* An operand of a packed loop: n elements (step 1), or one number for all (step 0). */
-typedef struct side { const double *f; const int64_t *i; int64_t step; double f1; int64_t i1; } side;
+typedef struct side {
+  const double *f; const int64_t *i;
+  int64_t step; double f1; int64_t i1;
+} side;
 
 /* ---- loops ---- */
 
@@ -17,7 +20,8 @@ arith_always void real_loop(arith op, double *restrict z, side x, side y, int64_
   const double *restrict a = x.f, *restrict b = y.f;
   int64_t k = 0;
   if (x.step && y.step) {
-    for (; k + 8 <= n; k += 8) for (int j = 0; j < 8; j++) z[k + j] = arith_real(op, a[k + j], b[k + j]);
+    for (; k + 8 <= n; k += 8)
+      for (int j = 0; j < 8; j++) z[k + j] = arith_real(op, a[k + j], b[k + j]);
     for (; k < n; k++) z[k] = arith_real(op, a[k], b[k]);
   } else if (x.step) {
     double c = *b;
@@ -121,7 +125,8 @@ static vec *alike(norn_state *st, const vec *v, norn_elem elem)
 {
   int64_t dims[NORN_RANK_MAX] = { v->len };
   memcpy(dims + 1, v->dims, (size_t)(vec_rank(v) - 1) * sizeof *dims);
-  return elem == NORN_VALUES ? vec_new(st, elem, vec_rank(v), dims) : vec_raw(st, elem, vec_rank(v), dims);
+  return elem == NORN_VALUES ? vec_new(st, elem, vec_rank(v), dims)
+                             : vec_raw(st, elem, vec_rank(v), dims);
 }
 
 static val packed(norn_state *st, arith op, val x, val y)
@@ -132,7 +137,8 @@ static val packed(norn_state *st, arith op, val x, val y)
   side a, b;
   int64_t n = vec_count(shape_of), at;
   if (!side_of(st, x, real, &a) || !side_of(st, y, real, &b)) return norn_none();
-  if ((op == A_IDIV || op == A_MOD || (op == A_DIV && integers)) && any_zero(b, n)) return arith_zero(st, op);
+  if ((op == A_IDIV || op == A_MOD || (op == A_DIV && integers)) && any_zero(b, n))
+    return arith_zero(st, op);
   if (!real && op == A_POW && any_negative(b, n)) {
     real = true;
     if (!side_of(st, x, true, &a) || !side_of(st, y, true, &b)) return norn_none();
@@ -140,7 +146,8 @@ static val packed(norn_state *st, arith op, val x, val y)
   vec *z = alike(st, shape_of, real ? NORN_F64 : NORN_I64);
   if (!z) return norn_none();
   if (real) reals(op, z->b->f, a, b, n);
-  else if (!ints(op, z->b->i, a, b, n, &at)) return arith_overflow(st, op, a.i[at * a.step], b.i[at * b.step]);
+  else if (!ints(op, z->b->i, a, b, n, &at))
+    return arith_overflow(st, op, a.i[at * a.step], b.i[at * b.step]);
   return v_obj(NORN_ARRAY, z);
 }
 
@@ -148,10 +155,11 @@ static val packed(norn_state *st, arith op, val x, val y)
 
 static val shapes_differ(norn_state *st, arith op, const vec *v, const vec *w)
 {
-  static const char *const verbs[] = { "add", "subtract", "multiply", "divide", "divide", "take remainders of", "raise" };
+  static const char *const verbs[] = { "add",    "subtract",           "multiply", "divide",
+                                       "divide", "take remainders of", "raise" };
   char a[96], b[96];
-  state_fail(st, NORN_ETYPE, "can't %s arrays element by element: shapes %s and %s differ", verbs[op],
-             vec_shape_text(v, a, sizeof a), vec_shape_text(w, b, sizeof b));
+  state_fail(st, NORN_ETYPE, "can't %s arrays element by element: shapes %s and %s differ",
+             verbs[op], vec_shape_text(v, a, sizeof a), vec_shape_text(w, b, sizeof b));
   norn_hint(st, op == A_MUL ? "@ is the matrix product; only numbers are repeated to fit an array"
                             : "only numbers are repeated to fit an array");
   return norn_none();
@@ -168,15 +176,18 @@ static val one(norn_state *st, arith op, val x, val y, int depth)
 static val by_element(norn_state *st, arith op, val x, val y, int depth)
 {
   bool a = x.tag == NORN_ARRAY, b = y.tag == NORN_ARRAY;
-  if (depth > DEEPEST) return state_fail(st, NORN_EDOMAIN, "arrays nested more than %d deep", DEEPEST);
-  if ((!a && !V_IS_INT(x) && !V_IS_REAL(x)) || (!b && !V_IS_INT(y) && !V_IS_REAL(y))) return arith_refuse(st, op, x, y);
+  if (depth > DEEPEST)
+    return state_fail(st, NORN_EDOMAIN, "arrays nested more than %d deep", DEEPEST);
+  if ((!a && !V_IS_INT(x) && !V_IS_REAL(x)) || (!b && !V_IS_INT(y) && !V_IS_REAL(y)))
+    return arith_refuse(st, op, x, y);
   if (a && norn_is_none(x = vec_repack(st, x))) return x;
   if (b && norn_is_none(y = vec_repack(st, y))) return y;
   int64_t n = a ? v_vec(x)->len : v_vec(y)->len;
   if (a && b && v_vec(x)->len != v_vec(y)->len) return shapes_differ(st, op, v_vec(x), v_vec(y));
   if (n == 0) return vec_empty(st);
   if (is_packed(x) && is_packed(y)) {
-    if (a && b && !vec_same_shape(v_vec(x), v_vec(y))) return shapes_differ(st, op, v_vec(x), v_vec(y));
+    if (a && b && !vec_same_shape(v_vec(x), v_vec(y)))
+      return shapes_differ(st, op, v_vec(x), v_vec(y));
     return packed(st, op, x, y);
   }
   vec *z = vec_new(st, NORN_VALUES, 1, &n);
@@ -216,7 +227,8 @@ static val map1_array(norn_state *st, const norn_native *f, val x, int depth)
   vec *v = v_vec(x);
   int64_t n = vec_count(v);
   if (n == 0) return x;
-  vec *z = alike(st, v, vec_elem(v) == NORN_F64 || vec_elem(v) == NORN_I64 ? NORN_F64 : NORN_VALUES);
+  vec *z =
+      alike(st, v, vec_elem(v) == NORN_F64 || vec_elem(v) == NORN_I64 ? NORN_F64 : NORN_VALUES);
   if (!z) return norn_none();
   const double *d = vec_elems(v);
   const int64_t *i = vec_elems(v);

@@ -100,7 +100,8 @@ bool vec_settle(vec *v)
 
 enum { NEAR = 8 };   /* links that reading follows before it flattens */
 
-/* The buffer in v's chain that has element i; NULL: no memory (error set).  May flatten v, which moves i. */
+/* The buffer in v's chain that has element i; NULL: no memory (error set).  May flatten v, which
+   moves i. */
 static const buf *find(norn_state *st, vec *v, uint64_t *i)
 {
   const buf *b = v->b;

@@ -1,9 +1,10 @@
 /* array.h: what the files about arrays share.
 
-   Growing.  An append goes in place when the array ends where its buffer's filled part ends.  When the
-   buffer is full the first to append copies it to one twice as large and marks it grown: an array with
-   one owner stays flat.  Whoever comes second (a forked particle) gets a short tail whose parent is the
-   shared buffer, so that forks pay for what they add and not for what they share:
+   Growing.  An append goes in place when the array ends where its buffer's filled part ends.  When
+   the buffer is full the first to append copies it to one twice as large and marks it grown: an
+   array with one owner stays flat.  Whoever comes second (a forked particle) gets a short tail
+   whose parent is the shared buffer, so that forks pay for what they add and not for what they
+   share:
 
         b:   [0 ........................ 1000)  grown or appended to by another
                                        ^ end of this array
@@ -28,7 +29,8 @@ static inline void *buf_at(const buf *b, uint64_t i)
 /* A tail keeps its state behind its elements, so that whoever reads it can flatten it. */
 static inline norn_state **buf_state(const buf *b)
 {
-  return (norn_state **)(void *)((char *)b + BUF_HEADER + ((b->cap - b->base) * elem_bytes(b->h.aux) + 7) / 8 * 8);
+  return (norn_state **)(void *)((char *)b + BUF_HEADER +
+                                 ((b->cap - b->base) * elem_bytes(b->h.aux) + 7) / 8 * 8);
 }
 
 static inline val elem_value(unsigned elem, const void *p, int64_t i)
@@ -45,9 +47,11 @@ static inline unsigned vec_elem(const vec *v) { return v->b ? v->b->h.aux : NORN
 static inline int vec_rank(const vec *v) { return v->h.aux; }
 /* The elements of a flat array. */
 static inline void *vec_elems(const vec *v) { return v->b ? buf_at(v->b, (uint64_t)v->off) : NULL; }
-/* len rows of a buffer from element off; inner: the rank - 1 inner dimensions.  NULL: no memory (error set). */
+/* len rows of a buffer from element off; inner: the rank - 1 inner dimensions.  NULL: no memory
+   (error set). */
 vec *vec_view(norn_state *, buf *, int rank, int64_t off, int64_t len, const int64_t *inner);
-/* As vec_new, but with elements that are not yet written; not for VALUES that are not filled at once. */
+/* As vec_new, but with elements that are not yet written; not for VALUES that are not filled at
+   once. */
 vec *vec_raw(norn_state *, unsigned elem, int rank, const int64_t *dims);
 val  vec_empty(norn_state *);
 /* Flattens an array met by code that has no state at hand; false: no memory. */

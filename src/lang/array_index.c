@@ -1,12 +1,14 @@
-/* array_index.c: a[i], a[i, j], a[from..to] and their mixtures, on arrays, nested arrays and strings.
+/* array_index.c: a[i], a[i, j], a[from..to] and their mixtures, on arrays, nested arrays and
+   strings.
 
    An index takes a dimension away, a slice keeps it.  Packed arrays of any rank are gathered by
    strides; ragged ones row by row. */
 #include "lang/array.h"
 #include <string.h>
 
-/* What stands between the brackets, and how far it has been read.  Place `pos` is one value, or two
-   (from and to) where its bit in mask is set; k is the next value, argument k + 1 of the instruction. */
+/* What stands between the brackets, and how far it has been read.  Place `pos` is one value, or
+   two (from and to) where its bit in mask is set; k is the next value, argument k + 1 of the
+   instruction. */
 typedef struct places { const val *ix; int n; unsigned mask; int k, pos; } places;
 typedef struct spec { bool slice; int64_t from, to; } spec;
 
@@ -17,20 +19,23 @@ static bool want_int(norn_state *st, val x, int arg, int64_t *out)
     *out = x.i;
     return true;
   }
-  norn_fail(st, NORN_ETYPE, arg, "an index must be an integer, got %s", norn_describe(st, x, found, sizeof found));
+  norn_fail(st, NORN_ETYPE, arg, "an index must be an integer, got %s",
+            norn_describe(st, x, found, sizeof found));
   return false;
 }
 
 static bool in_length(norn_state *st, int64_t i, int64_t len, int arg, bool slice, const char *of)
 {
   if (i >= 0 && (i < len || (slice && i == len))) return true;
-  norn_fail(st, NORN_EDOMAIN, arg, "index %lld is outside %s of length %lld", (long long)i, of, (long long)len);
+  norn_fail(st, NORN_EDOMAIN, arg, "index %lld is outside %s of length %lld", (long long)i, of,
+            (long long)len);
   if (len == 0) norn_hint(st, "it is empty");
   else norn_hint(st, "indices run from 0 to %lld", (long long)(slice ? len : len - 1));
   return false;
 }
 
-static bool read_bound(norn_state *st, places *q, int64_t len, const char *of, bool slice, int64_t *out)
+static bool read_bound(norn_state *st, places *q, int64_t len, const char *of, bool slice,
+                       int64_t *out)
 {
   val x = q->ix[q->k++];
   if (slice && norn_is_none(x)) return true;
@@ -51,7 +56,8 @@ static bool read_spec(norn_state *st, places *q, int64_t len, const char *of, sp
 static val too_many(norn_state *st, val x, const places *q)
 {
   char found[96];
-  norn_fail(st, NORN_ETYPE, q->k + 1, "one index too many: %s can't be indexed", norn_describe(st, x, found, sizeof found));
+  norn_fail(st, NORN_ETYPE, q->k + 1, "one index too many: %s can't be indexed",
+            norn_describe(st, x, found, sizeof found));
   return norn_none();
 }
 
@@ -80,9 +86,13 @@ static val index_string(norn_state *st, const str *s, places *q)
 
 /* ---- arrays ---- */
 
-/* Copies the block that the specs choose, innermost dimensions first.  stride: elements from one index
-   of dimension d to the next.  n: specs; whole: elements of a row below the last spec. */
-typedef struct gather { const spec *p; int n; int64_t stride[NORN_RANK_MAX]; size_t whole; size_t size; char *to; } gather;
+/* Copies the block that the specs choose, innermost dimensions first.  stride: elements from one
+   index of dimension d to the next.  n: specs; size: bytes of an element. */
+typedef struct gather {
+  const spec *p; int n;
+  int64_t stride[NORN_RANK_MAX];
+  size_t size; char *to;
+} gather;
 
 static void copy_block(gather *g, int d, const char *from)
 {
@@ -143,7 +153,8 @@ static val index_packed(norn_state *st, vec *v, places *q)
   int m = 0;
   bool slices = false;
   for (; q->k < q->n && m < vec_rank(v); m++) {
-    if (!read_spec(st, q, m == 0 ? v->len : v->dims[m - 1], m == 0 ? "an array" : "a row", &p[m])) return norn_none();
+    if (!read_spec(st, q, m == 0 ? v->len : v->dims[m - 1], m == 0 ? "an array" : "a row", &p[m]))
+      return norn_none();
     slices |= p[m].slice;
   }
   if (!slices) return picked(st, v, p, m);
@@ -194,6 +205,7 @@ val vec_index(norn_state *st, val x, const val *ix, int n, unsigned mask)
   char found[96];
   places q = { ix, n, mask, 0, 0 };
   if (x.tag == NORN_ARRAY || x.tag == NORN_STR) return index_any(st, x, &q);
-  norn_fail(st, NORN_ETYPE, 0, "only arrays and strings can be indexed so, got %s", norn_describe(st, x, found, sizeof found));
+  norn_fail(st, NORN_ETYPE, 0, "only arrays and strings can be indexed so, got %s",
+            norn_describe(st, x, found, sizeof found));
   return norn_none();
 }

@@ -9,9 +9,11 @@ val vec_transpose(norn_state *st, val x)
   if (x.tag == NORN_ARRAY && vec_rank(v_vec(x)) == 1) x = vec_repack(st, x);
   if (norn_is_none(x)) return x;
   if (x.tag != NORN_ARRAY || vec_rank(v_vec(x)) != 2) {
-    norn_fail(st, NORN_ETYPE, 0, "only a matrix can be transposed, got %s", norn_describe(st, x, found, sizeof found));
+    norn_fail(st, NORN_ETYPE, 0, "only a matrix can be transposed, got %s",
+              norn_describe(st, x, found, sizeof found));
     if (x.tag == NORN_ARRAY && vec_rank(v_vec(x)) == 1)
-      norn_hint(st, "[x] is a matrix with the row x and [x]' one with the column x; a @ b of two vectors is their inner product");
+      norn_hint(st, "[x] is a matrix with the row x and [x]' one with the column x; a @ b of two "
+                    "vectors is their inner product");
     return norn_none();
   }
   vec *v = vec_flat(st, v_vec(x));
@@ -110,7 +112,9 @@ val vec_matmul(norn_state *st, val a, val b)
   int64_t k = vec_rank(x) == 2 ? x->dims[0] : x->len;
   if (k == y->len) return product(st, x, y);
   char s[96], t[96];
-  norn_fail(st, NORN_ETYPE, -1, "shapes %s and %s can't be multiplied: the last dimension of the first must be the first of the second",
+  norn_fail(st, NORN_ETYPE, -1,
+            "shapes %s and %s can't be multiplied: the last dimension of the first must be the "
+            "first of the second",
             vec_shape_text(x, s, sizeof s), vec_shape_text(y, t, sizeof t));
   return norn_none();
 }

@@ -5,7 +5,8 @@
 enum { SHORT = 256 };   /* bytes of a shared part that are rather copied than linked to */
 
 /* A buffer numbered from base whose elements [base, fill) are still to be written. */
-static buf *buf_make(norn_state *st, unsigned elem, buf *parent, uint64_t base, uint64_t fill, uint64_t cap)
+static buf *buf_make(norn_state *st, unsigned elem, buf *parent, uint64_t base, uint64_t fill,
+                     uint64_t cap)
 {
   if (cap > (PTRDIFF_MAX / 2) / sizeof(val)) {
     state_memory(st);
@@ -24,7 +25,8 @@ static buf *buf_make(norn_state *st, unsigned elem, buf *parent, uint64_t base, 
 }
 
 /* A copy of the elements [from, end) of b with room for `more`, numbered as in b if b is a tail. */
-static buf *buf_regrow(norn_state *st, const buf *b, uint64_t from, uint64_t end, uint64_t more, uint64_t slack)
+static buf *buf_regrow(norn_state *st, const buf *b, uint64_t from, uint64_t end, uint64_t more,
+                       uint64_t slack)
 {
   uint64_t n = end - from, base = b->parent ? from : 0;
   buf *q = buf_make(st, b->h.aux, b->parent, base, base + n, base + n + more + slack);
@@ -55,7 +57,8 @@ static buf *buf_room(norn_state *st, buf *b, uint64_t *off, uint64_t count, uint
 /* v with room for `rows` more behind it: a new array that has them already, *at where they go. */
 static vec *extended(norn_state *st, const vec *v, int64_t rows, void **at)
 {
-  uint64_t off = (uint64_t)v->off, count = (uint64_t)vec_count(v), more = (uint64_t)(rows * vec_row(v));
+  uint64_t off = (uint64_t)v->off, count = (uint64_t)vec_count(v),
+           more = (uint64_t)(rows * vec_row(v));
   buf *b = buf_room(st, v->b, &off, count, more);
   if (!b) return NULL;
   vec *r = vec_view(st, b, vec_rank(v), (int64_t)off, v->len + rows, v->dims);
@@ -67,7 +70,8 @@ static vec *extended(norn_state *st, const vec *v, int64_t rows, void **at)
 
 /* ---- conversions ---- */
 
-/* The same array with other elements: integers as reals, or anything as values (rows of a matrix too). */
+/* The same array with other elements: integers as reals, or anything as values (rows of a matrix
+   too). */
 static vec *converted(norn_state *st, vec *v, unsigned elem)
 {
   if (!vec_flat(st, v)) return NULL;
@@ -103,7 +107,8 @@ static unsigned scalar_elem(val x)
 /* True if x has the shape of a row of v. */
 static bool is_row(const vec *v, val x)
 {
-  if (x.tag != NORN_ARRAY || vec_rank(v_vec(x)) != vec_rank(v) - 1 || v_vec(x)->len != v->dims[0]) return false;
+  if (x.tag != NORN_ARRAY || vec_rank(v_vec(x)) != vec_rank(v) - 1 || v_vec(x)->len != v->dims[0])
+    return false;
   return memcmp(v->dims + 1, v_vec(x)->dims, (size_t)(vec_rank(v) - 2) * sizeof *v->dims) == 0;
 }
 
@@ -152,7 +157,8 @@ static val push_row(norn_state *st, vec *v, vec *x)
 {
   unsigned elem = joined_elem(vec_elem(v), vec_elem(x));
   void *at;
-  if (!vec_flat(st, x) || (elem != vec_elem(v) && !(v = converted(st, v, elem)))) return norn_none();
+  if (!vec_flat(st, x) || (elem != vec_elem(v) && !(v = converted(st, v, elem))))
+    return norn_none();
   vec *r = extended(st, v, 1, &at);
   if (!r) return norn_none();
   put_elems(at, elem, x);
@@ -193,8 +199,12 @@ static val concat_arrays(norn_state *st, vec *v, vec *w)
   unsigned elem = shaped ? joined_elem(vec_elem(v), vec_elem(w)) : NORN_VALUES;
   void *at;
   if (!vec_flat(st, w)) return norn_none();
-  if (elem == NORN_VALUES && (vec_elem(w) != elem || vec_rank(w) > 1) && !(w = converted(st, w, elem))) return norn_none();
-  if ((vec_elem(v) != elem || (elem == NORN_VALUES && vec_rank(v) > 1)) && !(v = converted(st, v, elem))) return norn_none();
+  if (elem == NORN_VALUES && (vec_elem(w) != elem || vec_rank(w) > 1) &&
+      !(w = converted(st, w, elem)))
+    return norn_none();
+  if ((vec_elem(v) != elem || (elem == NORN_VALUES && vec_rank(v) > 1)) &&
+      !(v = converted(st, v, elem)))
+    return norn_none();
   vec *r = extended(st, v, w->len, &at);
   if (!r) return norn_none();
   put_elems(at, elem, w);
@@ -215,6 +225,7 @@ val vec_concat(norn_state *st, val a, val b)
   norn_fail(st, NORN_ETYPE, arg, "++ joins two arrays or two strings, got %s and %s",
             norn_describe(st, a, x, sizeof x), norn_describe(st, b, y, sizeof y));
   if (a.tag == NORN_ARRAY) norn_hint(st, "push(a, x) appends one element; so does a ++ [x]");
-  if (a.tag == NORN_STR || b.tag == NORN_STR) norn_hint(st, "\"{a}{b}\" makes a string of any values");
+  if (a.tag == NORN_STR || b.tag == NORN_STR)
+    norn_hint(st, "\"{a}{b}\" makes a string of any values");
   return norn_none();
 }

@@ -37,16 +37,16 @@ static inline uint64_t addr_push(uint64_t path, uint64_t comp) { return hash_mix
 /* The address of an event: a component of 0 adds nothing (`as "name"` has pushed it). */
 static inline uint64_t addr_event(uint64_t path, uint64_t comp) { return comp ? addr_push(path, comp) : path; }
 
-/* Spans packed into a literal word: file 12 bits, start 28, length 24 (clipped). */
+/* Spans packed into a literal word: file 16 bits, start 28, length 20 (clipped). */
 static inline uint64_t span_pack(norn_span s)
 {
-  uint64_t n = s.end - s.start; if (n > 0xffffff) n = 0xffffff;
-  return (uint64_t)(s.file & 0xfff) << 52 | (uint64_t)(s.start & 0xfffffff) << 24 | n;
+  uint64_t n = s.end - s.start; if (n > 0xfffff) n = 0xfffff;
+  return (uint64_t)(s.file & 0xffff) << 48 | (uint64_t)(s.start & 0xfffffff) << 20 | n;
 }
 static inline norn_span span_unpack(uint64_t u)
 {
-  norn_span s = { (uint32_t)(u >> 52), (uint32_t)(u >> 24) & 0xfffffff, 0 };
-  s.end = s.start + (uint32_t)(u & 0xffffff); return s;
+  norn_span s = { (uint32_t)(u >> 48), (uint32_t)(u >> 20) & 0xfffffff, 0 };
+  s.end = s.start + (uint32_t)(u & 0xfffff); return s;
 }
 norn_span proto_span(const proto *, uint32_t pc, int arg);   /* the nearest known span of an instruction or its argument */
 

@@ -375,6 +375,16 @@ void env_settle(norn_state *st)
   }
 }
 
+const char *env_slot_name(norn_state *st, uint32_t slot)
+{
+  for (const module *m = st->env->modules; m; m = m->next)
+    for (size_t i = 0; m->table && i <= m->mask; i++) {
+      const env_entry *e = m->table[i];
+      if (e && e->kind == ENV_GLOBAL && e->slot == slot) return sym_name(st, e->name);
+    }
+  return NULL;
+}
+
 uint32_t env_slot(norn_state *st, val first)
 {
   if (st->nglobals >= UINT32_MAX - 1 ||

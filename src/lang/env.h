@@ -47,6 +47,7 @@ module    *env_main(norn_state *, uint32_t file);                         /* a f
    (unreadable file, cycle with its chain, errors inside). */
 module    *env_import(norn_state *, module *importer, const char *name, bool is_file, norn_span);
 const char *env_keep_text(norn_state *, const char *);                    /* a copy that lives as long as the state; NULL: no memory */
+const char *env_slot_name(norn_state *, uint32_t slot);                   /* of a module's global; NULL: unnamed */
 uint32_t   env_slot(norn_state *, val first);                             /* a new unnamed global slot; UINT32_MAX: no memory */
 const char *env_nearest(norn_state *, module *, const char *name);        /* for hints; NULL */
 uint32_t   env_type(norn_state *, sym name, int n, const sym *ctors, const uint32_t *arity, sym *const *fields, uint64_t *tags);  /* declares a type */

@@ -1,6 +1,6 @@
-/* equal.c: structural equality.  Packing does not count: [[1, 2], [3, 4]] as a matrix equals the same
-   rows kept as values, 1 equals 1.0, records are compared by field name, functions by code and
-   captures.  What is one object is equal without a look inside. */
+/* equal.c: structural equality.  Packing does not count: [[1, 2], [3, 4]] as a matrix equals the
+   same rows kept as values, 1 equals 1.0, records are compared by field name, functions by code
+   and captures.  What is one object is equal without a look inside. */
 #include "lang/part.h"
 #include <string.h>
 
@@ -22,7 +22,8 @@ static bool shapes_equal(const shape *a, const shape *b)
 static int rows_equal(const part *x, const part *y, int64_t n)
 {
   const vec *a = v_vec(x->v), *b = v_vec(y->v);
-  if (x->rank != 1 || y->rank != 1 || vec_elem(a) != vec_elem(b) || a->b->parent || b->b->parent) return -1;
+  if (x->rank != 1 || y->rank != 1 || vec_elem(a) != vec_elem(b) || a->b->parent || b->b->parent)
+    return -1;
   const buf *p = a->b, *q = b->b;
   int64_t i = 0;
   switch (vec_elem(a)) {
@@ -73,7 +74,8 @@ static bool heads_equal(tasks *s, part x, part y)
   if (n != m || (!f && a.p != b.p)) return false;
   if (V_KIND(a) == NORN_RECORD && !shapes_equal(v_rec(a)->sh, v_rec(b)->sh)) return false;
   if (V_KIND(a) == NORN_FUN && v_clo(a)->p != v_clo(b)->p) return false;
-  if ((V_KIND(a) == NORN_DIST || V_KIND(a) == NORN_ENGINE) && v_tab(a)->row != v_tab(b)->row) return false;
+  if ((V_KIND(a) == NORN_DIST || V_KIND(a) == NORN_ENGINE) && v_tab(a)->row != v_tab(b)->row)
+    return false;
   if (g && f != g) tasks_push(s, x, y, n, 0);
   return true;
 }
@@ -92,7 +94,9 @@ static bool next_equal(tasks *s)
 
 bool value_equal(val a, val b)
 {
-  if (!V_IS_HEAP(a) || !V_IS_HEAP(b)) return part_is_number(a) ? part_is_number(b) && numbers_equal(a, b) : a.tag == b.tag && a.i == b.i;
+  if (!V_IS_HEAP(a) || !V_IS_HEAP(b))
+    return part_is_number(a) ? part_is_number(b) && numbers_equal(a, b)
+                             : a.tag == b.tag && a.i == b.i;
   tasks s;
   tasks_init(&s);
   bool equal = heads_equal(&s, part_whole(a), part_whole(b));

@@ -5,7 +5,8 @@
 #include "lang/state.h"
 #include <string.h>
 
-enum { BITS = 5, LAST = 60 };   /* the node at shift LAST sees the last four bits; below it are lists */
+/* The node at shift LAST sees the last four bits; below it are lists. */
+enum { BITS = 5, LAST = 60 };
 
 static uint32_t bit_of(uint64_t hash, unsigned shift)
 {

@@ -73,7 +73,8 @@ bool heap_init(norn_state *st)
 {
   heap *h = &st->heap;
   *h = (heap){ .nursery = NURSERY, .stress = h->stress };
-  while (st->mem.limit && h->nursery > NURSERY_LEAST && h->nursery > st->mem.limit / 32) h->nursery /= 2;
+  while (st->mem.limit && h->nursery > NURSERY_LEAST && h->nursery > st->mem.limit / 32)
+    h->nursery /= 2;
   if (!old_init(st)) return false;
   void *p = mmap(NULL, NURSERY + RESERVE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -105,7 +106,8 @@ static size_t full_at(const norn_state *st)
   const heap *h = &st->heap;
   size_t at = h->live_after_major > FULL_LEAST ? h->live_after_major : FULL_LEAST;
   if (st->mem.limit) {
-    size_t room = st->mem.limit > h->live_after_major ? (st->mem.limit - h->live_after_major) / 3 : 0;
+    size_t room =
+        st->mem.limit > h->live_after_major ? (st->mem.limit - h->live_after_major) / 3 : 0;
     if (at > room) at = room;
   }
   return at;
@@ -156,7 +158,8 @@ void heap_remember(norn_state *st, obj *o)
 {
   heap *h = &st->heap;
   if (heap_is_young(h, o) || o->flags & (OBJ_STATIC | OBJ_FRESH)) return;
-  if (!mem_grow(&st->mem, &h->remembered, &h->cremembered, h->nremembered + 1, sizeof *h->remembered)) {
+  if (!mem_grow(&st->mem, &h->remembered, &h->cremembered, h->nremembered + 1,
+                sizeof *h->remembered)) {
     h->remember_all = true;
     return;
   }
@@ -264,7 +267,8 @@ static inline void visit_object(gc *g, void *p, bool minor)
   }
 }
 
-/* Elements never change once written: those that a minor collection saw need not be seen by the next. */
+/* Elements never change once written: those that a minor collection saw need not be seen by the
+   next. */
 static inline void scan_buf(gc *g, buf *b, bool minor)
 {
   visit_object(g, &b->parent, minor);
@@ -345,7 +349,8 @@ static void collect_minor(norn_state *st)
     g.work = ((obj **)o)[1];
     scan(&g, (obj *)(o->fwd - 1), true);
   }
-  if (h->stress) memset(h->n0, 0xa5, (size_t)(h->hp - h->n0));   /* a pointer that was missed shows at once */
+  /* A pointer that was missed shows at once. */
+  if (h->stress) memset(h->n0, 0xa5, (size_t)(h->hp - h->n0));
   if (h->cremembered > REMEMBERED) {
     mem_put(&st->mem, h->remembered, h->cremembered * sizeof *h->remembered);
     h->remembered = NULL;

@@ -1,8 +1,9 @@
 /* heap_old.c: the old space, where objects do not move.
 
-   Small objects lie in 64 KB blocks of equal cells (size classes 16 bytes apart up to 512, then four
-   to a doubling up to 16 KB), larger ones are blocks of their own.  Empty blocks wait in a pool: a
-   minor collection takes its cells from there and so cannot fail.  Sweeping rebuilds the free lists. */
+   Small objects lie in 64 KB blocks of equal cells (size classes 16 bytes apart up to 512, then
+   four to a doubling up to 16 KB), larger ones are blocks of their own.  Empty blocks wait in a
+   pool: a minor collection takes its cells from there and so cannot fail.  Sweeping rebuilds the
+   free lists. */
 #include "lang/heap_in.h"
 #include <string.h>
 
@@ -20,8 +21,8 @@ static size_t class_cell(size_t c)
   return ((size_t)1 << k) + (q << (k - 2));
 }
 
-/* The worst a block holds is 64 % young bytes (three cells of 16 KB for objects a sixteenth of a byte
-   class smaller), and each class may leave one block half empty. */
+/* The worst a block holds is 66 % young bytes (three cells of 16 KB for objects of just above 14
+   KB), and each class may leave one block half empty. */
 size_t old_blocks_for(size_t n)
 {
   return (n + n / 2 + n / 16) / OLD_BLOCK + OLD_CLASSES + 1;
@@ -126,7 +127,8 @@ void *old_large_get(norn_state *st, size_t n)
   size_t size = sizeof(old_large) + 64 + n;
   if (size < n) return NULL;
   old_large *l = mem_get(&st->mem, size);
-  if (!l && pool_trim(st, old_blocks_for((size_t)(h->charged - h->n0)))) l = mem_get(&st->mem, size);
+  if (!l && pool_trim(st, old_blocks_for((size_t)(h->charged - h->n0))))
+    l = mem_get(&st->mem, size);
   if (!l) return NULL;
   uintptr_t at = (uintptr_t)(l + 1);
   at += (16 - at) & 63;

@@ -1,9 +1,9 @@
 /* order.c: the total order of sort(), and hashes.
 
-   Order: numbers (NaN last), booleans, strings, arrays lexicographically, variants by constructor and
-   then fields, records by names and then fields, then all else; missing is last.  The hash is taken
-   over the same walk, so equal values hash equally; constructors count by their number, which is the
-   same in all states that loaded the same programs. */
+   Order: numbers (NaN last), booleans, strings, arrays lexicographically, variants by constructor
+   and then fields, records by names and then fields, then all else; missing is last.  The hash is
+   taken over the same walk, so equal values hash equally; constructors count by their number,
+   which is the same in all states that loaded the same programs. */
 #include "lang/part.h"
 #include <math.h>
 #include <string.h>
@@ -148,11 +148,12 @@ static uint64_t stir(uint64_t h, uint64_t token)
 /* Booleans come in long rows, so they are stirred lightly; value_hash mixes at its end. */
 static inline uint64_t stir_bool(uint64_t h, bool b)
 {
-  return ((h << 9 | h >> 55) ^ (b ? 0xd6e8feb86659fd93u : 0xa3b195354a39b70du)) * 0xbf58476d1ce4e5b9u;
+  return ((h << 9 | h >> 55) ^ (b ? 0xd6e8feb86659fd93u : 0xa3b195354a39b70du)) *
+         0xbf58476d1ce4e5b9u;
 }
 
-/* Numbers that are equal have one token: reals by their bits, integers by those of their real if it is
-   the same number. */
+/* Numbers that are equal have one token: reals by their bits, integers by those of their real if
+   it is the same number. */
 static uint64_t real_token(double d)
 {
   uint64_t u;

@@ -1,17 +1,17 @@
 /* part.h: values seen as trees, for equality, order, hash and show.
 
-   An array is seen as its rows, whatever its packing; a row of a matrix is a `part` of the array, so
-   that nothing need be allocated to look at it.  Records show their fields in the order of their
-   names, maps their keys and values in turn.  Structures may be deep (a list of a million cells), so
-   those who walk them keep what is still to be seen on a stack that starts in the C frame and grows
-   through a `mem` of its own. */
+   An array is seen as its rows, whatever its packing; a row of a matrix is a `part` of the array,
+   so that nothing need be allocated to look at it.  Records show their fields in the order of
+   their names, maps their keys and values in turn.  Structures may be deep (a list of a million
+   cells), so those who walk them keep what is still to be seen on a stack that starts in the C
+   frame and grows through a `mem` of its own. */
 #ifndef NORN_LANG_PART_H
 #define NORN_LANG_PART_H
 #include "lang/array.h"
 #include "lang/hamt.h"
 
-/* A value, or rows of a packed array that no object stands for: then v is the array, and the part has
-   `rank` dimensions and begins at element `at`. */
+/* A value, or rows of a packed array that no object stands for: then v is the array, and the part
+   has `rank` dimensions and begins at element `at`. */
 typedef struct part { val v; int rank; int64_t at; } part;
 
 part    part_whole(val);
@@ -35,7 +35,8 @@ static inline const val *fields_of(val v, int64_t *n)
   }
 }
 
-/* Still to be seen: children [i, n) of x (and of y, beside it).  n 0: `after` decides a comparison. */
+/* Still to be seen: children [i, n) of x (and of y, beside it).  n 0: `after` decides a
+   comparison. */
 typedef struct task { part x, y; int64_t i, n; int after; } task;
 typedef struct tasks { mem m; task few[24], *v; size_t n, cap; bool failed; } tasks;
 void tasks_init(tasks *);

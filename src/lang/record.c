@@ -1,5 +1,5 @@
-/* record.c: shapes and records.  A record points to its shape and holds its fields in the order they
-   were written; all records written alike share one shape. */
+/* record.c: shapes and records.  A record points to its shape and holds its fields in the order
+   they were written; all records written alike share one shape. */
 #include "lang/symbol.h"
 #include <string.h>
 
@@ -19,7 +19,8 @@ static size_t shape_size(uint32_t n)
 static uint64_t set_hash(norn_state *st, const sym *names, uint32_t n)
 {
   uint64_t h = n;
-  for (uint32_t i = 0; i < n; i++) h += hash_mix(st->syms[names[i]].hash + (uint64_t)0x9e3779b97f4a7c15u);
+  for (uint32_t i = 0; i < n; i++)
+    h += hash_mix(st->syms[names[i]].hash + (uint64_t)0x9e3779b97f4a7c15u);
   return h;
 }
 
@@ -28,7 +29,8 @@ static void set_order(shape *sh)
 {
   for (uint32_t i = 0; i < sh->n; i++) {
     uint32_t k = i;
-    for (; k > 0 && strcmp(sh->text[sh->order[k - 1]], sh->text[i]) > 0; k--) sh->order[k] = sh->order[k - 1];
+    for (; k > 0 && strcmp(sh->text[sh->order[k - 1]], sh->text[i]) > 0; k--)
+      sh->order[k] = sh->order[k - 1];
     sh->order[k] = i;
   }
 }

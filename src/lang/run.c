@@ -190,11 +190,23 @@ static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n
   }
 }
 
+/* Values that the windows of all frames may use: an outer window may reach beyond the innermost. */
+static inline size_t run_extent(const norn_run *r)
+{
+  size_t most = 0;
+  for (const val *R = r->R;;) {
+    size_t n = (size_t)(R - r->stk) + v_clo(R[-1])->p->nregs;
+    if (n > most) most = n;
+    if (FRAME_PC(R - FRAME_SIZE) == run_halt_code) return most;
+    R = (const val *)((const char *)R - FRAME_DIST(R - FRAME_SIZE));
+  }
+}
+
 norn_run *norn_run_fork(norn_run *a, uint32_t lane)
 {
   norn_state *st = a->st;
   size_t top = (size_t)(a->R - a->stk), n = top + run_proto(a)->nregs, dirty = st->ndirty;
-  norn_run *b = run_get(st, n + 1);
+  norn_run *b = run_get(st, run_extent(a) + 1);
   if (!b) { state_memory(st); return NULL; }
   run_copy(b, a, top, n, lane);
   if (!a->in_dirty && st->ndirty > dirty) { st->ndirty--; b->in_dirty = false; }   /* a clean copy of a clean run */
@@ -214,7 +226,7 @@ bool norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, i
     norn_run *a = runs[from[k]], *b = runs[to[k]];
     if (!a) { norn_run_free(b); runs[to[k]] = NULL; continue; }
     size_t top = (size_t)(a->R - a->stk), need = top + run_proto(a)->nregs;
-    if (b && !b->seen && (size_t)(b->lim - b->stk) > need) {
+    if (b && !b->seen && (size_t)(b->lim - b->stk) > run_extent(a)) {
       run_copy(b, a, top, need, to[k]);
       if (a->in_dirty) run_dirty(b);
     } else {

@@ -1,8 +1,8 @@
 /* show.c: values as text.
 
-   What is open (brackets not yet closed) waits on a stack in the state's memory, so that a list of a
-   million cells prints as well as a short one.  Under a limit every level has a budget of characters:
-   long arrays keep their ends, levels without budget become "...". */
+   What is open (brackets not yet closed) waits on a stack in the state's memory, so that a list of
+   a million cells prints as well as a short one.  Under a limit every level has a budget of
+   characters: long arrays keep their ends, levels without budget become "...". */
 #include "lang/env.h"
 #include "lang/part.h"
 #include <stdio.h>
@@ -11,7 +11,10 @@
 #define NO_LIMIT SIZE_MAX
 
 /* An open level: children [0, first) and [last, n) are shown; `next` comes next. */
-typedef struct level { part p; int64_t n, first, last, next; size_t budget, start; bool any; } level;
+typedef struct level {
+  part p; int64_t n, first, last, next;
+  size_t budget, start; bool any;
+} level;
 typedef struct show { norn_state *st; text *t; bool source; level *v; size_t n, cap; } show;
 
 /* ---- atoms ---- */
@@ -54,14 +57,16 @@ static void show_fun(show *s, const char *kind, const char *name, const char *pa
 static void show_closure(show *s, const proto *p, const char *kind)
 {
   text_printf(s->t, "<%s %s(", kind, p->name && *p->name ? p->name : "->");
-  for (int i = 0; i < p->nargs; i++) text_printf(s->t, "%s%s", i ? ", " : "", p->params ? sym_name(s->st, p->params[i]) : "_");
+  for (int i = 0; i < p->nargs; i++)
+    text_printf(s->t, "%s%s", i ? ", " : "", p->params ? sym_name(s->st, p->params[i]) : "_");
   text_puts(s->t, ")>");
 }
 
 static void show_model(show *s, val v)
 {
   val f = ((const modl *)v.p)->a[0];
-  text_printf(s->t, "<model %s>", V_KIND(f) == NORN_FUN && v_clo(f)->p->name ? v_clo(f)->p->name : "->");
+  text_printf(s->t, "<model %s>",
+              V_KIND(f) == NORN_FUN && v_clo(f)->p->name ? v_clo(f)->p->name : "->");
 }
 
 /* True if v was shown; false if it has children. */
@@ -75,12 +80,19 @@ static bool show_atom(show *s, val v, size_t budget)
   case NORN_UNIT: text_puts(s->t, "()"); return true;
   case NORN_MISSING: text_puts(s->t, "missing"); return true;
   case NORN_ENUM: text_puts(s->t, ctor_name(s->st, v)); return true;
-  case NORN_NATIVE: show_fun(s, "fn", ((const norn_native *)v.q)->name, ((const norn_native *)v.q)->params); return true;
+  case NORN_NATIVE:
+    show_fun(s, "fn", ((const norn_native *)v.q)->name, ((const norn_native *)v.q)->params);
+    return true;
   case NORN_NODE: text_puts(s->t, "<node>"); return true;
   case NORN_STR: show_string(s, v_str(v), budget); return true;
   case NORN_FUN: show_closure(s, v_clo(v)->p, v_clo(v)->p->is_model ? "model" : "fn"); return true;
   case NORN_MODEL: show_model(s, v); return true;
-  case NORN_ARRAY: case NORN_RECORD: case NORN_DATA: case NORN_DIST: case NORN_ENGINE: case NORN_MAP: return false;
+  case NORN_ARRAY:
+  case NORN_RECORD:
+  case NORN_DATA:
+  case NORN_DIST:
+  case NORN_ENGINE:
+  case NORN_MAP: return false;
   default: text_puts(s->t, "<value>"); return true;
   }
 }
@@ -144,7 +156,9 @@ static void open_level(show *s, part p, size_t budget)
   if (part_is_array(&p) || V_KIND(p.v) == NORN_MAP) {
     part q = p;
     if (V_KIND(p.v) == NORN_MAP) q.rank = 0;
-    int64_t k = part_is_array(&p) ? shown_count(&q, n, budget) : budget == NO_LIMIT || (int64_t)(budget / 12) >= n ? n : 3;
+    int64_t k = part_is_array(&p)                                   ? shown_count(&q, n, budget)
+                : budget == NO_LIMIT || (int64_t)(budget / 12) >= n ? n
+                                                                    : 3;
     l->first = k == n ? n : (k + 1) * 2 / 3;
     l->last = n - (k - l->first);
   }
@@ -165,7 +179,8 @@ static void show_name(show *s, const char *name)
 {
   bool plain = *name && !(*name >= '0' && *name <= '9');
   for (const char *c = name; *c; c++)
-    plain &= (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' || *c & 0x80;
+    plain &= (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+             *c == '_' || *c & 0x80;
   if (plain) text_puts(s->t, name);
   else text_quoted(s->t, name, strlen(name));
 }
@@ -277,9 +292,14 @@ static void describe_array(const vec *v, char *out, size_t n)
   char shape_text[96];
   int rank = vec_rank(v);
   if (v->len == 0) snprintf(out, n, "an empty array");
-  else if (rank == 1) snprintf(out, n, "an array of %lld %s", (long long)v->len, elements(vec_elem(v), v->len == 1));
-  else if (rank == 2) snprintf(out, n, "a %lld by %lld matrix of %s", (long long)v->len, (long long)v->dims[0], elements(vec_elem(v), false));
-  else snprintf(out, n, "an array of shape %s of %s", vec_shape_text(v, shape_text, sizeof shape_text), elements(vec_elem(v), false));
+  else if (rank == 1)
+    snprintf(out, n, "an array of %lld %s", (long long)v->len, elements(vec_elem(v), v->len == 1));
+  else if (rank == 2)
+    snprintf(out, n, "a %lld by %lld matrix of %s", (long long)v->len, (long long)v->dims[0],
+             elements(vec_elem(v), false));
+  else
+    snprintf(out, n, "an array of shape %s of %s", vec_shape_text(v, shape_text, sizeof shape_text),
+             elements(vec_elem(v), false));
 }
 
 static void describe_record(const shape *sh, char *out, size_t n)
@@ -312,7 +332,11 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
   case NORN_UNIT: words = "()"; break;
   case NORN_MISSING: words = "a missing value"; break;
   case NORN_STR: words = "a string"; break;
-  case NORN_NATIVE: case NORN_FUN: words = V_KIND(v) == NORN_FUN && v_clo(v)->p->is_model ? "a model without its arguments" : "a function"; break;
+  case NORN_NATIVE:
+  case NORN_FUN:
+    words = V_KIND(v) == NORN_FUN && v_clo(v)->p->is_model ? "a model without its arguments"
+                                                           : "a function";
+    break;
   case NORN_MODEL: words = "a model"; break;
   case NORN_ENGINE: words = "an engine"; break;
   case NORN_MAP: words = "a map"; break;

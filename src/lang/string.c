@@ -63,7 +63,8 @@ val str_concat(norn_state *st, const val *parts, int n)
 {
   size_t bytes = 0;
   int strings = 0;
-  for (; strings < n && parts[strings].tag == NORN_STR; strings++) bytes += v_str(parts[strings])->h.n;
+  for (; strings < n && parts[strings].tag == NORN_STR; strings++)
+    bytes += v_str(parts[strings])->h.n;
   if (strings == n) return join(st, parts, n, bytes);
   text t;
   text_init(&t, &st->mem);

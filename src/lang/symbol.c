@@ -1,5 +1,5 @@
-/* symbol.c: names as small integers.  Symbol k is syms[k]; 0 is no symbol.  The table maps the hash of
-   a name to its symbol by open addressing, and is at most half full. */
+/* symbol.c: names as small integers.  Symbol k is syms[k]; 0 is no symbol.  The table maps the
+   hash of a name to its symbol by open addressing, and is at most half full. */
 #include "lang/symbol.h"
 #include <string.h>
 
@@ -52,7 +52,8 @@ const char *sym_name(norn_state *st, sym k)
 
 void symbol_free(norn_state *st)
 {
-  for (size_t k = 1; k < st->nsyms; k++) mem_put(&st->mem, st->syms[k].s, st->syms[k].n + (size_t)1);
+  for (size_t k = 1; k < st->nsyms; k++)
+    mem_put(&st->mem, st->syms[k].s, st->syms[k].n + (size_t)1);
   mem_put(&st->mem, st->syms, st->csyms * sizeof *st->syms);
   if (st->sym_table) mem_put(&st->mem, st->sym_table, (st->sym_mask + 1) * sizeof *st->sym_table);
   st->syms = NULL;

@@ -212,7 +212,7 @@ static const char *check_literal(verify *v, const ins *x, char kind, ins word)
     if ((k == ADDR_NAME || k == ADDR_CALL) && s >= v->st->nsyms) return refuse(v, "symbol %u", s);
     return NULL;
   }
-  case 'e': return word.u >> 52 <= v->st->sources.n ? NULL : refuse(v, "unknown source");
+  case 'e': return word.u >> 48 <= v->st->sources.n ? NULL : refuse(v, "unknown source");
   case 'c': return word.u == 0 ? NULL : refuse(v, "used inline cache");
   default: return NULL;                                       /* i and f: any */
   }

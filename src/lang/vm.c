@@ -163,7 +163,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(LOADNAT): { val *x = &RA; x->q = pc[1].p; x->tag = NORN_NATIVE; NEXT2; }
   OP(GETCAP):  V_COPY(RA, v_clo(R[-1])->cap[SIMM(pc->b)]); NEXT;
   OP(LOADSELF): V_COPY(RA, R[-1]); NEXT;
-  OP(GETG):    { const val *g = st->globals + pc[1].i; if (unlikely(norn_is_none(*g))) { state_fail(st, NORN_EDOMAIN, "this name is used before its definition has run"); FAIL; }
+  OP(GETG):    { const val *g = st->globals + pc[1].i; if (unlikely(norn_is_none(*g))) { vm_unset(r, pc[1].u); FAIL; }
                  V_COPY(RA, *g); NEXT2; }
   OP(SETG):    V_COPY(st->globals[pc[1].i], RA); NEXT2;
 

@@ -288,6 +288,12 @@ val vm_iterlen(norn_run *r, val x)
   return norn_none();
 }
 
+void vm_unset(norn_run *r, uint64_t slot)
+{
+  const char *name = env_slot_name(r->st, (uint32_t)slot);
+  state_fail(r->st, NORN_EDOMAIN, "%s is used before its definition has run", name ? name : "this name");
+}
+
 void vm_matchfail(norn_run *r, val x)
 {
   norn_state *st = r->st;
