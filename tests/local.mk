@@ -46,6 +46,7 @@ LANG_TESTS = \
   %D%/lang/module_middle.norn \
   %D%/lang/module_shapes.norn \
   %D%/lang/modules.norn \
+  %D%/lang/prob_events.norn \
   %D%/lib/arrays.norn \
   %D%/lib/distributions.norn \
   %D%/lib/error.norn \

@@ -1,4 +1,5 @@
-/* run.c: runs as data: making, growing, forking, freeing them, and showing their roots to the collector.
+/* run.c: runs as data: making, growing, forking, freeing them, and showing their roots to the
+   collector.
 
    A minor collection looks only at runs that ran since the last one (the dirty list), and in each
    stack only at frames above the WATER mark: below it nothing ran, so all it refers to is old
@@ -14,7 +15,8 @@ const ins run_water_code[1] = { { { OP_WATER, 0, 0, 0 } } };
 
 /* Size classes of stacks in place: 8, 12, ..., 64 values, then powers of two. */
 enum { CLASS_FINE = 14, CLASS_MAX = 23 };
-static size_t class_slots(int c) { return c <= CLASS_FINE ? 8 + 4 * (size_t)c : (size_t)64 << (c - CLASS_FINE); }
+static size_t class_slots(int c) {
+  return c <= CLASS_FINE ? 8 + 4 * (size_t)c : (size_t)64 << (c - CLASS_FINE); }
 
 static int class_of(size_t slots)
 {
@@ -31,7 +33,8 @@ struct slab { struct slab *next; size_t bytes; };
 static bool run_make(norn_state *st, int c)
 {
   size_t stride = (sizeof(norn_run) + class_slots(c) * sizeof(val) + 63) & ~(size_t)63;
-  size_t n = st->pool_made[c] ? SLAB_BYTES / stride : 1;             /* the first of a class alone */
+  /* the first of a class alone */
+  size_t n = st->pool_made[c] ? SLAB_BYTES / stride : 1;
   if (!n) n = 1;
   if (!mem_grow(&st->mem, &st->dirty, &st->cdirty, st->nall + n, sizeof(norn_run *))) return false;
   size_t bytes = sizeof(struct slab) + 64 + n * stride;
@@ -67,7 +70,8 @@ static norn_run *run_get(norn_state *st, size_t slots)
 void run_free_all(norn_state *st)
 {
   for (norn_run *r = st->all; r; r = r->all) if (r->live) norn_run_free(r);
-  for (struct slab *s = st->slabs, *next; s; s = next) { next = s->next; mem_put(&st->mem, s, s->bytes); }
+  for (struct slab *s = st->slabs, *next; s; s = next) { next = s->next;
+  mem_put(&st->mem, s, s->bytes); }
   mem_put(&st->mem, st->dirty, st->cdirty * sizeof(norn_run *));
 }
 
@@ -99,7 +103,9 @@ __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes
     if (s && !r->big) memcpy(s, r->stk, have * sizeof(val));
   }
   if (!s) {
-    norn_fail(st, deep ? NORN_ELIMIT : NORN_EMEMORY, -1, "%s: %zu calls are waiting for their results", deep ? "the depth limit is reached" : "out of memory", depth);
+    norn_fail(st, deep ? NORN_ELIMIT : NORN_EMEMORY, -1,
+              "%s: %zu calls are waiting for their results", deep ? "the depth limit is reached"
+                  : "out of memory", depth);
     norn_hint(st, "is this recursion infinite? calls in tail position use no stack");
     return NULL;
   }
@@ -114,7 +120,8 @@ static void run_init(norn_run *r)
   r->wpc = NULL; r->finished = r->started = r->sealed = r->top = false; r->wait = WAIT_NONE;
   r->ans = r->hold = r->nhold = 0; r->answered = r->dist_in_reg = false;
   r->addr = 0;
-  r->logw = 0; r->stream = r->st->top_stream; r->lane = 0; r->iter = 0; r->flags = 0; r->nsample = r->nobserve = 0;
+  r->logw = 0; r->stream = r->st->top_stream; r->lane = 0; r->iter = 0; r->flags = 0;
+  r->nsample = r->nobserve = 0;
   r->d1 = r->d2 = (norn_dist){ NULL, NULL, 0 };
   r->nseen = r->seen_mask = 0;
 }
@@ -124,7 +131,8 @@ static norn_run *run_start(norn_state *st, clo *c, const val *args, int n)
 {
   const proto *p = c->p;
   if (n < p->nreq || n > p->nargs) {
-    norn_fail(st, NORN_EUSE, -1, "%s takes %d argument%s, got %d", p->name, p->nargs, p->nargs == 1 ? "" : "s", n);
+    norn_fail(st, NORN_EUSE, -1, "%s takes %d argument%s, got %d", p->name, p->nargs, p->nargs == 1
+              ? "" : "s", n);
     return NULL;
   }
   norn_run *r = run_get(st, (size_t)p->nregs + FRAME_SIZE + 1);
@@ -142,7 +150,8 @@ norn_run *norn_run_new(norn_state *st, norn_datum f, const norn_datum *args, int
 {
   char b[96];
   if (f.tag == NORN_MODEL) {
-    if (n) { norn_fail(st, NORN_EUSE, -1, "a model value takes no arguments: it has them already"); return NULL; }
+    if (n) { norn_fail(st, NORN_EUSE, -1, "a model value takes no arguments: it has them already");
+    return NULL; }
     modl *m = f.p;
     norn_run *r = run_start(st, v_clo(m->a[0]), m->a + 2, (int)m->h.n - 2);
     if (r && m->a[1].tag != NORN_UNIT) {
@@ -152,11 +161,14 @@ norn_run *norn_run_new(norn_state *st, norn_datum f, const norn_datum *args, int
     }
     return r;
   }
-  if (f.tag != NORN_FUN) { norn_fail(st, NORN_ETYPE, -1, "a run needs a model or a function, got %s", norn_describe(st, f, b, sizeof b)); return NULL; }
+  if (f.tag != NORN_FUN) { norn_fail(st, NORN_ETYPE, -1,
+                                     "a run needs a model or a function, got %s",
+                                         norn_describe(st, f, b, sizeof b)); return NULL; }
   return run_start(st, v_clo(f), args, n);
 }
 
-void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter) { r->stream = stream; r->lane = lane; r->iter = iter; }
+void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter) {
+  r->stream = stream; r->lane = lane; r->iter = iter; }
 void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags; }
 double norn_run_logw(const norn_run *r) { return r->logw; }
 void norn_run_add_logw(norn_run *r, double lw) { r->logw += lw; }
@@ -165,7 +177,8 @@ uint32_t norn_run_lane(const norn_run *r) { return r->lane; }
 
 void norn_run_rng(const norn_run *r, const norn_event *ev, norn_rng *g)
 {
-  *g = (norn_rng){ r->stream, r->lane, (uint32_t)(ev->addr ^ ev->addr >> 32), r->iter, 0, r->st->pairs };
+  *g = (norn_rng){ r->stream, r->lane, (uint32_t)(ev->addr ^ ev->addr >> 32), r->iter, 0,
+  r->st->pairs };
 }
 
 static void run_plain(norn_run *r) { r->scope = r->memo = r->value = norn_unit(); r->rare = false; }
@@ -209,7 +222,8 @@ norn_run *norn_run_fork(norn_run *a, uint32_t lane)
   norn_run *b = run_get(st, run_extent(a) + 1);
   if (!b) { state_memory(st); return NULL; }
   run_copy(b, a, top, n, lane);
-  if (!a->in_dirty && st->ndirty > dirty) { st->ndirty--; b->in_dirty = false; }   /* a clean copy of a clean run */
+  /* a clean copy of a clean run */
+  if (!a->in_dirty && st->ndirty > dirty) { st->ndirty--; b->in_dirty = false; }
   return b;
 }
 
@@ -222,7 +236,8 @@ static inline void prefetch_run(const norn_run *r, int lines)
 bool norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n)
 {
   for (int k = 0; k < n; k++) {
-    if (k + 3 < n) { prefetch_run(runs[to[k + 3]], 5); if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 5); }
+    if (k + 3 < n) { prefetch_run(runs[to[k + 3]], 5);
+    if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 5); }
     norn_run *a = runs[from[k]], *b = runs[to[k]];
     if (!a) { norn_run_free(b); runs[to[k]] = NULL; continue; }
     size_t top = (size_t)(a->R - a->stk), need = top + run_proto(a)->nregs;
@@ -283,11 +298,13 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
   return k;
 }
 
-/* Values of earlier events live in their runs, where a collection while later runs went on moved them. */
+/* Values of earlier events live in their runs, where a collection while later runs went on moved
+   them. */
 static void renew_values(norn_run **runs, norn_event *ev, int n)
 {
   for (int i = 0; i < n; i++)
-    if ((ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE) && V_IS_HEAP(ev[i].value)) ev[i].value = runs[i]->value;
+    if ((ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE) &&
+        V_IS_HEAP(ev[i].value)) ev[i].value = runs[i]->value;
 }
 
 int norn_runs_next(norn_run **runs, norn_event *ev, int n)
@@ -295,7 +312,8 @@ int norn_runs_next(norn_run **runs, norn_event *ev, int n)
   int i = 0;
   uint64_t minors = n ? runs[0]->st->heap.minors : 0;
   for (bool go = true; go && i < n; i++) {
-    if (i + 3 < n) prefetch_run(runs[i + 3], 5);                /* a swarm is stepped from cold caches */
+    /* a swarm is stepped from cold caches */
+    if (i + 3 < n) prefetch_run(runs[i + 3], 5);
     norn_event_kind k = norn_run_next(runs[i], ev + i);
     go = k != NORN_INFER && k != NORN_ERROR;
   }
@@ -318,7 +336,8 @@ static void scan_window(gc *g, norn_run *r, val *R, const ins *pc, bool top)
   if (!top) return;
   for (uint32_t i = 0; i < r->nhold; i++) {
     uint32_t k = r->hold + i;
-    if (at < p->ncode && k < p->nregs && p->live[at * p->live_words + k / 64] >> k % 64 & 1) continue;
+    if (at < p->ncode && k < p->nregs &&
+        p->live[at * p->live_words + k / 64] >> k % 64 & 1) continue;
     gc_value(g, R + k);
   }
 }
@@ -330,13 +349,15 @@ static void scan_run(gc *g, norn_run *r)
   val *R = r->R; const ins *pc = r->pc;
   for (bool top = true;; top = false) {
     scan_window(g, r, R, pc, top);
-    if (top && r->nhold && r->dist_in_reg) {                       /* the distribution may have moved */
+    /* the distribution may have moved */
+    if (top && r->nhold && r->dist_in_reg) {
       norn_dist_view(R[r->hold], &r->d1);
       if (r->nhold > 1 && r->d2.row) norn_dist_view(R[r->hold + 1], &r->d2);
     }
     val *f = R - FRAME_SIZE;
     pc = FRAME_PC(f);
-    if (pc == run_water_code) {                                    /* below it nothing ran since the last collection */
+    /* below it nothing ran since the last collection */
+    if (pc == run_water_code) {
       pc = r->wpc; f[0].q = pc;
       if (gc_minor(g)) break;
     }
@@ -372,16 +393,20 @@ void run_scan_all(norn_state *st, gc *g)
 /* ---- merging equal states ---- */
 
 /* Visits the live registers of all frames of both runs (b may be NULL); stops when f says false. */
-static bool walk_live(norn_run *a, norn_run *b, bool (*f)(void *, const val *, const val *), void *user)
+static bool walk_live(norn_run *a, norn_run *b, bool (*f)(void *, const val *, const val *),
+                      void *user)
 {
   val *R = a->R, *S = b ? b->R : NULL;
   const ins *pc = a->pc, *qc = b ? b->pc : NULL;
   if (b && a->nhold != b->nhold) return false;
-  for (uint32_t i = 0; i < a->nhold; i++) if (!f(user, R + a->hold + i, b ? S + b->hold + i : NULL)) return false;   /* the pending event */
+  /* the pending event */
+  for (uint32_t i = 0; i < a->nhold; i++) if (!f(user, R + a->hold + i, b ? S + b->hold + i
+                                                 : NULL)) return false;
   for (;;) {
     const proto *p = v_clo(R[-1])->p;
     if (b && (pc != qc || v_clo(S[-1])->p != p)) return false;
-    for (uint32_t i = 0; i < p->ncap; i++) if (!f(user, v_clo(R[-1])->cap + i, b ? v_clo(S[-1])->cap + i : NULL)) return false;
+    for (uint32_t i = 0; i < p->ncap; i++) if (!f(user, v_clo(R[-1])->cap + i, b
+                                                  ? v_clo(S[-1])->cap + i : NULL)) return false;
     size_t at = (size_t)(pc - p->code);
     for (uint32_t w = 0; w < p->live_words; w++)
       for (uint64_t m = p->live[at * p->live_words + w]; m; m &= m - 1) {
@@ -423,6 +448,7 @@ static bool same_one(void *user, const val *x, const val *y)
 bool norn_run_same(norn_run *a, norn_run *b)
 {
   if (a->wait != b->wait || !value_equal(a->memo, b->memo)) return false;
-  if (a->scope.p != b->scope.p && (a->scope.tag != NORN_UNIT || b->scope.tag != NORN_UNIT)) return false;
+  if (a->scope.p != b->scope.p && (a->scope.tag != NORN_UNIT ||
+                                   b->scope.tag != NORN_UNIT)) return false;
   return walk_live(a, b, same_one, NULL);
 }
