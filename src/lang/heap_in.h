@@ -59,7 +59,8 @@ static inline void *old_cell_quick(norn_state *st, size_t n)
 }
 void *old_large_get(norn_state *, size_t n);
 bool  old_pool_fill(norn_state *, size_t blocks);                /* at least so many in the pool */
-size_t old_sweep(norn_state *, size_t keep);            /* frees what is not marked; bytes that live */
+/* Frees what is not marked; bytes that live. */
+size_t old_sweep(norn_state *, size_t keep);
 void  old_each(old_space *, void (*f)(void *, obj *), void *);   /* every object */
 /* Empty blocks that survivors of n young bytes may need at worst. */
 size_t old_blocks_for(size_t n);
