@@ -34,12 +34,13 @@ static void write_output(void *user, const char *text, size_t n)
   fwrite(text, 1, n, stdout);
 }
 
-/* A runaway recursion should meet a limit before it meets the swap: three quarters of the memory
-   of the machine unless --max-memory says otherwise. */
-static size_t machine_memory(void)
+/* A runaway recursion should meet a limit within seconds, and before it meets the swap: 4 GiB or
+   half of the machine, whichever is less, unless --max-memory says otherwise. */
+static size_t default_memory(void)
 {
   long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? (size_t)pages / 4 * 3 * (size_t)page : 0;
+  size_t half = pages > 0 && page > 0 ? (size_t)pages / 2 * (size_t)page : SIZE_MAX;
+  return half < (size_t)4 << 30 ? half : (size_t)4 << 30;
 }
 
 /* Warnings while a program runs, and notices, which are marked by their hint. */
@@ -57,7 +58,7 @@ static void on_warning(void *user, const norn_err *e)
 
 bool cli_open(cli *c)
 {
-  if (c->config.max_memory == 0) c->config.max_memory = machine_memory();
+  if (c->config.max_memory == 0) c->config.max_memory = default_memory();
   c->config.output = write_output;
   c->config.output_user = c;
   c->config.quiet = c->quiet;
