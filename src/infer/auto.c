@@ -3,15 +3,21 @@
    Up to PROBES runs from the prior look at the program.  If every choice they meet is finite and
    discrete and there seem to be at most LEAVES paths: enumerate.  If observations come between
    choices (two or more of them, with a choice after the first): smc.  Otherwise mh.  What was
-   chosen and why goes to the host as a notice.
-   Lanes: probe i runs in lane i of a stream of its own, so the chosen engine's draws are the same as
-   if it had been named. */
+   chosen and why goes to the host as a notice. Lanes: probe i runs in lane i of a stream of its
+   own, so the chosen engine's draws are the same as if it had been named. */
 #include "infer/infer.h"
 
 enum { PROBES = 10 };
 #define LEAVES 1e5
 
-typedef struct probe { int i; uint64_t stream; norn_run *run; double leaves, most; bool finite, late, interleaved; int observes; } probe;
+typedef struct probe {
+  int i;
+  uint64_t stream;
+  norn_run *run;
+  double leaves, most;
+  bool finite, late, interleaved;
+  int observes;
+} probe;
 
 static norn_status auto_init(norn_infer *inf, void *self)
 {
@@ -25,14 +31,20 @@ static norn_status auto_init(norn_infer *inf, void *self)
 static norn_step auto_choose(norn_infer *inf, const probe *e)
 {
   norn_state *st = norn_infer_state(inf);
-  const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate : e->interleaved ? &engine_smc : &engine_mh;
+  const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate
+    : e->interleaved                                     ? &engine_smc
+                                                         : &engine_mh;
   if (!inf->outer) {
     if (to == &engine_enumerate)
-      norn_notice(st, "engine: enumerate(), as every choice is finite and there are about %.0f paths", e->most);
+      norn_notice(st,
+                  "engine: enumerate(), as every choice is finite and there are about %.0f paths",
+                  e->most);
     else if (to == &engine_smc)
       norn_notice(st, "engine: smc(), as observations come between choices");
     else
-      norn_notice(st, "engine: mh(), as %s", e->finite ? "there are too many paths to enumerate" : "choices are not finite and come before the observations");
+      norn_notice(st, "engine: mh(), as %s",
+                  e->finite ? "there are too many paths to enumerate"
+                            : "choices are not finite and come before the observations");
   }
   norn_datum engine = norn_engine_new(st, to, NULL, 0);
   return norn_is_none(engine) || infer_become(inf, engine) ? NORN_STEP_FAIL : NORN_STEP_MORE;
@@ -105,7 +117,10 @@ static void auto_free(norn_infer *inf, void *self)
   if (e->run) norn_run_free(e->run);
 }
 
-const norn_engine engine_auto = {
-  .version = NORN_ENGINE_VERSION, .name = "auto", .doc = "Chooses an engine by looking at the program.", .size = sizeof(probe),
-  .init = auto_init, .step = auto_step, .free = auto_free
-};
+const norn_engine engine_auto = { .version = NORN_ENGINE_VERSION,
+                                  .name = "auto",
+                                  .doc = "Chooses an engine by looking at the program.",
+                                  .size = sizeof(probe),
+                                  .init = auto_init,
+                                  .step = auto_step,
+                                  .free = auto_free };

@@ -25,9 +25,11 @@ static void collapse_tell(norn_infer *inf, const char *name, size_t kinds, size_
 {
   norn_span nowhere = { 0, 0, 0 };
   if (kinds >= FEW) return;
-  norn_infer_warn(inf, nowhere, "the population has collapsed: %s has %zu distinct value%s among %zu draws; "
-                  "resampling can't renew what is drawn before the observations: use mh, or many more particles",
-                  name, kinds, kinds == 1 ? "" : "s", n);
+  norn_infer_warn(
+    inf, nowhere,
+    "the population has collapsed: %s has %zu distinct value%s among %zu draws; "
+    "resampling can't renew what is drawn before the observations: use mh, or many more particles",
+    name, kinds, kinds == 1 ? "" : "s", n);
 }
 
 /* One real number of each draw, read by `get` (0: itself; 1: first element; 2: field `name`). */
@@ -42,7 +44,11 @@ static void collapse_column(norn_infer *inf, double *x, int get, const char *nam
     if (v.tag != NORN_REAL) return;
     x[i] = v.d;
   }
-  collapse_tell(inf, get == 0 ? "the value" : get == 1 ? "the first element" : name, distinct(x, n), n);
+  collapse_tell(inf,
+                get == 0     ? "the value"
+                  : get == 1 ? "the first element"
+                             : name,
+                distinct(x, n), n);
 }
 
 norn_status infer_collapse(norn_infer *inf, size_t eves)

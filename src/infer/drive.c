@@ -6,8 +6,9 @@
    goes on.  So nesting of any depth uses no C stack.
 
    Exact posteriors are functions of (model value, engine value): the state keeps up to EXACT_MAX of
-   them (VALUES_MAX values in all) by those two, and forgets all when that is full.  Monte-Carlo posteriors are random measures,
-   fresh in each run: never kept, and the outer result notes that it is biased O(1/n). */
+   them (VALUES_MAX values in all) by those two, and forgets all when that is full.  Monte-Carlo
+   posteriors are random measures, fresh in each run: never kept, and the outer result notes that it
+   is biased O(1/n). */
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdio.h>
@@ -44,7 +45,9 @@ static exact_entry *exact_find(infer_slot *s, uint64_t h, norn_datum model, norn
   size_t k = h & (s->cexact - 1);
   for (; s->exact[k].hash; k = (k + 1) & (s->cexact - 1)) {
     exact_entry *e = &s->exact[k];
-    if (e->hash == h && norn_equal(norn_get(e->model), model) && norn_equal(norn_get(e->engine), engine)) break;
+    if (e->hash == h && norn_equal(norn_get(e->model), model) &&
+        norn_equal(norn_get(e->engine), engine))
+      break;
   }
   return &s->exact[k];
 }
@@ -116,9 +119,11 @@ static norn_step infer_pop(norn_infer *root)
   norn_datum posterior = norn_infer_result(inner);
   if (norn_is_none(posterior)) return NORN_STEP_FAIL;
   if (inner->engine->flags & NORN_ENGINE_EXACT)
-    exact_put(st, norn_get(inner->model), inner->by_rule ? norn_unit() : norn_get(inner->options), posterior);
+    exact_put(st, norn_get(inner->model), inner->by_rule ? norn_unit() : norn_get(inner->options),
+              posterior);
   else
-    norn_infer_note(outer, "nested", norn_cstring(st, "a nested posterior is made of draws: biased O(1/n)"));
+    norn_infer_note(outer, "nested",
+                    norn_cstring(st, "a nested posterior is made of draws: biased O(1/n)"));
   infer_inherit(outer, inner);
   norn_run_answer(outer->waiting, posterior);
   outer->waiting = NULL;
@@ -191,7 +196,8 @@ static norn_status drive_status(norn_state *st)
   return e && e->code ? e->code : norn_fail(st, NORN_EUSE, -1, "inference failed without an error");
 }
 
-norn_status norn_infer_all(norn_state *st, norn_datum model, norn_datum engine, norn_datum *posterior)
+norn_status norn_infer_all(norn_state *st, norn_datum model, norn_datum engine,
+                           norn_datum *posterior)
 {
   norn_limits_start(st);
   norn_infer *inf = norn_infer_new(st, model, engine);
@@ -205,7 +211,9 @@ norn_status norn_infer_all(norn_state *st, norn_datum model, norn_datum engine, 
 /* `observe` and the like where no inference runs. */
 static norn_status drive_refuse(norn_state *st, const norn_event *ev)
 {
-  const char *what = ev->flags & NORN_EV_FACTOR ? "factor" : ev->flags & NORN_EV_CONDITION ? "condition" : "observe";
+  const char *what = ev->flags & NORN_EV_FACTOR ? "factor"
+    : ev->flags & NORN_EV_CONDITION             ? "condition"
+                                                : "observe";
   norn_status s = engine_fail(st, NORN_EINFER, ev->span, "%s outside inference", what);
   norn_hint(st, "put it in a model and run infer(model, engine)");
   return s;
@@ -221,7 +229,8 @@ static norn_status drive_infer(norn_state *st, norn_run *run, const norn_event *
     bool exact = inf->engine->flags & NORN_ENGINE_EXACT;
     norn_ref *model = norn_keep(st, ev->value), *engine = norn_keep(st, ev->engine);
     posterior = infer_run_to_end(inf);
-    if (exact && model && engine && !norn_is_none(posterior)) exact_put(st, norn_get(model), norn_get(engine), posterior);
+    if (exact && model && engine && !norn_is_none(posterior))
+      exact_put(st, norn_get(model), norn_get(engine), posterior);
     if (model) norn_drop(model);
     if (engine) norn_drop(engine);
     if (norn_is_none(posterior)) { engine_place(st, span); return drive_status(st); }
@@ -252,7 +261,8 @@ norn_status norn_drive(norn_state *st, norn_run *run, norn_datum *out)
       break;
     case NORN_SAMPLE: s = drive_sample(st, run, &ev); break;
     case NORN_INFER: s = drive_infer(st, run, &ev); break;
-    case NORN_OBSERVE: case NORN_DEAD:            /* a model that is sampled is simulated: it observes nothing */
+    case NORN_OBSERVE: case NORN_DEAD:
+      /* a model that is sampled is simulated: it observes nothing */
       if (!(ev.flags & NORN_EV_IN_MODEL)) s = drive_refuse(st, &ev);
       break;
     case NORN_ERROR: s = drive_status(st); break;

@@ -7,7 +7,9 @@
 
 norn_status engines_add(norn_state *st)
 {
-  const norn_engine *const all[] = { &engine_enumerate, &engine_rejection, &engine_importance, &engine_smc, &engine_mh, &engine_forward, &engine_more };
+  const norn_engine *const all[] = { &engine_enumerate, &engine_rejection, &engine_importance,
+                                     &engine_smc,       &engine_mh,        &engine_forward,
+                                     &engine_more };
   norn_status s = NORN_OK;
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
   return s;
@@ -91,7 +93,8 @@ static bool option_wrong(norn_infer *inf, const norn_option *o, const char *want
   char what[120];
   norn_state *st = norn_infer_state(inf);
   const char *found = norn_describe(st, v, what, sizeof what);
-  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got %s", o->name, infer_engine(inf)->name, wanted, found);
+  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got %s", o->name, infer_engine(inf)->name,
+            wanted, found);
   return false;
 }
 
@@ -102,8 +105,8 @@ bool option_int(norn_infer *inf, int i, int64_t least, int64_t *out)
   if (v.tag == NORN_REAL && v.d == floor(v.d) && fabs(v.d) < 1e15) v = norn_int((int64_t)v.d);
   if (v.tag != NORN_INT) return option_wrong(inf, o, "an integer", v);
   if (v.i < least) {
-    norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be at least %lld, got %lld", o->name,
-              infer_engine(inf)->name, (long long)least, (long long)v.i);
+    norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be at least %lld, got %lld",
+              o->name, infer_engine(inf)->name, (long long)least, (long long)v.i);
     return false;
   }
   *out = v.i;
@@ -136,7 +139,11 @@ bool option_choice(norn_infer *inf, int i, const char *const *names, int n, int 
   for (int k = 0; k < n; k++) {
     if (strlen(names[k]) == len && !memcmp(names[k], s, len)) { *out = k; return true; }
     size_t at = strlen(all);
-    snprintf(all + at, sizeof all - at, "%s\"%s\"", k == 0 ? "" : k == n - 1 ? " or " : ", ", names[k]);
+    snprintf(all + at, sizeof all - at, "%s\"%s\"",
+             k == 0         ? ""
+               : k == n - 1 ? " or "
+                            : ", ",
+             names[k]);
   }
   norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be %s, got \"%.40s\"", o->name,
             infer_engine(inf)->name, all, s);
@@ -174,7 +181,8 @@ bool column_push(norn_state *st, column *c, norn_datum v)
   if (!c->heap) {
     if (!c->n && column_is_scalar(v)) c->tag = v.tag;
     if (NORN_LIKELY(v.tag == c->tag && c->tag)) {
-      if (c->n == c->cap && !engine_room(st, &c->word, &c->cap, c->n + 1, sizeof *c->word)) return false;
+      if (c->n == c->cap && !engine_room(st, &c->word, &c->cap, c->n + 1, sizeof *c->word))
+        return false;
       c->word[c->n++] = (uint64_t)v.i;
       return true;
     }
@@ -204,7 +212,10 @@ norn_datum column_array(norn_state *st, const column *c)
   }
   int64_t n = (int64_t)c->n;
   void *data;
-  norn_elem kind = c->tag == NORN_REAL ? NORN_F64 : c->tag == NORN_INT ? NORN_I64 : c->tag == NORN_BOOL ? NORN_B8 : NORN_VALUES;
+  norn_elem kind = c->tag == NORN_REAL ? NORN_F64
+    : c->tag == NORN_INT               ? NORN_I64
+    : c->tag == NORN_BOOL              ? NORN_B8
+                                       : NORN_VALUES;
   norn_datum a = norn_array(st, kind, 1, &n, &data);
   if (norn_is_none(a)) return a;
   if (kind == NORN_B8) for (int64_t i = 0; i < n; i++) ((uint8_t *)data)[i] = c->word[i] != 0;
@@ -270,7 +281,8 @@ norn_step blame_all_dead(norn_state *st, const blame *b, const char *what)
   char place[200];
   norn_span s = blame_most(b, &n);
   norn_span_text(st, s, place, sizeof place);
-  engine_fail(st, NORN_EINFER, s, "every %s has weight 0 after the observation at %s", what, *place ? place : "an unknown place");
+  engine_fail(st, NORN_EINFER, s, "every %s has weight 0 after the observation at %s", what,
+              *place ? place : "an unknown place");
   if (*b->why) norn_hint(st, "the first went wrong so: %s", b->why);
   else norn_hint(st, "no value that the model can draw explains this observation");
   return NORN_STEP_FAIL;
@@ -285,7 +297,8 @@ bool engine_logp_slow(norn_state *st, const norn_dist *d, norn_datum x, norn_spa
   return false;
 }
 
-bool engine_sample(norn_state *st, norn_run *run, const norn_event *ev, bool use_proposal, norn_datum *value, double *excess)
+bool engine_sample(norn_state *st, norn_run *run, const norn_event *ev, bool use_proposal,
+                   norn_datum *value, double *excess)
 {
   norn_rng rng;
   const norn_dist *from = use_proposal && ev->proposal ? ev->proposal : ev->dist;
@@ -294,12 +307,17 @@ bool engine_sample(norn_state *st, norn_run *run, const norn_event *ev, bool use
   if (norn_dist_sample(st, from, &rng, value)) { engine_place(st, ev->span); return false; }
   if (from == ev->dist) return true;
   double p, q;
-  if (!engine_logp(st, ev->dist, *value, ev->span, &p) || !engine_logp(st, ev->proposal, *value, ev->span, &q)) return false;
+  if (!engine_logp(st, ev->dist, *value, ev->span, &p) ||
+      !engine_logp(st, ev->proposal, *value, ev->span, &q))
+    return false;
   *excess = p - q;
   return true;
 }
 
-bool engine_is_discrete(const norn_dist *d) { return norn_dist_flags(d) & NORN_DIST_DISCRETE && d->row->enumerate; }
+bool engine_is_discrete(const norn_dist *d)
+{
+  return norn_dist_flags(d) & NORN_DIST_DISCRETE && d->row->enumerate;
+}
 
 /* ---- weights ---- */
 

@@ -33,10 +33,11 @@
 #include <math.h>
 
 /* The built-in engines, and norn_add_engines of all of them. */
-extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate, engine_smc, engine_mh;
+extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate,
+  engine_smc, engine_mh;
 norn_status engines_add(norn_state *);
 
-#define ENGINE_LANE 0xffffffffu     /* the lane of streams for decisions that are the engine's own */
+#define ENGINE_LANE 0xffffffffu     /* the lane of streams for an engine's own decisions */
 
 /* ---- memory: counted against the state's limit ---- */
 void *engine_get(norn_state *, size_t n);                            /* cleared; NULL: error set */
@@ -45,11 +46,16 @@ void  engine_put(norn_state *, void *p, size_t n);
 bool  engine_room(norn_state *, void *array_pointer, size_t *capacity, size_t want, size_t size);
 
 /* ---- errors: norn_fail with a place ---- */
-norn_status engine_fail(norn_state *, norn_status, norn_span, const char *format, ...) NORN_PRINTF(4, 5);
+norn_status engine_fail(norn_state *, norn_status, norn_span, const char *format, ...)
+  NORN_PRINTF(4, 5);
 /* Gives the state's error this place if it has none yet. */
 void        engine_place(norn_state *, norn_span);
 /* The step that reports the state's error. */
-static inline norn_step engine_failed(norn_state *st, norn_span span) { engine_place(st, span); return NORN_STEP_FAIL; }
+static inline norn_step engine_failed(norn_state *st, norn_span span)
+{
+  engine_place(st, span);
+  return NORN_STEP_FAIL;
+}
 
 /* The engine of an inference (norn.h has no need of it). */
 const norn_engine *infer_engine(norn_infer *);
@@ -63,32 +69,39 @@ bool option_missing(norn_infer *, int i);
 /* ---- columns: growing arrays of values that outlive Norn code ---- */
 /* Scalars of one kind lie in `word`; from the first other value on all are in `heap`, an array. */
 typedef struct column { uint64_t tag; uint64_t *word; size_t n, cap; norn_ref *heap; } column;
-bool       column_push(norn_state *, column *, norn_datum);          /* false: no memory, error set */
+/* false: no memory, error set */
+bool       column_push(norn_state *, column *, norn_datum);
 norn_datum column_at(norn_state *, const column *, size_t i);
 norn_datum column_array(norn_state *, const column *);               /* packed; NONE: error set */
-void       column_clear(norn_state *, column *);                     /* empty again, memory kept where it can be */
+/* empty again, memory kept where it can be */
+void       column_clear(norn_state *, column *);
 void       column_free(norn_state *, column *);
 
 /* ---- blame: dead runs by line; why: the first error of a parameter that left its domain ---- */
-typedef struct blame { struct { norn_span span; uint64_t count; } *line; size_t n, cap; char why[200]; } blame;
+typedef struct blame_line { norn_span span; uint64_t count; } blame_line;
+typedef struct blame { blame_line *line; size_t n, cap; char why[200]; } blame;
 void      blame_add(norn_state *, blame *, norn_span);
 norn_span blame_most(const blame *, uint64_t *count);                /* file 0 when there is none */
 void      blame_free(norn_state *, blame *);
-/* Fails with "every X has weight 0 after the observation at PLACE"; what: "particle", "draw", "path". */
+/* Fails with "every X has weight 0 after the observation at PLACE"; what: "particle", "draw",
+   "path". */
 norn_step blame_all_dead(norn_state *, const blame *, const char *what);
 
 /* ---- events ---- */
 bool engine_logp_slow(norn_state *, const norn_dist *, norn_datum x, norn_span, double *out);
 /* log density of x under d; false: error set at span. */
-static inline bool engine_logp(norn_state *st, const norn_dist *d, norn_datum x, norn_span span, double *out)
+static inline bool engine_logp(norn_state *st, const norn_dist *d, norn_datum x, norn_span span,
+                               double *out)
 {
   const norn_dist_row *row = d->row;
   double p[NORN_DIST_P], v;
-  if (!(row->flags & NORN_DIST_SCALAR) || !row->logp1 || d->n > NORN_DIST_P) return engine_logp_slow(st, d, x, span, out);
+  if (!(row->flags & NORN_DIST_SCALAR) || !row->logp1 || d->n > NORN_DIST_P)
+    return engine_logp_slow(st, d, x, span, out);
   for (int i = 0; i < d->n; i++)
     if (!norn_as_real(d->args[i], &p[i])) return engine_logp_slow(st, d, x, span, out);
   if (!norn_as_real(x, &v)) {
-    if (x.tag != NORN_BOOL || !(row->flags & NORN_DIST_BOOL)) return engine_logp_slow(st, d, x, span, out);
+    if (x.tag != NORN_BOOL || !(row->flags & NORN_DIST_BOOL))
+      return engine_logp_slow(st, d, x, span, out);
     v = (double)x.i;
   }
   *out = row->logp1(v, p);
@@ -103,22 +116,27 @@ static inline bool engine_weight(norn_state *st, const norn_event *ev, double *o
     return false;
   }
   if (NORN_LIKELY(*out < HUGE_VAL)) return true;      /* neither NaN nor infinite */
-  engine_fail(st, NORN_EDOMAIN, ev->span, "this log weight is %s", *out > 0 ? "infinite" : "not a number");
+  engine_fail(st, NORN_EDOMAIN, ev->span, "this log weight is %s",
+              *out > 0 ? "infinite" : "not a number");
   return false;
 }
-/* Draws an event's value from its prior, or from its proposal with *excess = log prior - log proposal.
-   false: error set at its span. */
-bool engine_sample(norn_state *, norn_run *, const norn_event *, bool use_proposal, norn_datum *value, double *excess);
+/* Draws an event's value from its prior, or from its proposal with *excess = log prior - log
+   proposal. false: error set at its span. */
+bool engine_sample(norn_state *, norn_run *, const norn_event *, bool use_proposal,
+                   norn_datum *value, double *excess);
 /* May its values be listed: a finite row whose every value has a probability. */
 bool engine_is_discrete(const norn_dist *);
 
 /* ---- weights ---- */
 double log_add(double a, double b);                                  /* log(e^a + e^b) */
-double log_sum(const double *lw, size_t n);                          /* log sum of e^lw; -infinity when n is 0 */
+/* log sum of e^lw; -infinity when n is 0 */
+double log_sum(const double *lw, size_t n);
 double kish(const double *lw, size_t n);                             /* (sum w)^2 / sum w^2 */
 
 /* ---- resampling (resample.c) ---- */
-typedef enum { RESAMPLE_SYSTEMATIC, RESAMPLE_STRATIFIED, RESAMPLE_RESIDUAL, RESAMPLE_MULTINOMIAL, RESAMPLE_COUNT } resample_kind;
+typedef enum {
+  RESAMPLE_SYSTEMATIC, RESAMPLE_STRATIFIED, RESAMPLE_RESIDUAL, RESAMPLE_MULTINOMIAL, RESAMPLE_COUNT
+} resample_kind;
 extern const char *const resample_names[RESAMPLE_COUNT];
 /* count[i] offspring of particle i, their sum is n; w (n): weights, unnormalised, of that sum. */
 void resample(resample_kind, const double *w, double sum, uint32_t *count, size_t n, norn_rng *);
@@ -126,6 +144,8 @@ void resample(resample_kind, const double *w, double sum, uint32_t *count, size_
 double resample_spread(resample_kind, const double *w, double sum, size_t n);
 
 /* ---- diagnostics of draws (diagnose.c) ---- */
-/* x (chains, n): bulk effective sample size and split R-hat after Vehtari et al. 2021; NaN when all equal. */
-bool   diagnose_chains(norn_state *, const double *x, int chains, int64_t n, double *ess, double *rhat);
+/* x (chains, n): bulk effective sample size and split R-hat after Vehtari et al. 2021; NaN when all
+   equal. */
+bool   diagnose_chains(norn_state *, const double *x, int chains, int64_t n, double *ess,
+                       double *rhat);
 #endif

@@ -6,13 +6,15 @@
    - Layers.  All runs go one choice further; runs in equal states (norn_run_same) become one with
      the sum of their weights.  A hidden Markov model of 1,000 steps and 2 states is so 2 runs wide.
      What merged is remembered as a graph: node = state, edge = (choice, value).
-   - Depth first, when a layer is wide and nothing merges: memory stays as small as one path.  A path
-     whose weight falls below 2^-14 of where it began is put aside, so that programs without end get
-     explored from the heavy paths to the light ones; what was put aside forms the next layers.
+   - Depth first, when a layer is wide and nothing merges: memory stays as small as one path.  A
+     path whose weight falls below 2^-14 of where it began is put aside, so that programs without
+     end get explored from the heavy paths to the light ones; what was put aside forms the next
+     layers.
 
-   Supports without end are listed in chunks; what is left of one (its mass) waits in `rest` and goes
-   on only if it still matters: the search ends when all that is unexplored has at most `tolerance` of
-   the weight.  That mass is reported (left_over); it bounds the error if later weights are at most 1.
+   Supports without end are listed in chunks; what is left of one (its mass) waits in `rest` and
+   goes on only if it still matters: the search ends when all that is unexplored has at most
+   `tolerance` of the weight.  That mass is reported (left_over); it bounds the error if later
+   weights are at most 1.
 
    Marginals of choices: a backward pass over the graph; depth-first parts add the sum of each
    subtree to the value at its root on the way up.  No random numbers are used. */
@@ -27,11 +29,18 @@ enum { CHUNK = 1000, WIDE = 256, WIDER = 4096, WIDEST = 1 << 17, PATIENCE = 256 
 
 /* A run that has been answered and goes on from there. */
 typedef struct pending { norn_run *run; uint32_t from, slot; } pending;
-/* A state of the current layer: its values and their log probabilities are [first, first + n) of the layer's;
-   rest: the place of what is left of them, or NONE. */
+/* A state of the current layer: its values and their log probabilities are [first, first + n) of
+   the layer's; rest: the place of what is left of them, or NONE. */
 typedef struct state { uint64_t hash, addr; norn_run *run; uint32_t node, first, n, rest; } state;
 /* What is left of an unending support: from its k-th value on. */
-typedef struct rest { norn_run *run; norn_ref *dist; uint64_t addr; int64_t k; double mass; uint32_t node; } rest;
+typedef struct rest {
+  norn_run *run;
+  norn_ref *dist;
+  uint64_t addr;
+  int64_t k;
+  double mass;
+  uint32_t node;
+} rest;
 /* from -> to by the value in slot; to NONE: `mass` is the log weight of all that lies behind. */
 typedef struct edge { uint32_t from, to, slot; double mass; } edge;
 /* Depth first: a state whose children from `base` on lie on the stack; `child` is the one that is
@@ -59,9 +68,11 @@ typedef struct enumeration {
   pending *stack; size_t nstack, cstack;       /* depth first: children to do */
   frame *frame; size_t nframe, cframe;
   pending *later; size_t nlater, clater;       /* put aside by depth first */
-  double floor, left;                          /* put aside below this log weight; log weight unexplored at the end */
+  /* put aside below this log weight; log weight unexplored at the end */
+  double floor, left;
   double scale; bool scaled;                   /* sums are exp(log weight - scale) */
-  double *leaf; uint64_t *leaf_hash; size_t cleaf, cleaf_hash; table leaves_by_value;   /* by draw of the inference */
+  /* by draw of the inference */
+  double *leaf; uint64_t *leaf_hash; size_t cleaf, cleaf_hash; table leaves_by_value;
   slot *slot; size_t nslot, cslot; table slots_by_value;
   column slot_value;
 } enumeration;
@@ -70,12 +81,15 @@ static norn_status enumerate_init(norn_infer *inf, void *self)
 {
   enumeration *e = self;
   norn_state *st = norn_infer_state(inf);
-  if (!option_int(inf, 0, 1, &e->max_leaves) || !option_real(inf, 1, &e->tolerance)) return NORN_EDOMAIN;
+  if (!option_int(inf, 0, 1, &e->max_leaves) || !option_real(inf, 1, &e->tolerance))
+    return NORN_EDOMAIN;
   if (!(e->tolerance >= 0 && e->tolerance < 1))
-    return norn_fail(st, NORN_EDOMAIN, -1, "tolerance of enumerate must be in [0, 1), got %g", e->tolerance);
+    return norn_fail(st, NORN_EDOMAIN, -1, "tolerance of enumerate must be in [0, 1), got %g",
+                     e->tolerance);
   norn_run *run = norn_infer_run(inf, 0, 0, NORN_RUN_SCORE | NORN_RUN_NAMES | NORN_RUN_CHECK);
   if (!run) return NORN_EMEMORY;
-  if (!engine_room(st, &e->todo, &e->ctodo, 1, sizeof *e->todo) || !engine_room(st, &e->alpha, &e->calpha, 1, sizeof *e->alpha)) {
+  if (!engine_room(st, &e->todo, &e->ctodo, 1, sizeof *e->todo) ||
+      !engine_room(st, &e->alpha, &e->calpha, 1, sizeof *e->alpha)) {
     norn_run_free(run);
     return NORN_EMEMORY;
   }
@@ -137,9 +151,12 @@ static uint32_t slot_of(norn_state *st, enumeration *e, uint64_t addr, norn_datu
   size_t k = h & (e->slots_by_value.n - 1);
   for (uint32_t i; (i = e->slots_by_value.at[k]); k = (k + 1) & (e->slots_by_value.n - 1)) {
     const slot *s = &e->slot[i - 1];
-    if (s->hash == h && s->addr == addr && norn_equal(column_at(st, &e->slot_value, i - 1), v)) return i - 1;
+    if (s->hash == h && s->addr == addr && norn_equal(column_at(st, &e->slot_value, i - 1), v))
+      return i - 1;
   }
-  if (!engine_room(st, &e->slot, &e->cslot, e->nslot + 1, sizeof *e->slot) || !column_push(st, &e->slot_value, v)) return NONE;
+  if (!engine_room(st, &e->slot, &e->cslot, e->nslot + 1, sizeof *e->slot) ||
+      !column_push(st, &e->slot_value, v))
+    return NONE;
   e->slot[e->nslot] = (slot){ h, addr, 0 };
   e->slots_by_value.at[k] = (uint32_t)++e->nslot;
   return (uint32_t)e->nslot - 1;
@@ -151,11 +168,13 @@ static bool leaf_add(norn_infer *inf, enumeration *e, norn_datum v, double w, no
   norn_state *st = norn_infer_state(inf);
   uint64_t h = posterior_hash(v);
   if (++e->leaves > e->max_leaves) {
-    engine_fail(st, NORN_ELIMIT, span, "enumerate met more than %lld paths", (long long)e->max_leaves);
+    engine_fail(st, NORN_ELIMIT, span, "enumerate met more than %lld paths",
+                (long long)e->max_leaves);
     norn_hint(st, "raise max_leaves, or use smc, mh or importance");
     return false;
   }
-  if (!table_room(st, &e->leaves_by_value, inf->nlogw, e->leaf_hash, sizeof *e->leaf_hash)) return false;
+  if (!table_room(st, &e->leaves_by_value, inf->nlogw, e->leaf_hash, sizeof *e->leaf_hash))
+    return false;
   size_t k = h & (e->leaves_by_value.n - 1);
   for (uint32_t i; (i = e->leaves_by_value.at[k]); k = (k + 1) & (e->leaves_by_value.n - 1))
     if (e->leaf_hash[i - 1] == h && norn_equal(column_at(st, &inf->values, i - 1), v)) {
@@ -163,7 +182,8 @@ static bool leaf_add(norn_infer *inf, enumeration *e, norn_datum v, double w, no
       return true;
     }
   if (!engine_room(st, &e->leaf, &e->cleaf, inf->nlogw + 1, sizeof *e->leaf) ||
-      !engine_room(st, &e->leaf_hash, &e->cleaf_hash, inf->nlogw + 1, sizeof *e->leaf_hash)) return false;
+      !engine_room(st, &e->leaf_hash, &e->cleaf_hash, inf->nlogw + 1, sizeof *e->leaf_hash))
+    return false;
   e->leaf[inf->nlogw] = w;
   e->leaf_hash[inf->nlogw] = h;
   if (norn_infer_draw(inf, v, 0)) return false;
@@ -173,7 +193,8 @@ static bool leaf_add(norn_infer *inf, enumeration *e, norn_datum v, double w, no
 
 /* ---- the graph ---- */
 
-static bool edge_add(norn_state *st, enumeration *e, uint32_t from, uint32_t to, uint32_t by, double mass)
+static bool edge_add(norn_state *st, enumeration *e, uint32_t from, uint32_t to, uint32_t by,
+                     double mass)
 {
   if (!engine_room(st, &e->edge, &e->cedge, e->nedge + 1, sizeof *e->edge)) return false;
   e->edge[e->nedge++] = (edge){ from, to, by, mass };
@@ -212,17 +233,20 @@ static bool graph_backward(norn_infer *inf, enumeration *e)
 static norn_step choice_refuse(norn_state *st, const norn_event *ev, int64_t work)
 {
   if (engine_is_discrete(ev->dist)) {
-    engine_fail(st, NORN_ELIMIT, ev->span, "enumerate gave up after %lld runs without an end in sight", (long long)work);
+    engine_fail(st, NORN_ELIMIT, ev->span,
+                "enumerate gave up after %lld runs without an end in sight", (long long)work);
     norn_hint(st, "raise max_leaves or tolerance, or use smc, mh or importance");
   } else {
-    engine_fail(st, NORN_EINFER, ev->span, "enumerate needs choices with a list of values, %s has none", ev->dist->row->name);
+    engine_fail(st, NORN_EINFER, ev->span,
+                "enumerate needs choices with a list of values, %s has none", ev->dist->row->name);
     norn_hint(st, "use smc, mh or importance for continuous choices");
   }
   return NORN_STEP_FAIL;
 }
 
 /* The mass from the k-th value on, when the last two probabilities were p0 and p and the sum is
-   `sum`: by subtraction, or where that has no digits left, the geometric bound of a log-concave tail. */
+   `sum`: by subtraction, or where that has no digits left, the geometric bound of a log-concave
+   tail. */
 static double tail_mass(double sum, double p0, double p)
 {
   double more = 1 - sum;
@@ -230,8 +254,8 @@ static double tail_mass(double sum, double p0, double p)
   return p * (p / p0) / (1 - p / p0);
 }
 
-/* The two values of a boolean family with plain parameters, the commonest choice: false to go the long
-   way. */
+/* The two values of a boolean family with plain parameters, the commonest choice: false to go the
+   long way. */
 static bool coin_list(norn_state *st, enumeration *e, const norn_dist *d)
 {
   const unsigned want = NORN_DIST_SCALAR | NORN_DIST_BOOL;
@@ -248,9 +272,10 @@ static bool coin_list(norn_state *st, enumeration *e, const norn_dist *d)
   return true;
 }
 
-/* Lists values of d from the k-th on into e->value and e->logp; *next is the first not listed, or -1
-   when the list has ended; *mass what is left. */
-static bool choice_list(norn_state *st, enumeration *e, const norn_dist *d, norn_span span, int64_t k, double before, int64_t *next, double *mass)
+/* Lists values of d from the k-th on into e->value and e->logp; *next is the first not listed, or
+   -1 when the list has ended; *mass what is left. */
+static bool choice_list(norn_state *st, enumeration *e, const norn_dist *d, norn_span span,
+                        int64_t k, double before, int64_t *next, double *mass)
 {
   if (k == 0 && coin_list(st, e, d)) { *next = -1; *mass = 0; return true; }
   int64_t count = norn_dist_count(st, d), stop = count >= 0 ? INT64_MAX : k + CHUNK;
@@ -271,21 +296,24 @@ static bool choice_list(norn_state *st, enumeration *e, const norn_dist *d, norn
     e->logp[e->value.n] = lp;
     if (!column_push(st, &e->value, v)) return false;
     if ((int64_t)e->value.n > e->max_leaves) {
-      engine_fail(st, NORN_ELIMIT, span, "enumerate met more than %lld values", (long long)e->max_leaves);
+      engine_fail(st, NORN_ELIMIT, span, "enumerate met more than %lld values",
+                  (long long)e->max_leaves);
       return false;
     }
   }
 }
 
 /* What is left of the support at `run` waits. */
-static bool rest_add(norn_state *st, enumeration *e, norn_run *run, const norn_dist *d, uint64_t addr, int64_t k, double mass, uint32_t node)
+static bool rest_add(norn_state *st, enumeration *e, norn_run *run, const norn_dist *d,
+                     uint64_t addr, int64_t k, double mass, uint32_t node)
 {
   rest r = { NULL, NULL, addr, k, mass, node };
   e->endless = true;
   if (!(mass > 0)) return true;
   if (!engine_room(st, &e->rest, &e->crest, e->nrest + 1, sizeof *e->rest)) return false;
   norn_datum keep = norn_dist_new(st, d->row, d->args, d->n);
-  if (norn_is_none(keep) || !(r.dist = norn_keep(st, keep)) || !(r.run = norn_run_fork(run, ++e->lane))) {
+  if (norn_is_none(keep) || !(r.dist = norn_keep(st, keep)) ||
+      !(r.run = norn_run_fork(run, ++e->lane))) {
     if (r.dist) norn_drop(r.dist);
     return false;
   }
@@ -301,7 +329,8 @@ static norn_step enumerate_next(norn_infer *inf, enumeration *e, norn_run *run, 
   for (;;)
     switch (norn_run_next(run, ev)) {
     case NORN_SAMPLE:
-      if (engine_is_discrete(ev->dist) && e->work <= 4 * e->max_leaves + PATIENCE) return NORN_STEP_MORE;
+      if (engine_is_discrete(ev->dist) && e->work <= 4 * e->max_leaves + PATIENCE)
+        return NORN_STEP_MORE;
       return choice_refuse(st, ev, e->work);
     case NORN_DONE: case NORN_DEAD: return NORN_STEP_MORE;
     case NORN_OBSERVE: break;                    /* weighed by the VM */
@@ -314,10 +343,11 @@ static norn_step enumerate_next(norn_infer *inf, enumeration *e, norn_run *run, 
     }
 }
 
-/* Answers forks of `run` (consumed) with values [first, first + n) and puts them on a list, the first
-   value last if `reversed`. */
-static bool fork_values(norn_state *st, enumeration *e, norn_run *run, uint64_t addr, uint32_t node, size_t first, size_t n,
-                        bool reversed, pending **list, size_t *nlist, size_t *clist)
+/* Answers forks of `run` (consumed) with values [first, first + n) and puts them on a list, the
+   first value last if `reversed`. */
+static bool fork_values(norn_state *st, enumeration *e, norn_run *run, uint64_t addr, uint32_t node,
+                        size_t first, size_t n, bool reversed, pending **list, size_t *nlist,
+                        size_t *clist)
 {
   bool good = engine_room(st, list, clist, *nlist + n, sizeof **list);
   for (size_t i = 0; good && i < n; i++) {
@@ -360,10 +390,11 @@ static bool layer_join(norn_infer *inf, enumeration *e, pending p, const norn_ev
   state s = { h, ev->addr, p.run, node_add(st, e, lw), (uint32_t)e->value.n, 0, NONE };
   int64_t next;
   size_t rests = e->nrest;
-  bool good = s.node != NONE && engine_room(st, &e->layer, &e->clayer, e->nlayer + 1, sizeof *e->layer) &&
-              choice_list(st, e, ev->dist, ev->span, 0, 1, &next, &mass) &&
-              (next < 0 || rest_add(st, e, p.run, ev->dist, ev->addr, next, mass, s.node)) &&
-              edge_add(st, e, p.from, s.node, p.slot, lw);
+  bool good = s.node != NONE &&
+    engine_room(st, &e->layer, &e->clayer, e->nlayer + 1, sizeof *e->layer) &&
+    choice_list(st, e, ev->dist, ev->span, 0, 1, &next, &mass) &&
+    (next < 0 || rest_add(st, e, p.run, ev->dist, ev->addr, next, mass, s.node)) &&
+    edge_add(st, e, p.from, s.node, p.slot, lw);
   if (!good) { norn_run_free(p.run); return false; }
   s.n = (uint32_t)e->value.n - s.first;
   if (e->nrest > rests) s.rest = (uint32_t)rests;
@@ -392,7 +423,8 @@ static double enumerate_left(const enumeration *e)
 {
   double s = -HUGE_VAL;
   for (size_t i = 0; i < e->ntodo; i++) s = log_add(s, norn_run_logw(e->todo[i].run));
-  for (size_t i = 0; i < e->nrest; i++) s = log_add(s, norn_run_logw(e->rest[i].run) + log(e->rest[i].mass));
+  for (size_t i = 0; i < e->nrest; i++)
+    s = log_add(s, norn_run_logw(e->rest[i].run) + log(e->rest[i].mass));
   return s;
 }
 
@@ -412,11 +444,13 @@ static bool rest_expand(norn_state *st, enumeration *e)
   norn_span nowhere = { 0, 0, 0 };
   e->rest[best] = e->rest[--e->nrest];
   column_clear(st, &e->value);
-  bool good = norn_dist_view(norn_get(r.dist), &d) && choice_list(st, e, &d, nowhere, r.k, r.mass, &next, &mass) &&
-              (next < 0 || rest_add(st, e, r.run, &d, r.addr, next, mass, r.node));
+  bool good = norn_dist_view(norn_get(r.dist), &d) &&
+    choice_list(st, e, &d, nowhere, r.k, r.mass, &next, &mass) &&
+    (next < 0 || rest_add(st, e, r.run, &d, r.addr, next, mass, r.node));
   norn_drop(r.dist);
   if (!good) { norn_run_free(r.run); return false; }
-  return fork_values(st, e, r.run, r.addr, r.node, 0, e->value.n, false, &e->todo, &e->ntodo, &e->ctodo);
+  return fork_values(st, e, r.run, r.addr, r.node, 0, e->value.n, false, &e->todo, &e->ntodo,
+                     &e->ctodo);
 }
 
 /* Is what waits too light to matter?  Only asked of programs that may have no end. */
@@ -438,8 +472,12 @@ static void enumerate_drop(norn_state *st, enumeration *e)
   for (size_t i = 0; i < e->nlater; i++) norn_run_free(e->later[i].run);
   for (size_t i = 0; i < e->nstack; i++) norn_run_free(e->stack[i].run);
   for (size_t i = 0; i < e->nlayer; i++) if (e->layer[i].run) norn_run_free(e->layer[i].run);
-  for (size_t i = 0; i < e->nframe; i++) if (e->frame[i].child.run) norn_run_free(e->frame[i].child.run);
-  for (size_t i = 0; i < e->nrest; i++) { norn_run_free(e->rest[i].run); norn_drop(e->rest[i].dist); }
+  for (size_t i = 0; i < e->nframe; i++)
+    if (e->frame[i].child.run) norn_run_free(e->frame[i].child.run);
+  for (size_t i = 0; i < e->nrest; i++) {
+    norn_run_free(e->rest[i].run);
+    norn_drop(e->rest[i].dist);
+  }
   e->ntodo = e->nlater = e->nstack = e->nlayer = e->nframe = e->nrest = 0;
   (void)st;
 }
@@ -471,7 +509,9 @@ static bool layer_close(norn_infer *inf, enumeration *e)
     state s = e->layer[i];
     e->layer[i].run = NULL;
     e->alpha[s.node] = norn_run_logw(s.run);
-    if (!fork_values(st, e, s.run, s.addr, s.node, s.first, s.n, false, &e->todo, &e->ntodo, &e->ctodo)) return false;
+    if (!fork_values(st, e, s.run, s.addr, s.node, s.first, s.n, false, &e->todo, &e->ntodo,
+                     &e->ctodo))
+      return false;
   }
   e->quiet = e->merged ? 0 : e->quiet + 1;
   if (!enumerate_turn(inf, e)) return false;
@@ -508,7 +548,8 @@ static uint32_t depth_node(norn_state *st, enumeration *e)
     if (f->node != NONE) continue;
     f->node = node_add(st, e, f->logw);
     pending by = e->frame[i - 1].child;
-    if (f->node == NONE || !edge_add(st, e, e->frame[i - 1].node, f->node, by.slot, f->logw)) return NONE;
+    if (f->node == NONE || !edge_add(st, e, e->frame[i - 1].node, f->node, by.slot, f->logw))
+      return NONE;
   }
   return e->frame[e->nframe - 1].node;
 }
@@ -553,7 +594,8 @@ static bool depth_put_aside(norn_infer *inf, enumeration *e)
   norn_state *st = norn_infer_state(inf);
   uint32_t node = depth_node(st, e);
   frame *f = &e->frame[e->nframe - 1];
-  if (node == NONE || !engine_room(st, &e->later, &e->clater, e->nlater + 1, sizeof *e->later)) return false;
+  if (node == NONE || !engine_room(st, &e->later, &e->clater, e->nlater + 1, sizeof *e->later))
+    return false;
   e->later[e->nlater++] = (pending){ f->child.run, node, f->child.slot };
   return depth_done(inf, e, 0);
 }
@@ -576,7 +618,9 @@ static bool depth_open(norn_infer *inf, enumeration *e, const norn_event *ev)
     if (node == NONE || !rest_add(st, e, run, ev->dist, ev->addr, next, mass, node)) return false;
   }
   e->frame[e->nframe - 2].child.run = NULL;
-  if (!fork_values(st, e, run, ev->addr, NONE, 0, e->value.n, true, &e->stack, &e->nstack, &e->cstack)) return false;
+  if (!fork_values(st, e, run, ev->addr, NONE, 0, e->value.n, true, &e->stack, &e->nstack,
+                   &e->cstack))
+    return false;
   if (e->nstack > base) return true;
   e->nframe--;                                   /* no value has a probability */
   return depth_done(inf, e, 0);
@@ -616,7 +660,8 @@ static norn_step depth_step(norn_infer *inf, enumeration *e)
 {
   norn_event ev;
   if (!e->nframe) {
-    if (!engine_room(norn_infer_state(inf), &e->frame, &e->cframe, 1, sizeof *e->frame)) return NORN_STEP_FAIL;
+    if (!engine_room(norn_infer_state(inf), &e->frame, &e->cframe, 1, sizeof *e->frame))
+      return NORN_STEP_FAIL;
     e->frame[e->nframe++] = (frame){ .node = NONE };
   }
   for (int work = 0; work < 1024; work++) {
@@ -645,8 +690,10 @@ static norn_step enumerate_step(norn_infer *inf, void *self)
   return blame_all_dead(norn_infer_state(inf), &inf->dead, "path");
 }
 
-/* The marginal of the choice whose slots are chain[first], its followers...; a path without it counts as missing. */
-static norn_datum marginal_of(norn_infer *inf, enumeration *e, const uint32_t *next, uint32_t first, double total, norn_datum info)
+/* The marginal of the choice whose slots are chain[first], its followers...; a path without it
+   counts as missing. */
+static norn_datum marginal_of(norn_infer *inf, enumeration *e, const uint32_t *next, uint32_t first,
+                              double total, norn_datum info)
 {
   norn_state *st = norn_infer_state(inf);
   size_t n = 1, k = 0;
@@ -682,7 +729,8 @@ static norn_status enumerate_marginals(norn_infer *inf, enumeration *e)
   norn_datum info = norn_record(st, 3, info_name, info_value);
   double total = sums_total(inf, e);
   size_t n = e->nslot, naddr = 0;
-  uint32_t *next = engine_get(st, n * sizeof *next), *head = engine_get(st, n * sizeof *head), *last = engine_get(st, n * sizeof *last);
+  uint32_t *next = engine_get(st, n * sizeof *next), *head = engine_get(st, n * sizeof *head),
+           *last = engine_get(st, n * sizeof *last);
   const char **name = engine_get(st, n * sizeof *name);
   norn_datum *v = engine_get(st, n * sizeof *v);
   arena names;
@@ -775,8 +823,16 @@ static const norn_option enumerate_options[] = {
 };
 
 const norn_engine engine_enumerate = {
-  .version = NORN_ENGINE_VERSION, .name = "enumerate",
+  .version = NORN_ENGINE_VERSION,
+  .name = "enumerate",
   .doc = "Goes through every value of every choice: the exact posterior of a discrete program.",
-  .options = enumerate_options, .noptions = NORN_COUNT(enumerate_options), .flags = NORN_ENGINE_EXACT, .size = sizeof(enumeration),
-  .init = enumerate_init, .step = enumerate_step, .finish = enumerate_finish, .progress = enumerate_progress, .free = enumerate_free
+  .options = enumerate_options,
+  .noptions = NORN_COUNT(enumerate_options),
+  .flags = NORN_ENGINE_EXACT,
+  .size = sizeof(enumeration),
+  .init = enumerate_init,
+  .step = enumerate_step,
+  .finish = enumerate_finish,
+  .progress = enumerate_progress,
+  .free = enumerate_free
 };

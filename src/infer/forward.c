@@ -45,7 +45,8 @@ static norn_step forward_step(norn_infer *inf, void *self)
 {
   forward *e = self;
   for (int work = 0; work < 256 && e->i < e->n; work++) {
-    if (!e->run) e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
+    if (!e->run)
+      e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
     if (!e->run) return NORN_STEP_FAIL;
     norn_step s = forward_draw(inf, e);
     if (s != NORN_STEP_MORE) return s;
@@ -70,9 +71,14 @@ static void forward_free(norn_infer *inf, void *self)
 
 static const norn_option forward_options[] = { { "n", "1000", "number of draws" } };
 
-const norn_engine engine_forward = {
-  .version = NORN_ENGINE_VERSION, .name = "forward",
-  .doc = "Draws from the prior; observations are passed over.",
-  .options = forward_options, .noptions = NORN_COUNT(forward_options), .flags = NORN_ENGINE_PRIOR, .size = sizeof(forward),
-  .init = forward_init, .step = forward_step, .progress = forward_progress, .free = forward_free
-};
+const norn_engine engine_forward = { .version = NORN_ENGINE_VERSION,
+                                     .name = "forward",
+                                     .doc = "Draws from the prior; observations are passed over.",
+                                     .options = forward_options,
+                                     .noptions = NORN_COUNT(forward_options),
+                                     .flags = NORN_ENGINE_PRIOR,
+                                     .size = sizeof(forward),
+                                     .init = forward_init,
+                                     .step = forward_step,
+                                     .progress = forward_progress,
+                                     .free = forward_free };

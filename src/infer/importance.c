@@ -1,8 +1,8 @@
-/* importance: each draw runs on its own from the prior (or from `via`) and carries as weight what its
-   observations say (likelihood weighting).
+/* importance: each draw runs on its own from the prior (or from `via`) and carries as weight what
+   its observations say (likelihood weighting).
 
-   Lanes: draw i runs in lane i, iteration 0.  Evidence: the mean weight Z = sum w / n, its error from
-   their spread: se(log Z) = sd(w) / (sqrt(n) Z).  Choices are kept by address. */
+   Lanes: draw i runs in lane i, iteration 0.  Evidence: the mean weight Z = sum w / n, its error
+   from their spread: se(log Z) = sd(w) / (sqrt(n) Z).  Choices are kept by address. */
 #include "infer/infer.h"
 
 typedef struct importance { int64_t n, i, alive; norn_run *run; } importance;
@@ -58,7 +58,9 @@ static norn_step importance_step(norn_infer *inf, void *self)
 {
   importance *e = self;
   for (int work = 0; work < 256 && e->i < e->n; work++) {
-    if (!e->run) e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_SCORE | NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
+    if (!e->run)
+      e->run = norn_infer_run(inf, (uint32_t)e->i, 0,
+                              NORN_RUN_SCORE | NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
     if (!e->run) return NORN_STEP_FAIL;
     norn_step s = importance_draw(inf, e);
     if (s != NORN_STEP_MORE) return s;
@@ -70,12 +72,15 @@ static norn_step importance_step(norn_infer *inf, void *self)
 static norn_status importance_finish(norn_infer *inf, void *self)
 {
   importance *e = self;
-  double n = (double)e->n, ess = kish(inf->logw, inf->nlogw), z = log_sum(inf->logw, inf->nlogw) - log(n);
+  double n = (double)e->n, ess = kish(inf->logw, inf->nlogw),
+         z = log_sum(inf->logw, inf->nlogw) - log(n);
   norn_infer_evidence(inf, z, e->n > 1 ? sqrt((n / ess - 1) / (n - 1)) : NAN);
   double least = n / 10 < 100 ? n / 10 : 100;
   if (ess < least)
-    norn_infer_warn(inf, norn_infer_blame(inf, NULL), "the effective sample size is %.3g of %lld draws: the prior seldom proposes "
-                    "what the data want; use more draws, smc or mh", ess, (long long)e->n);
+    norn_infer_warn(inf, norn_infer_blame(inf, NULL),
+                    "the effective sample size is %.3g of %lld draws: the prior seldom proposes "
+                    "what the data want; use more draws, smc or mh",
+                    ess, (long long)e->n);
   return NORN_OK;
 }
 
@@ -97,8 +102,15 @@ static void importance_free(norn_infer *inf, void *self)
 static const norn_option importance_options[] = { { "n", "10000", "number of weighted draws" } };
 
 const norn_engine engine_importance = {
-  .version = NORN_ENGINE_VERSION, .name = "importance",
+  .version = NORN_ENGINE_VERSION,
+  .name = "importance",
   .doc = "Weighs draws from the prior (or from `via`) by their observations.",
-  .options = importance_options, .noptions = NORN_COUNT(importance_options), .size = sizeof(importance),
-  .init = importance_init, .step = importance_step, .finish = importance_finish, .progress = importance_progress, .free = importance_free
+  .options = importance_options,
+  .noptions = NORN_COUNT(importance_options),
+  .size = sizeof(importance),
+  .init = importance_init,
+  .step = importance_step,
+  .finish = importance_finish,
+  .progress = importance_progress,
+  .free = importance_free
 };

@@ -37,7 +37,8 @@ infer_slot *infer_slot_of(norn_state *st)
   return s;
 }
 
-void norn_on_progress(norn_state *st, bool (*f)(void *user, const char *engine, const norn_progress *), void *user)
+void norn_on_progress(norn_state *st,
+                      bool (*f)(void *user, const char *engine, const norn_progress *), void *user)
 {
   infer_slot *s = infer_slot_of(st);
   if (!s) return;
@@ -50,15 +51,19 @@ void norn_on_progress(norn_state *st, bool (*f)(void *user, const char *engine, 
 norn_infer *infer_make(norn_state *st, norn_datum model, norn_datum engine, uint64_t stream)
 {
   const norn_datum *options;
-  const norn_engine *e = engine.tag == NORN_UNIT || norn_is_none(engine) ? &engine_auto : norn_engine_view(engine, &options);
+  const norn_engine *e = engine.tag == NORN_UNIT || norn_is_none(engine)
+    ? &engine_auto
+    : norn_engine_view(engine, &options);
   char what[120];
   if (norn_kind_of(model) != NORN_MODEL) {
-    norn_fail(st, NORN_ETYPE, 0, "infer wants a model, got %s", norn_describe(st, model, what, sizeof what));
+    norn_fail(st, NORN_ETYPE, 0, "infer wants a model, got %s",
+              norn_describe(st, model, what, sizeof what));
     norn_hint(st, "a model value is a call of a model: infer(name(arguments), engine)");
     return NULL;
   }
   if (!e) {
-    norn_fail(st, NORN_ETYPE, 1, "infer wants an engine, got %s", norn_describe(st, engine, what, sizeof what));
+    norn_fail(st, NORN_ETYPE, 1, "infer wants an engine, got %s",
+              norn_describe(st, engine, what, sizeof what));
     norn_hint(st, "engines are enumerate(), smc(), mh(), importance(), rejection(), forward()");
     return NULL;
   }
@@ -83,7 +88,8 @@ norn_infer *norn_infer_new(norn_state *st, norn_datum model, norn_datum engine)
 {
   infer_slot *s = infer_slot_of(st);
   if (!s) return NULL;
-  return infer_make(st, model, engine, norn_stream_split(norn_config_of(st)->seed, ENGINE_LANE, s->count++, 0));
+  return infer_make(st, model, engine,
+                    norn_stream_split(norn_config_of(st)->seed, ENGINE_LANE, s->count++, 0));
 }
 
 norn_status infer_become(norn_infer *inf, norn_datum value)
@@ -146,7 +152,10 @@ norn_state *norn_infer_state(norn_infer *inf) { return inf->st; }
 norn_datum norn_infer_model(norn_infer *inf) { return norn_get(inf->model); }
 uint64_t norn_infer_stream(norn_infer *inf) { return inf->stream; }
 const norn_engine *infer_engine(norn_infer *inf) { return inf->engine; }
-norn_datum infer_resumed(norn_infer *inf) { return inf->resume ? norn_get(inf->resume) : norn_none(); }
+norn_datum infer_resumed(norn_infer *inf)
+{
+  return inf->resume ? norn_get(inf->resume) : norn_none();
+}
 
 norn_datum norn_infer_option(norn_infer *inf, int i)
 {
@@ -186,7 +195,8 @@ static bool infer_choice_room(norn_infer *inf)
 /* The column of an address, made at first sight. */
 static infer_choice *infer_choice_at(norn_infer *inf, uint64_t addr)
 {
-  if (inf->guess < inf->nchoice && inf->choice[inf->guess].addr == addr) return &inf->choice[inf->guess];
+  if (inf->guess < inf->nchoice && inf->choice[inf->guess].addr == addr)
+    return &inf->choice[inf->guess];
   if (!infer_choice_room(inf)) return NULL;
   size_t k = addr & (inf->nslot - 1);
   while (inf->slot[k]) {
@@ -194,7 +204,8 @@ static infer_choice *infer_choice_at(norn_infer *inf, uint64_t addr)
     if (c->addr == addr) return c;
     k = (k + 1) & (inf->nslot - 1);
   }
-  if (!engine_room(inf->st, &inf->choice, &inf->cchoice, inf->nchoice + 1, sizeof *inf->choice)) return NULL;
+  if (!engine_room(inf->st, &inf->choice, &inf->cchoice, inf->nchoice + 1, sizeof *inf->choice))
+    return NULL;
   inf->slot[k] = (uint32_t)++inf->nchoice;
   infer_choice *c = &inf->choice[inf->nchoice - 1];
   *c = (infer_choice){ .addr = addr };
@@ -205,7 +216,9 @@ norn_status norn_infer_choice(norn_infer *inf, uint64_t addr, norn_datum value)
 {
   if (inf->no_choices) return NORN_OK;
   norn_state *st = inf->st;
-  if (!engine_room(st, &inf->coming_addr, &inf->ccoming, inf->coming.n + 1, sizeof *inf->coming_addr)) return NORN_EMEMORY;
+  if (!engine_room(st, &inf->coming_addr, &inf->ccoming, inf->coming.n + 1,
+                   sizeof *inf->coming_addr))
+    return NORN_EMEMORY;
   inf->coming_addr[inf->coming.n] = addr;
   return column_push(st, &inf->coming, value) ? NORN_OK : NORN_EMEMORY;
 }
@@ -221,7 +234,8 @@ static norn_status infer_choice_add(norn_infer *inf, size_t k)
   if (inf->guess == inf->nchoice) inf->guess = 0;
   for (; c->c.n < inf->nlogw; inf->cells++)
     if (!column_push(inf->st, &c->c, norn_missing())) return NORN_EMEMORY;
-  if (c->c.n > inf->nlogw) return NORN_OK;           /* an address twice in one draw: the first stands */
+  /* an address twice in one draw: the first stands */
+  if (c->c.n > inf->nlogw) return NORN_OK;
   inf->cells++;
   return column_push(inf->st, &c->c, column_at(inf->st, &inf->coming, k)) ? NORN_OK : NORN_EMEMORY;
 }
@@ -232,13 +246,15 @@ norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
   for (size_t k = 0; k < inf->coming.n; k++)
     if (infer_choice_add(inf, k)) return NORN_EMEMORY;
   infer_forget_choices(inf);
-  if (!engine_room(st, &inf->logw, &inf->clogw, inf->nlogw + 1, sizeof *inf->logw)) return NORN_EMEMORY;
+  if (!engine_room(st, &inf->logw, &inf->clogw, inf->nlogw + 1, sizeof *inf->logw))
+    return NORN_EMEMORY;
   if (!column_push(st, &inf->values, value)) return NORN_EMEMORY;
   inf->logw[inf->nlogw++] = logw;
   if (inf->cells <= CELLS_MAX || inf->no_choices) return NORN_OK;
   inf->no_choices = true;
   infer_drop_choices(inf);
-  norn_infer_note(inf, "choices", norn_cstring(st, "not kept: too many; return what you want to see"));
+  norn_infer_note(inf, "choices",
+                  norn_cstring(st, "not kept: too many; return what you want to see"));
   return NORN_OK;
 }
 
@@ -265,7 +281,8 @@ static void infer_warn_text(norn_infer *inf, norn_span span, const void *key, co
     if (w->key == key && w->span.file == span.file && w->span.start == span.start) return;
   }
   if (inf->nwarning >= 32) return;
-  if (!engine_room(inf->st, &inf->warning, &inf->cwarning, inf->nwarning + 1, sizeof *inf->warning)) return;
+  if (!engine_room(inf->st, &inf->warning, &inf->cwarning, inf->nwarning + 1, sizeof *inf->warning))
+    return;
   infer_warning *w = &inf->warning[inf->nwarning++];
   w->span = span;
   w->key = key;
@@ -293,7 +310,10 @@ void infer_inherit(norn_infer *outer, const norn_infer *inner)
 }
 
 void norn_infer_dead(norn_infer *inf, norn_span span) { blame_add(inf->st, &inf->dead, span); }
-norn_span norn_infer_blame(norn_infer *inf, uint64_t *count) { return blame_most(&inf->dead, count); }
+norn_span norn_infer_blame(norn_infer *inf, uint64_t *count)
+{
+  return blame_most(&inf->dead, count);
+}
 void infer_left_over(norn_infer *inf, double mass) { inf->left_over = mass; }
 
 void infer_chains(norn_infer *inf, int chains, int64_t per_chain)
@@ -324,8 +344,8 @@ static norn_datum real_or_missing(double x) { return isnan(x) ? norn_missing() :
 static norn_datum infer_info(norn_infer *inf, bool exact)
 {
   enum { FIXED = 10, MOST = 32 };
-  const char *name[FIXED + MOST] = { "engine", "draws", "exact", "log_evidence", "evidence_se", "ess", "chains",
-                                     "left_over", "seconds", "warnings" };
+  const char *name[FIXED + MOST] = { "engine", "draws",  "exact",     "log_evidence", "evidence_se",
+                                     "ess",    "chains", "left_over", "seconds",      "warnings" };
   norn_datum v[FIXED + MOST];
   v[0] = norn_cstring(inf->st, inf->engine->name);
   v[1] = norn_int((int64_t)inf->nlogw);
@@ -363,7 +383,8 @@ static norn_datum infer_choices(norn_infer *inf)
   for (size_t i = 0; v && name && i < inf->nchoice; i++) {
     infer_choice *c = &inf->choice[i];
     char buf[256];
-    if (!norn_addr_name(st, c->addr, buf, sizeof buf)) snprintf(buf, sizeof buf, "@%016llx", (unsigned long long)c->addr);
+    if (!norn_addr_name(st, c->addr, buf, sizeof buf))
+      snprintf(buf, sizeof buf, "@%016llx", (unsigned long long)c->addr);
     while (c->c.n < inf->nlogw) if (!column_push(st, &c->c, norn_missing())) goto end;
     name[i] = arena_text(&names, buf, strlen(buf));
     v[i] = column_array(st, &c->c);
@@ -385,7 +406,10 @@ norn_datum norn_infer_result(norn_infer *inf)
   if (inf->answer) return norn_get(inf->answer);
   if (inf->done && !inf->finished) {
     inf->finished = true;
-    if (inf->engine->finish && inf->engine->finish(inf, inf->self)) { inf->failed = true; return norn_none(); }
+    if (inf->engine->finish && inf->engine->finish(inf, inf->self)) {
+      inf->failed = true;
+      return norn_none();
+    }
     if (norn_model_check(st, norn_get(inf->model))) { inf->failed = true; return norn_none(); }
   }
   if (!inf->nlogw || (!inf->done && inf->engine->flags & NORN_ENGINE_EXACT)) {
@@ -395,12 +419,16 @@ norn_datum norn_infer_result(norn_infer *inf)
   bool exact = inf->engine->flags & NORN_ENGINE_EXACT;
   if (inf->done && !inf->outer && !inf->told) {
     inf->told = true;
-    for (size_t i = 0; i < inf->nwarning; i++) norn_warning(st, inf->warning[i].span, "%s", inf->warning[i].text);
+    for (size_t i = 0; i < inf->nwarning; i++)
+      norn_warning(st, inf->warning[i].span, "%s", inf->warning[i].text);
   }
-  norn_datum values = column_array(st, &inf->values), info = infer_info(inf, exact), choices = infer_choices(inf);
+  norn_datum values = column_array(st, &inf->values), info = infer_info(inf, exact),
+             choices = infer_choices(inf);
   if (norn_is_none(values) || norn_is_none(info) || norn_is_none(choices)) return norn_none();
-  norn_datum p = posterior_make(st, values, inf->logw, info, choices, norn_get(inf->model), norn_get(inf->options),
-                                exact ? 0 : inf->stream, exact, inf->distinct);
+  norn_datum p =
+    posterior_make(st, values, inf->logw, info, choices, norn_get(inf->model),
+                   norn_get(inf->options), exact ? 0 : inf->stream, exact, inf->distinct);
   if (!inf->resume || norn_is_none(p)) return p;
-  return posterior_join(st, norn_get(inf->resume), p, !isnan(inf->log_evidence) && strcmp(inf->engine->name, "rejection"));
+  return posterior_join(st, norn_get(inf->resume), p,
+                        !isnan(inf->log_evidence) && strcmp(inf->engine->name, "rejection"));
 }

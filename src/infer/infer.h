@@ -23,7 +23,8 @@ struct norn_infer {
   column values;                    /* the draws */
   double *logw; size_t nlogw, clogw;
   infer_choice *choice; size_t nchoice, cchoice;
-  uint64_t *coming_addr; size_t ccoming; column coming;     /* choices of the draw that comes next */
+  /* choices of the draw that comes next */
+  uint64_t *coming_addr; size_t ccoming; column coming;
   uint32_t *slot; size_t nslot;     /* address -> choice + 1 */
   size_t guess, cells;              /* where the next address probably is; cells stored */
   bool no_choices;
@@ -31,7 +32,8 @@ struct norn_infer {
   double log_evidence, evidence_se;
   int chains; int64_t per_chain;    /* of mh; 0 otherwise */
   double left_over;                 /* enumerate: mass not explored */
-  const uint64_t *distinct;         /* enumerate: the values are distinct, and these are their posterior_hash */
+  /* enumerate: the values are distinct, and these are their posterior_hash */
+  const uint64_t *distinct;
   infer_note *note; size_t nnote, cnote;
   infer_warning *warning; size_t nwarning, cwarning;
   blame dead;
@@ -62,7 +64,8 @@ void        infer_forget_choices(norn_infer *);
 void        infer_left_over(norn_infer *, double mass);
 norn_status infer_marginals(norn_infer *, norn_datum record);
 norn_datum  infer_resumed(norn_infer *);      /* the posterior that more() continues; NONE */
-/* Warns when a real quantity of the draws has few distinct values and they stem from few particles (collapse.c). */
+/* Warns when a real quantity of the draws has few distinct values and they stem from few particles
+   (collapse.c). */
 norn_status infer_collapse(norn_infer *, size_t eves);
 /* The warnings of a nested inference become the outer one's. */
 void        infer_inherit(norn_infer *outer, const norn_infer *inner);

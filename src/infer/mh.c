@@ -3,8 +3,8 @@
 
    A trace is the list of a run's choices.  A step picks one of them at random, runs the program
    again, draws that choice anew, and gives the others their old values.  An old value is used only
-   where the address, the family and the support of the choice are the same: a symmetric relation, so
-   the way back is possible whenever the way there is.  All else is fresh.
+   where the address, the family and the support of the choice are the same: a symmetric relation,
+   so the way back is possible whenever the way there is.  All else is fresh.
 
        log alpha = log w'/w                         observations, factors
                  + log n/n'                         numbers of choices: the way back picks with 1/n'
@@ -14,9 +14,9 @@
    Fresh and stale choices (and the one that was picked) are drawn from their prior, whose density
    cancels against the target's; under `via` what is left of each is e = log prior - log proposal.
 
-   Lanes: chain c runs in lane c; the k-th try for a start is iteration k < 1000, step s is iteration
-   1000 + s.  Which choice and the acceptance come from the engine's own stream in the same lane and
-   iteration.  Observations are weighed inside the VM. */
+   Lanes: chain c runs in lane c; the k-th try for a start is iteration k < 1000, step s is
+   iteration 1000 + s.  Which choice and the acceptance come from the engine's own stream in the
+   same lane and iteration.  Observations are weighed inside the VM. */
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdio.h>
@@ -35,7 +35,8 @@ typedef struct choice {
 } choice;
 typedef struct trace {
   choice *c; size_t n, cap;
-  uint64_t *key; uint32_t *place; size_t size;   /* address -> place + 1, where key is of this filling */
+  /* address -> place + 1, where key is of this filling */
+  uint64_t *key; uint32_t *place; size_t size;
   double logw, excess;       /* excess: of all */
 } trace;
 
@@ -52,13 +53,17 @@ typedef struct mh {
   double log_ratio, old_excess;
   bool impossible;           /* a reused value outside the support */
   norn_datum value; norn_ref *value_ref;         /* what the current trace returns */
-  int64_t accepted, proposed, moved_here, stuck;   /* moved_here: moves of this chain after its burn-in */
+  /* moved_here: moves of this chain after its burn-in */
+  int64_t accepted, proposed, moved_here, stuck;
   norn_posterior before; bool resuming;
 } mh;
 
 /* ---- traces ---- */
 
-static norn_datum choice_value(const choice *c) { return c->ref && c->value.tag == NORN_NONE ? norn_get(c->ref) : c->value; }
+static norn_datum choice_value(const choice *c)
+{
+  return c->ref && c->value.tag == NORN_NONE ? norn_get(c->ref) : c->value;
+}
 
 static bool keep_value(norn_state *st, norn_datum *value, norn_ref **ref, norn_datum v)
 {
@@ -131,17 +136,20 @@ static void trace_free(norn_state *st, trace *t)
 static norn_status mh_init(norn_infer *inf, void *self)
 {
   mh *e = self;
-  if (!option_int(inf, 0, 1, &e->draws) || !option_int(inf, 1, 0, &e->burn) || !option_int(inf, 2, 1, &e->thin) ||
-      !option_int(inf, 3, 1, &e->chains)) return NORN_EDOMAIN;
-  if (e->chains > 100000) return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "chains of mh must be at most 100000");
+  if (!option_int(inf, 0, 1, &e->draws) || !option_int(inf, 1, 0, &e->burn) ||
+      !option_int(inf, 2, 1, &e->thin) || !option_int(inf, 3, 1, &e->chains))
+    return NORN_EDOMAIN;
+  if (e->chains > 100000)
+    return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1,
+                     "chains of mh must be at most 100000");
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 4, 0);
   e->resuming = !norn_is_none(infer_resumed(inf));
   if (e->resuming) e->burn = 0;
   return NORN_OK;
 }
 
-/* What two distributions must share, beside the row, for a value to go from one to the other.  Where
-   a row tells no bounds but lists its values, they are its support. */
+/* What two distributions must share, beside the row, for a value to go from one to the other.
+   Where a row tells no bounds but lists its values, they are its support. */
 static uint64_t support_key(norn_state *st, const norn_dist *d)
 {
   norn_support s = { NORN_SUPPORT_ANY, 0, 0, 0 };
@@ -150,7 +158,8 @@ static uint64_t support_key(norn_state *st, const norn_dist *d)
   memcpy(&lo, &s.lower, 8);
   memcpy(&hi, &s.upper, 8);
   h = hash_mix(lo * 3 + hi * 5 + (uint64_t)s.size * 7 + (uint64_t)s.kind);
-  if (s.kind != NORN_SUPPORT_ANY || !d->row->enumerate || !(norn_dist_flags(d) & NORN_DIST_FINITE)) return h;
+  if (s.kind != NORN_SUPPORT_ANY || !d->row->enumerate || !(norn_dist_flags(d) & NORN_DIST_FINITE))
+    return h;
   for (int64_t k = 0; k < FAMILIES; k++) {
     norn_datum v;
     if (norn_dist_enumerate(st, d, k, &v)) { norn_clear(st); break; }
@@ -167,7 +176,8 @@ static norn_datum mh_resumed(norn_infer *inf, mh *e, uint64_t addr)
   char name[256];
   norn_posterior p;
   if (!e->resuming || !norn_addr_name(st, addr, name, sizeof name)) return norn_none();
-  if (!norn_posterior_view(st, infer_resumed(inf), &p) || norn_kind_of(p.choices) != NORN_RECORD) return norn_none();
+  if (!norn_posterior_view(st, infer_resumed(inf), &p) || norn_kind_of(p.choices) != NORN_RECORD)
+    return norn_none();
   norn_datum kept = norn_record_get(st, p.choices, name);
   int64_t n = norn_array_length(kept);
   if (n < 1) return norn_none();
@@ -184,12 +194,14 @@ static bool mh_sample(norn_infer *inf, mh *e, const norn_event *ev)
   uint64_t support = support_key(st, ev->dist);
   double logp = NAN, excess = 0;
   norn_datum v = norn_none();
-  bool reuse = old && old != &cur->c[e->site] && old->row == ev->dist->row && old->support == support;
+  bool reuse =
+    old && old != &cur->c[e->site] && old->row == ev->dist->row && old->support == support;
   if (!e->started && e->start == 0) v = mh_resumed(inf, e, ev->addr);
   if (reuse) v = choice_value(old);
   bool fresh = norn_is_none(v);
   if (fresh && !engine_sample(st, e->run, ev, true, &v, &excess)) return false;
-  if (fresh && ev->dist->row->flags & NORN_DIST_POSTERIOR && !ev->dist->row->enumerate) logp = 0;   /* never reused: checked below */
+  /* never reused: checked below */
+  if (fresh && ev->dist->row->flags & NORN_DIST_POSTERIOR && !ev->dist->row->enumerate) logp = 0;
   else if (!engine_logp(st, ev->dist, v, ev->span, &logp)) return false;
   if (!fresh) {
     double q;
@@ -222,7 +234,9 @@ static bool mh_sample(norn_infer *inf, mh *e, const norn_event *ev)
 static bool mh_begin(norn_infer *inf, mh *e)
 {
   trace *cur = &e->t[e->now];
-  norn_rng g = { .stream = e->stream, .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at) };
+  norn_rng g = { .stream = e->stream,
+                 .lane = (uint32_t)e->chain,
+                 .iter = (uint32_t)(STARTS + e->at) };
   uint32_t iter = e->started ? (uint32_t)(STARTS + e->at) : (uint32_t)e->start;
   e->step++;
   e->log_ratio = 0;
@@ -251,7 +265,8 @@ static norn_status mh_record(norn_infer *inf, mh *e)
   const trace *t = &e->t[e->now];
   for (size_t i = 0; i < t->n; i++)
     if (norn_infer_choice(inf, t->c[i].addr, choice_value(&t->c[i]))) return NORN_EMEMORY;
-  return norn_infer_draw(inf, e->value_ref && e->value.tag == NORN_NONE ? norn_get(e->value_ref) : e->value, 0);
+  return norn_infer_draw(
+    inf, e->value_ref && e->value.tag == NORN_NONE ? norn_get(e->value_ref) : e->value, 0);
 }
 
 /* A run for a start has ended. */
@@ -270,7 +285,9 @@ static norn_step mh_started(norn_infer *inf, mh *e, const norn_event *ev)
   char place[200];
   norn_span s = norn_infer_blame(inf, NULL);
   norn_span_text(st, s, place, sizeof place);
-  engine_fail(st, NORN_EINFER, s, "mh found no start: each of %d draws from the prior has weight 0, most after the observation at %s",
+  engine_fail(st, NORN_EINFER, s,
+              "mh found no start: each of %d draws from the prior has weight 0, most after the "
+              "observation at %s",
               STARTS, *place ? place : "an unknown place");
   if (*inf->dead.why) norn_hint(st, "the first went wrong so: %s", inf->dead.why);
   else norn_hint(st, "make the observation less strict, or use smc or rejection");
@@ -281,7 +298,9 @@ static norn_step mh_started(norn_infer *inf, mh *e, const norn_event *ev)
 static norn_step mh_judge(norn_infer *inf, mh *e, const norn_event *ev)
 {
   const trace *cur = &e->t[e->now], *new = &e->t[!e->now];
-  norn_rng g = { .stream = e->stream, .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at), .draw = 8 };
+  norn_rng g = {
+    .stream = e->stream, .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at), .draw = 8
+  };
   double lw = norn_run_logw(e->run);
   bool take = ev->kind == NORN_DONE && lw > -HUGE_VAL && !e->impossible;
   if (take) {
@@ -351,11 +370,13 @@ static bool mh_column(norn_infer *inf, const char *path, double *x)
 
 typedef struct mh_worst { double ess, rhat; char name[64]; bool constant; } mh_worst;
 
-static norn_status mh_diagnose_path(norn_infer *inf, mh *e, const char *path, double *x, mh_worst *w)
+static norn_status mh_diagnose_path(norn_infer *inf, mh *e, const char *path, double *x,
+                                    mh_worst *w)
 {
   double ess, rhat;
   if (!mh_column(inf, path, x)) return NORN_OK;
-  if (!diagnose_chains(norn_infer_state(inf), x, (int)e->chains, e->draws, &ess, &rhat)) return NORN_EMEMORY;
+  if (!diagnose_chains(norn_infer_state(inf), x, (int)e->chains, e->draws, &ess, &rhat))
+    return NORN_EMEMORY;
   if (ess < w->ess) {
     w->ess = ess;
     strncpy(w->name, *path ? path : "the value", sizeof w->name - 1);
@@ -364,7 +385,8 @@ static norn_status mh_diagnose_path(norn_infer *inf, mh *e, const char *path, do
   return NORN_OK;
 }
 
-/* The worst ESS and R-hat of the returned numbers: the value, its fields, the first elements of arrays. */
+/* The worst ESS and R-hat of the returned numbers: the value, its fields, the first elements of
+   arrays. */
 static norn_status mh_diagnose(norn_infer *inf, mh *e, mh_worst *w)
 {
   norn_state *st = norn_infer_state(inf);
@@ -377,7 +399,8 @@ static norn_status mh_diagnose(norn_infer *inf, mh *e, mh_worst *w)
   if (!s) s = mh_diagnose_path(inf, e, "", x, w);
   for (int64_t k = 0; !s && k < norn_array_length(first) && k < 16; k++) {
     path[0] = 0;
-    s = snprintf(path, sizeof path, "[%d]", (int)k) < 0 ? NORN_EUSE : mh_diagnose_path(inf, e, path, x, w);
+    s = snprintf(path, sizeof path, "[%d]", (int)k) < 0 ? NORN_EUSE
+                                                        : mh_diagnose_path(inf, e, path, x, w);
   }
   for (int i = 0; !s && i < fields && i < 64; i++) {
     norn_datum v;
@@ -401,7 +424,8 @@ static norn_status mh_finish(norn_infer *inf, void *self)
   norn_status s = mh_diagnose(inf, e, &w);
   if (s) return s;
   infer_chains(inf, (int)e->chains, e->draws);
-  norn_infer_note(inf, "acceptance", norn_real(e->proposed ? (double)e->accepted / (double)e->proposed : 1));
+  norn_infer_note(inf, "acceptance",
+                  norn_real(e->proposed ? (double)e->accepted / (double)e->proposed : 1));
   norn_infer_note(inf, "thin", norn_int(e->thin));
   if (w.ess < HUGE_VAL) norn_infer_note(inf, "ess", norn_real(w.ess));
   else norn_infer_note(inf, "ess", norn_missing());
@@ -409,16 +433,23 @@ static norn_status mh_finish(norn_infer *inf, void *self)
   bool choices = e->t[e->now].n || e->t[!e->now].n;
   if (!choices) return NORN_OK;
   if (e->stuck == e->chains) {
-    norn_infer_warn(inf, nowhere, "no move was accepted: each chain is one value, %lld times", (long long)e->draws);
+    norn_infer_warn(inf, nowhere, "no move was accepted: each chain is one value, %lld times",
+                    (long long)e->draws);
     return NORN_OK;
   }
   if (e->stuck)
-    norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)e->stuck, (long long)e->chains);
+    norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)e->stuck,
+                    (long long)e->chains);
   if (w.rhat > 1.01)
-    norn_infer_warn(inf, nowhere, "R-hat is %.5g, above 1.01: the chains do not agree; take more draws or another engine", w.rhat);
+    norn_infer_warn(
+      inf, nowhere,
+      "R-hat is %.5g, above 1.01: the chains do not agree; take more draws or another engine",
+      w.rhat);
   if (w.ess < 100 * (double)e->chains)
-    norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %lld draws: take more draws or a larger thin",
-                    w.name, w.ess, (long long)(e->draws * e->chains));
+    norn_infer_warn(
+      inf, nowhere,
+      "the effective sample size of %s is %.3g of %lld draws: take more draws or a larger thin",
+      w.name, w.ess, (long long)(e->draws * e->chains));
   return NORN_OK;
 }
 
@@ -429,7 +460,9 @@ static void mh_progress(norn_infer *inf, void *self, norn_progress *p)
   (void)inf;
   p->done = each * e->chain + (double)e->at;
   p->total = each * (double)e->chains;
-  if (e->chain < e->chains) snprintf(p->state, sizeof p->state, "chain %d%s", e->chain + 1, e->at < e->burn ? ", burning in" : "");
+  if (e->chain < e->chains)
+    snprintf(p->state, sizeof p->state, "chain %d%s", e->chain + 1,
+             e->at < e->burn ? ", burning in" : "");
 }
 
 static void mh_free(norn_infer *inf, void *self)
@@ -449,9 +482,15 @@ static const norn_option mh_options[] = {
   { "chains", "4", "chains, each from a start of its own" }
 };
 
-const norn_engine engine_mh = {
-  .version = NORN_ENGINE_VERSION, .name = "mh",
-  .doc = "Single-site Metropolis-Hastings: one choice at a time is drawn anew and the program run again.",
-  .options = mh_options, .noptions = NORN_COUNT(mh_options), .size = sizeof(mh),
-  .init = mh_init, .step = mh_step, .finish = mh_finish, .progress = mh_progress, .free = mh_free
-};
+const norn_engine engine_mh = { .version = NORN_ENGINE_VERSION,
+                                .name = "mh",
+                                .doc = "Single-site Metropolis-Hastings: one choice at a time is "
+                                       "drawn anew and the program run again.",
+                                .options = mh_options,
+                                .noptions = NORN_COUNT(mh_options),
+                                .size = sizeof(mh),
+                                .init = mh_init,
+                                .step = mh_step,
+                                .finish = mh_finish,
+                                .progress = mh_progress,
+                                .free = mh_free };

@@ -3,8 +3,8 @@
    more(post, n) is infer(_model_of(post), _more(post, n)): an engine that looks at how `post` was
    made, becomes that engine with n draws and a stream of its own, and joins the two results.
    Independent draws are put side by side; weighted ones and islands of particles by their evidence
-   (weight n_k Z_k), which keeps them unbiased; the chains of mh go on from the choices of their last
-   draws, chain by chain.  An exact posterior is the answer already. */
+   (weight n_k Z_k), which keeps them unbiased; the chains of mh go on from the choices of their
+   last draws, chain by chain.  An exact posterior is the answer already. */
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <string.h>
@@ -41,22 +41,35 @@ static norn_status more_init(norn_infer *inf, void *self)
   (void)self;
   if (!posterior_args(post, &d)) return norn_fail(st, NORN_ETYPE, 0, "more wants a posterior");
   if (!option_int(inf, 1, 1, &n)) return NORN_EDOMAIN;
-  if (exact.tag == NORN_BOOL && exact.i) return (inf->answer = norn_keep(st, post)) ? NORN_OK : NORN_EMEMORY;
+  if (exact.tag == NORN_BOOL && exact.i)
+    return (inf->answer = norn_keep(st, post)) ? NORN_OK : NORN_EMEMORY;
   norn_datum engine = engine_with_draws(st, d.args[POST_ENGINE], n);
-  if (norn_is_none(engine)) return norn_fail(st, NORN_EINFER, 0, "the engine of this posterior can't go on");
+  if (norn_is_none(engine))
+    return norn_fail(st, NORN_EINFER, 0, "the engine of this posterior can't go on");
   if (!(inf->resume = norn_keep(st, post))) return NORN_EMEMORY;
-  inf->stream = norn_stream_split((uint64_t)d.args[POST_STREAM].i, ENGINE_LANE, 5, (uint32_t)norn_array_length(d.args[POST_VALUES]));
+  inf->stream = norn_stream_split((uint64_t)d.args[POST_STREAM].i, ENGINE_LANE, 5,
+                                  (uint32_t)norn_array_length(d.args[POST_VALUES]));
   return infer_become(inf, engine);
 }
 
-static norn_step more_step(norn_infer *inf, void *self) { (void)inf; (void)self; return NORN_STEP_DONE; }
+static norn_step more_step(norn_infer *inf, void *self)
+{
+  (void)inf;
+  (void)self;
+  return NORN_STEP_DONE;
+}
 
-static const norn_option more_options[] = { { "post", NULL, "the posterior" }, { "n", NULL, "how many more draws" } };
+static const norn_option more_options[] = { { "post", NULL, "the posterior" },
+                                            { "n", NULL, "how many more draws" } };
 
-const norn_engine engine_more = {
-  .version = NORN_ENGINE_VERSION, .name = "_more", .doc = "What more(post, n) is made of.",
-  .options = more_options, .noptions = NORN_COUNT(more_options), .size = sizeof(more), .init = more_init, .step = more_step
-};
+const norn_engine engine_more = { .version = NORN_ENGINE_VERSION,
+                                  .name = "_more",
+                                  .doc = "What more(post, n) is made of.",
+                                  .options = more_options,
+                                  .noptions = NORN_COUNT(more_options),
+                                  .size = sizeof(more),
+                                  .init = more_init,
+                                  .step = more_step };
 
 norn_status posterior_more(norn_state *st, norn_datum p, int64_t n, norn_datum *out)
 {
@@ -90,7 +103,8 @@ static double join_se(norn_state *st, const half *h, double w0)
 {
   double all = log_add(h[0].z, h[1].z);
   double a = w0 * exp(h[0].z - all), b = (1 - w0) * exp(h[1].z - all);
-  return hypot(a * half_real(st, &h[0], "evidence_se"), b * half_real(st, &h[1], "evidence_se")) / (a + b);
+  return hypot(a * half_real(st, &h[0], "evidence_se"), b * half_real(st, &h[1], "evidence_se")) /
+    (a + b);
 }
 
 static norn_datum join_info(norn_state *st, const half *h, const double *l, bool by_evidence)
@@ -105,18 +119,23 @@ static norn_datum join_info(norn_state *st, const half *h, const double *l, bool
     name[i] = norn_record_at(st, info, i, &v[i]);
     if (!strcmp(name[i], "draws")) v[i] = norn_int((int64_t)all);
     else if (!strcmp(name[i], "ess") && by_evidence) v[i] = norn_real(kish(l, all));
-    else if (!strcmp(name[i], "ess")) v[i] = norn_real(half_real(st, &h[0], "ess") + half_real(st, &h[1], "ess"));
-    else if (!strcmp(name[i], "seconds")) v[i] = norn_real(half_real(st, &h[0], "seconds") + half_real(st, &h[1], "seconds"));
-    else if (!strcmp(name[i], "log_evidence") && by_evidence) v[i] = norn_real(log_add(h[0].z + log(w0), h[1].z + log1p(-w0)));
+    else if (!strcmp(name[i], "ess"))
+      v[i] = norn_real(half_real(st, &h[0], "ess") + half_real(st, &h[1], "ess"));
+    else if (!strcmp(name[i], "seconds"))
+      v[i] = norn_real(half_real(st, &h[0], "seconds") + half_real(st, &h[1], "seconds"));
+    else if (!strcmp(name[i], "log_evidence") && by_evidence)
+      v[i] = norn_real(log_add(h[0].z + log(w0), h[1].z + log1p(-w0)));
     else if (!strcmp(name[i], "evidence_se") && by_evidence) v[i] = norn_real(join_se(st, h, w0));
-    else if (!strcmp(name[i], "rhat") || !strcmp(name[i], "warnings")) v[i] = norn_record_get(st, h[1].d.args[POST_INFO], name[i]);
+    else if (!strcmp(name[i], "rhat") || !strcmp(name[i], "warnings"))
+      v[i] = norn_record_get(st, h[1].d.args[POST_INFO], name[i]);
     if (norn_is_none(v[i])) v[i] = norn_missing();
   }
   return norn_record(st, m, name, v);
 }
 
 /* Choices that both have, in the same order as the draws. */
-static norn_datum join_choices(norn_state *st, const half *h, const uint8_t *of, const int64_t *at, norn_datum *v, size_t all)
+static norn_datum join_choices(norn_state *st, const half *h, const uint8_t *of, const int64_t *at,
+                               norn_datum *v, size_t all)
 {
   norn_datum a = h[0].d.args[POST_CHOICES], b = h[1].d.args[POST_CHOICES], out = norn_unit();
   int m = norn_record_size(a), k = 0;
@@ -158,10 +177,11 @@ norn_datum posterior_join(norn_state *st, norn_datum a, norn_datum b, bool by_ev
           v[i] = norn_array_at(st, h[k].d.args[POST_VALUES], at[i]);
           l[i] = h[k].lw.n ? h[k].lw.f[at[i]] + log((double)h[k].n) + h[k].z : h[k].z;
         }
-    norn_datum values = norn_array_pack(st, v, (int64_t)all), info = join_info(st, h, l, by_evidence);
+    norn_datum values = norn_array_pack(st, v, (int64_t)all),
+               info = join_info(st, h, l, by_evidence);
     norn_datum choices = join_choices(st, h, of, at, v, all);
-    out = posterior_new(st, values, l, info, choices, h[0].d.args[POST_MODEL], h[0].d.args[POST_ENGINE],
-                        (uint64_t)h[1].d.args[POST_STREAM].i, false);
+    out = posterior_new(st, values, l, info, choices, h[0].d.args[POST_MODEL],
+                        h[0].d.args[POST_ENGINE], (uint64_t)h[1].d.args[POST_STREAM].i, false);
   }
   engine_put(st, v, all * sizeof *v);
   engine_put(st, l, all * sizeof *l);

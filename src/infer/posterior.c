@@ -2,8 +2,8 @@
 
    A posterior whose values repeat, or which is exact, has atoms: a hash table from value to
    probability, so that scoring under a nested posterior costs the same for 10 and 10,000 values
-   (posterior_row_atoms).  Draws of reals that do not repeat have no density: scoring them is refused
-   rather than answered with -infinity (posterior_row_draws). */
+   (posterior_row_atoms).  Draws of reals that do not repeat have no density: scoring them is
+   refused rather than answered with -infinity (posterior_row_draws). */
 #include "infer/posterior.h"
 #include "infer/engine.h"
 #include <stdio.h>
@@ -23,7 +23,8 @@ static norn_datum posterior_f64(norn_state *st, int64_t n, double **data)
 }
 
 /* Normalised log weights, or a unit when all are equal; cumulative weights likewise. */
-static bool posterior_weights(norn_state *st, const double *logw, int64_t n, norn_datum *lw, norn_datum *cum)
+static bool posterior_weights(norn_state *st, const double *logw, int64_t n, norn_datum *lw,
+                              norn_datum *cum)
 {
   double *l, *c, sum = 0;
   int64_t k = 1;
@@ -42,14 +43,18 @@ static bool posterior_weights(norn_state *st, const double *logw, int64_t n, nor
   return true;
 }
 
-static double posterior_logw_at(const norn_view *lw, int64_t n, int64_t i) { return lw->n ? lw->f[i] : -log((double)n); }
+static double posterior_logw_at(const norn_view *lw, int64_t n, int64_t i)
+{
+  return lw->n ? lw->f[i] : -log((double)n);
+}
 
 typedef struct { norn_state *st; norn_datum values; } atom_sorting;
 
 static int atom_compare(const void *a, const void *b, void *user)
 {
   atom_sorting *s = user;
-  return norn_compare(norn_array_at(s->st, s->values, *(const int64_t *)a), norn_array_at(s->st, s->values, *(const int64_t *)b));
+  return norn_compare(norn_array_at(s->st, s->values, *(const int64_t *)a),
+                      norn_array_at(s->st, s->values, *(const int64_t *)b));
 }
 
 /* Atoms in natural order where that is cheap; else as first seen. */
@@ -59,7 +64,11 @@ static void atoms_sort(norn_state *st, norn_datum values, int64_t *order, int64_
   if (n <= SORT_MAX) qsort_r(order, (size_t)n, sizeof *order, atom_compare, &s);
 }
 
-typedef struct atoms { int64_t m, n, *slot, *order; double *logp; norn_datum a_slot, a_order, a_logp; } atoms;
+typedef struct atoms {
+  int64_t m, n, *slot, *order;
+  double *logp;
+  norn_datum a_slot, a_order, a_logp;
+} atoms;
 
 static bool atoms_new(norn_state *st, int64_t n, atoms *t)
 {
@@ -79,15 +88,18 @@ static bool atoms_new(norn_state *st, int64_t n, atoms *t)
 uint64_t posterior_hash(norn_datum v) { return hash_mix(norn_hash(v)); }
 
 /* The slot of a value, or the free one where it belongs. */
-static int64_t atoms_find(norn_state *st, const int64_t *slot, int64_t m, norn_datum values, norn_datum x)
+static int64_t atoms_find(norn_state *st, const int64_t *slot, int64_t m, norn_datum values,
+                          norn_datum x)
 {
   int64_t k = (int64_t)(posterior_hash(x) & (uint64_t)(m - 1));
   while (slot[k] >= 0 && !norn_equal(norn_array_at(st, values, slot[k]), x)) k = (k + 1) & (m - 1);
   return k;
 }
 
-/* Fills the table; false when no two draws are equal reals (then it is of no use) or memory is out. */
-static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, const norn_view *lw, bool exact, atoms *t)
+/* Fills the table; false when no two draws are equal reals (then it is of no use) or memory is
+   out. */
+static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, const norn_view *lw,
+                       bool exact, atoms *t)
 {
   int64_t n = v->dims[0];
   bool reals = v->elem == NORN_F64 && !exact;
@@ -109,7 +121,8 @@ static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, co
 }
 
 /* The same for distinct values with these hashes. */
-static bool atoms_fill_distinct(norn_state *st, const norn_view *v, const norn_view *lw, const uint64_t *hash, atoms *t)
+static bool atoms_fill_distinct(norn_state *st, const norn_view *v, const norn_view *lw,
+                                const uint64_t *hash, atoms *t)
 {
   int64_t n = v->dims[0];
   if (!atoms_new(st, n, t)) return false;
@@ -123,10 +136,16 @@ static bool atoms_fill_distinct(norn_state *st, const norn_view *v, const norn_v
   return true;
 }
 
-static int64_t posterior_length(norn_datum a) { int64_t n = norn_array_length(a); return n < 0 ? 0 : n; }
+static int64_t posterior_length(norn_datum a)
+{
+  int64_t n = norn_array_length(a);
+  return n < 0 ? 0 : n;
+}
 
-/* An exact posterior: its distinct values in order with their log probabilities; NULL: no memory. */
-static double *posterior_merge(norn_state *st, norn_datum *values, const double *logw, int64_t *count)
+/* An exact posterior: its distinct values in order with their log probabilities; NULL: no
+   memory. */
+static double *posterior_merge(norn_state *st, norn_datum *values, const double *logw,
+                               int64_t *count)
 {
   norn_view v, none = { 0 };
   atoms t;
@@ -156,14 +175,16 @@ static double *posterior_merge(norn_state *st, norn_datum *values, const double 
   return l;
 }
 
-norn_datum posterior_new(norn_state *st, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
-                         norn_datum model, norn_datum engine, uint64_t stream, bool exact)
+norn_datum posterior_new(norn_state *st, norn_datum values, const double *logw, norn_datum info,
+                         norn_datum choices, norn_datum model, norn_datum engine, uint64_t stream,
+                         bool exact)
 {
   return posterior_make(st, values, logw, info, choices, model, engine, stream, exact, NULL);
 }
 
-norn_datum posterior_make(norn_state *st, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
-                          norn_datum model, norn_datum engine, uint64_t stream, bool exact, const uint64_t *distinct)
+norn_datum posterior_make(norn_state *st, norn_datum values, const double *logw, norn_datum info,
+                          norn_datum choices, norn_datum model, norn_datum engine, uint64_t stream,
+                          bool exact, const uint64_t *distinct)
 {
   norn_datum a[POST_ARGS];
   norn_view v, lw = { 0 };
@@ -182,7 +203,10 @@ norn_datum posterior_make(norn_state *st, norn_datum values, const double *logw,
     if (!merged) return norn_none();
     logw = merged;
   }
-  if (!norn_array_view(values, &v) || !n) { engine_put(st, merged, (size_t)n0 * sizeof zero); return norn_none(); }
+  if (!norn_array_view(values, &v) || !n) {
+    engine_put(st, merged, (size_t)n0 * sizeof zero);
+    return norn_none();
+  }
   a[POST_VALUES] = values;
   bool good = posterior_weights(st, logw, n, &a[POST_LOGW], &a[POST_CUMULATIVE]);
   engine_put(st, merged, (size_t)n0 * sizeof *merged);
@@ -195,7 +219,8 @@ norn_datum posterior_make(norn_state *st, norn_datum values, const double *logw,
   a[POST_ATOMS] = a[POST_ATOM_LOGP] = a[POST_ORDER] = norn_unit();
   if (a[POST_LOGW].tag != NORN_UNIT) norn_array_view(a[POST_LOGW], &lw);
   atoms t;
-  bool has = distinct ? atoms_fill_distinct(st, &v, &lw, distinct, &t) : atoms_fill(st, values, &v, &lw, exact, &t);
+  bool has = distinct ? atoms_fill_distinct(st, &v, &lw, distinct, &t)
+                      : atoms_fill(st, values, &v, &lw, exact, &t);
   if (has) {
     if (!exact) atoms_sort(st, values, t.order, t.n);
     a[POST_ATOMS] = t.a_slot;
@@ -211,7 +236,10 @@ norn_datum posterior_make(norn_state *st, norn_datum values, const double *logw,
 
 /* ---- reading ---- */
 
-static norn_datum info_get(norn_state *st, const norn_dist *d, const char *name) { return norn_record_get(st, d->args[POST_INFO], name); }
+static norn_datum info_get(norn_state *st, const norn_dist *d, const char *name)
+{
+  return norn_record_get(st, d->args[POST_INFO], name);
+}
 
 norn_datum posterior_info(norn_state *st, norn_datum p, const char *name)
 {
@@ -237,8 +265,10 @@ bool norn_posterior_view(norn_state *st, norn_datum p, norn_posterior *out)
   norn_view lw = { 0 };
   double *w;
   if (!posterior_args(p, &d)) return false;
-  *out = (norn_posterior){ .n = posterior_length(d.args[POST_VALUES]), .values = d.args[POST_VALUES],
-                           .info = d.args[POST_INFO], .choices = d.args[POST_CHOICES] };
+  *out = (norn_posterior){ .n = posterior_length(d.args[POST_VALUES]),
+                           .values = d.args[POST_VALUES],
+                           .info = d.args[POST_INFO],
+                           .choices = d.args[POST_CHOICES] };
   if (d.args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d.args[POST_LOGW], &lw);
   out->weights = posterior_f64(st, out->n, &w);
   if (norn_is_none(out->weights)) return false;
@@ -282,7 +312,8 @@ norn_datum posterior_part(norn_state *st, norn_datum v, const char *path)
 static norn_datum posterior_parts(norn_state *st, norn_datum values, const char *path)
 {
   int64_t n = posterior_length(values);
-  if (!n || norn_is_none(posterior_part(st, norn_array_at(st, values, 0), path))) return norn_none();
+  if (!n || norn_is_none(posterior_part(st, norn_array_at(st, values, 0), path)))
+    return norn_none();
   norn_datum out = norn_none(), *v = engine_get(st, (size_t)n * sizeof *v);
   if (!v) return out;
   int64_t i = 0;
@@ -299,18 +330,21 @@ norn_datum posterior_project(norn_state *st, norn_datum p, norn_datum values)
 {
   norn_dist d;
   norn_view lw = { 0 };
-  if (!posterior_args(p, &d) || norn_array_length(values) != posterior_length(d.args[POST_VALUES])) {
-    norn_fail(st, NORN_EUSE, -1, "a projection needs a posterior and a value for each of its draws");
+  if (!posterior_args(p, &d) ||
+      norn_array_length(values) != posterior_length(d.args[POST_VALUES])) {
+    norn_fail(st, NORN_EUSE, -1,
+              "a projection needs a posterior and a value for each of its draws");
     return norn_none();
   }
   if (d.args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d.args[POST_LOGW], &lw);
   const norn_datum *a = d.args;
-  return posterior_new(st, values, lw.n ? lw.f : NULL, a[POST_INFO], a[POST_CHOICES], norn_unit(), norn_unit(), 0,
-                       info_exact(st, &d));
+  return posterior_new(st, values, lw.n ? lw.f : NULL, a[POST_INFO], a[POST_CHOICES], norn_unit(),
+                       norn_unit(), 0, info_exact(st, &d));
 }
 
 /* `post.mu`, `post["theta.z[3]"]`: parts of the returned value first, then choices by address. */
-static norn_status posterior_field(norn_state *st, const norn_dist *d, const char *name, norn_datum *out)
+static norn_status posterior_field(norn_state *st, const norn_dist *d, const char *name,
+                                   norn_datum *out)
 {
   norn_datum whole = norn_dist_new(st, d->row, d->args, d->n);
   norn_datum part = posterior_parts(st, d->args[POST_VALUES], name);
@@ -329,14 +363,17 @@ static norn_status column_missing(norn_state *st, const norn_dist *d, const char
   norn_datum c = d->args[POST_CHOICES];
   char what[100];
   if (!*name)
-    return norn_fail(st, NORN_ETYPE, 0, "the draws are not numbers: each is %s",
-                     norn_describe(st, norn_array_at(st, d->args[POST_VALUES], 0), what, sizeof what));
+    return norn_fail(
+      st, NORN_ETYPE, 0, "the draws are not numbers: each is %s",
+      norn_describe(st, norn_array_at(st, d->args[POST_VALUES], 0), what, sizeof what));
   if (norn_kind_of(c) == NORN_RECORD && norn_kind_of(norn_record_get(st, c, name)) == NORN_DIST) {
-    norn_status s = norn_fail(st, NORN_EINFER, 1, "the exact posterior of choice %s has probabilities of its own", name);
+    norn_status s = norn_fail(
+      st, NORN_EINFER, 1, "the exact posterior of choice %s has probabilities of its own", name);
     norn_hint(st, "take it first: post[\"%s\"]", name);
     return s;
   }
-  return norn_fail(st, NORN_EINFER, 1, "this posterior has no numeric part or choice named \"%s\"", name);
+  return norn_fail(st, NORN_EINFER, 1, "this posterior has no numeric part or choice named \"%s\"",
+                   name);
 }
 
 norn_status norn_posterior_column(norn_state *st, norn_datum p, const char *name, norn_datum *array)
@@ -381,7 +418,8 @@ static int64_t posterior_pick(const norn_dist *d, double u)
   return lo;
 }
 
-static norn_status posterior_sample(norn_state *st, const norn_dist *d, norn_rng *rng, norn_datum *out)
+static norn_status posterior_sample(norn_state *st, const norn_dist *d, norn_rng *rng,
+                                    norn_datum *out)
 {
   *out = norn_array_at(st, d->args[POST_VALUES], posterior_pick(d, norn_rng_uniform(rng)));
   return NORN_OK;
@@ -391,11 +429,13 @@ norn_datum posterior_resampled(norn_state *st, norn_datum p, int64_t m, norn_rng
 {
   norn_dist d;
   if (!posterior_args(p, &d)) return norn_none();
-  if (m == posterior_length(d.args[POST_VALUES]) && d.args[POST_LOGW].tag == NORN_UNIT) return d.args[POST_VALUES];
+  if (m == posterior_length(d.args[POST_VALUES]) && d.args[POST_LOGW].tag == NORN_UNIT)
+    return d.args[POST_VALUES];
   norn_datum out, *v = engine_get(st, (size_t)m * sizeof *v);
   if (!v) return norn_none();
   double u = norn_rng_uniform(rng);
-  for (int64_t i = 0; i < m; i++) v[i] = norn_array_at(st, d.args[POST_VALUES], posterior_pick(&d, ((double)i + u) / (double)m));
+  for (int64_t i = 0; i < m; i++)
+    v[i] = norn_array_at(st, d.args[POST_VALUES], posterior_pick(&d, ((double)i + u) / (double)m));
   out = norn_array_pack(st, v, m);
   engine_put(st, v, (size_t)m * sizeof *v);
   return out;
@@ -406,9 +446,11 @@ norn_datum posterior_resampled(norn_state *st, norn_datum p, int64_t m, norn_rng
 static norn_status posterior_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
 {
   norn_view slot, logp;
-  if (!norn_array_view(d->args[POST_ATOMS], &slot) || !norn_array_view(d->args[POST_ATOM_LOGP], &logp)) {
+  if (!norn_array_view(d->args[POST_ATOMS], &slot) ||
+      !norn_array_view(d->args[POST_ATOM_LOGP], &logp)) {
     norn_fail(st, NORN_EINFER, 0, "a posterior made of draws of reals has no density");
-    norn_hint(st, "score under a distribution fitted to its draws, or infer it exactly with enumerate()");
+    norn_hint(
+      st, "score under a distribution fitted to its draws, or infer it exactly with enumerate()");
     return NORN_EINFER;
   }
   int64_t k = atoms_find(st, slot.i, slot.n, d->args[POST_VALUES], x);
@@ -416,7 +458,8 @@ static norn_status posterior_logp(norn_state *st, const norn_dist *d, norn_datum
   return NORN_OK;
 }
 
-static norn_status posterior_enumerate(norn_state *st, const norn_dist *d, int64_t k, norn_datum *out)
+static norn_status posterior_enumerate(norn_state *st, const norn_dist *d, int64_t k,
+                                       norn_datum *out)
 {
   norn_view order;
   *out = norn_none();
@@ -444,17 +487,21 @@ static void posterior_support(norn_state *st, const norn_dist *d, norn_support *
 }
 
 /* Weighted mean and variance, element by element for arrays of one shape. */
-static norn_status posterior_moments(norn_state *st, const norn_dist *d, norn_datum *mean, norn_datum *variance)
+static norn_status posterior_moments(norn_state *st, const norn_dist *d, norn_datum *mean,
+                                     norn_datum *variance)
 {
   norn_view v, lw = { 0 };
   *mean = *variance = norn_none();
   if (!norn_array_view(d->args[POST_VALUES], &v) || v.elem == NORN_VALUES)
-    return norn_fail(st, NORN_ETYPE, 0, "moments need draws that are numbers or arrays of one shape");
+    return norn_fail(st, NORN_ETYPE, 0,
+                     "moments need draws that are numbers or arrays of one shape");
   if (d->args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d->args[POST_LOGW], &lw);
   int64_t n = v.dims[0], row = n ? v.n / n : 0;
   void *pm = NULL, *pv = NULL;
-  norn_datum am = norn_array(st, NORN_F64, v.rank > 1 ? v.rank - 1 : 1, v.rank > 1 ? v.dims + 1 : &row, &pm);
-  norn_datum av = norn_array(st, NORN_F64, v.rank > 1 ? v.rank - 1 : 1, v.rank > 1 ? v.dims + 1 : &row, &pv);
+  norn_datum am =
+    norn_array(st, NORN_F64, v.rank > 1 ? v.rank - 1 : 1, v.rank > 1 ? v.dims + 1 : &row, &pm);
+  norn_datum av =
+    norn_array(st, NORN_F64, v.rank > 1 ? v.rank - 1 : 1, v.rank > 1 ? v.dims + 1 : &row, &pv);
   if (norn_is_none(am) || norn_is_none(av)) return NORN_EMEMORY;
   double *m = pm, *q = pv;
   for (int64_t k = 0; k < row; k++) {
@@ -462,12 +509,16 @@ static norn_status posterior_moments(norn_state *st, const norn_dist *d, norn_da
     double w, x;
     for (int64_t i = 0; i < n; i++) {
       w = exp(posterior_logw_at(&lw, n, i));
-      x = v.elem == NORN_F64 ? v.f[i * row + k] : v.elem == NORN_I64 ? (double)v.i[i * row + k] : v.b[i * row + k];
+      x = v.elem == NORN_F64 ? v.f[i * row + k]
+        : v.elem == NORN_I64 ? (double)v.i[i * row + k]
+                             : v.b[i * row + k];
       m[k] += w * x;
     }
     for (int64_t i = 0; i < n; i++) {
       w = exp(posterior_logw_at(&lw, n, i));
-      x = v.elem == NORN_F64 ? v.f[i * row + k] : v.elem == NORN_I64 ? (double)v.i[i * row + k] : v.b[i * row + k];
+      x = v.elem == NORN_F64 ? v.f[i * row + k]
+        : v.elem == NORN_I64 ? (double)v.i[i * row + k]
+                             : v.b[i * row + k];
       q[k] += w * (x - m[k]) * (x - m[k]);
     }
   }
@@ -476,13 +527,21 @@ static norn_status posterior_moments(norn_state *st, const norn_dist *d, norn_da
   return NORN_OK;
 }
 
-static norn_status posterior_check(norn_state *st, const norn_dist *d) { (void)st; (void)d; return NORN_OK; }
+static norn_status posterior_check(norn_state *st, const norn_dist *d)
+{
+  (void)st;
+  (void)d;
+  return NORN_OK;
+}
 
-#define POSTERIOR_COMMON .name = "posterior", .params = "", .doc = "The result of infer(...).", .check = posterior_check, \
-  .sample = posterior_sample, .logp = posterior_logp, .support = posterior_support, .moments = posterior_moments, \
-  .field = posterior_field, .show = posterior_show
+#define POSTERIOR_COMMON                                                                           \
+  .name = "posterior", .params = "", .doc = "The result of infer(...).", .check = posterior_check, \
+  .sample = posterior_sample, .logp = posterior_logp, .support = posterior_support,                \
+  .moments = posterior_moments, .field = posterior_field, .show = posterior_show
 
-const norn_dist_row posterior_row_atoms = {
-  POSTERIOR_COMMON, .flags = NORN_DIST_POSTERIOR | NORN_DIST_DISCRETE | NORN_DIST_FINITE, .enumerate = posterior_enumerate
-};
-const norn_dist_row posterior_row_draws = { POSTERIOR_COMMON, .flags = NORN_DIST_POSTERIOR | NORN_DIST_CONTINUOUS };
+const norn_dist_row posterior_row_atoms = { POSTERIOR_COMMON,
+                                            .flags = NORN_DIST_POSTERIOR | NORN_DIST_DISCRETE |
+                                              NORN_DIST_FINITE,
+                                            .enumerate = posterior_enumerate };
+const norn_dist_row posterior_row_draws = { POSTERIOR_COMMON,
+                                            .flags = NORN_DIST_POSTERIOR | NORN_DIST_CONTINUOUS };

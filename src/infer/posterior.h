@@ -10,7 +10,8 @@
                   exact posterior address -> posterior; or a unit
      [4] model, [5] engine, [6] stream (an integer): for more()
      [7] cumulative weights f64 (n), or a unit when equal
-     [8] atom table i64 (m, a power of 2): place of the first draw with that value, -1 free; or a unit
+     [8] atom table i64 (m, a power of 2): place of the first draw with that value, -1 free; or a
+         unit
      [9] log probability of the atom in each slot f64 (m)
     [10] the atoms' places i64, in natural order where that is cheap
    [8..10] are units for draws of reals that do not repeat: such a posterior has no density. */
@@ -31,23 +32,28 @@ static inline bool posterior_args(norn_datum p, norn_dist *d)
 
 /* A posterior of values (n) with unnormalised log weights (n; NULL: equal).  What is exact has its
    equal values merged and is sorted.  NONE: error set. */
-norn_datum posterior_new(norn_state *, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
-                         norn_datum model, norn_datum engine, uint64_t stream, bool exact);
+norn_datum posterior_new(norn_state *, norn_datum values, const double *logw, norn_datum info,
+                         norn_datum choices, norn_datum model, norn_datum engine, uint64_t stream,
+                         bool exact);
 /* The same for values that are distinct and whose hashes are known. */
-norn_datum posterior_make(norn_state *, norn_datum values, const double *logw, norn_datum info, norn_datum choices,
-                          norn_datum model, norn_datum engine, uint64_t stream, bool exact, const uint64_t *distinct);
+norn_datum posterior_make(norn_state *, norn_datum values, const double *logw, norn_datum info,
+                          norn_datum choices, norn_datum model, norn_datum engine, uint64_t stream,
+                          bool exact, const uint64_t *distinct);
 /* The hash by which values lie in the table of atoms. */
 uint64_t posterior_hash(norn_datum);
-/* The same weights and evidence, other values: `post |> map(f)`.  values has as many as the posterior.
-   A part has no model: more() is for the whole. */
+/* The same weights and evidence, other values: `post |> map(f)`.  values has as many as the
+   posterior. A part has no model: more() is for the whole. */
 norn_datum posterior_project(norn_state *, norn_datum posterior, norn_datum values);
-/* m equally weighted draws by systematic resampling (equal weights and m = n: the draws as they are). */
+/* m equally weighted draws by systematic resampling (equal weights and m = n: the draws as they
+   are). */
 norn_datum posterior_resampled(norn_state *, norn_datum posterior, int64_t m, norn_rng *);
-/* The posterior with n more draws; runs Norn code.  In Norn: infer(_model_of(post), _more(post, n)). */
+/* The posterior with n more draws; runs Norn code.  In Norn: infer(_model_of(post), _more(post,
+   n)). */
 norn_status posterior_more(norn_state *, norn_datum posterior, int64_t n, norn_datum *out);
 /* The model value that it is a posterior of; a unit if it came from a file.  NONE: no posterior. */
 norn_datum posterior_model(norn_state *, norn_datum posterior);
-/* Draws of a, then of b (chain by chain if there are several); weighed by evidence or as they are. */
+/* Draws of a, then of b (chain by chain if there are several); weighed by evidence or as they
+   are. */
 norn_datum posterior_join(norn_state *, norn_datum a, norn_datum b, bool by_evidence);
 /* A field of the info record; NONE if it is not there. */
 norn_datum posterior_info(norn_state *, norn_datum posterior, const char *name);

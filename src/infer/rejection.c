@@ -3,9 +3,9 @@
 
    Without `bound` the bound is 1 and every observation must be discrete (its probability is at most
    1); then a try is given up as soon as its weight falls below its uniform number.  A continuous
-   observation needs a bound on the whole weight (its logarithm: `bound`); a heavier run is an error.
-   Lanes: try i runs in lane i mod 2^32, iteration i / 2^32; its uniform number comes from the
-   engine's own stream.  Evidence: kept / tries * e^bound. */
+   observation needs a bound on the whole weight (its logarithm: `bound`); a heavier run is an
+   error. Lanes: try i runs in lane i mod 2^32, iteration i / 2^32; its uniform number comes from
+   the engine's own stream.  Evidence: kept / tries * e^bound. */
 #include "infer/infer.h"
 
 typedef struct rejection {
@@ -20,7 +20,9 @@ typedef struct rejection {
 static norn_status rejection_init(norn_infer *inf, void *self)
 {
   rejection *e = self;
-  if (!option_int(inf, 0, 1, &e->n) || !option_real(inf, 1, &e->bound) || !option_int(inf, 2, 1, &e->most)) return NORN_EDOMAIN;
+  if (!option_int(inf, 0, 1, &e->n) || !option_real(inf, 1, &e->bound) ||
+      !option_int(inf, 2, 1, &e->most))
+    return NORN_EDOMAIN;
   e->bounded = !isnan(e->bound);
   if (!e->bounded) e->bound = 0;
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 1, 0);
@@ -30,12 +32,15 @@ static norn_status rejection_init(norn_infer *inf, void *self)
 
 static bool rejection_begin(norn_infer *inf, rejection *e)
 {
-  norn_rng g = { .stream = e->stream, .lane = (uint32_t)e->tries, .iter = (uint32_t)(e->tries >> 32) };
+  norn_rng g = { .stream = e->stream,
+                 .lane = (uint32_t)e->tries,
+                 .iter = (uint32_t)(e->tries >> 32) };
   e->limit = log(norn_rng_uniform(&g)) + e->bound;
   e->logw = 0;
   e->last = (norn_span){ 0, 0, 0 };
   infer_forget_choices(inf);
-  e->run = norn_infer_run(inf, (uint32_t)e->tries, (uint32_t)(e->tries >> 32), NORN_RUN_NAMES | (e->tries ? 0 : NORN_RUN_CHECK));
+  e->run = norn_infer_run(inf, (uint32_t)e->tries, (uint32_t)(e->tries >> 32),
+                          NORN_RUN_NAMES | (e->tries ? 0 : NORN_RUN_CHECK));
   return e->run;
 }
 
@@ -49,10 +54,15 @@ static void rejection_end(rejection *e)
 static norn_step rejection_refuse(norn_state *st, const norn_event *ev)
 {
   if (ev->flags & NORN_EV_FACTOR)
-    engine_fail(st, NORN_EINFER, ev->span, "rejection without a bound needs weights of at most 1, this factor is e^%.4g", ev->value.d);
+    engine_fail(st, NORN_EINFER, ev->span,
+                "rejection without a bound needs weights of at most 1, this factor is e^%.4g",
+                ev->value.d);
   else
-    engine_fail(st, NORN_EINFER, ev->span, "rejection needs a bound: the density of a continuous observation may be above 1");
-  norn_hint(st, "rejection(bound = b) with b at least the log weight of every run; or use importance, smc or mh");
+    engine_fail(st, NORN_EINFER, ev->span,
+                "rejection needs a bound: the density of a continuous observation may be above 1");
+  norn_hint(st,
+            "rejection(bound = b) with b at least the log weight of every run; or use importance, "
+            "smc or mh");
   return NORN_STEP_FAIL;
 }
 
@@ -62,7 +72,8 @@ static norn_step rejection_observe(norn_infer *inf, rejection *e, const norn_eve
   norn_state *st = norn_infer_state(inf);
   double lw;
   bool plain = !(ev->flags & (NORN_EV_FACTOR | NORN_EV_CONDITION));
-  if (plain && !e->bounded && !(norn_dist_flags(ev->dist) & NORN_DIST_DISCRETE)) return rejection_refuse(st, ev);
+  if (plain && !e->bounded && !(norn_dist_flags(ev->dist) & NORN_DIST_DISCRETE))
+    return rejection_refuse(st, ev);
   if (!engine_weight(st, ev, &lw)) return NORN_STEP_FAIL;
   if (!e->bounded && lw > 1e-9) return rejection_refuse(st, ev);
   e->logw += lw;
@@ -77,7 +88,8 @@ static norn_step rejection_keep(norn_infer *inf, rejection *e, norn_datum value)
   norn_state *st = norn_infer_state(inf);
   e->in_a_row++;
   if (e->bounded && e->logw > e->bound + 1e-9) {
-    engine_fail(st, NORN_EINFER, e->last, "a run has log weight %.6g, above the bound %.6g of rejection", e->logw, e->bound);
+    engine_fail(st, NORN_EINFER, e->last,
+                "a run has log weight %.6g, above the bound %.6g of rejection", e->logw, e->bound);
     norn_hint(st, "give a bound at least as large as the log weight of every run");
     return NORN_STEP_FAIL;
   }
@@ -129,9 +141,11 @@ static norn_step rejection_give_up(norn_infer *inf, rejection *e)
   char place[200];
   norn_span s = norn_infer_blame(inf, &n);
   norn_span_text(st, s, place, sizeof place);
-  engine_fail(st, NORN_EINFER, s, "rejection gave up: %lld tries in a row were rejected, most by the observation at %s",
+  engine_fail(st, NORN_EINFER, s,
+              "rejection gave up: %lld tries in a row were rejected, most by the observation at %s",
               (long long)e->in_a_row, *place ? place : "an unknown place");
-  norn_hint(st, "%lld of %lld draws were kept; use importance, smc or mh, or raise max_tries", (long long)e->kept, (long long)e->n);
+  norn_hint(st, "%lld of %lld draws were kept; use importance, smc or mh, or raise max_tries",
+            (long long)e->kept, (long long)e->n);
   return NORN_STEP_FAIL;
 }
 
@@ -174,13 +188,20 @@ static void rejection_free(norn_infer *inf, void *self)
 
 static const norn_option rejection_options[] = {
   { "n", "1000", "number of draws to keep" },
-  { "bound", "missing", "log of a bound on every run's weight; without it all observations must be discrete" },
+  { "bound", "missing",
+    "log of a bound on every run's weight; without it all observations must be discrete" },
   { "max_tries", "1000000", "give up after so many rejected tries in a row" }
 };
 
-const norn_engine engine_rejection = {
-  .version = NORN_ENGINE_VERSION, .name = "rejection",
-  .doc = "Keeps runs from the prior in proportion to their weight: independent draws from the posterior.",
-  .options = rejection_options, .noptions = NORN_COUNT(rejection_options), .size = sizeof(rejection),
-  .init = rejection_init, .step = rejection_step, .finish = rejection_finish, .progress = rejection_progress, .free = rejection_free
-};
+const norn_engine engine_rejection = { .version = NORN_ENGINE_VERSION,
+                                       .name = "rejection",
+                                       .doc = "Keeps runs from the prior in proportion to their "
+                                              "weight: independent draws from the posterior.",
+                                       .options = rejection_options,
+                                       .noptions = NORN_COUNT(rejection_options),
+                                       .size = sizeof(rejection),
+                                       .init = rejection_init,
+                                       .step = rejection_step,
+                                       .finish = rejection_finish,
+                                       .progress = rejection_progress,
+                                       .free = rejection_free };

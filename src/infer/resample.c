@@ -1,21 +1,24 @@
 /* resample: numbers of offspring with expectation n w_i, in one pass each.
 
    Systematic and stratified: Kitagawa 1996; residual: Liu and Chen 1998 (whole parts, then a
-   multinomial of the rest); multinomial: ordered uniforms from exponential spacings.  Cumulative sums
-   are in double: their error is below 1e-10 of a particle at a million particles. */
+   multinomial of the rest); multinomial: ordered uniforms from exponential spacings.  Cumulative
+   sums are in double: their error is below 1e-10 of a particle at a million particles. */
 #include "infer/engine.h"
 
-const char *const resample_names[RESAMPLE_COUNT] = { "systematic", "stratified", "residual", "multinomial" };
+const char *const resample_names[RESAMPLE_COUNT] = { "systematic", "stratified", "residual",
+                                                     "multinomial" };
 
 /* Offspring of the points (i + u) / n: ceil(c - u) of them lie below c n. */
-static void resample_systematic(const double *w, double sum, uint32_t *count, size_t n, norn_rng *rng)
+static void resample_systematic(const double *w, double sum, uint32_t *count, size_t n,
+                                norn_rng *rng)
 {
   double scale = (double)n / sum, c = -norn_rng_uniform(rng);
   uint32_t before = 0;
   size_t last = 0;
   for (size_t i = 0; i < n; i++) {
     c += w[i] * scale;
-    int64_t k = (int64_t)(c + 1);                /* ceil(c) but for whole c, which is as good: u is not on a grid */
+    /* ceil(c) but for whole c, which is as good: u is not on a grid */
+    int64_t k = (int64_t)(c + 1);
     uint32_t below = c <= 0 ? 0 : k < (int64_t)n ? (uint32_t)k : (uint32_t)n;
     count[i] = below - before;
     before = below;
@@ -25,7 +28,8 @@ static void resample_systematic(const double *w, double sum, uint32_t *count, si
 }
 
 /* The same with a u of its own for each point. */
-static void resample_stratified(const double *w, double sum, uint32_t *count, size_t n, norn_rng *rng)
+static void resample_stratified(const double *w, double sum, uint32_t *count, size_t n,
+                                norn_rng *rng)
 {
   double scale = (double)n / sum, cum = w[0] * scale;
   size_t j = 0;
@@ -39,11 +43,13 @@ static void resample_stratified(const double *w, double sum, uint32_t *count, si
 }
 
 /* m draws by weight w - floor part; adds to count. */
-static void resample_multinomial(const double *w, double sum, uint32_t *count, size_t n, size_t m, norn_rng *rng)
+static void resample_multinomial(const double *w, double sum, uint32_t *count, size_t n, size_t m,
+                                 norn_rng *rng)
 {
   double left = 1, cum = w[0] / sum, at = 0;
   size_t j = 0;
-  for (size_t i = 0; i < m; i++) {              /* the smallest of m - i uniforms on the rest of (0, 1) */
+  /* the smallest of m - i uniforms on the rest of (0, 1) */
+  for (size_t i = 0; i < m; i++) {
     double gap = -expm1(log(norn_rng_uniform(rng)) / (double)(m - i));
     at += left * gap;
     left *= 1 - gap;
@@ -80,7 +86,8 @@ static void resample_residual(const double *w, double sum, uint32_t *count, size
   }
 }
 
-void resample(resample_kind kind, const double *w, double sum, uint32_t *count, size_t n, norn_rng *rng)
+void resample(resample_kind kind, const double *w, double sum, uint32_t *count, size_t n,
+              norn_rng *rng)
 {
   switch (kind) {
   case RESAMPLE_RESIDUAL: resample_residual(w, sum, count, n, rng); return;
@@ -93,16 +100,17 @@ void resample(resample_kind kind, const double *w, double sum, uint32_t *count, 
   }
 }
 
-/* Systematic: the whole part of x = n w, and one more with probability f, its fraction.  Stratified:
-   the cells at both ends of (c, c + x) are hit with probability of what they share.  Residual: m draws
-   for the fractions.  Multinomial: n draws. */
+/* Systematic: the whole part of x = n w, and one more with probability f, its fraction.
+   Stratified: the cells at both ends of (c, c + x) are hit with probability of what they share.
+   Residual: m draws for the fractions.  Multinomial: n draws. */
 static double spread_one(resample_kind kind, double x, double c, double n, double m)
 {
   double f = x - floor(x), a = ceil(c) - c, b = c + x - floor(c + x);
   switch (kind) {
   case RESAMPLE_MULTINOMIAL: return x * (1 - x / n);
   case RESAMPLE_RESIDUAL: return m > 0 ? f * (1 - f / m) : 0;
-  case RESAMPLE_STRATIFIED: return floor(c) == floor(c + x) ? x * (1 - x) : a * (1 - a) + b * (1 - b);
+  case RESAMPLE_STRATIFIED:
+    return floor(c) == floor(c + x) ? x * (1 - x) : a * (1 - a) + b * (1 - b);
   default: return f * (1 - f);
   }
 }
@@ -117,7 +125,8 @@ double resample_spread(resample_kind kind, const double *w, double sum, size_t n
     }
     return s / (double)n;
   }
-  if (kind == RESAMPLE_RESIDUAL) for (size_t i = 0; i < n; i++) m += w[i] * scale - floor(w[i] * scale);
+  if (kind == RESAMPLE_RESIDUAL)
+    for (size_t i = 0; i < n; i++) m += w[i] * scale - floor(w[i] * scale);
   for (size_t i = 0; i < n; i++) {
     double x = w[i] * scale;
     s += spread_one(kind, x, c, (double)n, m);

@@ -6,8 +6,8 @@
        theta[0]  ...
        warning: ...
 
-   Numbers get a row each: the value, its fields, elements of arrays (long arrays shortened).  Values
-   that are no numbers, or few, get a table of probabilities instead. */
+   Numbers get a row each: the value, its fields, elements of arrays (long arrays shortened).
+   Values that are no numbers, or few, get a table of probabilities instead. */
 #include "infer/posterior.h"
 #include "infer/engine.h"
 #include <stdio.h>
@@ -16,14 +16,20 @@
 
 enum { BINS = 12, ATOMS = 20, ROWS = 60, HEAD = 8, TAIL = 2, NAME = 64 };
 
-typedef struct shown { char name[NAME]; double mean, sd, q[3], ess; char bars[4 * BINS + 1], kinds[160]; } shown;   /* kinds: instead of numbers */
+/* kinds: instead of numbers */
+typedef struct shown {
+  char name[NAME];
+  double mean, sd, q[3], ess;
+  char bars[4 * BINS + 1], kinds[160];
+} shown;
 /* Scratch for one column: x (n) values, w (n) weights; order (n) by value. */
 typedef struct columns {
   norn_state *st; const norn_dist *d; int64_t n; int chains; bool exact, chained;
   double *x, *w; int64_t *order; shown row[ROWS]; int rows; int64_t left_out;
 } columns;
 
-static const char *const block[9] = { " ", "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588" };
+static const char *const block[9] = { " ",      "\u2581", "\u2582", "\u2583", "\u2584",
+                                      "\u2585", "\u2586", "\u2587", "\u2588" };
 
 static int by_x(const void *a, const void *b, void *user)
 {
@@ -66,7 +72,11 @@ static void show_column(columns *c, const char *name)
   double m = 0, v = 0, q = 0, rhat;
   *r = (shown){ .mean = 0 };
   snprintf(r->name, NAME, "%s", name);
-  for (int64_t i = 0; i < c->n; i++) { c->order[i] = i; m += c->w[i] * c->x[i]; q += c->w[i] * c->w[i]; }
+  for (int64_t i = 0; i < c->n; i++) {
+    c->order[i] = i;
+    m += c->w[i] * c->x[i];
+    q += c->w[i] * c->w[i];
+  }
   for (int64_t i = 0; i < c->n; i++) v += c->w[i] * (c->x[i] - m) * (c->x[i] - m);
   qsort_r(c->order, (size_t)c->n, sizeof *c->order, by_x, c->x);
   r->mean = m;
@@ -113,14 +123,18 @@ static void show_kinds(columns *c, const char *path)
     for (int k = 1; k < n; k++) if (p[k] > p[best]) best = k;
     size_t at = strlen(r->kinds);
     const char *s = norn_show(c->st, kind[best], true, 24);
-    snprintf(r->kinds + at, sizeof r->kinds - at - 16, "%s%s %.3g", i ? ", " : "", s ? s : "?", p[best]);
+    snprintf(r->kinds + at, sizeof r->kinds - at - 16, "%s%s %.3g", i ? ", " : "", s ? s : "?",
+             p[best]);
     rest -= p[best];
     p[best] = -1;
   }
   if (rest > 1e-9) snprintf(r->kinds + strlen(r->kinds), 16, ", ...");
 }
 
-static bool show_is_number(norn_datum v) { return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL; }
+static bool show_is_number(norn_datum v)
+{
+  return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL;
+}
 
 /* Rows for what lies under `path`, of which `v` is the first draw's. */
 static void show_under(columns *c, norn_datum v, const char *path, int depth)
@@ -176,7 +190,8 @@ static void show_atoms(columns *c, text *t, int64_t natoms)
     text_printf(t, "\n  %s%*s  %11.4g  ", label[i], pad, "", a[i].p);
     int eighths = (int)lround(a[i].p * 160);
     for (; eighths >= 8; eighths -= 8) text_puts(t, "\u2588");
-    static const char *const part[8] = { "", "\u258f", "\u258e", "\u258d", "\u258c", "\u258b", "\u258a", "\u2589" };
+    static const char *const part[8] = { "",       "\u258f", "\u258e", "\u258d",
+                                         "\u258c", "\u258b", "\u258a", "\u2589" };
     text_puts(t, part[eighths]);
   }
   if (n < natoms) text_printf(t, "\n  ... %lld more values", (long long)(natoms - n));
@@ -202,7 +217,8 @@ static bool show_wants_atoms(const columns *c, int64_t *natoms)
   if (!norn_array_view(c->d->args[POST_ORDER], &order)) return false;
   *natoms = order.n;
   norn_array_view(c->d->args[POST_VALUES], &v);
-  if (!c->exact && show_has_real(c->st, norn_array_at(c->st, c->d->args[POST_VALUES], 0), 0)) return false;
+  if (!c->exact && show_has_real(c->st, norn_array_at(c->st, c->d->args[POST_VALUES], 0), 0))
+    return false;
   if (v.elem == NORN_F64 && !(v.rank == 1 && order.n <= ATOMS)) return false;
   if (order.n <= ATOMS && !(v.elem == NORN_I64 && v.rank == 1 && order.n > 12)) return true;
   norn_datum first = norn_array_at(c->st, c->d->args[POST_VALUES], 0);
@@ -219,8 +235,10 @@ static double show_info(const columns *c, const char *name)
 
 static void show_head(const columns *c, text *t)
 {
-  const char *engine = norn_string_view(norn_record_get(c->st, c->d->args[POST_INFO], "engine"), NULL);
-  double z = show_info(c, "log_evidence"), se = show_info(c, "evidence_se"), ess = show_info(c, "ess"), left = show_info(c, "left_over");
+  const char *engine =
+    norn_string_view(norn_record_get(c->st, c->d->args[POST_INFO], "engine"), NULL);
+  double z = show_info(c, "log_evidence"), se = show_info(c, "evidence_se"),
+         ess = show_info(c, "ess"), left = show_info(c, "left_over");
   text_printf(t, "posterior by %s: ", engine ? engine : "?");
   if (c->exact) text_printf(t, "exact, %lld value%s", (long long)c->n, c->n == 1 ? "" : "s");
   else text_printf(t, "%lld draws", (long long)c->n);
@@ -246,7 +264,9 @@ static void show_rows(const columns *c, text *t)
     int w = utf8_width(c->row[i].name, strlen(c->row[i].name));
     if (w > wide) wide = w;
   }
-  if (c->rows) text_printf(t, "\n  %*s %9s %9s %9s %9s %9s%s", wide, "", "mean", "sd", "5%", "50%", "95%", c->exact ? "" : "     ESS");
+  if (c->rows)
+    text_printf(t, "\n  %*s %9s %9s %9s %9s %9s%s", wide, "", "mean", "sd", "5%", "50%", "95%",
+                c->exact ? "" : "     ESS");
   for (int i = 0; i < c->rows; i++) {
     const shown *r = &c->row[i];
     text_printf(t, "\n  %s%*s", r->name, wide - utf8_width(r->name, strlen(r->name)), "");

@@ -1,38 +1,38 @@
 /* smc: sequential Monte Carlo, the bootstrap particle filter (Gordon, Salmond, Smith 1993).
 
    N runs (particles) draw from the prior and weigh their observations inside the VM, which stops
-   after each one: a barrier, whatever its line, so particles align at the k-th observation.  When the
-   effective sample size falls to `threshold` N they are resampled: a particle with c offspring is
-   forked c - 1 times, into the places of those with none.  A particle that has ended keeps its value
-   and weight and takes part like any other.
+   after each one: a barrier, whatever its line, so particles align at the k-th observation.  When
+   the effective sample size falls to `threshold` N they are resampled: a particle with c offspring
+   is forked c - 1 times, into the places of those with none.  A particle that has ended keeps its
+   value and weight and takes part like any other.
 
        particle   0    1    2    3    4         barrier t: weigh
        offspring  1    0    3    0    1
-       place      0  <-2    2  <-2    4         forks go to dead places, both in order: costs grow linearly
+       place      0  <-2    2  <-2    4         copies go to dead places, both in order: linear
 
    Lanes: particle at place i runs in lane i; iteration is the number of barriers passed, so that
    forks part at once.  Resampling draws from the engine's own stream, one iteration per barrier.
 
    Evidence: Z = product of mean incremental weights, unbiased.  Its error: Lee and Whiteley 2018
    (Biometrika 105, equation 8) from the ancestors of the particles; after R resamplings
-   V = 1 - (N/(N-1))^(R+1) (1 - sum over ancestors of (sum of their weights)^2).  That is for
-   multinomial resampling, which alone spreads a family of equal weights by 1 a time; the others
-   spread it by rho = mean variance of the numbers of offspring, so the power becomes a product of
-   1 + rho/(N-1).  Ancestors are forgotten (and V added up) when fewer than N/8 are left, so that long
-   series keep an estimate; what came before then counts as independent of what comes after.
+   V = 1 - (N/(N-1))^(R+1) (1 - sum over ancestors of (sum of their weights)^2).
+   That is for multinomial resampling, which alone spreads a family of equal weights by 1 a time;
+   the others spread it by rho = mean variance of the numbers of offspring, so the power becomes a
+   product of 1 + rho/(N-1).  Ancestors are forgotten (and V added up) when fewer than N/8 are left,
+   so that long series keep an estimate; what came before then counts as independent of what comes after.
 
-   By default the returned value is kept and nothing else: samples never leave the VM and memory does
-   not grow with time.  keep = "choices" also keeps every choice of every surviving particle. */
+   By default the returned value is kept and nothing else: samples never leave the VM and memory
+   does not grow with time.  keep = "choices" also keeps every choice of each survivor. */
 #include "infer/infer.h"
 #include <string.h>
 
-enum { BLOCK = 256 };
+enum { BLOCK = 128 };
 #define NONE 0xffffffffu
 
 enum { KEEP_VALUE, KEEP_CHOICES, KEEP_COUNT };
 static const char *const keep_names[KEEP_COUNT] = { "value", "choices" };
 
-/* A choice in the past of particles, shared by descendants; value is its place in smc.past_value. */
+/* A choice in the past of particles, shared by descendants; value: its place in smc.past_value. */
 typedef struct past { uint64_t addr; uint32_t parent; uint32_t value; } past;
 /* What goes beside a run: ended is its value's place in smc.ended, NONE while it runs; eve its
    ancestor at the start. */
@@ -45,12 +45,15 @@ typedef struct smc {
   double threshold;
   uint64_t stream;
   norn_run **run;           /* (n); NULL: ended or dead */
-  double *logw, *w, *share; /* (n) weight since the last resampling; scratch: weights, sums by ancestor */
+  /* (n) weight since the last resampling; scratch: weights, sums by ancestor */
+  double *logw, *w, *share;
   beside *at;               /* (n) */
   uint32_t *count;          /* (n) offspring; scratch for ancestors */
-  uint32_t *to, *from;      /* (n) copies that resampling asks for, both rising; done up to `copied` */
+  /* (n) copies that resampling asks for, both rising; done up to `copied` */
+  uint32_t *to, *from;
   size_t ncopies, copied;
-  uint32_t barrier, resamplings, segment;   /* segment: resamplings since ancestors were forgotten */
+  /* segment: resamplings since ancestors were forgotten */
+  uint32_t barrier, resamplings, segment;
   size_t next;              /* the particle that is stepped now */
   size_t observing, running, dead;          /* this barrier: weighed; still going; of weight 0 */
   double log_z, variance, spread, least_ess;    /* spread: log of the product over rho */
@@ -67,10 +70,13 @@ static norn_status smc_init(norn_infer *inf, void *self)
   int64_t n;
   int how, keep;
   if (!option_int(inf, 0, 1, &n) || !option_choice(inf, 1, resample_names, RESAMPLE_COUNT, &how) ||
-      !option_real(inf, 2, &e->threshold) || !option_choice(inf, 3, keep_names, KEEP_COUNT, &keep)) return NORN_EDOMAIN;
+      !option_real(inf, 2, &e->threshold) || !option_choice(inf, 3, keep_names, KEEP_COUNT, &keep))
+    return NORN_EDOMAIN;
   if (!(e->threshold >= 0 && e->threshold <= 1))
-    return norn_fail(st, NORN_EDOMAIN, -1, "threshold of smc must be in [0, 1], got %g", e->threshold);
-  if (n > 0x7fffffff) return norn_fail(st, NORN_EDOMAIN, -1, "particles of smc must be at most 2147483647");
+    return norn_fail(st, NORN_EDOMAIN, -1, "threshold of smc must be in [0, 1], got %g",
+                     e->threshold);
+  if (n > 0x7fffffff)
+    return norn_fail(st, NORN_EDOMAIN, -1, "particles of smc must be at most 2147483647");
   e->n = (size_t)n;
   e->how = (resample_kind)how;
   e->keep = keep;
@@ -84,8 +90,10 @@ static norn_status smc_init(norn_infer *inf, void *self)
   e->count = engine_get(st, e->n * sizeof *e->count);
   e->to = engine_get(st, e->n * sizeof *e->to);
   e->from = engine_get(st, e->n * sizeof *e->from);
-  if (!e->run || !e->logw || !e->w || !e->share || !e->at || !e->count || !e->to || !e->from) return NORN_EMEMORY;
-  unsigned flags = NORN_RUN_SCORE | NORN_RUN_STOP | (keep == KEEP_CHOICES ? NORN_RUN_NAMES : NORN_RUN_DRAW);
+  if (!e->run || !e->logw || !e->w || !e->share || !e->at || !e->count || !e->to || !e->from)
+    return NORN_EMEMORY;
+  unsigned flags =
+    NORN_RUN_SCORE | NORN_RUN_STOP | (keep == KEEP_CHOICES ? NORN_RUN_NAMES : NORN_RUN_DRAW);
   for (size_t i = 0; i < e->n; i++) {
     e->run[i] = norn_infer_run(inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
     if (!e->run[i]) return NORN_EMEMORY;
@@ -194,7 +202,8 @@ static norn_step smc_advance_kept(norn_infer *inf, smc *e)
         if (!engine_sample(st, e->run[i], &ev, true, &v, &excess)) return NORN_STEP_FAIL;
         norn_run_add_logw(e->run[i], excess);
         norn_run_answer(e->run[i], v);
-        if (!engine_room(st, &e->past, &e->cpast, e->npast + 1, sizeof *e->past)) return NORN_STEP_FAIL;
+        if (!engine_room(st, &e->past, &e->cpast, e->npast + 1, sizeof *e->past))
+          return NORN_STEP_FAIL;
         e->past[e->npast] = (past){ ev.addr, e->at[i].past, (uint32_t)e->past_value.n };
         e->at[i].past = (uint32_t)e->npast++;
         if (!column_push(st, &e->past_value, v)) return NORN_STEP_FAIL;
@@ -310,7 +319,8 @@ static norn_step smc_barrier(norn_infer *inf, smc *e)
   e->barrier++;
   e->next = 0;
   e->running = 0;
-  return NORN_STEP_MORE;                        /* the iteration of each run went up when it stopped */
+  /* the iteration of each run went up when it stopped */
+  return NORN_STEP_MORE;
 }
 
 static norn_step smc_step(norn_infer *inf, void *self)
@@ -333,7 +343,8 @@ static norn_status smc_choices(norn_infer *inf, smc *e, uint32_t at, uint32_t **
   }
   while (n--) {
     const past *p = &e->past[(*path)[n]];
-    if (norn_infer_choice(inf, p->addr, column_at(st, &e->past_value, p->value))) return NORN_EMEMORY;
+    if (norn_infer_choice(inf, p->addr, column_at(st, &e->past_value, p->value)))
+      return NORN_EMEMORY;
   }
   return NORN_OK;
 }
@@ -357,7 +368,8 @@ static norn_status smc_finish(norn_infer *inf, void *self)
 {
   smc *e = self;
   norn_span nowhere = { 0, 0, 0 };
-  double scale, squares, sum = smc_weights(e, &scale, &squares), n = (double)e->n, ess = sum * sum / squares;
+  double scale, squares, sum = smc_weights(e, &scale, &squares), n = (double)e->n,
+                         ess = sum * sum / squares;
   size_t alive = 0;
   double v = e->n > 1 ? smc_ancestors(e, sum, &alive) : NAN;
   norn_status s = smc_draws(inf, e);
@@ -367,12 +379,17 @@ static norn_status smc_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "resamplings", norn_int((int64_t)e->resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
   if (!e->observing)
-    norn_infer_warn(inf, nowhere, "the program observes nothing: smc is plain importance sampling here");
+    norn_infer_warn(inf, nowhere,
+                    "the program observes nothing: smc is plain importance sampling here");
   double least = n / 10 < 100 ? n / 10 : 100;
   if (e->observing && ess < least)
-    norn_infer_warn(inf, norn_infer_blame(inf, NULL), "the effective sample size is %.3g of %zu particles; use more particles", ess, e->n);
+    norn_infer_warn(inf, norn_infer_blame(inf, NULL),
+                    "the effective sample size is %.3g of %zu particles; use more particles", ess,
+                    e->n);
   else if (e->observing && e->least_ess < 1 + n / 200 && e->least_ess < 100)
-    norn_infer_warn(inf, nowhere, "the effective sample size fell to %.3g of %zu particles; use more particles", e->least_ess, e->n);
+    norn_infer_warn(inf, nowhere,
+                    "the effective sample size fell to %.3g of %zu particles; use more particles",
+                    e->least_ess, e->n);
   return infer_collapse(inf, smc_eves(e));
 }
 
@@ -405,13 +422,23 @@ static void smc_free(norn_infer *inf, void *self)
 static const norn_option smc_options[] = {
   { "particles", "1000", "number of particles" },
   { "resample", "\"systematic\"", "systematic, stratified, residual or multinomial" },
-  { "threshold", "0.5", "resample when the effective sample size is at most this part of the particles; 1: at every observation" },
+  { "threshold", "0.5",
+    "resample when the effective sample size is at most this part of the particles; 1: at every "
+    "observation" },
   { "keep", "\"value\"", "value: the returned value; choices: every choice by address too" }
 };
 
 const norn_engine engine_smc = {
-  .version = NORN_ENGINE_VERSION, .name = "smc",
-  .doc = "Particles that are weighed and resampled at every observation (bootstrap particle filter).",
-  .options = smc_options, .noptions = NORN_COUNT(smc_options), .size = sizeof(smc),
-  .init = smc_init, .step = smc_step, .finish = smc_finish, .progress = smc_progress, .free = smc_free
+  .version = NORN_ENGINE_VERSION,
+  .name = "smc",
+  .doc =
+    "Particles that are weighed and resampled at every observation (bootstrap particle filter).",
+  .options = smc_options,
+  .noptions = NORN_COUNT(smc_options),
+  .size = sizeof(smc),
+  .init = smc_init,
+  .step = smc_step,
+  .finish = smc_finish,
+  .progress = smc_progress,
+  .free = smc_free
 };

@@ -1,5 +1,5 @@
-/* test_engines.c: the pieces engines are made of, one by one; inference driven from C, dropped after
-   any step, stopped, and with the n-th allocation failing. */
+/* test_engines.c: the pieces engines are made of, one by one; inference driven from C, dropped
+   after any step, stopped, and with the n-th allocation failing. */
 #include "unit.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
@@ -51,7 +51,8 @@ static void test_resample(resample_kind kind)
 /* ---- diagnostics ---- */
 
 /* Stationary AR(1) chains: ESS = n (1 - phi) / (1 + phi). */
-static void test_chains(norn_state *st, double phi, double shift, double least, double most, double rhat_most)
+static void test_chains(norn_state *st, double phi, double shift, double least, double most,
+                        double rhat_most)
 {
   enum { CHAINS = 4, LENGTH = 5000 };
   double *x = malloc(sizeof *x * CHAINS * LENGTH), ess, rhat;
@@ -59,7 +60,9 @@ static void test_chains(norn_state *st, double phi, double shift, double least, 
     for (int i = 0; i < LENGTH; i++) {
       norn_rng g = { .stream = 7, .lane = (uint32_t)c, .iter = (uint32_t)i };
       double e = norn_rng_normal(&g);
-      x[c * LENGTH + i] = i ? phi * (x[c * LENGTH + i - 1] - c * shift) + sqrt(1 - phi * phi) * e + c * shift : e + c * shift;
+      x[c * LENGTH + i] = i
+        ? phi * (x[c * LENGTH + i - 1] - c * shift) + sqrt(1 - phi * phi) * e + c * shift
+        : e + c * shift;
     }
   CHECK(diagnose_chains(st, x, CHAINS, LENGTH, &ess, &rhat));
   CHECK(ess > least && ess < most);
@@ -71,7 +74,8 @@ static void test_chains(norn_state *st, double phi, double shift, double least, 
   free(x);
 }
 
-/* Four chains of CmdStan from the tests of Stan (BSD-3), with the values Stan's diagnostics give. */
+/* Four chains of CmdStan from the tests of Stan (BSD-3), with the values Stan's diagnostics
+   give. */
 static void test_golden(norn_state *st)
 {
   enum { ROWS = 4000 };
@@ -107,9 +111,11 @@ static void test_columns(norn_state *st)
   CHECK(!c.heap && column_at(st, &c, 7).d == 7);
   norn_view v;
   CHECK(norn_array_view(column_array(st, &c), &v) && v.elem == NORN_F64 && v.n == 100);
-  CHECK(column_push(st, &c, norn_missing()));                   /* from here on the heap keeps them */
+  /* from here on the heap keeps them */
+  CHECK(column_push(st, &c, norn_missing()));
   CHECK(column_push(st, &c, norn_cstring(st, "a")));
-  CHECK(c.heap && c.n == 102 && column_at(st, &c, 7).d == 7 && column_at(st, &c, 100).tag == NORN_MISSING);
+  CHECK(c.heap && c.n == 102 && column_at(st, &c, 7).d == 7 &&
+        column_at(st, &c, 100).tag == NORN_MISSING);
   CHECK_STR(norn_string_view(column_at(st, &c, 101), NULL), "a");
   column_clear(st, &c);
   CHECK(c.n == 0 && column_push(st, &c, norn_bool(true)) && column_at(st, &c, 0).tag == NORN_BOOL);
@@ -129,18 +135,23 @@ static void test_blame(norn_state *st)
 
 /* ---- posteriors ---- */
 
-static norn_datum record_of(norn_state *st, const char *name, norn_datum v) { return norn_record(st, 1, &name, &v); }
+static norn_datum record_of(norn_state *st, const char *name, norn_datum v)
+{
+  return norn_record(st, 1, &name, &v);
+}
 
 static void test_posterior(norn_state *st)
 {
   norn_datum v[4] = { norn_int(3), norn_int(1), norn_int(3), norn_int(2) }, x;
   double lw[4] = { log(1.0), log(2.0), log(3.0), log(4.0) }, lp;
   norn_datum info = record_of(st, "exact", norn_bool(true)), values = norn_array_pack(st, v, 4);
-  norn_datum p = posterior_new(st, values, lw, info, norn_unit(), norn_unit(), norn_unit(), 0, true);
+  norn_datum p =
+    posterior_new(st, values, lw, info, norn_unit(), norn_unit(), norn_unit(), 0, true);
   norn_dist d;
   norn_posterior view;
   CHECK(norn_dist_view(p, &d) && norn_posterior_view(st, p, &view));
-  CHECK(view.n == 3 && norn_elem_real(view.values, 0) == 1 && norn_elem_real(view.values, 2) == 3);   /* merged, in order */
+  /* merged, in order */
+  CHECK(view.n == 3 && norn_elem_real(view.values, 0) == 1 && norn_elem_real(view.values, 2) == 3);
   CHECK_NEAR(norn_elem_real(view.weights, 2), .4, 1e-15);
   CHECK(!norn_dist_logp(st, &d, norn_int(3), &lp));
   CHECK_NEAR(lp, log(.4), 1e-15);
@@ -168,7 +179,8 @@ static void test_posterior(norn_state *st)
   for (int i = 0; i < 10; i++) threes += norn_elem_real(drawn, i) == 3;
   CHECK(threes == 4);                                            /* systematic: exact for tenths */
   norn_datum r[3] = { norn_real(.5), norn_real(1.5), norn_real(2.5) };
-  p = posterior_new(st, norn_array_pack(st, r, 3), lw, inexact, norn_unit(), norn_unit(), norn_unit(), 0, false);
+  p = posterior_new(st, norn_array_pack(st, r, 3), lw, inexact, norn_unit(), norn_unit(),
+                    norn_unit(), 0, false);
   CHECK(norn_dist_view(p, &d) && norn_dist_logp(st, &d, norn_real(.5), &lp) == NORN_EINFER);
   norn_clear(st);
   norn_datum mean, variance;
@@ -176,8 +188,10 @@ static void test_posterior(norn_state *st)
   CHECK_NEAR(mean.d, (.5 + 3 + 7.5) / 6, 1e-15);
 
   /* Parts: fields, elements, and what is not there. */
-  norn_datum rec[2] = { record_of(st, "a", norn_array_pack(st, r, 2)), record_of(st, "a", norn_array_pack(st, r + 1, 2)) };
-  p = posterior_new(st, norn_array_pack(st, rec, 2), NULL, inexact, norn_unit(), norn_unit(), norn_unit(), 0, false);
+  norn_datum rec[2] = { record_of(st, "a", norn_array_pack(st, r, 2)),
+                        record_of(st, "a", norn_array_pack(st, r + 1, 2)) };
+  p = posterior_new(st, norn_array_pack(st, rec, 2), NULL, inexact, norn_unit(), norn_unit(),
+                    norn_unit(), 0, false);
   norn_datum a;
   CHECK(!norn_posterior_column(st, p, "a[1]", &a));
   CHECK(norn_elem_real(a, 0) == 1.5 && norn_elem_real(a, 1) == 2.5);
@@ -189,13 +203,19 @@ static void test_posterior(norn_state *st)
 /* ---- from C ---- */
 
 static const char program[] =
-  "model coin(ys) { let p ~ beta(2, 2); for y in ys { observe y ~ bernoulli(p) }; { p: p, twice: [p, 2 * p] } }\n"
+  "model coin(ys) { let p ~ beta(2, 2); for y in ys { observe y ~ bernoulli(p) }; { p: p, twice: "
+  "[p, 2 * p] } }\n"
   "model two() { let a ~ bernoulli(0.5); let b ~ bernoulli(0.5); condition(a or b); a }\n"
-  "model inside() { let a ~ bernoulli(prob(infer(two(), enumerate()), x -> x)); observe a ~ infer(two(), enumerate()); a }\n"
-  "model walk(ys) { for y in ys with x = 0.0 { let x2 ~ normal(x, 1); observe y ~ normal(x2, 1); next x2 } }\n"
-  "[[coin([true, false, true]), forward(20)], [coin([true]), rejection(20)], [coin([true]), importance(20)],\n"
-  " [two(), enumerate()], [coin([true]), mh(draws = 20, burn = 5, chains = 2)], [walk([1.0, 2]), smc(particles = 20)],\n"
-  " [walk([1.0, 2]), smc(particles = 20, keep = \"choices\", threshold = 1)], [inside(), enumerate()], [inside(), mh(draws = 10, burn = 1)],\n"
+  "model inside() { let a ~ bernoulli(prob(infer(two(), enumerate()), x -> x)); observe a ~ "
+  "infer(two(), enumerate()); a }\n"
+  "model walk(ys) { for y in ys with x = 0.0 { let x2 ~ normal(x, 1); observe y ~ normal(x2, 1); "
+  "next x2 } }\n"
+  "[[coin([true, false, true]), forward(20)], [coin([true]), rejection(20)], [coin([true]), "
+  "importance(20)],\n"
+  " [two(), enumerate()], [coin([true]), mh(draws = 20, burn = 5, chains = 2)], [walk([1.0, 2]), "
+  "smc(particles = 20)],\n"
+  " [walk([1.0, 2]), smc(particles = 20, keep = \"choices\", threshold = 1)], [inside(), "
+  "enumerate()], [inside(), mh(draws = 10, burn = 1)],\n"
   " [inside(), smc(particles = 10)], [inside(), importance(10)], [two(), ()], [walk([1.0]), ()]]";
 
 static norn_ref *jobs_of(norn_state *st)
@@ -267,7 +287,8 @@ static void test_stopping(norn_state *st)
   norn_on_progress(st, NULL, NULL);
   norn_clear(st);
   job = norn_array_at(st, norn_get(jobs), 3);
-  CHECK(!norn_infer_all(st, norn_array_at(st, job, 0), norn_array_at(st, job, 1), &post));   /* usable afterwards */
+  /* usable afterwards */
+  CHECK(!norn_infer_all(st, norn_array_at(st, job, 0), norn_array_at(st, job, 1), &post));
   CHECK(norn_infer_new(st, norn_int(3), norn_unit()) == NULL && norn_error(st)->code == NORN_ETYPE);
   norn_clear(st);
   norn_drop(jobs);
@@ -332,7 +353,8 @@ static long starve(long fail_at)
     h.fail_at = fail_at ? before + fail_at : 0;
     for (int64_t i = 0; i < norn_array_length(norn_get(jobs)); i++) {
       norn_datum post, job = norn_array_at(st, norn_get(jobs), i);
-      norn_status s = norn_infer_all(st, norn_array_at(st, job, 0), norn_array_at(st, job, 1), &post);
+      norn_status s =
+        norn_infer_all(st, norn_array_at(st, job, 0), norn_array_at(st, job, 1), &post);
       CHECK(s == NORN_OK || s == NORN_EMEMORY);
       norn_clear(st);
     }
