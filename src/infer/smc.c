@@ -19,7 +19,8 @@
    That is for multinomial resampling, which alone spreads a family of equal weights by 1 a time;
    the others spread it by rho = mean variance of the numbers of offspring, so the power becomes a
    product of 1 + rho/(N-1).  Ancestors are forgotten (and V added up) when fewer than N/8 are left,
-   so that long series keep an estimate; what came before then counts as independent of what comes after.
+   so that long series keep an estimate; what came before then counts as independent of what comes
+   after.
 
    By default the returned value is kept and nothing else: samples never leave the VM and memory
    does not grow with time.  keep = "choices" also keeps every choice of each survivor. */
