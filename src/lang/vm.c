@@ -147,6 +147,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   norn_state *const st = r->st; heap *const h = &st->heap;
   const ins *pc = r->pc; val *R = r->R;
   size_t need = 0; int arg = -1; arith sop; val sx, sy;
+  const ins *retried = NULL;
   GO;
 
   /* ---- loads ---- */
@@ -454,6 +455,14 @@ slowly:
 not_bool:
   { char b[96]; norn_fail(st, NORN_ETYPE, 0, "a condition must be true or false, got %s", norn_describe(st, RA, b, sizeof b)); arg = 0; }
 fail:
+  /* C code allocates without collecting: what lies in the way may be garbage.  Once an instruction. */
+  if (st->err.code == NORN_EMEMORY && !h->nogc && pc != retried && !st->err.span.file) {
+    retried = pc;
+    r->pc = pc; r->R = R; r->nhold = 0;
+    norn_clear(st);
+    heap_collect_full(st);
+    GO;
+  }
   r->pc = pc; r->R = R; r->finished = true; r->nhold = 0;
   run_fail(r, pc, arg);
   *ev = (norn_event){ .kind = NORN_ERROR, .value = norn_none(), .span = st->err.span };
