@@ -31,7 +31,7 @@ files() {
         [ -f "$file" ] && echo "${file%"$suffix"}"
       done ;;
     esac
-  done
+  done | awk '!seen[$0]++'
 }
 
 rewrite() {   # a local.mk on standard input, its folder the current one

@@ -21,9 +21,11 @@ UNIT_TESTS = \
   %D%/unit/test_dist \
   %D%/unit/test_docs \
   %D%/unit/test_engines \
+  %D%/unit/test_fault \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_lib \
+  %D%/unit/test_limits \
   %D%/unit/test_names \
   %D%/unit/test_parse \
   %D%/unit/test_program \
@@ -167,11 +169,12 @@ SH_TESTS = \
   %D%/fuzz.sh \
   %D%/imports.sh \
   %D%/layers.sh \
+  %D%/man_examples.sh \
   %D%/readme.sh \
   %D%/repl.sh \
   %D%/symbols.sh
 
-## list TEST_FILES unit/*.h fuzz/*.h errors/*.err repl/* */*.json */*.csv */*.txt */*/* */*/*/*
+## list TEST_FILES unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
   %D%/unit/big.h \
   %D%/unit/unit.h \
@@ -244,6 +247,9 @@ TEST_FILES = \
   %D%/errors/wrong_arity.err \
   %D%/errors/wrong_kind_observed.err \
   %D%/errors/wrong_type_to_distribution.err \
+  %D%/lang/exhaustive_quiet.err \
+  %D%/data/bern.csv \
+  %D%/data/z.norn \
   %D%/repl/basic.pty \
   %D%/repl/commands.pty \
   %D%/repl/complete.pty \
@@ -251,7 +257,6 @@ TEST_FILES = \
   %D%/repl/history2.pty \
   %D%/repl/interrupt.pty \
   %D%/repl/lines.pty \
-  %D%/data/bern.csv \
   %D%/errors/data/heights.csv \
   %D%/errors/data/malformed.json \
   %D%/errors/data/ragged.csv \
@@ -315,7 +320,8 @@ check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(FUZZ_TARGETS)
 endif
 
 TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
-EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) %D%/expect.sh %D%/installed.sh
+EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) %D%/expect.sh %D%/installed.sh \
+  %D%/seeds.sh
 
 ## What sanitizers watch in continuous integration: all but the slow statistics of the engines.
 QUICK_TESTS = $(SH_TESTS) $(UNIT_TESTS) $(LANG_TESTS)
