@@ -14,7 +14,7 @@ enum { FOR_ALL = 1, FOR_INFER = 2 };
   X(load, 0, "load", "FILE.so", FOR_ALL, "open a shared object with engines, natives ...") \
   X(seed, 0, "seed", "N", FOR_ALL, "seed of all random numbers")                                   \
   X(quiet, 'q', "quiet", NULL, FOR_ALL, "no progress and no announcements")                        \
-  X(memory, 0, "max-memory", "SIZE", FOR_ALL, "such as 2G (default: 4G or half the machine)")        \
+  X(memory, 0, "max-memory", "SIZE", FOR_ALL, "such as 2G (default: 4G or half the machine)")      \
   X(steps, 0, "max-steps", "N", FOR_ALL, "calls and loop turns, such as 1e9")                      \
   X(time, 0, "max-time", "TIME", FOR_ALL, "seconds, or such as 2m or 1h")                          \
   X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                 \
