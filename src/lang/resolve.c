@@ -557,6 +557,8 @@ static void walk_top(resolver *r, ast *s)
     ast *p = s->kind == AST_LET ? s->u.let.pattern : s->u.draw.pattern;
     walk_top_pattern(r, p);
     declare_pattern(c, p);
+    if (s->kind == AST_LET && s->u.let.doc && p->kind == AST_PAT_NAME && p->bind && p->bind->entry)
+      p->bind->entry->doc = env_keep_text(c->st, s->u.let.doc);
   } else if (s->kind == AST_OBSERVE) {
     diag *d = comp_error(c, s->span, "observe outside a model");
     if (d) error_hint(&d->e, "put it into a model: model m() { ... }, and run infer(m(), smc())");
