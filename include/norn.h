@@ -186,6 +186,7 @@ void        norn_outputf(norn_state *, const char *format, ...) NORN_PRINTF(2, 3
 norn_status     norn_fail(norn_state *, norn_status, int arg, const char *format, ...) NORN_PRINTF(4, 5);
 void            norn_hint(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);
 const norn_err *norn_error(norn_state *);
+void            norn_error_place(norn_state *, norn_span);   /* where the error is, unless it says so already */
 void            norn_clear(norn_state *);
 /* file:line:col: error: ..., the line, a caret range, the hint.  Written to buf as snprintf would. */
 size_t norn_error_text(norn_state *, const norn_err *, char *buf, size_t n);

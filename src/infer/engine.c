@@ -51,8 +51,7 @@ bool engine_room(norn_state *st, void *array_pointer, size_t *capacity, size_t w
 
 void engine_place(norn_state *st, norn_span span)
 {
-  norn_err *e = (norn_err *)norn_error(st);      /* the state's own record, not a constant */
-  if (e && !e->span.file) e->span = span;
+  norn_error_place(st, span);
 }
 
 norn_status engine_fail(norn_state *st, norn_status code, norn_span span, const char *format, ...)
@@ -63,8 +62,7 @@ norn_status engine_fail(norn_state *st, norn_status code, norn_span span, const 
   vsnprintf(msg, sizeof msg, format, ap);
   va_end(ap);
   norn_fail(st, code, -1, "%s", msg);
-  norn_err *e = (norn_err *)norn_error(st);
-  if (e && span.file) e->span = span;
+  norn_error_place(st, span);
   return code;
 }
 

@@ -192,7 +192,7 @@ static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n
   bool dirty = b->in_dirty;
   if (a->rare) { b->scope = a->scope; b->memo = a->memo; b->value = a->value; }
   else if (b->rare) run_plain(b);
-  memcpy(&b->st, &a->st, sizeof *a - RUN_RARE);
+  memcpy(&b->R, &a->R, sizeof *a - RUN_RARE);
   b->stk = stk; b->lim = lim; b->cls = cls; b->big = big; b->in_dirty = dirty;
   b->R = stk + top; b->lane = lane; b->flags &= ~(unsigned)NORN_RUN_CHECK;
   b->seen = NULL;
@@ -290,7 +290,8 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
     if (!r->answered) r->R[r->ans] = r->value;
     r->wait = WAIT_NONE;
   }
-  r->nhold = 0; r->started = true;
+  if (r->nhold) r->nhold = 0;
+  r->started = true;
   norn_run *up = st->current;
   st->current = r;
   norn_event_kind k = vm_exec(r, ev);

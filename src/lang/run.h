@@ -21,28 +21,31 @@ struct norn_run {
   uint32_t nseen, seen_mask;
   uint64_t pad;
   val scope, memo, value;          /* given/do in force; mem's table; the observed value; units unless `rare` */
-  /* ---- hot ---- */
-  norn_state *st;
-  val *R; const ins *pc;           /* window and next instruction */
-  val *stk, *lim;                  /* lim: end of the stack */
+  /* ---- hot: 64 bytes that a step changes ---- */
+  val *R;                          /* window */
+  const ins *pc;                   /* next instruction */
   uint64_t addr;                   /* path hash */
   double logw;
-  uint64_t stream;
   uint32_t lane, iter;
   unsigned flags;
   uint32_t nsample, nobserve;
-  uint32_t ans, hold, nhold;       /* register indices from R */
   bool live, in_dirty;             /* in use; in the list of those that ran since the last collection */
   bool finished, started, top, sealed;
   uint8_t wait;                    /* WAIT_* */
   bool answered, dist_in_reg;      /* dist_in_reg: d1 is the distribution value in register hold */
   bool rare;                       /* scope, memo or value may be set */
-  uint8_t cls, big;                /* size class of the stack in place; a grown one has 1 << big values (0: none) */
+  uint8_t cls, big;                /* size class of the stack in place; a grown one: 1 << big values */
+  /* ---- 64 bytes that it only reads ---- */
+  norn_state *st;
+  val *stk, *lim;                  /* lim: end of the stack */
+  uint64_t stream;
   const ins *wpc;                  /* return pc that WATER stands for */
   struct seen { uint64_t addr; norn_span span; } *seen;   /* CHECK */
+  uint32_t ans, hold, nhold;       /* register indices from R */
 };
-#define RUN_RARE 128               /* bytes before `st` */
-_Static_assert(offsetof(struct norn_run, st) == RUN_RARE && sizeof(struct norn_run) == 256, "the parts of a run fill lines");
+#define RUN_RARE 128               /* bytes before `R` */
+_Static_assert(offsetof(struct norn_run, R) == RUN_RARE && offsetof(struct norn_run, st) == RUN_RARE + 64 &&
+               sizeof(struct norn_run) == 256, "the parts of a run fill cache lines");
 
 #define FRAME_SET(f, ret, dist) do { (f)[0].q = (ret); (f)[0].tag = V_FRAME | (uint64_t)(dist) << 32; } while (0)
 #define FRAME_PC(f) ((const ins *)(f)[0].q)

@@ -150,6 +150,11 @@ norn_status norn_fail(norn_state *st, norn_status code, int arg, const char *for
   return code;
 }
 
+void norn_error_place(norn_state *st, norn_span span)
+{
+  if (!st->err.span.file) st->err.span = span;
+}
+
 void norn_hint(norn_state *st, const char *format, ...)
 {
   va_list a;
