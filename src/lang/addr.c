@@ -50,6 +50,46 @@ void addr_note(norn_state *st, uint64_t hash, uint64_t parent, uint64_t comp)
   st->naddrs++;
 }
 
+/* ---- named components ---- */
+
+static addr_named *named_find(const norn_state *st, uint64_t comp)
+{
+  size_t i = (size_t)hash_mix(comp) & st->named_mask;
+  while (st->named[i].comp && st->named[i].comp != comp) i = (i + 1) & st->named_mask;
+  return &st->named[i];
+}
+
+static bool named_grow(norn_state *st)
+{
+  size_t old = st->named ? st->named_mask + 1 : 0, size = old ? old * 2 : 64;
+  if (old && st->nnamed * 2 < old) return true;
+  addr_named *was = st->named, *table = mem_zero(&st->mem, size * sizeof *table);
+  if (!table) return false;
+  st->named = table;
+  st->named_mask = size - 1;
+  for (size_t i = 0; i < old; i++)
+    if (was[i].comp) *named_find(st, was[i].comp) = was[i];
+  mem_put(&st->mem, was, old * sizeof *was);
+  return true;
+}
+
+uint64_t addr_component(norn_state *st, unsigned kind, sym name, uint32_t number)
+{
+  const char *s = sym_name(st, name);
+  uint64_t h = hash_mix(hash_bytes(s, strlen(s), kind) + number * 0x9e3779b97f4a7c15u);
+  uint64_t comp = (uint64_t)kind << 56 | (h & 0xffffffffffffffu);
+  if (!named_grow(st)) return 0;
+  addr_named *e = named_find(st, comp);
+  st->nnamed += !e->comp;
+  *e = (addr_named){comp, name, number};
+  return comp;
+}
+
+bool addr_is_named(const norn_state *st, uint64_t comp)
+{
+  return st->named && named_find(st, comp)->comp == comp;
+}
+
 /* ---- printing ---- */
 
 static int64_t index_of(uint64_t comp)
@@ -57,13 +97,19 @@ static int64_t index_of(uint64_t comp)
   return (int64_t)(comp << 8) >> 8;
 }
 
+static void show_named(norn_state *st, text *t, uint64_t comp)
+{
+  const addr_named *e = st->named ? named_find(st, comp) : NULL;
+  text_puts(t, e && e->comp ? sym_name(st, e->name) : "?");
+  if (comp >> 56 == ADDR_CALL) text_printf(t, "#%u", e ? e->number : 0);
+}
+
 void addr_show(norn_state *st, text *t, uint64_t comp)
 {
   uint32_t number = (uint32_t)(comp >> 32) & 0xffffff;
   switch (comp >> 56) {
-  case ADDR_NAME: text_puts(t, sym_name(st, (sym)comp)); break;
+  case ADDR_NAME: case ADDR_CALL: show_named(st, t, comp); break;
   case ADDR_INDEX: text_printf(t, "[%" PRId64 "]", index_of(comp)); break;
-  case ADDR_CALL: text_printf(t, "%s#%u", sym_name(st, (sym)comp), number); break;
   case ADDR_ANON: text_printf(t, "#%u", number); break;
   case ADDR_MEMO: text_printf(t, "mem{%06x}", (unsigned)comp & 0xffffff); break;
   }
@@ -154,10 +200,10 @@ static bool read_element(reader *r)
     unsigned long k = strtoul(r->s + 1, &end, 10);
     if (end == r->s + 1 || k > 0xffffff) return false;
     r->s = end;
-    comp = addr_comp(s ? ADDR_CALL : ADDR_ANON, s, (uint32_t)k);
+    comp = s ? addr_component(r->st, ADDR_CALL, s, (uint32_t)k) : addr_numbered(ADDR_ANON, (uint32_t)k);
   } else {
     if (!s) return false;
-    comp = addr_comp(ADDR_NAME, s, 0);
+    comp = addr_component(r->st, ADDR_NAME, s, 0);
   }
   if (!read_indices(r)) return false;
   r->path = addr_push(r->path, comp);

@@ -28,9 +28,11 @@ typedef struct proto {
   struct proto *next;                  /* all protos of the state */
 } proto;
 
-/* Address components: kind in the top byte. */
+/* Address components: kind in the top byte; then an index, a number, a hash of mem's arguments, or a
+   hash of a name's text (addr.c: addr_component), so that draws do not depend on which other names a
+   program or a library has. */
 enum { ADDR_NAME = 1, ADDR_INDEX, ADDR_CALL, ADDR_ANON, ADDR_MEMO };
-static inline uint64_t addr_comp(unsigned kind, uint32_t s, uint32_t k) { return (uint64_t)kind << 56 | (uint64_t)k << 32 | s; }  /* CALL: name s, number k < 2^24 */
+static inline uint64_t addr_numbered(unsigned kind, uint32_t k) { return (uint64_t)kind << 56 | (uint64_t)k << 32; }
 static inline uint64_t addr_index(int64_t i) { return (uint64_t)ADDR_INDEX << 56 | ((uint64_t)i & 0xffffffffffffffu); }
 static inline uint64_t addr_push(uint64_t path, uint64_t comp) { return hash_mix((path ^ comp) * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u); }
 

@@ -7,14 +7,22 @@
 #include <string.h>
 
 fn_info *numbers_of(comp *c) { return c->f->info->numbers ? c->f->info->numbers : c->f->info; }
-uint64_t name_comp(comp *c, const char *s) { return addr_comp(ADDR_NAME, comp_sym(c, s), 0); }
-uint64_t anon_comp(comp *c) { return addr_comp(ADDR_ANON, 0, (uint32_t)numbers_of(c)->nanon++); }
+static uint64_t named(comp *c, unsigned kind, const char *s, uint32_t number)
+{
+  sym name = comp_sym(c, s);
+  uint64_t u = name ? addr_component(c->st, kind, name, number) : 0;
+  if (!u) c->memory = true;
+  return u;
+}
+
+uint64_t name_comp(comp *c, const char *s) { return named(c, ADDR_NAME, s, 0); }
+uint64_t anon_comp(comp *c) { return addr_numbered(ADDR_ANON, (uint32_t)numbers_of(c)->nanon++); }
 
 uint64_t call_comp(comp *c, const ast *callee, const char *let_name)
 {
   if (let_name) return name_comp(c, let_name);
   const char *s = callee->kind == AST_NAME ? callee->u.name : callee->kind == AST_FIELD ? callee->u.field.name.s : "fn";
-  return addr_comp(ADDR_CALL, comp_sym(c, s), (uint32_t)numbers_of(c)->ncalls++);
+  return named(c, ADDR_CALL, s, (uint32_t)numbers_of(c)->ncalls++);
 }
 
 /* ---- arguments ---- */

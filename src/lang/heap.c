@@ -28,8 +28,10 @@ struct gc {
 
 static bool charge(mem *m, size_t n)
 {
-  if (++m->requests == m->fail_at) return false;
-  if (m->limit && (n > m->limit || m->used > m->limit - n)) return false;
+  if (++m->requests == m->fail_at || (m->limit && (n > m->limit || m->used > m->limit - n))) {
+    m->refused++;
+    return false;
+  }
   m->used += n;
   if (m->used > m->peak) m->peak = m->used;
   return true;

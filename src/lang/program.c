@@ -38,11 +38,17 @@ static bool prelude_ready(norn_state *st)
 
 static proto *load_proto(norn_state *st, module *m, uint32_t file, unsigned flags, bool *incomplete)
 {
+  uint64_t refused = st->mem.refused;
   m->loading = true;
   proto *p = compile_module(st, m, file, flags, incomplete);
   m->loading = false;
   if (p && st->diags.errors == 0 && !st->diags.failed) return p;
-  if (*incomplete) norn_fail(st, NORN_EINCOMPLETE, -1, "the text ends before the statement does");
+  if (st->mem.refused > refused) {                          /* what else was found may come from that */
+    diags_clear(st);
+    st->diags.failed = true;
+    *incomplete = false;
+    state_memory(st);
+  } else if (*incomplete) norn_fail(st, NORN_EINCOMPLETE, -1, "the text ends before the statement does");
   else error_from_diags(st);
   return NULL;
 }

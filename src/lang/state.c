@@ -58,6 +58,7 @@ void norn_free(norn_state *st)
   while (st->nscratch) { st->nscratch--; mem_put(&st->mem, st->scratch[st->nscratch].scratch, st->scratch[st->nscratch].size); }
   if (st->scratch) mem_put(&st->mem, st->scratch, st->cscratch * sizeof *st->scratch);
   if (st->addrs) mem_put(&st->mem, st->addrs, (st->addr_mask + 1) * sizeof *st->addrs);
+  if (st->named) mem_put(&st->mem, st->named, (st->named_mask + 1) * sizeof *st->named);
   if (st->globals) mem_put(&st->mem, st->globals, st->cglobals * sizeof *st->globals);
   record_free(st);
   text_free(&st->shown);

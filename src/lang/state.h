@@ -16,6 +16,8 @@ typedef struct type_info { sym name; uint32_t first, n; } type_info;     /* its 
 
 /* Printed addresses: hash -> (parent, component), filled by runs with NORN_RUN_NAMES. */
 typedef struct addr_entry { uint64_t hash, parent, comp; } addr_entry;
+/* The name and number that a component of kind NAME or CALL stands for. */
+typedef struct addr_named { uint64_t comp; sym name; uint32_t number; } addr_named;
 
 struct norn_state {
   mem mem;
@@ -54,6 +56,7 @@ struct norn_state {
   proto *memo_stubs[9];
 
   addr_entry *addrs; size_t naddrs, addr_mask;
+  addr_named *named; size_t nnamed, named_mask;
 
   norn_ref *refs_fresh, *refs_old;                     /* doubly linked */
   text shown;                                          /* norn_show's text */
@@ -77,6 +80,8 @@ void record_free(norn_state *);       /* symbols and shapes */
 void env_scan(norn_state *, gc *);    /* constants and defaults in entries (env.c); whoever makes one sets consts_fresh */
 
 /* addr.c */
+uint64_t addr_component(norn_state *, unsigned kind, sym name, uint32_t number);   /* NAME or CALL; 0: no memory */
+bool addr_is_named(const norn_state *, uint64_t comp);
 void addr_note(norn_state *, uint64_t hash, uint64_t parent, uint64_t comp);
 void addr_show(norn_state *, text *, uint64_t comp);     /* one component as text */
 /* "theta.z[3]" to the hash that a run whose path is `base` reaches; false: not an address. */

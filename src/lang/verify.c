@@ -205,11 +205,10 @@ static const char *check_literal(verify *v, const ins *x, char kind, ins word)
                : refuse(v, "shape of another size");
   case 'a': {
     unsigned k = (unsigned)(word.u >> 56);
-    uint32_t s = (uint32_t)word.u;
     if (word.u == 0) return NULL; /* no component: an anonymous place pushed by the VM */
     if (k < ADDR_NAME || k > ADDR_MEMO)
       return refuse(v, "address component %llx", (unsigned long long)word.u);
-    if ((k == ADDR_NAME || k == ADDR_CALL) && s >= v->st->nsyms) return refuse(v, "symbol %u", s);
+    if ((k == ADDR_NAME || k == ADDR_CALL) && !addr_is_named(v->st, word.u)) return refuse(v, "unknown name");
     return NULL;
   }
   case 'e': return word.u >> 48 <= v->st->sources.n ? NULL : refuse(v, "unknown source");

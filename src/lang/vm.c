@@ -350,7 +350,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(APUSHS):  { const val *s = &RB; size_t n; const char *name = norn_string_view(*s, &n); char b[96];
                  if (!name) { norn_fail(st, NORN_ETYPE, 0, "the name of a choice must be a string, got %s", norn_describe(st, *s, b, sizeof b)); FAIL_ARG(0); }
                  sym k = sym_intern(st, name, n); if (!k) FAIL;
-                 uint64_t up = r->addr, c = addr_comp(ADDR_NAME, k, 0); val *x = &RA; x->i = (int64_t)up; x->tag = V_ADDR; r->addr = addr_push(up, c);
+                 uint64_t up = r->addr, c = addr_component(st, ADDR_NAME, k, 0); if (!c) { state_memory(st); FAIL; } val *x = &RA; x->i = (int64_t)up; x->tag = V_ADDR; r->addr = addr_push(up, c);
                  if (r->flags & NORN_RUN_NAMES) addr_note(st, r->addr, up, c);
                  NEXT; }
   OP(AREST):   r->addr = (uint64_t)RA.i; NEXT;
@@ -429,7 +429,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                  uint64_t hk = value_hash(key);
                  val v = r->memo.tag == NORN_MAP ? hamt_get(r->memo, key, hk) : norn_none();
                  if (!norn_is_none(v)) { RA = v; NEXT; }
-                 uint64_t up = (uint64_t)id.i, comp = addr_comp(ADDR_MEMO, 0, 0) | (hk & 0xffffffffffffffu);
+                 uint64_t up = (uint64_t)id.i, comp = addr_numbered(ADDR_MEMO, 0) | (hk & 0xffffffffffffffu);
                  RA = key; r->addr = addr_push(up, comp);
                  if (r->flags & NORN_RUN_NAMES) addr_note(st, r->addr, up, comp);
                  JUMP; }

@@ -11,7 +11,7 @@ static uint64_t note(norn_state *st, uint64_t path, uint64_t comp)
 
 static uint64_t name(norn_state *st, uint64_t path, const char *s)
 {
-  return note(st, path, addr_comp(ADDR_NAME, sym_intern(st, s, strlen(s)), 0));
+  return note(st, path, addr_component(st, ADDR_NAME, sym_intern(st, s, strlen(s)), 0));
 }
 
 /* Prints as `want`, and `want` reads as the same hash. */
@@ -33,10 +33,10 @@ static void test_both_ways(norn_state *st)
   both_ways(st, name(st, ij, "x"), "x[12, -1]");
   both_ways(st, name(st, note(st, name(st, ij, "x"), addr_index(0)), "y"), "x[12, -1].y[0]");
   sym f = sym_intern(st, "f", 1);
-  uint64_t call = note(st, 0, addr_comp(ADDR_CALL, f, 2));
+  uint64_t call = note(st, 0, addr_component(st, ADDR_CALL, f, 2));
   both_ways(st, call, "f#2");
-  both_ways(st, note(st, call, addr_comp(ADDR_ANON, 0, 7)), "f#2.#7");
-  both_ways(st, note(st, note(st, theta, addr_index(5)), addr_comp(ADDR_ANON, 0, 1)),
+  both_ways(st, note(st, call, addr_numbered(ADDR_ANON, 7)), "f#2.#7");
+  both_ways(st, note(st, note(st, theta, addr_index(5)), addr_numbered(ADDR_ANON, 1)),
             "theta.#1[5]");
   both_ways(st, name(st, theta, "größe"), "theta.größe");
 }

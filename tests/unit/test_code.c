@@ -97,7 +97,7 @@ static uint64_t literal_for(const world *w, int op, char kind)
   case 's': return w->sym;
   case 't': return op == OP_LOADE ? w->enum_tag : w->data_tag;
   case 'h': return (uint64_t)(uintptr_t)w->sh;
-  case 'a': return addr_comp(ADDR_NAME, (uint32_t)w->sym, 0);
+  case 'a': return addr_component(w->st, ADDR_NAME, (sym)w->sym, 0);
   case 'k': return op == OP_WITH ? 1 : op == OP_CHECKT ? 2 : 0;
   case 'i': return op == OP_JMPF ? 2 : op == OP_MODK ? 7 : 0;
   default: return 0;
