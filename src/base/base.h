@@ -17,6 +17,7 @@ typedef struct mem {
   void *user;
   size_t used, peak, limit;      /* bytes now, at most, allowed (0: no limit) */
   uint64_t requests, fail_at;    /* the fail_at-th request from the start fails (0: never) */
+  uint64_t refused;              /* requests that failed so far */
 } mem;
 void  mem_init(mem *);                                       /* malloc, no limit */
 void *mem_get(mem *, size_t n);                              /* not cleared; NULL: none left */
@@ -89,6 +90,9 @@ typedef struct diag { norn_err e; bool warning; } diag;
 typedef struct diags { mem *m; diag *v; size_t n, cap; int errors; bool failed; } diags;
 void  diags_init(diags *, mem *);
 diag *diags_add(diags *, bool warning, norn_span, const char *format, ...) NORN_PRINTF(4, 5);   /* NULL: no memory */
+/* By place within each file, and only the first error of those at one place (parser and resolver may
+   both see a mistake). */
+void  diags_settle(diags *);
 void  diags_free(diags *);
 
 /* Whole files.  NULL with *why set ("No such file or directory") on failure; the text is 0-terminated, free with mem_put(n + 1). */

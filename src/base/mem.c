@@ -30,11 +30,13 @@ static size_t true_size(size_t n)
 static void *request(mem *m, void *p, size_t old, size_t n)
 {
   size_t rest = m->used - old;
-  if (++m->requests == m->fail_at) return NULL;
-  if (n > PTRDIFF_MAX) return NULL;
-  if (m->limit && n > old && (n > m->limit || rest > m->limit - n)) return NULL;
-  void *q = m->alloc(m->user, p, old, n);
-  if (!q) return NULL;
+  bool refuse = ++m->requests == m->fail_at || n > PTRDIFF_MAX ||
+                (m->limit && n > old && (n > m->limit || rest > m->limit - n));
+  void *q = refuse ? NULL : m->alloc(m->user, p, old, n);
+  if (!q) {
+    m->refused++;
+    return NULL;
+  }
   m->used = rest + n;
   if (m->used > m->peak) m->peak = m->used;
   return q;

@@ -148,6 +148,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   const ins *pc = r->pc; val *R = r->R;
   size_t need = 0; int arg = -1; arith sop; val sx, sy;
   const ins *retried = NULL;
+  POLL();                                                         /* a run may have neither calls nor loops */
   GO;
 
   /* ---- loads ---- */

@@ -1,0 +1,137 @@
+/* test_fault.c: the n-th request for memory fails, for n = 1, 2, 3, ... and ever wider steps, in whole
+   programs from text to posterior.  Nothing crashes or leaks, and the state works afterwards.  What
+   follows the failure may be handled (a cache not kept), so a program may also end well. */
+#include "unit.h"
+#include "lang/state.h"
+#include <stdlib.h>
+
+static const char *const programs[] = {
+  /* the language */
+  "type Tree = Leaf(value) | Node(left, right)\n"
+  "fn build(n) = if n == 0 { Leaf(1) } else { Node(build(n - 1), build(n - 1)) }\n"
+  "fn total(t) = match t { Leaf(v) -> v, Node(l, r) -> total(l) + total(r) }\n"
+  "fn deep(n) = if n == 0 { 0 } else { 1 + deep(n - 1) }\n"
+  "fn loc(n) { fn f(k, s = 1) = if k == 0 { n } else { g(k - s) }; fn g(k) = f(k, s = 1); f(n) }\n"
+  "let r = { a: [1, 2, 3], \"b c\": \"x{1 + 1}y\" }\n"
+  "let w = for t in 0..300 with x = 0, xs = [] { next x + 0.5, push(xs, t) keep \"{t}\" }\n"
+  "let m = [[1.0, 2.0], [3.0, 4.0]] @ [[1.0, 0.0], [0.0, 1.0]]\n"
+  "let big = [x * y for x in 0..40 for y in 0..40 if x != y] |> map(x -> x + 1) |> sort\n"
+  "print(total(build(6)) + deep(3000) + loc(5), { r with a: big }, w.x, m')",
+  /* inference of every sort, nested, with mem, given, a distribution of its own */
+  "distribution two(a, b) { sample = () -> if sample(bernoulli(0.5)) { a } else { b }\n  logpdf = x -> if x == a or x == b { log(0.5) } else { log(0.0) } }\n"
+  "model flip(q) { let f ~ bernoulli(q); f }\n"
+  "model inner(u) { let a ~ flip(0.5); let b ~ uniform_of([1, 2, 3]); condition(a or b > u); b }\n"
+  "model outer(ys) {\n"
+  "  let f = mem(i -> sample(normal(0, 1)))\n"
+  "  let t ~ two(1, 2)\n"
+  "  for i in 0..len(ys) { observe ys[i] ~ normal(f(i % 2) + t, 1) }\n"
+  "  let u ~ bernoulli(prob(infer(inner(1), enumerate()), b -> b > 1))\n"
+  "  { t: t, u: u, f: f(0) }\n"
+  "}\n"
+  "model walk(ys) { for y in ys with x = 0.0, xs = [] { let x2 ~ normal(x, 1); observe y ~ normal(x2, 1); next x2, push(xs, x2) } }\n"
+  "let a = infer(outer([0.5, 1.5]), importance(20))\n"
+  "let b = infer(walk([1, 2, missing, 4]), smc(particles = 20))\n"
+  "let c = infer(outer([1.0]), mh(draws = 20, burn = 5))\n"
+  "let d = infer(given(inner(0), { b: 2 }), enumerate())\n"
+  "print(mean(a.t), evidence(b), summary(c), prob(d, x -> x == 2), post_shows(a))\n"
+  "fn post_shows(p) = len(\"{p}\")"
+};
+
+static void drop(void *user, const char *s, size_t n) { (void)user; (void)s; (void)n; }
+
+/* Runs a program whose k-th request from now on fails; true: the failure came. */
+static bool run(norn_state *st, const char *program, uint64_t k)
+{
+  norn_datum v;
+  uint64_t before = st->mem.requests;
+  st->mem.fail_at = k ? before + k : 0;
+  norn_status s = norn_eval(st, "fault.norn", program, strlen(program), 0, &v);
+  bool reached = k && st->mem.requests >= before + k;
+  st->mem.fail_at = 0;
+  if (!reached) CHECK(s == NORN_OK);
+  if (s && s != NORN_EMEMORY) {
+    char b[2000];
+    norn_error_text(st, norn_error(st), b, sizeof b);
+    fprintf(stderr, "request %llu:\n%s\n", (unsigned long long)k, b);
+    CHECK(s == NORN_EMEMORY);
+  }
+  return reached;
+}
+
+static norn_state *quiet(void)
+{
+  norn_config c = norn_config_default();
+  c.output = drop; c.quiet = true;
+  return norn_new(&c);
+}
+
+static bool works(norn_state *st)
+{
+  norn_datum v;
+  const char *program = "sum(for i in 0..10 { i }) + len(draws(infer({ model m() { let x ~ bernoulli(0.5); x }; m() }, importance(8))))";
+  norn_status s = norn_eval(st, "after.norn", program, strlen(program), 0, &v);
+  if (s) {
+    char b[2000];
+    norn_error_text(st, norn_error(st), b, sizeof b);
+    fprintf(stderr, "afterwards:\n%s\n", b);
+  }
+  return s == NORN_OK && v.tag == NORN_INT && v.i == 53;
+}
+
+/* A fresh state for each failure: also the prelude is compiled under it. */
+static void each(const char *program, double stride)
+{
+  double k = 1;
+  for (bool more = true; more; k = k < 40 ? k + 1 : k * stride + 1) {
+    norn_state *st = quiet();
+    if (!st) continue;
+    more = run(st, program, (uint64_t)k);
+    CHECK(works(st));
+    norn_free(st);
+  }
+}
+
+/* One state for many failures: what is left of one must not disturb the next. */
+static void same_state(const char *program, double stride)
+{
+  norn_state *st = quiet();
+  double k = 1;
+  for (bool more = true; more; k = k < 20 ? k + 1 : k * stride + 1) more = run(st, program, (uint64_t)k);
+  CHECK(works(st));
+  norn_free(st);
+}
+
+/* Making a state itself. */
+static void *fail_alloc(void *user, void *p, size_t old, size_t n)
+{
+  int64_t *left = user;
+  if (!n) { left[1] -= (int64_t)old; free(p); return NULL; }
+  if (--left[0] == 0) return NULL;
+  p = realloc(p, n);
+  if (p) left[1] += (int64_t)n - (int64_t)old;
+  return p;
+}
+
+static void making(void)
+{
+  for (int64_t k = 1;; k = k < 60 ? k + 1 : k + k / 12) {
+    int64_t left[2] = { k, 0 };
+    norn_config c = norn_config_default();
+    c.alloc = fail_alloc; c.alloc_user = left;
+    norn_state *st = norn_new(&c);
+    norn_free(st);
+    CHECK(left[1] == 0);
+    if (left[0] > 0) break;
+  }
+}
+
+int main(int argc, char **argv)
+{
+  double stride = argc > 1 ? atof(argv[1]) : 1.005;
+  making();
+  for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+    each(programs[i], stride);
+    same_state(programs[i], 1 + 4 * (stride - 1));
+  }
+  return unit_end();
+}
