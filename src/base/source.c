@@ -258,6 +258,34 @@ diag *diags_add(diags *d, bool warning, norn_span span, const char *format, ...)
   return g;
 }
 
+static bool diag_after(const diag *a, const diag *b)
+{
+  norn_span x = a->e.span, y = b->e.span;
+  return x.file != y.file ? x.file > y.file : x.start > y.start;
+}
+
+static bool same_place(const diag *a, const diag *b)
+{
+  norn_span x = a->e.span, y = b->e.span;
+  return x.file && x.file == y.file && x.start == y.start && !a->warning && !b->warning;
+}
+
+void diags_settle(diags *d)
+{
+  for (size_t i = 1; i < d->n; i++)                 /* few, and nearly in order: insertion, stable */
+    for (size_t k = i; k > 0 && diag_after(&d->v[k - 1], &d->v[k]); k--) {
+      diag t = d->v[k];
+      d->v[k] = d->v[k - 1];
+      d->v[k - 1] = t;
+    }
+  size_t n = 0;
+  for (size_t i = 0; i < d->n; i++) {
+    if (n && same_place(&d->v[n - 1], &d->v[i])) { d->errors--; continue; }
+    d->v[n++] = d->v[i];
+  }
+  d->n = n;
+}
+
 void diags_free(diags *d)
 {
   mem_put(d->m, d->v, d->cap * sizeof *d->v);

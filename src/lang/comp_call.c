@@ -49,7 +49,9 @@ static bool unknown_parameter(comp *c, const ast_arg *a, const signature *s)
   diag *d = comp_error(c, a->name.span, "%s has no parameter %s", s->name, a->name.s);
   nearest_init(&near, a->name.s);
   for (int i = 0; i < s->n; i++) nearest_try(&near, sym_name(c->st, s->names[i]));
-  if (d && nearest_found(&near)) error_hint(&d->e, "did you mean %s? %s(%s)", nearest_found(&near), s->name, s->text ? s->text : "");
+  bool told = s->text && *s->text;
+  if (d && nearest_found(&near) && !told) error_hint(&d->e, "did you mean %s?", nearest_found(&near));
+  else if (d && nearest_found(&near)) error_hint(&d->e, "did you mean %s? %s(%s)", nearest_found(&near), s->name, s->text);
   else if (d) error_hint(&d->e, "%s(%s)", s->name, s->text ? s->text : "");
   return false;
 }

@@ -42,6 +42,7 @@ static proto *load_proto(norn_state *st, module *m, uint32_t file, unsigned flag
   m->loading = true;
   proto *p = compile_module(st, m, file, flags, incomplete);
   m->loading = false;
+  diags_settle(&st->diags);
   if (p && st->diags.errors == 0 && !st->diags.failed) return p;
   if (st->mem.refused > refused) {                          /* what else was found may come from that */
     diags_clear(st);
