@@ -234,7 +234,7 @@ static void compile_all(comp *c, bool imported)
   for (size_t i = 0; i < c->nfns && !c->memory; i++)
     if (c->fns[i]->is_top && c->fns[i]->ast) compile_function(c, c->fns[i]);
   if (!c->memory) compile_top(c, imported);
-  if (!c->mod->stdlib) exhaust_list(c, c->tree->v, c->tree->n);
+  if (!c->mod->stdlib && !c->broken) exhaust_list(c, c->tree->v, c->tree->n);
 }
 
 proto *compile_module(norn_state *st, module *mod, uint32_t file, unsigned flags, bool *incomplete)
@@ -245,6 +245,7 @@ proto *compile_module(norn_state *st, module *mod, uint32_t file, unsigned flags
   comp c = { .st = st, .mod = mod, .file = file, .flags = flags, .a = &a, .repl = (flags & NORN_LOAD_REPL) != 0 };
   parse_status ps = parse_module(&a, &st->diags, &st->sources, file, &c.tree);
   *incomplete = ps == PARSE_MORE;
+  c.broken = ps != PARSE_OK;
   if (!c.tree) c.memory = true;
   else if (ps != PARSE_MORE && resolve_module(&c)) {
     compile_all(&c, (flags & NORN_LOAD_IMPORT) != 0);

@@ -64,6 +64,7 @@ typedef struct comp {
   fn_info *top;                 /* the module's top level */
   proto *protos;                /* made so far; linked into the state at the end */
   bool memory;                  /* memory ran out */
+  bool broken;                  /* the text has syntax errors */
   const char *let_name;         /* the name that a let gives to the expression that comes next */
   bool repl;
 } comp;

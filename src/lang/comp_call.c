@@ -27,6 +27,18 @@ uint64_t call_comp(comp *c, const ast *callee, const char *let_name)
 
 /* ---- arguments ---- */
 
+/* "name(a, b = 2)" as a hint, after a question if there is one. */
+static void hint_signature(comp *c, diag *d, const signature *s, const char *question)
+{
+  char b[400];
+  size_t k = 0;
+  if (!d) return;
+  b[0] = 0;
+  for (int i = 0; !(s->text && *s->text) && i < s->n && s->names && k < sizeof b; i++)
+    k += (size_t)snprintf(b + k, sizeof b - k, "%s%s%s", i ? ", " : "", sym_name(c->st, s->names[i]), i < s->nreq ? "" : " = ...");
+  error_hint(&d->e, "%s%s(%s)", question, s->name, s->text && *s->text ? s->text : b);
+}
+
 static void wrong_count(comp *c, const ast *e, const signature *s, uint32_t got)
 {
   diag *d;
@@ -34,7 +46,7 @@ static void wrong_count(comp *c, const ast *e, const signature *s, uint32_t got)
   if (s->nreq == s->n) d = comp_error(c, e->span, "%s takes %d argument%s, got %u", s->name, s->n, plural, got);
   else if (s->variadic) d = comp_error(c, e->span, "%s takes at least %d argument%s, got %u", s->name, s->nreq, s->nreq == 1 ? "" : "s", got);
   else d = comp_error(c, e->span, "%s takes %d to %d arguments, got %u", s->name, s->nreq, s->n, got);
-  if (d) { error_hint(&d->e, "%s(%s)", s->name, s->text ? s->text : ""); d->e.code = NORN_ESYNTAX; }
+  hint_signature(c, d, s, "");
 }
 
 static int parameter_index(const signature *s, sym name)
@@ -49,10 +61,9 @@ static bool unknown_parameter(comp *c, const ast_arg *a, const signature *s)
   diag *d = comp_error(c, a->name.span, "%s has no parameter %s", s->name, a->name.s);
   nearest_init(&near, a->name.s);
   for (int i = 0; i < s->n; i++) nearest_try(&near, sym_name(c->st, s->names[i]));
-  bool told = s->text && *s->text;
-  if (d && nearest_found(&near) && !told) error_hint(&d->e, "did you mean %s?", nearest_found(&near));
-  else if (d && nearest_found(&near)) error_hint(&d->e, "did you mean %s? %s(%s)", nearest_found(&near), s->name, s->text);
-  else if (d) error_hint(&d->e, "%s(%s)", s->name, s->text ? s->text : "");
+  char question[100] = "";
+  if (nearest_found(&near)) snprintf(question, sizeof question, "did you mean %s? ", nearest_found(&near));
+  hint_signature(c, d, s, question);
   return false;
 }
 
@@ -91,7 +102,7 @@ static bool place_arguments(comp *c, const ast *e, const signature *s, int *plac
     bool named = n && e->u.call.v[n - 1].name.s;
     if (!named) { wrong_count(c, e, s, n); return false; }
     diag *d = comp_error(c, e->span, "%s needs its parameter %s", s->name, sym_name(c->st, s->names[k]));
-    if (d) error_hint(&d->e, "%s(%s)", s->name, s->text ? s->text : "");
+    hint_signature(c, d, s, "");
     return false;
   }
   return true;

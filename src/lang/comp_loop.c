@@ -131,10 +131,13 @@ static ty comp_fold(comp *c, const ast *e, int dst, const char *let_name)
 ty comp_next(comp *c, const ast *e, tail_kind tail)
 {
   fold *l = c->f->folds;
-  if (!l || tail != TAIL_FOLD) { comp_error(c, e->span, "next stands outside the tail of a fold"); return TY_NEVER; }
+  if (!l || tail != TAIL_FOLD) {                          /* the parser has said so */
+    if (!c->broken) comp_error(c, e->span, "next stands outside the tail of a fold");
+    return TY_NEVER;
+  }
   int n = (int)l->states->n, top = c->f->top;
   if ((int)e->u.next.n != n) {
-    comp_error(c, e->span, "next gives %u value%s, the fold has %d state%s", e->u.next.n, e->u.next.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
+    if (!c->broken) comp_error(c, e->span, "next gives %u value%s, the fold has %d state%s", e->u.next.n, e->u.next.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
     return TY_NEVER;
   }
   if (e->u.next.keep && l->kept >= 0) {                    /* before the states change */

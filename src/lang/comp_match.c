@@ -105,7 +105,7 @@ void comp_let_pattern(comp *c, const ast *p, int reg)
   if (!fail.n) return;
   int over = emit(c, OP_JMP, 0, 0, 0);
   jumps_land(c, &fail);
-  int at = emit(c, OP_MATCHFAIL, reg, 0, 0);
+  int at = emit(c, OP_MATCHFAIL, reg, 1, 0);
   emit_span(c, at, -1, p->span); emit_span(c, at, 0, p->span);
   land(c, over);
 }

@@ -64,7 +64,7 @@
   X(DIST, "dWi", "w") X(ENGINE, "dWi", "y") X(MODEL, "dWi", "p") \
   X(FIELD, "dri", "") X(GETF, "dr-", "sc") X(INDEX, "drr", "") X(INDEXN, "dWi", "i") X(REST, "dri", "") X(LEN, "dr-", "") \
   X(NEWVEC, "d--", "") X(PUSH, "drr", "") \
-  X(JNTAG, "r-j", "t") X(JNARR, "rij", "") /* b: length, or -1 - length for "at least" */ X(JNREC, "r-j", "s") X(MATCHFAIL, "r--", "") \
+  X(JNTAG, "r-j", "t") X(JNARR, "rij", "") /* b: length, or -1 - length for "at least" */ X(JNREC, "r-j", "s") X(MATCHFAIL, "ri-", "") /* b: 1 in a let */ \
   /* ---- addresses: the run's path hash ---- */ \
   X(ASAVE, "d--", "") X(APUSH, "d--", "a") /* saves in a, then pushes the component */ X(AIDX, "rr-", "") /* path := a + index b */ \
   X(APUSHS, "dr-", "") /* saves in a, pushes the name in string b */ \

@@ -127,9 +127,24 @@ binding *resolve_global(comp *c, sym name)
   return b;
 }
 
+/* Is there a syntax error on the line of a span?  Then an unknown name there is likely part of it. */
+static bool line_is_wrong(comp *c, norn_span span)
+{
+  const source *s = sources_get(&c->st->sources, span.file);
+  for (size_t i = 0; s && i < c->st->diags.n; i++) {
+    const diag *d = c->st->diags.v + i;
+    norn_span at = d->e.span;
+    if (d->warning || at.file != span.file) continue;
+    uint32_t from = at.start < span.start ? at.start : span.start, to = at.start < span.start ? span.start : at.start;
+    if (to <= s->n && !memchr(s->text + from, '\n', to - from)) return true;
+  }
+  return false;
+}
+
 static void unknown_name(resolver *r, const char *name, norn_span span)
 {
   comp *c = r->c;
+  if (c->broken && line_is_wrong(c, span)) return;
   diag *d = comp_error(c, span, "%s is not defined", name);
   nearest near;
   nearest_init(&near, name);
@@ -466,6 +481,8 @@ static bool declare_type(comp *c, const ast *s)
   for (uint32_t i = 0; i < t->ncons; i++) {
     names[i] = comp_sym(c, t->cons[i].name.s); arity[i] = t->cons[i].n;
     for (uint32_t k = 0; k < i; k++) if (names[k] == names[i]) comp_error(c, t->cons[i].name.span, "the constructor %s stands twice", t->cons[i].name.s);
+    for (uint32_t k = 0; k < arity[i]; k++)
+      if (t->cons[i].fields[k].type) comp_error(c, t->cons[i].fields[k].type->span, "a field of a constructor has no annotation");
     fields[i] = comp_get(c, (arity[i] + 1) * sizeof(sym));
     if (!fields[i]) return false;
     for (uint32_t k = 0; k < arity[i]; k++) fields[i][k] = comp_sym(c, t->cons[i].fields[k].name.s);

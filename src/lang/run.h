@@ -78,7 +78,7 @@ val   vm_getf(norn_run *, val x, sym name, uint64_t *cache);
 val   vm_index(norn_run *, val x, val i);
 val   vm_iterlen(norn_run *, val x);
 val   vm_len(norn_run *, val x);
-void  vm_matchfail(norn_run *, val x);
+void  vm_matchfail(norn_run *, val x, bool in_let);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
 /* event.c: 0 answered in place, 1 stop with *ev, -1 error, 2 dead */
 int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const norn_dist *q, uint64_t comp, uint64_t span, unsigned flags);

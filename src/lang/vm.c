@@ -338,7 +338,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(JNTAG):   if (RA.tag == pc[1].u) NEXT2; JUMP;
   OP(JNARR):   { const val *x = &RA; int n = SIMM(pc->b); if (x->tag == NORN_ARRAY && (n >= 0 ? v_vec(*x)->len == n : v_vec(*x)->len >= -1 - n)) NEXT; JUMP; }
   OP(JNREC):   { const val *x = &RA; if (x->tag == NORN_RECORD && shape_find(v_rec(*x)->sh, (sym)pc[1].i) >= 0) NEXT2; JUMP; }
-  OP(MATCHFAIL): vm_matchfail(r, RA); FAIL;
+  OP(MATCHFAIL): vm_matchfail(r, RA, pc->b); FAIL;
 
   /* ---- addresses ---- */
   OP(ASAVE):   { val *x = &RA; x->i = (int64_t)r->addr; x->tag = V_ADDR; NEXT; }

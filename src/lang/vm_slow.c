@@ -238,7 +238,9 @@ val vm_index(norn_run *r, val x, val i)
   }
   if (x.tag == NORN_RECORD) return record_index(st, x, i);
   if (x.tag == NORN_DIST) {
+    char part[32];
     const char *s = norn_string_view(i, NULL);
+    if (V_IS_INT(i)) { snprintf(part, sizeof part, "[%lld]", (long long)i.i); s = part; }
     val v = s ? dist_field(st, x, s) : norn_none();
     if (norn_is_none(v) && !st->err.code) {
       norn_fail(st, NORN_ETYPE, 1, "no choice or field %s in this posterior", s ? s : norn_show(st, i, true, 60));
@@ -294,9 +296,11 @@ void vm_unset(norn_run *r, uint64_t slot)
   state_fail(r->st, NORN_EDOMAIN, "%s is used before its definition has run", name ? name : "this name");
 }
 
-void vm_matchfail(norn_run *r, val x)
+void vm_matchfail(norn_run *r, val x, bool in_let)
 {
   norn_state *st = r->st;
-  norn_fail(st, NORN_EDOMAIN, 0, "no case matches %s", norn_show(st, x, true, 80));
-  norn_hint(st, "a last case `_ -> ...` takes everything else");
+  const char *shown = norn_show(st, x, true, 80);
+  norn_fail(st, NORN_EDOMAIN, 0, in_let ? "this pattern does not match %s" : "no case matches %s", shown);
+  if (in_let) norn_hint(st, "a let takes one form only; match tries several");
+  else norn_hint(st, "a last case `_ -> ...` takes everything else");
 }
