@@ -61,9 +61,11 @@ static bool unknown_parameter(comp *c, const ast_arg *a, const signature *s)
   diag *d = comp_error(c, a->name.span, "%s has no parameter %s", s->name, a->name.s);
   nearest_init(&near, a->name.s);
   for (int i = 0; i < s->n; i++) nearest_try(&near, sym_name(c->st, s->names[i]));
+  const char *close = nearest_found(&near);
   char question[100] = "";
-  if (nearest_found(&near)) snprintf(question, sizeof question, "did you mean %s? ", nearest_found(&near));
-  hint_signature(c, d, s, question);
+  if (close) snprintf(question, sizeof question, "did you mean %s? ", close);
+  if (d && close && !(s->text && *s->text)) error_hint(&d->e, "did you mean %s?", close);    /* many options */
+  else hint_signature(c, d, s, question);
   return false;
 }
 
