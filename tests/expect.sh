@@ -44,7 +44,7 @@ contains() {   # a file of wanted texts, a name for where, the file to look in
 
 for what in expect expect-error expect-warning stdin; do wants $what >"$work/$what"; done
 limit=
-command -v timeout >/dev/null 2>&1 && limit="timeout ${NORN_TEST_SECONDS:-600}"
+command -v timeout >/dev/null 2>&1 && limit="timeout --foreground ${NORN_TEST_SECONDS:-600}"
 eval "set -- $(wants args)"
 $limit "$NORN" "$file" "$@" <"$work/stdin" >"$work/stdout" 2>"$work/stderr"
 status=$?
