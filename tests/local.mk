@@ -29,6 +29,7 @@ UNIT_TESTS = \
   %D%/unit/test_names \
   %D%/unit/test_parse \
   %D%/unit/test_program \
+  %D%/unit/test_random \
   %D%/unit/test_rng \
   %D%/unit/test_special \
   %D%/unit/test_stress \
