@@ -50,6 +50,7 @@ LANG_TESTS = \
   %D%/lang/module_shapes.norn \
   %D%/lang/modules.norn \
   %D%/lang/prob_events.norn \
+  %D%/lang/prob_nested.norn \
   %D%/lib/arrays.norn \
   %D%/lib/distributions.norn \
   %D%/lib/error.norn \

@@ -24,7 +24,8 @@ static bool fn_close(comp *c, fnstate *f)
 {
   bool ok = true;
   if (f->too_large) {
-    comp_error(c, f->info->ast ? f->info->ast->name.span : c->tree->span, "this function is too large to compile");
+    diag *d = comp_error(c, f->info->ast ? f->info->ast->name.span : c->tree->span, "this function is too large to compile");
+    if (d) error_hint(&d->e, "a function has room for about 4000 names, and for loops and branches of about 30000 instructions");
     fn_drop(c, f);
   } else if (c->memory) fn_drop(c, f);
   else ok = fn_finish(c, f->p);

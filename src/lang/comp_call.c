@@ -239,6 +239,24 @@ static ty call_value(comp *c, const ast *e, int dst, tail_kind tail, const char 
   return t;
 }
 
+/* A local function that catches something: its parameters are known, its closure is a value. */
+static ty call_local(comp *c, const ast *e, const proto *p, int dst, tail_kind tail, const char *let_name)
+{
+  int top = c->f->top, save, n = 0;
+  bool push = pushes(c, e);
+  uint64_t where = push ? call_comp(c, e->u.call.fn, let_name) : 0;
+  int w = open_window(c, dst, push && tail != TAIL_RET, &save);
+  temps(c, FRAME_SIZE);
+  expr(c, e->u.call.fn, w + FRAME_SIZE - 1, TAIL_NO);
+  signature s = proto_signature(p, NULL);
+  if (!comp_arguments(c, e, &s, w + FRAME_SIZE, &n)) { c->f->top = top; emit(c, OP_LOADU, dst, 0, 0); return leave(c, dst, tail, TY_ANY, e); }
+  if (push) { int r = save >= 0 ? save : temp(c); int at = emit(c, OP_APUSH, r, 0, 0); emit_lit(c, at, 0, where); }
+  int at = emit(c, tail == TAIL_RET ? OP_TCALL : OP_CALL, w, n, 0);
+  ty t = finish_call(c, at, w, dst, save, tail, e);
+  c->f->top = top;
+  return t;
+}
+
 /* ---- self tail calls: a jump ---- */
 
 /* Does e read register r of the running function? */
@@ -427,7 +445,7 @@ ty comp_call(comp *c, const ast *e, int dst, tail_kind tail)
   if (f->kind == AST_NAME && f->bind && f->bind->kind == BIND_FN) {
     fn_info *g = f->bind->fn;
     if (g->p && !g->ncaps && g->is_model) return leave(c, dst, tail, call_model(c, e, g->p, NULL, dst), e);
-    if (g->p && !g->ncaps) return call_known(c, e, g->p, NULL, dst, tail, let_name);
+    if (g->p) return g->ncaps ? call_local(c, e, g->p, dst, tail, let_name) : call_known(c, e, g->p, NULL, dst, tail, let_name);
   }
   return call_value(c, e, dst, tail, let_name);
 }
