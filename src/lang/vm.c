@@ -77,6 +77,13 @@
 #define ENTER_FRAME(W, ret, q) do { \
     if (unlikely((char *)(W) + (q)->bytes > (char *)r->lim)) { r->R = R; r->pc = pc; W = run_grow(r, W, (q)->bytes); if (!W) FAIL; R = r->R; } \
     FRAME_SET((W) - FRAME_SIZE, ret, (size_t)((W) - R)); R = W; pc = (q)->code; } while (0)
+/* A tail call's window takes the place of the running one: room for it, before anything is moved. */
+#define ROOM_HERE(W, q) do { \
+    if (unlikely((char *)R + (q)->bytes > (char *)r->lim)) { \
+      r->R = R; r->pc = pc; \
+      if (!run_grow(r, R, (q)->bytes)) FAIL; \
+      R = r->R; W = &RA + FRAME_SIZE; \
+    } } while (0)
 /* culprit: the argument that gets the caret when the event fails. */
 #define EVENT(call, skip, culprit) do { r->R = R; r->pc = pc; int e_ = (call); \
     if (likely(e_ == 0)) { NEXTN(skip); } else if (e_ < 0) { FAIL_ARG(culprit); } else { r->pc = pc + (skip); return ev->kind; } } while (0)
@@ -135,6 +142,19 @@ static inline bool score_fast(norn_run *r, const norn_dist_row *w, val *a, int n
   if (!(lp > -INFINITY)) return false;
   r->logw += lp; r->nobserve++; *a = a[n];
   return true;
+}
+
+/* Can an instruction that failed half-way for want of memory run again?  Not what has effects. */
+static bool may_run_again(const ins *pc, const val *R)
+{
+  switch (pc->op) {
+  case OP_CALLX: case OP_SAMPLE: case OP_SAMPLED: case OP_SAMPLEV: case OP_OBSERVE: case OP_OBSERVED:
+  case OP_INFER: case OP_MEMNEW:
+    return false;
+  case OP_NATIVE: return ((const norn_native *)pc[1].p)->flags & NORN_PURE;
+  case OP_CALL: case OP_TCALL: return (&RA + FRAME_SIZE)[-1].tag == NORN_FUN;
+  default: return true;
+  }
 }
 
 norn_event_kind vm_exec(norn_run *r, norn_event *ev)
@@ -266,13 +286,13 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                    R = r->R; W = &RA + FRAME_SIZE;
                    if (c == CALL_DONE) { val v = W[-FRAME_SIZE]; val *f = R - FRAME_SIZE; pc = FRAME_PC(f); R = (val *)((char *)R - FRAME_DIST(f)); *f = v; GO; }
                    n = p->nargs; }
+                 ROOM_HERE(W, p);
                  for (int i = -1; i < n; i++) V_COPY(R[i], W[i]);
-                 if (unlikely((char *)R + p->bytes > (char *)r->lim)) { r->R = R; r->pc = pc; if (!run_grow(r, R, p->bytes)) FAIL; R = r->R; }
                  pc = p->code; GO; }
   OP(TCALLG):  { POLL(); val *W = &RA + FRAME_SIZE; const proto *p = pc[1].p; int n = pc->b;
+                 ROOM_HERE(W, p);
                  for (int i = 0; i < n; i++) V_COPY(R[i], W[i]);
                  SET_OBJ(R[-1], NORN_FUN, p->self);
-                 if (unlikely((char *)R + p->bytes > (char *)r->lim)) { r->R = R; r->pc = pc; if (!run_grow(r, R, p->bytes)) FAIL; R = r->R; }
                  pc = p->code; GO; }
   OP(CALLX):   { POLL(); SAFEPOINT; val *W = &RA + FRAME_SIZE; int n; const proto *p; r->R = R; r->pc = pc;
                  if (!vm_call_named(r, W, pc->b, v_clo(R[-1])->p->consts[pc[1].i], &n)) FAIL;
@@ -457,7 +477,7 @@ not_bool:
   { char b[96]; norn_fail(st, NORN_ETYPE, 0, "a condition must be true or false, got %s", norn_describe(st, RA, b, sizeof b)); arg = 0; }
 fail:
   /* C code allocates without collecting: what lies in the way may be garbage.  Once an instruction. */
-  if (st->err.code == NORN_EMEMORY && !h->nogc && pc != retried && !st->err.span.file) {
+  if (st->err.code == NORN_EMEMORY && !h->nogc && pc != retried && !st->err.span.file && may_run_again(pc, R)) {
     retried = pc;
     r->pc = pc; r->R = R; r->nhold = 0;
     norn_clear(st);
