@@ -52,7 +52,7 @@ expect stream ./stream <<'WANT'
 slope 2.0, intercept 1.1
 WANT
 expect distribution ./distribution <<'WANT'
-variance 13.5
+variance 13.6
 below 5 m/s: 0.542
 wind:9:10: error: sigma of rayleigh must be positive, got -1
  9 | rayleigh(-1)

@@ -68,7 +68,8 @@ static norn_state *quiet(void)
 static bool works(norn_state *st)
 {
   norn_datum v;
-  const char *program = "sum(for i in 0..10 { i }) + len(draws(infer({ model m() { let x ~ bernoulli(0.5); x }; m() }, importance(8))))";
+  const char *program =
+    "sum(for i in 0..10 { i }) + len(draws(infer({ model m() { let x ~ bernoulli(0.5); x }; m() }, importance(8))))";
   norn_status s = norn_eval(st, "after.norn", program, strlen(program), 0, &v);
   if (s) {
     char b[2000];
@@ -96,7 +97,8 @@ static void same_state(const char *program, double stride)
 {
   norn_state *st = quiet();
   double k = 1;
-  for (bool more = true; more; k = k < 20 ? k + 1 : k * stride + 1) more = run(st, program, (uint64_t)k);
+  for (bool more = true; more; k = k < 20 ? k + 1 : k * stride + 1)
+    more = run(st, program, (uint64_t)k);
   CHECK(works(st));
   norn_free(st);
 }

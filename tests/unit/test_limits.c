@@ -26,11 +26,13 @@ static void works(norn_state *st)
 {
   norn_datum v;
   const char *program = "fn f(n) = if n == 0 { 0 } else { 1 + f(n - 1) }\nf(20) + sum([1, 2, 3])";
-  CHECK(norn_eval(st, "after.norn", program, strlen(program), 0, &v) == NORN_OK && v.tag == NORN_INT && v.i == 26);
+  CHECK(norn_eval(st, "after.norn", program, strlen(program), 0, &v) == NORN_OK &&
+        v.tag == NORN_INT && v.i == 26);
 }
 
 /* A program must stop with this code, and a sentence that has these words. */
-static void stops(void (*set)(norn_config *), const char *program, norn_status code, const char *words)
+static void stops(void (*set)(norn_config *), const char *program, norn_status code,
+                  const char *words)
 {
   norn_state *st = made(set);
   for (int twice = 0; twice < 2; twice++) {
@@ -51,12 +53,17 @@ static const char turns[] = "fn turn(n) = turn(n + 1)\nturn(0)";
 static const char loop[] = "for i in 0..1000000000 with x = 0.0 { next x * 0.5 + i }";
 static const char grows[] = "fn grow(xs, n) = grow(push(xs, [n, \"{n}\"]), n + 1)\ngrow([], 0)";
 static const char doubles[] = "fn double(xs) = double(xs ++ xs)\ndouble([1.0])";
-static const char lists[] = "type L = Nil | Cons(h, t)\nfn grow(l, n) = grow(Cons(n, l), n + 1)\ngrow(Nil, 0)";
+static const char lists[] =
+  "type L = Nil | Cons(h, t)\nfn grow(l, n) = grow(Cons(n, l), n + 1)\ngrow(Nil, 0)";
 static const char text_grows[] = "fn double(s) = double(\"{s}{s}\")\ndouble(\"abc\")";
-static const char mems[] = "model m() { let f = mem(i -> i * 2); for i in 0..1000000000 with x = 0 { next f(i) } }\nsample(m())";
-static const char endless_model[] = "model m() { let x ~ bernoulli(1.0); if x { let r ~ m(); r + 1 } else { 0 } }\nsample(m())";
-static const char infers[] = "model m() { let x ~ normal(0, 1); let y = for i in 0..1000000000 with s = x { next s + 1 }; y }\ninfer(m(), importance(10))";
-static const char many[] = "model m() { let x ~ normal(0, 1); observe 1 ~ normal(x, 1); x }\ninfer(m(), importance(1000000000))";
+static const char mems[] =
+  "model m() { let f = mem(i -> i * 2); for i in 0..1000000000 with x = 0 { next f(i) } }\nsample(m())";
+static const char endless_model[] =
+  "model m() { let x ~ bernoulli(1.0); if x { let r ~ m(); r + 1 } else { 0 } }\nsample(m())";
+static const char infers[] =
+  "model m() { let x ~ normal(0, 1); let y = for i in 0..1000000000 with s = x { next s + 1 }; y }\ninfer(m(), importance(10))";
+static const char many[] =
+  "model m() { let x ~ normal(0, 1); observe 1 ~ normal(x, 1); x }\ninfer(m(), importance(1000000000))";
 static const char nested[] =
   "model a() { let x ~ bernoulli(0.5); for i in 0..1000000000 with s = 0 { next s + 1 }; x }\n"
   "model b() { let p = prob(infer(a(), enumerate()), x -> x); let y ~ bernoulli(p); y }\n"
@@ -64,7 +71,8 @@ static const char nested[] =
 static const char smc[] =
   "model w() { for t in 0..1000000000 with x = 0.0 { let x2 ~ normal(x, 1); observe 0 ~ normal(x2, 1); next x2 } }\n"
   "infer(w(), smc(particles = 10))";
-static const char mh[] = "model m() { let x ~ normal(0, 1); observe 1 ~ normal(x, 1); x }\ninfer(m(), mh(draws = 1000000000))";
+static const char mh[] =
+  "model m() { let x ~ normal(0, 1); observe 1 ~ normal(x, 1); x }\ninfer(m(), mh(draws = 1000000000))";
 
 static void memory(norn_config *c) { c->max_memory = 40 << 20; }
 static void steps(norn_config *c) { c->max_steps = 2000000; }
@@ -73,22 +81,28 @@ static void seconds(norn_config *c) { c->max_seconds = 0.1; }
 
 static void test_memory(void)
 {
-  const char *const all[] = { deep, mutual, grows, doubles, lists, text_grows, mems, endless_model };
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) stops(memory, all[i], NORN_EMEMORY, "out of memory");
+  const char *const all[] = {
+    deep, mutual, grows, doubles, lists, text_grows, mems, endless_model
+  };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    stops(memory, all[i], NORN_EMEMORY, "out of memory");
 }
 
 static void test_steps(void)
 {
   const char *const all[] = { turns, loop, deep, infers, nested, smc };
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) stops(steps, all[i], NORN_ELIMIT, "2000000 steps");
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    stops(steps, all[i], NORN_ELIMIT, "2000000 steps");
 }
 
 static void test_depth(void)
 {
   const char *const all[] = { deep, mutual, endless_model };
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) stops(depth, all[i], NORN_ELIMIT, "the depth limit");
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    stops(depth, all[i], NORN_ELIMIT, "the depth limit");
   norn_state *st = made(depth);
-  CHECK(eval(st, "fn f(n) = if n == 0 { 0 } else { f(n - 1) }\nf(1000000)") == NORN_OK);     /* tail calls are not deep */
+  CHECK(eval(st, "fn f(n) = if n == 0 { 0 } else { f(n - 1) }\nf(1000000)") ==
+        NORN_OK); /* tail calls are not deep */
   CHECK(eval(st, "fn f(n) = if n == 0 { 0 } else { 1 + f(n - 1) }\nf(4000)") == NORN_OK);
   norn_free(st);
 }
@@ -96,7 +110,8 @@ static void test_depth(void)
 static void test_seconds(void)
 {
   const char *const all[] = { turns, loop, infers, many, nested, smc, mh };
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) stops(seconds, all[i], NORN_ELIMIT, "the time limit");
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    stops(seconds, all[i], NORN_ELIMIT, "the time limit");
 }
 
 /* ---- interrupts ---- */

@@ -7,7 +7,23 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-typedef enum { INT, REAL, VAR, ADD, SUB, MUL, IDIV, MOD, NEG, IF, LET, FOLD, FN, LAMBDA, MATCH } kind;
+typedef enum {
+  INT,
+  REAL,
+  VAR,
+  ADD,
+  SUB,
+  MUL,
+  IDIV,
+  MOD,
+  NEG,
+  IF,
+  LET,
+  FOLD,
+  FN,
+  LAMBDA,
+  MATCH
+} kind;
 typedef struct node { kind k; double v; int op, var[3], n; struct node *e[6]; } node;
 
 enum { NODES = 4000, NAMES = 6, DEPTH = 7, TEXT = 200000 };
@@ -46,11 +62,12 @@ static void make_fold(maker *m, node *e, int depth)
   bool was[NAMES];
   e->n = 1 + (int)roll(m, 2);
   e->v = roll(m, 6);
-  for (int i = 0; i < 3; i++) e->var[i] = (int)((roll(m, 2) + 2 * (uint32_t)i) % NAMES);   /* all different */
+  for (int i = 0; i < 3; i++)
+    e->var[i] = (int)((roll(m, 2) + 2 * (uint32_t)i) % NAMES); /* all different */
   for (int i = 0; i < e->n; i++) e->e[i] = make(m, depth);
   memcpy(was, m->bound, sizeof was);
   for (int i = 0; i < 3; i++) if (i < e->n || i == 2) m->bound[e->var[i]] = true;
-  for (int i = 0; i < 2 * e->n; i++) e->e[2 + i] = make(m, depth);        /* next in both branches */
+  for (int i = 0; i < 2 * e->n; i++) e->e[2 + i] = make(m, depth); /* next in both branches */
   memcpy(m->bound, was, sizeof was);
 }
 
@@ -65,9 +82,19 @@ static node *make(maker *m, int depth)
   e->var[0] = (int)roll(m, NAMES);
   switch (e->k) {
   case FOLD: make_fold(m, e, depth - 2 > 0 ? depth - 2 : 0); break;
-  case LET: case LAMBDA: e->e[0] = make(m, depth - 1); e->e[1] = bind(m, e->var[0], depth - 1); break;
-  case FN: e->e[0] = make(m, depth - 1); e->e[1] = bind(m, e->var[0], depth - 1); e->e[2] = make(m, depth - 1); break;
-  default: for (int i = 0; i < 4; i++) e->e[i] = i < 2 || e->k == IF || e->k == MATCH ? make(m, depth - 1) : NULL;
+  case LET:
+  case LAMBDA:
+    e->e[0] = make(m, depth - 1);
+    e->e[1] = bind(m, e->var[0], depth - 1);
+    break;
+  case FN:
+    e->e[0] = make(m, depth - 1);
+    e->e[1] = bind(m, e->var[0], depth - 1);
+    e->e[2] = make(m, depth - 1);
+    break;
+  default:
+    for (int i = 0; i < 4; i++)
+      e->e[i] = i < 2 || e->k == IF || e->k == MATCH ? make(m, depth - 1) : NULL;
   }
   if (e->k == IDIV || e->k == MOD) e->v = 1 + roll(m, 9);
   return e;
@@ -89,7 +116,8 @@ static const char *const compare[] = { "<", "<=", ">", ">=", "==", "!=" };
 static const char names[] = "abcdef";
 
 static void write_tree(out *o, const node *e);
-static void pair(out *o, const char *before, const node *a, const char *between, const node *b, const char *after)
+static void pair(out *o, const char *before, const node *a, const char *between, const node *b,
+                 const char *after)
 {
   put(o, "%s", before);
   write_tree(o, a);
@@ -102,7 +130,10 @@ static void write_fold(out *o, const node *e)
 {
   const char *i = names + e->var[2];
   put(o, "(for %c in 0..%d with ", *i, (int)e->v);
-  for (int k = 0; k < e->n; k++) { put(o, "%s%c = ", k ? ", " : "", names[e->var[k]]); write_tree(o, e->e[k]); }
+  for (int k = 0; k < e->n; k++) {
+    put(o, "%s%c = ", k ? ", " : "", names[e->var[k]]);
+    write_tree(o, e->e[k]);
+  }
   put(o, " { if %c %% 2 %s 0 { next ", *i, compare[4 + e->op % 2]);
   for (int k = 0; k < 2 * e->n; k++) {
     if (k == e->n) put(o, " } else { next ");
@@ -125,17 +156,35 @@ static void write_tree(out *o, const node *e)
   case ADD: pair(o, "(", e->e[0], " + ", e->e[1], ")"); break;
   case SUB: pair(o, "(", e->e[0], " - ", e->e[1], ")"); break;
   case MUL: pair(o, "((", e->e[0], ") * (", e->e[1], ") % 10007)"); break;
-  case IDIV: case MOD: put(o, "(("); write_tree(o, e->e[0]); put(o, ") %s %d)", e->k == MOD ? "%" : "//", (int)e->v); break;
+  case IDIV:
+  case MOD:
+    put(o, "((");
+    write_tree(o, e->e[0]);
+    put(o, ") %s %d)", e->k == MOD ? "%" : "//", (int)e->v);
+    break;
   case NEG: put(o, "(-("); write_tree(o, e->e[0]); put(o, "))"); break;
   case IF:
     snprintf(b, sizeof b, " %s ", compare[e->op]);
     pair(o, "(if ", e->e[0], b, e->e[1], " { ");
     pair(o, "", e->e[2], " } else { ", e->e[3], " })");
     break;
-  case LET: snprintf(b, sizeof b, "({ let %c = ", names[e->var[0]]); pair(o, b, e->e[0], "; ", e->e[1], " })"); break;
-  case LAMBDA: put(o, "((%c -> ", names[e->var[0]]); pair(o, "", e->e[1], ")(", e->e[0], "))"); break;
-  case FN: put(o, "({ fn g(%c) = ", names[e->var[0]]); pair(o, "", e->e[1], "; g(", e->e[0], ")"); pair(o, " + g(", e->e[2], ") % 10007 + (", e->e[2], ") })"); break;
-  case MATCH: pair(o, "(match (", e->e[0], ") % 3 { 0 -> ", e->e[1], ""); pair(o, ", 1 -> ", e->e[2], ", _ -> ", e->e[3], " })"); break;
+  case LET:
+    snprintf(b, sizeof b, "({ let %c = ", names[e->var[0]]);
+    pair(o, b, e->e[0], "; ", e->e[1], " })");
+    break;
+  case LAMBDA:
+    put(o, "((%c -> ", names[e->var[0]]);
+    pair(o, "", e->e[1], ")(", e->e[0], "))");
+    break;
+  case FN:
+    put(o, "({ fn g(%c) = ", names[e->var[0]]);
+    pair(o, "", e->e[1], "; g(", e->e[0], ")");
+    pair(o, " + g(", e->e[2], ") % 10007 + (", e->e[2], ") })");
+    break;
+  case MATCH:
+    pair(o, "(match (", e->e[0], ") % 3 { 0 -> ", e->e[1], "");
+    pair(o, ", 1 -> ", e->e[2], ", _ -> ", e->e[3], " })");
+    break;
   case FOLD: write_fold(o, e); break;
   }
 }
@@ -202,7 +251,9 @@ static double value(const node *e, double *env)
   case LET: case LAMBDA: return with(e->e[1], env, e->var[0], value(e->e[0], env));
   case FN: {
     double c = value(e->e[2], env);
-    return with(e->e[1], env, e->var[0], value(e->e[0], env)) + wrap(with(e->e[1], env, e->var[0], c), WRAP) + c; }
+    return with(e->e[1], env, e->var[0], value(e->e[0], env)) +
+           wrap(with(e->e[1], env, e->var[0], c), WRAP) + c;
+  }
   case MATCH: {
     double x = wrap(value(e->e[0], env), 3);
     return value(e->e[x == 0 ? 1 : x == 1 ? 2 : 3], env); }
@@ -226,12 +277,14 @@ static void once(norn_state *st, maker *m, char *space, uint64_t seed)
   unit.checks++;
   if (s == NORN_OK && norn_as_real(v, &got) && got == want) return;
   unit_fail(__FILE__, __LINE__);
-  fprintf(stderr, "seed %llu: %.17g, not %.17g %s\n%s\n", (unsigned long long)seed, got, want, s ? norn_error(st)->text : "", o.s);
+  fprintf(stderr, "seed %llu: %.17g, not %.17g %s\n%s\n", (unsigned long long)seed, got, want,
+          s ? norn_error(st)->text : "", o.s);
 }
 
 int main(int argc, char **argv)
 {
-  uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, n = argc > 2 ? strtoull(argv[2], NULL, 10) : 3000;
+  uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1,
+           n = argc > 2 ? strtoull(argv[2], NULL, 10) : 3000;
   maker *m = malloc(sizeof *m);
   char *space = malloc(TEXT);
   norn_state *st = NULL;
