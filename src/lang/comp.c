@@ -24,8 +24,12 @@ static bool fn_close(comp *c, fnstate *f)
 {
   bool ok = true;
   if (f->too_large) {
-    diag *d = comp_error(c, f->info->ast ? f->info->ast->name.span : c->tree->span, "this function is too large to compile");
-    if (d) error_hint(&d->e, "a function has room for about 4000 names, and for loops and branches of about 30000 instructions");
+    diag *d = comp_error(c, f->info->ast ? f->info->ast->name.span : c->tree->span,
+                         "this function is too large to compile");
+    if (d)
+      error_hint(
+        &d->e,
+        "a function has room for about 4000 names, and for loops and branches of about 30000 instructions");
     fn_drop(c, f);
   } else if (c->memory) fn_drop(c, f);
   else ok = fn_finish(c, f->p);
@@ -33,7 +37,10 @@ static bool fn_close(comp *c, fnstate *f)
   return ok;
 }
 
-static bool plain_type(const ast *t, const char *name) { return t->kind == AST_TYPE_NAME && !t->u.tname.module && !strcmp(t->u.tname.name, name); }
+static bool plain_type(const ast *t, const char *name)
+{
+  return t->kind == AST_TYPE_NAME && !t->u.tname.module && !strcmp(t->u.tname.name, name);
+}
 
 /* Checks a value against its annotation; gives what is known of its type afterwards. */
 static ty annotation(comp *c, const ast *t, int reg, norn_span span)
@@ -44,7 +51,10 @@ static ty annotation(comp *c, const ast *t, int reg, norn_span span)
   emit_span(c, at, -1, span);
   if (plain_type(t, "int")) return TY_INT;
   if (plain_type(t, "bool")) return TY_BOOL;
-  if (plain_type(t, "real")) { emit_f(c, OP_MULK, reg, reg, 1.0); return TY_REAL; }      /* an integer becomes a real */
+  if (plain_type(t, "real")) {
+    emit_f(c, OP_MULK, reg, reg, 1.0);
+    return TY_REAL;
+  } /* an integer becomes a real */
   return TY_ANY;
 }
 
@@ -62,7 +72,10 @@ static void parameters(comp *c, const ast_fn *fn)
       expr(c, p->fallback, (int)i, TAIL_NO);
       land(c, over);
     }
-    if (p->type) { ty t = annotation(c, p->type, (int)i, p->name.span); if (p->bind) p->bind->type = t; }
+    if (p->type) {
+      ty t = annotation(c, p->type, (int)i, p->name.span);
+      if (p->bind) p->bind->type = t;
+    }
   }
 }
 
@@ -70,13 +83,14 @@ bool compile_function(comp *c, fn_info *info)
 {
   fnstate f;
   const ast_fn *fn = info->ast;
-  if (!info->p) info->p = proto_new(c, fn, fn->name.s ? fn->name.s : "fn", info->is_model, info->node->span);
+  if (!info->p)
+    info->p = proto_new(c, fn, fn->name.s ? fn->name.s : "fn", info->is_model, info->node->span);
   if (!info->p) return false;
   info->p->ncap = (uint16_t)info->ncaps;
   info->p->samples = info->effects.any || info->effects.n;
   fn_open(c, &f, info);
   f.effectful = info->p->samples;
-  f.start = 0;                                                        /* self tail calls check annotations again */
+  f.start = 0; /* self tail calls check annotations again */
   const char *keep = c->let_name;
   c->let_name = NULL;
   parameters(c, fn);
@@ -135,7 +149,8 @@ static void compile_top(comp *c, bool imported)
 {
   fnstate f;
   uint32_t slot = 0;
-  c->top->p = proto_new(c, NULL, imported ? sym_name(c->st, c->mod->name) : "top level", false, c->tree->span);
+  c->top->p = proto_new(c, NULL, imported ? sym_name(c->st, c->mod->name) : "top level", false,
+                        c->tree->span);
   if (!c->top->p) return;
   c->top->p->samples = true;
   fn_open(c, &f, c->top);
@@ -167,7 +182,13 @@ static bool link_protos(comp *c)
   norn_state *st = c->st;
   proto *last = c->protos;
   char b[300];
-  for (proto *p = c->protos; p; p = p->next) { last = p; if (!code_liveness(st, p)) { c->memory = true; return false; } }
+  for (proto *p = c->protos; p; p = p->next) {
+    last = p;
+    if (!code_liveness(st, p)) {
+      c->memory = true;
+      return false;
+    }
+  }
   proto *rest = st->protos;
   last->next = rest;
   st->protos = c->protos;
@@ -186,12 +207,16 @@ static void set_globals(comp *c)
   for (uint32_t i = 0; i < c->tree->n; i++) {
     const ast *s = c->tree->v[i];
     if (s->kind != AST_FN && s->kind != AST_MODEL && s->kind != AST_DIST) continue;
-    if (s->bind && s->bind->entry->known) c->st->globals[s->bind->entry->slot] = v_obj(NORN_FUN, s->bind->entry->known->self);
+    if (s->bind && s->bind->entry->known)
+      c->st->globals[s->bind->entry->slot] = v_obj(NORN_FUN, s->bind->entry->known->self);
   }
 }
 
 static void exhaust_all(comp *c, const ast *e);
-static void exhaust_list(comp *c, ast *const *v, uint32_t n) { for (uint32_t i = 0; i < n; i++) exhaust_all(c, v[i]); }
+static void exhaust_list(comp *c, ast *const *v, uint32_t n)
+{
+  for (uint32_t i = 0; i < n; i++) exhaust_all(c, v[i]);
+}
 
 /* Finds every match. */
 static void exhaust_all(comp *c, const ast *e)
@@ -199,31 +224,63 @@ static void exhaust_all(comp *c, const ast *e)
   if (!e) return;
   switch (e->kind) {
   case AST_INTERP: case AST_ARRAY: case AST_BLOCK: exhaust_list(c, e->u.list.v, e->u.list.n); break;
-  case AST_RECORD: exhaust_all(c, e->u.record.base); for (uint32_t i = 0; i < e->u.record.n; i++) exhaust_all(c, e->u.record.v[i].value); break;
-  case AST_INDEX: exhaust_all(c, e->u.index.base); exhaust_list(c, e->u.index.v, e->u.index.n); break;
+  case AST_RECORD:
+    exhaust_all(c, e->u.record.base);
+    for (uint32_t i = 0; i < e->u.record.n; i++) exhaust_all(c, e->u.record.v[i].value);
+    break;
+  case AST_INDEX:
+    exhaust_all(c, e->u.index.base);
+    exhaust_list(c, e->u.index.v, e->u.index.n);
+    break;
   case AST_FIELD: exhaust_all(c, e->u.field.base); break;
-  case AST_CALL: exhaust_all(c, e->u.call.fn); for (uint32_t i = 0; i < e->u.call.n; i++) exhaust_all(c, e->u.call.v[i].value); break;
-  case AST_SLICE: case AST_UNARY: case AST_BINARY: case AST_AND: case AST_OR: case AST_RANGE: case AST_OBSERVE:
+  case AST_CALL:
+    exhaust_all(c, e->u.call.fn);
+    for (uint32_t i = 0; i < e->u.call.n; i++) exhaust_all(c, e->u.call.v[i].value);
+    break;
+  case AST_SLICE:
+  case AST_UNARY:
+  case AST_BINARY:
+  case AST_AND:
+  case AST_OR:
+  case AST_RANGE:
+  case AST_OBSERVE:
     exhaust_all(c, e->u.bin.a); exhaust_all(c, e->u.bin.b); break;
   case AST_LAMBDA: case AST_FN: case AST_MODEL:
     for (uint32_t i = 0; i < e->u.fn->nparams; i++) exhaust_all(c, e->u.fn->params[i].fallback);
     exhaust_all(c, e->u.fn->body);
     break;
-  case AST_DIST: for (uint32_t i = 0; i < e->u.dist.n; i++) exhaust_all(c, e->u.dist.v[i].value); break;
-  case AST_IF: exhaust_all(c, e->u.cond.test); exhaust_all(c, e->u.cond.yes); exhaust_all(c, e->u.cond.no); break;
+  case AST_DIST:
+    for (uint32_t i = 0; i < e->u.dist.n; i++) exhaust_all(c, e->u.dist.v[i].value);
+    break;
+  case AST_IF:
+    exhaust_all(c, e->u.cond.test);
+    exhaust_all(c, e->u.cond.yes);
+    exhaust_all(c, e->u.cond.no);
+    break;
   case AST_MATCH:
     exhaust_check(c->st, c->mod, e);
     exhaust_all(c, e->u.match.value);
-    for (uint32_t i = 0; i < e->u.match.n; i++) { exhaust_all(c, e->u.match.v[i].guard); exhaust_all(c, e->u.match.v[i].body); }
+    for (uint32_t i = 0; i < e->u.match.n; i++) {
+      exhaust_all(c, e->u.match.v[i].guard);
+      exhaust_all(c, e->u.match.v[i].body);
+    }
     break;
-  case AST_COMP: exhaust_all(c, e->u.comp.body); for (uint32_t i = 0; i < e->u.comp.n; i++) exhaust_all(c, e->u.comp.v[i].value); break;
+  case AST_COMP:
+    exhaust_all(c, e->u.comp.body);
+    for (uint32_t i = 0; i < e->u.comp.n; i++) exhaust_all(c, e->u.comp.v[i].value);
+    break;
   case AST_FOR:
     exhaust_all(c, e->u.loop.over); exhaust_all(c, e->u.loop.body);
-    for (uint32_t i = 0; e->u.loop.states && i < e->u.loop.states->n; i++) exhaust_all(c, e->u.loop.states->v[i].init);
+    for (uint32_t i = 0; e->u.loop.states && i < e->u.loop.states->n; i++)
+      exhaust_all(c, e->u.loop.states->v[i].init);
     break;
   case AST_NEXT: exhaust_list(c, e->u.next.v, e->u.next.n); exhaust_all(c, e->u.next.keep); break;
   case AST_LET: exhaust_all(c, e->u.let.value); break;
-  case AST_DRAW: exhaust_all(c, e->u.draw.dist); exhaust_all(c, e->u.draw.via); exhaust_all(c, e->u.draw.as); break;
+  case AST_DRAW:
+    exhaust_all(c, e->u.draw.dist);
+    exhaust_all(c, e->u.draw.via);
+    exhaust_all(c, e->u.draw.as);
+    break;
   default: break;
   }
 }
@@ -243,14 +300,22 @@ proto *compile_module(norn_state *st, module *mod, uint32_t file, unsigned flags
   arena a;
   proto *out = NULL;
   arena_init(&a, &st->mem);
-  comp c = { .st = st, .mod = mod, .file = file, .flags = flags, .a = &a, .repl = (flags & NORN_LOAD_REPL) != 0 };
+  comp c = { .st = st,
+             .mod = mod,
+             .file = file,
+             .flags = flags,
+             .a = &a,
+             .repl = (flags & NORN_LOAD_REPL) != 0 };
   parse_status ps = parse_module(&a, &st->diags, &st->sources, file, &c.tree);
   *incomplete = ps == PARSE_MORE;
   c.broken = ps != PARSE_OK;
   if (!c.tree) c.memory = true;
   else if (ps != PARSE_MORE && resolve_module(&c)) {
     compile_all(&c, (flags & NORN_LOAD_IMPORT) != 0);
-    if (!c.memory && ps == PARSE_OK && !st->diags.errors && link_protos(&c)) { out = c.top->p; set_globals(&c); }
+    if (!c.memory && ps == PARSE_OK && !st->diags.errors && link_protos(&c)) {
+      out = c.top->p;
+      set_globals(&c);
+    }
   }
   if (c.memory) { st->diags.failed = true; state_memory(st); }
   for (proto *p = c.protos, *next; p; p = next) { next = p->next; proto_free(st, p); }

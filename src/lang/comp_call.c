@@ -21,7 +21,9 @@ uint64_t anon_comp(comp *c) { return addr_numbered(ADDR_ANON, (uint32_t)numbers_
 uint64_t call_comp(comp *c, const ast *callee, const char *let_name)
 {
   if (let_name) return name_comp(c, let_name);
-  const char *s = callee->kind == AST_NAME ? callee->u.name : callee->kind == AST_FIELD ? callee->u.field.name.s : "fn";
+  const char *s = callee->kind == AST_NAME    ? callee->u.name
+                  : callee->kind == AST_FIELD ? callee->u.field.name.s
+                                              : "fn";
   return named(c, ADDR_CALL, s, (uint32_t)numbers_of(c)->ncalls++);
 }
 
@@ -35,7 +37,8 @@ static void hint_signature(comp *c, diag *d, const signature *s, const char *que
   if (!d) return;
   b[0] = 0;
   for (int i = 0; !(s->text && *s->text) && i < s->n && s->names && k < sizeof b; i++)
-    k += (size_t)snprintf(b + k, sizeof b - k, "%s%s%s", i ? ", " : "", sym_name(c->st, s->names[i]), i < s->nreq ? "" : " = ...");
+    k += (size_t)snprintf(b + k, sizeof b - k, "%s%s%s", i ? ", " : "",
+                          sym_name(c->st, s->names[i]), i < s->nreq ? "" : " = ...");
   error_hint(&d->e, "%s%s(%s)", question, s->name, s->text && *s->text ? s->text : b);
 }
 
@@ -43,9 +46,13 @@ static void wrong_count(comp *c, const ast *e, const signature *s, uint32_t got)
 {
   diag *d;
   const char *plural = s->n == 1 ? "" : "s";
-  if (s->nreq == s->n) d = comp_error(c, e->span, "%s takes %d argument%s, got %u", s->name, s->n, plural, got);
-  else if (s->variadic) d = comp_error(c, e->span, "%s takes at least %d argument%s, got %u", s->name, s->nreq, s->nreq == 1 ? "" : "s", got);
-  else d = comp_error(c, e->span, "%s takes %d to %d arguments, got %u", s->name, s->nreq, s->n, got);
+  if (s->nreq == s->n)
+    d = comp_error(c, e->span, "%s takes %d argument%s, got %u", s->name, s->n, plural, got);
+  else if (s->variadic)
+    d = comp_error(c, e->span, "%s takes at least %d argument%s, got %u", s->name, s->nreq,
+                   s->nreq == 1 ? "" : "s", got);
+  else
+    d = comp_error(c, e->span, "%s takes %d to %d arguments, got %u", s->name, s->nreq, s->n, got);
   hint_signature(c, d, s, "");
 }
 
@@ -64,8 +71,7 @@ static bool unknown_parameter(comp *c, const ast_arg *a, const signature *s)
   const char *close = nearest_found(&near);
   char question[100] = "";
   if (close) snprintf(question, sizeof question, "did you mean %s? ", close);
-  if (d && close && !(s->text && *s->text)) error_hint(&d->e, "did you mean %s?", close);    /* many options */
-  else hint_signature(c, d, s, question);
+  hint_signature(c, d, s, question);
   return false;
 }
 
@@ -94,7 +100,8 @@ static bool place_arguments(comp *c, const ast *e, const signature *s, int *plac
       if (k < 0) return unknown_parameter(c, a, s);
     } else if (k >= s->n && !s->variadic) { wrong_count(c, e, s, n); return false; }
     if (k < s->n && given[k] && !(s->variadic && k == s->n - 1)) {
-      comp_error(c, a->name.s ? a->name.span : a->value->span, "%s gets its parameter %s twice", s->name, sym_name(c->st, s->names[k]));
+      comp_error(c, a->name.s ? a->name.span : a->value->span, "%s gets its parameter %s twice",
+                 s->name, sym_name(c->st, s->names[k]));
       return false;
     }
     if (k < s->n) given[k] = true;
@@ -103,7 +110,8 @@ static bool place_arguments(comp *c, const ast *e, const signature *s, int *plac
   for (int k = 0; k < s->nreq; k++) if (!given[k]) {
     bool named = n && e->u.call.v[n - 1].name.s;
     if (!named) { wrong_count(c, e, s, n); return false; }
-    diag *d = comp_error(c, e->span, "%s needs its parameter %s", s->name, sym_name(c->st, s->names[k]));
+    diag *d =
+      comp_error(c, e->span, "%s needs its parameter %s", s->name, sym_name(c->st, s->names[k]));
     hint_signature(c, d, s, "");
     return false;
   }
@@ -118,7 +126,7 @@ bool comp_arguments(comp *c, const ast *e, const signature *s, int w, int *count
   bool *given = comp_get(c, ((size_t)s->n + 1) * sizeof *given);
   if (!place || !given) return false;
   if (!place_arguments(c, e, s, place, given)) {
-    int r = temp(c);                                     /* go on: there may be more errors inside */
+    int r = temp(c); /* go on: there may be more errors inside */
     for (uint32_t i = 0; i < n; i++) expr(c, e->u.call.v[i].value, r, TAIL_NO);
     return false;
   }
@@ -126,7 +134,8 @@ bool comp_arguments(comp *c, const ast *e, const signature *s, int w, int *count
   (void)most;
   while (c->f->top < w + total && !c->f->too_large) temp(c);
   for (uint32_t i = 0; i < n; i++) expr(c, e->u.call.v[i].value, w + place[i], TAIL_NO);
-  for (int k = 0; k < s->n && k < total; k++) if (!given[k]) load_constant(c, w + k, s->defaults ? s->defaults[k] : norn_none());
+  for (int k = 0; k < s->n && k < total; k++)
+    if (!given[k]) load_constant(c, w + k, s->defaults ? s->defaults[k] : norn_none());
   *count = total;
   return true;
 }
@@ -150,8 +159,12 @@ static void parameter_spans(comp *c, int at, const ast *e, const signature *s)
 
 static signature entry_signature(comp *c, const env_entry *e)
 {
-  signature s = { "function", sym_name(c->st, e->name), e->npars, 0, e->pnames, e->pdefaults, e->variadic, e->params };
-  for (int i = 0; i < e->npars; i++) if (norn_is_none(e->pdefaults[i]) && !(e->variadic && i == e->npars - 1)) s.nreq = i + 1;
+  signature s = { "function",  sym_name(c->st, e->name),
+                  e->npars,    0,
+                  e->pnames,   e->pdefaults,
+                  e->variadic, e->params };
+  for (int i = 0; i < e->npars; i++)
+    if (norn_is_none(e->pdefaults[i]) && !(e->variadic && i == e->npars - 1)) s.nreq = i + 1;
   return s;
 }
 
@@ -163,13 +176,23 @@ static signature proto_signature(const proto *p, const char *params)
 static signature ctor_signature(comp *c, const env_entry *e)
 {
   const ctor *k = env_ctor(c->st, (uint32_t)(e->tag >> 32));
-  return (signature){ "constructor", sym_name(c->st, e->name), (int)e->arity, (int)e->arity, k ? k->fields : NULL, NULL, false, NULL };
+  return (signature){ "constructor",
+                      sym_name(c->st, e->name),
+                      (int)e->arity,
+                      (int)e->arity,
+                      k ? k->fields : NULL,
+                      NULL,
+                      false,
+                      NULL };
 }
 
 /* ---- calls of functions ---- */
 
 /* The effect of a call decides whether the path gets a component around it. */
-static bool pushes(comp *c, const ast *e) { return !c->mod->stdlib && effect_of_call(c, e) != EFFECT_NONE; }
+static bool pushes(comp *c, const ast *e)
+{
+  return !c->mod->stdlib && effect_of_call(c, e) != EFFECT_NONE;
+}
 
 static ty finish_call(comp *c, int at, int w, int dst, int save, tail_kind tail, const ast *e)
 {
@@ -189,7 +212,8 @@ static int open_window(comp *c, int dst, bool push, int *save)
   return c->f->top;
 }
 
-static ty call_known(comp *c, const ast *e, const proto *p, const char *params, int dst, tail_kind tail, const char *let_name)
+static ty call_known(comp *c, const ast *e, const proto *p, const char *params, int dst,
+                     tail_kind tail, const char *let_name)
 {
   int top = c->f->top, save, n = 0;
   bool push = pushes(c, e);
@@ -197,9 +221,19 @@ static ty call_known(comp *c, const ast *e, const proto *p, const char *params, 
   int w = open_window(c, dst, push && tail != TAIL_RET, &save);
   temps(c, FRAME_SIZE);
   signature s = proto_signature(p, params);
-  if (!comp_arguments(c, e, &s, w + FRAME_SIZE, &n)) { c->f->top = top; emit(c, OP_LOADU, dst, 0, 0); return leave(c, dst, tail, TY_ANY, e); }
-  if (push && tail == TAIL_RET) { int r = temp(c); int at = emit(c, OP_APUSH, r, 0, 0); emit_lit(c, at, 0, where); }
-  else if (push) { int at = emit(c, OP_APUSH, save, 0, 0); emit_lit(c, at, 0, where); }
+  if (!comp_arguments(c, e, &s, w + FRAME_SIZE, &n)) {
+    c->f->top = top;
+    emit(c, OP_LOADU, dst, 0, 0);
+    return leave(c, dst, tail, TY_ANY, e);
+  }
+  if (push && tail == TAIL_RET) {
+    int r = temp(c);
+    int at = emit(c, OP_APUSH, r, 0, 0);
+    emit_lit(c, at, 0, where);
+  } else if (push) {
+    int at = emit(c, OP_APUSH, save, 0, 0);
+    emit_lit(c, at, 0, where);
+  }
   int at = emit_p(c, tail == TAIL_RET ? OP_TCALLG : OP_CALLG, w, n, 0, p);
   ty t = finish_call(c, at, w, dst, save, tail, e);
   c->f->top = top;
@@ -220,14 +254,19 @@ static ty call_value(comp *c, const ast *e, int dst, tail_kind tail, const char 
     named |= e->u.call.v[i].name.s != NULL;
     expr(c, e->u.call.v[i].value, w + FRAME_SIZE + (int)i, TAIL_NO);
   }
-  if (push) { int r = save >= 0 ? save : temp(c); int at = emit(c, OP_APUSH, r, 0, 0); emit_lit(c, at, 0, where); }
+  if (push) {
+    int r = save >= 0 ? save : temp(c);
+    int at = emit(c, OP_APUSH, r, 0, 0);
+    emit_lit(c, at, 0, where);
+  }
   int at;
   if (named) {
     int64_t dims = n;
     void *names;
     val v = norn_array(c->st, NORN_I64, 1, &dims, &names);
     if (norn_is_none(v)) { c->memory = true; return TY_ANY; }
-    for (uint32_t i = 0; i < n; i++) ((int64_t *)names)[i] = e->u.call.v[i].name.s ? comp_sym(c, e->u.call.v[i].name.s) : 0;
+    for (uint32_t i = 0; i < n; i++)
+      ((int64_t *)names)[i] = e->u.call.v[i].name.s ? comp_sym(c, e->u.call.v[i].name.s) : 0;
     at = emit_i(c, OP_CALLX, w, (int)n, constant(c, v));
     ty t = finish_call(c, at, w, dst, save, TAIL_NO, e);
     c->f->top = top;
@@ -240,7 +279,8 @@ static ty call_value(comp *c, const ast *e, int dst, tail_kind tail, const char 
 }
 
 /* A local function that catches something: its parameters are known, its closure is a value. */
-static ty call_local(comp *c, const ast *e, const proto *p, int dst, tail_kind tail, const char *let_name)
+static ty call_local(comp *c, const ast *e, const proto *p, int dst, tail_kind tail,
+                     const char *let_name)
 {
   int top = c->f->top, save, n = 0;
   bool push = pushes(c, e);
@@ -249,8 +289,16 @@ static ty call_local(comp *c, const ast *e, const proto *p, int dst, tail_kind t
   temps(c, FRAME_SIZE);
   expr(c, e->u.call.fn, w + FRAME_SIZE - 1, TAIL_NO);
   signature s = proto_signature(p, NULL);
-  if (!comp_arguments(c, e, &s, w + FRAME_SIZE, &n)) { c->f->top = top; emit(c, OP_LOADU, dst, 0, 0); return leave(c, dst, tail, TY_ANY, e); }
-  if (push) { int r = save >= 0 ? save : temp(c); int at = emit(c, OP_APUSH, r, 0, 0); emit_lit(c, at, 0, where); }
+  if (!comp_arguments(c, e, &s, w + FRAME_SIZE, &n)) {
+    c->f->top = top;
+    emit(c, OP_LOADU, dst, 0, 0);
+    return leave(c, dst, tail, TY_ANY, e);
+  }
+  if (push) {
+    int r = save >= 0 ? save : temp(c);
+    int at = emit(c, OP_APUSH, r, 0, 0);
+    emit_lit(c, at, 0, where);
+  }
   int at = emit(c, tail == TAIL_RET ? OP_TCALL : OP_CALL, w, n, 0);
   ty t = finish_call(c, at, w, dst, save, tail, e);
   c->f->top = top;
@@ -264,12 +312,24 @@ static bool reads(const comp *c, const ast *e, int r)
 {
   if (!e) return false;
   switch (e->kind) {
-  case AST_INT: case AST_REAL: case AST_STR: case AST_BOOL: case AST_UNIT: case AST_MISSING: return false;
-  case AST_NAME: return e->bind && e->bind->owner == c->f->info && e->bind->reg == r && (e->bind->kind == BIND_LOCAL || e->bind->kind == BIND_PARAM);
-  case AST_UNARY: case AST_BINARY: case AST_AND: case AST_OR: case AST_RANGE: return reads(c, e->u.bin.a, r) || reads(c, e->u.bin.b, r);
+  case AST_INT:
+  case AST_REAL:
+  case AST_STR:
+  case AST_BOOL:
+  case AST_UNIT:
+  case AST_MISSING: return false;
+  case AST_NAME:
+    return e->bind && e->bind->owner == c->f->info && e->bind->reg == r &&
+           (e->bind->kind == BIND_LOCAL || e->bind->kind == BIND_PARAM);
+  case AST_UNARY:
+  case AST_BINARY:
+  case AST_AND:
+  case AST_OR:
+  case AST_RANGE: return reads(c, e->u.bin.a, r) || reads(c, e->u.bin.b, r);
   case AST_FIELD: return reads(c, e->u.field.base, r);
   case AST_INDEX:
-    for (uint32_t i = 0; i < e->u.index.n; i++) if (e->u.index.v[i]->kind == AST_SLICE || reads(c, e->u.index.v[i], r)) return true;
+    for (uint32_t i = 0; i < e->u.index.n; i++)
+      if (e->u.index.v[i]->kind == AST_SLICE || reads(c, e->u.index.v[i], r)) return true;
     return reads(c, e->u.index.base, r);
   case AST_CALL:
     for (uint32_t i = 0; i < e->u.call.n; i++) if (reads(c, e->u.call.v[i].value, r)) return true;
@@ -279,16 +339,19 @@ static bool reads(const comp *c, const ast *e, int r)
 }
 
 /* es[i] into regs[i], as if at once: directly where no later expression reads the register. */
-void comp_assign(comp *c, const ast *const *es, const int *regs, const ty *want, int n, const ast *also)
+void comp_assign(comp *c, const ast *const *es, const int *regs, const ty *want, int n,
+                 const ast *also)
 {
   int top = c->f->top;
   int *tmp = comp_get(c, (size_t)(n + 1) * sizeof *tmp);
   if (!tmp) return;
-  temp(c);                                              /* so that no target is the newest temporary */
+  temp(c); /* so that no target is the newest temporary */
   for (int i = 0; i < n; i++) {
     bool later = also && reads(c, also, regs[i]);
     tmp[i] = -1;
-    if (es[i]->kind == AST_NAME && es[i]->bind && es[i]->bind->owner == c->f->info && es[i]->bind->reg == regs[i] && es[i]->bind->kind != BIND_FN) continue;
+    if (es[i]->kind == AST_NAME && es[i]->bind && es[i]->bind->owner == c->f->info &&
+        es[i]->bind->reg == regs[i] && es[i]->bind->kind != BIND_FN)
+      continue;
     for (int j = i + 1; j < n; j++) later |= reads(c, es[j], regs[i]);
     int r = later ? (tmp[i] = temp(c)) : regs[i];
     ty t = expr(c, es[i], r, TAIL_NO);
@@ -303,7 +366,8 @@ static bool is_self(comp *c, const ast *fn)
   const fn_info *here = c->f->info;
   if (fn->kind != AST_NAME || !fn->bind) return false;
   if (fn->bind->kind == BIND_FN) return fn->bind->fn == here;
-  return fn->bind->kind == BIND_GLOBAL && here->entry && fn->bind->entry == here->entry && here->p == fn->bind->entry->known;
+  return fn->bind->kind == BIND_GLOBAL && here->entry && fn->bind->entry == here->entry &&
+         here->p == fn->bind->entry->known;
 }
 
 static bool self_jump(comp *c, const ast *e, const char *let_name)
@@ -313,7 +377,11 @@ static bool self_jump(comp *c, const ast *e, const char *let_name)
   if (p->is_model || n != p->nargs || n > 60) return false;
   const ast *es[60];
   int regs[60];
-  for (int i = 0; i < n; i++) { if (e->u.call.v[i].name.s) return false; es[i] = e->u.call.v[i].value; regs[i] = i; }
+  for (int i = 0; i < n; i++) {
+    if (e->u.call.v[i].name.s) return false;
+    es[i] = e->u.call.v[i].value;
+    regs[i] = i;
+  }
   if (pushes(c, e)) {
     comp_assign(c, es, regs, NULL, n, NULL);
     int r = c->f->top, keep = r;
@@ -350,7 +418,8 @@ static ty call_native(comp *c, const ast *e, env_entry *x, int dst)
   }
   if (e->u.call.n == 2 && !strcmp(f->name, "push") && !e->u.call.v[1].name.s) {
     ty t;
-    int r = operand_in(c, e->u.call.v[0].value, &t, dst), q = operand(c, e->u.call.v[1].value, &t), at = emit(c, OP_PUSH, dst, r, q);
+    int r = operand_in(c, e->u.call.v[0].value, &t, dst), q = operand(c, e->u.call.v[1].value, &t),
+        at = emit(c, OP_PUSH, dst, r, q);
     argument_spans(c, at, e);
     c->f->top = top;
     return TY_ANY;
@@ -358,7 +427,11 @@ static ty call_native(comp *c, const ast *e, env_entry *x, int dst)
   signature s = entry_signature(c, x);
   int save, w = open_window(c, dst, false, &save);
   temp(c);
-  if (!comp_arguments(c, e, &s, w, &n)) { c->f->top = top; emit(c, OP_LOADU, dst, 0, 0); return TY_ANY; }
+  if (!comp_arguments(c, e, &s, w, &n)) {
+    c->f->top = top;
+    emit(c, OP_LOADU, dst, 0, 0);
+    return TY_ANY;
+  }
   int at = emit_p(c, OP_NATIVE, w, n, 0, f);
   parameter_spans(c, at, e, &s);
   if (w != dst) emit(c, OP_MOVE, dst, w, 0);
@@ -373,11 +446,17 @@ static ty call_builder(comp *c, const ast *e, env_entry *x, int op, const void *
   char fields[200] = "";
   if (x->kind == ENV_CTOR && s.names) {
     size_t k = 0;
-    for (int i = 0; i < s.n && k < sizeof fields; i++) k += (size_t)snprintf(fields + k, sizeof fields - k, "%s%s", i ? ", " : "", sym_name(c->st, s.names[i]));
+    for (int i = 0; i < s.n && k < sizeof fields; i++)
+      k += (size_t)snprintf(fields + k, sizeof fields - k, "%s%s", i ? ", " : "",
+                            sym_name(c->st, s.names[i]));
     s.text = fields;
   }
   int w = c->f->top;
-  if (!comp_arguments(c, e, &s, w, &n)) { c->f->top = top; emit(c, OP_LOADU, dst, 0, 0); return TY_ANY; }
+  if (!comp_arguments(c, e, &s, w, &n)) {
+    c->f->top = top;
+    emit(c, OP_LOADU, dst, 0, 0);
+    return TY_ANY;
+  }
   int at;
   if (op == OP_DATA && n == 0) { at = emit(c, OP_LOADE, dst, 0, 0); emit_lit(c, at, 0, x->tag); }
   else {
@@ -394,7 +473,11 @@ static ty call_model(comp *c, const ast *e, const proto *p, const char *params, 
 {
   int top = c->f->top, w = top, n = 0;
   signature s = proto_signature(p, params);
-  if (!comp_arguments(c, e, &s, w, &n)) { c->f->top = top; emit(c, OP_LOADU, dst, 0, 0); return TY_ANY; }
+  if (!comp_arguments(c, e, &s, w, &n)) {
+    c->f->top = top;
+    emit(c, OP_LOADU, dst, 0, 0);
+    return TY_ANY;
+  }
   int at = emit(c, OP_MODEL, dst, w, n);
   emit_lit(c, at, 0, (uint64_t)(uintptr_t)p);
   argument_spans(c, at, e);
@@ -402,21 +485,30 @@ static ty call_model(comp *c, const ast *e, const proto *p, const char *params, 
   return TY_ANY;
 }
 
-static ty call_entry(comp *c, const ast *e, env_entry *x, int dst, tail_kind tail, const char *let_name, bool *done)
+static ty call_entry(comp *c, const ast *e, env_entry *x, int dst, tail_kind tail,
+                     const char *let_name, bool *done)
 {
   *done = true;
   switch (x->kind) {
   case ENV_NATIVE:
-    if (!x->native) { c->let_name = let_name; ty t = comp_special(c, e, dst, done); c->let_name = NULL; return leave(c, dst, tail, t, e); }
+    if (!x->native) {
+      c->let_name = let_name;
+      ty t = comp_special(c, e, dst, done);
+      c->let_name = NULL;
+      return leave(c, dst, tail, t, e);
+    }
     return leave(c, dst, tail, call_native(c, e, x, dst), e);
   case ENV_DIST: return leave(c, dst, tail, call_builder(c, e, x, OP_DIST, x->row, dst), e);
   case ENV_ENGINE: return leave(c, dst, tail, call_builder(c, e, x, OP_ENGINE, x->engine, dst), e);
   case ENV_CTOR: return leave(c, dst, tail, call_builder(c, e, x, OP_DATA, NULL, dst), e);
   case ENV_GLOBAL:
     if (!x->known) break;
-    if (x->known->is_model) return leave(c, dst, tail, call_model(c, e, x->known, x->params, dst), e);
+    if (x->known->is_model)
+      return leave(c, dst, tail, call_model(c, e, x->known, x->params, dst), e);
     return call_known(c, e, x->known, x->params, dst, tail, let_name);
-  case ENV_MODULE: comp_error(c, e->u.call.fn->span, "%s is a module", sym_name(c->st, x->name)); return leave(c, dst, tail, TY_ANY, e);
+  case ENV_MODULE:
+    comp_error(c, e->u.call.fn->span, "%s is a module", sym_name(c->st, x->name));
+    return leave(c, dst, tail, TY_ANY, e);
   default: break;
   }
   *done = false;
@@ -440,12 +532,17 @@ ty comp_call(comp *c, const ast *e, int dst, tail_kind tail)
   bool done;
   env_entry *x = comp_callee(c, f);
   if (x) { ty t = call_entry(c, e, x, dst, tail, let_name, &done); if (done) return t; }
-  if (f->kind == AST_FIELD && !x && f->u.field.base->kind == AST_NAME && f->u.field.base->bind && f->u.field.base->bind->kind == BIND_GLOBAL &&
-      f->u.field.base->bind->entry->kind == ENV_MODULE) return leave(c, dst, tail, TY_ANY, e);                     /* reported */
+  if (f->kind == AST_FIELD && !x && f->u.field.base->kind == AST_NAME && f->u.field.base->bind &&
+      f->u.field.base->bind->kind == BIND_GLOBAL &&
+      f->u.field.base->bind->entry->kind == ENV_MODULE)
+    return leave(c, dst, tail, TY_ANY, e); /* reported */
   if (f->kind == AST_NAME && f->bind && f->bind->kind == BIND_FN) {
     fn_info *g = f->bind->fn;
-    if (g->p && !g->ncaps && g->is_model) return leave(c, dst, tail, call_model(c, e, g->p, NULL, dst), e);
-    if (g->p) return g->ncaps ? call_local(c, e, g->p, dst, tail, let_name) : call_known(c, e, g->p, NULL, dst, tail, let_name);
+    if (g->p && !g->ncaps && g->is_model)
+      return leave(c, dst, tail, call_model(c, e, g->p, NULL, dst), e);
+    if (g->p)
+      return g->ncaps ? call_local(c, e, g->p, dst, tail, let_name)
+                      : call_known(c, e, g->p, NULL, dst, tail, let_name);
   }
   return call_value(c, e, dst, tail, let_name);
 }
@@ -460,9 +557,11 @@ static ast *new_node(comp *c, ast_kind kind, norn_span span)
 }
 
 /* (p0, p1, ...) -> name(p0, p1, ...) */
-static ty eta(comp *c, env_entry *x, int n, const sym *names, int dst, norn_span span, const ast *callee)
+static ty eta(comp *c, env_entry *x, int n, const sym *names, int dst, norn_span span,
+              const ast *callee)
 {
-  ast *fn = callee ? NULL : new_node(c, AST_NAME, span), *call = new_node(c, AST_CALL, span), *lambda = new_node(c, AST_LAMBDA, span);
+  ast *fn = callee ? NULL : new_node(c, AST_NAME, span), *call = new_node(c, AST_CALL, span),
+      *lambda = new_node(c, AST_LAMBDA, span);
   ast_fn *f = comp_get(c, sizeof *f);
   fn_info *info = comp_get(c, sizeof *info);
   ast_param *params = comp_get(c, (size_t)(n + 1) * sizeof *params);
@@ -480,9 +579,15 @@ static ty eta(comp *c, env_entry *x, int n, const sym *names, int dst, norn_span
     use->u.name = b->name; use->bind = b;
     args[i].value = use;
   }
-  call->u.call.fn = fn ? fn : (ast *)(uintptr_t)callee; call->u.call.v = args; call->u.call.n = (uint32_t)n;
+  call->u.call.fn = fn ? fn : (ast *)(uintptr_t)callee;
+  call->u.call.v = args;
+  call->u.call.n = (uint32_t)n;
   f->params = params; f->nparams = (uint32_t)n; f->body = call; f->info = info;
-  info->ast = f; info->node = lambda; info->up = c->f->info; info->numbers = info; info->effects.any = true;
+  info->ast = f;
+  info->node = lambda;
+  info->up = c->f->info;
+  info->numbers = info;
+  info->effects.any = true;
   lambda->u.fn = f;
   return expr(c, lambda, dst, TAIL_NO);
 }
@@ -501,10 +606,15 @@ ty entry_value(comp *c, env_entry *x, int dst, norn_span span, const ast *callee
     signature s = entry_signature(c, x);
     return eta(c, x, s.nreq ? s.nreq : 0, x->pnames, dst, span, callee); }
   case ENV_CTOR:
-    if (x->arity) { signature s = ctor_signature(c, x); return eta(c, x, s.n, s.names, dst, span, callee); }
+    if (x->arity) {
+      signature s = ctor_signature(c, x);
+      return eta(c, x, s.n, s.names, dst, span, callee);
+    }
     { int at = emit(c, OP_LOADE, dst, 0, 0); emit_lit(c, at, 0, x->tag); }
     return TY_ANY;
-  case ENV_CONST: load_constant(c, dst, x->value); return V_KIND(x->value) == NORN_REAL ? TY_REAL : V_KIND(x->value) == NORN_INT ? TY_INT : TY_ANY;
+  case ENV_CONST:
+    load_constant(c, dst, x->value);
+    return V_KIND(x->value) == NORN_REAL ? TY_REAL : V_KIND(x->value) == NORN_INT ? TY_INT : TY_ANY;
   case ENV_MODULE: {
     diag *d = comp_error(c, span, "%s is a module, not a value", sym_name(c->st, x->name));
     if (d) error_hint(&d->e, "its functions are written %s.name", sym_name(c->st, x->name));

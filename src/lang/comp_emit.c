@@ -32,14 +32,32 @@ int emit(comp *c, int op, int a, int b, int k)
 }
 
 void emit_lit(comp *c, int at, int k, uint64_t u) { if (!c->memory) c->f->code[at + 1 + k].u = u; }
-int emit_i(comp *c, int op, int a, int b, int64_t i) { int at = emit(c, op, a, b, 0); if (!c->memory) c->f->code[at + 1].i = i; return at; }
-int emit_f(comp *c, int op, int a, int b, double d) { int at = emit(c, op, a, b, 0); if (!c->memory) c->f->code[at + 1].f = d; return at; }
-int emit_p(comp *c, int op, int a, int b, int k, const void *p) { int at = emit(c, op, a, b, k); if (!c->memory) c->f->code[at + 1].p = p; return at; }
+int emit_i(comp *c, int op, int a, int b, int64_t i)
+{
+  int at = emit(c, op, a, b, 0);
+  if (!c->memory) c->f->code[at + 1].i = i;
+  return at;
+}
+int emit_f(comp *c, int op, int a, int b, double d)
+{
+  int at = emit(c, op, a, b, 0);
+  if (!c->memory) c->f->code[at + 1].f = d;
+  return at;
+}
+int emit_p(comp *c, int op, int a, int b, int k, const void *p)
+{
+  int at = emit(c, op, a, b, k);
+  if (!c->memory) c->f->code[at + 1].p = p;
+  return at;
+}
 
 void emit_span(comp *c, int at, int arg, norn_span s)
 {
   fnstate *f = c->f;
-  if (!mem_grow(&c->st->mem, &f->spans, &f->cspans, f->nspans + 1, sizeof *f->spans)) { c->memory = true; return; }
+  if (!mem_grow(&c->st->mem, &f->spans, &f->cspans, f->nspans + 1, sizeof *f->spans)) {
+    c->memory = true;
+    return;
+  }
   f->spans[f->nspans++] = (span_at){ (uint32_t)at, (int16_t)arg, s.start, s.end };
 }
 
@@ -88,8 +106,12 @@ int64_t constant(comp *c, val v)
 {
   fnstate *f = c->f;
   for (size_t i = f->nconsts > 64 ? f->nconsts - 64 : 0; i < f->nconsts; i++)
-    if (f->consts[i].tag == v.tag && v.tag == NORN_STR && value_equal(f->consts[i], v)) return (int64_t)i;
-  if (!mem_grow(&c->st->mem, &f->consts, &f->cconsts, f->nconsts + 1, sizeof *f->consts)) { c->memory = true; return 0; }
+    if (f->consts[i].tag == v.tag && v.tag == NORN_STR && value_equal(f->consts[i], v))
+      return (int64_t)i;
+  if (!mem_grow(&c->st->mem, &f->consts, &f->cconsts, f->nconsts + 1, sizeof *f->consts)) {
+    c->memory = true;
+    return 0;
+  }
   f->consts[f->nconsts] = v;
   c->st->consts_fresh = true;
   return (int64_t)f->nconsts++;
@@ -103,7 +125,11 @@ proto *proto_new(comp *c, const ast_fn *fn, const char *name, bool is_model, nor
   proto *p = mem_zero(&st->mem, sizeof *p);
   if (!p) { c->memory = true; return NULL; }
   p->next = c->protos; c->protos = p;
-  p->name = env_keep_text(st, name); p->span = span; p->file = c->file; p->is_model = is_model; p->stdlib = c->mod->stdlib;
+  p->name = env_keep_text(st, name);
+  p->span = span;
+  p->file = c->file;
+  p->is_model = is_model;
+  p->stdlib = c->mod->stdlib;
   uint32_t n = fn ? fn->nparams : 0;
   sym *names = mem_zero(&st->mem, (n + 1) * sizeof *names);
   clo *self = mem_zero(&st->mem, sizeof *self);
@@ -155,8 +181,15 @@ bool fn_finish(comp *c, proto *p)
   if (!p->nregs) p->nregs = 1;
   p->bytes = (uint32_t)p->nregs * 16;
   p->ncode = (uint32_t)f->n; p->code = exact(c, f->code, f->n, f->ccode, sizeof *f->code);
-  p->nspans = (uint32_t)f->nspans; p->spans = exact(c, f->spans, f->nspans, f->cspans, sizeof *f->spans);
-  p->nconsts = (uint32_t)f->nconsts; p->consts = exact(c, f->consts, f->nconsts, f->cconsts, sizeof *f->consts);
-  if (c->memory) { if (!p->code) p->ncode = 0; if (!p->spans) p->nspans = 0; if (!p->consts) p->nconsts = 0; return false; }
+  p->nspans = (uint32_t)f->nspans;
+  p->spans = exact(c, f->spans, f->nspans, f->cspans, sizeof *f->spans);
+  p->nconsts = (uint32_t)f->nconsts;
+  p->consts = exact(c, f->consts, f->nconsts, f->cconsts, sizeof *f->consts);
+  if (c->memory) {
+    if (!p->code) p->ncode = 0;
+    if (!p->spans) p->nspans = 0;
+    if (!p->consts) p->nconsts = 0;
+    return false;
+  }
   return true;
 }

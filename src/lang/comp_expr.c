@@ -3,11 +3,18 @@
 #include <string.h>
 
 static const int generic_op[BIN_COUNT] = {
-  [BIN_EQ] = OP_EQ, [BIN_NE] = OP_NE, [BIN_LT] = OP_LT, [BIN_LE] = OP_LE, [BIN_GT] = OP_LT, [BIN_GE] = OP_LE,
-  [BIN_CAT] = OP_CONCAT, [BIN_ADD] = OP_ADD, [BIN_SUB] = OP_SUB, [BIN_MUL] = OP_MUL, [BIN_DIV] = OP_DIV,
-  [BIN_IDIV] = OP_IDIV, [BIN_MOD] = OP_MOD, [BIN_MATMUL] = OP_MATMUL, [BIN_POW] = OP_POW };
+  [BIN_EQ] = OP_EQ,   [BIN_NE] = OP_NE,         [BIN_LT] = OP_LT,      [BIN_LE] = OP_LE,
+  [BIN_GT] = OP_LT,   [BIN_GE] = OP_LE,         [BIN_CAT] = OP_CONCAT, [BIN_ADD] = OP_ADD,
+  [BIN_SUB] = OP_SUB, [BIN_MUL] = OP_MUL,       [BIN_DIV] = OP_DIV,    [BIN_IDIV] = OP_IDIV,
+  [BIN_MOD] = OP_MOD, [BIN_MATMUL] = OP_MATMUL, [BIN_POW] = OP_POW
+};
 
-static bool small_int(const ast *e, int64_t *k) { if (e->kind != AST_INT || e->u.i < -30000 || e->u.i > 30000) return false; *k = e->u.i; return true; }
+static bool small_int(const ast *e, int64_t *k)
+{
+  if (e->kind != AST_INT || e->u.i < -30000 || e->u.i > 30000) return false;
+  *k = e->u.i;
+  return true;
+}
 
 void load_int(comp *c, int dst, int64_t i) { emit_i(c, OP_LOADI, dst, 0, i); }
 
@@ -66,7 +73,8 @@ void load_binding(comp *c, const binding *b, int dst, norn_span span)
 static bool is_local(comp *c, const ast *e)
 {
   const binding *b = e->kind == AST_NAME ? e->bind : NULL;
-  return b && (b->kind == BIND_LOCAL || b->kind == BIND_PARAM) && b->owner == c->f->info && b->reg >= 0;
+  return b && (b->kind == BIND_LOCAL || b->kind == BIND_PARAM) && b->owner == c->f->info &&
+         b->reg >= 0;
 }
 
 int operand(comp *c, const ast *e, ty *t)
@@ -112,12 +120,14 @@ static bool with_literal(comp *c, const ast *e, int dst, ty *out)
     if (!c->memory) c->f->code[at].c = (uint16_t)(int16_t)k;
     *out = ty_binary(op, TY_INT, t);
   } else if (b->kind == AST_REAL && op >= BIN_ADD && op <= BIN_DIV) {
-    static const int g[] = { OP_ADDK, OP_SUBK, OP_MULK, OP_DIVK }, u[] = { OP_FADDK, OP_FSUBK, OP_FMULK, OP_FDIVK };
+    static const int g[] = { OP_ADDK, OP_SUBK, OP_MULK, OP_DIVK },
+                     u[] = { OP_FADDK, OP_FSUBK, OP_FMULK, OP_FDIVK };
     int r = operand_in(c, a, &t, dst);
     at = emit_f(c, t == TY_REAL ? u[op - BIN_ADD] : g[op - BIN_ADD], dst, r, b->u.d);
     *out = ty_binary(op, t, TY_REAL);
   } else if (a->kind == AST_REAL && op >= BIN_ADD && op <= BIN_DIV) {
-    static const int g[] = { OP_ADDK, OP_RSUBK, OP_MULK, OP_RDIVK }, u[] = { OP_FADDK, OP_FRSUBK, OP_FMULK, OP_FRDIVK };
+    static const int g[] = { OP_ADDK, OP_RSUBK, OP_MULK, OP_RDIVK },
+                     u[] = { OP_FADDK, OP_FRSUBK, OP_FMULK, OP_FRDIVK };
     int r = operand_in(c, b, &t, dst);
     at = emit_f(c, t == TY_REAL ? u[op - BIN_ADD] : g[op - BIN_ADD], dst, r, a->u.d);
     *out = ty_binary(op, TY_REAL, t);
@@ -137,8 +147,10 @@ ty binary(comp *c, const ast *e, int dst)
   if (with_literal(c, e, dst, &out)) { c->f->top = top; return out; }
   int r = operand_in(c, e->u.bin.a, &t, dst), q = operand(c, e->u.bin.b, &u);
   int o = generic_op[op];
-  if (t == TY_REAL && u == TY_REAL && op >= BIN_ADD && op <= BIN_DIV) o = op == BIN_ADD ? OP_FADD : op == BIN_SUB ? OP_FSUB : op == BIN_MUL ? OP_FMUL : OP_FDIV;
-  else if (t == TY_INT && u == TY_INT && op >= BIN_ADD && op <= BIN_MUL) o = op == BIN_ADD ? OP_IADD : op == BIN_SUB ? OP_ISUB : OP_IMUL;
+  if (t == TY_REAL && u == TY_REAL && op >= BIN_ADD && op <= BIN_DIV)
+    o = op == BIN_ADD ? OP_FADD : op == BIN_SUB ? OP_FSUB : op == BIN_MUL ? OP_FMUL : OP_FDIV;
+  else if (t == TY_INT && u == TY_INT && op >= BIN_ADD && op <= BIN_MUL)
+    o = op == BIN_ADD ? OP_IADD : op == BIN_SUB ? OP_ISUB : OP_IMUL;
   int at = op == BIN_GT || op == BIN_GE ? emit(c, o, dst, q, r) : emit(c, o, dst, r, q);
   binary_spans(c, at, e);
   c->f->top = top;
@@ -151,9 +163,17 @@ static ty unary(comp *c, const ast *e, int dst)
   ty t;
   const ast *x = e->u.bin.a;
   if (e->op == UN_NEG && x->kind == AST_INT) { load_int(c, dst, -x->u.i); return TY_INT; }
-  if (e->op == UN_NEG && x->kind == AST_REAL) { emit_f(c, OP_LOADF, dst, 0, -x->u.d); return TY_REAL; }
+  if (e->op == UN_NEG && x->kind == AST_REAL) {
+    emit_f(c, OP_LOADF, dst, 0, -x->u.d);
+    return TY_REAL;
+  }
   int r = operand_in(c, x, &t, dst);
-  int at = emit(c, e->op == UN_NOT ? OP_NOT : e->op == UN_TRANSPOSE ? OP_TRANSPOSE : t == TY_REAL ? OP_FNEG : OP_NEG, dst, r, 0);
+  int at = emit(c,
+                e->op == UN_NOT         ? OP_NOT
+                : e->op == UN_TRANSPOSE ? OP_TRANSPOSE
+                : t == TY_REAL          ? OP_FNEG
+                                        : OP_NEG,
+                dst, r, 0);
   emit_span(c, at, -1, e->span); emit_span(c, at, 0, x->span);
   c->f->top = top;
   return e->op == UN_NOT ? TY_BOOL : e->op == UN_NEG && ty_is_num(t) ? t : TY_ANY;
@@ -179,14 +199,20 @@ static int compare_jump(comp *c, const ast *e, bool sense)
     return emit(c, jump_if_equal ? OP_JEQ : OP_JNEQ, r, q, 0);
   }
   if (!sense && small_int(b, &k)) {
-    static const int any[] = { [BIN_LT] = OP_JNLTI, [BIN_LE] = OP_JNLEI, [BIN_GT] = OP_JNGTI, [BIN_GE] = OP_JNGEI };
+    static const int any[] = {
+      [BIN_LT] = OP_JNLTI, [BIN_LE] = OP_JNLEI, [BIN_GT] = OP_JNGTI, [BIN_GE] = OP_JNGEI
+    };
     o = t == TY_INT && op == BIN_LT ? OP_IJNLTI : t == TY_INT && op == BIN_GT ? OP_IJNGTI : any[op];
     int at = emit(c, o, r, 0, 0);
     if (!c->memory) c->f->code[at].b = (uint16_t)(int16_t)k;
     return at;
   }
   if (!sense && b->kind == AST_REAL && (op == BIN_LT || op == BIN_GT))
-    return emit_f(c, op == BIN_LT ? (t == TY_REAL ? OP_FJNLTK : OP_JNLTK) : t == TY_REAL ? OP_FJNGTK : OP_JNGTK, r, 0, b->u.d);
+    return emit_f(c,
+                  op == BIN_LT   ? (t == TY_REAL ? OP_FJNLTK : OP_JNLTK)
+                  : t == TY_REAL ? OP_FJNGTK
+                                 : OP_JNGTK,
+                  r, 0, b->u.d);
   q = operand(c, b, &u);
   bool strict = op == BIN_LT || op == BIN_GT;
   if (op == BIN_GT || op == BIN_GE) { int s = r; r = q; q = s; }
@@ -210,10 +236,15 @@ void cond(comp *c, const ast *e, bool sense, jumps *out)
     return;
   }
   if (e->kind == AST_UNARY && e->op == UN_NOT) { cond(c, e->u.bin.a, !sense, out); return; }
-  if (e->kind == AST_BOOL) { if (e->u.b == sense) jumps_add(c, out, emit(c, OP_JMP, 0, 0, 0)); return; }
+  if (e->kind == AST_BOOL) {
+    if (e->u.b == sense) jumps_add(c, out, emit(c, OP_JMP, 0, 0, 0));
+    return;
+  }
   int at;
-  if (e->kind == AST_BINARY && e->op <= BIN_GE) { at = compare_jump(c, e, sense); binary_spans(c, at, e); }
-  else {
+  if (e->kind == AST_BINARY && e->op <= BIN_GE) {
+    at = compare_jump(c, e, sense);
+    binary_spans(c, at, e);
+  } else {
     ty t;
     int r = operand(c, e, &t);
     at = emit(c, sense ? OP_JT : OP_JF, r, 0, 0);
@@ -248,8 +279,15 @@ static ty comp_if(comp *c, const ast *e, int dst, tail_kind tail, const char *le
   int end = a == TY_NEVER ? -1 : emit(c, OP_JMP, 0, 0, 0);
   jumps_land(c, &no);
   ty b;
-  if (e->u.cond.no) { c->let_name = let_name; b = expr(c, e->u.cond.no, dst, tail); c->let_name = NULL; }
-  else { emit(c, OP_LOADU, dst, 0, 0); b = leave(c, dst, tail, TY_ANY, e); a = a == TY_NEVER ? a : TY_ANY; }
+  if (e->u.cond.no) {
+    c->let_name = let_name;
+    b = expr(c, e->u.cond.no, dst, tail);
+    c->let_name = NULL;
+  } else {
+    emit(c, OP_LOADU, dst, 0, 0);
+    b = leave(c, dst, tail, TY_ANY, e);
+    a = a == TY_NEVER ? a : TY_ANY;
+  }
   if (end >= 0) land(c, end);
   return ty_join(a, b);
 }
@@ -303,7 +341,10 @@ static ty record_with(comp *c, const ast *e, int dst)
   int64_t names[64];
   if (n > 60) { comp_error(c, e->span, "more than 60 fields are changed at once"); return TY_ANY; }
   expr(c, e->u.record.base, w, TAIL_NO);
-  for (int i = 0; i < n; i++) { expr(c, e->u.record.v[i].value, w + 1 + i, TAIL_NO); names[i] = comp_sym(c, e->u.record.v[i].name.s); }
+  for (int i = 0; i < n; i++) {
+    expr(c, e->u.record.v[i].value, w + 1 + i, TAIL_NO);
+    names[i] = comp_sym(c, e->u.record.v[i].name.s);
+  }
   void *where;
   int64_t dims = n;
   val v = norn_array(c->st, NORN_I64, 1, &dims, &where);
@@ -322,7 +363,10 @@ ty comp_record(comp *c, const ast *e, int dst)
   int top = c->f->top, n = (int)e->u.record.n, w = temps(c, n);
   sym *names = comp_get(c, (size_t)(n + 1) * sizeof *names);
   if (!names) return TY_ANY;
-  for (int i = 0; i < n; i++) { expr(c, e->u.record.v[i].value, w + i, TAIL_NO); names[i] = comp_sym(c, e->u.record.v[i].name.s); }
+  for (int i = 0; i < n; i++) {
+    expr(c, e->u.record.v[i].value, w + i, TAIL_NO);
+    names[i] = comp_sym(c, e->u.record.v[i].name.s);
+  }
   const shape *s = shape_intern(c->st, names, (uint32_t)n);
   if (!s) { c->memory = true; return TY_ANY; }
   int at = emit(c, OP_RECORD, dst, w, 0);
@@ -348,8 +392,10 @@ ty comp_index(comp *c, const ast *e, int dst)
       const ast *x = e->u.index.v[i];
       if (x->kind != AST_SLICE) { expr(c, x, w + used++, TAIL_NO); continue; }
       mask |= 1u << i;
-      if (x->u.bin.a) expr(c, x->u.bin.a, w + used, TAIL_NO); else emit(c, OP_LOADN, w + used, 0, 0);
-      if (x->u.bin.b) expr(c, x->u.bin.b, w + used + 1, TAIL_NO); else emit(c, OP_LOADN, w + used + 1, 0, 0);
+      if (x->u.bin.a) expr(c, x->u.bin.a, w + used, TAIL_NO);
+      else emit(c, OP_LOADN, w + used, 0, 0);
+      if (x->u.bin.b) expr(c, x->u.bin.b, w + used + 1, TAIL_NO);
+      else emit(c, OP_LOADN, w + used + 1, 0, 0);
       used += 2;
     }
     at = emit(c, OP_INDEXN, dst, w, 0);
@@ -366,7 +412,9 @@ static ty comp_field(comp *c, const ast *e, int dst)
   env_entry *x = resolve_module_member(c, e, false);
   if (x) return entry_value(c, x, dst, e->span, e);
   const ast *base = e->u.field.base;
-  if (base->kind == AST_NAME && base->bind && base->bind->kind == BIND_GLOBAL && base->bind->entry->kind == ENV_MODULE) return TY_ANY;   /* reported */
+  if (base->kind == AST_NAME && base->bind && base->bind->kind == BIND_GLOBAL &&
+      base->bind->entry->kind == ENV_MODULE)
+    return TY_ANY; /* reported */
   int top = c->f->top;
   ty t;
   int r = operand_in(c, base, &t, dst), at = emit(c, OP_GETF, dst, r, 0);
@@ -397,12 +445,14 @@ static uint32_t comp_group(comp *c, ast *const *v, uint32_t n)
 {
   uint32_t k = 0;
   while (k < n && (v[k]->kind == AST_FN || v[k]->kind == AST_MODEL)) k++;
-  for (uint32_t i = 0; i < k; i++) {                                 /* the protos first: they refer to each other */
+  for (uint32_t i = 0; i < k; i++) { /* the protos first: they refer to each other */
     fn_info *f = v[i]->u.fn->info;
-    if (f && !f->p) f->p = proto_new(c, v[i]->u.fn, v[i]->u.fn->name.s, f->is_model, v[i]->u.fn->name.span);
+    if (f && !f->p)
+      f->p = proto_new(c, v[i]->u.fn, v[i]->u.fn->name.s, f->is_model, v[i]->u.fn->name.span);
     if (f && f->p) f->p->ncap = (uint16_t)f->ncaps;
   }
-  for (uint32_t i = 0; i < k; i++) if (v[i]->u.fn->info && v[i]->u.fn->info->p) compile_function(c, v[i]->u.fn->info);
+  for (uint32_t i = 0; i < k; i++)
+    if (v[i]->u.fn->info && v[i]->u.fn->info->p) compile_function(c, v[i]->u.fn->info);
   for (uint32_t i = 0; i < k; i++) {
     fn_info *f = v[i]->u.fn->info;
     if (!f || !f->p || !f->ncaps) continue;
@@ -417,8 +467,12 @@ static uint32_t comp_group(comp *c, ast *const *v, uint32_t n)
 static void comp_let(comp *c, const ast *e)
 {
   const ast *p = e->u.let.pattern;
-  if (p->kind == AST_PAT_NAME && e->u.let.value->kind == AST_NAME && is_local(c, e->u.let.value)) {   /* another name for the same */
-    if (p->bind) { p->bind->reg = e->u.let.value->bind->reg; p->bind->type = e->u.let.value->bind->type; }
+  if (p->kind == AST_PAT_NAME && e->u.let.value->kind == AST_NAME &&
+      is_local(c, e->u.let.value)) { /* another name for the same */
+    if (p->bind) {
+      p->bind->reg = e->u.let.value->bind->reg;
+      p->bind->type = e->u.let.value->bind->type;
+    }
     return;
   }
   int r = temp(c);
@@ -465,7 +519,8 @@ ty comp_block(comp *c, ast *const *v, uint32_t n, int dst, tail_kind tail)
   } else {
     comp_statements(c, v, n);
     emit(c, OP_LOADU, dst, 0, 0);
-    t = !last && tail == TAIL_FOLD ? TY_NEVER : leave(c, dst, tail, TY_ANY, last ? last : c->f->info->node);
+    t = !last && tail == TAIL_FOLD ? TY_NEVER
+                                   : leave(c, dst, tail, TY_ANY, last ? last : c->f->info->node);
   }
   c->f->top = top;
   return t;
@@ -490,7 +545,11 @@ static ty literal(comp *c, const ast *e, int dst)
   case AST_INT: load_int(c, dst, e->u.i); return TY_INT;
   case AST_REAL: emit_f(c, OP_LOADF, dst, 0, e->u.d); return TY_REAL;
   case AST_BOOL: emit(c, OP_LOADB, dst, e->u.b, 0); return TY_BOOL;
-  case AST_STR: { int64_t k = constant(c, string_constant(c, e->u.str.s, e->u.str.n)); emit_i(c, OP_LOADK, dst, 0, k); return TY_ANY; }
+  case AST_STR: {
+    int64_t k = constant(c, string_constant(c, e->u.str.s, e->u.str.n));
+    emit_i(c, OP_LOADK, dst, 0, k);
+    return TY_ANY;
+  }
   case AST_MISSING: emit(c, OP_LOADM, dst, 0, 0); return TY_ANY;
   default: emit(c, OP_LOADU, dst, 0, 0); return TY_ANY;
   }
@@ -508,8 +567,19 @@ ty expr(comp *c, const ast *e, int dst, tail_kind tail)
   case AST_IF: return comp_if(c, e, dst, tail, let_name);
   case AST_MATCH: c->let_name = let_name; return comp_match(c, e, dst, tail);
   case AST_NEXT: return comp_next(c, e, tail);
-  case AST_CALL: c->let_name = let_name; t = comp_call(c, e, dst, tail); c->let_name = NULL; if (t == TY_NEVER) return t; break;
-  case AST_INT: case AST_REAL: case AST_STR: case AST_BOOL: case AST_UNIT: case AST_MISSING: case AST_ERROR: t = literal(c, e, dst); break;
+  case AST_CALL:
+    c->let_name = let_name;
+    t = comp_call(c, e, dst, tail);
+    c->let_name = NULL;
+    if (t == TY_NEVER) return t;
+    break;
+  case AST_INT:
+  case AST_REAL:
+  case AST_STR:
+  case AST_BOOL:
+  case AST_UNIT:
+  case AST_MISSING:
+  case AST_ERROR: t = literal(c, e, dst); break;
   case AST_INTERP: t = interpolation(c, e, dst); break;
   case AST_ARRAY: t = comp_array(c, e, dst); break;
   case AST_RECORD: t = comp_record(c, e, dst); break;

@@ -8,8 +8,8 @@
 /* One loop being emitted. */
 typedef struct loop {
   int i, lim, xs;              /* counter, limit; the array, or -1 for a range */
-  int first;                   /* a range: register of its first value if its position is needed, or -1 */
-  int base, pos;               /* the path around the loop, the position of this turn; -1: no addresses */
+  int first;     /* a range: register of its first value if its position is needed, or -1 */
+  int base, pos; /* the path around the loop, the position of this turn; -1: no addresses */
   int exit, top;               /* FORPREP; where the body starts */
 } loop;
 
@@ -17,7 +17,8 @@ static bool zero(const ast *e) { return e->kind == AST_INT && e->u.i == 0; }
 
 /* Opens a loop: registers, FORPREP, the pattern bound to this turn's element.  base: the register that
    holds the path around the loop already, or -1. */
-static void loop_open(comp *c, loop *l, const ast *pattern, const ast *over, bool addressed, int base)
+static void loop_open(comp *c, loop *l, const ast *pattern, const ast *over, bool addressed,
+                      int base)
 {
   ty t;
   l->pos = l->first = l->xs = -1;
@@ -28,8 +29,11 @@ static void loop_open(comp *c, loop *l, const ast *pattern, const ast *over, boo
     expr(c, over->u.bin.a, l->i, TAIL_NO);
     l->lim = temp(c);
     expr(c, over->u.bin.b, l->lim, TAIL_NO);
-    if (addressed && !zero(over->u.bin.a)) { l->first = temp(c); emit(c, OP_MOVE, l->first, l->i, 0); l->pos = temp(c); }
-    else l->pos = l->i;
+    if (addressed && !zero(over->u.bin.a)) {
+      l->first = temp(c);
+      emit(c, OP_MOVE, l->first, l->i, 0);
+      l->pos = temp(c);
+    } else l->pos = l->i;
   } else {
     l->xs = operand(c, over, &t);
     l->lim = temp(c);
@@ -39,20 +43,31 @@ static void loop_open(comp *c, loop *l, const ast *pattern, const ast *over, boo
     load_int(c, l->i, 0);
   }
   l->exit = emit(c, OP_FORPREP, l->i, l->lim, 0);
-  if (over->kind == AST_RANGE) { emit_span(c, l->exit, -1, over->span); emit_span(c, l->exit, 0, over->u.bin.a->span); emit_span(c, l->exit, 1, over->u.bin.b->span); }
+  if (over->kind == AST_RANGE) {
+    emit_span(c, l->exit, -1, over->span);
+    emit_span(c, l->exit, 0, over->u.bin.a->span);
+    emit_span(c, l->exit, 1, over->u.bin.b->span);
+  }
   l->top = (int)c->f->n;
   if (addressed) {
     if (l->first >= 0) emit(c, OP_ISUB, l->pos, l->i, l->first);
     emit(c, OP_AIDX, l->base, l->pos, 0);
   }
   if (l->xs < 0) {
-    if (pattern->kind == AST_PAT_NAME && pattern->bind) { pattern->bind->reg = l->i; pattern->bind->type = TY_INT; }
-    else comp_let_pattern(c, pattern, l->i);
+    if (pattern->kind == AST_PAT_NAME && pattern->bind) {
+      pattern->bind->reg = l->i;
+      pattern->bind->type = TY_INT;
+    } else comp_let_pattern(c, pattern, l->i);
   } else {
     int x = temp(c);
-    if (pattern->kind != AST_PAT_ANY) emit_span(c, emit(c, OP_INDEX, x, l->xs, l->i), -1, over->span);
-    if (pattern->kind == AST_PAT_NAME) { if (pattern->bind) { pattern->bind->reg = x; pattern->bind->type = TY_ANY; } }
-    else comp_let_pattern(c, pattern, x);
+    if (pattern->kind != AST_PAT_ANY)
+      emit_span(c, emit(c, OP_INDEX, x, l->xs, l->i), -1, over->span);
+    if (pattern->kind == AST_PAT_NAME) {
+      if (pattern->bind) {
+        pattern->bind->reg = x;
+        pattern->bind->type = TY_ANY;
+      }
+    } else comp_let_pattern(c, pattern, x);
   }
 }
 
@@ -80,12 +95,20 @@ static ty fold_result(comp *c, const ast *e, fold *l, int dst)
 {
   ast_states *s = l->states;
   int n = (int)s->n, total = n + (l->kept >= 0);
-  if (n == 1 && l->kept < 0) { if (dst >= 0 && dst != l->regs[0]) emit(c, OP_MOVE, dst, l->regs[0], 0); return l->types[0]; }
+  if (n == 1 && l->kept < 0) {
+    if (dst >= 0 && dst != l->regs[0]) emit(c, OP_MOVE, dst, l->regs[0], 0);
+    return l->types[0];
+  }
   sym names[24];
   int w = temps(c, total);
-  for (int i = 0; i < n; i++) { names[i] = comp_sym(c, s->v[i].name.s); emit(c, OP_MOVE, w + i, l->regs[i], 0); }
+  for (int i = 0; i < n; i++) {
+    names[i] = comp_sym(c, s->v[i].name.s);
+    emit(c, OP_MOVE, w + i, l->regs[i], 0);
+  }
   if (l->kept >= 0) { names[n] = comp_sym(c, "kept"); emit(c, OP_MOVE, w + n, l->kept, 0); }
-  for (int i = 0; i < n; i++) if (l->kept >= 0 && !strcmp(s->v[i].name.s, "kept")) comp_error(c, s->v[i].name.span, "a state of a fold with keep can't be called kept");
+  for (int i = 0; i < n; i++)
+    if (l->kept >= 0 && !strcmp(s->v[i].name.s, "kept"))
+      comp_error(c, s->v[i].name.span, "a state of a fold with keep can't be called kept");
   const shape *sh = shape_intern(c->st, names, (uint32_t)total);
   if (!sh) { c->memory = true; return TY_ANY; }
   (void)e;
@@ -107,7 +130,10 @@ static ty comp_fold(comp *c, const ast *e, int dst, const char *let_name)
   for (int i = 0; i < n; i++) regs[i] = temp(c);
   for (int i = 0; i < n; i++) {
     const ast *init = s->v[i].init;
-    if (types[i] == TY_REAL && init->kind == AST_INT) { emit_f(c, OP_LOADF, regs[i], 0, (double)init->u.i); continue; }
+    if (types[i] == TY_REAL && init->kind == AST_INT) {
+      emit_f(c, OP_LOADF, regs[i], 0, (double)init->u.i);
+      continue;
+    }
     int guard = temp(c);
     ty t = expr(c, init, regs[i], TAIL_NO);
     c->f->top = guard;
@@ -116,11 +142,16 @@ static ty comp_fold(comp *c, const ast *e, int dst, const char *let_name)
   if (e->flags & AST_KEEP) { l.kept = temp(c); emit(c, OP_NEWVEC, l.kept, 0, 0); }
   loop p;
   loop_open(c, &p, e->u.loop.pattern, e->u.loop.over, addressed, let_name ? -1 : save);
-  for (int i = 0; i < n; i++) if (s->v[i].bind) { s->v[i].bind->reg = regs[i]; s->v[i].bind->type = types[i]; }
+  for (int i = 0; i < n; i++)
+    if (s->v[i].bind) {
+      s->v[i].bind->reg = regs[i];
+      s->v[i].bind->type = types[i];
+    }
   jumps next = { 0 };
   l.up = c->f->folds; c->f->folds = &l;
   l.next = &next;
-  expr(c, e->u.loop.body, regs[0], TAIL_FOLD);             /* every path ends in next: nothing is written there */
+  expr(c, e->u.loop.body, regs[0],
+       TAIL_FOLD); /* every path ends in next: nothing is written there */
   c->f->folds = l.up;
   jumps_land(c, &next);
   loop_close(c, &p);
@@ -137,7 +168,9 @@ ty comp_next(comp *c, const ast *e, tail_kind tail)
   }
   int n = (int)l->states->n, top = c->f->top;
   if ((int)e->u.next.n != n) {
-    if (!c->broken) comp_error(c, e->span, "next gives %u value%s, the fold has %d state%s", e->u.next.n, e->u.next.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
+    if (!c->broken)
+      comp_error(c, e->span, "next gives %u value%s, the fold has %d state%s", e->u.next.n,
+                 e->u.next.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
     return TY_NEVER;
   }
   if (e->u.next.keep && l->kept >= 0) {                    /* before the states change */
@@ -178,8 +211,10 @@ ty comp_for(comp *c, const ast *e, int dst)
   } else {
     ty t;
     int x = acc < 0 ? temp(c) : -1;
-    if (acc >= 0) { x = operand(c, e->u.loop.body, &t); emit_span(c, emit(c, OP_PUSH, acc, acc, x), -1, e->u.loop.body->span); }
-    else expr(c, e->u.loop.body, x, TAIL_NO);
+    if (acc >= 0) {
+      x = operand(c, e->u.loop.body, &t);
+      emit_span(c, emit(c, OP_PUSH, acc, acc, x), -1, e->u.loop.body->span);
+    } else expr(c, e->u.loop.body, x, TAIL_NO);
   }
   c->f->top = keep;
   c->f->folds = folds;

@@ -24,7 +24,9 @@ static void literal_pattern(comp *c, const ast *p, int reg, jumps *fail)
 static env_entry *constructor(comp *c, const ast *p)
 {
   const ast *k = p->u.con.con;
-  env_entry *e = k->kind == AST_FIELD ? resolve_module_member(c, k, false) : k->bind ? k->bind->entry : NULL;
+  env_entry *e = k->kind == AST_FIELD ? resolve_module_member(c, k, false)
+                 : k->bind            ? k->bind->entry
+                                      : NULL;
   return e && e->kind == ENV_CTOR && e->arity == p->u.con.n ? e : NULL;
 }
 
@@ -37,7 +39,9 @@ static void con_pattern(comp *c, const ast *p, int reg, jumps *fail)
   jumps_add(c, fail, at);
   for (uint32_t i = 0; i < p->u.con.n; i++) {
     const ast *q = p->u.con.v[i];
-    if (q->kind == AST_PAT_ANY || (q->kind == AST_PAT_NAME && q->bind && q->bind->kind != BIND_GLOBAL && !q->bind->used)) continue;
+    if (q->kind == AST_PAT_ANY ||
+        (q->kind == AST_PAT_NAME && q->bind && q->bind->kind != BIND_GLOBAL && !q->bind->used))
+      continue;
     int r = temp(c);
     emit(c, OP_FIELD, r, reg, (int)i);
     comp_pattern(c, q, r, fail);

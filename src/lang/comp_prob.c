@@ -15,8 +15,12 @@ static env_entry *family(comp *c, const ast *d)
 
 static signature family_signature(comp *c, const env_entry *e)
 {
-  signature s = { "distribution", sym_name(c->st, e->name), e->npars, 0, e->pnames, e->pdefaults, e->variadic, e->params };
-  for (int i = 0; i < e->npars; i++) if (norn_is_none(e->pdefaults[i]) && !(e->variadic && i == e->npars - 1)) s.nreq = i + 1;
+  signature s = { "distribution", sym_name(c->st, e->name),
+                  e->npars,       0,
+                  e->pnames,      e->pdefaults,
+                  e->variadic,    e->params };
+  for (int i = 0; i < e->npars; i++)
+    if (norn_is_none(e->pdefaults[i]) && !(e->variadic && i == e->npars - 1)) s.nreq = i + 1;
   return s;
 }
 
@@ -28,7 +32,10 @@ static void effect_spans(comp *c, int at, const ast *d, const ast *whole)
   for (uint32_t i = 0; i < d->u.call.n; i++) {
     const ast_arg *a = d->u.call.v + i;
     int k = (int)i;
-    if (a->name.s) { sym want = comp_sym(c, a->name.s); for (k = 0; k < s.n && s.names[k] != want; k++) { } }
+    if (a->name.s) {
+      sym want = comp_sym(c, a->name.s);
+      for (k = 0; k < s.n && s.names[k] != want; k++) {}
+    }
     emit_span(c, at, k, a->value->span);
   }
 }
@@ -43,7 +50,9 @@ static int sample_into(comp *c, const ast *d, const ast *via, uint64_t where, co
     temp(c);
     if (!comp_arguments(c, d, &s, w, &n)) { emit(c, OP_LOADU, w, 0, 0); return w; }
     at = emit(c, OP_SAMPLED, w, n, 0);
-    emit_lit(c, at, 0, (uint64_t)(uintptr_t)x->row); emit_lit(c, at, 1, where); emit_lit(c, at, 2, span_pack(whole->span));
+    emit_lit(c, at, 0, (uint64_t)(uintptr_t)x->row);
+    emit_lit(c, at, 1, where);
+    emit_lit(c, at, 2, span_pack(whole->span));
     effect_spans(c, at, d, whole);
     return w;
   }
@@ -89,13 +98,16 @@ static int sample_named(comp *c, const ast *e, const char *name)
 void comp_draw(comp *c, const ast *e)
 {
   const ast *p = e->u.draw.pattern, *as = e->u.draw.as;
-  bool direct = !e->u.draw.via && family(c, e->u.draw.dist) && (!as || as->kind == AST_STR);   /* drawn where it stays */
+  bool direct = !e->u.draw.via && family(c, e->u.draw.dist) &&
+                (!as || as->kind == AST_STR); /* drawn where it stays */
   int home = direct ? c->f->top : temp(c);
   int w = sample_named(c, e, p->kind == AST_PAT_NAME ? p->u.name : NULL);
   if (w != home) emit(c, OP_MOVE, home, w, 0);
   c->f->top = home + 1;
-  if (p->kind == AST_PAT_NAME && p->bind && p->bind->kind != BIND_GLOBAL) { p->bind->reg = home; p->bind->type = TY_ANY; }
-  else comp_let_pattern(c, p, home);
+  if (p->kind == AST_PAT_NAME && p->bind && p->bind->kind != BIND_GLOBAL) {
+    p->bind->reg = home;
+    p->bind->type = TY_ANY;
+  } else comp_let_pattern(c, p, home);
 }
 
 /* The name of a choice made of a missing value: what is observed, if that has a name, else the let's. */
@@ -103,7 +115,8 @@ static uint64_t observed_name(comp *c, const ast *y, const char *let_name)
 {
   if (y->kind == AST_NAME) return name_comp(c, y->u.name);
   if (y->kind == AST_FIELD) return name_comp(c, y->u.field.name.s);
-  if (y->kind == AST_INDEX && y->u.index.base->kind == AST_NAME) return name_comp(c, y->u.index.base->u.name);
+  if (y->kind == AST_INDEX && y->u.index.base->kind == AST_NAME)
+    return name_comp(c, y->u.index.base->u.name);
   if (let_name) return name_comp(c, let_name);
   return y->kind < AST_MISSING ? 0 : anon_comp(c);         /* a literal is not missing */
 }
@@ -121,9 +134,15 @@ ty comp_observe(comp *c, const ast *e, int dst)
     int total = s.variadic && (int)d->u.call.n > s.n ? (int)d->u.call.n : s.n;
     temps(c, total + 1);
     expr(c, y, w + total, TAIL_NO);
-    if (!comp_arguments(c, d, &s, w, &n)) { c->f->top = top; emit(c, OP_LOADU, dst, 0, 0); return TY_ANY; }
+    if (!comp_arguments(c, d, &s, w, &n)) {
+      c->f->top = top;
+      emit(c, OP_LOADU, dst, 0, 0);
+      return TY_ANY;
+    }
     at = emit(c, OP_OBSERVED, w, n, 0);
-    emit_lit(c, at, 0, (uint64_t)(uintptr_t)x->row); emit_lit(c, at, 1, where); emit_lit(c, at, 2, span_pack(e->span));
+    emit_lit(c, at, 0, (uint64_t)(uintptr_t)x->row);
+    emit_lit(c, at, 1, where);
+    emit_lit(c, at, 2, span_pack(e->span));
     effect_spans(c, at, d, e);
     emit_span(c, at, n, y->span);
   } else {
@@ -141,17 +160,25 @@ ty comp_observe(comp *c, const ast *e, int dst)
 
 /* ---- the special functions ---- */
 
-static bool arity(comp *c, const ast *e, const char *name, uint32_t least, uint32_t most, const char *usage)
+static bool arity(comp *c, const ast *e, const char *name, uint32_t least, uint32_t most,
+                  const char *usage)
 {
-  for (uint32_t i = 0; i < e->u.call.n; i++) if (e->u.call.v[i].name.s && !(i == 1 && !strcmp(name, "infer") && !strcmp(e->u.call.v[i].name.s, "engine"))) {
-    diag *d = comp_error(c, e->u.call.v[i].name.span, "%s has no parameter %s", name, e->u.call.v[i].name.s);
-    if (d) error_hint(&d->e, "%s", usage);
-    return false;
-  }
+  for (uint32_t i = 0; i < e->u.call.n; i++)
+    if (e->u.call.v[i].name.s &&
+        !(i == 1 && !strcmp(name, "infer") && !strcmp(e->u.call.v[i].name.s, "engine"))) {
+      diag *d = comp_error(c, e->u.call.v[i].name.span, "%s has no parameter %s", name,
+                           e->u.call.v[i].name.s);
+      if (d) error_hint(&d->e, "%s", usage);
+      return false;
+    }
   if (e->u.call.n >= least && e->u.call.n <= most) return true;
   diag *d;
-  if (least == most) d = comp_error(c, e->span, "%s takes %u argument%s, got %u", name, least, least == 1 ? "" : "s", e->u.call.n);
-  else d = comp_error(c, e->span, "%s takes %u or %u arguments, got %u", name, least, most, e->u.call.n);
+  if (least == most)
+    d = comp_error(c, e->span, "%s takes %u argument%s, got %u", name, least, least == 1 ? "" : "s",
+                   e->u.call.n);
+  else
+    d =
+      comp_error(c, e->span, "%s takes %u or %u arguments, got %u", name, least, most, e->u.call.n);
   if (d) error_hint(&d->e, "%s", usage);
   return false;
 }
@@ -194,7 +221,11 @@ static void special_logpdf(comp *c, const ast *e, int dst)
 ty comp_special(comp *c, const ast *e, int dst, bool *done)
 {
   int top = c->f->top, at;
-  const char *let_name = c->let_name, *name = e->u.call.fn->kind == AST_NAME ? e->u.call.fn->bind->entry ? sym_name(c->st, e->u.call.fn->bind->entry->name) : "" : "";
+  const char *let_name = c->let_name,
+             *name =
+               e->u.call.fn->kind == AST_NAME
+                 ? e->u.call.fn->bind->entry ? sym_name(c->st, e->u.call.fn->bind->entry->name) : ""
+                 : "";
   ty t = TY_ANY, u;
   c->let_name = NULL; *done = true;
   const ast *x = e->u.call.n ? e->u.call.v[0].value : NULL;
@@ -205,7 +236,9 @@ ty comp_special(comp *c, const ast *e, int dst, bool *done)
     }
   } else if (!strcmp(name, "factor") || !strcmp(name, "condition")) {
     bool f = name[0] == 'f';
-    if (arity(c, e, name, 1, 1, f ? "factor(w) adds the log weight w" : "condition(test) gives weight 0 where the test is false")) {
+    if (arity(c, e, name, 1, 1,
+              f ? "factor(w) adds the log weight w"
+                : "condition(test) gives weight 0 where the test is false")) {
       int r = operand(c, x, &u);
       at = emit(c, f ? OP_FACTOR : OP_CONDITION, r, 0, 0);
       emit_lit(c, at, 0, span_pack(e->span));
@@ -222,7 +255,10 @@ ty comp_special(comp *c, const ast *e, int dst, bool *done)
       emit_span(c, at, -1, e->span); emit_span(c, at, 0, x->span);
     }
   } else if (!strcmp(name, "logpdf")) {
-    if (arity(c, e, name, 2, 2, "logpdf(d, x) is the log density or probability of x under d")) { special_logpdf(c, e, dst); t = TY_ANY; }
+    if (arity(c, e, name, 2, 2, "logpdf(d, x) is the log density or probability of x under d")) {
+      special_logpdf(c, e, dst);
+      t = TY_ANY;
+    }
   } else *done = false;
   c->f->top = top;
   return t;
@@ -242,11 +278,13 @@ void comp_distribution(comp *c, const ast *d)
   if (norn_is_none(name)) { c->memory = true; return; }
   emit_i(c, OP_LOADK, w, 0, constant(c, name));
   int n = (int)fn->nparams, a = temps(c, n);
-  for (int i = 0; i < n; i++) if (fn->params[i].bind) emit(c, OP_MOVE, a + i, fn->params[i].bind->reg, 0);
+  for (int i = 0; i < n; i++)
+    if (fn->params[i].bind) emit(c, OP_MOVE, a + i, fn->params[i].bind->reg, 0);
   if (n) emit(c, OP_ARRAY, w + 4, a, n); else emit(c, OP_NEWVEC, w + 4, 0, 0);
   for (int k = 0; k < 5; k++) {
     const ast *x = NULL;
-    for (uint32_t i = 0; i < d->u.dist.n; i++) if (!strcmp(d->u.dist.v[i].name.s, parts[k])) x = d->u.dist.v[i].value;
+    for (uint32_t i = 0; i < d->u.dist.n; i++)
+      if (!strcmp(d->u.dist.v[i].name.s, parts[k])) x = d->u.dist.v[i].value;
     if (x) expr(c, x, w + place[k], TAIL_NO);
     else emit(c, OP_LOADM, w + place[k], 0, 0);
     if (!x && k < 2) {
@@ -257,7 +295,10 @@ void comp_distribution(comp *c, const ast *d)
   for (uint32_t i = 0; i < d->u.dist.n; i++) {
     int k = 0;
     while (k < 5 && strcmp(d->u.dist.v[i].name.s, parts[k])) k++;
-    if (k == 5) comp_error(c, d->u.dist.v[i].name.span, "a distribution has the parts sample, logpdf, support, mean, variance; not %s", d->u.dist.v[i].name.s);
+    if (k == 5)
+      comp_error(c, d->u.dist.v[i].name.span,
+                 "a distribution has the parts sample, logpdf, support, mean, variance; not %s",
+                 d->u.dist.v[i].name.s);
   }
   int at = emit_p(c, OP_NATIVE, w, 7, 0, make);
   emit_span(c, at, -1, fn->name.span);

@@ -53,13 +53,14 @@ static void apply_entry(comp *c, const env_entry *e, const ast *call, effects *o
 {
   if (e->effect == EFFECT_ANY) out->any = true;
   for (int k = 0; k < CALLS_MAX && k < e->known->nargs; k++)
-    if (e->calls >> k & 1) of_value(c, argument(call, k, sym_name(c->st, e->known->params[k])), out);
+    if (e->calls >> k & 1)
+      of_value(c, argument(call, k, sym_name(c->st, e->known->params[k])), out);
 }
 
 static bool special_effect(comp *c, const ast *f)
 {
-  return is_special(c, f, "sample") || is_special(c, f, "factor") || is_special(c, f, "condition") ||
-         is_special(c, f, "infer") || is_special(c, f, "mem");
+  return is_special(c, f, "sample") || is_special(c, f, "factor") ||
+         is_special(c, f, "condition") || is_special(c, f, "infer") || is_special(c, f, "mem");
 }
 
 /* ---- what calling a value may do, by somebody who gives it any arguments ---- */
@@ -82,7 +83,8 @@ static void of_name(comp *c, const ast *e, effects *out)
   else if (b->kind == BIND_PARAM) join_param(out, b);
   else if (b->kind == BIND_LOCAL) { if (b->init) of_value(c, b->init, out); else out->any = true; }
   else if (b->entry->kind == ENV_GLOBAL && !b->entry->known) out->any = true;
-  else if (b->entry->kind == ENV_GLOBAL) out->any |= !b->entry->known->is_model && b->entry->effect != EFFECT_NONE;
+  else if (b->entry->kind == ENV_GLOBAL)
+    out->any |= !b->entry->known->is_model && b->entry->effect != EFFECT_NONE;
   else out->any |= special_effect(c, e);
 }
 
@@ -90,8 +92,21 @@ static void of_value(comp *c, const ast *e, effects *out)
 {
   if (!e || out->any) return;
   switch (e->kind) {
-  case AST_INT: case AST_REAL: case AST_STR: case AST_BOOL: case AST_UNIT: case AST_MISSING: case AST_INTERP: case AST_ARRAY:
-  case AST_RECORD: case AST_UNARY: case AST_BINARY: case AST_AND: case AST_OR: case AST_RANGE: case AST_COMP: break;
+  case AST_INT:
+  case AST_REAL:
+  case AST_STR:
+  case AST_BOOL:
+  case AST_UNIT:
+  case AST_MISSING:
+  case AST_INTERP:
+  case AST_ARRAY:
+  case AST_RECORD:
+  case AST_UNARY:
+  case AST_BINARY:
+  case AST_AND:
+  case AST_OR:
+  case AST_RANGE:
+  case AST_COMP: break;
   case AST_NAME: of_name(c, e, out); break;
   case AST_LAMBDA: if (e->u.fn->info) of_function(e->u.fn->info, out); break;
   case AST_IF: of_value(c, e->u.cond.yes, out); of_value(c, e->u.cond.no, out); break;
@@ -112,9 +127,11 @@ static void of_call(comp *c, const ast *call, effects *out)
   else if (e) { if (!e->known->is_model) apply_entry(c, e, call, out); }
   else if (f->kind == AST_LAMBDA && f->u.fn->info) apply(c, f->u.fn->info, call, out);
   else if (f->kind != AST_NAME || !f->bind) out->any = true;
-  else if (f->bind->kind == BIND_FN) { if (!f->bind->fn->is_model) apply(c, f->bind->fn, call, out); }
-  else if (f->bind->kind == BIND_PARAM) join_param(out, f->bind);
-  else if (f->bind->init && f->bind->init->kind == AST_LAMBDA && f->bind->init->u.fn->info) apply(c, f->bind->init->u.fn->info, call, out);
+  else if (f->bind->kind == BIND_FN) {
+    if (!f->bind->fn->is_model) apply(c, f->bind->fn, call, out);
+  } else if (f->bind->kind == BIND_PARAM) join_param(out, f->bind);
+  else if (f->bind->init && f->bind->init->kind == AST_LAMBDA && f->bind->init->u.fn->info)
+    apply(c, f->bind->init->u.fn->info, call, out);
   else of_name(c, f, out);
 }
 
@@ -140,7 +157,10 @@ static void effects_of(comp *c, const ast *e, effects *out)
     effects_of(c, e->u.record.base, out);
     for (uint32_t i = 0; i < e->u.record.n; i++) effects_of(c, e->u.record.v[i].value, out);
     break;
-  case AST_INDEX: effects_of(c, e->u.index.base, out); of_list(c, e->u.index.v, e->u.index.n, out); break;
+  case AST_INDEX:
+    effects_of(c, e->u.index.base, out);
+    of_list(c, e->u.index.v, e->u.index.n, out);
+    break;
   case AST_FIELD: effects_of(c, e->u.field.base, out); break;
   case AST_CALL:
     of_call(c, e, out);
@@ -150,23 +170,36 @@ static void effects_of(comp *c, const ast *e, effects *out)
   case AST_SLICE: case AST_UNARY: case AST_BINARY: case AST_AND: case AST_OR: case AST_RANGE:
     effects_of(c, e->u.bin.a, out); effects_of(c, e->u.bin.b, out); break;
   case AST_OBSERVE: case AST_DRAW: out->any = true; break;
-  case AST_IF: effects_of(c, e->u.cond.test, out); effects_of(c, e->u.cond.yes, out); effects_of(c, e->u.cond.no, out); break;
+  case AST_IF:
+    effects_of(c, e->u.cond.test, out);
+    effects_of(c, e->u.cond.yes, out);
+    effects_of(c, e->u.cond.no, out);
+    break;
   case AST_MATCH:
     effects_of(c, e->u.match.value, out);
-    for (uint32_t i = 0; i < e->u.match.n; i++) { effects_of(c, e->u.match.v[i].guard, out); effects_of(c, e->u.match.v[i].body, out); }
+    for (uint32_t i = 0; i < e->u.match.n; i++) {
+      effects_of(c, e->u.match.v[i].guard, out);
+      effects_of(c, e->u.match.v[i].body, out);
+    }
     break;
   case AST_COMP:
     effects_of(c, e->u.comp.body, out);
     for (uint32_t i = 0; i < e->u.comp.n; i++) effects_of(c, e->u.comp.v[i].value, out);
     break;
   case AST_FOR: of_loop(c, e, out); break;
-  case AST_NEXT: of_list(c, e->u.next.v, e->u.next.n, out); effects_of(c, e->u.next.keep, out); break;
+  case AST_NEXT:
+    of_list(c, e->u.next.v, e->u.next.n, out);
+    effects_of(c, e->u.next.keep, out);
+    break;
   case AST_LET: effects_of(c, e->u.let.value, out); break;
   default: break;
   }
 }
 
-static uint8_t summary(const effects *x) { return x->any ? EFFECT_ANY : x->n ? EFFECT_ARG : EFFECT_NONE; }
+static uint8_t summary(const effects *x)
+{
+  return x->any ? EFFECT_ANY : x->n ? EFFECT_ARG : EFFECT_NONE;
+}
 
 uint8_t effect_of(comp *c, const ast *e)
 {
@@ -202,7 +235,7 @@ static bool update(comp *c, fn_info *f)
   effects x = { 0 };
   effects_of(c, f->ast->body, &x);
   for (uint32_t i = 0; i < f->ast->nparams; i++) effects_of(c, f->ast->params[i].fallback, &x);
-  for (int i = 0; i < x.n && !x.any; i++) {              /* a parameter not given has its default's */
+  for (int i = 0; i < x.n && !x.any; i++) { /* a parameter not given has its default's */
     int k = param_index(f->ast, x.v[i]);
     if (k >= 0) of_value(c, f->ast->params[k].fallback, &x);
   }

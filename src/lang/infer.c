@@ -40,7 +40,8 @@ static ty infer_call(comp *c, const ast *e)
 static ty infer_next(comp *c, const ast *e)
 {
   fold *l = c->f->folds;
-  for (uint32_t i = 0; l && i < e->u.next.n && i < l->states->n; i++) l->seen[i] = ty_join(l->seen[i], infer(c, e->u.next.v[i]));
+  for (uint32_t i = 0; l && i < e->u.next.n && i < l->states->n; i++)
+    l->seen[i] = ty_join(l->seen[i], infer(c, e->u.next.v[i]));
   return TY_NEVER;
 }
 
@@ -59,7 +60,10 @@ void infer_fold(comp *c, const ast *e, fold *l)
   infer_pattern(e->u.loop.pattern, e->u.loop.over->kind == AST_RANGE ? TY_INT : TY_ANY);
   for (bool again = true; again;) {
     again = false;
-    for (uint32_t i = 0; i < s->n; i++) { l->seen[i] = TY_NEVER; if (s->v[i].bind) s->v[i].bind->type = l->types[i]; }
+    for (uint32_t i = 0; i < s->n; i++) {
+      l->seen[i] = TY_NEVER;
+      if (s->v[i].bind) s->v[i].bind->type = l->types[i];
+    }
     l->up = c->f->folds; c->f->folds = l;
     infer(c, e->u.loop.body);
     c->f->folds = l->up;
@@ -99,13 +103,17 @@ ty infer(comp *c, const ast *e)
   case AST_INT: return TY_INT;
   case AST_REAL: return TY_REAL;
   case AST_BOOL: case AST_AND: case AST_OR: return TY_BOOL;
-  case AST_NAME: return e->bind && e->bind->kind != BIND_GLOBAL && e->bind->kind != BIND_FN ? e->bind->type : TY_ANY;
+  case AST_NAME:
+    return e->bind && e->bind->kind != BIND_GLOBAL && e->bind->kind != BIND_FN ? e->bind->type
+                                                                               : TY_ANY;
   case AST_UNARY: {
     ty t = infer(c, e->u.bin.a);
     return e->op == UN_NOT ? TY_BOOL : e->op == UN_NEG && ty_is_num(t) ? t : TY_ANY; }
   case AST_BINARY: return ty_binary(e->op, infer(c, e->u.bin.a), infer(c, e->u.bin.b));
   case AST_CALL: return infer_call(c, e);
-  case AST_IF: return e->u.cond.no ? ty_join(infer(c, e->u.cond.yes), infer(c, e->u.cond.no)) : (infer(c, e->u.cond.yes), TY_ANY);
+  case AST_IF:
+    return e->u.cond.no ? ty_join(infer(c, e->u.cond.yes), infer(c, e->u.cond.no))
+                        : (infer(c, e->u.cond.yes), TY_ANY);
   case AST_MATCH: {
     ty t = TY_NEVER;
     for (uint32_t i = 0; i < e->u.match.n; i++) t = ty_join(t, infer(c, e->u.match.v[i].body));

@@ -60,7 +60,10 @@ static binding *bind_new(resolver *r, bind_kind kind, const char *name, norn_spa
   binding *b = comp_get(c, sizeof *b);
   if (!b) return NULL;
   b->kind = kind; b->name = name; b->span = span; b->owner = r->f; b->reg = -1;
-  if (!mem_grow(&c->st->mem, &r->s.v, &r->s.cap, r->s.n + 1, sizeof *r->s.v)) { c->memory = true; return b; }
+  if (!mem_grow(&c->st->mem, &r->s.v, &r->s.cap, r->s.n + 1, sizeof *r->s.v)) {
+    c->memory = true;
+    return b;
+  }
   r->s.v[r->s.n++] = b;
   return b;
 }
@@ -72,7 +75,10 @@ static fn_info *fn_new(resolver *r, const ast *node, const ast_fn *fn)
   if (!f) return NULL;
   f->ast = fn; f->node = node; f->up = r->f;
   f->numbers = fn && fn->name.s ? f : r->f ? r->f->numbers : f;
-  if (!mem_grow(&c->st->mem, &c->fns, &c->cfns, c->nfns + 1, sizeof *c->fns)) { c->memory = true; return f; }
+  if (!mem_grow(&c->st->mem, &c->fns, &c->cfns, c->nfns + 1, sizeof *c->fns)) {
+    c->memory = true;
+    return f;
+  }
   c->fns[c->nfns++] = f;
   return f;
 }
@@ -135,7 +141,8 @@ static bool line_is_wrong(comp *c, norn_span span)
     const diag *d = c->st->diags.v + i;
     norn_span at = d->e.span;
     if (d->warning || at.file != span.file) continue;
-    uint32_t from = at.start < span.start ? at.start : span.start, to = at.start < span.start ? span.start : at.start;
+    uint32_t from = at.start < span.start ? at.start : span.start,
+             to = at.start < span.start ? span.start : at.start;
     if (to <= s->n && !memchr(s->text + from, '\n', to - from)) return true;
   }
   return false;
@@ -150,14 +157,18 @@ static void unknown_name(resolver *r, const char *name, norn_span span)
   nearest_init(&near, name);
   for (size_t i = r->s.n; i-- > 0;) nearest_try(&near, r->s.v[i]->name);
   const char *local = nearest_found(&near), *global = env_nearest(c->st, c->mod, name);
-  int dl = local ? edit_distance(name, local, 8) : 99, dg = global ? edit_distance(name, global, 8) : 99;
+  int dl = local ? edit_distance(name, local, 8) : 99,
+      dg = global ? edit_distance(name, global, 8) : 99;
   const char *best = dl <= dg ? local : global;
   if (!d) return;
   if (best) error_hint(&d->e, "did you mean %s?", best);
   else if (!strcmp(name, "nuts") || !strcmp(name, "hmc") || !strcmp(name, "advi"))
-    error_hint(&d->e, "this build has the engines forward, rejection, importance, enumerate, smc and mh");
-  else if (!strcmp(name, "None") || !strcmp(name, "null") || !strcmp(name, "nil")) error_hint(&d->e, "a value that is not there is written missing");
-  else if (!strcmp(name, "def") || !strcmp(name, "function") || !strcmp(name, "func")) error_hint(&d->e, "functions are defined with fn");
+    error_hint(&d->e,
+               "this build has the engines forward, rejection, importance, enumerate, smc and mh");
+  else if (!strcmp(name, "None") || !strcmp(name, "null") || !strcmp(name, "nil"))
+    error_hint(&d->e, "a value that is not there is written missing");
+  else if (!strcmp(name, "def") || !strcmp(name, "function") || !strcmp(name, "func"))
+    error_hint(&d->e, "functions are defined with fn");
 }
 
 static void resolve_name(resolver *r, ast *e)
@@ -172,16 +183,21 @@ static void resolve_name(resolver *r, ast *e)
 env_entry *resolve_module_member(comp *c, const ast *e, bool complain)
 {
   const ast *base = e->u.field.base;
-  if (base->kind != AST_NAME || !base->bind || base->bind->kind != BIND_GLOBAL || base->bind->entry->kind != ENV_MODULE) return NULL;
+  if (base->kind != AST_NAME || !base->bind || base->bind->kind != BIND_GLOBAL ||
+      base->bind->entry->kind != ENV_MODULE)
+    return NULL;
   module *m = base->bind->entry->mod;
   env_entry *x = m ? env_lookup_in(c->st, m, comp_sym(c, e->u.field.name.s)) : NULL;
   if (x) x->used = true;
   if (!x && complain && m) {
-    diag *d = comp_error(c, e->u.field.name.span, "the module %s has no %s", base->u.name, e->u.field.name.s);
+    diag *d = comp_error(c, e->u.field.name.span, "the module %s has no %s", base->u.name,
+                         e->u.field.name.s);
     nearest near;
     nearest_init(&near, e->u.field.name.s);
-    for (size_t i = 0; m && m->table && i <= m->mask; i++) if (m->table[i]) nearest_try(&near, sym_name(c->st, m->table[i]->name));
-    if (d && nearest_found(&near)) error_hint(&d->e, "did you mean %s.%s?", base->u.name, nearest_found(&near));
+    for (size_t i = 0; m && m->table && i <= m->mask; i++)
+      if (m->table[i]) nearest_try(&near, sym_name(c->st, m->table[i]->name));
+    if (d && nearest_found(&near))
+      error_hint(&d->e, "did you mean %s.%s?", base->u.name, nearest_found(&near));
   }
   return x;
 }
@@ -195,8 +211,9 @@ env_entry *comp_callee(comp *c, const ast *fn)
 
 bool is_special(comp *c, const ast *fn, const char *name)
 {
-  return fn->kind == AST_NAME && fn->bind && fn->bind->kind == BIND_GLOBAL && fn->bind->entry->kind == ENV_NATIVE &&
-         !fn->bind->entry->native && !strcmp(fn->u.name, name) && env_is_special(c->st, fn->bind->entry->name);
+  return fn->kind == AST_NAME && fn->bind && fn->bind->kind == BIND_GLOBAL &&
+         fn->bind->entry->kind == ENV_NATIVE && !fn->bind->entry->native &&
+         !strcmp(fn->u.name, name) && env_is_special(c->st, fn->bind->entry->name);
 }
 
 /* ---- patterns ---- */
@@ -222,16 +239,20 @@ static void walk_pattern(resolver *r, ast *p)
   case AST_PAT_NAME: p->bind = bind_new(r, BIND_LOCAL, p->u.name, p->span); break;
   case AST_PAT_CON: {
     env_entry *e = con_entry(r, pattern_con_name(p));
-    if (e && e->kind != ENV_CTOR) comp_error(c, p->span, "%s is not a constructor", sym_name(c->st, e->name));
+    if (e && e->kind != ENV_CTOR)
+      comp_error(c, p->span, "%s is not a constructor", sym_name(c->st, e->name));
     else if (e && e->arity != p->u.con.n)
-      comp_error(c, p->span, "%s has %u field%s, the pattern has %u", sym_name(c->st, e->name), e->arity, e->arity == 1 ? "" : "s", p->u.con.n);
+      comp_error(c, p->span, "%s has %u field%s, the pattern has %u", sym_name(c->st, e->name),
+                 e->arity, e->arity == 1 ? "" : "s", p->u.con.n);
     for (uint32_t i = 0; i < p->u.con.n; i++) walk_pattern(r, p->u.con.v[i]);
     break; }
   case AST_PAT_LIST:
     for (uint32_t i = 0; i < p->u.plist.n; i++) walk_pattern(r, p->u.plist.v[i]);
     walk_pattern(r, p->u.plist.rest);
     break;
-  case AST_PAT_RECORD: for (uint32_t i = 0; i < p->u.record.n; i++) walk_pattern(r, p->u.record.v[i].value); break;
+  case AST_PAT_RECORD:
+    for (uint32_t i = 0; i < p->u.record.n; i++) walk_pattern(r, p->u.record.v[i].value);
+    break;
   default: break;
   }
 }
@@ -248,11 +269,14 @@ static void walk_fn_body(resolver *r, fn_info *f, ast_fn *fn)
   bool optional = false;
   for (uint32_t i = 0; i < fn->nparams; i++) {
     ast_param *p = fn->params + i;
-    for (uint32_t k = 0; k < i; k++) if (fn->params[k].name.s == p->name.s && strcmp(p->name.s, "_"))
-      comp_error(c, p->name.span, "the parameter %s stands twice", p->name.s);
+    for (uint32_t k = 0; k < i; k++)
+      if (fn->params[k].name.s == p->name.s && strcmp(p->name.s, "_"))
+        comp_error(c, p->name.span, "the parameter %s stands twice", p->name.s);
     if (p->fallback) { optional = true; walk(r, p->fallback); }
     else if (optional) {
-      diag *d = comp_error(c, p->name.span, "the parameter %s needs a default, since one before it has one", p->name.s);
+      diag *d =
+        comp_error(c, p->name.span, "the parameter %s needs a default, since one before it has one",
+                   p->name.s);
       if (d) error_hint(&d->e, "required parameters come first");
     }
     p->bind = bind_new(r, BIND_PARAM, p->name.s, p->name.span);
@@ -298,12 +322,14 @@ static uint32_t walk_group(resolver *r, ast **v, uint32_t n)
     fn_info *f = fn_new(r, v[i], fn);
     binding *b = bind_new(r, BIND_FN, fn->name.s, fn->name.span);
     if (!f || !b) return k;
-    for (uint32_t j = 0; j < i; j++) if (v[j]->u.fn->name.s == fn->name.s) comp_error(c, fn->name.span, "the function %s is defined twice", fn->name.s);
+    for (uint32_t j = 0; j < i; j++)
+      if (v[j]->u.fn->name.s == fn->name.s)
+        comp_error(c, fn->name.span, "the function %s is defined twice", fn->name.s);
     f->is_model = v[i]->kind == AST_MODEL;
     f->self = b; f->group = g; b->fn = f; fn->info = f; g->v[i] = f; v[i]->bind = b;
   }
   for (uint32_t i = 0; i < k; i++) walk_fn_body(r, g->v[i], v[i]->u.fn);
-  for (uint32_t i = 0; i < k; i++)                             /* all captures of the group in each */
+  for (uint32_t i = 0; i < k; i++) /* all captures of the group in each */
     for (int j = 0; j < g->v[i]->ncaps; j++)
       for (uint32_t m = 0; m < k; m++) capture_add(r, g->v[m], g->v[i]->caps[j]);
   for (int j = 0; k && j < g->v[0]->ncaps; j++)                /* the same order in all */
@@ -319,7 +345,8 @@ static void walk_block(resolver *r, ast *e)
   size_t mark = r->s.n;
   for (uint32_t i = 0; i < e->u.list.n;) {
     ast *s = e->u.list.v[i];
-    if (s->kind == AST_FN || s->kind == AST_MODEL) i += walk_group(r, e->u.list.v + i, e->u.list.n - i);
+    if (s->kind == AST_FN || s->kind == AST_MODEL)
+      i += walk_group(r, e->u.list.v + i, e->u.list.n - i);
     else { walk(r, s); i++; }
   }
   r->s.n = mark;
@@ -333,7 +360,9 @@ static void walk_for(resolver *r, ast *e)
   for (uint32_t i = 0; s && i < s->n; i++) walk(r, s->v[i].init);
   walk_pattern(r, e->u.loop.pattern);
   for (uint32_t i = 0; s && i < s->n; i++) {
-    for (uint32_t k = 0; k < i; k++) if (s->v[k].name.s == s->v[i].name.s) comp_error(r->c, s->v[i].name.span, "the state %s stands twice", s->v[i].name.s);
+    for (uint32_t k = 0; k < i; k++)
+      if (s->v[k].name.s == s->v[i].name.s)
+        comp_error(r->c, s->v[i].name.span, "the state %s stands twice", s->v[i].name.s);
     s->v[i].bind = bind_new(r, BIND_LOCAL, s->v[i].name.s, s->v[i].name.span);
   }
   walk(r, e->u.loop.body);
@@ -367,7 +396,8 @@ static void walk_let(resolver *r, ast *e)
 {
   walk(r, e->u.let.value);
   walk_pattern(r, e->u.let.pattern);
-  if (e->u.let.pattern->kind == AST_PAT_NAME && e->u.let.pattern->bind) e->u.let.pattern->bind->init = e->u.let.value;
+  if (e->u.let.pattern->kind == AST_PAT_NAME && e->u.let.pattern->bind)
+    e->u.let.pattern->bind->init = e->u.let.value;
 }
 
 static void walk_draw(resolver *r, ast *e)
@@ -381,33 +411,58 @@ static void walk_draw(resolver *r, ast *e)
 static void walk(resolver *r, ast *e)
 {
   switch (e->kind) {
-  case AST_INTERP: case AST_ARRAY: for (uint32_t i = 0; i < e->u.list.n; i++) walk(r, e->u.list.v[i]); break;
+  case AST_INTERP:
+  case AST_ARRAY:
+    for (uint32_t i = 0; i < e->u.list.n; i++) walk(r, e->u.list.v[i]);
+    break;
   case AST_NAME: resolve_name(r, e); break;
   case AST_RECORD:
     if (e->u.record.base) walk(r, e->u.record.base);
     for (uint32_t i = 0; i < e->u.record.n; i++) {
       for (uint32_t k = 0; k < i; k++) if (e->u.record.v[k].name.s == e->u.record.v[i].name.s)
-        comp_error(r->c, e->u.record.v[i].name.span, "the field %s stands twice", e->u.record.v[i].name.s);
+          comp_error(r->c, e->u.record.v[i].name.span, "the field %s stands twice",
+                     e->u.record.v[i].name.s);
       walk(r, e->u.record.v[i].value);
     }
     break;
-  case AST_INDEX: walk(r, e->u.index.base); for (uint32_t i = 0; i < e->u.index.n; i++) walk(r, e->u.index.v[i]); break;
+  case AST_INDEX:
+    walk(r, e->u.index.base);
+    for (uint32_t i = 0; i < e->u.index.n; i++) walk(r, e->u.index.v[i]);
+    break;
   case AST_FIELD: walk(r, e->u.field.base); resolve_module_member(r->c, e, true); break;
-  case AST_CALL: walk(r, e->u.call.fn); for (uint32_t i = 0; i < e->u.call.n; i++) walk(r, e->u.call.v[i].value); break;
-  case AST_SLICE: case AST_UNARY: case AST_BINARY: case AST_AND: case AST_OR: case AST_RANGE: case AST_OBSERVE:
+  case AST_CALL:
+    walk(r, e->u.call.fn);
+    for (uint32_t i = 0; i < e->u.call.n; i++) walk(r, e->u.call.v[i].value);
+    break;
+  case AST_SLICE:
+  case AST_UNARY:
+  case AST_BINARY:
+  case AST_AND:
+  case AST_OR:
+  case AST_RANGE:
+  case AST_OBSERVE:
     if (e->u.bin.a) walk(r, e->u.bin.a);
     if (e->u.bin.b) walk(r, e->u.bin.b);
     break;
   case AST_LAMBDA: walk_lambda(r, e); break;
   case AST_BLOCK: walk_block(r, e); break;
-  case AST_IF: walk(r, e->u.cond.test); walk(r, e->u.cond.yes); if (e->u.cond.no) walk(r, e->u.cond.no); break;
+  case AST_IF:
+    walk(r, e->u.cond.test);
+    walk(r, e->u.cond.yes);
+    if (e->u.cond.no) walk(r, e->u.cond.no);
+    break;
   case AST_MATCH: walk_match(r, e); break;
   case AST_COMP: walk_comp(r, e); break;
   case AST_FOR: walk_for(r, e); break;
-  case AST_NEXT: for (uint32_t i = 0; i < e->u.next.n; i++) walk(r, e->u.next.v[i]); if (e->u.next.keep) walk(r, e->u.next.keep); break;
+  case AST_NEXT:
+    for (uint32_t i = 0; i < e->u.next.n; i++) walk(r, e->u.next.v[i]);
+    if (e->u.next.keep) walk(r, e->u.next.keep);
+    break;
   case AST_LET: walk_let(r, e); break;
   case AST_DRAW: walk_draw(r, e); break;
-  case AST_DIST: comp_error(r->c, e->span, "a distribution can only be defined at the top level"); break;
+  case AST_DIST:
+    comp_error(r->c, e->span, "a distribution can only be defined at the top level");
+    break;
   case AST_FN: case AST_MODEL: { ast *one = e; walk_group(r, &one, 1); break; }
   default: break;
   }
@@ -421,7 +476,9 @@ static bool defined_before(comp *c, const char *name, uint32_t upto, norn_span *
 {
   for (uint32_t i = 0; i < upto; i++) {
     const ast *s = c->tree->v[i];
-    const ast_name *n = s->kind == AST_FN || s->kind == AST_MODEL ? &s->u.fn->name : s->kind == AST_DIST ? &s->u.dist.fn->name : NULL;
+    const ast_name *n = s->kind == AST_FN || s->kind == AST_MODEL ? &s->u.fn->name
+                        : s->kind == AST_DIST                     ? &s->u.dist.fn->name
+                                                                  : NULL;
     if (n && n->s == name) { *where = n->span; return true; }
   }
   return false;
@@ -442,7 +499,9 @@ static char *params_text(comp *c, const ast_fn *fn)
   for (uint32_t i = 0; i < fn->nparams; i++) {
     const ast_param *p = fn->params + i;
     text_printf(&t, "%s%s", i ? ", " : "", p->name.s);
-    if (p->fallback && s) text_printf(&t, " = %.*s", (int)(p->fallback->span.end - p->fallback->span.start), s->text + p->fallback->span.start);
+    if (p->fallback && s)
+      text_printf(&t, " = %.*s", (int)(p->fallback->span.end - p->fallback->span.start),
+                  s->text + p->fallback->span.start);
   }
   char *out = arena_text(c->a, t.s ? t.s : "", t.n);
   text_free(&t);
@@ -456,7 +515,8 @@ static bool declare_fn(comp *c, ast *s, uint32_t index)
   if (!c->repl && defined_before(c, fn->name.s, index, &where)) {
     char b[160];
     diag *d = comp_error(c, fn->name.span, "%s is defined twice", fn->name.s);
-    if (d) error_hint(&d->e, "the first definition is at %s", norn_span_text(c->st, where, b, sizeof b));
+    if (d)
+      error_hint(&d->e, "the first definition is at %s", norn_span_text(c->st, where, b, sizeof b));
   }
   env_entry *e = declare(c, fn->name, ENV_GLOBAL);
   if (!e) return false;
@@ -477,17 +537,26 @@ static bool declare_type(comp *c, const ast *s)
 {
   const ast_typedef *t = s->u.type;
   sym names[256]; uint32_t arity[256]; uint64_t tags[256]; sym *fields[256];
-  if (t->ncons > 256) { comp_error(c, t->name.span, "a type has at most 256 constructors"); return true; }
+  if (t->ncons > 256) {
+    comp_error(c, t->name.span, "a type has at most 256 constructors");
+    return true;
+  }
   for (uint32_t i = 0; i < t->ncons; i++) {
     names[i] = comp_sym(c, t->cons[i].name.s); arity[i] = t->cons[i].n;
-    for (uint32_t k = 0; k < i; k++) if (names[k] == names[i]) comp_error(c, t->cons[i].name.span, "the constructor %s stands twice", t->cons[i].name.s);
+    for (uint32_t k = 0; k < i; k++)
+      if (names[k] == names[i])
+        comp_error(c, t->cons[i].name.span, "the constructor %s stands twice", t->cons[i].name.s);
     for (uint32_t k = 0; k < arity[i]; k++)
-      if (t->cons[i].fields[k].type) comp_error(c, t->cons[i].fields[k].type->span, "a field of a constructor has no annotation");
+      if (t->cons[i].fields[k].type)
+        comp_error(c, t->cons[i].fields[k].type->span,
+                   "a field of a constructor has no annotation");
     fields[i] = comp_get(c, (arity[i] + 1) * sizeof(sym));
     if (!fields[i]) return false;
     for (uint32_t k = 0; k < arity[i]; k++) fields[i][k] = comp_sym(c, t->cons[i].fields[k].name.s);
   }
-  if (c->memory || env_type(c->st, comp_sym(c, t->name.s), (int)t->ncons, names, arity, fields, tags) == UINT32_MAX) return false;
+  if (c->memory || env_type(c->st, comp_sym(c, t->name.s), (int)t->ncons, names, arity, fields,
+                            tags) == UINT32_MAX)
+    return false;
   for (uint32_t i = 0; i < t->ncons; i++) {
     env_entry *e = declare(c, t->cons[i].name, ENV_CTOR);
     if (!e) return false;
@@ -507,12 +576,16 @@ static void declare_pattern(comp *c, ast *p)
     if (!e || !b) return;
     b->kind = BIND_GLOBAL; b->entry = e; b->name = p->u.name; p->bind = b; p->slot = (int)e->slot;
     break; }
-  case AST_PAT_CON: for (uint32_t i = 0; i < p->u.con.n; i++) declare_pattern(c, p->u.con.v[i]); break;
+  case AST_PAT_CON:
+    for (uint32_t i = 0; i < p->u.con.n; i++) declare_pattern(c, p->u.con.v[i]);
+    break;
   case AST_PAT_LIST:
     for (uint32_t i = 0; i < p->u.plist.n; i++) declare_pattern(c, p->u.plist.v[i]);
     if (p->u.plist.rest) declare_pattern(c, p->u.plist.rest);
     break;
-  case AST_PAT_RECORD: for (uint32_t i = 0; i < p->u.record.n; i++) declare_pattern(c, p->u.record.v[i].value); break;
+  case AST_PAT_RECORD:
+    for (uint32_t i = 0; i < p->u.record.n; i++) declare_pattern(c, p->u.record.v[i].value);
+    break;
   default: break;
   }
 }
@@ -529,7 +602,8 @@ static void walk_top_pattern(resolver *r, ast *p)
 static void import(comp *c, ast *s)
 {
   module *m = env_import(c->st, c->mod, s->u.import.module, (s->flags & AST_FILE) != 0, s->span);
-  env_entry *e = declare(c, s->u.import.as, ENV_MODULE);       /* without m: reported, and its uses say no more */
+  env_entry *e =
+    declare(c, s->u.import.as, ENV_MODULE); /* without m: reported, and its uses say no more */
   if (!e) return;
   e->mod = m;
   binding *b = comp_get(c, sizeof *b);
@@ -543,7 +617,8 @@ bool declare_module(comp *c)
     bool ok = true;
     if (s->kind == AST_IMPORT) import(c, s);
     else if (s->kind == AST_TYPE) ok = declare_type(c, s);
-    else if (s->kind == AST_FN || s->kind == AST_MODEL || s->kind == AST_DIST) ok = declare_fn(c, s, i);
+    else if (s->kind == AST_FN || s->kind == AST_MODEL || s->kind == AST_DIST)
+      ok = declare_fn(c, s, i);
     if (!ok) c->memory = true;
   }
   return !c->memory;
@@ -559,7 +634,9 @@ static void walk_top(resolver *r, ast *s)
     fn_info *f = fn_new(r, s, fn);
     r->f = top;
     if (!f) return;
-    f->is_top = true; f->is_model = s->kind == AST_MODEL; f->entry = s->bind ? s->bind->entry : NULL;
+    f->is_top = true;
+    f->is_model = s->kind == AST_MODEL;
+    f->entry = s->bind ? s->bind->entry : NULL;
     f->p = f->entry ? f->entry->known : NULL;
     fn->info = f;
     if (s->kind == AST_DIST) walk_distribution(r, f, s);
@@ -590,7 +667,8 @@ static void predeclare_lets(comp *c)
     ast *s = c->tree->v[i];
     if (s->kind != AST_LET && s->kind != AST_DRAW) continue;
     ast *p = s->kind == AST_LET ? s->u.let.pattern : s->u.draw.pattern;
-    if (p->kind == AST_PAT_NAME && !env_lookup_in(c->st, c->mod, comp_sym(c, p->u.name))) declare_pattern(c, p);
+    if (p->kind == AST_PAT_NAME && !env_lookup_in(c->st, c->mod, comp_sym(c, p->u.name)))
+      declare_pattern(c, p);
   }
 }
 
@@ -602,7 +680,7 @@ bool resolve_module(comp *c)
   if (!c->top) return false;
   c->top->is_top = true;
   predeclare_lets(c);
-  for (int pass = 0; pass < 2; pass++)                          /* lets first: functions see their final entries */
+  for (int pass = 0; pass < 2; pass++) /* lets first: functions see their final entries */
     for (uint32_t i = 0; i < c->tree->n && !c->memory; i++) {
       ast *s = c->tree->v[i];
       bool fn = s->kind == AST_FN || s->kind == AST_MODEL || s->kind == AST_DIST;
