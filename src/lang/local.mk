@@ -61,6 +61,7 @@ libnorncore_la_SOURCES += \
   %D%/comp.h \
   %D%/env.h \
   %D%/env_in.h \
+  %D%/event_fast.h \
   %D%/flow.h \
   %D%/hamt.h \
   %D%/heap.h \

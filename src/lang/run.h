@@ -79,6 +79,10 @@ val   vm_index(norn_run *, val x, val i);
 val   vm_iterlen(norn_run *, val x);
 val   vm_len(norn_run *, val x);
 void  vm_matchfail(norn_run *, val x, bool in_let);
+bool  vm_may_run_again(const ins *pc, const val *R);
+void  vm_want(norn_state *, int arg, const char *rule, val got);   /* "<rule>, got <this>" */
+void  vm_bad_weight(norn_state *, double lw);
+bool  vm_can_infer(norn_state *, const val *model_and_engine);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
 /* event.c: 0 answered in place, 1 stop with *ev, -1 error, 2 dead */
 int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const norn_dist *q, uint64_t comp, uint64_t span, unsigned flags);
