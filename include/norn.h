@@ -385,8 +385,10 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_SCORE = 2,       /* observes: their log density is added to the run's weight; 0 gives NORN_DEAD */
   NORN_RUN_NAMES = 4,       /* addresses are recorded so that norn_addr_name works */
   NORN_RUN_CHECK = 8,       /* an address reached twice is an error with both lines */
-  NORN_RUN_STOP = 16        /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or condition;
+  NORN_RUN_STOP = 16,       /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or condition;
                                the iteration of the run's random numbers goes up by one */
+  NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no normaliser;
+                               such weights have no evidence */
 };
 /* A run of a model value (n = 0) or of a function with n arguments.  Not yet started. */
 norn_run       *norn_run_new(norn_state *, norn_datum callee, const norn_datum *args, int n);
@@ -402,6 +404,7 @@ int             norn_runs_next(norn_run **, norn_event *, int n);
 /* runs[to[k]] becomes a copy of runs[from[k]] with lane to[k], in its old memory where that fits, for
    k = 0 .. n-1 (resampling).  Either may be NULL: no run there.  false: no memory, the place is NULL. */
 bool            norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n);
+unsigned        norn_run_flags_of(const norn_run *);
 double          norn_run_logw(const norn_run *);             /* the weight that SCORE and `via` gathered */
 void            norn_run_add_logw(norn_run *, double);       /* what the engine adds */
 norn_state     *norn_run_state(const norn_run *);

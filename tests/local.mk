@@ -147,6 +147,7 @@ ENGINE_TESTS = \
   %D%/engine/exact.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/hmm.norn \
+  %D%/engine/improper.norn \
   %D%/engine/kalman.norn \
   %D%/engine/low_ess.norn \
   %D%/engine/nested.norn \

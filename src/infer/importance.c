@@ -49,7 +49,9 @@ static norn_step importance_draw(norn_infer *inf, importance *e)
       s = norn_infer_wait(inf, e->run, &ev);
       if (s != NORN_STEP_MORE) return s;
       break;
-    case NORN_DONE: return importance_end(inf, e, ev.value, norn_run_logw(e->run));
+    case NORN_DONE:
+      inf->improper |= (norn_run_flags_of(e->run) & NORN_RUN_IMPROPER) != 0;
+      return importance_end(inf, e, ev.value, norn_run_logw(e->run));
     default: return NORN_STEP_FAIL;
     }
 }

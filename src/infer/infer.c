@@ -260,6 +260,11 @@ norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
 
 void norn_infer_evidence(norn_infer *inf, double log_evidence, double se)
 {
+  if (inf->improper) {
+    norn_infer_note(inf, "no_evidence",
+                    norn_cstring(inf->st, "a prior of this program is improper (it has no normaliser)"));
+    return;
+  }
   inf->log_evidence = log_evidence;
   inf->evidence_se = se;
 }

@@ -29,6 +29,7 @@ struct norn_infer {
   size_t guess, cells;              /* where the next address probably is; cells stored */
   bool no_choices;
   norn_ref *marginals;              /* enumerate: a record of posteriors by address */
+  bool improper;                 /* a run drew from what has no normaliser */
   double log_evidence, evidence_se;
   int chains; int64_t per_chain;    /* of mh; 0 otherwise */
   double left_over;                 /* enumerate: mass not explored */

@@ -133,6 +133,7 @@ static bool smc_arrive(norn_infer *inf, smc *e, size_t i, const norn_event *ev)
     smc_die(inf, e, i, ev->span);
     return true;
   case NORN_DONE:
+    inf->improper |= (norn_run_flags_of(e->run[i]) & NORN_RUN_IMPROPER) != 0;
     e->at[i].ended = (uint32_t)e->ended.n;
     norn_run_free(e->run[i]);
     e->run[i] = NULL;

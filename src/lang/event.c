@@ -159,6 +159,7 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
     return k;
   }
   r->nsample++;
+  if (q && norn_dist_flags(d) & NORN_DIST_IMPROPER) r->flags |= NORN_RUN_IMPROPER;
   if (r->flags & NORN_RUN_DRAW) return draw(r, ev, dst, d, q, addr, at);
   r->d1 = *d;
   if (q) r->d2 = *q; else r->d2.row = NULL;

@@ -170,6 +170,7 @@ norn_run *norn_run_new(norn_state *st, norn_datum f, const norn_datum *args, int
 void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter) {
   r->stream = stream; r->lane = lane; r->iter = iter; }
 void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags; }
+unsigned norn_run_flags_of(const norn_run *r) { return r->flags; }
 double norn_run_logw(const norn_run *r) { return r->logw; }
 void norn_run_add_logw(norn_run *r, double lw) { r->logw += lw; }
 norn_state *norn_run_state(const norn_run *r) { return r->st; }
