@@ -120,6 +120,7 @@ static bool place_arguments(comp *c, const ast *e, const signature *s, int *plac
 
 bool comp_arguments(comp *c, const ast *e, const signature *s, int w, int *count)
 {
+  if (c->memory) return false;                  /* a signature may be half made */
   uint32_t n = e->u.call.n;
   int most = s->n + (int)n;
   int *place = comp_get(c, (n + 1) * sizeof *place);

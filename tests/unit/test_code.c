@@ -33,10 +33,10 @@ static const norn_engine engines[] = {
 typedef struct world {
   norn_state *st;
   proto callee, closed, model;       /* two arguments each; callee has two captures */
-  clo self;
   uint64_t data_tag, enum_tag, sym;
   const shape *sh;
   val consts[3];                     /* names for CALLX, for WITH, a type for CHECKT */
+  clo self;
 } world;
 
 static void make_proto(norn_state *st, proto *p, const ins *code)
