@@ -8,15 +8,17 @@
 #include <stddef.h>
 #include <string.h>
 
-const ins run_halt_code[1] = { { { OP_HALT, 0, 0, 0 } } };
-const ins run_water_code[1] = { { { OP_WATER, 0, 0, 0 } } };
+const ins run_halt_code[1] = {{{OP_HALT, 0, 0, 0}}};
+const ins run_water_code[1] = {{{OP_WATER, 0, 0, 0}}};
 
 /* ---- making and keeping runs ---- */
 
 /* Size classes of stacks in place: 8, 12, ..., 64 values, then powers of two. */
 enum { CLASS_FINE = 14, CLASS_MAX = 23 };
-static size_t class_slots(int c) {
-  return c <= CLASS_FINE ? 8 + 4 * (size_t)c : (size_t)64 << (c - CLASS_FINE); }
+static size_t class_slots(int c)
+{
+  return c <= CLASS_FINE ? 8 + 4 * (size_t)c : (size_t)64 << (c - CLASS_FINE);
+}
 
 static int class_of(size_t slots)
 {
@@ -26,29 +28,42 @@ static int class_of(size_t slots)
   return c;
 }
 
-/* Slabs: many small runs of a class at once, so that a swarm lies close together. */
+/* Slabs: many small runs of a class at once, so that a swarm lies close together; the first of a
+   class is made alone. */
 struct slab { struct slab *next; size_t bytes; };
 #define SLAB_BYTES ((size_t)1 << 16)
+
+static void run_plain(norn_run *r)
+{
+  r->scope = r->memo = r->value = norn_unit();
+  r->rare = false;
+}
 
 static bool run_make(norn_state *st, int c)
 {
   size_t stride = (sizeof(norn_run) + class_slots(c) * sizeof(val) + 63) & ~(size_t)63;
-  /* the first of a class alone */
   size_t n = st->pool_made[c] ? SLAB_BYTES / stride : 1;
   if (!n) n = 1;
   if (!mem_grow(&st->mem, &st->dirty, &st->cdirty, st->nall + n, sizeof(norn_run *))) return false;
   size_t bytes = sizeof(struct slab) + 64 + n * stride;
   struct slab *s = mem_get(&st->mem, bytes);
   if (!s) return false;
-  s->next = st->slabs; s->bytes = bytes; st->slabs = s;
+  s->next = st->slabs;
+  s->bytes = bytes;
+  st->slabs = s;
   st->pool_made[c] = true;
   char *at = (char *)(((uintptr_t)(s + 1) + 63) & ~(uintptr_t)63);
   for (size_t i = n; i-- > 0;) {
     norn_run *r = (norn_run *)(void *)(at + i * stride);
-    r->st = st; r->cls = (uint8_t)c; r->in_dirty = r->live = r->rare = false;
-    r->scope = r->memo = r->value = norn_unit();
-    r->all = st->all; st->all = r; st->nall++;
-    r->next = st->pool[c]; st->pool[c] = r;
+    r->st = st;
+    r->cls = (uint8_t)c;
+    r->in_dirty = r->live = false;
+    run_plain(r);
+    r->all = st->all;
+    st->all = r;
+    st->nall++;
+    r->next = st->pool[c];
+    st->pool[c] = r;
   }
   return true;
 }
@@ -60,7 +75,9 @@ static norn_run *run_get(norn_state *st, size_t slots)
   if (c > CLASS_MAX || (!st->pool[c] && !run_make(st, c))) return NULL;
   norn_run *r = st->pool[c];
   st->pool[c] = r->next;
-  r->stk = (val *)(r + 1); r->lim = r->stk + class_slots(c); r->big = 0;
+  r->stk = (val *)(r + 1);
+  r->lim = r->stk + class_slots(c);
+  r->big = 0;
   r->seen = NULL;
   r->live = true;
   run_dirty(r);
@@ -69,9 +86,12 @@ static norn_run *run_get(norn_state *st, size_t slots)
 
 void run_free_all(norn_state *st)
 {
-  for (norn_run *r = st->all; r; r = r->all) if (r->live) norn_run_free(r);
-  for (struct slab *s = st->slabs, *next; s; s = next) { next = s->next;
-  mem_put(&st->mem, s, s->bytes); }
+  for (norn_run *r = st->all; r; r = r->all)
+    if (r->live) norn_run_free(r);
+  for (struct slab *s = st->slabs, *next; s; s = next) {
+    next = s->next;
+    mem_put(&st->mem, s, s->bytes);
+  }
   mem_put(&st->mem, st->dirty, st->cdirty * sizeof(norn_run *));
 }
 
@@ -104,12 +124,15 @@ __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes
   }
   if (!s) {
     norn_fail(st, deep ? NORN_ELIMIT : NORN_EMEMORY, -1,
-              "%s: %zu calls are waiting for their results", deep ? "the depth limit is reached"
-                  : "out of memory", depth);
+              "%s: %zu calls are waiting for their results",
+              deep ? "the depth limit is reached" : "out of memory", depth);
     norn_hint(st, "is this recursion infinite? calls in tail position use no stack");
     return NULL;
   }
-  r->stk = s; r->big = (uint8_t)c; r->R = s + b; r->lim = s + ((size_t)1 << c);
+  r->stk = s;
+  r->big = (uint8_t)c;
+  r->R = s + b;
+  r->lim = s + ((size_t)1 << c);
   return s + a;
 }
 
@@ -117,12 +140,18 @@ const proto *run_proto(const norn_run *r) { return v_clo(r->R[-1])->p; }
 
 static void run_init(norn_run *r)
 {
-  r->wpc = NULL; r->finished = r->started = r->sealed = r->top = false; r->wait = WAIT_NONE;
-  r->ans = r->hold = r->nhold = 0; r->answered = r->dist_in_reg = false;
+  r->wpc = NULL;
+  r->finished = r->started = r->sealed = r->top = false;
+  r->wait = WAIT_NONE;
+  r->ans = r->hold = r->nhold = 0;
+  r->answered = r->dist_in_reg = false;
   r->addr = 0;
-  r->logw = 0; r->stream = r->st->top_stream; r->lane = 0; r->iter = 0; r->flags = 0;
+  r->logw = 0;
+  r->stream = r->st->top_stream;
+  r->lane = r->iter = 0;
+  r->flags = 0;
   r->nsample = r->nobserve = 0;
-  r->d1 = r->d2 = (norn_dist){ NULL, NULL, 0 };
+  r->d1 = r->d2 = (norn_dist){NULL, NULL, 0};
   r->nseen = r->seen_mask = 0;
 }
 
@@ -131,12 +160,15 @@ static norn_run *run_start(norn_state *st, clo *c, const val *args, int n)
 {
   const proto *p = c->p;
   if (n < p->nreq || n > p->nargs) {
-    norn_fail(st, NORN_EUSE, -1, "%s takes %d argument%s, got %d", p->name, p->nargs, p->nargs == 1
-              ? "" : "s", n);
+    norn_fail(st, NORN_EUSE, -1, "%s takes %d argument%s, got %d", p->name, p->nargs,
+              p->nargs == 1 ? "" : "s", n);
     return NULL;
   }
   norn_run *r = run_get(st, (size_t)p->nregs + FRAME_SIZE + 1);
-  if (!r) { state_memory(st); return NULL; }
+  if (!r) {
+    state_memory(st);
+    return NULL;
+  }
   run_init(r);
   r->R = r->stk + FRAME_SIZE;
   FRAME_SET(r->stk, run_halt_code, 0);
@@ -146,29 +178,38 @@ static norn_run *run_start(norn_state *st, clo *c, const val *args, int n)
   return r;
 }
 
-norn_run *norn_run_new(norn_state *st, norn_datum f, const norn_datum *args, int n)
+/* A model value brings its arguments, and what given() and do() fix. */
+static norn_run *run_start_model(norn_state *st, const modl *m)
 {
-  char b[96];
-  if (f.tag == NORN_MODEL) {
-    if (n) { norn_fail(st, NORN_EUSE, -1, "a model value takes no arguments: it has them already");
-    return NULL; }
-    modl *m = f.p;
-    norn_run *r = run_start(st, v_clo(m->a[0]), m->a + 2, (int)m->h.n - 2);
-    if (r && m->a[1].tag != NORN_UNIT) {
-      scope *s = scope_enter(st, m, NULL, 0);
-      if (!s) { norn_run_free(r); return NULL; }
-      r->scope = v_obj(V_SCOPE, s); r->rare = true;
-    }
-    return r;
+  norn_run *r = run_start(st, v_clo(m->a[0]), m->a + 2, (int)m->h.n - 2);
+  if (!r || m->a[1].tag == NORN_UNIT) return r;
+  scope *s = scope_enter(st, m, NULL, 0);
+  if (!s) {
+    norn_run_free(r);
+    return NULL;
   }
-  if (f.tag != NORN_FUN) { norn_fail(st, NORN_ETYPE, -1,
-                                     "a run needs a model or a function, got %s",
-                                         norn_describe(st, f, b, sizeof b)); return NULL; }
-  return run_start(st, v_clo(f), args, n);
+  r->scope = v_obj(V_SCOPE, s);
+  r->rare = true;
+  return r;
 }
 
-void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter) {
-  r->stream = stream; r->lane = lane; r->iter = iter; }
+norn_run *norn_run_new(norn_state *st, norn_datum f, const norn_datum *args, int n)
+{
+  if (f.tag == NORN_FUN) return run_start(st, v_clo(f), args, n);
+  if (f.tag == NORN_MODEL && n == 0) return run_start_model(st, f.p);
+  if (f.tag == NORN_MODEL)
+    norn_fail(st, NORN_EUSE, -1, "a model value takes no arguments: it has them already");
+  else vm_want(st, -1, "a run needs a model or a function", f);
+  return NULL;
+}
+
+void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter)
+{
+  r->stream = stream;
+  r->lane = lane;
+  r->iter = iter;
+}
+
 void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags; }
 unsigned norn_run_flags_of(const norn_run *r) { return r->flags; }
 double norn_run_logw(const norn_run *r) { return r->logw; }
@@ -178,11 +219,9 @@ uint32_t norn_run_lane(const norn_run *r) { return r->lane; }
 
 void norn_run_rng(const norn_run *r, const norn_event *ev, norn_rng *g)
 {
-  *g = (norn_rng){ r->stream, r->lane, (uint32_t)(ev->addr ^ ev->addr >> 32), r->iter, 0,
-  r->st->pairs };
+  uint32_t event = (uint32_t)(ev->addr ^ ev->addr >> 32);
+  *g = (norn_rng){r->stream, r->lane, event, r->iter, 0, r->st->pairs};
 }
-
-static void run_plain(norn_run *r) { r->scope = r->memo = r->value = norn_unit(); r->rare = false; }
 
 /* b, which has room for n values, becomes a copy of a: the run's state and the stack up to the top
    window's last register. */
@@ -191,15 +230,27 @@ static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n
   val *stk = b->stk, *lim = b->lim;
   uint8_t cls = b->cls, big = b->big;
   bool dirty = b->in_dirty;
-  if (a->rare) { b->scope = a->scope; b->memo = a->memo; b->value = a->value; }
-  else if (b->rare) run_plain(b);
+  if (a->rare) {
+    b->scope = a->scope;
+    b->memo = a->memo;
+    b->value = a->value;
+  } else if (b->rare) {
+    run_plain(b);
+  }
   memcpy(&b->R, &a->R, sizeof *a - RUN_RARE);
-  b->stk = stk; b->lim = lim; b->cls = cls; b->big = big; b->in_dirty = dirty;
-  b->R = stk + top; b->lane = lane; b->flags &= ~(unsigned)NORN_RUN_CHECK;
+  b->stk = stk;
+  b->lim = lim;
+  b->cls = cls;
+  b->big = big;
+  b->in_dirty = dirty;
+  b->R = stk + top;
+  b->lane = lane;
+  b->flags &= ~(unsigned)NORN_RUN_CHECK;
   b->seen = NULL;
   for (size_t i = 0; i < n; i++) stk[i] = a->stk[i];
   if (a->nhold) {
-    b->d1 = a->d1; b->d2 = a->d2;
+    b->d1 = a->d1;
+    b->d2 = a->d2;
     if (!a->dist_in_reg && a->d1.args) b->d1.args = b->R + (a->d1.args - a->R);
   }
 }
@@ -221,10 +272,15 @@ norn_run *norn_run_fork(norn_run *a, uint32_t lane)
   norn_state *st = a->st;
   size_t top = (size_t)(a->R - a->stk), n = top + run_proto(a)->nregs, dirty = st->ndirty;
   norn_run *b = run_get(st, run_extent(a) + 1);
-  if (!b) { state_memory(st); return NULL; }
+  if (!b) {
+    state_memory(st);
+    return NULL;
+  }
   run_copy(b, a, top, n, lane);
-  /* a clean copy of a clean run */
-  if (!a->in_dirty && st->ndirty > dirty) { st->ndirty--; b->in_dirty = false; }
+  if (!a->in_dirty && st->ndirty > dirty) {   /* a clean copy of a clean run */
+    st->ndirty--;
+    b->in_dirty = false;
+  }
   return b;
 }
 
@@ -237,10 +293,16 @@ static inline void prefetch_run(const norn_run *r, int lines)
 bool norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n)
 {
   for (int k = 0; k < n; k++) {
-    if (k + 3 < n) { prefetch_run(runs[to[k + 3]], 5);
-    if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 5); }
+    if (k + 3 < n) {
+      prefetch_run(runs[to[k + 3]], 5);
+      if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 5);
+    }
     norn_run *a = runs[from[k]], *b = runs[to[k]];
-    if (!a) { norn_run_free(b); runs[to[k]] = NULL; continue; }
+    if (!a) {
+      norn_run_free(b);
+      runs[to[k]] = NULL;
+      continue;
+    }
     size_t top = (size_t)(a->R - a->stk), need = top + run_proto(a)->nregs;
     if (b && !b->seen && (size_t)(b->lim - b->stk) > run_extent(a)) {
       run_copy(b, a, top, need, to[k]);
@@ -260,8 +322,11 @@ void norn_run_free(norn_run *r)
   if (r->seen) mem_put(&st->mem, r->seen, (r->seen_mask + 1) * sizeof *r->seen);
   if (r->big) mem_put(&st->mem, r->stk, sizeof(val) << r->big);
   if (r->rare) run_plain(r);
-  r->seen = NULL; r->big = 0; r->live = false;
-  r->next = st->pool[r->cls]; st->pool[r->cls] = r;
+  r->seen = NULL;
+  r->big = 0;
+  r->live = false;
+  r->next = st->pool[r->cls];
+  st->pool[r->cls] = r;
 }
 
 /* ---- going on ---- */
@@ -270,7 +335,9 @@ void norn_run_answer(norn_run *r, norn_datum v)
 {
   if (r->wait == WAIT_NONE) return;
   run_dirty(r);
-  r->R[r->ans] = v; r->answered = true; r->nhold = 0;
+  r->R[r->ans] = v;
+  r->answered = true;
+  r->nhold = 0;
 }
 
 norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
@@ -278,14 +345,14 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
   norn_state *st = r->st;
   if (NORN_UNLIKELY(r->finished)) {
     norn_fail(st, NORN_EUSE, -1, "this run has ended");
-    *ev = (norn_event){ .kind = NORN_ERROR };
+    *ev = (norn_event){.kind = NORN_ERROR};
     return NORN_ERROR;
   }
   run_dirty(r);
   if (r->wait != WAIT_NONE) {
     if (!r->answered && r->wait != WAIT_OBSERVE) {
       norn_fail(st, NORN_EUSE, -1, "the event of this run was not answered");
-      *ev = (norn_event){ .kind = NORN_ERROR };
+      *ev = (norn_event){.kind = NORN_ERROR};
       return NORN_ERROR;
     }
     if (!r->answered) r->R[r->ans] = r->value;
@@ -304,9 +371,10 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
    them. */
 static void renew_values(norn_run **runs, norn_event *ev, int n)
 {
-  for (int i = 0; i < n; i++)
-    if ((ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE) &&
-        V_IS_HEAP(ev[i].value)) ev[i].value = runs[i]->value;
+  for (int i = 0; i < n; i++) {
+    bool has_value = ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE;
+    if (has_value && V_IS_HEAP(ev[i].value)) ev[i].value = runs[i]->value;
+  }
 }
 
 int norn_runs_next(norn_run **runs, norn_event *ev, int n)
@@ -314,8 +382,7 @@ int norn_runs_next(norn_run **runs, norn_event *ev, int n)
   int i = 0;
   uint64_t minors = n ? runs[0]->st->heap.minors : 0;
   for (bool go = true; go && i < n; i++) {
-    /* a swarm is stepped from cold caches */
-    if (i + 3 < n) prefetch_run(runs[i + 3], 5);
+    if (i + 3 < n) prefetch_run(runs[i + 3], 5);      /* a swarm is stepped from cold caches */
     norn_event_kind k = norn_run_next(runs[i], ev + i);
     go = k != NORN_INFER && k != NORN_ERROR;
   }
@@ -338,29 +405,33 @@ static void scan_window(gc *g, norn_run *r, val *R, const ins *pc, bool top)
   if (!top) return;
   for (uint32_t i = 0; i < r->nhold; i++) {
     uint32_t k = r->hold + i;
-    if (at < p->ncode && k < p->nregs &&
-        p->live[at * p->live_words + k / 64] >> k % 64 & 1) continue;
-    gc_value(g, R + k);
+    bool seen = at < p->ncode && k < p->nregs &&
+                (p->live[at * p->live_words + k / 64] >> k % 64 & 1);
+    if (!seen) gc_value(g, R + k);
   }
 }
 
 static void scan_run(gc *g, norn_run *r)
 {
-  if (r->rare) { gc_value(g, &r->scope); gc_value(g, &r->memo); gc_value(g, &r->value); }
+  if (r->rare) {
+    gc_value(g, &r->scope);
+    gc_value(g, &r->memo);
+    gc_value(g, &r->value);
+  }
   if (r->finished) return;
-  val *R = r->R; const ins *pc = r->pc;
+  val *R = r->R;
+  const ins *pc = r->pc;
   for (bool top = true;; top = false) {
     scan_window(g, r, R, pc, top);
-    /* the distribution may have moved */
-    if (top && r->nhold && r->dist_in_reg) {
+    if (top && r->nhold && r->dist_in_reg) {   /* the distribution may have moved */
       norn_dist_view(R[r->hold], &r->d1);
       if (r->nhold > 1 && r->d2.row) norn_dist_view(R[r->hold + 1], &r->d2);
     }
     val *f = R - FRAME_SIZE;
     pc = FRAME_PC(f);
-    /* below it nothing ran since the last collection */
-    if (pc == run_water_code) {
-      pc = r->wpc; f[0].q = pc;
+    if (pc == run_water_code) {                /* below nothing ran since the last collection */
+      pc = r->wpc;
+      f[0].q = pc;
       if (gc_minor(g)) break;
     }
     if (pc == run_halt_code) break;
@@ -374,14 +445,19 @@ void run_water(norn_run *r, val *R)
   val *f = R - FRAME_SIZE;
   const ins *pc = FRAME_PC(f);
   if (pc == run_halt_code || pc == run_water_code) return;
-  r->wpc = pc; f[0].q = run_water_code;
+  r->wpc = pc;
+  f[0].q = run_water_code;
 }
 
 void run_scan_all(norn_state *st, gc *g)
 {
   if (gc_minor(g)) {
-    for (size_t i = 0; i < st->ndirty; i++) if (st->dirty[i]->live) scan_run(g, st->dirty[i]);
-  } else for (norn_run *r = st->all; r; r = r->all) if (r->live) scan_run(g, r);
+    for (size_t i = 0; i < st->ndirty; i++)
+      if (st->dirty[i]->live) scan_run(g, st->dirty[i]);
+  } else {
+    for (norn_run *r = st->all; r; r = r->all)
+      if (r->live) scan_run(g, r);
+  }
   size_t k = 0;
   for (size_t i = 0; i < st->ndirty; i++) {
     norn_run *r = st->dirty[i];
@@ -394,40 +470,59 @@ void run_scan_all(norn_state *st, gc *g)
 
 /* ---- merging equal states ---- */
 
-/* Visits the live registers of all frames of both runs (b may be NULL); stops when f says false. */
-static bool walk_live(norn_run *a, norn_run *b, bool (*f)(void *, const val *, const val *),
-                      void *user)
+/* Called with a value and its fellow in the other run, or NULL; false: go no further. */
+typedef bool visitor(void *user, const val *, const val *);
+
+/* A frame and where its function goes on. */
+typedef struct { const val *R; const ins *pc; } frame_at;
+
+static bool frame_up(const norn_run *r, frame_at *at)
 {
-  val *R = a->R, *S = b ? b->R : NULL;
-  const ins *pc = a->pc, *qc = b ? b->pc : NULL;
+  const val *f = at->R - FRAME_SIZE;
+  at->pc = FRAME_PC(f) == run_water_code ? r->wpc : FRAME_PC(f);
+  if (at->pc == run_halt_code) return false;
+  at->R = (const val *)((const char *)at->R - FRAME_DIST(f));
+  return true;
+}
+
+/* The captures and live registers of one frame; s: the same frame of the other run, or NULL. */
+static bool walk_frame(frame_at at, const val *s, visitor *f, void *user)
+{
+  const clo *c = v_clo(at.R[-1]), *d = s ? v_clo(s[-1]) : NULL;
+  const proto *p = c->p;
+  for (uint32_t i = 0; i < p->ncap; i++)
+    if (!f(user, c->cap + i, d ? d->cap + i : NULL)) return false;
+  const uint64_t *live = p->live + (size_t)(at.pc - p->code) * p->live_words;
+  for (uint32_t w = 0; w < p->live_words; w++)
+    for (uint64_t m = live[w]; m; m &= m - 1) {
+      uint32_t k = w * 64 + (unsigned)__builtin_ctzll(m);
+      if (!f(user, at.R + k, s ? s + k : NULL)) return false;
+    }
+  return true;
+}
+
+/* Visits the live values of all frames of both runs (b may be NULL); false: f said so, or the runs
+   differ in their frames. */
+static bool walk_live(const norn_run *a, const norn_run *b, visitor *f, void *user)
+{
+  frame_at at = {a->R, a->pc}, of = b ? (frame_at){b->R, b->pc} : (frame_at){NULL, NULL};
   if (b && a->nhold != b->nhold) return false;
-  /* the pending event */
-  for (uint32_t i = 0; i < a->nhold; i++) if (!f(user, R + a->hold + i, b ? S + b->hold + i
-                                                 : NULL)) return false;
+  for (uint32_t i = 0; i < a->nhold; i++)              /* the pending event */
+    if (!f(user, at.R + a->hold + i, b ? of.R + b->hold + i : NULL)) return false;
   for (;;) {
-    const proto *p = v_clo(R[-1])->p;
-    if (b && (pc != qc || v_clo(S[-1])->p != p)) return false;
-    for (uint32_t i = 0; i < p->ncap; i++) if (!f(user, v_clo(R[-1])->cap + i, b
-                                                  ? v_clo(S[-1])->cap + i : NULL)) return false;
-    size_t at = (size_t)(pc - p->code);
-    for (uint32_t w = 0; w < p->live_words; w++)
-      for (uint64_t m = p->live[at * p->live_words + w]; m; m &= m - 1) {
-        uint32_t k = w * 64 + (unsigned)__builtin_ctzll(m);
-        if (!f(user, R + k, b ? S + k : NULL)) return false;
-      }
-    pc = FRAME_PC(R - FRAME_SIZE); if (pc == run_water_code) pc = a->wpc;
-    if (b) { qc = FRAME_PC(S - FRAME_SIZE); if (qc == run_water_code) qc = b->wpc; }
-    if (pc == run_halt_code) return !b || qc == run_halt_code;
-    if (b && qc == run_halt_code) return false;
-    R = (val *)((char *)R - FRAME_DIST(R - FRAME_SIZE));
-    if (b) S = (val *)((char *)S - FRAME_DIST(S - FRAME_SIZE));
+    if (b && (at.pc != of.pc || v_clo(at.R[-1])->p != v_clo(of.R[-1])->p)) return false;
+    if (!walk_frame(at, of.R, f, user)) return false;
+    bool more = frame_up(a, &at);
+    if (b && frame_up(b, &of) != more) return false;
+    if (!more) return true;
   }
 }
 
 struct hashing { uint64_t h; };
 static bool hash_one(void *user, const val *x, const val *y)
 {
-  struct hashing *s = user; (void)y;
+  struct hashing *s = user;
+  (void)y;
   if (x->tag == V_ADDR) return true;
   s->h = hash_mix(s->h + value_hash(*x) * 0x9e3779b97f4a7c15u);
   return true;
@@ -435,7 +530,7 @@ static bool hash_one(void *user, const val *x, const val *y)
 
 uint64_t norn_run_hash(norn_run *r)
 {
-  struct hashing s = { (uint64_t)(uintptr_t)r->pc };
+  struct hashing s = {(uint64_t)(uintptr_t)r->pc};
   walk_live(r, NULL, hash_one, &s);
   s.h ^= r->memo.tag == NORN_UNIT ? 0 : value_hash(r->memo);
   return hash_mix(s.h);
@@ -450,7 +545,7 @@ static bool same_one(void *user, const val *x, const val *y)
 bool norn_run_same(norn_run *a, norn_run *b)
 {
   if (a->wait != b->wait || !value_equal(a->memo, b->memo)) return false;
-  if (a->scope.p != b->scope.p && (a->scope.tag != NORN_UNIT ||
-                                   b->scope.tag != NORN_UNIT)) return false;
+  bool no_scopes = a->scope.tag == NORN_UNIT && b->scope.tag == NORN_UNIT;
+  if (a->scope.p != b->scope.p && !no_scopes) return false;
   return walk_live(a, b, same_one, NULL);
 }
