@@ -73,6 +73,7 @@ struct norn_state {
 bool state_poll(norn_state *);        /* fuel ran out: limits, time, interrupt; false: error set.  Refills fuel */
 val  state_fail(norn_state *, norn_status, const char *format, ...) NORN_PRINTF(3, 4);   /* sets the error, gives NONE */
 val  state_memory(norn_state *);      /* the out-of-memory error; gives NONE */
+void state_scratch_free(norn_state *);     /* what norn_want_reals lent: when a native returns */
 double state_now(void);               /* monotonic seconds */
 
 /* record.c, env.c: freeing and roots of what they own */

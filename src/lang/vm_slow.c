@@ -85,15 +85,6 @@ static bool arity_ok(norn_state *st, const proto *p, int n)
   return false;
 }
 
-/* What norn_want_reals lent to a native ends with it. */
-static void scratch_free(norn_state *st)
-{
-  while (st->nscratch) {
-    st->nscratch--;
-    mem_put(&st->mem, st->scratch[st->nscratch].scratch, st->scratch[st->nscratch].size);
-  }
-}
-
 val vm_native(norn_run *r, const norn_native *f, const val *args, int n)
 {
   norn_state *st = r->st;
@@ -107,7 +98,7 @@ val vm_native(norn_run *r, const norn_native *f, const val *args, int n)
   } else if (norn_is_none(out)) {
     state_fail(st, NORN_EUSE, "%s gave no value", f->name);
   }
-  scratch_free(st);
+  state_scratch_free(st);
   return out;
 }
 
