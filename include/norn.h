@@ -13,10 +13,10 @@
    - One thread at a time per state; only norn_interrupt may be called from elsewhere (another
      thread or a signal handler).
    - `norn_datum` is a value in two words.  One that points into the heap stays valid until the
-     state runs Norn code again (norn_run_next, norn_runs_next, norn_drive, norn_eval, norn_infer_step);
-     keep it longer with norn_keep.  Natives, distributions and engine callbacks may hold data freely
-     between two such calls: memory is collected only while Norn code runs, and never inside the
-     sealed calls that norn_call makes.
+     state runs Norn code again (norn_run_next, norn_runs_next, norn_drive, norn_eval,
+     norn_infer_step); keep it longer with norn_keep.  Natives, distributions and engine callbacks
+     may hold data freely between two such calls: memory is collected only while Norn code runs,
+     and never inside the sealed calls that norn_call makes.
    - `_new/_free` own, `_view` borrows, `_take` consumes. */
 #ifndef NORN_H
 #define NORN_H
@@ -71,7 +71,7 @@ typedef struct {
 
 typedef struct norn_state norn_state;
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 /* The low byte of a tag is the kind; bit 6 says that the payload points into the heap.  The upper
    32 bits of an ENUM or DATA tag are the constructor. */
@@ -90,7 +90,13 @@ typedef struct { uint64_t tag; union { int64_t i; double d; void *p; const void 
 static inline norn_kind norn_kind_of(norn_datum v) { return (norn_kind)(v.tag & 255); }
 static inline norn_datum norn_none(void) { norn_datum v; v.tag = NORN_NONE; v.i = 0; return v; }
 static inline norn_datum norn_unit(void) { norn_datum v; v.tag = NORN_UNIT; v.i = 0; return v; }
-static inline norn_datum norn_missing(void) { norn_datum v; v.tag = NORN_MISSING; v.i = 0; return v; }
+static inline norn_datum norn_missing(void)
+{
+  norn_datum v;
+  v.tag = NORN_MISSING;
+  v.i = 0;
+  return v;
+}
 static inline norn_datum norn_int(int64_t i) { norn_datum v; v.tag = NORN_INT; v.i = i; return v; }
 static inline norn_datum norn_real(double d) { norn_datum v; v.tag = NORN_REAL; v.d = d; return v; }
 static inline norn_datum norn_bool(bool b) { norn_datum v; v.tag = NORN_BOOL; v.i = b; return v; }
@@ -103,7 +109,8 @@ static inline bool norn_as_real(norn_datum v, double *out)
   return false;
 }
 
-/* "an integer", "an array of 3 reals", "a record with fields a, b": for messages.  Writes at most n bytes. */
+/* "an integer", "an array of 3 reals", "a record with fields a, b": for messages.  Writes at most
+   n bytes. */
 const char *norn_describe(norn_state *, norn_datum, char *buf, size_t n);
 /* The value as Norn prints it (display: strings bare; otherwise as in source).  Shortened to about
    `limit` characters when limit > 0.  The text belongs to the state until the next call. */
@@ -127,17 +134,18 @@ typedef struct {
 /* A new array of that shape; *data is where to write the elements (at once, before Norn runs). */
 norn_datum norn_array(norn_state *, norn_elem, int rank, const int64_t *dims, void **data);
 norn_datum norn_array_f64(norn_state *, const double *, int64_t n);          /* copies */
-/* Packs: integers, reals (or both: reals), booleans, equal-shaped arrays (a matrix), else VALUES. */
+/* Packs integers, reals (or both: reals), booleans, arrays of one shape (a matrix); else VALUES. */
 norn_datum norn_array_pack(norn_state *, const norn_datum *, int64_t n);
-bool       norn_array_view(norn_datum, norn_view *);                          /* false if not an array */
-norn_datum norn_array_at(norn_state *, norn_datum array, int64_t i);          /* row i (a view, O(1)) */
-int64_t    norn_array_length(norn_datum);                                     /* -1 if not an array */
+bool       norn_array_view(norn_datum, norn_view *);                   /* false if not an array */
+norn_datum norn_array_at(norn_state *, norn_datum array, int64_t i);   /* row i (a view, O(1)) */
+int64_t    norn_array_length(norn_datum);                              /* -1 if not an array */
 /* Element k in row-major order of a scalar (any k) or an array as a double; NaN if not numeric. */
 double     norn_elem_real(norn_datum, int64_t k);
 
 norn_datum  norn_record(norn_state *, int n, const char *const *names, const norn_datum *values);
-norn_datum  norn_record_get(norn_state *, norn_datum record, const char *name);   /* NONE if absent */
-int         norn_record_size(norn_datum);                                         /* -1 if not a record */
+/* NONE if absent. */
+norn_datum  norn_record_get(norn_state *, norn_datum record, const char *name);
+int         norn_record_size(norn_datum);                /* -1 if not a record */
 const char *norn_record_at(norn_state *, norn_datum record, int i, norn_datum *value);
 /* A variant: its constructor's name and fields (ENUM has none); NULL if it is not one. */
 const char *norn_data_view(norn_state *, norn_datum, const norn_datum **fields, int *n);
@@ -147,15 +155,16 @@ typedef struct norn_ref norn_ref;
 norn_ref  *norn_keep(norn_state *, norn_datum);          /* NULL when out of memory */
 norn_datum norn_get(const norn_ref *);
 void       norn_set(norn_ref *, norn_datum);
-norn_status norn_push(norn_ref *, norn_datum element);   /* the ref holds an array: append, O(1) amortised */
+norn_status norn_push(norn_ref *, norn_datum element);   /* to an array: O(1) amortised */
 void       norn_drop(norn_ref *);
 
-/* ---- the state ----------------------------------------------------------------------------------- */
+/* ---- the state ------------------------------------------------------------------------------- */
 
 typedef struct {
-  void *(*alloc)(void *user, void *p, size_t old, size_t n);   /* realloc-like; n = 0 frees; NULL: malloc */
+  /* Realloc-like; n = 0 frees.  NULL: malloc. */
+  void *(*alloc)(void *user, void *p, size_t old, size_t n);
   void *alloc_user;
-  void (*output)(void *user, const char *text, size_t n);      /* print() and messages; NULL: stdout */
+  void (*output)(void *user, const char *text, size_t n);   /* print() and messages; NULL: stdout */
   void *output_user;
   /* The text of a module for `import`: malloc'ed, or NULL to let the state look in files. */
   char *(*load)(void *user, const char *name, const char *importer, size_t *n);
@@ -169,26 +178,32 @@ typedef struct {
 } norn_config;
 
 norn_config norn_config_default(void);
-norn_state *norn_new(const norn_config *);      /* with everything built in; NULL: default; NULL result: no memory */
-norn_state *norn_new_bare(const norn_config *); /* the language alone: no natives, distributions, engines */
+/* With everything built in; NULL: default.  NULL result: no memory. */
+norn_state *norn_new(const norn_config *);
+/* The language alone: no natives, distributions, engines. */
+norn_state *norn_new_bare(const norn_config *);
 void        norn_free(norn_state *);
 const char *norn_version(void);
-void        norn_interrupt(norn_state *);       /* stop at the next poll; safe in signal handlers and threads */
+/* Stop at the next poll; safe in signal handlers and threads. */
+void        norn_interrupt(norn_state *);
 void        norn_seed(norn_state *, uint64_t);
 norn_config *norn_config_of(norn_state *);      /* limits may be changed between calls */
-void        norn_limits_start(norn_state *);    /* counts steps and time from here; norn_load and norn_infer_all do so */
+/* Counts steps and time from here; norn_load and norn_infer_all do so. */
+void        norn_limits_start(norn_state *);
 size_t      norn_memory_used(norn_state *);
 void        norn_output(norn_state *, const char *text, size_t n);  /* through the output hook */
 void        norn_outputf(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);
 
 /* Errors.  norn_fail sets the state's error and returns its code; `arg` is the argument at fault
    (its span gets the caret when a call made from Norn fails) or -1.  A hint is set after it. */
-norn_status     norn_fail(norn_state *, norn_status, int arg, const char *format, ...) NORN_PRINTF(4, 5);
+norn_status     norn_fail(norn_state *, norn_status, int arg, const char *format, ...)
+  NORN_PRINTF(4, 5);
 void            norn_hint(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);
 const norn_err *norn_error(norn_state *);
-void            norn_error_place(norn_state *, norn_span);   /* where the error is, unless it says so already */
+/* Where the error is, unless it says so already. */
+void            norn_error_place(norn_state *, norn_span);
 void            norn_clear(norn_state *);
-/* file:line:col: error: ..., the line, a caret range, the hint.  Written to buf as snprintf would. */
+/* file:line:col: error: ..., the line, a caret range, the hint.  Written to buf as by snprintf. */
 size_t norn_error_text(norn_state *, const norn_err *, char *buf, size_t n);
 /* "file:line:col" of a span, or "" */
 const char *norn_span_text(norn_state *, norn_span, char *buf, size_t n);
@@ -199,7 +214,7 @@ const norn_err *norn_diag_at(norn_state *, int i, bool *is_warning);
 /* Warnings and notices ("engine smc chosen because ...") reach the host here; NULL: dropped. */
 void norn_on_warning(norn_state *, void (*f)(void *user, const norn_err *warning), void *user);
 void norn_warning(norn_state *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
-void norn_notice(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);   /* dropped when quiet */
+void norn_notice(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);   /* not when quiet */
 
 /* Slots: what a shelf above the language keeps with a state.  0: inference, 1: library, 2: data,
    4..7: the host.  on_free is called with the slot's pointer by norn_free. */
@@ -208,7 +223,7 @@ void   norn_slot_on_free(norn_state *, int k, void (*f)(norn_state *, void *));
 /* Memory counted against the state's limit; NULL when there is none left. */
 void  *norn_alloc(norn_state *, void *p, size_t old, size_t n);   /* realloc-like; n = 0 frees */
 
-/* ---- programs ------------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 typedef struct norn_run norn_run;
 enum {
@@ -219,7 +234,8 @@ enum {
    ends otherwise).  NULL: see norn_error (NORN_EINCOMPLETE: wants more text) and norn_diag_at. */
 norn_run   *norn_load(norn_state *, const char *name, const char *text, size_t n, unsigned flags);
 /* load + drive.  Top-level samples are drawn from the state's seed; inference is run. */
-norn_status norn_eval(norn_state *, const char *name, const char *text, size_t n, unsigned flags, norn_datum *out);
+norn_status norn_eval(norn_state *, const char *name, const char *text, size_t n, unsigned flags,
+                      norn_datum *out);
 norn_status norn_eval_file(norn_state *, const char *path, norn_datum *out);
 /* The value of a top-level name of the session or of the last file: NONE if there is none. */
 norn_datum  norn_global(norn_state *, const char *name);
@@ -237,12 +253,15 @@ bool        norn_map_at(norn_datum map, int64_t i, norn_datum *key, norn_datum *
 norn_status norn_call(norn_state *, norn_datum f, const norn_datum *args, int n, norn_datum *out);
 /* The same, with samples drawn from rng (observe and infer are still errors). */
 struct norn_rng;
-norn_status norn_call_random(norn_state *, norn_datum f, const norn_datum *args, int n, struct norn_rng *, norn_datum *out);
-/* Bytecode of everything that the last load compiled, or of one named function, as text through output. */
+norn_status norn_call_random(norn_state *, norn_datum f, const norn_datum *args, int n,
+                             struct norn_rng *, norn_datum *out);
+/* Bytecode of everything that the last load compiled, or of one named function, as text through
+   output. */
 norn_status norn_disassemble(norn_state *, const char *name);
 /* Names that can follow `prefix` (globals, builtins, keywords, or fields after the last dot):
    calls f for each, in order. */
-void norn_complete(norn_state *, const char *prefix, void (*f)(void *user, const char *name), void *user);
+void norn_complete(norn_state *, const char *prefix, void (*f)(void *user, const char *name),
+                   void *user);
 /* One-line signature and docstring of a builtin, library or session name; NULL if unknown. */
 const char *norn_doc(norn_state *, const char *name);
 
@@ -256,30 +275,40 @@ enum {
 typedef struct {
   const char *name;
   const char *params;    /* as in Norn: "x, lo = 0, hi = 1"; defaults are literals */
-  const char *doc;       /* first line: one sentence; then details and an example after "Example:" */
+  const char *doc;       /* first line: one sentence; then details, an example after "Example:" */
   norn_native_fn f;
   unsigned flags;
-  double (*real1)(double);   /* if set: a real function, applied elementwise to arrays by the VM; f may be NULL */
+  /* If set: a real function, applied elementwise to arrays by the VM; f may be NULL. */
+  double (*real1)(double);
 } norn_native;
 /* The table must outlive the state.  module NULL: a global name; otherwise `import module`. */
 norn_status norn_add_natives(norn_state *, const char *module, const norn_native *, int n);
-norn_status norn_add_library(norn_state *, const char *module, const unsigned char *text, size_t n);  /* Norn source; "prelude" is global */
+/* Norn source; "prelude" is global. */
+norn_status norn_add_library(norn_state *, const char *module, const unsigned char *text, size_t n);
 norn_status norn_add_constant(norn_state *, const char *name, norn_datum, const char *doc);
 /* Argument checks for natives: set the error and return false. */
 bool norn_want_real(norn_state *, const norn_datum *args, int i, const char *what, double *out);
 bool norn_want_int(norn_state *, const norn_datum *args, int i, const char *what, int64_t *out);
-bool norn_want_string(norn_state *, const norn_datum *args, int i, const char *what, const char **s, size_t *n);
-bool norn_want_array(norn_state *, const norn_datum *args, int i, const char *what, norn_view *out);
-/* A numeric array as doubles (converted to scratch that lives until the native returns if needed). */
-const double *norn_want_reals(norn_state *, const norn_datum *args, int i, const char *what, int64_t *n);
+bool norn_want_string(norn_state *, const norn_datum *args, int i, const char *what,
+                      const char **s, size_t *n);
+bool norn_want_array(norn_state *, const norn_datum *args, int i, const char *what,
+                     norn_view *out);
+/* A numeric array as doubles: if need be converted, in scratch that lives until the native
+   returns. */
+const double *norn_want_reals(norn_state *, const norn_datum *args, int i, const char *what,
+                              int64_t *n);
 
-/* ---- random numbers: counters, not states ----------------------------------------------------------- */
+/* ---- random numbers: counters, not states ---------------------------------------------------- */
 
 /* Philox4x32-10; counter = (lane, event, iteration, draw), key = stream (Salmon et al. 2011).
    pairs may be NULL, or point to 8 entries that remember the other half of normal pairs: it changes
    no number, it only saves making a block twice. */
 typedef struct norn_pair { uint64_t stream, at, of; double other; } norn_pair;
-typedef struct norn_rng { uint64_t stream; uint32_t lane, event, iter, draw; norn_pair *pairs; } norn_rng;
+typedef struct norn_rng {
+  uint64_t stream;
+  uint32_t lane, event, iter, draw;
+  norn_pair *pairs;
+} norn_rng;
 uint64_t norn_rng_u64(norn_rng *);
 double   norn_rng_uniform(norn_rng *);      /* in (0, 1), never 0 nor 1 */
 double   norn_rng_normal(norn_rng *);       /* lanes 16b+j and 16b+8+j share a block (DESIGN 8) */
@@ -288,15 +317,16 @@ uint64_t norn_rng_below(norn_rng *, uint64_t n);   /* uniform on 0..n-1, without
 /* A stream for a nested inference or a purpose of its own. */
 uint64_t norn_stream_split(uint64_t stream, uint32_t lane, uint32_t event, uint32_t iter);
 
-/* ---- distributions ------------------------------------------------------------------------------------ */
+/* ---- distributions --------------------------------------------------------------------------- */
 
 typedef struct norn_dist_row norn_dist_row;
 /* A distribution: a row and its arguments (borrowed). */
 typedef struct norn_dist { const norn_dist_row *row; const norn_datum *args; int n; } norn_dist;
 
 typedef enum {             /* where a value may lie, and which map to R^n an engine uses */
-  NORN_SUPPORT_REAL, NORN_SUPPORT_LOWER, NORN_SUPPORT_UPPER, NORN_SUPPORT_INTERVAL, NORN_SUPPORT_SIMPLEX,
-  NORN_SUPPORT_ORDERED, NORN_SUPPORT_POSITIVE_ORDERED, NORN_SUPPORT_CORR_CHOLESKY, NORN_SUPPORT_COV,
+  NORN_SUPPORT_REAL, NORN_SUPPORT_LOWER, NORN_SUPPORT_UPPER, NORN_SUPPORT_INTERVAL,
+  NORN_SUPPORT_SIMPLEX, NORN_SUPPORT_ORDERED, NORN_SUPPORT_POSITIVE_ORDERED,
+  NORN_SUPPORT_CORR_CHOLESKY, NORN_SUPPORT_COV,
   NORN_SUPPORT_BOOL, NORN_SUPPORT_INTEGER, NORN_SUPPORT_ANY
 } norn_support_kind;
 typedef struct { norn_support_kind kind; double lower, upper; int64_t size; } norn_support;
@@ -304,7 +334,8 @@ typedef struct { norn_support_kind kind; double lower, upper; int64_t size; } no
 enum {
   NORN_DIST_DISCRETE = 1, NORN_DIST_CONTINUOUS = 2,
   NORN_DIST_FINITE = 4,        /* enumerate ends for every argument */
-  NORN_DIST_SCALAR = 8,        /* all parameters are real scalars; array arguments make a product; has sample1, logp1 */
+  NORN_DIST_SCALAR = 8,        /* all parameters are real scalars; array arguments make a product;
+                                  has sample1, logp1 */
   NORN_DIST_IMPROPER = 16,     /* has no normaliser: can't be sampled; evidence is refused */
   NORN_DIST_BOOL = 32,         /* its values are booleans */
   NORN_DIST_POSTERIOR = 64,    /* an inference result */
@@ -316,7 +347,8 @@ enum {
 struct norn_dist_row {
   const char *name, *params, *doc;      /* doc: formula, support, meaning of the parameters */
   unsigned flags;
-  /* SCALAR rows: the sentence that is wrong about parameter *which, or NULL; density; draw; cdf; quantile. */
+  /* SCALAR rows: the sentence that is wrong about parameter *which, or NULL; density; draw; cdf;
+     quantile. */
   const char *(*check1)(const double *p, int *which);
   double (*logp1)(double x, const double *p);
   double (*sample1)(const double *p, norn_rng *);
@@ -331,18 +363,21 @@ struct norn_dist_row {
   norn_status (*cdf)(norn_state *, const norn_dist *, norn_datum x, double *out);
   norn_status (*quantile)(norn_state *, const norn_dist *, double prob, norn_datum *out);
   void        (*support)(norn_state *, const norn_dist *, norn_support *);
-  /* The k-th value of the support (k = 0, 1, ...), most natural order; NONE in *out past the last. */
+  /* The k-th value of the support (k = 0, 1, ...) in natural order; NONE in *out past the last. */
   norn_status (*enumerate)(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
   norn_status (*moments)(norn_state *, const norn_dist *, norn_datum *mean, norn_datum *variance);
   /* A named part (`post.mu`, `post["z[3]"]`); NONE in *out if it has none of that name. */
   norn_status (*field)(norn_state *, const norn_dist *, const char *name, norn_datum *out);
-  norn_status (*show)(norn_state *, const norn_dist *, norn_datum *text);   /* how it prints, or NULL: name(args) */
+  /* How it prints; NULL: name(args). */
+  norn_status (*show)(norn_state *, const norn_dist *, norn_datum *text);
 };
-norn_status norn_add_dists(norn_state *, const norn_dist_row *, int n);   /* each becomes a constructor */
-norn_datum  norn_dist_new(norn_state *, const norn_dist_row *, const norn_datum *args, int n);   /* checked */
-bool        norn_dist_view(norn_datum, norn_dist *);                     /* false if not a distribution */
+/* Each becomes a constructor. */
+norn_status norn_add_dists(norn_state *, const norn_dist_row *, int n);
+/* Checked. */
+norn_datum  norn_dist_new(norn_state *, const norn_dist_row *, const norn_datum *args, int n);
+bool        norn_dist_view(norn_datum, norn_dist *);   /* false if not a distribution */
 norn_status norn_dist_check(norn_state *, const norn_dist *);
-/* The row's flags, and for truncate, mixture and iid those of their parts (discrete, finite ...). */
+/* The row's flags; for truncate, mixture and iid those of their parts (discrete, finite ...). */
 unsigned    norn_dist_flags(const norn_dist *);
 /* These dispatch on the row, make products over array arguments, and check the value's shape. */
 norn_status norn_dist_sample(norn_state *, const norn_dist *, norn_rng *, norn_datum *out);
@@ -351,16 +386,18 @@ norn_status norn_dist_enumerate(norn_state *, const norn_dist *, int64_t k, norn
 /* Number of values of a finite distribution; -1: infinite or not enumerable. */
 int64_t     norn_dist_count(norn_state *, const norn_dist *);
 
-/* ---- runs and their events ------------------------------------------------------------------------------ */
+/* ---- runs and their events ------------------------------------------------------------------- */
 
 typedef enum {
   NORN_DONE,      /* value: what the run returned */
   NORN_SAMPLE,    /* dist (and proposal): answer with a value of it */
   NORN_OBSERVE,   /* dist and value: weigh; answer only to replace the value by a simulated one.
-                     With NORN_EV_FACTOR or NORN_EV_CONDITION there is no dist: value is the log weight. */
-  NORN_INFER,     /* a nested inference: model in value, engine in engine; answer with its posterior */
-  NORN_DEAD,      /* only under NORN_RUN_SCORE: the weight became 0 at span; or a parameter that depends
-                     on random choices left its domain (then norn_error(st) says how) */
+                     With NORN_EV_FACTOR or NORN_EV_CONDITION there is no dist: value is the log
+                     weight. */
+  NORN_INFER,     /* a nested inference: model in value, engine in engine; the answer is a
+                     posterior */
+  NORN_DEAD,      /* only under NORN_RUN_SCORE: the weight became 0 at span; or a parameter that
+                     depends on random choices left its domain (then norn_error(st) says how) */
   NORN_ERROR      /* norn_error(st); the run can only be freed */
 } norn_event_kind;
 enum {
@@ -382,13 +419,14 @@ typedef struct {
 
 enum {                      /* what the VM answers by itself */
   NORN_RUN_DRAW = 1,        /* samples: from the prior (or `via`, weighing), by the run's stream */
-  NORN_RUN_SCORE = 2,       /* observes: their log density is added to the run's weight; 0 gives NORN_DEAD */
+  NORN_RUN_SCORE = 2,       /* observes: their log density is added to the run's weight; 0 gives
+                               NORN_DEAD */
   NORN_RUN_NAMES = 4,       /* addresses are recorded so that norn_addr_name works */
   NORN_RUN_CHECK = 8,       /* an address reached twice is an error with both lines */
-  NORN_RUN_STOP = 16,       /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or condition;
-                               the iteration of the run's random numbers goes up by one */
-  NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no normaliser;
-                               such weights have no evidence */
+  NORN_RUN_STOP = 16,       /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or
+                               condition; the iteration of the run's random numbers rises by one */
+  NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
+                               normaliser; such weights have no evidence */
 };
 /* A run of a model value (n = 0) or of a function with n arguments.  Not yet started. */
 norn_run       *norn_run_new(norn_state *, norn_datum callee, const norn_datum *args, int n);
@@ -396,19 +434,22 @@ void            norn_run_stream(norn_run *, uint64_t stream, uint32_t lane, uint
 void            norn_run_flags(norn_run *, unsigned flags);
 norn_event_kind norn_run_next(norn_run *, norn_event *);
 void            norn_run_answer(norn_run *, norn_datum);
-norn_run       *norn_run_fork(norn_run *, uint32_t lane);    /* NULL: no memory.  Copies live registers; shares values */
+/* Copies live registers; shares values.  NULL: no memory. */
+norn_run       *norn_run_fork(norn_run *, uint32_t lane);
 void            norn_run_free(norn_run *);
 /* The next event of each of n runs: ev[i]; stops early after a run whose event is NORN_INFER or
    NORN_ERROR and returns how many were stepped.  One crossing for a swarm. */
 int             norn_runs_next(norn_run **, norn_event *, int n);
-/* runs[to[k]] becomes a copy of runs[from[k]] with lane to[k], in its old memory where that fits, for
-   k = 0 .. n-1 (resampling).  Either may be NULL: no run there.  false: no memory, the place is NULL. */
+/* runs[to[k]] becomes a copy of runs[from[k]] with lane to[k], in its old memory where that fits,
+   for k = 0 .. n-1 (resampling).  Either may be NULL: no run there.  false: no memory, the place is
+   NULL. */
 bool            norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n);
 unsigned        norn_run_flags_of(const norn_run *);
-double          norn_run_logw(const norn_run *);             /* the weight that SCORE and `via` gathered */
+double          norn_run_logw(const norn_run *);             /* what SCORE and `via` gathered */
 void            norn_run_add_logw(norn_run *, double);       /* what the engine adds */
 norn_state     *norn_run_state(const norn_run *);
-void            norn_run_rng(const norn_run *, const norn_event *, norn_rng *);   /* the event's own random numbers */
+/* The event's own random numbers. */
+void            norn_run_rng(const norn_run *, const norn_event *, norn_rng *);
 uint32_t        norn_run_lane(const norn_run *);
 /* The printed name of an address ("theta.z[3]"), after a run with NORN_RUN_NAMES met it. */
 const char     *norn_addr_name(norn_state *, uint64_t addr, char *buf, size_t n);
@@ -417,7 +458,7 @@ const char     *norn_addr_name(norn_state *, uint64_t addr, char *buf, size_t n)
 uint64_t        norn_run_hash(norn_run *);
 bool            norn_run_same(norn_run *, norn_run *);
 
-/* ---- inference ------------------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------- */
 
 typedef struct norn_infer norn_infer;    /* one inference in progress, as its engine sees it */
 typedef enum { NORN_STEP_MORE, NORN_STEP_DONE, NORN_STEP_WAIT, NORN_STEP_FAIL } norn_step;
@@ -440,27 +481,31 @@ typedef struct norn_engine {
   size_t size;
   norn_status (*init)(norn_infer *, void *self);
   norn_step   (*step)(norn_infer *, void *self);
-  norn_status (*finish)(norn_infer *, void *self);           /* may be NULL: draws, notes and evidence are in */
+  norn_status (*finish)(norn_infer *, void *self);   /* may be NULL: all is in */
   void        (*progress)(norn_infer *, void *self, norn_progress *);   /* may be NULL */
   void        (*free)(norn_infer *, void *self);             /* may be NULL */
 } norn_engine;
-norn_status        norn_add_engines(norn_state *, const norn_engine *, int n);   /* each becomes a constructor */
-const norn_engine *norn_engine_at(norn_state *, int i);                          /* NULL past the last */
-norn_datum         norn_engine_new(norn_state *, const norn_engine *, const norn_datum *options, int n);
-const norn_engine *norn_engine_view(norn_datum, const norn_datum **options);     /* NULL if not an engine */
+/* Each becomes a constructor. */
+norn_status        norn_add_engines(norn_state *, const norn_engine *, int n);
+const norn_engine *norn_engine_at(norn_state *, int i);      /* NULL past the last */
+norn_datum         norn_engine_new(norn_state *, const norn_engine *, const norn_datum *options,
+                                   int n);
+/* NULL if not an engine. */
+const norn_engine *norn_engine_view(norn_datum, const norn_datum **options);
 
 /* What an engine asks of the inference it works for. */
 norn_state *norn_infer_state(norn_infer *);
 norn_datum  norn_infer_model(norn_infer *);
 norn_datum  norn_infer_option(norn_infer *, int i);
 uint64_t    norn_infer_stream(norn_infer *);
-norn_run   *norn_infer_run(norn_infer *, uint32_t lane, uint32_t iter, unsigned flags);   /* a new run of the model */
+/* A new run of the model. */
+norn_run   *norn_infer_run(norn_infer *, uint32_t lane, uint32_t iter, unsigned flags);
 norn_step   norn_infer_wait(norn_infer *, norn_run *, const norn_event *);
-norn_status norn_infer_draw(norn_infer *, norn_datum value, double logw);                  /* a weighted draw */
+norn_status norn_infer_draw(norn_infer *, norn_datum value, double logw);   /* a weighted draw */
 /* A named choice of the draw that comes next; kept by address as a column beside the draws. */
 norn_status norn_infer_choice(norn_infer *, uint64_t addr, norn_datum value);
 void        norn_infer_evidence(norn_infer *, double log_evidence, double se);
-void        norn_infer_note(norn_infer *, const char *key, norn_datum value);              /* shown by diagnose */
+void        norn_infer_note(norn_infer *, const char *key, norn_datum value);   /* for diagnose */
 void        norn_infer_warn(norn_infer *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
 /* What ruled everything out: counts dead runs by line; the busiest line gets the blame. */
 void        norn_infer_dead(norn_infer *, norn_span);
@@ -475,9 +520,12 @@ norn_step   norn_infer_step(norn_infer *);
 void        norn_infer_progress(norn_infer *, norn_progress *);
 norn_datum  norn_infer_result(norn_infer *);          /* the posterior so far */
 void        norn_infer_free(norn_infer *);
-norn_status norn_infer_all(norn_state *, norn_datum model, norn_datum engine, norn_datum *posterior);
+norn_status norn_infer_all(norn_state *, norn_datum model, norn_datum engine,
+                           norn_datum *posterior);
 /* Called now and then while inferring; return false to stop.  NULL: none. */
-void        norn_on_progress(norn_state *, bool (*f)(void *user, const char *engine, const norn_progress *), void *user);
+void        norn_on_progress(norn_state *,
+                             bool (*f)(void *user, const char *engine, const norn_progress *),
+                             void *user);
 
 /* Runs a run to its end: draws samples from the state's seed, runs inferences (a heap stack of
    engines, the innermost stepped), refuses observe.  Consumes the run. */
@@ -485,11 +533,17 @@ norn_status norn_drive(norn_state *, norn_run *, norn_datum *out);
 
 /* A posterior as columns: values, normalised weights (length n), log evidence. */
 typedef struct {
-  int64_t n; norn_datum values, weights, info, choices; double log_evidence, evidence_se; const char *engine; bool exact;
+  int64_t n;
+  norn_datum values, weights, info, choices;
+  double log_evidence, evidence_se;
+  const char *engine;
+  bool exact;
 } norn_posterior;
 bool norn_posterior_view(norn_state *, norn_datum, norn_posterior *);
-/* The weighted draws of one field or address ("mu", "theta[3]", "" for the value itself) as doubles. */
-norn_status norn_posterior_column(norn_state *, norn_datum posterior, const char *name, norn_datum *array);
+/* The weighted draws of one field or address ("mu", "theta[3]"; "": the value itself) as
+   doubles. */
+norn_status norn_posterior_column(norn_state *, norn_datum posterior, const char *name,
+                                  norn_datum *array);
 
 /* Shared objects: `norn --load engine.so` opens it and calls this one symbol. */
 #define NORN_PLUGIN_ENTRY "norn_plugin"

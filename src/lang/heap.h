@@ -9,7 +9,7 @@
    reserve of the nursery, then into the old space, so C code may hold pointers freely.
 
         n0             hp       soft      charged                                  n1
-        | objects ...  | free   |         | paid for: old blocks stand ready        | address space only
+        | objects ...  | free   |         | paid for: old blocks stand ready        | addresses only
                                             for all survivors of [n0, charged)
 
    A collection cannot fail half-way: whoever fills the nursery up to some address has set aside the
@@ -29,16 +29,18 @@
 enum { HEAP_LARGE = 16384 };
 
 typedef struct heap {
-  char *hp, *soft;                    /* the bump pointer and where the VM must collect (may lie below hp) */
+  char *hp, *soft;                    /* the bump pointer; where the VM collects (may lie below) */
   char *n0, *n1;                      /* the nursery and the end of its reserve */
   char *charged;                      /* memory and old blocks are set aside up to here */
   size_t nursery;                     /* soft size */
   struct old_space *old;              /* heap.c */
-  obj **remembered; size_t nremembered, cremembered;
-  bool remember_all;                  /* the list could not grow: all old objects count as remembered */
-  int nogc;                           /* > 0 inside sealed calls: safepoints allocate as C code does */
+  obj **remembered;
+  size_t nremembered, cremembered;
+  bool remember_all;                  /* the list could not grow: all old objects are remembered */
+  int nogc;                           /* > 0 inside sealed calls: safepoints allocate as C does */
   bool stress;                        /* collect at every safepoint (tests) */
-  uint64_t minors, majors; size_t copied, live_after_major, allocated_old;
+  uint64_t minors, majors;
+  size_t copied, live_after_major, allocated_old;
 } heap;
 
 bool heap_init(norn_state *);
@@ -51,16 +53,24 @@ void heap_collect_full(norn_state *);                      /* only at a safepoin
    written: kind 0 and the flags, which the caller keeps (obj_init).  Fields must be filled before
    Norn code runs. */
 void *heap_alloc(norn_state *, size_t n);
-void *heap_alloc_old(norn_state *, size_t n);              /* non-moving from the start; remembered until the next collection */
-void heap_remember(norn_state *, obj *);                   /* an old object was written: scan it at the next minor collection */
+/* Non-moving from the start; remembered until the next collection. */
+void *heap_alloc_old(norn_state *, size_t n);
+/* An old object was written: scan it at the next minor collection. */
+void heap_remember(norn_state *, obj *);
 size_t heap_size_of(const obj *);
 /* Writes a header but for its flags, which heap_alloc has set. */
 static inline void obj_init(void *p, unsigned kind, unsigned aux, uint32_t n)
 {
   obj *o = (obj *)p;
-  o->kind = (uint8_t)kind; o->aux = (uint16_t)aux; o->n = n;
+  o->kind = (uint8_t)kind;
+  o->aux = (uint16_t)aux;
+  o->n = n;
 }
-static inline bool heap_is_young(const heap *h, const void *p) { return (const char *)p >= h->n0 && (const char *)p < h->n1; }
+
+static inline bool heap_is_young(const heap *h, const void *p)
+{
+  return (const char *)p >= h->n0 && (const char *)p < h->n1;
+}
 
 /* The collector calls back for the roots it cannot see; implemented in run.c (frames by liveness)
    and state.c (globals, constants, refs, slots).  visit updates the value in place. */

@@ -20,7 +20,8 @@ struct norn_run {
   norn_dist d1, d2;                /* of the event that waits */
   uint32_t nseen, seen_mask;
   uint64_t pad;
-  val scope, memo, value;          /* given/do in force; mem's table; the observed value; units unless `rare` */
+  val scope, memo, value;          /* given/do in force; mem's table; the observed value; units
+                                      unless `rare` */
   /* ---- hot: 64 bytes that a step changes ---- */
   val *R;                          /* window */
   const ins *pc;                   /* next instruction */
@@ -29,12 +30,12 @@ struct norn_run {
   uint32_t lane, iter;
   unsigned flags;
   uint32_t nsample, nobserve;
-  bool live, in_dirty;             /* in use; in the list of those that ran since the last collection */
+  bool live, in_dirty;             /* in use; ran since the last collection (st->dirty) */
   bool finished, started, top, sealed;
   uint8_t wait;                    /* WAIT_* */
   bool answered, dist_in_reg;      /* dist_in_reg: d1 is the distribution value in register hold */
   bool rare;                       /* scope, memo or value may be set */
-  uint8_t cls, big;                /* size class of the stack in place; a grown one: 1 << big values */
+  uint8_t cls, big;                /* size class of the stack in place; grown: 1 << big values */
   /* ---- 64 bytes that it only reads ---- */
   norn_state *st;
   val *stk, *lim;                  /* lim: end of the stack */
@@ -44,12 +45,17 @@ struct norn_run {
   uint32_t ans, hold, nhold;       /* register indices from R */
 };
 #define RUN_RARE 128               /* bytes before `R` */
-_Static_assert(offsetof(struct norn_run, R) == RUN_RARE && offsetof(struct norn_run, st) == RUN_RARE + 64 &&
-               sizeof(struct norn_run) == 256, "the parts of a run fill cache lines");
+_Static_assert(offsetof(struct norn_run, R) == RUN_RARE &&
+               offsetof(struct norn_run, st) == RUN_RARE + 64 && sizeof(struct norn_run) == 256,
+               "the parts of a run fill cache lines");
 
-#define FRAME_SET(f, ret, dist) do { (f)[0].q = (ret); (f)[0].tag = V_FRAME | (uint64_t)(dist) << 32; } while (0)
+/* The distance is stored in values, so that 64 GB of stack fit. */
+#define FRAME_SET(f, ret, dist) do { \
+    (f)[0].q = (ret); \
+    (f)[0].tag = V_FRAME | (uint64_t)(dist) << 32; \
+  } while (0)
 #define FRAME_PC(f) ((const ins *)(f)[0].q)
-#define FRAME_DIST(f) ((size_t)((f)[0].tag >> 32) * 16)      /* stored in values, so that 64 GB of stack fit */
+#define FRAME_DIST(f) ((size_t)((f)[0].tag >> 32) * 16)
 
 extern const ins run_halt_code[1], run_water_code[1];
 
@@ -57,7 +63,8 @@ extern const ins run_halt_code[1], run_water_code[1];
 norn_event_kind vm_exec(norn_run *, norn_event *);
 /* run.c */
 void  run_free_all(norn_state *);
-val  *run_grow(norn_run *, val *at, size_t bytes);           /* room for a window at `at`; its new place; NULL: error set */
+/* Room for a window at `at`: its new place; NULL: error set. */
+val  *run_grow(norn_run *, val *at, size_t bytes);
 /* Before a run goes on: the next collection must look at it. */
 static inline void run_dirty(norn_run *r)
 {
@@ -68,10 +75,11 @@ static inline void run_dirty(norn_run *r)
 }
 void  run_water(norn_run *, val *R);
 const proto *run_proto(const norn_run *);
-void  run_fail(norn_run *, const ins *pc, int arg);          /* completes the state's error with span and trace */
+void  run_fail(norn_run *, const ins *pc, int arg);   /* completes the error: span and trace */
 /* vm_slow.c: cold halves of instructions.  false / NONE: error set. */
 typedef enum { CALL_FAIL, CALL_ENTER, CALL_DONE } call_result;
-call_result vm_call(norn_run *, val *W, int n, const proto **p);   /* fills defaults, makes models, calls natives */
+/* Fills defaults, makes models, calls natives. */
+call_result vm_call(norn_run *, val *W, int n, const proto **p);
 bool  vm_call_named(norn_run *, val *W, int n, val names, int *count);
 val   vm_native(norn_run *, const norn_native *, const val *args, int n);
 val   vm_getf(norn_run *, val x, sym name, uint64_t *cache);
@@ -85,8 +93,10 @@ void  vm_bad_weight(norn_state *, double lw);
 bool  vm_can_infer(norn_state *, const val *model_and_engine);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
 /* event.c: 0 answered in place, 1 stop with *ev, -1 error, 2 dead */
-int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const norn_dist *q, uint64_t comp, uint64_t span, unsigned flags);
-int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp, uint64_t span, unsigned flags);
+int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const norn_dist *q,
+                   uint64_t comp, uint64_t span, unsigned flags);
+int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp,
+                    uint64_t span, unsigned flags);
 int   event_weight(norn_run *, norn_event *, double lw, uint64_t span, unsigned flags);
 bool  event_bad_dist(norn_run *, norn_event *, uint64_t span, int *result);
 norn_status model_enter(norn_run *, val *W, val model, uint64_t path, const proto **p);

@@ -8,11 +8,17 @@
 #define STATE_SLOTS 8
 #define STATE_FUEL 10000              /* polls between two looks at limits and the interrupt flag */
 
-struct norn_ref { norn_state *st; val v; norn_ref *next, *prev; bool fresh; };   /* fresh: set since the last collection */
+struct norn_ref {
+  norn_state *st;
+  val v;
+  norn_ref *next, *prev;
+  bool fresh;                         /* set since the last collection */
+};
 
 /* Constructors of variants: id is the upper half of the tag. */
 typedef struct ctor { sym name; uint32_t arity, type, index; sym *fields; } ctor;
-typedef struct type_info { sym name; uint32_t first, n; } type_info;     /* its constructors: first .. first + n - 1 */
+/* Its constructors are first .. first + n - 1. */
+typedef struct type_info { sym name; uint32_t first, n; } type_info;
 
 /* Printed addresses: hash -> (parent, component), filled by runs with NORN_RUN_NAMES. */
 typedef struct addr_entry { uint64_t hash, parent, comp; } addr_entry;
@@ -29,59 +35,78 @@ struct norn_state {
   int err_arg;                        /* argument at fault of the native that failed, or -1 */
 
   /* record.c */
-  struct sym_entry { char *s; uint32_t n, hash; } *syms; size_t nsyms, csyms;   /* index is the sym */
-  uint32_t *sym_table; size_t sym_mask;
-  shape **shapes; size_t shape_mask, nshapes;          /* chained by next */
+  struct sym_entry { char *s; uint32_t n, hash; } *syms;   /* index is the sym */
+  size_t nsyms, csyms;
+  uint32_t *sym_table;
+  size_t sym_mask;
+  shape **shapes;                     /* chained by next */
+  size_t shape_mask, nshapes;
 
   /* env.c */
   struct env *env;
-  ctor *ctors; size_t nctors, cctors;
-  type_info *types; size_t ntypes, ctypes_;
-  val *globals; size_t nglobals, cglobals;             /* all are roots of every collection */
+  ctor *ctors;
+  size_t nctors, cctors;
+  type_info *types;
+  size_t ntypes, ctypes_;
+  val *globals;                       /* all are roots of every collection */
+  size_t nglobals, cglobals;
   proto *protos;
-  bool consts_fresh;                                   /* constants or defaults made since the last collection */
+  bool consts_fresh;                  /* constants or defaults made since the last collection */
 
   /* run.c */
-  struct norn_run **dirty; size_t ndirty, cdirty;      /* runs that ran since the last collection */
-  struct norn_run *all; size_t nall;                   /* every run ever made: runs are kept for reuse */
-  struct norn_run *pool[24]; bool pool_made[24];       /* free ones by size class; a class has been used */
-  struct slab *slabs;                                  /* the memory of runs */
-  struct norn_run *current;                            /* the innermost that is executing */
-  int64_t fuel;                                        /* polls left before state_poll */
-  uint64_t steps;                                      /* polls done, in units that fuel counted down */
-  double deadline;                                     /* monotonic seconds; 0: none */
+  struct norn_run **dirty;            /* runs that ran since the last collection */
+  size_t ndirty, cdirty;
+  struct norn_run *all;               /* every run ever made: runs are kept for reuse */
+  size_t nall;
+  struct norn_run *pool[24];          /* free ones by size class */
+  bool pool_made[24];                 /* a class has been used */
+  struct slab *slabs;                 /* the memory of runs */
+  struct norn_run *current;           /* the innermost that is executing */
+  int64_t fuel;                       /* polls left before state_poll */
+  uint64_t steps;                     /* polls done, in units that fuel counted down */
+  double deadline;                    /* monotonic seconds; 0: none */
   volatile int interrupted;
   int sealed_depth;
-  uint64_t mem_ids;                                    /* mem() made outside runs */
+  uint64_t mem_ids;                   /* mem() made outside runs */
   proto *memo_stubs[9];
 
-  addr_entry *addrs; size_t naddrs, addr_mask;
-  addr_named *named; size_t nnamed, named_mask;
+  addr_entry *addrs;
+  size_t naddrs, addr_mask;
+  addr_named *named;
+  size_t nnamed, named_mask;
 
-  norn_ref *refs_fresh, *refs_old;                     /* doubly linked */
-  text shown;                                          /* norn_show's text */
-  struct { void *scratch; size_t size; } *scratch; size_t nscratch, cscratch;   /* norn_want_reals, freed when the native returns */
+  norn_ref *refs_fresh, *refs_old;    /* doubly linked */
+  text shown;                         /* norn_show's text */
+  struct { void *scratch; size_t size; } *scratch;   /* norn_want_reals: until the native returns */
+  size_t nscratch, cscratch;
 
-  norn_pair pairs[8];                                  /* rng.h: halves of normal pairs made in advance */
-  uint64_t top_stream; uint32_t top_iter;              /* random numbers of top-level runs */
-  void *slot[STATE_SLOTS]; void (*slot_free[STATE_SLOTS])(norn_state *, void *);
-  void (*on_warning)(void *, const norn_err *); void *on_warning_user;
+  norn_pair pairs[8];                 /* rng.h: halves of normal pairs made in advance */
+  uint64_t top_stream;                /* random numbers of top-level runs */
+  uint32_t top_iter;
+  void *slot[STATE_SLOTS];
+  void (*slot_free[STATE_SLOTS])(norn_state *, void *);
+  void (*on_warning)(void *, const norn_err *);
+  void *on_warning_user;
   proto *last_load;
 };
 
 /* state.c */
-bool state_poll(norn_state *);        /* fuel ran out: limits, time, interrupt; false: error set.  Refills fuel */
-val  state_fail(norn_state *, norn_status, const char *format, ...) NORN_PRINTF(3, 4);   /* sets the error, gives NONE */
+/* Fuel ran out: limits, time, interrupt; false: error set.  Refills fuel. */
+bool state_poll(norn_state *);
+/* Sets the error, gives NONE. */
+val  state_fail(norn_state *, norn_status, const char *format, ...) NORN_PRINTF(3, 4);
 val  state_memory(norn_state *);      /* the out-of-memory error; gives NONE */
 void state_scratch_free(norn_state *);     /* what norn_want_reals lent: when a native returns */
 double state_now(void);               /* monotonic seconds */
 
 /* record.c, env.c: freeing and roots of what they own */
 void record_free(norn_state *);       /* symbols and shapes */
-void env_scan(norn_state *, gc *);    /* constants and defaults in entries (env.c); whoever makes one sets consts_fresh */
+/* Constants and defaults in entries; whoever makes one sets consts_fresh. */
+void env_scan(norn_state *, gc *);
 
 /* addr.c */
-uint64_t addr_component(norn_state *, unsigned kind, sym name, uint32_t number);   /* NAME or CALL; 0: no memory */
+/* Of kind NAME or CALL; 0: no memory. */
+uint64_t addr_component(norn_state *, unsigned kind, sym name, uint32_t number);
 bool addr_is_named(const norn_state *, uint64_t comp);
 void addr_note(norn_state *, uint64_t hash, uint64_t parent, uint64_t comp);
 void addr_show(norn_state *, text *, uint64_t comp);     /* one component as text */
@@ -96,7 +121,8 @@ extern const norn_native model_natives[2];              /* given, do */
 /* defdist.c: distributions defined in Norn; one row each for real, integer and finite supports. */
 enum { DEFDIST_REAL, DEFDIST_INTEGER, DEFDIST_FINITE, DEFDIST_ROWS };
 extern const norn_dist_row defdist_rows[DEFDIST_ROWS];
-extern const norn_native defdist_natives[2];            /* @defdist(name, sample, logpdf, support, args, mean, variance), interval */
+/* @defdist(name, sample, logpdf, support, args, mean, variance), interval */
+extern const norn_native defdist_natives[2];
 bool defdist_init(norn_state *);                        /* the words for supports */
 /* annot.c: an annotation's check; NULL if well, else the sentence (into buf). */
 const char *annot_check(norn_state *, val description, val x, char *buf, size_t n);
