@@ -56,7 +56,7 @@ static norn_state *load(const char *name)
   return st;
 }
 
-/* Evaluates an expression in the session of a loaded file's names: the CPU seconds that it takes. */
+/* Evaluates an expression in the session of a loaded file's names: the CPU seconds it takes. */
 static double call(norn_state *st, const char *f, const norn_datum *args, int n, double *value)
 {
   norn_datum fn = norn_global(st, f), out;
@@ -71,10 +71,14 @@ static double call(norn_state *st, const char *f, const norn_datum *args, int n,
 
 static double least(double a, double b) { return a < b ? a : b; }
 
-static void row(const char *name, double norn, const char *unit, const char *beside, double other, const char *goal)
+static void row(const char *name, double norn, const char *unit, const char *beside, double other,
+                const char *goal)
 {
-  if (other > 0) printf("%-44s %10.4g %-4s %10.4g %-8s %6.2f   %s\n", name, norn, unit, other, beside, norn / other, goal);
-  else printf("%-44s %10.4g %-4s %10s %-8s %6s   %s\n", name, norn, unit, "-", beside, "-", goal);
+  if (other > 0)
+    printf("%-44s %10.4g %-4s %10.4g %-8s %6.2f   %s\n", name, norn, unit, other, beside,
+           norn / other, goal);
+  else
+    printf("%-44s %10.4g %-4s %10s %-8s %6s   %s\n", name, norn, unit, "-", beside, "-", goal);
   fflush(stdout);
 }
 
@@ -186,7 +190,11 @@ static void bench_smc(void)
   enum { T = 1000 };
   double y[T], z, c = INFINITY;
   for (int t = 0; t < T; t++) y[t] = 3 * sin(t / 5.0);
-  for (int k = 0; k < 3; k++) { double t = cpu(); limit_filter(T, 10000, y, (uint64_t)k); c = least(c, cpu() - t); }
+  for (int k = 0; k < 3; k++) {
+    double t = cpu();
+    limit_filter(T, 10000, y, (uint64_t)k);
+    c = least(c, cpu() - t);
+  }
   c = 1e9 * c / (T * 1e4);
   double n = filter_norn(T, 10000, 3, &z);
   row("smc lgss T=1000 N=10000, a particle-step", n, "ns", "C", c, "at most 100 ns, C at 18");
@@ -208,7 +216,8 @@ static void bench_mh(void)
     c = least(c, cpu() - t);
     n = least(n, call(st, "run", &arg, 1, &v));
   }
-  row("mh beta-bernoulli, 100 observations, a step", 1e6 * n / draws, "us", "C", 1e6 * c / draws, "at most 5 us");
+  row("mh beta-bernoulli, 100 observations, a step", 1e6 * n / draws, "us", "C", 1e6 * c / draws,
+      "at most 5 us");
   norn_free(st);
 }
 
@@ -220,7 +229,7 @@ static void bench_enumerate(void)
     double t = cpu();
     v = (double)limit_enumerate(14, 0.4);
     c = least(c, cpu() - t);
-    norn_datum p = norn_real(0.4 + 0.01 * k);              /* another each time: exact results are remembered */
+    norn_datum p = norn_real(0.4 + 0.01 * k);   /* another each time: results are remembered */
     n = least(n, call(st, "run", &p, 1, &v));
   }
   row("enumerate 2^14 leaves", 1e3 * n, "ms", "C", 1e3 * c, "at most 10 ms");
@@ -240,16 +249,24 @@ static double start_once(char *const *argv)
     _exit(127);
   }
   if (p < 0 || wait4(p, &status, 0, &u) < 0 || status) return INFINITY;
-  return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+  return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
+         1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 static void bench_start(void)
 {
-  char *one[] = { (char *)(uintptr_t)binary, (char *)(uintptr_t)"-e", (char *)(uintptr_t)"1", NULL };
-  char *prelude[] = { (char *)(uintptr_t)binary, (char *)(uintptr_t)"-e", (char *)(uintptr_t)"[1, 2] |> map(x -> x + 1)", NULL };
+  char *program = (char *)(uintptr_t)binary, *option = (char *)(uintptr_t)"-e";
+  char *one[] = {program, option, (char *)(uintptr_t)"1", NULL};
+  char *prelude[] = {program, option, (char *)(uintptr_t)"[1, 2] |> map(x -> x + 1)", NULL};
   double a = INFINITY, b = INFINITY;
-  for (int k = 0; k < 10; k++) { a = least(a, start_once(one)); b = least(b, start_once(prelude)); }
-  if (isinf(a)) { printf("start: %s can't be run\n", binary); return; }
+  for (int k = 0; k < 10; k++) {
+    a = least(a, start_once(one));
+    b = least(b, start_once(prelude));
+  }
+  if (isinf(a)) {
+    printf("start: %s can't be run\n", binary);
+    return;
+  }
   row("start: norn -e 1", 1e3 * a, "ms", "", 0, "at most 10 ms");
   row("start: with the library in Norn", 1e3 * b, "ms", "", 0, "");
 }
