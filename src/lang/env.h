@@ -2,8 +2,8 @@
 
    A name is looked up in the module, then among its imports' own names (`stats.mean` goes through
    ENV_MODULE), then the builtins, then the prelude, which is compiled when a name is first not
-   found elsewhere.  A definition in the REPL replaces the entry; functions compiled before keep the old
-   one. */
+   found elsewhere.  A definition in the REPL replaces the entry; functions compiled before keep the
+   old one. */
 #ifndef NORN_LANG_ENV_H
 #define NORN_LANG_ENV_H
 #include "lang/state.h"
