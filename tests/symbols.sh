@@ -7,8 +7,10 @@ command -v nm >/dev/null 2>&1 || exit 77
 bad=0
 
 names() {   # the functions that norn.h declares, without comments and inline ones
-  ${CC:-cc} -fpreprocessed -dD -E -P "$srcdir/include/norn.h" 2>/dev/null | grep -o 'norn_[a-z0-9_]*(' | tr -d '(' | sort -u >"$work/all"
-  sed -n 's/^static inline.*[ *]\(norn_[a-z0-9_]*\)(.*/\1/p' "$srcdir/include/norn.h" | sort -u >"$work/inline"
+  ${CC:-cc} -fpreprocessed -dD -E -P "$srcdir/include/norn.h" 2>/dev/null |
+    grep -o 'norn_[a-z0-9_]*(' | tr -d '(' | sort -u >"$work/all"
+  sed -n 's/^static inline.*[ *]\(norn_[a-z0-9_]*\)(.*/\1/p' "$srcdir/include/norn.h" |
+    sort -u >"$work/inline"
   comm -23 "$work/all" "$work/inline"
 }
 

@@ -27,7 +27,8 @@ int edit_distance(const char *a, const char *b, int limit)
     for (int j = 1; j <= nb; j++) {
       int d = up[j - 1] + (a[i - 1] != b[j - 1]);
       d = smaller(d, smaller(up[j], row[j - 1]) + 1);
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d = smaller(d, up2[j - 2] + 1);
+      bool swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swap) d = smaller(d, up2[j - 2] + 1);
       row[j] = d;
       least = smaller(least, d);
     }

@@ -5,8 +5,8 @@
           |                     ^^
        hint: normal(mu, sigma) takes the standard deviation, not the variance
 
-   The line under the text repeats its tabs and counts its columns as a terminal does, so carets stand
-   right.  A line wider than SHOWN columns is cut around them. */
+   The line under the text repeats its tabs and counts its columns as a terminal does, so carets
+   stand right.  A line wider than SHOWN columns is cut around them. */
 #include "base/base.h"
 #include <stdio.h>
 #include <string.h>
@@ -161,7 +161,8 @@ static void print_line(text *t, const source *f, norn_span span, uint32_t line)
     else text_printf(t, "%*s", width, "");
   }
   int carets = 0;
-  for (size_t i = start; i < end && i < to; i += bytes) carets += columns(f->text + i, end - i, &bytes);
+  for (size_t i = start; i < end && i < to; i += bytes)
+    carets += columns(f->text + i, end - i, &bytes);
   for (int i = 0; i < (carets ? carets : 1); i++) text_putc(t, '^');
   text_putc(t, '\n');
 }
@@ -272,7 +273,7 @@ static bool same_place(const diag *a, const diag *b)
 
 void diags_settle(diags *d)
 {
-  for (size_t i = 1; i < d->n; i++)                 /* few, and nearly in order: insertion, stable */
+  for (size_t i = 1; i < d->n; i++)                /* few, and nearly in order: insertion, stable */
     for (size_t k = i; k > 0 && diag_after(&d->v[k - 1], &d->v[k]); k--) {
       diag t = d->v[k];
       d->v[k] = d->v[k - 1];

@@ -19,8 +19,9 @@ static bool text_room(text *t, size_t n)
 {
   if (t->failed) return false;
   if (n < t->cap - t->n) return true;   /* also false for cap = n = 0 */
-  if (n > PTRDIFF_MAX - 1 - t->n || !mem_grow(t->m, &t->s, &t->cap, t->n + n + 1, 1)) t->failed = true;
-  return !t->failed;
+  bool fits = n <= PTRDIFF_MAX - 1 - t->n && mem_grow(t->m, &t->s, &t->cap, t->n + n + 1, 1);
+  t->failed = !fits;
+  return fits;
 }
 
 void text_put(text *t, const char *s, size_t n)
@@ -60,8 +61,8 @@ void text_printf(text *t, const char *format, ...)
   va_end(args);
 }
 
-/* C's form of a number, in any locale, as Norn's: the decimal point is '.', the exponent has no plus
-   and no leading zeros, and what looks like an integer gets ".0".  In place. */
+/* C's form of a number, in any locale, as Norn's: the decimal point is '.', the exponent has no
+   plus and no leading zeros, and what looks like an integer gets ".0".  In place. */
 static void real_form(char *s)
 {
   char *w = s;

@@ -17,6 +17,6 @@ norn_SOURCES = \
 ## The command sees norn.h and nothing else of the library, but it carries the library whole, with
 ## its symbols visible, so that an engine.so loaded into it finds them.
 norn_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir)/src $(READLINE_CFLAGS)
-norn_LDADD    = $(NORN_OBJECTS) $(libnorncore_la_LIBADD) $(READLINE_LIBS)
+norn_LDADD    = $(NORN_OBJECTS) $(NORN_LIBS) $(READLINE_LIBS)
 norn_LDFLAGS  = $(AM_LDFLAGS) -export-dynamic
-norn_DEPENDENCIES = $(NORN_OBJECTS) libnornvm.la
+norn_DEPENDENCIES = $(NORN_OBJECTS)

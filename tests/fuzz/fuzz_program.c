@@ -1,4 +1,4 @@
-/* fuzz_program.c: any text is a program or an error at a place, and small limits end what it does. */
+/* fuzz_program.c: any text is a program or an error at a place; small limits end what it does. */
 #include "norn.h"
 #include <stdlib.h>
 

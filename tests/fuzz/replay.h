@@ -1,6 +1,6 @@
 /* replay.h: makes a fuzz target a test.  A target defines LLVMFuzzerTestOneInput and includes this
-   last.  Built with --enable-fuzz it is a libFuzzer program; otherwise its main runs the files it is
-   given, and some simple mutations of each, always the same ones. */
+   last.  Built with --enable-fuzz it is a libFuzzer program; otherwise its main runs the files it
+   is given, and some simple mutations of each, always the same ones. */
 #ifndef NORN_FUZZ_REPLAY_H
 #define NORN_FUZZ_REPLAY_H
 #ifndef NORN_FUZZ
@@ -10,7 +10,7 @@
 
 enum { MUTANTS = 40, EDITS = 4, LARGEST = 1 << 16 };
 
-/* Changes a copy of s in place: bytes flipped, dropped, doubled, replaced by what programs are made of. */
+/* Changes s in place: bytes flipped, dropped, doubled, replaced by what programs are made of. */
 static size_t mutate(char *s, size_t n, uint64_t seed)
 {
   static const char marks[] = "(){}[],;:=.\"\\#@'|><-+*/^0e~\n";

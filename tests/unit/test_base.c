@@ -1,7 +1,7 @@
 /* test_base.c: memory, arenas, text, UTF-8, hashing, nearest names, sources, the printer, files.
 
-   All of it runs first with memory, then again with the n-th request failing for every n: nothing may
-   leak, crash, or claim success with half an answer. */
+   All of it runs first with memory, then again with the n-th request failing for every n: nothing
+   may leak, crash, or claim success with half an answer. */
 #include "base/base.h"
 #include "unit.h"
 #include <locale.h>
@@ -248,8 +248,9 @@ static void test_utf8(void)
   }
   CHECK(wrong == 0);
   static const char *const malformed[] = {
-    "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x80\x80\x80",
-    "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xfe", "\xc3(", "\xe6\x97" "A", "\xf0\x9f\x98" "A",
+    "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80",
+    "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xfe", "\xc3(",
+    "\xe6\x97" "A", "\xf0\x9f\x98" "A",
   };
   uint32_t code;
   for (int i = 0; i < NORN_COUNT(malformed); i++)
@@ -288,7 +289,9 @@ static void test_hash(void)
 
 static const char *found(const char *want)
 {
-  static const char *const names[] = {"normal", "gamma", "mean", "median", "mu", "poisson", "exponential", "PI"};
+  static const char *const names[] = {
+    "normal", "gamma", "mean", "median", "mu", "poisson", "exponential", "PI",
+  };
   nearest n;
   nearest_init(&n, want);
   for (int i = 0; i < NORN_COUNT(names); i++) nearest_try(&n, names[i]);
@@ -356,8 +359,10 @@ static void test_print(void)
   check_print("1 + xyz\r\n2", "xyz", 3, "t.norn:1:5: error: bad\n 1 | 1 + xyz\n   |     ^^^\n");
   check_print("a\n\tb + c", "c", 1, "t.norn:2:6: error: bad\n 2 | \tb + c\n   | \t    ^\n");
   check_print("\xc3\xa9 + c", "c", 1, "t.norn:1:5: error: bad\n 1 | \xc3\xa9 + c\n   |     ^\n");
-  check_print("\xe6\x97\xa5 + c", "c", 1, "t.norn:1:5: error: bad\n 1 | \xe6\x97\xa5 + c\n   |      ^\n");
-  check_print("\xe6\x97\xa5\xe6\x9c\xac", "\xe6", 6, "t.norn:1:1: error: bad\n 1 | \xe6\x97\xa5\xe6\x9c\xac\n   | ^^^^\n");
+  check_print("\xe6\x97\xa5 + c", "c", 1,
+    "t.norn:1:5: error: bad\n 1 | \xe6\x97\xa5 + c\n   |      ^\n");
+  check_print("\xe6\x97\xa5\xe6\x9c\xac", "\xe6", 6,
+    "t.norn:1:1: error: bad\n 1 | \xe6\x97\xa5\xe6\x9c\xac\n   | ^^^^\n");
   check_print("\xff\x01 c", "c", 1, "t.norn:1:4: error: bad\n 1 | ?? c\n   |    ^\n");
   check_print("f(a,\n  b)\n", "f(", 8, "t.norn:1:1: error: bad\n 1 | f(a,\n   | ^^^^\n");
   check_print("1 +", NULL, 0, "t.norn:1:4: error: bad\n 1 | 1 +\n   |    ^\n");
@@ -389,7 +394,8 @@ static void test_print_long(void)
     file = sources_add(&ps, "long", line, N);
     error_set(&e, NORN_ETYPE, (norn_span){file, at, N}, "bad");
     error_print(&t, &ps, "error", &e);
-    const char *shown = strchr(t.s, '\n') + 1, *carets = strchr(shown, '\n') + 1, *x = strchr(shown, 'X');
+    const char *shown = strchr(t.s, '\n') + 1, *carets = strchr(shown, '\n') + 1;
+    const char *x = strchr(shown, 'X');
     CHECK(x && x < carets && carets[x - shown] == '^' && carets[x - shown - 1] != '^');
     CHECK(strlen(carets) < 120 && carets - shown < 120);
     line[at] = 'a';
@@ -415,7 +421,8 @@ static void test_print_parts(void)
   e.trace[e.ntrace++] = (norn_span){file, 15, 19};
   e.trace[e.ntrace++] = (norn_span){0, 0, 0};
   error_print(&t, &s, "warning", &e);
-  CHECK_STR(t.s, "p:1:11: warning: got 7\n 1 | fn f(x) = g(x)\n   |           ^^^^\nhint: try h\ncalled at p:2:1: f(2)\n");
+  CHECK_STR(t.s, "p:1:11: warning: got 7\n 1 | fn f(x) = g(x)\n   |           ^^^^\n"
+    "hint: try h\ncalled at p:2:1: f(2)\n");
   text_free(&t);
   error_set(&e, NORN_EIO, (norn_span){0, 0, 0}, "nowhere");
   error_print(&t, &s, "error", &e);
@@ -428,7 +435,8 @@ static void test_print_parts(void)
   CHECK(line == 3 && column == 1);
   sources_place(&s, (norn_span){9, 0, 0}, &line, &column);
   CHECK(line == 0 && column == 0);
-  CHECK(sources_get(&s, 0) == NULL && sources_get(&s, 2) == NULL && sources_get(&s, file)->nlines == 3);
+  CHECK(sources_get(&s, 0) == NULL && sources_get(&s, 2) == NULL);
+  CHECK(sources_get(&s, file)->nlines == 3);
   sources_free(&s);
   CHECK(m.used == 0);
 }
@@ -455,10 +463,23 @@ static void test_diags(void)
   mem_init(&m);
   diags d;
   diags_init(&d, &m);
-  for (int i = 0; i < 100; i++) CHECK(diags_add(&d, i % 2, (norn_span){1, 2, 3}, "number %d", i) != NULL);
+  for (int i = 0; i < 100; i++)
+    CHECK(diags_add(&d, i % 2, (norn_span){1, 2, 3}, "number %d", i) != NULL);
   CHECK(d.n == 100 && d.errors == 50 && !d.failed);
   CHECK_STR(d.v[99].e.text, "number 99");
   CHECK(d.v[99].warning && d.v[99].e.span.end == 3);
+  diags_free(&d);
+
+  /* Settled: in the order of their places, one error for each place; warnings stay. */
+  diags_add(&d, false, (norn_span){1, 9, 10}, "late");
+  diags_add(&d, false, (norn_span){1, 2, 3}, "first");
+  diags_add(&d, false, (norn_span){1, 2, 4}, "again");
+  diags_add(&d, true, (norn_span){1, 2, 3}, "warning");
+  diags_settle(&d);
+  CHECK(d.n == 3 && d.errors == 2);
+  CHECK_STR(d.v[0].e.text, "first");
+  CHECK(d.v[1].warning);
+  CHECK_STR(d.v[2].e.text, "late");
   diags_free(&d);
   CHECK(m.used == 0);
 }

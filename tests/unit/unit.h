@@ -1,5 +1,5 @@
-/* unit.h: the harness of the unit tests.  A failed check says where and goes on; a program ends with
-   `return unit_end();`, which is 1 when anything failed. */
+/* unit.h: the harness of the unit tests.  A failed check says where and goes on; a program ends
+   with `return unit_end();`, which is 1 when anything failed. */
 #ifndef NORN_UNIT_H
 #define NORN_UNIT_H
 #include <math.h>
@@ -23,7 +23,8 @@ static inline void unit_check(int ok, const char *what, const char *file, int li
   fprintf(stderr, "not true: %s\n", what);
 }
 
-static inline void unit_near(double a, double b, double tol, const char *what, const char *file, int line)
+static inline void unit_near(double a, double b, double tol, const char *what, const char *file,
+                             int line)
 {
   unit.checks++;
   if (fabs(a - b) <= tol || a == b) return;
@@ -31,7 +32,8 @@ static inline void unit_near(double a, double b, double tol, const char *what, c
   fprintf(stderr, "%s is %.17g, not %.17g +- %g\n", what, a, b, tol);
 }
 
-static inline void unit_str(const char *a, const char *b, const char *what, const char *file, int line)
+static inline void unit_str(const char *a, const char *b, const char *what, const char *file,
+                            int line)
 {
   unit.checks++;
   if (a && b ? strcmp(a, b) == 0 : a == b) return;
