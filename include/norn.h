@@ -115,7 +115,7 @@ const char *norn_describe(norn_state *, norn_datum, char *buf, size_t n);
 /* The value as Norn prints it (display: strings bare; otherwise as in source).  Shortened to about
    `limit` characters when limit > 0.  The text belongs to the state until the next call. */
 const char *norn_show(norn_state *, norn_datum, bool source_form, size_t limit);
-bool     norn_equal(norn_datum, norn_datum);   /* structural; 1 == 1.0; functions by identity */
+bool     norn_equal(norn_datum, norn_datum);   /* structural; 1 == 1.0; functions inside by code and captures */
 uint64_t norn_hash(norn_datum);                /* equal values hash equally, also across states */
 /* The total order of sort(): numbers, then booleans, strings, arrays lexicographically, data. */
 int      norn_compare(norn_datum, norn_datum);

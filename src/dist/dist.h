@@ -59,18 +59,6 @@ static inline bool dist_scalars(const norn_dist *d, double p[NORN_DIST_P])
   return true;
 }
 
-/* logp of a real number under a continuous scalar distribution without a call of the state; false
-   where only norn_dist_logp will do. */
-static inline bool dist_fast_logp(const norn_dist *d, norn_datum x, double *out)
-{
-  double p[NORN_DIST_P], v;
-  const unsigned want = NORN_DIST_SCALAR | NORN_DIST_CONTINUOUS;
-  if ((d->row->flags & want) != want || !norn_as_real(x, &v) || v != v || !dist_scalars(d,
-      p)) return false;
-  *out = d->row->logp1(v, p);
-  return true;
-}
-
 /* ---- within src/dist ------------------------------------------------------------------------- */
 
 /* The arguments of a SCALAR row as a grid of n elements; rank 0 and n = 1 if all are numbers. */

@@ -111,12 +111,6 @@ bool option_int(norn_infer *inf, int i, int64_t least, int64_t *out)
   return true;
 }
 
-bool option_missing(norn_infer *inf, int i)
-{
-  const norn_option *o;
-  return option_get(inf, i, &o).tag == NORN_MISSING;
-}
-
 bool option_real(norn_infer *inf, int i, double *out)
 {
   const norn_option *o;

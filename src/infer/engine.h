@@ -64,7 +64,6 @@ const norn_engine *infer_engine(norn_infer *);
 bool option_int(norn_infer *, int i, int64_t least, int64_t *out);
 bool option_real(norn_infer *, int i, double *out);                  /* NaN where it is missing */
 bool option_choice(norn_infer *, int i, const char *const *names, int n, int *out);
-bool option_missing(norn_infer *, int i);
 
 /* ---- columns: growing arrays of values that outlive Norn code ---- */
 /* Scalars of one kind lie in `word`; from the first other value on all are in `heap`, an array. */

@@ -71,15 +71,6 @@ const norn_engine engine_more = { .version = NORN_ENGINE_VERSION,
                                   .init = more_init,
                                   .step = more_step };
 
-norn_status posterior_more(norn_state *st, norn_datum p, int64_t n, norn_datum *out)
-{
-  norn_datum options[] = { p, norn_int(n) }, model = posterior_model(st, p);
-  if (norn_is_none(model)) return norn_fail(st, NORN_ETYPE, 0, "more wants a posterior");
-  norn_datum engine = norn_engine_new(st, &engine_more, options, 2);
-  if (norn_is_none(engine)) return norn_fail(st, NORN_EMEMORY, -1, "out of memory");
-  return norn_infer_all(st, model, engine, out);
-}
-
 /* ---- joining ---- */
 
 typedef struct half { norn_dist d; norn_view lw; int64_t n; double z; } half;

@@ -47,9 +47,6 @@ norn_datum posterior_project(norn_state *, norn_datum posterior, norn_datum valu
 /* m equally weighted draws by systematic resampling (equal weights and m = n: the draws as they
    are). */
 norn_datum posterior_resampled(norn_state *, norn_datum posterior, int64_t m, norn_rng *);
-/* The posterior with n more draws; runs Norn code.  In Norn: infer(_model_of(post), _more(post,
-   n)). */
-norn_status posterior_more(norn_state *, norn_datum posterior, int64_t n, norn_datum *out);
 /* The model value that it is a posterior of; a unit if it came from a file.  NONE: no posterior. */
 norn_datum posterior_model(norn_state *, norn_datum posterior);
 /* Draws of a, then of b (chain by chain if there are several); weighed by evidence or as they

@@ -82,9 +82,6 @@ static inline norn_span span_unpack(uint64_t u)
 /* The nearest known span of an instruction or its argument. */
 norn_span proto_span(const proto *, uint32_t pc, int arg);
 
-/* Compiles a source into its top-level proto (no arguments; returns the last expression's value).
-   NULL: diagnostics are in the state; *incomplete says that more text may help. */
-const proto *compile_source(norn_state *, uint32_t file, unsigned flags, bool *incomplete);
 /* Checks every operand, jump and literal of a proto; NULL if well, else what is wrong (in buf). */
 const char  *code_verify(norn_state *, const proto *, char *buf, size_t n);
 bool         code_liveness(norn_state *, proto *);            /* fills live; false: no memory */

@@ -89,7 +89,6 @@ bool compile_function(comp *c, fn_info *info)
   info->p->ncap = (uint16_t)info->ncaps;
   info->p->samples = info->effects.any || info->effects.n;
   fn_open(c, &f, info);
-  f.effectful = info->p->samples;
   f.start = 0; /* self tail calls check annotations again */
   const char *keep = c->let_name;
   c->let_name = NULL;

@@ -78,7 +78,6 @@ struct fnstate {
   int top, max;
   fold *folds;                  /* the innermost fold */
   int start;                    /* where a tail self-call jumps to */
-  bool effectful;               /* may sample: addresses are kept */
   bool too_large;
 };
 
@@ -93,7 +92,6 @@ env_entry *comp_callee(comp *, const ast *fn);                     /* the global
 sym  comp_sym(comp *, const char *);
 void *comp_get(comp *, size_t);                                    /* arena memory; NULL sets c->memory */
 diag *comp_error(comp *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
-diag *comp_warn(comp *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
 /* Declares (hoists) the module's functions: entries, protos with their signatures. */
 bool declare_module(comp *);
 proto *proto_new(comp *, const ast_fn *, const char *name, bool is_model, norn_span);

@@ -122,7 +122,6 @@ bool comp_arguments(comp *c, const ast *e, const signature *s, int w, int *count
 {
   if (c->memory) return false;                  /* a signature may be half made */
   uint32_t n = e->u.call.n;
-  int most = s->n + (int)n;
   int *place = comp_get(c, (n + 1) * sizeof *place);
   bool *given = comp_get(c, ((size_t)s->n + 1) * sizeof *given);
   if (!place || !given) return false;
@@ -132,7 +131,6 @@ bool comp_arguments(comp *c, const ast *e, const signature *s, int w, int *count
     return false;
   }
   int total = s->variadic ? (int)n > s->n - 1 ? (int)n : s->n - 1 : s->n;
-  (void)most;
   while (c->f->top < w + total && !c->f->too_large) temp(c);
   for (uint32_t i = 0; i < n; i++) expr(c, e->u.call.v[i].value, w + place[i], TAIL_NO);
   for (int k = 0; k < s->n && k < total; k++)
@@ -516,18 +514,11 @@ static ty call_entry(comp *c, const ast *e, env_entry *x, int dst, tail_kind tai
   return TY_ANY;
 }
 
-static tail_kind calls_tail(comp *c, tail_kind tail, const ast *e)
-{
-  (void)c; (void)e;
-  return tail;
-}
-
 ty comp_call(comp *c, const ast *e, int dst, tail_kind tail)
 {
   const char *let_name = c->let_name;
   const ast *f = e->u.call.fn;
   c->let_name = NULL;
-  tail = calls_tail(c, tail, e);
   if (tail == TAIL_RET && is_self(c, f) && self_jump(c, e, let_name)) return TY_NEVER;
   if (tail == TAIL_FOLD) return leave(c, dst, tail, TY_ANY, e);
   bool done;

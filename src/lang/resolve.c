@@ -45,15 +45,6 @@ diag *comp_error(comp *c, norn_span span, const char *format, ...)
   return d;
 }
 
-diag *comp_warn(comp *c, norn_span span, const char *format, ...)
-{
-  va_list a;
-  va_start(a, format);
-  diag *d = report(c, true, span, format, a);
-  va_end(a);
-  return d;
-}
-
 static binding *bind_new(resolver *r, bind_kind kind, const char *name, norn_span span)
 {
   comp *c = r->c;

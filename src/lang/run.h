@@ -98,7 +98,6 @@ int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const
 int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp,
                     uint64_t span, unsigned flags);
 int   event_weight(norn_run *, norn_event *, double lw, uint64_t span, unsigned flags);
-bool  event_bad_dist(norn_run *, norn_event *, uint64_t span, int *result);
 norn_status model_enter(norn_run *, val *W, val model, uint64_t path, const proto **p);
 val   memo_key(norn_state *, const val *args, int n, val id);
 val   memo_new(norn_run *, val f);

@@ -19,7 +19,7 @@ typedef norn_datum val;
 /* Kinds beside those of norn_kind; none is ever seen by a program. */
 enum {
   V_FRAME = 10, V_ADDR = 11,
-  V_HEAP = 0x40, V_BUF = 0x60, V_SCOPE = 0x62, V_HNODE = 0x64, V_REC_OF_GLOBALS = 0x66
+  V_HEAP = 0x40, V_BUF = 0x60, V_SCOPE = 0x62, V_HNODE = 0x64
 };
 
 #define V_IS_INT(v)  ((v).tag == NORN_INT)

@@ -60,6 +60,25 @@ static const norn_native natives[] = {
 static const norn_native inside[] = {{"double_it", "a", "Twice.", add3, 0, NULL}};
 static const char library[] = "## Four.\nfn four() = double_it(2) + 2\nlet five = four() + 1\n";
 
+/* A variant and a run as a host looks at them. */
+static void test_views(norn_state *st)
+{
+  const norn_datum *fields;
+  int n;
+  norn_datum v = eval(st, "type Shape = Dot | Box(w, h)\nBox(3, 4)");
+  const char *name = norn_data_view(st, v, &fields, &n);
+  CHECK(name && !strcmp(name, "Box"));
+  CHECK(n == 2 && fields[0].i == 3 && fields[1].i == 4);
+  name = norn_data_view(st, eval(st, "Dot"), &fields, &n);
+  CHECK(name && !strcmp(name, "Dot") && n == 0);
+  CHECK(!norn_data_view(st, norn_int(1), &fields, &n));
+  norn_run *r = norn_run_new(st, eval(st, "() -> 1"), NULL, 0);
+  CHECK(r && norn_run_state(r) == st);
+  norn_run_stream(r, 1, 7, 0);
+  CHECK(norn_run_lane(r) == 7);
+  norn_run_free(r);
+}
+
 static void test_natives(norn_state *st)
 {
   CHECK(norn_add_natives(st, NULL, natives, 7) == NORN_OK);
@@ -284,6 +303,7 @@ int main(void)
   c.load_user = &loads;
   norn_state *st = norn_new(&c);
   if (!st) return 99;
+  test_views(st);
   test_natives(st);
   test_hook(st, &loads);
   test_globals(st);
