@@ -6,8 +6,9 @@
         | op (16) | a (16) | b (16) | c (16) |  literal 0 ... |
 
    Register operands are byte offsets into the window (register index times 16), so the interpreter
-   adds and loads.  Jumps are relative to the instruction itself, in words, in c as int16 (a
-   function whose jumps do not fit uses FAR forms: JMPF with its distance in the literal).
+   adds and loads.  Jumps are relative to the instruction itself, in words, in c as int16; a
+   function whose jumps do not fit is refused as too large.  (JMPF, with its distance in the literal,
+   is run and verified, but the compiler does not emit it.)
 
    The stack is one contiguous array of values; a window is inline on it:
 
