@@ -323,13 +323,24 @@ typedef struct norn_dist_row norn_dist_row;
 /* A distribution: a row and its arguments (borrowed). */
 typedef struct norn_dist { const norn_dist_row *row; const norn_datum *args; int n; } norn_dist;
 
-typedef enum {             /* where a value may lie, and which map to R^n an engine uses */
+/* Where a value may lie, and which map to R^n an engine uses. */
+typedef enum {
   NORN_SUPPORT_REAL, NORN_SUPPORT_LOWER, NORN_SUPPORT_UPPER, NORN_SUPPORT_INTERVAL,
   NORN_SUPPORT_SIMPLEX, NORN_SUPPORT_ORDERED, NORN_SUPPORT_POSITIVE_ORDERED,
-  NORN_SUPPORT_CORR_CHOLESKY, NORN_SUPPORT_COV,
+  NORN_SUPPORT_UNIT_VECTOR, NORN_SUPPORT_SUM_TO_ZERO,
+  NORN_SUPPORT_CORR, NORN_SUPPORT_COV, NORN_SUPPORT_CHOLESKY_CORR, NORN_SUPPORT_CHOLESKY_COV,
   NORN_SUPPORT_BOOL, NORN_SUPPORT_INTEGER, NORN_SUPPORT_ANY
 } norn_support_kind;
-typedef struct { norn_support_kind kind; double lower, upper; int64_t size; } norn_support;
+/* A value is `count` units of one kind: of numbers (size 1), vectors (size: the length) or square
+   matrices (size: the order).  A bound that differs between units is NaN: norn_dist_bounds has
+   them.  lower_leaf, upper_leaf: the leaf of the distribution (norn_dist_leaves) that is the bound,
+   the first of `count` if these differ; -1: the bound does not depend on a parameter. */
+typedef struct {
+  norn_support_kind kind;
+  double lower, upper;
+  int64_t size, count;
+  int64_t lower_leaf, upper_leaf;
+} norn_support;
 
 enum {
   NORN_DIST_DISCRETE = 1, NORN_DIST_CONTINUOUS = 2,
@@ -342,10 +353,23 @@ enum {
   NORN_DIST_COSTLY = 128       /* calls Norn code */
 };
 #define NORN_DIST_P 4          /* most parameters of a SCALAR row */
+/* n elements of a SCALAR row at once.  arg[0] is x, arg[i] parameter i-1: n numbers where bit i of
+   `many` is set, else one.  d[i] takes the n partial derivatives in arg[i]; all d NULL: densities
+   only.  `keep`: bit i: arg[i] varies between the densities that will be compared; terms in which
+   no such argument occurs may be left out (NORN_KEEP_ALL: none is). */
+#define NORN_KEEP_ALL (~0u)
+typedef struct norn_block {
+  int64_t n;
+  unsigned many, keep;
+  const double *arg[1 + NORN_DIST_P];
+  double *logp;
+  double *d[1 + NORN_DIST_P];
+} norn_block;
 /* One row of the table of distributions.  What a row lacks is NULL: an engine that needs it refuses
    at the event.  p are the SCALAR parameters as doubles.  Errors by norn_fail. */
 struct norn_dist_row {
   const char *name, *params, *doc;      /* doc: formula, support, meaning of the parameters */
+  const char *hint;                     /* of an error about the parameters, or NULL */
   unsigned flags;
   /* SCALAR rows: the sentence that is wrong about parameter *which, or NULL; density; draw; cdf;
      quantile. */
@@ -356,16 +380,32 @@ struct norn_dist_row {
   double (*quantile1)(double prob, const double *p);
   /* d logp / d (x, p[0], ...) into out[0..]; returns logp. */
   double (*partials1)(double x, const double *p, double *out);
+  /* The convex hull of the support. */
+  void (*range1)(const double *p, double *lower, double *upper);
+  /* log P(X <= x) and log P(X > x): right in both tails, where cdf1 is 0 or 1. */
+  void (*tails1)(double x, const double *p, double *lower, double *upper);
+  /* NaN: none; inf: infinite */
+  void (*moments1)(const double *p, double *mean, double *variance);
+  /* logp1 and partials1 of many elements, to the same bits.  NULL: these are called. */
+  void (*block)(const norn_block *);
   /* Any row. */
   norn_status (*check)(norn_state *, const norn_dist *);
   norn_status (*sample)(norn_state *, const norn_dist *, norn_rng *, norn_datum *out);
   norn_status (*logp)(norn_state *, const norn_dist *, norn_datum x, double *out);
+  /* Adds `scale` times the partial derivatives of the log density at x: in the elements of x to gx,
+     in the leaves of the distribution (norn_dist_leaves) to g.  Either may be NULL. */
+  norn_status (*partials)(norn_state *, const norn_dist *, norn_datum x, double scale, double *gx,
+                          double *g);
   norn_status (*cdf)(norn_state *, const norn_dist *, norn_datum x, double *out);
   norn_status (*quantile)(norn_state *, const norn_dist *, double prob, norn_datum *out);
   void        (*support)(norn_state *, const norn_dist *, norn_support *);
   /* The k-th value of the support (k = 0, 1, ...) in natural order; NONE in *out past the last. */
   norn_status (*enumerate)(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
+  /* As norn_dist_count; NULL: by enumerating. */
+  int64_t (*count)(norn_state *, const norn_dist *);
   norn_status (*moments)(norn_state *, const norn_dist *, norn_datum *mean, norn_datum *variance);
+  /* The flags of a combinator, which follow from what it combines. */
+  unsigned (*flags_of)(const norn_dist *);
   /* A named part (`post.mu`, `post["z[3]"]`); NONE in *out if it has none of that name. */
   norn_status (*field)(norn_state *, const norn_dist *, const char *name, norn_datum *out);
   /* How it prints; NULL: name(args). */
@@ -382,9 +422,32 @@ unsigned    norn_dist_flags(const norn_dist *);
 /* These dispatch on the row, make products over array arguments, and check the value's shape. */
 norn_status norn_dist_sample(norn_state *, const norn_dist *, norn_rng *, norn_datum *out);
 norn_status norn_dist_logp(norn_state *, const norn_dist *, norn_datum x, double *out);
+norn_status norn_dist_partials(norn_state *, const norn_dist *, norn_datum x, double scale,
+                               double *gx, double *g);
+/* The leaves of a distribution are the numbers in its arguments, in order: a number is one, an array
+   of numbers has its elements, a distribution (or an array of them) its own.  Partial derivatives
+   come in this order (that of a whole-number parameter is 0). */
+int64_t     norn_dist_leaves(const norn_dist *);
+norn_status norn_dist_support(norn_state *, const norn_dist *, norn_support *);
+/* The bounds of each of the support's `count` units. */
+norn_status norn_dist_bounds(norn_state *, const norn_dist *, double *lower, double *upper);
 norn_status norn_dist_enumerate(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
 /* Number of values of a finite distribution; -1: infinite or not enumerable. */
 int64_t     norn_dist_count(norn_state *, const norn_dist *);
+
+/* The map between R^m and one unit of a support (Stan reference manual, "Constraint transforms").
+   m = norn_support_free(s); the unit has norn_support_elems(s) numbers (row-major matrices). */
+int64_t norn_support_free(const norn_support *);
+int64_t norn_support_elems(const norn_support *);
+/* x from u; adds log |det dx/du| to *log_jacobian (in the free coordinates of x), if not NULL. */
+void norn_support_constrain(const norn_support *, const double *u, double *x,
+                            double *log_jacobian);
+/* u from x; false: x is not inside. */
+bool norn_support_unconstrain(const norn_support *, const double *x, double *u);
+/* Reverse mode: adds gx . dx/du + gj dlogjacobian/du to gu, and the same in the bounds to *glower
+   and *gupper (which may be NULL). */
+void norn_support_adjoint(const norn_support *, const double *u, const double *x, const double *gx,
+                          double gj, double *gu, double *glower, double *gupper);
 
 /* ---- runs and their events ------------------------------------------------------------------- */
 

@@ -109,8 +109,7 @@ static norn_status truncate_logp(norn_state *st, const norn_dist *d, norn_datum 
 static double cut_quantile(const cut *c, double u)
 {
   double lo = c->lower, hi = c->upper, side_lo = -HUGE_VAL, side_hi = HUGE_VAL;
-  const dist_side *side = dist_side_of(c->base.row);
-  if (side && side->range1) side->range1(c->p, &side_lo, &side_hi);
+  if (c->base.row->range1) c->base.row->range1(c->p, &side_lo, &side_hi);
   lo = fmax(lo, side_lo);
   hi = fmin(hi, side_hi);
   if (u <= 0 || u >= 1) return u <= 0 ? lo : hi;
@@ -175,10 +174,9 @@ static norn_status truncate_quantile(norn_state *st, const norn_dist *d, double 
 /* The values of a discrete family inside the bounds. */
 static void cut_range(const cut *c, double *lower, double *upper)
 {
-  const dist_side *side = dist_side_of(c->base.row);
   *lower = -HUGE_VAL;
   *upper = HUGE_VAL;
-  if (side && side->range1) side->range1(c->p, lower, upper);
+  if (c->base.row->range1) c->base.row->range1(c->p, lower, upper);
   *lower = fmax(*lower, c->lower);
   *upper = fmin(*upper, c->upper);
 }
@@ -186,7 +184,7 @@ static void cut_range(const cut *c, double *lower, double *upper)
 static void truncate_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
   cut c;
-  *out = (norn_support){NORN_SUPPORT_REAL, -HUGE_VAL, HUGE_VAL, 1};
+  *out = (norn_support){NORN_SUPPORT_REAL, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1};
   if (cut_open(st, d, &c)) { norn_clear(st); return; }
   if (c.base.row->support) c.base.row->support(st, &c.base, out);
   cut_range(&c, &out->lower, &out->upper);
@@ -338,13 +336,13 @@ static void mixture_support(norn_state *st, const norn_dist *d, norn_support *ou
 {
   int64_t n = norn_array_length(d->args[0]);
   bool first = true;
-  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1};
+  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1};
   for (int64_t i = 0; i < n; i++) {
     norn_dist base;
     norn_support s;
     double w;
     if (!component(st, d, i, &w, &base) || w == 0) continue;
-    dist_support(st, &base, &s);
+    norn_dist_support(st, &base, &s);
     if (first) { *out = s; first = false; continue; }
     out->lower = fmin(out->lower, s.lower);
     out->upper = fmax(out->upper, s.upper);
@@ -433,8 +431,8 @@ static unsigned mixture_flags(const norn_dist *d)
   for (int64_t i = 0; i < n; i++) {
     norn_dist base;
     if (!norn_dist_view(v.v[i], &base)) return 0;
-    all &= dist_flags(&base);
-    any |= dist_flags(&base);
+    all &= norn_dist_flags(&base);
+    any |= norn_dist_flags(&base);
   }
   const unsigned some = NORN_DIST_IMPROPER | NORN_DIST_COSTLY;
   return (all & ~(unsigned)NORN_DIST_SCALAR & ~some) | (any & some);
@@ -526,10 +524,10 @@ static void iid_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
   norn_dist base;
   int64_t n;
-  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1};
+  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1};
   if (iid_open(st, d, &base, &n)) { norn_clear(st); return; }
-  dist_support(st, &base, out);
-  out->size *= n;
+  norn_dist_support(st, &base, out);
+  out->count *= n;
 }
 
 /* All combinations, the last element changing fastest. */
@@ -573,7 +571,7 @@ static unsigned iid_flags(const norn_dist *d)
 {
   norn_dist base;
   if (!d->n || !norn_dist_view(d->args[0], &base)) return 0;
-  return dist_flags(&base) & ~(unsigned)(NORN_DIST_SCALAR | NORN_DIST_BOOL);
+  return norn_dist_flags(&base) & ~(unsigned)(NORN_DIST_SCALAR | NORN_DIST_BOOL);
 }
 
 /* ---- the shelf ------------------------------------------------------------------------------- */
@@ -583,22 +581,19 @@ static const norn_dist_row rows[] = {
    .doc = "The distribution d given that lower <= x <= upper, normalised.\n"
           "Needs a distribution of single numbers with a distribution function.",
    .check = truncate_check, .sample = truncate_sample, .logp = truncate_logp, .cdf = truncate_cdf,
-   .quantile = truncate_quantile, .support = truncate_support, .enumerate = truncate_enumerate},
+   .quantile = truncate_quantile, .support = truncate_support, .enumerate = truncate_enumerate,
+   .count = truncate_count, .flags_of = truncate_flags},
   {.name = "mixture", .params = "ws, ds",
    .doc = "A draw of ds[i] with probability ws[i]; the weights sum to 1.\n"
           "Density sum of ws[i] times the density of ds[i].",
    .check = mixture_check, .sample = mixture_sample, .logp = mixture_logp, .cdf = mixture_cdf,
-   .support = mixture_support, .enumerate = mixture_enumerate, .moments = mixture_moments},
+   .support = mixture_support, .enumerate = mixture_enumerate, .moments = mixture_moments,
+   .count = mixture_count, .flags_of = mixture_flags},
   {.name = "iid", .params = "d, n",
    .doc = "An array of n independent draws of d.",
    .check = iid_check, .sample = iid_sample, .logp = iid_logp, .support = iid_support,
-   .enumerate = iid_enumerate},
+   .enumerate = iid_enumerate,
+   .count = iid_count, .flags_of = iid_flags},
 };
 
-static const dist_side sides[] = {
-  {.count = truncate_count, .flags = truncate_flags},
-  {.count = mixture_count, .flags = mixture_flags},
-  {.count = iid_count, .flags = iid_flags},
-};
-
-const dist_shelf dist_combinators = {rows, sides, sizeof rows / sizeof rows[0]};
+const dist_shelf dist_combinators = {rows, sizeof rows / sizeof rows[0]};

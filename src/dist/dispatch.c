@@ -114,7 +114,6 @@ static norn_status parameter_wrong(norn_state *st, const norn_dist *d, const dis
                                    int64_t k,
                                    const char *sentence, int which, double value)
 {
-  const dist_side *side = dist_side_of(d->row);
   norn_status status;
   if (which < d->n && g->array[which])
     status = norn_fail(st, NORN_EDOMAIN, which, "%s, got %s at element %lld", sentence,
@@ -122,7 +121,7 @@ static norn_status parameter_wrong(norn_state *st, const norn_dist *d, const dis
   else
     status = norn_fail(st, NORN_EDOMAIN, which, "%s, got %s", sentence, norn_show(st,
         d->args[which], true, 40));
-  if (side && side->hint) norn_hint(st, "%s", side->hint);
+  if (d->row->hint) norn_hint(st, "%s", d->row->hint);
   return status;
 }
 
@@ -203,7 +202,7 @@ static norn_status shape_wrong(norn_state *st, const norn_dist *d, const dist_gr
 
 /* Element k of an array of any packing as a datum; a nested array stands for something of the wrong
    kind. */
-static norn_datum view_at(const norn_view *v, int64_t k)
+norn_datum dist_view_at(const norn_view *v, int64_t k)
 {
   switch (v->elem) {
   case NORN_F64: return norn_real(v->f[k]);
@@ -223,7 +222,7 @@ static norn_status grid_logp(norn_state *st, const norn_dist *d, const dist_grid
   stats_tree sum = {{0}};
   for (int64_t k = 0; k < g->n; k++) {
     double p[NORN_DIST_P], value;
-    norn_status status = dist_value(st, d->row, view_at(&v, k), &value);
+    norn_status status = dist_value(st, d->row, dist_view_at(&v, k), &value);
     if (status) return status;
     dist_grid_at(g, k, p);
     stats_tree_add(&sum, k, d->row->logp1(value, p));
@@ -262,7 +261,7 @@ norn_status norn_dist_enumerate(norn_state *st, const norn_dist *d, int64_t k, n
   return norn_fail(st, NORN_EINFER, -1, "the values of %s can't be enumerated", d->row->name);
 }
 
-static int64_t grid_count(norn_state *st, const norn_dist *d, const dist_side *side)
+static int64_t grid_count(norn_state *st, const norn_dist *d)
 {
   dist_grid g;
   int64_t total = 1;
@@ -270,7 +269,7 @@ static int64_t grid_count(norn_state *st, const norn_dist *d, const dist_side *s
   for (int64_t k = 0; k < g.n; k++) {
     double p[NORN_DIST_P], lo, hi;
     dist_grid_at(&g, k, p);
-    side->range1(p, &lo, &hi);
+    d->row->range1(p, &lo, &hi);
     if (!(hi - lo < 0x1p62) || __builtin_mul_overflow(total, (int64_t)(hi - lo) + 1,
                                                       &total)) return -1;
   }
@@ -279,10 +278,9 @@ static int64_t grid_count(norn_state *st, const norn_dist *d, const dist_side *s
 
 int64_t norn_dist_count(norn_state *st, const norn_dist *d)
 {
-  const dist_side *side = dist_side_of(d->row);
-  if (side && side->count) return side->count(st, d);
+  if (d->row->count) return d->row->count(st, d);
   if (!d->row->enumerate) return -1;
-  if (side && side->range1) return grid_count(st, d, side);
+  if (d->row->range1) return grid_count(st, d);
   if (!(d->row->flags & NORN_DIST_FINITE)) return -1;
   for (int64_t k = 0;; k++) {   /* a row from elsewhere: ask for one after the other */
     norn_datum x = norn_none();
@@ -293,9 +291,9 @@ int64_t norn_dist_count(norn_state *st, const norn_dist *d)
 
 /* ---- questions of dist.h --------------------------------------------------------------------- */
 
-norn_status dist_support(norn_state *st, const norn_dist *d, norn_support *out)
+norn_status norn_dist_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
-  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1};
+  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1};
   if (d->row->support) d->row->support(st, d, out);
   return NORN_OK;
 }

@@ -1,5 +1,5 @@
-/* dist: the shelves, and what scalar families share: support, enumeration and moments from the
-   dist_side, and inversion of distribution functions. */
+/* dist: the shelves, and what scalar families share: support, enumeration and moments from
+   range1 and moments1, and inversion of distribution functions. */
 #include "dist/dist.h"
 #include "num/special.h"
 #include "base/base.h"
@@ -33,15 +33,6 @@ const norn_dist_row *dist_find(const char *name)
   return NULL;
 }
 
-const dist_side *dist_side_of(const norn_dist_row *row)
-{
-  for (int i = 0; i < NORN_COUNT(shelves); i++) {
-    uintptr_t at = (uintptr_t)row - (uintptr_t)shelves[i]->rows;
-    if (at < (uintptr_t)shelves[i]->n * sizeof *row) return &shelves[i]->sides[at / sizeof *row];
-  }
-  return NULL;
-}
-
 int dist_arity(const norn_dist_row *row)
 {
   int n = row->params && *row->params;
@@ -58,21 +49,17 @@ const char *dist_param_name(const norn_dist_row *row, int i, char *buf, size_t n
   return buf;
 }
 
-unsigned dist_flags(const norn_dist *d)
+unsigned norn_dist_flags(const norn_dist *d)
 {
-  const dist_side *side = dist_side_of(d->row);
-  return side && side->flags ? side->flags(d) : d->row->flags;
+  return d->row->flags_of ? d->row->flags_of(d) : d->row->flags;
 }
-
-unsigned norn_dist_flags(const norn_dist *d) { return dist_flags(d); }
 
 /* ---- tails and their inverses ---------------------------------------------------------------- */
 
 void dist_tails(const norn_dist_row *row, double x, const double *p, double *lower, double *upper)
 {
-  const dist_side *side = dist_side_of(row);
-  if (side && side->tails1) {
-    side->tails1(x, p, lower, upper);
+  if (row->tails1) {
+    row->tails1(x, p, lower, upper);
   } else {
     double c = row->cdf1(x, p);
     *lower = log(c);
@@ -101,8 +88,7 @@ double dist_solve_tail(const norn_dist_row *row, const double *p, double lp, boo
 double dist_solve_quantile(const norn_dist_row *row, double prob, const double *p, double start)
 {
   double lo = -HUGE_VAL, hi = HUGE_VAL;
-  const dist_side *side = dist_side_of(row);
-  if (side && side->range1) side->range1(p, &lo, &hi);
+  if (row->range1) row->range1(p, &lo, &hi);
   if (prob == 0 || prob == 1) return prob == 0 ? lo : hi;
   return dist_solve_tail(row, p, prob > 0.5 ? log1p(-prob) : log(prob), prob > 0.5, lo, hi, start);
 }
@@ -172,35 +158,33 @@ static norn_support_kind kind_of(unsigned flags, double lower, double upper)
 
 void dist_scalar_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
-  const dist_side *side = dist_side_of(d->row);
   dist_grid g;
   double p[NORN_DIST_P], lo = -HUGE_VAL, hi = HUGE_VAL;
-  *out = (norn_support){kind_of(d->row->flags, lo, hi), lo, hi, 1};
+  *out = (norn_support){kind_of(d->row->flags, lo, hi), lo, hi, 1, 1, -1, -1};
   if (dist_grid_fill(st, d, &g)) { norn_clear(st); return; }
-  out->size = g.n;
-  for (int64_t k = 0; side && k < g.n; k++) {
+  out->count = g.n;
+  for (int64_t k = 0; d->row->range1 && k < g.n; k++) {
     dist_grid_at(&g, k, p);
-    side->range1(p, &lo, &hi);
-    if (k == 0) *out = (norn_support){kind_of(d->row->flags, lo, hi), lo, hi, g.n};
+    d->row->range1(p, &lo, &hi);
+    if (k == 0) *out = (norn_support){kind_of(d->row->flags, lo, hi), lo, hi, 1, g.n, -1, -1};
     if (lo != out->lower) out->lower = (double)NAN;
     if (hi != out->upper) out->upper = (double)NAN;
   }
 }
 
 /* Values of element k of a grid: first and how many; -1: no end. */
-static void values_at(const dist_side *side, const dist_grid *g, int64_t k, double *first,
+static void values_at(const norn_dist_row *row, const dist_grid *g, int64_t k, double *first,
                       int64_t *count)
 {
   double p[NORN_DIST_P], hi;
   dist_grid_at(g, k, p);
-  side->range1(p, first, &hi);
+  row->range1(p, first, &hi);
   *count = hi - *first < 0x1p62 ? (int64_t)(hi - *first) + 1 : -1;
 }
 
 /* One number: its k-th value.  A grid of finite ones: the last element changes fastest. */
 norn_status dist_scalar_enumerate(norn_state *st, const norn_dist *d, int64_t k, norn_datum *out)
 {
-  const dist_side *side = dist_side_of(d->row);
   dist_grid g;
   double first;
   int64_t count;
@@ -208,7 +192,7 @@ norn_status dist_scalar_enumerate(norn_state *st, const norn_dist *d, int64_t k,
   *out = norn_none();
   if (status || k < 0) return status;
   if (g.rank == 0) {
-    values_at(side, &g, 0, &first, &count);
+    values_at(d->row, &g, 0, &first, &count);
     return count < 0 || k < count ? dist_datum(st, d->row, first + (double)k, out) : NORN_OK;
   }
   bool truth = d->row->flags & NORN_DIST_BOOL;
@@ -216,7 +200,7 @@ norn_status dist_scalar_enumerate(norn_state *st, const norn_dist *d, int64_t k,
   norn_datum a = norn_array(st, truth ? NORN_B8 : NORN_I64, g.rank, g.dims, &data);
   if (norn_is_none(a)) return norn_error(st)->code;
   for (int64_t i = g.n; i-- > 0;) {
-    values_at(side, &g, i, &first, &count);
+    values_at(d->row, &g, i, &first, &count);
     if (count < 0)
       return norn_fail(st, NORN_EINFER, -1,
                        "a product of %s over %lld elements can't be enumerated: each has no end",
@@ -233,13 +217,12 @@ norn_status dist_scalar_enumerate(norn_state *st, const norn_dist *d, int64_t k,
 norn_status dist_scalar_moments(norn_state *st, const norn_dist *d, norn_datum *mean,
                                 norn_datum *variance)
 {
-  const dist_side *side = dist_side_of(d->row);
   dist_grid g;
   double p[NORN_DIST_P], m, v;
   norn_status status = dist_grid_fill(st, d, &g);
   if (status) return status;
   if (g.rank == 0) {
-    side->moments1(g.number, &m, &v);
+    d->row->moments1(g.number, &m, &v);
     *mean = norn_real(m);
     *variance = norn_real(v);
     return NORN_OK;
@@ -251,7 +234,7 @@ norn_status dist_scalar_moments(norn_state *st, const norn_dist *d, norn_datum *
   if (norn_is_none(*variance)) return norn_error(st)->code;
   for (int64_t k = 0; k < g.n; k++) {
     dist_grid_at(&g, k, p);
-    side->moments1(p, &m, &v);
+    d->row->moments1(p, &m, &v);
     ((double *)means)[k] = m;
     ((double *)variances)[k] = v;
   }

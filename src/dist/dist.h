@@ -1,49 +1,27 @@
 /* dist: the distributions, and how a call on one finds its way.
 
-   A family is a norn_dist_row (norn.h) in a short file, beside a dist_side with what the public row
-   has no place for: moments and tails of scalar families, and the hint of an error.  A *shelf* is
-   one file's table:
+   A family is a norn_dist_row (norn.h) in a short file; a *shelf* is one file's table:
 
        norn_dist --> row ----------- check1, logp1, sample1, cdf1, ...     kernel.h has the formula
-                      |  same index
-                     side ---------- tails1, range1, moments1, hint
 
    dispatch.c makes products: a SCALAR row with array arguments is a grid of independent elements
-   whose shape is the common shape of the arrays; scalars are the same for each. Only norn.h is used
-   below: a row from elsewhere works as well as one of ours. */
+   whose shape is the common shape of the arrays; scalars are the same for each.  block.c evaluates
+   many elements at once.  Only norn.h is used below: a row from elsewhere works as well as one of
+   ours. */
 #ifndef NORN_DIST_H
 #define NORN_DIST_H
 #include "norn.h"
 
-typedef struct dist_side {
-  /* The convex hull of the support of a scalar family. */
-  void (*range1)(const double *p, double *lower, double *upper);
-  /* log P(X <= x) and log P(X > x): right in both tails, where cdf1 is 0 or 1. */
-  void (*tails1)(double x, const double *p, double *lower, double *upper);
-  /* NaN: none; inf: infinite */
-  void (*moments1)(const double *p, double *mean, double *variance);
-  /* about the parameters, or NULL */
-  const char *hint;
-  /* Rows that are not scalar families. */
-  int64_t (*count)(norn_state *, const norn_dist *);                   /* as norn_dist_count */
-  unsigned (*flags)(const norn_dist *);                                /* of a combinator */
-} dist_side;
-
-typedef struct dist_shelf { const norn_dist_row *rows; const dist_side *sides; int n; } dist_shelf;
+typedef struct dist_shelf { const norn_dist_row *rows; int n; } dist_shelf;
 extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_bounded, dist_counts,
   dist_finites, dist_simplexes, dist_improper, dist_combinators;
 const dist_shelf *const *dist_shelves(int *n);
 norn_status          dist_add_all(norn_state *);              /* norn_add_dists of every shelf */
 const norn_dist_row *dist_find(const char *name);             /* NULL: no such family */
-const dist_side     *dist_side_of(const norn_dist_row *);     /* NULL: not one of ours */
 int                  dist_arity(const norn_dist_row *);       /* number of parameters */
 
 /* ---- questions that norn.h has no call for: for src/lib and engines -------------------------- */
 
-/* The row's flags; of a combinator: those that follow from what it combines. */
-unsigned    dist_flags(const norn_dist *);
-/* Where values lie.  size: elements of a product.  A bound that differs between elements is NaN. */
-norn_status dist_support(norn_state *, const norn_dist *, norn_support *);
 norn_status dist_cdf(norn_state *, const norn_dist *, norn_datum x, double *out);
 norn_status dist_quantile(norn_state *, const norn_dist *, double prob, norn_datum *out);
 norn_status dist_moments(norn_state *, const norn_dist *, norn_datum *mean, norn_datum *variance);
@@ -76,6 +54,10 @@ void        dist_grid_at(const dist_grid *, int64_t k, double p[NORN_DIST_P]);
 norn_status dist_value(norn_state *, const norn_dist_row *, norn_datum x, double *out);
 /* A draw as a datum of the row's kind; fails when it is too large for an integer. */
 norn_status dist_datum(norn_state *, const norn_dist_row *, double x, norn_datum *out);
+/* Element k of an array of any packing as a datum. */
+norn_datum  dist_view_at(const norn_view *, int64_t k);
+/* Where the leaves of argument i begin (norn_dist_leaves). */
+int64_t     dist_leaf(const norn_dist *, int i);
 /* "(2, 3)" */
 const char *dist_shape_text(int rank, const int64_t *dims, char *buf, size_t n);
 /* "mu" of "mu, sigma = 1"; for messages. */

@@ -70,7 +70,8 @@ static norn_status categorical_enumerate(norn_state *st, const norn_dist *d, int
 static void categorical_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
   (void)st;
-  *out = (norn_support){NORN_SUPPORT_INTEGER, 0, (double)(norn_array_length(d->args[0]) - 1), 1};
+  *out = (norn_support){NORN_SUPPORT_INTEGER, 0, (double)(norn_array_length(d->args[0]) - 1), 1,
+                        1, -1, -1};
 }
 
 static norn_status categorical_moments(norn_state *st, const norn_dist *d, norn_datum *mean,
@@ -212,7 +213,7 @@ static void anything(norn_state *st, const norn_dist *d, norn_support *out)
 {
   (void)st;
   (void)d;
-  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1};
+  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1};
 }
 
 /* ---- the shelf ------------------------------------------------------------------------------- */
@@ -224,20 +225,19 @@ static const norn_dist_row rows[] = {
    .doc = "The integers 0..len(p)-1 with probabilities p, which sum to 1.",
    .check = categorical_check, .sample = categorical_sample, .logp = categorical_logp,
    .cdf = categorical_cdf, .quantile = categorical_quantile, .support = categorical_support,
-   .enumerate = categorical_enumerate, .moments = categorical_moments},
+   .enumerate = categorical_enumerate, .moments = categorical_moments,
+   .count = length_count},
   {.name = "uniform_of", .params = "xs", FINITE,
    .doc = "An element of the array xs, each place equally likely.\n"
           "A value that stands twice is twice as likely.",
    .check = uniform_of_check, .sample = uniform_of_sample, .logp = uniform_of_logp,
-   .support = anything, .enumerate = uniform_of_enumerate},
+   .support = anything, .enumerate = uniform_of_enumerate,
+   .count = uniform_of_count},
   {.name = "delta", .params = "x", FINITE,
    .doc = "Always x, a value of any kind.",
    .sample = delta_sample, .logp = delta_logp, .support = anything, .enumerate = delta_enumerate,
-   .moments = delta_moments},
+   .moments = delta_moments,
+   .count = one},
 };
 
-static const dist_side sides[] = {
-  {.count = length_count}, {.count = uniform_of_count}, {.count = one},
-};
-
-const dist_shelf dist_finites = {rows, sides, sizeof rows / sizeof rows[0]};
+const dist_shelf dist_finites = {rows, sizeof rows / sizeof rows[0]};

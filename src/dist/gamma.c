@@ -123,17 +123,22 @@ static const norn_dist_row rows[] = {
           "Density beta exp(-beta x) on x >= 0.",
    .check1 = exponential_check, .logp1 = exponential_logp1, .sample1 = exponential_sample1,
    .cdf1 = exponential_cdf1, .quantile1 = exponential_quantile1,
-   .partials1 = exponential_partials1},
+   .partials1 = exponential_partials1,
+   .range1 = positive, .tails1 = exponential_tails1, .moments1 = exponential_moments1,
+   .hint = "exponential(beta) takes the rate, 1/mean"},
   {.name = "gamma", .params = "alpha, beta", SCALAR,
    .doc = "The gamma distribution with shape alpha > 0 and rate beta > 0 (mean alpha/beta).\n"
           "Density beta^alpha / Gamma(alpha) x^(alpha-1) exp(-beta x) on x > 0.",
    .check1 = gamma_check, .logp1 = gamma_logp1, .sample1 = gamma_sample1, .cdf1 = gamma_cdf1,
-   .quantile1 = gamma_quantile1, .partials1 = gamma_partials1},
+   .quantile1 = gamma_quantile1, .partials1 = gamma_partials1,
+   .range1 = positive, .tails1 = gamma_tails1, .moments1 = gamma_moments1,
+   .hint = "gamma(alpha, beta) takes the shape and the rate; the mean is alpha/beta"},
   {.name = "inv_gamma", .params = "alpha, beta", SCALAR,
    .doc = "The inverse of a gamma(alpha, beta) variable: shape alpha > 0, scale beta > 0.\n"
           "Density beta^alpha / Gamma(alpha) x^(-alpha-1) exp(-beta/x) on x > 0.",
    .check1 = inv_gamma_check, .logp1 = inv_gamma_logp1, .sample1 = inv_gamma_sample1,
-   .cdf1 = inv_gamma_cdf1, .quantile1 = inv_gamma_quantile1, .partials1 = inv_gamma_partials1},
+   .cdf1 = inv_gamma_cdf1, .quantile1 = inv_gamma_quantile1, .partials1 = inv_gamma_partials1,
+   .range1 = positive, .tails1 = inv_gamma_tails1, .moments1 = inv_gamma_moments1},
 };
 
 /* P(X <= x) = Q(alpha, beta/x): solved on its own tail, since 1 - prob would round a small prob
@@ -144,12 +149,4 @@ static double inv_gamma_quantile1(double prob, const double *p)
   return dist_solve_quantile(&rows[2], prob, p, p[1] / (p[0] + 1));
 }
 
-static const dist_side sides[] = {
-  {.range1 = positive, .tails1 = exponential_tails1, .moments1 = exponential_moments1,
-   .hint = "exponential(beta) takes the rate, 1/mean"},
-  {.range1 = positive, .tails1 = gamma_tails1, .moments1 = gamma_moments1,
-   .hint = "gamma(alpha, beta) takes the shape and the rate; the mean is alpha/beta"},
-  {.range1 = positive, .tails1 = inv_gamma_tails1, .moments1 = inv_gamma_moments1, .hint = NULL},
-};
-
-const dist_shelf dist_gammas = {rows, sides, sizeof rows / sizeof rows[0]};
+const dist_shelf dist_gammas = {rows, sizeof rows / sizeof rows[0]};

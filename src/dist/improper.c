@@ -47,7 +47,7 @@ static void flat_support(norn_state *st, const norn_dist *d, norn_support *out)
   if (flat_bounds(st, d, &lo, &hi)) norn_clear(st);
   norn_support_kind below = lo > -HUGE_VAL ? NORN_SUPPORT_LOWER : NORN_SUPPORT_REAL;
   norn_support_kind above = lo > -HUGE_VAL ? NORN_SUPPORT_INTERVAL : NORN_SUPPORT_UPPER;
-  *out = (norn_support){hi < HUGE_VAL ? above : below, lo, hi, 1};
+  *out = (norn_support){hi < HUGE_VAL ? above : below, lo, hi, 1, 1, -1, -1};
 }
 
 static const norn_dist_row rows[] = {
@@ -57,6 +57,4 @@ static const norn_dist_row rows[] = {
    .check = flat_check, .logp = flat_logp, .support = flat_support},
 };
 
-static const dist_side sides[] = {{.hint = NULL}};
-
-const dist_shelf dist_improper = {rows, sides, sizeof rows / sizeof rows[0]};
+const dist_shelf dist_improper = {rows, sizeof rows / sizeof rows[0]};

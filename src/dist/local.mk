@@ -10,6 +10,7 @@ libnorncore_la_SOURCES += \
   %D%/heavy.c \
   %D%/improper.c \
   %D%/normal.c \
+  %D%/partials.c \
   %D%/sample.c \
   %D%/simplex.c \
   %D%/dist.h \

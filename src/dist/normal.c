@@ -166,33 +166,28 @@ static const norn_dist_row rows[] = {
    .doc = "The normal distribution with mean mu and standard deviation sigma > 0.\n"
           "Density exp(-((x - mu)/sigma)^2 / 2) / (sigma sqrt(2 pi)) on the reals.",
    .check1 = normal_check, .logp1 = normal_logp1, .sample1 = normal_sample1, .cdf1 = normal_cdf1,
-   .quantile1 = normal_quantile1, .partials1 = normal_partials1},
+   .quantile1 = normal_quantile1, .partials1 = normal_partials1,
+   .range1 = everywhere, .tails1 = normal_tails1, .moments1 = normal_moments1,
+   .hint = "normal(mu, sigma) takes the standard deviation, not the variance"},
   {.name = "std_normal", .params = "", SCALAR,
    .doc = "The normal distribution with mean 0 and standard deviation 1.",
    .check1 = std_normal_check, .logp1 = std_normal_logp1, .sample1 = std_normal_sample1,
-   .cdf1 = std_normal_cdf1, .quantile1 = std_normal_quantile1, .partials1 = std_normal_partials1},
+   .cdf1 = std_normal_cdf1, .quantile1 = std_normal_quantile1, .partials1 = std_normal_partials1,
+   .range1 = everywhere, .tails1 = std_normal_tails1, .moments1 = std_normal_moments1},
   {.name = "half_normal", .params = "sigma", SCALAR,
    .doc = "The absolute value of normal(0, sigma), sigma > 0.\n"
           "Density 2 exp(-(x/sigma)^2 / 2) / (sigma sqrt(2 pi)) on x >= 0.",
    .check1 = half_normal_check, .logp1 = half_normal_logp1, .sample1 = half_normal_sample1,
    .cdf1 = half_normal_cdf1, .quantile1 = half_normal_quantile1,
-   .partials1 = half_normal_partials1},
+   .partials1 = half_normal_partials1,
+   .range1 = positive, .tails1 = half_normal_tails1, .moments1 = half_normal_moments1},
   {.name = "lognormal", .params = "mu, sigma", SCALAR,
    .doc = "exp of normal(mu, sigma): mu and sigma > 0 are mean and standard deviation of log x.\n"
           "Density exp(-((log x - mu)/sigma)^2 / 2) / (x sigma sqrt(2 pi)) on x > 0.",
    .check1 = lognormal_check, .logp1 = lognormal_logp1, .sample1 = lognormal_sample1,
-   .cdf1 = lognormal_cdf1, .quantile1 = lognormal_quantile1, .partials1 = lognormal_partials1},
-};
-
-static const dist_side sides[] = {
-  {.range1 = everywhere, .tails1 = normal_tails1, .moments1 = normal_moments1,
-   .hint = "normal(mu, sigma) takes the standard deviation, not the variance"},
-  {.range1 = everywhere, .tails1 = std_normal_tails1, .moments1 = std_normal_moments1,
-   .hint = NULL},
-  {.range1 = positive, .tails1 = half_normal_tails1, .moments1 = half_normal_moments1,
-   .hint = NULL},
-  {.range1 = positive, .tails1 = lognormal_tails1, .moments1 = lognormal_moments1,
+   .cdf1 = lognormal_cdf1, .quantile1 = lognormal_quantile1, .partials1 = lognormal_partials1,
+   .range1 = positive, .tails1 = lognormal_tails1, .moments1 = lognormal_moments1,
    .hint = "lognormal(mu, sigma) takes the mean and the standard deviation of log x"},
 };
 
-const dist_shelf dist_normals = {rows, sides, sizeof rows / sizeof rows[0]};
+const dist_shelf dist_normals = {rows, sizeof rows / sizeof rows[0]};

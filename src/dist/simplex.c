@@ -77,7 +77,8 @@ static norn_status dirichlet_logp(norn_state *st, const norn_dist *d, norn_datum
 static void dirichlet_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
   (void)st;
-  *out = (norn_support){NORN_SUPPORT_SIMPLEX, 0, 1, norn_array_length(d->args[0])};
+  *out = (norn_support){NORN_SUPPORT_SIMPLEX, 0, 1, norn_array_length(d->args[0]), 1,
+                        -1, -1};
 }
 
 static norn_status dirichlet_moments(norn_state *st, const norn_dist *d, norn_datum *mean,
@@ -107,6 +108,4 @@ static const norn_dist_row rows[] = {
    .support = dirichlet_support, .moments = dirichlet_moments},
 };
 
-static const dist_side sides[] = {{.hint = NULL}};
-
-const dist_shelf dist_simplexes = {rows, sides, sizeof rows / sizeof rows[0]};
+const dist_shelf dist_simplexes = {rows, sizeof rows / sizeof rows[0]};

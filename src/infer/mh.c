@@ -152,12 +152,12 @@ static norn_status mh_init(norn_infer *inf, void *self)
    Where a row tells no bounds but lists its values, they are its support. */
 static uint64_t support_key(norn_state *st, const norn_dist *d)
 {
-  norn_support s = { NORN_SUPPORT_ANY, 0, 0, 0 };
+  norn_support s = { NORN_SUPPORT_ANY, 0, 0, 0, 1, -1, -1 };
   if (d->row->support) d->row->support(st, d, &s);
   uint64_t lo, hi, h;
   memcpy(&lo, &s.lower, 8);
   memcpy(&hi, &s.upper, 8);
-  h = hash_mix(lo * 3 + hi * 5 + (uint64_t)s.size * 7 + (uint64_t)s.kind);
+  h = hash_mix(lo * 3 + hi * 5 + (uint64_t)(s.size * s.count) * 7 + (uint64_t)s.kind);
   if (s.kind != NORN_SUPPORT_ANY || !d->row->enumerate || !(norn_dist_flags(d) & NORN_DIST_FINITE))
     return h;
   for (int64_t k = 0; k < FAMILIES; k++) {

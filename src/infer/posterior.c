@@ -472,7 +472,7 @@ static void posterior_support(norn_state *st, const norn_dist *d, norn_support *
 {
   norn_view v, order;
   (void)st;
-  *out = (norn_support){ NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 0 };
+  *out = (norn_support){ NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1 };
   if (norn_array_view(d->args[POST_ORDER], &order)) out->size = order.n;
   if (!norn_array_view(d->args[POST_VALUES], &v) || v.rank != 1) return;
   if (v.elem == NORN_B8) out->kind = NORN_SUPPORT_BOOL;

@@ -86,7 +86,8 @@ static val word_of(const char *name)
 
 static bool support_read(val v, norn_support *s)
 {
-  *s = (norn_support){.kind = NORN_SUPPORT_ANY, .lower = -INFINITY, .upper = INFINITY, .size = 1};
+  *s = (norn_support){.kind = NORN_SUPPORT_ANY, .lower = -INFINITY, .upper = INFINITY,
+                      .size = 1, .count = 1, .lower_leaf = -1, .upper_leaf = -1};
   if (v.tag == NORN_ARRAY) return true;
   if (v.tag == NORN_NATIVE) v = word_of(((const norn_native *)v.q)->name);
   if (V_KIND(v) == NORN_ENUM && V_CTOR(v) < WORDS) {
@@ -96,7 +97,7 @@ static bool support_read(val v, norn_support *s)
   }
   if (V_KIND(v) != NORN_DATA || V_CTOR(v) != WORDS) return false;
   const data *d = v.q;
-  *s = (norn_support){NORN_SUPPORT_INTERVAL, d->f[0].d, d->f[1].d, 1};
+  *s = (norn_support){NORN_SUPPORT_INTERVAL, d->f[0].d, d->f[1].d, 1, 1, -1, -1};
   if (isinf(s->lower) && isinf(s->upper)) s->kind = NORN_SUPPORT_REAL;
   else if (isinf(s->upper)) s->kind = NORN_SUPPORT_LOWER;
   else if (isinf(s->lower)) s->kind = NORN_SUPPORT_UPPER;

@@ -87,7 +87,7 @@ static norn_status unknown(norn_state *st, const norn_dist *d, const char *what)
 
 static bool is_finite_dist(const norn_dist *d)
 {
-  return (dist_flags(d) & NORN_DIST_FINITE) && d->row->enumerate;
+  return (norn_dist_flags(d) & NORN_DIST_FINITE) && d->row->enumerate;
 }
 
 static norn_status nth(norn_state *st, const norn_dist *d, int64_t k, norn_datum *x, double *p)

@@ -3,6 +3,7 @@ libnorncore_la_SOURCES += \
   %D%/rng.c \
   %D%/special.c \
   %D%/stats.c \
+  %D%/lane.h \
   %D%/rng.h \
   %D%/special.h \
   %D%/stats.h \

@@ -1,15 +1,11 @@
-/* vmath: log, exp and sine of doubles without library calls, branches or tables.
-
-   These are the width-1 forms of the functions that every executor uses (DESIGN 4, Bits):
-   additions, multiplications, divisions, square roots and selects in a fixed order, no contraction,
-   so that lanes, generated C and the scalar VM give the same bits.  Reductions and coefficients are
-   those of fdlibm (Sun Microsystems 1993: e_log.c, e_exp.c, k_sin.c, k_cos.c), summed for speed:
-   errors are below 1 ulp for exp and 2 for the others. */
+/* vmath: log, exp and sine of doubles without library calls, branches or tables, in the dialect of
+   lane.h: additions, multiplications, divisions, square roots and selects in a fixed order, so that
+   lanes, generated C and the scalar VM give the same bits (DESIGN 4, Bits).  Reductions and
+   coefficients are those of fdlibm (Sun Microsystems 1993: e_log.c, e_exp.c, k_sin.c, k_cos.c),
+   summed for speed: errors are below 1 ulp for exp and 2 for the others. */
 #ifndef NORN_VMATH_H
 #define NORN_VMATH_H
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "num/lane.h"
 
 #define V_LOG_SQRT_2PI 0.91893853320467274178   /* log(2 pi) / 2 */
 #define V_LOG_2 0.69314718055994530942
@@ -21,78 +17,93 @@
 static inline double v_double(uint64_t bits) { double d; memcpy(&d, &bits, 8); return d; }
 static inline uint64_t v_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 
-/* log x of a positive normal x. */
-static inline double v_log_normal(double x)
+static inline lanes v_abs(lanes x) { return lane_of(lane_to_bits(x) & 0x7fffffffffffffffu); }
+static inline lanes v_max(lanes a, lanes b) { return SEL(a > b, a, b); }     /* b if one is NaN */
+static inline lanes v_min(lanes a, lanes b) { return SEL(a < b, a, b); }
+/* The whole number below, |x| <= 2^51. */
+static inline lanes v_floor(lanes x)
 {
-  /* exponent such that m is in [sqrt(1/2), sqrt(2)) */
-  uint64_t u = v_bits(x), top = u - 0x3fe6a09e667f3bcdu;
-  uint64_t e = top & 0xfff0000000000000u;
-  double k = (double)((int32_t)(top >> 32) >> 20);
-  double f = v_double(u - e) - 1, s = f / (2 + f), z = s * s, w = z * z;
-  double even = w * ((3.999999999940941908e-01 + w * 2.222219843214978396e-01) +
-                     w * w * 1.531383769920937332e-01);
-  double odd = z * ((6.666666666666735130e-01 + w * 2.857142874366239149e-01) +
-                    w * w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01));
-  double h = 0.5 * f * f;
+  lanes r = (x + V_ROUND) - V_ROUND;
+  return SEL(r > x, r - 1, r);
+}
+
+/* log x of a positive normal x. */
+static inline lanes v_log_normal(lanes x)
+{
+  /* exponent k such that m = x / 2^k is in [sqrt(1/2), sqrt(2)); k + 1024 is put into the low bits
+     of 2^52 */
+  lane_bits u = lane_to_bits(x), top = u - 0x3fe6a09e667f3bcdu;
+  lane_bits e = top & 0xfff0000000000000u;
+  lanes k = lane_of(((top + 0x4000000000000000u) >> 52) | 0x4330000000000000u) - (0x1p52 + 1024);
+  lanes f = lane_of(u - e) - 1, s = f / (2 + f), z = s * s, w = z * z;
+  lanes even = w * ((3.999999999940941908e-01 + w * 2.222219843214978396e-01) +
+                   w * w * 1.531383769920937332e-01);
+  lanes odd = z * ((6.666666666666735130e-01 + w * 2.857142874366239149e-01) +
+                  w * w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01));
+  lanes h = 0.5 * f * f;
   return (((f - h) + k * 1.90821492927058770002e-10) + s * (h + (even + odd))) +
          k * 6.93147180369123816490e-01;
 }
 
 /* log x of what is not a positive normal number: zero, subnormal, negative, infinite, NaN. */
-static inline double v_log_rest(double x)
+static inline lanes v_log_rest(lanes x)
 {
-  if (x == 0) return -HUGE_VAL;
-  if (x < 0) return (double)NAN;
-  if (x < 1) return v_log_normal(x * 0x1p54) - 54 * V_LOG_2;   /* subnormal */
-  return x;
+  lanes tiny = v_log_normal(x * 0x1p54) - 54 * V_LOG_2;         /* subnormal */
+  lanes edge = SEL(x == 0, -HUGE_VAL, SEL(x < 0, (double)NAN, tiny));
+  return SEL(x < 1, edge, x);
 }
 
-static inline double v_log(double x)
+static inline lanes v_log(lanes x)
 {
-  uint64_t u = v_bits(x);
-  if (__builtin_expect(u - 0x0010000000000000u >= 0x7fe0000000000000u, 0)) return v_log_rest(x);
+  lane_mask rest = NOT((x >= 0x1p-1022) & (x < HUGE_VAL));
+#if LANES == 1
+  if (__builtin_expect(rest, 0)) return v_log_rest(x);
   return v_log_normal(x);
+#else
+  lanes y = v_log_normal(x);
+  if (__builtin_expect(ANY(rest), 0)) y = SEL(rest, v_log_rest(x), y);
+  return y;
+#endif
 }
 
 /* log(1 + x): the rounding error of 1 + x is put back to first order. */
-static inline double v_log1p(double x)
+static inline lanes v_log1p(lanes x)
 {
-  double y = 1 + x;
-  if (__builtin_expect(!(y > 0 && y < 0x1p60), 0)) return v_log(y);
-  return v_log(y) + (x - (y - 1)) / y;
+  lanes y = 1 + x, l = v_log(y);
+  return SEL((y > 0) & (y < 0x1p60), l + (x - (y - 1)) / y, l);
 }
 
 /* exp x; overflows to infinity and underflows through the subnormals to 0. */
-static inline double v_exp(double x)
+static inline lanes v_exp(lanes x)
 {
-  double c = x < -746 ? -746 : x > 710 ? 710 : x;              /* NaN stays */
-  double k = (c * 1.44269504088896338700 + V_ROUND) - V_ROUND;
-  double hi = c - k * 6.93147180369123816490e-01, lo = k * 1.90821492927058770002e-10;
-  double r = hi - lo, t = r * r;
-  double q = r - t * (1.66666666666666019037e-01 + t * (-2.77777777770155933842e-03 +
-             t * (6.61375632143793436117e-05 + t * (-1.65339022054652515390e-06 +
-             t * 4.13813679705723846039e-08))));
-  double y = 1 - ((lo - (r * q) / (2 - q)) - hi);
-  double k1 = (k * 0.5 + V_ROUND) - V_ROUND;                   /* 2^k in two factors */
-  uint64_t a = v_bits(k1 + V_ROUND), b = v_bits((k - k1) + V_ROUND);
-  return y * v_double((a + 1023) << 52) * v_double((b + 1023) << 52);
+  lanes c = SEL(x < -746, -746, SEL(x > 710, 710, x));          /* NaN stays */
+  lanes k = (c * 1.44269504088896338700 + V_ROUND) - V_ROUND;
+  lanes hi = c - k * 6.93147180369123816490e-01, lo = k * 1.90821492927058770002e-10;
+  lanes r = hi - lo, t = r * r;
+  lanes q = r - t * (1.66666666666666019037e-01 + t * (-2.77777777770155933842e-03 +
+           t * (6.61375632143793436117e-05 + t * (-1.65339022054652515390e-06 +
+           t * 4.13813679705723846039e-08))));
+  lanes y = 1 - ((lo - (r * q) / (2 - q)) - hi);
+  lanes k1 = (k * 0.5 + V_ROUND) - V_ROUND;                     /* 2^k in two factors */
+  lane_bits a = lane_to_bits(k1 + V_ROUND), b = lane_to_bits((k - k1) + V_ROUND);
+  return y * lane_of((a + 1023) << 52) * lane_of((b + 1023) << 52);
 }
 
 /* sin and cos of 2 pi u for |u| <= 2^20. */
-static inline void v_sincos2pi(double u, double *sine, double *cosine)
+static inline void v_sincos2pi(lanes u, lanes *sine, lanes *cosine)
 {
-  double q = 4 * u, n = q + V_ROUND;
-  uint64_t k = v_bits(n);                                      /* the quadrant */
-  double r = (q - (n - V_ROUND)) * 1.57079632679489661923, z = r * r, w = z * z;
-  double s = r + r * z * (-1.66666666666666324348e-01 + z * (8.33333333332248946124e-03 +
-             z * (-1.98412698298579493134e-04) + w * (2.75573137070700676789e-06 +
-             z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10))));
-  double t = z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03) +
-             w * (2.48015872894767294178e-05 + z * (-2.75573143513906633035e-07 +
-             z * (2.08757232129817482790e-09 - z * 1.13596475577881948265e-11))));
-  double c = (1 - 0.5 * z) + z * t;
-  double a = k & 1 ? c : s, b = k & 1 ? s : c;
-  *sine = v_double(v_bits(a) ^ (k & 2) << 62);
-  *cosine = v_double(v_bits(b) ^ ((k + 1) & 2) << 62);
+  lanes q = 4 * u, n = q + V_ROUND;
+  lane_bits k = lane_to_bits(n);                               /* the quadrant */
+  lanes r = (q - (n - V_ROUND)) * 1.57079632679489661923, z = r * r, w = z * z;
+  lanes s = r + r * z * (-1.66666666666666324348e-01 + z * (8.33333333332248946124e-03 +
+           z * (-1.98412698298579493134e-04) + w * (2.75573137070700676789e-06 +
+           z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10))));
+  lanes t = z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03) +
+           w * (2.48015872894767294178e-05 + z * (-2.75573143513906633035e-07 +
+           z * (2.08757232129817482790e-09 - z * 1.13596475577881948265e-11))));
+  lanes c = (1 - 0.5 * z) + z * t;
+  lanes a = SEL((k & 1) != 0, c, s), b = SEL((k & 1) != 0, s, c);
+  *sine = lane_of(lane_to_bits(a) ^ (k & 2) << 62);
+  *cosine = lane_of(lane_to_bits(b) ^ ((k + 1) & 2) << 62);
 }
 #endif

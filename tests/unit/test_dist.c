@@ -146,7 +146,6 @@ enum { PROBS = sizeof probs / sizeof probs[0] };
 
 typedef struct {
   const norn_dist_row *row;
-  const dist_side *side;
   const double *p;
   int n;
   bool discrete;
@@ -154,7 +153,7 @@ typedef struct {
 static of open_family(const family *f)
 {
   const norn_dist_row *row = dist_find(f->name);
-  of o = {row, dist_side_of(row), f->p, dist_arity(row), row->flags & NORN_DIST_DISCRETE};
+  of o = {row, f->p, dist_arity(row), row->flags & NORN_DIST_DISCRETE};
   return o;
 }
 
@@ -169,7 +168,7 @@ static void say(const family *f, double x)
 static bool usable(const of *o, double x)
 {
   double lo, hi;
-  o->side->range1(o->p, &lo, &hi);
+  o->row->range1(o->p, &lo, &hi);
   if (!isfinite(x) || o->discrete) return isfinite(x);
   return x > lo && x < hi && (lo != 0 || x > 1e-290) && (hi != 1 || lo != 0 || x < 1 - 1e-13);
 }
@@ -228,7 +227,7 @@ static void test_outside(void)
   for (int i = 0; i < FAMILIES; i++) {
     of o = open_family(&families[i]);
     double lo, hi, step = o.discrete ? 1 : 1e-3;
-    o.side->range1(o.p, &lo, &hi);
+    o.row->range1(o.p, &lo, &hi);
     if (lo > -HUGE_VAL) CHECK_AT(o.row->logp1(lo - step, o.p) == -HUGE_VAL, &families[i],
                                  lo - step);
     if (hi < HUGE_VAL) CHECK_AT(o.row->logp1(hi + step, o.p) == -HUGE_VAL, &families[i], hi + step);
@@ -257,7 +256,7 @@ static void test_outside(void)
 static double integral(const of *o, double a, double b)
 {
   double least, most, from = o->row->quantile1(0.5, o->p);
-  o->side->range1(o->p, &least, &most);
+  o->row->range1(o->p, &least, &most);
   if (isfinite(least)) from = least;
   if (isfinite(most) && fabs(b - most) < 0.1 * fabs(b - least)) from = most;
   static const double node[] = {0.14887433898163121, 0.43339539412924719, 0.67940956829902441,
@@ -297,10 +296,10 @@ static void test_cells(void)
       if (o.discrete) b = fmin(b, a + 2000);
       if (!(a < b) || !usable(&o, a) || !usable(&o, b)) continue;
       /* a kink */
-      if (o.side->moments1 && a < 0 && b > 0 && !strcmp(f->name, "laplace")) continue;
+      if (o.row->moments1 && a < 0 && b > 0 && !strcmp(f->name, "laplace")) continue;
       double la, ua, lb, ub;
-      o.side->tails1(a, o.p, &la, &ua);
-      o.side->tails1(b, o.p, &lb, &ub);
+      o.row->tails1(a, o.p, &la, &ua);
+      o.row->tails1(b, o.p, &lb, &ub);
       double mass = la < -V_LOG_2 ? exp(lb) - exp(la) : exp(ua) - exp(ub);
       double got = cell_mass(&o, a, b), scale = fmax(mass, 1e-3 * fmin(exp(lb), exp(ua)));
       double tol = 3e-11 + 1e-15 * fabs(a / (b - a)) + 1e-16 / (1 - fmin(b, 0.999999));
@@ -311,7 +310,7 @@ static void test_cells(void)
                                                   mass);
     }
     double lo, hi;
-    o.side->range1(o.p, &lo, &hi);
+    o.row->range1(o.p, &lo, &hi);
     double under = o.discrete && isfinite(lo) ? lo - 1 : lo;
     CHECK_AT(o.row->cdf1(under, o.p) == 0, f, under);
     CHECK_AT(o.row->cdf1(hi, o.p) == 1, f, hi);
@@ -324,12 +323,12 @@ static void test_quantiles(void)
     const family *f = &families[i];
     of o = open_family(f);
     double lo, hi, before = -HUGE_VAL;
-    o.side->range1(o.p, &lo, &hi);
+    o.row->range1(o.p, &lo, &hi);
     for (int k = 0; k < PROBS; k++) {
       double x = o.row->quantile1(probs[k], o.p), lower, upper;
       CHECK_AT(x >= before && x >= lo && x <= hi, f, x);
       before = x;
-      o.side->tails1(x, o.p, &lower, &upper);
+      o.row->tails1(x, o.p, &lower, &upper);
       double c = o.row->cdf1(x, o.p);
       CHECK_AT(fabs(exp(lower) - c) <= 1e-13 * fmax(c, 1e-3), f, x);
       CHECK_AT(fabs(exp(lower) + exp(upper) - 1) <= 1e-13, f, x);
@@ -454,7 +453,7 @@ static void test_draws(void)
     norn_rng g = {.stream = 20240607, .event = (uint32_t)i};
     double lo, hi, mean, variance;
     bool inside = true, finite_density = true;
-    o.side->range1(o.p, &lo, &hi);
+    o.row->range1(o.p, &lo, &hi);
     for (int k = 0; k < DRAWS; k++) {
       g.lane = (uint32_t)k;
       g.draw = 0;
@@ -463,7 +462,7 @@ static void test_draws(void)
       finite_density = finite_density && isfinite(l);
     }
     CHECK_AT(inside && finite_density, f, 0);
-    o.side->moments1(o.p, &mean, &variance);
+    o.row->moments1(o.p, &mean, &variance);
     double z = (stats_mean(draw, DRAWS) - mean) / sqrt(variance / DRAWS);
     /* lognormal(-2, 5) has no use for its mean: the sum is one draw. */
     if (isfinite(variance) && variance < 1e8 * fmax(mean * mean, 1) && variance > 0 &&
@@ -520,7 +519,7 @@ static void test_extremes(void)
     int which;
     double lo, hi, d[NORN_DIST_P + 1];
     CHECK_AT(o.row->check1(o.p, &which) == NULL, f, 0);
-    o.side->range1(o.p, &lo, &hi);
+    o.row->range1(o.p, &lo, &hi);
     bool good = true;
     for (uint32_t k = 0; k < 1000; k++) {
       norn_rng g = {.stream = 5, .lane = k};
