@@ -14,4 +14,6 @@ libnorncore_la_SOURCES += \
   %D%/sample.c \
   %D%/simplex.c \
   %D%/dist.h \
-  %D%/kernel.h
+  %D%/kernel.h \
+  %D%/kernel_count.h \
+  %D%/kernel_real.h
