@@ -20,11 +20,7 @@ static const char *bernoulli_check(const double *p, int *which)
   *which = 0;
   return p[0] >= 0 && p[0] <= 1 ? NULL : "probability of bernoulli must be between 0 and 1";
 }
-static double bernoulli_logp1(double x, const double *p) { return bernoulli_logp(x, p[0]); }
-static double bernoulli_partials1(double x, const double *p, double *d)
-{
-  return bernoulli_partials(x, p[0], d);
-}
+DIST_FORMULA_1(bernoulli)
 static double bernoulli_sample1(const double *p, norn_rng *g) { return rng_uniform(g) < p[0]; }
 static double bernoulli_cdf1(double x, const double *p) { return x < 0 ? 0 : x < 1 ? 1 - p[0] : 1; }
 static double bernoulli_quantile1(double prob, const double *p) { return prob > 1 - p[0]; }
@@ -56,11 +52,7 @@ static const char *binomial_check(const double *p, int *which)
   *which = 1;
   return p[1] >= 0 && p[1] <= 1 ? NULL : "probability of binomial must be between 0 and 1";
 }
-static double binomial_logp1(double x, const double *p) { return binomial_logp(x, p[0], p[1]); }
-static double binomial_partials1(double x, const double *p, double *d)
-{
-  return binomial_partials(x, p[0], p[1], d);
-}
+DIST_FORMULA_2(binomial)
 static double binomial_sample1(const double *p, norn_rng *g) { return dist_draw_binomial(g, p[0],
     p[1]); }
 /* P(X <= k) = I_{1-p}(n - k, k + 1) */
@@ -103,11 +95,7 @@ static const char *poisson_check(const double *p, int *which)
   if (!(p[0] >= 0)) return "rate of poisson must not be negative";
   return p[0] < HUGE_VAL ? NULL : "rate of poisson must be finite";
 }
-static double poisson_logp1(double x, const double *p) { return poisson_logp(x, p[0]); }
-static double poisson_partials1(double x, const double *p, double *d)
-{
-  return poisson_partials(x, p[0], d);
-}
+DIST_FORMULA_1(poisson)
 static double poisson_sample1(const double *p, norn_rng *g) { return dist_draw_poisson(g, p[0]); }
 /* P(X <= k) = Q(k + 1, lambda) */
 static void poisson_tails1(double x, const double *p, double *lower, double *upper)
@@ -139,11 +127,7 @@ static const char *geometric_check(const double *p, int *which)
   *which = 0;
   return p[0] > 0 && p[0] <= 1 ? NULL : "probability of geometric must be above 0 and at most 1";
 }
-static double geometric_logp1(double x, const double *p) { return geometric_logp(x, p[0]); }
-static double geometric_partials1(double x, const double *p, double *d)
-{
-  return geometric_partials(x, p[0], d);
-}
+DIST_FORMULA_1(geometric)
 static double geometric_sample1(const double *p, norn_rng *g)
 {
   return floor(rng_exponential(g) / -v_log1p(-p[0]));   /* p = 1: a division by infinity */
@@ -179,12 +163,7 @@ static const char *neg_binomial_2_check(const double *p, int *which)
   if (!(p[1] > 0)) return "dispersion of neg_binomial_2 must be positive";
   return p[1] < HUGE_VAL ? NULL : "dispersion of neg_binomial_2 must be finite";
 }
-static double neg_binomial_2_logp1(double x, const double *p) { return neg_binomial_2_logp(x, p[0],
-    p[1]); }
-static double neg_binomial_2_partials1(double x, const double *p, double *d)
-{
-  return neg_binomial_2_partials(x, p[0], p[1], d);
-}
+DIST_FORMULA_2(neg_binomial_2)
 /* A Poisson whose rate is gamma with mean mu and shape phi. */
 static double neg_binomial_2_sample1(const double *p, norn_rng *g)
 {
@@ -228,13 +207,7 @@ static const char *discrete_uniform_check(const double *p, int *which)
   }
   return p[0] <= p[1] ? NULL : "upper bound of discrete_uniform must not be below the lower bound";
 }
-static double discrete_uniform_logp1(double x, const double *p) { return discrete_uniform_logp(x,
-    p[0], p[1]); }
-static double discrete_uniform_partials1(double x, const double *p, double *d)
-{
-  d[0] = d[1] = d[2] = 0;
-  return discrete_uniform_logp(x, p[0], p[1]);
-}
+DIST_FORMULA_2(discrete_uniform)
 static double discrete_uniform_sample1(const double *p, norn_rng *g)
 {
   return p[0] + (double)rng_below(g, (uint64_t)(p[1] - p[0]) + 1);

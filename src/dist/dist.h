@@ -68,6 +68,16 @@ const char *dist_param_name(const norn_dist_row *, int i, char *buf, size_t n);
 norn_status dist_probabilities(norn_state *, const norn_dist *, int i, const char *what,
                                int64_t *n);
 
+/* logp1 and partials1 of a row from its formula in kernel.h. */
+#define DIST_FORMULA(name, ...) \
+  static double name##_logp1(double x, const double *p) \
+  { return name##_logp(NORN_KEEP_ALL, x, __VA_ARGS__); } \
+  static double name##_partials1(double x, const double *p, double *d) \
+  { return name##_partials(NORN_KEEP_ALL, x, __VA_ARGS__, d); }
+#define DIST_FORMULA_1(name) DIST_FORMULA(name, p[0])
+#define DIST_FORMULA_2(name) DIST_FORMULA(name, p[0], p[1])
+#define DIST_FORMULA_3(name) DIST_FORMULA(name, p[0], p[1], p[2])
+
 /* Rows share these: support and enumerate from range1, moments from moments1. */
 void        dist_scalar_support(norn_state *, const norn_dist *, norn_support *);
 norn_status dist_scalar_enumerate(norn_state *, const norn_dist *, int64_t k, norn_datum *out);

@@ -1,99 +1,145 @@
-/* kernel_count: formulas of the discrete families (see kernel.h). */
+/* kernel_count: formulas of the discrete families (see kernel.h).  Binomial-like masses stand in
+   the saddle-point form of Loader 2000, "Fast and accurate computation of binomial probabilities":
+   Stirling's corrections and deviances, which do not cancel however large the counts are. */
 #ifndef NORN_KERNEL_COUNT_H
 #define NORN_KERNEL_COUNT_H
 #include "num/vspecial.h"
+#if LANES == 1
+#define v_lfact special_lfact
+#define v_stirling special_stirling
+#define v_deviance special_deviance
+#define v_digamma special_digamma
+#define v_digamma_tail special_digamma_tail
+#endif
+
+/* k l, 0 where k is 0 even if l is infinite */
+static inline lanes count_times(lanes k, lanes l) { return SEL(k == 0, 0, k * l); }
+/* log(1 + t) - t: with v = t/(2 + t) it is -t v + 2 v (v^2/3 + v^4/5 + ...) */
+static inline lanes count_log1p_rest(lanes t)
+{
+  lanes v = t / (2 + t), w = v * v;
+  lanes series = w * (1.0 / 3 + w * (1.0 / 5 + w * (1.0 / 7 + w * (1.0 / 9 + w * (1.0 / 11 +
+                 w * (1.0 / 13 + w * (1.0 / 15 + w / 17)))))));
+  return PICK(v_abs(v) < 0.1, 2 * v * series - t * v, v_log1p(t) - t);
+}
+/* log k! - (k log k - k), k > 0 */
+static inline lanes count_lfact_rest(lanes k)
+{
+  return v_stirling(k) + (0.5 * v_log(k) + V_LOG_SQRT_2PI);
+}
+
+/* ---- truth values ---------------------------------------------------------------------------- */
+
+/* log p for 1, log(1 - p) for 0: u is the one of p and 1 - p, e its rounding error */
+static inline lanes bernoulli_logp(unsigned keep, lanes x, lanes p)
+{
+  lanes u = SEL(x == 1, p, 1 - p), e = SEL(x == 1, 0, (1 - u) - p), l = v_log(u);
+  (void)keep;
+  return SEL((x == 0) | (x == 1), SEL(u > 0, l + e / u, l), -HUGE_VAL);
+}
+static inline lanes bernoulli_partials(unsigned keep, lanes x, lanes p, lanes *d)
+{
+  d[0] = LANE(0.0);
+  d[1] = SEL(x == 1, 1, -1) / SEL(x == 1, p, 1 - p);
+  return bernoulli_logp(keep, x, p);
+}
 
 /* ---- counts ---------------------------------------------------------------------------------- */
 
-/* log p for 1, log(1 - p) for 0 */
-static inline double bernoulli_logp(double x, double p)
+/* 0 < k < n, 0 < p < 1 */
+static inline lanes binomial_inner(unsigned keep, lanes k, lanes n, lanes p)
 {
-  return x == 1 ? v_log(p) : x == 0 ? v_log1p(-p) : -HUGE_VAL;
+  lanes l = n - k;
+  return TERM(keep, K_X | K_1, (v_stirling(n) - v_stirling(k) - v_stirling(l)) -
+                               V_LOG_SQRT_2PI - 0.5 * v_log(k * (l / n))) -
+         v_deviance(k, n * p) - v_deviance(l, n * (1 - p));
 }
-static inline double bernoulli_partials(double x, double p, double *d)
+/* log of n!/(k!(n-k)!) p^k (1-p)^(n-k), n and k of any size */
+static inline lanes binomial_logp(unsigned keep, lanes x, lanes n, lanes p)
 {
-  d[0] = 0;
-  d[1] = x == 1 ? 1 / p : -1 / (1 - p);
-  return bernoulli_logp(x, p);
+  lane_mask inside = (x >= 0) & (x <= n);
+  lanes k = SEL(inside, x, 0), l = n - k;
+  lane_mask saddle = (n >= 16) & (k > 0) & (l > 0) & (p > 0) & (p < 1);
+  lanes y = PICK(saddle, binomial_inner(keep, k, n, p),
+                 TERM(keep, K_X | K_1, v_lfact(n) - v_lfact(k) - v_lfact(l)) +
+                 (count_times(k, v_log(p)) + count_times(l, v_log1p(-p))));
+  return SEL(inside, y, -HUGE_VAL);
 }
-
-/* log of n!/(k!(n-k)!) p^k (1-p)^(n-k), n and k of any size (Loader 2000) */
-static inline double binomial_logp(double k, double n, double p)
+static inline lanes binomial_partials(unsigned keep, lanes k, lanes n, lanes p, lanes *d)
 {
-  if (!(k >= 0 && k <= n)) return -HUGE_VAL;
-  if (p == 0 || p == 1) return k == (p == 0 ? 0 : n) ? 0 : -HUGE_VAL;
-  if (k == 0) return n * v_log1p(-p);
-  if (k == n) return n * v_log(p);
-  double l = n - k;
-  if (n < 16)
-    return (special_lfact(n) - special_lfact(k) - special_lfact(l)) +
-           (k * v_log(p) + l * v_log1p(-p));
-  return (special_stirling(n) - special_stirling(k) - special_stirling(l)) -
-         special_deviance(k, n * p) - special_deviance(l, n * (1 - p)) -
-         V_LOG_SQRT_2PI - 0.5 * v_log(k * (l / n));
-}
-static inline double binomial_partials(double k, double n, double p, double *d)
-{
-  d[0] = d[1] = 0;
-  d[2] = (k == 0 ? 0 : k / p) - (k == n ? 0 : (n - k) / (1 - p));
-  return binomial_logp(k, n, p);
+  d[0] = d[1] = LANE(0.0);
+  d[2] = SEL(k == 0, 0, k / p) - SEL(k == n, 0, (n - k) / (1 - p));
+  return binomial_logp(keep, k, n, p);
 }
 
-/* k log lambda - lambda - log k!, k of any size (Loader 2000) */
-static inline double poisson_logp(double k, double lambda)
+/* k log lambda - lambda - log k!, k of any size */
+static inline lanes poisson_logp(unsigned keep, lanes x, lanes lambda)
 {
-  if (!(k >= 0 && k < HUGE_VAL)) return -HUGE_VAL;
-  if (k == 0) return -lambda;
-  if (k < 16 || lambda == 0) return k * v_log(lambda) - lambda - special_lfact(k);
-  return -special_stirling(k) - special_deviance(k, lambda) - 0.5 * v_log(k) - V_LOG_SQRT_2PI;
+  lane_mask inside = (x >= 0) & (x < HUGE_VAL);
+  lanes k = SEL(inside, x, 0);
+  lanes y = PICK((k < 16) | (lambda == 0),
+                 count_times(k, v_log(lambda)) - lambda - TERM(keep, K_X, v_lfact(k)),
+                 -v_deviance(k, lambda) - TERM(keep, K_X, count_lfact_rest(k)));
+  return SEL(inside, y, -HUGE_VAL);
 }
-static inline double poisson_partials(double k, double lambda, double *d)
+static inline lanes poisson_partials(unsigned keep, lanes k, lanes lambda, lanes *d)
 {
-  d[0] = 0;
-  d[1] = (k == 0 ? 0 : k / lambda) - 1;
-  return poisson_logp(k, lambda);
+  d[0] = LANE(0.0);
+  d[1] = SEL(k == 0, -1, (k - lambda) / lambda);
+  return poisson_logp(keep, k, lambda);
 }
 
 /* log p + k log(1 - p): k failures, then the first success */
-static inline double geometric_logp(double k, double p)
+static inline lanes geometric_logp(unsigned keep, lanes k, lanes p)
 {
-  if (!(k >= 0)) return -HUGE_VAL;
-  return k == 0 ? v_log(p) : v_log(p) + k * v_log1p(-p);
+  lanes y = TERM(keep, K_1, v_log(p)) + TERM(keep, K_X | K_1, count_times(k, v_log1p(-p)));
+  return SEL(k >= 0, y, -HUGE_VAL);
 }
-static inline double geometric_partials(double k, double p, double *d)
+static inline lanes geometric_partials(unsigned keep, lanes k, lanes p, lanes *d)
 {
-  d[0] = 0;
-  d[1] = 1 / p - (k == 0 ? 0 : k / (1 - p));
-  return geometric_logp(k, p);
+  d[0] = LANE(0.0);
+  d[1] = 1 / p - SEL(k == 0, 0, k / (1 - p));
+  return geometric_logp(keep, k, p);
 }
 
-/* The Poisson mixed over a gamma of mean mu and shape phi: binomial-like in its saddle-point form
-   (Loader 2000; R's dnbinom_mu). */
-static inline double neg_binomial_2_logp(double k, double mu, double phi)
+/* k > 0; n = k + phi */
+static inline lanes neg_binomial_2_inner(unsigned keep, lanes k, lanes mu, lanes phi)
 {
-  if (!(k >= 0 && k < HUGE_VAL)) return -HUGE_VAL;
-  if (k == 0) return -phi * v_log1p(mu / phi);
-  double n = phi + k, p = phi / (phi + mu), q = mu / (phi + mu);
-  return v_log(phi / n) + (special_stirling(n) - special_stirling(phi) - special_stirling(k)) -
-         special_deviance(phi, n * p) - special_deviance(k, n * q) -
-         V_LOG_SQRT_2PI - 0.5 * v_log(k * (phi / n));
+  lanes n = phi + k, p = phi / (phi + mu), q = mu / (phi + mu);
+  lanes both = TERM(keep, K_X | K_2, 0.5 * v_log(phi / n) + (v_stirling(n) - v_stirling(phi)));
+  return both - v_deviance(phi, n * p) - v_deviance(k, n * q) -
+         TERM(keep, K_X, count_lfact_rest(k));
+}
+/* The Poisson mixed over a gamma of mean mu and shape phi (R's dnbinom_mu): log of
+   Gamma(k+phi)/(k! Gamma(phi)) (mu/(mu+phi))^k (phi/(mu+phi))^phi */
+static inline lanes neg_binomial_2_logp(unsigned keep, lanes x, lanes mu, lanes phi)
+{
+  lane_mask inside = (x >= 0) & (x < HUGE_VAL);
+  lanes k = SEL(inside, x, 0);
+  lanes y = PICK(k == 0, -phi * v_log1p(mu / phi), neg_binomial_2_inner(keep, k, mu, phi));
+  return SEL(inside, y, -HUGE_VAL);
 }
 /* d/dphi = digamma(k+phi) - digamma(phi) - log(1 + mu/phi) - t, t = (k-mu)/(mu+phi); for large phi
    the logarithms make log(1 + t). */
-static inline double neg_binomial_2_partials(double k, double mu, double phi, double *d)
+static inline lanes neg_binomial_2_partials(unsigned keep, lanes k, lanes mu, lanes phi, lanes *d)
 {
-  double t = (k - mu) / (mu + phi), n = k + phi;
-  d[0] = 0;
-  d[1] = (k == 0 ? 0 : k / mu) - n / (mu + phi);
-  d[2] = phi < 10 ? special_digamma(n) - special_digamma(phi) - v_log1p(mu / phi) - t
-                  : (v_log1p(t) - t) + 0.5 * (k / n) / phi +
-                    (special_digamma_tail(phi) - special_digamma_tail(n));
-  return neg_binomial_2_logp(k, mu, phi);
+  lanes t = (k - mu) / (mu + phi), n = k + phi;
+  d[0] = LANE(0.0);
+  d[1] = phi / (mu + phi) * SEL(k == 0, -1, (k - mu) / mu);
+  d[2] = PICK(phi < 10, v_digamma(n) - v_digamma(phi) - v_log1p(mu / phi) - t,
+              count_log1p_rest(t) + 0.5 * (k / n) / phi +
+              (v_digamma_tail(phi) - v_digamma_tail(n)));
+  return neg_binomial_2_logp(keep, k, mu, phi);
 }
 
 /* -log(b - a + 1) on the integers a..b */
-static inline double discrete_uniform_logp(double k, double a, double b)
+static inline lanes discrete_uniform_logp(unsigned keep, lanes k, lanes a, lanes b)
 {
-  return k >= a && k <= b ? -v_log(b - a + 1) : -HUGE_VAL;
+  return SEL((k >= a) & (k <= b), TERM(keep, K_1 | K_2, -v_log(b - a + 1)), -HUGE_VAL);
+}
+static inline lanes discrete_uniform_partials(unsigned keep, lanes k, lanes a, lanes b, lanes *d)
+{
+  d[0] = d[1] = d[2] = LANE(0.0);
+  return discrete_uniform_logp(keep, k, a, b);
 }
 #endif

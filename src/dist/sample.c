@@ -55,7 +55,8 @@ static double poisson_large(norn_rng *g, double rate)
     double us = 0.5 - fabs(u), k = floor((2 * a / us + b) * u + rate + 0.43);
     if (us >= 0.07 && v <= vr) return k;
     if (k < 0 || (us < 0.013 && v > us)) continue;
-    if (v_log(v) + v_log(inv_alpha) - v_log(a / (us * us) + b) <= poisson_logp(k, rate)) return k;
+    double log_hat = v_log(a / (us * us) + b) - v_log(inv_alpha);
+    if (v_log(v) - log_hat <= poisson_logp(NORN_KEEP_ALL, k, rate)) return k;
   }
 }
 
@@ -83,7 +84,7 @@ static double binomial_large(norn_rng *g, double n, double p)
 {
   double s = sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * s, a = -0.0873 + 0.0248 * b + 0.01 * p;
   double c = n * p + 0.5, vr = 0.92 - 4.2 / b, alpha = (2.83 + 5.1 / b) * s;
-  double mode = floor((n + 1) * p), top = binomial_logp(mode, n, p);
+  double mode = floor((n + 1) * p), top = binomial_logp(NORN_KEEP_ALL, mode, n, p);
   for (;;) {
     double u, v;
     rng_uniform2(g, &u, &v);
@@ -91,7 +92,8 @@ static double binomial_large(norn_rng *g, double n, double p)
     double us = 0.5 - fabs(u), k = floor((2 * a / us + b) * u + c);
     if (us >= 0.07 && v <= vr) return k;
     if (k < 0 || k > n) continue;
-    if (v_log(v * alpha / (a / (us * us) + b)) <= binomial_logp(k, n, p) - top) return k;
+    double log_u = v_log(v * alpha / (a / (us * us) + b));
+    if (log_u <= binomial_logp(NORN_KEEP_ALL, k, n, p) - top) return k;
   }
 }
 
