@@ -14,18 +14,23 @@ static const char *uniform_check(const double *p, int *which)
   if (!(p[0] < p[1])) return "upper bound of uniform must be above the lower bound";
   return p[1] - p[0] < HUGE_VAL ? NULL : "width of uniform must be finite";
 }
-static double uniform_logp1(double x, const double *p) { return uniform_logp(x, p[0], p[1]); }
+static double uniform_logp1(double x, const double *p)
+{
+  return uniform_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double uniform_partials1(double x, const double *p, double *d)
 {
-  return uniform_partials(x, p[0], p[1], d);
+  return uniform_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double between(double u, double lower, double upper)
 {
   double x = lower + (upper - lower) * u;
   return x < upper ? x : upper;
 }
-static double uniform_sample1(const double *p, norn_rng *g) { return between(rng_uniform(g), p[0],
-    p[1]); }
+static double uniform_sample1(const double *p, norn_rng *g)
+{
+  return between(rng_uniform(g), p[0], p[1]);
+}
 static double uniform_cdf1(double x, const double *p)
 {
   return x <= p[0] ? 0 : x >= p[1] ? 1 : (x - p[0]) / (p[1] - p[0]);
@@ -62,10 +67,13 @@ static const char *beta_check(const double *p, int *which)
   if (!(p[1] > 0)) return "second shape of beta must be positive";
   return p[1] < HUGE_VAL ? NULL : "second shape of beta must be finite";
 }
-static double beta_logp1(double x, const double *p) { return beta_logp(x, p[0], p[1]); }
+static double beta_logp1(double x, const double *p)
+{
+  return beta_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double beta_partials1(double x, const double *p, double *d)
 {
-  return beta_partials(x, p[0], p[1], d);
+  return beta_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 /* g/(g + h) of two gamma draws, in logarithms when a shape is below 1; inside (0, 1). */
 static double beta_sample1(const double *p, norn_rng *g)
@@ -84,8 +92,10 @@ static double beta_cdf1(double x, const double *p)
 {
   return x <= 0 ? 0 : x >= 1 ? 1 : special_beta_inc(p[0], p[1], x);
 }
-static double beta_quantile1(double prob, const double *p) { return special_beta_inv(p[0], p[1],
-    prob); }
+static double beta_quantile1(double prob, const double *p)
+{
+  return special_beta_inv(p[0], p[1], prob);
+}
 static void beta_tails1(double x, const double *p, double *lower, double *upper)
 {
   double inside = x < 0 ? 0 : x > 1 ? 1 : x;

@@ -20,10 +20,13 @@ static const char *exponential_check(const double *p, int *which)
   if (!(p[0] > 0)) return "rate of exponential must be positive";
   return p[0] < HUGE_VAL ? NULL : "rate of exponential must be finite";
 }
-static double exponential_logp1(double x, const double *p) { return exponential_logp(x, p[0]); }
+static double exponential_logp1(double x, const double *p)
+{
+  return exponential_logp(NORN_KEEP_ALL, x, p[0]);
+}
 static double exponential_partials1(double x, const double *p, double *d)
 {
-  return exponential_partials(x, p[0], d);
+  return exponential_partials(NORN_KEEP_ALL, x, p[0], d);
 }
 static double exponential_sample1(const double *p, norn_rng *g)
 {
@@ -53,20 +56,27 @@ static const char *gamma_check(const double *p, int *which)
   if (!(p[1] > 0)) return "rate of gamma must be positive";
   return p[1] < HUGE_VAL ? NULL : "rate of gamma must be finite";
 }
-static double gamma_logp1(double x, const double *p) { return gamma_logp(x, p[0], p[1]); }
+static double gamma_logp1(double x, const double *p)
+{
+  return gamma_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double gamma_partials1(double x, const double *p, double *d)
 {
-  return gamma_partials(x, p[0], p[1], d);
+  return gamma_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double gamma_sample1(const double *p, norn_rng *g)
 {
   if (p[0] >= 1) return dist_clamp_positive(dist_draw_gamma(g, p[0]) / p[1]);
   return dist_clamp_positive(v_exp(dist_draw_log_gamma(g, p[0]) - v_log(p[1])));
 }
-static double gamma_cdf1(double x, const double *p) { return x > 0 ? special_gamma_p(p[0],
-    p[1] * x) : 0; }
-static double gamma_quantile1(double prob, const double *p) { return special_gamma_p_inv(p[0],
-    prob) / p[1]; }
+static double gamma_cdf1(double x, const double *p)
+{
+  return x > 0 ? special_gamma_p(p[0], p[1] * x) : 0;
+}
+static double gamma_quantile1(double prob, const double *p)
+{
+  return special_gamma_p_inv(p[0], prob) / p[1];
+}
 static void gamma_tails1(double x, const double *p, double *lower, double *upper)
 {
   special_gamma_log(p[0], x > 0 ? p[1] * x : 0, lower, upper);
@@ -88,10 +98,13 @@ static const char *inv_gamma_check(const double *p, int *which)
   if (!(p[1] > 0)) return "scale of inv_gamma must be positive";
   return p[1] < HUGE_VAL ? NULL : "scale of inv_gamma must be finite";
 }
-static double inv_gamma_logp1(double x, const double *p) { return inv_gamma_logp(x, p[0], p[1]); }
+static double inv_gamma_logp1(double x, const double *p)
+{
+  return inv_gamma_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double inv_gamma_partials1(double x, const double *p, double *d)
 {
-  return inv_gamma_partials(x, p[0], p[1], d);
+  return inv_gamma_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double inv_gamma_sample1(const double *p, norn_rng *g)
 {
@@ -102,8 +115,10 @@ static void inv_gamma_tails1(double x, const double *p, double *lower, double *u
 {
   special_gamma_log(p[0], x > 0 ? p[1] / x : HUGE_VAL, upper, lower);
 }
-static double inv_gamma_cdf1(double x, const double *p) { return x > 0 ? special_gamma_q(p[0],
-    p[1] / x) : 0; }
+static double inv_gamma_cdf1(double x, const double *p)
+{
+  return x > 0 ? special_gamma_q(p[0], p[1] / x) : 0;
+}
 static double inv_gamma_quantile1(double prob, const double *p);
 static void inv_gamma_moments1(const double *p, double *mean, double *variance)
 {

@@ -47,10 +47,13 @@ static const char *cauchy_check(const double *p, int *which)
   return dist_scale(p[1], "scale of cauchy must be positive",
                     "scale of cauchy must be within 2.3e-308..1.7e308");
 }
-static double cauchy_logp1(double x, const double *p) { return cauchy_logp(x, p[0], p[1]); }
+static double cauchy_logp1(double x, const double *p)
+{
+  return cauchy_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double cauchy_partials1(double x, const double *p, double *d)
 {
-  return cauchy_partials(x, p[0], p[1], d);
+  return cauchy_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double unit_cauchy_quantile(double prob)   /* tan(pi (prob - 1/2)) */
 {
@@ -91,10 +94,13 @@ static const char *half_cauchy_check(const double *p, int *which)
   return dist_scale(p[0], "scale of half_cauchy must be positive",
                     "scale of half_cauchy must be within 2.3e-308..1.7e308");
 }
-static double half_cauchy_logp1(double x, const double *p) { return half_cauchy_logp(x, p[0]); }
+static double half_cauchy_logp1(double x, const double *p)
+{
+  return half_cauchy_logp(NORN_KEEP_ALL, x, p[0]);
+}
 static double half_cauchy_partials1(double x, const double *p, double *d)
 {
-  return half_cauchy_partials(x, p[0], d);
+  return half_cauchy_partials(NORN_KEEP_ALL, x, p[0], d);
 }
 static double half_cauchy_sample1(const double *p, norn_rng *g)
 {
@@ -132,11 +138,13 @@ static const char *student_t_check(const double *p, int *which)
   return dist_scale(p[2], "scale of student_t must be positive",
                     "scale of student_t must be within 2.3e-308..1.7e308");
 }
-static double student_t_logp1(double x, const double *p) { return student_t_logp(x, p[0], p[1],
-    p[2]); }
+static double student_t_logp1(double x, const double *p)
+{
+  return student_t_logp(NORN_KEEP_ALL, x, p[0], p[1], p[2]);
+}
 static double student_t_partials1(double x, const double *p, double *d)
 {
-  return student_t_partials(x, p[0], p[1], p[2], d);
+  return student_t_partials(NORN_KEEP_ALL, x, p[0], p[1], p[2], d);
 }
 /* Bailey 1994, "Polar generation of random variates with the t-distribution":
    sqrt(nu (u^(-2/nu) - 1)) cos(2 pi v). */
@@ -197,10 +205,13 @@ static const char *laplace_check(const double *p, int *which)
   return dist_scale(p[1], "scale of laplace must be positive",
                     "scale of laplace must be within 2.3e-308..1.7e308");
 }
-static double laplace_logp1(double x, const double *p) { return laplace_logp(x, p[0], p[1]); }
+static double laplace_logp1(double x, const double *p)
+{
+  return laplace_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double laplace_partials1(double x, const double *p, double *d)
 {
-  return laplace_partials(x, p[0], p[1], d);
+  return laplace_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double laplace_quantile1(double prob, const double *p)
 {
@@ -237,10 +248,13 @@ static const char *logistic_check(const double *p, int *which)
   return dist_scale(p[1], "scale of logistic must be positive",
                     "scale of logistic must be within 2.3e-308..1.7e308");
 }
-static double logistic_logp1(double x, const double *p) { return logistic_logp(x, p[0], p[1]); }
+static double logistic_logp1(double x, const double *p)
+{
+  return logistic_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double logistic_partials1(double x, const double *p, double *d)
 {
-  return logistic_partials(x, p[0], p[1], d);
+  return logistic_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double logistic_quantile1(double prob, const double *p)
 {
@@ -258,7 +272,10 @@ static void logistic_tails1(double x, const double *p, double *lower, double *up
   *upper = -special_log1pexp(z);
 }
 static double logistic_cdf1(double x,
-                            const double *p) { return special_logit_inv((x - p[0]) / p[1]); }
+                            const double *p)
+{
+  return special_logit_inv((x - p[0]) / p[1]);
+}
 static void logistic_moments1(const double *p, double *mean, double *variance)
 {
   *mean = p[0];

@@ -28,10 +28,13 @@ static const char *normal_check(const double *p, int *which)
   return dist_scale(p[1], "standard deviation of normal must be positive",
                     "standard deviation of normal must be within 2.3e-308..1.7e308");
 }
-static double normal_logp1(double x, const double *p) { return normal_logp(x, p[0], p[1]); }
+static double normal_logp1(double x, const double *p)
+{
+  return normal_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double normal_partials1(double x, const double *p, double *d)
 {
-  return normal_partials(x, p[0], p[1], d);
+  return normal_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double normal_sample1(const double *p, norn_rng *g) { return p[0] + p[1] * rng_normal(g); }
 static double normal_cdf1(double x, const double *p) { return special_norm_cdf((x - p[0]) / p[1]); }
@@ -61,12 +64,15 @@ static const char *std_normal_check(const double *p, int *which)
   (void)which;
   return NULL;
 }
-static double std_normal_logp1(double x, const double *p) { (void)p; return std_normal_logp(x); }
+static double std_normal_logp1(double x, const double *p)
+{
+  (void)p;
+  return std_normal_logp(NORN_KEEP_ALL, x);
+}
 static double std_normal_partials1(double x, const double *p, double *d)
 {
   (void)p;
-  d[0] = -x;
-  return std_normal_logp(x);
+  return std_normal_partials(NORN_KEEP_ALL, x, d);
 }
 static double std_normal_sample1(const double *p, norn_rng *g) { (void)p; return rng_normal(g); }
 static double std_normal_cdf1(double x, const double *p) { (void)p; return special_norm_cdf(x); }
@@ -94,13 +100,19 @@ static const char *half_normal_check(const double *p, int *which)
   return dist_scale(p[0], "scale of half_normal must be positive",
                     "scale of half_normal must be within 2.3e-308..1.7e308");
 }
-static double half_normal_logp1(double x, const double *p) { return half_normal_logp(x, p[0]); }
+static double half_normal_logp1(double x, const double *p)
+{
+  return half_normal_logp(NORN_KEEP_ALL, x, p[0]);
+}
 static double half_normal_partials1(double x, const double *p, double *d)
 {
-  return half_normal_partials(x, p[0], d);
+  return half_normal_partials(NORN_KEEP_ALL, x, p[0], d);
 }
 static double half_normal_sample1(const double *p,
-                                  norn_rng *g) { return p[0] * fabs(rng_normal(g)); }
+                                  norn_rng *g)
+{
+  return p[0] * fabs(rng_normal(g));
+}
 static double half_normal_cdf1(double x, const double *p)
 {
   return x > 0 ? erf(x / p[0] * V_SQRT_1_2) : 0;
@@ -132,19 +144,26 @@ static const char *lognormal_check(const double *p, int *which)
   return dist_scale(p[1], "log-standard deviation of lognormal must be positive",
                     "log-standard deviation of lognormal must be within 2.3e-308..1.7e308");
 }
-static double lognormal_logp1(double x, const double *p) { return lognormal_logp(x, p[0], p[1]); }
+static double lognormal_logp1(double x, const double *p)
+{
+  return lognormal_logp(NORN_KEEP_ALL, x, p[0], p[1]);
+}
 static double lognormal_partials1(double x, const double *p, double *d)
 {
-  return lognormal_partials(x, p[0], p[1], d);
+  return lognormal_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
 static double lognormal_sample1(const double *p, norn_rng *g)
 {
   return dist_clamp_positive(v_exp(normal_sample1(p, g)));
 }
-static double lognormal_cdf1(double x, const double *p) { return x > 0 ? normal_cdf1(log(x), p) :
-                                                         0; }
-static double lognormal_quantile1(double prob, const double *p) { return exp(normal_quantile1(prob,
-    p)); }
+static double lognormal_cdf1(double x, const double *p)
+{
+  return x > 0 ? normal_cdf1(log(x), p) : 0;
+}
+static double lognormal_quantile1(double prob, const double *p)
+{
+  return exp(normal_quantile1(prob, p));
+}
 static void lognormal_tails1(double x, const double *p, double *lower, double *upper)
 {
   normal_tails1(x > 0 ? log(x) : -HUGE_VAL, p, lower, upper);

@@ -85,6 +85,16 @@ double special_bessel_i1_log(double x)
   return log(r.val) + x;
 }
 
+/* Large x: DLMF 10.40.1, I1/I0 = 1 - 1/(2x) - 1/(8x^2) - ... */
+double special_bessel_ratio(double x)
+{
+  gsl_sf_result i0, i1;
+  if (fabs(x) > 1e10) return copysign(1 - 0.5 / fabs(x), x);
+  if (!(fabs(x) > 1e-100)) return 0.5 * x;
+  if (gsl_sf_bessel_I0_scaled_e(x, &i0) || gsl_sf_bessel_I1_scaled_e(x, &i1)) return (double)NAN;
+  return i1.val / i0.val;
+}
+
 /* a <= b.  Large b: lgamma(b) - lgamma(a + b) by Stirling's form, its large parts cancelled by hand
    (TOMS 708, algdiv and bcorr). */
 static double lbeta_ordered(double a, double b)
@@ -303,6 +313,15 @@ double special_norm_log_cdf(double x)
   double r = 1 / (x * x), sum = 1;
   for (int k = 19; k > 0; k -= 2) sum = 1 - k * r * sum;
   return -0.5 * x * x - V_LOG_SQRT_2PI - log(-x) + log(sum);
+}
+
+/* Below -20: -x over the sum of special_norm_log_cdf. */
+double special_norm_hazard(double x)
+{
+  if (!(x < -20)) return exp(-0.5 * x * x - V_LOG_SQRT_2PI) / special_norm_cdf(x);
+  double r = 1 / (x * x), sum = 1;
+  for (int k = 19; k > 0; k -= 2) sum = 1 - k * r * sum;
+  return -x / sum;
 }
 
 static double horner(const double *c, int n, double x)

@@ -67,6 +67,8 @@ double special_hurwitz_zeta(double s, double q);         /* GSL; s > 1, q > 0 */
 double special_lambert_w(double x);                      /* GSL; principal branch, x >= -1/e */
 /* GSL; log I(x), x > 0 */
 double special_bessel_i0_log(double x), special_bessel_i1_log(double x);
+/* I1(x)/I0(x), odd in x */
+double special_bessel_ratio(double x);
 double special_lbeta(double a, double b);                /* a, b > 0 */
 double special_lchoose(double n, double k);              /* log of n over k, 0 <= k <= n */
 /* log Gamma(h + 1/2) - log Gamma(h), h > 0 */
@@ -98,6 +100,8 @@ double special_beta_inv(double a, double b, double p);
 double special_norm_cdf(double x);
 /* right to the far tail, where the cdf is 0 */
 double special_norm_log_cdf(double x);
+/* phi(x) / Phi(x), the slope of the last */
+double special_norm_hazard(double x);
 double special_norm_quantile(double p);                  /* Wichura 1988, AS 241 */
 double special_norm_quantile_half(double q);             /* of p = 1/2 + q */
 double special_norm_quantile_log(double lp);             /* of p = exp lp */
