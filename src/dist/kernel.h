@@ -10,6 +10,10 @@
    Stan functions reference, 2.33, unless a source is named. */
 #ifndef NORN_KERNEL_H
 #define NORN_KERNEL_H
+#include "num/lane.h"
+#if LANES == 1
+#include "num/special.h"
+#endif
 #include "dist/kernel_real.h"
 #include "dist/kernel_count.h"
 #endif

@@ -23,30 +23,20 @@ const double special_lfact_table[16] = {0, 0,
 
 /* ---- gamma and beta functions ---------------------------------------------------------------- */
 
-double special_lgamma_small(double x)
+double special_lgamma_rest(double x)
 {
   int sign;
   return lgamma_r(x, &sign);   /* lgamma() would write a global */
 }
 
-double special_stirling_small(double x)
-{
-  return special_lgamma_small(x) - (x - 0.5) * v_log(x) + x - V_LOG_SQRT_2PI;
-}
-
-/* Recurrence up to 10, then DLMF 5.11.2 (special_digamma_tail); below 0 by reflection (5.5.4). */
+/* Below 0 by reflection (DLMF 5.5.4). */
 double special_digamma(double x)
 {
-  if (!(x > -HUGE_VAL)) return (double)NAN;
-  if (x <= 0) {
-    if (x == floor(x)) return (double)NAN;
-    double s, c;
-    v_sincos2pi(0.5 * (x - floor(x)), &s, &c);
-    return special_digamma(1 - x) - V_PI * c / s;
-  }
-  double sum = 0;
-  for (; x < 10; x += 1) sum += 1 / x;
-  return v_log(x) - 0.5 / x - special_digamma_tail(x) - sum;
+  if (x > 0) return v_digamma(x);
+  if (!(x > -HUGE_VAL) || x == floor(x)) return (double)NAN;
+  double s, c;
+  v_sincos2pi(0.5 * (x - floor(x)), &s, &c);
+  return v_digamma(1 - x) - V_PI * c / s;
 }
 
 double special_trigamma(double x)
@@ -95,24 +85,6 @@ double special_bessel_ratio(double x)
   return i1.val / i0.val;
 }
 
-/* a <= b.  Large b: lgamma(b) - lgamma(a + b) by Stirling's form, its large parts cancelled by hand
-   (TOMS 708, algdiv and bcorr). */
-static double lbeta_ordered(double a, double b)
-{
-  if (b < 10) return special_lgamma(a) + (special_lgamma(b) - special_lgamma(a + b));
-  double fix = special_stirling_large(b) - special_stirling_large(a + b);
-  if (a < 10)
-    return special_lgamma(a) + (fix - (b - 0.5) * v_log1p(a / b) - a * v_log(a + b) + a);
-  fix += special_stirling_large(a);
-  return (V_LOG_SQRT_2PI - 0.5 * v_log(b)) + fix + (a - 0.5) * v_log(a / (a + b)) -
-         b * v_log1p(a / b);
-}
-
-double special_lbeta(double a, double b)
-{
-  return a <= b ? lbeta_ordered(a, b) : lbeta_ordered(b, a);
-}
-
 double special_lchoose(double n, double k)
 {
   if (!(k >= 0 && k <= n)) return (double)NAN;
@@ -122,26 +94,7 @@ double special_lchoose(double n, double k)
   return -v_log1p(n) - special_lbeta(k + 1, n - k + 1);
 }
 
-/* DLMF 5.11.13 for large h. */
-double special_half_gamma_ratio(double h)
-{
-  if (h < 20) return special_lgamma(h + 0.5) - special_lgamma(h);
-  double r = 1 / h, s = r * r;
-  return 0.5 * v_log(h) - r * (1.0 / 8 - s * (1.0 / 192 - s * (1.0 / 640 - s * (17.0 / 14336 -
-         s * (31.0 / 18432)))));
-}
-
 /* ---- logarithms of sums ---------------------------------------------------------------------- */
-
-double special_log1mexp(double x)
-{
-  return x > -V_LOG_2 ? log(-expm1(x)) : log1p(-exp(x));
-}
-
-double special_log1pexp(double x)
-{
-  return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
-}
 
 double special_logaddexp(double a, double b)
 {
@@ -154,8 +107,6 @@ double special_logsubexp(double a, double b)
   if (b == -HUGE_VAL) return a;
   return a > b ? a + special_log1mexp(b - a) : a == b ? -HUGE_VAL : (double)NAN;
 }
-
-double special_xlogy(double x, double y) { return x == 0 ? 0 : x * v_log(y); }
 
 /* ---- incomplete gamma ------------------------------------------------------------------------ */
 
