@@ -16,6 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 UNIT_TESTS = \
   %D%/unit/test_addr \
   %D%/unit/test_base \
+  %D%/unit/test_block \
   %D%/unit/test_code \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \

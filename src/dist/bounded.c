@@ -1,5 +1,6 @@
 /* bounded: families on an interval: uniform, beta.  Formulas in kernel.h. */
 #include "dist/dist.h"
+#include "dist/block.h"
 #include "dist/kernel.h"
 #include "num/rng.h"
 
@@ -122,14 +123,16 @@ static void beta_moments1(const double *p, double *mean, double *variance)
 static const norn_dist_row rows[] = {
   {.name = "uniform", .params = "lower, upper", SCALAR,
    .doc = "The uniform distribution on lower <= x <= upper.\nDensity 1 / (upper - lower).",
-   .check1 = uniform_check, .logp1 = uniform_logp1, .sample1 = uniform_sample1,
+   .check1 = uniform_check, .logp1 = uniform_logp1,
+   .block = uniform_block, .sample1 = uniform_sample1,
    .cdf1 = uniform_cdf1, .quantile1 = uniform_quantile1, .partials1 = uniform_partials1,
    .range1 = uniform_range1, .tails1 = uniform_tails1, .moments1 = uniform_moments1,
    .hint = "for integers there is discrete_uniform(lower, upper), for given values uniform_of(xs)"},
   {.name = "beta", .params = "alpha, beta", SCALAR,
    .doc = "The beta distribution with shapes alpha > 0 and beta > 0 (mean alpha/(alpha + beta)).\n"
           "Density x^(alpha-1) (1-x)^(beta-1) / B(alpha, beta) on 0 < x < 1.",
-   .check1 = beta_check, .logp1 = beta_logp1, .sample1 = beta_sample1, .cdf1 = beta_cdf1,
+   .check1 = beta_check, .logp1 = beta_logp1,
+   .block = beta_block, .sample1 = beta_sample1, .cdf1 = beta_cdf1,
    .quantile1 = beta_quantile1, .partials1 = beta_partials1,
    .range1 = beta_range1, .tails1 = beta_tails1, .moments1 = beta_moments1},
 };

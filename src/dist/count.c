@@ -3,6 +3,7 @@
    gamma and beta functions (DLMF 8.17.5, 8.4.10),
        quantiles by a search on them; draws in sample.c. */
 #include "dist/dist.h"
+#include "dist/block.h"
 #include "dist/kernel.h"
 #include "num/rng.h"
 
@@ -249,32 +250,37 @@ static const norn_dist_row rows[] = {
   {.name = "bernoulli", .params = "p", SHARED,
    .flags = NORN_DIST_SCALAR | NORN_DIST_DISCRETE | NORN_DIST_FINITE | NORN_DIST_BOOL,
    .doc = "true with probability p, false otherwise; scores true, false, 1 and 0.",
-   .check1 = bernoulli_check, .logp1 = bernoulli_logp1, .sample1 = bernoulli_sample1,
+   .check1 = bernoulli_check, .logp1 = bernoulli_logp1,
+   .block = bernoulli_block, .sample1 = bernoulli_sample1,
    .cdf1 = bernoulli_cdf1, .quantile1 = bernoulli_quantile1, .partials1 = bernoulli_partials1,
    .range1 = bernoulli_range1, .tails1 = bernoulli_tails1, .moments1 = bernoulli_moments1},
   {.name = "binomial", .params = "n, p", FINITE,
    .doc = "The number of successes in n trials of probability p.\n"
           "Mass n!/(k!(n-k)!) p^k (1-p)^(n-k) on k = 0..n.",
-   .check1 = binomial_check, .logp1 = binomial_logp1, .sample1 = binomial_sample1,
+   .check1 = binomial_check, .logp1 = binomial_logp1,
+   .block = binomial_block, .sample1 = binomial_sample1,
    .cdf1 = binomial_cdf1, .quantile1 = binomial_quantile1, .partials1 = binomial_partials1,
    .range1 = binomial_range1, .tails1 = binomial_tails1, .moments1 = binomial_moments1,
    .hint = "binomial(n, p) takes the number of trials first"},
   {.name = "poisson", .params = "lambda", COUNT,
    .doc = "The Poisson distribution with rate (mean) lambda >= 0.\n"
           "Mass lambda^k exp(-lambda) / k! on k = 0, 1, ...",
-   .check1 = poisson_check, .logp1 = poisson_logp1, .sample1 = poisson_sample1,
+   .check1 = poisson_check, .logp1 = poisson_logp1,
+   .block = poisson_block, .sample1 = poisson_sample1,
    .cdf1 = poisson_cdf1, .quantile1 = poisson_quantile1, .partials1 = poisson_partials1,
    .range1 = from_zero, .tails1 = poisson_tails1, .moments1 = poisson_moments1},
   {.name = "geometric", .params = "p", COUNT,
    .doc = "The number of failures before the first success of probability p.\n"
           "Mass p (1-p)^k on k = 0, 1, ...",
-   .check1 = geometric_check, .logp1 = geometric_logp1, .sample1 = geometric_sample1,
+   .check1 = geometric_check, .logp1 = geometric_logp1,
+   .block = geometric_block, .sample1 = geometric_sample1,
    .cdf1 = geometric_cdf1, .quantile1 = geometric_quantile1, .partials1 = geometric_partials1,
    .range1 = from_zero, .tails1 = geometric_tails1, .moments1 = geometric_moments1},
   {.name = "neg_binomial_2", .params = "mu, phi", COUNT,
    .doc = "The negative binomial distribution of mean mu > 0 and variance mu + mu^2/phi, phi > 0.\n"
           "Mass Gamma(k+phi)/(k! Gamma(phi)) (mu/(mu+phi))^k (phi/(mu+phi))^phi on k = 0, 1, ...",
-   .check1 = neg_binomial_2_check, .logp1 = neg_binomial_2_logp1, .sample1 = neg_binomial_2_sample1,
+   .check1 = neg_binomial_2_check, .logp1 = neg_binomial_2_logp1,
+   .block = neg_binomial_2_block, .sample1 = neg_binomial_2_sample1,
    .cdf1 = neg_binomial_2_cdf1, .quantile1 = neg_binomial_2_quantile1,
    .partials1 = neg_binomial_2_partials1,
    .range1 = from_zero, .tails1 = neg_binomial_2_tails1, .moments1 = neg_binomial_2_moments1,
@@ -282,6 +288,7 @@ static const norn_dist_row rows[] = {
   {.name = "discrete_uniform", .params = "lower, upper", FINITE,
    .doc = "The integers lower..upper, both included, with equal probabilities.",
    .check1 = discrete_uniform_check, .logp1 = discrete_uniform_logp1,
+   .block = discrete_uniform_block,
    .sample1 = discrete_uniform_sample1, .cdf1 = discrete_uniform_cdf1,
    .quantile1 = discrete_uniform_quantile1, .partials1 = discrete_uniform_partials1,
    .range1 = discrete_uniform_range1, .tails1 = discrete_uniform_tails1,

@@ -219,16 +219,7 @@ static norn_status grid_logp(norn_state *st, const norn_dist *d, const dist_grid
   if (!norn_array_view(x, &v) || v.rank != g->rank ||
       memcmp(v.dims, g->dims, (size_t)g->rank * sizeof g->dims[0]))
     return shape_wrong(st, d, g, x);
-  stats_tree sum = {{0}};
-  for (int64_t k = 0; k < g->n; k++) {
-    double p[NORN_DIST_P], value;
-    norn_status status = dist_value(st, d->row, dist_view_at(&v, k), &value);
-    if (status) return status;
-    dist_grid_at(g, k, p);
-    stats_tree_add(&sum, k, d->row->logp1(value, p));
-  }
-  *out = stats_tree_sum(&sum);
-  return NORN_OK;
+  return dist_rows_logp(st, d, g, &v, out);
 }
 
 norn_status norn_dist_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)

@@ -49,6 +49,12 @@ typedef struct dist_grid {
 } dist_grid;
 norn_status dist_grid_fill(norn_state *, const norn_dist *, dist_grid *);
 void        dist_grid_at(const dist_grid *, int64_t k, double p[NORN_DIST_P]);
+/* The log density of a product and its value, an array of g->n elements; and as
+   norn_dist_partials. */
+norn_status dist_rows_logp(norn_state *, const norn_dist *, const dist_grid *g, const norn_view *x,
+                           double *out);
+norn_status dist_rows_partials(norn_state *, const norn_dist *, const dist_grid *g,
+                               const norn_view *x, double scale, double *gx, double *leaf);
 /* A value as a double of the row's kind (number, integer, boolean), or an error that says what it
    is. */
 norn_status dist_value(norn_state *, const norn_dist_row *, norn_datum x, double *out);

@@ -2,6 +2,7 @@
    distribution functions by the incomplete gamma functions of num/special.c; gamma draws by
    Marsaglia and Tsang 2000. */
 #include "dist/dist.h"
+#include "dist/block.h"
 #include "dist/kernel.h"
 #include "num/rng.h"
 
@@ -136,7 +137,8 @@ static const norn_dist_row rows[] = {
   {.name = "exponential", .params = "beta", SCALAR,
    .doc = "The exponential distribution with rate beta > 0 (mean 1/beta).\n"
           "Density beta exp(-beta x) on x >= 0.",
-   .check1 = exponential_check, .logp1 = exponential_logp1, .sample1 = exponential_sample1,
+   .check1 = exponential_check, .logp1 = exponential_logp1,
+   .block = exponential_block, .sample1 = exponential_sample1,
    .cdf1 = exponential_cdf1, .quantile1 = exponential_quantile1,
    .partials1 = exponential_partials1,
    .range1 = positive, .tails1 = exponential_tails1, .moments1 = exponential_moments1,
@@ -144,14 +146,16 @@ static const norn_dist_row rows[] = {
   {.name = "gamma", .params = "alpha, beta", SCALAR,
    .doc = "The gamma distribution with shape alpha > 0 and rate beta > 0 (mean alpha/beta).\n"
           "Density beta^alpha / Gamma(alpha) x^(alpha-1) exp(-beta x) on x > 0.",
-   .check1 = gamma_check, .logp1 = gamma_logp1, .sample1 = gamma_sample1, .cdf1 = gamma_cdf1,
+   .check1 = gamma_check, .logp1 = gamma_logp1,
+   .block = gamma_block, .sample1 = gamma_sample1, .cdf1 = gamma_cdf1,
    .quantile1 = gamma_quantile1, .partials1 = gamma_partials1,
    .range1 = positive, .tails1 = gamma_tails1, .moments1 = gamma_moments1,
    .hint = "gamma(alpha, beta) takes the shape and the rate; the mean is alpha/beta"},
   {.name = "inv_gamma", .params = "alpha, beta", SCALAR,
    .doc = "The inverse of a gamma(alpha, beta) variable: shape alpha > 0, scale beta > 0.\n"
           "Density beta^alpha / Gamma(alpha) x^(-alpha-1) exp(-beta/x) on x > 0.",
-   .check1 = inv_gamma_check, .logp1 = inv_gamma_logp1, .sample1 = inv_gamma_sample1,
+   .check1 = inv_gamma_check, .logp1 = inv_gamma_logp1,
+   .block = inv_gamma_block, .sample1 = inv_gamma_sample1,
    .cdf1 = inv_gamma_cdf1, .quantile1 = inv_gamma_quantile1, .partials1 = inv_gamma_partials1,
    .range1 = positive, .tails1 = inv_gamma_tails1, .moments1 = inv_gamma_moments1},
 };

@@ -2,6 +2,7 @@
    student_t, laplace, logistic.  Formulas in kernel.h; draws by inversion, student_t by Bailey
    1994. */
 #include "dist/dist.h"
+#include "dist/block.h"
 #include "dist/kernel.h"
 #include "num/rng.h"
 
@@ -293,13 +294,15 @@ static const norn_dist_row rows[] = {
   {.name = "cauchy", .params = "mu, sigma", SCALAR,
    .doc = "The Cauchy distribution with median mu and scale sigma > 0.\n"
           "Density 1 / (pi sigma (1 + ((x - mu)/sigma)^2)) on the reals; it has no mean.",
-   .check1 = cauchy_check, .logp1 = cauchy_logp1, .sample1 = cauchy_sample1, .cdf1 = cauchy_cdf1,
+   .check1 = cauchy_check, .logp1 = cauchy_logp1,
+   .block = cauchy_block, .sample1 = cauchy_sample1, .cdf1 = cauchy_cdf1,
    .quantile1 = cauchy_quantile1, .partials1 = cauchy_partials1,
    .range1 = everywhere, .tails1 = cauchy_tails1, .moments1 = no_moments},
   {.name = "half_cauchy", .params = "sigma", SCALAR,
    .doc = "The absolute value of cauchy(0, sigma), sigma > 0.\n"
           "Density 2 / (pi sigma (1 + (x/sigma)^2)) on x >= 0.",
-   .check1 = half_cauchy_check, .logp1 = half_cauchy_logp1, .sample1 = half_cauchy_sample1,
+   .check1 = half_cauchy_check, .logp1 = half_cauchy_logp1,
+   .block = half_cauchy_block, .sample1 = half_cauchy_sample1,
    .cdf1 = half_cauchy_cdf1, .quantile1 = half_cauchy_quantile1,
    .partials1 = half_cauchy_partials1,
    .range1 = positive, .tails1 = half_cauchy_tails1, .moments1 = half_cauchy_moments1},
@@ -307,20 +310,23 @@ static const norn_dist_row rows[] = {
    .doc = "Student's t distribution of nu > 0 degrees of freedom, location mu, scale sigma > 0.\n"
           "Density Gamma((nu+1)/2) / (Gamma(nu/2) sqrt(nu pi) sigma) (1 + z^2/nu)^(-(nu+1)/2),\n"
           "z = (x - mu)/sigma, on the reals.",
-   .check1 = student_t_check, .logp1 = student_t_logp1, .sample1 = student_t_sample1,
+   .check1 = student_t_check, .logp1 = student_t_logp1,
+   .block = student_t_block, .sample1 = student_t_sample1,
    .cdf1 = student_t_cdf1, .quantile1 = student_t_quantile1, .partials1 = student_t_partials1,
    .range1 = everywhere, .tails1 = student_t_tails1, .moments1 = student_t_moments1,
    .hint = "student_t(nu, mu, sigma) takes the degrees of freedom first"},
   {.name = "laplace", .params = "mu, sigma", SCALAR,
    .doc = "The double exponential distribution with mean mu and scale sigma > 0.\n"
           "Density exp(-|x - mu|/sigma) / (2 sigma) on the reals.",
-   .check1 = laplace_check, .logp1 = laplace_logp1, .sample1 = laplace_sample1,
+   .check1 = laplace_check, .logp1 = laplace_logp1,
+   .block = laplace_block, .sample1 = laplace_sample1,
    .cdf1 = laplace_cdf1, .quantile1 = laplace_quantile1, .partials1 = laplace_partials1,
    .range1 = everywhere, .tails1 = laplace_tails1, .moments1 = laplace_moments1},
   {.name = "logistic", .params = "mu, sigma", SCALAR,
    .doc = "The logistic distribution with mean mu and scale sigma > 0.\n"
           "Density exp(-z) / (sigma (1 + exp(-z))^2), z = (x - mu)/sigma, on the reals.",
-   .check1 = logistic_check, .logp1 = logistic_logp1, .sample1 = logistic_sample1,
+   .check1 = logistic_check, .logp1 = logistic_logp1,
+   .block = logistic_block, .sample1 = logistic_sample1,
    .cdf1 = logistic_cdf1, .quantile1 = logistic_quantile1, .partials1 = logistic_partials1,
    .range1 = everywhere, .tails1 = logistic_tails1, .moments1 = logistic_moments1},
 };

@@ -4,13 +4,6 @@
 #ifndef NORN_KERNEL_COUNT_H
 #define NORN_KERNEL_COUNT_H
 #include "num/vspecial.h"
-#if LANES == 1
-#define v_lfact special_lfact
-#define v_stirling special_stirling
-#define v_deviance special_deviance
-#define v_digamma special_digamma
-#define v_digamma_tail special_digamma_tail
-#endif
 
 /* k l, 0 where k is 0 even if l is infinite */
 static inline lanes count_times(lanes k, lanes l) { return SEL(k == 0, 0, k * l); }

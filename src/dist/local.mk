@@ -1,5 +1,9 @@
-## list libnorncore_la_SOURCES *.c *.h
+## Compiled once for each register width (Makefile.am).
+LEVEL_SOURCES += %D%/block_level.c
+
+## list libnorncore_la_SOURCES *.c *.h !block_level.c
 libnorncore_la_SOURCES += \
+  %D%/block.c \
   %D%/bounded.c \
   %D%/combine.c \
   %D%/count.c \
@@ -11,9 +15,12 @@ libnorncore_la_SOURCES += \
   %D%/improper.c \
   %D%/normal.c \
   %D%/partials.c \
+  %D%/rows.c \
   %D%/sample.c \
   %D%/simplex.c \
+  %D%/block.h \
   %D%/dist.h \
+  %D%/families.h \
   %D%/kernel.h \
   %D%/kernel_count.h \
   %D%/kernel_real.h

@@ -2,6 +2,7 @@
    distribution function is erfc's, its inverse Wichura 1988 (AS 241); draws by Box and Muller
    1958. */
 #include "dist/dist.h"
+#include "dist/block.h"
 #include "dist/kernel.h"
 #include "num/rng.h"
 
@@ -184,26 +185,30 @@ static const norn_dist_row rows[] = {
   {.name = "normal", .params = "mu, sigma", SCALAR,
    .doc = "The normal distribution with mean mu and standard deviation sigma > 0.\n"
           "Density exp(-((x - mu)/sigma)^2 / 2) / (sigma sqrt(2 pi)) on the reals.",
-   .check1 = normal_check, .logp1 = normal_logp1, .sample1 = normal_sample1, .cdf1 = normal_cdf1,
+   .check1 = normal_check, .logp1 = normal_logp1,
+   .block = normal_block, .sample1 = normal_sample1, .cdf1 = normal_cdf1,
    .quantile1 = normal_quantile1, .partials1 = normal_partials1,
    .range1 = everywhere, .tails1 = normal_tails1, .moments1 = normal_moments1,
    .hint = "normal(mu, sigma) takes the standard deviation, not the variance"},
   {.name = "std_normal", .params = "", SCALAR,
    .doc = "The normal distribution with mean 0 and standard deviation 1.",
-   .check1 = std_normal_check, .logp1 = std_normal_logp1, .sample1 = std_normal_sample1,
+   .check1 = std_normal_check, .logp1 = std_normal_logp1,
+   .block = std_normal_block, .sample1 = std_normal_sample1,
    .cdf1 = std_normal_cdf1, .quantile1 = std_normal_quantile1, .partials1 = std_normal_partials1,
    .range1 = everywhere, .tails1 = std_normal_tails1, .moments1 = std_normal_moments1},
   {.name = "half_normal", .params = "sigma", SCALAR,
    .doc = "The absolute value of normal(0, sigma), sigma > 0.\n"
           "Density 2 exp(-(x/sigma)^2 / 2) / (sigma sqrt(2 pi)) on x >= 0.",
-   .check1 = half_normal_check, .logp1 = half_normal_logp1, .sample1 = half_normal_sample1,
+   .check1 = half_normal_check, .logp1 = half_normal_logp1,
+   .block = half_normal_block, .sample1 = half_normal_sample1,
    .cdf1 = half_normal_cdf1, .quantile1 = half_normal_quantile1,
    .partials1 = half_normal_partials1,
    .range1 = positive, .tails1 = half_normal_tails1, .moments1 = half_normal_moments1},
   {.name = "lognormal", .params = "mu, sigma", SCALAR,
    .doc = "exp of normal(mu, sigma): mu and sigma > 0 are mean and standard deviation of log x.\n"
           "Density exp(-((log x - mu)/sigma)^2 / 2) / (x sigma sqrt(2 pi)) on x > 0.",
-   .check1 = lognormal_check, .logp1 = lognormal_logp1, .sample1 = lognormal_sample1,
+   .check1 = lognormal_check, .logp1 = lognormal_logp1,
+   .block = lognormal_block, .sample1 = lognormal_sample1,
    .cdf1 = lognormal_cdf1, .quantile1 = lognormal_quantile1, .partials1 = lognormal_partials1,
    .range1 = positive, .tails1 = lognormal_tails1, .moments1 = lognormal_moments1,
    .hint = "lognormal(mu, sigma) takes the mean and the standard deviation of log x"},

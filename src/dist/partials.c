@@ -33,34 +33,16 @@ int64_t dist_leaf(const norn_dist *d, int i)
   return n;
 }
 
-/* One element: its derivatives go to gx and to where each parameter's leaf is. */
-static void element_partials(const norn_dist_row *row, int nargs, double x, const double *p,
-                             double scale, double *gx, double *const *to)
+/* One number. */
+static norn_status number_partials(norn_state *st, const norn_dist *d, const double *p,
+                                   norn_datum x, double scale, double *gx, double *g)
 {
-  double d[1 + NORN_DIST_P];
-  row->partials1(x, p, d);
-  if (gx) *gx += scale * d[0];
-  for (int i = 0; i < nargs; i++)
-    if (to[i]) *to[i] += scale * d[i + 1];
-}
-
-static norn_status grid_partials(norn_state *st, const norn_dist *d, const dist_grid *g,
-                                 norn_datum x, double scale, double *gx, double *leaf)
-{
-  int64_t first[NORN_DIST_P];
-  for (int i = 0; i < d->n; i++) first[i] = dist_leaf(d, i);
-  norn_view v = {0};
-  bool many = norn_array_view(x, &v);
-  if (many ? v.n != g->n : g->rank > 0)
-    return norn_fail(st, NORN_EUSE, -1, "the value does not have the shape of %s", d->row->name);
-  for (int64_t k = 0; k < g->n; k++) {
-    double p[NORN_DIST_P], value, *to[NORN_DIST_P];
-    norn_status status = dist_value(st, d->row, many ? dist_view_at(&v, k) : x, &value);
-    if (status) return status;
-    dist_grid_at(g, k, p);
-    for (int i = 0; i < d->n; i++) to[i] = leaf ? leaf + first[i] + (g->array[i] ? k : 0) : NULL;
-    element_partials(d->row, d->n, value, p, scale, gx ? gx + k : NULL, to);
-  }
+  double value, slope[1 + NORN_DIST_P];
+  norn_status status = dist_value(st, d->row, x, &value);
+  if (status) return status;
+  d->row->partials1(value, p, slope);
+  if (gx) *gx += scale * slope[0];
+  for (int i = 0; g && i < d->n; i++) g[i] += scale * slope[i + 1];
   return NORN_OK;
 }
 
@@ -68,9 +50,15 @@ norn_status norn_dist_partials(norn_state *st, const norn_dist *d, norn_datum x,
                                double *gx, double *g)
 {
   dist_grid grid;
+  norn_view v;
+  double p[NORN_DIST_P];
   if (d->row->partials) return d->row->partials(st, d, x, scale, gx, g);
   if (!d->row->partials1)
     return norn_fail(st, NORN_EINFER, -1, "the derivatives of %s are not known", d->row->name);
+  if (d->n <= NORN_DIST_P && dist_scalars(d, p)) return number_partials(st, d, p, x, scale, gx, g);
   norn_status status = dist_grid_fill(st, d, &grid);
-  return status ? status : grid_partials(st, d, &grid, x, scale, gx, g);
+  if (status) return status;
+  if (!norn_array_view(x, &v) || v.n != grid.n)
+    return norn_fail(st, NORN_EUSE, -1, "the value does not have the shape of %s", d->row->name);
+  return dist_rows_partials(st, d, &grid, &v, scale, gx, g);
 }

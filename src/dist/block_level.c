@@ -1,0 +1,115 @@
+/* block_level: the formulas of kernel.h over many elements, compiled once per CPU level with LANES
+   numbers to a register (configure.ac, src/dist/local.mk).  An argument that is one number is
+   spread over the register outside the loop, and what follows from it alone (1/sigma, log sigma) is
+   moved there by the compiler: the formulas are branch-free.  Three shapes are compiled for each
+   family: all parameters are single numbers; the first differs between elements (a regression);
+   all differ, which serves for the others by way of buffers.  */
+#include "dist/block.h"
+#include "dist/kernel.h"
+
+#define BLOCK_JOIN(a, b) a##b
+#define BLOCK_NAME(a, b) BLOCK_JOIN(a, b)
+enum { BLOCK = 256 };                    /* elements in a buffer of single numbers */
+
+typedef lanes (*formula)(unsigned keep, const lanes *a, lanes *d);
+
+/* One register of elements at k: writes their densities and derivatives to logp + k, d[i] + k. */
+static inline __attribute__((always_inline)) void block_step(const norn_block *b, int np,
+                                                             formula f, bool slopes,
+                                                             const lanes *a, int64_t k)
+{
+  lanes d[1 + NORN_DIST_P];
+  lane_store(b->logp + k, f(b->keep, a, slopes ? d : NULL));
+  for (int i = 0; slopes && i <= np; i++)
+    if (b->d[i]) lane_store(b->d[i] + k, d[i]);
+}
+
+/* The elements at k that do not fill a register, by way of buffers. */
+static inline __attribute__((always_inline)) void block_rest(const norn_block *b, int np,
+                                                             formula f, bool slopes, lanes *a,
+                                                             unsigned many, int64_t k)
+{
+  double in[LANES], out[2 + NORN_DIST_P][LANES];
+  int64_t left = b->n - k;
+  for (int i = 0; i <= np; i++) {
+    if (!(many >> i & 1)) continue;
+    for (int j = 0; j < LANES; j++) in[j] = b->arg[i][k + (j < left ? j : left - 1)];
+    a[i] = lane_load(in);
+  }
+  norn_block part = {LANES, b->many, b->keep, {0}, out[0], {0}};
+  for (int i = 0; i <= np; i++) part.d[i] = b->d[i] ? out[1 + i] : NULL;
+  block_step(&part, np, f, slopes, a, 0);
+  for (int64_t j = 0; j < left; j++) {
+    b->logp[k + j] = out[0][j];
+    for (int i = 0; slopes && i <= np; i++)
+      if (b->d[i]) b->d[i][k + j] = out[1 + i][j];
+  }
+}
+
+static inline __attribute__((always_inline)) void block_shape(const norn_block *b, int np,
+                                                              formula f, bool slopes,
+                                                              unsigned many)
+{
+  lanes a[1 + NORN_DIST_P];
+  int64_t k = 0;
+  for (int i = 0; i <= np; i++) a[i] = LANE(b->arg[i][0]);
+  for (; k + LANES <= b->n; k += LANES) {
+    for (int i = 0; i <= np; i++)
+      if (many >> i & 1) a[i] = lane_load(b->arg[i] + k);
+    block_step(b, np, f, slopes, a, k);
+  }
+  if (k < b->n) block_rest(b, np, f, slopes, a, many, k);
+}
+
+/* Any shape: single numbers are written out into buffers and all arguments differ. */
+static inline __attribute__((always_inline)) void block_any(const norn_block *b, int np, formula f,
+                                                            bool slopes)
+{
+  double buffer[1 + NORN_DIST_P][BLOCK];
+  unsigned all = (2u << np) - 1;
+  for (int i = 0; i <= np; i++)
+    for (int j = 0; j < BLOCK && !(b->many >> i & 1); j++) buffer[i][j] = b->arg[i][0];
+  for (int64_t k = 0; k < b->n; k += BLOCK) {
+    norn_block part = {b->n - k < BLOCK ? b->n - k : BLOCK, all, b->keep, {0}, b->logp + k, {0}};
+    for (int i = 0; i <= np; i++) {
+      part.arg[i] = b->many >> i & 1 ? b->arg[i] + k : buffer[i];
+      part.d[i] = b->d[i] ? b->d[i] + k : NULL;
+    }
+    block_shape(&part, np, f, slopes, all);
+  }
+}
+
+static inline __attribute__((always_inline)) void block_run(const norn_block *b, int np, formula f)
+{
+  bool slopes = false;
+  for (int i = 0; i <= np; i++) slopes |= b->d[i] != NULL;
+  if (b->n < 1) return;
+  if (b->many == 1 && slopes) block_shape(b, np, f, true, 1);
+  else if (b->many == 1) block_shape(b, np, f, false, 1);
+  else if (np > 0 && b->many == 3 && slopes) block_shape(b, np, f, true, 3);
+  else if (np > 0 && b->many == 3) block_shape(b, np, f, false, 3);
+  else if (slopes) block_any(b, np, f, true);
+  else block_any(b, np, f, false);
+}
+
+/* The parameters after x, and after them d, as NAME_logp and NAME_partials take them. */
+#define ARGS_0
+#define ARGS_1 , a[1]
+#define ARGS_2 , a[1], a[2]
+#define ARGS_3 , a[1], a[2], a[3]
+#define ARGS_4 , a[1], a[2], a[3], a[4]
+#define FAMILY(name, np)                                                                           \
+  static inline __attribute__((always_inline)) lanes name##_lanes(unsigned keep, const lanes *a,   \
+                                                                  lanes *d)                        \
+  {                                                                                                \
+    return d ? name##_partials(keep, a[0] ARGS_##np, d) : name##_logp(keep, a[0] ARGS_##np);       \
+  }                                                                                                \
+  static void name##_run(const norn_block *b) { block_run(b, np, name##_lanes); }
+FAMILIES(FAMILY)
+#undef FAMILY
+
+const block_fn BLOCK_NAME(block_, LEVEL)[] = {
+#define FAMILY(name, np) name##_run,
+  FAMILIES(FAMILY)
+#undef FAMILY
+};

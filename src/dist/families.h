@@ -1,0 +1,17 @@
+/* families: the scalar families whose formula stands in kernel.h, and the number of their
+   parameters: the list from which block.c and its levels make NAME_block. */
+#ifndef NORN_FAMILIES_H
+#define NORN_FAMILIES_H
+
+#define REAL_FAMILIES(FAMILY)                                                                      \
+  FAMILY(normal, 2) FAMILY(std_normal, 0) FAMILY(half_normal, 1) FAMILY(lognormal, 2)              \
+  FAMILY(cauchy, 2) FAMILY(half_cauchy, 1) FAMILY(student_t, 3) FAMILY(laplace, 2)                 \
+  FAMILY(logistic, 2) FAMILY(uniform, 2) FAMILY(exponential, 1) FAMILY(gamma, 2)                   \
+  FAMILY(inv_gamma, 2) FAMILY(beta, 2)
+
+#define COUNT_FAMILIES(FAMILY)                                                                     \
+  FAMILY(bernoulli, 1) FAMILY(binomial, 2) FAMILY(poisson, 1) FAMILY(geometric, 1)                 \
+  FAMILY(neg_binomial_2, 2) FAMILY(discrete_uniform, 2)
+
+#define FAMILIES(FAMILY) REAL_FAMILIES(FAMILY) COUNT_FAMILIES(FAMILY)
+#endif
