@@ -332,9 +332,10 @@ typedef enum {
   NORN_SUPPORT_BOOL, NORN_SUPPORT_INTEGER, NORN_SUPPORT_ANY
 } norn_support_kind;
 /* A value is `count` units of one kind: of numbers (size 1), vectors (size: the length) or square
-   matrices (size: the order).  A bound that differs between units is NaN: norn_dist_bounds has
-   them.  lower_leaf, upper_leaf: the leaf of the distribution (norn_dist_leaves) that is the bound,
-   the first of `count` if these differ; -1: the bound does not depend on a parameter. */
+   matrices (size: the order).  Numbers and ORDERED vectors have bounds; infinite: none.  A bound
+   that units do not share is NaN: norn_dist_bounds has them.  lower_leaf, upper_leaf: the leaf of
+   the distribution (norn_dist_leaves) that is the bound, the first of `count` where the bound is
+   NaN; -1: the bound does not depend on a parameter. */
 typedef struct {
   norn_support_kind kind;
   double lower, upper;
@@ -380,8 +381,9 @@ struct norn_dist_row {
   double (*quantile1)(double prob, const double *p);
   /* d logp / d (x, p[0], ...) into out[0..]; returns logp. */
   double (*partials1)(double x, const double *p, double *out);
-  /* The convex hull of the support. */
+  /* The convex hull of the support; 1 + the parameter that is its lower (upper) end, 0: none is. */
   void (*range1)(const double *p, double *lower, double *upper);
+  int lower_is, upper_is;
   /* log P(X <= x) and log P(X > x): right in both tails, where cdf1 is 0 or 1. */
   void (*tails1)(double x, const double *p, double *lower, double *upper);
   /* NaN: none; inf: infinite */
@@ -399,6 +401,8 @@ struct norn_dist_row {
   norn_status (*cdf)(norn_state *, const norn_dist *, norn_datum x, double *out);
   norn_status (*quantile)(norn_state *, const norn_dist *, double prob, norn_datum *out);
   void        (*support)(norn_state *, const norn_dist *, norn_support *);
+  /* As norn_dist_bounds; NULL: by range1, or the bounds that `support` says. */
+  norn_status (*bounds)(norn_state *, const norn_dist *, double *lower, double *upper);
   /* The k-th value of the support (k = 0, 1, ...) in natural order; NONE in *out past the last. */
   norn_status (*enumerate)(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
   /* As norn_dist_count; NULL: by enumerating. */
@@ -435,19 +439,22 @@ norn_status norn_dist_enumerate(norn_state *, const norn_dist *, int64_t k, norn
 /* Number of values of a finite distribution; -1: infinite or not enumerable. */
 int64_t     norn_dist_count(norn_state *, const norn_dist *);
 
-/* The map between R^m and one unit of a support (Stan reference manual, "Constraint transforms").
-   m = norn_support_free(s); the unit has norn_support_elems(s) numbers (row-major matrices). */
+/* The map between R^m and one unit of a support (Stan reference manual, "Constraint Transforms";
+   src/dist/map.c).  m = norn_support_free(s), -1: there is no map; the unit has
+   norn_support_elems(s) numbers (row-major matrices).  The bounds in s are those of this unit. */
 int64_t norn_support_free(const norn_support *);
 int64_t norn_support_elems(const norn_support *);
-/* x from u; adds log |det dx/du| to *log_jacobian (in the free coordinates of x), if not NULL. */
+/* x from u; adds log |det dx/du| to *log_jacobian, if not NULL.  The free coordinates of x are the
+   first n - 1 numbers of a simplex or a vector of sum 0 and the lower triangle of a matrix; for
+   unit vectors the term makes a density on the sphere one on R^n. */
 void norn_support_constrain(const norn_support *, const double *u, double *x,
                             double *log_jacobian);
 /* u from x; false: x is not inside. */
 bool norn_support_unconstrain(const norn_support *, const double *x, double *u);
 /* Reverse mode: adds gx . dx/du + gj dlogjacobian/du to gu, and the same in the bounds to *glower
-   and *gupper (which may be NULL). */
+   and *gupper (which may be NULL).  gx: by each number of x.  work: room for as many numbers. */
 void norn_support_adjoint(const norn_support *, const double *u, const double *x, const double *gx,
-                          double gj, double *gu, double *glower, double *gupper);
+                          double gj, double *gu, double *glower, double *gupper, double *work);
 
 /* ---- runs and their events ------------------------------------------------------------------- */
 

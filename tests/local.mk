@@ -27,6 +27,7 @@ UNIT_TESTS = \
   %D%/unit/test_io \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
+  %D%/unit/test_map \
   %D%/unit/test_names \
   %D%/unit/test_parse \
   %D%/unit/test_program \

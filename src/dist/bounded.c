@@ -126,7 +126,8 @@ static const norn_dist_row rows[] = {
    .check1 = uniform_check, .logp1 = uniform_logp1,
    .block = uniform_block, .sample1 = uniform_sample1,
    .cdf1 = uniform_cdf1, .quantile1 = uniform_quantile1, .partials1 = uniform_partials1,
-   .range1 = uniform_range1, .tails1 = uniform_tails1, .moments1 = uniform_moments1,
+   .range1 = uniform_range1, .lower_is = 1, .upper_is = 2,
+   .tails1 = uniform_tails1, .moments1 = uniform_moments1,
    .hint = "for integers there is discrete_uniform(lower, upper), for given values uniform_of(xs)"},
   {.name = "beta", .params = "alpha, beta", SCALAR,
    .doc = "The beta distribution with shapes alpha > 0 and beta > 0 (mean alpha/(alpha + beta)).\n"

@@ -156,6 +156,15 @@ static norn_support_kind kind_of(unsigned flags, double lower, double upper)
   return upper < HUGE_VAL ? NORN_SUPPORT_UPPER : NORN_SUPPORT_REAL;
 }
 
+/* A bound that is a parameter: its leaf; NaN if each unit has its own. */
+static void bound_leaf(const norn_dist *d, const dist_grid *g, int which, double *bound,
+                       int64_t *leaf)
+{
+  if (!which || which > d->n) return;
+  *leaf = dist_leaf(d, which - 1);
+  if (g->array[which - 1] && g->n > 1) *bound = (double)NAN;
+}
+
 void dist_scalar_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
   dist_grid g;
@@ -170,6 +179,34 @@ void dist_scalar_support(norn_state *st, const norn_dist *d, norn_support *out)
     if (lo != out->lower) out->lower = (double)NAN;
     if (hi != out->upper) out->upper = (double)NAN;
   }
+  bound_leaf(d, &g, d->row->lower_is, &out->lower, &out->lower_leaf);
+  bound_leaf(d, &g, d->row->upper_is, &out->upper, &out->upper_leaf);
+}
+
+static norn_status scalar_bounds(norn_state *st, const norn_dist *d, double *lower, double *upper)
+{
+  dist_grid g;
+  double p[NORN_DIST_P];
+  norn_status status = dist_grid_fill(st, d, &g);
+  for (int64_t k = 0; !status && k < g.n; k++) {
+    dist_grid_at(&g, k, p);
+    d->row->range1(p, &lower[k], &upper[k]);
+  }
+  return status;
+}
+
+norn_status norn_dist_bounds(norn_state *st, const norn_dist *d, double *lower, double *upper)
+{
+  norn_support s;
+  if (d->row->bounds) return d->row->bounds(st, d, lower, upper);
+  if ((d->row->flags & NORN_DIST_SCALAR) && d->row->range1)
+    return scalar_bounds(st, d, lower, upper);
+  norn_status status = norn_dist_support(st, d, &s);
+  for (int64_t k = 0; !status && k < s.count; k++) {
+    lower[k] = s.lower;
+    upper[k] = s.upper;
+  }
+  return status;
 }
 
 /* Values of element k of a grid: first and how many; -1: no end. */

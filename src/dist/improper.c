@@ -48,13 +48,25 @@ static void flat_support(norn_state *st, const norn_dist *d, norn_support *out)
   norn_support_kind below = lo > -HUGE_VAL ? NORN_SUPPORT_LOWER : NORN_SUPPORT_REAL;
   norn_support_kind above = lo > -HUGE_VAL ? NORN_SUPPORT_INTERVAL : NORN_SUPPORT_UPPER;
   *out = (norn_support){hi < HUGE_VAL ? above : below, lo, hi, 1, 1, -1, -1};
+  if (lo > -HUGE_VAL) out->lower_leaf = dist_leaf(d, 0);
+  if (hi < HUGE_VAL) out->upper_leaf = dist_leaf(d, 1);
+}
+
+/* The density is 1 wherever it is not 0. */
+static norn_status flat_partials(norn_state *st, const norn_dist *d, norn_datum x, double scale,
+                                 double *gx, double *g)
+{
+  double value;
+  (void)scale, (void)gx, (void)g;
+  return dist_value(st, d->row, x, &value);
 }
 
 static const norn_dist_row rows[] = {
   {.name = "flat", .params = "lower = missing, upper = missing",
    .flags = NORN_DIST_CONTINUOUS | NORN_DIST_IMPROPER,
    .doc = "The improper density 1 on the reals, or between the bounds that are given.",
-   .check = flat_check, .logp = flat_logp, .support = flat_support},
+   .check = flat_check,
+   .logp = flat_logp, .partials = flat_partials, .support = flat_support},
 };
 
 const dist_shelf dist_improper = {rows, sizeof rows / sizeof rows[0]};

@@ -13,6 +13,7 @@ libnorncore_la_SOURCES += \
   %D%/gamma.c \
   %D%/heavy.c \
   %D%/improper.c \
+  %D%/map.c \
   %D%/normal.c \
   %D%/partials.c \
   %D%/rows.c \

@@ -283,7 +283,7 @@ static void test_questions(void)
     unsigned flags;
   } q[] = {
     {"normal(0, 1)", NORN_SUPPORT_REAL, -HUGE_VAL, HUGE_VAL, 1, NORN_DIST_CONTINUOUS},
-    {"uniform([0, 0], [1, 1])", NORN_SUPPORT_INTERVAL, 0, 1, 2, NORN_DIST_CONTINUOUS},
+    {"beta([1, 2], [1, 1])", NORN_SUPPORT_INTERVAL, 0, 1, 2, NORN_DIST_CONTINUOUS},
     {"truncate(normal(0, 1), lower = 2)", NORN_SUPPORT_LOWER, 2, HUGE_VAL, 1, NORN_DIST_CONTINUOUS},
     {"truncate(gamma(1, 1), upper = 2)", NORN_SUPPORT_INTERVAL, 0, 2, 1, NORN_DIST_CONTINUOUS},
     {"iid(bernoulli(0.5), 7)", NORN_SUPPORT_BOOL, 0, 1, 7, finite},
