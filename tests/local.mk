@@ -25,6 +25,7 @@ UNIT_TESTS = \
   %D%/unit/test_fault \
   %D%/unit/test_heap \
   %D%/unit/test_io \
+  %D%/unit/test_la \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
   %D%/unit/test_map \

@@ -25,7 +25,7 @@ void la_cholesky_inverse(const double *l, int64_t n, double *out);
 /* log det of L L' = 2 sum log l[i,i] */
 double la_cholesky_log_det(const double *l, int64_t n);
 /* Reverse mode of a = L L': from the derivative in L (lower half of gl) to the symmetric derivative
-   in a, in place.  Murray 2016, "Differentiation of the Cholesky decomposition", blocked form. */
+   in a, in place.  Murray 2016, "Differentiation of the Cholesky decomposition", section 3. */
 void la_cholesky_adjoint(const double *l, double *gl, int64_t n);
 
 /* x of a x = b in place of b (n, m); a (n, n) is overwritten by its LU factors.  false: singular. */

@@ -1,0 +1,34 @@
+/* la_in: what the files of la share: OpenBLAS as it was opened, and products with row strides. */
+#ifndef NORN_LA_IN_H
+#define NORN_LA_IN_H
+#include "num/la.h"
+
+#define LA_SMALL 32     /* up to this order a factor fits the kernels of la_kernel.h */
+#define LA_DEPTH 128    /* terms of a product that are summed before they are added to c */
+
+/* The functions of OpenBLAS that are used; integers are int, matrices of LAPACK column-major, and
+   Fortran passes the length of each text argument at the end. */
+typedef struct la_blas {
+  void (*gemm)(int order, int ta, int tb, int m, int n, int k, double alpha, const double *a,
+               int lda, const double *b, int ldb, double beta, double *c, int ldc);
+  void (*gelqf)(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
+                const int *lwork, int *info);
+  void (*orglq)(const int *m, const int *n, const int *k, double *a, const int *lda,
+                const double *tau, double *work, const int *lwork, int *info);
+  void (*syevd)(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
+                double *w, double *work, const int *lwork, int *iwork, const int *liwork, int *info,
+                size_t, size_t);
+  void (*gesdd)(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s,
+                double *u, const int *ldu, double *vt, const int *ldvt, double *work,
+                const int *lwork, int *iwork, int *info, size_t);
+  char name[80];
+} la_blas;
+
+/* OpenBLAS, opened at the first call; NULL without it. */
+const la_blas *la_open(void);
+/* c (m, n) += alpha op(a) op(b); lda, ldb and ldc from row to row as stored. */
+void la_add_product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha,
+                    const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
+                    int64_t ldc);
+void la_axpy(double c, const double *x, double *y, int64_t n);   /* y += c x */
+#endif

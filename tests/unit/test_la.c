@@ -1,0 +1,354 @@
+/* Linear algebra: residuals against what rounding allows (n eps times the size of the terms, summed
+   in long double), exact small cases, the determinant of Hilbert matrices in MPFR, the adjoint of
+   Cholesky against differences.  All of it without OpenBLAS too, in a child. */
+#include "num/la.h"
+#include "big.h"
+#include "unit.h"
+#include <float.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define N 700     /* past every size at which the way of working changes */
+#define EPS DBL_EPSILON
+
+static double *matrix(int64_t m, int64_t n)
+{
+  double *a = malloc((size_t)(m * n) * sizeof *a);
+  if (!a) exit(99);
+  return a;
+}
+
+/* Elements in (-1, 1), by a generator of this file, so that no other test moves these numbers. */
+static double *randoms(int64_t m, int64_t n, uint64_t seed)
+{
+  double *a = matrix(m, n);
+  uint64_t s = seed * 0x9e3779b97f4a7c15u + 1;
+  for (int64_t k = 0; k < m * n; k++) {
+    s ^= s << 13;
+    s ^= s >> 7;
+    s ^= s << 17;
+    a[k] = (double)(int64_t)s * 0x1p-63;
+  }
+  return a;
+}
+
+/* Well conditioned: g g' / n + 1. */
+static double *positive(int64_t n, uint64_t seed)
+{
+  double *g = randoms(n, n, seed), *a = matrix(n, n);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j <= i; j++) {
+      double s = 0;
+      for (int64_t p = 0; p < n; p++) s += g[i * n + p] * g[j * n + p];
+      a[i * n + j] = a[j * n + i] = s / (double)n + (i == j);
+    }
+  free(g);
+  return a;
+}
+
+/* The largest |c - (alpha op(a) op(b) + beta c0)| over its bound (k + 4) eps (sum of sizes). */
+static double product_error(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha,
+                            const double *a, const double *b, double beta, const double *c0,
+                            const double *c)
+{
+  double worst = 0;
+  int64_t step = m * n * k > 4000000 ? m / 7 + 1 : 1;
+  for (int64_t i = 0; i < m; i += step)
+    for (int64_t j = 0; j < n; j++) {
+      long double s = 0, size = 0;
+      for (int64_t p = 0; p < k; p++) {
+        long double t = (long double)a[ta ? p * m + i : i * k + p] *
+                        b[tb ? j * k + p : p * n + j];
+        s += t;
+        size += fabsl(t);
+      }
+      double past = beta == 0 ? 0 : beta * c0[i * n + j];
+      s = alpha * s + past;
+      size = fabs(alpha) * size + fabs(past);
+      double e = (double)(fabsl(s - c[i * n + j]) / ((double)(k + 4) * EPS * size + 1e-300L));
+      if (!(e <= worst)) worst = e;
+    }
+  return worst;
+}
+
+static void check_product(int64_t m, int64_t n, int64_t k)
+{
+  double *a = randoms(m, k, 1), *b = randoms(k, n, 2), *c0 = randoms(m, n, 3), *c = matrix(m, n);
+  for (int form = 0; form < 8; form++) {
+    bool ta = form & 1, tb = form & 2;
+    double alpha = form & 4 ? -0.7 : 1, beta = form & 4 ? 1.3 : 0;
+    memcpy(c, c0, (size_t)(m * n) * sizeof *c);
+    if (beta == 0) c[0] = NAN;
+    la_mul(ta, tb, m, n, k, alpha, a, b, beta, c);
+    CHECK(product_error(ta, tb, m, n, k, alpha, a, b, beta, c0, c) <= 1);
+    double first = c[m * n - 1];
+    memcpy(c, c0, (size_t)(m * n) * sizeof *c);
+    la_mul(ta, tb, m, n, k, alpha, a, b, beta, c);
+    CHECK(memcmp(&first, c + m * n - 1, sizeof first) == 0);
+  }
+  free(a), free(b), free(c0), free(c);
+}
+
+static void test_products(void)
+{
+  static const int64_t shape[][3] = {
+    { 1, 1, 1 }, { 2, 2, 2 }, { 3, 5, 2 }, { 4, 16, 7 }, { 5, 17, 40 }, { 7, 33, 3 }, { 10, 10, 10 },
+    { 31, 31, 31 }, { 32, 32, 32 }, { 33, 65, 129 }, { 1, 90, 200 }, { 90, 1, 200 }, { 64, 64, 300 },
+    { 150, 130, 170 }, { N, 40, 300 }, { 9, 129, 1 } };
+  for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
+    check_product(shape[s][0], shape[s][1], shape[s][2]);
+  double c[2] = { 5, 6 };
+  la_mul(false, false, 1, 2, 0, 1, c, c, 1, c);      /* a sum of nothing */
+  CHECK(c[0] == 5 && c[1] == 6);
+  la_mul(false, false, 1, 2, 0, 1, c, c, 0, c);
+  CHECK(c[0] == 0 && c[1] == 0);
+}
+
+static void test_vectors(void)
+{
+  for (int64_t n = 1; n <= 70; n += n < 20 ? 1 : 7) {
+    int64_t m = 2 * n + 1;
+    double *a = randoms(m, n, 4), *x = randoms(m, 1, 5), *y = matrix(m, 1);
+    la_mul_vector(false, m, n, a, x, y);
+    CHECK(product_error(false, false, m, 1, n, 1, a, x, 0, NULL, y) <= 1);
+    la_mul_vector(true, m, n, a, x, y);
+    CHECK(product_error(true, false, n, 1, m, 1, a, x, 0, NULL, y) <= 1);
+    double d = la_dot(a, x, n);
+    CHECK(product_error(false, false, 1, 1, n, 1, a, x, 0, NULL, &d) <= 1);
+    free(a), free(x), free(y);
+  }
+}
+
+/* The largest |l l' - a|: at most (n + 2) eps sqrt(a_ii a_jj) (Higham 2002, theorem 10.3). */
+static double cholesky_error(const double *l, const double *a, int64_t n)
+{
+  double worst = 0;
+  int64_t step = n > 200 ? n / 20 : 1;
+  for (int64_t i = 0; i < n; i += step)
+    for (int64_t j = 0; j <= i; j++) {
+      long double s = 0;
+      for (int64_t p = 0; p <= j; p++) s += (long double)l[i * n + p] * l[j * n + p];
+      double bound = (double)(n + 2) * EPS * sqrt(a[i * n + i] * a[j * n + j]);
+      double e = (double)fabsl(s - a[i * n + j]) / bound;
+      if (!(e <= worst)) worst = e;
+    }
+  return worst;
+}
+
+/* |t x - b| <= (n + 2) eps |t| |x| (Higham 2002, theorem 8.5), t = l or l'. */
+static double solve_error(bool transposed, const double *l, const double *b, const double *x,
+                          int64_t n, int64_t m)
+{
+  double worst = 0;
+  for (int64_t i = 0; i < n; i += n > 200 ? 13 : 1)
+    for (int64_t j = 0; j < m; j += m > 200 ? 17 : 1) {
+      long double s = 0, size = 0;
+      for (int64_t p = transposed ? i : 0; p < (transposed ? n : i + 1); p++) {
+        long double t = (long double)l[transposed ? p * n + i : i * n + p] * x[p * m + j];
+        s += t;
+        size += fabsl(t);
+      }
+      double e = (double)(fabsl(s - b[i * m + j]) / ((double)(n + 2) * EPS * size));
+      if (!(e <= worst)) worst = e;
+    }
+  return worst;
+}
+
+/* |a x - 1| for the inverse of a matrix with condition at most 3: n eps times that, twice. */
+static double inverse_error(const double *a, const double *x, int64_t n)
+{
+  double worst = 0;
+  for (int64_t i = 0; i < n; i += n > 200 ? 29 : 1)
+    for (int64_t j = 0; j < n; j++) {
+      long double s = i == j ? -1 : 0;
+      for (int64_t p = 0; p < n; p++) s += (long double)a[i * n + p] * x[p * n + j];
+      if (!(fabsl(s) <= worst)) worst = (double)fabsl(s);
+    }
+  return worst / (10 * (double)n * EPS);
+}
+
+static const int64_t sizes[] = { 1, 2, 3, 7, 8, 9, 16, 31, 32, 33, 63, 64, 65, 100, 130, 257, N };
+#define NSIZES (sizeof sizes / sizeof *sizes)
+
+static void check_cholesky(int64_t n)
+{
+  double *a = positive(n, 6), *l = matrix(n, n), *x = matrix(n, n), *b = randoms(n, n, 7);
+  size_t bytes = (size_t)(n * n) * sizeof *a;
+  memcpy(l, a, bytes);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = i + 1; j < n; j++) l[i * n + j] = NAN;      /* only the lower half is read */
+  CHECK(la_cholesky(l, n) == 0);
+  CHECK(cholesky_error(l, a, n) <= 1);
+  bool zero = true, same = true;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = i + 1; j < n; j++) zero = zero && l[i * n + j] == 0;
+  CHECK(zero);
+  for (int transposed = 0; transposed < 2; transposed++)
+    for (int64_t m = 1; m <= n; m += m < 3 ? 1 : n / 2 + 1) {
+      memcpy(x, b, (size_t)(n * m) * sizeof *x);
+      la_solve_lower(transposed, l, n, x, m);
+      CHECK(solve_error(transposed, l, b, x, n, m) <= 1);
+    }
+  la_cholesky_inverse(l, n, x);
+  CHECK(inverse_error(a, x, n) <= 1);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < i; j++) same = same && x[i * n + j] == x[j * n + i];
+  CHECK(same);
+  for (int64_t k = 0; k < n; k += n / 5 + 1) {      /* a minor that is not positive, and one of NaN */
+    memcpy(l, a, bytes);
+    l[k * n + k] = -1;
+    CHECK(la_cholesky(l, n) == k + 1);
+    memcpy(l, a, bytes);
+    l[k * n + k / 2] = NAN;
+    CHECK(la_cholesky(l, n) == k + 1);
+  }
+  free(a), free(l), free(x), free(b);
+}
+
+static void test_cholesky(void)
+{
+  for (size_t s = 0; s < NSIZES; s++) check_cholesky(sizes[s]);
+  double a[9] = { 4, 0, 0, 12, 37, 0, -16, -43, 98 };
+  static const double known[9] = { 2, 0, 0, 6, 1, 0, -8, 5, 3 };      /* by hand */
+  CHECK(la_cholesky(a, 3) == 0);
+  CHECK(memcmp(a, known, sizeof a) == 0);
+  CHECK_NEAR(la_cholesky_log_det(a, 3), log(36), 4 * EPS);
+}
+
+/* f = sum c[i, j] l[i, j]: its derivative along a symmetric direction d by a difference of fourth
+   order against the sum of ga d. */
+static double along(const double *a, const double *d, double h, const double *c, int64_t n)
+{
+  double *l = matrix(n, n), s = 0;
+  for (int64_t k = 0; k < n * n; k++) l[k] = a[k] + h * d[k];
+  CHECK(la_cholesky(l, n) == 0);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j <= i; j++) s += c[i * n + j] * l[i * n + j];
+  free(l);
+  return s;
+}
+
+static void check_adjoint(int64_t n)
+{
+  double *a = positive(n, 8), *l = matrix(n, n), *g = randoms(n, n, 9), *c = matrix(n, n),
+         *d = positive(n, 10), h = 1e-3;
+  memcpy(l, a, (size_t)(n * n) * sizeof *l);
+  la_cholesky(l, n);
+  memcpy(c, g, (size_t)(n * n) * sizeof *c);
+  la_cholesky_adjoint(l, g, n);
+  double s = 0, size = 0;
+  bool symmetric = true;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++) {
+      s += g[i * n + j] * d[i * n + j];
+      size += fabs(g[i * n + j] * d[i * n + j]);
+      symmetric = symmetric && g[i * n + j] == g[j * n + i];
+    }
+  CHECK(symmetric);
+  double near = along(a, d, h, c, n) - along(a, d, -h, c, n);
+  double far = along(a, d, 2 * h, c, n) - along(a, d, -2 * h, c, n);
+  /* the term left out is h^4 / 30 times a fifth derivative */
+  CHECK_NEAR(s, (8 * near - far) / (12 * h), 1e-9 * size);
+  free(a), free(l), free(g), free(c), free(d);
+}
+
+static void test_adjoint(void)
+{
+  static const int64_t n[] = { 1, 2, 3, 10, 31, 33, 70, 150 };
+  for (size_t s = 0; s < sizeof n / sizeof *n; s++) check_adjoint(n[s]);
+}
+
+/* |a x - b| <= 3 n eps |l| |u| |x|; with growth of pivots bounded here by 8: n eps max|a| sum|x| 24 */
+static void check_solve(int64_t n)
+{
+  int64_t m = n % 3 + 1;
+  double *a = randoms(n, n, 11), *lu = matrix(n, n), *b = randoms(n, m, 12), *x = matrix(n, m);
+  double worst = 0, sign, log_abs;
+  memcpy(lu, a, (size_t)(n * n) * sizeof *a);
+  memcpy(x, b, (size_t)(n * m) * sizeof *b);
+  CHECK(la_solve(lu, n, x, m));
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < m; j++) {
+      long double s = -b[i * m + j], size = 0;
+      for (int64_t p = 0; p < n; p++) {
+        s += (long double)a[i * n + p] * x[p * m + j];
+        size += fabs(x[p * m + j]);
+      }
+      worst = fmax(worst, (double)(fabsl(s) / (24 * (double)n * EPS * size)));
+    }
+  CHECK(worst <= 1);
+  memcpy(lu, a, (size_t)(n * n) * sizeof *a);
+  if (n > 2) memcpy(lu + n * (n - 1), lu, (size_t)n * sizeof *a);      /* a row twice */
+  la_log_det(lu, n, &sign, &log_abs);
+  CHECK(n <= 2 || sign == 0 || fabs(lu[n * n - 1]) <= 24 * (double)n * EPS);
+  free(a), free(lu), free(b), free(x);
+}
+
+/* det H_n = c_n^4 / c_2n, c_n = 1! 2! ... (n-1)!; the condition of H_n is exp(3.5 n) or less. */
+static void check_hilbert(int64_t n)
+{
+  double *h = matrix(n, n), sign, log_abs;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++) h[i * n + j] = 1 / (double)(i + j + 1);
+  big_reset();
+  big c = num(0), c2 = num(0);
+  for (int64_t i = 1; i < 2 * n; i++) {
+    if (i < n) c = add(c, lnfact(num((double)i)));
+    c2 = add(c2, lnfact(num((double)i)));
+  }
+  double exact = dbl(sub(mul(num(4), c), c2));
+  double tol = (double)n * EPS * exp(3.5 * (double)n);
+  la_log_det(h, n, &sign, &log_abs);
+  CHECK(sign == 1);
+  CHECK_NEAR(log_abs, exact, tol);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++) h[i * n + j] = 1 / (double)(i + j + 1);
+  CHECK(la_cholesky(h, n) == 0);
+  CHECK_NEAR(la_cholesky_log_det(h, n), exact, tol);
+  free(h);
+}
+
+static void test_lu(void)
+{
+  for (size_t s = 0; s < NSIZES; s++) check_solve(sizes[s]);
+  for (int64_t n = 1; n <= 8; n++) check_hilbert(n);
+  double a[4] = { 0, 2, 3, 1 }, b[2] = { 4, 5 }, sign, log_abs;
+  CHECK(la_solve(a, 2, b, 1));
+  CHECK(b[0] == 1 && b[1] == 2);
+  double p[9] = { 0, 0, 2, 3, 0, 0, 0, 4, 0 };      /* an even permutation of 2, 3, 4 */
+  la_log_det(p, 3, &sign, &log_abs);
+  CHECK(sign == 1);
+  CHECK_NEAR(log_abs, log(24), 4 * EPS);
+  double flat[4] = { 1, 2, 2, 4 };
+  CHECK(!la_solve(flat, 2, b, 1));
+  double hole[4] = { 1, NAN, 2, 4 };
+  la_log_det(hole, 2, &sign, &log_abs);
+  CHECK(isnan(log_abs));
+}
+
+static void tests(void)
+{
+  test_products();
+  test_vectors();
+  test_cholesky();
+  test_adjoint();
+  test_lu();
+}
+
+int main(void)
+{
+  int status = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    setenv("NORN_BLAS", "own", 1);
+    tests();
+    CHECK_STR(la_name(), "own");
+    return unit_end();
+  }
+  if (child < 0 || waitpid(child, &status, 0) < 0) return 99;
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  printf("%s\n", la_name());
+  tests();
+  return unit_end();
+}
