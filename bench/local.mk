@@ -1,6 +1,17 @@
 ## `make bench` prints every speed as a ratio to hand-written C in the same run (bench/bench.c).
 EXTRA_PROGRAMS += %D%/bench
-%C%_bench_SOURCES = %D%/bench.c %D%/limits/limits.h %D%/limits/filter.c %D%/limits/discrete.c %D%/limits/loops.c
+## list %C%_bench_SOURCES *.c *.h limits/*.c limits/*.h
+%C%_bench_SOURCES = \
+  %D%/bench.c \
+  %D%/dist.c \
+  %D%/infer.c \
+  %D%/lang.c \
+  %D%/bench.h \
+  %D%/limits/densities.c \
+  %D%/limits/discrete.c \
+  %D%/limits/filter.c \
+  %D%/limits/loops.c \
+  %D%/limits/limits.h
 %C%_bench_CFLAGS  = $(AM_CFLAGS) -O2
 %C%_bench_LDADD   = libnorncore.la
 CLEANFILES += %D%/bench$(EXEEXT)

@@ -16,4 +16,13 @@ long   limit_mandel(int n);
 double limit_lpdf(int n);
 long   limit_trees(int trees, int depth);
 long   limit_closures(int rounds);
+
+/* Log densities by the C library: the i-th (NULL past the last), and over n numbers. */
+typedef struct {
+  const char *name;
+  double (*logp)(double x, const double *p);
+  double p[3];
+} limit_density;
+const limit_density *limit_density_at(int i);
+void limit_density_run(const limit_density *, const double *x, double *out, int n, const double *p);
 #endif

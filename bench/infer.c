@@ -1,0 +1,99 @@
+/* bench/infer: events and engines beside hand-written C. */
+#include "bench.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- events ---- */
+
+static double swallow(norn_state *st, const char *model, int n, bool answered)
+{
+  norn_datum arg = norn_int(n), m;
+  if (norn_call(st, norn_global(st, model), &arg, 1, &m)) bench_die(st, model);
+  norn_run *r = norn_run_new(st, m, NULL, 0);
+  norn_event ev;
+  if (!r) bench_die(st, model);
+  double t = bench_cpu();
+  while (norn_run_next(r, &ev) == NORN_SAMPLE) norn_run_answer(r, norn_real(0.5));
+  t = bench_cpu() - t;
+  if (ev.kind != NORN_DONE) bench_die(st, model);
+  (void)answered;
+  norn_run_free(r);
+  return t;
+}
+
+void bench_events(void)
+{
+  norn_state *st = bench_load("infer/events.norn");
+  int n = 2000000;
+  double a = INFINITY, b = INFINITY;
+  for (int k = 0; k < 5; k++) {
+    a = least(a, swallow(st, "events", n, true));
+    b = least(b, swallow(st, "nothing", n, false));
+  }
+  bench_row("events: suspend, answer, resume", 1e9 * (a - b) / n, "ns", "", 0, "at most 15 ns");
+  norn_free(st);
+}
+
+/* ---- engines ---- */
+
+static double filter_norn(int steps, int particles, int repeats, double *z)
+{
+  norn_state *st = bench_load("infer/lgss.norn");
+  norn_datum args[2] = { norn_int(steps), norn_int(particles) };
+  double best = INFINITY;
+  for (int k = 0; k < repeats; k++) best = least(best, bench_call(st, "run", args, 2, z));
+  norn_free(st);
+  return 1e9 * best / ((double)steps * particles);
+}
+
+void bench_smc(void)
+{
+  enum { T = 1000 };
+  double y[T], z, c = INFINITY;
+  for (int t = 0; t < T; t++) y[t] = 3 * sin(t / 5.0);
+  for (int k = 0; k < 3; k++) {
+    double t = bench_cpu();
+    limit_filter(T, 10000, y, (uint64_t)k);
+    c = least(c, bench_cpu() - t);
+  }
+  c = 1e9 * c / (T * 1e4);
+  double n = filter_norn(T, 10000, 3, &z);
+  bench_row("smc lgss T=1000 N=10000, a particle-step", n, "ns", "C", c, "at most 100 ns, C at 18");
+  printf("%-44s log evidence %.3f, Kalman %.3f\n", "", z, limit_kalman(T, y));
+  double small = filter_norn(T, 1000, 5, &z), large = filter_norn(100, 100000, 2, &z);
+  bench_row("smc lgss N=100000 beside N=1000", large, "ns", "N=1000", small, "at most 1.2");
+}
+
+void bench_mh(void)
+{
+  int y[100], draws = 100000;
+  double v, c = INFINITY, n = INFINITY;
+  for (int i = 0; i < 100; i++) y[i] = i % 3 == 0;
+  norn_state *st = bench_load("infer/mh.norn");
+  norn_datum arg = norn_int(draws);
+  for (int k = 0; k < 3; k++) {
+    double t = bench_cpu();
+    v = limit_mh(draws, y, 100, (uint64_t)k);
+    c = least(c, bench_cpu() - t);
+    n = least(n, bench_call(st, "run", &arg, 1, &v));
+  }
+  bench_row("mh beta-bernoulli, 100 observations, a step", 1e6 * n / draws, "us", "C", 1e6 * c / draws,
+      "at most 5 us");
+  norn_free(st);
+}
+
+void bench_enumerate(void)
+{
+  double v, c = INFINITY, n = INFINITY;
+  norn_state *st = bench_load("infer/enumerate.norn");
+  for (int k = 0; k < 7; k++) {
+    double t = bench_cpu();
+    v = (double)limit_enumerate(14, 0.4);
+    c = least(c, bench_cpu() - t);
+    norn_datum p = norn_real(0.4 + 0.01 * k);   /* another each time: results are remembered */
+    n = least(n, bench_call(st, "run", &p, 1, &v));
+  }
+  bench_row("enumerate 2^14 leaves", 1e3 * n, "ms", "C", 1e3 * c, "at most 10 ms");
+  norn_free(st);
+}
