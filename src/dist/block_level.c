@@ -1,7 +1,7 @@
 /* block_level: the formulas of kernel.h over many elements, compiled once per CPU level with LANES
    numbers to a register (configure.ac, src/dist/local.mk).  An argument that is one number is
-   spread over the register outside the loop, and what follows from it alone (1/sigma, log sigma) is
-   moved there by the compiler: the formulas are branch-free.  Three shapes are compiled for each
+   spread over the register outside the loop, and what follows from it alone is computed once
+   (terms.h).  Three shapes are compiled for each
    family: all parameters are single numbers; the first differs between elements (a regression);
    all differ, which serves for the others by way of buffers.  */
 #include "dist/block.h"
@@ -11,34 +11,34 @@
 #define BLOCK_NAME(a, b) BLOCK_JOIN(a, b)
 enum { BLOCK = 256 };                    /* elements in a buffer of single numbers */
 
-typedef lanes (*formula)(unsigned keep, const lanes *a, lanes *d);
+typedef lanes (*formula)(terms t, const lanes *a, lanes *d);
 
 /* One register of elements at k: writes their densities and derivatives to logp + k, d[i] + k. */
 static inline __attribute__((always_inline)) void block_step(const norn_block *b, int np,
-                                                             formula f, bool slopes,
+                                                             formula f, bool slopes, terms t,
                                                              const lanes *a, int64_t k)
 {
   lanes d[1 + NORN_DIST_P];
-  lane_store(b->logp + k, f(b->keep, a, slopes ? d : NULL));
+  lane_store(b->logp + k, f(t, a, slopes ? d : NULL));
   for (int i = 0; slopes && i <= np; i++)
     if (b->d[i]) lane_store(b->d[i] + k, d[i]);
 }
 
 /* The elements at k that do not fill a register, by way of buffers. */
 static inline __attribute__((always_inline)) void block_rest(const norn_block *b, int np,
-                                                             formula f, bool slopes, lanes *a,
-                                                             unsigned many, int64_t k)
+                                                             formula f, bool slopes, terms t,
+                                                             lanes *a, int64_t k)
 {
   double in[LANES], out[2 + NORN_DIST_P][LANES];
   int64_t left = b->n - k;
   for (int i = 0; i <= np; i++) {
-    if (!(many >> i & 1)) continue;
+    if (!(t->many >> i & 1)) continue;
     for (int j = 0; j < LANES; j++) in[j] = b->arg[i][k + (j < left ? j : left - 1)];
     a[i] = lane_load(in);
   }
   norn_block part = {LANES, b->many, b->keep, {0}, out[0], {0}};
   for (int i = 0; i <= np; i++) part.d[i] = b->d[i] ? out[1 + i] : NULL;
-  block_step(&part, np, f, slopes, a, 0);
+  block_step(&part, np, f, slopes, t, a, 0);
   for (int64_t j = 0; j < left; j++) {
     b->logp[k + j] = out[0][j];
     for (int i = 0; slopes && i <= np; i++)
@@ -51,14 +51,18 @@ static inline __attribute__((always_inline)) void block_shape(const norn_block *
                                                               unsigned many)
 {
   lanes a[1 + NORN_DIST_P];
+  struct term_memo memo;
   int64_t k = 0;
+  memo.keep = b->keep;
+  memo.many = many;
+  memset(memo.done, 0, sizeof memo.done);
   for (int i = 0; i <= np; i++) a[i] = LANE(b->arg[i][0]);
   for (; k + LANES <= b->n; k += LANES) {
     for (int i = 0; i <= np; i++)
       if (many >> i & 1) a[i] = lane_load(b->arg[i] + k);
-    block_step(b, np, f, slopes, a, k);
+    block_step(b, np, f, slopes, &memo, a, k);
   }
-  if (k < b->n) block_rest(b, np, f, slopes, a, many, k);
+  if (k < b->n) block_rest(b, np, f, slopes, &memo, a, k);
 }
 
 /* Any shape: single numbers are written out into buffers and all arguments differ. */
@@ -99,10 +103,10 @@ static inline __attribute__((always_inline)) void block_run(const norn_block *b,
 #define ARGS_3 , a[1], a[2], a[3]
 #define ARGS_4 , a[1], a[2], a[3], a[4]
 #define FAMILY(name, np)                                                                           \
-  static inline __attribute__((always_inline)) lanes name##_lanes(unsigned keep, const lanes *a,   \
+  static inline __attribute__((always_inline)) lanes name##_lanes(terms t, const lanes *a,         \
                                                                   lanes *d)                        \
   {                                                                                                \
-    return d ? name##_partials(keep, a[0] ARGS_##np, d) : name##_logp(keep, a[0] ARGS_##np);       \
+    return d ? name##_partials(t, a[0] ARGS_##np, d) : name##_logp(t, a[0] ARGS_##np);             \
   }                                                                                                \
   static void name##_run(const norn_block *b) { block_run(b, np, name##_lanes); }
 FAMILIES(FAMILY)

@@ -24,4 +24,5 @@ libnorncore_la_SOURCES += \
   %D%/families.h \
   %D%/kernel.h \
   %D%/kernel_count.h \
-  %D%/kernel_real.h
+  %D%/kernel_real.h \
+  %D%/terms.h

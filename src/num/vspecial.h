@@ -7,10 +7,6 @@
 #define NORN_VSPECIAL_H
 #include "num/vmath.h"
 
-/* Which arguments a term of a density depends on: x, then the parameters (norn_block.keep). */
-enum { K_X = 1, K_1 = 2, K_2 = 4, K_3 = 8, K_4 = 16 };
-#define TERM(keep, mask, e) ((keep) & (mask) ? LANE(e) : LANE(0.0))
-
 #if LANES > 1
 #define V_COLD static __attribute__((noinline))      /* called, not copied into each kernel */
 #else
@@ -123,10 +119,9 @@ extern const double special_lfact_table[16];         /* log k! */
 
 V_COLD lanes v_stirling_small(lanes x)               /* 0 < x < 10 */
 {
-  lanes k = v_floor(v_min(v_max(x, 0 * x), 10 + 0 * x));
-  lanes at = lane_table(special_stirling_table, SEL(x == k, k, 0 * k));
-  return SEL((x == k) & (x > 0), at,
-             v_lgamma_small(x) - (x - 0.5) * v_log(x) + x - V_LOG_SQRT_2PI);
+  lanes k = v_floor(SEL((x > 0) & (x < 10), x, LANE(1.0)));
+  return PICK(x == k, lane_table(special_stirling_table, k),
+              v_lgamma_small(x) - (x - 0.5) * v_log(x) + x - V_LOG_SQRT_2PI);
 }
 /* As v_stirling_large, for all x > 0. */
 static inline lanes v_stirling(lanes x)

@@ -1,0 +1,53 @@
+/* terms: the parts of a density that do not change from element to element.
+
+     TERM(t, K_2 | K_3, e)   e, which depends on parameters 2 and 3 only, and is left out (0) where
+                             the densities to be compared share these (norn_block.keep)
+     ONCE(t, K_2, e)         e, never left out
+
+   For a single number both are e.  Over many elements e is computed once if those parameters are
+   single numbers, when it is first needed, and remembered in a slot of its own. */
+#ifndef NORN_TERMS_H
+#define NORN_TERMS_H
+#include "num/vspecial.h"
+
+enum { K_X = 1, K_1 = 2, K_2 = 4, K_3 = 8, K_4 = 16 };   /* x, then the parameters */
+
+#if LANES == 1
+typedef unsigned terms;
+#define TERM(t, mask, e) ((t) & (mask) ? (e) : 0.0)
+#define ONCE(t, mask, e) ((void)(t), (e))
+
+#else
+enum { TERM_SLOTS = 512 };
+typedef struct term_memo {
+  unsigned keep, many;
+  uint64_t done[TERM_SLOTS / 64];
+  lanes memo[TERM_SLOTS];
+} *terms;
+
+/* Whether slot k must be computed now. */
+static inline __attribute__((always_inline)) bool term_due(terms t, unsigned mask, int k)
+{
+  uint64_t bit = (uint64_t)1 << (k & 63);
+  if (t->many & mask) return true;
+  if (__builtin_expect(t->done[k >> 6] & bit, 1)) return false;
+  t->done[k >> 6] |= bit;
+  return true;
+}
+static inline __attribute__((always_inline)) bool term_kept(terms t, unsigned mask)
+{
+  return t->keep & mask;
+}
+#define ONCE_AT(t, mask, e, k) __extension__({                                                     \
+    if (term_due(t, mask, k)) (t)->memo[k] = LANE(e);                                              \
+    (t)->memo[k]; })
+#define TERM_AT(t, mask, e, k) __extension__({                                                     \
+    if (term_due(t, mask, k)) {                                                                    \
+      if (term_kept(t, mask)) (t)->memo[k] = LANE(e);                                              \
+      else memset(&(t)->memo[k], 0, sizeof (t)->memo[k]);                                          \
+    }                                                                                              \
+    (t)->memo[k]; })
+#define TERM(t, mask, e) TERM_AT(t, mask, e, __COUNTER__)
+#define ONCE(t, mask, e) ONCE_AT(t, mask, e, __COUNTER__)
+#endif
+#endif
