@@ -79,7 +79,7 @@ typedef enum {
   NORN_NONE = 0,      /* no value: failure, or an argument that was not given */
   NORN_INT = 1, NORN_REAL = 2, NORN_BOOL = 3, NORN_UNIT = 4, NORN_MISSING = 5,
   NORN_ENUM = 6,      /* a constructor without fields */
-  NORN_NATIVE = 7,    /* a function in C */
+  NORN_NATIVE = 7,    /* a function in C; q is its norn_native */
   NORN_NODE = 8,      /* a node of the graph being recorded (reserved to src/graph) */
   NORN_STR = 0x40, NORN_ARRAY = 0x42, NORN_RECORD = 0x44, NORN_DATA = 0x46, NORN_FUN = 0x48,
   NORN_DIST = 0x4a, NORN_MODEL = 0x4c, NORN_ENGINE = 0x4e, NORN_MAP = 0x50, NORN_BIG = 0x52
@@ -146,6 +146,7 @@ norn_datum  norn_record(norn_state *, int n, const char *const *names, const nor
 /* NONE if absent. */
 norn_datum  norn_record_get(norn_state *, norn_datum record, const char *name);
 int         norn_record_size(norn_datum);                /* -1 if not a record */
+/* The state may be NULL. */
 const char *norn_record_at(norn_state *, norn_datum record, int i, norn_datum *value);
 /* A variant: its constructor's name and fields (ENUM has none); NULL if it is not one. */
 const char *norn_data_view(norn_state *, norn_datum, const norn_datum **fields, int *n);
@@ -335,7 +336,8 @@ typedef enum {
    matrices (size: the order).  Numbers and ORDERED vectors have bounds; infinite: none.  A bound
    that units do not share is NaN: norn_dist_bounds has them.  lower_leaf, upper_leaf: the leaf of
    the distribution (norn_dist_leaves) that is the bound, the first of `count` where the bound is
-   NaN; -1: the bound does not depend on a parameter. */
+   NaN; -1: the bound does not depend on a parameter; -2: it does in another way, which
+   norn_dist_bounds_adjoint knows. */
 typedef struct {
   norn_support_kind kind;
   double lower, upper;
@@ -384,6 +386,8 @@ struct norn_dist_row {
   /* The convex hull of the support; 1 + the parameter that is its lower (upper) end, 0: none is. */
   void (*range1)(const double *p, double *lower, double *upper);
   int lower_is, upper_is;
+  /* 1 + the parameter l, s or r of a density f((x - l) / s) / s or f(r x) r; 0: none is. */
+  int location_is, scale_is, rate_is;
   /* log P(X <= x) and log P(X > x): right in both tails, where cdf1 is 0 or 1. */
   void (*tails1)(double x, const double *p, double *lower, double *upper);
   /* NaN: none; inf: infinite */
@@ -401,8 +405,14 @@ struct norn_dist_row {
   norn_status (*cdf)(norn_state *, const norn_dist *, norn_datum x, double *out);
   norn_status (*quantile)(norn_state *, const norn_dist *, double prob, norn_datum *out);
   void        (*support)(norn_state *, const norn_dist *, norn_support *);
-  /* As norn_dist_bounds; NULL: by range1, or the bounds that `support` says. */
-  norn_status (*bounds)(norn_state *, const norn_dist *, double *lower, double *upper);
+  /* As norn_dist_bounds and norn_dist_bounds_adjoint; lower or g is NULL if not asked for.  NULL: by
+     range1, or the bounds that `support` says. */
+  norn_status (*bounds)(norn_state *, const norn_dist *, double *lower, double *upper,
+                        const double *glower, const double *gupper, double *g);
+  /* One number: log P(lower < x <= upper); adds scale times its derivatives by the leaves to g, if
+     not NULL.  Of SCALAR rows by tails1, cdf1 and partials1. */
+  norn_status (*mass)(norn_state *, const norn_dist *, double lower, double upper, double *out,
+                      double scale, double *g);
   /* The k-th value of the support (k = 0, 1, ...) in natural order; NONE in *out past the last. */
   norn_status (*enumerate)(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
   /* As norn_dist_count; NULL: by enumerating. */
@@ -429,12 +439,15 @@ norn_status norn_dist_logp(norn_state *, const norn_dist *, norn_datum x, double
 norn_status norn_dist_partials(norn_state *, const norn_dist *, norn_datum x, double scale,
                                double *gx, double *g);
 /* The leaves of a distribution are the numbers in its arguments, in order: a number is one, an array
-   of numbers has its elements, a distribution (or an array of them) its own.  Partial derivatives
+   of numbers has its elements, a distribution its own, an array or record those of what is in it.  Partial derivatives
    come in this order (that of a whole-number parameter is 0). */
 int64_t     norn_dist_leaves(const norn_dist *);
 norn_status norn_dist_support(norn_state *, const norn_dist *, norn_support *);
 /* The bounds of each of the support's `count` units. */
 norn_status norn_dist_bounds(norn_state *, const norn_dist *, double *lower, double *upper);
+/* Reverse mode: adds to the leaves' g the derivatives by the bounds. */
+norn_status norn_dist_bounds_adjoint(norn_state *, const norn_dist *, const double *glower,
+                                     const double *gupper, double *g);
 norn_status norn_dist_enumerate(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
 /* Number of values of a finite distribution; -1: infinite or not enumerable. */
 int64_t     norn_dist_count(norn_state *, const norn_dist *);

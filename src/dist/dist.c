@@ -183,6 +183,7 @@ void dist_scalar_support(norn_state *st, const norn_dist *d, norn_support *out)
   bound_leaf(d, &g, d->row->upper_is, &out->upper, &out->upper_leaf);
 }
 
+/* The bounds of a row by range1. */
 static norn_status scalar_bounds(norn_state *st, const norn_dist *d, double *lower, double *upper)
 {
   dist_grid g;
@@ -198,13 +199,26 @@ static norn_status scalar_bounds(norn_state *st, const norn_dist *d, double *low
 norn_status norn_dist_bounds(norn_state *st, const norn_dist *d, double *lower, double *upper)
 {
   norn_support s;
-  if (d->row->bounds) return d->row->bounds(st, d, lower, upper);
+  if (d->row->bounds) return d->row->bounds(st, d, lower, upper, NULL, NULL, NULL);
   if ((d->row->flags & NORN_DIST_SCALAR) && d->row->range1)
     return scalar_bounds(st, d, lower, upper);
   norn_status status = norn_dist_support(st, d, &s);
   for (int64_t k = 0; !status && k < s.count; k++) {
     lower[k] = s.lower;
     upper[k] = s.upper;
+  }
+  return status;
+}
+
+norn_status norn_dist_bounds_adjoint(norn_state *st, const norn_dist *d, const double *glower,
+                                     const double *gupper, double *g)
+{
+  norn_support s;
+  if (d->row->bounds) return d->row->bounds(st, d, NULL, NULL, glower, gupper, g);
+  norn_status status = norn_dist_support(st, d, &s);
+  for (int64_t k = 0; !status && k < s.count; k++) {
+    if (s.lower_leaf >= 0) g[s.lower_leaf + (isnan(s.lower) ? k : 0)] += glower[k];
+    if (s.upper_leaf >= 0) g[s.upper_leaf + (isnan(s.upper) ? k : 0)] += gupper[k];
   }
   return status;
 }

@@ -141,7 +141,7 @@ static const norn_dist_row rows[] = {
    .block = exponential_block, .sample1 = exponential_sample1,
    .cdf1 = exponential_cdf1, .quantile1 = exponential_quantile1,
    .partials1 = exponential_partials1,
-   .range1 = positive, .tails1 = exponential_tails1, .moments1 = exponential_moments1,
+   .rate_is = 1, .range1 = positive, .tails1 = exponential_tails1, .moments1 = exponential_moments1,
    .hint = "exponential(beta) takes the rate, 1/mean"},
   {.name = "gamma", .params = "alpha, beta", SCALAR,
    .doc = "The gamma distribution with shape alpha > 0 and rate beta > 0 (mean alpha/beta).\n"
@@ -149,7 +149,7 @@ static const norn_dist_row rows[] = {
    .check1 = gamma_check, .logp1 = gamma_logp1,
    .block = gamma_block, .sample1 = gamma_sample1, .cdf1 = gamma_cdf1,
    .quantile1 = gamma_quantile1, .partials1 = gamma_partials1,
-   .range1 = positive, .tails1 = gamma_tails1, .moments1 = gamma_moments1,
+   .rate_is = 2, .range1 = positive, .tails1 = gamma_tails1, .moments1 = gamma_moments1,
    .hint = "gamma(alpha, beta) takes the shape and the rate; the mean is alpha/beta"},
   {.name = "inv_gamma", .params = "alpha, beta", SCALAR,
    .doc = "The inverse of a gamma(alpha, beta) variable: shape alpha > 0, scale beta > 0.\n"
@@ -157,7 +157,7 @@ static const norn_dist_row rows[] = {
    .check1 = inv_gamma_check, .logp1 = inv_gamma_logp1,
    .block = inv_gamma_block, .sample1 = inv_gamma_sample1,
    .cdf1 = inv_gamma_cdf1, .quantile1 = inv_gamma_quantile1, .partials1 = inv_gamma_partials1,
-   .range1 = positive, .tails1 = inv_gamma_tails1, .moments1 = inv_gamma_moments1},
+   .scale_is = 2, .range1 = positive, .tails1 = inv_gamma_tails1, .moments1 = inv_gamma_moments1},
 };
 
 /* P(X <= x) = Q(alpha, beta/x): solved on its own tail, since 1 - prob would round a small prob

@@ -297,6 +297,7 @@ static const norn_dist_row rows[] = {
    .check1 = cauchy_check, .logp1 = cauchy_logp1,
    .block = cauchy_block, .sample1 = cauchy_sample1, .cdf1 = cauchy_cdf1,
    .quantile1 = cauchy_quantile1, .partials1 = cauchy_partials1,
+   .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = cauchy_tails1, .moments1 = no_moments},
   {.name = "half_cauchy", .params = "sigma", SCALAR,
    .doc = "The absolute value of cauchy(0, sigma), sigma > 0.\n"
@@ -305,6 +306,7 @@ static const norn_dist_row rows[] = {
    .block = half_cauchy_block, .sample1 = half_cauchy_sample1,
    .cdf1 = half_cauchy_cdf1, .quantile1 = half_cauchy_quantile1,
    .partials1 = half_cauchy_partials1,
+   .scale_is = 1,
    .range1 = positive, .tails1 = half_cauchy_tails1, .moments1 = half_cauchy_moments1},
   {.name = "student_t", .params = "nu, mu = 0, sigma = 1", SCALAR,
    .doc = "Student's t distribution of nu > 0 degrees of freedom, location mu, scale sigma > 0.\n"
@@ -313,6 +315,7 @@ static const norn_dist_row rows[] = {
    .check1 = student_t_check, .logp1 = student_t_logp1,
    .block = student_t_block, .sample1 = student_t_sample1,
    .cdf1 = student_t_cdf1, .quantile1 = student_t_quantile1, .partials1 = student_t_partials1,
+   .location_is = 2, .scale_is = 3,
    .range1 = everywhere, .tails1 = student_t_tails1, .moments1 = student_t_moments1,
    .hint = "student_t(nu, mu, sigma) takes the degrees of freedom first"},
   {.name = "laplace", .params = "mu, sigma", SCALAR,
@@ -321,6 +324,7 @@ static const norn_dist_row rows[] = {
    .check1 = laplace_check, .logp1 = laplace_logp1,
    .block = laplace_block, .sample1 = laplace_sample1,
    .cdf1 = laplace_cdf1, .quantile1 = laplace_quantile1, .partials1 = laplace_partials1,
+   .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = laplace_tails1, .moments1 = laplace_moments1},
   {.name = "logistic", .params = "mu, sigma", SCALAR,
    .doc = "The logistic distribution with mean mu and scale sigma > 0.\n"
@@ -328,6 +332,7 @@ static const norn_dist_row rows[] = {
    .check1 = logistic_check, .logp1 = logistic_logp1,
    .block = logistic_block, .sample1 = logistic_sample1,
    .cdf1 = logistic_cdf1, .quantile1 = logistic_quantile1, .partials1 = logistic_partials1,
+   .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = logistic_tails1, .moments1 = logistic_moments1},
 };
 

@@ -188,6 +188,7 @@ static const norn_dist_row rows[] = {
    .check1 = normal_check, .logp1 = normal_logp1,
    .block = normal_block, .sample1 = normal_sample1, .cdf1 = normal_cdf1,
    .quantile1 = normal_quantile1, .partials1 = normal_partials1,
+   .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = normal_tails1, .moments1 = normal_moments1,
    .hint = "normal(mu, sigma) takes the standard deviation, not the variance"},
   {.name = "std_normal", .params = "", SCALAR,
@@ -203,6 +204,7 @@ static const norn_dist_row rows[] = {
    .block = half_normal_block, .sample1 = half_normal_sample1,
    .cdf1 = half_normal_cdf1, .quantile1 = half_normal_quantile1,
    .partials1 = half_normal_partials1,
+   .scale_is = 1,
    .range1 = positive, .tails1 = half_normal_tails1, .moments1 = half_normal_moments1},
   {.name = "lognormal", .params = "mu, sigma", SCALAR,
    .doc = "exp of normal(mu, sigma): mu and sigma > 0 are mean and standard deviation of log x.\n"

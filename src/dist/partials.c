@@ -12,9 +12,14 @@ static int64_t leaves_of(norn_datum v)
   norn_view a;
   if (v.tag == NORN_INT || v.tag == NORN_REAL) return 1;
   if (norn_dist_view(v, &d)) return norn_dist_leaves(&d);
-  if (!norn_array_view(v, &a)) return 0;
-  if (a.elem != NORN_VALUES) return a.elem == NORN_B8 ? 0 : a.n;
   int64_t n = 0;
+  for (int i = 0; i < norn_record_size(v); i++) {
+    norn_datum field;
+    norn_record_at(NULL, v, i, &field);
+    n += leaves_of(field);
+  }
+  if (!norn_array_view(v, &a)) return n;
+  if (a.elem != NORN_VALUES) return a.elem == NORN_B8 ? 0 : a.n;
   for (int64_t k = 0; k < a.n; k++) n += leaves_of(a.v[k]);
   return n;
 }

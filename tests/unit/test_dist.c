@@ -533,6 +533,26 @@ static void test_extremes(void)
   }
 }
 
+/* What a row says of location, scale and rate: P(X <= x) is as before when they and x move. */
+static void test_scales(void)
+{
+  for (int i = 0; i < FAMILIES; i++) {
+    const family *f = &families[i];
+    of o = open_family(f);
+    const norn_dist_row *r = o.row;
+    if (!r->location_is && !r->scale_is && !r->rate_is) continue;
+    double q[NORN_DIST_P], x = r->quantile1(0.3, o.p);
+    double l = r->location_is ? o.p[r->location_is - 1] : 0;
+    double shift = r->location_is ? 0.5 * (x - l) : 0, by = r->scale_is || r->rate_is ? 2 : 1;
+    if (fabs(x - l) < 1e-9 * fabs(l) || x == 0) continue;   /* no digits left */
+    memcpy(q, o.p, sizeof q);
+    if (r->location_is) q[r->location_is - 1] += shift;
+    if (r->scale_is) q[r->scale_is - 1] *= by;
+    if (r->rate_is) q[r->rate_is - 1] /= by;
+    unit_near(r->cdf1(l + shift + by * (x - l), q), 0.3, 1e-7, f->name, __FILE__, __LINE__);
+  }
+}
+
 int main(void)
 {
   test_checks();
@@ -541,6 +561,7 @@ int main(void)
   test_cells();
   test_quantiles();
   test_partials();
+  test_scales();
   test_draws();
   test_draw_counters();
   test_extremes();
