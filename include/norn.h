@@ -315,6 +315,9 @@ double   norn_rng_uniform(norn_rng *);      /* in (0, 1), never 0 nor 1 */
 double   norn_rng_normal(norn_rng *);       /* lanes 16b+j and 16b+8+j share a block (DESIGN 8) */
 double   norn_rng_exponential(norn_rng *);
 uint64_t norn_rng_below(norn_rng *, uint64_t n);   /* uniform on 0..n-1, without bias */
+/* n at once, by vector registers: other numbers than n single draws, the same on every machine. */
+void     norn_rng_uniforms(norn_rng *, double *out, int64_t n);
+void     norn_rng_normals(norn_rng *, double *out, int64_t n);
 /* A stream for a nested inference or a purpose of its own. */
 uint64_t norn_stream_split(uint64_t stream, uint32_t lane, uint32_t event, uint32_t iter);
 

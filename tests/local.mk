@@ -35,6 +35,7 @@ UNIT_TESTS = \
   %D%/unit/test_random \
   %D%/unit/test_rng \
   %D%/unit/test_special \
+  %D%/unit/test_stream \
   %D%/unit/test_stress \
   %D%/unit/test_values
 

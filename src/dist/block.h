@@ -3,6 +3,7 @@
 #ifndef NORN_BLOCK_H
 #define NORN_BLOCK_H
 #include "norn.h"
+#include "num/level.h"
 #include "dist/families.h"
 
 typedef void (*block_fn)(const norn_block *);
@@ -15,10 +16,6 @@ FAMILIES(FAMILY)
 
 /* The levels: two, four or eight numbers to a register. */
 extern const block_fn block_base[], block_avx2[], block_avx512[];
-enum { BLOCK_BASE, BLOCK_AVX2, BLOCK_AVX512, BLOCK_LEVELS };
-/* The level that NAME_block uses on this CPU, and whether this build and CPU have a level. */
-int  block_level(void);
-bool block_has(int level);
 /* NAME_block at a level: for tests and the benchmark. */
 void block_at(int level, int family, const norn_block *);
 #endif

@@ -1,15 +1,22 @@
-## list libnorncore_la_SOURCES *.c *.h
+## Compiled once for each register width (Makefile.am).
+LEVEL_SOURCES += %D%/stream_level.c
+
+## list libnorncore_la_SOURCES *.c *.h !stream_level.c
 libnorncore_la_SOURCES += \
   %D%/la.c \
+  %D%/level.c \
   %D%/rng.c \
   %D%/special.c \
   %D%/stats.c \
+  %D%/stream.c \
   %D%/la.h \
   %D%/la_in.h \
   %D%/la_kernel.h \
   %D%/lane.h \
+  %D%/level.h \
   %D%/rng.h \
   %D%/special.h \
   %D%/stats.h \
+  %D%/stream.h \
   %D%/vmath.h \
   %D%/vspecial.h

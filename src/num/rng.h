@@ -5,9 +5,14 @@
      uniform, 53 bits         lane | event | iter | draw, top bit 0
      normal                   lane & ~8 | event | iter | draw, top bit 1
                               lanes 16b+j and 16b+8+j (j < 8) share the block: cosine and sine
+     arrays                   lane | event | iter | draw, top bit 0
+                              numbers 16b+j and 16b+8+j (j < 8) share block draw + 8b + j: two
+                              uniforms, or a cosine and a sine
      split                    lane | event | iter | 0x7fffffff
+     full                     lane | event | iter | 0x7ffffffe: the stream that goes on
 
-   A draw costs one block and advances `draw` by one; nothing else is kept. */
+   A draw costs one block and advances `draw` by one, an array of n by rng_blocks(n), so that no
+   counter serves twice; nothing else is kept. */
 #ifndef NORN_RNG_H
 #define NORN_RNG_H
 #include "norn.h"
@@ -16,6 +21,7 @@
 typedef struct { uint32_t w[4]; } rng_block;
 #define RNG_NORMAL 0x80000000u   /* in the draw word: the block makes two normals */
 #define RNG_SPLIT 0x7fffffffu    /* the draw word of streams split off */
+#define RNG_FULL 0x7ffffffeu     /* and of the stream that goes on when all smaller ones are used */
 
 /* Philox4x32-10.  (Both products of a round in one SSE2 instruction were slower in a normal: the
    integer units are free there, the vector units are not.) */
@@ -42,6 +48,11 @@ static inline double rng_unit(uint32_t low, uint32_t high)
   uint64_t x = (uint64_t)high << 32 | low;
   return v_double(x >> 12 | 0x3ff0000000000000u) - (1 - 0x1p-53);
 }
+
+/* A stream made from a block that no draw uses, mixed once more so that no stream equals a draw. */
+uint64_t rng_derive(const norn_rng *, uint32_t draw);
+/* Turns to the stream that goes on. */
+void     rng_go_on(norn_rng *);
 
 static inline uint64_t rng_u64(norn_rng *g)
 {
@@ -100,6 +111,16 @@ static inline double rng_normal(norn_rng *g)
 }
 
 static inline double rng_exponential(norn_rng *g) { return -v_log_normal(rng_uniform(g)); }
+
+/* The blocks of an array of n numbers: both halves of eight serve for sixteen numbers. */
+static inline int64_t rng_blocks(int64_t n) { return n / 16 * 8 + (n % 16 < 8 ? n % 16 : 8); }
+
+/* Before drawing many numbers one after the other: sees that there are draw words for a million
+   (one event of 2^31 draws would meet itself). */
+static inline void rng_room(norn_rng *g)
+{
+  if (__builtin_expect(g->draw >= RNG_FULL - (1u << 20), 0)) rng_go_on(g);
+}
 
 /* Lemire 2019, "Fast random integer generation in an interval". */
 static inline uint64_t rng_below(norn_rng *g, uint64_t n)

@@ -88,8 +88,8 @@ static void check_shape(int f, int level, unsigned many, int64_t n, norn_rng *g)
 static void test_bits(void)
 {
   norn_rng g = {.stream = 77};
-  for (int level = 0; level < BLOCK_LEVELS; level++) {
-    if (!block_has(level)) {
+  for (int level = 0; level < LEVELS; level++) {
+    if (!level_has(level)) {
       printf("level %s: this machine does not have it\n", level_names[level]);
       continue;
     }

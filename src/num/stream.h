@@ -1,0 +1,16 @@
+/* stream: many uniforms or normals of one event at once, by the counters that rng.h tells; one
+   object per CPU level (stream_level.c). */
+#ifndef NORN_STREAM_H
+#define NORN_STREAM_H
+#include "norn.h"
+#include "num/level.h"
+
+/* n numbers of the blocks from g->draw on, which must end below RNG_FULL. */
+typedef void (*stream_fn)(const norn_rng *g, double *out, int64_t n);
+typedef struct stream_fns { stream_fn uniforms, normals; } stream_fns;
+extern const stream_fns stream_base, stream_avx2, stream_avx512;
+
+/* norn_rng_uniforms and norn_rng_normals at a level: for tests and the benchmark. */
+void stream_uniforms(int level, norn_rng *, double *out, int64_t n);
+void stream_normals(int level, norn_rng *, double *out, int64_t n);
+#endif

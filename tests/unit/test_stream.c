@@ -1,0 +1,303 @@
+/* test_stream: arrays of uniforms and normals.  Every number is that of its counter by the scalar
+   Philox, at each CPU level; no counter serves twice, whatever single draws stand between arrays;
+   and their distribution: cells, tails, correlations along each word of the counter.  Each
+   statistical check has a chance of about 1e-6 of failing wrongly.  NORN_LONG=1 draws 10^8 numbers
+   instead of 10^6. */
+#include "num/rng.h"
+#include "num/stats.h"
+#include "num/stream.h"
+#include "unit.h"
+#include <gsl/gsl_cdf.h>
+#include <stdlib.h>
+
+static const char *const level_names[] = {"base", "avx2", "avx512"};
+typedef void (*draw_fn)(int level, norn_rng *, double *out, int64_t n);
+
+/* ---- numbers from their counters ------------------------------------------------------------- */
+
+/* Number k of an array that begins at g->draw, the slow way. */
+static double number(const norn_rng *g, bool normal, int64_t k)
+{
+  uint32_t block = (uint32_t)(k / 16 * 8 + k % 8);
+  rng_block b = rng_philox(g->lane, g->event, g->iter, g->draw + block, g->stream);
+  double u = rng_unit(b.w[0], b.w[1]), v = rng_unit(b.w[2], b.w[3]), s, c;
+  if (!normal) return k % 16 < 8 ? u : v;
+  v_sincos2pi(v, &s, &c);
+  return sqrt(-2 * v_log_normal(u)) * (k % 16 < 8 ? c : s);
+}
+
+static void check_array(int level, norn_rng g, bool normal, int64_t n)
+{
+  double out[700], guard = -77;
+  norn_rng from = g;
+  bool same = true;
+  for (int i = 0; i < 700; i++) out[i] = guard;
+  (normal ? stream_normals : stream_uniforms)(level, &g, out + 1, n);
+  for (int64_t k = 0; k < n; k++) same &= v_bits(out[k + 1]) == v_bits(number(&from, normal, k));
+  CHECK(same);
+  if (!same) fprintf(stderr, "  level %s, %lld numbers\n", level_names[level], (long long)n);
+  CHECK(out[0] == guard && out[n + 1] == guard);
+  CHECK(g.draw == from.draw + rng_blocks(n));
+  CHECK(g.stream == from.stream && g.lane == from.lane && g.event == from.event &&
+        g.iter == from.iter);
+}
+
+static void test_bits(void)
+{
+  const norn_rng at[] = {{7, 3, 5, 9, 0, NULL}, {~(uint64_t)0, ~0u, ~0u, ~0u, 12345, NULL},
+                         {0x299f31d0a4093822u, 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, NULL},
+                         {1, 2, 3, 4, 0x70000000u, NULL}};
+  for (int level = 0; level < LEVELS; level++) {
+    if (!level_has(level)) {
+      printf("level %s: this machine does not have it\n", level_names[level]);
+      continue;
+    }
+    for (int i = 0; i < 8; i++)
+      for (int64_t n = 0; n <= 100; n++) check_array(level, at[i / 2], i & 1, n);
+    for (int64_t n = 255; n <= 257; n++) check_array(level, at[0], true, n);
+    check_array(level, at[1], false, 640);
+  }
+}
+
+/* The public functions are those of the best level; cut at a sixteen, an array goes on as one. */
+static void test_parts(void)
+{
+  norn_rng a = {5, 6, 7, 8, 9, NULL}, b = a, c = a;
+  double whole[200], parts[200];
+  for (int normal = 0; normal < 2; normal++) {
+    if (normal) norn_rng_normals(&a, whole, 200);
+    else norn_rng_uniforms(&a, whole, 200);
+    (normal ? stream_normals : stream_uniforms)(LEVEL_BASE, &b, parts, 48);
+    (normal ? stream_normals : stream_uniforms)(LEVEL_BASE, &b, parts + 48, 152);
+    CHECK(!memcmp(whole, parts, sizeof whole) && a.draw == b.draw);
+  }
+  norn_rng_uniforms(&c, parts, 1);                /* one number: the single draw */
+  b = (norn_rng){5, 6, 7, 8, 9, NULL};
+  CHECK(parts[0] == norn_rng_uniform(&b) && c.draw == b.draw);
+}
+
+/* ---- no counter serves twice ----------------------------------------------------------------- */
+
+typedef struct { uint64_t stream; uint32_t c[4]; int half; } place;
+static int order(const void *a, const void *b) { return memcmp(a, b, sizeof(place)); }
+
+/* What a draw is made of, as rng.h tells it: block and half, after checking that it is true. */
+static place place_of(const norn_rng *g, int kind, int64_t k, double x)
+{
+  place p;
+  memset(&p, 0, sizeof p);
+  p.stream = g->stream;
+  uint32_t word = g->draw, lane = g->lane;
+  double other;
+  if (kind == 0) {
+    norn_rng h = *g;
+    CHECK(rng_uniform(&h) == x);
+  } else if (kind == 1) {
+    p.half = lane >> 3 & 1;
+    lane &= ~8u;
+    word |= RNG_NORMAL;
+    CHECK(rng_normal_pair(g, &other) == x);
+  } else {
+    p.half = k % 16 >= 8;
+    word += (uint32_t)(k / 16 * 8 + k % 8);
+    CHECK(number(g, kind == 3, k) == x);
+  }
+  memcpy(p.c, (uint32_t[]){lane, g->event, g->iter, word}, sizeof p.c);
+  return p;
+}
+
+/* Events of two lanes that share normal pairs: single draws and arrays in turn. */
+static void test_collisions(void)
+{
+  enum { MOST = 20000 };
+  static place all[MOST];
+  static double x[64];
+  norn_rng pick = {.stream = 11};
+  int n = 0;
+  for (uint32_t lane = 0; lane < 32; lane++) {
+    norn_rng g = {99, lane, 4, 2, 0, NULL};
+    for (int i = 0; i < 20; i++) {
+      int kind = (int)norn_rng_below(&pick, 4);
+      int64_t many = kind < 2 ? 1 : (int64_t)norn_rng_below(&pick, 50);
+      norn_rng from = g;
+      if (kind == 0) x[0] = norn_rng_uniform(&g);
+      else if (kind == 1) x[0] = norn_rng_normal(&g);
+      else if (kind == 2) norn_rng_uniforms(&g, x, many);
+      else norn_rng_normals(&g, x, many);
+      for (int64_t k = 0; k < many && n < MOST; k++) all[n++] = place_of(&from, kind, k, x[k]);
+      CHECK(g.draw > from.draw || many == 0);
+    }
+  }
+  CHECK(n > 5000 && n < MOST);
+  qsort(all, (size_t)n, sizeof *all, order);
+  int twice = 0;
+  for (int i = 1; i < n; i++) twice += !memcmp(&all[i], &all[i - 1], sizeof *all);
+  CHECK(twice == 0);
+}
+
+/* When the draw word is used up another stream goes on, so that an event never meets itself. */
+static void test_room(void)
+{
+  enum { N = (1 << 20) + 40 };
+  double *x = malloc(2 * N * sizeof *x), *y = x ? x + N : NULL;
+  if (!x) return;
+  norn_rng g = {3, 1, 4, 1, RNG_FULL - (1u << 20), NULL}, h = g;
+  norn_rng_normals(&g, x, 40);
+  CHECK(g.stream != 3 && g.draw == rng_blocks(40));
+  h = (norn_rng){g.stream, 1, 4, 1, 0, NULL};
+  norn_rng_normals(&h, y, 40);
+  CHECK(!memcmp(x, y, 40 * sizeof *x));
+  CHECK(g.stream != norn_stream_split(3, 1, 4, 1));
+  /* the second part of a large array is in the other stream, the first is not */
+  g = h = (norn_rng){3, 1, 4, 1, RNG_FULL - (1u << 20) - 1, NULL};
+  norn_rng_uniforms(&g, x, N);
+  CHECK(g.stream != 3 && g.draw == rng_blocks(40) && x[5] == number(&h, false, 5));
+  h = (norn_rng){g.stream, 1, 4, 1, 0, NULL};
+  CHECK(x[(1 << 20) + 3] == number(&h, false, 3));
+  /* while there is room, parts are as one */
+  g = h = (norn_rng){3, 1, 4, 1, 7, NULL};
+  norn_rng_uniforms(&g, x, N);
+  bool same = g.stream == 3;
+  for (int64_t k = 0; k < N; k += 1013) same &= x[k] == number(&h, false, k);
+  CHECK(same && x[N - 1] == number(&h, false, N - 1));
+  free(x);
+}
+
+/* ---- the distribution ------------------------------------------------------------------------ */
+
+enum { PART = 1024 };
+static double chance(const int64_t *count, int cells, double n)
+{
+  double sum = 0, e = n / cells;
+  for (int i = 0; i < cells; i++) sum += ((double)count[i] - e) * ((double)count[i] - e) / e;
+  double q = gsl_cdf_chisq_Q(sum, cells - 1);
+  return fmin(q, 1 - q);                           /* too even is wrong as well */
+}
+
+static int64_t rounds(void) { return getenv("NORN_LONG") ? 100000 : 1000; }
+
+/* Uniforms one by one, in pairs of neighbours and of the halves of a block, and their lowest bits. */
+static void test_uniforms(void)
+{
+  enum { CELLS = 1024 };
+  static int64_t one[CELLS], pair[CELLS], low[CELLS], both[CELLS];
+  double x[PART], n = (double)rounds() * PART;
+  bool inside = true;
+  for (int64_t r = 0; r < rounds(); r++) {
+    norn_rng g = {20240607, 1, 2, (uint32_t)r, 0, NULL};
+    norn_rng_uniforms(&g, x, PART);
+    for (int k = 0; k < PART; k++) {
+      inside &= x[k] > 0 && x[k] < 1;
+      one[(int)(x[k] * CELLS)]++;
+      pair[(int)(x[k] * 32) * 32 + (int)(x[(k + 1) % PART] * 32)]++;
+      low[(int)(fmod(x[k] * 0x1p42, 1) * CELLS)]++;
+      if (!(k & 8)) both[(int)(x[k] * 32) * 32 + (int)(x[k + 8] * 32)]++;
+    }
+  }
+  CHECK(inside);
+  CHECK(chance(one, CELLS, n) > 1e-6 && chance(pair, CELLS, n) > 1e-6);
+  CHECK(chance(low, CELLS, n) > 1e-6);
+  CHECK(chance(both, CELLS, n / 2) > 1e-6);
+}
+
+/* Tails: how many lie beyond the quantiles 1e-4 and 1e-6 of either side. */
+static void test_normals(void)
+{
+  enum { CELLS = 512 };
+  static const double far[] = {3.719016485455681, 4.753424308822899}, p[] = {1e-4, 1e-6};
+  static int64_t cell[CELLS];
+  int64_t below[2] = {0}, above[2] = {0};
+  double x[PART], n = (double)rounds() * PART, sum[4] = {0}, cross[24] = {0};
+  for (int64_t r = 0; r < rounds(); r++) {
+    norn_rng g = {20240608, 1, (uint32_t)r, 2, 0, NULL};
+    norn_rng_normals(&g, x, PART);
+    for (int k = 0; k < PART; k++) {
+      double z = x[k];
+      cell[(int)(gsl_cdf_ugaussian_P(z) * CELLS)]++;
+      for (int i = 0; i < 2; i++) { below[i] += z < -far[i]; above[i] += z > far[i]; }
+      sum[0] += z;
+      sum[1] += z * z - 1;
+      sum[2] += z * z * z;
+      sum[3] += z * z * z * z - 3;
+      for (int lag = 1; lag < 24 && k + lag < PART; lag++) cross[lag] += z * x[k + lag];
+    }
+  }
+  CHECK(chance(cell, CELLS, n) > 1e-6);
+  const double variance[] = {1, 2, 15, 96};
+  for (int i = 0; i < 4; i++) CHECK_NEAR(sum[i] / sqrt(variance[i] * n), 0, 5);
+  for (int lag = 1; lag < 24; lag++)
+    CHECK_NEAR(cross[lag] / sqrt((double)rounds() * (PART - lag)), 0, 5);
+  for (int i = 0; i < 2; i++) {
+    double e = n * p[i];
+    printf("beyond the quantile %g: %lld and %lld, %g expected\n", p[i], (long long)below[i],
+           (long long)above[i], e);
+    CHECK(gsl_cdf_poisson_P((unsigned)below[i], e) > 1e-7 &&
+          gsl_cdf_poisson_Q((unsigned)below[i], e) > 1e-7);
+    CHECK(gsl_cdf_poisson_P((unsigned)above[i], e) > 1e-7 &&
+          gsl_cdf_poisson_Q((unsigned)above[i], e) > 1e-7);
+  }
+}
+
+/* Kolmogorov and Smirnov: sup |F_n - F| sqrt n is beyond 2.69 with probability 1e-6. */
+static void test_smirnov(void)
+{
+  enum { N = 100000 };
+  static double x[N];
+  for (int normal = 0; normal < 2; normal++) {
+    norn_rng g = {20240609, 1, 2, 3, 0, NULL};
+    double most = 0;
+    if (normal) norn_rng_normals(&g, x, N);
+    else norn_rng_uniforms(&g, x, N);
+    stats_sort(x, N);
+    for (int k = 0; k < N; k++) {
+      double c = normal ? gsl_cdf_ugaussian_P(x[k]) : x[k];
+      most = fmax(most, fmax((k + 1.0) / N - c, c - (double)k / N));
+    }
+    CHECK(most * sqrt(N) < 2.69 && most * sqrt(N) > 0.28);
+  }
+}
+
+/* Arrays whose counters differ in one word, by 1 or by 8, and an array and single draws of the same
+   event: no correlation, neither of the numbers nor of their squares. */
+static void test_between(void)
+{
+  enum { N = 64 };
+  double x[N], y[N];
+  for (int word = 0; word < 6; word++)
+    for (uint32_t by = 1; by <= 8; by *= 8) {
+      double cross = 0, squares = 0;
+      for (int64_t r = 0; r < rounds(); r++) {
+        norn_rng g = {42, 16 * (uint32_t)r, 3, 5, 0, NULL}, h = g;
+        switch (word) {
+        case 0: h.lane += by; break;
+        case 1: h.event += by; break;
+        case 2: h.iter += by; break;
+        case 3: h.stream += by; break;
+        case 4: h.stream += (uint64_t)by << 32; break;
+        default: h.lane += by - 1;
+        }
+        norn_rng_normals(&g, x, N);
+        if (word < 5) norn_rng_normals(&h, y, N);
+        else for (int k = 0; k < N; k++) y[k] = norn_rng_normal(&h);
+        for (int k = 0; k < N; k++) {
+          cross += x[k] * y[k];
+          squares += (x[k] * x[k] - 1) * (y[k] * y[k] - 1);
+        }
+      }
+      CHECK_NEAR(cross / sqrt((double)rounds() * N), 0, 5);
+      CHECK_NEAR(squares / 2 / sqrt((double)rounds() * N), 0, 5);
+    }
+}
+
+int main(void)
+{
+  test_bits();
+  test_parts();
+  test_collisions();
+  test_room();
+  test_uniforms();
+  test_normals();
+  test_smirnov();
+  test_between();
+  return unit_end();
+}
