@@ -1,14 +1,13 @@
-## Compiled once for each register width (Makefile.am).
-LEVEL_SOURCES += %D%/stream_level.c
-
-## list libnorncore_la_SOURCES *.c *.h !stream_level.c
+## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
   %D%/la.c \
+  %D%/la_factor.c \
   %D%/level.c \
   %D%/rng.c \
   %D%/special.c \
   %D%/stats.c \
   %D%/stream.c \
+  %D%/stream_level.c \
   %D%/la.h \
   %D%/la_in.h \
   %D%/la_kernel.h \

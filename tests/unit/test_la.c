@@ -327,6 +327,149 @@ static void test_lu(void)
   CHECK(isnan(log_abs));
 }
 
+/* ---- QR, eigenvalues, singular values ---- */
+
+/* The largest |x' x - 1| of the columns of x (m, n). */
+static double orthogonality(const double *x, int64_t m, int64_t n)
+{
+  double worst = 0;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j <= i; j++) {
+      long double s = i == j ? -1 : 0;
+      for (int64_t p = 0; p < m; p++) s += (long double)x[p * n + i] * x[p * n + j];
+      if (!(fabsl(s) <= worst)) worst = (double)fabsl(s);
+    }
+  return worst;
+}
+
+/* The largest |x diag(s) y - a|, x (m, k), y (k, n), over the Frobenius norm of a; s may be NULL. */
+static double product_residual(const double *x, const double *s, const double *y, const double *a,
+                               int64_t m, int64_t k, int64_t n)
+{
+  double worst = 0, norm = 1e-300;
+  for (int64_t i = 0; i < m * n; i++) norm = hypot(norm, a[i]);
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      long double sum = -a[i * n + j];
+      for (int64_t p = 0; p < k; p++)
+        sum += (long double)x[i * k + p] * (s ? s[p] : 1) * y[p * n + j];
+      if (!(fabsl(sum) <= worst)) worst = (double)fabsl(sum);
+    }
+  return worst / norm;
+}
+
+/* A matrix of a kind: 0 ordinary, 1 of rank 2, 2 zero, 3 columns from 1e-12 to 1e150. */
+static double *of_kind(int kind, int64_t m, int64_t n)
+{
+  double *a = randoms(m, n, 20);
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      if (kind == 1) a[i * n + j] = (double)i * (double)(j % 2) - (double)(j % 3);
+      if (kind == 2) a[i * n + j] = 0;
+      if (kind == 3) a[i * n + j] *= pow(10, -12 + 162 * (double)j / (double)n);
+    }
+  return a;
+}
+
+static void check_qr(int kind, int64_t m, int64_t n)
+{
+  double *a = of_kind(kind, m, n), *q = matrix(m, n), *r = matrix(n, n);
+  bool upper = true;
+  memcpy(q, a, (size_t)(m * n) * sizeof *a);
+  CHECK(la_qr(q, m, n, r));
+  CHECK(orthogonality(q, m, n) <= 4 * (double)m * EPS);
+  CHECK(product_residual(q, NULL, r, a, m, n, n) <= 4 * (double)m * EPS);
+  for (int64_t i = 0; i < n; i++) {
+    CHECK(r[i * n + i] >= 0);
+    for (int64_t j = 0; j < i; j++) upper = upper && r[i * n + j] == 0;
+  }
+  CHECK(upper);
+  free(a), free(q), free(r);
+}
+
+static bool sign_rule(const double *x, int64_t n, int64_t step)
+{
+  double most = 0;
+  for (int64_t i = 0; i < n; i++) most = fmax(most, fabs(x[i * step]));
+  for (int64_t i = 0; i < n; i++)
+    if (fabs(x[i * step]) >= most / 2) return x[i * step] >= 0;
+  return false;
+}
+
+static void check_svd(int kind, int64_t m, int64_t n)
+{
+  int64_t k = m < n ? m : n;
+  double *a = of_kind(kind, m, n), *w = matrix(m, n), *u = matrix(m, k), *s = matrix(1, k),
+         *vt = matrix(k, n), *v = matrix(n, k);
+  memcpy(w, a, (size_t)(m * n) * sizeof *a);
+  CHECK(la_svd(w, m, n, u, s, vt));
+  double tol = 8 * (double)(m + n) * EPS;
+  for (int64_t i = 0; i < k; i++)
+    for (int64_t j = 0; j < n; j++) v[j * k + i] = vt[i * n + j];
+  CHECK(orthogonality(u, m, k) <= tol);
+  CHECK(orthogonality(v, n, k) <= tol);
+  CHECK(product_residual(u, s, vt, a, m, k, n) <= tol);
+  for (int64_t j = 0; j < k; j++) {
+    CHECK(s[j] >= 0 && (j == 0 || s[j] <= s[j - 1]));
+    CHECK(sign_rule(u + j, m, k));
+  }
+  if (kind == 1 && k > 2) CHECK(s[2] <= tol * s[0] && s[1] > 1e-6 * s[0]);
+  free(a), free(w), free(u), free(s), free(vt), free(v);
+}
+
+/* The second difference: eigenvalues 2 - 2 cos(k pi / (n + 1)). */
+static void check_eigen(int64_t n)
+{
+  double *a = matrix(n, n), *v = matrix(n, n), *w = matrix(1, n), *vt = matrix(n, n),
+         pi = acos(-1.0);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++) a[i * n + j] = i == j ? 2 : i - j == 1 || j - i == 1 ? -1 : 0;
+  for (int dense = 0; dense < 3; dense++) {
+    if (dense == 1) free(a), a = positive(n, 21);
+    for (int64_t i = 0; i < n * n && dense == 2; i++) a[i] *= 1e200;
+    memcpy(v, a, (size_t)(n * n) * sizeof *a);
+    CHECK(la_eigen_symmetric(v, n, w));
+    for (int64_t i = 0; i < n; i++) {
+      CHECK(i == 0 || w[i] >= w[i - 1]);
+      CHECK(sign_rule(v + i, n, n));
+      if (!dense)
+        CHECK_NEAR(w[i], 2 - 2 * cos((double)(i + 1) * pi / (double)(n + 1)), 8 * (double)n * EPS);
+      for (int64_t j = 0; j < n; j++) vt[i * n + j] = v[j * n + i];
+    }
+    CHECK(orthogonality(v, n, n) <= 8 * (double)n * EPS);
+    CHECK(product_residual(v, w, vt, a, n, n, n) <= 8 * (double)n * EPS);
+  }
+  a[n * n - 1] = NAN;
+  CHECK(!la_eigen_symmetric(a, n, w));
+  free(a), free(v), free(w), free(vt);
+}
+
+static void test_factors(void)
+{
+  static const int64_t shape[][2] = { { 1, 1 }, { 3, 1 }, { 5, 5 }, { 12, 12 }, { 13, 13 },
+                                      { 20, 7 }, { 33, 33 }, { 90, 40 }, { 120, 120 } };
+  for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
+    for (int kind = 0; kind < 4; kind++) {
+      check_qr(kind, shape[s][0], shape[s][1]);
+      check_svd(kind, shape[s][0], shape[s][1]);
+      check_svd(kind, shape[s][1], shape[s][0]);
+    }
+  for (int64_t n = 1; n <= 130; n += n < 20 ? 3 : 37) check_eigen(n);
+  double two[4] = { 2, 1, 1, 2 }, w[2], a[4] = { 3, 0, 4, 5 }, u[4], s[2], vt[4];
+  CHECK(la_eigen_symmetric(two, 2, w));
+  CHECK_NEAR(w[0], 1, 4 * EPS);
+  CHECK_NEAR(w[1], 3, 4 * EPS);
+  CHECK_NEAR(two[0], sqrt(0.5), 4 * EPS);      /* (1, -1) and (1, 1) */
+  CHECK_NEAR(two[2], -sqrt(0.5), 4 * EPS);
+  CHECK_NEAR(two[1], sqrt(0.5), 4 * EPS);
+  CHECK(la_svd(a, 2, 2, u, s, vt));            /* a a' = [[9, 12], [12, 41]]: 45 and 5 */
+  CHECK_NEAR(s[0], sqrt(45), 16 * EPS);
+  CHECK_NEAR(s[1], sqrt(5), 16 * EPS);
+  double hole[4] = { 1, INFINITY, 2, 3 };
+  CHECK(!la_svd(hole, 2, 2, u, s, vt));
+  CHECK(!la_qr(hole, 2, 2, s));
+}
+
 static void tests(void)
 {
   test_products();
@@ -334,6 +477,7 @@ static void tests(void)
   test_cholesky();
   test_adjoint();
   test_lu();
+  test_factors();
 }
 
 int main(void)
