@@ -1,4 +1,7 @@
-## list libnorncore_la_SOURCES *.c *.h
+## Compiled once for each register width (Makefile.am).
+LEVEL_SOURCES += %D%/stream_level.c
+
+## list libnorncore_la_SOURCES *.c *.h !stream_level.c
 libnorncore_la_SOURCES += \
   %D%/la.c \
   %D%/la_factor.c \
@@ -7,7 +10,6 @@ libnorncore_la_SOURCES += \
   %D%/special.c \
   %D%/stats.c \
   %D%/stream.c \
-  %D%/stream_level.c \
   %D%/la.h \
   %D%/la_in.h \
   %D%/la_kernel.h \
