@@ -8,6 +8,8 @@ libnorncore_la_SOURCES += \
   %D%/level.c \
   %D%/rng.c \
   %D%/special.c \
+  %D%/special_incomplete.c \
+  %D%/special_normal.c \
   %D%/stats.c \
   %D%/stream.c \
   %D%/la.h \

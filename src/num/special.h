@@ -44,11 +44,14 @@ double special_logsubexp(double a, double b);            /* log(exp a - exp b), 
 /* Incomplete gamma: log P(a, x) and log Q(a, x) = log(1 - P); a > 0, x >= 0. */
 void special_gamma_log(double a, double x, double *lower, double *upper);
 double special_gamma_p(double a, double x), special_gamma_q(double a, double x);
+double special_gamma_p_slope(double a, double x);        /* d P(a, x) / da */
 double special_gamma_p_inv(double a, double p);          /* x with P(a, x) = p */
 /* Incomplete beta: log I_x(a, b) and log I_y(b, a); y = 1 - x is given too, so that it may be
    tiny. */
 void special_beta_log(double a, double b, double x, double y, double *lower, double *upper);
 double special_beta_inc(double a, double b, double x);
+/* d I_x(a, b) / da and / db */
+void special_beta_slope(double a, double b, double x, double y, double *da, double *db);
 double special_beta_inv(double a, double b, double p);
 
 double special_norm_cdf(double x);
@@ -59,6 +62,22 @@ double special_norm_hazard(double x);
 double special_norm_quantile(double p);                  /* Wichura 1988, AS 241 */
 double special_norm_quantile_half(double q);             /* of p = 1/2 + q */
 double special_norm_quantile_log(double lp);             /* of p = exp lp */
+
+/* Owen's T: P(X > h, 0 < Y < a X) of independent standard normals, for any h and a; and the
+   logarithm of P(X > h, Y > a X), h >= 0, a >= 0. */
+double special_owens_t(double h, double a), special_owens_rest_log(double h, double a);
+
+/* Gauss and Legendre's rule of 40 points on 0..end: point i and its weight. */
+extern const double special_gauss_node[20], special_gauss_weight[20];
+static inline double special_gauss_point(int i, double end)
+{
+  double node = special_gauss_node[i >> 1];
+  return 0.5 * end * (1 + (i & 1 ? -node : node));
+}
+static inline double special_gauss_share(int i, double end)
+{
+  return 0.5 * end * special_gauss_weight[i >> 1];
+}
 
 /* Solves f(x) = target for a rising f on (lo, hi): Newton's steps from f and its slope, kept in a
    shrinking bracket.  The ends may be infinite; `start` is inside. */
