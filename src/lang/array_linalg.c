@@ -1,7 +1,20 @@
-/* array_linalg.c: transpose and products of vectors and matrices.  The slow, obvious products: sums
-   run in index order, so results do not depend on anything but the operands. */
+/* array_linalg.c: transpose and products of vectors and matrices.  Reals go to num/la.h; integers
+   stay integers, by the obvious loop with a check for overflow. */
 #include "lang/array.h"
+#include "num/la.h"
 #include <string.h>
+
+#define TILE 16     /* both sides of a transpose stay in cache for a tile of that many rows */
+
+/* to (cols, rows) = from (rows, cols) transposed; `size` is known where this is called. */
+static inline void turn(const char *from, int64_t rows, int64_t cols, size_t size, char *to)
+{
+  for (int64_t i0 = 0; i0 < rows; i0 += TILE)
+    for (int64_t j0 = 0; j0 < cols; j0 += TILE)
+      for (int64_t i = i0; i < rows && i < i0 + TILE; i++)
+        for (int64_t j = j0; j < cols && j < j0 + TILE; j++)
+          memcpy(to + (size_t)(j * rows + i) * size, from + (size_t)(i * cols + j) * size, size);
+}
 
 val vec_transpose(norn_state *st, val x)
 {
@@ -22,27 +35,22 @@ val vec_transpose(norn_state *st, val x)
   vec *t = vec_raw(st, vec_elem(v), 2, dims);
   if (!t) return norn_none();
   size_t size = elem_bytes(vec_elem(v));
-  const char *from = vec_elems(v);
-  char *to = vec_elems(t);
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < cols; j++)
-      memcpy(to + (size_t)(j * rows + i) * size, from + (size_t)(i * cols + j) * size, size);
+  if (size == 8) turn(vec_elems(v), rows, cols, 8, vec_elems(t));
+  else turn(vec_elems(v), rows, cols, size, vec_elems(t));
   return v_obj(NORN_ARRAY, t);
 }
 
 /* ---- products ---- */
 
-/* c (m, n) = a (m, k) b (k, n); c is zero before. */
+/* c (m, n) = a (m, k) b (k, n) */
 static void mul_real(double *c, const double *a, const double *b, int64_t m, int64_t k, int64_t n)
 {
-  for (int64_t i = 0; i < m; i++)
-    for (int64_t p = 0; p < k; p++) {
-      double x = a[i * k + p];
-      for (int64_t j = 0; j < n; j++) c[i * n + j] += x * b[p * n + j];
-    }
+  if (n == 1) la_mul_vector(false, m, k, a, b, c);
+  else if (m == 1) la_mul_vector(true, k, n, b, a, c);
+  else la_mul(false, false, m, n, k, 1, a, b, 0, c);
 }
 
-/* The same in integers; false on overflow. */
+/* The same in integers, c zero before; false on overflow. */
 static bool mul_int(int64_t *c, const int64_t *a, const int64_t *b, int64_t m, int64_t k, int64_t n)
 {
   for (int64_t i = 0; i < m; i++)

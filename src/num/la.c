@@ -1,11 +1,11 @@
 /* la.c: products, triangular solves, Cholesky and LU factors.
 
-   Everything rests on two kernels (la_kernel.h, for each CPU level): a product of blocks and the
-   solution with a small triangle; factors are made block by block from those, as Golub and Van Loan,
-   Matrix Computations (4th ed. 2013), sections 3.2 and 4.2.  From some size on, which depends on
-   nothing but the shape, OpenBLAS does the work: row-major matrices are its column-major ones
-   transposed.  This file is its door. */
+   Everything rests on two kernels (la_level.c, for each CPU level): a product of blocks and the
+   solution with a small triangle; factors are made block by block from those, as Golub and Van
+   Loan, Matrix Computations (4th ed. 2013), sections 3.2 and 4.2.  From some size on, which depends
+   on nothing but the shape, OpenBLAS does the products.  This file is its door. */
 #include "num/la_in.h"
+#include "num/level.h"
 #include <dlfcn.h>
 #include <limits.h>
 #include <math.h>
@@ -14,58 +14,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- kernels ---- */
-
-typedef struct la_kernels {
-  void (*block)(int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t ai,
-                int64_t ap, const double *b, int64_t ldb, double *c, int64_t ldc);
-  void (*tri)(const double *t, int64_t ti, int64_t tp, int64_t n, bool back, bool unit, double *b,
-              int64_t ldb, int64_t m);
-  int64_t (*chol)(double *u, int64_t n);
-  double (*dot)(const double *x, const double *y, int64_t n);
-  void (*axpy)(double c, const double *x, double *y, int64_t n);
-} la_kernels;
-
-#define LEVEL
-#define NAME(x) x##_base
-#define W 2
-#include "num/la_kernel.h"
-
-#ifdef __x86_64__
-#define LEVEL __attribute__((target("avx2")))
-#define NAME(x) x##_avx2
-#define W 4
-#include "num/la_kernel.h"
-
-#define LEVEL __attribute__((target("avx512f")))
-#define NAME(x) x##_avx512
-#define W 8
-#include "num/la_kernel.h"
-#endif
-
-/* ---- what the process has: CPU level and OpenBLAS ---- */
-
-/* The two things here that outlive a call.  They are properties of the machine, written once before
-   the first reader (pthread_once) and never again, the same for every state; a handle a state would
-   load the library and choose its kernels again each time. */
-static pthread_once_t kernels_once = PTHREAD_ONCE_INIT, blas_once = PTHREAD_ONCE_INIT;
-static const la_kernels *kernels_found = &kernels_base;
-static la_blas blas_found;
-
-static void find_kernels(void)
-{
-#ifdef __x86_64__
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f")) kernels_found = &kernels_avx512;
-  else if (__builtin_cpu_supports("avx2")) kernels_found = &kernels_avx2;
-#endif
-}
+/* ---- what the machine has: CPU level and OpenBLAS ---- */
 
 static const la_kernels *kernels(void)
 {
-  pthread_once(&kernels_once, find_kernels);
-  return kernels_found;
+#ifdef HAVE_X86_LEVELS
+  static const la_kernels *const levels[LEVELS] = { &la_base, &la_avx2, &la_avx512 };
+  return levels[level_best()];
+#else
+  return &la_base;
+#endif
 }
+
+/* What outlives a call here.  It is a property of the process, written once before its first reader
+   (pthread_once) and never again, the same for every state; with a handle in each state the library
+   would be loaded and asked again each time. */
+static pthread_once_t blas_once = PTHREAD_ONCE_INIT;
+static la_blas blas_found;
 
 /* OpenBLAS picks kernels for CPUs that were known when it was built, and for a newer one takes the
    oldest it has (Prescott: a fifth of the speed).  So it is told by what the CPU can do. */
@@ -225,10 +190,11 @@ void la_add_product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double al
 void la_mul(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
             const double *b, double beta, double *c)
 {
+  if (m == 0 || n == 0) return;
   if (beta == 0) memset(c, 0, (size_t)(m * n) * sizeof *c);   /* also over NaN */
   else if (beta != 1)
     for (int64_t i = 0; i < m * n; i++) c[i] *= beta;
-  if (m > 0 && n > 0 && k > 0)
+  if (k > 0)
     la_add_product(ta, tb, m, n, k, alpha, a, ta ? m : k, b, tb ? k : n, c, n);
 }
 
@@ -243,7 +209,7 @@ void la_mul_vector(bool ta, int64_t m, int64_t n, const double *a, const double 
     for (int64_t i = 0; i < m; i++) y[i] = f->dot(a + i * n, x, n);
     return;
   }
-  memset(y, 0, (size_t)n * sizeof *y);
+  if (n > 0) memset(y, 0, (size_t)n * sizeof *y);
   for (int64_t i = 0; i < m; i++) f->axpy(x[i], a + i * n, y, n);
 }
 

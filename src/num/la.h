@@ -1,7 +1,8 @@
 /* la: dense linear algebra on row-major arrays of doubles (m, n).  Small matrices are worked on
-   here; large ones go to OpenBLAS with its LAPACK, opened at first use (this is its door) and called
-   with one thread.  Without it everything still works, slower.  Nothing here allocates but what says
-   so (and then fails with false when memory ends). */
+   here; large ones go to OpenBLAS with its LAPACK, opened at first use (this is its door) and
+   called with one thread.  Without it everything still works, slower.  The same call at the same
+   shape gives the same bits.  Nothing here allocates but what says so (and then fails with false
+   when memory ends). */
 #ifndef NORN_LA_H
 #define NORN_LA_H
 #include <stdbool.h>
@@ -28,11 +29,15 @@ double la_cholesky_log_det(const double *l, int64_t n);
    in a, in place.  Murray 2016, "Differentiation of the Cholesky decomposition", section 3. */
 void la_cholesky_adjoint(const double *l, double *gl, int64_t n);
 
-/* x of a x = b in place of b (n, m); a (n, n) is overwritten by its LU factors.  false: singular. */
+/* x of a x = b in place of b (n, m); a (n, n) is overwritten by its LU factors, the upper one with
+   the pivots on its diagonal.  false: singular. */
 bool la_solve(double *a, int64_t n, double *b, int64_t m);
 /* sign and log |det|; a is overwritten.  sign 0: singular. */
 void la_log_det(double *a, int64_t n, double *sign, double *log_abs);
-/* Thin QR of a (m, n), m >= n: q (m, n) in place of a, r (n, n) upper with a positive diagonal. */
+/* The next three are also false for numbers that are not finite, or if they do not converge.  Of an
+   eigenvector or left singular vector the first element that is at least half as large as its
+   largest is positive.
+   Thin QR of a (m, n), m >= n: q (m, n) in place of a, r (n, n) upper with a positive diagonal. */
 bool la_qr(double *a, int64_t m, int64_t n, double *r);                             /* allocates */
 /* Eigenvalues, rising, and vectors (columns of a) of a symmetric a (n, n). */
 bool la_eigen_symmetric(double *a, int64_t n, double *values);                      /* allocates */

@@ -2,11 +2,10 @@
 
    Small matrices, and all without OpenBLAS, by the plainest method that is also the most accurate:
    Householder reflections (Golub and Van Loan, Matrix Computations, 4th ed. 2013, 5.2), Jacobi
-   rotations of both sides for eigenvalues (8.5) and of columns for singular values (8.6.3; Demmel and
-   Veselic 1992).  Large ones by LAPACK.  Both give the same signs: R has a positive diagonal, and of
-   an eigenvector or left singular vector the first element that is at least half as large as its
-   largest is positive.  Rows of memory are columns of a matrix here, so that loops run along them;
-   elements are scaled by a power of two to at most 1 first, so nothing overflows. */
+   rotations of both sides for eigenvalues (8.5) and of columns for singular values (8.6.3; Demmel
+   and Veselic 1992).  Large ones by LAPACK.  Both give the same signs (la.h).  Rows of memory are
+   columns of a matrix here, so that loops run along them; elements are scaled by a power of two to
+   at most 1 first, so nothing overflows. */
 #include "num/la_in.h"
 #include <float.h>
 #include <limits.h>
@@ -288,8 +287,8 @@ static void swap_reals(double *x, double *y, int64_t n)
   }
 }
 
-/* A unit vector orthogonal to u[0 .. k) (k, m), k < m: what is left of the unit vector of which they
-   have the least. */
+/* A unit vector orthogonal to u[0 .. k) (k, m), k < m: what is left of the unit vector of which
+   they have the least. */
 static void complete(double *u, int64_t k, int64_t m)
 {
   int64_t best = 0;

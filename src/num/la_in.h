@@ -3,8 +3,26 @@
 #define NORN_LA_IN_H
 #include "num/la.h"
 
-#define LA_SMALL 32     /* up to this order a factor fits the kernels of la_kernel.h */
+#define LA_SMALL 32     /* up to this order a factor fits the kernels of la_level.c */
 #define LA_DEPTH 128    /* terms of a product that are summed before they are added to c */
+
+/* What la_level.c has at each CPU level. */
+typedef struct la_kernels {
+  /* c (m, n) += alpha a b; a[i, p] at a[i ai + p ap], b (k, n) in memory that is readable up to
+     whole tiles of two registers, k <= LA_DEPTH */
+  void (*block)(int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t ai,
+                int64_t ap, const double *b, int64_t ldb, double *c, int64_t ldc);
+  /* t x = b in place of b (n, m), t triangular: t[i, p] at t[i ti + p tp], p < i, or p > i if
+     back; unit: the diagonal is 1 */
+  void (*tri)(const double *t, int64_t ti, int64_t tp, int64_t n, bool back, bool unit, double *b,
+              int64_t ldb, int64_t m);
+  /* the upper factor of the upper half of u (n, LA_SMALL) in place, rubbish below it; 0 or the
+     order of the first minor that is not positive */
+  int64_t (*chol)(double *u, int64_t n);
+  double (*dot)(const double *x, const double *y, int64_t n);
+  void (*axpy)(double c, const double *x, double *y, int64_t n);      /* y += c x */
+} la_kernels;
+extern const la_kernels la_base, la_avx2, la_avx512;
 
 /* The functions of OpenBLAS that are used; integers are int, matrices of LAPACK column-major, and
    Fortran passes the length of each text argument at the end. */

@@ -1,7 +1,7 @@
 ## Compiled once for each register width (Makefile.am).
-LEVEL_SOURCES += %D%/stream_level.c
+LEVEL_SOURCES += %D%/la_level.c %D%/stream_level.c
 
-## list libnorncore_la_SOURCES *.c *.h !stream_level.c
+## list libnorncore_la_SOURCES *.c *.h !la_level.c !stream_level.c
 libnorncore_la_SOURCES += \
   %D%/la.c \
   %D%/la_factor.c \
@@ -14,7 +14,6 @@ libnorncore_la_SOURCES += \
   %D%/stream.c \
   %D%/la.h \
   %D%/la_in.h \
-  %D%/la_kernel.h \
   %D%/lane.h \
   %D%/level.h \
   %D%/rng.h \

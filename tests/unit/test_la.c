@@ -1,7 +1,8 @@
 /* Linear algebra: residuals against what rounding allows (n eps times the size of the terms, summed
    in long double), exact small cases, the determinant of Hilbert matrices in MPFR, the adjoint of
    Cholesky against differences.  All of it without OpenBLAS too, in a child. */
-#include "num/la.h"
+#include "num/la_in.h"
+#include "num/level.h"
 #include "big.h"
 #include "unit.h"
 #include <float.h>
@@ -93,9 +94,9 @@ static void check_product(int64_t m, int64_t n, int64_t k)
 static void test_products(void)
 {
   static const int64_t shape[][3] = {
-    { 1, 1, 1 }, { 2, 2, 2 }, { 3, 5, 2 }, { 4, 16, 7 }, { 5, 17, 40 }, { 7, 33, 3 }, { 10, 10, 10 },
-    { 31, 31, 31 }, { 32, 32, 32 }, { 33, 65, 129 }, { 1, 90, 200 }, { 90, 1, 200 }, { 64, 64, 300 },
-    { 150, 130, 170 }, { N, 40, 300 }, { 9, 129, 1 } };
+    { 1, 1, 1 }, { 2, 2, 2 }, { 3, 5, 2 }, { 4, 16, 7 }, { 5, 17, 40 }, { 7, 33, 3 },
+    { 10, 10, 10 }, { 31, 31, 31 }, { 32, 32, 32 }, { 33, 65, 129 }, { 1, 90, 200 },
+    { 90, 1, 200 }, { 64, 64, 300 }, { 150, 130, 170 }, { N, 40, 300 }, { 9, 129, 1 } };
   for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
     check_product(shape[s][0], shape[s][1], shape[s][2]);
   double c[2] = { 5, 6 };
@@ -195,7 +196,7 @@ static void check_cholesky(int64_t n)
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j < i; j++) same = same && x[i * n + j] == x[j * n + i];
   CHECK(same);
-  for (int64_t k = 0; k < n; k += n / 5 + 1) {      /* a minor that is not positive, and one of NaN */
+  for (int64_t k = 0; k < n; k += n / 5 + 1) {      /* a bad minor, and one of NaN */
     memcpy(l, a, bytes);
     l[k * n + k] = -1;
     CHECK(la_cholesky(l, n) == k + 1);
@@ -259,7 +260,7 @@ static void test_adjoint(void)
   for (size_t s = 0; s < sizeof n / sizeof *n; s++) check_adjoint(n[s]);
 }
 
-/* |a x - b| <= 3 n eps |l| |u| |x|; with growth of pivots bounded here by 8: n eps max|a| sum|x| 24 */
+/* |a x - b| <= 3 n eps |l| |u| |x|: with pivots that grow 8 times at most, 24 n eps max|a| |x|. */
 static void check_solve(int64_t n)
 {
   int64_t m = n % 3 + 1;
@@ -327,6 +328,52 @@ static void test_lu(void)
   CHECK(isnan(log_abs));
 }
 
+/* ---- CPU levels ---- */
+
+/* The kernels of a level against those of the base: the same bits. */
+static void check_level(const la_kernels *f)
+{
+  enum { SIZE = LA_SMALL * 64 };
+  const la_kernels *g = &la_base;
+  double *a = randoms(LA_SMALL, 64, 30), *b = randoms(LA_SMALL, 64, 31), *x = matrix(SIZE, 1),
+         *y = matrix(SIZE, 1);
+  for (int64_t n = 1; n <= LA_SMALL; n++) {
+    int64_t m = LA_SMALL + 1 - n / 2, k = n % 7 + 1;
+    memcpy(x, b, SIZE * sizeof *x);
+    memcpy(y, b, SIZE * sizeof *y);
+    f->block(m / 2, n, k, 0.3, a, 64, 1, b, 64, x, 64);
+    g->block(m / 2, n, k, 0.3, a, 64, 1, b, 64, y, 64);
+    for (int back = 0; back < 2; back++) {
+      f->tri(a, 1, 64, n, back, !back, x, 40, m);
+      g->tri(a, 1, 64, n, back, !back, y, 40, m);
+    }
+    CHECK(memcmp(x, y, SIZE * sizeof *x) == 0);
+    f->axpy(0.7, a, x, 20 * n + 3);
+    g->axpy(0.7, a, y, 20 * n + 3);
+    CHECK(memcmp(x, y, SIZE * sizeof *x) == 0);
+    double s = f->dot(a, b, 30 * n + 5), t = g->dot(a, b, 30 * n + 5);
+    CHECK(memcmp(&s, &t, sizeof s) == 0);
+    double *p = positive(n, 32), diff = 0;
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 0; j < LA_SMALL; j++)
+        x[i * LA_SMALL + j] = y[i * LA_SMALL + j] = j < n ? p[i * n + j] : 0;
+    CHECK(f->chol(x, n) == 0 && g->chol(y, n) == 0);
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = i; j < n; j++) diff += x[i * LA_SMALL + j] != y[i * LA_SMALL + j];
+    CHECK(diff == 0);
+    free(p);
+  }
+  free(a), free(b), free(x), free(y);
+}
+
+static void test_levels(void)
+{
+#ifdef HAVE_X86_LEVELS
+  if (level_has(LEVEL_AVX2)) check_level(&la_avx2);
+  if (level_has(LEVEL_AVX512)) check_level(&la_avx512);
+#endif
+}
+
 /* ---- QR, eigenvalues, singular values ---- */
 
 /* The largest |x' x - 1| of the columns of x (m, n). */
@@ -342,7 +389,7 @@ static double orthogonality(const double *x, int64_t m, int64_t n)
   return worst;
 }
 
-/* The largest |x diag(s) y - a|, x (m, k), y (k, n), over the Frobenius norm of a; s may be NULL. */
+/* The largest |x diag(s) y - a|, x (m, k), y (k, n), over the Frobenius norm of a; s or NULL. */
 static double product_residual(const double *x, const double *s, const double *y, const double *a,
                                int64_t m, int64_t k, int64_t n)
 {
@@ -478,6 +525,7 @@ static void tests(void)
   test_adjoint();
   test_lu();
   test_factors();
+  test_levels();
 }
 
 int main(void)
