@@ -18,6 +18,7 @@ UNIT_TESTS = \
   %D%/unit/test_base \
   %D%/unit/test_block \
   %D%/unit/test_code \
+  %D%/unit/test_count \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \
   %D%/unit/test_docs \

@@ -1,7 +1,7 @@
 /* count: families of truth values and counts: bernoulli, binomial, poisson, geometric,
-   neg_binomial_2, discrete_uniform.  Formulas in kernel.h; distribution functions by incomplete
-   gamma and beta functions (DLMF 8.17.5, 8.4.10),
-       quantiles by a search on them; draws in sample.c. */
+   neg_binomial, neg_binomial_2, discrete_uniform.  Formulas in kernel.h; distribution functions by
+   incomplete gamma and beta functions (DLMF 8.17.5, 8.4.10), quantiles by a search on them; draws
+   in sample.c. */
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/kernel.h"
@@ -24,7 +24,7 @@ static const char *bernoulli_check(const double *p, int *which)
 DIST_FORMULA_1(bernoulli)
 static double bernoulli_sample1(const double *p, norn_rng *g) { return rng_uniform(g) < p[0]; }
 static double bernoulli_cdf1(double x, const double *p) { return x < 0 ? 0 : x < 1 ? 1 - p[0] : 1; }
-static double bernoulli_quantile1(double prob, const double *p) { return prob > 1 - p[0]; }
+static double bernoulli_quantile1(double prob, const double *p) { return prob == 1 || prob > 1 - p[0]; }
 static void bernoulli_tails1(double x, const double *p, double *lower, double *upper)
 {
   *lower = x < 0 ? -HUGE_VAL : x < 1 ? log1p(-p[0]) : 0;
@@ -196,6 +196,46 @@ static double neg_binomial_2_quantile1(double prob, const double *p)
   return dist_search_quantile(neg_binomial_2_cdf1, prob, p, 0, HUGE_VAL, guess);
 }
 
+/* ---- neg_binomial(alpha, beta): mean alpha/beta, variance alpha (beta + 1)/beta^2 ------------ */
+
+static const char *neg_binomial_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!(p[0] > 0 && p[0] < HUGE_VAL)) return "shape of neg_binomial must be positive and finite";
+  *which = 1;
+  return p[1] > 0 && p[1] < HUGE_VAL ? NULL :
+         "inverse scale of neg_binomial must be positive and finite";
+}
+DIST_FORMULA_2(neg_binomial)
+/* A Poisson whose rate is gamma(alpha, beta). */
+static double neg_binomial_sample1(const double *p, norn_rng *g)
+{
+  return dist_draw_poisson(g, v_exp(dist_draw_log_gamma(g, p[0]) - v_log(p[1])));
+}
+/* P(X <= k) = I_{beta/(beta+1)}(alpha, k + 1) */
+static void neg_binomial_tails1(double x, const double *p, double *lower, double *upper)
+{
+  if (x < 0) { *lower = -HUGE_VAL; *upper = 0; }
+  else if (x == HUGE_VAL) { *lower = 0; *upper = -HUGE_VAL; }
+  else special_beta_log(p[0], floor(x) + 1, p[1] / (1 + p[1]), 1 / (1 + p[1]), lower, upper);
+}
+static double neg_binomial_cdf1(double x, const double *p)
+{
+  double lower, upper;
+  neg_binomial_tails1(x, p, &lower, &upper);
+  return exp(lower);
+}
+static void neg_binomial_moments1(const double *p, double *mean, double *variance)
+{
+  *mean = p[0] / p[1];
+  *variance = *mean + *mean / p[1];
+}
+static double neg_binomial_quantile1(double prob, const double *p)
+{
+  double guess = special_gamma_p_inv(p[0], prob) / p[1];
+  return dist_search_quantile(neg_binomial_cdf1, prob, p, 0, HUGE_VAL, guess);
+}
+
 /* ---- discrete_uniform(lower, upper), both included ------------------------------------------- */
 
 static const char *discrete_uniform_check(const double *p, int *which)
@@ -285,6 +325,14 @@ static const norn_dist_row rows[] = {
    .partials1 = neg_binomial_2_partials1,
    .range1 = from_zero, .tails1 = neg_binomial_2_tails1, .moments1 = neg_binomial_2_moments1,
    .hint = "neg_binomial_2(mu, phi) takes mean and dispersion; the variance is mu + mu^2/phi"},
+  {.name = "neg_binomial", .params = "alpha, beta", COUNT,
+   .doc = "The Poisson distribution whose rate is gamma(alpha, beta), alpha, beta > 0.\n"
+          "Mass (k+alpha-1 over k) p^alpha (1-p)^k, k = 0, 1, ...; p = beta/(1+beta).",
+   .check1 = neg_binomial_check, .logp1 = neg_binomial_logp1, .block = neg_binomial_block,
+   .sample1 = neg_binomial_sample1, .cdf1 = neg_binomial_cdf1,
+   .quantile1 = neg_binomial_quantile1, .partials1 = neg_binomial_partials1,
+   .range1 = from_zero, .tails1 = neg_binomial_tails1, .moments1 = neg_binomial_moments1,
+   .hint = "neg_binomial(alpha, beta) has mean alpha/beta; neg_binomial_2(mu, phi) takes the mean"},
   {.name = "discrete_uniform", .params = "lower, upper", FINITE,
    .doc = "The integers lower..upper, both included, with equal probabilities.",
    .check1 = discrete_uniform_check, .logp1 = discrete_uniform_logp1,

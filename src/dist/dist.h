@@ -14,7 +14,7 @@
 
 typedef struct dist_shelf { const norn_dist_row *rows; int n; } dist_shelf;
 extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_bounded, dist_counts,
-  dist_finites, dist_simplexes, dist_improper, dist_combinators;
+  dist_links, dist_urns, dist_finites, dist_simplexes, dist_improper, dist_combinators;
 const dist_shelf *const *dist_shelves(int *n);
 norn_status          dist_add_all(norn_state *);              /* norn_add_dists of every shelf */
 const norn_dist_row *dist_find(const char *name);             /* NULL: no such family */
@@ -109,6 +109,19 @@ double dist_draw_gamma(norn_rng *, double shape);             /* scale 1 */
 double dist_draw_log_gamma(norn_rng *, double shape);
 double dist_draw_poisson(norn_rng *, double rate);
 double dist_draw_binomial(norn_rng *, double n, double p);
+double dist_draw_binomial_logit(norn_rng *, double n, double log_odds);
+double dist_draw_beta_binomial(norn_rng *, double n, double a, double b);
+/* How many of N drawn without replacement are among the a of a + b. */
+double dist_draw_hypergeometric(norn_rng *, double N, double a, double b);
+
+/* log of the sum of exp(logp1) over the whole numbers between `from` and `to`, both included and in
+   the support.  concave: logp1 is, so that the sum may end where the rest is negligible. */
+double dist_sum_mass(double (*logp1)(double, const double *), const double *p, double from,
+                     double to, bool concave);
+/* log P(X <= k) and log P(X > k) by such sums. */
+void   dist_sum_tails(double (*logp1)(double, const double *), const double *p, double k,
+                      const double range[2], double mean, bool concave, double *lower,
+                      double *upper);
 /* The sentence about a scale s, of which 1/s is used: NULL if it is good. */
 static inline const char *dist_scale(double s, const char *not_positive, const char *not_ordinary)
 {

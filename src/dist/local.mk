@@ -13,12 +13,15 @@ libnorncore_la_SOURCES += \
   %D%/gamma.c \
   %D%/heavy.c \
   %D%/improper.c \
+  %D%/link.c \
   %D%/map.c \
   %D%/normal.c \
   %D%/partials.c \
   %D%/rows.c \
   %D%/sample.c \
   %D%/simplex.c \
+  %D%/tailsum.c \
+  %D%/urn.c \
   %D%/block.h \
   %D%/dist.h \
   %D%/families.h \

@@ -102,3 +102,38 @@ double dist_draw_binomial(norn_rng *g, double n, double p)
   if (p > 0.5) return n - dist_draw_binomial(g, n, 1 - p);
   return n * p < 10 ? binomial_small(g, n, p) : binomial_large(g, n, p);
 }
+
+/* p = 1/(1 + exp -log_odds), or 1 - p where that is the small one */
+double dist_draw_binomial_logit(norn_rng *g, double n, double log_odds)
+{
+  if (log_odds > 0) return n - dist_draw_binomial(g, n, v_logit_inv(-log_odds));
+  return dist_draw_binomial(g, n, v_logit_inv(log_odds));
+}
+
+/* A binomial whose probability is beta(a, b): its log odds are the difference of the logarithms of
+   two gamma variables, which may be as far apart as they like. */
+double dist_draw_beta_binomial(norn_rng *g, double n, double a, double b)
+{
+  double x = dist_draw_log_gamma(g, a), y = dist_draw_log_gamma(g, b);
+  return dist_draw_binomial_logit(g, n, x - y);
+}
+
+/* Stadlober 1990, "The ratio of uniforms approach for generating discrete random variates",
+   J. Comput. Appl. Math. 31: a table mountain of width h around the mean,
+   h = 2 sqrt(2/e) sqrt(variance + 1/2) + 3 - 2 sqrt(3/e), holds the mass scaled to 1 at the top. */
+double dist_draw_hypergeometric(norn_rng *g, double N, double a, double b)
+{
+  double c = a + b, low = fmax(0, N - b), high = fmin(N, a);
+  if (low == high) return low;
+  double mean = N * (a / c), variance = mean * (b / c) * ((c - N) / (c - 1));
+  double h = 1.7155277699214135 * sqrt(variance + 0.5) + 0.8989161620588988;
+  double mode = floor((N + 1) * ((a + 1) / (c + 2)));
+  double top = hypergeometric_logp(NORN_KEEP_ALL, fmin(fmax(mode, low), high), N, a, b);
+  for (;;) {
+    double u, v;
+    rng_uniform2(g, &u, &v);
+    double k = floor(mean + 0.5 + h * (v - 0.5) / u);
+    if (k < low || k > high) continue;
+    if (2 * v_log(u) <= hypergeometric_logp(NORN_KEEP_ALL, k, N, a, b) - top) return k;
+  }
+}
