@@ -15,7 +15,7 @@ enum { K_X = 1, K_1 = 2, K_2 = 4, K_3 = 8, K_4 = 16 };   /* x, then the paramete
 #if LANES == 1
 typedef unsigned terms;
 #define TERM(t, mask, e) ((t) & (mask) ? (e) : 0.0)
-#define ONCE(t, mask, e) ((void)(t), (e))
+#define ONCE(t, mask, e) ((void)(t), (void)(mask), (e))
 
 #else
 enum { TERM_SLOTS = 512 };
