@@ -382,6 +382,8 @@ struct norn_dist_row {
   const char *(*check1)(const double *p, int *which);
   double (*logp1)(double x, const double *p);
   double (*sample1)(const double *p, norn_rng *);
+  /* n draws, of parameters p[i][k] where bit i of `many` is set, else p[i][0].  NULL: sample1. */
+  void (*samples)(norn_rng *, int64_t n, unsigned many, const double *const *p, double *out);
   double (*cdf1)(double x, const double *p);
   double (*quantile1)(double prob, const double *p);
   /* d logp / d (x, p[0], ...) into out[0..]; returns logp. */

@@ -1,7 +1,9 @@
 /* bounded: families on an interval: uniform, beta.  Formulas in kernel.h. */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
+#include "dist/kernel_draw.h"
 #include "num/rng.h"
 
 /* ---- uniform(lower, upper) ------------------------------------------------------------------- */
@@ -23,14 +25,9 @@ static double uniform_partials1(double x, const double *p, double *d)
 {
   return uniform_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
-static double between(double u, double lower, double upper)
-{
-  double x = lower + (upper - lower) * u;
-  return x < upper ? x : upper;
-}
 static double uniform_sample1(const double *p, norn_rng *g)
 {
-  return between(rng_uniform(g), p[0], p[1]);
+  return uniform_draw(rng_uniform(g), p[0], p[1]);
 }
 static double uniform_cdf1(double x, const double *p)
 {
@@ -38,7 +35,7 @@ static double uniform_cdf1(double x, const double *p)
 }
 static double uniform_quantile1(double prob, const double *p)
 {
-  return prob == 1 ? p[1] : between(prob, p[0], p[1]);
+  return prob == 1 ? p[1] : uniform_draw(prob, p[0], p[1]);
 }
 static void uniform_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -124,7 +121,7 @@ static const norn_dist_row rows[] = {
   {.name = "uniform", .params = "lower, upper", SCALAR,
    .doc = "The uniform distribution on lower <= x <= upper.\nDensity 1 / (upper - lower).",
    .check1 = uniform_check, .logp1 = uniform_logp1,
-   .block = uniform_block, .sample1 = uniform_sample1,
+   .block = uniform_block, .sample1 = uniform_sample1, .samples = uniform_samples,
    .cdf1 = uniform_cdf1, .quantile1 = uniform_quantile1, .partials1 = uniform_partials1,
    .range1 = uniform_range1, .lower_is = 1, .upper_is = 2,
    .tails1 = uniform_tails1, .moments1 = uniform_moments1,

@@ -464,23 +464,20 @@ static norn_status iid_check(norn_state *st, const norn_dist *d)
   return iid_open(st, d, &base, &n);
 }
 
-/* Single numbers are written into a packed array at once; anything else is packed afterwards. */
+/* Of a scalar family with single numbers: a product.  Anything else is packed afterwards. */
 static norn_status iid_sample(norn_state *st, const norn_dist *d, norn_rng *g, norn_datum *out)
 {
   norn_dist base;
   int64_t n;
-  double p[NORN_DIST_P];
+  dist_grid grid = {.rank = 1};
   void *data;
   norn_status status = iid_open(st, d, &base, &n);
   if (status) return status;
-  unsigned flags = base.row->flags;
-  if ((flags & NORN_DIST_SCALAR) && base.row->sample1 && (flags & NORN_DIST_CONTINUOUS) &&
-      dist_scalars(&base, p)) {
-    norn_datum a = norn_array(st, NORN_F64, 1, &n, &data);
-    if (norn_is_none(a)) return norn_error(st)->code;
-    for (int64_t k = 0; k < n; k++) ((double *)data)[k] = base.row->sample1(p, g);
-    *out = a;
-    return NORN_OK;
+  if ((base.row->flags & NORN_DIST_SCALAR) && base.row->sample1 &&
+      dist_scalars(&base, grid.number)) {
+    grid.nargs = base.n;
+    grid.n = grid.dims[0] = n;
+    return dist_rows_sample(st, base.row, &grid, g, out);
   }
   norn_datum values = norn_array(st, NORN_VALUES, 1, &n, &data);
   if (norn_is_none(values)) return norn_error(st)->code;

@@ -4,7 +4,9 @@
    in sample.c. */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
+#include "dist/kernel_draw.h"
 #include "num/rng.h"
 
 static void from_zero(const double *p, double *lower, double *upper)
@@ -22,7 +24,10 @@ static const char *bernoulli_check(const double *p, int *which)
   return p[0] >= 0 && p[0] <= 1 ? NULL : "probability of bernoulli must be between 0 and 1";
 }
 DIST_FORMULA_1(bernoulli)
-static double bernoulli_sample1(const double *p, norn_rng *g) { return rng_uniform(g) < p[0]; }
+static double bernoulli_sample1(const double *p, norn_rng *g)
+{
+  return bernoulli_draw(rng_uniform(g), p[0]);
+}
 static double bernoulli_cdf1(double x, const double *p) { return x < 0 ? 0 : x < 1 ? 1 - p[0] : 1; }
 static double bernoulli_quantile1(double prob, const double *p) { return prob == 1 || prob > 1 - p[0]; }
 static void bernoulli_tails1(double x, const double *p, double *lower, double *upper)
@@ -131,7 +136,7 @@ static const char *geometric_check(const double *p, int *which)
 DIST_FORMULA_1(geometric)
 static double geometric_sample1(const double *p, norn_rng *g)
 {
-  return floor(rng_exponential(g) / -v_log1p(-p[0]));   /* p = 1: a division by infinity */
+  return geometric_draw(rng_uniform(g), p[0]);
 }
 static void geometric_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -291,7 +296,7 @@ static const norn_dist_row rows[] = {
    .flags = NORN_DIST_SCALAR | NORN_DIST_DISCRETE | NORN_DIST_FINITE | NORN_DIST_BOOL,
    .doc = "true with probability p, false otherwise; scores true, false, 1 and 0.",
    .check1 = bernoulli_check, .logp1 = bernoulli_logp1,
-   .block = bernoulli_block, .sample1 = bernoulli_sample1,
+   .block = bernoulli_block, .sample1 = bernoulli_sample1, .samples = bernoulli_samples,
    .cdf1 = bernoulli_cdf1, .quantile1 = bernoulli_quantile1, .partials1 = bernoulli_partials1,
    .range1 = bernoulli_range1, .tails1 = bernoulli_tails1, .moments1 = bernoulli_moments1},
   {.name = "binomial", .params = "n, p", FINITE,
@@ -313,7 +318,7 @@ static const norn_dist_row rows[] = {
    .doc = "The number of failures before the first success of probability p.\n"
           "Mass p (1-p)^k on k = 0, 1, ...",
    .check1 = geometric_check, .logp1 = geometric_logp1,
-   .block = geometric_block, .sample1 = geometric_sample1,
+   .block = geometric_block, .sample1 = geometric_sample1, .samples = geometric_samples,
    .cdf1 = geometric_cdf1, .quantile1 = geometric_quantile1, .partials1 = geometric_partials1,
    .range1 = from_zero, .tails1 = geometric_tails1, .moments1 = geometric_moments1},
   {.name = "neg_binomial_2", .params = "mu, phi", COUNT,

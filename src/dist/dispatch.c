@@ -147,24 +147,7 @@ static norn_status grid_sample(norn_state *st, const norn_dist *d, norn_rng *rng
 {
   dist_grid g;
   norn_status status = dist_grid_fill(st, d, &g);
-  if (status) return status;
-  unsigned flags = d->row->flags;
-  norn_elem elem = flags & NORN_DIST_BOOL ? NORN_B8 : flags & NORN_DIST_DISCRETE ? NORN_I64 :
-      NORN_F64;
-  void *data;
-  norn_datum a = norn_array(st, elem, g.rank, g.dims, &data);
-  if (norn_is_none(a)) return norn_error(st)->code;
-  for (int64_t k = 0; k < g.n; k++) {
-    double p[NORN_DIST_P];
-    norn_datum x;
-    dist_grid_at(&g, k, p);
-    if ((status = dist_datum(st, d->row, d->row->sample1(p, rng), &x))) return status;
-    if (elem == NORN_F64) ((double *)data)[k] = x.d;
-    else if (elem == NORN_I64) ((int64_t *)data)[k] = x.i;
-    else ((uint8_t *)data)[k] = (uint8_t)x.i;
-  }
-  *out = a;
-  return NORN_OK;
+  return status ? status : dist_rows_sample(st, d->row, &g, rng, out);
 }
 
 norn_status norn_dist_sample(norn_state *st, const norn_dist *d, norn_rng *rng, norn_datum *out)

@@ -55,6 +55,9 @@ norn_status dist_rows_logp(norn_state *, const norn_dist *, const dist_grid *g, 
                            double *out);
 norn_status dist_rows_partials(norn_state *, const norn_dist *, const dist_grid *g,
                                const norn_view *x, double scale, double *gx, double *leaf);
+/* A draw of a product, an array of the grid's shape. */
+norn_status dist_rows_sample(norn_state *, const norn_dist_row *, const dist_grid *g, norn_rng *,
+                             norn_datum *out);
 /* A value as a double of the row's kind (number, integer, boolean), or an error that says what it
    is. */
 norn_status dist_value(norn_state *, const norn_dist_row *, norn_datum x, double *out);

@@ -1,5 +1,6 @@
 /* families: the scalar families whose formula stands in kernel.h, and the number of their
-   parameters: the list from which block.c and its levels make NAME_block. */
+   parameters: the list from which block.c and its levels make NAME_block; and those whose draw is a
+   function of one normal or one uniform (kernel_draw.h), from which draws.c makes NAME_samples. */
 #ifndef NORN_FAMILIES_H
 #define NORN_FAMILIES_H
 
@@ -16,4 +17,10 @@
   FAMILY(neg_binomial, 2) FAMILY(beta_binomial, 3) FAMILY(hypergeometric, 3)
 
 #define FAMILIES(FAMILY) REAL_FAMILIES(FAMILY) COUNT_FAMILIES(FAMILY)
+
+#define NORMAL_DRAWS(DRAW)                                                                         \
+  DRAW(normal, 2) DRAW(std_normal, 0) DRAW(half_normal, 1) DRAW(lognormal, 2)
+#define UNIFORM_DRAWS(DRAW)                                                                        \
+  DRAW(uniform, 2) DRAW(exponential, 1) DRAW(cauchy, 2) DRAW(half_cauchy, 1) DRAW(laplace, 2)      \
+  DRAW(logistic, 2) DRAW(bernoulli, 1) DRAW(geometric, 1)
 #endif

@@ -3,7 +3,9 @@
    Marsaglia and Tsang 2000. */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
+#include "dist/kernel_draw.h"
 #include "num/rng.h"
 
 static void positive(const double *p, double *lower, double *upper)
@@ -31,7 +33,7 @@ static double exponential_partials1(double x, const double *p, double *d)
 }
 static double exponential_sample1(const double *p, norn_rng *g)
 {
-  return dist_clamp_positive(rng_exponential(g) / p[0]);
+  return exponential_draw(rng_uniform(g), p[0]);
 }
 static double exponential_cdf1(double x, const double *p) { return x > 0 ? -expm1(-p[0] * x) : 0; }
 static double exponential_quantile1(double prob, const double *p) { return -log1p(-prob) / p[0]; }
@@ -138,7 +140,7 @@ static const norn_dist_row rows[] = {
    .doc = "The exponential distribution with rate beta > 0 (mean 1/beta).\n"
           "Density beta exp(-beta x) on x >= 0.",
    .check1 = exponential_check, .logp1 = exponential_logp1,
-   .block = exponential_block, .sample1 = exponential_sample1,
+   .block = exponential_block, .sample1 = exponential_sample1, .samples = exponential_samples,
    .cdf1 = exponential_cdf1, .quantile1 = exponential_quantile1,
    .partials1 = exponential_partials1,
    .rate_is = 1, .range1 = positive, .tails1 = exponential_tails1, .moments1 = exponential_moments1,

@@ -3,7 +3,9 @@
    1994. */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
+#include "dist/kernel_draw.h"
 #include "num/rng.h"
 
 static void everywhere(const double *p, double *lower, double *upper)
@@ -18,25 +20,6 @@ static void positive(const double *p, double *lower, double *upper)
   (void)p;
   *lower = 0;
   *upper = HUGE_VAL;
-}
-
-/* Keeps what overflowed within the doubles. */
-static double keep_finite(double x)
-{
-  return x > 1.7976931348623157e308 ? 1.7976931348623157e308 :
-      x < -1.7976931348623157e308 ? -1.7976931348623157e308 : x;
-}
-
-/* tan(pi u / 2), 0 < u < 1, exact to rounding at both ends */
-static double tan_quarter(double u)
-{
-  double s, c;
-  if (u > 0.5) {
-    v_sincos2pi(0.25 * (1 - u), &s, &c);
-    return c / s;
-  }
-  v_sincos2pi(0.25 * u, &s, &c);
-  return s / c;
 }
 
 /* ---- cauchy(mu, sigma) ----------------------------------------------------------------------- */
@@ -58,12 +41,11 @@ static double cauchy_partials1(double x, const double *p, double *d)
 }
 static double unit_cauchy_quantile(double prob)   /* tan(pi (prob - 1/2)) */
 {
-  return prob == 0.5 ? 0 : prob < 0.5 ? -1 / tan_quarter(2 * prob) :
-      1 / tan_quarter(2 * (1 - prob));
+  return prob == 0.5 ? 0 : prob < 0.5 ? -1 / draw_tan(2 * prob) : 1 / draw_tan(2 * (1 - prob));
 }
 static double cauchy_sample1(const double *p, norn_rng *g)
 {
-  return keep_finite(p[0] + p[1] * unit_cauchy_quantile(rng_uniform(g)));
+  return cauchy_draw(rng_uniform(g), p[0], p[1]);
 }
 static double cauchy_cdf1(double x, const double *p)
 {
@@ -105,7 +87,7 @@ static double half_cauchy_partials1(double x, const double *p, double *d)
 }
 static double half_cauchy_sample1(const double *p, norn_rng *g)
 {
-  return keep_finite(p[0] * tan_quarter(rng_uniform(g)));
+  return half_cauchy_draw(rng_uniform(g), p[0]);
 }
 static double half_cauchy_cdf1(double x, const double *p)
 {
@@ -113,7 +95,7 @@ static double half_cauchy_cdf1(double x, const double *p)
 }
 static double half_cauchy_quantile1(double prob, const double *p)
 {
-  return prob == 0 ? 0 : prob == 1 ? HUGE_VAL : p[0] * tan_quarter(prob);
+  return prob == 0 ? 0 : prob == 1 ? HUGE_VAL : p[0] * draw_tan(prob);
 }
 static void half_cauchy_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -156,7 +138,7 @@ static double student_t_sample1(const double *p, norn_rng *g)
   v_sincos2pi(v, &s, &c);
   double e = -2 * v_log_normal(u) / p[0];
   double r = e < 700 ? sqrt(p[0] * expm1(e)) : sqrt(p[0]) * v_exp(0.5 * e);
-  return keep_finite(p[1] + p[2] * (c == 0 ? 0 : r * c));
+  return draw_finite(p[1] + p[2] * (c == 0 ? 0 : r * c));
 }
 
 /* log P(|T| > a) and log P(|T| <= a), a >= 0: I_{nu/(nu + a^2)}(nu/2, 1/2), DLMF 8.17; far out,
@@ -220,8 +202,7 @@ static double laplace_quantile1(double prob, const double *p)
 }
 static double laplace_sample1(const double *p, norn_rng *g)
 {
-  double u = rng_uniform(g);
-  return p[0] + p[1] * (u < 0.5 ? v_log(2 * u) : -v_log(2 * (1 - u)));
+  return laplace_draw(rng_uniform(g), p[0], p[1]);
 }
 static void laplace_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -263,8 +244,7 @@ static double logistic_quantile1(double prob, const double *p)
 }
 static double logistic_sample1(const double *p, norn_rng *g)
 {
-  double u = rng_uniform(g);
-  return p[0] + p[1] * (v_log(u) - v_log(1 - u));
+  return logistic_draw(rng_uniform(g), p[0], p[1]);
 }
 static void logistic_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -295,7 +275,7 @@ static const norn_dist_row rows[] = {
    .doc = "The Cauchy distribution with median mu and scale sigma > 0.\n"
           "Density 1 / (pi sigma (1 + ((x - mu)/sigma)^2)) on the reals; it has no mean.",
    .check1 = cauchy_check, .logp1 = cauchy_logp1,
-   .block = cauchy_block, .sample1 = cauchy_sample1, .cdf1 = cauchy_cdf1,
+   .block = cauchy_block, .sample1 = cauchy_sample1, .samples = cauchy_samples, .cdf1 = cauchy_cdf1,
    .quantile1 = cauchy_quantile1, .partials1 = cauchy_partials1,
    .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = cauchy_tails1, .moments1 = no_moments},
@@ -303,7 +283,7 @@ static const norn_dist_row rows[] = {
    .doc = "The absolute value of cauchy(0, sigma), sigma > 0.\n"
           "Density 2 / (pi sigma (1 + (x/sigma)^2)) on x >= 0.",
    .check1 = half_cauchy_check, .logp1 = half_cauchy_logp1,
-   .block = half_cauchy_block, .sample1 = half_cauchy_sample1,
+   .block = half_cauchy_block, .sample1 = half_cauchy_sample1, .samples = half_cauchy_samples,
    .cdf1 = half_cauchy_cdf1, .quantile1 = half_cauchy_quantile1,
    .partials1 = half_cauchy_partials1,
    .scale_is = 1,
@@ -322,7 +302,7 @@ static const norn_dist_row rows[] = {
    .doc = "The double exponential distribution with mean mu and scale sigma > 0.\n"
           "Density exp(-|x - mu|/sigma) / (2 sigma) on the reals.",
    .check1 = laplace_check, .logp1 = laplace_logp1,
-   .block = laplace_block, .sample1 = laplace_sample1,
+   .block = laplace_block, .sample1 = laplace_sample1, .samples = laplace_samples,
    .cdf1 = laplace_cdf1, .quantile1 = laplace_quantile1, .partials1 = laplace_partials1,
    .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = laplace_tails1, .moments1 = laplace_moments1},
@@ -330,7 +310,7 @@ static const norn_dist_row rows[] = {
    .doc = "The logistic distribution with mean mu and scale sigma > 0.\n"
           "Density exp(-z) / (sigma (1 + exp(-z))^2), z = (x - mu)/sigma, on the reals.",
    .check1 = logistic_check, .logp1 = logistic_logp1,
-   .block = logistic_block, .sample1 = logistic_sample1,
+   .block = logistic_block, .sample1 = logistic_sample1, .samples = logistic_samples,
    .cdf1 = logistic_cdf1, .quantile1 = logistic_quantile1, .partials1 = logistic_partials1,
    .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = logistic_tails1, .moments1 = logistic_moments1},

@@ -1,7 +1,7 @@
 ## Compiled once for each register width (Makefile.am).
-LEVEL_SOURCES += %D%/block_level.c
+LEVEL_SOURCES += %D%/block_level.c %D%/draws_level.c
 
-## list libnorncore_la_SOURCES *.c *.h !block_level.c
+## list libnorncore_la_SOURCES *.c *.h !block_level.c !draws_level.c
 libnorncore_la_SOURCES += \
   %D%/block.c \
   %D%/bounded.c \
@@ -9,6 +9,7 @@ libnorncore_la_SOURCES += \
   %D%/count.c \
   %D%/dispatch.c \
   %D%/dist.c \
+  %D%/draws.c \
   %D%/finite.c \
   %D%/gamma.c \
   %D%/heavy.c \
@@ -24,8 +25,10 @@ libnorncore_la_SOURCES += \
   %D%/urn.c \
   %D%/block.h \
   %D%/dist.h \
+  %D%/draws.h \
   %D%/families.h \
   %D%/kernel.h \
   %D%/kernel_count.h \
+  %D%/kernel_draw.h \
   %D%/kernel_real.h \
   %D%/terms.h

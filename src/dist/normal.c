@@ -3,7 +3,9 @@
    1958. */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
+#include "dist/kernel_draw.h"
 #include "num/rng.h"
 
 static void everywhere(const double *p, double *lower, double *upper)
@@ -37,7 +39,10 @@ static double normal_partials1(double x, const double *p, double *d)
 {
   return normal_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
-static double normal_sample1(const double *p, norn_rng *g) { return p[0] + p[1] * rng_normal(g); }
+static double normal_sample1(const double *p, norn_rng *g)
+{
+  return normal_draw(rng_normal(g), p[0], p[1]);
+}
 static double normal_cdf1(double x, const double *p) { return special_norm_cdf((x - p[0]) / p[1]); }
 static double normal_quantile1(double prob, const double *p)
 {
@@ -109,10 +114,9 @@ static double half_normal_partials1(double x, const double *p, double *d)
 {
   return half_normal_partials(NORN_KEEP_ALL, x, p[0], d);
 }
-static double half_normal_sample1(const double *p,
-                                  norn_rng *g)
+static double half_normal_sample1(const double *p, norn_rng *g)
 {
-  return p[0] * fabs(rng_normal(g));
+  return half_normal_draw(rng_normal(g), p[0]);
 }
 static double half_normal_cdf1(double x, const double *p)
 {
@@ -155,7 +159,7 @@ static double lognormal_partials1(double x, const double *p, double *d)
 }
 static double lognormal_sample1(const double *p, norn_rng *g)
 {
-  return dist_clamp_positive(v_exp(normal_sample1(p, g)));
+  return lognormal_draw(rng_normal(g), p[0], p[1]);
 }
 static double lognormal_cdf1(double x, const double *p)
 {
@@ -186,7 +190,7 @@ static const norn_dist_row rows[] = {
    .doc = "The normal distribution with mean mu and standard deviation sigma > 0.\n"
           "Density exp(-((x - mu)/sigma)^2 / 2) / (sigma sqrt(2 pi)) on the reals.",
    .check1 = normal_check, .logp1 = normal_logp1,
-   .block = normal_block, .sample1 = normal_sample1, .cdf1 = normal_cdf1,
+   .block = normal_block, .sample1 = normal_sample1, .samples = normal_samples, .cdf1 = normal_cdf1,
    .quantile1 = normal_quantile1, .partials1 = normal_partials1,
    .location_is = 1, .scale_is = 2,
    .range1 = everywhere, .tails1 = normal_tails1, .moments1 = normal_moments1,
@@ -194,14 +198,14 @@ static const norn_dist_row rows[] = {
   {.name = "std_normal", .params = "", SCALAR,
    .doc = "The normal distribution with mean 0 and standard deviation 1.",
    .check1 = std_normal_check, .logp1 = std_normal_logp1,
-   .block = std_normal_block, .sample1 = std_normal_sample1,
+   .block = std_normal_block, .sample1 = std_normal_sample1, .samples = std_normal_samples,
    .cdf1 = std_normal_cdf1, .quantile1 = std_normal_quantile1, .partials1 = std_normal_partials1,
    .range1 = everywhere, .tails1 = std_normal_tails1, .moments1 = std_normal_moments1},
   {.name = "half_normal", .params = "sigma", SCALAR,
    .doc = "The absolute value of normal(0, sigma), sigma > 0.\n"
           "Density 2 exp(-(x/sigma)^2 / 2) / (sigma sqrt(2 pi)) on x >= 0.",
    .check1 = half_normal_check, .logp1 = half_normal_logp1,
-   .block = half_normal_block, .sample1 = half_normal_sample1,
+   .block = half_normal_block, .sample1 = half_normal_sample1, .samples = half_normal_samples,
    .cdf1 = half_normal_cdf1, .quantile1 = half_normal_quantile1,
    .partials1 = half_normal_partials1,
    .scale_is = 1,
@@ -210,7 +214,7 @@ static const norn_dist_row rows[] = {
    .doc = "exp of normal(mu, sigma): mu and sigma > 0 are mean and standard deviation of log x.\n"
           "Density exp(-((log x - mu)/sigma)^2 / 2) / (x sigma sqrt(2 pi)) on x > 0.",
    .check1 = lognormal_check, .logp1 = lognormal_logp1,
-   .block = lognormal_block, .sample1 = lognormal_sample1,
+   .block = lognormal_block, .sample1 = lognormal_sample1, .samples = lognormal_samples,
    .cdf1 = lognormal_cdf1, .quantile1 = lognormal_quantile1, .partials1 = lognormal_partials1,
    .range1 = positive, .tails1 = lognormal_tails1, .moments1 = lognormal_moments1,
    .hint = "lognormal(mu, sigma) takes the mean and the standard deviation of log x"},

@@ -3,10 +3,11 @@
    numbers (norn_block).  A family without a block function is asked element by element.  Sums follow
    the fixed tree of num/stats.h, so that no executor gives another result. */
 #include "dist/dist.h"
+#include "num/rng.h"
 #include "num/stats.h"
 #include <math.h>
 
-enum { CHUNK = 256 };                          /* a multiple of the tree's eight */
+enum { CHUNK = 256 };              /* a multiple of the tree's eight and the stream's sixteen */
 typedef struct chunk {
   norn_block b;
   double in[1 + NORN_DIST_P][CHUNK], logp[CHUNK], d[1 + NORN_DIST_P][CHUNK];
@@ -111,4 +112,62 @@ norn_status dist_rows_partials(norn_state *st, const norn_dist *d, const dist_gr
   for (int i = 0; leaf && i < g->nargs; i++)
     if (!g->array[i]) leaf[first[i]] += scale * stats_tree_sum(&sum[i]);
   return NORN_OK;
+}
+
+/* ---- draws ----------------------------------------------------------------------------------- */
+
+/* Draws as integers or booleans at element k of the array's numbers. */
+static norn_status rows_store(norn_state *st, const norn_dist_row *row, const double *x, int64_t n,
+                              void *data, int64_t k)
+{
+  norn_datum v;
+  for (int64_t j = 0; j < n; j++) {
+    norn_status status = dist_datum(st, row, x[j], &v);
+    if (status) return status;
+    if (row->flags & NORN_DIST_BOOL) ((uint8_t *)data)[k + j] = (uint8_t)v.i;
+    else ((int64_t *)data)[k + j] = v.i;
+  }
+  return NORN_OK;
+}
+
+/* Elements k .. k+n by a row's `samples`, or one by one. */
+static void rows_draw(const norn_dist_row *row, const dist_grid *g, norn_rng *rng, int64_t k,
+                      int64_t n, double *out)
+{
+  double buffer[NORN_DIST_P][CHUNK], one[NORN_DIST_P];
+  const double *p[NORN_DIST_P];
+  unsigned many = 0;
+  if (!row->samples) {
+    for (int64_t j = 0; j < n; j++) {
+      dist_grid_at(g, k + j, one);
+      rng_room(rng);
+      out[j] = row->sample1(one, rng);
+    }
+    return;
+  }
+  for (int i = 0; i < g->nargs; i++) {
+    p[i] = g->array[i] ? reals_at(&g->view[i], k, n, buffer[i]) : &g->number[i];
+    many |= (unsigned)g->array[i] << i;
+  }
+  row->samples(rng, n, many, p, out);
+}
+
+norn_status dist_rows_sample(norn_state *st, const norn_dist_row *row, const dist_grid *g,
+                             norn_rng *rng, norn_datum *out)
+{
+  double buffer[CHUNK];
+  void *data;
+  norn_elem elem = row->flags & NORN_DIST_BOOL ? NORN_B8 :
+                   row->flags & NORN_DIST_DISCRETE ? NORN_I64 : NORN_F64;
+  norn_datum a = norn_array(st, elem, g->rank, g->dims, &data);
+  norn_status status = NORN_OK;
+  if (norn_is_none(a)) return norn_error(st)->code;
+  for (int64_t k = 0; k < g->n && !status; k += CHUNK) {
+    int64_t n = g->n - k < CHUNK ? g->n - k : CHUNK;
+    double *x = elem == NORN_F64 ? (double *)data + k : buffer;
+    rows_draw(row, g, rng, k, n, x);
+    if (elem != NORN_F64) status = rows_store(st, row, x, n, data, k);
+  }
+  if (!status) *out = a;
+  return status;
 }

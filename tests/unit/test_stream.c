@@ -1,11 +1,15 @@
-/* test_stream: arrays of uniforms and normals.  Every number is that of its counter by the scalar
-   Philox, at each CPU level; no counter serves twice, whatever single draws stand between arrays;
-   and their distribution: cells, tails, correlations along each word of the counter.  Each
+/* test_stream: arrays of uniforms and normals, and of draws that are made from one of these.  Every
+   number is that of its counter by the scalar Philox and the scalar formula, at each CPU level; no
+   counter serves twice, whatever single draws stand between arrays; and their distribution: cells,
+   tails, correlations along each word of the counter.  Each
    statistical check has a chance of about 1e-6 of failing wrongly.  NORN_LONG=1 draws 10^8 numbers
    instead of 10^6. */
 #include "num/rng.h"
 #include "num/stats.h"
 #include "num/stream.h"
+#include "dist/dist.h"
+#include "dist/draws.h"
+#include "dist/kernel_draw.h"
 #include "unit.h"
 #include <gsl/gsl_cdf.h>
 #include <stdlib.h>
@@ -109,8 +113,8 @@ static place place_of(const norn_rng *g, int kind, int64_t k, double x)
 /* Events of two lanes that share normal pairs: single draws and arrays in turn. */
 static void test_collisions(void)
 {
-  enum { MOST = 20000 };
-  static place all[MOST];
+  enum { PLACES = 20000 };
+  static place all[PLACES];
   static double x[64];
   norn_rng pick = {.stream = 11};
   int n = 0;
@@ -124,11 +128,11 @@ static void test_collisions(void)
       else if (kind == 1) x[0] = norn_rng_normal(&g);
       else if (kind == 2) norn_rng_uniforms(&g, x, many);
       else norn_rng_normals(&g, x, many);
-      for (int64_t k = 0; k < many && n < MOST; k++) all[n++] = place_of(&from, kind, k, x[k]);
+      for (int64_t k = 0; k < many && n < PLACES; k++) all[n++] = place_of(&from, kind, k, x[k]);
       CHECK(g.draw > from.draw || many == 0);
     }
   }
-  CHECK(n > 5000 && n < MOST);
+  CHECK(n > 5000 && n < PLACES);
   qsort(all, (size_t)n, sizeof *all, order);
   int twice = 0;
   for (int i = 1; i < n; i++) twice += !memcmp(&all[i], &all[i - 1], sizeof *all);
@@ -161,6 +165,94 @@ static void test_room(void)
   for (int64_t k = 0; k < N; k += 1013) same &= x[k] == number(&h, false, k);
   CHECK(same && x[N - 1] == number(&h, false, N - 1));
   free(x);
+}
+
+/* ---- families -------------------------------------------------------------------------------- */
+
+#define ARGS_0
+#define ARGS_1 , p[0]
+#define ARGS_2 , p[0], p[1]
+#define ARGS_3 , p[0], p[1], p[2]
+#define ARGS_4 , p[0], p[1], p[2], p[3]
+#define DRAW(name, np)                                                                             \
+  static double name##_one(double u, const double *p) { (void)p; return name##_draw(u ARGS_##np); }
+NORMAL_DRAWS(DRAW) UNIFORM_DRAWS(DRAW)
+#undef DRAW
+typedef struct { const char *name; int np, which; double (*one)(double u, const double *p); } maker;
+#define DRAW(name, np) {#name, np, DRAWS_##name, name##_one},
+static const maker makers[] = { NORMAL_DRAWS(DRAW) UNIFORM_DRAWS(DRAW) };
+#undef DRAW
+
+/* Parameters of the row, and n sets of them of which those in `many` differ. */
+enum { MOST = 1200 };
+static void some_parameters(const norn_dist_row *row, int np, unsigned many, norn_rng *g,
+                                double (*p)[MOST])
+{
+  static const double from[] = {0.3, 1, 2.5, 0.9, 12, 0.01, 1e-5, 4, 1e6, -3, 0.5};
+  double one[NORN_DIST_P], first[NORN_DIST_P];
+  int which;
+  for (int k = 0; k < MOST; k++) {
+    int tries = 0;
+    do
+      for (int i = 0; i < np; i++)
+        one[i] = tries > 200 || (k && !(many >> i & 1)) ? first[i] : from[norn_rng_below(g, 11)];
+    while (tries++ < 400 && row->check1(one, &which));
+    for (int i = 0; i < np; i++) p[i][k] = one[i];
+    if (k == 0) memcpy(first, one, sizeof one);
+  }
+}
+
+static void check_family(const maker *m, unsigned many, int64_t n, norn_rng *pick)
+{
+  static double p[NORN_DIST_P][MOST], out[MOST];
+  const norn_dist_row *row = dist_find(m->name);
+  const double *at[] = {p[0], p[1], p[2], p[3]};
+  some_parameters(row, m->np, many, pick, p);
+  bool normal = m->which < DRAWS_OF_UNIFORM, same[LEVELS + 2] = {0};
+  norn_rng g = {31, 5, 6, (uint32_t)n, 17, NULL}, from = g;
+  row->samples(&g, n, many, at, out);
+  CHECK(g.draw == from.draw + rng_blocks(n));
+  for (int level = -1; level < LEVELS; level++) {
+    if (level >= 0 && !level_has(level)) continue;
+    for (int64_t k = 0; k < n && level >= 0; k++) out[k] = number(&from, normal, k);
+    if (level >= 0) draws_at(level, m->which, n, many, at, out);
+    same[level + 1] = true;
+    for (int64_t k = 0; k < n; k++) {
+      double q[NORN_DIST_P] = {0};
+      for (int i = 0; i < m->np; i++) q[i] = at[i][many >> i & 1 ? k : 0];
+      same[level + 1] &= v_bits(out[k]) == v_bits(m->one(number(&from, normal, k), q));
+    }
+    CHECK(same[level + 1]);
+    if (!same[level + 1]) fprintf(stderr, "  %s at %s\n", m->name,
+                                  level < 0 ? "the row" : level_names[level]);
+  }
+}
+
+/* A row names its own function, and a single draw is by the same formula. */
+static void test_families(void)
+{
+  static const int64_t sizes[] = {0, 1, 3, 8, 17, 600, MOST};
+  norn_rng pick = {.stream = 5};
+  for (int f = 0; f < DRAWS_FAMILIES; f++) {
+    const maker *m = &makers[f];
+    const norn_dist_row *row = dist_find(m->name);
+    CHECK(row && row->samples && dist_arity(row) == m->np && m->which == f);
+    for (unsigned many = 0; many < 1u << m->np; many++)
+      for (int i = 0; i < 7; i++) check_family(m, many, sizes[i], &pick);
+    for (uint32_t i = 0; i < 100; i++) {
+      static double p[NORN_DIST_P][MOST];
+      some_parameters(row, m->np, 0, &pick, p);
+      double q[] = {p[0][0], p[1][0], p[2][0], p[3][0]};
+      norn_rng a = {3, i, 1, 4, 0, NULL}, b = a;
+      double base = f < DRAWS_OF_UNIFORM ? norn_rng_normal(&b) : norn_rng_uniform(&b);
+      CHECK(row->sample1(q, &a) == m->one(base, q) && a.draw == b.draw);
+    }
+  }
+  int n, with = 0;
+  const dist_shelf *const *shelves = dist_shelves(&n);
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < shelves[i]->n; k++) with += shelves[i]->rows[k].samples != NULL;
+  CHECK(with == DRAWS_FAMILIES);
 }
 
 /* ---- the distribution ------------------------------------------------------------------------ */
@@ -295,6 +387,7 @@ int main(void)
   test_parts();
   test_collisions();
   test_room();
+  test_families();
   test_uniforms();
   test_normals();
   test_smirnov();
