@@ -20,11 +20,13 @@ errors() {
 
 examples() {
   cd examples
+  make -s -C embed pendulum.so
   for file in *.norn; do
     "$NORN" "$file" >"$work/out" </dev/null || true
     grep -v '^# expect: ' "$file" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >"$work/new"
     { cat "$work/new"; echo; sed 's/^/# expect: /; s/[[:space:]]*$//' "$work/out"; } >"$file"
   done
+  make -s -C embed clean
   cd ..
 }
 

@@ -4,6 +4,7 @@ EXAMPLES = \
   %D%/birth_death.norn \
   %D%/coal_disasters.norn \
   %D%/eight_schools.norn \
+  %D%/foreign_function.norn \
   %D%/hmm.norn \
   %D%/rsa.norn
 
@@ -18,6 +19,7 @@ EXAMPLE_FILES = \
   %D%/embed/hello.c \
   %D%/embed/imh.c \
   %D%/embed/native.c \
+  %D%/embed/pendulum.c \
   %D%/embed/stream.c
 
 exampledir = $(docdir)

@@ -81,6 +81,7 @@ typedef enum {
   NORN_ENUM = 6,      /* a constructor without fields */
   NORN_NATIVE = 7,    /* a function in C; q is its norn_native */
   NORN_NODE = 8,      /* a node of the graph being recorded (reserved to src/graph) */
+  NORN_POINTER = 9,   /* an address that a foreign function gave; it can't be saved */
   NORN_STR = 0x40, NORN_ARRAY = 0x42, NORN_RECORD = 0x44, NORN_DATA = 0x46, NORN_FUN = 0x48,
   NORN_DIST = 0x4a, NORN_MODEL = 0x4c, NORN_ENGINE = 0x4e, NORN_MAP = 0x50, NORN_BIG = 0x52
 } norn_kind;
@@ -176,6 +177,8 @@ typedef struct {
   double   max_seconds;   /* wall time of one norn_eval or norn_infer_all; 0: no limit */
   uint64_t seed;
   bool     quiet;         /* no progress, no engine announcements */
+  bool     no_foreign;    /* no foreign functions and no plug-ins */
+  bool     no_files;      /* natives neither read nor write files; imports are still read */
 } norn_config;
 
 norn_config norn_config_default(void);
@@ -218,7 +221,7 @@ void norn_warning(norn_state *, norn_span, const char *format, ...) NORN_PRINTF(
 void norn_notice(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);   /* not when quiet */
 
 /* Slots: what a shelf above the language keeps with a state.  0: inference, 1: library, 2: data,
-   4..7: the host.  on_free is called with the slot's pointer by norn_free. */
+   3: foreign functions, 4..7: the host.  on_free is called with the slot's pointer by norn_free. */
 void **norn_slot(norn_state *, int k);
 void   norn_slot_on_free(norn_state *, int k, void (*f)(norn_state *, void *));
 /* Memory counted against the state's limit; NULL when there is none left. */
@@ -249,6 +252,11 @@ norn_datum  norn_map_remove(norn_state *, norn_datum map, norn_datum key);
 int64_t     norn_map_size(norn_datum map);                                  /* -1 if not a map */
 /* Entry i in a fixed order (by hash); key and value; false past the last. */
 bool        norn_map_at(norn_datum map, int64_t i, norn_datum *key, norn_datum *value);
+
+/* The derivative declared with a foreign function: a Norn function of the same arguments that gives
+   the partial derivative in its real argument, or an array of one for each real argument.  NONE if f
+   is no foreign function or has none. */
+norn_datum  norn_foreign_derivative(norn_state *, norn_datum f);
 
 /* Calls a Norn function from C in a sealed run: effects in it are errors at their line. */
 norn_status norn_call(norn_state *, norn_datum f, const norn_datum *args, int n, norn_datum *out);

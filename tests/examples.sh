@@ -1,6 +1,7 @@
 #!/bin/sh
 # The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
-# conjugacy (coal_disasters), the forward-backward algorithm (hmm), arithmetic (rsa).  Tolerances are
+# conjugacy (coal_disasters), the forward-backward algorithm (hmm), arithmetic (rsa), Simpson's
+# rule for the elliptic integral (foreign_function).  Tolerances are
 # five standard errors of the draws that the examples take.
 cd "$srcdir/examples" || exit 99
 bad=0
@@ -23,8 +24,9 @@ near() {
   bad=1
 }
 
-log=$(mktemp) || exit 99
-trap 'rm -f "$log"' 0
+work=$(mktemp -d) || exit 99
+log=$work/log
+trap 'rm -rf "$work"' 0
 for seed in 1 2; do
   run eight_schools $seed
   near 'posterior by' 10 -31.3113 .021
@@ -44,4 +46,16 @@ near 'log evidence' 3 -100.8838 .0001; near 'log evidence' 6 -100.88 .4
 near 'the last roll' 8 .0684 .0001
 run rsa
 near '"some"' 3 .4444 .0001; near 'alpha 4' 7 .00606 .00001
+cp foreign_function.norn "$work" && mkdir "$work/embed" && cp embed/pendulum.c "$work/embed" || exit 99
+if (cd "$work/embed" && ${CC:-cc} -O1 -shared -fPIC -o pendulum.so pendulum.c -lm) >"$log" 2>&1; then
+  cd "$work" || exit 99
+  for seed in 1 2; do
+    run foreign_function $seed
+    near slowness 2 .319104 .00008; near slowness 4 .319104 .00001
+    near 'P(gravity' 5 .7249 .09; near 'P(gravity' 7 .7249 .0001
+    near 'a swing of' 8 80.2 .05; near gravity 2 9.8205 .01
+  done
+else
+  echo 'foreign_function.norn is not run: no shared object could be made'
+fi
 exit $bad

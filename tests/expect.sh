@@ -6,6 +6,8 @@
 #     # expect-warning: TEXT    it must say TEXT on its standard error
 #     # args: A B               its arguments; $TMP is an empty folder of its own
 #     # stdin: TEXT             a line of its standard input
+#     # build: DIR/NAME.c       makes DIR/NAME.so for it first, in a copy of both elsewhere; without a
+#                               compiler that makes shared objects the test is skipped
 #
 # A neighbour NAME.err holds all that a failing program must write to its standard error.  The program
 # runs in its own folder, so that messages name the bare file.  A test without any of these fails; a
@@ -43,11 +45,24 @@ contains() {   # a file of wanted texts, a name for where, the file to look in
 }
 
 for what in expect expect-error expect-warning stdin; do wants $what >"$work/$what"; done
+if grep -q '^# build: ' "$file"; then
+  mkdir "$work/run"
+  cp "$file" "$work/run"
+  for object in $(wants build); do
+    mkdir -p "$work/run/$(dirname "$object")"
+    ${CC:-cc} -O1 -shared -fPIC -o "$work/run/${object%.c}.so" "$object" -lm >"$work/log" 2>&1 && continue
+    echo "$file: skipped: no shared object could be made of $object"
+    exit 77
+  done
+  here=$PWD
+  cd "$work/run" || exit 99
+fi
 limit=
 command -v timeout >/dev/null 2>&1 && limit="timeout --foreground ${NORN_TEST_SECONDS:-600}"
 eval "set -- $(wants args)"
 $limit "$NORN" "$file" "$@" <"$work/stdin" >"$work/stdout" 2>"$work/stderr"
 status=$?
+cd "${here:-.}" || exit 99
 cat "$work/stdout" "$work/stderr" >"$work/both"
 sed 's/[[:space:]]*$//' "$work/stdout" >"$work/lines"
 

@@ -24,6 +24,7 @@ UNIT_TESTS = \
   %D%/unit/test_docs \
   %D%/unit/test_engines \
   %D%/unit/test_fault \
+  %D%/unit/test_foreign \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_la \
@@ -90,6 +91,11 @@ LANG_TESTS = \
   %D%/errors/equals_in_condition.norn \
   %D%/errors/fold_without_next.norn \
   %D%/errors/for_over_a_number.norn \
+  %D%/errors/foreign_argument.norn \
+  %D%/errors/foreign_body.norn \
+  %D%/errors/foreign_callback.norn \
+  %D%/errors/foreign_mistakes.norn \
+  %D%/errors/foreign_no_library.norn \
   %D%/errors/functions_compared.norn \
   %D%/errors/given_unknown_address.norn \
   %D%/errors/index_of_wrong_kind.norn \
@@ -174,6 +180,7 @@ SH_TESTS = \
   %D%/complete.sh \
   %D%/embed.sh \
   %D%/examples.sh \
+  %D%/foreign.sh \
   %D%/fuzz.sh \
   %D%/imports.sh \
   %D%/layers.sh \
@@ -207,6 +214,11 @@ TEST_FILES = \
   %D%/errors/equals_in_condition.err \
   %D%/errors/fold_without_next.err \
   %D%/errors/for_over_a_number.err \
+  %D%/errors/foreign_argument.err \
+  %D%/errors/foreign_body.err \
+  %D%/errors/foreign_callback.err \
+  %D%/errors/foreign_mistakes.err \
+  %D%/errors/foreign_no_library.err \
   %D%/errors/functions_compared.err \
   %D%/errors/given_unknown_address.err \
   %D%/errors/index_of_wrong_kind.err \
@@ -271,6 +283,11 @@ TEST_FILES = \
   %D%/lib/data/bare.csv \
   %D%/lib/data/schools.json \
   %D%/lib/data/table.csv \
+  %D%/lib/foreign/arrays.norn \
+  %D%/lib/foreign/callbacks.norn \
+  %D%/lib/foreign/check.c \
+  %D%/lib/foreign/errors.txt \
+  %D%/lib/foreign/types.norn \
   %D%/fuzz/corpus/code/annotated \
   %D%/fuzz/corpus/code/functions \
   %D%/fuzz/corpus/code/models \
@@ -292,6 +309,7 @@ TEST_FILES = \
   %D%/fuzz/corpus/parse/eight_schools.norn \
   %D%/fuzz/corpus/parse/errors.norn \
   %D%/fuzz/corpus/parse/expressions.norn \
+  %D%/fuzz/corpus/parse/foreign.norn \
   %D%/fuzz/corpus/parse/forms.norn \
   %D%/fuzz/corpus/parse/llm.norn \
   %D%/fuzz/corpus/parse/probability.norn \

@@ -7,4 +7,5 @@ libnorncore_la_SOURCES += \
   %D%/source.c \
   %D%/text.c \
   %D%/utf8.c \
-  %D%/base.h
+  %D%/base.h \
+  %D%/foreign.h

@@ -117,7 +117,9 @@ static int read_all_data(job *j)
   norn_datum record;
   j->data = calloc((size_t)c->ndata + 1, sizeof *j->data);
   for (int i = 0; j->data && i < c->ndata; i++) {
+    norn_config_of(c->st)->no_files = false;      /* --data names what may be read */
     norn_status s = read_data(j, c->data[i], &record);
+    norn_config_of(c->st)->no_files = c->config.no_files;
     if (s != NORN_OK) return cli_exit_code(s);
     if (!(j->data[i] = norn_keep(c->st, record))) return EXIT_PROGRAM;
   }
@@ -129,7 +131,7 @@ static int make_model(job *j)
 {
   cli *c = j->c;
   norn_datum args[SIGNATURE_MAX], v;
-  int code = read_all_data(j);
+  int code = j->data ? EXIT_FINE : read_all_data(j);
   bool fine = true;
   if (code != EXIT_FINE) return code;
   for (int i = 0; i < SIGNATURE_MAX; i++) args[i] = norn_none();
@@ -365,8 +367,9 @@ static int infer_job(job *j)
   cli *c = j->c;
   size_t n;
   name_list before = { NULL, 0 };
-  char *text = cli_read(c, c->words[0], &n);
-  if (!text) return EXIT_PROGRAM;
+  int early = c->config.no_files ? read_all_data(j) : EXIT_FINE;   /* by nobody else's read_csv */
+  char *text = early == EXIT_FINE ? cli_read(c, c->words[0], &n) : NULL;
+  if (!text) return early == EXIT_FINE ? EXIT_PROGRAM : early;
   models_list(c->st, NULL, &before);
   norn_status s = cli_eval_whole(c, c->words[0], text, n, NORN_LOAD_REPL, NULL);
   free(text);

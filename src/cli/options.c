@@ -17,6 +17,7 @@ enum { FOR_ALL = 1, FOR_INFER = 2 };
   X(memory, 0, "max-memory", "SIZE", FOR_ALL, "such as 2G (default: 4G or half the machine)")      \
   X(steps, 0, "max-steps", "N", FOR_ALL, "calls and loop turns, such as 1e9")                      \
   X(time, 0, "max-time", "TIME", FOR_ALL, "seconds, or such as 2m or 1h")                          \
+  X(safe, 0, "safe", NULL, FOR_ALL, "no foreign functions, plug-ins, or files but imports")        \
   X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                 \
   X(help, 'h', "help", NULL, FOR_ALL, "this text")                                                 \
   X(model, 0, "model", "NAME", FOR_INFER, "the model in FILE (needed if it has several)")          \
@@ -152,6 +153,11 @@ static bool take_model(cli *c, const char *v) { c->model = v; return true; }
 static bool take_engine(cli *c, const char *v) { c->engine = v; return true; }
 static bool take_out(cli *c, const char *v) { c->out = v; return true; }
 static bool take_quiet(cli *c, const char *v) { (void)v; return c->quiet = true; }
+static bool take_safe(cli *c, const char *v)
+{
+  (void)v;
+  return c->config.no_foreign = c->config.no_files = true;
+}
 static bool take_version(cli *c, const char *v) { (void)v; c->command = CMD_VERSION; return true; }
 static bool take_help(cli *c, const char *v) { (void)v; c->command = CMD_HELP; return true; }
 

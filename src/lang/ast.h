@@ -63,6 +63,7 @@
   X(DIST, "distribution")   /* dist */                                                             \
   X(TYPE, "type")           /* type; only at top level */                                          \
   X(IMPORT, "import")       /* import; only at top level */                                        \
+  X(FOREIGN, "foreign")     /* foreign; only at top level */                                       \
   /* patterns */                                                                                   \
   X(PAT_ANY, "any")         /* -: _ */                                                             \
   X(PAT_NAME, "bind")       /* name */                                                             \
@@ -73,7 +74,8 @@
                                the value do not matter */                                          \
   /* annotations */                                                                                \
   X(TYPE_NAME, "typename")  /* tname: real(lower = 0), array(real), stats.T */                     \
-  X(TYPE_FN, "typefn")      /* tfn: fn, fn(real, int) -> real */
+  X(TYPE_FN, "typefn")      /* tfn: fn, fn(real, int) -> real */                                   \
+  X(CTYPE, "ctype")         /* ctype: c_double, out array(c_int, n), fn(c_double) -> c_int */
 
 typedef enum {
 #define X(k, s) AST_##k,
@@ -165,6 +167,25 @@ typedef struct ast_typedef {
   uint32_t ncons;
 } ast_typedef;
 
+/* A type of C: mode is "out", "inout", "ref" or NULL; the word may be array (elem, and size or NULL)
+   or fn (params, whose names may be NULL and whose types are NULL for _; result or NULL). */
+typedef struct ast_ctype {
+  const char *mode;
+  ast_name word;
+  ast *elem, *size, *result;
+  ast_param *params;
+  uint32_t n;
+} ast_ctype;
+/* A declared C function: fn has name, doc, params and result; at is where the symbol stands. */
+typedef struct ast_cfn {
+  ast_fn *fn;
+  const char *symbol;
+  norn_span at;
+  ast *derivative;         /* NULL: none */
+  const void *native;      /* the resolver's */
+} ast_cfn;
+typedef struct ast_foreign { const char *library; norn_span at; ast_cfn *v; uint32_t n; } ast_foreign;
+
 struct ast {
   unsigned kind : 8, op : 6, flags : 6, height : 12;
   norn_span span;
@@ -196,6 +217,8 @@ struct ast {
     struct { ast_fn *fn; ast_arg *v; uint32_t n; } dist;
     ast_typedef *type;
     struct { const char *module; ast_name as; } import;   /* as is always set: `import a` as a */
+    ast_foreign *foreign;
+    ast_ctype *ctype;
     ast *literal;
     struct { ast *con; ast **v; uint32_t n; } con;     /* con: NAME or FIELD of a NAME */
     struct { ast **v; uint32_t n; ast *rest; } plist;  /* rest: PAT_NAME or NULL */

@@ -81,7 +81,7 @@ static void params(text *t, const ast_param *v, uint32_t n)
   for (uint32_t i = 0; i < n; i++) {
     if (i) text_putc(t, ' ');
     bool bare = !v[i].type && !v[i].fallback;
-    text_printf(t, "%s%s", bare ? "" : "(", v[i].name.s);
+    text_printf(t, "%s%s", bare ? "" : "(", v[i].name.s ? v[i].name.s : "");
     if (v[i].type) text_puts(t, " :"), child(t, v[i].type);
     if (v[i].fallback) text_puts(t, " ="), child(t, v[i].fallback);
     if (!bare) text_putc(t, ')');
@@ -238,6 +238,37 @@ static void call(text *t, const ast *e)
   arguments(t, e->u.call.v, e->u.call.n);
 }
 
+static void ctype(text *t, const ast_ctype *c)
+{
+  if (c->mode) text_printf(t, " %s", c->mode);
+  text_printf(t, " %s", c->word.s);
+  if (c->elem) child(t, c->elem);
+  if (c->size) child(t, c->size);
+  if (!c->elem && !strcmp(c->word.s, "fn")) {
+    text_putc(t, ' ');
+    params(t, c->params, c->n);
+  }
+  if (c->result) child(t, c->result);
+}
+
+static void foreign(text *t, const ast_foreign *f)
+{
+  text_putc(t, ' ');
+  text_quoted(t, f->library, strlen(f->library));
+  for (uint32_t i = 0; i < f->n; i++) {
+    const ast_cfn *c = &f->v[i];
+    text_printf(t, " (cfn %s", c->fn->name.s);
+    doc(t, c->fn->doc);
+    text_putc(t, ' ');
+    params(t, c->fn->params, c->fn->nparams);
+    if (c->fn->result) child(t, c->fn->result);
+    text_putc(t, ' ');
+    text_quoted(t, c->symbol, strlen(c->symbol));
+    if (c->derivative) child(t, c->derivative);
+    text_putc(t, ')');
+  }
+}
+
 static void statement(text *t, const ast *e)
 {
   switch (e->kind) {
@@ -256,6 +287,8 @@ static void statement(text *t, const ast *e)
     arguments(t, e->u.dist.v, e->u.dist.n);
     break;
   case AST_TYPE: constructors(t, e->u.type); break;
+  case AST_FOREIGN: foreign(t, e->u.foreign); break;
+  case AST_CTYPE: ctype(t, e->u.ctype); break;
   case AST_IMPORT:
     text_putc(t, ' ');
     if (e->flags & AST_FILE) text_quoted(t, e->u.import.module, strlen(e->u.import.module));

@@ -163,6 +163,7 @@ static void compile_top(comp *c, bool imported)
     if (s->kind == AST_LET) top_let(c, s);
     else if (s->kind == AST_DRAW) comp_draw(c, s);
     else if (s->kind == AST_IMPORT) top_import(c, s, r);
+    else if (s->kind == AST_FOREIGN) comp_foreign(c, s);
     else if (ast_is_expr(s)) {
       if (s->kind == AST_FOR && !s->u.loop.states && !last) comp_for(c, s, -1);
       else { int g = temp(c); expr(c, s, g, TAIL_NO); if (last) emit(c, OP_MOVE, r, g, 0); }
@@ -275,6 +276,9 @@ static void exhaust_all(comp *c, const ast *e)
     break;
   case AST_NEXT: exhaust_list(c, e->u.next.v, e->u.next.n); exhaust_all(c, e->u.next.keep); break;
   case AST_LET: exhaust_all(c, e->u.let.value); break;
+  case AST_FOREIGN:
+    for (uint32_t i = 0; i < e->u.foreign->n; i++) exhaust_all(c, e->u.foreign->v[i].derivative);
+    break;
   case AST_DRAW:
     exhaust_all(c, e->u.draw.dist);
     exhaust_all(c, e->u.draw.via);

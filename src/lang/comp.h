@@ -94,6 +94,9 @@ void *comp_get(comp *, size_t);                                    /* arena memo
 diag *comp_error(comp *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
 /* Declares (hoists) the module's functions: entries, protos with their signatures. */
 bool declare_module(comp *);
+/* foreign.c: a foreign block's functions as natives of the module; their derivatives. */
+void declare_foreign(comp *, const ast *);
+void comp_foreign(comp *, const ast *);
 proto *proto_new(comp *, const ast_fn *, const char *name, bool is_model, norn_span);
 void proto_free(norn_state *, proto *);
 

@@ -117,6 +117,14 @@ static const keyword keywords[] = {
    "import \"mine.norn\" as mine\n\n"
    "Names of a module are used as stats.mean. Files are searched beside the importing file, "
    "then in $NORN_PATH."},
+  {"foreign",
+   "foreign \"libm.so.6\" {\n"
+   "  fn j0(x: c_double) -> c_double derivative x -> -j1(x)\n"
+   "  fn j1(x: c_double) -> c_double\n"
+   "}\n\n"
+   "Declares functions of a C library. Types: c_double, c_float, c_int8 ... c_uint64, c_int,\n"
+   "c_long, c_size, c_bool, c_string, c_pointer, array(c_double), fn(c_double) -> c_double;\n"
+   "out, inout and ref before a type. See man 7 norn."},
   {"as",
    "let x ~ d as \"name\"\n"
    "import \"mine.norn\" as mine"},

@@ -217,6 +217,17 @@ env_entry *env_entry_of(norn_state *st, env_kind kind, const void *row)
   return made;
 }
 
+bool env_native_entry(norn_state *st, env_entry *e, const norn_native *row)
+{
+  e->kind = ENV_NATIVE;
+  e->native = row;
+  e->params = row->params, e->doc = row->doc;
+  if (!params_parse(st, e->params, e) || !rows_grow(st)) return false;
+  *row_find(st->env, row) = (row_entry){row, e};
+  st->env->nrows++;
+  return true;
+}
+
 env_entry *env_of_native(norn_state *st, const norn_native *f)
 {
   return env_entry_of(st, ENV_NATIVE, f);

@@ -52,6 +52,8 @@ env_entry *env_builtin(norn_state *, sym);                     /* makes the entr
 /* The entry of a registered row; parses its parameters. */
 env_entry *env_entry_of(norn_state *, env_kind, const void *row);
 bool       env_open_natives(norn_state *, module *);           /* natives into its table */
+/* Makes e the entry of a native that stands in no table; the row lives as long as the state. */
+bool       env_native_entry(norn_state *, env_entry *e, const norn_native *row);
 bool       env_load_prelude(norn_state *);                     /* true if it is there now */
 module    *env_load_library(norn_state *, env_library *, module *importer, norn_span);
 bool       env_specials(norn_state *);                         /* registers sample, infer ... */

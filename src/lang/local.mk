@@ -28,6 +28,7 @@ libnorncore_la_SOURCES += \
   %D%/event.c \
   %D%/exhaust.c \
   %D%/facts.c \
+  %D%/foreign.c \
   %D%/hamt.c \
   %D%/heap.c \
   %D%/heap_old.c \
@@ -39,6 +40,7 @@ libnorncore_la_SOURCES += \
   %D%/order.c \
   %D%/parse.c \
   %D%/parse_expr.c \
+  %D%/parse_foreign.c \
   %D%/parse_form.c \
   %D%/parse_pattern.c \
   %D%/parse_stmt.c \

@@ -128,6 +128,7 @@ ast *parse_statement(parser *p, bool top);
    text).  With `update`, stops before a `with` after the first, an expression, and gives that. */
 ast *parse_statements(parser *p, uint32_t open, bool update);
 ast_param *parse_params(parser *p, uint32_t *n);         /* "(" ... ")" */
+ast *parse_foreign(parser *p);                           /* at the word before a string */
 ast *parse_if(parser *p);
 ast *parse_lambda(parser *p);
 ast *parse_for(parser *p);

@@ -289,12 +289,14 @@ static ast *import(parser *p)
 
 /* ---- statements ---- */
 
-/* A word that is a keyword only where a name (or a string, for import) follows on its line. */
+/* A word that is a keyword only where a name (or a string, for import and foreign) follows on its
+   line. */
 static bool at_definition(const parser *p, const char *word)
 {
   const token *then = parse_tok(p) + 1;
   if (!parse_word(p, word) || (then->flags & TOK_NL)) return false;
-  return then->kind == TOK_NAME || (then->kind == TOK_STR && word[0] == 'i');
+  return then->kind == TOK_STR ? word[0] == 'i' || word[0] == 'f'
+                               : then->kind == TOK_NAME && word[0] != 'f';
 }
 
 static ast *only_at_top(parser *p, ast *n, uint32_t first, const char *what)
@@ -318,6 +320,10 @@ ast *parse_statement(parser *p, bool top)
   if (at_definition(p, "import")) {
     ast *n = import(p);
     return top ? n : only_at_top(p, n, first, "import");
+  }
+  if (at_definition(p, "foreign")) {
+    ast *n = parse_foreign(p);
+    return top ? n : only_at_top(p, n, first, "foreign");
   }
   return parse_expr(p);
 }

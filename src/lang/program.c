@@ -73,6 +73,7 @@ norn_run *norn_load(norn_state *st, const char *name, const char *s, size_t n, u
   }
   st->last_load = st->protos;
   m->file = file;
+  st->checking = (flags & NORN_LOAD_CHECK) != 0;
   env_begin(st);
   proto *p = load_proto(st, m, file, flags, &incomplete);
   if (p && !(flags & NORN_LOAD_CHECK) && !prelude_ready(st)) p = NULL;
@@ -116,6 +117,7 @@ norn_datum norn_global(norn_state *st, const char *name)
   env_entry *e = global_named(st, name);
   if (!e) return norn_none();
   if (e->kind == ENV_CTOR && !e->arity) return v_enum((uint32_t)(e->tag >> 32));
+  if (e->kind == ENV_NATIVE && e->native) return v_obj(NORN_NATIVE, e->native);
   if (e->kind != ENV_GLOBAL) return norn_none();
   val v = st->globals[e->slot];
   if (v.tag == NORN_NONE && e->known && e->known->self) v = v_obj(NORN_FUN, e->known->self);

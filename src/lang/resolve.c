@@ -461,12 +461,20 @@ static void walk(resolver *r, ast *e)
 
 /* ---- the module ---- */
 
+static bool declares(const ast_foreign *f, const char *name, norn_span *where)
+{
+  for (uint32_t i = 0; i < f->n; i++)
+    if (f->v[i].fn->name.s == name) { *where = f->v[i].fn->name.span; return true; }
+  return false;
+}
+
 /* A name defined twice at the top level of a file: the second would hide the first from functions
    that were meant to see it. */
 static bool defined_before(comp *c, const char *name, uint32_t upto, norn_span *where)
 {
   for (uint32_t i = 0; i < upto; i++) {
     const ast *s = c->tree->v[i];
+    if (s->kind == AST_FOREIGN && declares(s->u.foreign, name, where)) return true;
     const ast_name *n = s->kind == AST_FN || s->kind == AST_MODEL ? &s->u.fn->name
                         : s->kind == AST_DIST                     ? &s->u.dist.fn->name
                                                                   : NULL;
@@ -608,6 +616,7 @@ bool declare_module(comp *c)
     bool ok = true;
     if (s->kind == AST_IMPORT) import(c, s);
     else if (s->kind == AST_TYPE) ok = declare_type(c, s);
+    else if (s->kind == AST_FOREIGN) declare_foreign(c, s);
     else if (s->kind == AST_FN || s->kind == AST_MODEL || s->kind == AST_DIST)
       ok = declare_fn(c, s, i);
     if (!ok) c->memory = true;
@@ -644,6 +653,9 @@ static void walk_top(resolver *r, ast *s)
     declare_pattern(c, p);
     if (s->kind == AST_LET && s->u.let.doc && p->kind == AST_PAT_NAME && p->bind && p->bind->entry)
       p->bind->entry->doc = env_keep_text(c->st, s->u.let.doc);
+  } else if (s->kind == AST_FOREIGN) {
+    for (uint32_t i = 0; i < s->u.foreign->n; i++)
+      if (s->u.foreign->v[i].derivative) walk(r, s->u.foreign->v[i].derivative);
   } else if (s->kind == AST_OBSERVE) {
     diag *d = comp_error(c, s->span, "observe outside a model");
     if (d) error_hint(&d->e, "put it into a model: model m() { ... }, and run infer(m(), smc())");

@@ -82,6 +82,7 @@ typedef enum { CALL_FAIL, CALL_ENTER, CALL_DONE } call_result;
 call_result vm_call(norn_run *, val *W, int n, const proto **p);
 bool  vm_call_named(norn_run *, val *W, int n, val names, int *count);
 val   vm_native(norn_run *, const norn_native *, const val *args, int n);
+val   vm_native_value(norn_state *, const norn_native *, const val *args, int n);
 val   vm_getf(norn_run *, val x, sym name, uint64_t *cache);
 val   vm_index(norn_run *, val x, val i);
 val   vm_iterlen(norn_run *, val x);

@@ -84,6 +84,7 @@ static bool show_atom(show *s, val v, size_t budget)
     show_fun(s, "fn", ((const norn_native *)v.q)->name, ((const norn_native *)v.q)->params);
     return true;
   case NORN_NODE: text_puts(s->t, "<node>"); return true;
+  case NORN_POINTER: text_puts(s->t, v.p ? "<pointer>" : "c_null"); return true;
   case NORN_STR: show_string(s, v_str(v), budget); return true;
   case NORN_FUN: show_closure(s, v_clo(v)->p, v_clo(v)->p->is_model ? "model" : "fn"); return true;
   case NORN_MODEL: show_model(s, v); return true;
@@ -338,6 +339,7 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
                                                            : "a function";
     break;
   case NORN_MODEL: words = "a model"; break;
+  case NORN_POINTER: words = "a pointer of C"; break;
   case NORN_ENGINE: words = "an engine"; break;
   case NORN_MAP: words = "a map"; break;
   case NORN_BIG: words = "a big real"; break;

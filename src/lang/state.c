@@ -64,9 +64,9 @@ static void refs_free(norn_state *st, norn_ref *f)
 }
 
 /* What norn_want_reals lent to a native ends with it. */
-void state_scratch_free(norn_state *st)
+void state_scratch_free(norn_state *st, size_t keep)
 {
-  while (st->nscratch) {
+  while (st->nscratch > keep) {
     st->nscratch--;
     mem_put(&st->mem, st->scratch[st->nscratch].scratch, st->scratch[st->nscratch].size);
   }
@@ -82,7 +82,7 @@ void norn_free(norn_state *st)
   refs_free(st, st->refs_old);
   env_free(st);
   heap_free(st);
-  state_scratch_free(st);
+  state_scratch_free(st, 0);
   if (st->scratch) mem_put(&st->mem, st->scratch, st->cscratch * sizeof *st->scratch);
   if (st->addrs) mem_put(&st->mem, st->addrs, (st->addr_mask + 1) * sizeof *st->addrs);
   if (st->named) mem_put(&st->mem, st->named, (st->named_mask + 1) * sizeof *st->named);
@@ -392,6 +392,10 @@ static norn_status call_model(norn_state *st, norn_datum f, const norn_datum *ar
 
 norn_status norn_call(norn_state *st, norn_datum f, const norn_datum *args, int n, norn_datum *out)
 {
+  if (f.tag == NORN_NATIVE) {
+    *out = vm_native_value(st, f.q, args, n);
+    return norn_is_none(*out) ? st->err.code : NORN_OK;
+  }
   bool makes_model = f.tag == NORN_FUN && v_clo(f)->p->is_model;
   if (makes_model && st->sealed_depth < SEALED_MAX) return call_model(st, f, args, n, out);
   return sealed(st, f, args, n, NULL, out);

@@ -83,6 +83,8 @@ struct norn_state {
   norn_pair pairs[8];                 /* rng.h: halves of normal pairs made in advance */
   uint64_t top_stream;                /* random numbers of top-level runs */
   uint32_t top_iter;
+  const struct foreign_maker *maker;  /* makes natives of C functions; NULL: none */
+  bool checking;                      /* this load only checks: nothing is opened */
   void *slot[STATE_SLOTS];
   void (*slot_free[STATE_SLOTS])(norn_state *, void *);
   void (*on_warning)(void *, const norn_err *);
@@ -96,7 +98,8 @@ bool state_poll(norn_state *);
 /* Sets the error, gives NONE. */
 val  state_fail(norn_state *, norn_status, const char *format, ...) NORN_PRINTF(3, 4);
 val  state_memory(norn_state *);      /* the out-of-memory error; gives NONE */
-void state_scratch_free(norn_state *);     /* what norn_want_reals lent: when a native returns */
+/* What norn_want_reals lent since there were `keep` pieces: when a native returns. */
+void state_scratch_free(norn_state *, size_t keep);
 double state_now(void);               /* monotonic seconds */
 
 /* record.c, env.c: freeing and roots of what they own */

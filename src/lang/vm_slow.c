@@ -85,10 +85,10 @@ static bool arity_ok(norn_state *st, const proto *p, int n)
   return false;
 }
 
-val vm_native(norn_run *r, const norn_native *f, const val *args, int n)
+static val native_value(norn_state *st, const norn_native *f, const val *args, int n)
 {
-  norn_state *st = r->st;
   val out = norn_none();
+  size_t lent = st->nscratch;      /* by a native that called us */
   st->err_arg = -1;
   if (!f->f) {
     if (n != 1) return state_fail(st, NORN_ETYPE, "%s takes 1 argument, got %d", f->name, n);
@@ -98,8 +98,13 @@ val vm_native(norn_run *r, const norn_native *f, const val *args, int n)
   } else if (norn_is_none(out)) {
     state_fail(st, NORN_EUSE, "%s gave no value", f->name);
   }
-  state_scratch_free(st);
+  state_scratch_free(st, lent);
   return out;
+}
+
+val vm_native(norn_run *r, const norn_native *f, const val *args, int n)
+{
+  return native_value(r->st, f, args, n);
 }
 
 /* Puts the defaults behind n arguments; the number of all, -1: one has no default. */
@@ -113,10 +118,9 @@ static int native_defaults(const env_entry *e, int n, val *args)
   return n;
 }
 
-/* A native called as a value: arity and defaults come from its entry. */
-static call_result call_native(norn_run *r, val *W, int n, const norn_native *f)
+/* A native called as a value: arity and defaults come from its entry.  NONE: error set. */
+val vm_native_value(norn_state *st, const norn_native *f, const val *W, int n)
 {
-  norn_state *st = r->st;
   const env_entry *e = env_of_native(st, f);
   val args[NATIVE_ARGS];
   const val *given = W;
@@ -124,21 +128,18 @@ static call_result call_native(norn_run *r, val *W, int n, const norn_native *f)
   if (e && n <= NATIVE_ARGS && e->npars <= NATIVE_ARGS) {
     if (!e->variadic && n > e->npars) {
       fail_count(st, f->name, e->npars, n);
-      return CALL_FAIL;
+      return norn_none();
     }
     for (int i = 0; i < n; i++) args[i] = W[i];
     all = native_defaults(e, n, args);
     if (all < 0) {
       norn_fail(st, NORN_ETYPE, -1, "%s(%s) got only %d argument%s", f->name, e->params, n,
                 plural(n));
-      return CALL_FAIL;
+      return norn_none();
     }
     given = args;
   }
-  val v = vm_native(r, f, given, all);
-  if (norn_is_none(v)) return CALL_FAIL;
-  W[-FRAME_SIZE] = v;
-  return CALL_DONE;
+  return native_value(st, f, given, all);
 }
 
 static call_result call_model(norn_run *r, val *W, int n, const proto *p)
@@ -171,7 +172,12 @@ call_result vm_call(norn_run *r, val *W, int n, const proto **out)
 {
   norn_state *st = r->st;
   val f = W[-1];
-  if (f.tag == NORN_NATIVE) return call_native(r, W, n, f.q);
+  if (f.tag == NORN_NATIVE) {
+    val v = vm_native_value(st, f.q, W, n);
+    if (norn_is_none(v)) return CALL_FAIL;
+    W[-FRAME_SIZE] = v;
+    return CALL_DONE;
+  }
   if (f.tag != NORN_FUN) return call_nothing(st, f);
   const proto *p = v_clo(f)->p;
   if (p->is_model) return call_model(r, W, n, p);

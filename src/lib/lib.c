@@ -202,6 +202,20 @@ norn_status lib_text(norn_state *st, text *t, norn_datum *out)
   return lib_give(st, v, out);
 }
 
+bool lib_want_file(norn_state *st, const norn_datum *args, int i, const char **name)
+{
+  size_t len;
+  if (norn_config_of(st)->no_files) {
+    norn_fail(st, NORN_EIO, i, "reading and writing files is turned off here");
+    norn_hint(st, "norn --safe and hosts can forbid it");
+    return false;
+  }
+  if (!norn_want_string(st, args, i, "the name of the file", name, &len)) return false;
+  if (strlen(*name) == len) return true;
+  norn_fail(st, NORN_EIO, i, "the name of the file holds a zero byte");
+  return false;
+}
+
 norn_status lib_unread(norn_state *st, int arg, const char *name, const char *why)
 {
   bool memory = strcmp(why, "not enough memory") == 0;

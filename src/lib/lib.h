@@ -18,6 +18,7 @@ norn_status lib_infer_open(norn_state *);
 norn_status lib_save_open(norn_state *);
 norn_status lib_io_open(norn_state *);
 norn_status lib_sys_open(norn_state *);
+norn_status lib_ffi_open(norn_state *);
 norn_status lib_norn_open(norn_state *);   /* the part written in Norn: stdlib/ */
 
 /* The code of the error that is set; out of memory if none is. */
@@ -64,6 +65,9 @@ norn_status lib_real2(norn_state *, const norn_datum *args, const char *name,
 mem lib_mem(norn_state *);
 /* The text as a string value; frees the text. */
 norn_status lib_text(norn_state *, text *, norn_datum *out);
+/* The name of a file in argument i, for natives that read or write: false with the error set if it
+   is no string, or if the host forbids files. */
+bool lib_want_file(norn_state *, const norn_datum *args, int i, const char **name);
 /* The error of a file that can't be read, with file_read's reason. */
 norn_status lib_unread(norn_state *, int arg, const char *name, const char *why);
 /* A file as a program names it: relative to the working directory, else to the script's own

@@ -16,8 +16,7 @@ static char *slurp(norn_state *st, const norn_datum *args, mem *m, char *path, s
                    size_t *n)
 {
   const char *name, *why = "";
-  size_t len;
-  if (!norn_want_string(st, args, 0, "the name of the file", &name, &len)) return NULL;
+  if (!lib_want_file(st, args, 0, &name)) return NULL;
   char *s = file_read(m, lib_path(st, name, path, size), n, &why);
   if (!s) lib_unread(st, 0, name, why);
   return s;
@@ -27,8 +26,7 @@ static norn_status spill(norn_state *st, const norn_datum *args, int i, const ch
                          norn_datum *out)
 {
   const char *name;
-  size_t len;
-  if (!norn_want_string(st, args, i, "the name of the file", &name, &len)) return lib_failed(st);
+  if (!lib_want_file(st, args, i, &name)) return lib_failed(st);
   errno = 0;
   FILE *f = fopen(name, "wb");
   bool fine = f && fwrite(s, 1, n, f) == n;
@@ -96,9 +94,8 @@ static norn_status i_file_exists(norn_state *st, const norn_datum *args, int n, 
 {
   const char *name;
   char path[4096];
-  size_t len;
   (void)n;
-  if (!norn_want_string(st, args, 0, "the name of the file", &name, &len)) return lib_failed(st);
+  if (!lib_want_file(st, args, 0, &name)) return lib_failed(st);
   *out = norn_bool(access(lib_path(st, name, path, sizeof path), R_OK) == 0);
   return NORN_OK;
 }

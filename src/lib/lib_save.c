@@ -56,13 +56,12 @@ static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_da
 {
   norn_posterior post;
   const char *path;
-  size_t len;
   mem m = lib_mem(st);
   text t;
   (void)n;
   if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
     return lib_wrong(st, args, 0, "the argument", "a posterior");
-  if (!norn_want_string(st, args, 1, "the name of the file", &path, &len)) return lib_failed(st);
+  if (!lib_want_file(st, args, 1, &path)) return lib_failed(st);
   norn_datum r = packed(st, args[0], &post);
   if (norn_is_none(r)) return lib_failed(st);
   text_init(&t, &m);
@@ -154,7 +153,7 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
   norn_datum r = norn_none();
   mem m = lib_mem(st);
   (void)n;
-  if (!norn_want_string(st, args, 0, "the name of the file", &name, &len)) return lib_failed(st);
+  if (!lib_want_file(st, args, 0, &name)) return lib_failed(st);
   char *s = file_read(&m, lib_path(st, name, path, sizeof path), &len, &why);
   if (!s) return lib_unread(st, 0, name, why);
   norn_status code = json_read(st, path, s, len, JSON_IO_EXACT, &r);

@@ -59,6 +59,7 @@ static const char *kind_name(norn_datum v)
   case NORN_ENGINE: return "engine";
   case NORN_MAP: return "map";
   case NORN_BIG: return "big";
+  case NORN_POINTER: return "pointer";
   default: return "value";
   }
 }

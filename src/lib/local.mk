@@ -1,9 +1,11 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
+  %D%/cvalue.c \
   %D%/eval.c \
   %D%/lib.c \
   %D%/lib_array.c \
   %D%/lib_dist.c \
+  %D%/lib_ffi.c \
   %D%/lib_infer.c \
   %D%/lib_io.c \
   %D%/lib_map.c \
@@ -15,6 +17,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_sys.c \
   %D%/open.c \
   %D%/plugin.c \
+  %D%/cvalue.h \
   %D%/dists.h \
   %D%/lib.h \
   %D%/strings.h

@@ -9,6 +9,8 @@ norn_status norn_load_plugin(norn_state *st, const char *path)
 {
   char local[4096];
   norn_plugin_fn entry = NULL;
+  if (norn_config_of(st)->no_foreign)
+    return norn_fail(st, NORN_EUSE, -1, "plug-ins are turned off here: %s is not loaded", path);
   if (!strchr(path, '/')) {   /* a bare name is a file here, not one that the linker looks for */
     snprintf(local, sizeof local, "./%s", path);
     path = local;

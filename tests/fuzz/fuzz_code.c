@@ -32,6 +32,7 @@ static char *no_file(void *user, const char *name, const char *importer, size_t 
 static norn_state *small_state(void)
 {
   norn_config c = norn_config_default();
+  c.no_foreign = c.no_files = true;      /* a mutation must not call or write anything outside */
   c.output = no_output;
   c.load = no_file;
   c.quiet = true;

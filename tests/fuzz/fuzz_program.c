@@ -24,6 +24,7 @@ static char *no_file(void *user, const char *name, const char *importer, size_t 
 int LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
 {
   norn_config c = norn_config_default();
+  c.no_foreign = c.no_files = true;      /* a mutation must not call or write anything outside */
   c.output = no_output;
   c.load = no_file;
   c.quiet = true;

@@ -34,7 +34,22 @@ static const char *const programs[] = {
   "let c = infer(outer([1.0]), mh(draws = 20, burn = 5))\n"
   "let d = infer(given(inner(0), { b: 2 }), enumerate())\n"
   "print(mean(a.t), evidence(b), summary(c), prob(d, x -> x == 2), post_shows(a))\n"
-  "fn post_shows(p) = len(\"{p}\")"
+  "fn post_shows(p) = len(\"{p}\")",
+  /* functions of C, with copies of arrays, results by pointer, and one of Norn that C calls */
+  "foreign \"libm.so.6\" {\n"
+  "  ## Bessel.\n"
+  "  fn bessel(x: c_double) -> c_double as \"j0\" derivative x -> -j1(x)\n"
+  "  fn j1(x: c_double) -> c_double\n"
+  "  fn frexp(x: c_double, e: out c_int) -> c_double\n"
+  "}\n"
+  "foreign \"libc.so.6\" {\n"
+  "  fn getenv(s: c_string) -> c_string\n"
+  "  fn qsort(base: inout array(c_double), _: c_size = len(base), _: c_size = 4 + 4,\n"
+  "           compare: fn(ref c_double, ref c_double) -> c_int)\n"
+  "}\n"
+  "let up = (a, b) -> if len(\"{[a]}\") > 0 and a < b { -1 } else { 1 }\n"
+  "print(bessel([1, 2]), derivative(bessel)(1), frexp(8), getenv(\"PATH\"))\n"
+  "print(qsort([3, 1, 2], compare = up), map([1.0], bessel))"
 };
 
 static void drop(void *user, const char *s, size_t n) { (void)user; (void)s; (void)n; }
