@@ -102,11 +102,13 @@ static inline norn_datum norn_int(int64_t i) { norn_datum v; v.tag = NORN_INT; v
 static inline norn_datum norn_real(double d) { norn_datum v; v.tag = NORN_REAL; v.d = d; return v; }
 static inline norn_datum norn_bool(bool b) { norn_datum v; v.tag = NORN_BOOL; v.i = b; return v; }
 static inline bool norn_is_none(norn_datum v) { return v.tag == NORN_NONE; }
-/* A number (integer or real) as a double; false for anything else. */
+double norn_big_double(norn_datum);                     /* the nearest to a big */
+/* A number (an integer, a real, a big rounded) as a double; false for anything else. */
 static inline bool norn_as_real(norn_datum v, double *out)
 {
   if (v.tag == NORN_REAL) { *out = v.d; return true; }
   if (v.tag == NORN_INT) { *out = (double)v.i; return true; }
+  if (v.tag == NORN_BIG) { *out = norn_big_double(v); return true; }
   return false;
 }
 
@@ -142,6 +144,30 @@ norn_datum norn_array_at(norn_state *, norn_datum array, int64_t i);   /* row i 
 int64_t    norn_array_length(norn_datum);                              /* -1 if not an array */
 /* Element k in row-major order of a scalar (any k) or an array as a double; NaN if not numeric. */
 double     norn_elem_real(norn_datum, int64_t k);
+
+/* A big: a real number of any precision (GNU MPFR), immutable.  It is sign * 0.m * 2^exponent, where
+   m is the limbs as a binary fraction from the last limb down, whose first bit is 1; exponent and
+   limbs count for FINITE only.  A view is borrowed. */
+typedef enum { NORN_BIG_NAN, NORN_BIG_INF, NORN_BIG_ZERO, NORN_BIG_FINITE } norn_big_kind;
+typedef struct {
+  int64_t bits, exponent;
+  norn_big_kind kind;
+  int sign;                            /* -1 or 1 */
+  const uint64_t *limbs;               /* least first */
+  int64_t nlimbs;
+} norn_big_parts;
+/* From text ("0.1", "1e-400", "inf"), rounded to nearest; bits 0: that of with_bits, or 256. */
+norn_datum  norn_big(norn_state *, const char *text, int64_t bits);
+norn_datum  norn_big_make(norn_state *, const norn_big_parts *);        /* copies */
+bool        norn_big_view(norn_datum, norn_big_parts *);                /* false if not a big */
+/* Significant decimal digits (0: those that its precision carries); as snprintf. */
+size_t      norn_big_text(norn_datum, int64_t digits, char *buf, size_t n);
+/* The precision that with_bits has set in the run that goes on; 0: none. */
+int64_t     norn_big_bits(norn_state *);
+/* A function by its name in Norn ("exp", "hypot", "+") of numbers, or of arrays element by element;
+   numbers become bigs. */
+norn_status norn_big_apply(norn_state *, const char *f, const norn_datum *args, int n,
+                           norn_datum *out);
 
 norn_datum  norn_record(norn_state *, int n, const char *const *names, const norn_datum *values);
 /* NONE if absent. */
@@ -451,6 +477,12 @@ norn_status norn_dist_sample(norn_state *, const norn_dist *, norn_rng *, norn_d
 norn_status norn_dist_logp(norn_state *, const norn_dist *, norn_datum x, double *out);
 norn_status norn_dist_partials(norn_state *, const norn_dist *, norn_datum x, double scale,
                                double *gx, double *g);
+/* The log density as a big of `bits` bits, for families with a closed form; 0: those of with_bits,
+   or of the longest big in d and x, or 256. */
+norn_status norn_dist_logp_big(norn_state *, const norn_dist *, norn_datum x, int64_t bits,
+                               norn_datum *out);
+/* Is a big among the parameters, or in the value? */
+bool        norn_dist_is_big(const norn_dist *, norn_datum x);
 /* The leaves of a distribution are the numbers in its arguments, in order: a number is one, an array
    of numbers has its elements, a distribution its own, an array or record those of what is in it.  Partial derivatives
    come in this order (that of a whole-number parameter is 0). */
@@ -521,6 +553,7 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_CHECK = 8,       /* an address reached twice is an error with both lines */
   NORN_RUN_STOP = 16,       /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or
                                condition; the iteration of the run's random numbers rises by one */
+  NORN_RUN_DOMAIN = 64,     /* without SCORE: a parameter that left its domain gives NORN_DEAD too */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
 };

@@ -1,7 +1,7 @@
 /* dispatch: the calls of norn.h on a distribution.  A row's own function goes first; a SCALAR row
    with numbers goes straight to its scalar functions; with arrays it becomes a grid of independent
    elements, drawn in order and summed in the fixed tree of num/stats.h. */
-#include "dist/dist.h"
+#include "dist/exact.h"
 #include "num/stats.h"
 #include <math.h>
 #include <stdio.h>
@@ -40,6 +40,16 @@ static norn_status grid_not_numbers(norn_state *st, const norn_dist *d, int i)
                    norn_describe(st, d->args[i], what, sizeof what));
 }
 
+/* Packed numbers, or values (bigs among them) that are all numbers. */
+static bool are_numbers(const norn_view *v)
+{
+  double x;
+  if (v->n == 0 || v->elem == NORN_F64 || v->elem == NORN_I64) return true;
+  if (v->elem != NORN_VALUES) return false;
+  for (int64_t k = 0; k < v->n; k++) if (!norn_as_real(v->v[k], &x)) return false;
+  return true;
+}
+
 norn_status dist_grid_fill(norn_state *st, const norn_dist *d, dist_grid *g)
 {
   g->rank = 0;
@@ -49,9 +59,9 @@ norn_status dist_grid_fill(norn_state *st, const norn_dist *d, dist_grid *g)
     return norn_fail(st, NORN_EUSE, -1, "%s has more than %d arguments", d->row->name, NORN_DIST_P);
   for (int i = 0; i < d->n; i++) {
     g->array[i] = false;
-    if (norn_as_real(d->args[i], &g->number[i])) continue;
+    if (dist_number(d->args[i], &g->number[i])) continue;
     norn_view *v = &g->view[i];
-    if (!norn_array_view(d->args[i], v) || (v->elem != NORN_F64 && v->elem != NORN_I64 && v->n > 0))
+    if (!norn_array_view(d->args[i], v) || !are_numbers(v))
       return grid_not_numbers(st, d, i);
     if (g->rank == 0) {
       g->rank = v->rank;
@@ -69,8 +79,10 @@ norn_status dist_grid_fill(norn_state *st, const norn_dist *d, dist_grid *g)
 void dist_grid_at(const dist_grid *g, int64_t k, double p[NORN_DIST_P])
 {
   for (int i = 0; i < g->nargs; i++)
-    p[i] = !g->array[i] ? g->number[i] : g->view[i].elem == NORN_F64 ? g->view[i].f[k] :
-        (double)g->view[i].i[k];
+    if (!g->array[i]) p[i] = g->number[i];
+    else if (g->view[i].elem == NORN_F64) p[i] = g->view[i].f[k];
+    else if (g->view[i].elem == NORN_I64) p[i] = (double)g->view[i].i[k];
+    else dist_number(g->view[i].v[k], &p[i]);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -205,12 +217,22 @@ static norn_status grid_logp(norn_state *st, const norn_dist *d, const dist_grid
   return dist_rows_logp(st, d, g, &v, out);
 }
 
+/* Bigs that doubles can't hold have a density that they can: it is computed as a big. */
+static norn_status rounded_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
+{
+  norn_datum l;
+  norn_status status = norn_dist_logp_big(st, d, x, 0, &l);
+  if (!status) norn_as_real(l, out);
+  return status;
+}
+
 norn_status norn_dist_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
 {
   double p[NORN_DIST_P], value;
   dist_grid g;
   if (d->row->logp) return d->row->logp(st, d, x, out);
   if (!d->row->logp1) return norn_fail(st, NORN_EINFER, -1, "%s has no density", d->row->name);
+  if (norn_dist_is_big(d, x) && exact_find(d->row->name)) return rounded_logp(st, d, x, out);
   if (d->n <= NORN_DIST_P && dist_scalars(d, p)) {
     norn_view v;
     norn_status status;
@@ -321,12 +343,12 @@ norn_status dist_probabilities(norn_state *st, const norn_dist *d, int i, const 
                                int64_t *n)
 {
   norn_view v;
-  char text[120];
+  char what_it_is[120];
   *n = 0;
   if (i >= d->n || !norn_array_view(d->args[i], &v) || v.rank != 1 || (v.elem != NORN_F64 &&
       v.elem != NORN_I64))
     return norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
-                     i < d->n ? norn_describe(st, d->args[i], text, sizeof text) : "nothing");
+                     i < d->n ? norn_describe(st, d->args[i], what_it_is, sizeof what_it_is) : "nothing");
   stats_tree tree = {{0}};
   for (int64_t k = 0; k < v.n; k++) {
     double w = v.elem == NORN_F64 ? v.f[k] : (double)v.i[k];

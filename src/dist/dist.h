@@ -11,6 +11,7 @@
 #ifndef NORN_DIST_H
 #define NORN_DIST_H
 #include "norn.h"
+#include <math.h>
 
 typedef struct dist_shelf { const norn_dist_row *rows; int n; } dist_shelf;
 extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_bounded, dist_counts,
@@ -29,11 +30,23 @@ norn_status dist_moments(norn_state *, const norn_dist *, norn_datum *mean, norn
 void        dist_tails(const norn_dist_row *, double x, const double *p, double *lower,
                        double *upper);
 
+/* A number for checks, draws and distribution functions; a big that doubles can't hold becomes the
+   nearest one that is neither 0 nor infinite. */
+static inline bool dist_number(norn_datum v, double *x)
+{
+  norn_big_parts b;
+  if (!norn_as_real(v, x)) return false;
+  if (v.tag != NORN_BIG || !norn_big_view(v, &b) || b.kind != NORN_BIG_FINITE) return true;
+  if (fabs(*x) < 2.2250738585072014e-308) *x = b.sign * 2.2250738585072014e-308;
+  if (fabs(*x) > 1.7976931348623157e308) *x = b.sign * 1.7976931348623157e308;
+  return true;
+}
+
 /* The parameters of a SCALAR row if all are numbers. */
 static inline bool dist_scalars(const norn_dist *d, double p[NORN_DIST_P])
 {
   for (int i = 0; i < d->n; i++)
-    if (!norn_as_real(d->args[i], &p[i])) return false;
+    if (!dist_number(d->args[i], &p[i])) return false;
   return true;
 }
 

@@ -10,6 +10,8 @@ libnorncore_la_SOURCES += \
   %D%/dispatch.c \
   %D%/dist.c \
   %D%/draws.c \
+  %D%/exact.c \
+  %D%/exact_logp.c \
   %D%/finite.c \
   %D%/gamma.c \
   %D%/heavy.c \
@@ -26,6 +28,7 @@ libnorncore_la_SOURCES += \
   %D%/block.h \
   %D%/dist.h \
   %D%/draws.h \
+  %D%/exact.h \
   %D%/families.h \
   %D%/kernel.h \
   %D%/kernel_count.h \

@@ -97,8 +97,9 @@ static inline bool engine_logp(norn_state *st, const norn_dist *d, norn_datum x,
   if (!(row->flags & NORN_DIST_SCALAR) || !row->logp1 || d->n > NORN_DIST_P)
     return engine_logp_slow(st, d, x, span, out);
   for (int i = 0; i < d->n; i++)
-    if (!norn_as_real(d->args[i], &p[i])) return engine_logp_slow(st, d, x, span, out);
-  if (!norn_as_real(x, &v)) {
+    if (d->args[i].tag == NORN_BIG || !norn_as_real(d->args[i], &p[i]))
+      return engine_logp_slow(st, d, x, span, out);
+  if (x.tag == NORN_BIG || !norn_as_real(x, &v)) {
     if (x.tag != NORN_BOOL || !(row->flags & NORN_DIST_BOOL))
       return engine_logp_slow(st, d, x, span, out);
     v = (double)x.i;

@@ -261,7 +261,8 @@ static bool coin_list(norn_state *st, enumeration *e, const norn_dist *d)
   const unsigned want = NORN_DIST_SCALAR | NORN_DIST_BOOL;
   double p[NORN_DIST_P];
   if ((d->row->flags & want) != want || !d->row->logp1 || d->n > NORN_DIST_P) return false;
-  for (int i = 0; i < d->n; i++) if (!norn_as_real(d->args[i], p + i)) return false;
+  for (int i = 0; i < d->n; i++)
+    if (d->args[i].tag == NORN_BIG || !norn_as_real(d->args[i], p + i)) return false;
   if (!engine_room(st, &e->logp, &e->clogp, e->value.n + 2, sizeof *e->logp)) return false;
   for (int b = 0; b < 2; b++) {
     double lp = d->row->logp1(b, p);

@@ -6,6 +6,7 @@
    jansson's own tree is in malloc's memory: its hook is one per process, so a state can't count it.
    Writing needs no tree: values are written as they are met. */
 #include "io/json.h"
+#include "num/real.h"
 #include "io/number.h"
 #include <jansson.h>
 #include <math.h>
@@ -58,9 +59,16 @@ static norn_datum array_of(const reader *r, const json_t *j)
   return norn_array_pack(r->st, v, dims);
 }
 
-/* {"$real": "nan"} and {"$unit": true}; NONE if it is neither. */
-static norn_datum special_of(const json_t *j)
+/* {"$real": "nan"}, {"$unit": true} and {"$big": [bits, text]}; NONE if it is none of them. */
+static norn_datum special_of(norn_state *st, const json_t *j)
 {
+  const json_t *b = json_object_size(j) == 1 ? json_object_get(j, "$big") : NULL;
+  const char *digits = json_string_value(json_array_get(b, 1));
+  if (digits) {
+    norn_datum v = norn_big(st, digits, json_integer_value(json_array_get(b, 0)));
+    if (norn_is_none(v)) norn_clear(st);
+    return v;
+  }
   const char *s = json_object_size(j) == 1 ? json_string_value(json_object_get(j, "$real")) : NULL;
   if (s && strcmp(s, "nan") == 0) return norn_real((double)NAN);
   if (s && strcmp(s, "inf") == 0) return norn_real((double)INFINITY);
@@ -72,7 +80,7 @@ static norn_datum special_of(const json_t *j)
 static norn_datum record_of(const reader *r, const json_t *j)
 {
   size_t n = json_object_size(j), k = 0;
-  norn_datum out = r->flags & JSON_IO_EXACT ? special_of(j) : norn_none();
+  norn_datum out = r->flags & JSON_IO_EXACT ? special_of(r->st, j) : norn_none();
   if (!norn_is_none(out)) return out;
   const char **name = norn_alloc(r->st, NULL, 0, (n + 1) * sizeof *name);
   norn_datum *v = norn_alloc(r->st, NULL, 0, (n + 1) * sizeof *v);
@@ -230,6 +238,21 @@ static norn_status put_real(const writer *w, double x)
   return NORN_OK;
 }
 
+/* As a number; where all must come back, as {"$big": [bits, text]}. */
+static norn_status put_big(const writer *w, norn_datum v)
+{
+  norn_big_parts p;
+  norn_big_view(v, &p);
+  bool exact = w->flags & JSON_IO_EXACT;
+  if (!exact && p.kind != NORN_BIG_FINITE && p.kind != NORN_BIG_ZERO)
+    return put_real(w, norn_big_double(v));
+  const bignum x = { p.bits, p.exponent, p.kind, p.sign, (uint64_t *)(uintptr_t)p.limbs };
+  if (exact) text_printf(w->t, "{\"$big\": [%lld, \"", (long long)p.bits);
+  real_text_exact(w->t, &x);
+  if (exact) text_puts(w->t, "\"]}");
+  return NORN_OK;
+}
+
 /* Rows of numbers stay on one line; other arrays have one element a line. */
 static norn_status put_array(const writer *w, norn_datum a, int depth)
 {
@@ -277,6 +300,7 @@ static norn_status put_value(const writer *w, norn_datum v, int depth)
   switch (norn_kind_of(v)) {
   case NORN_INT:     text_printf(w->t, "%lld", (long long)v.i); return NORN_OK;
   case NORN_REAL:    return put_real(w, v.d);
+  case NORN_BIG:     return put_big(w, v);
   case NORN_BOOL:    text_puts(w->t, v.i ? "true" : "false"); return NORN_OK;
   case NORN_MISSING: text_puts(w->t, "null"); return NORN_OK;
   case NORN_UNIT:

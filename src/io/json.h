@@ -6,7 +6,8 @@
 enum {
   JSON_IO_NAN = 1, /* reading: null beside numbers is nan, so that the array packs */
   JSON_IO_EXACT =
-      2 /* reals that JSON lacks as {"$real": "nan"}, a unit as {"$unit": true}; both ways */
+      2 /* reals that JSON lacks as {"$real": "nan"}, a unit as {"$unit": true}, a big as
+           {"$big": [bits, text]}; both ways */
 };
 /* Integers stay integers, 1.0 is a real, null is missing; an integer beyond 64 bits is a real.
    name: of the file, for errors ("name:line:column: ..."), or NULL for text in a program. */

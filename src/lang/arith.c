@@ -1,6 +1,7 @@
 /* arith.c: arithmetic and comparison off the fast path of the VM: promotion, overflow, and the
    sentences for what can't be computed.  arith_array.c goes element by element. */
 #include "lang/arith_in.h"
+#include "lang/big.h"
 #include "lang/part.h"
 #include <math.h>
 
@@ -145,9 +146,16 @@ static bool less(arith op, val x, val y)
   return op == A_LT ? c < 0 : c <= 0;
 }
 
+/* One of them is a big, the other a number. */
+static bool are_big(val x, val y)
+{
+  return (big_is(x) && (big_is(y) || part_is_number(y))) || (big_is(y) && part_is_number(x));
+}
+
 static val ordered(norn_state *st, arith op, val x, val y)
 {
   if (part_is_number(x) && part_is_number(y)) return norn_bool(less(op, x, y));
+  if (are_big(x, y)) return big_arith(st, op, x, y);
   if (x.tag == NORN_STR && y.tag == NORN_STR) {
     int c = value_compare(x, y);
     return norn_bool(op == A_LT ? c < 0 : c <= 0);
@@ -160,6 +168,7 @@ static val negated(norn_state *st, val x)
   if (V_IS_REAL(x)) return norn_real(-x.d);
   if (V_IS_INT(x)) return x.i == INT64_MIN ? arith_overflow(st, A_NEG, x.i, 0) : norn_int(-x.i);
   if (x.tag == NORN_ARRAY) return arith_negate(st, v_vec(x));
+  if (big_is(x)) return big_arith(st, A_NEG, x, x);
   return arith_refuse(st, A_NEG, x, x);
 }
 
@@ -187,8 +196,10 @@ val arith_slow(norn_state *st, arith op, val x, val y)
   default: break;
   }
   if (part_is_number(x) && part_is_number(y)) return arith_numbers(st, op, x, y);
-  bool a = x.tag == NORN_ARRAY, b = y.tag == NORN_ARRAY;
-  if ((a && b) || (a && part_is_number(y)) || (b && part_is_number(x)))
+  if (are_big(x, y)) return big_arith(st, op, x, y);
+  bool a = x.tag == NORN_ARRAY, b = y.tag == NORN_ARRAY, n = part_is_number(x) || big_is(x),
+       m = part_is_number(y) || big_is(y);
+  if ((a && b) || (a && m) || (b && n))
     return arith_arrays(st, op, x, y);
   return arith_refuse(st, op, x, y);
 }

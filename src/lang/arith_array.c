@@ -1,6 +1,7 @@
 /* arith_array.c: arithmetic element by element.  Equal shapes, or an array and a number; integers
    become real where the other side is.  Packed arrays run in plain loops, all others by element. */
 #include "lang/arith_in.h"
+#include "lang/big.h"
 #include <math.h>
 #include <string.h>
 
@@ -178,7 +179,8 @@ static val by_element(norn_state *st, arith op, val x, val y, int depth)
   bool a = x.tag == NORN_ARRAY, b = y.tag == NORN_ARRAY;
   if (depth > DEEPEST)
     return state_fail(st, NORN_EDOMAIN, "arrays nested more than %d deep", DEEPEST);
-  if ((!a && !V_IS_INT(x) && !V_IS_REAL(x)) || (!b && !V_IS_INT(y) && !V_IS_REAL(y)))
+  if ((!a && !V_IS_INT(x) && !V_IS_REAL(x) && !big_is(x)) ||
+      (!b && !V_IS_INT(y) && !V_IS_REAL(y) && !big_is(y)))
     return arith_refuse(st, op, x, y);
   if (a && norn_is_none(x = vec_repack(st, x))) return x;
   if (b && norn_is_none(y = vec_repack(st, y))) return y;
@@ -252,6 +254,7 @@ static val map1(norn_state *st, const norn_native *f, val x, int depth)
   char found[96];
   if (V_IS_REAL(x)) return norn_real(f->real1(x.d));
   if (V_IS_INT(x)) return norn_real(f->real1((double)x.i));
+  if (big_is(x)) return big_map1(st, f, x);
   if (x.tag == NORN_ARRAY && depth <= DEEPEST) return map1_array(st, f, x, depth);
   norn_fail(st, NORN_ETYPE, 0, "%s needs a number or an array of numbers, got %s", f->name,
             norn_describe(st, x, found, sizeof found));

@@ -1,6 +1,7 @@
 /* doc.c: what `norn doc`, :help and completion know: docstrings of builtins, of the library and of
    the session, and a sentence for each keyword of the language. */
 #include "lang/env_in.h"
+#include "lang/big.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,7 @@ bool env_specials(norn_state *st)
       return false;
   }
   return !norn_add_natives(st, NULL, model_natives, NORN_COUNT(model_natives)) &&
+         !norn_add_natives(st, NULL, big_natives, NORN_COUNT(big_natives)) &&
          !norn_add_natives(st, NULL, defdist_natives, NORN_COUNT(defdist_natives)) &&
          defdist_init(st);
 }

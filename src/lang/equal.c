@@ -1,6 +1,7 @@
 /* equal.c: structural equality.  Packing does not count: [[1, 2], [3, 4]] as a matrix equals the
    same rows kept as values, 1 equals 1.0, records are compared by field name, functions by code
    and captures.  What is one object is equal without a look inside. */
+#include "lang/big.h"
 #include "lang/part.h"
 #include <string.h>
 
@@ -53,8 +54,11 @@ static bool maps_equal(tasks *s, part x, part y)
   return true;
 }
 
+static bool is_number(val v) { return part_is_number(v) || big_is(v); }
+
 static bool numbers_equal(val a, val b)
 {
+  if (big_is(a) || big_is(b)) return big_compare(a, b) == 0;
   if (V_IS_INT(a)) return V_IS_INT(b) ? a.i == b.i : compare_mixed(a.i, b.d) == 0;
   return V_IS_REAL(b) ? a.d == b.d : compare_mixed(b.i, a.d) == 0;
 }
@@ -63,7 +67,7 @@ static bool numbers_equal(val a, val b)
 static bool heads_equal(tasks *s, part x, part y)
 {
   val a = x.v, b = y.v;
-  if (part_is_number(a)) return part_is_number(b) && numbers_equal(a, b);
+  if (is_number(a)) return is_number(b) && numbers_equal(a, b);
   if (a.tag != b.tag) return false;
   if (!V_IS_HEAP(a)) return a.i == b.i;
   if (part_is_array(&x)) return arrays_equal(s, x, y);
@@ -94,6 +98,7 @@ static bool next_equal(tasks *s)
 
 bool value_equal(val a, val b)
 {
+  if (big_is(a) || big_is(b)) return is_number(a) && is_number(b) && numbers_equal(a, b);
   if (!V_IS_HEAP(a) || !V_IS_HEAP(b))
     return part_is_number(a) ? part_is_number(b) && numbers_equal(a, b)
                              : a.tag == b.tag && a.i == b.i;

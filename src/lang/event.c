@@ -84,7 +84,7 @@ static bool check_address(norn_run *r, uint64_t addr, norn_span span)
    is an error. */
 static int bad_parameters(norn_run *r, norn_event *ev, norn_span span)
 {
-  if ((r->flags & NORN_RUN_SCORE) && r->nsample > 0 && r->st->err.code == NORN_EDOMAIN) {
+  if ((r->flags & (NORN_RUN_SCORE | NORN_RUN_DOMAIN)) && r->nsample > 0 && r->st->err.code == NORN_EDOMAIN) {
     const ins *pc = r->pc;
     run_fail(r, pc, r->st->err_arg);
     return dead(r, ev, span);
@@ -136,7 +136,7 @@ static int stop_weighed(norn_run *r, norn_event *ev, val value, uint64_t span, u
   return STOP;
 }
 
-int event_weight(norn_run *r, norn_event *ev, double lw, uint64_t span, unsigned flags)
+int event_weight(norn_run *r, norn_event *ev, val w, double lw, uint64_t span, unsigned flags)
 {
   r->nobserve++;
   if (r->flags & NORN_RUN_SCORE) {
@@ -150,7 +150,11 @@ int event_weight(norn_run *r, norn_event *ev, double lw, uint64_t span, unsigned
   } else if (in_model(r)) {
     flags |= NORN_EV_IN_MODEL;
   }
-  return stop_weighed(r, ev, norn_real(lw), span, flags);
+  if (V_IS_HEAP(w)) {
+    r->value = w;
+    r->rare = true;
+  }
+  return stop_weighed(r, ev, w, span, flags);
 }
 
 /* SCORE: the run weighs its observation itself. */

@@ -183,6 +183,7 @@ size_t heap_size_of(const obj *o)
   switch (o->kind) {
   case NORN_DATA: z = sizeof(data) + n * sizeof(val); break;
   case NORN_STR: z = sizeof(str) + n + 1; break;
+  case NORN_BIG: z = sizeof(big) + n * sizeof(uint64_t); break;
   case NORN_ARRAY: z = sizeof(vec) + (size_t)(o->aux - 1) * sizeof(int64_t); break;
   case V_BUF: z = buf_size((const buf *)o); break;
   case NORN_RECORD: z = sizeof(rec) + n * sizeof(val); break;
@@ -199,7 +200,7 @@ size_t heap_size_of(const obj *o)
 
 static bool has_pointers(const obj *o)
 {
-  if (o->kind == NORN_STR) return false;
+  if (o->kind == NORN_STR || o->kind == NORN_BIG) return false;
   return o->kind != V_BUF || o->aux == NORN_VALUES || ((const buf *)o)->parent;
 }
 

@@ -10,6 +10,7 @@ libnorncore_la_SOURCES += \
   %D%/array_linalg.c \
   %D%/array_push.c \
   %D%/ast_print.c \
+  %D%/big.c \
   %D%/code.c \
   %D%/comp.c \
   %D%/comp_call.c \
@@ -59,6 +60,7 @@ libnorncore_la_SOURCES += \
   %D%/arith_in.h \
   %D%/array.h \
   %D%/ast.h \
+  %D%/big.h \
   %D%/code.h \
   %D%/comp.h \
   %D%/env.h \

@@ -4,6 +4,7 @@
    and then fields, records by names and then fields, then all else; missing is last.  The hash is
    taken over the same walk, so equal values hash equally; constructors count by their number,
    which is the same in all states that loaded the same programs. */
+#include "lang/big.h"
 #include "lang/part.h"
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 static int rank_of(val v)
 {
   switch (V_KIND(v)) {
-  case NORN_INT: case NORN_REAL: return 0;
+  case NORN_INT: case NORN_REAL: case NORN_BIG: return 0;
   case NORN_BOOL: return 1;
   case NORN_STR: return 2;
   case NORN_ARRAY: return 3;
@@ -24,9 +25,18 @@ static int rank_of(val v)
   }
 }
 
+static bool is_nan(val v)
+{
+  return V_IS_REAL(v) ? isnan(v.d) : big_is(v) && ((const big *)v.p)->what == NORN_BIG_NAN;
+}
+
 /* NaN stands above all other numbers and beside itself. */
 static int numbers_compare(val a, val b)
 {
+  if (big_is(a) || big_is(b)) {
+    int c = big_compare(a, b);
+    return c == 2 ? is_nan(a) - is_nan(b) : c;
+  }
   if (V_IS_INT(a) && V_IS_INT(b)) return a.i < b.i ? -1 : a.i > b.i;
   if (V_IS_INT(a)) {
     int c = compare_mixed(a.i, b.d);
@@ -88,7 +98,6 @@ static int labels_compare(val a, val b)
   case NORN_RECORD: return shapes_compare(v_rec(a)->sh, v_rec(b)->sh);
   case NORN_FUN: return protos_compare(v_clo(a)->p, v_clo(b)->p);
   case NORN_DIST: case NORN_ENGINE: return names_compare(row_name(a), row_name(b));
-  case NORN_BIG: return a.p < b.p ? -1 : a.p > b.p;
   default: return 0;
   }
 }
@@ -106,7 +115,7 @@ static int heads_compare(tasks *s, part x, part y)
   val a = x.v, b = y.v;
   int r = rank_of(a), q = rank_of(b);
   if (r != q) return r < q ? -1 : 1;
-  if (part_is_number(a)) return numbers_compare(a, b);
+  if (r == 0) return numbers_compare(a, b);
   if (r == 4 && V_CTOR(a) != V_CTOR(b)) return signed_one(V_CTOR(a), V_CTOR(b));
   if (!V_IS_HEAP(a) || !V_IS_HEAP(b)) return immediates_compare(a, b);
   if (V_KIND(a) == NORN_STR) return strings_compare(v_str(a), v_str(b));
@@ -169,6 +178,16 @@ static uint64_t int_token(int64_t i)
   return compare_mixed(i, d) == 0 ? real_token(d) : (uint64_t)i ^ 0xa5a5a5a5a5a5a5a5u;
 }
 
+static uint64_t big_token(val v)
+{
+  bignum x = big_view(v);
+  int64_t i;
+  if (real_int(&x, &i)) return int_token(i);
+  double d = real_double(&x);
+  bool same = isnan(d) || big_compare(v, norn_real(d)) == 0;
+  return same ? real_token(d) : real_hash(&x);
+}
+
 static uint64_t name_token(const char *s)
 {
   return s ? hash_bytes(s, strlen(s), 1) : 0;
@@ -192,6 +211,7 @@ static uint64_t head_hash(tasks *s, uint64_t h, part p)
   if (V_IS_INT(v)) return stir(h, int_token(v.i));
   if (V_IS_REAL(v)) return stir(h, real_token(v.d));
   if (V_IS_BOOL(v)) return stir_bool(h, v.i);
+  if (big_is(v)) return stir(h, big_token(v));
   if (V_KIND(v) == NORN_NATIVE) return stir(h, name_token(row_name(v)));
   if (!V_IS_HEAP(v)) return stir(stir(h, V_KIND(v)), V_CTOR(v) ^ (uint64_t)v.i);
   int64_t n = part_children(&p);

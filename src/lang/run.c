@@ -150,6 +150,7 @@ static void run_init(norn_run *r)
   r->stream = r->st->top_stream;
   r->lane = r->iter = 0;
   r->flags = 0;
+  r->bits = r->st->current ? r->st->current->bits : 0;
   r->nsample = r->nobserve = 0;
   r->d1 = r->d2 = (norn_dist){NULL, NULL, 0};
   r->nseen = r->seen_mask = 0;
@@ -228,7 +229,7 @@ void norn_run_rng(const norn_run *r, const norn_event *ev, norn_rng *g)
 static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n, uint32_t lane)
 {
   val *stk = b->stk, *lim = b->lim;
-  uint8_t cls = b->cls, big = b->big;
+  uint8_t cls = b->cls, grown = b->big;
   bool dirty = b->in_dirty;
   if (a->rare) {
     b->scope = a->scope;
@@ -241,7 +242,7 @@ static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n
   b->stk = stk;
   b->lim = lim;
   b->cls = cls;
-  b->big = big;
+  b->big = grown;
   b->in_dirty = dirty;
   b->R = stk + top;
   b->lane = lane;
@@ -532,6 +533,7 @@ uint64_t norn_run_hash(norn_run *r)
 {
   struct hashing s = {(uint64_t)(uintptr_t)r->pc};
   walk_live(r, NULL, hash_one, &s);
+  s.h ^= r->bits;
   s.h ^= r->memo.tag == NORN_UNIT ? 0 : value_hash(r->memo);
   return hash_mix(s.h);
 }
@@ -544,7 +546,7 @@ static bool same_one(void *user, const val *x, const val *y)
 
 bool norn_run_same(norn_run *a, norn_run *b)
 {
-  if (a->wait != b->wait || !value_equal(a->memo, b->memo)) return false;
+  if (a->wait != b->wait || a->bits != b->bits || !value_equal(a->memo, b->memo)) return false;
   bool no_scopes = a->scope.tag == NORN_UNIT && b->scope.tag == NORN_UNIT;
   if (a->scope.p != b->scope.p && !no_scopes) return false;
   return walk_live(a, b, same_one, NULL);

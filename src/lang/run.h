@@ -43,6 +43,7 @@ struct norn_run {
   const ins *wpc;                  /* return pc that WATER stands for */
   struct seen { uint64_t addr; norn_span span; } *seen;   /* CHECK */
   uint32_t ans, hold, nhold;       /* register indices from R */
+  uint32_t bits;                   /* precision of bigs (with_bits); 0: by the operands */
 };
 #define RUN_RARE 128               /* bytes before `R` */
 _Static_assert(offsetof(struct norn_run, R) == RUN_RARE &&
@@ -91,6 +92,7 @@ void  vm_matchfail(norn_run *, val x, bool in_let);
 bool  vm_may_run_again(const ins *pc, const val *R);
 void  vm_want(norn_state *, int arg, const char *rule, val got);   /* "<rule>, got <this>" */
 void  vm_bad_weight(norn_state *, double lw);
+val   vm_logpdf_big(norn_state *, const norn_dist *, val x);
 bool  vm_can_infer(norn_state *, const val *model_and_engine);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
 /* event.c: 0 answered in place, 1 stop with *ev, -1 error, 2 dead */
@@ -98,7 +100,8 @@ int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const
                    uint64_t comp, uint64_t span, unsigned flags);
 int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp,
                     uint64_t span, unsigned flags);
-int   event_weight(norn_run *, norn_event *, double lw, uint64_t span, unsigned flags);
+/* w: the log weight as the program gave it, lw as a double */
+int   event_weight(norn_run *, norn_event *, val w, double lw, uint64_t span, unsigned flags);
 norn_status model_enter(norn_run *, val *W, val model, uint64_t path, const proto **p);
 val   memo_key(norn_state *, const val *args, int n, val id);
 val   memo_new(norn_run *, val f);

@@ -3,6 +3,7 @@
    What is open (brackets not yet closed) waits on a stack in the state's memory, so that a list of
    a million cells prints as well as a short one.  Under a limit every level has a budget of
    characters: long arrays keep their ends, levels without budget become "...". */
+#include "lang/big.h"
 #include "lang/env.h"
 #include "lang/part.h"
 #include <stdio.h>
@@ -47,6 +48,15 @@ static void show_string(show *s, const str *x, size_t budget)
   if (cut) text_puts(s->t, "...");
 }
 
+/* The digits that the precision carries, or under a limit the first ones. */
+static void show_big(show *s, val v, size_t budget)
+{
+  bignum x = big_view(v);
+  int64_t carried = real_digits(x.bits), most = budget == NO_LIMIT || budget > 1000000 ? INT64_MAX
+                                                : budget < 20 ? 12 : (int64_t)budget - 8;
+  real_text(s->t, &x, carried < most ? carried : most);
+}
+
 static void show_fun(show *s, const char *kind, const char *name, const char *params)
 {
   text_printf(s->t, "<%s %s", kind, name && *name ? name : "->");
@@ -76,6 +86,7 @@ static bool show_atom(show *s, val v, size_t budget)
   case NORN_NONE: text_puts(s->t, "none"); return true;
   case NORN_INT: show_int(s, v.i); return true;
   case NORN_REAL: text_real(s->t, v.d); return true;
+  case NORN_BIG: show_big(s, v, budget); return true;
   case NORN_BOOL: text_puts(s->t, v.i ? "true" : "false"); return true;
   case NORN_UNIT: text_puts(s->t, "()"); return true;
   case NORN_MISSING: text_puts(s->t, "missing"); return true;

@@ -1,5 +1,6 @@
 /* state.c: making and freeing a norn_state, its limits, errors, slots and calls from C. */
 #include "lang/run.h"
+#include "lang/big.h"
 #include "lang/env.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,7 @@ void norn_free(norn_state *st)
   refs_free(st, st->refs_old);
   env_free(st);
   heap_free(st);
+  real_forget();
   state_scratch_free(st, 0);
   if (st->scratch) mem_put(&st->mem, st->scratch, st->cscratch * sizeof *st->scratch);
   if (st->addrs) mem_put(&st->mem, st->addrs, (st->addr_mask + 1) * sizeof *st->addrs);

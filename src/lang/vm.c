@@ -213,10 +213,10 @@ static inline void object_header(const heap *h, obj *o, unsigned kind, unsigned 
     NEXT; \
   }
 
-/* No other kind equals a number. */
 static inline bool equals_small(val x, int k)
 {
-  return V_IS_INT(x) ? x.i == k : V_IS_REAL(x) && x.d == k;
+  if (V_IS_INT(x)) return x.i == k;
+  return V_IS_REAL(x) ? x.d == k : x.tag == NORN_BIG && value_equal(x, norn_int(k));
 }
 
 /* ---- frames ---- */
@@ -851,12 +851,13 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       vm_bad_weight(st, lw);
       FAIL_ARG(0);
     }
-    EVENT(event_weight(r, ev, lw, pc[1].u, NORN_EV_FACTOR), 2, 0);
+    EVENT(event_weight(r, ev, RA, lw, pc[1].u, NORN_EV_FACTOR), 2, 0);
   }
   OP(CONDITION): {
     const val *x = &RA;
     if (unlikely(!V_IS_BOOL(*x))) goto not_bool;
-    EVENT(event_weight(r, ev, x->i ? 0 : -INFINITY, pc[1].u, NORN_EV_CONDITION), 2, 0);
+    double lw = x->i ? 0 : -INFINITY;
+    EVENT(event_weight(r, ev, norn_real(lw), lw, pc[1].u, NORN_EV_CONDITION), 2, 0);
   }
   OP(INFER): {
     SAFEPOINT;
@@ -881,6 +882,10 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     norn_dist d;
     double lp;
     if (!norn_dist_view(RB, &d)) FAIL_WANT(0, "logpdf needs a distribution", RB);
+    if (unlikely(norn_dist_is_big(&d, RC))) {
+      TRY(vm_logpdf_big(st, &d, RC), 1);
+      NEXT;
+    }
     if (norn_dist_logp(st, &d, RC, &lp)) FAIL_ARG(1);
     set_real(&RA, lp);
     NEXT;
@@ -890,7 +895,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     const val *w = &RB;
     int n = pc->c - 1, which;
     double p[NORN_DIST_P], y, lp;
-    if (likely(row->logp1 && !(row->flags & NORN_DIST_DISCRETE) && norn_as_real(w[n], &y) &&
+    if (likely(row->logp1 && !(row->flags & NORN_DIST_DISCRETE) && scalars(w + n, 1, &y) &&
                scalars(w, n, p) && !row->check1(p, &which))) {
       set_real(&RA, row->logp1(y, p));
       NEXT2;
@@ -898,6 +903,10 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     SAFEPOINT;
     norn_dist d = {row, w, n};
     if (norn_dist_check(st, &d)) FAIL_ARG(st->err_arg);
+    if (unlikely(norn_dist_is_big(&d, w[n]))) {
+      TRY(vm_logpdf_big(st, &d, w[n]), n);
+      NEXT2;
+    }
     if (norn_dist_logp(st, &d, w[n], &lp)) FAIL_ARG(n);
     set_real(&RA, lp);
     NEXT2;

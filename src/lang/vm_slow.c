@@ -445,6 +445,12 @@ void vm_bad_weight(norn_state *st, double lw)
             lw != lw ? "not a number" : "infinite");
 }
 
+val vm_logpdf_big(norn_state *st, const norn_dist *d, val x)
+{
+  val out = norn_none();
+  return norn_dist_logp_big(st, d, x, 0, &out) ? norn_none() : out;
+}
+
 bool vm_can_infer(norn_state *st, const val *w)
 {
   if (w[0].tag != NORN_MODEL) {

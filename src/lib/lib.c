@@ -154,6 +154,7 @@ norn_status lib_real2(norn_state *st, const norn_datum *args, const char *name,
   double s[2] = { 0, 0 };
   char what[64];
   int arrays = 0, shaped = -1;
+  if (lib_has_big(args, 2)) return norn_big_apply(st, name, args, 2, out);
   snprintf(what, sizeof what, "each argument of %s", name);
   for (int k = 0; k < 2; k++) {
     if (norn_as_real(args[k], &s[k])) continue;

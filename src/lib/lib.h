@@ -8,6 +8,7 @@
 #include "base/base.h"
 
 norn_status lib_math_open(norn_state *);
+norn_status lib_big_open(norn_state *);
 norn_status lib_array_open(norn_state *);
 norn_status lib_sort_open(norn_state *);
 norn_status lib_string_open(norn_state *);
@@ -57,7 +58,14 @@ norn_datum lib_nested(norn_state *, const norn_datum *x, int rank, const int64_t
 /* The rows of v at ix[0..n) as a new array. */
 norn_datum lib_gather(norn_state *, const norn_view *, const int64_t *ix, int64_t n);
 
-/* A real function of two numbers, elementwise: equal shapes, or a scalar and an array. */
+/* Is a big among x (n), or in arrays among them? */
+bool lib_has_big(const norn_datum *x, int64_t n);
+/* f(... f(f(x[0], x[1]), x[2]) ..., x[n-1]) of numbers by norn_big_apply. */
+norn_status lib_big_fold(norn_state *, const char *f, const norn_datum *x, int64_t n,
+                         norn_datum *out);
+
+/* A real function of two numbers, elementwise: equal shapes, or a scalar and an array.  Where a big
+   is among them, norn_big_apply does it by the name. */
 norn_status lib_real2(norn_state *, const norn_datum *args, const char *name,
                       double (*f)(double, double), norn_datum *out);
 

@@ -521,6 +521,8 @@ static norn_status folded(norn_state *st, const norn_datum *args, const folding 
 {
   norn_view v;
   if (!want_view(st, args, 0, &v)) return lib_failed(st);
+  if (v.elem == NORN_VALUES && lib_has_big(v.v, v.n))
+    return lib_big_fold(st, f->product ? "*" : "+", v.v, v.n, out);
   return v.rank > 1 ? fold_rows(st, args, &v, f, out) : fold_vector(st, args, &v, f, out);
 }
 
@@ -601,6 +603,14 @@ static norn_status a_dot(norn_state *st, const norn_datum *args, int n, norn_dat
         return fold_overflow(st, &f);
     *out = norn_int(s);
     return NORN_OK;
+  }
+  if (lib_has_big(args, 2)) {
+    norn_datum product;
+    norn_status code = norn_big_apply(st, "*", args, 2, &product);
+    norn_view w;
+    if (code) return code;
+    norn_array_view(product, &w);
+    return lib_big_fold(st, "+", w.v, w.n, out);
   }
   const double *x = norn_want_reals(st, args, 0, "the first argument of dot", &len[0]);
   const double *y = x ? norn_want_reals(st, args, 1, "the second argument of dot", &len[1]) : NULL;

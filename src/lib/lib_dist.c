@@ -270,6 +270,7 @@ static norn_status d_logpdf(norn_state *st, const norn_datum *args, int n, norn_
   double lp = 0;
   (void)n;
   if (!want_dist(st, args, 0, &d)) return lib_failed(st);
+  if (norn_dist_is_big(&d, args[1])) return norn_dist_logp_big(st, &d, args[1], 0, out);
   norn_status code = norn_dist_logp(st, &d, args[1], &lp);
   *out = norn_real(lp);
   return code;
@@ -278,6 +279,7 @@ static norn_status d_logpdf(norn_state *st, const norn_datum *args, int n, norn_
 static norn_status d_pdf(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_status code = d_logpdf(st, args, n, out);
+  if (!code && out->tag == NORN_BIG) return norn_big_apply(st, "exp", out, 1, out);
   if (!code) *out = norn_real(exp(out->d));
   return code;
 }

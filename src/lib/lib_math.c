@@ -79,6 +79,7 @@ static norn_status rounded(norn_state *st, const norn_datum *args, const rounder
     *out = norn_int(y);
     return NORN_OK;
   }
+  if (lib_has_big(args, 1)) return norn_big_apply(st, r->name, args, 1, out);
   if (args[0].tag != NORN_REAL) return round_array(st, args, r, out);
   double y = r->part(args[0].d);
   *out = r->to_int && fits_int(y) ? norn_int((int64_t)y) : norn_real(y);
@@ -106,11 +107,26 @@ static double round_digits(double x, double digits)
   return isfinite(y) ? y : x;
 }
 
+/* round(x 10^digits) / 10^digits */
+static norn_status round_big(norn_state *st, norn_datum x, int64_t digits, norn_datum *out)
+{
+  norn_datum v[2] = { norn_none(), norn_int(digits) }, scale;
+  v[0] = norn_big(st, "10", 0);
+  if (norn_is_none(v[0])) return lib_failed(st);
+  norn_status code = norn_big_apply(st, "pow", v, 2, &scale);
+  v[0] = x;
+  v[1] = scale;
+  if (!code) code = norn_big_apply(st, "*", v, 2, &v[0]);
+  if (!code) code = norn_big_apply(st, "round", v, 1, &v[0]);
+  return code ? code : norn_big_apply(st, "/", v, 2, out);
+}
+
 static norn_status m_round(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   int64_t digits;
   if (!lib_given(args, 1, n)) return m_round_whole(st, args, n, out);
   if (!norn_want_int(st, args, 1, "the number of digits", &digits)) return lib_failed(st);
+  if (lib_has_big(args, 1)) return round_big(st, args[0], digits, out);
   return lib_real2(st, args, "round", round_digits, out);
 }
 
@@ -118,14 +134,21 @@ static norn_status m_round(norn_state *st, const norn_datum *args, int n, norn_d
 
 static norn_status int_of(norn_state *st, norn_datum v, norn_datum *out)
 {
+  norn_datum whole;
+  if (v.tag == NORN_BIG && !norn_big_apply(st, "trunc", &v, 1, &whole) &&
+      whole.tag == NORN_INT && norn_equal(whole, v)) {
+    *out = whole;
+    return NORN_OK;
+  }
   if (v.tag == NORN_REAL && v.d == floor(v.d) && fits_int(v.d)) *out = norn_int((int64_t)v.d);
   else if (v.tag == NORN_INT || v.tag == NORN_BOOL) *out = norn_int(v.i);
   else {
     char got[160];
+    bool is_real = v.tag == NORN_REAL || v.tag == NORN_BIG;
     norn_status code = norn_fail(
-        st, v.tag == NORN_REAL ? NORN_EDOMAIN : NORN_ETYPE, 0, "int needs a whole number, got %s",
-        v.tag == NORN_REAL ? norn_show(st, v, true, 40) : norn_describe(st, v, got, sizeof got));
-    if (v.tag == NORN_REAL) norn_hint(st, "floor, ceil, round and trunc give integers");
+        st, is_real ? NORN_EDOMAIN : NORN_ETYPE, 0, "int needs a whole number, got %s",
+        is_real ? norn_show(st, v, true, 40) : norn_describe(st, v, got, sizeof got));
+    if (is_real) norn_hint(st, "floor, ceil, round and trunc give integers");
     else if (norn_kind_of(v) == NORN_STR) norn_hint(st, "parse_int(text) reads an integer");
     return code;
   }
@@ -185,13 +208,22 @@ static int test_nan(double x) { return isnan(x); }
 static int test_inf(double x) { return isinf(x); }
 static int test_finite(double x) { return isfinite(x); }
 
+/* A big that doubles can't hold is tested for what it is. */
+static bool number_to_test(norn_datum v, double *x)
+{
+  norn_big_parts b;
+  if (!norn_big_view(v, &b)) return norn_as_real(v, x);
+  *x = b.kind == NORN_BIG_NAN ? (double)NAN : b.kind == NORN_BIG_INF ? (double)INFINITY : 0;
+  return true;
+}
+
 static norn_status tested(norn_state *st, const norn_datum *args, int (*test)(double),
                           norn_datum *out)
 {
   norn_view v;
   void *p = NULL;
   double x;
-  if (norn_as_real(args[0], &x)) {
+  if (number_to_test(args[0], &x)) {
     *out = norn_bool(test(x) != 0);
     return NORN_OK;
   }
@@ -200,7 +232,7 @@ static norn_status tested(norn_state *st, const norn_datum *args, int (*test)(do
   norn_datum a = norn_array(st, NORN_B8, v.rank, v.dims, &p);
   if (norn_is_none(a)) return lib_failed(st);
   for (int64_t k = 0; k < v.n; k++) {
-    if (!norn_as_real(lib_elem(&v, k), &x))
+    if (!number_to_test(lib_elem(&v, k), &x))
       return lib_wrong(st, args, 0, "the argument", "a number or an array of numbers");
     ((uint8_t *)p)[k] = test(x) != 0;
   }
@@ -252,6 +284,8 @@ static norn_status extreme_array(norn_state *st, const norn_datum *args, const c
     *out = norn_int(best);
     return NORN_OK;
   }
+  if (v.elem == NORN_VALUES && v.rank == 1 && lib_has_big(v.v, v.n))
+    return lib_big_fold(st, name, v.v, v.n, out);
   if (v.elem != NORN_F64) return lib_wrong(st, args, 0, "the argument", "an array of numbers");
   double best = v.f[0];
   for (int64_t k = 1; k < v.n; k++) best = further(best, v.f[k], way);
@@ -265,6 +299,7 @@ static norn_status extreme(norn_state *st, const norn_datum *args, int n, const 
   if (n == 1) return extreme_array(st, args, name, way, out);
   norn_datum best = args[0];
   bool real = false;
+  if (lib_has_big(args, n)) return lib_big_fold(st, name, args, n, out);
   for (int k = 0; k < n; k++) {
     if (!lib_is_number(args[k])) {
       norn_status code = lib_wrong(st, args, k, "each argument", "a number");
@@ -434,10 +469,26 @@ static norn_status m_factorial(norn_state *st, const norn_datum *args, int n, no
 
 /* ---- sums of exponentials ---- */
 
+static norn_status log_sum_exp_big(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  norn_view v;
+  if (n > 1 || !norn_array_view(args[0], &v)) return lib_big_fold(st, "log_add_exp", args, n, out);
+  return lib_big_fold(st, "log_add_exp", v.v, v.n, out);
+}
+
+static norn_status softmax_big(norn_state *st, const norn_datum *args, norn_datum *out)
+{
+  norn_datum v[2] = { args[0], norn_none() };
+  norn_status code = log_sum_exp_big(st, args, 1, &v[1]);
+  if (!code) code = norn_big_apply(st, "-", v, 2, &v[0]);
+  return code ? code : norn_big_apply(st, "exp", v, 1, out);
+}
+
 static norn_status m_log_sum_exp(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   int64_t m = n;
   norn_datum keep;
+  if (lib_has_big(args, n)) return log_sum_exp_big(st, args, n, out);
   if (n == 1 && !lib_is_number(args[0])) {
     const double *x = norn_want_reals(st, args, 0, "the argument of log_sum_exp", &m);
     if (!x) return lib_failed(st);
@@ -456,6 +507,7 @@ static norn_status m_softmax(norn_state *st, const norn_datum *args, int n, norn
 {
   (void)n;
   int64_t m;
+  if (lib_has_big(args, 1)) return softmax_big(st, args, out);
   const double *x = norn_want_reals(st, args, 0, "the argument of softmax", &m);
   norn_datum a;
   double *p = x ? lib_reals(st, m, &a) : NULL;

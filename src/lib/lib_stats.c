@@ -218,7 +218,13 @@ static norn_status asked(query *q, const norn_datum *args, norn_datum *out)
 static norn_status s_mean(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   query q = { .st = st, .what = MEAN };
+  norn_view v;
   (void)n;
+  if (args[0].tag == NORN_ARRAY && lib_has_big(args, 1) && norn_array_view(args[0], &v)) {
+    norn_datum two[2] = { norn_none(), norn_int(v.n) };
+    norn_status code = lib_big_fold(st, "+", v.v, v.n, &two[0]);
+    return code ? code : norn_big_apply(st, "/", two, 2, out);
+  }
   return asked(&q, args, out);
 }
 

@@ -4,6 +4,7 @@ libnorncore_la_SOURCES += \
   %D%/eval.c \
   %D%/lib.c \
   %D%/lib_array.c \
+  %D%/lib_big.c \
   %D%/lib_dist.c \
   %D%/lib_ffi.c \
   %D%/lib_infer.c \

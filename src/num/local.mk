@@ -6,6 +6,7 @@ libnorncore_la_SOURCES += \
   %D%/la.c \
   %D%/la_factor.c \
   %D%/level.c \
+  %D%/real.c \
   %D%/rng.c \
   %D%/special.c \
   %D%/special_incomplete.c \
@@ -16,6 +17,7 @@ libnorncore_la_SOURCES += \
   %D%/la_in.h \
   %D%/lane.h \
   %D%/level.h \
+  %D%/real.h \
   %D%/rng.h \
   %D%/special.h \
   %D%/stats.h \
