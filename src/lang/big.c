@@ -9,15 +9,15 @@
 #include "lang/run.h"
 #include <string.h>
 
-_Static_assert(sizeof(big) == 32, "the limbs of a big follow its four words");
+_Static_assert(sizeof(bign) == 32, "the limbs of a big follow its four words");
 
 /* ---- making ---- */
 
 /* A number of that precision, and the view to compute into; big_done closes it.  NULL: no memory. */
-static big *big_new(norn_state *st, int64_t bits, bignum *z)
+static bign *big_new(norn_state *st, int64_t bits, bignum *z)
 {
   int64_t n = real_limbs(bits);
-  big *b = heap_alloc(st, sizeof *b + (size_t)n * sizeof *b->limb);
+  bign *b = heap_alloc(st, sizeof *b + (size_t)n * sizeof *b->limb);
   if (!b) return NULL;
   obj_init(b, NORN_BIG, 0, (uint32_t)n);
   b->bits = bits;
@@ -26,7 +26,7 @@ static big *big_new(norn_state *st, int64_t bits, bignum *z)
   return b;
 }
 
-static val big_done(big *b, const bignum *z)
+static val big_done(bign *b, const bignum *z)
 {
   b->exponent = z->exponent;
   b->what = (int32_t)z->kind;
@@ -53,7 +53,7 @@ norn_datum norn_big(norn_state *st, const char *s, int64_t bits)
   if (!bits) bits = bits_of_run(st);
   if (!bits) bits = REAL_BITS_DEFAULT;
   if (!bits_allowed(st, bits, -1)) return norn_none();
-  big *b = big_new(st, bits, &z);
+  bign *b = big_new(st, bits, &z);
   if (!b) return norn_none();
   if (!real_parse(&z, s, strlen(s))) {
     state_fail(st, NORN_EDOMAIN, "\"%.60s\" is not a number", s);
@@ -71,7 +71,7 @@ norn_datum norn_big_make(norn_state *st, const norn_big_parts *p)
       (p->nlimbs != real_limbs(p->bits) || !(p->limbs[p->nlimbs - 1] >> 63)))
     return state_fail(st, NORN_EUSE, "norn_big_make: these limbs are no number of %lld bits",
                       (long long)p->bits);
-  big *b = big_new(st, p->bits, &z);
+  bign *b = big_new(st, p->bits, &z);
   if (!b) return norn_none();
   z.kind = p->kind;
   z.sign = p->sign < 0 ? -1 : 1;
@@ -88,7 +88,7 @@ norn_datum norn_big_make(norn_state *st, const norn_big_parts *p)
 bool norn_big_view(norn_datum v, norn_big_parts *out)
 {
   if (!big_is(v)) return false;
-  const big *b = v.p;
+  const bign *b = v.p;
   *out = (norn_big_parts){ b->bits, b->exponent, (norn_big_kind)b->what, b->sign, b->limb, b->h.n };
   return true;
 }
@@ -158,7 +158,7 @@ static val computed(norn_state *st, real_op op, const char *name, int64_t bits, 
   uint64_t few[2];
   const bignum *a = n > 0 ? big_operand(args[0], &x[0], few) : NULL,
              *b = n > 1 ? big_operand(args[1], &x[1], few + 1) : NULL;
-  big *o = big_new(st, bits, &z);
+  bign *o = big_new(st, bits, &z);
   if (!o) return norn_none();
   if (!real_do(op, &z, a, b)) return too_far(st, name);
   return big_done(o, &z);
@@ -168,7 +168,7 @@ static int64_t longest(const val *args, int n)
 {
   int64_t bits = 0;
   for (int i = 0; i < n; i++)
-    if (big_is(args[i]) && ((const big *)args[i].p)->bits > bits) bits = ((const big *)args[i].p)->bits;
+    if (big_is(args[i]) && ((const bign *)args[i].p)->bits > bits) bits = ((const bign *)args[i].p)->bits;
   return bits;
 }
 
@@ -188,7 +188,7 @@ static val ordered(arith op, val x, val y)
 static bool is_zero(val v)
 {
   if (V_IS_INT(v)) return v.i == 0;
-  return big_is(v) ? ((const big *)v.p)->what == NORN_BIG_ZERO : v.d == 0;
+  return big_is(v) ? ((const bign *)v.p)->what == NORN_BIG_ZERO : v.d == 0;
 }
 
 val big_arith(norn_state *st, arith op, val x, val y)

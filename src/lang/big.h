@@ -8,7 +8,7 @@ static inline bool big_is(val v) { return V_KIND(v) == NORN_BIG; }
 /* The number; its limbs are the object's and are only read. */
 static inline bignum big_view(val v)
 {
-  big *b = v.p;
+  bign *b = v.p;
   return (bignum){ b->bits, b->exponent, (norn_big_kind)b->what, b->sign, b->limb };
 }
 

@@ -183,7 +183,7 @@ size_t heap_size_of(const obj *o)
   switch (o->kind) {
   case NORN_DATA: z = sizeof(data) + n * sizeof(val); break;
   case NORN_STR: z = sizeof(str) + n + 1; break;
-  case NORN_BIG: z = sizeof(big) + n * sizeof(uint64_t); break;
+  case NORN_BIG: z = sizeof(bign) + n * sizeof(uint64_t); break;
   case NORN_ARRAY: z = sizeof(vec) + (size_t)(o->aux - 1) * sizeof(int64_t); break;
   case V_BUF: z = buf_size((const buf *)o); break;
   case NORN_RECORD: z = sizeof(rec) + n * sizeof(val); break;

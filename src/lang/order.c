@@ -27,7 +27,7 @@ static int rank_of(val v)
 
 static bool is_nan(val v)
 {
-  return V_IS_REAL(v) ? isnan(v.d) : big_is(v) && ((const big *)v.p)->what == NORN_BIG_NAN;
+  return V_IS_REAL(v) ? isnan(v.d) : big_is(v) && ((const bign *)v.p)->what == NORN_BIG_NAN;
 }
 
 /* NaN stands above all other numbers and beside itself. */

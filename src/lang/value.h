@@ -85,12 +85,12 @@ typedef struct shape {
 typedef struct rec { obj h; const shape *sh; val f[]; } rec;
 typedef struct data { obj h; val f[]; } data;          /* aux: constructor; n fields */
 /* A real of `bits` bits: limb[h.n], least first; what: norn_big_kind (num/real.h). */
-typedef struct big {
+typedef struct bign {
   obj h;
   int64_t bits, exponent;
   int32_t what, sign;
   uint64_t limb[];
-} big;
+} bign;
 typedef struct clo { obj h; const struct proto *p; val cap[]; } clo;   /* n captures */
 /* DIST (row: norn_dist_row) and ENGINE (row: norn_engine) with their arguments. */
 typedef struct tab { obj h; const void *row; val a[]; } tab;
