@@ -35,6 +35,7 @@ UNIT_TESTS = \
   %D%/unit/test_parse \
   %D%/unit/test_program \
   %D%/unit/test_random \
+  %D%/unit/test_real \
   %D%/unit/test_rng \
   %D%/unit/test_special \
   %D%/unit/test_stream \
@@ -44,6 +45,7 @@ UNIT_TESTS = \
 ## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
 LANG_TESTS = \
   %D%/lang/annotations.norn \
+  %D%/lang/big.norn \
   %D%/lang/core_folds.norn \
   %D%/lang/core_forms.norn \
   %D%/lang/core_functions.norn \
@@ -58,6 +60,7 @@ LANG_TESTS = \
   %D%/lang/prob_events.norn \
   %D%/lang/prob_nested.norn \
   %D%/lib/arrays.norn \
+  %D%/lib/big.norn \
   %D%/lib/distributions.norn \
   %D%/lib/error.norn \
   %D%/lib/files.norn \
@@ -78,6 +81,12 @@ LANG_TESTS = \
   %D%/errors/bad_escape.norn \
   %D%/errors/bad_number.norn \
   %D%/errors/bad_option_value.norn \
+  %D%/errors/big_bits.norn \
+  %D%/errors/big_division.norn \
+  %D%/errors/big_plus_string.norn \
+  %D%/errors/big_text.norn \
+  %D%/errors/big_too_far.norn \
+  %D%/errors/big_without_density.norn \
   %D%/errors/c_operators.norn \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/condition_not_boolean.norn \
@@ -140,6 +149,7 @@ LANG_TESTS = \
   %D%/errors/unreadable_file.norn \
   %D%/errors/unterminated_string.norn \
   %D%/errors/used_before.norn \
+  %D%/errors/with_bits_range.norn \
   %D%/errors/wrong_argument_name.norn \
   %D%/errors/wrong_arity.norn \
   %D%/errors/wrong_kind_observed.norn \
@@ -201,6 +211,12 @@ TEST_FILES = \
   %D%/errors/bad_escape.err \
   %D%/errors/bad_number.err \
   %D%/errors/bad_option_value.err \
+  %D%/errors/big_bits.err \
+  %D%/errors/big_division.err \
+  %D%/errors/big_plus_string.err \
+  %D%/errors/big_text.err \
+  %D%/errors/big_too_far.err \
+  %D%/errors/big_without_density.err \
   %D%/errors/c_operators.err \
   %D%/errors/call_of_a_number.err \
   %D%/errors/condition_not_boolean.err \
@@ -263,6 +279,7 @@ TEST_FILES = \
   %D%/errors/unreadable_file.err \
   %D%/errors/unterminated_string.err \
   %D%/errors/used_before.err \
+  %D%/errors/with_bits_range.err \
   %D%/errors/wrong_argument_name.err \
   %D%/errors/wrong_arity.err \
   %D%/errors/wrong_kind_observed.err \

@@ -545,7 +545,21 @@ void real_text(text *t, const bignum *x, int64_t digits)
   put_real(t, x, (size_t)(digits > 0 ? digits : real_digits(x->bits)));
 }
 
-void real_text_exact(text *t, const bignum *x) { put_real(t, x, 0); }
+void real_text_exact(text *t, const bignum *x)
+{
+  mpfr_t m, back;
+  size_t start = t->n;
+  real_text(t, x, 0);
+  if (x->kind != NORN_BIG_FINITE || t->failed) return;
+  opened(m, x);
+  mpfr_init2(back, x->bits);
+  mpfr_strtofr(back, t->s + start, NULL, 10, MPFR_RNDN);
+  bool same = mpfr_equal_p(back, m);
+  mpfr_clear(back);
+  if (same) return;
+  t->n = start;
+  put_real(t, x, 0);
+}
 
 /* ---- formulas ---- */
 

@@ -77,7 +77,7 @@ bool real_parse(bignum *z, const char *s, size_t n);
 int64_t real_digits(int64_t bits);
 /* The number to so many significant digits, trailing zeros cut off; 0: real_digits. */
 void real_text(text *, const bignum *, int64_t digits);
-/* As many digits as it takes to read back the same number at the same precision. */
+/* real_digits, or as many digits more as it takes to read back the same number. */
 void real_text_exact(text *, const bignum *);
 /* Frees what MPFR keeps for constants.  */
 void real_forget(void);
