@@ -41,6 +41,13 @@ libreadline-dev - GNU readline: history and completion at the prompt
 LIST
 }
 
+# The same, for what the build can do without.
+optional() {
+  cat <<'LIST'
+libopenblas0-pthread - OpenBLAS: large matrices, opened when one is met
+LIST
+}
+
 installed() {   # a package, its command
   [ "$2" != - ] && command -v "$2" >/dev/null 2>&1 && return
   dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q ' installed$'
@@ -58,23 +65,27 @@ as_root() {
   fi
 }
 
+missing_of() {   # of the packages on standard input those that are not there
+  while read -r package command why; do
+    installed "$package" "$command" && continue
+    say "missing: $package ($why)"
+    printf ' %s' "$package"
+  done
+}
+
 install_packages() {
   if ! command -v dpkg-query >/dev/null 2>&1; then
     say 'this is no Debian: not looking for packages; configure will say what is missing'
     return
   fi
-  missing=
-  while read -r package command why; do
-    installed "$package" "$command" && continue
-    say "missing: $package ($why)"
-    missing="$missing $package"
-  done <<LIST
-$(packages)
-LIST
-  [ -n "$missing" ] || return 0
-  say "installing:$missing"
+  missing=$(packages | missing_of)
+  extra=$(optional | missing_of)
+  [ -n "$missing$extra" ] || return 0
+  say "installing:$missing$extra"
   as_root apt-get update -qq >&2 || say 'apt-get update failed; trying with the lists that are here'
-  as_root apt-get install -y -qq --no-install-recommends $missing >&2 ||
+  [ -z "$extra" ] || as_root apt-get install -y -qq --no-install-recommends $extra >&2 ||
+    say "going on without$extra"
+  [ -z "$missing" ] || as_root apt-get install -y -qq --no-install-recommends $missing >&2 ||
     die "could not install them: as root, run  apt-get install$missing  and start again"
 }
 

@@ -214,6 +214,9 @@ norn_state *norn_new(const norn_config *);
 norn_state *norn_new_bare(const norn_config *);
 void        norn_free(norn_state *);
 const char *norn_version(void);
+/* What large matrices are worked on with: "OpenBLAS 0.3.21, SkylakeX" or "own".  Opens it, which
+   nothing else does before the first of them. */
+const char *norn_linear_algebra(void);
 /* Stop at the next poll; safe in signal handlers and threads. */
 void        norn_interrupt(norn_state *);
 void        norn_seed(norn_state *, uint64_t);

@@ -67,7 +67,8 @@ run 2 check; complains 'check needs a file'
 run 1 --load nowhere.so -e 1; complains 'nowhere.so'
 
 # ---- what it says of itself
-run 0 --version; says 'norn 0.1.0'; says smc
+run 0 --version; says 'norn 0.1.0'; says smc; says 'linear algebra: '
+NORN_BLAS=own run 0 --version; says 'linear algebra: own'
 run 0 --help; says '--max-memory SIZE'; says 'norn infer FILE'
 run 0 doc normal; says 'normal(mu, sigma)'
 run 0 doc smc; says particles

@@ -65,6 +65,7 @@ LANG_TESTS = \
   %D%/lib/error.norn \
   %D%/lib/files.norn \
   %D%/lib/functions.norn \
+  %D%/lib/linalg.norn \
   %D%/lib/maps_sets.norn \
   %D%/lib/math.norn \
   %D%/lib/no_evidence.norn \
@@ -115,7 +116,14 @@ LANG_TESTS = \
   %D%/errors/malformed_csv.norn \
   %D%/errors/malformed_json.norn \
   %D%/errors/malformed_utf8.norn \
+  %D%/errors/matrix_not_positive.norn \
+  %D%/errors/matrix_not_square.norn \
+  %D%/errors/matrix_not_symmetric.norn \
   %D%/errors/matrix_shapes.norn \
+  %D%/errors/matrix_sides.norn \
+  %D%/errors/matrix_singular.norn \
+  %D%/errors/matrix_wanted.norn \
+  %D%/errors/matrix_with_nan.norn \
   %D%/errors/mean_of_nothing.norn \
   %D%/errors/missing_brace.norn \
   %D%/errors/missing_in_arithmetic.norn \
@@ -245,7 +253,14 @@ TEST_FILES = \
   %D%/errors/malformed_csv.err \
   %D%/errors/malformed_json.err \
   %D%/errors/malformed_utf8.err \
+  %D%/errors/matrix_not_positive.err \
+  %D%/errors/matrix_not_square.err \
+  %D%/errors/matrix_not_symmetric.err \
   %D%/errors/matrix_shapes.err \
+  %D%/errors/matrix_sides.err \
+  %D%/errors/matrix_singular.err \
+  %D%/errors/matrix_wanted.err \
+  %D%/errors/matrix_with_nan.err \
   %D%/errors/mean_of_nothing.err \
   %D%/errors/missing_brace.err \
   %D%/errors/missing_in_arithmetic.err \

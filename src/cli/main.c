@@ -121,6 +121,7 @@ static int version_main(cli *c)
 #endif
   printf("engines:");
   for (int i = 0; cli_engine_at(c, i); i++) printf(" %s", cli_engine_at(c, i)->name);
+  printf("\nlinear algebra: %s", norn_linear_algebra());
 #ifdef __VERSION__
   printf("\ncompiled by: %s%s\n",
 #ifdef __clang__

@@ -6,6 +6,7 @@
    strings to lib_string.c's functions through the same native. */
 #include "lib/lib.h"
 #include "lib/strings.h"
+#include "num/la.h"
 #include "num/stats.h"
 #include <math.h>
 #include <string.h>
@@ -615,12 +616,7 @@ static norn_status a_dot(norn_state *st, const norn_datum *args, int n, norn_dat
   const double *x = norn_want_reals(st, args, 0, "the first argument of dot", &len[0]);
   const double *y = x ? norn_want_reals(st, args, 1, "the second argument of dot", &len[1]) : NULL;
   if (!y) return lib_failed(st);
-  double s[4] = { 0, 0, 0, 0 };
-  int64_t k = 0;
-  for (; k + 4 <= len[0]; k += 4)
-    for (int j = 0; j < 4; j++) s[j] += x[k + j] * y[k + j];
-  for (; k < len[0]; k++) s[0] += x[k] * y[k];
-  *out = norn_real((s[0] + s[1]) + (s[2] + s[3]));
+  *out = norn_real(la_dot(x, y, len[0]));
   return NORN_OK;
 }
 

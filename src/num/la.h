@@ -44,6 +44,9 @@ bool la_eigen_symmetric(double *a, int64_t n, double *values);                  
 /* a (m, n) = u (m, k) diag(s) vt (k, n), k = min(m, n), s falling; a is overwritten. */
 bool la_svd(double *a, int64_t m, int64_t n, double *u, double *s, double *vt);     /* allocates */
 
+/* out = exp(a), a (n, n), which is overwritten; false also if something is not finite. */
+bool la_exp(double *a, int64_t n, double *out);                                     /* allocates */
+
 /* "OpenBLAS 0.3.21, SkylakeX" or "own"; loads it. */
 const char *la_name(void);
 #endif

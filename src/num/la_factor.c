@@ -1,4 +1,4 @@
-/* la_factor.c: QR factors, symmetric eigenvalues, singular values.
+/* la_factor.c: QR factors, symmetric eigenvalues, singular values, the exponential.
 
    Small matrices, and all without OpenBLAS, by the plainest method that is also the most accurate:
    Householder reflections (Golub and Van Loan, Matrix Computations, 4th ed. 2013, 5.2), Jacobi
@@ -40,6 +40,12 @@ static void turn(const double *from, int64_t m, int64_t n, int e, double *to)
   double scale = ldexp(1, -e);
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++) to[j * m + i] = from[i * n + j] * scale;
+}
+
+/* -0 becomes 0, which reads better. */
+static void plain_zeros(double *x, int64_t n)
+{
+  for (int64_t i = 0; i < n; i++) x[i] += 0.0;
 }
 
 static void negate(double *x, int64_t n)
@@ -157,19 +163,23 @@ bool la_qr(double *a, int64_t m, int64_t n, double *r)
     for (int64_t k = 0; k < n * n; k++) r[k] = ldexp(r[k], e);
   }
   positive_diagonal(a, m, n, r);
+  plain_zeros(a, m * n);
+  plain_zeros(r, n * n);
   return true;
 }
 
 /* ---- eigenvalues ---- */
 
-/* c and s of the rotation that makes a[p, q] zero (Golub and Van Loan, algorithm 8.5.1). */
-static void jacobi(double pp, double pq, double qq, double *c, double *s)
+/* c and s of the rotation that makes a[p, q] zero (Golub and Van Loan, algorithm 8.5.1), and their
+   ratio. */
+static double jacobi(double pp, double pq, double qq, double *c, double *s)
 {
   double tau = (qq - pp) / (2 * pq);
   double t = 1 / (fabs(tau) + sqrt(1 + tau * tau));
   if (tau < 0) t = -t;
   *c = 1 / sqrt(1 + t * t);
   *s = t * *c;
+  return t;
 }
 
 /* Diagonalises a (n, n); the rows of v (n, n) become its eigenvectors. */
@@ -186,9 +196,12 @@ static bool own_eigen(double *a, int64_t n, double *v)
       for (int64_t q = p + 1; q < n; q++) {
         if (fabs(a[p * n + q]) <= small) continue;
         moved = true;
-        jacobi(a[p * n + p], a[p * n + q], a[q * n + q], &c, &s);
+        double pp = a[p * n + p], pq = a[p * n + q], qq = a[q * n + q];
+        double t = jacobi(pp, pq, qq, &c, &s);
         rotate(a + p * n, a + q * n, n, c, s);
         for (int64_t i = 0; i < n; i++) rotate(a + i * n + p, a + i * n + q, 1, c, s);
+        a[p * n + p] = pp - t * pq;      /* what the rotation gives, with less rounding */
+        a[q * n + q] = qq + t * pq;
         a[p * n + q] = a[q * n + p] = 0;
         rotate(v + p * n, v + q * n, n, c, s);
       }
@@ -242,6 +255,7 @@ bool la_eigen_symmetric(double *a, int64_t n, double *values)
   for (int64_t i = 0; i < n && ok; i++)
     if (turns_round(v + i * n, n, 1)) negate(v + i * n, n);
   if (ok) turn(v, n, n, 0, a);
+  if (ok) plain_zeros(a, n * n);
   free(v);
   return ok;
 }
@@ -386,5 +400,69 @@ bool la_svd(double *a, int64_t m, int64_t n, double *u, double *s, double *vt)
     for (int64_t i = 0; i < m; i++) u[i * k + j] = -u[i * k + j];
     negate(vt + j * n, n);
   }
+  plain_zeros(u, m * k);
+  plain_zeros(vt, k * n);
   return true;
+}
+
+/* ---- exponential ---- */
+
+/* The Pade approximant of degree 13 of exp(a), a (n, n) of norm at most 5.37: of three even powers
+   (p2, p4, p6), u of odd terms and v of even ones, (v - u) out = v + u.  w is scratch (n, n). */
+static bool pade(const double *a, int64_t n, double *p2, double *u, double *v, double *w,
+                 double *out)
+{
+  static const double b[] = { 64764752532480000, 32382376266240000, 7771770303897600,
+                              1187353796428800, 129060195264000, 10559470521600, 670442572800,
+                              33522128640, 1323241920, 40840800, 960960, 16380, 182, 1 };
+  int64_t all = n * n;
+  double *p4 = p2 + all, *p6 = p4 + all;
+  size_t bytes = (size_t)all * sizeof *a;
+  la_mul(false, false, n, n, n, 1, a, a, 0, p2);
+  la_mul(false, false, n, n, n, 1, p2, p2, 0, p4);
+  la_mul(false, false, n, n, n, 1, p4, p2, 0, p6);
+  for (int even = 0; even < 2; even++) {
+    double *to = even ? v : out;
+    const double *c = even ? b : b + 1;
+    memset(w, 0, bytes);
+    memset(to, 0, bytes);
+    for (int64_t i = 0; i < n; i++) to[i * n + i] = c[0];
+    for (int k = 1; k <= 3; k++) {
+      la_axpy(c[2 * k + 6], p2 + (k - 1) * all, w, all);
+      la_axpy(c[2 * k], p2 + (k - 1) * all, to, all);
+    }
+    la_mul(false, false, n, n, n, 1, p6, w, 1, to);
+  }
+  la_mul(false, false, n, n, n, 1, a, out, 0, u);
+  for (int64_t k = 0; k < all; k++) {
+    out[k] = v[k] + u[k];
+    w[k] = v[k] - u[k];
+  }
+  return la_solve(w, n, out, n);
+}
+
+/* Scaling and squaring (Higham 2005, algorithm 2.3, always at degree 13). */
+bool la_exp(double *a, int64_t n, double *out)
+{
+  int e, squarings = 0;
+  double norm = 0, *work = reals(6 * n * n);
+  bool ok = work && exponent_of(a, n * n, &e);
+  for (int64_t j = 0; j < n && ok; j++) {
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += fabs(a[i * n + j]);
+    norm = fmax(norm, s);
+  }
+  ok = ok && isfinite(norm);
+  if (ok && norm > 5.371920351148152) frexp(norm / 5.371920351148152, &squarings);
+  for (int64_t k = 0; k < n * n && ok; k++) a[k] = ldexp(a[k], -squarings);
+  if (ok) {
+    int64_t all = n * n;
+    ok = pade(a, n, work, work + 3 * all, work + 4 * all, work + 5 * all, out);
+    for (int k = 0; k < squarings && ok; k++) {
+      memcpy(work, out, (size_t)all * sizeof *out);
+      la_mul(false, false, n, n, n, 1, work, work, 0, out);
+    }
+  }
+  free(work);
+  return ok;
 }

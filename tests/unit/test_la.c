@@ -491,6 +491,45 @@ static void check_eigen(int64_t n)
   free(a), free(v), free(w), free(vt);
 }
 
+/* exp of a matrix of norm up to `size` against the series in long double. */
+static void check_exp(int64_t n, double size)
+{
+  double *a = randoms(n, n, 33), *w = matrix(n, n), *x = matrix(n, n);
+  long double *term = malloc((size_t)(2 * n * n) * sizeof *term), *sum = term + n * n, row[40];
+  if (!term) exit(99);
+  for (int64_t k = 0; k < n * n; k++) {
+    a[k] *= size / (double)n;
+    term[k] = sum[k] = k % (n + 1) == 0;
+  }
+  for (int step = 1; step < 200; step++)
+    for (int64_t i = 0; i < n; i++) {
+      for (int64_t j = 0; j < n; j++) {
+        row[j] = 0;
+        for (int64_t p = 0; p < n; p++) row[j] += term[i * n + p] * a[p * n + j];
+      }
+      for (int64_t j = 0; j < n; j++) sum[i * n + j] += term[i * n + j] = row[j] / step;
+    }
+  double worst = 0, most = 0;
+  memcpy(w, a, (size_t)(n * n) * sizeof *a);
+  CHECK(la_exp(w, n, x));
+  for (int64_t k = 0; k < n * n; k++) {
+    worst = fmax(worst, (double)fabsl(x[k] - sum[k]));
+    most = fmax(most, fabs(x[k]));
+  }
+  CHECK(worst <= 8 * (double)n * (1 + size) * EPS * most);
+  free(a), free(w), free(x), free(term);
+}
+
+static void test_exp(void)
+{
+  for (int64_t n = 1; n <= 40; n += 13)
+    for (double size = 0.01; size < 40; size *= 7) check_exp(n, size);
+  double a[1] = { 800 }, x[1], nil[4] = { 0, 1e300, 0, 0 }, y[4];
+  CHECK(la_exp(a, 1, x) && x[0] > 1e308);
+  CHECK(la_exp(nil, 2, y));
+  CHECK(y[0] == 1 && y[1] == 1e300 && y[2] == 0 && y[3] == 1);
+}
+
 static void test_factors(void)
 {
   static const int64_t shape[][2] = { { 1, 1 }, { 3, 1 }, { 5, 5 }, { 12, 12 }, { 13, 13 },
@@ -526,6 +565,7 @@ static void tests(void)
   test_lu();
   test_factors();
   test_levels();
+  test_exp();
 }
 
 int main(void)
