@@ -17,6 +17,7 @@ UNIT_TESTS = \
   %D%/unit/test_addr \
   %D%/unit/test_base \
   %D%/unit/test_block \
+  %D%/unit/test_category \
   %D%/unit/test_code \
   %D%/unit/test_count \
   %D%/unit/test_dispatch \

@@ -139,7 +139,11 @@ static norn_status parameter_wrong(norn_state *st, const norn_dist *d, const dis
 
 norn_status norn_dist_check(norn_state *st, const norn_dist *d)
 {
-  if (d->row->check) return d->row->check(st, d);
+  if (d->row->check) {
+    norn_status status = d->row->check(st, d);
+    if (status && d->row->hint && !norn_error(st)->hint[0]) norn_hint(st, "%s", d->row->hint);
+    return status;
+  }
   if (!(d->row->flags & NORN_DIST_SCALAR)) return NORN_OK;
   dist_grid g;
   norn_status status = dist_grid_fill(st, d, &g);
@@ -335,6 +339,38 @@ norn_status dist_moments(norn_state *st, const norn_dist *d, norn_datum *mean, n
   if (d->row->moments) return d->row->moments(st, d, mean, variance);
   return norn_fail(st, NORN_ETYPE, 0, "the mean and variance of %s are not known in closed form",
                    d->row->name);
+}
+
+/* ---- arrays as arguments ------------------------------------------------------------------- */
+
+norn_status dist_finite_array(norn_state *st, const norn_dist *d, int i, const char *what)
+{
+  norn_view v;
+  char text[120];
+  if (i >= d->n || !norn_array_view(d->args[i], &v) ||
+      (v.n > 0 && v.elem != NORN_F64 && v.elem != NORN_I64))
+    return norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
+                     i < d->n ? norn_describe(st, d->args[i], text, sizeof text) : "nothing");
+  for (int64_t k = 0; v.elem == NORN_F64 && k < v.n; k++)
+    if (!isfinite(v.f[k]))
+      return norn_fail(st, NORN_EDOMAIN, i, "%s must be finite, got %g at element %lld", what,
+                       v.f[k], (long long)k);
+  return NORN_OK;
+}
+
+norn_status dist_finite_vector(norn_state *st, const norn_dist *d, int i, const char *what,
+                               int64_t *n)
+{
+  norn_status status = dist_finite_array(st, d, i, what);
+  norn_view v;
+  char text[120];
+  *n = 0;
+  if (status) return status;
+  norn_array_view(d->args[i], &v);
+  *n = v.n;
+  return v.rank == 1 ? NORN_OK :
+         norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
+                   norn_describe(st, d->args[i], text, sizeof text));
 }
 
 /* ---- probabilities as an argument ------------------------------------------------------------ */

@@ -15,7 +15,8 @@
 
 typedef struct dist_shelf { const norn_dist_row *rows; int n; } dist_shelf;
 extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_bounded, dist_counts,
-  dist_links, dist_urns, dist_finites, dist_simplexes, dist_improper, dist_combinators;
+  dist_links, dist_urns, dist_categories, dist_multinomials, dist_finites, dist_simplexes,
+  dist_improper, dist_combinators;
 const dist_shelf *const *dist_shelves(int *n);
 norn_status          dist_add_all(norn_state *);              /* norn_add_dists of every shelf */
 const norn_dist_row *dist_find(const char *name);             /* NULL: no such family */
@@ -99,6 +100,12 @@ norn_status dist_probabilities(norn_state *, const norn_dist *, int i, const cha
 #define DIST_FORMULA_1(name) DIST_FORMULA(name, p[0])
 #define DIST_FORMULA_2(name) DIST_FORMULA(name, p[0], p[1])
 #define DIST_FORMULA_3(name) DIST_FORMULA(name, p[0], p[1], p[2])
+
+/* The argument i as an array, or a vector of length n, of finite numbers, or an error about the
+   first that is none. */
+norn_status dist_finite_array(norn_state *, const norn_dist *, int i, const char *what);
+norn_status dist_finite_vector(norn_state *, const norn_dist *, int i, const char *what,
+                               int64_t *n);
 
 /* Rows share these: support and enumerate from range1, moments from moments1. */
 void        dist_scalar_support(norn_state *, const norn_dist *, norn_support *);

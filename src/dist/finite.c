@@ -1,98 +1,7 @@
-/* finite: distributions on finitely many values given as data: categorical, uniform_of, delta. */
+/* finite: distributions on values given as data: uniform_of, delta. */
 #include "dist/dist.h"
 #include "num/vmath.h"
 #include "num/rng.h"
-
-/* ---- categorical(p): 0..n-1 with probabilities p --------------------------------------------- */
-
-static norn_status categorical_check(norn_state *st, const norn_dist *d)
-{
-  int64_t n;
-  return dist_probabilities(st, d, 0, "probabilities of categorical", &n);
-}
-
-/* Inversion along the running sum. */
-static norn_status categorical_sample(norn_state *st, const norn_dist *d, norn_rng *g,
-                                      norn_datum *out)
-{
-  int64_t n = norn_array_length(d->args[0]), last = 0;
-  double u = rng_uniform(g);
-  (void)st;
-  for (int64_t k = 0; k < n; k++) {
-    double p = norn_elem_real(d->args[0], k);
-    if (p > 0) last = k;
-    if (p > 0 && u < p) break;
-    u -= p;
-  }
-  *out = norn_int(last);   /* rounding may leave u past the sum: then the last possible one */
-  return NORN_OK;
-}
-
-static norn_status categorical_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
-{
-  double k;
-  norn_status status = dist_value(st, d->row, x, &k);
-  if (status) return status;
-  int64_t n = norn_array_length(d->args[0]);
-  *out = k >= 0 && k < (double)n ? v_log(norn_elem_real(d->args[0], (int64_t)k)) : -HUGE_VAL;
-  return NORN_OK;
-}
-
-static norn_status categorical_cdf(norn_state *st, const norn_dist *d, norn_datum x, double *out)
-{
-  double k, sum = 0;
-  if (!norn_as_real(x, &k)) return dist_value(st, d->row, x, &k);
-  int64_t n = norn_array_length(d->args[0]);
-  for (int64_t i = 0; i < n && (double)i <= k; i++) sum += norn_elem_real(d->args[0], i);
-  *out = k >= (double)(n - 1) ? 1 : sum;
-  return NORN_OK;
-}
-
-static norn_status categorical_quantile(norn_state *st, const norn_dist *d, double prob,
-                                        norn_datum *out)
-{
-  int64_t n = norn_array_length(d->args[0]), k = 0;
-  double sum = norn_elem_real(d->args[0], 0);
-  (void)st;
-  while (k < n - 1 && sum < prob) sum += norn_elem_real(d->args[0], ++k);
-  *out = norn_int(k);
-  return NORN_OK;
-}
-
-static norn_status categorical_enumerate(norn_state *st, const norn_dist *d, int64_t k,
-                                         norn_datum *out)
-{
-  (void)st;
-  *out = k < norn_array_length(d->args[0]) ? norn_int(k) : norn_none();
-  return NORN_OK;
-}
-
-static void categorical_support(norn_state *st, const norn_dist *d, norn_support *out)
-{
-  (void)st;
-  *out = (norn_support){NORN_SUPPORT_INTEGER, 0, (double)(norn_array_length(d->args[0]) - 1), 1,
-                        1, -1, -1};
-}
-
-static norn_status categorical_moments(norn_state *st, const norn_dist *d, norn_datum *mean,
-                                       norn_datum *variance)
-{
-  int64_t n = norn_array_length(d->args[0]);
-  double m = 0, v = 0;
-  (void)st;
-  for (int64_t k = 0; k < n; k++) m += (double)k * norn_elem_real(d->args[0], k);
-  for (int64_t k = 0; k < n; k++)
-    v += ((double)k - m) * ((double)k - m) * norn_elem_real(d->args[0], k);
-  *mean = norn_real(m);
-  *variance = norn_real(v);
-  return NORN_OK;
-}
-
-static int64_t length_count(norn_state *st, const norn_dist *d)
-{
-  (void)st;
-  return norn_array_length(d->args[0]);
-}
 
 /* ---- uniform_of(xs): an element of an array -------------------------------------------------- */
 
@@ -221,12 +130,6 @@ static void anything(norn_state *st, const norn_dist *d, norn_support *out)
 #define FINITE .flags = NORN_DIST_DISCRETE | NORN_DIST_FINITE
 
 static const norn_dist_row rows[] = {
-  {.name = "categorical", .params = "p", FINITE,
-   .doc = "The integers 0..len(p)-1 with probabilities p, which sum to 1.",
-   .check = categorical_check, .sample = categorical_sample, .logp = categorical_logp,
-   .cdf = categorical_cdf, .quantile = categorical_quantile, .support = categorical_support,
-   .enumerate = categorical_enumerate, .moments = categorical_moments,
-   .count = length_count},
   {.name = "uniform_of", .params = "xs", FINITE,
    .doc = "An element of the array xs, each place equally likely.\n"
           "A value that stands twice is twice as likely.",

@@ -5,6 +5,7 @@ LEVEL_SOURCES += %D%/block_level.c %D%/draws_level.c
 libnorncore_la_SOURCES += \
   %D%/block.c \
   %D%/bounded.c \
+  %D%/category.c \
   %D%/combine.c \
   %D%/count.c \
   %D%/dispatch.c \
@@ -18,6 +19,7 @@ libnorncore_la_SOURCES += \
   %D%/improper.c \
   %D%/link.c \
   %D%/map.c \
+  %D%/multinomial.c \
   %D%/normal.c \
   %D%/partials.c \
   %D%/rows.c \
