@@ -441,7 +441,8 @@ struct norn_dist_row {
   norn_status (*sample)(norn_state *, const norn_dist *, norn_rng *, norn_datum *out);
   norn_status (*logp)(norn_state *, const norn_dist *, norn_datum x, double *out);
   /* Adds `scale` times the partial derivatives of the log density at x: in the elements of x to gx,
-     in the leaves of the distribution (norn_dist_leaves) to g.  Either may be NULL. */
+     in the leaves of the distribution (norn_dist_leaves) to g.  Either may be NULL.  A symmetric
+     matrix is read as (A + A')/2, and the derivatives are in all of its elements. */
   norn_status (*partials)(norn_state *, const norn_dist *, norn_datum x, double scale, double *gx,
                           double *g);
   norn_status (*cdf)(norn_state *, const norn_dist *, norn_datum x, double *out);
@@ -487,8 +488,8 @@ norn_status norn_dist_logp_big(norn_state *, const norn_dist *, norn_datum x, in
 /* Is a big among the parameters, or in the value? */
 bool        norn_dist_is_big(const norn_dist *, norn_datum x);
 /* The leaves of a distribution are the numbers in its arguments, in order: a number is one, an array
-   of numbers has its elements, a distribution its own, an array or record those of what is in it.  Partial derivatives
-   come in this order (that of a whole-number parameter is 0). */
+   of numbers has its elements, a distribution its own, an array or record those of what is in it.
+   Partial derivatives come in this order (that of a whole-number parameter is 0). */
 int64_t     norn_dist_leaves(const norn_dist *);
 norn_status norn_dist_support(norn_state *, const norn_dist *, norn_support *);
 /* The bounds of each of the support's `count` units. */

@@ -9,7 +9,8 @@
 static const dist_shelf *const shelves[] = {&dist_normals, &dist_heavies, &dist_gammas,
                                             &dist_bounded,
   &dist_counts, &dist_links, &dist_urns, &dist_categories, &dist_multinomials, &dist_finites,
-  &dist_simplexes, &dist_improper, &dist_combinators};
+  &dist_simplexes, &dist_improper, &dist_combinators,
+  &dist_multi_normals, &dist_lkjs, &dist_wisharts, &dist_gps};
 
 const dist_shelf *const *dist_shelves(int *n)
 {

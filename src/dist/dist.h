@@ -17,6 +17,7 @@ typedef struct dist_shelf { const norn_dist_row *rows; int n; } dist_shelf;
 extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_bounded, dist_counts,
   dist_links, dist_urns, dist_categories, dist_multinomials, dist_finites, dist_simplexes,
   dist_improper, dist_combinators;
+extern const dist_shelf dist_multi_normals, dist_lkjs, dist_wisharts, dist_gps;
 const dist_shelf *const *dist_shelves(int *n);
 norn_status          dist_add_all(norn_state *);              /* norn_add_dists of every shelf */
 const norn_dist_row *dist_find(const char *name);             /* NULL: no such family */

@@ -15,10 +15,15 @@ libnorncore_la_SOURCES += \
   %D%/exact_logp.c \
   %D%/finite.c \
   %D%/gamma.c \
+  %D%/gp.c \
+  %D%/gp_kernel.c \
   %D%/heavy.c \
   %D%/improper.c \
   %D%/link.c \
+  %D%/lkj.c \
   %D%/map.c \
+  %D%/matrix.c \
+  %D%/multi_normal.c \
   %D%/multinomial.c \
   %D%/normal.c \
   %D%/partials.c \
@@ -27,13 +32,17 @@ libnorncore_la_SOURCES += \
   %D%/simplex.c \
   %D%/tailsum.c \
   %D%/urn.c \
+  %D%/wishart.c \
   %D%/block.h \
   %D%/dist.h \
   %D%/draws.h \
   %D%/exact.h \
   %D%/families.h \
+  %D%/gp.h \
+  %D%/gp_kernel.h \
   %D%/kernel.h \
   %D%/kernel_count.h \
   %D%/kernel_draw.h \
   %D%/kernel_real.h \
+  %D%/matrix.h \
   %D%/terms.h

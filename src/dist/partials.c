@@ -6,35 +6,38 @@
 #include "dist/dist.h"
 #include <math.h>
 
-static int64_t leaves_of(norn_datum v)
+#define DEEPEST 200   /* what lies deeper in arrays and records has no leaves: no endless recursion */
+
+static int64_t leaves_of(norn_datum v, int depth)
 {
   norn_dist d;
   norn_view a;
   if (v.tag == NORN_INT || v.tag == NORN_REAL) return 1;
   if (norn_dist_view(v, &d)) return norn_dist_leaves(&d);
   int64_t n = 0;
+  if (depth > DEEPEST) return 0;
   for (int i = 0; i < norn_record_size(v); i++) {
     norn_datum field;
     norn_record_at(NULL, v, i, &field);
-    n += leaves_of(field);
+    n += leaves_of(field, depth + 1);
   }
   if (!norn_array_view(v, &a)) return n;
   if (a.elem != NORN_VALUES) return a.elem == NORN_B8 ? 0 : a.n;
-  for (int64_t k = 0; k < a.n; k++) n += leaves_of(a.v[k]);
+  for (int64_t k = 0; k < a.n; k++) n += leaves_of(a.v[k], depth + 1);
   return n;
 }
 
 int64_t norn_dist_leaves(const norn_dist *d)
 {
   int64_t n = 0;
-  for (int i = 0; i < d->n; i++) n += leaves_of(d->args[i]);
+  for (int i = 0; i < d->n; i++) n += leaves_of(d->args[i], 0);
   return n;
 }
 
 int64_t dist_leaf(const norn_dist *d, int i)
 {
   int64_t n = 0;
-  for (int k = 0; k < i; k++) n += leaves_of(d->args[k]);
+  for (int k = 0; k < i; k++) n += leaves_of(d->args[k], 0);
   return n;
 }
 

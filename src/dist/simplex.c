@@ -74,6 +74,25 @@ static norn_status dirichlet_logp(norn_state *st, const norn_dist *d, norn_datum
   return NORN_OK;
 }
 
+/* In x (alpha - 1) / x; in alpha psi(sum alpha) - psi(alpha) + log x.  As in logp, the entries of x
+   are free: whatever map leads to the simplex brings the constraint. */
+static norn_status dirichlet_partials(norn_state *st, const norn_dist *d, norn_datum x,
+                                      double scale, double *gx, double *g)
+{
+  double logp, total = 0;
+  norn_status status = dirichlet_logp(st, d, x, &logp);
+  if (status || !(logp > -HUGE_VAL)) return status;
+  int64_t n = norn_array_length(d->args[0]);
+  for (int64_t k = 0; k < n; k++) total += norn_elem_real(d->args[0], k);
+  double rise = special_digamma(total);
+  for (int64_t k = 0; k < n; k++) {
+    double a = norn_elem_real(d->args[0], k), y = norn_elem_real(x, k);
+    if (gx && a != 1) gx[k] += scale * (a - 1) / y;
+    if (g) g[k] += scale * (rise - special_digamma(a) + v_log(y));
+  }
+  return NORN_OK;
+}
+
 static void dirichlet_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
   (void)st;
@@ -105,7 +124,7 @@ static const norn_dist_row rows[] = {
    .doc = "A probability vector of len(alpha) entries, alpha > 0 (mean alpha/sum(alpha)).\n"
           "Density Gamma(sum alpha) / prod Gamma(alpha_k) prod x_k^(alpha_k - 1) on the simplex.",
    .check = dirichlet_check, .sample = dirichlet_sample, .logp = dirichlet_logp,
-   .support = dirichlet_support, .moments = dirichlet_moments},
+   .partials = dirichlet_partials, .support = dirichlet_support, .moments = dirichlet_moments},
 };
 
 const dist_shelf dist_simplexes = {rows, sizeof rows / sizeof rows[0]};

@@ -7,6 +7,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_big.c \
   %D%/lib_dist.c \
   %D%/lib_ffi.c \
+  %D%/lib_gp.c \
   %D%/lib_infer.c \
   %D%/lib_io.c \
   %D%/lib_linalg.c \
