@@ -32,6 +32,7 @@ UNIT_TESTS = \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
   %D%/unit/test_map \
+  %D%/unit/test_multi \
   %D%/unit/test_names \
   %D%/unit/test_parse \
   %D%/unit/test_program \
@@ -211,6 +212,7 @@ SH_TESTS = \
 ## list TEST_FILES unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
   %D%/unit/big.h \
+  %D%/unit/multi.h \
   %D%/unit/unit.h \
   %D%/fuzz/replay.h \
   %D%/errors/address_twice.err \

@@ -215,12 +215,10 @@ static void gauss_weights(gauss *g)
   }
 }
 
-/* Adds c pull[r] a to the rows of to; pull NULL: 1. */
-static void add_rows(const gauss *g, double c, const double *pull, double *to)
+/* Adds c a to row r of to. */
+static void add_row(const gauss *g, int64_t r, double c, double *to)
 {
-  for (int64_t r = 0; to && r < g->rows; r++)
-    for (int64_t k = 0; k < g->n; k++)
-      to[r * g->n + k] += c * (pull ? pull[r] : 1) * g->a[k * g->rows + r];
+  for (int64_t k = 0; to && k < g->n; k++) to[r * g->n + k] += c * g->a[k * g->rows + r];
 }
 
 /* left (n, rows) diag(pull) right', symmetric if left is right, minus rows * inverse, times c. */
@@ -262,8 +260,10 @@ static norn_status normal_partials(norn_state *st, const norn_dist *d, norn_datu
   if (status) return status;
   if (!(status = gauss_residuals(&g, x))) {
     gauss_weights(&g);
-    add_rows(&g, -scale, NULL, gx);
-    add_rows(&g, scale, NULL, leaf);
+    for (int64_t r = 0; r < g.rows; r++) {
+      add_row(&g, r, -scale, gx);
+      add_row(&g, r, scale, leaf);
+    }
     if (leaf) gauss_matrix_partials(&g, scale, NULL, leaf + g.mu.n);
   }
   gauss_close(&g);
@@ -271,28 +271,32 @@ static norn_status normal_partials(norn_state *st, const norn_dist *d, norn_datu
 }
 
 /* pull = (nu + n) / (nu + |z|^2); in nu, 1/2 (psi((nu+n)/2) - psi(nu/2) - n/nu - log(1 + |z|^2/nu)
-   + pull |z|^2 / nu). */
+   + pull |z|^2 / nu).  A row's z and a are measured in its largest, so that no square overflows. */
+static void student_row(gauss *g, int64_t r, double nu, double scale, double *gx, double *leaf)
+{
+  double most, q = row_square(g, r, &most), n = (double)g->n;
+  double pull = (nu + n) / (nu / most / most + q);
+  for (int64_t k = 0; k < g->n; k++) g->a[k * g->rows + r] /= most;
+  add_row(g, r, -scale * pull / most, gx);
+  add_row(g, r, scale * pull / most, leaf ? leaf + 1 : NULL);
+  if (leaf)
+    leaf[0] += scale * 0.5 * (dist_gamma_rise_slope(0.5 * nu, g->n) - student_spread(g, r, nu) +
+                              pull * q / nu);
+  g->y[r] = pull;            /* the residuals are not needed any more */
+}
+
 static norn_status student_partials(norn_state *st, const norn_dist *d, norn_datum x, double scale,
                                     double *gx, double *leaf)
 {
   gauss g;
-  double nu = 0, most;
+  double nu = 0;
   norn_status status = gauss_open(st, d, &g);
   if (status) return status;
   norn_as_real(d->args[0], &nu);
-  status = gauss_residuals(&g, x);
-  double *pull = g.y, slope = dist_gamma_rise_slope(0.5 * nu, g.n);
-  for (int64_t r = 0; !status && r < g.rows; r++) {
-    double q = row_square(&g, r, &most), share = q / (nu / most / most + q);
-    pull[r] = (nu + (double)g.n) / (nu / most / most + q) / most / most;   /* y is not needed */
-    if (leaf) leaf[0] += scale * 0.5 * (slope - student_spread(&g, r, nu) +
-                                        (nu + (double)g.n) / nu * share);
-  }
-  if (!status) {
+  if (!(status = gauss_residuals(&g, x))) {
     gauss_weights(&g);
-    add_rows(&g, -scale, pull, gx);
-    add_rows(&g, scale, pull, leaf ? leaf + 1 : NULL);
-    if (leaf) gauss_matrix_partials(&g, scale, pull, leaf + 1 + g.mu.n);
+    for (int64_t r = 0; r < g.rows; r++) student_row(&g, r, nu, scale, gx, leaf);
+    if (leaf) gauss_matrix_partials(&g, scale, g.y, leaf + 1 + g.mu.n);
   }
   gauss_close(&g);
   return status;
