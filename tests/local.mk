@@ -33,6 +33,7 @@ UNIT_TESTS = \
   %D%/unit/test_limits \
   %D%/unit/test_map \
   %D%/unit/test_multi \
+  %D%/unit/test_multi_draws \
   %D%/unit/test_names \
   %D%/unit/test_parse \
   %D%/unit/test_program \
