@@ -212,7 +212,7 @@ static const norn_native natives[] = {
   FN("gp_predict", "kernel, x, y, xnew, noise = 0, mean = 0", gp_predict, 0,
      "What a Gaussian process seen as y at x (with that noise) is at xnew: {mean, cov} of the "
      "noiseless values.",
-     "gp_predict(linear(1), [1], [3], [2], noise = 1)", "{mean: [3.0], cov: [[2.0]]}"),
+     "gp_predict(linear(2), [1], [6], [2])", "{mean: [12.0], cov: [[0.0]]}"),
 };
 
 norn_status lib_gp_open(norn_state *st)
