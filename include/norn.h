@@ -432,6 +432,8 @@ struct norn_dist_row {
   int location_is, scale_is, rate_is;
   /* log P(X <= x) and log P(X > x): right in both tails, where cdf1 is 0 or 1. */
   void (*tails1)(double x, const double *p, double *lower, double *upper);
+  /* d P(X <= x) / d (x, p[0], ...) into out[0..]; returns P(X <= x).  NULL: by differences. */
+  double (*cdf_partials1)(double x, const double *p, double *out);
   /* NaN: none; inf: infinite */
   void (*moments1)(const double *p, double *mean, double *variance);
   /* logp1 and partials1 of many elements, to the same bits.  NULL: these are called. */

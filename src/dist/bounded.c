@@ -1,4 +1,4 @@
-/* bounded: families on an interval: uniform, beta.  Formulas in kernel.h. */
+/* bounded: families on an interval: uniform, beta, beta_proportion.  Formulas in kernel.h. */
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
@@ -46,6 +46,14 @@ static void uniform_range1(const double *p, double *lower, double *upper)
 {
   *lower = p[0];
   *upper = p[1];
+}
+static double uniform_cdf_partials1(double x, const double *p, double *d)
+{
+  double width = p[1] - p[0], f = uniform_cdf1(x, p);
+  d[0] = exp(uniform_logp1(x, p));
+  d[1] = x > p[0] && x < p[1] ? -((p[1] - x) / width) / width : 0;
+  d[2] = x > p[0] && x < p[1] ? -f / width : 0;
+  return f;
 }
 static void uniform_moments1(const double *p, double *mean, double *variance)
 {
@@ -105,11 +113,63 @@ static void beta_range1(const double *p, double *lower, double *upper)
   *lower = 0;
   *upper = 1;
 }
+static double beta_cdf_partials1(double x, const double *p, double *d)
+{
+  double inside = x < 0 ? 0 : x > 1 ? 1 : x;
+  d[0] = exp(beta_logp1(x, p));
+  special_beta_slope(p[0], p[1], inside, 1 - inside, &d[1], &d[2]);
+  return beta_cdf1(x, p);
+}
 static void beta_moments1(const double *p, double *mean, double *variance)
 {
   double n = p[0] + p[1];
   *mean = p[0] / n;
   *variance = *mean * (p[1] / n) / (n + 1);
+}
+
+/* ---- beta_proportion(mu, kappa): beta(mu kappa, (1 - mu) kappa) -------------------------------- */
+
+static const char *beta_proportion_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!(p[0] > 0 && p[0] < 1)) return "mean of beta_proportion must be between 0 and 1";
+  *which = 1;
+  if (!(p[1] > 0)) return "precision of beta_proportion must be positive";
+  if (!(p[1] < HUGE_VAL)) return "precision of beta_proportion must be finite";
+  return p[0] * p[1] > 0 && (1 - p[0]) * p[1] > 0 ? NULL :
+         "precision of beta_proportion is too small: a shape would be 0";
+}
+DIST_FORMULA_2(beta_proportion)
+typedef struct { double p[2]; } shapes;
+static shapes shapes_of(const double *p) { return (shapes){{p[0] * p[1], (1 - p[0]) * p[1]}}; }
+static double beta_proportion_sample1(const double *p, norn_rng *g)
+{
+  return beta_sample1(shapes_of(p).p, g);
+}
+static double beta_proportion_cdf1(double x, const double *p)
+{
+  return beta_cdf1(x, shapes_of(p).p);
+}
+static double beta_proportion_quantile1(double prob, const double *p)
+{
+  return beta_quantile1(prob, shapes_of(p).p);
+}
+static void beta_proportion_tails1(double x, const double *p, double *lower, double *upper)
+{
+  beta_tails1(x, shapes_of(p).p, lower, upper);
+}
+static double beta_proportion_cdf_partials1(double x, const double *p, double *d)
+{
+  double g[3], f = beta_cdf_partials1(x, shapes_of(p).p, g);
+  d[0] = g[0];
+  d[1] = p[1] * (g[1] - g[2]);
+  d[2] = p[0] * g[1] + (1 - p[0]) * g[2];
+  return f;
+}
+static void beta_proportion_moments1(const double *p, double *mean, double *variance)
+{
+  *mean = p[0];
+  *variance = p[0] * (1 - p[0]) / (1 + p[1]);
 }
 
 /* ---- the shelf ------------------------------------------------------------------------------- */
@@ -124,7 +184,8 @@ static const norn_dist_row rows[] = {
    .block = uniform_block, .sample1 = uniform_sample1, .samples = uniform_samples,
    .cdf1 = uniform_cdf1, .quantile1 = uniform_quantile1, .partials1 = uniform_partials1,
    .range1 = uniform_range1, .lower_is = 1, .upper_is = 2,
-   .tails1 = uniform_tails1, .moments1 = uniform_moments1,
+   .tails1 = uniform_tails1,
+   .cdf_partials1 = uniform_cdf_partials1, .moments1 = uniform_moments1,
    .hint = "for integers there is discrete_uniform(lower, upper), for given values uniform_of(xs)"},
   {.name = "beta", .params = "alpha, beta", SCALAR,
    .doc = "The beta distribution with shapes alpha > 0 and beta > 0 (mean alpha/(alpha + beta)).\n"
@@ -132,7 +193,18 @@ static const norn_dist_row rows[] = {
    .check1 = beta_check, .logp1 = beta_logp1,
    .block = beta_block, .sample1 = beta_sample1, .cdf1 = beta_cdf1,
    .quantile1 = beta_quantile1, .partials1 = beta_partials1,
-   .range1 = beta_range1, .tails1 = beta_tails1, .moments1 = beta_moments1},
+   .range1 = beta_range1, .tails1 = beta_tails1,
+   .cdf_partials1 = beta_cdf_partials1, .moments1 = beta_moments1},
+  {.name = "beta_proportion", .params = "mu, kappa", SCALAR,
+   .doc = "The beta distribution with mean mu, 0 < mu < 1, and precision kappa > 0:\n"
+          "beta(mu kappa, (1 - mu) kappa), of variance mu (1 - mu) / (1 + kappa).",
+   .check1 = beta_proportion_check, .logp1 = beta_proportion_logp1,
+   .block = beta_proportion_block, .sample1 = beta_proportion_sample1,
+   .cdf1 = beta_proportion_cdf1, .quantile1 = beta_proportion_quantile1,
+   .partials1 = beta_proportion_partials1, .range1 = beta_range1,
+   .tails1 = beta_proportion_tails1, .cdf_partials1 = beta_proportion_cdf_partials1,
+   .moments1 = beta_proportion_moments1,
+   .hint = "beta_proportion(mu, kappa) takes the mean and the precision; beta(alpha, beta) the shapes"},
 };
 
 const dist_shelf dist_bounded = {rows, sizeof rows / sizeof rows[0]};

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const dist_shelf *const shelves[] = {&dist_normals, &dist_heavies, &dist_gammas,
-                                            &dist_bounded,
+  &dist_chis, &dist_extremes, &dist_paretos, &dist_skews, &dist_bounded,
   &dist_counts, &dist_links, &dist_urns, &dist_categories, &dist_multinomials, &dist_finites,
   &dist_simplexes, &dist_improper, &dist_combinators,
   &dist_multi_normals, &dist_lkjs, &dist_wisharts, &dist_gps};
@@ -49,6 +49,27 @@ const char *dist_param_name(const norn_dist_row *row, int i, char *buf, size_t n
   s += strspn(s, " ");
   snprintf(buf, n, "%.*s", (int)strcspn(s, " ,="), s);
   return buf;
+}
+
+void dist_everywhere(const double *p, double *lower, double *upper)
+{
+  (void)p;
+  *lower = -HUGE_VAL;
+  *upper = HUGE_VAL;
+}
+
+void dist_positive(const double *p, double *lower, double *upper)
+{
+  (void)p;
+  *lower = 0;
+  *upper = HUGE_VAL;
+}
+
+/* exp l < 1e-9: log(1 - e^-t) = log t - t/2 + ... */
+double dist_log_one_minus(double l)
+{
+  double t = exp(l);
+  return t < 1e-9 ? l - 0.5 * t : special_log1mexp(-t);
 }
 
 unsigned norn_dist_flags(const norn_dist *d)

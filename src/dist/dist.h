@@ -14,7 +14,8 @@
 #include <math.h>
 
 typedef struct dist_shelf { const norn_dist_row *rows; int n; } dist_shelf;
-extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_bounded, dist_counts,
+extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_chis, dist_extremes,
+  dist_paretos, dist_skews, dist_bounded, dist_counts,
   dist_links, dist_urns, dist_categories, dist_multinomials, dist_finites, dist_simplexes,
   dist_improper, dist_combinators;
 extern const dist_shelf dist_multi_normals, dist_lkjs, dist_wisharts, dist_gps;
@@ -108,7 +109,31 @@ norn_status dist_finite_array(norn_state *, const norn_dist *, int i, const char
 norn_status dist_finite_vector(norn_state *, const norn_dist *, int i, const char *what,
                                int64_t *n);
 
-/* Rows share these: support and enumerate from range1, moments from moments1. */
+/* cdf_partials1 of a location and a scale, and of a scale: the density
+   at x times how fast x moves where its probability stays. */
+static inline double dist_cdf_scale(double density, double x, double at, double scale)
+{
+  return density > 0 ? -density * ((x - at) / scale) : 0;
+}
+#define DIST_CDF_LOCATION_SCALE(name) \
+  static double name##_cdf_partials1(double x, const double *p, double *d) \
+  { \
+    d[0] = exp(name##_logp1(x, p)); \
+    d[1] = -d[0]; \
+    d[2] = dist_cdf_scale(d[0], x, p[0], p[1]); \
+    return name##_cdf1(x, p); \
+  }
+#define DIST_CDF_SCALE(name) \
+  static double name##_cdf_partials1(double x, const double *p, double *d) \
+  { \
+    d[0] = exp(name##_logp1(x, p)); \
+    d[1] = dist_cdf_scale(d[0], x, 0, p[0]); \
+    return name##_cdf1(x, p); \
+  }
+
+/* Rows share these: range1 of the reals and of x > 0; support and enumerate from range1, moments from moments1. */
+void        dist_everywhere(const double *p, double *lower, double *upper);
+void        dist_positive(const double *p, double *lower, double *upper);
 void        dist_scalar_support(norn_state *, const norn_dist *, norn_support *);
 norn_status dist_scalar_enumerate(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
 norn_status dist_scalar_moments(norn_state *, const norn_dist *, norn_datum *mean,
@@ -152,6 +177,8 @@ static inline const char *dist_scale(double s, const char *not_positive, const c
   if (s >= 2.2250738585072014e-308 && s <= 1.7976931348623157e308) return NULL;
   return s > 0 ? not_ordinary : not_positive;
 }
+/* log(1 - exp(-exp l)), also where exp l is lost in 1. */
+double dist_log_one_minus(double l);
 /* Into the smallest and largest positive doubles: a draw never leaves an open support by
    rounding. */
 static inline double dist_clamp_positive(double x)

@@ -8,7 +8,11 @@
   FAMILY(normal, 2) FAMILY(std_normal, 0) FAMILY(half_normal, 1) FAMILY(lognormal, 2)              \
   FAMILY(cauchy, 2) FAMILY(half_cauchy, 1) FAMILY(student_t, 3) FAMILY(laplace, 2)                 \
   FAMILY(logistic, 2) FAMILY(uniform, 2) FAMILY(exponential, 1) FAMILY(gamma, 2)                   \
-  FAMILY(inv_gamma, 2) FAMILY(beta, 2)
+  FAMILY(inv_gamma, 2) FAMILY(beta, 2) FAMILY(half_student_t, 2) FAMILY(double_exponential, 2)     \
+  FAMILY(gumbel, 2) FAMILY(skew_normal, 3) FAMILY(von_mises, 2) FAMILY(beta_proportion, 2)         \
+  FAMILY(chi_square, 1) FAMILY(inv_chi_square, 1) FAMILY(scaled_inv_chi_square, 2)                 \
+  FAMILY(rayleigh, 1) FAMILY(weibull, 2) FAMILY(frechet, 2) FAMILY(pareto, 2)                      \
+  FAMILY(pareto_type_2, 3) FAMILY(loglogistic, 2)
 
 #define COUNT_FAMILIES(FAMILY)                                                                     \
   FAMILY(bernoulli, 1) FAMILY(binomial, 2) FAMILY(poisson, 1) FAMILY(geometric, 1)                 \

@@ -8,13 +8,6 @@
 #include "dist/kernel_draw.h"
 #include "num/rng.h"
 
-static void positive(const double *p, double *lower, double *upper)
-{
-  (void)p;
-  *lower = 0;
-  *upper = HUGE_VAL;
-}
-
 /* ---- exponential(beta), by rate -------------------------------------------------------------- */
 
 static const char *exponential_check(const double *p, int *which)
@@ -23,14 +16,7 @@ static const char *exponential_check(const double *p, int *which)
   if (!(p[0] > 0)) return "rate of exponential must be positive";
   return p[0] < HUGE_VAL ? NULL : "rate of exponential must be finite";
 }
-static double exponential_logp1(double x, const double *p)
-{
-  return exponential_logp(NORN_KEEP_ALL, x, p[0]);
-}
-static double exponential_partials1(double x, const double *p, double *d)
-{
-  return exponential_partials(NORN_KEEP_ALL, x, p[0], d);
-}
+DIST_FORMULA_1(exponential)
 static double exponential_sample1(const double *p, norn_rng *g)
 {
   return exponential_draw(rng_uniform(g), p[0]);
@@ -41,6 +27,12 @@ static void exponential_tails1(double x, const double *p, double *lower, double 
 {
   *upper = x > 0 ? -p[0] * x : 0;
   *lower = special_log1mexp(*upper);
+}
+static double exponential_cdf_partials1(double x, const double *p, double *d)
+{
+  d[0] = exp(exponential_logp1(x, p));
+  d[1] = d[0] > 0 ? d[0] * (x / p[0]) : 0;
+  return exponential_cdf1(x, p);
 }
 static void exponential_moments1(const double *p, double *mean, double *variance)
 {
@@ -59,14 +51,7 @@ static const char *gamma_check(const double *p, int *which)
   if (!(p[1] > 0)) return "rate of gamma must be positive";
   return p[1] < HUGE_VAL ? NULL : "rate of gamma must be finite";
 }
-static double gamma_logp1(double x, const double *p)
-{
-  return gamma_logp(NORN_KEEP_ALL, x, p[0], p[1]);
-}
-static double gamma_partials1(double x, const double *p, double *d)
-{
-  return gamma_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
-}
+DIST_FORMULA_2(gamma)
 static double gamma_sample1(const double *p, norn_rng *g)
 {
   if (p[0] >= 1) return dist_clamp_positive(dist_draw_gamma(g, p[0]) / p[1]);
@@ -83,6 +68,13 @@ static double gamma_quantile1(double prob, const double *p)
 static void gamma_tails1(double x, const double *p, double *lower, double *upper)
 {
   special_gamma_log(p[0], x > 0 ? p[1] * x : 0, lower, upper);
+}
+static double gamma_cdf_partials1(double x, const double *p, double *d)
+{
+  d[0] = exp(gamma_logp1(x, p));
+  d[1] = special_gamma_p_slope(p[0], x > 0 ? p[1] * x : 0);
+  d[2] = x > 0 && d[0] > 0 ? d[0] * (x / p[1]) : 0;
+  return gamma_cdf1(x, p);
 }
 static void gamma_moments1(const double *p, double *mean, double *variance)
 {
@@ -101,14 +93,7 @@ static const char *inv_gamma_check(const double *p, int *which)
   if (!(p[1] > 0)) return "scale of inv_gamma must be positive";
   return p[1] < HUGE_VAL ? NULL : "scale of inv_gamma must be finite";
 }
-static double inv_gamma_logp1(double x, const double *p)
-{
-  return inv_gamma_logp(NORN_KEEP_ALL, x, p[0], p[1]);
-}
-static double inv_gamma_partials1(double x, const double *p, double *d)
-{
-  return inv_gamma_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
-}
+DIST_FORMULA_2(inv_gamma)
 static double inv_gamma_sample1(const double *p, norn_rng *g)
 {
   if (p[0] >= 1) return dist_clamp_positive(p[1] / dist_draw_gamma(g, p[0]));
@@ -123,6 +108,13 @@ static double inv_gamma_cdf1(double x, const double *p)
   return x > 0 ? special_gamma_q(p[0], p[1] / x) : 0;
 }
 static double inv_gamma_quantile1(double prob, const double *p);
+static double inv_gamma_cdf_partials1(double x, const double *p, double *d)
+{
+  d[0] = exp(inv_gamma_logp1(x, p));
+  d[1] = -special_gamma_p_slope(p[0], x > 0 ? p[1] / x : HUGE_VAL);
+  d[2] = dist_cdf_scale(d[0], x, 0, p[1]);
+  return inv_gamma_cdf1(x, p);
+}
 static void inv_gamma_moments1(const double *p, double *mean, double *variance)
 {
   double a = p[0];
@@ -143,7 +135,8 @@ static const norn_dist_row rows[] = {
    .block = exponential_block, .sample1 = exponential_sample1, .samples = exponential_samples,
    .cdf1 = exponential_cdf1, .quantile1 = exponential_quantile1,
    .partials1 = exponential_partials1,
-   .rate_is = 1, .range1 = positive, .tails1 = exponential_tails1, .moments1 = exponential_moments1,
+   .rate_is = 1, .range1 = dist_positive, .tails1 = exponential_tails1,
+   .cdf_partials1 = exponential_cdf_partials1, .moments1 = exponential_moments1,
    .hint = "exponential(beta) takes the rate, 1/mean"},
   {.name = "gamma", .params = "alpha, beta", SCALAR,
    .doc = "The gamma distribution with shape alpha > 0 and rate beta > 0 (mean alpha/beta).\n"
@@ -151,7 +144,8 @@ static const norn_dist_row rows[] = {
    .check1 = gamma_check, .logp1 = gamma_logp1,
    .block = gamma_block, .sample1 = gamma_sample1, .cdf1 = gamma_cdf1,
    .quantile1 = gamma_quantile1, .partials1 = gamma_partials1,
-   .rate_is = 2, .range1 = positive, .tails1 = gamma_tails1, .moments1 = gamma_moments1,
+   .rate_is = 2, .range1 = dist_positive, .tails1 = gamma_tails1,
+   .cdf_partials1 = gamma_cdf_partials1, .moments1 = gamma_moments1,
    .hint = "gamma(alpha, beta) takes the shape and the rate; the mean is alpha/beta"},
   {.name = "inv_gamma", .params = "alpha, beta", SCALAR,
    .doc = "The inverse of a gamma(alpha, beta) variable: shape alpha > 0, scale beta > 0.\n"
@@ -159,7 +153,8 @@ static const norn_dist_row rows[] = {
    .check1 = inv_gamma_check, .logp1 = inv_gamma_logp1,
    .block = inv_gamma_block, .sample1 = inv_gamma_sample1,
    .cdf1 = inv_gamma_cdf1, .quantile1 = inv_gamma_quantile1, .partials1 = inv_gamma_partials1,
-   .scale_is = 2, .range1 = positive, .tails1 = inv_gamma_tails1, .moments1 = inv_gamma_moments1},
+   .scale_is = 2, .range1 = dist_positive, .tails1 = inv_gamma_tails1,
+   .cdf_partials1 = inv_gamma_cdf_partials1, .moments1 = inv_gamma_moments1},
 };
 
 /* P(X <= x) = Q(alpha, beta/x): solved on its own tail, since 1 - prob would round a small prob

@@ -6,6 +6,7 @@ libnorncore_la_SOURCES += \
   %D%/block.c \
   %D%/bounded.c \
   %D%/category.c \
+  %D%/chi.c \
   %D%/combine.c \
   %D%/count.c \
   %D%/dispatch.c \
@@ -13,6 +14,7 @@ libnorncore_la_SOURCES += \
   %D%/draws.c \
   %D%/exact.c \
   %D%/exact_logp.c \
+  %D%/extreme.c \
   %D%/finite.c \
   %D%/gamma.c \
   %D%/gp.c \
@@ -26,10 +28,12 @@ libnorncore_la_SOURCES += \
   %D%/multi_normal.c \
   %D%/multinomial.c \
   %D%/normal.c \
+  %D%/pareto.c \
   %D%/partials.c \
   %D%/rows.c \
   %D%/sample.c \
   %D%/simplex.c \
+  %D%/skew.c \
   %D%/tailsum.c \
   %D%/urn.c \
   %D%/wishart.c \

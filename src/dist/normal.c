@@ -8,20 +8,6 @@
 #include "dist/kernel_draw.h"
 #include "num/rng.h"
 
-static void everywhere(const double *p, double *lower, double *upper)
-{
-  (void)p;
-  *lower = -HUGE_VAL;
-  *upper = HUGE_VAL;
-}
-
-static void positive(const double *p, double *lower, double *upper)
-{
-  (void)p;
-  *lower = 0;
-  *upper = HUGE_VAL;
-}
-
 /* ---- normal(mu, sigma) ----------------------------------------------------------------------- */
 
 static const char *normal_check(const double *p, int *which)
@@ -31,14 +17,7 @@ static const char *normal_check(const double *p, int *which)
   return dist_scale(p[1], "standard deviation of normal must be positive",
                     "standard deviation of normal must be within 2.3e-308..1.7e308");
 }
-static double normal_logp1(double x, const double *p)
-{
-  return normal_logp(NORN_KEEP_ALL, x, p[0], p[1]);
-}
-static double normal_partials1(double x, const double *p, double *d)
-{
-  return normal_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
-}
+DIST_FORMULA_2(normal)
 static double normal_sample1(const double *p, norn_rng *g)
 {
   return normal_draw(rng_normal(g), p[0], p[1]);
@@ -54,6 +33,7 @@ static void normal_tails1(double x, const double *p, double *lower, double *uppe
   *lower = special_norm_log_cdf(z);
   *upper = special_norm_log_cdf(-z);
 }
+DIST_CDF_LOCATION_SCALE(normal)
 static void normal_moments1(const double *p, double *mean, double *variance)
 {
   *mean = p[0];
@@ -92,6 +72,11 @@ static void std_normal_tails1(double x, const double *p, double *lower, double *
   (void)p;
   normal_tails1(x, unit, lower, upper);
 }
+static double std_normal_cdf_partials1(double x, const double *p, double *d)
+{
+  d[0] = exp(std_normal_logp1(x, p));
+  return std_normal_cdf1(x, p);
+}
 static void std_normal_moments1(const double *p, double *mean, double *variance)
 {
   (void)p;
@@ -106,14 +91,7 @@ static const char *half_normal_check(const double *p, int *which)
   return dist_scale(p[0], "scale of half_normal must be positive",
                     "scale of half_normal must be within 2.3e-308..1.7e308");
 }
-static double half_normal_logp1(double x, const double *p)
-{
-  return half_normal_logp(NORN_KEEP_ALL, x, p[0]);
-}
-static double half_normal_partials1(double x, const double *p, double *d)
-{
-  return half_normal_partials(NORN_KEEP_ALL, x, p[0], d);
-}
+DIST_FORMULA_1(half_normal)
 static double half_normal_sample1(const double *p, norn_rng *g)
 {
   return half_normal_draw(rng_normal(g), p[0]);
@@ -134,6 +112,7 @@ static void half_normal_tails1(double x, const double *p, double *lower, double 
   *upper = V_LOG_2 + special_norm_log_cdf(-x / p[0]);
   *lower = x < p[0] ? log(half_normal_cdf1(x, p)) : special_log1mexp(*upper);
 }
+DIST_CDF_SCALE(half_normal)
 static void half_normal_moments1(const double *p, double *mean, double *variance)
 {
   *mean = p[0] * sqrt(2 / V_PI);
@@ -149,14 +128,7 @@ static const char *lognormal_check(const double *p, int *which)
   return dist_scale(p[1], "log-standard deviation of lognormal must be positive",
                     "log-standard deviation of lognormal must be within 2.3e-308..1.7e308");
 }
-static double lognormal_logp1(double x, const double *p)
-{
-  return lognormal_logp(NORN_KEEP_ALL, x, p[0], p[1]);
-}
-static double lognormal_partials1(double x, const double *p, double *d)
-{
-  return lognormal_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
-}
+DIST_FORMULA_2(lognormal)
 static double lognormal_sample1(const double *p, norn_rng *g)
 {
   return lognormal_draw(rng_normal(g), p[0], p[1]);
@@ -172,6 +144,14 @@ static double lognormal_quantile1(double prob, const double *p)
 static void lognormal_tails1(double x, const double *p, double *lower, double *upper)
 {
   normal_tails1(x > 0 ? log(x) : -HUGE_VAL, p, lower, upper);
+}
+static double lognormal_cdf_partials1(double x, const double *p, double *d)
+{
+  double l = x > 0 ? log(x) : -HUGE_VAL, density = exp(normal_logp1(l, p));
+  d[0] = density > 0 ? density / x : 0;
+  d[1] = -density;
+  d[2] = dist_cdf_scale(density, l, p[0], p[1]);
+  return lognormal_cdf1(x, p);
 }
 static void lognormal_moments1(const double *p, double *mean, double *variance)
 {
@@ -193,14 +173,16 @@ static const norn_dist_row rows[] = {
    .block = normal_block, .sample1 = normal_sample1, .samples = normal_samples, .cdf1 = normal_cdf1,
    .quantile1 = normal_quantile1, .partials1 = normal_partials1,
    .location_is = 1, .scale_is = 2,
-   .range1 = everywhere, .tails1 = normal_tails1, .moments1 = normal_moments1,
+   .range1 = dist_everywhere, .tails1 = normal_tails1,
+   .cdf_partials1 = normal_cdf_partials1, .moments1 = normal_moments1,
    .hint = "normal(mu, sigma) takes the standard deviation, not the variance"},
   {.name = "std_normal", .params = "", SCALAR,
    .doc = "The normal distribution with mean 0 and standard deviation 1.",
    .check1 = std_normal_check, .logp1 = std_normal_logp1,
    .block = std_normal_block, .sample1 = std_normal_sample1, .samples = std_normal_samples,
    .cdf1 = std_normal_cdf1, .quantile1 = std_normal_quantile1, .partials1 = std_normal_partials1,
-   .range1 = everywhere, .tails1 = std_normal_tails1, .moments1 = std_normal_moments1},
+   .range1 = dist_everywhere, .tails1 = std_normal_tails1,
+   .cdf_partials1 = std_normal_cdf_partials1, .moments1 = std_normal_moments1},
   {.name = "half_normal", .params = "sigma", SCALAR,
    .doc = "The absolute value of normal(0, sigma), sigma > 0.\n"
           "Density 2 exp(-(x/sigma)^2 / 2) / (sigma sqrt(2 pi)) on x >= 0.",
@@ -209,14 +191,16 @@ static const norn_dist_row rows[] = {
    .cdf1 = half_normal_cdf1, .quantile1 = half_normal_quantile1,
    .partials1 = half_normal_partials1,
    .scale_is = 1,
-   .range1 = positive, .tails1 = half_normal_tails1, .moments1 = half_normal_moments1},
+   .range1 = dist_positive, .tails1 = half_normal_tails1,
+   .cdf_partials1 = half_normal_cdf_partials1, .moments1 = half_normal_moments1},
   {.name = "lognormal", .params = "mu, sigma", SCALAR,
    .doc = "exp of normal(mu, sigma): mu and sigma > 0 are mean and standard deviation of log x.\n"
           "Density exp(-((log x - mu)/sigma)^2 / 2) / (x sigma sqrt(2 pi)) on x > 0.",
    .check1 = lognormal_check, .logp1 = lognormal_logp1,
    .block = lognormal_block, .sample1 = lognormal_sample1, .samples = lognormal_samples,
    .cdf1 = lognormal_cdf1, .quantile1 = lognormal_quantile1, .partials1 = lognormal_partials1,
-   .range1 = positive, .tails1 = lognormal_tails1, .moments1 = lognormal_moments1,
+   .range1 = dist_positive, .tails1 = lognormal_tails1,
+   .cdf_partials1 = lognormal_cdf_partials1, .moments1 = lognormal_moments1,
    .hint = "lognormal(mu, sigma) takes the mean and the standard deviation of log x"},
 };
 
