@@ -72,7 +72,7 @@ typedef struct process {
 
 static double mean_at(const process *p, int64_t k)
 {
-  return p->constant ? p->level : dist_number(&p->mean, k);
+  return p->constant ? p->level : dist_real_at(&p->mean, k);
 }
 
 /* The arguments; errors as of a check. */
@@ -140,7 +140,7 @@ static norn_status process_residuals(process *p, norn_datum x)
   norn_view v;
   norn_status status = dist_want_value(p->st, p->d, x, 1, &p->points.n, &v);
   if (status) return status;
-  for (int64_t k = 0; k < v.n; k++) p->y[k] = dist_number(&v, k) - mean_at(p, k);
+  for (int64_t k = 0; k < v.n; k++) p->y[k] = dist_real_at(&v, k) - mean_at(p, k);
   la_solve_lower(false, p->l, v.n, p->y, 1);
   return NORN_OK;
 }

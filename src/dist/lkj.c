@@ -131,7 +131,7 @@ static bool corr_factor(const norn_view *v, double *l)
   int64_t n = v->dims[0], row, column;
   if (!dist_is_symmetric(v, &row, &column)) return false;
   for (int64_t i = 0; i < n; i++)
-    if (!(fabs(dist_number(v, i * (n + 1)) - 1) <= 1e-8)) return false;
+    if (!(fabs(dist_real_at(v, i * (n + 1)) - 1) <= 1e-8)) return false;
   dist_fill_symmetric(v, l);
   return la_cholesky(l, n) == 0;
 }
@@ -143,7 +143,7 @@ static bool is_corr_factor(const norn_view *v)
   for (int64_t i = 0; i < n; i++) {
     double square = 0;
     for (int64_t j = 0; j < n; j++) {
-      double a = dist_number(v, i * n + j);
+      double a = dist_real_at(v, i * n + j);
       if (j > i ? a != 0 : j == i && !(a > 0)) return false;
       square += a * a;
     }
@@ -184,7 +184,7 @@ static norn_status cholesky_logp(norn_state *st, const norn_dist *d, norn_datum 
   if (!is_corr_factor(&v)) return NORN_OK;
   *out = lkj_constant(n, eta);
   for (int64_t i = 1; i < n; i++)
-    *out += ((double)(n - 1 - i) + 2 * (eta - 1)) * v_log(dist_number(&v, i * (n + 1)));
+    *out += ((double)(n - 1 - i) + 2 * (eta - 1)) * v_log(dist_real_at(&v, i * (n + 1)));
   return NORN_OK;
 }
 
@@ -221,7 +221,7 @@ static norn_status cholesky_partials(norn_state *st, const norn_dist *d, norn_da
   lkj_view(d, &n, &eta);
   if (!is_corr_factor(&v)) return NORN_OK;
   for (int64_t i = 1; i < n; i++) {
-    double l = dist_number(&v, i * (n + 1));
+    double l = dist_real_at(&v, i * (n + 1));
     half += v_log(l);
     if (gx) gx[i * (n + 1)] += scale * ((double)(n - 1 - i) + 2 * (eta - 1)) / l;
   }

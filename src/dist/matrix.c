@@ -15,7 +15,7 @@ bool dist_numbers(norn_datum x, int rank, norn_view *v)
 
 void dist_fill(const norn_view *v, double *out)
 {
-  for (int64_t k = 0; k < v->n; k++) out[k] = dist_number(v, k);
+  for (int64_t k = 0; k < v->n; k++) out[k] = dist_real_at(v, k);
 }
 
 void dist_fill_symmetric(const norn_view *v, double *out)
@@ -23,7 +23,7 @@ void dist_fill_symmetric(const norn_view *v, double *out)
   int64_t n = v->dims[0];
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j <= i; j++) {
-      double a = dist_number(v, i * n + j), b = dist_number(v, j * n + i);
+      double a = dist_real_at(v, i * n + j), b = dist_real_at(v, j * n + i);
       out[i * n + j] = out[j * n + i] = a == b ? a : 0.5 * a + 0.5 * b;
     }
 }
@@ -33,9 +33,9 @@ bool dist_is_symmetric(const norn_view *v, int64_t *row, int64_t *column)
   int64_t n = v->dims[0];
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j < i; j++) {
-      double a = dist_number(v, i * n + j), b = dist_number(v, j * n + i);
-      double scale = sqrt(fabs(dist_number(v, i * n + i))) *
-                     sqrt(fabs(dist_number(v, j * n + j)));
+      double a = dist_real_at(v, i * n + j), b = dist_real_at(v, j * n + i);
+      double scale = sqrt(fabs(dist_real_at(v, i * n + i))) *
+                     sqrt(fabs(dist_real_at(v, j * n + j)));
       if (fabs(a - b) <= 1e-8 * fmax(scale, fmax(fabs(a), fabs(b)))) continue;
       *row = j;
       *column = i;
@@ -93,7 +93,7 @@ norn_status dist_want_above(norn_state *st, const norn_dist *d, int i, double le
   char want[80];
   if (i >= d->n || !norn_as_real(d->args[i], out)) return wrong_kind(st, d, i, "a number");
   if (*out > least && isfinite(*out)) return NORN_OK;
-  snprintf(want, sizeof want, "above %s = %g, and finite", text, least);
+  snprintf(want, sizeof want, "greater than %g (%s) and finite", least, text);
   return wrong_number(st, d, i, want);
 }
 
@@ -153,8 +153,8 @@ static norn_status not_symmetric(norn_state *st, const norn_dist *d, int i, cons
                    "%s of %s must be symmetric, but element [%lld, %lld] is %.10g and element "
                    "[%lld, %lld] is %.10g", dist_param_name(d->row, i, name, sizeof name),
                    d->row->name, (long long)row, (long long)column,
-                   dist_number(v, row * n + column), (long long)column, (long long)row,
-                   dist_number(v, column * n + row));
+                   dist_real_at(v, row * n + column), (long long)column, (long long)row,
+                   dist_real_at(v, column * n + row));
 }
 
 norn_status dist_want_definite(norn_state *st, const norn_dist *d, int i, int64_t n, int with,
@@ -181,7 +181,7 @@ norn_status dist_want_factor(norn_state *st, const norn_dist *d, int i, int64_t 
   if (status) return status;
   n = v->dims[0];
   for (int64_t k = 0; k < v->n; k++) {
-    double a = dist_number(v, k);
+    double a = dist_real_at(v, k);
     int64_t row = k / n, column = k % n;
     if (row < column ? a == 0 : row > column || a > 0) continue;
     return norn_fail(st, NORN_EDOMAIN, i, "%s of %s must %s, but element [%lld, %lld] is %.10g",

@@ -11,7 +11,7 @@
 
 /* A view of an array of numbers of that rank (0: any); false: something else. */
 bool dist_numbers(norn_datum, int rank, norn_view *);
-static inline double dist_number(const norn_view *v, int64_t k)
+static inline double dist_real_at(const norn_view *v, int64_t k)
 {
   return v->elem == NORN_F64 ? v->f[k] : (double)v->i[k];
 }

@@ -113,7 +113,7 @@ static norn_status gauss_sample(norn_state *st, const norn_dist *d, norn_rng *rn
     if (g.student && norn_as_real(d->args[0], &nu))
       s = v_exp(0.5 * (v_log(0.5 * nu) - dist_draw_log_gamma(rng, 0.5 * nu)));
     for (int64_t k = 0; k < g.n; k++) {
-      double y = dist_number(&g.mu, r * g.n + k) + s * from[k * g.rows + r];
+      double y = dist_real_at(&g.mu, r * g.n + k) + s * from[k * g.rows + r];
       x[r * g.n + k] = fmax(fmin(y, 1.7976931348623157e308), -1.7976931348623157e308);
     }
   }
@@ -131,7 +131,7 @@ static norn_status gauss_residuals(gauss *g, norn_datum x)
   if (status) return status;
   for (int64_t r = 0; r < g->rows; r++)
     for (int64_t k = 0; k < g->n; k++)
-      g->y[k * g->rows + r] = dist_number(&v, r * g->n + k) - dist_number(&g->mu, r * g->n + k);
+      g->y[k * g->rows + r] = dist_real_at(&v, r * g->n + k) - dist_real_at(&g->mu, r * g->n + k);
   if (g->form == PRECISION) {
     la_mul(true, false, g->n, g->rows, g->n, 1, g->l, g->y, 0, g->z);
   } else {
@@ -315,7 +315,7 @@ static void gauss_support(norn_state *st, const norn_dist *d, norn_support *out)
 static double gauss_variance(const gauss *g, int64_t k)
 {
   if (g->form == CHOLESKY) return la_dot(g->l + k * g->n, g->l + k * g->n, g->n);
-  return g->form == PRECISION ? g->inverse[k * (g->n + 1)] : dist_number(&g->matrix,
+  return g->form == PRECISION ? g->inverse[k * (g->n + 1)] : dist_real_at(&g->matrix,
       k * (g->n + 1));
 }
 
@@ -333,7 +333,7 @@ static norn_status gauss_moments(norn_state *st, const norn_dist *d, norn_datum 
   if (g.form == PRECISION) la_cholesky_inverse(g.l, g.n, g.inverse);
   double grow = !g.student ? 1 : nu > 2 ? nu / (nu - 2) : nu > 1 ? HUGE_VAL : (double)NAN;
   for (int64_t k = 0; m && v && k < g.mu.n; k++) {
-    m[k] = nu > 1 ? dist_number(&g.mu, k) : (double)NAN;
+    m[k] = nu > 1 ? dist_real_at(&g.mu, k) : (double)NAN;
     v[k] = grow * gauss_variance(&g, k % g.n);
   }
   gauss_close(&g);

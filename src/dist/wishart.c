@@ -229,7 +229,7 @@ static void wish_moments(const norn_view *s, double nu, bool inverse, double *me
   double c = nu - (double)n;
   for (int64_t k = 0; k < n * n; k++) {
     int64_t i = k / n, j = k % n;
-    double a = dist_number(s, k), b = dist_number(s, i * (n + 1)) * dist_number(s, j * (n + 1));
+    double a = dist_real_at(s, k), b = dist_real_at(s, i * (n + 1)) * dist_real_at(s, j * (n + 1));
     double none = i == j ? HUGE_VAL : (double)NAN;
     mean[k] = !inverse ? nu * a : c > 1 ? a / (c - 1) : none;
     variance[k] = !inverse ? nu * (a * a + b) : c > 3
@@ -335,7 +335,7 @@ static norn_status niw_open(norn_state *st, const norn_dist *d, norn_datum x, ni
   wish_value(&p->w, &s);
   p->a = p->w.v;
   p->q = 0;
-  for (int64_t k = 0; k < n; k++) p->a[k] = dist_number(&m, k) - norn_elem_real(d->args[0], k);
+  for (int64_t k = 0; k < n; k++) p->a[k] = dist_real_at(&m, k) - norn_elem_real(d->args[0], k);
   if (!p->w.inside) return NORN_OK;
   la_solve_lower(false, p->w.lw, n, p->a, 1);
   p->q = la_dot(p->a, p->a, n);

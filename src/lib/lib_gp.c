@@ -152,7 +152,7 @@ static norn_status predict(norn_state *st, const prediction *p, double *mean, do
   if (code) return code;
   gp_cov(&p->kernel, dim, p->x, n, p->xnew, m, v);
   gp_cov_self(&p->kernel, dim, p->xnew, m, 0, cov);
-  for (int64_t k = 0; k < n; k++) y[k] = dist_number(&p->y, k) - p->level;
+  for (int64_t k = 0; k < n; k++) y[k] = dist_real_at(&p->y, k) - p->level;
   la_solve_lower(false, l, n, y, 1);
   la_solve_lower(false, l, n, v, m);
   la_mul_vector(true, n, m, v, y, mean);
