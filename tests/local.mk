@@ -78,6 +78,7 @@ LANG_TESTS = \
   %D%/lib/statistics.norn \
   %D%/lib/strings.norn \
   %D%/lib/system.norn \
+  %D%/lib/tables.norn \
   %D%/errors/address_twice.norn \
   %D%/errors/all_particles_dead.norn \
   %D%/errors/annotation_violated.norn \
@@ -95,6 +96,8 @@ LANG_TESTS = \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/condition_not_boolean.norn \
   %D%/errors/constructor_arity.norn \
+  %D%/errors/csv_type_of_nothing.norn \
+  %D%/errors/csv_wrong_type.norn \
   %D%/errors/cycle_a.norn \
   %D%/errors/cycle_b.norn \
   %D%/errors/deep_trace.norn \
@@ -153,6 +156,12 @@ LANG_TESTS = \
   %D%/errors/shapes_differ.norn \
   %D%/errors/stray_closer.norn \
   %D%/errors/stray_token.norn \
+  %D%/errors/table_choice.norn \
+  %D%/errors/table_join_clash.norn \
+  %D%/errors/table_lengths.norn \
+  %D%/errors/table_no_column.norn \
+  %D%/errors/table_no_level.norn \
+  %D%/errors/table_row.norn \
   %D%/errors/too_many_arguments.norn \
   %D%/errors/unclosed_parenthesis.norn \
   %D%/errors/undefined_in_model.norn \
@@ -233,6 +242,8 @@ TEST_FILES = \
   %D%/errors/call_of_a_number.err \
   %D%/errors/condition_not_boolean.err \
   %D%/errors/constructor_arity.err \
+  %D%/errors/csv_type_of_nothing.err \
+  %D%/errors/csv_wrong_type.err \
   %D%/errors/cycle_a.err \
   %D%/errors/cycle_b.err \
   %D%/errors/deep_trace.err \
@@ -291,6 +302,12 @@ TEST_FILES = \
   %D%/errors/shapes_differ.err \
   %D%/errors/stray_closer.err \
   %D%/errors/stray_token.err \
+  %D%/errors/table_choice.err \
+  %D%/errors/table_join_clash.err \
+  %D%/errors/table_lengths.err \
+  %D%/errors/table_no_column.err \
+  %D%/errors/table_no_level.err \
+  %D%/errors/table_row.err \
   %D%/errors/too_many_arguments.err \
   %D%/errors/unclosed_parenthesis.err \
   %D%/errors/undefined_in_model.err \
@@ -331,6 +348,8 @@ TEST_FILES = \
   %D%/fuzz/corpus/csv/numbers \
   %D%/fuzz/corpus/csv/quote \
   %D%/fuzz/corpus/csv/ragged \
+  %D%/fuzz/corpus/csv/semicolon \
+  %D%/fuzz/corpus/csv/sniff \
   %D%/fuzz/corpus/csv/table \
   %D%/fuzz/corpus/csv/twice \
   %D%/fuzz/corpus/csv/unfinished \

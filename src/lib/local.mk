@@ -18,6 +18,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_stats.c \
   %D%/lib_string.c \
   %D%/lib_sys.c \
+  %D%/lib_table.c \
   %D%/open.c \
   %D%/plugin.c \
   %D%/cvalue.h \
