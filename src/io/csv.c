@@ -2,8 +2,8 @@
 
    Reading: libcsv splits the text into cells, which go one after the other, 0-terminated, into one
    buffer; then each column is read as the narrowest kind that all its cells have: integers, reals,
-   booleans, strings; or as the kind that was asked for.  A cell "" in quotes is kept as two zeros: in
-   a column of strings it is the empty string, not a missing one.
+   booleans, strings; or as the kind that was asked for.  A cell "" in quotes is kept as two zeros:
+   in a column of strings it is the empty string, not a missing one.
 
        cells  "x\0y\0" "1\0" "2.5\0" "3\0" "NA\0"       at: where each begins, row by row
  */
@@ -289,13 +289,14 @@ static norn_status declared(const table *t, const char *name, int *kind)
   for (int k = 1; s && k < NORN_COUNT(words); k++)
     if (strcmp(s, words[k]) == 0) *kind = k;
   if (*kind) return NORN_OK;
-  norn_fail(t->st, NORN_EDOMAIN, t->how->types_arg, "the type of column \"%s\" is unknown%s%s", name,
-            s ? ": " : "", s ? s : "");
+  norn_fail(t->st, NORN_EDOMAIN, t->how->types_arg, "the type of column \"%s\" is unknown%s%s",
+            name, s ? ": " : "", s ? s : "");
   norn_hint(t->st, "\"int\", \"real\", \"bool\" or \"string\"");
   return NORN_EDOMAIN;
 }
 
-static norn_status read_column(const table *t, size_t first, size_t c, const char *name, column *col)
+static norn_status read_column(const table *t, size_t first, size_t c, const char *name,
+                               column *col)
 {
   static const char *const wanted[] = { "", "an integer", "a real", "true or false" };
   int kind, line, unused;
@@ -495,8 +496,8 @@ static norn_status put_cell(norn_state *st, text *out, const csv_options *how, c
   char got[160];
   const char *s = norn_string_view(v, &n);
   if (s && n && strcmp(s, how->na[0]) == 0) {
-    norn_fail(st, NORN_EDOMAIN, 0, "column \"%s\" has the text \"%s\", which stands for missing", name,
-              s);
+    norn_fail(st, NORN_EDOMAIN, 0, "column \"%s\" has the text \"%s\", which stands for missing",
+              name, s);
     norn_hint(st, "choose another: na = \"...\"");
     return NORN_EDOMAIN;
   }

@@ -345,8 +345,8 @@ static const norn_native natives[] = {
      i_read_csv, 0,
      "The table in a CSV file as a record of columns: of integers, reals, booleans or strings.\n"
      "Empty cells and `na` (a text or an array of texts) are missing; with na = \"nan\", those of\n"
-     "numeric columns are nan. The separator is found in the first row: , ; tab or |. What a column\n"
-     "holds is what all its cells can be; types = {id: \"string\", age: \"real\"} says it.\n"
+     "numeric columns are nan. The separator is found in the first row: , ; tab or |. A column\n"
+     "holds what all its cells can be, or what types = {id: \"string\", age: \"real\"} says.\n"
      "Example: write_text(\"x,y\\n1,a\\n2,\\n\", \"example.csv\"); read_csv(\"example.csv\")"
      "\n=> {x: [1, 2], y: [\"a\", missing]}"),
   FN("write_csv", "columns, path, sep = \",\", na = \"NA\"", i_write_csv, 0,

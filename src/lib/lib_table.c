@@ -1,6 +1,7 @@
-/* lib_table.c: the module `tables`: tables are records of columns, arrays of one length.  Here stands
-   what goes through all rows: choosing rows and columns, codes of labels, matching keys; the rest is
-   in Norn (stdlib/tables.norn).  Keys are compared by hash, as in group_by. */
+/* lib_table.c: the module `tables`: tables are records of columns, arrays of one length.
+
+   Here stands what goes through all rows: choosing rows and columns, codes of labels, matching keys;
+   the rest is in Norn (stdlib/tables.norn).  Keys are found by hash, as in group_by. */
 #include "lib/lib.h"
 #include <math.h>
 #include <string.h>
@@ -416,7 +417,8 @@ static norn_status t_groups(norn_state *st, const norn_datum *args, int n, norn_
   if (m < 0) return lib_failed(st);
   if (m == 0) return norn_fail(st, NORN_EDOMAIN, 1, "no column is named");
   if (!keys_of(&t, at, m, &g)) return lib_failed(st);
-  int64_t *size = lib_ints(st, g.kinds, &keep), **to = (int64_t **)(void *)lib_ints(st, g.kinds, &keep);
+  int64_t *size = lib_ints(st, g.kinds, &keep);
+  int64_t **to = (int64_t **)(void *)lib_ints(st, g.kinds, &keep);
   if (!size || !to || !(groups = lib_values(st, g.kinds, &a))) return lib_failed(st);
   memset(size, 0, (size_t)g.kinds * sizeof *size);
   for (int64_t i = 0; i < g.n; i++) size[g.kind[i]]++;
@@ -513,11 +515,13 @@ static const norn_native natives[] = {
   FN("keep", "t, choice", t_keep, "The rows for which an array of booleans is true.",
      "tables.keep({x: [10, 20, 30]}, [true, false, true])", "{x: [10, 30]}"),
   FN("complete", "t", t_complete, "The rows without missing values (nor nan).",
-     "tables.complete({x: [1, missing, 3], y: [\"a\", \"b\", \"c\"]})", "{x: [1, 3], y: [\"a\", \"c\"]}"),
+     "tables.complete({x: [1, missing, 3], y: [\"a\", \"b\", \"c\"]})",
+     "{x: [1, 3], y: [\"a\", \"c\"]}"),
   FN("levels", "xs", t_levels, "The different values of an array in their order, without missing.",
      "tables.levels([\"b\", \"a\", missing, \"b\"])", "[\"a\", \"b\"]"),
   FN("codes", "xs, levels = missing", t_codes,
-     "For each label its place among the levels, from 0: what models index by. Missing stays missing.",
+     "For each label its place among the levels, from 0: what models index by.\n"
+     "A missing label stays missing.",
      "tables.codes([\"b\", \"a\", \"b\"])", "[1, 0, 1]"),
   FN("_groups", "t, names", t_groups, "The rows of each group of equal keys, by first appearance.",
      "tables._groups({x: [1, 2, 1]}, \"x\")", "[[0, 2], [1]]"),

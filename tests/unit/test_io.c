@@ -224,7 +224,8 @@ static void test_csv_read(norn_state *st)
   csv_is(st, "x\n1,5\n1e2\n", &comma, "{x: [1.5, 100.0]}");
   csv_is(st, "x;y\n1.5;1,2,3\n", &comma, "{x: [\"1.5\"], y: [\"1,2,3\"]}");
   /* "" is a text in a column of texts, and missing elsewhere */
-  csv_is(st, "x,y\n\"\",\"\"\n1,a\n,\n", &any, "{x: [missing, 1, missing], y: [\"\", \"a\", missing]}");
+  csv_is(st, "x,y\n\"\",\"\"\n1,a\n,\n", &any,
+         "{x: [missing, 1, missing], y: [\"\", \"a\", missing]}");
   csv_fails(st, "x,y\n1,2\n\n3\n5,6\n", "f.csv:4: wrong number of columns: expected 2, got 1");
   csv_fails(st, "x,y\n\"a\nb\",2\n3,4,5\n", "f.csv:4: wrong number of columns: expected 2, got 3");
   csv_fails(st, "x,x\n1,2\n", "f.csv:1: two columns have the name \"x\"");
