@@ -40,6 +40,7 @@ UNIT_TESTS = \
   %D%/unit/test_random \
   %D%/unit/test_real \
   %D%/unit/test_rng \
+  %D%/unit/test_samplers \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
