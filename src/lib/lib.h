@@ -15,6 +15,7 @@ norn_status lib_string_open(norn_state *);
 norn_status lib_map_open(norn_state *);
 norn_status lib_stats_open(norn_state *);
 norn_status lib_linalg_open(norn_state *);
+norn_status lib_interp_open(norn_state *);
 norn_status lib_dist_open(norn_state *);
 norn_status lib_gp_open(norn_state *);
 norn_status lib_infer_open(norn_state *);
