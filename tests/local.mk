@@ -108,6 +108,10 @@ LANG_TESTS = \
   %D%/errors/empty_interval.norn \
   %D%/errors/enumerate_continuous.norn \
   %D%/errors/equals_in_condition.norn \
+  %D%/errors/exact_continuous.norn \
+  %D%/errors/exact_dead.norn \
+  %D%/errors/exact_endless.norn \
+  %D%/errors/exact_option.norn \
   %D%/errors/factor_diagonal.norn \
   %D%/errors/factor_not_lower.norn \
   %D%/errors/fold_without_next.norn \
@@ -218,6 +222,7 @@ ENGINE_TESTS = \
   %D%/engine/dead_rejection.norn \
   %D%/engine/dead_smc.norn \
   %D%/engine/exact.norn \
+  %D%/engine/exact_big.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \
@@ -283,6 +288,10 @@ TEST_FILES = \
   %D%/errors/empty_interval.err \
   %D%/errors/enumerate_continuous.err \
   %D%/errors/equals_in_condition.err \
+  %D%/errors/exact_continuous.err \
+  %D%/errors/exact_dead.err \
+  %D%/errors/exact_endless.err \
+  %D%/errors/exact_option.err \
   %D%/errors/factor_diagonal.err \
   %D%/errors/factor_not_lower.err \
   %D%/errors/fold_without_next.err \
