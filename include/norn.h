@@ -463,6 +463,8 @@ struct norn_dist_row {
   /* As norn_dist_count; NULL: by enumerating. */
   int64_t (*count)(norn_state *, const norn_dist *);
   norn_status (*moments)(norn_state *, const norn_dist *, norn_datum *mean, norn_datum *variance);
+  /* As norn_dist_part. */
+  norn_status (*part)(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
   /* The flags of a combinator, which follow from what it combines. */
   unsigned (*flags_of)(const norn_dist *);
   /* A named part (`post.mu`, `post["z[3]"]`); NONE in *out if it has none of that name. */
@@ -502,6 +504,14 @@ norn_status norn_dist_bounds_adjoint(norn_state *, const norn_dist *, const doub
 norn_status norn_dist_enumerate(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
 /* Number of values of a finite distribution; -1: infinite or not enumerable. */
 int64_t     norn_dist_count(norn_state *, const norn_dist *);
+
+/* Whether unit k of d is from noncentered(): an engine is asked for the coordinate u of x = location
+   + scale u.  *location, *scale: their leaves. */
+bool        norn_dist_noncentered(norn_state *, const norn_dist *, int64_t k, int64_t *location,
+                                  int64_t *scale);
+/* The k-th of independent distributions that this one is made of (product, iid; array parameters);
+   the numbers of a value are those of their values, in order.  NONE: there is no such part. */
+norn_status norn_dist_part(norn_state *, const norn_dist *, int64_t k, norn_datum *out);
 
 /* The map between R^m and one unit of a support (Stan reference manual, "Constraint Transforms";
    src/dist/map.c).  m = norn_support_free(s), -1: there is no map; the unit has

@@ -6,8 +6,7 @@ STDLIB = \
   %D%/prelude.norn \
   %D%/sets.norn \
   %D%/stats.norn \
-  %D%/strings.norn \
-  %D%/tables.norn
+  %D%/strings.norn
 
 STDLIB_INC  = $(STDLIB:.norn=.inc)
 EXTRA_DIST += $(STDLIB)

@@ -19,6 +19,7 @@ UNIT_TESTS = \
   %D%/unit/test_block \
   %D%/unit/test_category \
   %D%/unit/test_code \
+  %D%/unit/test_combine \
   %D%/unit/test_count \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \
@@ -40,7 +41,6 @@ UNIT_TESTS = \
   %D%/unit/test_random \
   %D%/unit/test_real \
   %D%/unit/test_rng \
-  %D%/unit/test_samplers \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
@@ -69,11 +69,9 @@ LANG_TESTS = \
   %D%/lib/error.norn \
   %D%/lib/files.norn \
   %D%/lib/functions.norn \
-  %D%/lib/interp.norn \
   %D%/lib/linalg.norn \
   %D%/lib/maps_sets.norn \
   %D%/lib/math.norn \
-  %D%/lib/multivariate.norn \
   %D%/lib/no_evidence.norn \
   %D%/lib/posteriors.norn \
   %D%/lib/records.norn \
@@ -81,7 +79,6 @@ LANG_TESTS = \
   %D%/lib/statistics.norn \
   %D%/lib/strings.norn \
   %D%/lib/system.norn \
-  %D%/lib/tables.norn \
   %D%/errors/address_twice.norn \
   %D%/errors/all_particles_dead.norn \
   %D%/errors/annotation_violated.norn \
@@ -99,8 +96,6 @@ LANG_TESTS = \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/condition_not_boolean.norn \
   %D%/errors/constructor_arity.norn \
-  %D%/errors/csv_type_of_nothing.norn \
-  %D%/errors/csv_wrong_type.norn \
   %D%/errors/cycle_a.norn \
   %D%/errors/cycle_b.norn \
   %D%/errors/deep_trace.norn \
@@ -108,12 +103,6 @@ LANG_TESTS = \
   %D%/errors/empty_interval.norn \
   %D%/errors/enumerate_continuous.norn \
   %D%/errors/equals_in_condition.norn \
-  %D%/errors/exact_continuous.norn \
-  %D%/errors/exact_dead.norn \
-  %D%/errors/exact_endless.norn \
-  %D%/errors/exact_option.norn \
-  %D%/errors/factor_diagonal.norn \
-  %D%/errors/factor_not_lower.norn \
   %D%/errors/fold_without_next.norn \
   %D%/errors/for_over_a_number.norn \
   %D%/errors/foreign_argument.norn \
@@ -123,39 +112,22 @@ LANG_TESTS = \
   %D%/errors/foreign_no_library.norn \
   %D%/errors/functions_compared.norn \
   %D%/errors/given_unknown_address.norn \
-  %D%/errors/gp_dimensions.norn \
-  %D%/errors/gp_lengths.norn \
   %D%/errors/index_of_wrong_kind.norn \
   %D%/errors/index_out_of_range.norn \
   %D%/errors/infer_model_not_called.norn \
   %D%/errors/infer_without_model.norn \
   %D%/errors/integer_overflow.norn \
-  %D%/errors/interp_lengths.norn \
-  %D%/errors/interp_not_rising.norn \
-  %D%/errors/kernel_expected.norn \
-  %D%/errors/kernel_negative.norn \
-  %D%/errors/kernel_summand.norn \
-  %D%/errors/kernel_too_long.norn \
-  %D%/errors/kernel_with_more.norn \
-  %D%/errors/kernel_without.norn \
-  %D%/errors/lkj_order.norn \
   %D%/errors/malformed_csv.norn \
   %D%/errors/malformed_json.norn \
   %D%/errors/malformed_utf8.norn \
-  %D%/errors/matrix_not_definite.norn \
-  %D%/errors/matrix_not_finite.norn \
-  %D%/errors/matrix_not_numbers.norn \
   %D%/errors/matrix_not_positive.norn \
   %D%/errors/matrix_not_square.norn \
   %D%/errors/matrix_not_symmetric.norn \
   %D%/errors/matrix_shapes.norn \
-  %D%/errors/matrix_shapes_differ.norn \
   %D%/errors/matrix_sides.norn \
   %D%/errors/matrix_singular.norn \
   %D%/errors/matrix_wanted.norn \
   %D%/errors/matrix_with_nan.norn \
-  %D%/errors/mean_not_finite.norn \
-  %D%/errors/mean_not_vector.norn \
   %D%/errors/mean_of_nothing.norn \
   %D%/errors/missing_brace.norn \
   %D%/errors/missing_in_arithmetic.norn \
@@ -168,33 +140,20 @@ LANG_TESTS = \
   %D%/errors/no_such_field.norn \
   %D%/errors/no_such_module.norn \
   %D%/errors/no_such_option.norn \
-  %D%/errors/noise_negative.norn \
   %D%/errors/not_an_integer.norn \
   %D%/errors/number_plus_string.norn \
   %D%/errors/observe_at_top.norn \
   %D%/errors/observe_without_tilde.norn \
   %D%/errors/outside_support.norn \
   %D%/errors/parameter_twice.norn \
-  %D%/errors/points_coincide.norn \
-  %D%/errors/points_expected.norn \
-  %D%/errors/points_not_finite.norn \
   %D%/errors/probability_above_one.norn \
-  %D%/errors/record_expected.norn \
-  %D%/errors/record_field.norn \
   %D%/errors/rejection_without_bound.norn \
   %D%/errors/reserved_word.norn \
   %D%/errors/sample_from_improper.norn \
   %D%/errors/several_mistakes.norn \
   %D%/errors/shapes_differ.norn \
-  %D%/errors/spline_method.norn \
   %D%/errors/stray_closer.norn \
   %D%/errors/stray_token.norn \
-  %D%/errors/table_choice.norn \
-  %D%/errors/table_join_clash.norn \
-  %D%/errors/table_lengths.norn \
-  %D%/errors/table_no_column.norn \
-  %D%/errors/table_no_level.norn \
-  %D%/errors/table_row.norn \
   %D%/errors/too_many_arguments.norn \
   %D%/errors/unclosed_parenthesis.norn \
   %D%/errors/undefined_in_model.norn \
@@ -202,9 +161,6 @@ LANG_TESTS = \
   %D%/errors/unreadable_file.norn \
   %D%/errors/unterminated_string.norn \
   %D%/errors/used_before.norn \
-  %D%/errors/vector_too_long.norn \
-  %D%/errors/vector_with_nan.norn \
-  %D%/errors/wishart_few_degrees.norn \
   %D%/errors/with_bits_range.norn \
   %D%/errors/wrong_argument_name.norn \
   %D%/errors/wrong_arity.norn \
@@ -222,7 +178,6 @@ ENGINE_TESTS = \
   %D%/engine/dead_rejection.norn \
   %D%/engine/dead_smc.norn \
   %D%/engine/exact.norn \
-  %D%/engine/exact_big.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \
@@ -279,8 +234,6 @@ TEST_FILES = \
   %D%/errors/call_of_a_number.err \
   %D%/errors/condition_not_boolean.err \
   %D%/errors/constructor_arity.err \
-  %D%/errors/csv_type_of_nothing.err \
-  %D%/errors/csv_wrong_type.err \
   %D%/errors/cycle_a.err \
   %D%/errors/cycle_b.err \
   %D%/errors/deep_trace.err \
@@ -288,12 +241,6 @@ TEST_FILES = \
   %D%/errors/empty_interval.err \
   %D%/errors/enumerate_continuous.err \
   %D%/errors/equals_in_condition.err \
-  %D%/errors/exact_continuous.err \
-  %D%/errors/exact_dead.err \
-  %D%/errors/exact_endless.err \
-  %D%/errors/exact_option.err \
-  %D%/errors/factor_diagonal.err \
-  %D%/errors/factor_not_lower.err \
   %D%/errors/fold_without_next.err \
   %D%/errors/for_over_a_number.err \
   %D%/errors/foreign_argument.err \
@@ -303,39 +250,22 @@ TEST_FILES = \
   %D%/errors/foreign_no_library.err \
   %D%/errors/functions_compared.err \
   %D%/errors/given_unknown_address.err \
-  %D%/errors/gp_dimensions.err \
-  %D%/errors/gp_lengths.err \
   %D%/errors/index_of_wrong_kind.err \
   %D%/errors/index_out_of_range.err \
   %D%/errors/infer_model_not_called.err \
   %D%/errors/infer_without_model.err \
   %D%/errors/integer_overflow.err \
-  %D%/errors/interp_lengths.err \
-  %D%/errors/interp_not_rising.err \
-  %D%/errors/kernel_expected.err \
-  %D%/errors/kernel_negative.err \
-  %D%/errors/kernel_summand.err \
-  %D%/errors/kernel_too_long.err \
-  %D%/errors/kernel_with_more.err \
-  %D%/errors/kernel_without.err \
-  %D%/errors/lkj_order.err \
   %D%/errors/malformed_csv.err \
   %D%/errors/malformed_json.err \
   %D%/errors/malformed_utf8.err \
-  %D%/errors/matrix_not_definite.err \
-  %D%/errors/matrix_not_finite.err \
-  %D%/errors/matrix_not_numbers.err \
   %D%/errors/matrix_not_positive.err \
   %D%/errors/matrix_not_square.err \
   %D%/errors/matrix_not_symmetric.err \
   %D%/errors/matrix_shapes.err \
-  %D%/errors/matrix_shapes_differ.err \
   %D%/errors/matrix_sides.err \
   %D%/errors/matrix_singular.err \
   %D%/errors/matrix_wanted.err \
   %D%/errors/matrix_with_nan.err \
-  %D%/errors/mean_not_finite.err \
-  %D%/errors/mean_not_vector.err \
   %D%/errors/mean_of_nothing.err \
   %D%/errors/missing_brace.err \
   %D%/errors/missing_in_arithmetic.err \
@@ -348,33 +278,20 @@ TEST_FILES = \
   %D%/errors/no_such_field.err \
   %D%/errors/no_such_module.err \
   %D%/errors/no_such_option.err \
-  %D%/errors/noise_negative.err \
   %D%/errors/not_an_integer.err \
   %D%/errors/number_plus_string.err \
   %D%/errors/observe_at_top.err \
   %D%/errors/observe_without_tilde.err \
   %D%/errors/outside_support.err \
   %D%/errors/parameter_twice.err \
-  %D%/errors/points_coincide.err \
-  %D%/errors/points_expected.err \
-  %D%/errors/points_not_finite.err \
   %D%/errors/probability_above_one.err \
-  %D%/errors/record_expected.err \
-  %D%/errors/record_field.err \
   %D%/errors/rejection_without_bound.err \
   %D%/errors/reserved_word.err \
   %D%/errors/sample_from_improper.err \
   %D%/errors/several_mistakes.err \
   %D%/errors/shapes_differ.err \
-  %D%/errors/spline_method.err \
   %D%/errors/stray_closer.err \
   %D%/errors/stray_token.err \
-  %D%/errors/table_choice.err \
-  %D%/errors/table_join_clash.err \
-  %D%/errors/table_lengths.err \
-  %D%/errors/table_no_column.err \
-  %D%/errors/table_no_level.err \
-  %D%/errors/table_row.err \
   %D%/errors/too_many_arguments.err \
   %D%/errors/unclosed_parenthesis.err \
   %D%/errors/undefined_in_model.err \
@@ -382,9 +299,6 @@ TEST_FILES = \
   %D%/errors/unreadable_file.err \
   %D%/errors/unterminated_string.err \
   %D%/errors/used_before.err \
-  %D%/errors/vector_too_long.err \
-  %D%/errors/vector_with_nan.err \
-  %D%/errors/wishart_few_degrees.err \
   %D%/errors/with_bits_range.err \
   %D%/errors/wrong_argument_name.err \
   %D%/errors/wrong_arity.err \
@@ -418,8 +332,6 @@ TEST_FILES = \
   %D%/fuzz/corpus/csv/numbers \
   %D%/fuzz/corpus/csv/quote \
   %D%/fuzz/corpus/csv/ragged \
-  %D%/fuzz/corpus/csv/semicolon \
-  %D%/fuzz/corpus/csv/sniff \
   %D%/fuzz/corpus/csv/table \
   %D%/fuzz/corpus/csv/twice \
   %D%/fuzz/corpus/csv/unfinished \

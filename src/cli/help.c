@@ -44,7 +44,8 @@ static const struct { const char *name, *title; } shelves[] = {
   { "exponential gamma inv_gamma half_normal half_cauchy beta dirichlet",
     "positive, bounded, simplex" },
   { "bernoulli binomial categorical uniform_of discrete_uniform poisson geometric", "discrete" },
-  { "delta flat truncate mixture iid", "made of others, improper" },
+  { "truncate mixture iid product transform zero_inflated ordered noncentered", "made of others" },
+  { "delta empirical flat flat_simplex flat_ordered flat_corr", "points, draws, improper" },
 };
 
 /* The first line of a name's documentation, if it has any. */

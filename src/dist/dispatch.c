@@ -289,6 +289,22 @@ int64_t norn_dist_count(norn_state *st, const norn_dist *d)
   }
 }
 
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+norn_status norn_dist_part(norn_state *st, const norn_dist *d, int64_t k, norn_datum *out)
+{
+  dist_grid g;
+  norn_datum p[NORN_DIST_P];
+  *out = norn_none();
+  if (d->row->part) return d->row->part(st, d, k, out);
+  if (!(d->row->flags & NORN_DIST_SCALAR)) return NORN_OK;
+  norn_status status = dist_grid_fill(st, d, &g);
+  if (status || g.rank == 0 || k < 0 || k >= g.n) return status;
+  for (int i = 0; i < d->n; i++) p[i] = g.array[i] ? dist_view_at(&g.view[i], k) : d->args[i];
+  *out = norn_dist_new(st, d->row, p, d->n);
+  return norn_is_none(*out) ? norn_error(st)->code : NORN_OK;
+}
+
 /* ---- questions of dist.h --------------------------------------------------------------------- */
 
 norn_status norn_dist_support(norn_state *st, const norn_dist *d, norn_support *out)
@@ -346,11 +362,11 @@ norn_status dist_moments(norn_state *st, const norn_dist *d, norn_datum *mean, n
 norn_status dist_finite_array(norn_state *st, const norn_dist *d, int i, const char *what)
 {
   norn_view v;
-  char said[120];
+  char text[120];
   if (i >= d->n || !norn_array_view(d->args[i], &v) ||
       (v.n > 0 && v.elem != NORN_F64 && v.elem != NORN_I64))
     return norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
-                     i < d->n ? norn_describe(st, d->args[i], said, sizeof said) : "nothing");
+                     i < d->n ? norn_describe(st, d->args[i], text, sizeof text) : "nothing");
   for (int64_t k = 0; v.elem == NORN_F64 && k < v.n; k++)
     if (!isfinite(v.f[k]))
       return norn_fail(st, NORN_EDOMAIN, i, "%s must be finite, got %g at element %lld", what,
@@ -363,14 +379,14 @@ norn_status dist_finite_vector(norn_state *st, const norn_dist *d, int i, const 
 {
   norn_status status = dist_finite_array(st, d, i, what);
   norn_view v;
-  char said[120];
+  char text[120];
   *n = 0;
   if (status) return status;
   norn_array_view(d->args[i], &v);
   *n = v.n;
   return v.rank == 1 ? NORN_OK :
          norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
-                   norn_describe(st, d->args[i], said, sizeof said));
+                   norn_describe(st, d->args[i], text, sizeof text));
 }
 
 /* ---- probabilities as an argument ------------------------------------------------------------ */

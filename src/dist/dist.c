@@ -9,8 +9,9 @@
 static const dist_shelf *const shelves[] = {&dist_normals, &dist_heavies, &dist_gammas,
   &dist_chis, &dist_extremes, &dist_paretos, &dist_skews, &dist_bounded,
   &dist_counts, &dist_links, &dist_urns, &dist_categories, &dist_multinomials, &dist_finites,
-  &dist_simplexes, &dist_improper, &dist_combinators,
-  &dist_multi_normals, &dist_lkjs, &dist_wisharts, &dist_gps};
+  &dist_simplexes, &dist_improper, &dist_multi_normals, &dist_lkjs, &dist_wisharts, &dist_gps,
+  &dist_truncate, &dist_mixture, &dist_products, &dist_transforms, &dist_inflated, &dist_ordered,
+  &dist_noncentered, &dist_empirical};
 
 const dist_shelf *const *dist_shelves(int *n)
 {

@@ -17,8 +17,10 @@ typedef struct dist_shelf { const norn_dist_row *rows; int n; } dist_shelf;
 extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_chis, dist_extremes,
   dist_paretos, dist_skews, dist_bounded, dist_counts,
   dist_links, dist_urns, dist_categories, dist_multinomials, dist_finites, dist_simplexes,
-  dist_improper, dist_combinators;
+  dist_improper;
 extern const dist_shelf dist_multi_normals, dist_lkjs, dist_wisharts, dist_gps;
+extern const dist_shelf dist_truncate, dist_mixture, dist_products, dist_transforms, dist_inflated,
+  dist_ordered, dist_noncentered, dist_empirical;
 const dist_shelf *const *dist_shelves(int *n);
 norn_status          dist_add_all(norn_state *);              /* norn_add_dists of every shelf */
 const norn_dist_row *dist_find(const char *name);             /* NULL: no such family */
@@ -28,6 +30,9 @@ int                  dist_arity(const norn_dist_row *);       /* number of param
 
 norn_status dist_cdf(norn_state *, const norn_dist *, norn_datum x, double *out);
 norn_status dist_quantile(norn_state *, const norn_dist *, double prob, norn_datum *out);
+/* log P(a < X <= b) of a single number, as the row's mass. */
+norn_status dist_mass(norn_state *, const norn_dist *, double a, double b, double *out, double scale,
+                      double *g);
 norn_status dist_moments(norn_state *, const norn_dist *, norn_datum *mean, norn_datum *variance);
 /* log P(X <= x) and log P(X > x) of a scalar family, by tails1 or else by cdf1. */
 void        dist_tails(const norn_dist_row *, double x, const double *p, double *lower,
@@ -81,6 +86,9 @@ norn_status dist_value(norn_state *, const norn_dist_row *, norn_datum x, double
 norn_status dist_datum(norn_state *, const norn_dist_row *, double x, norn_datum *out);
 /* Element k of an array of any packing as a datum. */
 norn_datum  dist_view_at(const norn_view *, int64_t k);
+/* How many numbers (or booleans) are in a value, however nested. */
+int64_t     dist_count_numbers(norn_datum);
+int64_t     dist_leaves_of(norn_datum);       /* the numbers in an argument */
 /* Where the leaves of argument i begin (norn_dist_leaves). */
 int64_t     dist_leaf(const norn_dist *, int i);
 /* "(2, 3)" */
@@ -130,6 +138,10 @@ static inline double dist_cdf_scale(double density, double x, double at, double 
     d[1] = dist_cdf_scale(d[0], x, 0, p[0]); \
     return name##_cdf1(x, p); \
   }
+
+/* Different values of an array (finite.c). */
+int64_t     dist_distinct(norn_state *, norn_datum xs, norn_datum weights, int64_t k,
+                          int64_t *count);
 
 /* Rows share these: range1 of the reals and of x > 0; support and enumerate from range1, moments from moments1. */
 void        dist_everywhere(const double *p, double *lower, double *upper);

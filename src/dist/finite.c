@@ -35,8 +35,10 @@ static norn_status uniform_of_logp(norn_state *st, const norn_dist *d, norn_datu
 
 /* Different values in order of their first place, by a table of the values met so far (open
    addressing, a power of two of slots, twice as many as elements, index + 1 in each).  Gives the
-   place of the k-th, or -1 with the number of different ones in *count. */
-static int64_t distinct(norn_state *st, norn_datum xs, int64_t k, int64_t *count)
+   place of the k-th, or -1 with the number of different ones in *count.  Values of weight 0 do not
+   count. */
+int64_t dist_distinct(norn_state *st, norn_datum xs, norn_datum weights, int64_t k,
+                      int64_t *count)
 {
   int64_t n = norn_array_length(xs), slots = 2, seen = 0;
   void *data;
@@ -47,6 +49,7 @@ static int64_t distinct(norn_state *st, norn_datum xs, int64_t k, int64_t *count
   int64_t *slot = data;
   memset(slot, 0, (size_t)slots * sizeof *slot);
   for (int64_t i = 0; i < n; i++) {
+    if (norn_elem_real(weights, i) == 0) continue;
     norn_datum x = norn_array_at(st, xs, i);
     uint64_t at = norn_hash(x) & (uint64_t)(slots - 1);
     while (slot[at] && !norn_equal(norn_array_at(st, xs, slot[at] - 1),
@@ -62,7 +65,7 @@ static int64_t distinct(norn_state *st, norn_datum xs, int64_t k, int64_t *count
 static norn_status uniform_of_enumerate(norn_state *st, const norn_dist *d, int64_t k,
                                         norn_datum *out)
 {
-  int64_t count, i = k == 0 ? 0 : distinct(st, d->args[0], k, &count);
+  int64_t count, i = k == 0 ? 0 : dist_distinct(st, d->args[0], norn_none(), k, &count);
   *out = norn_none();
   if (i < 0) return count < 0 ? norn_error(st)->code : NORN_OK;
   *out = norn_array_at(st, d->args[0], i);
@@ -72,7 +75,7 @@ static norn_status uniform_of_enumerate(norn_state *st, const norn_dist *d, int6
 static int64_t uniform_of_count(norn_state *st, const norn_dist *d)
 {
   int64_t count;
-  distinct(st, d->args[0], INT64_MAX, &count);
+  dist_distinct(st, d->args[0], norn_none(), INT64_MAX, &count);
   return count;
 }
 

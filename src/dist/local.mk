@@ -7,11 +7,11 @@ libnorncore_la_SOURCES += \
   %D%/bounded.c \
   %D%/category.c \
   %D%/chi.c \
-  %D%/combine.c \
   %D%/count.c \
   %D%/dispatch.c \
   %D%/dist.c \
   %D%/draws.c \
+  %D%/empirical.c \
   %D%/exact.c \
   %D%/exact_logp.c \
   %D%/extreme.c \
@@ -21,20 +21,29 @@ libnorncore_la_SOURCES += \
   %D%/gp_kernel.c \
   %D%/heavy.c \
   %D%/improper.c \
+  %D%/inflate.c \
+  %D%/line.c \
+  %D%/lines.c \
   %D%/link.c \
   %D%/lkj.c \
   %D%/map.c \
   %D%/matrix.c \
+  %D%/mixture.c \
   %D%/multi_normal.c \
   %D%/multinomial.c \
+  %D%/noncentered.c \
   %D%/normal.c \
+  %D%/ordered.c \
   %D%/pareto.c \
   %D%/partials.c \
+  %D%/product.c \
   %D%/rows.c \
   %D%/sample.c \
   %D%/simplex.c \
   %D%/skew.c \
   %D%/tailsum.c \
+  %D%/transform.c \
+  %D%/truncate.c \
   %D%/urn.c \
   %D%/wishart.c \
   %D%/block.h \
@@ -48,5 +57,6 @@ libnorncore_la_SOURCES += \
   %D%/kernel_count.h \
   %D%/kernel_draw.h \
   %D%/kernel_real.h \
+  %D%/line.h \
   %D%/matrix.h \
   %D%/terms.h

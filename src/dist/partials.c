@@ -27,6 +27,26 @@ static int64_t leaves_of(norn_datum v, int depth)
   return n;
 }
 
+int64_t dist_leaves_of(norn_datum v) { return leaves_of(v, 0); }
+
+static int64_t numbers_of(norn_datum v, int depth)
+{
+  norn_view a;
+  int64_t n = v.tag == NORN_INT || v.tag == NORN_REAL || v.tag == NORN_BOOL;
+  if (depth > DEEPEST) return 0;
+  for (int i = 0; i < norn_record_size(v); i++) {
+    norn_datum field;
+    norn_record_at(NULL, v, i, &field);
+    n += numbers_of(field, depth + 1);
+  }
+  if (!norn_array_view(v, &a)) return n;
+  if (a.elem != NORN_VALUES) return a.n;
+  for (int64_t k = 0; k < a.n; k++) n += numbers_of(a.v[k], depth + 1);
+  return n;
+}
+
+int64_t dist_count_numbers(norn_datum v) { return numbers_of(v, 0); }
+
 int64_t norn_dist_leaves(const norn_dist *d)
 {
   int64_t n = 0;

@@ -6,11 +6,9 @@ libnorncore_la_SOURCES += \
   %D%/drive.c \
   %D%/engine.c \
   %D%/enumerate.c \
-  %D%/exact.c \
   %D%/forward.c \
   %D%/importance.c \
   %D%/infer.c \
-  %D%/marginals.c \
   %D%/mh.c \
   %D%/more.c \
   %D%/posterior.c \
@@ -19,6 +17,5 @@ libnorncore_la_SOURCES += \
   %D%/show.c \
   %D%/smc.c \
   %D%/engine.h \
-  %D%/enumerate.h \
   %D%/infer.h \
   %D%/posterior.h

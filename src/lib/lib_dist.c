@@ -29,14 +29,30 @@ static void product_shape(const norn_dist *d, norn_view *shape)
   }
 }
 
-/* Part k of the product: its parameters into p. */
-static norn_dist part_of(const norn_dist *d, int64_t k, norn_datum *p)
+/* Part k of the product: its parameters into p, or what norn_dist_part makes.  What has no parts is
+   asked as it is. */
+static norn_status part_of(norn_state *st, const norn_dist *d, int64_t k, norn_datum *p,
+                           norn_dist *part)
 {
-  for (int i = 0; i < d->n; i++) {
+  norn_datum made;
+  *part = *d;
+  if (!(d->row->flags & NORN_DIST_SCALAR)) {
+    norn_status code = norn_dist_part(st, d, k, &made);
+    if (!code && !norn_is_none(made)) norn_dist_view(made, part);
+    return code;
+  }
+  for (int i = 0; i < d->n && d->n <= NORN_DIST_P; i++) {
     norn_view v;
     p[i] = norn_array_view(d->args[i], &v) ? lib_elem(&v, k) : d->args[i];
   }
-  return (norn_dist){ d->row, p, d->n };
+  if (d->n <= NORN_DIST_P) part->args = p;
+  return NORN_OK;
+}
+
+/* Whether an array of values is one for each part, or for a distribution of single numbers. */
+static bool by_element(const norn_dist *d)
+{
+  return d->row->flags & (NORN_DIST_SCALAR | NORN_DIST_POSTERIOR) || d->row->mass;
 }
 
 typedef norn_status (*part_fn)(norn_state *, const norn_dist *, norn_datum x, void *how,
@@ -50,8 +66,7 @@ static norn_status each_part(norn_state *st, const norn_dist *d, norn_datum x, p
   norn_datum keep, p[NORN_DIST_P];
   product_shape(d, &shape);
   bool array = norn_array_view(x, &vx);
-  if (shape.rank == 0 && (!array || !(d->row->flags & (NORN_DIST_SCALAR | NORN_DIST_POSTERIOR))))
-    return f(st, d, x, how, out);
+  if (shape.rank == 0 && (!array || !by_element(d))) return f(st, d, x, how, out);
   if (shape.rank == 0) shape = vx;
   else if (array && (vx.rank != shape.rank ||
                      memcmp(vx.dims, shape.dims, (size_t)vx.rank * sizeof vx.dims[0])))
@@ -59,9 +74,9 @@ static norn_status each_part(norn_state *st, const norn_dist *d, norn_datum x, p
   norn_datum *r = lib_values(st, shape.n, &keep);
   if (!r) return lib_failed(st);
   for (int64_t k = 0; k < shape.n; k++) {
-    norn_dist part = d->n <= NORN_DIST_P && (d->row->flags & NORN_DIST_SCALAR) ? part_of(d, k, p)
-                                                                               : *d;
-    norn_status code = f(st, &part, array ? lib_elem(&vx, k) : x, how, &r[k]);
+    norn_dist part;
+    norn_status code = part_of(st, d, k, p, &part);
+    if (!code) code = f(st, &part, array ? lib_elem(&vx, k) : x, how, &r[k]);
     if (code) return code;
   }
   norn_datum flat = norn_array_pack(st, r, shape.n);
@@ -153,9 +168,13 @@ static norn_status moment_of(norn_state *st, const norn_dist *d, norn_datum x, v
   norn_datum mean = norn_none(), variance = norn_none();
   norn_status code;
   (void)x;
-  if (d->row->moments) code = dist_moments(st, d, &mean, &variance);
-  else if (is_finite_dist(d)) code = finite_moments(st, d, &mean, &variance);
-  else return unknown(st, d, names[what]);
+  code = d->row->moments ? dist_moments(st, d, &mean, &variance) : NORN_ETYPE;
+  if (is_finite_dist(d) && (code == NORN_ETYPE || (!code && norn_is_none(mean)))) {
+    if (d->row->moments && code) norn_clear(st);
+    code = finite_moments(st, d, &mean, &variance);
+  } else if (!d->row->moments) {
+    return unknown(st, d, names[what]);
+  }
   if (code) return code;
   norn_datum m = what == DISTS_MEAN ? mean : variance;
   if (norn_is_none(m)) return unknown(st, d, names[what]);
@@ -177,8 +196,11 @@ static norn_status quantile_of(norn_state *st, const norn_dist *d, norn_datum x,
 {
   double prob = *(double *)how, q, sum = 0;
   (void)x;
-  if (d->row->quantile || d->row->quantile1) return dist_quantile(st, d, prob, out);
+  bool has = d->row->quantile || d->row->quantile1;
+  norn_status tried = has ? dist_quantile(st, d, prob, out) : NORN_ETYPE;
+  if (tried != NORN_ETYPE || (has && !is_finite_dist(d))) return tried;
   if (!is_finite_dist(d)) return unknown(st, d, "quantile");
+  if (has) norn_clear(st);
   *out = norn_none();
   for (int64_t k = 0;; k++) {
     norn_datum v;
@@ -208,58 +230,108 @@ norn_status dists_quantiles(norn_state *st, const norn_dist *d, const double *p,
 
 /* ---- distribution functions ---- */
 
-/* P(X <= x) by weights of draws or probabilities of values. */
-static norn_status posterior_cdf(norn_state *st, const norn_posterior *post, norn_datum x,
-                                 norn_datum *out)
+typedef enum { CDF, LOG_CDF, LOG_CCDF } tail_kind;
+typedef struct tail { tail_kind kind; const norn_posterior *post; } tail;
+
+/* From the probabilities of what lies up to x and above it. */
+static norn_datum tail_datum(tail_kind kind, double upto, double above)
+{
+  double total = upto + above;
+  return norn_real(kind == CDF ? upto / total : log((kind == LOG_CDF ? upto : above) / total));
+}
+
+/* By weights of draws. */
+static norn_status posterior_tail(norn_state *st, const tail *t, norn_datum x, norn_datum *out)
 {
   const double *w;
-  double sum = 0, total = 0;
-  if (!lib_weights(st, post, &w)) return lib_failed(st);
-  for (int64_t k = 0; k < post->n; k++) {
-    double wk = w ? w[k] : 1;
-    norn_datum v = norn_array_at(st, post->values, k);
-    total += wk;
-    if (norn_compare(v, x) <= 0) sum += wk;
-  }
-  *out = norn_real(sum / total);
+  double side[2] = { 0, 0 };
+  if (!lib_weights(st, t->post, &w)) return lib_failed(st);
+  for (int64_t k = 0; k < t->post->n; k++)
+    side[norn_compare(norn_array_at(st, t->post->values, k), x) > 0] += w ? w[k] : 1;
+  *out = tail_datum(t->kind, side[0], side[1]);
   return NORN_OK;
 }
 
-static norn_status cdf_of(norn_state *st, const norn_dist *d, norn_datum x, void *how,
-                          norn_datum *out)
+/* By probabilities of values. */
+static norn_status finite_tail(norn_state *st, const norn_dist *d, tail_kind kind, norn_datum x,
+                               norn_datum *out)
 {
-  double v = 0, q, sum = 0;
-  norn_posterior *post = how;
-  if (post) return posterior_cdf(st, post, x, out);
-  if (!number_of(x, &v)) {
-    norn_datum args[2] = { norn_none(), x };
-    return lib_wrong(st, args, 1, "the value", "a number");
-  }
-  if (d->row->cdf || d->row->cdf1) {
-    norn_status code = dist_cdf(st, d, x, &q);
-    *out = norn_real(q);
-    return code;
-  }
-  if (!is_finite_dist(d)) return unknown(st, d, "cdf");
+  double q, side[2] = { 0, 0 };
   for (int64_t k = 0;; k++) {
     norn_datum at;
     norn_status code = nth(st, d, k, &at, &q);
     if (code) return code;
     if (norn_is_none(at)) break;
-    if (norn_compare(at, x) <= 0) sum += q;
+    side[norn_compare(at, x) > 0] += q;
   }
-  *out = norn_real(sum);
+  *out = tail_datum(kind, side[0], side[1]);
   return NORN_OK;
+}
+
+/* By the distribution function, or by tails that stay right where it is 0 or 1. */
+static norn_status known_tail(norn_state *st, const norn_dist *d, tail_kind kind, norn_datum x,
+                              double v, norn_datum *out)
+{
+  double q = 0;
+  norn_status code = kind == CDF ? dist_cdf(st, d, x, &q) :
+                     kind == LOG_CDF ? dist_mass(st, d, -HUGE_VAL, v, &q, 0, NULL) :
+                     dist_mass(st, d, v, HUGE_VAL, &q, 0, NULL);
+  *out = norn_real(q);
+  return code;
+}
+
+static norn_status tail_of(norn_state *st, const norn_dist *d, norn_datum x, void *how,
+                           norn_datum *out)
+{
+  double v = 0;
+  const tail *t = how;
+  if (t->post) return posterior_tail(st, t, x, out);
+  if (!number_of(x, &v) || isnan(v)) {
+    norn_datum args[2] = { norn_none(), x };
+    return lib_wrong(st, args, 1, "the value", "a number");
+  }
+  bool has = d->row->cdf || d->row->cdf1;
+  norn_status code = has ? known_tail(st, d, t->kind, x, v, out) : NORN_ETYPE;
+  if (code != NORN_ETYPE || (has && !is_finite_dist(d))) return code;
+  if (!is_finite_dist(d)) return unknown(st, d, "cdf");
+  if (has) norn_clear(st);
+  return finite_tail(st, d, t->kind, x, out);
+}
+
+static norn_status tail_native(norn_state *st, const norn_datum *args, tail_kind kind,
+                               norn_datum *out)
+{
+  norn_dist d;
+  norn_posterior post;
+  if (!want_dist(st, args, 0, &d)) return lib_failed(st);
+  bool is = lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post);
+  return each_part(st, &d, args[1], tail_of, &(tail){ kind, is ? &post : NULL }, out);
 }
 
 static norn_status d_cdf(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
-  norn_dist d;
-  norn_posterior post;
   (void)n;
-  if (!want_dist(st, args, 0, &d)) return lib_failed(st);
-  bool is = lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post);
-  return each_part(st, &d, args[1], cdf_of, is ? &post : NULL, out);
+  return tail_native(st, args, CDF, out);
+}
+
+static norn_status d_log_cdf(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return tail_native(st, args, LOG_CDF, out);
+}
+
+static norn_status d_log_ccdf(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return tail_native(st, args, LOG_CCDF, out);
+}
+
+/* The bijection x -> loc + scale x, for transform. */
+static norn_status d_affine(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  const char *const names[] = { "loc", "scale" };
+  (void)n;
+  return lib_give(st, norn_record(st, 2, names, args), out);
 }
 
 /* ---- densities ---- */
@@ -286,11 +358,9 @@ static norn_status d_pdf(norn_state *st, const norn_datum *args, int n, norn_dat
 
 /* ---- values and their probabilities ---- */
 
-/* big: the probabilities as bigs where they are known so, else NULL. */
-typedef struct table { norn_datum *x, *big; double *p; int64_t n; } table;
+typedef struct table { norn_datum *x; double *p; int64_t n; } table;
 
-static norn_status posterior_table(norn_state *st, norn_datum posterior, const norn_posterior *post,
-                                   table *t)
+static norn_status posterior_table(norn_state *st, const norn_posterior *post, table *t)
 {
   lib_groups g;
   norn_datum keep;
@@ -305,13 +375,6 @@ static norn_status posterior_table(norn_state *st, norn_datum posterior, const n
     t->p[k] = 0;
   }
   for (int64_t k = 0; k < post->n; k++) t->p[g.kind[k]] += w ? w[k] : 1;
-  norn_view exact;
-  norn_datum bigs = lib_exact_weights(st, posterior, post);
-  if (norn_is_none(bigs)) return lib_failed(st);
-  if (norn_array_view(bigs, &exact) && exact.elem == NORN_VALUES && g.kinds == post->n) {
-    t->big = lib_values(st, g.kinds, &keep);
-    for (int64_t k = 0; t->big && k < g.kinds; k++) t->big[k] = exact.v[g.first[k]];
-  }
   for (int64_t k = 0; k < g.kinds && !w; k++) t->p[k] /= (double)post->n;
   return NORN_OK;
 }
@@ -338,10 +401,9 @@ static norn_status table_of(norn_state *st, const norn_datum *args, table *t)
 {
   norn_dist d;
   norn_posterior post;
-  t->big = NULL;
   if (!want_dist(st, args, 0, &d)) return lib_failed(st);
   if (lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post))
-    return posterior_table(st, args[0], &post, t);
+    return posterior_table(st, &post, t);
   return finite_table(st, &d, t);
 }
 
@@ -357,7 +419,7 @@ static norn_status d_pmf(norn_state *st, const norn_datum *args, int n, norn_dat
   if (!row) return lib_failed(st);
   for (int64_t k = 0; k < t.n; k++) {
     row[2 * k] = t.x[order[k]];
-    row[2 * k + 1] = t.big ? t.big[order[k]] : norn_real(t.p[order[k]]);
+    row[2 * k + 1] = norn_real(t.p[order[k]]);
   }
   return lib_give(st, lib_nested(st, row, 2, dims), out);
 }
@@ -417,6 +479,15 @@ static const norn_native natives[] = {
   FN("pdf", "d, x", d_pdf, "A distribution's density or probability at x.",
      "pdf(uniform(0, 2), 0.5)", "0.5"),
   FN("cdf", "d, x", d_cdf, "The probability of a value up to x.", "cdf(normal(0, 1), 0)", "0.5"),
+  FN("log_cdf", "d, x", d_log_cdf,
+     "The logarithm of the probability of a value up to x, also where cdf is 0.",
+     "round(log_cdf(normal(0, 1), -40), 3)", "-804.608"),
+  FN("log_ccdf", "d, x", d_log_ccdf,
+     "The logarithm of the probability of a value above x, also where cdf is 1.",
+     "log_ccdf(exponential(1), 1000)", "-1000.0"),
+  FN("affine", "loc, scale", d_affine,
+     "The bijection x -> loc + scale * x, for transform.",
+     "transform(logistic(0, 1), affine(1, 2))", "transform(logistic(0, 1), {loc: 1, scale: 2})"),
   FN("pmf", "d", d_pmf,
      "Pairs of each value of a discrete distribution or posterior and its probability, in order.",
      "pmf(bernoulli(0.25))", "[[false, 0.75], [true, 0.25]]"),

@@ -3,7 +3,6 @@ LEVEL_SOURCES += %D%/la_level.c %D%/stream_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !la_level.c !stream_level.c
 libnorncore_la_SOURCES += \
-  %D%/interp.c \
   %D%/la.c \
   %D%/la_factor.c \
   %D%/level.c \
@@ -14,7 +13,6 @@ libnorncore_la_SOURCES += \
   %D%/special_normal.c \
   %D%/stats.c \
   %D%/stream.c \
-  %D%/interp.h \
   %D%/la.h \
   %D%/la_in.h \
   %D%/lane.h \

@@ -93,10 +93,10 @@ static void test_parameters(void)
      "error: upper bound of flat must be above the lower bound, got 0 and 1");
   IS("sample(flat())", "error: flat has no normaliser: it can't be sampled");
   IS("truncate(3, lower = 0)", "error: d of truncate must be a distribution, got an integer");
-  IS("truncate(categorical([1.0]), lower = 0)",
-     "error: truncate needs a family of numbers with a distribution function, got categorical");
-  IS("truncate(normal([0, 1], 1), lower = 0)",
-     "error: truncate needs single numbers, but this normal has arrays as parameters");
+  IS("truncate(dirichlet([1.0, 1.0]), lower = 0)",
+     "error: truncate needs a family of numbers with a distribution function, got dirichlet");
+  IS("truncate(normal([0, 1], 1), lower = [0, 1, 2])",
+     "error: lower bound of truncate has shape (3), the other arguments (2)");
   IS("truncate(normal(0, 1), lower = 3, upper = 2)",
      "error: truncate leaves nothing between 3 and 2");
   IS("truncate(exponential(1), upper = -1)", "error: exponential has no mass between -inf and -1");
