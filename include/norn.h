@@ -676,6 +676,36 @@ void        norn_on_progress(norn_state *,
    engines, the innermost stepped), refuses observe.  Consumes the run. */
 norn_status norn_drive(norn_state *, norn_run *, norn_datum *out);
 
+/* ---- densities: a model over R^n -------------------------------------------------------------- */
+
+/* A model's log density as a function of unconstrained coordinates: recorded from its runs (the
+   engines hmc, nuts, ... know only this), or a C function. */
+typedef struct norn_density norn_density;
+enum { NORN_DENSITY_NO_JACOBIAN = 1 /* of constraint maps: for modes */ };
+/* The error says which choice can't be differentiated over. */
+norn_density *norn_density_new(norn_state *, norn_datum model, uint64_t stream, unsigned flags);
+/* f gives the log density at u (n) and, if gradient is not NULL, its gradient; -inf: outside. */
+norn_density *norn_density_of(norn_state *, int64_t n,
+                              double (*f)(void *user, const double *u, double *gradient),
+                              void *user);
+void          norn_density_free(norn_density *);
+int64_t       norn_density_dim(const norn_density *);
+/* "theta[3]": coordinate i; of maps that change the dimension: "p[0]" for the first free one. */
+const char   *norn_density_name(norn_density *, int64_t i, char *buf, size_t n);
+/* Outside of the support *logp is -inf and the status NORN_OK. */
+norn_status   norn_density_eval(norn_density *, const double *u, double *logp, double *gradient);
+/* Where a log density of -inf at the last point came from; file 0: unknown. */
+norn_span     norn_density_blame(norn_density *);
+/* Draws every choice from its prior (improper ones uniform on (-2, 2) in u). */
+norn_status   norn_density_prior(norn_density *, norn_rng *, double *u);
+/* The coordinates at which choices have the values of a record by address ({ "theta[0]": 1 }); those
+   not named keep what u has. */
+norn_status   norn_density_at(norn_density *, norn_datum values, double *u);
+/* What the model returns at u. */
+norn_status   norn_density_value(norn_density *, const double *u, norn_datum *out);
+/* Leaves the draw at u with the inference: its value, and the named choices beside it. */
+norn_status   norn_density_draw(norn_density *, norn_infer *, const double *u, double logw);
+
 /* A posterior as columns: values, normalised weights (length n), log evidence. */
 typedef struct {
   int64_t n;

@@ -1,0 +1,111 @@
+/* graph: a program's arithmetic, recorded and compiled to vector code with its derivative.
+
+   A *run* of a program with nodes in place of some numbers records what it does to them:
+
+       lang (arith_slow, math, branches) --> record.c: nodes, guards, target terms
+                                                |  graph_compile (program.c)
+                                                v
+                                             program: groups, each one vector instruction
+                                                |  program_eval (exec.c, exec_level.c)
+                                                v
+                                             log density, gradient, values of all nodes
+
+   Nodes are scalars.  A loop of the program leaves n like nodes; program.c finds them again: nodes
+   of one operation whose operands lie in the same groups are one group, an instruction over an
+   array.  Loops so keep their shape whatever way they were written (for, map, recursion, nested, with
+   branches on data), and what does not fit is a group of its own: slower, equally right.  (DESIGN 4
+   records plates symbolically instead; recording the unrolled run costs some hundred nanoseconds a
+   node once, needs no second meaning of indices, and has no fall-back to be different in.)
+
+   A node as a Norn value (norn_datum): tag NORN_NODE | index << 32, payload the number that it has
+   in this run.  A branch takes the side that this number chooses and leaves a *guard*; where a guard
+   does not hold the graph is not valid and the program is recorded anew. */
+#ifndef NORN_GRAPH_H
+#define NORN_GRAPH_H
+#include "norn.h"
+
+/* X(NAME, number of operands).  FUN1: a real function of a native, by number (aux). */
+#define GRAPH_OPS(X) \
+  X(INPUT, 0) X(CONST, 0) X(PART, 0) \
+  X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(POW, 2) X(NEG, 1) X(MIN, 2) X(MAX, 2) X(LOG_ADD_EXP, 2) \
+  X(EXP, 1) X(LOG, 1) X(LOG1P, 1) X(EXPM1, 1) X(SQRT, 1) X(SQUARE, 1) X(ABS, 1) X(INV, 1) \
+  X(INV_LOGIT, 1) X(LOG1P_EXP, 1) X(LOGIT_JACOBIAN, 1) X(FUN1, 1) X(DENSITY, -1)
+typedef enum {
+#define X(name, n) G_##name,
+  GRAPH_OPS(X)
+#undef X
+  G_COUNT
+} graph_op;
+extern const char *const graph_op_names[G_COUNT];
+
+/* A function of several numbers with several results, recorded as one: a matrix product, the map of
+   a simplex, the density of a vector. */
+typedef struct graph_call {
+  const char *name;
+  /* in (nin) -> out (nout); false: outside of its domain */
+  bool (*forward)(void *self, const double *in, double *out);
+  /* adds gout' J to gin */
+  void (*adjoint)(void *self, const double *in, const double *out, const double *gout, double *gin);
+  void (*free)(norn_state *, void *self);
+} graph_call;
+
+typedef struct graph_node { uint16_t op, nargs; uint32_t args; uint64_t aux; } graph_node;
+/* The three relations of guards, and what they were. */
+typedef enum { GUARD_LT, GUARD_LE, GUARD_EQ } guard_kind;
+typedef struct graph_guard { uint8_t kind, held; uint32_t a, b; } graph_guard;
+typedef struct graph_term { uint32_t node; norn_span span; } graph_term;
+typedef struct graph_called {
+  const graph_call *type;
+  void *self;
+  uint32_t nin, nout, first, args;     /* results are the nodes first .. first + nout - 1 */
+} graph_called;
+
+typedef struct graph {
+  norn_state *st;
+  graph_node *node; double *value; size_t nnode, cnode, cvalue;
+  uint32_t *arg; size_t narg, carg;
+  uint32_t *table; size_t mask;        /* nodes by hash of what they are: equal ones are one */
+  graph_guard *guard; size_t nguard, cguard;
+  graph_term *term; size_t nterm, cterm;
+  graph_called *call; size_t ncall, ccall;
+  size_t ninput;
+  bool failed;                         /* out of memory: the error is set */
+} graph;
+
+graph *graph_new(norn_state *);                                   /* NULL: error set */
+void   graph_free(graph *);
+
+/* ---- recording.  A datum is a node or a number; results are nodes, or numbers where no operand is
+   a node; NONE: no memory ---- */
+static inline bool graph_is_node(norn_datum x) { return (x.tag & 255) == NORN_NODE; }
+static inline uint32_t graph_index(norn_datum x) { return (uint32_t)(x.tag >> 32); }
+norn_datum graph_input(graph *, double value);                    /* the next element of u */
+norn_datum graph_op1(graph *, graph_op, norn_datum x);
+norn_datum graph_op2(graph *, graph_op, norn_datum x, norn_datum y);
+/* A native's real function, if its derivative is known; NONE without an error: it is not. */
+norn_datum graph_math(graph *, const char *name, double (*f)(double), norn_datum x);
+/* Does x < y (x <= y, x == y) hold here; leaves a guard. */
+bool       graph_compare(graph *, guard_kind, norn_datum x, norn_datum y);
+/* The log density of a SCALAR row at x. */
+norn_datum graph_density(graph *, const norn_dist_row *, norn_datum x, const norn_datum *p, int n);
+/* A call; takes self.  out (nout). */
+bool       graph_called_new(graph *, const graph_call *, void *self, const norn_datum *in,
+                            uint32_t nin, const double *values, norn_datum *out, uint32_t nout);
+norn_datum graph_sum(graph *, const norn_datum *x, int64_t n);
+/* Adds x to the log density. */
+bool       graph_target(graph *, norn_datum x, norn_span);
+
+/* ---- the compiled form ---- */
+typedef struct program program;
+program *program_new(const graph *);                              /* NULL: error set */
+void     program_free(program *);
+typedef enum { EVAL_OK, EVAL_OUTSIDE, EVAL_GUARD } eval_status;
+/* log density at u (n inputs) and its gradient (n; NULL: not wanted).  OUTSIDE: log density -inf, or
+   a parameter left its domain; blame: the term, or (size_t)-1. */
+eval_status program_eval(program *, const double *u, double *logp, double *gradient, size_t *blame);
+/* The number that a node has at the last point. */
+double   program_value(const program *, uint32_t node);
+/* For `explain`: instructions, and elements of the largest. */
+typedef struct program_facts { size_t nodes, instructions, gathers, serial; } program_facts;
+void     program_facts_of(const program *, program_facts *);
+#endif
