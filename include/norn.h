@@ -286,6 +286,14 @@ bool        norn_map_at(norn_datum map, int64_t i, norn_datum *key, norn_datum *
    the partial derivative in its real argument, or an array of one for each real argument.  NONE if f
    is no foreign function or has none. */
 norn_datum  norn_foreign_derivative(norn_state *, norn_datum f);
+/* While a graph is attached, values that are nodes of it are recorded (src/graph; NULL: no longer).
+   norn_has_node: a value is, or holds, a node; norn_concrete: the same value with the numbers behind
+   its nodes, as they are in this run. */
+struct graph;
+void        norn_graph_attach(norn_state *, struct graph *);
+bool        norn_recording(norn_state *);
+bool        norn_has_node(norn_datum);
+norn_datum  norn_concrete(norn_state *, norn_datum);
 
 /* Calls a Norn function from C in a sealed run: effects in it are errors at their line. */
 norn_status norn_call(norn_state *, norn_datum f, const norn_datum *args, int n, norn_datum *out);

@@ -137,6 +137,18 @@ static norn_status parameter_wrong(norn_state *st, const norn_dist *d, const dis
   return status;
 }
 
+/* Arguments that are being recorded are checked by the numbers behind them. */
+static norn_status check_recorded(norn_state *st, const norn_dist *d)
+{
+  norn_datum args[16];
+  for (int i = 0; i < d->n && i < 16; i++) {
+    args[i] = norn_concrete(st, d->args[i]);
+    if (norn_is_none(args[i]) && !norn_is_none(d->args[i])) return norn_error(st)->code;
+  }
+  norn_dist concrete = {d->row, args, d->n};
+  return norn_dist_check(st, &concrete);
+}
+
 norn_status norn_dist_check(norn_state *st, const norn_dist *d)
 {
   if (d->row->check) {
@@ -144,6 +156,9 @@ norn_status norn_dist_check(norn_state *st, const norn_dist *d)
     if (status && d->row->hint && !norn_error(st)->hint[0]) norn_hint(st, "%s", d->row->hint);
     return status;
   }
+  for (int i = 0; norn_recording(st) && i < d->n && i < 16; i++)
+    if (norn_has_node(d->args[i])) return check_recorded(st, d);
+  if (d->row->check) return d->row->check(st, d);
   if (!(d->row->flags & NORN_DIST_SCALAR)) return NORN_OK;
   dist_grid g;
   norn_status status = dist_grid_fill(st, d, &g);

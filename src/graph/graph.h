@@ -86,8 +86,18 @@ norn_datum graph_op2(graph *, graph_op, norn_datum x, norn_datum y);
 norn_datum graph_math(graph *, const char *name, double (*f)(double), norn_datum x);
 /* Does x < y (x <= y, x == y) hold here; leaves a guard. */
 bool       graph_compare(graph *, guard_kind, norn_datum x, norn_datum y);
-/* The log density of a SCALAR row at x. */
-norn_datum graph_density(graph *, const norn_dist_row *, norn_datum x, const norn_datum *p, int n);
+/* The log density of a SCALAR row at x; `term`: it will only be a term of the target. */
+norn_datum graph_density(graph *, const norn_dist_row *, norn_datum x, const norn_datum *p, int n,
+                         bool term);
+/* The log density of any distribution at x; its arguments or x may hold nodes.  graph_observe adds it
+   to the target, element by element where it is a product. */
+norn_datum graph_logpdf(graph *, const norn_dist *, norn_datum x, bool term);
+bool       graph_observe(graph *, const norn_dist *, norn_datum x, norn_span);
+/* The k-th leaf of a distribution (norn_dist_leaves): a node or a number; NONE: there is none. */
+norn_datum graph_leaf(const norn_dist *, int64_t k);
+/* out (m) = x (m, n) of numbers times v (n); values (m) is scratch. */
+bool       graph_matvec(graph *, const norn_view *x, const norn_datum *v, double *values,
+                        norn_datum *out);
 /* A call; takes self.  out (nout). */
 bool       graph_called_new(graph *, const graph_call *, void *self, const norn_datum *in,
                             uint32_t nin, const double *values, norn_datum *out, uint32_t nout);

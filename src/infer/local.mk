@@ -2,6 +2,7 @@
 libnorncore_la_SOURCES += \
   %D%/auto.c \
   %D%/collapse.c \
+  %D%/density.c \
   %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \

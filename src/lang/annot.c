@@ -339,13 +339,13 @@ static bool fits_kind(norn_state *st, int code, const val *d, val x, fault *f)
 {
   switch (code) {
   case T_REAL:
-    return (V_IS_REAL(x) || V_IS_INT(x) || x.tag == NORN_NODE) &&
-           (x.tag == NORN_NODE || in_bounds(d[0], d[1], x));
-  case T_INT: return x.tag == NORN_NODE || (V_IS_INT(x) && in_bounds(d[0], d[1], x));
-  case T_BOOL: return x.tag == NORN_NODE || V_IS_BOOL(x);
+    if (V_KIND(x) == NORN_NODE) x = norn_real(x.d);
+    return (V_IS_REAL(x) || V_IS_INT(x)) && in_bounds(d[0], d[1], x);
+  case T_INT: return V_IS_INT(x) && in_bounds(d[0], d[1], x);
+  case T_BOOL: return V_IS_BOOL(x);
   case T_STRING: return x.tag == NORN_STR;
   case T_UNIT: return x.tag == NORN_UNIT;
-  case T_ARRAY: return x.tag == NORN_NODE || array_fits(st, d, x, f);
+  case T_ARRAY: return array_fits(st, d, x, f);
   case T_RECORD: return record_fits(st, d, x, f);
   case T_FN: return function_fits(d[0], x);
   case T_MODEL: return x.tag == NORN_MODEL || (x.tag == NORN_FUN && v_clo(x)->p->is_model);

@@ -3,6 +3,7 @@
 #include "lang/arith_in.h"
 #include "lang/big.h"
 #include "lang/part.h"
+#include "lang/node.h"
 #include <math.h>
 
 double arith_pow(double a, double b) { return b == 2 ? a * a : pow(a, b); }
@@ -188,6 +189,10 @@ static val compared(norn_state *st, arith op, val x, val y)
 
 val arith_slow(norn_state *st, arith op, val x, val y)
 {
+  if (v_is_node(x) || v_is_node(y)) {
+    if (x.tag != NORN_ARRAY && y.tag != NORN_ARRAY) return node_arith(st, op, x, y);
+    if (op < A_LT) return arith_arrays(st, op, x, y);
+  }
   switch (op) {
   case A_EQ: case A_NE: return compared(st, op, x, y);
   case A_LT: case A_LE: return ordered(st, op, x, y);

@@ -2,6 +2,7 @@
    become real where the other side is.  Packed arrays run in plain loops, all others by element. */
 #include "lang/arith_in.h"
 #include "lang/big.h"
+#include "lang/node.h"
 #include <math.h>
 #include <string.h>
 
@@ -166,6 +167,8 @@ static val shapes_differ(norn_state *st, arith op, const vec *v, const vec *w)
   return norn_none();
 }
 
+static bool is_scalar(val x) { return V_IS_INT(x) || V_IS_REAL(x) || v_is_node(x); }
+
 static val by_element(norn_state *st, arith op, val x, val y, int depth);
 
 static val one(norn_state *st, arith op, val x, val y, int depth)
@@ -181,6 +184,7 @@ static val by_element(norn_state *st, arith op, val x, val y, int depth)
     return state_fail(st, NORN_EDOMAIN, "arrays nested more than %d deep", DEEPEST);
   if ((!a && !V_IS_INT(x) && !V_IS_REAL(x) && !big_is(x)) ||
       (!b && !V_IS_INT(y) && !V_IS_REAL(y) && !big_is(y)))
+  if ((!a && !is_scalar(x)) || (!b && !is_scalar(y)))
     return arith_refuse(st, op, x, y);
   if (a && norn_is_none(x = vec_repack(st, x))) return x;
   if (b && norn_is_none(y = vec_repack(st, y))) return y;
@@ -255,6 +259,7 @@ static val map1(norn_state *st, const norn_native *f, val x, int depth)
   if (V_IS_REAL(x)) return norn_real(f->real1(x.d));
   if (V_IS_INT(x)) return norn_real(f->real1((double)x.i));
   if (big_is(x)) return big_map1(st, f, x);
+  if (v_is_node(x)) return node_map1(st, f, x);
   if (x.tag == NORN_ARRAY && depth <= DEEPEST) return map1_array(st, f, x, depth);
   norn_fail(st, NORN_ETYPE, 0, "%s needs a number or an array of numbers, got %s", f->name,
             norn_describe(st, x, found, sizeof found));

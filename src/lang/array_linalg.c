@@ -1,6 +1,8 @@
 /* array_linalg.c: transpose and products of vectors and matrices.  Reals go to num/la.h; integers
    stay integers, by the obvious loop with a check for overflow. */
 #include "lang/array.h"
+#include "lang/node.h"
+#include "lang/state.h"
 #include "num/la.h"
 #include <string.h>
 
@@ -115,6 +117,7 @@ static val product(norn_state *st, vec *x, vec *y)
 
 val vec_matmul(norn_state *st, val a, val b)
 {
+  if (st->graph && (norn_has_node(a) || norn_has_node(b))) return node_matmul(st, a, b);
   vec *x = operand(st, a, 0), *y = x ? operand(st, b, 1) : NULL;
   if (!y) return norn_none();
   int64_t k = vec_rank(x) == 2 ? x->dims[0] : x->len;

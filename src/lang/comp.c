@@ -53,8 +53,8 @@ static ty annotation(comp *c, const ast *t, int reg, norn_span span)
   if (plain_type(t, "bool")) return TY_BOOL;
   if (plain_type(t, "real")) {
     emit_f(c, OP_MULK, reg, reg, 1.0);
-    return TY_REAL;
-  } /* an integer becomes a real */
+    return TY_ANY;
+  } /* an integer becomes a real; or it is a node, which typed instructions do not know */
   return TY_ANY;
 }
 

@@ -157,6 +157,15 @@ int event_weight(norn_run *r, norn_event *ev, val w, double lw, uint64_t span, u
   return stop_weighed(r, ev, w, span, flags);
 }
 
+/* factor of a node: only those who record drive such runs. */
+int event_node_weight(norn_run *r, norn_event *ev, val lw, uint64_t span)
+{
+  unsigned flags = NORN_EV_FACTOR;
+  r->nobserve++;
+  if (in_model(r)) flags |= NORN_EV_IN_MODEL;
+  return stop_weighed(r, ev, lw, span, flags);
+}
+
 /* SCORE: the run weighs its observation itself. */
 static int score(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val y, uint64_t span,
                  unsigned flags)

@@ -38,6 +38,7 @@ libnorncore_la_SOURCES += \
   %D%/liveness.c \
   %D%/mem.c \
   %D%/model.c \
+  %D%/node.c \
   %D%/order.c \
   %D%/parse.c \
   %D%/parse_expr.c \
@@ -71,6 +72,7 @@ libnorncore_la_SOURCES += \
   %D%/heap.h \
   %D%/heap_in.h \
   %D%/lex.h \
+  %D%/node.h \
   %D%/op.h \
   %D%/parse.h \
   %D%/parse_in.h \

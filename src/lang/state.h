@@ -66,6 +66,7 @@ struct norn_state {
   uint64_t steps;                     /* polls done, in units that fuel counted down */
   double deadline;                    /* monotonic seconds; 0: none */
   volatile int interrupted;
+  struct graph *graph;                /* being recorded, or NULL */
   int sealed_depth;
   uint64_t mem_ids;                   /* mem() made outside runs */
   proto *memo_stubs[9];

@@ -6,6 +6,7 @@
 
    Safepoints: an instruction that must allocate and finds the nursery full jumps to `full`, which
    collects and runs the instruction again; so no instruction may have had an effect before that. */
+#include "lang/node.h"
 #include "lang/event_fast.h"
 #include "lang/run.h"
 #include <math.h>
@@ -217,6 +218,11 @@ static inline bool equals_small(val x, int k)
 {
   if (V_IS_INT(x)) return x.i == k;
   return V_IS_REAL(x) ? x.d == k : x.tag == NORN_BIG && value_equal(x, norn_int(k));
+/* No other kind equals a number. */
+static inline bool equals_small(norn_state *st, val x, int k)
+{
+  return V_IS_INT(x) ? x.i == k : V_IS_REAL(x) ? x.d == k
+                                               : v_is_node(x) && node_equals(st, x, k);
 }
 
 /* ---- frames ---- */
@@ -452,8 +458,8 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   BRANCH_INT(JNGEI, A_LE, true, >=, false)
   BRANCH_REAL(JNLTK, A_LT, false, <)
   BRANCH_REAL(JNGTK, A_LT, true, >)
-  OP(JNEQI): if (equals_small(RA, SIMM(pc->b))) NEXT; JUMP;
-  OP(JEQI): JUMP_IF(equals_small(RA, SIMM(pc->b))); NEXT;
+  OP(JNEQI): if (equals_small(st, RA, SIMM(pc->b))) NEXT; JUMP;
+  OP(JEQI): JUMP_IF(equals_small(st, RA, SIMM(pc->b))); NEXT;
   OP(FJNLT): if (RA.d < RB.d) NEXT; JUMP;
   OP(FJNLE): if (RA.d <= RB.d) NEXT; JUMP;
   OP(FJNLTK): if (RA.d < pc[1].f) NEXT2; JUMP;
@@ -846,6 +852,8 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   }
   OP(FACTOR): {
     double lw;
+    if (unlikely(v_is_node(RA)))
+      EVENT(event_node_weight(r, ev, RA, pc[1].u), 2, 0);
     if (!norn_as_real(RA, &lw)) FAIL_WANT(0, "factor needs a log weight", RA);
     if (lw != lw || lw == INFINITY) {
       vm_bad_weight(st, lw);
@@ -886,6 +894,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       TRY(vm_logpdf_big(st, &d, RC), 1);
       NEXT;
     }
+    if (unlikely(st->graph)) { TRY(node_logpdf(st, &d, RC), 1); NEXT; }
     if (norn_dist_logp(st, &d, RC, &lp)) FAIL_ARG(1);
     set_real(&RA, lp);
     NEXT;
@@ -907,6 +916,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       TRY(vm_logpdf_big(st, &d, w[n]), n);
       NEXT2;
     }
+    if (unlikely(st->graph)) { TRY(node_logpdf(st, &d, w[n]), n); NEXT2; }
     if (norn_dist_logp(st, &d, w[n], &lp)) FAIL_ARG(n);
     set_real(&RA, lp);
     NEXT2;

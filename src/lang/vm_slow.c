@@ -2,6 +2,7 @@
    number of arguments, fields and elements of anything but records and arrays, and error places. */
 #include "lang/run.h"
 #include "lang/env.h"
+#include "lang/node.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ static val native_value(norn_state *st, const norn_native *f, const val *args, i
   val out = norn_none();
   size_t lent = st->nscratch;      /* by a native that called us */
   st->err_arg = -1;
+  if (st->graph && f->f && node_record(st, f, args, n, &out) == NODE_DONE) return out;
   if (!f->f) {
     if (n != 1) return state_fail(st, NORN_ETYPE, "%s takes 1 argument, got %d", f->name, n);
     out = arith_map1(st, f, args[0]);

@@ -1,0 +1,357 @@
+/* exec: runs a program (program.h): values forwards, then adjoints backwards.  Nothing is allocated.
+
+   An instruction works on CHUNK elements at a time: operands that lie in scattered places are
+   gathered into a buffer, the kernel of this CPU level writes the results, and backwards the
+   derivatives are spread to where the operands came from: added element by element, by a list, or
+   summed where one number serves all.  Densities that are only terms of the target give their sum
+   and, in the same pass, their derivatives. */
+#include "graph/program.h"
+#include <math.h>
+#include <string.h>
+
+enum { CHUNK = 256 };
+
+const exec_level *exec_level_here(void)
+{
+#ifdef HAVE_X86_LEVELS
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return &exec_avx512;
+  if (__builtin_cpu_supports("avx2")) return &exec_avx2;
+#endif
+  return &exec_base;
+}
+
+/* n elements of an operand from k on; *step 0: one number for all. */
+static const double *fetch(const program *p, const operand *o, int64_t k, int64_t n,
+                           double *buffer, int *step)
+{
+  *step = 1;
+  switch (o->kind) {
+  case FROM_VIEW: return p->value + o->at + k;
+  case FROM_DATA: return o->data + k;
+  case FROM_GATHER:
+    for (int64_t i = 0; i < n; i++) buffer[i] = p->value[o->places[k + i]];
+    return buffer;
+  case FROM_NUMBER: *step = 0; return o->data;
+  default: *step = 0; return p->value + o->at;
+  }
+}
+
+/* Adds n derivatives to the adjoints of an operand's elements from k on. */
+static void spread(program *p, const operand *o, int64_t k, int64_t n, const double *d)
+{
+  double *to = p->adjoint + o->at;
+  switch (o->kind) {
+  case FROM_VIEW:
+    for (int64_t i = 0; i < n; i++) to[k + i] += d[i];
+    break;
+  case FROM_GATHER:
+    for (int64_t i = 0; i < n; i++) p->adjoint[o->places[k + i]] += d[i];
+    break;
+  case FROM_SCALAR: {
+    stats_tree sum = {{0}};
+    for (int64_t i = 0; i < n; i++) stats_tree_add(&sum, i, d[i]);
+    *to += stats_tree_sum(&sum);
+    break;
+  }
+  default: break;
+  }
+}
+
+static bool is_constant(const operand *o) { return o->kind >= FROM_NUMBER; }
+
+/* ---- arithmetic ------------------------------------------------------------------------------- */
+
+static void op_forward(const program *p, const exec_level *level, const instr *c)
+{
+  double x[CHUNK], y[CHUNK];
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
+    exec_args a = {.op = c->op, .n = n, .out = p->value + c->to + k};
+    a.x = fetch(p, &c->arg[0], k, n, x, &a.sx);
+    if (c->nargs > 1) a.y = fetch(p, &c->arg[1], k, n, y, &a.sy);
+    if (n == 1) *a.out = graph_compute((graph_op)c->op, *a.x, a.y ? *a.y : 0);
+    else level->forward(&a);
+  }
+}
+
+/* The derivatives of one number: chains of single steps go here. */
+static void one_backward(program *p, const instr *c, double x, double y)
+{
+  double z = p->value[c->to], g = p->adjoint[c->to], dx = 0, dy = 0;
+  switch (c->op) {
+  case G_ADD: dx = dy = g; break;
+  case G_SUB: dx = g; dy = -g; break;
+  case G_MUL: dx = g * y; dy = g * x; break;
+  case G_DIV: dx = g * (1 / y); dy = g * (-z / y); break;
+  case G_POW: dx = g * (y * pow(x, y - 1)); dy = x > 0 ? g * (z * v_log(x)) : 0; break;
+  case G_NEG: dx = -g; break;
+  case G_MIN: dx = x < y ? g : 0; dy = x < y ? 0 : g; break;
+  case G_MAX: dx = x > y ? g : 0; dy = x > y ? 0 : g; break;
+  case G_LOG_ADD_EXP:
+    if (z > -HUGE_VAL) { dx = g * v_exp(x - z); dy = g * v_exp(y - z); }
+    break;
+  case G_EXP: dx = g * z; break;
+  case G_LOG: dx = g * (1 / x); break;
+  case G_LOG1P: dx = g * (1 / (1 + x)); break;
+  case G_EXPM1: dx = g * (z + 1); break;
+  case G_SQRT: dx = g * (0.5 / z); break;
+  case G_SQUARE: dx = g * (2 * x); break;
+  case G_ABS: dx = x > 0 ? g : x < 0 ? -g : 0; break;
+  case G_INV: dx = g * (-z * z); break;
+  case G_INV_LOGIT: dx = g * (z * v_logit_inv(-x)); break;
+  case G_LOG1P_EXP: dx = g * v_logit_inv(x); break;
+  case G_LOGIT_JACOBIAN: dx = g * (v_logit_inv(-x) - v_logit_inv(x)); break;
+  default: break;
+  }
+  if (!is_constant(&c->arg[0])) spread(p, &c->arg[0], 0, 1, &dx);
+  if (c->nargs > 1 && !is_constant(&c->arg[1])) spread(p, &c->arg[1], 0, 1, &dy);
+}
+
+static void op_backward(program *p, const exec_level *level, const instr *c)
+{
+  double x[CHUNK], y[CHUNK], dx[CHUNK], dy[CHUNK];
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
+    exec_args a = {.op = c->op, .n = n, .z = p->value + c->to + k, .out = p->adjoint + c->to + k};
+    a.x = fetch(p, &c->arg[0], k, n, x, &a.sx);
+    if (c->nargs > 1) a.y = fetch(p, &c->arg[1], k, n, y, &a.sy);
+    if (n == 1 && c->n == 1) {
+      one_backward(p, c, *a.x, a.y ? *a.y : 0);
+      return;
+    }
+    if (!is_constant(&c->arg[0])) a.dx = dx;
+    if (c->nargs > 1 && !is_constant(&c->arg[1])) a.dy = dy;
+    level->slopes(&a);
+    if (a.dx) spread(p, &c->arg[0], k, n, dx);
+    if (a.dy) spread(p, &c->arg[1], k, n, dy);
+  }
+}
+
+static void fun_forward(const program *p, const instr *c)
+{
+  double x[CHUNK];
+  const graph_fun *f = &graph_functions[c->aux];
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
+    int step;
+    const double *from = fetch(p, &c->arg[0], k, n, x, &step);
+    for (int64_t i = 0; i < n; i++) p->value[c->to + k + i] = f->f(from[step * i]);
+  }
+}
+
+static void fun_backward(program *p, const instr *c)
+{
+  double x[CHUNK], d[CHUNK];
+  const graph_fun *f = &graph_functions[c->aux];
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
+    int step;
+    const double *from = fetch(p, &c->arg[0], k, n, x, &step);
+    for (int64_t i = 0; i < n; i++) {
+      size_t at = c->to + (size_t)(k + i);
+      d[i] = p->adjoint[at] * f->slope(from[step * i], p->value[at]);
+    }
+    spread(p, &c->arg[0], k, n, d);
+  }
+}
+
+/* ---- densities -------------------------------------------------------------------------------- */
+
+/* Are the parameters of n elements in the family's domain?  Those that are the same for all are
+   looked at once. */
+static bool in_domain(const norn_dist_row *row, const norn_block *b, int np)
+{
+  double q[NORN_DIST_P] = {0};
+  int which;
+  unsigned varying = b->many & ~1u;
+  for (int64_t k = 0; k < (varying ? b->n : 1); k++) {
+    for (int i = 0; i < np; i++) q[i] = b->arg[i + 1][b->many >> (i + 1) & 1 ? k : 0];
+    if (row->check1(q, &which)) return false;
+  }
+  return true;
+}
+
+static void one_by_one(const norn_dist_row *row, const norn_block *b, int np, bool slopes)
+{
+  double q[NORN_DIST_P], d[OPERANDS];
+  for (int64_t k = 0; k < b->n; k++) {
+    for (int i = 0; i < np; i++) q[i] = b->arg[i + 1][b->many >> (i + 1) & 1 ? k : 0];
+    double x = b->arg[0][b->many & 1 ? k : 0];
+    b->logp[k] = slopes ? row->partials1(x, q, d) : row->logp1(x, q);
+    for (int i = 0; slopes && i <= np; i++)
+      if (b->d[i]) b->d[i][k] = d[i];
+  }
+}
+
+/* The densities of elements k .. k+n into b->logp, and their derivatives into b->d. */
+static bool density_chunk(const program *p, const instr *c, int64_t k, norn_block *b,
+                          double buffer[OPERANDS][CHUNK])
+{
+  const norn_dist_row *row = (const norn_dist_row *)(uintptr_t)(c->aux & ~(uint64_t)1);
+  int np = c->nargs - 1;
+  bool slopes = false;
+  b->keep = NORN_KEEP_ALL;
+  b->many = 0;
+  for (int i = 0; i <= np; i++) {
+    int step;
+    b->arg[i] = fetch(p, &c->arg[i], k, b->n, buffer[i], &step);
+    b->many |= (unsigned)step << i;
+    slopes |= b->d[i] != NULL;
+  }
+  if (!in_domain(row, b, np)) return false;
+  if (row->block && b->n > 1) row->block(b);
+  else one_by_one(row, b, np, slopes);
+  return true;
+}
+
+/* Terms of the target: their sum, and with a gradient their derivatives at once. */
+static bool target_forward(program *p, const instr *c, bool gradient, stats_tree *sum)
+{
+  double in[OPERANDS][CHUNK], d[OPERANDS][CHUNK], logp[CHUNK];
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    norn_block b = {.n = c->n - k < CHUNK ? c->n - k : CHUNK, .logp = logp};
+    for (int i = 0; gradient && i < c->nargs; i++)
+      if (!is_constant(&c->arg[i])) b.d[i] = d[i];
+    if (!density_chunk(p, c, k, &b, in)) return false;
+    for (int64_t i = 0; i < b.n; i++) stats_tree_add(sum, i, logp[i]);
+    for (int i = 0; i < c->nargs; i++)
+      if (b.d[i]) spread(p, &c->arg[i], k, b.n, d[i]);
+  }
+  return true;
+}
+
+static bool density_forward(program *p, const instr *c, bool gradient)
+{
+  double in[OPERANDS][CHUNK];
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    norn_block b = {.n = c->n - k < CHUNK ? c->n - k : CHUNK, .logp = p->value + c->to + k};
+    for (int i = 0; gradient && i < c->nargs; i++) b.d[i] = c->slope[i] ? c->slope[i] + k : NULL;
+    if (!density_chunk(p, c, k, &b, in)) return false;
+  }
+  return true;
+}
+
+static void density_backward(program *p, const instr *c)
+{
+  double d[CHUNK];
+  const double *g = p->adjoint + c->to;
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
+    for (int i = 0; i < c->nargs; i++) {
+      if (!c->slope[i]) continue;
+      for (int64_t j = 0; j < n; j++) d[j] = g[k + j] * c->slope[i][k + j];
+      spread(p, &c->arg[i], k, n, d);
+    }
+  }
+}
+
+/* ---- calls ------------------------------------------------------------------------------------ */
+
+static bool call_forward(program *p, const instr *c)
+{
+  call_instr *k = &p->call[c->aux];
+  for (uint32_t i = 0; i < k->c.nin; i++)
+    if (k->in[i].kind == FROM_SCALAR) k->x[i] = p->value[k->in[i].at];
+  return k->c.type->forward(k->c.self, k->x, k->y);
+}
+
+static void call_backward(program *p, const instr *c)
+{
+  call_instr *k = &p->call[c->aux];
+  memset(k->gx, 0, k->c.nin * sizeof *k->gx);
+  k->c.type->adjoint(k->c.self, k->x, k->y, k->gy, k->gx);
+  for (uint32_t i = 0; i < k->c.nin; i++)
+    if (k->in[i].kind == FROM_SCALAR) p->adjoint[k->in[i].at] += k->gx[i];
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+static double at_place(const program *p, uint32_t at)
+{
+  return at & 0x80000000u ? p->constant[at & 0x7fffffffu] : p->value[at];
+}
+
+static bool guards_hold(const program *p)
+{
+  for (size_t i = 0; i < p->nguard; i++) {
+    const graph_guard *g = &p->guard[i];
+    double x = at_place(p, g->a), y = at_place(p, g->b);
+    bool holds = g->kind == GUARD_LT ? x < y : g->kind == GUARD_LE ? x <= y : x == y;
+    if (holds != g->held) return false;
+  }
+  return true;
+}
+
+/* Values of all nodes, and the terms of densities; false: outside, *where is the term. */
+static bool forward(program *p, const exec_level *level, bool gradient, stats_tree *sum,
+                    size_t *where)
+{
+  bool good = true;
+  for (size_t i = 0; i < p->ncode && good; i++) {
+    const instr *c = &p->code[i];
+    *where = (size_t)-1;
+    switch (c->op) {
+    case G_FUN1: fun_forward(p, c); break;
+    case G_PART: good = call_forward(p, c); break;
+    case G_DENSITY:
+      *where = c->target ? c->first_term : (size_t)-1;
+      good = c->target || density_forward(p, c, gradient);
+      break;
+    default: op_forward(p, level, c); break;
+    }
+  }
+  if (!good || !guards_hold(p)) return good;
+  for (size_t i = 0; i < p->ncode && good; i++)
+    if (p->code[i].target) {
+      *where = p->code[i].first_term;
+      good = target_forward(p, &p->code[i], gradient, sum);
+      double so_far = stats_tree_sum(sum);
+      good = good && so_far > -HUGE_VAL;
+    }
+  return good;
+}
+
+static void backward(program *p, const exec_level *level)
+{
+  for (size_t i = p->ncode; i-- > 0;) {
+    const instr *c = &p->code[i];
+    switch (c->op) {
+    case G_FUN1: fun_backward(p, c); break;
+    case G_PART: call_backward(p, c); break;
+    case G_DENSITY: if (!c->target) density_backward(p, c); break;
+    default: op_backward(p, level, c); break;
+    }
+  }
+}
+
+eval_status program_eval(program *p, const double *u, double *logp, double *gradient,
+                         size_t *blame)
+{
+  const exec_level *level = exec_level_here();
+  stats_tree sum = {{0}};
+  double total = p->base;
+  *logp = -HUGE_VAL;
+  *blame = (size_t)-1;
+  memcpy(p->value, u, p->ninput * sizeof *u);
+  if (gradient) memset(p->adjoint, 0, p->nplace * sizeof *p->adjoint);
+  bool inside = forward(p, level, gradient != NULL, &sum, blame);
+  if (!guards_hold(p)) return EVAL_GUARD;
+  if (!inside) return EVAL_OUTSIDE;
+  for (size_t i = 0; i < p->nterm; i++) {
+    double term = p->value[p->term[i]];
+    if (!(term > -HUGE_VAL)) return *blame = p->term_of[i], EVAL_OUTSIDE;
+    total += term;
+    p->adjoint[p->term[i]] += 1;
+  }
+  total += stats_tree_sum(&sum);
+  if (!(total > -HUGE_VAL && total < HUGE_VAL)) return EVAL_OUTSIDE;
+  *logp = total;
+  if (!gradient) return EVAL_OK;
+  backward(p, level);
+  memcpy(gradient, p->adjoint, p->ninput * sizeof *gradient);
+  for (size_t i = 0; i < p->ninput; i++)
+    if (!(fabs(gradient[i]) < HUGE_VAL)) return *logp = -HUGE_VAL, EVAL_OUTSIDE;
+  return EVAL_OK;
+}

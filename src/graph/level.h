@@ -1,0 +1,19 @@
+/* level.h: elementwise work at one CPU level (exec_level.c), between it and exec.c. */
+#ifndef NORN_GRAPH_LEVEL_H
+#define NORN_GRAPH_LEVEL_H
+#include "graph/graph.h"
+
+/* x, y: n numbers or, with step 0, one. */
+typedef struct exec_args {
+  int op; int64_t n;
+  const double *x, *y, *z;           /* z: the results (derivatives only) */
+  int sx, sy;
+  double *out, *dx, *dy;
+} exec_args;
+typedef struct exec_level {
+  void (*forward)(const exec_args *);          /* out = op(x, y) */
+  void (*slopes)(const exec_args *);           /* dx = g * d op / dx, dy likewise; g is in `out` */
+} exec_level;
+extern const exec_level exec_base, exec_avx2, exec_avx512;
+const exec_level *exec_level_here(void);
+#endif

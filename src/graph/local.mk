@@ -1,0 +1,14 @@
+## Compiled once for each register width (Makefile.am).
+LEVEL_SOURCES += %D%/exec_level.c
+
+## list libnorncore_la_SOURCES *.c *.h !exec_level.c
+libnorncore_la_SOURCES += \
+  %D%/dists.c \
+  %D%/exec.c \
+  %D%/functions.c \
+  %D%/program.c \
+  %D%/record.c \
+  %D%/graph.h \
+  %D%/level.h \
+  %D%/program.h \
+  %D%/record.h

@@ -1,0 +1,23 @@
+/* record.h: what the files of src/graph share. */
+#ifndef NORN_GRAPH_RECORD_H
+#define NORN_GRAPH_RECORD_H
+#include "graph/graph.h"
+#include "num/special.h"
+#include "num/stats.h"
+
+/* Room for `want` elements of a growing array; false: error set, g->failed. */
+bool   graph_room(graph *, void *array, size_t *cap, size_t want, size_t size);
+/* The operation on numbers; y is not used by those of one. */
+double graph_compute(graph_op op, double x, double y);
+
+/* The real functions that can be recorded, by the names of natives: those of an op of their own,
+   and others with value and derivative (of x and y = f(x)). */
+typedef struct graph_fun {
+  const char *name;
+  graph_op op;
+  double (*f)(double x);
+  double (*slope)(double x, double y);
+} graph_fun;
+extern const graph_fun graph_functions[];
+int graph_function(const char *name);          /* -1: not there */
+#endif

@@ -1,0 +1,398 @@
+/* node.c: values that are being recorded (graph.h), as the language meets them: arithmetic and real
+   functions of nodes, branches on them, and the natives that can be recorded.  All of it is off the
+   fast paths: a node is neither an integer nor a real. */
+#include "lang/node.h"
+#include "lang/arith_in.h"
+#include "lang/state.h"
+#include "graph/graph.h"
+#include <math.h>
+#include <string.h>
+
+void norn_graph_attach(norn_state *st, struct graph *g) { st->graph = g; }
+bool norn_recording(norn_state *st) { return st->graph != NULL; }
+
+static bool is_number(val x) { return V_IS_INT(x) || V_IS_REAL(x) || graph_is_node(x); }
+
+static val out_of_memory(norn_state *st)
+{
+  return st->err.code ? norn_none() : state_memory(st);
+}
+
+static val given(norn_state *st, val x) { return norn_is_none(x) ? out_of_memory(st) : x; }
+
+/* ---- arithmetic ---- */
+
+static val no_derivative(norn_state *st, const char *what)
+{
+  norn_fail(st, NORN_EINFER, -1, "%s can't be recorded for a gradient", what);
+  norn_hint(st, "its argument depends on a choice: smc(), mh() and importance() run such programs");
+  return norn_none();
+}
+
+val node_arith(norn_state *st, arith op, val x, val y)
+{
+  static const graph_op ops[] = {[A_ADD] = G_ADD, [A_SUB] = G_SUB, [A_MUL] = G_MUL,
+                                 [A_DIV] = G_DIV, [A_POW] = G_POW};
+  graph *g = st->graph;
+  switch (op) {
+  case A_NEG: return given(st, graph_op1(g, G_NEG, x));
+  case A_NOT: return arith_refuse(st, op, x, x);
+  case A_IDIV: return no_derivative(st, "//");
+  case A_MOD: return no_derivative(st, "%");
+  default: break;
+  }
+  if (!is_number(x) || !is_number(y)) {
+    if (op == A_EQ || op == A_NE) return norn_bool(op == A_NE);
+    return arith_refuse(st, op, x, y);
+  }
+  switch (op) {
+  case A_LT: return norn_bool(graph_compare(g, GUARD_LT, x, y));
+  case A_LE: return norn_bool(graph_compare(g, GUARD_LE, x, y));
+  case A_EQ: case A_NE: return norn_bool(graph_compare(g, GUARD_EQ, x, y) == (op == A_EQ));
+  default: return given(st, graph_op2(g, ops[op], x, y));
+  }
+}
+
+bool node_equals(norn_state *st, val x, int64_t k)
+{
+  return st->graph && graph_compare(st->graph, GUARD_EQ, x, norn_int(k));
+}
+
+val node_map1(norn_state *st, const norn_native *f, val x)
+{
+  val v = graph_math(st->graph, f->name, f->real1, x);
+  return norn_is_none(v) && !st->err.code ? no_derivative(st, f->name) : v;
+}
+
+/* ---- values that hold nodes ---- */
+
+enum { DEEPEST = 200 };
+static bool holds(val x, int depth)
+{
+  norn_view v;
+  norn_dist d;
+  if (graph_is_node(x)) return true;
+  if (depth > DEEPEST) return false;
+  if (x.tag == NORN_ARRAY && norn_array_view(x, &v) && v.elem == NORN_VALUES) {
+    for (int64_t i = 0; i < v.n; i++)
+      if (holds(v.v[i], depth + 1)) return true;
+  } else if (norn_dist_view(x, &d)) {
+    for (int i = 0; i < d.n; i++)
+      if (holds(d.args[i], depth + 1)) return true;
+  }
+  return false;
+}
+
+bool norn_has_node(norn_datum x) { return holds(x, 0); }
+
+/* The numbers behind the nodes of a distribution's arguments. */
+static val concrete_dist(norn_state *st, val x)
+{
+  const tab *t = x.q;
+  tab *c = heap_alloc(st, sizeof *c + t->h.n * sizeof(val));
+  if (!c) return norn_none();
+  obj_init(c, NORN_DIST, t->h.aux, t->h.n);
+  c->row = t->row;
+  for (uint32_t i = 0; i < t->h.n; i++) c->a[i] = norn_unit();
+  for (uint32_t i = 0; i < t->h.n; i++)
+    if (norn_is_none(c->a[i] = norn_concrete(st, t->a[i])) && !norn_is_none(t->a[i]))
+      return norn_none();
+  return v_obj(NORN_DIST, c);
+}
+
+norn_datum norn_concrete(norn_state *st, norn_datum x)
+{
+  norn_view v;
+  if (graph_is_node(x)) return norn_real(x.d);
+  if (!norn_has_node(x)) return x;
+  if (x.tag == NORN_DIST) return concrete_dist(st, x);
+  if (!norn_array_view(x, &v)) return x;
+  int64_t n = v.dims[0];
+  vec *z = vec_new(st, NORN_VALUES, 1, &n);
+  for (int64_t i = 0; z && i < n; i++) {
+    val e = norn_concrete(st, vec_at(st, v_vec(x), i));
+    if (norn_is_none(e)) return e;
+    z->b->v[i] = e;
+  }
+  return z ? vec_pack(st, z->b->v, n) : norn_none();
+}
+
+/* ---- natives ---- */
+
+/* Element k of an array of any packing. */
+static val element(norn_state *st, val a, int64_t k) { return vec_at(st, v_vec(a), k); }
+
+static val add(norn_state *st, val x, val y) { return arith_slow(st, A_ADD, x, y); }
+static val multiply(norn_state *st, val x, val y) { return arith_slow(st, A_MUL, x, y); }
+
+static val n_sum(norn_state *st, const val *args, int n)
+{
+  norn_view v;
+  (void)n;
+  if (!norn_array_view(args[0], &v)) return norn_none();
+  bool flat = v.rank == 1 && v.elem == NORN_VALUES;
+  for (int64_t i = 0; flat && i < v.n; i++) flat = is_number(v.v[i]);
+  if (flat) return given(st, graph_sum(st->graph, v.v, v.n));
+  val s = norn_int(0);
+  for (int64_t i = 0; i < v.dims[0] && !norn_is_none(s); i++) {
+    val e = element(st, args[0], i);
+    s = i ? add(st, s, e) : e;
+  }
+  return s;
+}
+
+static val n_mean(norn_state *st, const val *args, int n)
+{
+  val s = n_sum(st, args, n);
+  if (norn_is_none(s)) return s;
+  return arith_slow(st, A_DIV, s, norn_real((double)norn_array_length(args[0])));
+}
+
+static val n_prod(norn_state *st, const val *args, int n)
+{
+  val s = norn_int(1);
+  (void)n;
+  for (int64_t i = 0; i < norn_array_length(args[0]) && !norn_is_none(s); i++)
+    s = multiply(st, s, element(st, args[0], i));
+  return s;
+}
+
+/* Running sums or products. */
+static val running(norn_state *st, val a, arith op)
+{
+  int64_t n = norn_array_length(a);
+  vec *z = n > 0 ? vec_new(st, NORN_VALUES, 1, &n) : NULL;
+  if (!z) return n == 0 ? a : norn_none();
+  for (int64_t i = 0; i < n; i++) {
+    val e = element(st, a, i);
+    z->b->v[i] = i ? arith_slow(st, op, z->b->v[i - 1], e) : e;
+    if (norn_is_none(z->b->v[i])) return norn_none();
+  }
+  return v_obj(NORN_ARRAY, z);
+}
+static val n_cumsum(norn_state *st, const val *args, int n)
+{
+  (void)n;
+  return running(st, args[0], A_ADD);
+}
+static val n_cumprod(norn_state *st, const val *args, int n)
+{
+  (void)n;
+  return running(st, args[0], A_MUL);
+}
+
+static val inner(norn_state *st, val x, val y)
+{
+  int64_t n = norn_array_length(x);
+  if (n != norn_array_length(y)) return norn_none();
+  val one[1];
+  vec *z = n > 0 ? vec_new(st, NORN_VALUES, 1, &n) : NULL;
+  if (!z) return n == 0 ? norn_real(0) : norn_none();
+  for (int64_t i = 0; i < n; i++) {
+    z->b->v[i] = multiply(st, element(st, x, i), element(st, y, i));
+    if (norn_is_none(z->b->v[i])) return norn_none();
+  }
+  one[0] = v_obj(NORN_ARRAY, z);
+  return n_sum(st, one, 1);
+}
+static val n_dot(norn_state *st, const val *args, int n)
+{
+  (void)n;
+  return inner(st, args[0], args[1]);
+}
+
+/* The numbers of one array, or of several arguments; the last may be the array of a variadic. */
+typedef val (*binary)(norn_state *, val, val);
+static val reduce(norn_state *st, const val *args, int n, binary f)
+{
+  val s = norn_none();
+  for (int j = 0; j < n; j++) {
+    int64_t m = norn_array_length(args[j]);
+    for (int64_t i = 0; i < (m < 0 ? 1 : m); i++) {
+      val e = m < 0 ? args[j] : element(st, args[j], i);
+      if (!is_number(e)) return norn_none();
+      s = norn_is_none(s) ? e : f(st, s, e);
+      if (norn_is_none(s)) return s;
+    }
+  }
+  return s;
+}
+static val least(norn_state *st, val x, val y) { return graph_op2(st->graph, G_MIN, x, y); }
+static val most(norn_state *st, val x, val y) { return graph_op2(st->graph, G_MAX, x, y); }
+static val log_add(norn_state *st, val x, val y)
+{
+  return graph_op2(st->graph, G_LOG_ADD_EXP, x, y);
+}
+static val n_min(norn_state *st, const val *args, int n) { return reduce(st, args, n, least); }
+static val n_max(norn_state *st, const val *args, int n) { return reduce(st, args, n, most); }
+static val n_log_sum_exp(norn_state *st, const val *args, int n)
+{
+  return reduce(st, args, n, log_add);
+}
+
+/* An operation on every number of nested arrays. */
+static val each(norn_state *st, val x, val (*f)(norn_state *, val))
+{
+  if (x.tag != NORN_ARRAY) return f(st, x);
+  int64_t n = norn_array_length(x);
+  vec *z = n > 0 ? vec_new(st, NORN_VALUES, 1, &n) : NULL;
+  if (!z) return n == 0 ? x : norn_none();
+  for (int64_t i = 0; i < n; i++) {
+    z->b->v[i] = each(st, element(st, x, i), f);
+    if (norn_is_none(z->b->v[i])) return norn_none();
+  }
+  return v_obj(NORN_ARRAY, z);
+}
+static val abs_of(norn_state *st, val x) { return graph_op1(st->graph, G_ABS, x); }
+static val exp_of(norn_state *st, val x) { return graph_op1(st->graph, G_EXP, x); }
+static val same(norn_state *st, val x) { (void)st; return V_IS_INT(x) ? norn_real((double)x.i) : x; }
+static val n_abs(norn_state *st, const val *args, int n)
+{
+  (void)n;
+  return each(st, args[0], abs_of);
+}
+static val n_real(norn_state *st, const val *args, int n)
+{
+  (void)n;
+  return each(st, args[0], same);
+}
+static val n_pow(norn_state *st, const val *args, int n)
+{
+  (void)n;
+  return arith_slow(st, A_POW, args[0], args[1]);
+}
+static val n_softmax(norn_state *st, const val *args, int n)
+{
+  val total = n_log_sum_exp(st, args, n);
+  if (norn_is_none(total)) return total;
+  val shifted = arith_slow(st, A_SUB, args[0], total);
+  return norn_is_none(shifted) ? shifted : each(st, shifted, exp_of);
+}
+
+typedef struct recorder { const char *name; val (*f)(norn_state *, const val *args, int n); } recorder;
+static const recorder recorders[] = {
+  {"sum", n_sum}, {"mean", n_mean}, {"prod", n_prod}, {"cumsum", n_cumsum},
+  {"cumprod", n_cumprod}, {"dot", n_dot}, {"min", n_min}, {"max", n_max},
+  {"log_sum_exp", n_log_sum_exp}, {"abs", n_abs}, {"real", n_real}, {"pow", n_pow},
+  {"softmax", n_softmax},
+};
+/* Natives that move values about without looking at them. */
+static const char *const movers[] = {
+  "len", "full", "shape", "reshape", "flatten", "concat", "repeat", "slice", "take", "drop",
+  "first", "last", "reverse", "push", "set_at", "diag", "indexed", "keys", "field", "has_field",
+  "merge", "record_of", "put", "get", "has", "remove", "size", "values", "pairs", "from", "print",
+  "type_of", "is_missing", "is_posterior", "@defdist", "interval", "rbf", "matern12", "matern32",
+  "matern52", "periodic", "linear", "kernel_sum", "kernel_product",
+};
+
+node_native node_record(norn_state *st, const norn_native *f, const val *args, int n, val *out)
+{
+  bool any = false;
+  *out = norn_none();
+  for (int i = 0; i < n && !any; i++) any = norn_has_node(args[i]);
+  if (!any) return NODE_CALL;
+  for (size_t i = 0; i < sizeof recorders / sizeof *recorders; i++)
+    if (!strcmp(recorders[i].name, f->name)) {
+      *out = recorders[i].f(st, args, n);
+      if (!norn_is_none(*out) || st->err.code) return NODE_DONE;
+      no_derivative(st, f->name);
+      return NODE_DONE;
+    }
+  for (size_t i = 0; i < sizeof movers / sizeof *movers; i++)
+    if (!strcmp(movers[i], f->name)) return NODE_CALL;
+  no_derivative(st, f->name);
+  return NODE_DONE;
+}
+
+/* ---- products of matrices and vectors ---- */
+
+/* A matrix or vector, of numbers or nodes: rank, and rows and columns as `@` sees them. */
+typedef struct { val x; int rank; int64_t rows, cols; } factor;
+static bool factor_of(norn_state *st, val x, factor *f)
+{
+  f->x = x;
+  f->rank = 1;
+  f->rows = norn_array_length(x);
+  f->cols = 1;
+  if (f->rows < 0) return false;
+  val first = f->rows ? element(st, x, 0) : norn_unit();
+  if (first.tag != NORN_ARRAY) return true;
+  f->rank = 2;
+  f->cols = norn_array_length(first);
+  for (int64_t i = 0; i < f->rows; i++)
+    if (norn_array_length(element(st, x, i)) != f->cols) return false;
+  return true;
+}
+
+static val entry(norn_state *st, const factor *f, int64_t i, int64_t j)
+{
+  val r = element(st, f->x, i);
+  return f->rank == 2 ? element(st, r, j) : r;
+}
+
+/* Column j of the second factor as a vector. */
+static val column(norn_state *st, const factor *f, int64_t j)
+{
+  int64_t n = f->rows;
+  vec *z = vec_new(st, NORN_VALUES, 1, &n);
+  for (int64_t i = 0; z && i < n; i++) z->b->v[i] = entry(st, f, i, j);
+  return z ? vec_pack(st, z->b->v, n) : norn_none();
+}
+
+static val product_row(norn_state *st, val row, const factor *b)
+{
+  if (b->rank == 1) return inner(st, row, b->x);
+  int64_t n = b->cols;
+  vec *z = vec_new(st, NORN_VALUES, 1, &n);
+  for (int64_t j = 0; z && j < n; j++) {
+    val c = column(st, b, j);
+    if (norn_is_none(c)) return c;
+    z->b->v[j] = inner(st, row, c);
+    if (norn_is_none(z->b->v[j])) return norn_none();
+  }
+  return z ? v_obj(NORN_ARRAY, z) : norn_none();
+}
+
+val node_matmul(norn_state *st, val x, val y)
+{
+  factor a, b;
+  if (!factor_of(st, x, &a) || !factor_of(st, y, &b) ||
+      (a.rank == 2 ? a.cols : a.rows) != b.rows) {
+    norn_fail(st, NORN_ETYPE, -1, "these arrays can't be multiplied: their shapes do not fit");
+    return norn_none();
+  }
+  if (a.rank == 2 && b.rank == 1 && !norn_has_node(x) && a.cols > 4)
+    return node_matvec(st, x, y);
+  if (a.rank == 1) return product_row(st, x, &b);
+  int64_t n = a.rows;
+  vec *z = n > 0 ? vec_new(st, NORN_VALUES, 1, &n) : NULL;
+  if (!z) return n == 0 ? x : norn_none();
+  for (int64_t i = 0; i < n; i++) {
+    z->b->v[i] = product_row(st, element(st, x, i), &b);
+    if (norn_is_none(z->b->v[i])) return norn_none();
+  }
+  return v_obj(NORN_ARRAY, z);
+}
+
+val node_matvec(norn_state *st, val x, val y)
+{
+  norn_view m, v;
+  double *values;
+  void *at;
+  norn_array_view(x, &m);
+  int64_t n = m.dims[0];
+  norn_array_view(y, &v);
+  norn_datum out = norn_array(st, NORN_VALUES, 1, &n, &at);
+  norn_datum scratch = norn_array(st, NORN_F64, 1, &n, (void **)&values);
+  if (norn_is_none(out) || norn_is_none(scratch)) return norn_none();
+  for (int64_t i = 0; i < n; i++) ((val *)at)[i] = norn_unit();
+  if (v.elem != NORN_VALUES || m.rank != 2) return norn_none();
+  return graph_matvec(st->graph, &m, v.v, values, at) ? out : out_of_memory(st);
+}
+
+/* ---- densities ---- */
+
+val node_logpdf(norn_state *st, const norn_dist *d, val x)
+{
+  return given(st, graph_logpdf(st->graph, d, x, false));
+}
