@@ -21,6 +21,7 @@ UNIT_TESTS = \
   %D%/unit/test_code \
   %D%/unit/test_combine \
   %D%/unit/test_count \
+  %D%/unit/test_density \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \
   %D%/unit/test_docs \

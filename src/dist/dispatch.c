@@ -151,14 +151,13 @@ static norn_status check_recorded(norn_state *st, const norn_dist *d)
 
 norn_status norn_dist_check(norn_state *st, const norn_dist *d)
 {
+  for (int i = 0; norn_recording(st) && i < d->n && i < 16; i++)
+    if (norn_has_node(d->args[i])) return check_recorded(st, d);
   if (d->row->check) {
     norn_status status = d->row->check(st, d);
     if (status && d->row->hint && !norn_error(st)->hint[0]) norn_hint(st, "%s", d->row->hint);
     return status;
   }
-  for (int i = 0; norn_recording(st) && i < d->n && i < 16; i++)
-    if (norn_has_node(d->args[i])) return check_recorded(st, d);
-  if (d->row->check) return d->row->check(st, d);
   if (!(d->row->flags & NORN_DIST_SCALAR)) return NORN_OK;
   dist_grid g;
   norn_status status = dist_grid_fill(st, d, &g);

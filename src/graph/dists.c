@@ -107,7 +107,7 @@ static void density_adjoint(void *self, const double *in, const double *out, con
   norn_dist_view(norn_get(k->dist), &d);
   if (norn_dist_partials(k->st, &d, x, gout[0], gin, gin + k->nx)) {
     norn_clear(k->st);
-    gin[0] = (double)NAN;
+    for (int64_t i = 0; i < k->nx + k->nleaf; i++) gin[i] = (double)NAN;
   }
 }
 
@@ -157,6 +157,17 @@ static norn_datum private_copy(norn_state *st, norn_datum v)
   return norn_array_pack(st, to, n);
 }
 
+/* Are the derivatives known?  Asked once, where the error has a place. */
+static bool density_differentiable(norn_state *st, const norn_dist *d, norn_datum x, int64_t n)
+{
+  double *g = norn_alloc(st, NULL, 0, (size_t)(n + 1) * sizeof *g);
+  if (!g) return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), false;
+  memset(g, 0, (size_t)n * sizeof *g);
+  norn_status status = norn_dist_partials(st, d, x, 1, g, g + leaves_count(x));
+  norn_alloc(st, g, (size_t)(n + 1) * sizeof *g, 0);
+  return status == NORN_OK;
+}
+
 static norn_datum density_record(graph *g, const norn_dist *d, norn_datum x, bool node)
 {
   norn_state *st = g->st;
@@ -172,10 +183,12 @@ static norn_datum density_record(graph *g, const norn_dist *d, norn_datum x, boo
   if (!norn_dist_view(dist, &c) || norn_is_none(at)) return made;
   if (norn_dist_logp(st, &c, at, &value)) return made;
   if (!node) return norn_real(value);
+  int64_t nleaf = 0;
+  for (int i = 0; i < d->n; i++) nleaf += leaves_count(d->args[i]);
+  if (!density_differentiable(st, &c, at, leaves_count(x) + nleaf)) return made;
   density *k = norn_alloc(st, NULL, 0, sizeof *k);
   if (!k) return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), made;
-  *k = (density){st, norn_keep(st, dist), norn_keep(st, at), leaves_count(x), 0};
-  for (int i = 0; i < d->n; i++) k->nleaf += leaves_count(d->args[i]);
+  *k = (density){st, norn_keep(st, dist), norn_keep(st, at), leaves_count(x), nleaf};
   int64_t n = k->nx + k->nleaf;
   void *list;
   norn_datum in = norn_array(st, NORN_VALUES, 1, &n, &list);
@@ -221,8 +234,26 @@ static norn_datum product_record(graph *g, const norn_dist *d, norn_datum x, boo
   return graph_sum(g, to, n);
 }
 
+/* A distribution defined in Norn: its function records itself.  Its arguments are name, sample,
+   logpdf, support ... (lang/defdist.c); a number outside of the support has density 0. */
+static norn_datum defined_record(graph *g, const norn_dist *d, norn_datum x)
+{
+  norn_datum out = norn_none();
+  double logp = 0;
+  if (!graph_is_node(x) && norn_dist_logp(g->st, d, x, &logp)) {
+    if (norn_error(g->st)->code != NORN_ETYPE) return out;
+    norn_clear(g->st);                         /* the density is a node: x is inside */
+    logp = 0;
+  }
+  if (logp == -HUGE_VAL) return norn_real(logp);
+  if (norn_call(g->st, d->args[2], &x, 1, &out)) return norn_none();
+  return out;
+}
+
 norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
 {
+  if (d->row->flags & NORN_DIST_COSTLY && !strcmp(d->row->name, "distribution"))
+    return defined_record(g, d, x);
   bool scalar = d->row->flags & NORN_DIST_SCALAR && d->row->partials1 && d->row->check1;
   bool node = norn_has_node(x), numbers = scalar && (is_number(x) || x.tag == NORN_BOOL);
   int64_t n = -1;
@@ -240,6 +271,12 @@ norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
 
 bool graph_observe(graph *g, const norn_dist *d, norn_datum x, norn_span span)
 {
+  norn_dist base;
+  if (!strcmp(d->row->name, "iid") && d->n == 2 && norn_dist_view(d->args[0], &base)) {
+    for (int64_t k = 0; k < norn_array_length(x); k++)
+      if (!graph_observe(g, &base, norn_array_at(g->st, x, k), span)) return false;
+    return true;
+  }
   int64_t n = -1;
   bool node = norn_has_node(x), scalar = d->row->flags & NORN_DIST_SCALAR && d->row->partials1;
   for (int i = 0; i < d->n; i++) {

@@ -154,9 +154,10 @@ static norn_datum bound_of(norn_density *d, const norn_dist *dist, const norn_su
 }
 
 /* A structured support: its map as a call; the last result is the log Jacobian. */
+typedef struct structured { norn_support s; size_t size; double work[]; } structured;
 static bool map_forward(void *self, const double *u, double *x)
 {
-  const norn_support *s = self;
+  const norn_support *s = &((structured *)self)->s;
   double j = 0;
   norn_support_constrain(s, u, x, &j);
   x[norn_support_elems(s)] = j;
@@ -164,22 +165,27 @@ static bool map_forward(void *self, const double *u, double *x)
 }
 static void map_adjoint(void *self, const double *u, const double *x, const double *gx, double *gu)
 {
-  const norn_support *s = self;
-  norn_support_adjoint(s, u, x, gx, gx[norn_support_elems(s)], gu, NULL, NULL);
+  structured *k = self;
+  norn_support_adjoint(&k->s, u, x, gx, gx[norn_support_elems(&k->s)], gu, NULL, NULL, k->work);
 }
-static void map_free(norn_state *st, void *self) { engine_put(st, self, sizeof(norn_support)); }
+static void map_free(norn_state *st, void *self)
+{
+  engine_put(st, self, ((structured *)self)->size);
+}
 static const graph_call map_call = {"constraint", map_forward, map_adjoint, map_free};
 
 static bool structured_map(recording *r, const norn_support *s, norn_datum *x)
 {
   norn_state *st = r->d->st;
   int64_t m = norn_support_free(s), n = norn_support_elems(s) + 1;
-  norn_support *self = engine_get(st, sizeof *self);
+  size_t size = sizeof(structured) + (size_t)n * sizeof(double);
+  structured *self = engine_get(st, size);
   norn_datum *in = engine_get(st, (size_t)(m + n) * sizeof *in);
   double *v = engine_get(st, (size_t)(m + n) * sizeof *v);
   bool good = self && in && v;
   if (good) {
-    *self = *s;
+    self->s = *s;
+    self->size = size;
     for (int64_t i = 0; i < m; i++) {
       in[i] = input(r);
       v[i] = in[i].d;
@@ -319,7 +325,7 @@ static bool choice_nodes(recording *r, const norn_dist *d, choice *c, norn_datum
 static norn_status record_sample(recording *r, norn_run *run, const norn_event *ev)
 {
   norn_state *st = r->d->st;
-  choice *c;
+  choice *c = NULL;
   norn_datum args[16];
   norn_dist concrete = {ev->dist->row, args, ev->dist->n};
   r->span = ev->span;
@@ -333,8 +339,10 @@ static norn_status record_sample(recording *r, norn_run *run, const norn_event *
   if (good) value = nested(st, x, c->rank, c->dims);
   engine_put(st, x, (size_t)c->nelem * sizeof *x);
   if (!good || norn_is_none(value)) return norn_error(st)->code ? norn_error(st)->code : NORN_EMEMORY;
-  if (!c->improper && !graph_observe(r->t->g, ev->dist, value, ev->span))
+  if (!c->improper && !graph_observe(r->t->g, ev->dist, value, ev->span)) {
+    engine_place(st, ev->span);
     return norn_error(st)->code;
+  }
   r->nchoice++;
   r->x += c->nelem;
   norn_run_answer(run, value);
@@ -459,16 +467,16 @@ norn_density *norn_density_new(norn_state *st, norn_datum model, uint64_t stream
 /* Tries what is compiled, the last used first. */
 static eval_status eval_kept(norn_density *d, const double *u, double *logp, double *gradient)
 {
-  size_t blame;
+  size_t where;
   tape *first = d->last;
   for (int i = -1; i < d->ntape; i++) {
     tape *t = i < 0 ? first : &d->tape[i];
     if (!t || (i >= 0 && t == first)) continue;
-    eval_status s = program_eval(t->p, u, logp, gradient, &blame);
+    eval_status s = program_eval(t->p, u, logp, gradient, &where);
     if (s == EVAL_GUARD) continue;
     t->used = ++d->clock;
     d->last = t;
-    d->blame = blame < t->g->nterm ? t->g->term[blame].span : (norn_span){0, 0, 0};
+    d->blame = where < t->g->nterm ? t->g->term[where].span : (norn_span){0, 0, 0};
     return s;
   }
   return EVAL_GUARD;
@@ -477,7 +485,7 @@ static eval_status eval_kept(norn_density *d, const double *u, double *logp, dou
 norn_status norn_density_eval(norn_density *d, const double *u, double *logp, double *gradient)
 {
   tape *t;
-  size_t blame;
+  size_t where;
   if (d->f) {
     *logp = d->f(d->user, u, gradient);
     if (*logp != *logp || *logp == HUGE_VAL) *logp = -HUGE_VAL;
@@ -487,7 +495,7 @@ norn_status norn_density_eval(norn_density *d, const double *u, double *logp, do
   *logp = -HUGE_VAL;
   norn_status status = record(d, u, &t);
   if (status || !t) return status;
-  if (program_eval(t->p, u, logp, gradient, &blame) == EVAL_GUARD) *logp = -HUGE_VAL;
+  if (program_eval(t->p, u, logp, gradient, &where) == EVAL_GUARD) *logp = -HUGE_VAL;
   d->last = t;
   return NORN_OK;
 }

@@ -269,12 +269,24 @@ static val n_softmax(norn_state *st, const val *args, int n)
   return norn_is_none(shifted) ? shifted : each(st, shifted, exp_of);
 }
 
+static val n_logpdf(norn_state *st, const val *args, int n)
+{
+  norn_dist d;
+  (void)n;
+  return norn_dist_view(args[0], &d) ? node_logpdf(st, &d, args[1]) : norn_none();
+}
+static val n_pdf(norn_state *st, const val *args, int n)
+{
+  val l = n_logpdf(st, args, n);
+  return norn_is_none(l) ? l : graph_op1(st->graph, G_EXP, l);
+}
+
 typedef struct recorder { const char *name; val (*f)(norn_state *, const val *args, int n); } recorder;
 static const recorder recorders[] = {
   {"sum", n_sum}, {"mean", n_mean}, {"prod", n_prod}, {"cumsum", n_cumsum},
   {"cumprod", n_cumprod}, {"dot", n_dot}, {"min", n_min}, {"max", n_max},
   {"log_sum_exp", n_log_sum_exp}, {"abs", n_abs}, {"real", n_real}, {"pow", n_pow},
-  {"softmax", n_softmax},
+  {"softmax", n_softmax}, {"logpdf", n_logpdf}, {"pdf", n_pdf},
 };
 /* Natives that move values about without looking at them. */
 static const char *const movers[] = {

@@ -102,7 +102,6 @@ int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val 
                     uint64_t span, unsigned flags);
 /* w: the log weight as the program gave it, lw as a double */
 int   event_weight(norn_run *, norn_event *, val w, double lw, uint64_t span, unsigned flags);
-int   event_weight(norn_run *, norn_event *, double lw, uint64_t span, unsigned flags);
 int   event_node_weight(norn_run *, norn_event *, val lw, uint64_t span);
 norn_status model_enter(norn_run *, val *W, val model, uint64_t path, const proto **p);
 val   memo_key(norn_state *, const val *args, int n, val id);

@@ -214,15 +214,11 @@ static inline void object_header(const heap *h, obj *o, unsigned kind, unsigned 
     NEXT; \
   }
 
-static inline bool equals_small(val x, int k)
-{
-  if (V_IS_INT(x)) return x.i == k;
-  return V_IS_REAL(x) ? x.d == k : x.tag == NORN_BIG && value_equal(x, norn_int(k));
-/* No other kind equals a number. */
 static inline bool equals_small(norn_state *st, val x, int k)
 {
-  return V_IS_INT(x) ? x.i == k : V_IS_REAL(x) ? x.d == k
-                                               : v_is_node(x) && node_equals(st, x, k);
+  if (V_IS_INT(x)) return x.i == k;
+  if (V_IS_REAL(x)) return x.d == k;
+  return v_is_node(x) ? node_equals(st, x, k) : x.tag == NORN_BIG && value_equal(x, norn_int(k));
 }
 
 /* ---- frames ---- */

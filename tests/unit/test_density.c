@@ -1,0 +1,175 @@
+/* test_density: recorded densities against the scalar VM: at random points the log density is what a
+   run with the same choices scores, plus the log Jacobians of the maps; the gradient is what
+   differences of the density give. */
+#include "norn.h"
+#include "num/rng.h"
+#include "unit.h"
+#include <stdlib.h>
+
+static norn_state *st;
+
+static const struct { const char *name, *text; } models[] = {
+  {"normal", "model m() { let x ~ normal(1, 2); observe 3 ~ normal(x, 0.5); x }"},
+  {"supports", "model m() { let a ~ exponential(2); let b ~ beta(2, 3); let c ~ normal(a, b); "
+   "let d ~ uniform(-1, a); observe 0.3 ~ student_t(4, c + d, a); {a: a, c: c} }"},
+  {"loop", "let ys = [1.2, 0.4, -0.7, 2.2, 1.1, 0.3, 5.0, -1.0, 0.5]\n"
+   "model m() { let mu ~ normal(0, 5); let s ~ half_cauchy(2); "
+   "for y in ys { observe y ~ normal(mu, s) }; mu }"},
+  {"schools", "let y = [28, 8, -3, 7, -1, 1, 18, 12]\nlet s = [15, 10, 16, 11, 9, 11, 10, 18]\n"
+   "model m() { let mu ~ normal(0, 5); let tau ~ half_cauchy(5)\n let theta = for j in 0..8 { "
+   "let z ~ normal(0, 1)\n mu + tau * z }\n for j in 0..8 { observe y[j] ~ normal(theta[j], s[j]) }"
+   "\n {mu: mu, theta: theta} }"},
+  {"vector", "let X = [[1.0, 2.0, 0.5, 1.0, 3.0], [0.3, -1.0, 2.0, 0.1, 0.2], [1.0, 1.0, 1.0, 0.0, -1.0]]\n"
+   "model m() { let b ~ normal([0, 0, 0, 0, 0], 2); let eta = X @ b\n"
+   "let s ~ exponential(1); observe [0.1, 0.2, 0.3] ~ normal(eta, s); b }"},
+  {"logit", "let xs = [0.5, -1.0, 2.0, 1.5]\nlet ys = [true, false, true, true]\n"
+   "model m() { let a ~ normal(0, 1); let b ~ normal(0, 1)\n"
+   "for i in 0..4 { observe ys[i] ~ bernoulli(inv_logit(a + b * xs[i])) }; a }"},
+  {"groups", "let g = [0, 1, 1, 2, 0, 2]\nlet ys = [1.0, 2.0, 2.5, 0.1, 1.1, 0.4]\n"
+   "model m() { let mu ~ iid(normal(0, 1), 3); let s ~ gamma(2, 2)\n"
+   "for i in 0..6 { observe ys[i] ~ normal(mu[g[i]], s) }; mu }"},
+  {"walk", "let ys = [1.0, 2.0, 2.5, 0.1, 1.1, 0.4]\n"
+   "model m() { let phi ~ uniform(-1, 1); let s ~ half_normal(1)\n"
+   "for y in ys with x = 0.0 { let e ~ normal(0, 1)\n let x2 = phi * x + s * e\n"
+   "observe y ~ normal(x2, 0.5)\n next x2 } }"},
+  {"garch", "let ys = [0.1, 0.2, -0.3, 0.4, 1.1, -2.0]\nmodel m() { let w ~ exponential(1)\n"
+   "let a ~ uniform(0, 1)\n let b ~ uniform(0, 1 - a)\n"
+   "for y in ys with h = 0.5 { observe y ~ normal(0, sqrt(h))\n next w + a * y^2 + b * h } }"},
+  {"mixture", "let ys = [0.1, 3.2, 2.9, -0.4]\nmodel m() { let w ~ beta(2, 2)\nlet a ~ normal(0, 1)\n"
+   "let b ~ normal(3, 1)\nfor y in ys { observe y ~ mixture([w, 1 - w], [normal(a, 1), normal(b, 1)]) }"
+   "\n {w: w} }"},
+  {"by hand", "let ys = [0.1, 3.2, 2.9, -0.4]\nmodel m() { let w ~ beta(2, 2)\nlet a ~ normal(0, 1)\n"
+   "for y in ys { factor(log_sum_exp(log(w) + logpdf(normal(a, 1), y), "
+   "log1p(-w) + logpdf(normal(3, 1), y))) }\n w }"},
+  {"branch", "model m() { let x ~ normal(0, 1)\nlet y = if x > 0.3 { x^2 } else { exp(x) }\n"
+   "observe 1.0 ~ normal(y, 1)\n y }"},
+  {"functions", "model m() { let x ~ gamma(3, 2)\nlet y = lgamma(x) + sin(x) * cos(x) - tanh(x) / (1 + x) "
+   "+ log1p(x) ^ 3 + abs(x - 1.5) + max(x, 1.0) * min(x, 2) - expm1(-x)\nobserve y ~ cauchy(0, 1)\n y }"},
+  {"simplex", "model m() { let p ~ dirichlet([1.5, 2, 3])\nlet q ~ dirichlet([2, 2])\n"
+   "observe 0.4 ~ normal(dot(p, [1, 2, 3]) * q[0], 1)\n {p: p, q: q} }"},
+  {"counts", "let ys = [3, 0, 2, 9, 4]\nmodel m() { let l ~ gamma(2, 1)\nlet f ~ gamma(2, 0.5)\n"
+   "for y in ys { observe y ~ neg_binomial_2(l, f) }\nobserve 3 ~ poisson(l)\n"
+   "observe 2 ~ binomial(5, inv_logit(l - 1)) \n l }"},
+  {"flat", "model m() { let a ~ flat()\nlet s ~ flat(lower = 0)\nlet t ~ flat(lower = s, upper = s + 2)\n"
+   "for y in [1.0, 2.0, 4.0] { observe y ~ normal(a * t, s) }\n a }"},
+  {"own", "distribution laplace2(m, b) { sample = () -> m\n logpdf = x -> -log(2 * b) - abs(x - m) / b\n support = real }\n"
+   "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\nobserve 1.5 ~ laplace2(a, s)\n a }"},
+  {"truncated", "model m() { let a ~ normal(0, 1)\nlet s ~ exponential(1)\n"
+   "observe 1.5 ~ truncate(normal(a, s), lower = 0.5)\n a }"},
+};
+
+static void text_of(const char *what)
+{
+  char b[900];
+  norn_error_text(st, norn_error(st), b, sizeof b);
+  fprintf(stderr, "  %s: %s\n", what, b);
+  norn_clear(st);
+}
+
+/* The log joint density of a run whose choices have the values of the recorded point, by the scalar
+   VM and the distributions alone. */
+typedef struct point { double x[64]; int n; } point;
+
+static double score(norn_datum model, norn_density *d, const double *u, double *jacobian)
+{
+  norn_datum none;
+  (void)none;
+  double total = 0, lp = 0;
+  int64_t at = 0;
+  *jacobian = 0;
+  norn_run *run = norn_run_new(st, model, NULL, 0);
+  norn_run_flags(run, 0);
+  (void)d;
+  for (;;) {
+    norn_event ev;
+    norn_support s;
+    norn_datum x;
+    switch (norn_run_next(run, &ev)) {
+    case NORN_DONE: norn_run_free(run); return total;
+    case NORN_OBSERVE:
+      if (ev.flags & NORN_EV_FACTOR) norn_as_real(ev.value, &lp);
+      else if (norn_dist_logp(st, ev.dist, ev.value, &lp)) { text_of("observe"); lp = NAN; }
+      total += lp;
+      break;
+    case NORN_SAMPLE: {
+      double v[64], b[128];
+      norn_dist_support(st, ev.dist, &s);
+      int64_t m = norn_support_free(&s), n = norn_support_elems(&s), count = s.count;
+      if (s.lower != s.lower || s.upper != s.upper) norn_dist_bounds(st, ev.dist, b, b + count);
+      for (int64_t k = 0; k < count; k++) {
+        norn_support one = s;
+        if (s.lower != s.lower) one.lower = b[k];
+        if (s.upper != s.upper) one.upper = b[count + k];
+        norn_support_constrain(&one, u + at, v + k * n, jacobian);
+        at += m;
+      }
+      norn_rng g = {.stream = 1};
+      void *to;
+      norn_view shape;
+      norn_datum like;
+      if (!(norn_dist_flags(ev.dist) & NORN_DIST_IMPROPER) &&
+          !norn_dist_sample(st, ev.dist, &g, &like) && norn_array_view(like, &shape)) {
+        x = norn_array(st, NORN_F64, shape.rank, shape.dims, &to);
+        memcpy(to, v, (size_t)shape.n * 8);
+      } else x = norn_real(v[0]);
+      norn_clear(st);
+      if (norn_dist_logp(st, ev.dist, x, &lp)) { text_of("sample"); lp = NAN; }
+      total += lp;
+      norn_run_answer(run, x);
+      break;
+    }
+    default: text_of("run"); norn_run_free(run); return NAN;
+    }
+  }
+}
+
+static void check_model(int i)
+{
+  norn_datum model;
+  char text[1400];
+  double u[64], v[64], g[64], logp, up, down, jacobian, worst = 0, gap = 0;
+  snprintf(text, sizeof text, "%s\nm()", models[i].text);
+  if (norn_eval(st, models[i].name, text, strlen(text), 0, &model)) {
+    text_of(models[i].name);
+    CHECK(0);
+    return;
+  }
+  norn_ref *kept = norn_keep(st, model);
+  norn_density *d = norn_density_new(st, model, 7, 0);
+  if (!d) { text_of(models[i].name); CHECK(d != NULL); return; }
+  int64_t n = norn_density_dim(d);
+  norn_rng rng = {.stream = 5, .lane = (uint32_t)i};
+  for (int round = 0; round < 20; round++) {
+    for (int64_t k = 0; k < n; k++) u[k] = 2 * norn_rng_normal(&rng) / 2;
+    if (norn_density_eval(d, u, &logp, g)) { text_of(models[i].name); CHECK(0); break; }
+    double exact = score(norn_get(kept), d, u, &jacobian);
+    double error = fabs(logp - (exact + jacobian)) / (1 + fabs(exact));
+    gap = error > gap || error != error ? error : gap;
+    for (int64_t k = 0; k < n; k++) {
+      const double h = 1e-5;
+      memcpy(v, u, sizeof v);
+      v[k] = u[k] + h;
+      norn_density_eval(d, v, &up, NULL);
+      v[k] = u[k] - h;
+      norn_density_eval(d, v, &down, NULL);
+      double slope = (up - down) / (2 * h), miss = fabs(slope - g[k]) / (1 + fabs(slope));
+      worst = miss > worst || miss != miss ? miss : worst;
+    }
+    norn_datum value;
+    CHECK(norn_density_value(d, u, &value) == NORN_OK);
+  }
+  CHECK(gap < 1e-11);
+  CHECK(worst < 1e-6);
+  printf("%-10s dim %lld: log density off by %.1e, gradient by %.1e\n", models[i].name, (long long)n,
+         gap, worst);
+  norn_density_free(d);
+  norn_drop(kept);
+}
+
+int main(void)
+{
+  st = norn_new(NULL);
+  for (int i = 0; i < (int)(sizeof models / sizeof *models); i++) check_model(i);
+  norn_free(st);
+  return unit_end();
+}
