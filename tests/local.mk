@@ -73,6 +73,7 @@ LANG_TESTS = \
   %D%/lib/linalg.norn \
   %D%/lib/maps_sets.norn \
   %D%/lib/math.norn \
+  %D%/lib/multivariate.norn \
   %D%/lib/no_evidence.norn \
   %D%/lib/posteriors.norn \
   %D%/lib/records.norn \
@@ -104,6 +105,8 @@ LANG_TESTS = \
   %D%/errors/empty_interval.norn \
   %D%/errors/enumerate_continuous.norn \
   %D%/errors/equals_in_condition.norn \
+  %D%/errors/factor_diagonal.norn \
+  %D%/errors/factor_not_lower.norn \
   %D%/errors/fold_without_next.norn \
   %D%/errors/for_over_a_number.norn \
   %D%/errors/foreign_argument.norn \
@@ -113,22 +116,37 @@ LANG_TESTS = \
   %D%/errors/foreign_no_library.norn \
   %D%/errors/functions_compared.norn \
   %D%/errors/given_unknown_address.norn \
+  %D%/errors/gp_dimensions.norn \
+  %D%/errors/gp_lengths.norn \
   %D%/errors/index_of_wrong_kind.norn \
   %D%/errors/index_out_of_range.norn \
   %D%/errors/infer_model_not_called.norn \
   %D%/errors/infer_without_model.norn \
   %D%/errors/integer_overflow.norn \
+  %D%/errors/kernel_expected.norn \
+  %D%/errors/kernel_negative.norn \
+  %D%/errors/kernel_summand.norn \
+  %D%/errors/kernel_too_long.norn \
+  %D%/errors/kernel_with_more.norn \
+  %D%/errors/kernel_without.norn \
+  %D%/errors/lkj_order.norn \
   %D%/errors/malformed_csv.norn \
   %D%/errors/malformed_json.norn \
   %D%/errors/malformed_utf8.norn \
+  %D%/errors/matrix_not_definite.norn \
+  %D%/errors/matrix_not_finite.norn \
+  %D%/errors/matrix_not_numbers.norn \
   %D%/errors/matrix_not_positive.norn \
   %D%/errors/matrix_not_square.norn \
   %D%/errors/matrix_not_symmetric.norn \
   %D%/errors/matrix_shapes.norn \
+  %D%/errors/matrix_shapes_differ.norn \
   %D%/errors/matrix_sides.norn \
   %D%/errors/matrix_singular.norn \
   %D%/errors/matrix_wanted.norn \
   %D%/errors/matrix_with_nan.norn \
+  %D%/errors/mean_not_finite.norn \
+  %D%/errors/mean_not_vector.norn \
   %D%/errors/mean_of_nothing.norn \
   %D%/errors/missing_brace.norn \
   %D%/errors/missing_in_arithmetic.norn \
@@ -141,13 +159,19 @@ LANG_TESTS = \
   %D%/errors/no_such_field.norn \
   %D%/errors/no_such_module.norn \
   %D%/errors/no_such_option.norn \
+  %D%/errors/noise_negative.norn \
   %D%/errors/not_an_integer.norn \
   %D%/errors/number_plus_string.norn \
   %D%/errors/observe_at_top.norn \
   %D%/errors/observe_without_tilde.norn \
   %D%/errors/outside_support.norn \
   %D%/errors/parameter_twice.norn \
+  %D%/errors/points_coincide.norn \
+  %D%/errors/points_expected.norn \
+  %D%/errors/points_not_finite.norn \
   %D%/errors/probability_above_one.norn \
+  %D%/errors/record_expected.norn \
+  %D%/errors/record_field.norn \
   %D%/errors/rejection_without_bound.norn \
   %D%/errors/reserved_word.norn \
   %D%/errors/sample_from_improper.norn \
@@ -162,6 +186,9 @@ LANG_TESTS = \
   %D%/errors/unreadable_file.norn \
   %D%/errors/unterminated_string.norn \
   %D%/errors/used_before.norn \
+  %D%/errors/vector_too_long.norn \
+  %D%/errors/vector_with_nan.norn \
+  %D%/errors/wishart_few_degrees.norn \
   %D%/errors/with_bits_range.norn \
   %D%/errors/wrong_argument_name.norn \
   %D%/errors/wrong_arity.norn \
@@ -242,6 +269,8 @@ TEST_FILES = \
   %D%/errors/empty_interval.err \
   %D%/errors/enumerate_continuous.err \
   %D%/errors/equals_in_condition.err \
+  %D%/errors/factor_diagonal.err \
+  %D%/errors/factor_not_lower.err \
   %D%/errors/fold_without_next.err \
   %D%/errors/for_over_a_number.err \
   %D%/errors/foreign_argument.err \
@@ -251,22 +280,37 @@ TEST_FILES = \
   %D%/errors/foreign_no_library.err \
   %D%/errors/functions_compared.err \
   %D%/errors/given_unknown_address.err \
+  %D%/errors/gp_dimensions.err \
+  %D%/errors/gp_lengths.err \
   %D%/errors/index_of_wrong_kind.err \
   %D%/errors/index_out_of_range.err \
   %D%/errors/infer_model_not_called.err \
   %D%/errors/infer_without_model.err \
   %D%/errors/integer_overflow.err \
+  %D%/errors/kernel_expected.err \
+  %D%/errors/kernel_negative.err \
+  %D%/errors/kernel_summand.err \
+  %D%/errors/kernel_too_long.err \
+  %D%/errors/kernel_with_more.err \
+  %D%/errors/kernel_without.err \
+  %D%/errors/lkj_order.err \
   %D%/errors/malformed_csv.err \
   %D%/errors/malformed_json.err \
   %D%/errors/malformed_utf8.err \
+  %D%/errors/matrix_not_definite.err \
+  %D%/errors/matrix_not_finite.err \
+  %D%/errors/matrix_not_numbers.err \
   %D%/errors/matrix_not_positive.err \
   %D%/errors/matrix_not_square.err \
   %D%/errors/matrix_not_symmetric.err \
   %D%/errors/matrix_shapes.err \
+  %D%/errors/matrix_shapes_differ.err \
   %D%/errors/matrix_sides.err \
   %D%/errors/matrix_singular.err \
   %D%/errors/matrix_wanted.err \
   %D%/errors/matrix_with_nan.err \
+  %D%/errors/mean_not_finite.err \
+  %D%/errors/mean_not_vector.err \
   %D%/errors/mean_of_nothing.err \
   %D%/errors/missing_brace.err \
   %D%/errors/missing_in_arithmetic.err \
@@ -279,13 +323,19 @@ TEST_FILES = \
   %D%/errors/no_such_field.err \
   %D%/errors/no_such_module.err \
   %D%/errors/no_such_option.err \
+  %D%/errors/noise_negative.err \
   %D%/errors/not_an_integer.err \
   %D%/errors/number_plus_string.err \
   %D%/errors/observe_at_top.err \
   %D%/errors/observe_without_tilde.err \
   %D%/errors/outside_support.err \
   %D%/errors/parameter_twice.err \
+  %D%/errors/points_coincide.err \
+  %D%/errors/points_expected.err \
+  %D%/errors/points_not_finite.err \
   %D%/errors/probability_above_one.err \
+  %D%/errors/record_expected.err \
+  %D%/errors/record_field.err \
   %D%/errors/rejection_without_bound.err \
   %D%/errors/reserved_word.err \
   %D%/errors/sample_from_improper.err \
@@ -300,6 +350,9 @@ TEST_FILES = \
   %D%/errors/unreadable_file.err \
   %D%/errors/unterminated_string.err \
   %D%/errors/used_before.err \
+  %D%/errors/vector_too_long.err \
+  %D%/errors/vector_with_nan.err \
+  %D%/errors/wishart_few_degrees.err \
   %D%/errors/with_bits_range.err \
   %D%/errors/wrong_argument_name.err \
   %D%/errors/wrong_arity.err \

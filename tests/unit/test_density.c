@@ -35,9 +35,6 @@ static const struct { const char *name, *text; } models[] = {
   {"garch", "let ys = [0.1, 0.2, -0.3, 0.4, 1.1, -2.0]\nmodel m() { let w ~ exponential(1)\n"
    "let a ~ uniform(0, 1)\n let b ~ uniform(0, 1 - a)\n"
    "for y in ys with h = 0.5 { observe y ~ normal(0, sqrt(h))\n next w + a * y^2 + b * h } }"},
-  {"mixture", "let ys = [0.1, 3.2, 2.9, -0.4]\nmodel m() { let w ~ beta(2, 2)\nlet a ~ normal(0, 1)\n"
-   "let b ~ normal(3, 1)\nfor y in ys { observe y ~ mixture([w, 1 - w], [normal(a, 1), normal(b, 1)]) }"
-   "\n {w: w} }"},
   {"by hand", "let ys = [0.1, 3.2, 2.9, -0.4]\nmodel m() { let w ~ beta(2, 2)\nlet a ~ normal(0, 1)\n"
    "for y in ys { factor(log_sum_exp(log(w) + logpdf(normal(a, 1), y), "
    "log1p(-w) + logpdf(normal(3, 1), y))) }\n w }"},
@@ -54,8 +51,6 @@ static const struct { const char *name, *text; } models[] = {
    "for y in [1.0, 2.0, 4.0] { observe y ~ normal(a * t, s) }\n a }"},
   {"own", "distribution laplace2(m, b) { sample = () -> m\n logpdf = x -> -log(2 * b) - abs(x - m) / b\n support = real }\n"
    "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\nobserve 1.5 ~ laplace2(a, s)\n a }"},
-  {"truncated", "model m() { let a ~ normal(0, 1)\nlet s ~ exponential(1)\n"
-   "observe 1.5 ~ truncate(normal(a, s), lower = 0.5)\n a }"},
 };
 
 static void text_of(const char *what)
