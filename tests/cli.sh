@@ -155,4 +155,25 @@ printf 'model one() { let x ~ normal(0, 1); x }\nmodel two() = one()\n' >two.nor
 run 2 infer two.norn --engine importance; complains 'several models'
 run 0 infer two.norn --model one --engine importance
 
+# ---- programs that are not trusted
+run 0 --safe -e '1 + 1'; is 2
+run 1 --safe -e 'read_text("flips.csv")'; complains 'reading and writing files is turned off here'
+run 1 --safe -e 'write_text("a", "made")'; [ -e made ] && fail '--safe wrote a file'
+run 1 --safe -e 'foreign "libc.so.6" { fn abort() }'; complains 'foreign functions are turned off here'
+run 1 --safe --load ./none.so -e 1; complains 'plug-ins are turned off here'
+run 1 --load ./none.so --safe -e 1; complains 'plug-ins are turned off here'
+echo 'fn half(x) = x / 2' >half.norn
+echo 'import "half.norn" as h; print(h.half(3))' >imports.norn
+run 0 --safe imports.norn; is 1.5
+# what --data names is read, but not by a function of the program's
+run 0 infer --safe coin.norn --data flips.json --engine importance
+run 0 infer --safe coin.norn --data flips.csv --engine importance
+cat coin.norn >sly.norn; echo 'fn read_json(path) = print("sly: {read_text("flips.csv")}")' >>sly.norn
+run 0 infer --safe sly.norn --data flips.json --engine importance
+grep -q sly: out && fail 'a program took the place of read_json'
+printf 'flips\tn\n1\t2\n0\t3\n' >flips.tsv
+echo 'model tabs(flips, n) { let p ~ beta(1, 1); for i in 0..len(n) { observe flips[i] ~ binomial(n[i], p) }; p }' >tabs.norn
+run 0 infer tabs.norn --data flips.tsv --engine importance
+echo 'read_text("flips.csv")' | "$NORN" --safe >out 2>err; complains 'turned off here'
+
 exit $bad

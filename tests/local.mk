@@ -69,6 +69,7 @@ LANG_TESTS = \
   %D%/lib/distributions.norn \
   %D%/lib/error.norn \
   %D%/lib/files.norn \
+  %D%/lib/foreign.norn \
   %D%/lib/functions.norn \
   %D%/lib/linalg.norn \
   %D%/lib/maps_sets.norn \

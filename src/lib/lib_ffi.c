@@ -405,6 +405,8 @@ static norn_status arguments(call *c)
   for (int i = 0; i < fn->n && !s; i++) {
     const foreign_type *t = &fn->params[i].type;
     buffer *b = &c->buf[i];
+    b->p = NULL;
+    c->value[i] = (cvalue){0};
     c->at[i] = &c->value[i];
     if (t->array) s = array_in(c, i, b);
     else if (!foreign_by_pointer(t)) s = scalar_in(c, i, &c->value[i]);
@@ -487,20 +489,18 @@ static norn_status foreign_call(foreign *f, norn_state *st, const norn_datum *ar
                                 norn_datum *out)
 {
   cvalue ret = {0};
-  call *c = norn_alloc(st, NULL, 0, sizeof *c);
-  if (!c) return no_memory(st);
-  memset(c, 0, sizeof *c);
-  c->st = st, c->f = f, c->args = args, c->n = n;
-  c->mem = lib_mem(st);
-  arena_init(&c->arena, &c->mem);
-  norn_status s = arguments(c);
+  call c;          /* 3 KB: what belongs to a parameter is set when its turn comes */
+  c.st = st, c.f = f, c.args = args, c.n = n;
+  c.callbacks = NULL, c.failed = NORN_OK;
+  c.mem = lib_mem(st);
+  arena_init(&c.arena, &c.mem);
+  norn_status s = arguments(&c);
   if (!s) {
-    ffi_call(&f->sig.cif, f->symbol, &ret, c->at);
-    s = c->failed ? c->failed : results(c, &ret, out);
+    ffi_call(&f->sig.cif, f->symbol, &ret, c.at);
+    s = c.failed ? c.failed : results(&c, &ret, out);
   }
-  for (callback *k = c->callbacks; k; k = k->next) ffi_closure_free(k->closure);
-  arena_free(&c->arena);
-  norn_alloc(st, c, sizeof *c, 0);
+  for (callback *k = c.callbacks; k; k = k->next) ffi_closure_free(k->closure);
+  arena_free(&c.arena);
   return s;
 }
 
