@@ -1,5 +1,6 @@
 /* parse_stmt.c: statements and definitions. */
 #include "lang/parse_in.h"
+#include <string.h>
 
 /* ---- parameters ---- */
 
@@ -342,6 +343,8 @@ static void unexpected(parser *p, const ast *s)
     parse_rehint(p, "several values stand in an array [a, b] or a record { a: a, b: b }");
   } else if (k == TOK_COLON) {
     parse_rehint(p, "a record starts { name: value }; annotations belong to parameters");
+  } else if (s->kind == AST_NAME && !strcmp(s->u.name, "foreign") && k == TOK_NAME) {
+    parse_hint(p, "the library is a string: foreign \"libm.so.6\" { ... }");
   } else if (def && k >= TOK_NAME && k <= TOK_STR_HEAD) {
     parse_hint(p, "a call has parentheses: f(x)");
   } else if (k == TOK_LBRACE && def) {
