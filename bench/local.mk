@@ -6,11 +6,13 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/dist.c \
   %D%/infer.c \
   %D%/lang.c \
+  %D%/stream.c \
   %D%/bench.h \
   %D%/limits/densities.c \
   %D%/limits/discrete.c \
   %D%/limits/filter.c \
   %D%/limits/loops.c \
+  %D%/limits/philox.c \
   %D%/limits/limits.h
 %C%_bench_CFLAGS  = $(AM_CFLAGS) -O2
 %C%_bench_LDADD   = libnorncore.la

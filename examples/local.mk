@@ -6,6 +6,7 @@ EXAMPLES = \
   %D%/eight_schools.norn \
   %D%/foreign_function.norn \
   %D%/hmm.norn \
+  %D%/rare_event_big.norn \
   %D%/rsa.norn
 
 ## list EXAMPLE_FILES *.json *.csv README */*

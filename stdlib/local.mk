@@ -6,7 +6,8 @@ STDLIB = \
   %D%/prelude.norn \
   %D%/sets.norn \
   %D%/stats.norn \
-  %D%/strings.norn
+  %D%/strings.norn \
+  %D%/tables.norn
 
 STDLIB_INC  = $(STDLIB:.norn=.inc)
 EXTRA_DIST += $(STDLIB)

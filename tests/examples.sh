@@ -1,7 +1,7 @@
 #!/bin/sh
 # The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
 # conjugacy (coal_disasters), the forward-backward algorithm (hmm), arithmetic (rsa), Simpson's
-# rule for the elliptic integral (foreign_function).  Tolerances are
+# rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big).  Tolerances are
 # five standard errors of the draws that the examples take.
 cd "$srcdir/examples" || exit 99
 bad=0
@@ -46,6 +46,17 @@ near 'log evidence' 3 -100.8838 .0001; near 'log evidence' 6 -100.88 .4
 near 'the last roll' 8 .0684 .0001
 run rsa
 near '"some"' 3 .4444 .0001; near 'alpha 4' 7 .00606 .00001
+# Digits, from rational arithmetic elsewhere and the tables of Q(40).
+run rare_event_big
+for line in 'all 120 fail, exactly:    1.32922799578492479103987557042308544e-88' \
+            'all 120 fail, by hand:    1.32922799578492479103987557042308544e-88' \
+            '... on a usual day:       7.5231638452626588439e-397' \
+            'it was a usual day, exactly: 5.6592334443242447277e-309' \
+            '1 - P(one works), exactly: 1.329227995784924791e-88' \
+            'P(Z > 40), by erfc:       3.65589354091502970374898580269e-350' \
+            'P(Z > 40), by a fraction: 3.65589354091502970374898580269e-350'; do
+  printf '%s\n' "$out" | grep -qxF "$line" || { echo "rare_event_big.norn: no line $line"; bad=1; }
+done
 cp foreign_function.norn "$work" && mkdir "$work/embed" && cp embed/pendulum.c "$work/embed" || exit 99
 if (cd "$work/embed" && ${CC:-cc} -O1 -shared -fPIC -o pendulum.so pendulum.c -lm) >"$log" 2>&1; then
   cd "$work" || exit 99

@@ -42,6 +42,7 @@ UNIT_TESTS = \
   %D%/unit/test_random \
   %D%/unit/test_real \
   %D%/unit/test_rng \
+  %D%/unit/test_samplers \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
@@ -71,6 +72,7 @@ LANG_TESTS = \
   %D%/lib/files.norn \
   %D%/lib/foreign.norn \
   %D%/lib/functions.norn \
+  %D%/lib/interp.norn \
   %D%/lib/linalg.norn \
   %D%/lib/maps_sets.norn \
   %D%/lib/math.norn \
@@ -82,6 +84,7 @@ LANG_TESTS = \
   %D%/lib/statistics.norn \
   %D%/lib/strings.norn \
   %D%/lib/system.norn \
+  %D%/lib/tables.norn \
   %D%/errors/address_twice.norn \
   %D%/errors/all_particles_dead.norn \
   %D%/errors/annotation_violated.norn \
@@ -99,6 +102,8 @@ LANG_TESTS = \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/condition_not_boolean.norn \
   %D%/errors/constructor_arity.norn \
+  %D%/errors/csv_type_of_nothing.norn \
+  %D%/errors/csv_wrong_type.norn \
   %D%/errors/cycle_a.norn \
   %D%/errors/cycle_b.norn \
   %D%/errors/deep_trace.norn \
@@ -106,6 +111,10 @@ LANG_TESTS = \
   %D%/errors/empty_interval.norn \
   %D%/errors/enumerate_continuous.norn \
   %D%/errors/equals_in_condition.norn \
+  %D%/errors/exact_continuous.norn \
+  %D%/errors/exact_dead.norn \
+  %D%/errors/exact_endless.norn \
+  %D%/errors/exact_option.norn \
   %D%/errors/factor_diagonal.norn \
   %D%/errors/factor_not_lower.norn \
   %D%/errors/fold_without_next.norn \
@@ -124,6 +133,8 @@ LANG_TESTS = \
   %D%/errors/infer_model_not_called.norn \
   %D%/errors/infer_without_model.norn \
   %D%/errors/integer_overflow.norn \
+  %D%/errors/interp_lengths.norn \
+  %D%/errors/interp_not_rising.norn \
   %D%/errors/kernel_expected.norn \
   %D%/errors/kernel_negative.norn \
   %D%/errors/kernel_summand.norn \
@@ -178,8 +189,15 @@ LANG_TESTS = \
   %D%/errors/sample_from_improper.norn \
   %D%/errors/several_mistakes.norn \
   %D%/errors/shapes_differ.norn \
+  %D%/errors/spline_method.norn \
   %D%/errors/stray_closer.norn \
   %D%/errors/stray_token.norn \
+  %D%/errors/table_choice.norn \
+  %D%/errors/table_join_clash.norn \
+  %D%/errors/table_lengths.norn \
+  %D%/errors/table_no_column.norn \
+  %D%/errors/table_no_level.norn \
+  %D%/errors/table_row.norn \
   %D%/errors/too_many_arguments.norn \
   %D%/errors/unclosed_parenthesis.norn \
   %D%/errors/undefined_in_model.norn \
@@ -207,6 +225,7 @@ ENGINE_TESTS = \
   %D%/engine/dead_rejection.norn \
   %D%/engine/dead_smc.norn \
   %D%/engine/exact.norn \
+  %D%/engine/exact_big.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \
@@ -263,6 +282,8 @@ TEST_FILES = \
   %D%/errors/call_of_a_number.err \
   %D%/errors/condition_not_boolean.err \
   %D%/errors/constructor_arity.err \
+  %D%/errors/csv_type_of_nothing.err \
+  %D%/errors/csv_wrong_type.err \
   %D%/errors/cycle_a.err \
   %D%/errors/cycle_b.err \
   %D%/errors/deep_trace.err \
@@ -270,6 +291,10 @@ TEST_FILES = \
   %D%/errors/empty_interval.err \
   %D%/errors/enumerate_continuous.err \
   %D%/errors/equals_in_condition.err \
+  %D%/errors/exact_continuous.err \
+  %D%/errors/exact_dead.err \
+  %D%/errors/exact_endless.err \
+  %D%/errors/exact_option.err \
   %D%/errors/factor_diagonal.err \
   %D%/errors/factor_not_lower.err \
   %D%/errors/fold_without_next.err \
@@ -288,6 +313,8 @@ TEST_FILES = \
   %D%/errors/infer_model_not_called.err \
   %D%/errors/infer_without_model.err \
   %D%/errors/integer_overflow.err \
+  %D%/errors/interp_lengths.err \
+  %D%/errors/interp_not_rising.err \
   %D%/errors/kernel_expected.err \
   %D%/errors/kernel_negative.err \
   %D%/errors/kernel_summand.err \
@@ -342,8 +369,15 @@ TEST_FILES = \
   %D%/errors/sample_from_improper.err \
   %D%/errors/several_mistakes.err \
   %D%/errors/shapes_differ.err \
+  %D%/errors/spline_method.err \
   %D%/errors/stray_closer.err \
   %D%/errors/stray_token.err \
+  %D%/errors/table_choice.err \
+  %D%/errors/table_join_clash.err \
+  %D%/errors/table_lengths.err \
+  %D%/errors/table_no_column.err \
+  %D%/errors/table_no_level.err \
+  %D%/errors/table_row.err \
   %D%/errors/too_many_arguments.err \
   %D%/errors/unclosed_parenthesis.err \
   %D%/errors/undefined_in_model.err \
@@ -387,6 +421,8 @@ TEST_FILES = \
   %D%/fuzz/corpus/csv/numbers \
   %D%/fuzz/corpus/csv/quote \
   %D%/fuzz/corpus/csv/ragged \
+  %D%/fuzz/corpus/csv/semicolon \
+  %D%/fuzz/corpus/csv/sniff \
   %D%/fuzz/corpus/csv/table \
   %D%/fuzz/corpus/csv/twice \
   %D%/fuzz/corpus/csv/unfinished \

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Do the statistical tests of tests/engine hold for other seeds than the one of `make check`?
+# Do the statistical tests of tests/engine hold for other seeds than the one of `make check`?  And the
+# samplers, where SAMPLERS is test_samplers?
 #
-#     NORN=build/norn tests/seeds.sh [SEEDS]         50 by default; takes some minutes
+#     NORN=build/norn SAMPLERS=build/tests/unit/test_samplers tests/seeds.sh [SEEDS]
 #
+# 50 seeds by default; takes some minutes.
 # Given an argument each test prints its t (19 degrees of freedom; 499 for evidences).  The root mean
 # square of all, scaled to variance 1, must be in [.8, 1.25]: larger means a bias, or an error that is
 # told too small; smaller that replicates are not independent.  A single test has a band of 3.5 standard
@@ -10,6 +12,7 @@
 : "${NORN:=./norn}"
 case $NORN in /*) ;; *) NORN=$PWD/$NORN ;; esac
 seeds=${1:-50}
+if [ -n "${SAMPLERS-}" ]; then "$SAMPLERS" 1 "$seeds" || exit 1; fi
 cd "$(dirname "$0")/engine" || exit 99
 out=$(mktemp) || exit 99
 trap 'rm -f "$out"' 0

@@ -57,6 +57,19 @@ static double normal(source *g)
   }
 }
 
+void limit_xoshiro(double *out, int n, uint64_t seed)
+{
+  source g = { .s = {seed, 1, 2, 3} };
+  for (int i = 0; i < n; i++) out[i] = unit(&g);
+}
+
+void limit_ziggurat(double *out, int n, uint64_t seed)
+{
+  source g;
+  source_init(&g, seed);
+  for (int i = 0; i < n; i++) out[i] = normal(&g);
+}
+
 double limit_filter(int steps, int n, const double *ys, uint64_t seed)
 {
   source g;

@@ -11,6 +11,11 @@ double limit_kalman(int steps, const double *y);
 double limit_mh(int draws, const int *y, int n, uint64_t seed);
 /* Depth-first enumeration of `flips` coins, an array made for each leaf: number of leaves. */
 long   limit_enumerate(int flips, double p);
+/* n numbers: xoshiro256++, the Ziggurat on it; Philox in plain loops (n a multiple of 1024). */
+void   limit_xoshiro(double *out, int n, uint64_t seed);
+void   limit_ziggurat(double *out, int n, uint64_t seed);
+void   limit_uniforms(double *out, int n, uint32_t event);
+void   limit_normals(double *out, int n, uint32_t event);
 long   limit_fib(int n);
 long   limit_mandel(int n);
 double limit_lpdf(int n);

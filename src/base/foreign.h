@@ -24,7 +24,7 @@ typedef enum {
   FOREIGN_KINDS_COUNT
 } foreign_kind;
 
-/* By value (arrays: as a pointer to a copy); a pointer to one; a pointer that C writes through; both. */
+/* By value (arrays: a pointer to a copy); a pointer to one; a pointer that C writes through; both. */
 typedef enum { FOREIGN_VALUE, FOREIGN_REF, FOREIGN_OUT, FOREIGN_INOUT } foreign_mode;
 
 /* A whole number made of arguments, in postfix: 'k' the constant v, 'p' parameter v, 'l' the length

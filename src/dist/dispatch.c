@@ -376,11 +376,11 @@ norn_status dist_moments(norn_state *st, const norn_dist *d, norn_datum *mean, n
 norn_status dist_finite_array(norn_state *st, const norn_dist *d, int i, const char *what)
 {
   norn_view v;
-  char text[120];
+  char said[120];
   if (i >= d->n || !norn_array_view(d->args[i], &v) ||
       (v.n > 0 && v.elem != NORN_F64 && v.elem != NORN_I64))
     return norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
-                     i < d->n ? norn_describe(st, d->args[i], text, sizeof text) : "nothing");
+                     i < d->n ? norn_describe(st, d->args[i], said, sizeof said) : "nothing");
   for (int64_t k = 0; v.elem == NORN_F64 && k < v.n; k++)
     if (!isfinite(v.f[k]))
       return norn_fail(st, NORN_EDOMAIN, i, "%s must be finite, got %g at element %lld", what,
@@ -393,14 +393,14 @@ norn_status dist_finite_vector(norn_state *st, const norn_dist *d, int i, const 
 {
   norn_status status = dist_finite_array(st, d, i, what);
   norn_view v;
-  char text[120];
+  char said[120];
   *n = 0;
   if (status) return status;
   norn_array_view(d->args[i], &v);
   *n = v.n;
   return v.rank == 1 ? NORN_OK :
          norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
-                   norn_describe(st, d->args[i], text, sizeof text));
+                   norn_describe(st, d->args[i], said, sizeof said));
 }
 
 /* ---- probabilities as an argument ------------------------------------------------------------ */

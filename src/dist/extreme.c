@@ -3,6 +3,7 @@
    sigma E^(1/alpha), frechet sigma E^(-1/alpha) and rayleigh sigma sqrt(2 E). */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
 #include "dist/kernel_draw.h"
 #include "num/rng.h"
@@ -19,7 +20,7 @@ static const char *gumbel_check(const double *p, int *which)
 DIST_FORMULA_2(gumbel)
 static double gumbel_sample1(const double *p, norn_rng *g)
 {
-  return draw_finite(p[0] - p[1] * v_log(rng_exponential(g)));
+  return gumbel_draw(rng_uniform(g), p[0], p[1]);
 }
 static double gumbel_cdf1(double x, const double *p) { return exp(-exp(-((x - p[0]) / p[1]))); }
 static double gumbel_quantile1(double prob, const double *p)
@@ -50,7 +51,7 @@ static const char *rayleigh_check(const double *p, int *which)
 DIST_FORMULA_1(rayleigh)
 static double rayleigh_sample1(const double *p, norn_rng *g)
 {
-  return dist_clamp_positive(p[0] * sqrt(2 * rng_exponential(g)));
+  return rayleigh_draw(rng_uniform(g), p[0]);
 }
 static double rayleigh_cdf1(double x, const double *p)
 {
@@ -88,7 +89,7 @@ static const char *weibull_check(const double *p, int *which)
 DIST_FORMULA_2(weibull)
 static double weibull_sample1(const double *p, norn_rng *g)
 {
-  return dist_clamp_positive(p[1] * v_exp(v_log(rng_exponential(g)) / p[0]));
+  return weibull_draw(rng_uniform(g), p[0], p[1]);
 }
 /* log (x/sigma)^alpha */
 static double power_log(double x, double alpha, double sigma)
@@ -139,7 +140,7 @@ static const char *frechet_check(const double *p, int *which)
 DIST_FORMULA_2(frechet)
 static double frechet_sample1(const double *p, norn_rng *g)
 {
-  return dist_clamp_positive(p[1] * v_exp(-v_log(rng_exponential(g)) / p[0]));
+  return frechet_draw(rng_uniform(g), p[0], p[1]);
 }
 static double frechet_cdf1(double x, const double *p)
 {
@@ -179,14 +180,16 @@ static const norn_dist_row rows[] = {
    .doc = "The Gumbel law of largest values with location mu (its mode) and scale beta > 0.\n"
           "Density exp(-z - exp(-z)) / beta, z = (x - mu)/beta, on the reals.",
    .check1 = gumbel_check, .logp1 = gumbel_logp1, .block = gumbel_block,
-   .sample1 = gumbel_sample1, .cdf1 = gumbel_cdf1, .quantile1 = gumbel_quantile1,
+   .sample1 = gumbel_sample1, .samples = gumbel_samples,
+   .cdf1 = gumbel_cdf1, .quantile1 = gumbel_quantile1,
    .partials1 = gumbel_partials1, .location_is = 1, .scale_is = 2, .range1 = dist_everywhere,
    .tails1 = gumbel_tails1, .cdf_partials1 = gumbel_cdf_partials1, .moments1 = gumbel_moments1},
   {.name = "rayleigh", .params = "sigma", SCALAR,
    .doc = "The length of a vector of two normal(0, sigma), sigma > 0.\n"
           "Density x / sigma^2 exp(-(x/sigma)^2 / 2) on x > 0.",
    .check1 = rayleigh_check, .logp1 = rayleigh_logp1, .block = rayleigh_block,
-   .sample1 = rayleigh_sample1, .cdf1 = rayleigh_cdf1, .quantile1 = rayleigh_quantile1,
+   .sample1 = rayleigh_sample1, .samples = rayleigh_samples,
+   .cdf1 = rayleigh_cdf1, .quantile1 = rayleigh_quantile1,
    .partials1 = rayleigh_partials1, .scale_is = 1, .range1 = dist_positive,
    .tails1 = rayleigh_tails1, .cdf_partials1 = rayleigh_cdf_partials1,
    .moments1 = rayleigh_moments1},
@@ -194,7 +197,8 @@ static const norn_dist_row rows[] = {
    .doc = "The Weibull law of lifetimes with shape alpha > 0 and scale sigma > 0.\n"
           "Density alpha/sigma (x/sigma)^(alpha-1) exp(-(x/sigma)^alpha) on x > 0.",
    .check1 = weibull_check, .logp1 = weibull_logp1, .block = weibull_block,
-   .sample1 = weibull_sample1, .cdf1 = weibull_cdf1, .quantile1 = weibull_quantile1,
+   .sample1 = weibull_sample1, .samples = weibull_samples,
+   .cdf1 = weibull_cdf1, .quantile1 = weibull_quantile1,
    .partials1 = weibull_partials1, .scale_is = 2, .range1 = dist_positive,
    .tails1 = weibull_tails1, .cdf_partials1 = weibull_cdf_partials1, .moments1 = weibull_moments1,
    .hint = "weibull(alpha, sigma) takes the shape first, then the scale"},
@@ -202,7 +206,8 @@ static const norn_dist_row rows[] = {
    .doc = "The Frechet law of largest values with shape alpha > 0 and scale sigma > 0.\n"
           "Density alpha/sigma (x/sigma)^(-alpha-1) exp(-(x/sigma)^(-alpha)) on x > 0.",
    .check1 = frechet_check, .logp1 = frechet_logp1, .block = frechet_block,
-   .sample1 = frechet_sample1, .cdf1 = frechet_cdf1, .quantile1 = frechet_quantile1,
+   .sample1 = frechet_sample1, .samples = frechet_samples,
+   .cdf1 = frechet_cdf1, .quantile1 = frechet_quantile1,
    .partials1 = frechet_partials1, .scale_is = 2, .range1 = dist_positive,
    .tails1 = frechet_tails1, .cdf_partials1 = frechet_cdf_partials1, .moments1 = frechet_moments1,
    .hint = "frechet(alpha, sigma) takes the shape first, then the scale"},

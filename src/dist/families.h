@@ -26,5 +26,7 @@
   DRAW(normal, 2) DRAW(std_normal, 0) DRAW(half_normal, 1) DRAW(lognormal, 2)
 #define UNIFORM_DRAWS(DRAW)                                                                        \
   DRAW(uniform, 2) DRAW(exponential, 1) DRAW(cauchy, 2) DRAW(half_cauchy, 1) DRAW(laplace, 2)      \
-  DRAW(logistic, 2) DRAW(bernoulli, 1) DRAW(geometric, 1)
+  DRAW(logistic, 2) DRAW(gumbel, 2) DRAW(rayleigh, 1) DRAW(weibull, 2) DRAW(frechet, 2)            \
+  DRAW(pareto, 2) DRAW(pareto_type_2, 3) DRAW(loglogistic, 2) DRAW(bernoulli, 1)                   \
+  DRAW(bernoulli_logit, 1) DRAW(geometric, 1)
 #endif

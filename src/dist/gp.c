@@ -45,11 +45,12 @@ void gp_cov_self(const gp_kernel *kernel, int64_t dim, const double *x, int64_t 
 
 norn_status gp_factor(norn_state *st, int arg, double *cov, int64_t n)
 {
-  int64_t minor = la_cholesky(cov, n);
+  bool rounding;
+  int64_t minor = dist_cholesky(cov, n, &rounding);
   if (!minor) return NORN_OK;
   norn_fail(st, NORN_EDOMAIN, arg, "the covariance matrix of the kernel at these points must be "
-            "positive definite, but its leading minor of order %lld is not positive",
-            (long long)minor);
+            "positive definite, but its leading minor of order %lld is %s", (long long)minor,
+            rounding ? "0 but for rounding" : "not positive");
   norn_hint(st, "points close together: a small noise, as noise = 1e-4, makes it so");
   return NORN_EDOMAIN;
 }

@@ -352,7 +352,7 @@ static const norn_dist_row rows[] = {
    .doc = "The double exponential distribution with mean mu and scale sigma > 0; laplace is the same.\n"
           "Density exp(-|x - mu|/sigma) / (2 sigma) on the reals.",
    .check1 = double_exponential_check, .logp1 = laplace_logp1, .block = double_exponential_block,
-   .sample1 = laplace_sample1,
+   .sample1 = laplace_sample1, .samples = laplace_samples,
    .cdf1 = laplace_cdf1, .quantile1 = laplace_quantile1, .partials1 = laplace_partials1,
    .location_is = 1, .scale_is = 2,
    .range1 = dist_everywhere, .tails1 = laplace_tails1, .cdf_partials1 = laplace_cdf_partials1,

@@ -4,7 +4,7 @@
    likely; u is never 0, 1/2 or 1. */
 #ifndef NORN_KERNEL_DRAW_H
 #define NORN_KERNEL_DRAW_H
-#include "num/vmath.h"
+#include "num/vspecial.h"
 
 /* Inside the support, and within the doubles: a draw does not leave either by rounding. */
 static inline lanes draw_positive(lanes x)
@@ -71,7 +71,41 @@ static inline lanes logistic_draw(lanes u, lanes mu, lanes sigma)
   return mu + sigma * (v_log(u) - v_log(1 - u));
 }
 
+/* e = -log(u) is exponential of rate 1; the others by the inverse of their distribution function. */
+static inline lanes gumbel_draw(lanes u, lanes mu, lanes beta)
+{
+  return draw_finite(mu - beta * v_log(-v_log_normal(u)));
+}
+static inline lanes rayleigh_draw(lanes u, lanes sigma)
+{
+  return draw_positive(sigma * lane_sqrt(2 * -v_log_normal(u)));
+}
+static inline lanes weibull_draw(lanes u, lanes alpha, lanes sigma)
+{
+  return draw_positive(sigma * v_exp(v_log(-v_log_normal(u)) / alpha));
+}
+static inline lanes frechet_draw(lanes u, lanes alpha, lanes sigma)
+{
+  return draw_positive(sigma * v_exp(-v_log(-v_log_normal(u)) / alpha));
+}
+static inline lanes pareto_draw(lanes u, lanes y_min, lanes alpha)
+{
+  return draw_finite(y_min * v_exp(-v_log_normal(u) / alpha));
+}
+static inline lanes pareto_type_2_draw(lanes u, lanes mu, lanes lambda, lanes alpha)
+{
+  return draw_finite(mu + lambda * v_expm1(-v_log_normal(u) / alpha));
+}
+static inline lanes loglogistic_draw(lanes u, lanes alpha, lanes beta)
+{
+  return draw_positive(alpha * v_exp((v_log(u) - v_log(1 - u)) / beta));
+}
+
 static inline lanes bernoulli_draw(lanes u, lanes theta) { return SEL(u < theta, LANE(1.0), 0.0); }
+static inline lanes bernoulli_logit_draw(lanes u, lanes alpha)
+{
+  return bernoulli_draw(u, v_logit_inv(alpha));
+}
 
 /* The whole part of -log(u) / -log(1 - p); 2^52 and more is whole already. */
 static inline lanes geometric_draw(lanes u, lanes p)

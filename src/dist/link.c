@@ -3,7 +3,9 @@
    on the way.  Distribution functions and draws are those of the plain families. */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
+#include "dist/kernel_draw.h"
 #include "num/rng.h"
 
 static void from_zero(const double *p, double *lower, double *upper)
@@ -23,7 +25,7 @@ static const char *bernoulli_logit_check(const double *p, int *which)
 DIST_FORMULA_1(bernoulli_logit)
 static double bernoulli_logit_sample1(const double *p, norn_rng *g)
 {
-  return rng_uniform(g) < v_logit_inv(p[0]);
+  return bernoulli_logit_draw(rng_uniform(g), p[0]);
 }
 static void bernoulli_logit_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -189,6 +191,7 @@ static const norn_dist_row rows[] = {
           "Scores true, false, 1 and 0.",
    .check1 = bernoulli_logit_check, .logp1 = bernoulli_logit_logp1,
    .block = bernoulli_logit_block, .sample1 = bernoulli_logit_sample1,
+   .samples = bernoulli_logit_samples,
    .cdf1 = bernoulli_logit_cdf1, .quantile1 = bernoulli_logit_quantile1,
    .partials1 = bernoulli_logit_partials1, .range1 = bernoulli_logit_range1,
    .tails1 = bernoulli_logit_tails1, .moments1 = bernoulli_logit_moments1},

@@ -1,11 +1,11 @@
-/* lkj: correlation matrices and their Cholesky factors: lkj_corr(n, eta), lkj_corr_cholesky(n, eta).
+/* lkj: correlation matrices and their factors: lkj_corr(n, eta), lkj_corr_cholesky(n, eta).
    Lewandowski, Kurowicka and Joe 2009, "Generating random correlation matrices based on vines and
    extended onion method" (LKJ below).
 
    The density det(R)^(eta-1) / c is over the n(n-1)/2 entries below the diagonal.  Draws go by the
    C-vine (LKJ section 2.4): partial correlations p[i, k], i > k, given the variables before k, are
-   independent, (p+1)/2 beta(b, b) with b = eta + (n-2-k)/2, and L[i, k] = p[i, k] prod over j < k of
-   sqrt(1 - p[i, j]^2). */
+   independent, (p+1)/2 beta(b, b) with b = eta + (n-2-k)/2, and L[i, k] is p[i, k] times the
+   sqrt(1 - p[i, j]^2), j < k. */
 #include "dist/matrix.h"
 #include "num/special.h"
 #include "num/rng.h"
@@ -34,7 +34,7 @@ static norn_status lkj_check(norn_state *st, const norn_dist *d)
   return dist_want_number(st, d, 1, true, &eta);
 }
 
-/* -log c (LKJ eq. 16).  In the form with Gamma(eta + (n-1)/2)^(n-1) over the Gamma(eta + (n-1-k)/2),
+/* -log c (LKJ eq. 16).  Written with Gamma(eta + (n-1)/2)^(n-1) over the Gamma(eta + (n-1-k)/2),
    k = 1..n-1, ratios of neighbours by a half are left: with m = 1..n-1, (n-m) times
    log Gamma(h + 1/2) - log Gamma(h) - log(pi)/2 at h = eta + (n-1-m)/2. */
 static double lkj_constant(int64_t n, double eta)

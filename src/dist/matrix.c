@@ -192,14 +192,28 @@ norn_status dist_want_factor(norn_state *st, const norn_dist *d, int i, int64_t 
   return NORN_OK;
 }
 
+/* The sum of squares of row i of L is a[i, i], of which rounding has left about n 2^-53: a smaller
+   pivot says nothing. */
+int64_t dist_cholesky(double *a, int64_t n, bool *rounding)
+{
+  int64_t minor = la_cholesky(a, n);
+  *rounding = !minor;
+  for (int64_t i = 0; !minor && i < n; i++) {
+    double pivot = a[i * n + i], whole = la_dot(a + i * n, a + i * n, i + 1);
+    if (pivot * pivot <= (double)n * 0x1p-53 * whole && i > 0) minor = i + 1;
+  }
+  return minor;
+}
+
 norn_status dist_factor(norn_state *st, const norn_dist *d, int i, double *a, int64_t n)
 {
   char name[40];
-  int64_t minor = la_cholesky(a, n);
+  bool rounding;
+  int64_t minor = dist_cholesky(a, n, &rounding);
   if (!minor) return NORN_OK;
   norn_fail(st, NORN_EDOMAIN, i, "%s of %s must be positive definite, but its leading minor of "
-            "order %lld is not positive", dist_param_name(d->row, i, name, sizeof name),
-            d->row->name, (long long)minor);
+            "order %lld is %s", dist_param_name(d->row, i, name, sizeof name), d->row->name,
+            (long long)minor, rounding ? "0 but for rounding" : "not positive");
   if (d->row->hint) norn_hint(st, "%s", d->row->hint);
   return NORN_EDOMAIN;
 }

@@ -36,6 +36,8 @@ norn_status dist_want_definite(norn_state *, const norn_dist *, int i, int64_t n
 /* ... that is lower triangular with a positive diagonal. */
 norn_status dist_want_factor(norn_state *, const norn_dist *, int i, int64_t n, int with,
                              norn_view *);
+/* la_cholesky, which also stops at the first leading minor that is 0 but for rounding. */
+int64_t dist_cholesky(double *a /* (n, n) */, int64_t n, bool *rounding);
 /* Cholesky's factor in place of the matrix that is argument i. */
 norn_status dist_factor(norn_state *, const norn_dist *, int i, double *a /* (n, n) */, int64_t n);
 

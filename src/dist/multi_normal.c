@@ -1,5 +1,5 @@
-/* multi_normal: normal and Student t vectors: multi_normal(mu, sigma), multi_normal_cholesky(mu, l),
-   multi_normal_prec(mu, omega), multi_student_t(nu, mu, sigma).
+/* multi_normal: normal and Student t vectors: multi_normal(mu, sigma), multi_normal_prec(mu, omega),
+   multi_normal_cholesky(mu, l), multi_student_t(nu, mu, sigma).
 
    The matrix gives a lower triangular L: sigma = L L' or omega = L L'.  With the residuals of the
    rows as columns of y (n, rows), z = L^-1 y (or L' y) has unit covariance and a = sigma^-1 y.  A

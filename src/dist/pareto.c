@@ -2,6 +2,7 @@
    kernel.h; everything else is closed and drawn by inversion. */
 #include "dist/dist.h"
 #include "dist/block.h"
+#include "dist/draws.h"
 #include "dist/kernel.h"
 #include "dist/kernel_draw.h"
 #include "num/rng.h"
@@ -20,7 +21,7 @@ static const char *pareto_check(const double *p, int *which)
 DIST_FORMULA_2(pareto)
 static double pareto_sample1(const double *p, norn_rng *g)
 {
-  return draw_finite(p[0] * v_exp(rng_exponential(g) / p[1]));
+  return pareto_draw(rng_uniform(g), p[0], p[1]);
 }
 static void pareto_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -69,7 +70,7 @@ static const char *pareto_type_2_check(const double *p, int *which)
 DIST_FORMULA_3(pareto_type_2)
 static double pareto_type_2_sample1(const double *p, norn_rng *g)
 {
-  return draw_finite(p[0] + p[1] * v_expm1(rng_exponential(g) / p[2]));
+  return pareto_type_2_draw(rng_uniform(g), p[0], p[1], p[2]);
 }
 static double lomax_log(double x, const double *p)        /* log(1 + (x - mu)/lambda) */
 {
@@ -123,8 +124,7 @@ static const char *loglogistic_check(const double *p, int *which)
 DIST_FORMULA_2(loglogistic)
 static double loglogistic_sample1(const double *p, norn_rng *g)
 {
-  double u = rng_uniform(g);
-  return dist_clamp_positive(p[0] * v_exp((v_log(u) - v_log(1 - u)) / p[1]));
+  return loglogistic_draw(rng_uniform(g), p[0], p[1]);
 }
 static double loglogistic_logit(double x, const double *p)
 {
@@ -169,7 +169,8 @@ static const norn_dist_row rows[] = {
    .doc = "The Pareto law with lower bound y_min > 0 and shape alpha > 0.\n"
           "Density alpha y_min^alpha / x^(alpha+1) on x >= y_min.",
    .check1 = pareto_check, .logp1 = pareto_logp1, .block = pareto_block,
-   .sample1 = pareto_sample1, .cdf1 = pareto_cdf1, .quantile1 = pareto_quantile1,
+   .sample1 = pareto_sample1, .samples = pareto_samples,
+   .cdf1 = pareto_cdf1, .quantile1 = pareto_quantile1,
    .partials1 = pareto_partials1, .scale_is = 1, .range1 = pareto_range1, .lower_is = 1,
    .tails1 = pareto_tails1, .cdf_partials1 = pareto_cdf_partials1, .moments1 = pareto_moments1,
    .hint = "pareto(y_min, alpha) takes the lower bound first, then the shape"},
@@ -177,7 +178,7 @@ static const norn_dist_row rows[] = {
    .doc = "The Lomax law with lower bound mu, scale lambda > 0 and shape alpha > 0.\n"
           "Density alpha/lambda (1 + (x - mu)/lambda)^(-alpha-1) on x >= mu.",
    .check1 = pareto_type_2_check, .logp1 = pareto_type_2_logp1, .block = pareto_type_2_block,
-   .sample1 = pareto_type_2_sample1, .cdf1 = pareto_type_2_cdf1,
+   .sample1 = pareto_type_2_sample1, .samples = pareto_type_2_samples, .cdf1 = pareto_type_2_cdf1,
    .quantile1 = pareto_type_2_quantile1, .partials1 = pareto_type_2_partials1,
    .location_is = 1, .scale_is = 2, .range1 = pareto_type_2_range1, .lower_is = 1,
    .tails1 = pareto_type_2_tails1, .cdf_partials1 = pareto_type_2_cdf_partials1,
@@ -186,7 +187,8 @@ static const norn_dist_row rows[] = {
    .doc = "exp of logistic(log alpha, 1/beta): scale alpha > 0 (the median), shape beta > 0.\n"
           "Density beta/alpha (x/alpha)^(beta-1) / (1 + (x/alpha)^beta)^2 on x > 0.",
    .check1 = loglogistic_check, .logp1 = loglogistic_logp1, .block = loglogistic_block,
-   .sample1 = loglogistic_sample1, .cdf1 = loglogistic_cdf1, .quantile1 = loglogistic_quantile1,
+   .sample1 = loglogistic_sample1, .samples = loglogistic_samples,
+   .cdf1 = loglogistic_cdf1, .quantile1 = loglogistic_quantile1,
    .partials1 = loglogistic_partials1, .scale_is = 1, .range1 = dist_positive,
    .tails1 = loglogistic_tails1, .cdf_partials1 = loglogistic_cdf_partials1,
    .moments1 = loglogistic_moments1},

@@ -220,10 +220,11 @@ static void wishart_support(norn_state *st, const norn_dist *d, norn_support *ou
                         -1, -1};
 }
 
-/* wishart: nu s, nu (s[i,j]^2 + s[i,i] s[j,j]); inv_wishart, with c = nu - n: s / (c - 1) for c > 1,
+/* wishart: nu s, nu (s[i,j]^2 + s[i,i] s[j,j]); inv_wishart, with c = nu - n: s/(c-1) for c > 1,
    ((c+1) s[i,j]^2 + (c-1) s[i,i] s[j,j]) / (c (c-1)^2 (c-3)) for c > 3.  Infinite on the diagonal
    where the integral is, else NaN. */
-static void wish_moments(const norn_view *s, double nu, bool inverse, double *mean, double *variance)
+static void wish_moments(const norn_view *s, double nu, bool inverse, double *mean,
+                         double *variance)
 {
   int64_t n = s->dims[0];
   double c = nu - (double)n;

@@ -18,13 +18,14 @@
 
    Marginals of choices: a backward pass over the graph; depth-first parts add the sum of each
    subtree to the value at its root on the way up.  No random numbers are used. */
+#include "infer/enumerate.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { CHUNK = 1000, WIDE = 256, WIDER = 4096, WIDEST = 1 << 17, PATIENCE = 256 };
-#define NONE 0xffffffffu
+#define NONE ENUMERATE_NONE
 #define DEPTH_LOG (14 * .69314718055994531)
 
 /* A run that has been answered and goes on from there. */
@@ -46,9 +47,6 @@ typedef struct edge { uint32_t from, to, slot; double mass; } edge;
 /* Depth first: a state whose children from `base` on lie on the stack; `child` is the one that is
    being done, sum the weight of those done; node is its place in the graph, once it needs one. */
 typedef struct frame { size_t base; pending child; double sum, logw; uint32_t node; } frame;
-/* Values of choices with the weight of their paths. */
-typedef struct slot { uint64_t hash, addr; double sum; } slot;
-typedef struct table { uint32_t *at; size_t n; } table;
 
 typedef struct enumeration {
   int64_t max_leaves, leaves, work;            /* work: runs stepped */
@@ -73,19 +71,42 @@ typedef struct enumeration {
   double scale; bool scaled;                   /* sums are exp(log weight - scale) */
   /* by draw of the inference */
   double *leaf; uint64_t *leaf_hash; size_t cleaf, cleaf_hash; table leaves_by_value;
-  slot *slot; size_t nslot, cslot; table slots_by_value;
+  value_slot *slot; size_t nslot, cslot; table slots_by_value;
   column slot_value;
+  exact_engine *exact;                                /* exact = true: all is there */
 } enumeration;
+
+static bool option_exact(norn_infer *inf, bool *out)
+{
+  char what[120];
+  norn_state *st = norn_infer_state(inf);
+  norn_datum v = norn_infer_option(inf, 2);
+  *out = v.tag == NORN_BOOL && v.i;
+  if (v.tag == NORN_BOOL || v.tag == NORN_NONE) return true;
+  norn_fail(st, NORN_EDOMAIN, -1, "exact of enumerate must be true or false, got %s",
+            norn_describe(st, v, what, sizeof what));
+  return false;
+}
 
 static norn_status enumerate_init(norn_infer *inf, void *self)
 {
   enumeration *e = self;
   norn_state *st = norn_infer_state(inf);
-  if (!option_int(inf, 0, 1, &e->max_leaves) || !option_real(inf, 1, &e->tolerance))
+  bool exactly;
+  int64_t bits;
+  if (!option_int(inf, 0, 1, &e->max_leaves) || !option_real(inf, 1, &e->tolerance) ||
+      !option_exact(inf, &exactly) || !option_int(inf, 3, 53, &bits))
     return NORN_EDOMAIN;
+  if (bits > 100000)
+    return norn_fail(st, NORN_EDOMAIN, -1, "bits of enumerate must be at most 100000, got %lld",
+                     (long long)bits);
   if (!(e->tolerance >= 0 && e->tolerance < 1))
     return norn_fail(st, NORN_EDOMAIN, -1, "tolerance of enumerate must be in [0, 1), got %g",
                      e->tolerance);
+  if (exactly) {
+    e->exact = exact_new(inf, bits, e->max_leaves);
+    return e->exact ? NORN_OK : norn_error(st)->code;
+  }
   norn_run *run = norn_infer_run(inf, 0, 0, NORN_RUN_SCORE | NORN_RUN_NAMES | NORN_RUN_CHECK);
   if (!run) return NORN_EMEMORY;
   if (!engine_room(st, &e->todo, &e->ctodo, 1, sizeof *e->todo) ||
@@ -125,39 +146,21 @@ static double sums_total(const norn_infer *inf, const enumeration *e)
   return s;
 }
 
-/* Room for one more in an open table of places + 1; items begin with their hash. */
-static bool table_room(norn_state *st, table *t, size_t used, const void *items, size_t size)
-{
-  if (2 * (used + 1) <= t->n) return true;
-  size_t m = t->n ? 4 * t->n : 64;
-  uint32_t *at = engine_get(st, m * sizeof *at);
-  if (!at) return false;
-  for (size_t i = 0; i < used; i++) {
-    size_t k = *(const uint64_t *)((const char *)items + i * size) & (m - 1);
-    while (at[k]) k = (k + 1) & (m - 1);
-    at[k] = (uint32_t)i + 1;
-  }
-  engine_put(st, t->at, t->n * sizeof *at);
-  t->at = at;
-  t->n = m;
-  return true;
-}
-
 /* The slot of a choice's value; NONE: no memory. */
 static uint32_t slot_of(norn_state *st, enumeration *e, uint64_t addr, norn_datum v)
 {
   uint64_t h = hash_mix(addr + 0x9e3779b97f4a7c15u * norn_hash(v));
-  if (!table_room(st, &e->slots_by_value, e->nslot, e->slot, sizeof *e->slot)) return NONE;
+  if (!enumerate_room(st, &e->slots_by_value, e->nslot, e->slot, sizeof *e->slot)) return NONE;
   size_t k = h & (e->slots_by_value.n - 1);
   for (uint32_t i; (i = e->slots_by_value.at[k]); k = (k + 1) & (e->slots_by_value.n - 1)) {
-    const slot *s = &e->slot[i - 1];
+    const value_slot *s = &e->slot[i - 1];
     if (s->hash == h && s->addr == addr && norn_equal(column_at(st, &e->slot_value, i - 1), v))
       return i - 1;
   }
   if (!engine_room(st, &e->slot, &e->cslot, e->nslot + 1, sizeof *e->slot) ||
       !column_push(st, &e->slot_value, v))
     return NONE;
-  e->slot[e->nslot] = (slot){ h, addr, 0 };
+  e->slot[e->nslot] = (value_slot){ h, addr, 0 };
   e->slots_by_value.at[k] = (uint32_t)++e->nslot;
   return (uint32_t)e->nslot - 1;
 }
@@ -173,7 +176,7 @@ static bool leaf_add(norn_infer *inf, enumeration *e, norn_datum v, double w, no
     norn_hint(st, "raise max_leaves, or use smc, mh or importance");
     return false;
   }
-  if (!table_room(st, &e->leaves_by_value, inf->nlogw, e->leaf_hash, sizeof *e->leaf_hash))
+  if (!enumerate_room(st, &e->leaves_by_value, inf->nlogw, e->leaf_hash, sizeof *e->leaf_hash))
     return false;
   size_t k = h & (e->leaves_by_value.n - 1);
   for (uint32_t i; (i = e->leaves_by_value.at[k]); k = (k + 1) & (e->leaves_by_value.n - 1))
@@ -376,7 +379,7 @@ static bool layer_join(norn_infer *inf, enumeration *e, pending p, const norn_ev
   uint64_t h = hash_mix(norn_run_hash(p.run));
   double lw = norn_run_logw(p.run), mass = 1;
   e->arrived++;
-  if (!table_room(st, &e->states, e->nlayer, e->layer, sizeof *e->layer)) return false;
+  if (!enumerate_room(st, &e->states, e->nlayer, e->layer, sizeof *e->layer)) return false;
   size_t k = h & (e->states.n - 1);
   for (uint32_t i; (i = e->states.at[k]); k = (k + 1) & (e->states.n - 1)) {
     state *s = &e->layer[i - 1];
@@ -685,97 +688,18 @@ static norn_step depth_step(norn_infer *inf, enumeration *e)
 static norn_step enumerate_step(norn_infer *inf, void *self)
 {
   enumeration *e = self;
+  if (e->exact) return exact_step(inf, e->exact);
   if (e->phase == ADVANCE) return layer_step(inf, e);
   if (e->phase == DEPTH) return depth_step(inf, e);
   if (sums_total(inf, e) > 0) return NORN_STEP_DONE;
   return blame_all_dead(norn_infer_state(inf), &inf->dead, "path");
 }
 
-/* The marginal of the choice whose slots are chain[first], its followers...; a path without it
-   counts as missing. */
-static norn_datum marginal_of(norn_infer *inf, enumeration *e, const uint32_t *next, uint32_t first,
-                              double total, norn_datum info)
-{
-  norn_state *st = norn_infer_state(inf);
-  size_t n = 1, k = 0;
-  double without = total;
-  for (uint32_t i = first; i != NONE; i = next[i]) n++;
-  norn_datum out = norn_none(), *v = engine_get(st, n * sizeof *v);
-  double *lw = engine_get(st, n * sizeof *lw);
-  for (uint32_t i = first; v && lw && i != NONE; i = next[i]) {
-    if (!(e->slot[i].sum > 0)) continue;
-    v[k] = column_at(st, &e->slot_value, i);
-    lw[k++] = log(e->slot[i].sum);
-    without -= e->slot[i].sum;
-  }
-  if (v && lw && without > 1e-9 * total) {
-    v[k] = norn_missing();
-    lw[k++] = log(without);
-  }
-  if (v && lw && k) {
-    norn_datum values = norn_array_pack(st, v, (int64_t)k);
-    out = posterior_new(st, values, lw, info, norn_unit(), norn_unit(), norn_unit(), 0, true);
-  }
-  engine_put(st, v, n * sizeof *v);
-  engine_put(st, lw, n * sizeof *lw);
-  return out;
-}
-
-/* A record of the marginals of all choices, in the order in which they were met. */
-static norn_status enumerate_marginals(norn_infer *inf, enumeration *e)
-{
-  norn_state *st = norn_infer_state(inf);
-  const char *info_name[] = { "engine", "exact", "draws" };
-  norn_datum info_value[] = { norn_cstring(st, "enumerate"), norn_bool(true), norn_int(0) };
-  norn_datum info = norn_record(st, 3, info_name, info_value);
-  double total = sums_total(inf, e);
-  size_t n = e->nslot, naddr = 0;
-  uint32_t *next = engine_get(st, n * sizeof *next), *head = engine_get(st, n * sizeof *head),
-           *last = engine_get(st, n * sizeof *last);
-  const char **name = engine_get(st, n * sizeof *name);
-  norn_datum *v = engine_get(st, n * sizeof *v);
-  arena names;
-  mem m;
-  table t = { NULL, 0 };
-  mem_init(&m);
-  arena_init(&names, &m);
-  bool good = next && head && last && name && v;
-  for (t.n = 64; t.n < 2 * (n + 1); t.n *= 2) { }
-  t.at = engine_get(st, t.n * sizeof *t.at);
-  good = good && t.at;
-  for (uint32_t i = 0; good && i < n; i++) {     /* slots of one address become a list */
-    size_t k = hash_mix(e->slot[i].addr) & (t.n - 1);
-    while (t.at[k] && e->slot[head[t.at[k] - 1]].addr != e->slot[i].addr) k = (k + 1) & (t.n - 1);
-    next[i] = NONE;
-    if (t.at[k]) { next[last[t.at[k] - 1]] = i; last[t.at[k] - 1] = i; continue; }
-    t.at[k] = (uint32_t)naddr + 1;
-    head[naddr] = last[naddr] = i;
-    naddr++;
-  }
-  size_t shown = 0;
-  for (size_t a = 0; good && a < naddr; a++) {
-    char buf[256];
-    uint64_t addr = e->slot[head[a]].addr;
-    if (!norn_addr_name(st, addr, buf, sizeof buf)) continue;
-    name[shown] = arena_text(&names, buf, strlen(buf));
-    v[shown] = marginal_of(inf, e, next, head[a], total, info);
-    if (!norn_is_none(v[shown]) && name[shown]) shown++;
-  }
-  norn_datum r = good && shown ? norn_record(st, (int)shown, name, v) : norn_none();
-  arena_free(&names);
-  engine_put(st, t.at, t.n * sizeof *t.at);
-  engine_put(st, next, n * sizeof *next);
-  engine_put(st, head, n * sizeof *head);
-  engine_put(st, last, n * sizeof *last);
-  engine_put(st, name, n * sizeof *name);
-  engine_put(st, v, n * sizeof *v);
-  return norn_is_none(r) ? (good ? NORN_OK : NORN_EMEMORY) : infer_marginals(inf, r);
-}
-
 static norn_status enumerate_finish(norn_infer *inf, void *self)
 {
   enumeration *e = self;
   norn_state *st = norn_infer_state(inf);
+  if (e->exact) return exact_finish(inf, e->exact);
   if (!graph_backward(inf, e)) return NORN_EMEMORY;
   double total = log(sums_total(inf, e)) + e->scale;
   for (size_t i = 0; i < inf->nlogw; i++) inf->logw[i] = log(e->leaf[i]) + e->scale;
@@ -783,7 +707,7 @@ static norn_status enumerate_finish(norn_infer *inf, void *self)
   norn_infer_evidence(inf, total, 0);
   norn_infer_note(inf, "paths", norn_int(e->leaves));
   if (e->left > -HUGE_VAL) infer_left_over(inf, exp(e->left - log_add(total, e->left)));
-  norn_status s = enumerate_marginals(inf, e);
+  norn_status s = enumerate_marginals(inf, e->slot, e->nslot, &e->slot_value, sums_total(inf, e), NULL);
   return s ? norn_fail(st, s, -1, "out of memory") : NORN_OK;
 }
 
@@ -791,7 +715,7 @@ static void enumerate_progress(norn_infer *inf, void *self, norn_progress *p)
 {
   enumeration *e = self;
   (void)inf;
-  p->done = (double)e->leaves;
+  p->done = (double)(e->exact ? exact_leaves(e->exact) : e->leaves);
 }
 
 static void enumerate_free(norn_infer *inf, void *self)
@@ -799,6 +723,7 @@ static void enumerate_free(norn_infer *inf, void *self)
   enumeration *e = self;
   norn_state *st = norn_infer_state(inf);
   enumerate_drop(st, e);
+  exact_free(st, e->exact);
   engine_put(st, e->todo, e->ctodo * sizeof *e->todo);
   engine_put(st, e->later, e->clater * sizeof *e->later);
   engine_put(st, e->stack, e->cstack * sizeof *e->stack);
@@ -820,7 +745,9 @@ static void enumerate_free(norn_infer *inf, void *self)
 
 static const norn_option enumerate_options[] = {
   { "max_leaves", "10000000", "give up after so many paths" },
-  { "tolerance", "1e-9", "weight that may stay unexplored in a program without end" }
+  { "tolerance", "1e-9", "weight that may stay unexplored in a program without end" },
+  { "exact", "false", "weights and evidence as big reals: for finitely many paths" },
+  { "bits", "256", "their precision" }
 };
 
 const norn_engine engine_enumerate = {

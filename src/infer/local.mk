@@ -7,9 +7,11 @@ libnorncore_la_SOURCES += \
   %D%/drive.c \
   %D%/engine.c \
   %D%/enumerate.c \
+  %D%/exact.c \
   %D%/forward.c \
   %D%/importance.c \
   %D%/infer.c \
+  %D%/marginals.c \
   %D%/mh.c \
   %D%/more.c \
   %D%/posterior.c \
@@ -18,5 +20,6 @@ libnorncore_la_SOURCES += \
   %D%/show.c \
   %D%/smc.c \
   %D%/engine.h \
+  %D%/enumerate.h \
   %D%/infer.h \
   %D%/posterior.h

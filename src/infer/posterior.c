@@ -4,6 +4,7 @@
    probability, so that scoring under a nested posterior costs the same for 10 and 10,000 values
    (posterior_row_atoms).  Draws of reals that do not repeat have no density: scoring them is
    refused rather than answered with -infinity (posterior_row_draws). */
+#include "infer/enumerate.h"
 #include "infer/posterior.h"
 #include "infer/engine.h"
 #include <stdio.h>
@@ -326,6 +327,34 @@ static norn_datum posterior_parts(norn_state *st, norn_datum values, const char 
   return out;
 }
 
+/* The probabilities that exact enumeration keeps are by value: those of the new ones. */
+static norn_datum projected_info(norn_state *st, norn_datum info, norn_datum old, norn_datum new)
+{
+  enum { MOST = 64 };
+  const char *name[MOST];
+  norn_datum v[MOST], map = norn_record_get(st, info, "probabilities");
+  int n = norn_record_size(info);
+  if (norn_map_size(map) < 0 || n > MOST) return info;
+  size_t m = (size_t)norn_array_length(new);
+  norn_datum *x = engine_get(st, m * sizeof *x), *p = engine_get(st, m * sizeof *p),
+             sums = norn_none();
+  bool good = x && p;
+  for (size_t i = 0; good && i < m; i++) {
+    x[i] = norn_array_at(st, new, (int64_t)i);
+    p[i] = norn_map_get(map, norn_array_at(st, old, (int64_t)i));
+    good = !norn_is_none(p[i]);
+  }
+  if (good) sums = enumerate_probabilities(st, x, p, m);
+  engine_put(st, x, m * sizeof *x);
+  engine_put(st, p, m * sizeof *p);
+  if (norn_is_none(sums)) return sums;
+  for (int i = 0; i < n; i++) {
+    name[i] = norn_record_at(st, info, i, &v[i]);
+    if (!strcmp(name[i], "probabilities")) v[i] = sums;
+  }
+  return norn_record(st, n, name, v);
+}
+
 norn_datum posterior_project(norn_state *st, norn_datum p, norn_datum values)
 {
   norn_dist d;
@@ -338,7 +367,9 @@ norn_datum posterior_project(norn_state *st, norn_datum p, norn_datum values)
   }
   if (d.args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d.args[POST_LOGW], &lw);
   const norn_datum *a = d.args;
-  return posterior_new(st, values, lw.n ? lw.f : NULL, a[POST_INFO], a[POST_CHOICES], norn_unit(),
+  norn_datum info = projected_info(st, a[POST_INFO], a[POST_VALUES], values);
+  if (norn_is_none(info)) return info;
+  return posterior_new(st, values, lw.n ? lw.f : NULL, info, a[POST_CHOICES], norn_unit(),
                        norn_unit(), 0, info_exact(st, &d));
 }
 

@@ -2,7 +2,8 @@
 
    Reading: libcsv splits the text into cells, which go one after the other, 0-terminated, into one
    buffer; then each column is read as the narrowest kind that all its cells have: integers, reals,
-   booleans, strings.
+   booleans, strings; or as the kind that was asked for.  A cell "" in quotes is kept as two zeros:
+   in a column of strings it is the empty string, not a missing one.
 
        cells  "x\0y\0" "1\0" "2.5\0" "3\0" "NA\0"       at: where each begins, row by row
  */
@@ -18,6 +19,7 @@ typedef struct table {
   const char *name, *src;
   size_t n;                          /* of src */
   const csv_options *how;
+  char sep;
   mem m;
   char *cells; size_t size, used;
   size_t *at, cat, nat;              /* nat cells; at[nat] is `used` */
@@ -35,12 +37,15 @@ static void on_cell(void *s, size_t n, void *user)
   if (t->bad_row || t->no_memory) return;
   if (t->nat + 2 > t->cat && !mem_grow(&t->m, &t->at, &t->cat, t->nat + 2, sizeof *t->at))
     t->no_memory = true;
+  bool quoted_empty = s && n == 0;
+  n += quoted_empty;
   if (t->no_memory || n + 1 > t->size - t->used) {
     t->no_memory = true;
     return;
   }
   t->at[t->nat++] = t->used;
-  memcpy(t->cells + t->used, s, n);
+  if (quoted_empty) t->cells[t->used] = 0;
+  else if (n) memcpy(t->cells + t->used, s, n);
   t->used += n + 1;
   t->cells[t->used - 1] = 0;
 }
@@ -84,7 +89,7 @@ static size_t row_place(const table *t, size_t row)
       if (!blank && --row == 0) return start;
       blank = true;
       start = k + 1;
-    } else if (c == t->how->sep || (c != ' ' && c != '\t')) {
+    } else if (c == t->sep || (c != ' ' && c != '\t')) {
       blank = false;
     }
   }
@@ -115,11 +120,31 @@ static norn_status check_text(const table *t)
   return NORN_OK;
 }
 
+/* The separator of the first row that is not blank; a comma if it has none. */
+static char sniff(const table *t)
+{
+  static const char candidates[] = { ',', ';', '\t', '|' };
+  size_t count[NORN_COUNT(candidates)] = { 0 };
+  bool quoted = false, blank = true;
+  int best = 0;
+  for (size_t k = 0; k < t->n; k++) {
+    char c = t->src[k];
+    if (c == '"') quoted = !quoted;
+    if (!quoted && (c == '\n' || c == '\r') && !blank) break;
+    blank = blank && strchr(" \t\r\n", c);
+    for (int i = 0; i < NORN_COUNT(candidates); i++) count[i] += !quoted && c == candidates[i];
+  }
+  if (t->how->decimal == ',') count[0] = 0;
+  for (int i = 1; i < NORN_COUNT(candidates); i++)
+    if (count[i] > count[best]) best = i;
+  return candidates[count[best] || t->how->decimal != ',' ? best : 1];
+}
+
 static norn_status split(table *t)
 {
   struct csv_parser p;
-  if (csv_init(&p, CSV_STRICT | CSV_STRICT_FINI)) return no_memory(t->st);
-  csv_set_delim(&p, (unsigned char)t->how->sep);
+  if (csv_init(&p, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL)) return no_memory(t->st);
+  csv_set_delim(&p, (unsigned char)t->sep);
   size_t done = csv_parse(&p, t->src, t->n, on_cell, on_row, t);
   int err = done < t->n ? csv_error(&p) : csv_fini(&p, on_cell, on_row, t) ? csv_error(&p) : 0;
   csv_free(&p);
@@ -141,7 +166,15 @@ static const char *cell(const table *t, size_t row, size_t column, size_t *n)
 {
   size_t k = row * t->columns + column;
   *n = t->at[k + 1] - t->at[k] - 1;
-  return t->cells + t->at[k];
+  const char *s = t->cells + t->at[k];
+  *n -= *n == 1 && !*s;
+  return s;
+}
+
+static bool is_quoted_empty(const table *t, size_t row, size_t column)
+{
+  size_t k = row * t->columns + column;
+  return t->at[k + 1] - t->at[k] == 2 && !t->cells[t->at[k]];
 }
 
 static bool is_na(const table *t, const char *s, size_t n)
@@ -149,7 +182,21 @@ static bool is_na(const table *t, const char *s, size_t n)
   if (n == 0) return true;
   if (t->how->nan)
     return (n == 2 && memcmp(s, "NA", 2) == 0) || (n == 3 && strncasecmp(s, "nan", 3) == 0);
-  return strcmp(s, t->how->na) == 0;
+  for (int i = 0; i < t->how->nna; i++)
+    if (strcmp(s, t->how->na[i]) == 0) return true;
+  return false;
+}
+
+/* A real with the file's decimal sign. */
+static bool is_real(const table *t, const char *s, size_t n, double *x)
+{
+  char point[64];
+  if (t->how->decimal != ',') return number_real(s, n, x);
+  if (n >= sizeof point || memchr(s, '.', n)) return false;
+  memcpy(point, s, n + 1);
+  char *comma = memchr(point, ',', n);
+  if (comma) *comma = '.';
+  return number_real(point, n, x);
 }
 
 static bool is_truth(const char *s, size_t n, bool *b)
@@ -162,11 +209,18 @@ typedef enum { CELL_INT, CELL_REAL, CELL_BOOL, CELL_TEXT } cell_kind;
 typedef union word { int64_t i; double d; } word;
 
 /* One column read: words of numbers and truths, and which cells are missing. */
-typedef struct column { cell_kind kind; word *w; uint8_t *na; size_t rows, missing; } column;
+typedef struct column {
+  cell_kind kind;
+  word *w;
+  uint8_t *na;
+  size_t rows, missing, stuck;       /* stuck: the first row that the kind asked for does not fit */
+} column;
 
-/* Numbers into words: false at the first cell that is none. */
-static bool read_numbers(const table *t, size_t first, size_t c, column *col)
+/* Numbers into words, integers unless `reals`: false at the first cell that is none. */
+static bool read_numbers(const table *t, size_t first, size_t c, bool reals, column *col)
 {
+  col->kind = reals ? CELL_REAL : CELL_INT;
+  col->missing = 0;
   for (size_t r = 0; r < col->rows; r++) {
     size_t n;
     const char *s = cell(t, first + r, c, &n);
@@ -175,7 +229,10 @@ static bool read_numbers(const table *t, size_t first, size_t c, column *col)
     if (col->na[r]) continue;
     if (col->kind == CELL_INT && number_int(s, n, &col->w[r].i)) continue;
     double x;
-    if (!number_real(s, n, &x)) return false;
+    if (!is_real(t, s, n, &x)) {
+      col->stuck = r;
+      return false;
+    }
     if (col->kind == CELL_INT)
       for (size_t k = 0; k < r; k++)
         if (!col->na[k]) col->w[k].d = (double)col->w[k].i;
@@ -185,11 +242,9 @@ static bool read_numbers(const table *t, size_t first, size_t c, column *col)
   return true;
 }
 
-static void read_column(const table *t, size_t first, size_t c, column *col)
+/* Truths into words, if `digits` also from 0 and 1: false at the first cell that is none. */
+static bool read_truths(const table *t, size_t first, size_t c, bool digits, column *col)
 {
-  col->kind = CELL_INT;
-  col->missing = 0;
-  if (read_numbers(t, first, c, col)) return;
   col->kind = CELL_BOOL;
   col->missing = 0;
   for (size_t r = 0; r < col->rows; r++) {
@@ -198,9 +253,75 @@ static void read_column(const table *t, size_t first, size_t c, column *col)
     const char *s = cell(t, first + r, c, &n);
     col->na[r] = is_na(t, s, n);
     col->missing += col->na[r];
-    if (!col->na[r] && !is_truth(s, n, &b)) col->kind = CELL_TEXT;
+    bool digit = digits && n == 1 && (*s == '0' || *s == '1');
+    if (digit) b = *s == '1';
+    else if (!col->na[r] && !is_truth(s, n, &b)) {
+      col->stuck = r;
+      return false;
+    }
     col->w[r].i = b;
   }
+  return true;
+}
+
+static void read_texts(const table *t, size_t first, size_t c, column *col)
+{
+  col->kind = CELL_TEXT;
+  col->missing = 0;
+  for (size_t r = 0; r < col->rows; r++) {
+    size_t n;
+    const char *s = cell(t, first + r, c, &n);
+    col->na[r] = is_na(t, s, n) && !is_quoted_empty(t, first + r, c);
+    col->missing += col->na[r];
+  }
+}
+
+/* What was asked for a column: 0 nothing, else the place of its word among the kinds. */
+static norn_status declared(const table *t, const char *name, int *kind)
+{
+  static const char *const words[] = { "", "int", "real", "bool", "string" };
+  size_t n;
+  *kind = 0;
+  if (norn_is_none(t->how->types)) return NORN_OK;
+  norn_datum v = norn_record_get(t->st, t->how->types, name);
+  if (norn_is_none(v)) return NORN_OK;
+  const char *s = norn_string_view(v, &n);
+  for (int k = 1; s && k < NORN_COUNT(words); k++)
+    if (strcmp(s, words[k]) == 0) *kind = k;
+  if (*kind) return NORN_OK;
+  norn_fail(t->st, NORN_EDOMAIN, t->how->types_arg, "the type of column \"%s\" is unknown%s%s",
+            name, s ? ": " : "", s ? s : "");
+  norn_hint(t->st, "\"int\", \"real\", \"bool\" or \"string\"");
+  return NORN_EDOMAIN;
+}
+
+static norn_status read_column(const table *t, size_t first, size_t c, const char *name,
+                               column *col)
+{
+  static const char *const wanted[] = { "", "an integer", "a real", "true or false" };
+  int kind, line, unused;
+  size_t n;
+  bool fits = false;
+  norn_status code = declared(t, name, &kind);
+  if (code) return code;
+  if (kind <= 2) fits = read_numbers(t, first, c, kind == 2, col);
+  if (kind == 1 && fits && col->kind == CELL_REAL) {
+    for (col->stuck = 0; col->stuck < col->rows; col->stuck++) {
+      int64_t i;
+      const char *s = cell(t, first + col->stuck, c, &n);
+      if (!col->na[col->stuck] && !number_int(s, n, &i)) break;
+    }
+    fits = false;
+  }
+  if (!fits && (kind == 0 || kind == 3)) fits = read_truths(t, first, c, kind == 3, col);
+  if (!fits && (kind == 0 || kind == 4)) {
+    read_texts(t, first, c, col);
+    fits = true;
+  }
+  if (fits) return NORN_OK;
+  place(t, row_place(t, first + col->stuck + 1), &line, &unused);
+  return norn_fail(t->st, NORN_EIO, 0, "%s:%d: column \"%s\" should hold %s, but has \"%.40s\"",
+                   t->name, line, name, wanted[kind], cell(t, first + col->stuck, c, &n));
 }
 
 /* Strings that were just made, to make equal ones once: columns of labels are the usual case. */
@@ -257,6 +378,28 @@ static norn_datum column_array(const table *t, size_t first, size_t c, const col
 
 /* ---- the record ---- */
 
+/* A type for a column that is not there is a mistake. */
+static norn_status check_types(const table *t, const char *const *names)
+{
+  int m = norn_is_none(t->how->types) ? 0 : norn_record_size(t->how->types);
+  for (int k = 0; k < m; k++) {
+    norn_datum v;
+    const char *name = norn_record_at(t->st, t->how->types, k, &v);
+    nearest near;
+    nearest_init(&near, name);
+    bool known = false;
+    for (size_t c = 0; c < t->columns && !known; c++) {
+      known = strcmp(names[c], name) == 0;
+      nearest_try(&near, names[c]);
+    }
+    if (known) continue;
+    norn_fail(t->st, NORN_EDOMAIN, t->how->types_arg, "%s has no column \"%s\"", t->name, name);
+    if (nearest_found(&near)) norn_hint(t->st, "did you mean \"%s\"?", nearest_found(&near));
+    return NORN_EDOMAIN;
+  }
+  return NORN_OK;
+}
+
 static norn_status column_names(const table *t, arena *a, const char **names)
 {
   for (size_t c = 0; c < t->columns; c++) {
@@ -281,8 +424,10 @@ static norn_status columns_read(table *t, arena *a, norn_datum *out)
   col.w = mem_get(&t->m, (col.rows + 1) * sizeof *col.w);
   col.na = mem_get(&t->m, col.rows + 1);
   norn_status code = names && v && col.w && col.na ? column_names(t, a, names) : no_memory(t->st);
+  if (!code) code = check_types(t, names);
   for (size_t c = 0; c < t->columns && !code; c++) {
-    read_column(t, first, c, &col);
+    code = read_column(t, first, c, names[c], &col);
+    if (code) break;
     v[c] = column_array(t, first, c, &col);
     if (norn_is_none(v[c])) code = no_memory(t->st);
   }
@@ -313,6 +458,7 @@ norn_status csv_table_read(norn_state *st, const char *name, const char *s, size
   t.cells = mem_get(&t.m, t.size);   /* a cell takes no more than its text and one separator */
   norn_status code = t.cells && mem_grow(&t.m, &t.at, &t.cat, 2, sizeof *t.at) ? check_text(&t)
                                                                                : no_memory(st);
+  t.sep = how->sep ? how->sep : sniff(&t);
   if (!code) code = split(&t);
   if (!code && t.rows == 0) code = norn_fail(st, NORN_EIO, 0, "%s: the file is empty", name);
   if (!code) {
@@ -349,11 +495,17 @@ static norn_status put_cell(norn_state *st, text *out, const csv_options *how, c
   size_t n;
   char got[160];
   const char *s = norn_string_view(v, &n);
+  if (s && n && strcmp(s, how->na[0]) == 0) {
+    norn_fail(st, NORN_EDOMAIN, 0, "column \"%s\" has the text \"%s\", which stands for missing",
+              name, s);
+    norn_hint(st, "choose another: na = \"...\"");
+    return NORN_EDOMAIN;
+  }
   if (s) put_text(out, how, s, n);
   else if (v.tag == NORN_INT) text_printf(out, "%lld", (long long)v.i);
   else if (v.tag == NORN_REAL) text_real(out, v.d);
   else if (v.tag == NORN_BOOL) text_puts(out, v.i ? "true" : "false");
-  else if (v.tag == NORN_MISSING) text_puts(out, how->na);
+  else if (v.tag == NORN_MISSING) text_puts(out, how->na[0]);
   else
     return norn_fail(st, NORN_ETYPE, 0, "column \"%s\" of a CSV file can't hold %s", name,
                      norn_describe(st, v, got, sizeof got));

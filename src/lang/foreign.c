@@ -3,8 +3,8 @@
        foreign "libm.so.6" { fn j0(x: c_double) -> c_double derivative x -> -j1(x) }
 
    Each declaration becomes a native of its module, so calls, named arguments, docs and carets are
-   those of any builtin.  What is checked here is the declaration; the maker (src/lib/lib_ffi.c) opens
-   the library and gives the native its function.  `norn check` opens nothing. */
+   those of any builtin.  Here the declaration is checked; the maker (src/lib/lib_ffi.c) opens the
+   library and gives the native its function.  `norn check` opens nothing. */
 #include "lang/comp.h"
 #include "lang/env_in.h"
 #include "base/foreign.h"
@@ -140,7 +140,7 @@ static void size_read(sizing *s, const ast *e)
   s->depth--;
 }
 
-/* upto: from this parameter on, those with a default may not occur: nothing goes round in circles. */
+/* upto: from this parameter on, those with a default may not occur: nothing goes in circles. */
 static const foreign_size *size_make(reading *r, const ast *e, int upto)
 {
   foreign_op ops[64];
@@ -403,8 +403,9 @@ static void declare_one(comp *c, const ast_foreign *s, ast_cfn *x, void *library
   foreign_fn *f = function_read(&r);
   norn_native *row = arena_get(&c->st->env->arena, sizeof *row);
   /* what is not understood takes whatever it is called with */
-  const char *plain = f ? params_text(c, x->fn, f, true) : "any...", *params = params_text(c, x->fn, f, false),
-             *doc = f ? doc_text(c, x, s->library) : "";
+  const char *plain = f ? params_text(c, x->fn, f, true) : "any...";
+  const char *params = params_text(c, x->fn, f, false);
+  const char *doc = f ? doc_text(c, x, s->library) : "";
   if (!row || !plain || !params || !doc) {
     c->memory = true;
     return;

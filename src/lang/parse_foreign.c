@@ -223,7 +223,8 @@ ast *parse_foreign(parser *p)
   f->at = parse_tok_span(p, p->at);
   f->library = parse_string(p)->u.str.s;
   uint32_t open = p->at;
-  if (!parse_expect(p, TOK_LBRACE, "'{' and the declarations")) return node_new(p, AST_ERROR, first);
+  if (!parse_expect(p, TOK_LBRACE, "'{' and the declarations"))
+    return node_new(p, AST_ERROR, first);
   size_t list = list_open(p);
   mode outer = parse_inside(p, false);
   while (!p->panic && !parse_at(p, TOK_RBRACE) && !parse_at(p, TOK_END)) {

@@ -234,8 +234,8 @@ norn_status cvalue_load(const cvalue_place *p, const foreign_type *t, const void
   return s;
 }
 
-norn_status cvalue_load_all(const cvalue_place *p, const foreign_type *t, const void *from, int rank,
-                            const int64_t *dims, norn_datum *out)
+norn_status cvalue_load_all(const cvalue_place *p, const foreign_type *t, const void *from,
+                            int rank, const int64_t *dims, norn_datum *out)
 {
   size_t size = bytes[t->kind];
   void *data;

@@ -3,7 +3,7 @@
 #define NORN_LIB_CVALUE_H
 #include "base/foreign.h"
 
-/* What a message speaks of: parameter `name` of a function (NULL: its result), and the argument that
+/* What a message speaks of: parameter `name` of a function (NULL: its result), and which argument
    gets the caret. */
 typedef struct cvalue_place {
   norn_state *st;
@@ -20,8 +20,8 @@ norn_status cvalue_store(const cvalue_place *, const foreign_type *, norn_datum,
 norn_status cvalue_load(const cvalue_place *, const foreign_type *, const void *from,
                         norn_datum *out);
 /* The elements of an array. */
-norn_status cvalue_store_all(const cvalue_place *, const foreign_type *, const norn_view *, void *to);
-/* shape: its rank and dims; n elements at `from`. */
+norn_status cvalue_store_all(const cvalue_place *, const foreign_type *, const norn_view *,
+                             void *to);
 norn_status cvalue_load_all(const cvalue_place *, const foreign_type *, const void *from, int rank,
                             const int64_t *dims, norn_datum *out);
 #endif

@@ -15,6 +15,7 @@ norn_status lib_string_open(norn_state *);
 norn_status lib_map_open(norn_state *);
 norn_status lib_stats_open(norn_state *);
 norn_status lib_linalg_open(norn_state *);
+norn_status lib_interp_open(norn_state *);
 norn_status lib_dist_open(norn_state *);
 norn_status lib_gp_open(norn_state *);
 norn_status lib_infer_open(norn_state *);
@@ -22,6 +23,7 @@ norn_status lib_save_open(norn_state *);
 norn_status lib_io_open(norn_state *);
 norn_status lib_sys_open(norn_state *);
 norn_status lib_ffi_open(norn_state *);
+norn_status lib_table_open(norn_state *);
 norn_status lib_norn_open(norn_state *);   /* the part written in Norn: stdlib/ */
 
 /* The code of the error that is set; out of memory if none is. */
@@ -92,6 +94,9 @@ bool lib_group(norn_state *, norn_datum array, lib_groups *);
 /* The places of n reals in rising order, nan last; NULL: error set. */
 int64_t *lib_order(norn_state *, const double *x, int64_t n);
 int64_t *lib_value_order(norn_state *, const norn_datum *x, int64_t n);   /* norn_compare's order */
+/* The weights of a posterior by enumerate(exact = true) as an array of bigs, a unit if it is none;
+   NONE: error set. */
+norn_datum lib_exact_weights(norn_state *, norn_datum posterior, const norn_posterior *);
 /* The weights of a posterior's draws, sum 1: *w is NULL when all are equal.  false: error set. */
 bool lib_weights(norn_state *, const norn_posterior *, const double **w);
 #endif

@@ -358,9 +358,11 @@ static norn_status d_pdf(norn_state *st, const norn_datum *args, int n, norn_dat
 
 /* ---- values and their probabilities ---- */
 
-typedef struct table { norn_datum *x; double *p; int64_t n; } table;
+/* big: the probabilities as bigs where they are known so, else NULL. */
+typedef struct table { norn_datum *x, *big; double *p; int64_t n; } table;
 
-static norn_status posterior_table(norn_state *st, const norn_posterior *post, table *t)
+static norn_status posterior_table(norn_state *st, norn_datum posterior, const norn_posterior *post,
+                                   table *t)
 {
   lib_groups g;
   norn_datum keep;
@@ -375,6 +377,13 @@ static norn_status posterior_table(norn_state *st, const norn_posterior *post, t
     t->p[k] = 0;
   }
   for (int64_t k = 0; k < post->n; k++) t->p[g.kind[k]] += w ? w[k] : 1;
+  norn_view exact;
+  norn_datum bigs = lib_exact_weights(st, posterior, post);
+  if (norn_is_none(bigs)) return lib_failed(st);
+  if (norn_array_view(bigs, &exact) && exact.elem == NORN_VALUES && g.kinds == post->n) {
+    t->big = lib_values(st, g.kinds, &keep);
+    for (int64_t k = 0; t->big && k < g.kinds; k++) t->big[k] = exact.v[g.first[k]];
+  }
   for (int64_t k = 0; k < g.kinds && !w; k++) t->p[k] /= (double)post->n;
   return NORN_OK;
 }
@@ -401,9 +410,10 @@ static norn_status table_of(norn_state *st, const norn_datum *args, table *t)
 {
   norn_dist d;
   norn_posterior post;
+  t->big = NULL;
   if (!want_dist(st, args, 0, &d)) return lib_failed(st);
   if (lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post))
-    return posterior_table(st, &post, t);
+    return posterior_table(st, args[0], &post, t);
   return finite_table(st, &d, t);
 }
 
@@ -419,7 +429,7 @@ static norn_status d_pmf(norn_state *st, const norn_datum *args, int n, norn_dat
   if (!row) return lib_failed(st);
   for (int64_t k = 0; k < t.n; k++) {
     row[2 * k] = t.x[order[k]];
-    row[2 * k + 1] = norn_real(t.p[order[k]]);
+    row[2 * k + 1] = t.big ? t.big[order[k]] : norn_real(t.p[order[k]]);
   }
   return lib_give(st, lib_nested(st, row, 2, dims), out);
 }

@@ -71,7 +71,8 @@ static norn_status not_opened(norn_state *st, const char *name, const char *dir)
   if (absent && !strchr(name, '/') && (access(name, F_OK) == 0 || access(path, F_OK) == 0))
     norn_hint(st, "a file is named with its path: \"./%s\"", name);
   else if (absent && !strchr(name, '/'))
-    norn_hint(st, "the linker looks for it; a file of yours is named with its path: \"./%s\"", name);
+    norn_hint(st, "the linker looks for it; a file of yours is named with its path: \"./%s\"",
+              name);
   return NORN_EIO;
 }
 
@@ -659,8 +660,8 @@ static const norn_native natives[] = {
    0, NULL},
   {"derivative", "f",
    "The derivative that was declared with a foreign function.\n"
-   "It takes the same arguments, and gives the partial derivative in the function's real argument,\n"
-   "or an array of them if it has several. See foreign.\n"
+   "It takes the same arguments, and gives the partial derivative in the real argument, or an\n"
+   "array of them if there are several. See foreign.\n"
    "Example: foreign \"libm.so.6\" { fn sin(x: c_double) -> c_double derivative x -> cos(x) }; "
    "derivative(sin)(0)\n=> 1.0",
    f_derivative, 0, NULL},
@@ -681,6 +682,7 @@ norn_status lib_ffi_open(norn_state *st)
   foreign_made_by(st, &maker);
   null.tag = NORN_POINTER;
   null.p = NULL;
-  norn_status code = norn_add_constant(st, "c_null", null, "The null pointer, for foreign functions.");
+  norn_status code =
+      norn_add_constant(st, "c_null", null, "The null pointer, for foreign functions.");
   return code ? code : norn_add_natives(st, NULL, natives, NORN_COUNT(natives));
 }

@@ -7,8 +7,8 @@
 
 /* ---- kernels ---- */
 
-/* {kernel: NAME, ...}.  A number is checked here, so that a mistake shows where it was made; what is
-   no number yet (a node of a graph) is left to the distribution. */
+/* {kernel: NAME, ...}.  A number is checked here, so that a mistake shows where it was made; what
+   is no number yet (a node of a graph) is left to the distribution. */
 static norn_status simple(norn_state *st, gp_kernel_kind kind, const norn_datum *args,
                           norn_datum *out)
 {
@@ -139,8 +139,8 @@ static norn_status predict_read(norn_state *st, const norn_datum *args, predicti
   return NORN_OK;
 }
 
-/* With K = k(x, x) + noise^2 = L L' and V = L^-1 k(x, xnew): the mean is level + V' L^-1 (y - level)
-   and the covariance k(xnew, xnew) - V' V (Rasmussen and Williams 2006, algorithm 2.1). */
+/* With K = k(x, x) + noise^2 = L L' and V = L^-1 k(x, xnew) the mean is
+   level + V' L^-1 (y - level) and the covariance k(xnew, xnew) - V' V (Rasmussen and Williams 2006, algorithm 2.1). */
 static norn_status predict(norn_state *st, const prediction *p, double *mean, double *cov)
 {
   int64_t n = p->px.n, m = p->pnew.n, dim = p->px.dim;
@@ -195,7 +195,8 @@ static const norn_native natives[] = {
      "The kernel alpha^2 (1 + s + s^2/3) exp(-s) of points at distance r, s = sqrt(5) r / rho.",
      "cov_matrix(matern52(2, 1), [0], [0])", "[[4.0]]"),
   FN("periodic", "alpha, rho, period", k_periodic, 0,
-     "The kernel alpha^2 exp(-2 sum sin(pi d / period)^2 / rho^2), d the differences of coordinates.",
+     "The kernel alpha^2 exp(-2 q / rho^2) of points, q the sum of sin(pi d / period)^2 over the "
+     "differences d of their coordinates.",
      "cov_matrix(periodic(2, 1, 3), [0], [6])", "[[4.0]]"),
   FN("linear", "alpha, bias = 0", k_linear, 0,
      "The kernel bias^2 + alpha^2 x . y of points x and y: straight lines.",
@@ -207,7 +208,8 @@ static const norn_native natives[] = {
      "The product of kernels.",
      "cov_matrix(kernel_product(linear(1), linear(2)), [1], [3])", "[[36.0]]"),
   FN("cov_matrix", "kernel, x, y = missing", gp_cov_matrix, 0,
-     "The matrix of a kernel between points x and points y, or x itself; rows of a matrix are points.",
+     "The matrix of a kernel between points x and points y, or x itself; rows of a matrix are "
+     "points.",
      "cov_matrix(linear(1), [[1, 2], [3, 4]])", "[[5.0, 11.0], [11.0, 25.0]]"),
   FN("gp_predict", "kernel, x, y, xnew, noise = 0, mean = 0", gp_predict, 0,
      "What a Gaussian process seen as y at x (with that noise) is at xnew: {mean, cov} of the "

@@ -58,13 +58,26 @@ static norn_status f_values(norn_state *st, const norn_datum *args, int n, norn_
   return lib_give(st, norn_array_pack(st, v, m), out);
 }
 
+norn_datum lib_exact_weights(norn_state *st, norn_datum posterior, const norn_posterior *post)
+{
+  norn_datum map = posterior_info(st, posterior, "probabilities"), keep;
+  if (norn_map_size(map) < 0) return norn_unit();
+  norn_datum *p = lib_values(st, post->n, &keep);
+  if (!p) return norn_none();
+  for (int64_t k = 0; k < post->n; k++) {
+    norn_datum v = norn_map_get(map, norn_array_at(st, post->values, k));
+    if (!norn_is_none(v)) p[k] = v;
+  }
+  return norn_array_pack(st, p, post->n);
+}
+
 static norn_status f_weights(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_posterior post;
   (void)n;
   if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
-  *out = post.weights;
-  return NORN_OK;
+  norn_datum exact = lib_exact_weights(st, args[0], &post);
+  return lib_give(st, exact.tag == NORN_UNIT ? post.weights : exact, out);
 }
 
 static norn_status f_log_weights(norn_state *st, const norn_datum *args, int n, norn_datum *out)
@@ -107,7 +120,8 @@ static norn_status f_evidence(norn_state *st, const norn_datum *args, int n, nor
   (void)n;
   if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
   if (isnan(post.log_evidence)) return no_evidence(st, args, &post);
-  *out = norn_real(post.log_evidence);
+  norn_datum exact = posterior_info(st, args[0], "log_evidence");
+  *out = exact.tag == NORN_BIG ? exact : norn_real(post.log_evidence);
   return NORN_OK;
 }
 
@@ -134,7 +148,9 @@ static norn_status f_summary(norn_state *st, const norn_datum *args, int n, norn
 
 static void put_info(norn_state *st, text *t, const char *name, norn_datum v)
 {
-  if (v.tag == NORN_MISSING || strcmp(name, "warnings") == 0) return;
+  if (v.tag == NORN_MISSING || strcmp(name, "warnings") == 0 ||
+      strcmp(name, "probabilities") == 0)
+    return;
   if (v.tag == NORN_REAL && v.d == 0 && strcmp(name, "left_over") == 0) return;
   text_puts(t, name);
   for (size_t k = strlen(name); k < 14; k++) text_putc(t, ' ');
@@ -322,7 +338,8 @@ static const norn_native natives[] = {
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "log_weights(infer(coin(), enumerate()))[1] == log(0.5)\n=> true"),
   FN("evidence", "post", f_evidence,
-     "The logarithm of the probability (density) of all that was observed.\n"
+     "The logarithm of the probability (density) of all that was observed; by\n"
+     "enumerate(exact = true) a big: digits(evidence(post), 50).\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "evidence(infer(coin(), enumerate()))\n=> 0.0"),
   FN("evidence_se", "post", f_evidence_se, "The standard error of evidence(post).\n"

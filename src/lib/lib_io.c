@@ -178,13 +178,15 @@ static norn_status i_write_json(norn_state *st, const norn_datum *args, int n, n
 
 /* ---- CSV ---- */
 
+/* The separator; "auto" where a file is read. */
 static norn_status csv_separator(norn_state *st, const norn_datum *args, int i, int n,
-                                 csv_options *o)
+                                 bool reading, csv_options *o)
 {
-  const char *s = ",";
-  size_t len = 1;
+  const char *s = reading ? "auto" : ",";
+  size_t len = strlen(s);
   if (lib_given(args, i, n) && !norn_want_string(st, args, i, "the separator", &s, &len))
     return lib_failed(st);
+  if (reading && strcmp(s, "auto") == 0) return NORN_OK;
   if (len != 1 || s[0] == '"' || s[0] == '\n' || s[0] == '\r' || (s[0] & 0x80))
     return norn_fail(st, NORN_EDOMAIN, i,
                      "the separator must be one ASCII character, got %zu bytes", len);
@@ -192,19 +194,58 @@ static norn_status csv_separator(norn_state *st, const norn_datum *args, int i, 
   return NORN_OK;
 }
 
+/* One text that stands for missing, or an array of them: at most NA_MAX. */
+enum { NA_MAX = 32 };
+static norn_status csv_missing(norn_state *st, const norn_datum *args, int i, const char **na,
+                               csv_options *o)
+{
+  norn_view v;
+  size_t len;
+  o->na = na;
+  na[0] = norn_string_view(args[i], &len);
+  o->nna = 1;
+  if (na[0]) return NORN_OK;
+  if (!norn_array_view(args[i], &v) || v.n > NA_MAX || (v.n && v.elem != NORN_VALUES))
+    return lib_wrong(st, args, i, "na", "a string or an array of strings");
+  o->nna = (int)v.n;
+  for (int k = 0; k < o->nna; k++)
+    if (!(na[k] = norn_string_view(v.v[k], &len)))
+      return lib_wrong(st, args, i, "na", "a string or an array of strings");
+  return NORN_OK;
+}
+
+static norn_status csv_decimal(norn_state *st, const norn_datum *args, int i, csv_options *o)
+{
+  const char *s;
+  size_t len;
+  if (!norn_want_string(st, args, i, "the decimal sign", &s, &len)) return lib_failed(st);
+  if (strcmp(s, ".") != 0 && strcmp(s, ",") != 0)
+    return norn_fail(st, NORN_EDOMAIN, i, "the decimal sign must be \".\" or \",\", got \"%s\"", s);
+  o->decimal = s[0];
+  if (o->sep != o->decimal) return NORN_OK;
+  return norn_fail(st, NORN_EDOMAIN, i, "the decimal sign can't be the separator too");
+}
+
 static norn_status i_read_csv(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   char path[4096];
-  csv_options o = { .na = "NA", .header = true };
+  const char *na[NA_MAX] = { "NA" };
+  csv_options o = { .na = na, .nna = 1, .header = true, .decimal = '.', .types = norn_none(),
+                    .types_arg = 4 };
   size_t len;
   mem m = lib_mem(st);
-  if (lib_given(args, 1, n) && !norn_want_string(st, args, 1, "na", &o.na, &len))
-    return lib_failed(st);
-  norn_status code = csv_separator(st, args, 2, n, &o);
+  norn_status code = lib_given(args, 1, n) ? csv_missing(st, args, 1, na, &o) : NORN_OK;
+  if (!code) code = csv_separator(st, args, 2, n, true, &o);
+  if (!code && lib_given(args, 5, n)) code = csv_decimal(st, args, 5, &o);
   if (code) return code;
   if (lib_given(args, 3, n) && !lib_want_bool(st, args, 3, "header", &o.header))
     return lib_failed(st);
-  o.nan = strcmp(o.na, "nan") == 0;
+  if (lib_given(args, 4, n)) {
+    if (norn_record_size(args[4]) < 0)
+      return lib_wrong(st, args, 4, "types", "a record such as {age: \"real\"}");
+    o.types = args[4];
+  }
+  o.nan = o.nna == 1 && strcmp(na[0], "nan") == 0;
   char *s = slurp(st, args, &m, path, sizeof path, &len);
   if (!s) return lib_failed(st);
   code = csv_table_read(st, path, s, len, &o, out);
@@ -214,11 +255,15 @@ static norn_status i_read_csv(norn_state *st, const norn_datum *args, int n, nor
 
 static norn_status i_write_csv(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
-  csv_options o = { .na = "NA", .header = true };
+  const char *na[1] = { "NA" };
+  csv_options o = { .na = na, .nna = 1, .header = true, .decimal = '.', .types = norn_none() };
   mem m = lib_mem(st);
   text t;
-  norn_status code = csv_separator(st, args, 2, n, &o);
+  size_t len;
+  norn_status code = csv_separator(st, args, 2, n, false, &o);
   if (code) return code;
+  if (lib_given(args, 3, n) && !norn_want_string(st, args, 3, "na", &na[0], &len))
+    return lib_failed(st);
   text_init(&t, &m);
   code = csv_table_write(st, args[0], &o, &t);
   if (!code) code = spill(st, args, 1, t.s, t.n, out);
@@ -295,12 +340,16 @@ static const norn_native natives[] = {
      "Writes a value to a file in JSON.\n"
      "Example: write_json({a: 1}, \"example.json\"); read_json(\"example.json\")"
      "\n=> {a: 1}"),
-  FN("read_csv", "path, na = \"NA\", sep = \",\", header = true", i_read_csv, 0,
+  FN("read_csv",
+     "path, na = \"NA\", sep = \"auto\", header = true, types = missing, decimal = \".\"",
+     i_read_csv, 0,
      "The table in a CSV file as a record of columns: of integers, reals, booleans or strings.\n"
-     "Empty cells and `na` are missing; with na = \"nan\", those of numeric columns are nan.\n"
+     "Empty cells and `na` (a text or an array of texts) are missing; with na = \"nan\", those of\n"
+     "numeric columns are nan. The separator is found in the first row: , ; tab or |. A column\n"
+     "holds what all its cells can be, or what types = {id: \"string\", age: \"real\"} says.\n"
      "Example: write_text(\"x,y\\n1,a\\n2,\\n\", \"example.csv\"); read_csv(\"example.csv\")"
      "\n=> {x: [1, 2], y: [\"a\", missing]}"),
-  FN("write_csv", "columns, path, sep = \",\"", i_write_csv, 0,
+  FN("write_csv", "columns, path, sep = \",\", na = \"NA\"", i_write_csv, 0,
      "Writes a record of columns to a CSV file.\n"
      "Example: write_csv({x: [1, 2]}, \"example.csv\"); read_lines(\"example.csv\")"
      "\n=> [\"x\", \"1\", \"2\"]"),

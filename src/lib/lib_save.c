@@ -9,6 +9,7 @@
    Reals are written in the shortest form that reads back equal, so that all of it comes back the
    same.  The model and the engine are code and are not saved: more() refuses a loaded posterior. */
 #include "lib/lib.h"
+#include "infer/enumerate.h"
 #include "infer/posterior.h"
 #include "io/json.h"
 #include <errno.h>
@@ -36,6 +37,44 @@ static norn_datum packed_choices(norn_state *st, norn_datum choices)
   return norn_record(st, n, name, v);
 }
 
+/* info with another value for "probabilities". */
+static norn_datum with_probabilities(norn_state *st, norn_datum info, norn_datum p)
+{
+  int n = norn_record_size(info);
+  norn_datum keep, *v = lib_values(st, n, &keep);
+  const char **name = v ? (const char **)(void *)lib_ints(st, n, &keep) : NULL;
+  if (!name) return norn_none();
+  for (int k = 0; k < n; k++) {
+    name[k] = norn_record_at(st, info, k, &v[k]);
+    if (strcmp(name[k], "probabilities") == 0) v[k] = p;
+  }
+  return norn_record(st, n, name, v);
+}
+
+/* What exact enumeration keeps by value is written value by value. */
+static norn_datum packed_info(norn_state *st, norn_datum posterior, const norn_posterior *post)
+{
+  norn_datum p = lib_exact_weights(st, posterior, post);
+  if (p.tag == NORN_UNIT || norn_is_none(p)) return norn_is_none(p) ? p : post->info;
+  return with_probabilities(st, post->info, p);
+}
+
+/* And read back so. */
+static norn_datum unpacked_info(norn_state *st, norn_datum info, norn_datum values)
+{
+  norn_datum p = norn_record_get(st, info, "probabilities"), keep;
+  int64_t n = norn_array_length(values);
+  if (norn_is_none(p) || norn_array_length(p) != n) return info;
+  norn_datum *x = lib_values(st, n, &keep), *w = x ? lib_values(st, n, &keep) : NULL;
+  if (!w) return norn_none();
+  for (int64_t k = 0; k < n; k++) {
+    x[k] = norn_array_at(st, values, k);
+    w[k] = norn_array_at(st, p, k);
+  }
+  norn_datum map = enumerate_probabilities(st, x, w, (size_t)n);
+  return norn_is_none(map) ? map : with_probabilities(st, info, map);
+}
+
 static norn_datum packed(norn_state *st, norn_datum posterior, const norn_posterior *post)
 {
   static const char *const names[] = { "norn",        "version", "exact",  "values",
@@ -47,9 +86,9 @@ static norn_datum packed(norn_state *st, norn_datum posterior, const norn_poster
                      norn_bool(post->exact),
                      post->values,
                      d.args[POST_LOGW],
-                     post->info,
+                     packed_info(st, posterior, post),
                      packed_choices(st, post->choices) };
-  return norn_is_none(v[6]) ? v[6] : norn_record(st, NORN_COUNT(names), names, v);
+  return norn_is_none(v[5]) || norn_is_none(v[6]) ? norn_none() : norn_record(st, NORN_COUNT(names), names, v);
 }
 
 static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_datum *out)
@@ -140,6 +179,8 @@ static norn_status unpacked(norn_state *st, const char *path, norn_datum r, norn
   if (m != n || (!logw && one[0].tag != NORN_UNIT)) return not_saved(st, path);
   norn_status code = unpacked_choices(st, path, norn_record_get(st, r, "choices"), &choices);
   if (code) return code;
+  info = unpacked_info(st, info, values);
+  if (norn_is_none(info)) return lib_failed(st);
   norn_datum made =
       posterior_new(st, values, logw, info, choices, norn_unit(), norn_unit(), 0, exact.i != 0);
   return lib_give(st, as_saved(st, made, one[0]), out);

@@ -9,6 +9,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_ffi.c \
   %D%/lib_gp.c \
   %D%/lib_infer.c \
+  %D%/lib_interp.c \
   %D%/lib_io.c \
   %D%/lib_linalg.c \
   %D%/lib_map.c \
@@ -18,6 +19,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_stats.c \
   %D%/lib_string.c \
   %D%/lib_sys.c \
+  %D%/lib_table.c \
   %D%/open.c \
   %D%/plugin.c \
   %D%/cvalue.h \

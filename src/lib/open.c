@@ -23,6 +23,9 @@ static const unsigned char stats_norn[] = {
 static const unsigned char strings_norn[] = {
 #include "stdlib/strings.inc"
 0 };
+static const unsigned char tables_norn[] = {
+#include "stdlib/tables.inc"
+0 };
 
 static const struct { const char *name; const unsigned char *source; size_t n; } library[] = {
   { "prelude", prelude_norn, sizeof prelude_norn - 1 },
@@ -31,6 +34,7 @@ static const struct { const char *name; const unsigned char *source; size_t n; }
   { "sets", sets_norn, sizeof sets_norn - 1 },
   { "stats", stats_norn, sizeof stats_norn - 1 },
   { "strings", strings_norn, sizeof strings_norn - 1 },
+  { "tables", tables_norn, sizeof tables_norn - 1 },
 };
 
 norn_status lib_norn_open(norn_state *st)
@@ -43,8 +47,9 @@ norn_status lib_norn_open(norn_state *st)
 
 static norn_status (*const shelves[])(norn_state *) = {
   dist_add_all, engines_add, lib_math_open, lib_big_open, lib_array_open, lib_sort_open,
-  lib_string_open, lib_map_open, lib_stats_open, lib_linalg_open, lib_dist_open, lib_gp_open,
-  lib_infer_open, lib_save_open, lib_io_open, lib_sys_open, lib_ffi_open, lib_norn_open,
+  lib_string_open, lib_map_open, lib_stats_open, lib_linalg_open, lib_interp_open, lib_dist_open,
+  lib_gp_open, lib_infer_open, lib_save_open, lib_io_open, lib_sys_open, lib_ffi_open,
+  lib_table_open, lib_norn_open,
 };
 
 norn_state *norn_new(const norn_config *config)

@@ -206,11 +206,13 @@ void la_mul_vector(bool ta, int64_t m, int64_t n, const double *a, const double 
 {
   const la_kernels *f = kernels();
   if (!ta) {
-    for (int64_t i = 0; i < m; i++) y[i] = f->dot(a + i * n, x, n);
+    f->rows(m, n, a, x, y);
     return;
   }
+  enum { ROWS = 256 };                           /* so that they stay near while columns pass */
   if (n > 0) memset(y, 0, (size_t)n * sizeof *y);
-  for (int64_t i = 0; i < m; i++) f->axpy(x[i], a + i * n, y, n);
+  for (int64_t i = 0; i < m; i += ROWS)
+    f->columns(m - i < ROWS ? m - i : ROWS, n, a + i * n, x + i, y);
 }
 
 /* ---- triangles ---- */

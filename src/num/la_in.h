@@ -21,6 +21,9 @@ typedef struct la_kernels {
   int64_t (*chol)(double *u, int64_t n);
   double (*dot)(const double *x, const double *y, int64_t n);
   void (*axpy)(double c, const double *x, double *y, int64_t n);      /* y += c x */
+  /* y (m) = a x and y (n) += a' x; a (m, n), rows end to end */
+  void (*rows)(int64_t m, int64_t n, const double *a, const double *x, double *y);
+  void (*columns)(int64_t m, int64_t n, const double *a, const double *x, double *y);
 } la_kernels;
 extern const la_kernels la_base, la_avx2, la_avx512;
 

@@ -148,4 +148,127 @@ static void axpy(double c, const double *x, double *y, int64_t n)
   for (; i < n; i++) y[i] += c * x[i];
 }
 
-const la_kernels LA_NAME(la_, LEVEL) = { block, tri, chol, dot, axpy };
+/* ---- a matrix and a vector ---- */
+
+/* The last n % 8 numbers of row i as eight: where they lie, or in the buffer if eight would reach
+   past the end of the matrix. */
+static inline const double *row_tail(const double *a, int64_t m, int64_t n, int64_t i,
+                                     double *buffer)
+{
+  const double *p = a + i * n + n / 8 * 8;
+  if (p + 8 <= a + m * n) return p;
+  memset(buffer, 0, 8 * sizeof *buffer);
+  memcpy(buffer, p, (size_t)(n % 8) * sizeof *p);
+  return buffer;
+}
+
+#define UNROLL _Pragma("GCC unroll 8")     /* so that sums stay in registers */
+#if defined __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE __builtin_shufflevector
+#endif
+#endif
+/* Of W rows, each with eight partial sums in s[row], the sums as in dot(). */
+static inline __attribute__((always_inline)) lanes row_sums(lanes (*s)[8 / W])
+{
+#if defined SHUFFLE && LANES == 8
+  lanes p[4], q[2];
+  UNROLL
+  for (int r = 0; r < 4; r++)
+    p[r] = SHUFFLE(s[2 * r][0], s[2 * r + 1][0], 0, 1, 2, 3, 8, 9, 10, 11) +
+           SHUFFLE(s[2 * r][0], s[2 * r + 1][0], 4, 5, 6, 7, 12, 13, 14, 15);
+  UNROLL
+  for (int r = 0; r < 2; r++)
+    q[r] = SHUFFLE(p[2 * r], p[2 * r + 1], 0, 1, 4, 5, 8, 9, 12, 13) +
+           SHUFFLE(p[2 * r], p[2 * r + 1], 2, 3, 6, 7, 10, 11, 14, 15);
+  return SHUFFLE(q[0], q[1], 0, 2, 4, 6, 8, 10, 12, 14) +
+         SHUFFLE(q[0], q[1], 1, 3, 5, 7, 9, 11, 13, 15);
+#elif defined SHUFFLE && LANES == 4
+  lanes p[4], q[2];
+  UNROLL
+  for (int r = 0; r < 4; r++) p[r] = s[r][0] + s[r][1];
+  UNROLL
+  for (int r = 0; r < 2; r++)
+    q[r] = SHUFFLE(p[2 * r], p[2 * r + 1], 0, 1, 4, 5) +
+           SHUFFLE(p[2 * r], p[2 * r + 1], 2, 3, 6, 7);
+  return SHUFFLE(q[0], q[1], 0, 2, 4, 6) + SHUFFLE(q[0], q[1], 1, 3, 5, 7);
+#else
+  double out[W];
+  UNROLL
+  for (int r = 0; r < W; r++) {
+    double t[8];
+    memcpy(t, s[r], sizeof t);
+    out[r] = ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+  }
+  return lane_load(out);
+#endif
+}
+
+/* y (m) = a (m, n) x, W rows at a time, each summed as in dot(). */
+static void rows(int64_t m, int64_t n, const double *a, const double *x, double *y)
+{
+  int64_t full = n / 8 * 8, i = 0;
+  double last[8] = { 0 }, in[8], buffer[8];
+  lane_mask within[8 / W];
+  memcpy(last, x + full, (size_t)(n - full) * sizeof *x);
+  for (int j = 0; j < 8; j++) in[j] = j < n - full;
+  UNROLL
+  for (int q = 0; q < 8 / W; q++) within[q] = lane_load(in + q * W) > 0;
+  for (; i + W <= m; i += W) {
+    lanes s[W][8 / W];
+    UNROLL
+    for (int r = 0; r < W; r++)
+      UNROLL
+      for (int q = 0; q < 8 / W; q++) s[r][q] = (lanes){ 0 };
+    for (int64_t j = 0; j < full; j += 8)
+      UNROLL
+      for (int q = 0; q < 8 / W; q++) {
+        lanes b = lane_load(x + j + q * W);
+        UNROLL
+        for (int r = 0; r < W; r++) s[r][q] += lane_load(a + (i + r) * n + j + q * W) * b;
+      }
+    UNROLL
+    for (int r = 0; r < W && full < n; r++) {
+      const double *p = row_tail(a, m, n, i + r, buffer);
+      UNROLL
+      for (int q = 0; q < 8 / W; q++)
+        s[r][q] += SEL(within[q], lane_load(p + q * W), 0.0) * lane_load(last + q * W);
+    }
+    lane_store(y + i, row_sums(s));
+  }
+  for (; i < m; i++) y[i] = dot(a + i * n, x, n);
+}
+
+/* y (n) += a' x, a (m, n): eight columns at a time, rows in four sums by index modulo 4, then
+   (0 + 1) + (2 + 3) */
+static void columns(int64_t m, int64_t n, const double *a, const double *x, double *y)
+{
+  double buffer[8], out[8];
+  for (int64_t j = 0; j < n; j += 8) {
+    lanes s[4][8 / W];
+    bool part = j + 8 > n;
+    int64_t i = 0, spare = m * n - j - 8;
+    int64_t safe = !part ? m : spare < 0 ? 0 : spare / n + 1;    /* rows to be read by eights */
+    UNROLL
+    for (int r = 0; r < 4; r++)
+      UNROLL
+      for (int q = 0; q < 8 / W; q++) s[r][q] = (lanes){ 0 };
+    for (; i + 4 <= safe; i += 4)
+      UNROLL
+      for (int r = 0; r < 4; r++)
+        UNROLL
+        for (int q = 0; q < 8 / W; q++)
+          s[r][q] += x[i + r] * lane_load(a + (i + r) * n + j + q * W);
+    for (; i < m; i++) {
+      const double *p = part ? row_tail(a, m, n, i, buffer) : a + i * n + j;
+      UNROLL
+      for (int q = 0; q < 8 / W; q++) s[i & 3][q] += x[i] * lane_load(p + q * W);
+    }
+    UNROLL
+    for (int q = 0; q < 8 / W; q++)
+      lane_store(out + q * W, (s[0][q] + s[1][q]) + (s[2][q] + s[3][q]));
+    for (int64_t k = 0; k < 8 && j + k < n; k++) y[j + k] += out[k];
+  }
+}
+
+const la_kernels LA_NAME(la_, LEVEL) = { block, tri, chol, dot, axpy, rows, columns };

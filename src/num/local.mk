@@ -3,6 +3,7 @@ LEVEL_SOURCES += %D%/la_level.c %D%/stream_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !la_level.c !stream_level.c
 libnorncore_la_SOURCES += \
+  %D%/interp.c \
   %D%/la.c \
   %D%/la_factor.c \
   %D%/level.c \
@@ -13,6 +14,7 @@ libnorncore_la_SOURCES += \
   %D%/special_normal.c \
   %D%/stats.c \
   %D%/stream.c \
+  %D%/interp.h \
   %D%/la.h \
   %D%/la_in.h \
   %D%/lane.h \

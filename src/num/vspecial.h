@@ -8,7 +8,7 @@
 #include "num/vmath.h"
 
 #if LANES > 1
-#define V_COLD static __attribute__((noinline, unused))      /* called, not copied into each kernel */
+#define V_COLD static __attribute__((noinline, unused))  /* called, not copied into each kernel */
 #else
 #define V_COLD static inline
 #endif

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
   norn_config c = norn_config_default();
   c.max_memory = 256 << 20;
   norn_state *st = norn_new_bare(&c);
+  static const char *const na[] = { "NA", "." };
   norn_datum v, column;
   mem m;
   text t;
@@ -25,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *s, size_t n)
   text_init(&t, &m);
   for (int k = 0; k < 4; k++) {
     const csv_options how = {
-      .na = "NA", .nan = k & 1, .header = !(k & 2), .sep = k & 1 ? ';' : ','
+      .na = na, .nna = 2, .nan = k & 1, .header = !(k & 2), .sep = k & 1 ? ';' : 0,
+      .decimal = k & 2 ? ',' : '.', .types = norn_none()
     };
     norn_clear(st);
     if (csv_table_read(st, "fuzz", (const char *)s, n, &how, &v)) continue;

@@ -1,6 +1,6 @@
-/* multi.h: multivariate distributions as plain numbers.  A piece is a parameter or a value: its kind,
-   its size and its numbers; an instance is a family with its parameters and a value.  What the tests
-   of these families share. */
+/* multi.h: multivariate distributions as plain numbers, for the tests of these families.  A piece is
+   a parameter or a value: its kind, its size and its numbers; an instance is a family with its
+   parameters and a value. */
 #ifndef NORN_TEST_MULTI_H
 #define NORN_TEST_MULTI_H
 #include "dist/dist.h"

@@ -2,15 +2,12 @@
 
    The density is recomputed in MPFR from the textbook formula; its integral over a cell must be the
    difference of the distribution function (so it integrates to 1 and the one differentiates to the
-   other); quantiles invert it; partials meet differences of the density; 10^5 draws fit it by
-   Kolmogorov-Smirnov or chi-square, with a bound of 1e-5 a test. */
+   other); quantiles invert it; partials meet differences of the density.  Draws: test_samplers. */
 #include "dist/dist.h"
 #include "num/rng.h"
 #include "num/special.h"
-#include "num/stats.h"
 #include "unit.h"
 #include "big.h"
-#include <gsl/gsl_cdf.h>
 
 /* ---- densities in MPFR, by the textbook ------------------------------------------------------ */
 
@@ -395,95 +392,6 @@ static void test_partials(void)
 
 /* ---- draws ----------------------------------------------------------------------------------- */
 
-enum { DRAWS = 100000, BINS = 64 };
-static double draw[DRAWS];
-
-/* The variance of the draws, with a standard error from their fourth moment. */
-static bool variance_fits(double variance)
-{
-  double m = stats_mean(draw, DRAWS), two_ = 0, four = 0;
-  for (int k = 0; k < DRAWS; k++) {
-    double square = (draw[k] - m) * (draw[k] - m) / variance;
-    two_ += square / DRAWS;
-    four += square * square / DRAWS;
-  }
-  return four > 1000 || fabs(two_ - 1) < 5 * sqrt((four - two_ * two_) / DRAWS) + 1e-4;
-}
-
-/* Kolmogorov and Smirnov at every 10th order statistic.  Values that stand many times (a draw kept
-   inside the support) count from above only. */
-static double distance(const of *o)
-{
-  double most = 0;
-  for (int i = 0; i < DRAWS; i += 10) {
-    if (i + 1 < DRAWS && draw[i + 1] == draw[i]) continue;
-    double c = o->row->cdf1(draw[i], o->p);
-    most = fmax(most, (i + 1.0) / DRAWS - c);
-    if (i == 0 || draw[i - 1] != draw[i]) most = fmax(most, c - (double)i / DRAWS);
-  }
-  return most * sqrt(DRAWS);
-}
-
-/* Cells between quantiles; gives the chance of a larger chi-square. */
-static double fit(const of *o)
-{
-  double edge[BINS + 1], sum = 0;
-  int cells = 0;
-  for (int b = 1; b <= BINS; b++) {
-    double x = o->row->quantile1((double)b / BINS, o->p);
-    if (!o->discrete && fabs(x) < 2.3e-308) x = 2.3e-308;   /* draws are no smaller */
-    if (cells == 0 || x > edge[cells - 1]) edge[cells++] = x;
-  }
-  for (int b = 0, i = 0; b < cells; b++) {
-    int count = 0;
-    for (; i < DRAWS && draw[i] <= edge[b]; i++) count++;
-    double under = b ? o->row->cdf1(edge[b - 1], o->p) : 0, expect;
-    expect = DRAWS * ((b == cells - 1 ? 1 : o->row->cdf1(edge[b], o->p)) - under);
-    if (expect == 0) { CHECK(count == 0); continue; }
-    sum += (count - expect) * (count - expect) / expect;
-  }
-  return cells > 1 ? gsl_cdf_chisq_Q(sum, cells - 1) : 1;
-}
-
-static void test_draws(void)
-{
-  for (int i = 0; i < FAMILIES; i++) {
-    const family *f = &families[i];
-    of o = open_family(f);
-    norn_rng g = {.stream = 20240607, .event = (uint32_t)i};
-    double lo, hi, mean, variance;
-    bool inside = true, finite_density = true;
-    o.row->range1(o.p, &lo, &hi);
-    for (int k = 0; k < DRAWS; k++) {
-      g.lane = (uint32_t)k;
-      g.draw = 0;
-      double x = draw[k] = o.row->sample1(o.p, &g), l = o.row->logp1(x, o.p);
-      inside = inside && isfinite(x) && x >= lo && x <= hi && (!o.discrete || x == floor(x));
-      finite_density = finite_density && isfinite(l);
-    }
-    CHECK_AT(inside && finite_density, f, 0);
-    o.row->moments1(o.p, &mean, &variance);
-    double z = (stats_mean(draw, DRAWS) - mean) / sqrt(variance / DRAWS);
-    /* lognormal(-2, 5) has no use for its mean: the sum is one draw. */
-    if (isfinite(variance) && variance < 1e8 * fmax(mean * mean, 1) && variance > 0 &&
-        strcmp(f->name, "lognormal"))
-      CHECK_AT(fabs(z) < 5 && variance_fits(variance), f, z);
-    stats_sort(draw, DRAWS);
-    double chance = fit(&o);
-    CHECK_AT(chance > 1e-5, f, chance);
-    if (!o.discrete) CHECK_AT(distance(&o) < 2.47, f, distance(&o));   /* 1e-5 */
-    double low = o.row->quantile1(1e-3, o.p), high = o.row->quantile1(1 - 1e-3, o.p);
-    int below = 0, above = 0;
-    for (int k = 0; k < DRAWS; k++) {
-      below += draw[k] < low;
-      above += draw[k] > high;
-    }
-    CHECK_AT(below < 100 + 50 && above < 100 + 50, f, above);   /* at most 100 +- 10 expected */
-    if (!o.discrete && usable(&o, low)) CHECK_AT(below > 50, f, below);
-    if (!o.discrete && usable(&o, high)) CHECK_AT(above > 50, f, above);
-  }
-}
-
 /* A rejection loop must not share its numbers with the next event, lane or iteration. */
 static void test_draw_counters(void)
 {
@@ -562,7 +470,6 @@ int main(void)
   test_quantiles();
   test_partials();
   test_scales();
-  test_draws();
   test_draw_counters();
   test_extremes();
   return unit_end();

@@ -49,7 +49,13 @@ static const char *const programs[] = {
   "}\n"
   "let up = (a, b) -> if len(\"{[a]}\") > 0 and a < b { -1 } else { 1 }\n"
   "print(bessel([1, 2]), derivative(bessel)(1), frexp(8), getenv(\"PATH\"))\n"
-  "print(qsort([3, 1, 2], compare = up), map([1.0], bessel))"
+  "print(qsort([3, 1, 2], compare = up), map([1.0], bessel))",
+  /* tables */
+  "import tables\n"
+  "let t = { id: [1, 2, 3], g: [\"b\", \"a\", \"b\"], x: [1.5, missing, 2.5] }\n"
+  "print(tables.filter(t, r -> r.id > 1), tables.sort_by(t, [\"g\", \"id\"]), tables.complete(t))\n"
+  "print(tables.group_by(t, [\"g\", \"id\"]), tables.aggregate(t, \"g\", {n: tables.nrow}))\n"
+  "print(tables.join(t, { g: [\"b\"], y: [7] }, \"g\", how = \"left\"), tables.one_hot(t.g), tables.show(t))"
 };
 
 static void drop(void *user, const char *s, size_t n) { (void)user; (void)s; (void)n; }

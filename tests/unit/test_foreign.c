@@ -1,5 +1,5 @@
-/* test_foreign.c: foreign functions as a host sees them: how it forbids them (and files), the declared
-   derivative, calls of natives from C, and values that natives keep while they call Norn. */
+/* test_foreign.c: foreign functions as a host sees them: how it forbids them (and files), the
+   declared derivative, calls of natives from C, and what natives keep while they call Norn. */
 #include "norn.h"
 #include "unit.h"
 #include <math.h>
@@ -9,7 +9,8 @@ static const char bessel[] =
     "foreign \"libm.so.6\" {\n"
     "  fn j0(x: c_double) -> c_double derivative x -> -j1(x)\n"
     "  fn j1(x: c_double) -> c_double\n"
-    "  fn pow(x: c_double, y: c_double) -> c_double derivative (x, y) -> [y * x^(y - 1), x^y * log(x)]\n"
+    "  fn pow(x: c_double, y: c_double) -> c_double derivative "
+    "(x, y) -> [y * x^(y - 1), x^y * log(x)]\n"
     "  fn ldexp(x: c_double, n: c_int = 1) -> c_double\n"
     "}\n";
 
@@ -31,7 +32,8 @@ static void refuses(norn_state *st, const char *text, const char *message)
 {
   norn_datum v;
   CHECK(eval(st, text, &v) != NORN_OK);
-  if (!strstr(norn_error(st)->text, message)) fprintf(stderr, "%s: %s\n", text, norn_error(st)->text);
+  if (!strstr(norn_error(st)->text, message))
+    fprintf(stderr, "%s: %s\n", text, norn_error(st)->text);
   CHECK(strstr(norn_error(st)->text, message) != NULL);
 }
 
@@ -49,7 +51,8 @@ static void forbidden(void)
   static const char *const files[] = {
       "read_text(\"f\")", "read_lines(\"f\")", "write_text(\"a\", \"f\")", "file_exists(\"f\")",
       "read_json(\"f\")", "write_json(1, \"f\")", "read_csv(\"f\")", "write_csv({a: [1]}, \"f\")",
-      "load(\"f\")", "model m() { let x ~ bernoulli(0.5); x }\nsave(infer(m(), enumerate()), \"f\")"};
+      "load(\"f\")",
+      "model m() { let x ~ bernoulli(0.5); x }\nsave(infer(m(), enumerate()), \"f\")"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     refuses(st, files[i], "reading and writing files is turned off here");
   CHECK(eval(st, "to_json([1])", &v) == NORN_OK);
@@ -76,7 +79,8 @@ static void derivatives(void)
   CHECK(eval(st, bessel, &v) == NORN_OK);
   norn_datum f = norn_global(st, "j0"), d = norn_foreign_derivative(st, f);
   CHECK(norn_kind_of(f) == NORN_NATIVE && norn_kind_of(d) == NORN_FUN);
-  double h = 1e-5, x = 1.25, slope = (call(st, f, x + h, 0, 1) - call(st, f, x - h, 0, 1)) / (2 * h);
+  double h = 1e-5, x = 1.25;
+  double slope = (call(st, f, x + h, 0, 1) - call(st, f, x - h, 0, 1)) / (2 * h);
   CHECK(call(st, f, x, 0, 1) == j0(x));
   CHECK(call(st, d, x, 0, 1) == -j1(x));
   CHECK(fabs(call(st, d, x, 0, 1) - slope) < 1e-9);

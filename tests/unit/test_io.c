@@ -167,10 +167,13 @@ static void test_json_write(norn_state *st)
 
 /* ---- CSV ---- */
 
-static const csv_options plain = { .na = "NA", .sep = ',', .header = true };
-static const csv_options as_nan = { .na = "nan", .nan = true, .sep = ',', .header = true };
-static const csv_options tabs = { .na = "NA", .sep = '\t', .header = true };
-static const csv_options headless = { .na = "-", .sep = ';', .header = false };
+static const char *const na[] = { "NA" }, *const nan_[] = { "nan" }, *const dash[] = { "-", "." };
+static const csv_options plain = { .na = na, .nna = 1, .sep = ',', .header = true };
+static const csv_options as_nan = { .na = nan_, .nna = 1, .nan = true, .sep = ',', .header = true };
+static const csv_options tabs = { .na = na, .nna = 1, .sep = '\t', .header = true };
+static const csv_options headless = { .na = dash, .nna = 2, .sep = ';' };
+static const csv_options any = { .na = na, .nna = 1, .header = true };
+static const csv_options comma = { .na = na, .nna = 1, .header = true, .decimal = ',' };
 
 static void csv_is(norn_state *st, const char *s, const csv_options *how, const char *shown)
 {
@@ -209,6 +212,20 @@ static void test_csv_read(norn_state *st)
   csv_is(st, "t\nTrue\nyes\n", &plain, "{t: [\"True\", \"yes\"]}");
   csv_is(st, "t\n1\n2.5\nx\n", &plain, "{t: [\"1\", \"2.5\", \"x\"]}");
   csv_is(st, "t\n1\n-inf\n1e3\n", &plain, "{t: [1.0, -inf, 1000.0]}");
+  csv_is(st, "1;-\n.;x\n", &headless, "{column1: [1, missing], column2: [missing, \"x\"]}");
+  /* the separator is found in the first row, outside quotes; a comma where there is none */
+  csv_is(st, "x;y\n1;2.5\n", &any, "{x: [1], y: [2.5]}");
+  csv_is(st, "x\ty\n1\ta,b\n", &any, "{x: [1], y: [\"a,b\"]}");
+  csv_is(st, "x|y\n1|2\n", &any, "{x: [1], y: [2]}");
+  csv_is(st, "\n\"a;b;c\",y\n1,2\n", &any, "{\"a;b;c\": [1], y: [2]}");
+  csv_is(st, "x\n1\n", &any, "{x: [1]}");
+  /* a decimal comma: then a comma separates nothing */
+  csv_is(st, "x;y\n1,5;2\n-0,25;3\n", &comma, "{x: [1.5, -0.25], y: [2, 3]}");
+  csv_is(st, "x\n1,5\n1e2\n", &comma, "{x: [1.5, 100.0]}");
+  csv_is(st, "x;y\n1.5;1,2,3\n", &comma, "{x: [\"1.5\"], y: [\"1,2,3\"]}");
+  /* "" is a text in a column of texts, and missing elsewhere */
+  csv_is(st, "x,y\n\"\",\"\"\n1,a\n,\n", &any,
+         "{x: [missing, 1, missing], y: [\"\", \"a\", missing]}");
   csv_fails(st, "x,y\n1,2\n\n3\n5,6\n", "f.csv:4: wrong number of columns: expected 2, got 1");
   csv_fails(st, "x,y\n\"a\nb\",2\n3,4,5\n", "f.csv:4: wrong number of columns: expected 2, got 3");
   csv_fails(st, "x,x\n1,2\n", "f.csv:1: two columns have the name \"x\"");

@@ -353,6 +353,20 @@ static void check_level(const la_kernels *f)
     CHECK(memcmp(x, y, SIZE * sizeof *x) == 0);
     double s = f->dot(a, b, 30 * n + 5), t = g->dot(a, b, 30 * n + 5);
     CHECK(memcmp(&s, &t, sizeof s) == 0);
+    /* a matrix of its exact size; the sum of a row is that of dot() */
+    double *end_to_end = matrix(m, n);
+    memcpy(end_to_end, a, (size_t)(m * n) * sizeof *a);
+    f->rows(m, n, end_to_end, b, x);
+    g->rows(m, n, end_to_end, b, y);
+    for (int64_t i = 0; i < m; i++) CHECK(x[i] == f->dot(end_to_end + i * n, b, n));
+    f->columns(m, n, end_to_end, b, x);
+    g->columns(m, n, end_to_end, b, y);
+    CHECK(memcmp(x, y, SIZE * sizeof *x) == 0);
+    end_to_end[n * (m / 2)] = NAN;                 /* stays in its row */
+    f->rows(m, n, end_to_end, b, x);
+    for (int64_t i = 0; i < m; i++) CHECK(isnan(x[i]) == (i == m / 2));
+    free(end_to_end);
+    memcpy(x, y, SIZE * sizeof *x);
     double *p = positive(n, 32), diff = 0;
     for (int64_t i = 0; i < n; i++)
       for (int64_t j = 0; j < LA_SMALL; j++)

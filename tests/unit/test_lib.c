@@ -5,6 +5,27 @@
 #include <unistd.h>
 
 static const struct { const char *program, *message; } mistakes[] = {
+  /* tables */
+  { "tables.nrow([1])", "the table must be a record of columns, got" },
+  { "tables.nrow({x: 1})", "column \"x\" of a table must be an array, got an integer" },
+  { "tables.select({x: [1]}, 3)", "the columns must be a name or an array of names" },
+  { "tables.select({x: [1]}, [\"x\", \"x\"])", "column \"x\" is named twice" },
+  { "tables.pick({x: [1]}, [0, -1])", "row -1 is outside a table of 1 rows" },
+  { "tables.pick({x: [1]}, [0.5])", "the rows must be an array of integers" },
+  { "tables.keep({x: [1]}, [1])", "the choice of rows must be an array of booleans" },
+  { "tables.codes([1, 2], [1, 1, 2])", "a level stands twice" },
+  { "tables.codes([1, 3], [1, 2])", "is none of the levels" },
+  { "tables.count({x: [1]}, [])", "no column is named" },
+  { "tables.standardise([1, 1])", "a column of equal values can't be standardised" },
+  { "tables.join({x: [1]}, {x: [1]}, \"x\", how = \"outer\")", "how is \"inner\" or \"left\"" },
+  { "tables.append({x: [1]}, {y: [1]})", "the columns differ" },
+  { "read_csv(\"f\", na = 3)", "na must be a string or an array of strings" },
+  { "read_csv(\"f\", na = [1])", "na must be a string or an array of strings" },
+  { "read_csv(\"f\", sep = \"ab\")", "the separator must be one ASCII character, got 2 bytes" },
+  { "read_csv(\"f\", decimal = \";\")", "the decimal sign must be" },
+  { "read_csv(\"f\", sep = \",\", decimal = \",\")", "the decimal sign can't be the separator too" },
+  { "read_csv(\"f\", types = [1])", "types must be a record" },
+  { "write_csv({x: [\"NA\"]}, \"f\")", "column \"x\" has the text \"NA\", which stands for missing" },
   /* mathematics */
   { "abs(\"a\")", "must be a number or an array of numbers, got" },
   { "abs(-9223372036854775807 - 1)", "abs of -9223372036854775808 overflows" },
@@ -227,7 +248,7 @@ int main(void)
 {
   norn_config config = norn_config_default();
   norn_datum v;
-  const char imports[] = "import maps\nimport lists";
+  const char imports[] = "import maps\nimport lists\nimport tables";
   config.quiet = true;
   norn_state *st = norn_new(&config);
   if (!st) return 1;

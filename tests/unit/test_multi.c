@@ -1,9 +1,9 @@
 /* test_multi: densities of vectors and matrices and their derivatives.
 
    The density is recomputed in MPFR by Gaussian elimination from the textbook formula; families of
-   order 1 are the scalar families; densities of order 2 and 3 integrate to 1 by the trapezoidal rule
-   after a map to R^n, where that rule is exact to rounding for these analytic functions; derivatives
-   meet differences of the density. */
+   order 1 are the scalar families; densities of order 2 and 3 integrate to 1 by the trapezoidal
+   rule after a map to R^n, where that rule is exact to rounding for these analytic functions;
+   derivatives meet differences of the density. */
 #include "multi.h"
 #include "big.h"
 #include "num/special.h"
@@ -453,7 +453,8 @@ static void test_order_one(void)
         double niw = instance_logp(st, &(instance){"normal_inverse_wishart", 4,
                                                   {m, number(0.3), a, number(nu)}, both});
         near_scalar(&(instance){"normal_inverse_gamma", 4,
-                               {number(mu), number(0.3), number(nu / 2), number(s / 2)}, two_}, niw);
+                               {number(mu), number(0.3), number(nu / 2), number(s / 2)}, two_},
+                    niw);
       }
     }
   near_scalar(&(instance){"lkj_corr", 2, {whole(1), number(3)}, {CORRELATION, 1, 1, {1}}}, 0);

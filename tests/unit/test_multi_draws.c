@@ -1,9 +1,9 @@
 /* test_multi_draws: draws of vectors and matrices.
 
    Each family is drawn at several parameters.  What must follow a scalar law does so by Kolmogorov
-   and Smirnov (marginals, whitened residuals, quadratic forms, partial correlations); the mean of
-   every derivative of the log density in a parameter must vanish, which ties draws to density; means
-   and variances are those the family claims.  A test fails wrongly with probability 1e-5. */
+   and Smirnov (marginals, whitened residuals, quadratic forms); the mean of every derivative of the
+   log density in a parameter must vanish, which ties draws to density; means and variances are
+   those the family claims.  A test fails wrongly with probability 1e-5. */
 #include "multi.h"
 #include "num/special.h"
 #include <stdlib.h>
