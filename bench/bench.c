@@ -2,7 +2,7 @@
    installed, Lua 5.4, in one run.  CPU seconds of this process, best of several; ratios are what
    counts, since machines differ and are busy.
 
-     bench [NAME ...]      the rows whose names start so; all without names
+     bench [NAME ...]      the groups of these names, or that start so; all without names
 
    The line of a row: what it measures, Norn, the limit or peer, their ratio, and the goal. */
 #include "bench.h"
@@ -77,6 +77,14 @@ void bench_row(const char *name, double norn, const char *unit, const char *besi
   fflush(stdout);
 }
 
+static bool is_group(const char *name)
+{
+#define X(group) if (!strcmp(#group, name)) return true;
+  GROUPS(X)
+#undef X
+  return false;
+}
+
 int main(int argc, char **argv)
 {
   static const struct { const char *name; void (*f)(void); } all[] = {
@@ -89,7 +97,9 @@ int main(int argc, char **argv)
   printf("%-44s %10s %-4s %10s %-8s %6s   %s\n", "", "Norn", "", "beside", "", "ratio", "goal");
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     bool wanted = argc == 1;
-    for (int k = 1; k < argc; k++) wanted |= !strncmp(all[i].name, argv[k], strlen(argv[k]));
+    for (int k = 1; k < argc; k++)
+      wanted |= !strcmp(all[i].name, argv[k]) ||
+                (!is_group(argv[k]) && !strncmp(all[i].name, argv[k], strlen(argv[k])));
     if (wanted) all[i].f();
   }
   return 0;

@@ -5,6 +5,7 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/bench.c \
   %D%/dist.c \
   %D%/infer.c \
+  %D%/la.c \
   %D%/lang.c \
   %D%/stream.c \
   %D%/bench.h \
@@ -12,6 +13,7 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/limits/discrete.c \
   %D%/limits/filter.c \
   %D%/limits/loops.c \
+  %D%/limits/matrix.c \
   %D%/limits/philox.c \
   %D%/limits/limits.h
 %C%_bench_CFLAGS  = $(AM_CFLAGS) -O2
@@ -28,7 +30,8 @@ EXTRA_DIST += \
   %D%/infer/enumerate.norn \
   %D%/infer/events.norn \
   %D%/infer/lgss.norn \
-  %D%/infer/mh.norn
+  %D%/infer/mh.norn \
+  %D%/la/la.norn
 
 bench: norn$(EXEEXT) %D%/bench$(EXEEXT)
 	NORN=./norn$(EXEEXT) NORN_BENCH='$(srcdir)/%D%' %D%/bench$(EXEEXT) $(BENCH)

@@ -22,6 +22,10 @@ double limit_lpdf(int n);
 long   limit_trees(int trees, int depth);
 long   limit_closures(int rounds);
 
+/* a a of a matrix (n, n) into c; the Cholesky factor of a into the lower half of l. */
+void   limit_product(const double *a, double *c, int n);
+void   limit_cholesky(const double *a, double *l, int n);
+
 /* Log densities by the C library: the i-th (NULL past the last), and over n numbers. */
 typedef struct {
   const char *name;

@@ -273,7 +273,7 @@ static const norn_native natives[] = {
      "The areas under the polygon through the points (xs, ys) up to each of them.",
      "cumulative_trapezoid([0, 1, 3], [0, 1, 1])", "[0.0, 0.5, 2.5]"),
   FN("bin_counts", "xs, edges", i_bin_counts,
-     "How many elements are in each bin edges[i] <= x < edges[i + 1]; the last one has its end too.",
+     "How many elements are in each bin, edges[i] <= x < edges[i + 1]; the last has its end too.",
      "bin_counts([0, 1, 1.5, 2, 7], [0, 1, 2])", "[1, 3]"),
   FN("ranks", "xs", i_ranks, "The ranks of the elements, from 1; equal ones share their mean.",
      "ranks([10, 30, 10])", "[1.5, 3.0, 1.5]"),

@@ -20,21 +20,21 @@ static bool want_matrix(norn_state *st, const norn_datum *args, int i, const cha
   norn_view v;
   char what[80];
   int64_t n;
-  snprintf(what, sizeof what, "argument %d of %s", i + 1, name);
   if (!norn_array_view(args[i], &v) || v.rank != 2 || v.elem == NORN_VALUES) {
+    snprintf(what, sizeof what, "argument %d of %s", i + 1, name);
     lib_wrong(st, args, i, what, "a matrix of numbers");
     return false;
   }
-  a->x = norn_want_reals(st, args, i, what, &n);
+  a->x = v.elem == NORN_F64 ? v.f : norn_want_reals(st, args, i, "a matrix", &n);
   a->m = v.dims[0];
   a->n = v.dims[1];
-  return a->x != NULL;
+  return a->x != NULL || a->m * a->n == 0;
 }
 
 static bool want_finite(norn_state *st, int i, const matrix *a)
 {
   for (int64_t k = 0; k < a->m * a->n; k++)
-    if (!isfinite(a->x[k])) {
+    if (!(fabs(a->x[k]) < (double)INFINITY)) {
       norn_fail(st, NORN_EDOMAIN, i, "the matrix has the element %s at [%lld, %lld]",
                 isnan(a->x[k]) ? "nan" : a->x[k] > 0 ? "inf" : "-inf", (long long)(k / a->n),
                 (long long)(k % a->n));
@@ -57,11 +57,11 @@ static bool want_symmetric(norn_state *st, const norn_datum *args, int i, const 
 {
   double most = 0;
   if (!want_square(st, args, i, name, a)) return false;
-  for (int64_t k = 0; k < a->n * a->n; k++) most = fmax(most, fabs(a->x[k]));
+  for (int64_t k = 0; k < a->n * a->n; k++) most = a->x[k] > most ? a->x[k] : most;
   for (int64_t p = 0; p < a->n; p++)
     for (int64_t q = 0; q < p; q++) {
       double x = a->x[p * a->n + q], y = a->x[q * a->n + p];
-      if (fabs(x - y) <= 1e-8 * most) continue;
+      if (x == y || fabs(x - y) <= 1e-8 * fmax(most, fabs(x))) continue;
       norn_fail(st, NORN_EDOMAIN, i,
                 "the matrix is not symmetric: [%lld, %lld] is %.17g and [%lld, %lld] is %.17g",
                 (long long)q, (long long)p, y, (long long)p, (long long)q, x);
@@ -79,19 +79,19 @@ static bool want_side(norn_state *st, const norn_datum *args, int i, const char 
   norn_view v;
   char what[80];
   int64_t n;
-  snprintf(what, sizeof what, "argument %d of %s", i + 1, name);
-  if (!norn_array_view(args[i], &v) || v.rank > 2 || (v.n > 0 && v.elem == NORN_VALUES)) {
-    lib_wrong(st, args, i, what, "a vector or a matrix of numbers");
-    return false;
+  bool array = norn_array_view(args[i], &v) && v.rank <= 2 && (v.n == 0 || v.elem != NORN_VALUES);
+  if (array && v.dims[0] == rows) {
+    b->rank = v.rank;
+    b->m = v.rank == 2 ? v.dims[1] : 1;
+    b->x = v.elem == NORN_F64 ? v.f : norn_want_reals(st, args, i, "a right-hand side", &n);
+    return b->x != NULL || v.n == 0;
   }
-  if (v.dims[0] != rows) {
+  snprintf(what, sizeof what, "argument %d of %s", i + 1, name);
+  if (!array) lib_wrong(st, args, i, what, "a vector or a matrix of numbers");
+  else
     norn_fail(st, NORN_ETYPE, i, "%s must have as many rows as the matrix, %lld, but has %lld",
               what, (long long)rows, (long long)v.dims[0]);
-    return false;
-  }
-  b->rank = v.rank;
-  b->m = v.rank == 2 ? v.dims[1] : 1;
-  return (b->x = norn_want_reals(st, args, i, what, &n)) != NULL;
+  return false;
 }
 
 /* ---- results ---- */

@@ -265,16 +265,33 @@ void la_solve_lower(bool transpose, const double *l, int64_t n, double *b, int64
 
 /* ---- Cholesky ---- */
 
+/* Column by column in place, to the bits of the kernel, which is slower for so few. */
+static int64_t tiny_cholesky(double *a, int64_t lda, int64_t n)
+{
+  for (int64_t k = 0; k < n; k++) {
+    double d = a[k * lda + k];
+    if (!(d > 0)) return k + 1;
+    d = a[k * lda + k] = sqrt(d);
+    for (int64_t i = k + 1; i < n; i++) a[i * lda + k] /= d;
+    for (int64_t i = k + 1; i < n; i++) {
+      double c = a[i * lda + k];
+      for (int64_t j = k + 1; j <= i; j++) a[i * lda + j] -= c * a[j * lda + k];
+    }
+  }
+  return 0;
+}
+
 /* The factor of one block a (n, n), n <= LA_SMALL, through its transpose, whose rows are long. */
 static int64_t small_cholesky(double *a, int64_t lda, int64_t n)
 {
   double u[LA_SMALL * LA_SMALL];
+  if (n <= 12) return tiny_cholesky(a, lda, n);
   memset(u, 0, (size_t)n * LA_SMALL * sizeof *u);
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j <= i; j++) u[j * LA_SMALL + i] = a[i * lda + j];
   int64_t bad = kernels()->chol(u, n);
   for (int64_t i = 0; i < n; i++)
-    for (int64_t j = 0; j < n; j++) a[i * lda + j] = j <= i ? u[j * LA_SMALL + i] : 0;
+    for (int64_t j = 0; j <= i; j++) a[i * lda + j] = u[j * LA_SMALL + i];
   return bad;
 }
 
