@@ -67,6 +67,7 @@ LANG_TESTS = \
   %D%/lang/prob_nested.norn \
   %D%/lib/arrays.norn \
   %D%/lib/big.norn \
+  %D%/lib/combinators.norn \
   %D%/lib/distributions.norn \
   %D%/lib/error.norn \
   %D%/lib/files.norn \

@@ -355,7 +355,7 @@ norn_status dist_quantile(norn_state *st, const norn_dist *d, double prob, norn_
   if (!(prob >= 0 && prob <= 1))
     return norn_fail(st, NORN_EDOMAIN, 1, "a probability must be between 0 and 1, got %g", prob);
   if (d->row->quantile) return d->row->quantile(st, d, prob, out);
-  if (!d->row->quantile1) return norn_fail(st, NORN_ETYPE, 0, "%s has no quantiles", d->row->name);
+  if (!d->row->quantile1) return dist_invert(st, d, prob, out);
   if (d->n > NORN_DIST_P || !dist_scalars(d, p)) return not_single(st, d, "quantile");
   double x = d->row->quantile1(prob, p);
   if (!isfinite(x)) *out = norn_real(x);

@@ -30,6 +30,8 @@ int                  dist_arity(const norn_dist_row *);       /* number of param
 
 norn_status dist_cdf(norn_state *, const norn_dist *, norn_datum x, double *out);
 norn_status dist_quantile(norn_state *, const norn_dist *, double prob, norn_datum *out);
+/* The quantile of a single number whose row has none, from its distribution function. */
+norn_status dist_invert(norn_state *, const norn_dist *, double prob, norn_datum *out);
 /* log P(a < X <= b) of a single number, as the row's mass. */
 norn_status dist_mass(norn_state *, const norn_dist *, double a, double b, double *out, double scale,
                       double *g);

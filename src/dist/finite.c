@@ -114,6 +114,36 @@ static norn_status delta_moments(norn_state *st, const norn_dist *d, norn_datum 
   return NORN_OK;
 }
 
+/* Of a number: a step at it. */
+static norn_status delta_cdf(norn_state *st, const norn_dist *d, norn_datum x, double *out)
+{
+  double at, value;
+  if (!norn_as_real(d->args[0], &at))
+    return norn_fail(st, NORN_ETYPE, 0, "delta of this value has no distribution function");
+  if (!norn_as_real(x, &value)) return dist_value(st, d->row, x, &value);
+  *out = value >= at;
+  return NORN_OK;
+}
+
+static norn_status delta_quantile(norn_state *st, const norn_dist *d, double prob, norn_datum *out)
+{
+  double at;
+  (void)prob;
+  if (!norn_as_real(d->args[0], &at))
+    return norn_fail(st, NORN_ETYPE, 0, "delta of this value has no quantiles");
+  *out = d->args[0];
+  return NORN_OK;
+}
+
+static void delta_support(norn_state *st, const norn_dist *d, norn_support *out)
+{
+  double at = 0;
+  (void)st;
+  *out = (norn_support){NORN_SUPPORT_ANY, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1};
+  if (d->args[0].tag != NORN_INT || !norn_as_real(d->args[0], &at)) return;
+  *out = (norn_support){NORN_SUPPORT_INTEGER, at, at, 1, 1, -1, -1};
+}
+
 static int64_t one(norn_state *st, const norn_dist *d)
 {
   (void)st;
@@ -141,7 +171,8 @@ static const norn_dist_row rows[] = {
    .count = uniform_of_count},
   {.name = "delta", .params = "x", FINITE,
    .doc = "Always x, a value of any kind.",
-   .sample = delta_sample, .logp = delta_logp, .support = anything, .enumerate = delta_enumerate,
+   .sample = delta_sample, .logp = delta_logp, .cdf = delta_cdf, .quantile = delta_quantile,
+   .support = delta_support, .enumerate = delta_enumerate,
    .moments = delta_moments,
    .count = one},
 };

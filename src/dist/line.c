@@ -278,6 +278,7 @@ static norn_status mass_by_cdf(norn_state *st, const norn_dist *d, double a, dou
 {
   double at_a = 0, at_b = 1;
   norn_status status = NORN_OK;
+  if (norn_dist_flags(d) & NORN_DIST_DISCRETE) a = floor(a), b = floor(b);
   if (a > -HUGE_VAL) status = dist_cdf(st, d, norn_real(a), &at_a);
   if (!status && b < HUGE_VAL) status = dist_cdf(st, d, norn_real(b), &at_b);
   *out = v_log(fmax(at_b - at_a, 0));
@@ -409,6 +410,19 @@ double cut_start(const cut *c)
 {
   if (c->lower == -HUGE_VAL) return c->upper < HUGE_VAL ? c->upper : 0;
   return c->upper < HUGE_VAL ? 0.5 * c->lower + 0.5 * c->upper : c->lower;
+}
+
+norn_status dist_invert(norn_state *st, const norn_dist *d, double prob, norn_datum *out)
+{
+  line l;
+  cut c;
+  double x;
+  norn_status status = line_open(st, d, "the quantile", 0, &l);
+  if (!status) status = cut_open(st, &l, -HUGE_VAL, HUGE_VAL, &c);
+  if (!status) status = cut_quantile(st, &c, log(prob), log1p(-prob), cut_start(&c), &x);
+  if (status) return status;
+  *out = norn_real(x);
+  return isfinite(x) ? line_datum(st, &l, x, out) : NORN_OK;
 }
 
 /* Atoms of all but 1e-17 of the mass at either end. */

@@ -33,7 +33,8 @@ norn_status line_solve(norn_state *, const line *, double lp, bool upper, double
                        double start, double *out);
 
 /* A line between two bounds, which belong to it.  Log masses: `below` under the lower bound,
-   `above` over the upper one, mass: what is left.  A tail is computed as itself, never as 1 - the rest. */
+   `above` over the upper one, mass: what is left.  A tail is computed as itself, not as 1 - the
+   rest. */
 typedef struct cut {
   line l;
   double lower, upper;        /* of the values that are left; may be infinite */

@@ -266,13 +266,16 @@ ty comp_special(comp *c, const ast *e, int dst, bool *done)
 
 /* ---- distribution name(params) { sample = ..., logpdf = ..., support = ... } ---- */
 
-/* Calls the hidden native @defdist(name, sample, logpdf, support, arguments, mean, variance). */
+/* Calls the hidden native @defdist(name, sample, logpdf, support, arguments, mean, variance,
+   cdf, quantile). */
 void comp_distribution(comp *c, const ast *d)
 {
-  static const char *const parts[] = { "sample", "logpdf", "support", "mean", "variance" };
-  static const int place[] = { 1, 2, 3, 5, 6 };
+  static const char *const parts[] = { "sample", "logpdf", "support", "mean", "variance", "cdf",
+                                       "quantile" };
+  static const int place[] = { 1, 2, 3, 5, 6, 7, 8 };
+  enum { PARTS = sizeof parts / sizeof parts[0], ARGS = PARTS + 2 };
   ast_fn *fn = d->u.dist.fn;
-  int top = c->f->top, w = temps(c, 7);
+  int top = c->f->top, w = temps(c, ARGS);
   const norn_native *make = &defdist_natives[0];
   val name = norn_string(c->st, fn->name.s, strlen(fn->name.s));
   if (norn_is_none(name)) { c->memory = true; return; }
@@ -281,7 +284,7 @@ void comp_distribution(comp *c, const ast *d)
   for (int i = 0; i < n; i++)
     if (fn->params[i].bind) emit(c, OP_MOVE, a + i, fn->params[i].bind->reg, 0);
   if (n) emit(c, OP_ARRAY, w + 4, a, n); else emit(c, OP_NEWVEC, w + 4, 0, 0);
-  for (int k = 0; k < 5; k++) {
+  for (int k = 0; k < PARTS; k++) {
     const ast *x = NULL;
     for (uint32_t i = 0; i < d->u.dist.n; i++)
       if (!strcmp(d->u.dist.v[i].name.s, parts[k])) x = d->u.dist.v[i].value;
@@ -294,13 +297,14 @@ void comp_distribution(comp *c, const ast *d)
   }
   for (uint32_t i = 0; i < d->u.dist.n; i++) {
     int k = 0;
-    while (k < 5 && strcmp(d->u.dist.v[i].name.s, parts[k])) k++;
-    if (k == 5)
+    while (k < PARTS && strcmp(d->u.dist.v[i].name.s, parts[k])) k++;
+    if (k == PARTS)
       comp_error(c, d->u.dist.v[i].name.span,
-                 "a distribution has the parts sample, logpdf, support, mean, variance; not %s",
+                 "a distribution has the parts sample, logpdf, support, mean, variance, cdf, quantile; "
+                 "not %s",
                  d->u.dist.v[i].name.s);
   }
-  int at = emit_p(c, OP_NATIVE, w, 7, 0, make);
+  int at = emit_p(c, OP_NATIVE, w, ARGS, 0, make);
   emit_span(c, at, -1, fn->name.span);
   emit(c, OP_RET, w, 0, 0);
   c->f->top = top;

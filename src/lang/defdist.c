@@ -5,21 +5,25 @@
          logpdf  = x -> ...           the log density or log probability
          support = real               where values lie
          mean = m                     optional, as is variance
+         cdf = x -> ...               optional: P(X <= x), asked inside the support
+         quantile = p -> ...          optional: its inverse
        }
 
    compiles to a function of (m, b) that ends in the native @defdist("laplace2", sample, logpdf,
-   support, [m, b], mean, variance); entries that are not written are `missing`.  The words for
+   support, [m, b], mean, variance, cdf, quantile); entries that are not written are `missing`.  The words for
    supports are constants: real, positive, unit_interval, natural, integer, boolean, anything;
    interval(lower, upper) is a function; an array lists all values of a finite distribution.
    Densities are asked only inside the support and are 0 outside.  Closures are called in sealed
    runs; draws inside `sample` come from the event's random numbers.
 
-   The value's arguments:  name | sample | logpdf | support | arguments | mean | variance */
+   The value's arguments:  name | sample | logpdf | support | arguments | mean | variance |
+   cdf | quantile */
 #include "lang/env_in.h"
 #include <math.h>
 #include <string.h>
 
-enum { D_NAME, D_SAMPLE, D_LOGPDF, D_SUPPORT, D_ARGS, D_MEAN, D_VARIANCE, D_COUNT };
+enum { D_NAME, D_SAMPLE, D_LOGPDF, D_SUPPORT, D_ARGS, D_MEAN, D_VARIANCE, D_CDF, D_QUANTILE,
+       D_COUNT };
 
 /* word, kind, bounds */
 #define SUPPORTS(X)                                                                                \
@@ -211,6 +215,45 @@ static norn_status row_moments(norn_state *st, const norn_dist *d, val *mean, va
   return NORN_OK;
 }
 
+static norn_status number_from(norn_state *st, const norn_dist *d, val f, const char *entry, double x,
+                               double *out)
+{
+  val arg = norn_real(x), got;
+  char was[160];
+  norn_status s = norn_call(st, f, &arg, 1, &got);
+  if (s || norn_as_real(got, out)) return s;
+  return norn_fail(st, NORN_ETYPE, -1, "`%s` of %s must give a real, got %s", entry,
+                   norn_string_view(d->args[D_NAME], NULL), norn_describe(st, got, was, sizeof was));
+}
+
+/* 0 under the support and 1 from its upper end on. */
+static norn_status row_cdf(norn_state *st, const norn_dist *d, val x, double *out)
+{
+  norn_support s;
+  double at;
+  const char *name = norn_string_view(d->args[D_NAME], NULL);
+  support_read(d->args[D_SUPPORT], &s);
+  if (!norn_as_real(x, &at)) return wrong_value(st, d, "reals", x);
+  if (s.kind == NORN_SUPPORT_INTEGER) at = floor(at);
+  *out = at < s.lower ? 0 : 1;
+  if (at < s.lower || at >= s.upper) return NORN_OK;
+  norn_status status = number_from(st, d, d->args[D_CDF], "cdf", at, out);
+  if (!status && !(*out >= 0 && *out <= 1))
+    status = norn_fail(st, NORN_EDOMAIN, -1, "`cdf` of %s gave %g, which is no probability", name,
+                       *out);
+  return status;
+}
+
+static norn_status row_quantile(norn_state *st, const norn_dist *d, double prob, val *out)
+{
+  double x;
+  norn_status s = number_from(st, d, d->args[D_QUANTILE], "quantile", prob, &x);
+  *out = norn_real(x);
+  if (!s && (d->row->flags & NORN_DIST_DISCRETE) && x == floor(x) && fabs(x) < 0x1p62)
+    *out = norn_int((int64_t)x);
+  return s;
+}
+
 static norn_status row_show(norn_state *st, const norn_dist *d, val *out)
 {
   text t;
@@ -227,19 +270,23 @@ static norn_status row_show(norn_state *st, const norn_dist *d, val *out)
   return out->tag == NORN_NONE ? NORN_EMEMORY : NORN_OK;
 }
 
-#define ROW(more)                                                                                  \
+#define ROW(more, cdf_, quantile_)                                                                 \
   {                                                                                                \
     .name = "distribution",                                                                        \
-    .params = "name, sample, logpdf, support, args, mean = missing, variance = missing",           \
+    .params = "name, sample, logpdf, support, args, mean = missing, variance = missing, "          \
+              "cdf = missing, quantile = missing",                                                 \
     .doc = "A distribution defined in Norn.", .flags = NORN_DIST_COSTLY | (more),                  \
-    .sample = row_sample, .logp = row_logp, .support = row_support,                                \
-    .enumerate = (more)&NORN_DIST_DISCRETE ? row_enumerate : NULL, .moments = row_moments,         \
-    .show = row_show                                                                               \
+    .sample = row_sample, .logp = row_logp, .support = row_support, .cdf = cdf_,                   \
+    .quantile = quantile_, .enumerate = (more)&NORN_DIST_DISCRETE ? row_enumerate : NULL,          \
+    .moments = row_moments, .show = row_show                                                       \
   }
+#define ROWS(from, cdf_, quantile_)                                                                \
+  [(from) + DEFDIST_REAL] = ROW(NORN_DIST_CONTINUOUS, cdf_, quantile_),                            \
+  [(from) + DEFDIST_INTEGER] = ROW(NORN_DIST_DISCRETE, cdf_, quantile_),                           \
+  [(from) + DEFDIST_FINITE] = ROW(NORN_DIST_DISCRETE | NORN_DIST_FINITE, cdf_, quantile_)
 const norn_dist_row defdist_rows[DEFDIST_ROWS] = {
-  [DEFDIST_REAL] = ROW(NORN_DIST_CONTINUOUS),
-  [DEFDIST_INTEGER] = ROW(NORN_DIST_DISCRETE),
-  [DEFDIST_FINITE] = ROW(NORN_DIST_DISCRETE | NORN_DIST_FINITE),
+  ROWS(0, NULL, NULL), ROWS(DEFDIST_CDF, row_cdf, NULL), ROWS(DEFDIST_QUANTILE, NULL, row_quantile),
+  ROWS(DEFDIST_CDF + DEFDIST_QUANTILE, row_cdf, row_quantile),
 };
 
 /* ---- making one ---- */
@@ -272,6 +319,9 @@ static norn_status make(norn_state *st, const val *a, int n, val *out)
   if (a[D_LOGPDF].tag == NORN_MISSING)
     return norn_fail(st, NORN_ETYPE, -1, "%s has no `logpdf`", name);
   if (want_function(st, a, D_LOGPDF, "logpdf", 1)) return NORN_ETYPE;
+  for (int i = D_CDF; i <= D_QUANTILE; i++)
+    if (a[i].tag != NORN_MISSING && want_function(st, a, i, i == D_CDF ? "cdf" : "quantile", 1))
+      return NORN_ETYPE;
   val support = a[D_SUPPORT].tag == NORN_MISSING ? v_enum(0) : a[D_SUPPORT];
   if (!support_read(support, &s)) {
     norn_fail(st, NORN_ETYPE, D_SUPPORT,
@@ -284,6 +334,8 @@ static norn_status make(norn_state *st, const val *a, int n, val *out)
   int row = support.tag == NORN_ARRAY || s.kind == NORN_SUPPORT_BOOL ? DEFDIST_FINITE
             : s.kind == NORN_SUPPORT_INTEGER                         ? DEFDIST_INTEGER
                                                                      : DEFDIST_REAL;
+  if (a[D_CDF].tag != NORN_MISSING) row += DEFDIST_CDF;
+  if (a[D_QUANTILE].tag != NORN_MISSING) row += DEFDIST_QUANTILE;
   tab *t = heap_alloc(st, sizeof *t + D_COUNT * sizeof t->a[0]);
   if (!t) return NORN_EMEMORY;
   obj_init(t, NORN_DIST, 0, D_COUNT);
@@ -295,7 +347,7 @@ static norn_status make(norn_state *st, const val *a, int n, val *out)
 }
 
 const norn_native defdist_natives[2] = {
-    {"@defdist", "name, sample, logpdf, support, args, mean, variance",
+    {"@defdist", "name, sample, logpdf, support, args, mean, variance, cdf, quantile",
      "What `distribution` compiles to.", make, 0, NULL},
     {"interval", "lower, upper",
      "The support of values between lower and upper, in the definition of a distribution.\n"

@@ -122,10 +122,12 @@ proto *memo_stub(norn_state *, int nargs);              /* bytecode that looks u
 /* model.c: given, do, their scopes */
 scope *scope_enter(norn_state *, const modl *, scope *up, uint64_t path);
 extern const norn_native model_natives[2];              /* given, do */
-/* defdist.c: distributions defined in Norn; one row each for real, integer and finite supports. */
-enum { DEFDIST_REAL, DEFDIST_INTEGER, DEFDIST_FINITE, DEFDIST_ROWS };
+/* defdist.c: distributions defined in Norn; one row each for real, integer and finite supports, the
+   same with a cdf, with a quantile, with both. */
+enum { DEFDIST_REAL, DEFDIST_INTEGER, DEFDIST_FINITE, DEFDIST_CDF, DEFDIST_QUANTILE = 6,
+       DEFDIST_ROWS = 12 };
 extern const norn_dist_row defdist_rows[DEFDIST_ROWS];
-/* @defdist(name, sample, logpdf, support, args, mean, variance), interval */
+/* @defdist(name, sample, logpdf, support, args, mean, variance, cdf, quantile), interval */
 extern const norn_native defdist_natives[2];
 bool defdist_init(norn_state *);                        /* the words for supports */
 /* annot.c: an annotation's check; NULL if well, else the sentence (into buf). */

@@ -196,7 +196,7 @@ static norn_status quantile_of(norn_state *st, const norn_dist *d, norn_datum x,
 {
   double prob = *(double *)how, q, sum = 0;
   (void)x;
-  bool has = d->row->quantile || d->row->quantile1;
+  bool has = d->row->quantile || d->row->quantile1 || d->row->cdf || d->row->cdf1;
   norn_status tried = has ? dist_quantile(st, d, prob, out) : NORN_ETYPE;
   if (tried != NORN_ETYPE || (has && !is_finite_dist(d))) return tried;
   if (!is_finite_dist(d)) return unknown(st, d, "quantile");
