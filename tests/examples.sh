@@ -1,8 +1,9 @@
 #!/bin/sh
 # The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
 # conjugacy (coal_disasters), the forward-backward algorithm (hmm), arithmetic (rsa), Simpson's
-# rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big).  Tolerances are
-# five standard errors of the draws that the examples take.
+# rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big), elimination
+# and quadrature (gp_regression).  Tolerances are five standard errors of the draws that the examples
+# take.
 cd "$srcdir/examples" || exit 99
 bad=0
 out=
@@ -40,6 +41,15 @@ for seed in 1 2; do
   near year 2 1891 1; near early 2 3.0928 .026; near late 2 .9377 .011
   run birth_death $seed
   near births 2 .1449 .02; near births 4 .0270 .025; near 'log evidence' 3 -307.274 1
+  run gp_regression $seed
+  near 'f(2.0)' 3 .8832 .0006; near 'f(2.0)' 5 .1869 .0006
+  near 'f(2.0)' 7 .8832 .02; near 'f(2.0)' 9 .1869 .016
+  near 'f(3.8)' 3 -.5718 .0006; near 'f(3.8)' 7 -.5718 .02
+  near 'f(6.5)' 3 -.3489 .0006; near 'f(6.5)' 5 .5833 .0006
+  near 'f(6.5)' 7 -.3489 .052; near 'f(6.5)' 9 .5833 .038
+  near 'log evidence' 3 -5.96586 .0001; near 'log evidence' 5 -5.966 .085
+  near 'rho =' 3 1.3471 .0006; near 'rho =' 6 1.347 .025
+  near 'rho unknown' 5 .8238 .0006; near 'rho unknown' 8 .8238 .005
 done
 run hmm
 near 'log evidence' 3 -100.8838 .0001; near 'log evidence' 6 -100.88 .4
