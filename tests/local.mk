@@ -24,6 +24,7 @@ UNIT_TESTS = \
   %D%/unit/test_density \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \
+  %D%/unit/test_dist_real \
   %D%/unit/test_docs \
   %D%/unit/test_engines \
   %D%/unit/test_fault \
@@ -263,6 +264,7 @@ SH_TESTS = \
 ## list TEST_FILES unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
   %D%/unit/big.h \
+  %D%/unit/dist_family.h \
   %D%/unit/multi.h \
   %D%/unit/unit.h \
   %D%/fuzz/replay.h \

@@ -248,8 +248,8 @@ static inline lanes skew_normal_partials(terms t, lanes x, lanes xi, lanes omega
 /* kappa (cos(x - mu) - 1) - log(2 pi e^-kappa I0(kappa)), with 1 - cos a = 2 sin^2(a/2) */
 static inline void von_mises_half(lanes x, lanes mu, lanes *sine, lanes *cosine)
 {
-  lanes u = (x - mu) * (0.25 / V_PI);
-  v_sincos2pi(SEL(v_abs(u) < 0x1p50, u - v_floor(u), 0.0), sine, cosine);
+  lanes u = (x - mu) * (0.25 / V_PI), whole = (u + V_ROUND) - V_ROUND;
+  v_sincos2pi(SEL(v_abs(u) < 0x1p50, u - whole, 0.0), sine, cosine);
 }
 static inline lanes von_mises_logp(terms t, lanes x, lanes mu, lanes kappa)
 {

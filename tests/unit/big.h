@@ -46,23 +46,21 @@ static inline big lnchoose(big n, big k)
 }
 
 /* I_x(a, b) by its series of positive terms, x^a (1-x)^b / (a B) sum (a+b)_n/(a+1)_n x^n. */
-static inline big beta_inc(double a, double b, big x)
+static inline big big_beta_inc(big a, big b, big x)
 {
   big sum = num(1), term = num(1), t = big_new(), d = big_new();
   for (long n = 0; n < 200000; n++) {
-    mpfr_set_d(pool.v[t], a, MPFR_RNDN);
-    mpfr_add_d(pool.v[t], pool.v[t], b, MPFR_RNDN);
+    mpfr_add(pool.v[t], pool.v[a], pool.v[b], MPFR_RNDN);
     mpfr_add_si(pool.v[t], pool.v[t], n, MPFR_RNDN);
-    mpfr_set_d(pool.v[d], a, MPFR_RNDN);
-    mpfr_add_si(pool.v[d], pool.v[d], n + 1, MPFR_RNDN);
+    mpfr_add_si(pool.v[d], pool.v[a], n + 1, MPFR_RNDN);
     mpfr_div(pool.v[t], pool.v[t], pool.v[d], MPFR_RNDN);
     mpfr_mul(pool.v[t], pool.v[t], pool.v[x], MPFR_RNDN);
     mpfr_mul(pool.v[term], pool.v[term], pool.v[t], MPFR_RNDN);
     mpfr_add(pool.v[sum], pool.v[sum], pool.v[term], MPFR_RNDN);
     if (mpfr_get_exp(pool.v[term]) < mpfr_get_exp(pool.v[sum]) - BIG_BITS) break;
   }
-  big A = num(a), B = num(b);
-  big front = sub(add(mul(A, lg(x)), mul(B, lg1p(neg(x)))), add(lg(A), lnbeta(A, B)));
+  big front = sub(add(mul(a, lg(x)), mul(b, lg1p(neg(x)))), add(lg(a), lnbeta(a, b)));
   return mul(ex(front), sum);
 }
+static inline big beta_inc(double a, double b, big x) { return big_beta_inc(num(a), num(b), x); }
 #endif
