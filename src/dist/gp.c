@@ -4,7 +4,6 @@
 #include "dist/gp.h"
 #include "dist/matrix.h"
 #include "num/vmath.h"
-#include "num/rng.h"
 #include <stdio.h>
 
 /* ---- points and covariances ------------------------------------------------------------------ */
@@ -128,7 +127,7 @@ static norn_status process_sample(norn_state *st, const norn_dist *d, norn_rng *
   if (status) return status;
   int64_t n = p.points.n;
   double *f = dist_new_array(st, 1, &n, out);
-  for (int64_t k = 0; k < n; k++) p.y[k] = rng_normal(g);
+  norn_rng_normals(g, p.y, n);
   if (f) la_mul_vector(false, n, n, p.l, p.y, f);
   for (int64_t k = 0; f && k < n; k++) f[k] += mean_at(&p, k);
   dist_space_close(&p.space);

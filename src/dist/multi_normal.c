@@ -8,7 +8,6 @@
    matrix cookbook", (57), (61). */
 #include "dist/matrix.h"
 #include "num/special.h"
-#include "num/rng.h"
 #include <string.h>
 
 typedef enum { COVARIANCE, CHOLESKY, PRECISION } form;
@@ -104,8 +103,7 @@ static norn_status gauss_sample(norn_state *st, const norn_dist *d, norn_rng *rn
   norn_status status = gauss_open(st, d, &g);
   if (status) return status;
   double nu, *x = dist_new_array(st, g.mu.rank, g.mu.dims, out), *from = g.y;
-  for (int64_t r = 0; r < g.rows; r++)
-    for (int64_t k = 0; k < g.n; k++) g.z[k * g.rows + r] = rng_normal(rng);
+  norn_rng_normals(rng, g.z, g.n * g.rows);
   if (g.form == PRECISION) la_solve_lower(true, g.l, g.n, from = g.z, g.rows);
   else la_mul(false, false, g.n, g.rows, g.n, 1, g.l, g.z, 0, g.y);
   for (int64_t r = 0; x && r < g.rows; r++) {

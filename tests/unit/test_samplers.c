@@ -1,14 +1,15 @@
 /* test_samplers: draws of every scalar family against its distribution function, at ordinary and
    extreme parameters: single draws of many lanes, and arrays of one event.
 
-   Kolmogorov-Smirnov (continuous), chi-square in 64 cells of equal probability (all), exceedances of
-   the quantiles 1e-4 and 1 - 1e-4 (exact binomial chances), mean and variance where the fourth moment
-   is small enough for their normal approximation.  Each check gives a two-sided chance p; that any is
-   below 1e-3 / (number of checks) has probability 1e-3 if all is right (Bonferroni).  A scalar family
+   Kolmogorov-Smirnov (continuous), chi-square in 64 cells of equal probability (all), exceedances
+   of the quantiles 1e-4 and 1 - 1e-4, neighbours and draws eight apart on the same side of the
+   median (exact binomial chances), mean and variance where the fourth moment is small enough for
+   their normal approximation.  Each check gives a two-sided chance p; that any is below
+   1e-3 / (number of checks) has probability 1e-3 if all is right (Bonferroni).  A scalar family
    without a set of parameters in the table fails.
 
      test_samplers                 10^5 draws a set; 10^6 with NORN_LONG=1
-     test_samplers FIRST SEEDS     with these seeds, and the root mean square of all z by statistic */
+     test_samplers FIRST SEEDS     with these seeds, and the root mean square of z by statistic */
 #include "dist/dist.h"
 #include "num/rng.h"
 #include "num/stats.h"
@@ -62,9 +63,9 @@ enum { SETS = sizeof sets / sizeof sets[0] };
 
 /* ---- chances --------------------------------------------------------------------------------- */
 
-enum { Z_SMIRNOV, Z_CELLS, Z_TAIL, Z_MEAN, Z_VARIANCE, STATISTICS, MOST = 100000 };
-static const char *const statistic_names[] = {"Kolmogorov-Smirnov", "chi-square", "tail", "mean",
-                                              "variance"};
+enum { Z_SMIRNOV, Z_CELLS, Z_TAIL, Z_PAIRS, Z_MEAN, Z_VARIANCE, STATISTICS, MOST = 100000 };
+static const char *const statistic_names[] = {"Kolmogorov-Smirnov", "chi-square", "tail", "pairs",
+                                              "mean", "variance"};
 typedef struct { double p, z; int statistic; bool array; const set *s; uint64_t seed; } finding;
 static struct { finding all[MOST]; int n; const set *s; bool array; uint64_t seed; } found;
 
@@ -85,13 +86,13 @@ static void find_normal(int statistic, double z)
   find(statistic, 2 * gsl_cdf_ugaussian_Q(fabs(z)), z);
 }
 /* k of n, each with probability q */
-static void find_count(int64_t k, int64_t n, double q)
+static void find_count(int statistic, int64_t k, int64_t n, double q)
 {
   double below = gsl_cdf_binomial_P((unsigned)k, q, (unsigned)n);
   double above = k > 0 ? gsl_cdf_binomial_Q((unsigned)(k - 1), q, (unsigned)n) : 1;
   double expect = (double)n * q, spread = expect * (1 - q);
   if (q >= 1) below = above = k == n ? 1 : 0;
-  find(Z_TAIL, fmin(1, 2 * fmin(below, above)),
+  find(statistic, fmin(1, 2 * fmin(below, above)),
        spread < 5 ? (double)NAN : ((double)k - expect) / sqrt(spread));
 }
 
@@ -188,9 +189,29 @@ static void tails(const sample *s)
     above += s->x[k] > high;
   }
   dist_tails(s->row, low, s->p, &lower, &upper);
-  find_count(below, s->n, fmin(exp(lower), 1));
+  find_count(Z_TAIL, below, s->n, fmin(exp(lower), 1));
   dist_tails(s->row, high, s->p, &lower, &upper);
-  find_count(above, s->n, fmin(exp(upper), 1));
+  find_count(Z_TAIL, above, s->n, fmin(exp(upper), 1));
+}
+
+/* Draws k and k + 1, k and k + 8: as often on the same side of the median as if independent.
+   (Lanes and array elements eight apart are made of the two halves of a block.) */
+static void pairs(const sample *s)
+{
+  double m = s->row->quantile1(0.5, s->p), lower, upper, lo, hi;
+  s->row->range1(s->p, &lo, &hi);
+  if (!(s->row->flags & NORN_DIST_DISCRETE) && lo == 0) m = fmax(m, 2.3e-308);
+  dist_tails(s->row, m, s->p, &lower, &upper);
+  double q = fmin(exp(upper), 1), same = q * q + (1 - q) * (1 - q);
+  for (int apart = 1; apart <= 8; apart += 7) {
+    int64_t n = 0, k = 0;
+    for (int64_t i = 0; i + apart < s->n; i++) {
+      if (i / apart & 1) continue;                 /* each draw is in one pair */
+      n++;
+      k += (s->x[i] > m) == (s->x[i + apart] > m);
+    }
+    find_count(Z_PAIRS, k, n, same);
+  }
 }
 
 static void moments(const sample *s)
@@ -250,6 +271,7 @@ static void check_set(norn_state *st, const set *which, double *x, int64_t n, ui
     CHECK(inside);
     if (!inside) fprintf(stderr, "  %s(%g, %g, %g)\n", which->name, s.p[0], s.p[1], s.p[2]);
     moments(&s);
+    pairs(&s);
     stats_sort(x, n);
     if (!discrete) distance(&s);
     cells(&s);
@@ -333,7 +355,8 @@ static void report(bool many)
         squares += found.all[i].z * found.all[i].z;
         n++;
       }
-    if (many) printf("%-20s %6d z, root mean square %.4f\n", statistic_names[k], n, sqrt(squares / n));
+    if (many)
+      printf("%-20s %6d z, root mean square %.4f\n", statistic_names[k], n, sqrt(squares / n));
     all += squares;
     n_all += n;
   }
