@@ -479,6 +479,10 @@ struct norn_dist_row {
   norn_status (*field)(norn_state *, const norn_dist *, const char *name, norn_datum *out);
   /* How it prints; NULL: name(args). */
   norn_status (*show)(norn_state *, const norn_dist *, norn_datum *text);
+  /* The log density as a number, a big of `bits` bits where that can be had (norn_dist_logp_big);
+     NULL: the library's families have theirs by name, others none. */
+  norn_status (*logp_big)(norn_state *, const norn_dist *, norn_datum x, int64_t bits,
+                          norn_datum *out);
 };
 /* Each becomes a constructor. */
 norn_status norn_add_dists(norn_state *, const norn_dist_row *, int n);

@@ -16,6 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 UNIT_TESTS = \
   %D%/unit/test_addr \
   %D%/unit/test_base \
+  %D%/unit/test_big \
   %D%/unit/test_block \
   %D%/unit/test_category \
   %D%/unit/test_code \
@@ -27,6 +28,7 @@ UNIT_TESTS = \
   %D%/unit/test_dist_real \
   %D%/unit/test_docs \
   %D%/unit/test_engines \
+  %D%/unit/test_exact \
   %D%/unit/test_fault \
   %D%/unit/test_foreign \
   %D%/unit/test_heap \
@@ -116,6 +118,7 @@ LANG_TESTS = \
   %D%/errors/exact_continuous.norn \
   %D%/errors/exact_dead.norn \
   %D%/errors/exact_endless.norn \
+  %D%/errors/exact_of_doubles.norn \
   %D%/errors/exact_option.norn \
   %D%/errors/factor_diagonal.norn \
   %D%/errors/factor_not_lower.norn \
@@ -297,6 +300,7 @@ TEST_FILES = \
   %D%/errors/exact_continuous.err \
   %D%/errors/exact_dead.err \
   %D%/errors/exact_endless.err \
+  %D%/errors/exact_of_doubles.err \
   %D%/errors/exact_option.err \
   %D%/errors/factor_diagonal.err \
   %D%/errors/factor_not_lower.err \

@@ -306,6 +306,13 @@ static num inv_chi_square(calc *c, num x, const num *p)
   return inv_gamma(c, x, q);
 }
 
+static num scaled_inv_chi_square(calc *c, num x, const num *p)
+{
+  num half = DIV(p[0], INT(2));
+  const num q[] = { half, MUL(half, SQR(p[1])) };
+  return inv_gamma(c, x, q);
+}
+
 static num weibull(calc *c, num x, const num *p)
 {
   if (below(x, 0)) return NOTHING;
@@ -354,6 +361,62 @@ static num pareto_upper(calc *c, num x, const num *p)
 static num pareto_lower(calc *c, num x, const num *p)
 {
   return calc_do(c, REAL_LOG1M_EXP, pareto_upper(c, x, p), NULL);
+}
+
+static num pareto_type_2(calc *c, num x, const num *p)
+{
+  if (less(x, p[0])) return NOTHING;
+  num t = LOG1P(scaled(c, x, p[0], p[1]));
+  return SUB(LOG(DIV(p[2], p[1])), MUL(ADD(p[2], INT(1)), t));
+}
+
+static num pareto_type_2_upper(calc *c, num x, const num *p)
+{
+  return less(x, p[0]) ? INT(0) : NEG(MUL(p[2], LOG1P(scaled(c, x, p[0], p[1]))));
+}
+
+static num pareto_type_2_lower(calc *c, num x, const num *p)
+{
+  return calc_do(c, REAL_LOG1M_EXP, pareto_type_2_upper(c, x, p), NULL);
+}
+
+static num frechet(calc *c, num x, const num *p)
+{
+  if (not_positive(c, x)) return NOTHING;
+  num l = LOG(DIV(x, p[1]));
+  num power = EXP(NEG(MUL(p[0], l)));
+  return SUB(LOG(DIV(p[0], p[1])), ADD(MUL(ADD(p[0], INT(1)), l), power));
+}
+
+static num frechet_lower(calc *c, num x, const num *p)
+{
+  return not_positive(c, x) ? NOTHING : NEG(EXP(NEG(MUL(p[0], LOG(DIV(x, p[1]))))));
+}
+
+static num frechet_upper(calc *c, num x, const num *p)
+{
+  return calc_do(c, REAL_LOG1M_EXP, frechet_lower(c, x, p), NULL);
+}
+
+/* log x is logistic */
+static num loglogistic(calc *c, num x, const num *p)
+{
+  if (below(x, 0)) return NOTHING;
+  num r = DIV(x, p[0]), power = POW(r, p[1]);
+  num front = ADD(LOG(DIV(p[1], p[0])), xlogy(c, SUB(p[1], INT(1)), r));
+  return SUB(front, MUL(INT(2), LOG1P(power)));
+}
+
+static num loglogistic_lower(calc *c, num x, const num *p)
+{
+  if (not_positive(c, x)) return NOTHING;
+  return log_inv_logit(c, MUL(p[1], LOG(DIV(x, p[0]))));
+}
+
+static num loglogistic_upper(calc *c, num x, const num *p)
+{
+  if (not_positive(c, x)) return INT(0);
+  return log_inv_logit_neg(c, MUL(p[1], LOG(DIV(x, p[0]))));
 }
 
 /* ---- bounded ---- */
@@ -554,6 +617,7 @@ static const exact_row table[] = {
   { "double_exponential", 2, laplace, laplace_lower, laplace_upper }, T(logistic, 2),
   T(gumbel, 2), F(von_mises, 2), T(exponential, 1), { "gamma", 2, gamma_, NULL, NULL }, F(chi_square, 1),
   F(inv_gamma, 2), F(inv_chi_square, 1), T(weibull, 2), T(rayleigh, 1), T(pareto, 2),
+  T(pareto_type_2, 3), T(frechet, 2), T(loglogistic, 2), F(scaled_inv_chi_square, 2),
   T(uniform, 2), F(beta, 2), F(beta_proportion, 2), F(bernoulli, 1), F(bernoulli_logit, 1),
   F(binomial, 2), F(binomial_logit, 2), F(beta_binomial, 3), F(hypergeometric, 3),
   F(poisson, 1), F(poisson_log, 1), F(neg_binomial, 2), F(neg_binomial_2, 2),

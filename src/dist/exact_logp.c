@@ -348,9 +348,19 @@ static const struct {
   { "uniform_of", uniform_of_logp },
 };
 
+/* By the row's own function. */
+static norn_status own_logp(exact *q, const norn_dist *d, norn_datum x, num *out)
+{
+  norn_datum l = norn_none();
+  norn_status code = d->row->logp_big(q->st, d, x, q->c.bits, &l);
+  if (!code && !(*out = number(q, l))) code = unknown(q, d);
+  return code;
+}
+
 static norn_status logp_of(exact *q, const norn_dist *d, norn_datum x, num *out)
 {
   const exact_row *row = exact_find(d->row->name);
+  if (d->row->logp_big) return own_logp(q, d, x, out);
   if (row && d->row->flags & NORN_DIST_SCALAR) return family_logp(q, d, row, x, out);
   if (q->depth > DEEPEST) return unknown(q, d);
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)

@@ -489,6 +489,22 @@ static norn_status posterior_logp(norn_state *st, const norn_dist *d, norn_datum
   return NORN_OK;
 }
 
+/* What exact enumeration knows is a big. */
+static norn_status posterior_logp_big(norn_state *st, const norn_dist *d, norn_datum x,
+                                      int64_t bits, norn_datum *out)
+{
+  norn_datum map = norn_record_get(st, d->args[POST_INFO], "probabilities");
+  (void)bits;
+  if (norn_map_size(map) < 0) {
+    norn_fail(st, NORN_EINFER, 0, "this posterior has no probabilities in big reals");
+    norn_hint(st, "infer it with enumerate(exact = true)");
+    return NORN_EINFER;
+  }
+  norn_datum p = norn_map_get(map, x);
+  *out = norn_real(-HUGE_VAL);
+  return norn_is_none(p) ? NORN_OK : norn_big_apply(st, "log", &p, 1, out);
+}
+
 static norn_status posterior_enumerate(norn_state *st, const norn_dist *d, int64_t k,
                                        norn_datum *out)
 {
@@ -568,7 +584,8 @@ static norn_status posterior_check(norn_state *st, const norn_dist *d)
 #define POSTERIOR_COMMON                                                                           \
   .name = "posterior", .params = "", .doc = "The result of infer(...).", .check = posterior_check, \
   .sample = posterior_sample, .logp = posterior_logp, .support = posterior_support,                \
-  .moments = posterior_moments, .field = posterior_field, .show = posterior_show
+  .moments = posterior_moments, .field = posterior_field, .show = posterior_show,                  \
+  .logp_big = posterior_logp_big
 
 const norn_dist_row posterior_row_atoms = { POSTERIOR_COMMON,
                                             .flags = NORN_DIST_POSTERIOR | NORN_DIST_DISCRETE |

@@ -133,6 +133,16 @@ const bignum *big_operand(val v, bignum *x, uint64_t *few)
   return x;
 }
 
+val big_rounded(norn_state *st, val v, int64_t bits)
+{
+  bignum z, x;
+  uint64_t few[1];
+  bign *b = big_new(st, bits, &z);
+  if (!b) return norn_none();
+  real_set(&z, big_operand(v, &x, few));
+  return big_done(b, &z);
+}
+
 int big_compare(val a, val b)
 {
   bignum x, y;

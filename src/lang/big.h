@@ -14,6 +14,8 @@ static inline bignum big_view(val v)
 
 /* An integer, a real or a big as a real; `few` has room for those that are none. */
 const bignum *big_operand(val, bignum *x, uint64_t *few);
+/* A number as a big of so many bits; NONE: no memory. */
+val big_rounded(norn_state *, val, int64_t bits);
 /* x op y, one of them a big, both numbers.  NONE: error set. */
 val big_arith(norn_state *, arith, val x, val y);
 val big_map1(norn_state *, const norn_native *, val x);

@@ -18,6 +18,7 @@
 
    The value's arguments:  name | sample | logpdf | support | arguments | mean | variance |
    cdf | quantile */
+#include "lang/big.h"
 #include "lang/env_in.h"
 #include <math.h>
 #include <string.h>
@@ -165,24 +166,40 @@ static norn_status row_sample(norn_state *st, const norn_dist *d, norn_rng *rng,
   return s;
 }
 
-static norn_status row_logp(norn_state *st, const norn_dist *d, val x, double *out)
+/* What `logpdf` gives for x, a number; outside the support -inf. */
+static norn_status logp_of(norn_state *st, const norn_dist *d, val x, val *lp, double *out)
 {
   bool in;
-  val lp;
   char was[160];
   norn_status s = inside(st, d, x, &in);
   *out = -INFINITY;
+  *lp = norn_real(*out);
   if (s || !in) return s;
-  s = norn_call(st, d->args[D_LOGPDF], &x, 1, &lp);
+  s = norn_call(st, d->args[D_LOGPDF], &x, 1, lp);
   if (s) return s;
-  if (!norn_as_real(lp, out))
+  if (!norn_as_real(*lp, out))
     return norn_fail(st, NORN_ETYPE, -1, "`logpdf` of %s must give a real, got %s",
                      norn_string_view(d->args[D_NAME], NULL),
-                     norn_describe(st, lp, was, sizeof was));
+                     norn_describe(st, *lp, was, sizeof was));
   if (isnan(*out) || *out == INFINITY)
     return norn_fail(st, NORN_EDOMAIN, -1, "`logpdf` of %s gave %s",
                      norn_string_view(d->args[D_NAME], NULL), isnan(*out) ? "nan" : "inf");
   return NORN_OK;
+}
+
+static norn_status row_logp(norn_state *st, const norn_dist *d, val x, double *out)
+{
+  val lp;
+  return logp_of(st, d, x, &lp, out);
+}
+
+/* A real comes to `logpdf` as a big, so that its arithmetic is in bigs; integers and others as they
+   are. */
+static norn_status row_logp_big(norn_state *st, const norn_dist *d, val x, int64_t bits, val *out)
+{
+  double rough;
+  if (V_IS_REAL(x) || V_KIND(x) == NORN_BIG) x = big_rounded(st, x, bits);
+  return x.tag == NORN_NONE ? NORN_EMEMORY : logp_of(st, d, x, out, &rough);
 }
 
 static void row_support(norn_state *st, const norn_dist *d, norn_support *s)
@@ -278,7 +295,7 @@ static norn_status row_show(norn_state *st, const norn_dist *d, val *out)
     .doc = "A distribution defined in Norn.", .flags = NORN_DIST_COSTLY | (more),                  \
     .sample = row_sample, .logp = row_logp, .support = row_support, .cdf = cdf_,                   \
     .quantile = quantile_, .enumerate = (more)&NORN_DIST_DISCRETE ? row_enumerate : NULL,          \
-    .moments = row_moments, .show = row_show                                                       \
+    .moments = row_moments, .show = row_show, .logp_big = row_logp_big                             \
   }
 #define ROWS(from, cdf_, quantile_)                                                                \
   [(from) + DEFDIST_REAL] = ROW(NORN_DIST_CONTINUOUS, cdf_, quantile_),                            \

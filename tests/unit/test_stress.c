@@ -87,11 +87,28 @@ static const char swarm[] =
   "print(mean(post |> map(p -> total(p.xs))))\n"
   "print(mean(post |> map(p -> sum(p.a))))\n";
 
+/* Bigs in runs that fork, in arrays, in maps, and as weights of exact enumeration. */
+static const char bigs[] =
+  "model m(n) {\n"
+  "  let s = for i in 0..n with s = big(1) {\n"
+  "    let x ~ bernoulli(big(\"0.25\"))\n"
+  "    observe 0.5 ~ normal(if x { s } else { -s }, big(2))\n"
+  "    next with_bits(100 + 10 * i, () -> s + big(1) / (3 + i))\n"
+  "  }\n"
+  "  [s, s * s]\n"
+  "}\n"
+  "let e = infer(m(6), enumerate(exact = true, bits = 300))\n"
+  "print(evidence(e), expect(e, v -> v[0]), pmf(e[\"x[2]\"]))\n"
+  "print(mean(infer(m(6), smc(particles = 50)) |> map(v -> real(v[1]))))\n"
+  "let big_xs = [big(k, bits = 64 * (k + 1)) / 7 for k in 0..40]\n"
+  "print(sum(big_xs), unique(big_xs ++ big_xs) == big_xs, sort(reverse(big_xs)) == big_xs)\n";
+
 int main(void)
 {
   const char *top = getenv("srcdir");
   if (!top) top = ".";
   compare(NULL, swarm);
+  compare(NULL, bigs);
   folder(top, "tests/lang");
   folder(top, "tests/lib");
   folder(top, "tests/errors");
