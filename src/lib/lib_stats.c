@@ -11,6 +11,7 @@
    reaches p. */
 #include "lib/lib.h"
 #include "lib/dists.h"
+#include "num/la.h"
 #include "num/stats.h"
 #include <math.h>
 #include <string.h>
@@ -316,15 +317,59 @@ static double covariance(const pair *p)
   return c / (1 - squares);
 }
 
+/* What sums of products are divided by. */
+static double divisor(const pair *p)
+{
+  double squares = 0;
+  if (!p->w) return p->exact ? (double)p->n : (double)(p->n - 1);
+  for (int64_t k = 0; k < p->n && !p->exact; k++) squares += p->w[k] * p->w[k];
+  return 1 - squares;
+}
+
+/* Two copies of x (n, m) without the means of its columns, one of them times the weights; rows of
+   weight 0 are 0 in both, since they may be infinite. */
+static bool centred(norn_state *st, const pair *p, const double *x, int64_t m, double **plain,
+                    double **weighted)
+{
+  norn_datum keep;
+  int64_t n = p->n;
+  double *column = lib_reals(st, n, &keep);
+  *plain = column ? lib_reals(st, n * m, &keep) : NULL;
+  *weighted = *plain && p->w ? lib_reals(st, n * m, &keep) : *plain;
+  if (!*weighted) return false;
+  for (int64_t j = 0; j < m; j++) {
+    for (int64_t k = 0; k < n; k++) column[k] = x[k * m + j];
+    double mean = stats_weighted_mean(column, p->w, n);
+    for (int64_t k = 0; k < n; k++) {
+      bool counts = !p->w || p->w[k] != 0;
+      (*plain)[k * m + j] = counts ? column[k] - mean : 0;
+      if (p->w) (*weighted)[k * m + j] = counts ? p->w[k] * (column[k] - mean) : 0;
+    }
+  }
+  return true;
+}
+
+/* c (m, m): covariances become correlations; then both halves are the same. */
+static void finish_matrix(double *c, int64_t m, bool correlation)
+{
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < i; j++) {
+      if (correlation) c[i * m + j] /= sqrt(c[i * m + i] * c[j * m + j]);
+      c[j * m + i] = c[i * m + j];
+    }
+  for (int64_t i = 0; i < m && correlation; i++) c[i * m + i] /= c[i * m + i];
+}
+
 /* The matrix of the columns of an array (n, k) or of a posterior of vectors. */
 static norn_status matrix_of(norn_state *st, const norn_datum *args, bool correlation,
                              norn_datum *out)
 {
   norn_posterior post;
-  norn_datum values, keep, a;
+  norn_datum values;
   norn_view v;
   pair p = { .exact = false };
   void *r = NULL;
+  double *plain, *weighted;
   const double *x = reals_of(st, args, 0, &values, &post, &p.n);
   if (!x) return lib_failed(st);
   if (!norn_array_view(values, &v) || v.rank != 2)
@@ -335,19 +380,13 @@ static norn_status matrix_of(norn_state *st, const norn_datum *args, bool correl
   }
   int64_t m = v.dims[1], dims[2] = { m, m };
   p.n = v.dims[0];
-  double *cols = lib_reals(st, p.n * m, &keep);
-  a = cols ? norn_array(st, NORN_F64, 2, dims, &r) : norn_none();
-  if (norn_is_none(a)) return lib_failed(st);
-  for (int64_t k = 0; k < p.n; k++)
-    for (int64_t j = 0; j < m; j++) cols[j * p.n + k] = x[k * m + j];
-  for (int64_t i = 0; i < m; i++)
-    for (int64_t j = 0; j <= i; j++) {
-      p.x = cols + i * p.n;
-      p.y = cols + j * p.n;
-      double c = correlation ? stats_correlation(p.x, p.y, p.w, p.n) : covariance(&p);
-      ((double *)r)[i * m + j] = ((double *)r)[j * m + i] = c;
-    }
-  *out = a;
+  if (p.n < 2 && !p.exact)
+    return norn_fail(st, NORN_EDOMAIN, 0, "two or more rows are needed, got %lld",
+                     (long long)p.n);
+  *out = norn_array(st, NORN_F64, 2, dims, &r);
+  if (norn_is_none(*out) || !centred(st, &p, x, m, &plain, &weighted)) return lib_failed(st);
+  la_mul(true, false, m, m, p.n, 1 / divisor(&p), plain, weighted, 0, r);
+  finish_matrix(r, m, correlation);
   return NORN_OK;
 }
 
