@@ -175,6 +175,8 @@ norn_datum  norn_record_get(norn_state *, norn_datum record, const char *name);
 int         norn_record_size(norn_datum);                /* -1 if not a record */
 /* The state may be NULL. */
 const char *norn_record_at(norn_state *, norn_datum record, int i, norn_datum *value);
+/* Its fields in order, borrowed; NULL if it is not one. */
+const norn_datum *norn_record_view(norn_datum record, int *n);
 /* A variant: its constructor's name and fields (ENUM has none); NULL if it is not one. */
 const char *norn_data_view(norn_state *, norn_datum, const norn_datum **fields, int *n);
 
@@ -385,7 +387,7 @@ typedef enum {
    that units do not share is NaN: norn_dist_bounds has them.  lower_leaf, upper_leaf: the leaf of
    the distribution (norn_dist_leaves) that is the bound, the first of `count` where the bound is
    NaN; -1: the bound does not depend on a parameter; -2: it does in another way, which
-   norn_dist_bounds_adjoint knows. */
+   norn_dist_bounds_adjoint knows.  ANY: no such units; perhaps norn_dist_part has some. */
 typedef struct {
   norn_support_kind kind;
   double lower, upper;

@@ -227,17 +227,14 @@ static norn_status mixture_moments(norn_state *st, const norn_dist *d, norn_datu
   return NORN_OK;
 }
 
-/* The wider of two bounds on one side, with its leaf; of many units only whether it is constant. */
+/* The wider of two bounds on one side.  If one can move, which of them it is can change. */
 static void widen(double *bound, int64_t *leaf, double other, int64_t other_leaf, bool upper,
                   bool many)
 {
-  if (many && (*leaf != -1 || other_leaf != -1)) {
-    *bound = (double)NAN;
-    *leaf = -2;
-  } else if (upper ? other > *bound : other < *bound) {
-    *bound = other;
-    *leaf = other_leaf;
-  }
+  bool moves = *leaf != -1 || other_leaf != -1;
+  if (upper ? other > *bound : other < *bound) *bound = other;
+  if (moves) *leaf = -2;
+  if (moves && many) *bound = (double)NAN;
 }
 
 static void widen_support(norn_support *s, const norn_support *t, bool many)

@@ -283,11 +283,13 @@ static norn_status parts_moments(norn_state *st, const norn_dist *d, norn_datum 
 
 static bool numbers(norn_support_kind kind) { return kind <= NORN_SUPPORT_INTERVAL; }
 
-/* s takes in the units of t; false: they are of another kind. */
+/* s takes in the unit of t; false: it is of another kind, or more than one, which values in rows of
+   one shape can't tell. */
 static bool join(norn_support *s, const norn_support *t)
 {
   bool both = numbers(s->kind) && numbers(t->kind);
-  if ((s->kind != t->kind && !both) || s->size != t->size || t->kind == NORN_SUPPORT_ANY)
+  if ((s->kind != t->kind && !both) || s->size != t->size || t->kind == NORN_SUPPORT_ANY ||
+      t->count != 1)
     return false;
   if (s->kind != t->kind) s->kind = NORN_SUPPORT_INTERVAL;   /* the bounds of each say what it is */
   for (int i = 0; i < 2; i++) {
@@ -314,12 +316,13 @@ static void parts_support(norn_state *st, const norn_dist *d, norn_support *out)
     out->count *= p.n;
     return;
   }
-  for (int64_t k = 0; k < p.n; k++) {
+  for (int64_t k = 0; k < p.n && !p.record; k++) {   /* records: a question for the parts */
     norn_dist part;
     norn_support s;
     const char *name;
     part_at(st, &p, k, &part, &name);
     norn_dist_support(st, &part, &s);
+    if (p.n > 1 && s.count != 1) { *out = any; return; }
     if (s.lower_leaf >= 0) s.lower_leaf += leaf;
     if (s.upper_leaf >= 0) s.upper_leaf += leaf;
     leaf += norn_dist_leaves(&part);

@@ -302,22 +302,22 @@ static norn_status truncate_bounds(norn_state *st, const norn_dist *d, double *l
   return status;
 }
 
-/* The leaf that is the bound on one side of all elements, of which the first has it from own or
-   not. */
-static int64_t side_leaf(norn_state *st, const lines *e, int side, bool own, bool mixed)
+/* The leaf that is the bound on one side of all elements.  Where the family has a bound too, which
+   of both it is can change. */
+static int64_t side_leaf(norn_state *st, const lines *e, int side)
 {
   norn_support s;
   norn_dist_support(st, &e->base, &s);
   int64_t family = side ? s.upper_leaf : s.lower_leaf;
-  if (mixed) return -2;
-  if (own) return e->own_leaf[side];
+  bool ends = fabs(side ? s.upper : s.lower) != HUGE_VAL;   /* or NaN: several */
+  if (e->own_leaf[side] >= 0) return ends ? -2 : e->own_leaf[side];
   return family >= 0 ? e->base_leaf + family : family;
 }
 
 static void truncate_support(norn_state *st, const norn_dist *d, norn_support *out)
 {
   lines e;
-  bool first[2] = {false, false}, mixed[2] = {false, false}, shared[2] = {true, true};
+  bool first[2] = {false, false}, shared[2] = {true, true};
   *out = (norn_support){NORN_SUPPORT_REAL, -HUGE_VAL, HUGE_VAL, 1, 1, -1, -1};
   if (open_lines(st, d, &e)) { norn_clear(st); return; }
   double bound[2] = {-HUGE_VAL, HUGE_VAL};
@@ -327,7 +327,6 @@ static void truncate_support(norn_state *st, const norn_dist *d, norn_support *o
     element_bounds(st, &e, k, at, own);
     for (int i = 0; i < 2; i++) {
       if (k == 0) bound[i] = at[i], first[i] = own[i];
-      mixed[i] = mixed[i] || own[i] != first[i];
       shared[i] = shared[i] && at[i] == bound[i];
     }
   }
@@ -341,7 +340,7 @@ static void truncate_support(norn_state *st, const norn_dist *d, norn_support *o
   for (int i = 0; i < 2; i++) {
     bool many = first[i] ? e.own_array[i] && e.n > 1 : apart[i];
     *(i ? &out->upper : &out->lower) = many || !shared[i] ? (double)NAN : bound[i];
-    *(i ? &out->upper_leaf : &out->lower_leaf) = side_leaf(st, &e, i, first[i], mixed[i]);
+    *(i ? &out->upper_leaf : &out->lower_leaf) = side_leaf(st, &e, i);
   }
 }
 

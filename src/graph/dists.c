@@ -42,6 +42,10 @@ static bool leaves_walk(norn_datum *v, visit *w)
       if (!leaves_walk((norn_datum *)(uintptr_t)&d.args[i], w)) return false;
     return true;
   }
+  int n = 0;
+  const norn_datum *field = norn_record_view(*v, &n);
+  for (int i = 0; i < n; i++)
+    if (!leaves_walk((norn_datum *)(uintptr_t)&field[i], w)) return false;
   return norn_array_length(*v) < 0 || array_walk(*v, w);
 }
 
@@ -55,22 +59,46 @@ static int64_t leaves_count(norn_datum v)
     for (int i = 0; i < d.n; i++) n += leaves_count(d.args[i]);
     return n;
   }
-  if (!norn_array_view(v, &a) || a.elem == NORN_B8) return 0;
+  int fields = 0;
+  const norn_datum *field = norn_record_view(v, &fields);
+  for (int i = 0; i < fields; i++) n += leaves_count(field[i]);
+  if (!norn_array_view(v, &a) || a.elem == NORN_B8) return n;
   if (a.elem != NORN_VALUES) return a.n;
   for (int64_t i = 0; i < a.n; i++) n += leaves_count(a.v[i]);
   return n;
 }
 
+/* Leaf *k of a value, or NONE with *k less by how many it has. */
+static norn_datum leaf_in(norn_datum v, int64_t *k)
+{
+  int64_t n = leaves_count(v);
+  norn_dist d;
+  norn_view a = {0};
+  int many = 0;
+  if (*k >= n) { *k -= n; return norn_none(); }
+  if (v.tag == NORN_REAL || v.tag == NORN_INT || graph_is_node(v)) return v;
+  const norn_datum *parts = norn_record_view(v, &many);
+  if (norn_dist_view(v, &d)) {
+    parts = d.args;
+    many = d.n;
+  } else if (norn_array_view(v, &a)) {
+    if (a.elem == NORN_F64) return norn_real(a.f[*k]);
+    if (a.elem == NORN_I64) return norn_int(a.i[*k]);
+    parts = a.v;
+    many = (int)a.n;
+  }
+  for (int i = 0; i < many; i++) {
+    norn_datum leaf = leaf_in(parts[i], k);
+    if (!norn_is_none(leaf)) return leaf;
+  }
+  return norn_none();
+}
+
 norn_datum graph_leaf(const norn_dist *d, int64_t k)
 {
   for (int i = 0; i < d->n; i++) {
-    int64_t n = leaves_count(d->args[i]);
-    norn_view v;
-    if (k >= n) { k -= n; continue; }
-    if (!norn_array_view(d->args[i], &v)) return n == 1 ? d->args[i] : norn_none();
-    if (v.elem == NORN_F64) return norn_real(v.f[k]);
-    if (v.elem == NORN_I64) return norn_int(v.i[k]);
-    return v.elem == NORN_VALUES && v.rank == 1 && v.n == n ? v.v[k] : norn_none();
+    norn_datum leaf = leaf_in(d->args[i], &k);
+    if (!norn_is_none(leaf)) return leaf;
   }
   return norn_none();
 }
@@ -121,6 +149,20 @@ static void density_free(norn_state *st, void *self)
 
 static const graph_call density_call = {"density", density_forward, density_adjoint, density_free};
 
+static norn_datum private_copy(norn_state *st, norn_datum v);
+
+static norn_datum private_record(norn_state *st, norn_datum v, int n)
+{
+  const char *names[16];
+  norn_datum fields[16], field;
+  if (n > 16) return norn_fail(st, NORN_EUSE, -1, "a record with too many fields"), norn_none();
+  for (int i = 0; i < n; i++) {
+    names[i] = norn_record_at(st, v, i, &field);
+    if (norn_is_none(fields[i] = private_copy(st, field))) return norn_none();
+  }
+  return norn_record(st, n, names, fields);
+}
+
 /* A copy that nothing else holds, with numbers for nodes; arrays of reals are copied too, since they
    will be written to. */
 static norn_datum private_copy(norn_state *st, norn_datum v)
@@ -137,6 +179,7 @@ static norn_datum private_copy(norn_state *st, norn_datum v)
     }
     return norn_dist_new(st, d.row, args, d.n);
   }
+  if (norn_record_size(v) >= 0) return private_record(st, v, norn_record_size(v));
   if (!norn_array_view(v, &a)) return v;
   void *to;
   if (a.elem == NORN_F64) {
@@ -199,6 +242,64 @@ static norn_datum density_record(graph *g, const norn_dist *d, norn_datum x, boo
   for (int i = 0; i < d->n; i++) leaves_walk((norn_datum *)(uintptr_t)&d->args[i], &w);
   if (!graph_called_new(g, &density_call, k, list, (uint32_t)n, &value, &out, 1)) return made;
   return out;
+}
+
+/* ---- bounds that are no leaves ---------------------------------------------------------------- */
+
+static bool bounds_forward(void *self, const double *in, double *out)
+{
+  density *k = self;
+  norn_dist d;
+  norn_datum dist = norn_get(k->dist);
+  visit params = {.from = in};
+  leaves_walk(&dist, &params);
+  norn_dist_view(dist, &d);
+  if (!norn_dist_check(k->st, &d) && !norn_dist_bounds(k->st, &d, out, out + k->nx)) return true;
+  norn_clear(k->st);
+  return false;
+}
+
+static void bounds_adjoint(void *self, const double *in, const double *out, const double *gout,
+                           double *gin)
+{
+  density *k = self;
+  norn_dist d;
+  (void)in, (void)out;
+  norn_dist_view(norn_get(k->dist), &d);
+  if (!norn_dist_bounds_adjoint(k->st, &d, gout, gout + k->nx, gin)) return;
+  norn_clear(k->st);
+  for (int64_t i = 0; i < k->nleaf; i++) gin[i] = (double)NAN;
+}
+
+static const graph_call bounds_call = {"bounds", bounds_forward, bounds_adjoint, density_free};
+
+bool graph_bounds(graph *g, const norn_dist *d, int64_t n, norn_datum *out)
+{
+  norn_state *st = g->st;
+  norn_datum args[16];
+  norn_dist c;
+  int64_t nleaf = 0;
+  if (d->n > 16) return norn_fail(st, NORN_EUSE, -1, "too many arguments"), false;
+  for (int i = 0; i < d->n; i++) {
+    args[i] = private_copy(st, d->args[i]);
+    if (norn_is_none(args[i]) && !norn_is_none(d->args[i])) return false;
+    nleaf += leaves_count(d->args[i]);
+  }
+  void *list, *values;
+  norn_datum dist = norn_dist_new(st, d->row, args, d->n);
+  norn_datum in = norn_array(st, NORN_VALUES, 1, &nleaf, &list);
+  norn_datum now = norn_array(st, NORN_F64, 1, (const int64_t[]){2 * n}, &values);
+  if (!norn_dist_view(dist, &c) || norn_is_none(in) || norn_is_none(now)) return false;
+  for (int64_t i = 0; i < nleaf; i++) ((norn_datum *)list)[i] = norn_unit();
+  visit w = {.nodes = list};
+  for (int i = 0; i < d->n; i++) leaves_walk((norn_datum *)(uintptr_t)&d->args[i], &w);
+  if (norn_dist_bounds(st, &c, values, (double *)values + n)) return false;
+  density *k = norn_alloc(st, NULL, 0, sizeof *k);
+  if (!k) return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), false;
+  *k = (density){st, norn_keep(st, dist), NULL, n, nleaf};
+  if (!k->dist) return density_free(st, k), false;
+  return graph_called_new(g, &bounds_call, k, list, (uint32_t)nleaf, values, out,
+                          (uint32_t)(2 * n));
 }
 
 /* ---- families of numbers ---------------------------------------------------------------------- */

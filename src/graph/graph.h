@@ -95,6 +95,9 @@ norn_datum graph_logpdf(graph *, const norn_dist *, norn_datum x, bool term);
 bool       graph_observe(graph *, const norn_dist *, norn_datum x, norn_span);
 /* The k-th leaf of a distribution (norn_dist_leaves): a node or a number; NONE: there is none. */
 norn_datum graph_leaf(const norn_dist *, int64_t k);
+/* The bounds of each of n units of a distribution whose leaves are nodes, as nodes; out (2 n): lower
+   ones first.  By norn_dist_bounds and its reverse mode. */
+bool       graph_bounds(graph *, const norn_dist *, int64_t n, norn_datum *out);
 /* out (m) = x (m, n) of numbers times v (n); values (m) is scratch. */
 bool       graph_matvec(graph *, const norn_view *x, const norn_datum *v, double *values,
                         norn_datum *out);

@@ -150,23 +150,43 @@ static norn_datum bound_of(norn_density *d, const norn_dist *dist, const norn_su
     norn_datum v = graph_leaf(dist, leaf + (b == b ? 0 : k));
     if (!norn_is_none(v)) return v;
   }
-  return norn_real(b == b ? b : bounds[k]);
+  return norn_real(b == b ? b : *bounds);
 }
 
-/* A structured support: its map as a call; the last result is the log Jacobian. */
-typedef struct structured { norn_support s; size_t size; double work[]; } structured;
+/* A structured support: its map as a call; the last result is the log Jacobian.  If `moved`, the
+   two bounds are inputs after the free numbers. */
+typedef struct structured {
+  norn_support s;
+  size_t size;
+  bool moved;
+  double work[];
+} structured;
+
+static norn_support support_at(const structured *k, const double *u)
+{
+  norn_support s = k->s;
+  if (k->moved) {
+    s.lower = u[norn_support_free(&s)];
+    s.upper = u[norn_support_free(&s) + 1];
+  }
+  return s;
+}
+
 static bool map_forward(void *self, const double *u, double *x)
 {
-  const norn_support *s = &((structured *)self)->s;
+  norn_support s = support_at(self, u);
   double j = 0;
-  norn_support_constrain(s, u, x, &j);
-  x[norn_support_elems(s)] = j;
+  norn_support_constrain(&s, u, x, &j);
+  x[norn_support_elems(&s)] = j;
   return j == j && j < HUGE_VAL && j > -HUGE_VAL;
 }
 static void map_adjoint(void *self, const double *u, const double *x, const double *gx, double *gu)
 {
   structured *k = self;
-  norn_support_adjoint(&k->s, u, x, gx, gx[norn_support_elems(&k->s)], gu, NULL, NULL, k->work);
+  norn_support s = support_at(k, u);
+  double *bound = gu + norn_support_free(&s);
+  norn_support_adjoint(&s, u, x, gx, gx[norn_support_elems(&s)], gu, k->moved ? bound : NULL,
+                       k->moved ? bound + 1 : NULL, k->work);
 }
 static void map_free(norn_state *st, void *self)
 {
@@ -174,29 +194,33 @@ static void map_free(norn_state *st, void *self)
 }
 static const graph_call map_call = {"constraint", map_forward, map_adjoint, map_free};
 
-static bool structured_map(recording *r, const norn_support *s, norn_datum *x)
+static bool structured_map(recording *r, const norn_support *s, norn_datum lower, norn_datum upper,
+                           norn_datum *x)
 {
   norn_state *st = r->d->st;
   int64_t m = norn_support_free(s), n = norn_support_elems(s) + 1;
-  size_t size = sizeof(structured) + (size_t)n * sizeof(double);
+  size_t size = sizeof(structured) + (size_t)n * sizeof(double), all = (size_t)(m + n + 2);
   structured *self = engine_get(st, size);
-  norn_datum *in = engine_get(st, (size_t)(m + n) * sizeof *in);
-  double *v = engine_get(st, (size_t)(m + n) * sizeof *v);
+  norn_datum *in = engine_get(st, all * sizeof *in);
+  double *v = engine_get(st, all * sizeof *v);
   bool good = self && in && v;
   if (good) {
     self->s = *s;
     self->size = size;
-    for (int64_t i = 0; i < m; i++) {
-      in[i] = input(r);
-      v[i] = in[i].d;
+    self->moved = !norn_is_none(lower);
+    for (int64_t i = 0; i < m; i++) in[i] = input(r);
+    if (self->moved) {
+      in[m++] = lower;
+      in[m++] = upper;
     }
+    for (int64_t i = 0; i < m; i++) v[i] = in[i].d;
     map_forward(self, v, v + m);
     good = graph_called_new(r->t->g, &map_call, self, in, (uint32_t)m, v + m, in + m, (uint32_t)n);
     for (int64_t i = 0; good && i + 1 < n; i++) x[i] = in[m + i];
     good = good && term(r, in[m + n - 1]);
   }
-  engine_put(st, in, (size_t)(m + n) * sizeof *in);
-  engine_put(st, v, (size_t)(m + n) * sizeof *v);
+  engine_put(st, in, all * sizeof *in);
+  engine_put(st, v, all * sizeof *v);
   return good;
 }
 
@@ -297,28 +321,59 @@ static bool elements_note(recording *r, const norn_datum *x, int64_t n)
   return true;
 }
 
-static bool choice_nodes(recording *r, const norn_dist *d, choice *c, norn_datum *x)
+/* A number between bounds of which each may be infinite. */
+static norn_support_kind kind_between(double lower, double upper)
+{
+  if (lower == -HUGE_VAL) return upper == HUGE_VAL ? NORN_SUPPORT_REAL : NORN_SUPPORT_UPPER;
+  return upper == HUGE_VAL ? NORN_SUPPORT_LOWER : NORN_SUPPORT_INTERVAL;
+}
+
+/* Whether a bound moves with a parameter: then as itself, or (hidden) in another way. */
+static bool moves(const norn_support *s, bool hidden)
+{
+  return hidden ? s->lower_leaf == -2 || s->upper_leaf == -2
+                : s->lower_leaf != -1 || s->upper_leaf != -1;
+}
+
+/* The bounds of the units as nodes, in b (2 count), where they move in a way that no leaf tells. */
+static bool bound_nodes(recording *r, const norn_dist *d, const norn_support *s, norn_datum *b)
+{
+  for (int i = 0; i < d->n; i++)
+    if (norn_has_node(d->args[i])) return graph_bounds(r->t->g, d, s->count, b);
+  return true;
+}
+
+/* Numbers: `bounds` (2 count) has their present bounds; b: these as nodes, or none. */
+static bool number_nodes(recording *r, const norn_dist *d, const norn_support *s,
+                         const double *bounds, const norn_datum *b, norn_datum *x)
+{
+  for (int64_t k = 0; k < s->count; k++) {
+    norn_datum lower = bound_of(r->d, d, s, false, k, bounds + k), other = b[k];
+    norn_datum upper = bound_of(r->d, d, s, true, k, bounds + s->count + k);
+    if (!norn_is_none(other)) lower = other, upper = b[s->count + k];
+    x[k] = scalar_map(r, kind_between(bounds[k], bounds[s->count + k]), lower, upper);
+    if (norn_is_none(x[k])) return false;
+  }
+  return true;
+}
+
+static bool choice_nodes(recording *r, const norn_dist *d, const norn_dist *concrete, choice *c,
+                         norn_datum *x)
 {
   norn_state *st = r->d->st;
   const norn_support *s = &c->s;
-  double *bounds = NULL;
-  bool good = true;
-  if (s->kind > NORN_SUPPORT_INTERVAL) {
-    for (int64_t k = 0; k < s->count && good; k++)
-      good = structured_map(r, s, x + k * norn_support_elems(s));
-    return good;
-  }
-  if (s->lower != s->lower || s->upper != s->upper) {
-    bounds = engine_get(st, (size_t)(2 * s->count) * sizeof *bounds);
-    if (!bounds || norn_dist_bounds(st, d, bounds, bounds + s->count)) good = false;
-  }
-  for (int64_t k = 0; k < s->count && good; k++) {
-    norn_datum lower = bound_of(r->d, d, s, false, k, bounds);
-    norn_datum upper = bound_of(r->d, d, s, true, k, bounds ? bounds + s->count : NULL);
-    x[k] = scalar_map(r, s->kind, lower, upper);
-    good = !norn_is_none(x[k]);
-  }
-  engine_put(st, bounds, (size_t)(2 * s->count) * sizeof *bounds);
+  size_t n = (size_t)(2 * s->count) + 1;
+  bool vector = s->kind > NORN_SUPPORT_INTERVAL, good = true;
+  double *bounds = engine_get(st, n * sizeof *bounds);
+  norn_datum *b = engine_get(st, n * sizeof *b);
+  good = bounds && b && !norn_dist_bounds(st, concrete, bounds, bounds + s->count);
+  for (size_t k = 0; good && k < n; k++) b[k] = norn_none();
+  if (good && moves(s, !vector)) good = bound_nodes(r, d, s, b);
+  for (int64_t k = 0; vector && good && k < s->count; k++)
+    good = structured_map(r, s, b[k], b[s->count + k], x + k * norn_support_elems(s));
+  if (!vector && good) good = number_nodes(r, d, s, bounds, b, x);
+  engine_put(st, bounds, n * sizeof *bounds);
+  engine_put(st, b, n * sizeof *b);
   return good;
 }
 
@@ -335,7 +390,7 @@ static norn_status record_sample(recording *r, norn_run *run, const norn_event *
   norn_status status = choice_of(r, &concrete, &c);
   if (status) return status;
   norn_datum *x = engine_get(st, (size_t)c->nelem * sizeof *x), value = norn_none();
-  bool good = x && choice_nodes(r, ev->dist, c, x) && elements_note(r, x, c->nelem);
+  bool good = x && choice_nodes(r, ev->dist, &concrete, c, x) && elements_note(r, x, c->nelem);
   if (good) value = nested(st, x, c->rank, c->dims);
   engine_put(st, x, (size_t)c->nelem * sizeof *x);
   if (!good || norn_is_none(value)) return norn_error(st)->code ? norn_error(st)->code : NORN_EMEMORY;
@@ -640,6 +695,24 @@ norn_status norn_density_draw(norn_density *d, norn_infer *inf, const double *u,
 
 /* ---- starts ---- */
 
+/* The support of unit k with the bounds that it has in this run. */
+static bool unit_support(const choice *c, norn_state *st, const norn_dist *dist, int64_t k,
+                         norn_support *s)
+{
+  *s = c->s;
+  bool shared = s->lower == s->lower && s->upper == s->upper;
+  if (shared && s->lower_leaf == -1 && s->upper_leaf == -1) return true;
+  size_t n = (size_t)(2 * s->count);
+  double *b = engine_get(st, n * sizeof *b);
+  bool good = b && !norn_dist_bounds(st, dist, b, b + s->count);
+  if (good) {
+    s->lower = b[k];
+    s->upper = b[s->count + k];
+  }
+  engine_put(st, b, n * sizeof *b);
+  return good;
+}
+
 /* A value of a choice as its free coordinates; false: it is not inside. */
 static bool unconstrain(const choice *c, norn_state *st, const norn_dist *dist, norn_datum x,
                         double *u)
@@ -648,15 +721,9 @@ static bool unconstrain(const choice *c, norn_state *st, const norn_dist *dist, 
   double stack[64], *v = elems <= 64 ? stack : engine_get(st, (size_t)elems * sizeof *v);
   bool good = v != NULL;
   for (int64_t k = 0; k < c->s.count && good; k++) {
-    norn_support s = c->s;
+    norn_support s;
     for (int64_t i = 0; i < elems; i++) v[i] = norn_elem_real(x, k * elems + i);
-    if (s.lower != s.lower || s.upper != s.upper) {
-      double *b = engine_get(st, (size_t)(2 * s.count) * sizeof *b);
-      good = b && !norn_dist_bounds(st, dist, b, b + s.count);
-      if (good) { s.lower = b[k]; s.upper = b[s.count + k]; }
-      engine_put(st, b, (size_t)(2 * s.count) * sizeof *b);
-    }
-    good = good && norn_support_unconstrain(&s, v, u + c->u + k * m);
+    good = unit_support(c, st, dist, k, &s) && norn_support_unconstrain(&s, v, u + c->u + k * m);
   }
   if (v != stack) engine_put(st, v, (size_t)elems * sizeof *v);
   return good;
@@ -714,8 +781,10 @@ static norn_status pick_prior(norn_density *d, const choice *c, const norn_event
     v = to;
   }
   for (int64_t k = 0; k < c->s.count; k++) {
+    norn_support s;
     for (int64_t i = 0; i < m; i++) u[i] = 4 * norn_rng_uniform(g) - 2;
-    norn_support_constrain(&c->s, u, v + k * n, NULL);
+    if (!unit_support(c, d->st, ev->dist, k, &s)) s = c->s;
+    norn_support_constrain(&s, u, v + k * n, NULL);
   }
   if (!c->rank) *x = norn_real(one);
   if (u != stack) engine_put(d->st, u, (size_t)m * 8);

@@ -128,6 +128,13 @@ const char *norn_record_at(norn_state *st, norn_datum r, int i, norn_datum *valu
   return v_rec(r)->sh->text[i];
 }
 
+const norn_datum *norn_record_view(norn_datum r, int *n)
+{
+  if (r.tag != NORN_RECORD) return NULL;
+  if (n) *n = (int)v_rec(r)->sh->n;
+  return v_rec(r)->f;
+}
+
 const char *norn_data_view(norn_state *st, norn_datum v, const norn_datum **fields, int *n)
 {
   if (V_KIND(v) != NORN_ENUM && V_KIND(v) != NORN_DATA) return NULL;

@@ -79,6 +79,9 @@ static bool holds(val x, int depth)
   } else if (norn_dist_view(x, &d)) {
     for (int i = 0; i < d.n; i++)
       if (holds(d.args[i], depth + 1)) return true;
+  } else if (x.tag == NORN_RECORD) {
+    for (uint32_t i = 0; i < v_rec(x)->sh->n; i++)
+      if (holds(v_rec(x)->f[i], depth + 1)) return true;
   }
   return false;
 }
@@ -100,12 +103,25 @@ static val concrete_dist(norn_state *st, val x)
   return v_obj(NORN_DIST, c);
 }
 
+static val concrete_record(norn_state *st, val x)
+{
+  rec *from = v_rec(x), *to = heap_alloc(st, sizeof *to + from->sh->n * sizeof(val));
+  if (!to) return norn_none();
+  obj_init(to, NORN_RECORD, from->h.aux, from->h.n);
+  to->sh = from->sh;
+  for (uint32_t i = 0; i < from->sh->n; i++) to->f[i] = norn_unit();
+  for (uint32_t i = 0; i < from->sh->n; i++)
+    if (norn_is_none(to->f[i] = norn_concrete(st, from->f[i]))) return norn_none();
+  return v_obj(NORN_RECORD, to);
+}
+
 norn_datum norn_concrete(norn_state *st, norn_datum x)
 {
   norn_view v;
   if (graph_is_node(x)) return norn_real(x.d);
   if (!norn_has_node(x)) return x;
   if (x.tag == NORN_DIST) return concrete_dist(st, x);
+  if (x.tag == NORN_RECORD) return concrete_record(st, x);
   if (!norn_array_view(x, &v)) return x;
   int64_t n = v.dims[0];
   vec *z = vec_new(st, NORN_VALUES, 1, &n);

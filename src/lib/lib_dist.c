@@ -326,14 +326,6 @@ static norn_status d_log_ccdf(norn_state *st, const norn_datum *args, int n, nor
   return tail_native(st, args, LOG_CCDF, out);
 }
 
-/* The bijection x -> loc + scale x, for transform. */
-static norn_status d_affine(norn_state *st, const norn_datum *args, int n, norn_datum *out)
-{
-  const char *const names[] = { "loc", "scale" };
-  (void)n;
-  return lib_give(st, norn_record(st, 2, names, args), out);
-}
-
 /* ---- densities ---- */
 
 static norn_status d_logpdf(norn_state *st, const norn_datum *args, int n, norn_datum *out)
@@ -495,9 +487,6 @@ static const norn_native natives[] = {
   FN("log_ccdf", "d, x", d_log_ccdf,
      "The logarithm of the probability of a value above x, also where cdf is 1.",
      "log_ccdf(exponential(1), 1000)", "-1000.0"),
-  FN("affine", "loc, scale", d_affine,
-     "The bijection x -> loc + scale * x, for transform.",
-     "transform(logistic(0, 1), affine(1, 2))", "transform(logistic(0, 1), {loc: 1, scale: 2})"),
   FN("pmf", "d", d_pmf,
      "Pairs of each value of a discrete distribution or posterior and its probability, in order.",
      "pmf(bernoulli(0.25))", "[[false, 0.75], [true, 0.25]]"),

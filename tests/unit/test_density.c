@@ -49,6 +49,23 @@ static const struct { const char *name, *text; } models[] = {
    "observe 2 ~ binomial(5, inv_logit(l - 1)) \n l }"},
   {"flat", "model m() { let a ~ flat()\nlet s ~ flat(lower = 0)\nlet t ~ flat(lower = s, upper = s + 2)\n"
    "for y in [1.0, 2.0, 4.0] { observe y ~ normal(a * t, s) }\n a }"},
+  {"truncated", "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\n"
+   "let b ~ truncate(normal(a, s), lower = a - 1)\nlet c ~ truncate(gamma(s, 2), upper = 3)\n"
+   "observe [1.5, 2] ~ truncate(student_t([3, 4], a, s), lower = [b - 9, 1])\n b }"},
+  {"mixture", "model m() { let w ~ beta(2, 3)\nlet mu ~ ordered(iid(normal(0, 2), 2))\n"
+   "let s ~ iid(half_normal(1), 2)\nfor y in [0.2, 3, -1.2] { observe y ~ "
+   "mixture([w, 1 - w], [normal(mu[0], s[0]), normal(mu[1], s[1])]) }\n mu }"},
+  {"products", "model m() { let s ~ exponential(1)\n"
+   "let p ~ product([normal(0, s), exponential(s), uniform(-1, 2)])\n"
+   "let t ~ transform(normal(p[0], s), exp)\nlet q ~ iid(transform(normal(0, s), affine(p[0], p[1])), 2)\n"
+   "observe 2 ~ transform(normal(t, s), [affine(q[0], p[1]), exp])\n p }"},
+  {"bounds", "model m() { let s ~ exponential(1)\nlet q ~ iid(uniform(s - 1, s + 2), 2)\n"
+   "let r ~ mixture([0.5, 0.5], [uniform(q[0], 50), truncate(exponential(s), lower = 0.1)])\n"
+   "let t ~ truncate(uniform(-1, s), lower = [-0.9, -0.9 * inv_logit(s)])\n"
+   "observe {a: 1, b: 0.5} ~ product({a: normal(r, s), b: exponential(s)})\n t }"},
+  {"inflated", "model m() { let p ~ uniform(0, 1)\nlet l ~ gamma(2, 1)\n"
+   "observe [0, 3, 2, 0] ~ zero_inflated(p, poisson([l, l, 2 * l, l]))\n"
+   "observe 1 ~ truncate(poisson(l), lower = 1)\n l }"},
   {"own", "distribution laplace2(m, b) { sample = () -> m\n logpdf = x -> -log(2 * b) - abs(x - m) / b\n support = real }\n"
    "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\nobserve 1.5 ~ laplace2(a, s)\n a }"},
 };
