@@ -109,6 +109,7 @@ static double smirnov(double x)
 
 typedef struct { const norn_dist_row *row; const double *p; double *x; int64_t n; } sample;
 enum { CELLS = 64 };
+#define NEAR_1 (1 - 1e-13)            /* above it the doubles are too coarse for a cell */
 
 /* The value up to which, and from which on, a draw x may stand for others: its neighbours, and all
    beyond what a draw is kept inside of. */
@@ -152,7 +153,7 @@ static void cells(const sample *s)
   for (int b = 1; b < CELLS; b++) {
     double x = s->row->quantile1((double)b / CELLS, s->p);
     if (!discrete && lo == 0 && x < 2.3e-308) x = 2.3e-308;        /* draws are kept inside */
-    if (!discrete && hi == 1 && x >= 1 - 0x1p-53) continue;
+    if (!discrete && hi == 1 && x > NEAR_1) continue;
     if (x < hi && (n == 0 || x > edge[n - 1])) edge[n++] = x;
   }
   double under = 0;
@@ -182,7 +183,7 @@ static void tails(const sample *s)
   int64_t below = 0, above = 0;
   s->row->range1(s->p, &lo, &hi);
   if (!discrete && lo == 0) low = fmax(low, 2.3e-308);
-  if (!discrete && hi == 1) high = fmin(high, 1 - 0x1p-52);
+  if (!discrete && hi == 1) high = fmin(high, NEAR_1);
   if (discrete) low--;
   for (int64_t k = 0; k < s->n; k++) {
     below += s->x[k] <= low;
@@ -201,6 +202,7 @@ static void pairs(const sample *s)
   double m = s->row->quantile1(0.5, s->p), lower, upper, lo, hi;
   s->row->range1(s->p, &lo, &hi);
   if (!(s->row->flags & NORN_DIST_DISCRETE) && lo == 0) m = fmax(m, 2.3e-308);
+  if (!(s->row->flags & NORN_DIST_DISCRETE) && hi == 1) m = fmin(m, NEAR_1);
   dist_tails(s->row, m, s->p, &lower, &upper);
   double q = fmin(exp(upper), 1), same = q * q + (1 - q) * (1 - q);
   for (int apart = 1; apart <= 8; apart += 7) {
