@@ -4,6 +4,7 @@ EXTRA_PROGRAMS += %D%/bench
 %C%_bench_SOURCES = \
   %D%/bench.c \
   %D%/dist.c \
+  %D%/glm.c \
   %D%/infer.c \
   %D%/la.c \
   %D%/lang.c \
@@ -12,6 +13,7 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/limits/densities.c \
   %D%/limits/discrete.c \
   %D%/limits/filter.c \
+  %D%/limits/logistic.c \
   %D%/limits/loops.c \
   %D%/limits/matrix.c \
   %D%/limits/philox.c \

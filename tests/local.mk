@@ -31,6 +31,7 @@ UNIT_TESTS = \
   %D%/unit/test_exact \
   %D%/unit/test_fault \
   %D%/unit/test_foreign \
+  %D%/unit/test_glm \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_la \
@@ -71,6 +72,7 @@ LANG_TESTS = \
   %D%/lib/arrays.norn \
   %D%/lib/big.norn \
   %D%/lib/combinators.norn \
+  %D%/lib/counts.norn \
   %D%/lib/distributions.norn \
   %D%/lib/error.norn \
   %D%/lib/files.norn \
@@ -108,6 +110,7 @@ LANG_TESTS = \
   %D%/errors/constructor_arity.norn \
   %D%/errors/csv_type_of_nothing.norn \
   %D%/errors/csv_wrong_type.norn \
+  %D%/errors/cutpoints_fall.norn \
   %D%/errors/cycle_a.norn \
   %D%/errors/cycle_b.norn \
   %D%/errors/deep_trace.norn \
@@ -131,6 +134,7 @@ LANG_TESTS = \
   %D%/errors/foreign_no_library.norn \
   %D%/errors/functions_compared.norn \
   %D%/errors/given_unknown_address.norn \
+  %D%/errors/glm_columns.norn \
   %D%/errors/gp_dimensions.norn \
   %D%/errors/gp_lengths.norn \
   %D%/errors/index_of_wrong_kind.norn \
@@ -167,6 +171,7 @@ LANG_TESTS = \
   %D%/errors/mean_of_nothing.norn \
   %D%/errors/missing_brace.norn \
   %D%/errors/missing_in_arithmetic.norn \
+  %D%/errors/more_draws_than_balls.norn \
   %D%/errors/negative_sd.norn \
   %D%/errors/negative_weight.norn \
   %D%/errors/next_outside_fold.norn \
@@ -204,6 +209,7 @@ LANG_TESTS = \
   %D%/errors/table_no_level.norn \
   %D%/errors/table_row.norn \
   %D%/errors/too_many_arguments.norn \
+  %D%/errors/trials_after_probabilities.norn \
   %D%/errors/unclosed_parenthesis.norn \
   %D%/errors/undefined_in_model.norn \
   %D%/errors/undefined_name.norn \
@@ -290,6 +296,7 @@ TEST_FILES = \
   %D%/errors/constructor_arity.err \
   %D%/errors/csv_type_of_nothing.err \
   %D%/errors/csv_wrong_type.err \
+  %D%/errors/cutpoints_fall.err \
   %D%/errors/cycle_a.err \
   %D%/errors/cycle_b.err \
   %D%/errors/deep_trace.err \
@@ -313,6 +320,7 @@ TEST_FILES = \
   %D%/errors/foreign_no_library.err \
   %D%/errors/functions_compared.err \
   %D%/errors/given_unknown_address.err \
+  %D%/errors/glm_columns.err \
   %D%/errors/gp_dimensions.err \
   %D%/errors/gp_lengths.err \
   %D%/errors/index_of_wrong_kind.err \
@@ -349,6 +357,7 @@ TEST_FILES = \
   %D%/errors/mean_of_nothing.err \
   %D%/errors/missing_brace.err \
   %D%/errors/missing_in_arithmetic.err \
+  %D%/errors/more_draws_than_balls.err \
   %D%/errors/negative_sd.err \
   %D%/errors/negative_weight.err \
   %D%/errors/next_outside_fold.err \
@@ -386,6 +395,7 @@ TEST_FILES = \
   %D%/errors/table_no_level.err \
   %D%/errors/table_row.err \
   %D%/errors/too_many_arguments.err \
+  %D%/errors/trials_after_probabilities.err \
   %D%/errors/unclosed_parenthesis.err \
   %D%/errors/undefined_in_model.err \
   %D%/errors/undefined_name.err \

@@ -25,6 +25,9 @@ long   limit_closures(int rounds);
 /* a a of a matrix (n, n) into c; the Cholesky factor of a into the lower half of l. */
 void   limit_product(const double *a, double *c, int n);
 void   limit_cholesky(const double *a, double *l, int n);
+/* A logistic regression, x (n, k): log density, and its derivatives in alpha and beta into grad. */
+double limit_logistic(const double *x, const double *y, int n, int k, double alpha,
+                      const double *beta, double *grad);
 
 /* Log densities by the C library: the i-th (NULL past the last), and over n numbers. */
 typedef struct {

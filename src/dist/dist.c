@@ -11,7 +11,7 @@ static const dist_shelf *const shelves[] = {&dist_normals, &dist_heavies, &dist_
   &dist_counts, &dist_links, &dist_urns, &dist_categories, &dist_multinomials, &dist_finites,
   &dist_simplexes, &dist_improper, &dist_multi_normals, &dist_lkjs, &dist_wisharts, &dist_gps,
   &dist_truncate, &dist_mixture, &dist_products, &dist_transforms, &dist_inflated, &dist_ordered,
-  &dist_noncentered, &dist_empirical};
+  &dist_noncentered, &dist_empirical, &dist_glms};
 
 const dist_shelf *const *dist_shelves(int *n)
 {

@@ -18,7 +18,7 @@ extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_chis, dist
   dist_paretos, dist_skews, dist_bounded, dist_counts,
   dist_links, dist_urns, dist_categories, dist_multinomials, dist_finites, dist_simplexes,
   dist_improper;
-extern const dist_shelf dist_multi_normals, dist_lkjs, dist_wisharts, dist_gps;
+extern const dist_shelf dist_multi_normals, dist_lkjs, dist_wisharts, dist_gps, dist_glms;
 extern const dist_shelf dist_truncate, dist_mixture, dist_products, dist_transforms, dist_inflated,
   dist_ordered, dist_noncentered, dist_empirical;
 const dist_shelf *const *dist_shelves(int *n);
@@ -39,6 +39,12 @@ norn_status dist_moments(norn_state *, const norn_dist *, norn_datum *mean, norn
 /* log P(X <= x) and log P(X > x) of a scalar family, by tails1 or else by cdf1. */
 void        dist_tails(const norn_dist_row *, double x, const double *p, double *lower,
                        double *upper);
+
+/* Of a family named *_glm (glm.c), in one pass: the log density, and derivatives by argument: what
+   norn_dist_partials adds to the leaves of argument i is added to to[i], where that is not NULL,
+   and work for what nobody wants is not done.  logp and gx may be NULL. */
+norn_status dist_glm(norn_state *, const norn_dist *, norn_datum x, double scale, double *logp,
+                     double *gx, double *const to[4]);
 
 /* A number for checks, draws and distribution functions; a big that doubles can't hold becomes the
    nearest one that is neither 0 nor infinite. */
@@ -81,6 +87,10 @@ norn_status dist_rows_partials(norn_state *, const norn_dist *, const dist_grid 
 /* A draw of a product, an array of the grid's shape. */
 norn_status dist_rows_sample(norn_state *, const norn_dist_row *, const dist_grid *g, norn_rng *,
                              norn_datum *out);
+/* Elements k .. k+n of an array as doubles of the row's kind, where they lie or in the buffer, or
+   an error about the first that is none. */
+norn_status dist_values_at(norn_state *, const norn_dist_row *, const norn_view *, int64_t k,
+                           int64_t n, double *buffer, const double **out);
 /* A value as a double of the row's kind (number, integer, boolean), or an error that says what it
    is. */
 norn_status dist_value(norn_state *, const norn_dist_row *, norn_datum x, double *out);

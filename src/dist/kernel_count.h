@@ -58,18 +58,28 @@ static inline lanes bernoulli_partials(terms t, lanes x, lanes p, lanes *d)
   return bernoulli_logp(t, x, p);
 }
 
+/* log(1 + exp z), and its derivative 1/(1 + exp -z), by one exponential, logarithm and reciprocal;
+   (e - (u - 1))/u is the rounding error of u = 1 + e. */
+static inline lanes count_softplus(lanes z, lanes *slope)
+{
+  lanes e = v_exp(-v_abs(z)), u = 1 + e, r = 1 / u;
+  *slope = SEL(z < 0, e * r, r);
+  return SEL(z > 0, z, 0) + (v_log_normal(u) + (e - (u - 1)) * r);
+}
 /* log 1/(1 + exp -alpha) for 1, log 1/(1 + exp alpha) for 0 */
 static inline lanes bernoulli_logit_logp(terms t, lanes x, lanes alpha)
 {
+  lanes slope;
   (void)t;
-  return SEL((x == 0) | (x == 1), -v_log1pexp(SEL(x == 1, -alpha, alpha)), -HUGE_VAL);
+  return SEL((x == 0) | (x == 1), -count_softplus(SEL(x == 1, -alpha, alpha), &slope), -HUGE_VAL);
 }
 static inline lanes bernoulli_logit_partials(terms t, lanes x, lanes alpha, lanes *d)
 {
-  lanes miss = v_logit_inv(SEL(x == 1, -alpha, alpha));
+  lanes slope, y = -count_softplus(SEL(x == 1, -alpha, alpha), &slope);
+  (void)t;
   d[0] = LANE(0.0);
-  d[1] = SEL(x == 1, miss, -miss);
-  return bernoulli_logit_logp(t, x, alpha);
+  d[1] = SEL(x == 1, slope, -slope);
+  return SEL((x == 0) | (x == 1), y, -HUGE_VAL);
 }
 
 /* ---- counts ---------------------------------------------------------------------------------- */

@@ -17,6 +17,8 @@ libnorncore_la_SOURCES += \
   %D%/extreme.c \
   %D%/finite.c \
   %D%/gamma.c \
+  %D%/glm.c \
+  %D%/glm_category.c \
   %D%/gp.c \
   %D%/gp_kernel.c \
   %D%/heavy.c \
@@ -51,6 +53,7 @@ libnorncore_la_SOURCES += \
   %D%/draws.h \
   %D%/exact.h \
   %D%/families.h \
+  %D%/glm.h \
   %D%/gp.h \
   %D%/gp_kernel.h \
   %D%/kernel.h \

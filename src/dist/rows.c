@@ -17,14 +17,16 @@ typedef struct chunk {
 static const double *reals_at(const norn_view *v, int64_t k, int64_t n, double *buffer)
 {
   if (v->elem == NORN_F64) return v->f + k;
-  for (int64_t j = 0; j < n; j++)
-    buffer[j] = v->elem == NORN_I64 ? (double)v->i[k + j] : (double)v->b[k + j];
+  if (v->elem == NORN_I64)
+    for (int64_t j = 0; j < n; j++) buffer[j] = (double)v->i[k + j];
+  else
+    for (int64_t j = 0; j < n; j++) buffer[j] = (double)v->b[k + j];
   return buffer;
 }
 
 /* The value's elements as doubles of the row's kind, or an error about the first that is none. */
-static norn_status values_at(norn_state *st, const norn_dist_row *row, const norn_view *v,
-                             int64_t k, int64_t n, double *buffer, const double **out)
+norn_status dist_values_at(norn_state *st, const norn_dist_row *row, const norn_view *v, int64_t k,
+                           int64_t n, double *buffer, const double **out)
 {
   bool whole = row->flags & NORN_DIST_DISCRETE, good = true, truth = row->flags & NORN_DIST_BOOL;
   norn_status status = NORN_OK;
@@ -65,7 +67,7 @@ static norn_status rows_chunk(norn_state *st, const norn_dist *d, const dist_gri
 {
   int64_t n = g->n - k < CHUNK ? g->n - k : CHUNK;
   c->b = (norn_block){n, 1, NORN_KEEP_ALL, {0}, c->logp, {0}};
-  norn_status status = values_at(st, d->row, v, k, n, c->in[0], &c->b.arg[0]);
+  norn_status status = dist_values_at(st, d->row, v, k, n, c->in[0], &c->b.arg[0]);
   for (int i = 0; i < g->nargs; i++) {
     c->b.arg[i + 1] = g->array[i] ? reals_at(&g->view[i], k, n, c->in[i + 1]) : &g->number[i];
     c->b.many |= (unsigned)g->array[i] << (i + 1);
