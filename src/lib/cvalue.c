@@ -31,6 +31,7 @@ static bool is_integer(foreign_kind k)
 
 static const char *what(const cvalue_place *p, char *buf, size_t n)
 {
+  if (!p->function) return p->name;
   snprintf(buf, n, "%s of %s", p->name ? p->name : "the result", p->function);
   return buf;
 }

@@ -3,8 +3,8 @@
 #define NORN_LIB_CVALUE_H
 #include "base/foreign.h"
 
-/* What a message speaks of: parameter `name` of a function (NULL: its result), and which argument
-   gets the caret. */
+/* What a message speaks of: parameter `name` (NULL: the result) of a function, or if that is NULL
+   `name` itself; and which argument gets the caret. */
 typedef struct cvalue_place {
   norn_state *st;
   const char *name, *function;

@@ -254,7 +254,8 @@ static norn_status callback_args(callback *k, const cvalue_place *where, void **
       from = *(void **)args[i];
       if (!from && (!p->type.array || counts[i]))
         return norn_fail(k->call->st, NORN_EDOMAIN, where->arg,
-                         "C gave the callback %s a null pointer", where->name);
+                         "C gave the callback %s of %s a null pointer", k->param->name,
+                         k->call->f->sig.fn->name);
     }
     if (p->arg < 0) continue;
     s = p->type.array ? cvalue_load_all(where, &p->type, from, 1, &counts[i], &v[n++])
@@ -287,8 +288,8 @@ static norn_status callback_out(callback *k, const cvalue_place *where, const fo
   if (!norn_array_view(v, &view)) return cvalue_wrong(where, "an array", v);
   if (view.n != count)
     return norn_fail(k->call->st, NORN_EDOMAIN, where->arg,
-                     "what %s of %s gives must have %lld elements, got %lld", k->param->name,
-                     where->function, (long long)count, (long long)view.n);
+                     "%s must have %lld elements, got %lld", where->name, (long long)count,
+                     (long long)view.n);
   return cvalue_store_all(where, &p->type, &view, to);
 }
 
@@ -297,8 +298,8 @@ static norn_status callback_give(callback *k, norn_datum v, void *ret, void **ar
                                  const int64_t *counts)
 {
   char what[160];
-  snprintf(what, sizeof what, "what %s gives", k->param->name);
-  cvalue_place where = {k->call->st, what, k->call->f->sig.fn->name, k->param->arg};
+  snprintf(what, sizeof what, "what %s of %s gives", k->param->name, k->call->f->sig.fn->name);
+  cvalue_place where = {k->call->st, what, NULL, k->param->arg};
   bool record = k->fn->nouts + (k->fn->result.kind != FOREIGN_VOID) > 1;
   norn_status s = NORN_OK;
   if (record && norn_kind_of(v) != NORN_RECORD) return cvalue_wrong(&where, "a record", v);
@@ -319,8 +320,8 @@ static norn_status callback_answer(callback *k, void *ret, void **args)
   norn_datum v[FOREIGN_PARAMS], out;
   int64_t counts[FOREIGN_PARAMS];
   char what[160];
-  snprintf(what, sizeof what, "what %s gets", k->param->name);
-  cvalue_place where = {k->call->st, what, k->call->f->sig.fn->name, k->param->arg};
+  snprintf(what, sizeof what, "what %s of %s gets", k->param->name, k->call->f->sig.fn->name);
+  cvalue_place where = {k->call->st, what, NULL, k->param->arg};
   norn_status s = callback_args(k, &where, args, v, counts);
   if (!s) s = norn_call(k->call->st, k->f, v, k->fn->nargs, &out);
   return s ? s : callback_give(k, out, ret, args, counts);
