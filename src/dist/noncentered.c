@@ -3,6 +3,7 @@
    (Papaspiliopoulos, Roberts and Skoeld 2007, "A general framework for the parametrization of
    hierarchical models").  All questions go to d. */
 #include "dist/dist.h"
+#include <string.h>
 
 static bool inner(const norn_dist *d, norn_dist *base)
 {
@@ -144,7 +145,10 @@ bool norn_dist_noncentered(norn_state *st, const norn_dist *d, int64_t k, int64_
     return true;
   }
   if (d->row->flags & NORN_DIST_SCALAR) return false;
-  bool repeated = d->n && norn_dist_view(d->args[0], &base);   /* iid: its leaves come again */
+  if (d->n && !strcmp(d->row->name, "iid") && norn_dist_view(d->args[0], &base)) {
+    norn_dist_support(st, &base, &s);   /* the same leaves again */
+    return s.count > 0 && norn_dist_noncentered(st, &base, k % s.count, location, scale);
+  }
   int64_t leaf = 0;
   for (int64_t i = 0; !norn_dist_part(st, d, i, &v) && norn_dist_view(v, &part); i++) {
     norn_dist_support(st, &part, &s);
@@ -155,7 +159,7 @@ bool norn_dist_noncentered(norn_state *st, const norn_dist *d, int64_t k, int64_
       return true;
     }
     k -= s.count;
-    if (!repeated) leaf += norn_dist_leaves(&part);
+    leaf += norn_dist_leaves(&part);
   }
   return false;
 }

@@ -139,6 +139,15 @@ static norn_datum scalar_map(recording *r, norn_support_kind kind, norn_datum lo
                                     : graph_op2(g, G_SUB, upper, e);
 }
 
+/* x = location + scale u, of noncentered(). */
+static norn_datum shifted_map(recording *r, norn_datum location, norn_datum scale)
+{
+  graph *g = r->t->g;
+  norn_datum u = input(r);
+  if (norn_is_none(u) || !term(r, graph_op1(g, G_LOG, scale))) return norn_none();
+  return graph_op2(g, G_ADD, graph_op2(g, G_MUL, u, scale), location);
+}
+
 /* A bound of unit k: the leaf that it is, or a number. */
 static norn_datum bound_of(norn_density *d, const norn_dist *dist, const norn_support *s,
                            bool upper, int64_t k, const double *bounds)
@@ -344,14 +353,18 @@ static bool bound_nodes(recording *r, const norn_dist *d, const norn_support *s,
 }
 
 /* Numbers: `bounds` (2 count) has their present bounds; b: these as nodes, or none. */
-static bool number_nodes(recording *r, const norn_dist *d, const norn_support *s,
-                         const double *bounds, const norn_datum *b, norn_datum *x)
+static bool number_nodes(recording *r, const norn_dist *d, const norn_dist *concrete,
+                         const norn_support *s, const double *bounds, const norn_datum *b, norn_datum *x)
 {
   for (int64_t k = 0; k < s->count; k++) {
     norn_datum lower = bound_of(r->d, d, s, false, k, bounds + k), other = b[k];
     norn_datum upper = bound_of(r->d, d, s, true, k, bounds + s->count + k);
+    int64_t at[2];
     if (!norn_is_none(other)) lower = other, upper = b[s->count + k];
-    x[k] = scalar_map(r, kind_between(bounds[k], bounds[s->count + k]), lower, upper);
+    if (s->kind == NORN_SUPPORT_REAL &&
+        norn_dist_noncentered(r->d->st, concrete, k, &at[0], &at[1]))
+      x[k] = shifted_map(r, graph_leaf(d, at[0]), graph_leaf(d, at[1]));
+    else x[k] = scalar_map(r, kind_between(bounds[k], bounds[s->count + k]), lower, upper);
     if (norn_is_none(x[k])) return false;
   }
   return true;
@@ -371,7 +384,7 @@ static bool choice_nodes(recording *r, const norn_dist *d, const norn_dist *conc
   if (good && moves(s, !vector)) good = bound_nodes(r, d, s, b);
   for (int64_t k = 0; vector && good && k < s->count; k++)
     good = structured_map(r, s, b[k], b[s->count + k], x + k * norn_support_elems(s));
-  if (!vector && good) good = number_nodes(r, d, s, bounds, b, x);
+  if (!vector && good) good = number_nodes(r, d, concrete, s, bounds, b, x);
   engine_put(st, bounds, n * sizeof *bounds);
   engine_put(st, b, n * sizeof *b);
   return good;
@@ -724,6 +737,11 @@ static bool unconstrain(const choice *c, norn_state *st, const norn_dist *dist, 
     norn_support s;
     for (int64_t i = 0; i < elems; i++) v[i] = norn_elem_real(x, k * elems + i);
     good = unit_support(c, st, dist, k, &s) && norn_support_unconstrain(&s, v, u + c->u + k * m);
+    int64_t at[2];
+    double from, by;
+    if (good && s.kind == NORN_SUPPORT_REAL && norn_dist_noncentered(st, dist, k, &at[0], &at[1]) &&
+        norn_as_real(graph_leaf(dist, at[0]), &from) && norn_as_real(graph_leaf(dist, at[1]), &by))
+      u[c->u + k] = (v[0] - from) / by;
   }
   if (v != stack) engine_put(st, v, (size_t)elems * sizeof *v);
   return good;

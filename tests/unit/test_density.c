@@ -63,6 +63,9 @@ static const struct { const char *name, *text; } models[] = {
    "let r ~ mixture([0.5, 0.5], [uniform(q[0], 50), truncate(exponential(s), lower = 0.1)])\n"
    "let t ~ truncate(uniform(-1, s), lower = [-0.9, -0.9 * inv_logit(s)])\n"
    "observe {a: 1, b: 0.5} ~ product({a: normal(r, s), b: exponential(s)})\n t }"},
+  {"noncentered", "model m() { let mu ~ normal(0, 5)\nlet tau ~ half_cauchy(5)\n"
+   "let t ~ noncentered(normal([mu, mu + 1], tau))\nlet q ~ iid(noncentered(student_t(4, mu, tau)), 2)\n"
+   "let r ~ noncentered(normal(0, 2))\nobserve [1, 2] ~ normal(t, q[0]^2 + 1)\n r }"},
   {"inflated", "model m() { let p ~ uniform(0, 1)\nlet l ~ gamma(2, 1)\n"
    "observe [0, 3, 2, 0] ~ zero_inflated(p, poisson([l, l, 2 * l, l]))\n"
    "observe 1 ~ truncate(poisson(l), lower = 1)\n l }"},
@@ -81,6 +84,31 @@ static void text_of(const char *what)
 /* The log joint density of a run whose choices have the values of the recorded point, by the scalar
    VM and the distributions alone. */
 typedef struct point { double x[64]; int n; } point;
+
+/* Leaf k of a distribution, a number (norn_dist_leaves). */
+static bool leaf_find(norn_datum v, int64_t *k, double *out)
+{
+  norn_dist d;
+  norn_view a;
+  if (norn_as_real(v, out)) return (*k)-- == 0;
+  if (norn_dist_view(v, &d)) {
+    for (int i = 0; i < d.n; i++)
+      if (leaf_find(d.args[i], k, out)) return true;
+  } else if (norn_array_view(v, &a)) {
+    for (int64_t i = 0; i < a.n; i++)
+      if (leaf_find(a.elem == NORN_VALUES ? a.v[i] : norn_real(norn_elem_real(v, i)), k, out))
+        return true;
+  }
+  return false;
+}
+
+static double leaf_of(const norn_dist *d, int64_t k)
+{
+  double x = (double)NAN;
+  for (int i = 0; i < d->n; i++)
+    if (leaf_find(d->args[i], &k, &x)) return x;
+  return (double)NAN;
+}
 
 static double score(norn_datum model, norn_density *d, const double *u, double *jacobian)
 {
@@ -113,6 +141,12 @@ static double score(norn_datum model, norn_density *d, const double *u, double *
         if (s.lower != s.lower) one.lower = b[k];
         if (s.upper != s.upper) one.upper = b[count + k];
         norn_support_constrain(&one, u + at, v + k * n, jacobian);
+        int64_t where[2];
+        if (norn_dist_noncentered(st, ev.dist, k, &where[0], &where[1])) {
+          double scale = leaf_of(ev.dist, where[1]);
+          v[k] = leaf_of(ev.dist, where[0]) + scale * u[at];
+          *jacobian += log(scale);
+        }
         at += m;
       }
       norn_rng g = {.stream = 1};
