@@ -87,6 +87,7 @@ LANG_TESTS = \
   %D%/lib/posteriors.norn \
   %D%/lib/records.norn \
   %D%/lib/save_load.norn \
+  %D%/lib/special.norn \
   %D%/lib/statistics.norn \
   %D%/lib/strings.norn \
   %D%/lib/system.norn \

@@ -127,7 +127,7 @@ static void beta_moments1(const double *p, double *mean, double *variance)
   *variance = *mean * (p[1] / n) / (n + 1);
 }
 
-/* ---- beta_proportion(mu, kappa): beta(mu kappa, (1 - mu) kappa) -------------------------------- */
+/* ---- beta_proportion(mu, kappa): beta(mu kappa, (1 - mu) kappa) ------------------------------ */
 
 static const char *beta_proportion_check(const double *p, int *which)
 {
@@ -204,7 +204,7 @@ static const norn_dist_row rows[] = {
    .partials1 = beta_proportion_partials1, .range1 = beta_range1,
    .tails1 = beta_proportion_tails1, .cdf_partials1 = beta_proportion_cdf_partials1,
    .moments1 = beta_proportion_moments1,
-   .hint = "beta_proportion(mu, kappa) takes the mean and the precision; beta(alpha, beta) the shapes"},
+   .hint = "beta_proportion(mu, kappa) takes mean and precision; beta(alpha, beta) the shapes"},
 };
 
 const dist_shelf dist_bounded = {rows, sizeof rows / sizeof rows[0]};

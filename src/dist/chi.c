@@ -95,7 +95,7 @@ static void scaled_inv_chi_square_moments1(const double *p, double *mean, double
   *variance = nu > 4 ? 2 * *mean * *mean / (nu - 4) : nu > 2 ? HUGE_VAL : (double)NAN;
 }
 
-/* ---- inv_chi_square(nu): 1 / chi_square(nu) --------------------------------------------------- */
+/* ---- inv_chi_square(nu): 1 / chi_square(nu) -------------------------------------------------- */
 
 static const char *inv_chi_square_check(const double *p, int *which)
 {

@@ -155,7 +155,8 @@ static inline double dist_cdf_scale(double density, double x, double at, double 
 int64_t     dist_distinct(norn_state *, norn_datum xs, norn_datum weights, int64_t k,
                           int64_t *count);
 
-/* Rows share these: range1 of the reals and of x > 0; support and enumerate from range1, moments from moments1. */
+/* Rows share these: range1 of the reals and of x > 0; support and enumerate from range1, moments
+   from moments1. */
 void        dist_everywhere(const double *p, double *lower, double *upper);
 void        dist_positive(const double *p, double *lower, double *upper);
 void        dist_scalar_support(norn_state *, const norn_dist *, norn_support *);

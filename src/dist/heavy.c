@@ -138,8 +138,8 @@ static double student_t_cdf1(double x, const double *p)
 }
 /* The derivative of P(T > a) in nu, a >= 0: of I_w(h, 1/2)/2, h = nu/2, in h, and in w, which the
    density gives. */
-/* Large nu, where those two cancel: the integral of the density times the derivative of its logarithm,
-   which is negative below 1.5 and positive above 1.6, and over all is 0. */
+/* Large nu, where those two cancel: the integral of the density times the derivative of its
+   logarithm, which is negative below 1.5 and positive above 1.6, and over all is 0. */
 static double student_t_far_slope(double a, double nu)
 {
   const double standard[] = {nu, 0, 1};
@@ -181,7 +181,7 @@ static void student_t_moments1(const double *p, double *mean, double *variance)
   *variance = student_t_moment_range(p[0], 2, p[2] * p[2] * p[0] / (p[0] - 2));
 }
 
-/* ---- half_student_t(nu, sigma): |student_t(nu, 0, sigma)| ------------------------------------- */
+/* ---- half_student_t(nu, sigma): |student_t(nu, 0, sigma)| ------------------------------------ */
 
 static const char *half_student_t_check(const double *p, int *which)
 {
@@ -259,7 +259,7 @@ static void laplace_moments1(const double *p, double *mean, double *variance)
   *variance = 2 * p[1] * p[1];
 }
 
-/* ---- double_exponential(mu, sigma): laplace by Stan's name ------------------------------------ */
+/* ---- double_exponential(mu, sigma): laplace by Stan's name ----------------------------------- */
 
 static const char *double_exponential_check(const double *p, int *which)
 {
@@ -364,7 +364,7 @@ static const norn_dist_row rows[] = {
    .range1 = dist_everywhere, .tails1 = laplace_tails1,
    .cdf_partials1 = laplace_cdf_partials1, .moments1 = laplace_moments1},
   {.name = "double_exponential", .params = "mu, sigma", SCALAR,
-   .doc = "The double exponential distribution with mean mu and scale sigma > 0; laplace is the same.\n"
+   .doc = "laplace by Stan's name: mean mu and scale sigma > 0.\n"
           "Density exp(-|x - mu|/sigma) / (2 sigma) on the reals.",
    .check1 = double_exponential_check, .logp1 = laplace_logp1, .block = double_exponential_block,
    .sample1 = laplace_sample1, .samples = laplace_samples,

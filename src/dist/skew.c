@@ -91,8 +91,8 @@ static double turned(double a)
   return fmin(fmax(t, -V_PI), V_PI);
 }
 /* Best and Fisher 1979, "Efficient simulation of the von Mises distribution": the wrapped Cauchy of
-   parameter rho as envelope.  In e = r - 1, r = (1 + rho^2) / (2 rho), and in w = 1 - cos(angle), so
-   that a large kappa loses nothing. */
+   parameter rho as envelope.  In e = r - 1, r = (1 + rho^2) / (2 rho), and in w = 1 - cos(angle),
+   so that a large kappa loses nothing. */
 static double von_mises_sample1(const double *p, norn_rng *g)
 {
   double kappa = p[1], root = hypot(1, 2 * kappa), tau = 1 + root, half = sqrt(tau);
@@ -201,8 +201,8 @@ static const norn_dist_row rows[] = {
    .cdf_partials1 = skew_normal_cdf_partials1, .moments1 = skew_normal_moments1,
    .hint = "skew_normal(xi, omega, alpha): xi and omega are not the mean and standard deviation"},
   {.name = "von_mises", .params = "mu, kappa", SCALAR,
-   .doc = "The von Mises distribution of angles with mean direction mu and concentration kappa > 0.\n"
-          "Density exp(kappa cos(x - mu)) / (2 pi I0(kappa)): draws, cdf and quantile are those of\n"
+   .doc = "The von Mises distribution of angles, mean direction mu and concentration kappa > 0.\n"
+          "Density exp(kappa cos(x - mu)) / (2 pi I0(kappa)).  Draws, cdf and quantile are of\n"
           "angles from -pi to pi; the density is that of the angle, whatever turn it is in.",
    .check1 = von_mises_check, .logp1 = von_mises_logp1, .block = von_mises_block,
    .sample1 = von_mises_sample1, .cdf1 = von_mises_cdf1, .quantile1 = von_mises_quantile1,
@@ -214,8 +214,8 @@ static const norn_dist_row rows[] = {
 static double skew_normal_quantile1(double prob, const double *p)
 {
   const double standard[] = {0, 1, p[2]};
-  double start = special_norm_quantile(prob), z = dist_solve_quantile(&rows[0], prob, standard, start);
-  return p[0] + p[1] * z;
+  double start = special_norm_quantile(prob);
+  return p[0] + p[1] * dist_solve_quantile(&rows[0], prob, standard, start);
 }
 static double von_mises_quantile1(double prob, const double *p)
 {

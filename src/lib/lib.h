@@ -8,6 +8,7 @@
 #include "base/base.h"
 
 norn_status lib_math_open(norn_state *);
+norn_status lib_special_open(norn_state *);
 norn_status lib_big_open(norn_state *);
 norn_status lib_array_open(norn_state *);
 norn_status lib_sort_open(norn_state *);

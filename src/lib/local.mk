@@ -16,6 +16,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_math.c \
   %D%/lib_save.c \
   %D%/lib_sort.c \
+  %D%/lib_special.c \
   %D%/lib_stats.c \
   %D%/lib_string.c \
   %D%/lib_sys.c \

@@ -32,10 +32,9 @@ double special_digamma(double x);
 double special_trigamma(double x);                       /* GSL */
 double special_hurwitz_zeta(double s, double q);         /* GSL; s > 1, q > 0 */
 double special_lambert_w(double x);                      /* GSL; principal branch, x >= -1/e */
-/* GSL; log I(x), x > 0 */
-double special_bessel_i0_log(double x), special_bessel_i1_log(double x);
-/* I1(x)/I0(x), odd in x */
-double special_bessel_ratio(double x);
+double special_lambert_wm1(double x);                    /* GSL; the other branch, -1/e <= x < 0 */
+/* GSL; modified Bessel functions of whole order below 150 */
+double special_bessel_i(double order, double x), special_bessel_k(double order, double x);
 double special_lchoose(double n, double k);              /* log of n over k, 0 <= k <= n */
 
 double special_logaddexp(double a, double b);
@@ -54,6 +53,7 @@ double special_beta_inc(double a, double b, double x);
 void special_beta_slope(double a, double b, double x, double y, double *da, double *db);
 double special_beta_inv(double a, double b, double p);
 
+double special_erfcx(double x);                          /* exp(x^2) erfc(x) */
 double special_norm_cdf(double x);
 /* right to the far tail, where the cdf is 0 */
 double special_norm_log_cdf(double x);

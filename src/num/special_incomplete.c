@@ -238,16 +238,17 @@ static beta_area beta_tail(double a, double b, double x, double y)
   return area;
 }
 
-/* d log of that fraction / da or / db: a or b has the imaginary part STEP.  The fraction is analytic,
-   so that of the result is STEP times the derivative, and nothing is subtracted (Squire and Trapp
-   1998). */
+/* d log of that fraction / da or / db: a or b has the imaginary part STEP.  The fraction is
+   analytic, so that of the result is STEP times the derivative, and nothing is subtracted (Squire
+   and Trapp 1998). */
 #define STEP 0x1p-100
 static double beta_fraction_slope(double complex a, double complex b, double x, double y)
 {
   double complex lambda = x < y ? a - (a + b) * x : (a + b) * y - b, c = 1 + lambda;
   double complex c1 = 1 + 1 / a, value = c1 / c, over = 0, under = value;
   for (double n = 1; n < 1e5; n++) {
-    double complex t = n / a, s = a + 2 * n - 1, p = (n - 1) / a + 1, w = n * (b - n) * x, e = a / s;
+    double complex t = n / a, s = a + 2 * n - 1, p = (n - 1) / a + 1;
+    double complex w = n * (b - n) * x, e = a / s;
     double complex alpha = p * (p + b / a) * e * e * (w * x);
     double complex beta = n + w / s + (t + 1) / (c1 + t + t) * (c + n * (1 + y));
     double complex top = beta + alpha * over;                 /* over: 1 / the last top */

@@ -5,6 +5,12 @@
 
 /* ---- the normal distribution function -------------------------------------------------------- */
 
+double special_erfcx(double x)
+{
+  if (x >= 0) return v_erfcx(x);
+  return x < -27 ? HUGE_VAL : 2 * exp(x * x) - v_erfcx(-x);
+}
+
 /* erfc(-x/sqrt 2)/2; the rounding error of the argument, which the tail would blow up by x^2, is
    put back. */
 double special_norm_cdf(double x)

@@ -22,26 +22,6 @@ static inline lanes v_poly(const double *c, int n, lanes x)
   return y;
 }
 
-/* A function of special.c that has no lane form: number by number. */
-#define V_EACH(name, f)                                                                            \
-  double f(double);                                                                                \
-  static inline lanes name(lanes x)                                                                \
-  {                                                                                                \
-    V_EACH_BODY(f)                                                                                 \
-  }
-#if LANES == 1
-#define V_EACH_BODY(f) return f(x);
-#else
-#define V_EACH_BODY(f)                                                                             \
-    lanes r;                                                                                       \
-    for (int i = 0; i < LANES; i++) r[i] = f(x[i]);                                                \
-    return r;
-#endif
-V_EACH(v_bessel_i0_log, special_bessel_i0_log)
-V_EACH(v_bessel_i1_log, special_bessel_i1_log)
-V_EACH(v_bessel_ratio, special_bessel_ratio)
-V_EACH(v_trigamma, special_trigamma)
-
 /* ---- exponentials and logarithms of sums ----------------------------------------------------- */
 
 /* exp x - 1.  With x = k log 2 + r it is 2^k (e + 1) - 1, e = expm1(r) as in v_exp (fdlibm). */
@@ -101,7 +81,8 @@ V_COLD lanes v_lgamma_small(lanes x)
     y = SEL(more, y - 1, y);
     product = SEL(more, product * y, product);
   }
-  lanes s = y - 1, centre = s * (SEL(x < 1, x - 1, y - 2) * (v_poly(P, 8, s) / v_poly(Q, 8, s)));
+  lanes s = y - 1;                                            /* 0 + x: no -0 */
+  lanes centre = 0.0 + s * (SEL(x < 1, x - 1, y - 2) * (v_poly(P, 8, s) / v_poly(Q, 8, s)));
   lanes l = v_log(product);
   return SEL(x < 1, centre - l, SEL(x < 3, centre, centre + l));
 }

@@ -68,8 +68,8 @@ static void print_errors(void)
 {
   static double e[60000];
   if (!getenv("NORN_TABLE")) return;
-  printf("%-24s %15s %15s %15s %15s\n", "ulp: median, worst", "log density", "log tails", "partials",
-         "slopes of cdf");
+  printf("%-24s %15s %15s %15s %15s\n", "ulp: median, worst", "log density", "log tails",
+         "partials", "slopes of cdf");
   for (int i = 0; i < FAMILIES; i++) {
     bool first = true;
     for (int k = 0; k < i; k++) first = first && strcmp(families[k].name, families[i].name);
@@ -246,14 +246,15 @@ static void test_tails(void)
       note(f, TAIL, miss);
       double tol = o.p[0] < 0.01 && strstr(f->name, "beta") ? 1e-12 : 4e-14;
       CHECK_AT(miss < tol, f, x);
-      if (!(miss < tol)) fprintf(stderr, "  tails %.17g %.17g not %.17g %.17g\n", lower, upper, l, u);
+      if (!(miss < tol))
+        fprintf(stderr, "  tails %.17g %.17g not %.17g %.17g\n", lower, upper, l, u);
     }
   }
   printf("tails: worst error %.2g of max(1, |log|), beyond that of one ulp in x\n", worst);
 }
 
-/* Integral of density times its derivative in parameter j over a..b: what the mass of the cell gains
-   by that parameter. */
+/* Integral of density times its derivative in parameter j over a..b: what the mass of the cell
+   gains by that parameter. */
 static double cell_slope(const of *o, double a, double b, int j, double *size)
 {
   double sum = 0, d[NORN_DIST_P + 1];
@@ -419,7 +420,7 @@ static void test_partials(void)
   printf("partials: worst error %.2g\n", worst);
 }
 
-/* ---- extreme parameters, scales --------------------------------------------------------------- */
+/* ---- extreme parameters, scales -------------------------------------------------------------- */
 
 /* Parameters from which draws must come all the same, and never NaN. */
 static void check_extremes(const family *wild, int n)

@@ -164,7 +164,7 @@ static big o_loglogistic(big x, const big *p)
   return sub(add(lg(over(p[1], p[0])), sub(a, l)), mul(two(), lg1p(ex(a))));
 }
 
-/* ---- distribution functions in MPFR ----------------------------------------------------------- */
+/* ---- distribution functions in MPFR ---------------------------------------------------------- */
 
 static big c_normal(big x, const big *p) { return phi_below(over(sub(x, p[0]), p[1])); }
 static big c_half_normal(big x, const big *p)
