@@ -145,9 +145,9 @@ int64_t    norn_array_length(norn_datum);                              /* -1 if 
 /* Element k in row-major order of a scalar (any k) or an array as a double; NaN if not numeric. */
 double     norn_elem_real(norn_datum, int64_t k);
 
-/* A big: a real number of any precision (GNU MPFR), immutable.  It is sign * 0.m * 2^exponent, where
-   m is the limbs as a binary fraction from the last limb down, whose first bit is 1; exponent and
-   limbs count for FINITE only.  A view is borrowed. */
+/* A big: a real number of any precision (GNU MPFR), immutable.  It is sign * 0.m * 2^exponent,
+   where m is the limbs as a binary fraction from the last limb down, whose first bit is 1; exponent
+   and limbs count for FINITE only.  A view is borrowed. */
 typedef enum { NORN_BIG_NAN, NORN_BIG_INF, NORN_BIG_ZERO, NORN_BIG_FINITE } norn_big_kind;
 typedef struct {
   int64_t bits, exponent;
@@ -583,7 +583,7 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_CHECK = 8,       /* an address reached twice is an error with both lines */
   NORN_RUN_STOP = 16,       /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or
                                condition; the iteration of the run's random numbers rises by one */
-  NORN_RUN_DOMAIN = 64,     /* without SCORE: a parameter that left its domain gives NORN_DEAD too */
+  NORN_RUN_DOMAIN = 64,     /* without SCORE: a parameter that left its domain gives DEAD too */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
 };

@@ -6,7 +6,7 @@
 #include "num/real.h"
 
 typedef const bignum *num;
-/* A scalar family: log density at x; log P(X <= x) and log P(X > x) where there is a closed form. */
+/* A scalar family: log density at x; log P(X <= x) and log P(X > x) where these are closed forms. */
 typedef struct exact_row {
   const char *name;
   int n;                                 /* parameters */

@@ -1,5 +1,5 @@
 /* exact_logp.c: norn_dist_logp_big: which formula of exact.c a distribution needs, and products,
-   truncations and mixtures of them.  It computes with 64 bits more than asked for and rounds once. */
+   truncations and mixtures of them.  It computes with 64 bits more than asked for, rounds once. */
 #include "dist/exact.h"
 #include <math.h>
 #include <string.h>
@@ -312,8 +312,8 @@ static norn_status dirichlet_logp(exact *q, const norn_dist *d, norn_datum x, nu
             *y = alpha ? numbers(q, d, x, -1, &m) : NULL;
   if (!y) return norn_error(q->st)->code;
   if (m != n)
-    return norn_fail(q->st, NORN_ETYPE, -1, "a value of this dirichlet must be an array of %lld numbers",
-                     (long long)n);
+    return norn_fail(q->st, NORN_ETYPE, -1, "a value of this dirichlet must be an array of %lld "
+                     "numbers", (long long)n);
   num sum = INT(0);
   for (int64_t i = 0; i < n; i++) sum = DO(ADD, sum, y[i]);
   bool inside = fabs(real_double(sum) - 1) <= 1e-8;

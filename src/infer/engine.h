@@ -20,6 +20,7 @@
        rejection    the engine, prior          the engine           one try
        importance   the engine, prior or via   the VM (SCORE)       one weighted draw
        enumerate    forks, one per value       the VM (SCORE)       a path; equal states are merged
+       ... exact    forks, one per value       the engine, in bigs  the same
        smc          the VM (DRAW)              the VM, stopping     a particle
        mh           the engine, reusing        the VM (SCORE)       one proposal
 

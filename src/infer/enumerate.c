@@ -707,7 +707,8 @@ static norn_status enumerate_finish(norn_infer *inf, void *self)
   norn_infer_evidence(inf, total, 0);
   norn_infer_note(inf, "paths", norn_int(e->leaves));
   if (e->left > -HUGE_VAL) infer_left_over(inf, exp(e->left - log_add(total, e->left)));
-  norn_status s = enumerate_marginals(inf, e->slot, e->nslot, &e->slot_value, sums_total(inf, e), NULL);
+  norn_status s = enumerate_marginals(inf, e->slot, e->nslot, &e->slot_value, sums_total(inf, e),
+                                      NULL);
   return s ? norn_fail(st, s, -1, "out of memory") : NORN_OK;
 }
 

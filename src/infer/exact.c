@@ -5,10 +5,10 @@
    comes from norn_dist_logp_big, so families without a closed form are refused; factors enter with
    the value that they have.
 
-   Runs wait on a stack.  A round takes some from its top, takes each one choice further, joins those
-   in equal states (norn_run_same), and puts their children back: all of the stack while much is
-   joined, so that a hidden Markov model stays as wide as its states are many, else at most NARROW,
-   which keeps memory at depth times that.  States and the choices between them make a graph as in
+   Runs wait on a stack.  A round takes some from its top, takes each one choice further, joins
+   those in equal states (norn_run_same), and puts their children back: all of the stack while much
+   is joined, so that a hidden Markov model stays as wide as its states are many, else at most
+   NARROW, which keeps memory at depth times that.  States and the choices between them make a graph as in
    enumerate.c; one pass back over it gives the choices' marginals.  All edges out of a node are
    younger than those into it. */
 #include "infer/enumerate.h"
@@ -152,8 +152,8 @@ static bool weight_of(norn_state *st, exact_engine *e, norn_datum l, norn_span s
 }
 
 /* The weight of x under d; false: error set. */
-static bool density_of(norn_state *st, exact_engine *e, const norn_dist *d, norn_datum x, norn_span span,
-                       size_t to)
+static bool density_of(norn_state *st, exact_engine *e, const norn_dist *d, norn_datum x,
+                       norn_span span, size_t to)
 {
   norn_datum l;
   if (norn_dist_logp_big(st, d, x, e->work_bits, &l)) {
@@ -465,8 +465,8 @@ static bool backward(norn_state *st, exact_engine *e)
 }
 
 /* The sums over their total as bigs, and as log weights; false: error set. */
-static bool normalised(norn_state *st, const exact_engine *e, bag *b, const bignum *total, norn_datum *p,
-                       double *logw)
+static bool normalised(norn_state *st, const exact_engine *e, bag *b, const bignum *total,
+                       norn_datum *p, double *logw)
 {
   for (size_t i = 0; i < b->n; i++) {
     bignum l = number_at(&e->scratch, 0);

@@ -145,8 +145,8 @@ static norn_datum marginal_of(norn_state *st, const chains *c, const column *val
 }
 
 /* A record of the marginals of all choices, in the order in which they were met. */
-norn_status enumerate_marginals(norn_infer *inf, const value_slot *s, size_t n, const column *values,
-                                double total, const norn_datum *exact)
+norn_status enumerate_marginals(norn_infer *inf, const value_slot *s, size_t n,
+                                const column *values, double total, const norn_datum *exact)
 {
   norn_state *st = norn_infer_state(inf);
   chains c;

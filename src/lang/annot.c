@@ -10,7 +10,7 @@
          RECORD           array of names, array of descriptions; or missing
          others           -
 
-   Types: real, int, bool, string, unit, any, array, vector, matrix, record, fn, model,
+   Types: real, int, big, bool, string, unit, any, array, vector, matrix, record, fn, model,
    distribution, posterior, engine, map, and types declared with `type`.  A real takes integers too.
  */
 #include "lang/env_in.h"
@@ -21,7 +21,7 @@
 
 enum annot_code {
   T_ANY, T_REAL, T_INT, T_BOOL, T_STRING, T_UNIT, T_ARRAY, T_RECORD, T_FN, T_MODEL, T_DIST,
-  T_POSTERIOR, T_ENGINE, T_MAP, T_TYPE
+  T_POSTERIOR, T_ENGINE, T_MAP, T_BIG, T_TYPE
 };
 
 typedef struct type_word { const char *name; int code; } type_word;
@@ -30,6 +30,7 @@ static const type_word type_words[] = {
   {"unit", T_UNIT}, {"array", T_ARRAY}, {"vector", T_ARRAY}, {"matrix", T_ARRAY},
   {"record", T_RECORD}, {"fn", T_FN}, {"model", T_MODEL}, {"distribution", T_DIST},
   {"posterior", T_POSTERIOR}, {"engine", T_ENGINE}, {"map", T_MAP},
+  {"big", T_BIG},
 };
 
 /* ---- describing ---- */
@@ -246,7 +247,8 @@ static void put_wanted(norn_state *st, text *t, val d)
 {
   static const char *const nouns[] = {
     "anything", "a real number", "an integer", "a boolean", "a string", "()", "an array",
-    "a record", "a function", "a model", "a distribution", "a posterior", "an engine", "a map", "",
+    "a record", "a function", "a model", "a distribution", "a posterior", "an engine", "a map",
+    "a big real", "",
   };
   norn_view v;
   norn_array_view(d, &v);
@@ -353,6 +355,7 @@ static bool fits_kind(norn_state *st, int code, const val *d, val x, fault *f)
   case T_POSTERIOR: return dist_fits(x, true);
   case T_ENGINE: return x.tag == NORN_ENGINE;
   case T_MAP: return x.tag == NORN_MAP;
+  case T_BIG: return x.tag == NORN_BIG;
   case T_TYPE: {
     const ctor *c =
         V_KIND(x) == NORN_ENUM || V_KIND(x) == NORN_DATA ? env_ctor(st, V_CTOR(x)) : NULL;

@@ -1,5 +1,5 @@
-/* big.c: bigs as values.  An object holds its limbs itself, so it needs no destructor and moves like
-   any other; num/real.h computes.
+/* big.c: bigs as values.  An object holds its limbs itself, so it needs no destructor and moves
+   like any other; num/real.h computes.
 
    A result has the precision that the run has been given (with_bits: norn_run.bits), else that of
    the longest of its operands; integers and reals enter exactly. */
@@ -13,7 +13,7 @@ _Static_assert(sizeof(bign) == 32, "the limbs of a big follow its four words");
 
 /* ---- making ---- */
 
-/* A number of that precision, and the view to compute into; big_done closes it.  NULL: no memory. */
+/* A number of that precision and the view to compute into; big_done closes it.  NULL: no memory. */
 static bign *big_new(norn_state *st, int64_t bits, bignum *z)
 {
   int64_t n = real_limbs(bits);
@@ -177,8 +177,10 @@ static val computed(norn_state *st, real_op op, const char *name, int64_t bits, 
 static int64_t longest(const val *args, int n)
 {
   int64_t bits = 0;
-  for (int i = 0; i < n; i++)
-    if (big_is(args[i]) && ((const bign *)args[i].p)->bits > bits) bits = ((const bign *)args[i].p)->bits;
+  for (int i = 0; i < n; i++) {
+    int64_t b = big_is(args[i]) ? ((const bign *)args[i].p)->bits : 0;
+    if (b > bits) bits = b;
+  }
   return bits;
 }
 

@@ -88,7 +88,8 @@ static norn_datum packed(norn_state *st, norn_datum posterior, const norn_poster
                      d.args[POST_LOGW],
                      packed_info(st, posterior, post),
                      packed_choices(st, post->choices) };
-  return norn_is_none(v[5]) || norn_is_none(v[6]) ? norn_none() : norn_record(st, NORN_COUNT(names), names, v);
+  if (norn_is_none(v[5]) || norn_is_none(v[6])) return norn_none();
+  return norn_record(st, NORN_COUNT(names), names, v);
 }
 
 static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_datum *out)

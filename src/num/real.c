@@ -1,8 +1,8 @@
 /* real.c: GNU MPFR behind real.h.
 
-   A view becomes an mpfr_t on the C stack by MPFR's custom interface (MPFR manual, 5.16), which lets
-   the caller own the limbs.  What MPFR lacks is put together here from what it has, with guard bits
-   for what cancels. */
+   A view becomes an mpfr_t on the C stack by MPFR's custom interface (MPFR manual, 5.16), which
+   lets the caller own the limbs.  What MPFR lacks is put together here from what it has, with guard
+   bits for what cancels. */
 #include "num/real.h"
 #include <mpfr.h>
 #include <math.h>
@@ -109,7 +109,7 @@ static void lgamma_abs(mpfr_ptr z, in x)
   mpfr_lgamma(z, &s, x, MPFR_RNDN);
 }
 
-/* log B(a, b) = log Gamma(a) + log Gamma(b) - log Gamma(a + b): the terms are of the size of a + b */
+/* log B(a, b) = log Gamma(a) + log Gamma(b) - log Gamma(a + b); terms of the size of a + b cancel */
 static void lbeta(mpfr_ptr z, in a, in b)
 {
   mpfr_t s, t, u;

@@ -1,8 +1,8 @@
 /* real: real numbers of any precision.  This is the door of GNU MPFR, and no type of MPFR comes out
    of it.
 
-   A `bignum` is a view: its mantissa lies in limbs that someone else owns (an object of the heap, an
-   arena, the C stack), so a number needs no destructor.  Every operation rounds its exact result to
+   A `bignum` is a view: its mantissa lies in limbs that someone else owns (an object of the heap,
+   an arena, the C stack), so a number needs no destructor.  Every operation rounds its exact result to
    nearest, once, in the precision of the number that takes it; operands may have any precision.
 
    MPFR gets scratch memory from GMP, which aborts the process when malloc fails: with at most
@@ -66,7 +66,7 @@ void real_set(bignum *z, const bignum *x);                         /* rounded */
 void real_set_double(bignum *z, double);
 void real_set_int(bignum *z, int64_t);
 double real_double(const bignum *);                              /* the nearest */
-bool real_int(const bignum *, int64_t *);                        /* false unless it is an integer of 64 bits */
+bool real_int(const bignum *, int64_t *);     /* false unless it is an integer of 64 bits */
 /* -1, 0, 1 exactly; 2 when one of them is nan. */
 int  real_compare(const bignum *, const bignum *);
 /* Of the value, whatever its precision. */
@@ -93,5 +93,5 @@ bignum *calc_new(calc *, int64_t bits);                           /* nan; NULL: 
 const bignum *calc_do(calc *, real_op, const bignum *, const bignum *);
 const bignum *calc_double(calc *, double);
 const bignum *calc_int(calc *, int64_t);
-const bignum *calc_copy(calc *, const bignum *);                   /* exactly, in its own precision */
+const bignum *calc_copy(calc *, const bignum *);     /* exactly, in its own precision */
 #endif
