@@ -115,7 +115,16 @@ LANG_TESTS = \
   %D%/errors/cycle_a.norn \
   %D%/errors/cycle_b.norn \
   %D%/errors/deep_trace.norn \
+  %D%/errors/distribution_cdf_kind.norn \
+  %D%/errors/distribution_cdf_range.norn \
+  %D%/errors/distribution_cdf_value.norn \
+  %D%/errors/distribution_part.norn \
   %D%/errors/division_by_zero.norn \
+  %D%/errors/empirical_empty.norn \
+  %D%/errors/empirical_mean.norn \
+  %D%/errors/empirical_negative.norn \
+  %D%/errors/empirical_no_weight.norn \
+  %D%/errors/empirical_weights.norn \
   %D%/errors/empty_interval.norn \
   %D%/errors/enumerate_continuous.norn \
   %D%/errors/equals_in_condition.norn \
@@ -126,6 +135,9 @@ LANG_TESTS = \
   %D%/errors/exact_option.norn \
   %D%/errors/factor_diagonal.norn \
   %D%/errors/factor_not_lower.norn \
+  %D%/errors/flat_size.norn \
+  %D%/errors/flat_value.norn \
+  %D%/errors/flat_value_vector.norn \
   %D%/errors/fold_without_next.norn \
   %D%/errors/for_over_a_number.norn \
   %D%/errors/foreign_argument.norn \
@@ -172,6 +184,7 @@ LANG_TESTS = \
   %D%/errors/mean_of_nothing.norn \
   %D%/errors/missing_brace.norn \
   %D%/errors/missing_in_arithmetic.norn \
+  %D%/errors/mixture_improper.norn \
   %D%/errors/more_draws_than_balls.norn \
   %D%/errors/negative_sd.norn \
   %D%/errors/negative_weight.norn \
@@ -183,20 +196,29 @@ LANG_TESTS = \
   %D%/errors/no_such_module.norn \
   %D%/errors/no_such_option.norn \
   %D%/errors/noise_negative.norn \
+  %D%/errors/noncentered_family.norn \
   %D%/errors/not_an_integer.norn \
   %D%/errors/number_plus_string.norn \
   %D%/errors/observe_at_top.norn \
   %D%/errors/observe_without_tilde.norn \
+  %D%/errors/ordered_counts.norn \
+  %D%/errors/ordered_not_iid.norn \
   %D%/errors/outside_support.norn \
   %D%/errors/parameter_twice.norn \
   %D%/errors/points_coincide.norn \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
   %D%/errors/probability_above_one.norn \
+  %D%/errors/product_of_nothing.norn \
+  %D%/errors/product_of_numbers.norn \
+  %D%/errors/product_value.norn \
+  %D%/errors/product_value_length.norn \
+  %D%/errors/quantile_unknown.norn \
   %D%/errors/record_expected.norn \
   %D%/errors/record_field.norn \
   %D%/errors/rejection_without_bound.norn \
   %D%/errors/reserved_word.norn \
+  %D%/errors/sample_from_flat_simplex.norn \
   %D%/errors/sample_from_improper.norn \
   %D%/errors/several_mistakes.norn \
   %D%/errors/shapes_differ.norn \
@@ -210,7 +232,21 @@ LANG_TESTS = \
   %D%/errors/table_no_level.norn \
   %D%/errors/table_row.norn \
   %D%/errors/too_many_arguments.norn \
+  %D%/errors/transform_discrete.norn \
+  %D%/errors/transform_domain.norn \
+  %D%/errors/transform_no_bijection.norn \
+  %D%/errors/transform_own_cdf.norn \
+  %D%/errors/transform_own_value.norn \
+  %D%/errors/transform_scale.norn \
+  %D%/errors/transform_scale_length.norn \
+  %D%/errors/transform_simplex.norn \
   %D%/errors/trials_after_probabilities.norn \
+  %D%/errors/truncate_bound_kind.norn \
+  %D%/errors/truncate_improper.norn \
+  %D%/errors/truncate_no_cdf.norn \
+  %D%/errors/truncate_no_mass.norn \
+  %D%/errors/truncate_shapes.norn \
+  %D%/errors/truncate_value_shape.norn \
   %D%/errors/unclosed_parenthesis.norn \
   %D%/errors/undefined_in_model.norn \
   %D%/errors/undefined_name.norn \
@@ -224,13 +260,16 @@ LANG_TESTS = \
   %D%/errors/wrong_argument_name.norn \
   %D%/errors/wrong_arity.norn \
   %D%/errors/wrong_kind_observed.norn \
-  %D%/errors/wrong_type_to_distribution.norn
+  %D%/errors/wrong_type_to_distribution.norn \
+  %D%/errors/zero_inflated_probability.norn \
+  %D%/errors/zero_inflated_reals.norn
 
 ## list ENGINE_TESTS engine/*.norn
 ENGINE_TESTS = \
   %D%/engine/aligned.norn \
   %D%/engine/beta_bernoulli.norn \
   %D%/engine/collapsed.norn \
+  %D%/engine/combinators.norn \
   %D%/engine/dead_enumerate.norn \
   %D%/engine/dead_importance.norn \
   %D%/engine/dead_mh.norn \
@@ -301,7 +340,16 @@ TEST_FILES = \
   %D%/errors/cycle_a.err \
   %D%/errors/cycle_b.err \
   %D%/errors/deep_trace.err \
+  %D%/errors/distribution_cdf_kind.err \
+  %D%/errors/distribution_cdf_range.err \
+  %D%/errors/distribution_cdf_value.err \
+  %D%/errors/distribution_part.err \
   %D%/errors/division_by_zero.err \
+  %D%/errors/empirical_empty.err \
+  %D%/errors/empirical_mean.err \
+  %D%/errors/empirical_negative.err \
+  %D%/errors/empirical_no_weight.err \
+  %D%/errors/empirical_weights.err \
   %D%/errors/empty_interval.err \
   %D%/errors/enumerate_continuous.err \
   %D%/errors/equals_in_condition.err \
@@ -312,6 +360,9 @@ TEST_FILES = \
   %D%/errors/exact_option.err \
   %D%/errors/factor_diagonal.err \
   %D%/errors/factor_not_lower.err \
+  %D%/errors/flat_size.err \
+  %D%/errors/flat_value.err \
+  %D%/errors/flat_value_vector.err \
   %D%/errors/fold_without_next.err \
   %D%/errors/for_over_a_number.err \
   %D%/errors/foreign_argument.err \
@@ -358,6 +409,7 @@ TEST_FILES = \
   %D%/errors/mean_of_nothing.err \
   %D%/errors/missing_brace.err \
   %D%/errors/missing_in_arithmetic.err \
+  %D%/errors/mixture_improper.err \
   %D%/errors/more_draws_than_balls.err \
   %D%/errors/negative_sd.err \
   %D%/errors/negative_weight.err \
@@ -369,20 +421,29 @@ TEST_FILES = \
   %D%/errors/no_such_module.err \
   %D%/errors/no_such_option.err \
   %D%/errors/noise_negative.err \
+  %D%/errors/noncentered_family.err \
   %D%/errors/not_an_integer.err \
   %D%/errors/number_plus_string.err \
   %D%/errors/observe_at_top.err \
   %D%/errors/observe_without_tilde.err \
+  %D%/errors/ordered_counts.err \
+  %D%/errors/ordered_not_iid.err \
   %D%/errors/outside_support.err \
   %D%/errors/parameter_twice.err \
   %D%/errors/points_coincide.err \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \
   %D%/errors/probability_above_one.err \
+  %D%/errors/product_of_nothing.err \
+  %D%/errors/product_of_numbers.err \
+  %D%/errors/product_value.err \
+  %D%/errors/product_value_length.err \
+  %D%/errors/quantile_unknown.err \
   %D%/errors/record_expected.err \
   %D%/errors/record_field.err \
   %D%/errors/rejection_without_bound.err \
   %D%/errors/reserved_word.err \
+  %D%/errors/sample_from_flat_simplex.err \
   %D%/errors/sample_from_improper.err \
   %D%/errors/several_mistakes.err \
   %D%/errors/shapes_differ.err \
@@ -396,7 +457,21 @@ TEST_FILES = \
   %D%/errors/table_no_level.err \
   %D%/errors/table_row.err \
   %D%/errors/too_many_arguments.err \
+  %D%/errors/transform_discrete.err \
+  %D%/errors/transform_domain.err \
+  %D%/errors/transform_no_bijection.err \
+  %D%/errors/transform_own_cdf.err \
+  %D%/errors/transform_own_value.err \
+  %D%/errors/transform_scale.err \
+  %D%/errors/transform_scale_length.err \
+  %D%/errors/transform_simplex.err \
   %D%/errors/trials_after_probabilities.err \
+  %D%/errors/truncate_bound_kind.err \
+  %D%/errors/truncate_improper.err \
+  %D%/errors/truncate_no_cdf.err \
+  %D%/errors/truncate_no_mass.err \
+  %D%/errors/truncate_shapes.err \
+  %D%/errors/truncate_value_shape.err \
   %D%/errors/unclosed_parenthesis.err \
   %D%/errors/undefined_in_model.err \
   %D%/errors/undefined_name.err \
@@ -411,6 +486,8 @@ TEST_FILES = \
   %D%/errors/wrong_arity.err \
   %D%/errors/wrong_kind_observed.err \
   %D%/errors/wrong_type_to_distribution.err \
+  %D%/errors/zero_inflated_probability.err \
+  %D%/errors/zero_inflated_reals.err \
   %D%/lang/exhaustive_quiet.err \
   %D%/data/bern.csv \
   %D%/data/z.norn \

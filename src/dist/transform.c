@@ -175,7 +175,7 @@ static norn_status call_one(norn_state *st, norn_datum f, const char *name, doub
   norn_datum arg = norn_real(x), result;
   norn_status status = norn_call(st, f, &arg, 1, &result);
   if (status || norn_as_real(result, out)) return status;
-  return norn_fail(st, NORN_ETYPE, 1, "%s of a transform must give a number", name);
+  return norn_fail(st, NORN_ETYPE, -1, "%s of a transform must give a number", name);
 }
 
 static norn_status forward(norn_state *st, const step *s, int64_t k, double x, double *y)
