@@ -23,5 +23,8 @@ num exact_ordered(calc *, int64_t k, num eta, const num *c, int64_t n, bool prob
 num exact_multinomial(calc *, const num *y, const num *p, int64_t n);
 num exact_dirichlet_multinomial(calc *, const num *y, const num *alpha, int64_t n);
 num exact_dirichlet(calc *, const num *x, const num *alpha, int64_t n);
+/* Vectors and matrices (exact_matrix.c): x the numbers of a value inside the support, row-major, of a
+   record those of its fields in the order of the formula.  NULL: no such family. */
+num exact_matrix(calc *, const norn_dist *, const num *x);
 num exact_log_add(calc *, num a, num b);
 #endif

@@ -23,6 +23,12 @@ static int64_t longest(norn_datum v, int depth)
   int64_t most = 0;
   if (norn_big_view(v, &b)) return b.bits;
   if (depth > DEEPEST) return 0;
+  for (int i = 0; i < norn_record_size(v); i++) {
+    norn_datum field;
+    norn_record_at(NULL, v, i, &field);
+    int64_t bits = longest(field, depth + 1);
+    if (bits > most) most = bits;
+  }
   if (norn_kind_of(v) == NORN_ARRAY && norn_array_view(v, &a) && a.elem == NORN_VALUES) {
     for (int64_t k = 0; k < a.n; k++) {
       int64_t bits = longest(a.v[k], depth + 1);
@@ -321,6 +327,76 @@ static norn_status dirichlet_logp(exact *q, const norn_dist *d, norn_datum x, nu
   return NORN_OK;
 }
 
+/* The numbers of a value of arrays and records in order; how many, -1: something else in it. */
+static int64_t flatten(exact *q, norn_datum x, int depth, num *to, int64_t room)
+{
+  int64_t n = norn_array_length(x), at = 0;
+  if (n < 0) {
+    if (room < 1 || !(*to = number(q, x))) return -1;
+    return 1;
+  }
+  for (int64_t k = 0; k < n && depth < 2; k++) {
+    int64_t m = flatten(q, norn_array_at(q->st, x, k), depth + 1, to + at, room - at);
+    if (m < 0) return -1;
+    at += m;
+  }
+  return depth < 2 ? at : -1;
+}
+
+/* The value with doubles for bigs. */
+static norn_datum in_doubles(norn_state *st, norn_datum x, int depth)
+{
+  const char *names[4];
+  norn_datum field[4], list;
+  norn_view v;
+  void *to;
+  int n = norn_record_size(x);
+  if (x.tag == NORN_BIG) return norn_real(norn_big_double(x));
+  for (int i = 0; i < n && n <= 4; i++) {
+    names[i] = norn_record_at(st, x, i, &field[i]);
+    if (norn_is_none(field[i] = in_doubles(st, field[i], depth + 1))) return field[i];
+  }
+  if (n >= 0 && n <= 4) return norn_record(st, n, names, field);
+  if (depth > 3 || !norn_array_view(x, &v) || v.elem != NORN_VALUES) return x;
+  list = norn_array(st, NORN_VALUES, 1, &v.n, &to);
+  if (norn_is_none(list)) return list;
+  for (int64_t k = 0; k < v.n; k++) ((norn_datum *)to)[k] = norn_unit();
+  for (int64_t k = 0; k < v.n; k++) {
+    norn_datum e = in_doubles(st, v.v[k], depth + 1);
+    if (norn_is_none(e)) return e;
+    ((norn_datum *)to)[k] = e;
+  }
+  return norn_array_pack(st, to, v.n);
+}
+
+/* The rounded value says whether it has the right shape and is inside. */
+static norn_status matrix_logp(exact *q, const norn_dist *d, norn_datum x, num *out)
+{
+  static const char *const fields[] = { "mu", "sigma", "sigma2" };
+  norn_datum near = in_doubles(q->st, x, 0);
+  norn_view v;
+  double rough = -HUGE_VAL;
+  if (norn_is_none(near)) return norn_error(q->st)->code;
+  norn_status code = d->row->logp(q->st, d, near, &rough);
+  if (code) return code;
+  int64_t most = norn_array_view(near, &v) ? v.n : 0, at = 0;
+  for (int i = 0; i < 3 && norn_record_size(x) > 0; i++) {
+    norn_datum f = norn_record_get(q->st, near, fields[i]);
+    most += norn_is_none(f) ? 0 : norn_array_view(f, &v) ? v.n : 1;
+  }
+  num *y = arena_get(&q->c.a, (size_t)(most + 1) * sizeof *y);
+  if (!y) return norn_fail(q->st, NORN_EMEMORY, -1, "out of memory");
+  if (norn_record_size(x) < 0) at = flatten(q, x, 0, y, most);
+  for (int i = 0; i < 3 && norn_record_size(x) > 0 && at >= 0; i++) {
+    norn_datum f = norn_record_get(q->st, x, fields[i]);
+    int64_t m = norn_is_none(f) ? 0 : flatten(q, f, 0, y + at, most - at);
+    at = m < 0 ? -1 : at + m;
+  }
+  if (at != most) return unknown(q, d);
+  *out = rough == -HUGE_VAL ? NOTHING : exact_matrix(&q->c, d, y);
+  return *out ? NORN_OK : unknown(q, d);
+}
+
 static norn_status delta_logp(exact *q, const norn_dist *d, norn_datum x, num *out)
 {
   *out = norn_equal(d->args[0], x) ? INT(0) : NOTHING;
@@ -346,6 +422,11 @@ static const struct {
   { "multinomial", multinomial_logp }, { "dirichlet_multinomial", multinomial_logp },
   { "dirichlet", dirichlet_logp },     { "delta", delta_logp },
   { "uniform_of", uniform_of_logp },
+  { "multi_normal", matrix_logp }, { "multi_normal_cholesky", matrix_logp },
+  { "multi_normal_prec", matrix_logp }, { "multi_student_t", matrix_logp },
+  { "lkj_corr", matrix_logp }, { "lkj_corr_cholesky", matrix_logp },
+  { "wishart", matrix_logp }, { "inv_wishart", matrix_logp },
+  { "normal_inverse_wishart", matrix_logp }, { "normal_inverse_gamma", matrix_logp },
 };
 
 /* By the row's own function. */

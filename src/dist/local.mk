@@ -14,6 +14,7 @@ libnorncore_la_SOURCES += \
   %D%/empirical.c \
   %D%/exact.c \
   %D%/exact_logp.c \
+  %D%/exact_matrix.c \
   %D%/extreme.c \
   %D%/finite.c \
   %D%/gamma.c \

@@ -414,6 +414,28 @@ static void test_density(void)
   printf("densities: worst error %.2g\n", worst);
 }
 
+/* The same in bigs of 256 bits, to 10^-70. */
+static void test_big(void)
+{
+  instance f;
+  oracle exact;
+  for (uint32_t seed = 0; seed < 4; seed++)
+    for (int form = 0; form < 20 && draw_instance(form, seed, &f, &exact); form++) {
+      norn_dist d;
+      norn_datum got = norn_none();
+      char text_[400];
+      big_reset();
+      big want = exact(&f), have = big_new();
+      norn_dist_view(instance_dist(st, &f), &d);
+      CHECK(!norn_dist_logp_big(st, &d, piece_datum(st, &f.value), 256, &got));
+      norn_big_text(got, 77, text_, sizeof text_);
+      mpfr_set_str(pool.v[have], text_, 10, MPFR_RNDN);
+      double miss = fabs(dbl(sub(have, want))) / fmax(1, fabs(dbl(want)));
+      CHECK(miss < 1e-70);
+      if (!(miss < 1e-70)) say(&f, form, seed);
+    }
+}
+
 /* ---- order 1 is a scalar family -------------------------------------------------------------- */
 
 static double scalar_logp(const char *name, double x, double a, double b, double c)
@@ -897,6 +919,7 @@ int main(void)
   st = norn_new(&config);
   if (!st) return 99;
   test_density();
+  test_big();
   test_order_one();
   test_normal_integrals();
   test_matrix_integrals();
