@@ -69,6 +69,16 @@ static const struct { const char *name, *text; } models[] = {
   {"inflated", "model m() { let p ~ uniform(0, 1)\nlet l ~ gamma(2, 1)\n"
    "observe [0, 3, 2, 0] ~ zero_inflated(p, poisson([l, l, 2 * l, l]))\n"
    "observe 1 ~ truncate(poisson(l), lower = 1)\n l }"},
+  {"process", "model m() { let a ~ half_normal(1)\nlet r ~ inv_gamma(5, 5)\nlet s ~ exponential(3)\n"
+   "let c ~ normal(0, 1)\nlet f ~ gaussian_process([0, 1], matern52(1, r), noise = 0.3)\n"
+   "observe [0.3, 1, -0.5] ~ gaussian_process([0, 0.5, 1.2], kernel_sum(rbf(a, r), linear(0.5)), "
+   "mean = c, noise = s + 0.2)\n f }"},
+  {"matrices", "model m() { let l ~ lkj_corr_cholesky(3, 2)\nlet r ~ lkj_corr(2, 1.5)\n"
+   "let w ~ wishart(4, [[1, 0.2], [0.2, 2]])\nlet v ~ inv_wishart(5, [[2, 0.1], [0.1, 1]])\n"
+   "let mu ~ multi_normal([0, 1], [[1, 0.5], [0.5, 1]])\nobserve [0.1, 2] ~ multi_normal(mu, w)\n"
+   "observe [0.3, 0.2, -1] ~ multi_normal_cholesky([mu[0], 0, 0], l)\n"
+   "observe [1, 1] ~ multi_student_t(4, mu, v)\nobserve [0.2, -0.3] ~ multi_normal_prec([0, 0], r)\n"
+   "mu }"},
   {"own", "distribution laplace2(m, b) { sample = () -> m\n logpdf = x -> -log(2 * b) - abs(x - m) / b\n support = real }\n"
    "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\nobserve 1.5 ~ laplace2(a, s)\n a }"},
 };
