@@ -409,15 +409,14 @@ norn_status dist_probabilities(norn_state *st, const norn_dist *d, int i, const 
                                int64_t *n)
 {
   norn_view v;
-  char what_it_is[120];
+  char said[120];
   *n = 0;
-  if (i >= d->n || !norn_array_view(d->args[i], &v) || v.rank != 1 || (v.elem != NORN_F64 &&
-      v.elem != NORN_I64))
+  if (i >= d->n || !norn_array_view(d->args[i], &v) || v.rank != 1 || !are_numbers(&v))
     return norn_fail(st, NORN_ETYPE, i, "%s must be an array of numbers, got %s", what,
-                     i < d->n ? norn_describe(st, d->args[i], what_it_is, sizeof what_it_is) : "nothing");
+                     i < d->n ? norn_describe(st, d->args[i], said, sizeof said) : "nothing");
   stats_tree tree = {{0}};
   for (int64_t k = 0; k < v.n; k++) {
-    double w = v.elem == NORN_F64 ? v.f[k] : (double)v.i[k];
+    double w = norn_elem_real(d->args[i], k);
     if (!(w >= 0))
       return norn_fail(st, NORN_EDOMAIN, i, "%s must not be negative, got %s at element %lld", what,
                        norn_show(st, norn_real(w), true, 40), (long long)k);

@@ -1,5 +1,5 @@
-/* test_big.c: bigs through norn.h: text, views, making from limbs, functions by name, densities; that
-   they are values of the heap like others. */
+/* test_big.c: bigs through norn.h: text, views, making from limbs, functions by name, densities;
+   that they are values of the heap like others. */
 #include "unit.h"
 #include "norn.h"
 #include <mpfr.h>
@@ -31,8 +31,10 @@ static void views(void)
   norn_big_parts p;
   mpfr_t m;
   norn_datum x = norn_big(st, "-2.75", 200);
-  CHECK(norn_big_view(x, &p) && p.bits == 200 && p.nlimbs == 4 && p.sign < 0 && p.kind == NORN_BIG_FINITE);
-  CHECK(p.exponent == 2 && p.limbs[3] == 0xb000000000000000u);        /* 0.1011 in binary, times 4 */
+  CHECK(norn_big_view(x, &p) && p.bits == 200 && p.nlimbs == 4 && p.sign < 0 &&
+      p.kind == NORN_BIG_FINITE);
+  /* 0.1011 in binary, times 4 */
+  CHECK(p.exponent == 2 && p.limbs[3] == 0xb000000000000000u);
   mpfr_custom_init_set(m, -MPFR_REGULAR_KIND, p.exponent, p.bits, (void *)(uintptr_t)p.limbs);
   CHECK(mpfr_cmp_d(m, -2.75) == 0);
   CHECK(norn_equal(norn_big_make(st, &p), x) && norn_equal(x, norn_real(-2.75)));
@@ -51,7 +53,8 @@ static void views(void)
 
 static void functions(void)
 {
-  norn_datum out, args[2] = { norn_big(st, "2", 300), norn_int(3) }, e[2] = { norn_int(1), norn_real(2.5) };
+  norn_datum out, args[2] = { norn_big(st, "2", 300), norn_int(3) }, e[2] = { norn_int(1),
+      norn_real(2.5) };
   CHECK(!norn_big_apply(st, "pow", args, 2, &out) && norn_equal(out, norn_int(8)));
   args[1] = norn_array_pack(st, e, 2);
   CHECK(!norn_big_apply(st, "*", args, 2, &out) && norn_array_length(out) == 2);

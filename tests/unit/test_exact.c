@@ -1,7 +1,6 @@
 /* test_exact.c: the two formulas of every scalar family, that of kernel.h in doubles and that of
-   exact.c in bigs, which share nothing; products of them; and, of what has tails in closed form, that
-   truncation by tails has the mass which the density has.  Families without a formula in exact.c are
-   named here. */
+   exact.c in bigs, which share nothing; and, of what has tails in closed form, that truncation by
+   tails has the mass which the density has.  Families without a formula in exact.c stand here. */
 #include "unit.h"
 #include "dist/dist.h"
 #include "num/rng.h"
@@ -14,7 +13,8 @@ static norn_state *st;
 
 static bool is_without(const char *name)
 {
-  for (size_t k = 0; k < sizeof without / sizeof without[0]; k++) if (!strcmp(without[k], name)) return true;
+  for (size_t k = 0; k < sizeof without / sizeof without[0]; k++) if (!strcmp(without[k],
+      name)) return true;
   return false;
 }
 
@@ -42,12 +42,14 @@ static double parameter(int i, int k, norn_rng *g)
 /* The doubles' error: some ulp of the result, and of terms that cancel in it. */
 static void compare(const norn_dist *d, double x, const double *p)
 {
-  double a = d->row->logp1(x, p), b = big_logp(d, d->row->flags & NORN_DIST_DISCRETE ? norn_int((int64_t)x)
-                                                                                       : norn_real(x));
+  bool discrete = d->row->flags & NORN_DIST_DISCRETE;
+  double a = d->row->logp1(x, p),
+         b = big_logp(d, discrete ? norn_int((int64_t)x) : norn_real(x));
   double tol = 1e-12 * (1 + fabs(b) + fabs(x));
   for (int i = 0; i < d->n; i++) tol += 1e-13 * fabs(p[i] * log(fabs(p[i]) + 2));
   if (!(fabs(a - b) <= tol || a == b)) {
-    fprintf(stderr, "%s(%g, %g, %g) at %.17g: %.17g, exactly %.17g\n", d->row->name, p[0], p[1], p[2], x, a, b);
+    fprintf(stderr, "%s(%g, %g, %g) at %.17g: %.17g, exactly %.17g\n", d->row->name, p[0], p[1],
+        p[2], x, a, b);
     CHECK(!"the formulas differ");
   }
   CHECK(1);
@@ -92,27 +94,29 @@ static void families(void)
   CHECK(seen >= 30);
 }
 
-/* d log(mass)/d bound is the density: P(lo < X < hi) by truncation, against the sum of thin slices. */
+/* A truncated density sums or integrates (Simpson's rule, within its error h^4) to 1. */
 static void tails(void)
 {
   static const char *const program[] = {
-    "normal(b(0.5), 2)", "std_normal()", "half_normal(b(2))", "lognormal(b(0.25), 1)", "cauchy(b(0.5), 2)",
-    "half_cauchy(b(2))", "laplace(b(0.5), 2)", "logistic(b(0.5), 2)", "gumbel(b(0.5), 2)", "exponential(b(2))",
+    "normal(b(0.5), 2)", "std_normal()", "half_normal(b(2))", "lognormal(b(0.25), 1)",
+        "cauchy(b(0.5), 2)",
+    "half_cauchy(b(2))", "laplace(b(0.5), 2)", "logistic(b(0.5), 2)", "gumbel(b(0.5), 2)",
+        "exponential(b(2))",
     "weibull(b(1.5), 2)", "rayleigh(b(2))", "pareto(b(0.25), 2)", "pareto_type_2(b(0.25), 2, 1.5)",
-    "frechet(b(1.5), 2)", "loglogistic(b(1.5), 2)", "uniform(b(0.25), 9)", "poisson(b(2))", "geometric(b(0.25))",
+    "frechet(b(1.5), 2)", "loglogistic(b(1.5), 2)", "uniform(b(0.25), 9)", "poisson(b(2))",
+        "geometric(b(0.25))",
     "binomial(9, b(0.25))" };
   char text[600];
   norn_datum out;
   for (size_t k = 0; k < sizeof program / sizeof program[0]; k++) {
-    bool discrete = k >= 17;
-    snprintf(text, sizeof text,
-             discrete
+    snprintf(text, sizeof text, k >= 17
                ? "let b = x -> big(x)\nlet d = %s\nlet t = truncate(d, lower = 1, upper = 4)\n"
-                 "abs(sum([pdf(t, big(i)) for i in 1..5]) - 1) < 1e-60 and pdf(t, big(0)) == 0 and pdf(t, big(5)) == 0"
-               /* Simpson's rule of the truncated density is 1, within its error h^4 */
-               : "let b = x -> big(x)\nlet d = %s\nlet t = truncate(d, lower = 1, upper = 3)\nlet n = 200\n"
-                 "let w = [if i == 0 or i == n { 1 } else { if i %% 2 == 1 { 4 } else { 2 } } for i in 0..n + 1]\n"
-                 "abs(sum([w[i] * pdf(t, big(1) + big(2) * i / n) for i in 0..n + 1]) * 2 / n / 3 - 1) < 2e-7",
+                 "let inside = sum([pdf(t, big(i)) for i in 1..5])\n"
+                 "abs(inside - 1) < 1e-60 and pdf(t, big(0)) == 0 and pdf(t, big(5)) == 0"
+               : "let b = x -> big(x)\nlet d = %s\nlet t = truncate(d, lower = 1, upper = 3)\n"
+                 "let n = 200\nfn w(i) = if i == 0 or i == n { 1 } else { 2 + 2 * (i %% 2) }\n"
+                 "let f = [w(i) * pdf(t, big(1) + big(2) * i / n) for i in 0..n + 1]\n"
+                 "abs(sum(f) * 2 / n / 3 - 1) < 2e-7",
              program[k]);
     norn_status s = norn_eval(st, "tails", text, strlen(text), 0, &out);
     if (s || out.tag != NORN_BOOL || !out.i)
