@@ -25,6 +25,6 @@ num exact_dirichlet_multinomial(calc *, const num *y, const num *alpha, int64_t 
 num exact_dirichlet(calc *, const num *x, const num *alpha, int64_t n);
 /* Vectors and matrices (exact_matrix.c): x the numbers of a value inside the support, row-major, of a
    record those of its fields in the order of the formula.  NULL: no such family. */
-num exact_matrix(calc *, const norn_dist *, const num *x);
+num exact_matrix(calc *, norn_state *, const norn_dist *, const num *x);
 num exact_log_add(calc *, num a, num b);
 #endif

@@ -393,7 +393,7 @@ static norn_status matrix_logp(exact *q, const norn_dist *d, norn_datum x, num *
     at = m < 0 ? -1 : at + m;
   }
   if (at != most) return unknown(q, d);
-  *out = rough == -HUGE_VAL ? NOTHING : exact_matrix(&q->c, d, y);
+  *out = rough == -HUGE_VAL ? NOTHING : exact_matrix(&q->c, q->st, d, y);
   return *out ? NORN_OK : unknown(q, d);
 }
 
@@ -426,7 +426,8 @@ static const struct {
   { "multi_normal_prec", matrix_logp }, { "multi_student_t", matrix_logp },
   { "lkj_corr", matrix_logp }, { "lkj_corr_cholesky", matrix_logp },
   { "wishart", matrix_logp }, { "inv_wishart", matrix_logp },
-  { "normal_inverse_wishart", matrix_logp }, { "normal_inverse_gamma", matrix_logp },
+  { "gaussian_process", matrix_logp }, { "normal_inverse_wishart", matrix_logp },
+  { "normal_inverse_gamma", matrix_logp },
 };
 
 /* By the row's own function. */

@@ -1,7 +1,8 @@
 /* exact_matrix: log densities of vectors and matrices in any precision, from the textbook formulas
-   (multi_normal.c, lkj.c and wishart.c name them) and Cholesky factors in bigs.  Parameters are
-   doubles, as these families want them. */
+   (of which multi_normal.c, lkj.c, wishart.c and gp_kernel.c name the sources) and Cholesky factors
+   in bigs.  Parameters are doubles, as these families want them. */
 #include "dist/exact.h"
+#include "dist/gp.h"
 #include "dist/matrix.h"
 #include <string.h>
 
@@ -200,6 +201,80 @@ static num nig(calc *c, const norn_dist *d, const num *x)
   return ADD(SUB(sum, ls), HALF(mean));
 }
 
+/* ---- gaussian_process ------------------------------------------------------------------------ */
+
+static num simple_cov(calc *c, const gp_kernel_part *k, const num *x, const num *y, int64_t dim)
+{
+  num square = INT(0), dot = INT(0), waves = INT(0), rho = REAL(k->p[1]);
+  num a2 = MUL(REAL(k->p[0]), REAL(k->p[0])), s;
+  for (int64_t i = 0; i < dim; i++) {
+    num d = SUB(x[i], y[i]);
+    square = ADD(square, MUL(d, d));
+    dot = ADD(dot, MUL(x[i], y[i]));
+    if (k->kind != GP_PERIODIC) continue;
+    s = DO(SIN, DIV(MUL(DO(PI, NULL, NULL), d), REAL(k->p[2])), NULL);
+    waves = ADD(waves, MUL(s, s));
+  }
+  int64_t grow = k->kind == GP_MATERN52 ? 5 : k->kind == GP_MATERN32 ? 3 : 1;
+  s = DIV(DO(SQRT, MUL(INT(grow), square), NULL), rho);
+  num fall = DO(EXP, SUB(INT(0), s), NULL), rho2 = MUL(rho, rho);
+  switch (k->kind) {
+  case GP_RBF: return MUL(a2, DO(EXP, SUB(INT(0), HALF(DIV(square, rho2))), NULL));
+  case GP_MATERN12: return MUL(a2, fall);
+  case GP_MATERN32: return MUL(MUL(a2, ADD(INT(1), s)), fall);
+  case GP_MATERN52:
+    return MUL(MUL(a2, ADD(ADD(INT(1), s), DIV(MUL(s, s), INT(3)))), fall);
+  case GP_PERIODIC: return MUL(a2, DO(EXP, DIV(MUL(INT(-2), waves), rho2), NULL));
+  default: return ADD(rho2, MUL(a2, dot));
+  }
+}
+
+/* The parts of a kernel stand in postfix order. */
+static num kernel_cov(calc *c, const gp_kernel *k, const num *x, const num *y, int64_t dim)
+{
+  num stack[GP_KERNEL_PARTS];
+  int top = 0;
+  for (int t = 0; t < k->n; t++) {
+    const gp_kernel_part *part = &k->part[t];
+    if (part->kind != GP_SUM && part->kind != GP_PRODUCT) {
+      stack[top++] = simple_cov(c, part, x, y, dim);
+      continue;
+    }
+    num joined = INT(part->kind == GP_PRODUCT);
+    for (int i = 0; i < part->n; i++) {
+      num next = stack[--top];
+      joined = part->kind == GP_SUM ? ADD(joined, next) : MUL(joined, next);
+    }
+    stack[top++] = joined;
+  }
+  return stack[0];
+}
+
+static num process(calc *c, norn_state *st, const norn_dist *d, const num *x)
+{
+  gp_points points;
+  gp_kernel kernel;
+  norn_view mean;
+  if (gp_points_read(st, d->args[0], 0, "x of gaussian_process", &points) ||
+      gp_kernel_read(st, d->args[1], 1, &kernel))
+    return NULL;
+  int64_t n = points.n, dim = points.dim;
+  bool many = dist_numbers(d->args[2], 1, &mean);
+  const num *at = from_doubles(c, &points.view);
+  num *k = room(c, n * n), *y = room(c, n), noise = scalar(c, d, 3);
+  if (!at || !k || !y) return NOTHING;
+  for (int64_t i = 0; i < n; i++) {
+    y[i] = SUB(x[i], many ? REAL(dist_real_at(&mean, i)) : scalar(c, d, 2));
+    for (int64_t j = 0; j < n; j++)
+      k[i * n + j] = kernel_cov(c, &kernel, at + i * dim, at + j * dim, dim);
+    k[i * n + i] = ADD(k[i * n + i], MUL(noise, noise));
+  }
+  const num *l = factor(c, k, n);
+  if (!l) return NOTHING;
+  num sum = ADD(MUL(INT(n), LN_2PI), log_det(c, l, n));
+  return SUB(INT(0), HALF(ADD(sum, solve_square(c, l, n, y, 1))));
+}
+
 static num wishart(calc *c, const norn_dist *d, const num *x) { return wish(c, d, 1, 0, x); }
 
 static const struct {
@@ -211,8 +286,9 @@ static const struct {
   {"inv_wishart", wishart}, {"normal_inverse_wishart", niw}, {"normal_inverse_gamma", nig},
 };
 
-num exact_matrix(calc *c, const norn_dist *d, const num *x)
+num exact_matrix(calc *c, norn_state *st, const norn_dist *d, const num *x)
 {
+  if (!strcmp(d->row->name, "gaussian_process")) return process(c, st, d, x);
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
     if (!strcmp(table[i].name, d->row->name)) return table[i].logp(c, d, x);
   return NULL;

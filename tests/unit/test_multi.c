@@ -420,7 +420,7 @@ static void test_big(void)
   instance f;
   oracle exact;
   for (uint32_t seed = 0; seed < 4; seed++)
-    for (int form = 0; form < 20 && draw_instance(form, seed, &f, &exact); form++) {
+    for (int form = 0; form < FORMS && draw_instance(form, seed, &f, &exact); form++) {
       norn_dist d;
       norn_datum got = norn_none();
       char text_[400];
