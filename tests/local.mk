@@ -75,6 +75,7 @@ LANG_TESTS = \
   %D%/lib/counts.norn \
   %D%/lib/distributions.norn \
   %D%/lib/error.norn \
+  %D%/lib/families.norn \
   %D%/lib/files.norn \
   %D%/lib/foreign.norn \
   %D%/lib/functions.norn \
@@ -99,6 +100,8 @@ LANG_TESTS = \
   %D%/errors/bad_escape.norn \
   %D%/errors/bad_number.norn \
   %D%/errors/bad_option_value.norn \
+  %D%/errors/beta_proportion_mean.norn \
+  %D%/errors/beta_proportion_precision.norn \
   %D%/errors/big_bits.norn \
   %D%/errors/big_division.norn \
   %D%/errors/big_plus_string.norn \
@@ -107,6 +110,7 @@ LANG_TESTS = \
   %D%/errors/big_without_density.norn \
   %D%/errors/c_operators.norn \
   %D%/errors/call_of_a_number.norn \
+  %D%/errors/chi_square_nu.norn \
   %D%/errors/condition_not_boolean.norn \
   %D%/errors/constructor_arity.norn \
   %D%/errors/csv_type_of_nothing.norn \
@@ -120,6 +124,7 @@ LANG_TESTS = \
   %D%/errors/distribution_cdf_value.norn \
   %D%/errors/distribution_part.norn \
   %D%/errors/division_by_zero.norn \
+  %D%/errors/double_exponential_scale.norn \
   %D%/errors/empirical_empty.norn \
   %D%/errors/empirical_mean.norn \
   %D%/errors/empirical_negative.norn \
@@ -145,11 +150,14 @@ LANG_TESTS = \
   %D%/errors/foreign_callback.norn \
   %D%/errors/foreign_mistakes.norn \
   %D%/errors/foreign_no_library.norn \
+  %D%/errors/frechet_shape.norn \
   %D%/errors/functions_compared.norn \
   %D%/errors/given_unknown_address.norn \
   %D%/errors/glm_columns.norn \
   %D%/errors/gp_dimensions.norn \
   %D%/errors/gp_lengths.norn \
+  %D%/errors/gumbel_location.norn \
+  %D%/errors/half_student_t_nu.norn \
   %D%/errors/index_of_wrong_kind.norn \
   %D%/errors/index_out_of_range.norn \
   %D%/errors/infer_model_not_called.norn \
@@ -157,6 +165,7 @@ LANG_TESTS = \
   %D%/errors/integer_overflow.norn \
   %D%/errors/interp_lengths.norn \
   %D%/errors/interp_not_rising.norn \
+  %D%/errors/inv_chi_square_nu.norn \
   %D%/errors/kernel_expected.norn \
   %D%/errors/kernel_negative.norn \
   %D%/errors/kernel_summand.norn \
@@ -164,6 +173,7 @@ LANG_TESTS = \
   %D%/errors/kernel_with_more.norn \
   %D%/errors/kernel_without.norn \
   %D%/errors/lkj_order.norn \
+  %D%/errors/loglogistic_shape.norn \
   %D%/errors/malformed_csv.norn \
   %D%/errors/malformed_json.norn \
   %D%/errors/malformed_utf8.norn \
@@ -205,6 +215,8 @@ LANG_TESTS = \
   %D%/errors/ordered_not_iid.norn \
   %D%/errors/outside_support.norn \
   %D%/errors/parameter_twice.norn \
+  %D%/errors/pareto_bound.norn \
+  %D%/errors/pareto_type_2_shape.norn \
   %D%/errors/points_coincide.norn \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
@@ -214,14 +226,18 @@ LANG_TESTS = \
   %D%/errors/product_value.norn \
   %D%/errors/product_value_length.norn \
   %D%/errors/quantile_unknown.norn \
+  %D%/errors/rayleigh_scale.norn \
   %D%/errors/record_expected.norn \
   %D%/errors/record_field.norn \
   %D%/errors/rejection_without_bound.norn \
   %D%/errors/reserved_word.norn \
   %D%/errors/sample_from_flat_simplex.norn \
   %D%/errors/sample_from_improper.norn \
+  %D%/errors/scaled_inv_chi_square_range.norn \
+  %D%/errors/scaled_inv_chi_square_s.norn \
   %D%/errors/several_mistakes.norn \
   %D%/errors/shapes_differ.norn \
+  %D%/errors/skew_normal_shape.norn \
   %D%/errors/spline_method.norn \
   %D%/errors/stray_closer.norn \
   %D%/errors/stray_token.norn \
@@ -255,6 +271,9 @@ LANG_TESTS = \
   %D%/errors/used_before.norn \
   %D%/errors/vector_too_long.norn \
   %D%/errors/vector_with_nan.norn \
+  %D%/errors/von_mises_kappa.norn \
+  %D%/errors/weibull_scale.norn \
+  %D%/errors/weibull_shape.norn \
   %D%/errors/wishart_few_degrees.norn \
   %D%/errors/with_bits_range.norn \
   %D%/errors/wrong_argument_name.norn \
@@ -324,6 +343,8 @@ TEST_FILES = \
   %D%/errors/bad_escape.err \
   %D%/errors/bad_number.err \
   %D%/errors/bad_option_value.err \
+  %D%/errors/beta_proportion_mean.err \
+  %D%/errors/beta_proportion_precision.err \
   %D%/errors/big_bits.err \
   %D%/errors/big_division.err \
   %D%/errors/big_plus_string.err \
@@ -332,6 +353,7 @@ TEST_FILES = \
   %D%/errors/big_without_density.err \
   %D%/errors/c_operators.err \
   %D%/errors/call_of_a_number.err \
+  %D%/errors/chi_square_nu.err \
   %D%/errors/condition_not_boolean.err \
   %D%/errors/constructor_arity.err \
   %D%/errors/csv_type_of_nothing.err \
@@ -345,6 +367,7 @@ TEST_FILES = \
   %D%/errors/distribution_cdf_value.err \
   %D%/errors/distribution_part.err \
   %D%/errors/division_by_zero.err \
+  %D%/errors/double_exponential_scale.err \
   %D%/errors/empirical_empty.err \
   %D%/errors/empirical_mean.err \
   %D%/errors/empirical_negative.err \
@@ -370,11 +393,14 @@ TEST_FILES = \
   %D%/errors/foreign_callback.err \
   %D%/errors/foreign_mistakes.err \
   %D%/errors/foreign_no_library.err \
+  %D%/errors/frechet_shape.err \
   %D%/errors/functions_compared.err \
   %D%/errors/given_unknown_address.err \
   %D%/errors/glm_columns.err \
   %D%/errors/gp_dimensions.err \
   %D%/errors/gp_lengths.err \
+  %D%/errors/gumbel_location.err \
+  %D%/errors/half_student_t_nu.err \
   %D%/errors/index_of_wrong_kind.err \
   %D%/errors/index_out_of_range.err \
   %D%/errors/infer_model_not_called.err \
@@ -382,6 +408,7 @@ TEST_FILES = \
   %D%/errors/integer_overflow.err \
   %D%/errors/interp_lengths.err \
   %D%/errors/interp_not_rising.err \
+  %D%/errors/inv_chi_square_nu.err \
   %D%/errors/kernel_expected.err \
   %D%/errors/kernel_negative.err \
   %D%/errors/kernel_summand.err \
@@ -389,6 +416,7 @@ TEST_FILES = \
   %D%/errors/kernel_with_more.err \
   %D%/errors/kernel_without.err \
   %D%/errors/lkj_order.err \
+  %D%/errors/loglogistic_shape.err \
   %D%/errors/malformed_csv.err \
   %D%/errors/malformed_json.err \
   %D%/errors/malformed_utf8.err \
@@ -430,6 +458,8 @@ TEST_FILES = \
   %D%/errors/ordered_not_iid.err \
   %D%/errors/outside_support.err \
   %D%/errors/parameter_twice.err \
+  %D%/errors/pareto_bound.err \
+  %D%/errors/pareto_type_2_shape.err \
   %D%/errors/points_coincide.err \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \
@@ -439,14 +469,18 @@ TEST_FILES = \
   %D%/errors/product_value.err \
   %D%/errors/product_value_length.err \
   %D%/errors/quantile_unknown.err \
+  %D%/errors/rayleigh_scale.err \
   %D%/errors/record_expected.err \
   %D%/errors/record_field.err \
   %D%/errors/rejection_without_bound.err \
   %D%/errors/reserved_word.err \
   %D%/errors/sample_from_flat_simplex.err \
   %D%/errors/sample_from_improper.err \
+  %D%/errors/scaled_inv_chi_square_range.err \
+  %D%/errors/scaled_inv_chi_square_s.err \
   %D%/errors/several_mistakes.err \
   %D%/errors/shapes_differ.err \
+  %D%/errors/skew_normal_shape.err \
   %D%/errors/spline_method.err \
   %D%/errors/stray_closer.err \
   %D%/errors/stray_token.err \
@@ -480,6 +514,9 @@ TEST_FILES = \
   %D%/errors/used_before.err \
   %D%/errors/vector_too_long.err \
   %D%/errors/vector_with_nan.err \
+  %D%/errors/von_mises_kappa.err \
+  %D%/errors/weibull_scale.err \
+  %D%/errors/weibull_shape.err \
   %D%/errors/wishart_few_degrees.err \
   %D%/errors/with_bits_range.err \
   %D%/errors/wrong_argument_name.err \

@@ -137,7 +137,7 @@ static const char *beta_proportion_check(const double *p, int *which)
   if (!(p[1] > 0)) return "precision of beta_proportion must be positive";
   if (!(p[1] < HUGE_VAL)) return "precision of beta_proportion must be finite";
   return p[0] * p[1] > 0 && (1 - p[0]) * p[1] > 0 ? NULL :
-         "precision of beta_proportion is too small: a shape would be 0";
+         "precision of beta_proportion must leave both shapes above 0";
 }
 DIST_FORMULA_2(beta_proportion)
 typedef struct { double p[2]; } shapes;

@@ -55,7 +55,7 @@ static const char *scaled_inv_chi_square_check(const double *p, int *which)
   if (!(p[1] > 0)) return "scale of scaled_inv_chi_square must be positive";
   double scale = 0.5 * p[0] * p[1] * p[1];
   return scale >= 2.3e-308 && scale < HUGE_VAL ? NULL :
-         "nu s^2 of scaled_inv_chi_square must be within 4.6e-308..1.7e308";
+         "scale of scaled_inv_chi_square must keep nu s^2 within 4.6e-308..1.7e308";
 }
 DIST_FORMULA_2(scaled_inv_chi_square)
 /* inv_gamma(h, b) */

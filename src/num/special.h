@@ -2,7 +2,9 @@
 
    This is also the door of GSL.  Arguments are checked here first: GSL's error handler, which would
    abort(), is never reached.  Where GSL is weak we have our own: its incomplete beta and gamma give
-   up (and call the handler) for parameters beyond about 10^5, and it has no logarithms of tails.
+   up (and call the handler) for parameters beyond about 10^5, and it has no logarithms of tails, no
+   derivatives in the parameters and no Owen's T; its I1 loses half the digits near 0.  From GSL are
+   trigamma, Hurwitz zeta, Lambert W, and I and K of arguments that are not small.
    Outside its domain a function gives NaN.  Nothing here keeps state. */
 #ifndef NORN_SPECIAL_H
 #define NORN_SPECIAL_H
