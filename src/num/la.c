@@ -45,7 +45,8 @@ static const char *core_type(void)
   return NULL;
 }
 
-/* Opens the library; an environment variable that is not set is set meanwhile. */
+/* Opens the library, which reads its settings from the environment only: those that the user has
+   not made are there meanwhile. */
 static void *open_library(const char *file)
 {
   const char *core = getenv("OPENBLAS_CORETYPE") ? NULL : core_type();
