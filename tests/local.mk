@@ -166,6 +166,7 @@ LANG_TESTS = \
   %D%/errors/interp_lengths.norn \
   %D%/errors/interp_not_rising.norn \
   %D%/errors/inv_chi_square_nu.norn \
+  %D%/errors/inverse_not_square.norn \
   %D%/errors/kernel_expected.norn \
   %D%/errors/kernel_negative.norn \
   %D%/errors/kernel_summand.norn \
@@ -409,6 +410,7 @@ TEST_FILES = \
   %D%/errors/interp_lengths.err \
   %D%/errors/interp_not_rising.err \
   %D%/errors/inv_chi_square_nu.err \
+  %D%/errors/inverse_not_square.err \
   %D%/errors/kernel_expected.err \
   %D%/errors/kernel_negative.err \
   %D%/errors/kernel_summand.err \

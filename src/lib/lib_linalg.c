@@ -532,7 +532,9 @@ static norn_status l_matrix_exp(norn_state *st, const norn_datum *args, int n, n
   double *w = want_square(st, args, 0, "matrix_exp", &a) ? copy_of(st, &a, &keep) : NULL;
   double *x = w ? new_matrix(st, a.n, a.n, out) : NULL;
   if (!x) return lib_failed(st);
-  return la_exp(w, a.n, x) ? NORN_OK : no_convergence(st, "matrix_exp");
+  if (la_exp(w, a.n, x)) return NORN_OK;
+  return norn_fail(st, NORN_EDOMAIN, 0, "the matrix is too large: its exponential overflows, or "
+                   "memory ends");
 }
 
 static norn_status l_trace(norn_state *st, const norn_datum *args, int n, norn_datum *out)
