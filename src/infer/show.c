@@ -133,7 +133,7 @@ static void show_kinds(columns *c, const char *path)
 
 static bool show_is_number(norn_datum v)
 {
-  return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL;
+  return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL || v.tag == NORN_BIG;
 }
 
 /* Rows for what lies under `path`, of which `v` is the first draw's. */
@@ -201,7 +201,7 @@ static void show_atoms(columns *c, text *t, int64_t natoms)
 static bool show_has_real(norn_state *st, norn_datum v, int depth)
 {
   norn_datum f;
-  if (v.tag == NORN_REAL) return true;
+  if (v.tag == NORN_REAL || v.tag == NORN_BIG) return true;
   if (depth == 4) return false;
   for (int i = 0; i < norn_record_size(v); i++) {
     norn_record_at(st, v, i, &f);

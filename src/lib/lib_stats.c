@@ -162,6 +162,19 @@ static norn_status records(const query *q, norn_datum values, const norn_view *v
   return lib_give(q->st, norn_record(q->st, m, name, result), out);
 }
 
+/* Numbers among which are bigs count as doubles: their spread needs no more. */
+static norn_status rounded(const query *q, const norn_view *v, norn_datum *out)
+{
+  norn_datum a;
+  norn_view packed;
+  double *x = lib_reals(q->st, v->n, &a);
+  if (!x) return lib_failed(q->st);
+  for (int64_t k = 0; k < v->n; k++)
+    if (!norn_as_real(v->v[k], &x[k])) return unfit(q, v->v[k]);
+  norn_array_view(a, &packed);
+  return numbers(q, &packed, out);
+}
+
 static norn_status collect(const query *q, norn_datum values, norn_datum *out)
 {
   norn_view v;
@@ -170,9 +183,7 @@ static norn_status collect(const query *q, norn_datum values, norn_datum *out)
     return norn_fail(q->st, NORN_EDOMAIN, 0, "%s of an empty array", names[q->what]);
   if (v.elem != NORN_VALUES) return numbers(q, &v, out);
   if (v.rank == 1 && norn_record_size(v.v[0]) >= 0) return records(q, values, &v, out);
-  for (int64_t k = 0; k < v.n; k++)
-    if (!lib_is_number(v.v[k])) return unfit(q, v.v[k]);
-  return unfit(q, v.v[0]);
+  return v.rank == 1 ? rounded(q, &v, out) : unfit(q, v.v[0]);
 }
 
 /* ---- what a native was asked about ---- */
