@@ -150,9 +150,15 @@ static arc whole_arc(double from, double to, double kappa)
 static void von_mises_tails1(double x, const double *p, double *lower, double *upper)
 {
   double at = turned(p[0]), y = fmin(fmax(x, -V_PI), V_PI);
-  double l = whole_arc(-V_PI - at, y - at, p[1]).mass, u = whole_arc(y - at, V_PI - at, p[1]).mass;
-  *lower = l < 0.5 ? log(l) : log1p(-u);
-  *upper = l < 0.5 ? log1p(-l) : log(u);
+  double l = whole_arc(-V_PI - at, y - at, p[1]).mass;
+  if (l < 0.5) {
+    *lower = log(l);
+    *upper = log1p(-l);
+  } else {
+    double u = whole_arc(y - at, V_PI - at, p[1]).mass;
+    *lower = log1p(-u);
+    *upper = log(u);
+  }
 }
 static double von_mises_cdf1(double x, const double *p)
 {
