@@ -1,5 +1,6 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
+  %D%/adapt.c \
   %D%/auto.c \
   %D%/collapse.c \
   %D%/density.c \
@@ -9,11 +10,13 @@ libnorncore_la_SOURCES += \
   %D%/enumerate.c \
   %D%/exact.c \
   %D%/forward.c \
+  %D%/hmc.c \
   %D%/importance.c \
   %D%/infer.c \
   %D%/marginals.c \
   %D%/mh.c \
   %D%/more.c \
+  %D%/nuts.c \
   %D%/posterior.c \
   %D%/rejection.c \
   %D%/resample.c \
@@ -21,5 +24,6 @@ libnorncore_la_SOURCES += \
   %D%/smc.c \
   %D%/engine.h \
   %D%/enumerate.h \
+  %D%/hmc.h \
   %D%/infer.h \
   %D%/posterior.h
