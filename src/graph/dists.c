@@ -353,6 +353,9 @@ static norn_datum defined_record(graph *g, const norn_dist *d, norn_datum x)
 
 norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
 {
+  norn_dist base;
+  if (!strcmp(d->row->name, "noncentered") && d->n && norn_dist_view(d->args[0], &base))
+    return graph_logpdf(g, &base, x, term);
   if (d->row->flags & NORN_DIST_COSTLY && !strcmp(d->row->name, "distribution"))
     return defined_record(g, d, x);
   bool scalar = d->row->flags & NORN_DIST_SCALAR && d->row->partials1 && d->row->check1;
@@ -373,6 +376,8 @@ norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
 bool graph_observe(graph *g, const norn_dist *d, norn_datum x, norn_span span)
 {
   norn_dist base;
+  if (!strcmp(d->row->name, "noncentered") && d->n && norn_dist_view(d->args[0], &base))
+    return graph_observe(g, &base, x, span);
   if (!strcmp(d->row->name, "iid") && d->n == 2 && norn_dist_view(d->args[0], &base)) {
     for (int64_t k = 0; k < norn_array_length(x); k++)
       if (!graph_observe(g, &base, norn_array_at(g->st, x, k), span)) return false;
