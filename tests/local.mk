@@ -304,6 +304,8 @@ ENGINE_TESTS = \
   %D%/engine/low_ess.norn \
   %D%/engine/nested.norn \
   %D%/engine/normal_normal.norn \
+  %D%/engine/nuts_normal.norn \
+  %D%/engine/nuts_warns.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \
   %D%/engine/random_domain_all.norn \
