@@ -10,7 +10,7 @@ EXAMPLES = \
   %D%/rare_event_big.norn \
   %D%/rsa.norn
 
-## list EXAMPLE_FILES *.json *.csv README */*
+## list EXAMPLE_FILES *.json *.csv README */* */*/*
 EXAMPLE_FILES = \
   %D%/data/README \
   %D%/data/alcedinidae.json \
@@ -22,7 +22,23 @@ EXAMPLE_FILES = \
   %D%/embed/imh.c \
   %D%/embed/native.c \
   %D%/embed/pendulum.c \
-  %D%/embed/stream.c
+  %D%/embed/stream.c \
+  %D%/posteriordb/README \
+  %D%/posteriordb/arK.norn \
+  %D%/posteriordb/blr.norn \
+  %D%/posteriordb/eight_schools.norn \
+  %D%/posteriordb/gp_regr.norn \
+  %D%/posteriordb/hmm_example.norn \
+  %D%/posteriordb/kidscore_interaction.norn \
+  %D%/posteriordb/logearn_height.norn \
+  %D%/posteriordb/reference.norn \
+  %D%/posteriordb/data/arK-arK.json \
+  %D%/posteriordb/data/earnings-logearn_height.json \
+  %D%/posteriordb/data/eight_schools-eight_schools_noncentered.json \
+  %D%/posteriordb/data/gp_pois_regr-gp_regr.json \
+  %D%/posteriordb/data/hmm_example-hmm_example.json \
+  %D%/posteriordb/data/kidiq-kidscore_interaction.json \
+  %D%/posteriordb/data/sblrc-blr.json
 
 exampledir = $(docdir)
 nobase_dist_example_DATA = $(EXAMPLES) $(EXAMPLE_FILES)

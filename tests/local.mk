@@ -328,6 +328,7 @@ SH_TESTS = \
   %D%/imports.sh \
   %D%/layers.sh \
   %D%/man_examples.sh \
+  %D%/posteriordb.sh \
   %D%/readme.sh \
   %D%/repl.sh \
   %D%/symbols.sh

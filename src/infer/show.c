@@ -19,7 +19,7 @@ enum { BINS = 12, ATOMS = 20, ROWS = 60, HEAD = 8, TAIL = 2, NAME = 64 };
 /* kinds: instead of numbers */
 typedef struct shown {
   char name[NAME];
-  double mean, sd, q[3], ess;
+  double mean, sd, q[3], ess, rhat;
   char bars[4 * BINS + 1], kinds[160];
 } shown;
 /* Scratch for one column: x (n) values, w (n) weights; order (n) by value. */
@@ -69,7 +69,7 @@ static void show_column(columns *c, const char *name)
 {
   if (c->rows == ROWS) { c->left_out++; return; }
   shown *r = &c->row[c->rows++];
-  double m = 0, v = 0, q = 0, rhat;
+  double m = 0, v = 0, q = 0;
   *r = (shown){ .mean = 0 };
   snprintf(r->name, NAME, "%s", name);
   for (int64_t i = 0; i < c->n; i++) {
@@ -83,7 +83,7 @@ static void show_column(columns *c, const char *name)
   r->sd = sqrt(v);
   for (int k = 0; k < 3; k++) r->q[k] = show_quantile(c, k == 0 ? .05 : k == 1 ? .5 : .95);
   r->ess = 1 / q;
-  if (c->chained) diagnose_chains(c->st, c->x, c->chains, c->n / c->chains, &r->ess, &rhat);
+  if (c->chained) diagnose_chains(c->st, c->x, c->chains, c->n / c->chains, &r->ess, &r->rhat);
   double lo = show_quantile(c, .005), hi = show_quantile(c, .995);
   show_bars(c, r, lo, hi);
 }
@@ -266,7 +266,7 @@ static void show_rows(const columns *c, text *t)
   }
   if (c->rows)
     text_printf(t, "\n  %*s %9s %9s %9s %9s %9s%s", wide, "", "mean", "sd", "5%", "50%", "95%",
-                c->exact ? "" : "     ESS");
+                c->exact ? "" : c->chained ? "     ESS  R-hat" : "     ESS");
   for (int i = 0; i < c->rows; i++) {
     const shown *r = &c->row[i];
     text_printf(t, "\n  %s%*s", r->name, wide - utf8_width(r->name, strlen(r->name)), "");
@@ -276,6 +276,8 @@ static void show_rows(const columns *c, text *t)
     for (int k = 0; k < 3; k++) show_cell(t, r->q[k]);
     if (!c->exact && isnan(r->ess)) text_printf(t, " %7s", "-");
     else if (!c->exact) text_printf(t, " %7.0f", r->ess);
+    if (c->chained && isnan(r->rhat)) text_printf(t, " %6s", "-");
+    else if (c->chained) text_printf(t, " %6.3f", r->rhat);
     if (*r->bars) text_printf(t, "  %s", r->bars);
   }
   if (c->left_out) text_printf(t, "\n  ... %lld more", (long long)c->left_out);
@@ -307,7 +309,8 @@ norn_status posterior_show(norn_state *st, const norn_dist *d, norn_datum *out)
   double chains = show_info(c, "chains");
   c->chains = chains >= 1 ? (int)chains : 1;
   const char *engine = norn_string_view(norn_record_get(st, d->args[POST_INFO], "engine"), NULL);
-  c->chained = engine && !strcmp(engine, "mh") && c->n % c->chains == 0;
+  c->chained = engine && (!strcmp(engine, "mh") || !strcmp(engine, "nuts")) &&
+               c->n % c->chains == 0;
   size_t bytes = (size_t)c->n * sizeof(double);
   c->x = engine_get(st, bytes);
   c->w = engine_get(st, bytes);
