@@ -397,89 +397,6 @@ static norn_status matrix_logp(exact *q, const norn_dist *d, norn_datum x, num *
   return *out ? NORN_OK : unknown(q, d);
 }
 
-/* ---- vectors: the normal and Student t distributions ------------------------------------------ */
-
-/* An n by n matrix as numbers, row by row; NULL: error set. */
-static const num *square(exact *q, const norn_dist *d, int arg, int64_t n)
-{
-  norn_view v;
-  num *x = NULL;
-  bool good = norn_array_view(d->args[arg], &v) && v.rank == 2 && v.dims[0] == n && v.dims[1] == n;
-  if (good) x = arena_get(&q->c.a, (size_t)(n * n + 1) * sizeof *x);
-  for (int64_t k = 0; x && k < n * n; k++) x[k] = number(q, dist_view_at(&v, k));
-  if (!good) unknown(q, d);
-  else if (!x) norn_fail(q->st, NORN_EMEMORY, -1, "out of memory");
-  return x;
-}
-
-/* L with L L' = A, in place of A's lower half (Cholesky). */
-static const num *factor(exact *q, const num *a, int64_t n)
-{
-  num *l = arena_get(&q->c.a, (size_t)(n * n + 1) * sizeof *l);
-  for (int64_t i = 0; l && i < n; i++)
-    for (int64_t j = 0; j <= i; j++) {
-      num s = a[i * n + j];
-      for (int64_t k = 0; k < j; k++) s = DO(SUB, s, DO(MUL, l[i * n + k], l[j * n + k]));
-      l[i * n + j] = i == j ? DO(SQRT, s, NULL) : DO(DIV, s, l[j * n + j]);
-    }
-  if (!l) norn_fail(q->st, NORN_EMEMORY, -1, "out of memory");
-  return l;
-}
-
-/* |z|^2 with L z = r, or z = L' r (precision); r is overwritten. */
-static num squared(exact *q, const num *l, num *r, int64_t n, bool precision)
-{
-  num sum = INT(0);
-  for (int64_t i = 0; i < n; i++) {
-    num z = precision ? INT(0) : r[i];
-    for (int64_t k = 0; k < i && !precision; k++) z = DO(SUB, z, DO(MUL, l[i * n + k], r[k]));
-    for (int64_t k = i; k < n && precision; k++) z = DO(ADD, z, DO(MUL, l[k * n + i], r[k]));
-    if (!precision) r[i] = z = DO(DIV, z, l[i * n + i]);
-    sum = DO(ADD, sum, DO(MUL, z, z));
-  }
-  return sum;
-}
-
-/* With Q = |L^-1 (x - mu)|^2 and S = L L':
-     normal     -n/2 log(2 pi) - sum log L_ii - Q/2
-     Student t  log Gamma((nu+n)/2) - log Gamma(nu/2) - n/2 log(nu pi) - sum log L_ii
-                  - (nu+n)/2 log(1 + Q/nu) */
-static norn_status vector_logp(exact *q, const norn_dist *d, norn_datum x, num *out)
-{
-  bool student = !strcmp(d->row->name, "multi_student_t"),
-       prec = !strcmp(d->row->name, "multi_normal_prec"),
-       given = !strcmp(d->row->name, "multi_normal_cholesky");
-  int at = student ? 1 : 0;
-  int64_t n, m;
-  if (d->n != at + 2) return unknown(q, d);
-  const num *mu = numbers(q, d, d->args[at], at, &n), *y = mu ? numbers(q, d, x, -1, &m) : NULL,
-            *s = y && m == n ? square(q, d, at + 1, n) : NULL;
-  if (y && m != n)
-    return norn_fail(q->st, NORN_ETYPE, -1, "a value of this %s must be an array of %lld numbers",
-                     d->row->name, (long long)n);
-  const num *l = s ? given ? s : factor(q, s, n) : NULL;
-  num *r = l ? arena_get(&q->c.a, (size_t)(n + 1) * sizeof *r) : NULL, logs = INT(0);
-  if (!r) return norn_error(q->st)->code ? norn_error(q->st)->code : NORN_EMEMORY;
-  for (int64_t i = 0; i < n; i++) {
-    r[i] = DO(SUB, y[i], mu[i]);
-    logs = DO(ADD, logs, DO(LOG, l[i * n + i], NULL));
-  }
-  num sum = squared(q, l, r, n, prec), pi = DO(PI, NULL, NULL), half = DO(DIV, INT(n), INT(2));
-  if (!student) {
-    num front = DO(MUL, half, DO(LOG, DO(MUL, INT(2), pi), NULL));
-    front = prec ? DO(SUB, logs, front) : DO(NEG, DO(ADD, front, logs), NULL);
-    *out = DO(SUB, front, DO(DIV, sum, INT(2)));
-    return NORN_OK;
-  }
-  num nu = number(q, d->args[0]);
-  if (!nu) return unknown(q, d);
-  num a = DO(DIV, nu, INT(2)), b = DO(ADD, a, half);
-  num front = DO(SUB, DO(LGAMMA, b, NULL), DO(LGAMMA, a, NULL));
-  front = DO(SUB, front, DO(ADD, DO(MUL, half, DO(LOG, DO(MUL, nu, pi), NULL)), logs));
-  *out = DO(SUB, front, DO(MUL, b, DO(LOG1P, DO(DIV, sum, nu), NULL)));
-  return NORN_OK;
-}
-
 static norn_status delta_logp(exact *q, const norn_dist *d, norn_datum x, num *out)
 {
   *out = norn_equal(d->args[0], x) ? INT(0) : NOTHING;
@@ -504,9 +421,7 @@ static const struct {
   { "ordered_logistic", ordered_logp }, { "ordered_probit", ordered_logp },
   { "multinomial", multinomial_logp }, { "dirichlet_multinomial", multinomial_logp },
   { "dirichlet", dirichlet_logp },     { "delta", delta_logp },
-  { "uniform_of", uniform_of_logp },   { "multi_normal", vector_logp },
-  { "multi_normal_cholesky", vector_logp }, { "multi_normal_prec", vector_logp },
-  { "multi_student_t", vector_logp },
+  { "uniform_of", uniform_of_logp },
   { "multi_normal", matrix_logp }, { "multi_normal_cholesky", matrix_logp },
   { "multi_normal_prec", matrix_logp }, { "multi_student_t", matrix_logp },
   { "lkj_corr", matrix_logp }, { "lkj_corr_cholesky", matrix_logp },
