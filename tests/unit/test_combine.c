@@ -476,6 +476,89 @@ static void test_draws(void)
   }
 }
 
+/* ---- parts, flags, coordinates --------------------------------------------------------------- */
+
+/* The parts of a product are distributions whose log densities add up to its own. */
+static void test_parts(void)
+{
+  static const struct { const char *dist, *value, *each[4]; } products[] = {
+    {"normal([0, 1], 2)", "[0.5, 3]", {"0.5", "3"}},
+    {"truncate(normal([0, 1], 2), lower = [0, 1])", "[0.5, 3]", {"0.5", "3"}},
+    {"zero_inflated([0.1, 0.2], poisson([1, 2]))", "[0, 3]", {"0", "3"}},
+    {"noncentered(normal([0, 1], 2))", "[0.5, 3]", {"0.5", "3"}},
+    {"iid(gamma(2, 1), 3)", "[0.5, 3, 1]", {"0.5", "3", "1"}},
+    {"product([gamma(2, 1), bernoulli(0.3)])", "[0.5, true]", {"0.5", "true"}},
+    {"product({b: gamma(2, 1), a: iid(normal(0, 1), 2)})", "{a: [1, 2], b: 0.5}",
+     {"0.5", "[1, 2]"}},
+    {"normal(0, 1)", "0", {NULL}}, {"truncate(normal(0, 1), lower = 1)", "2", {NULL}},
+  };
+  for (int i = 0; i < (int)(sizeof products / sizeof products[0]); i++) {
+    norn_dist d, part;
+    norn_datum v, x;
+    double whole = 0, sum = 0, logp = 0;
+    int n = 0;
+    if (!made(products[i].dist, NULL, &d) || !eval(products[i].value, &x)) continue;
+    CHECK(!norn_dist_logp(st, &d, x, &whole));
+    for (; !norn_dist_part(st, &d, n, &v) && norn_dist_view(v, &part) && n < 4; n++) {
+      if (!products[i].each[n] || !eval(products[i].each[n], &x)) break;
+      CHECK(!norn_dist_logp(st, &part, x, &logp));
+      sum += logp;
+    }
+    near(n, products[i].each[0] ? 2 + (i == 4) : 0, 0, "the number of parts", products[i].dist,
+         __LINE__);
+    if (n) near(sum, whole, 1e-14, "the sum over parts", products[i].dist, __LINE__);
+  }
+}
+
+static void test_flags(void)
+{
+  const unsigned C = NORN_DIST_CONTINUOUS, D = NORN_DIST_DISCRETE, F = NORN_DIST_FINITE,
+                 I = NORN_DIST_IMPROPER, B = NORN_DIST_BOOL;
+  const struct { const char *dist; unsigned flags; } all[] = {
+    {"truncate(normal(0, 1), lower = 0)", C}, {"truncate(poisson(1), lower = 1)", D},
+    {"truncate(poisson(1), upper = 1)", D | F}, {"truncate(binomial(3, 0.5), lower = 1)", D | F},
+    {"truncate(mixture([1.0], [poisson(1)]), lower = 0, upper = 3)", D | F},
+    {"mixture([0.5, 0.5], [poisson(1), delta(0)])", D},
+    {"mixture([1.0], [bernoulli(0.5)])", D | F | B},
+    {"mixture([0.5, 0.5], [normal(0, 1), delta(0)])", 0}, {"iid(flat(), 2)", C | I},
+    {"product([normal(0, 1), flat()])", C | I}, {"product([normal(0, 1), bernoulli(0.5)])", 0},
+    {"product({a: delta(1), b: bernoulli(0.5)})", D | F}, {"product([])", D | F},
+    {"transform(flat(), exp)", C | I}, {"ordered(iid(flat(), 2))", C | I},
+    {"zero_inflated(0.5, binomial(3, 0.5))", D | F}, {"zero_inflated(0.5, poisson(1))", D},
+    {"noncentered(normal(0, 1))", C}, {"empirical([1, 2])", D | F}, {"flat_simplex(2)", C | I},
+    {"iid(iid(truncate(poisson(1), upper = 2), 2), 2)", D | F},
+  };
+  for (int i = 0; i < (int)(sizeof all / sizeof all[0]); i++) {
+    norn_dist d;
+    if (!made(all[i].dist, NULL, &d)) continue;
+    near(norn_dist_flags(&d) & (C | D | F | I | B), all[i].flags, 0, "flags", all[i].dist,
+         __LINE__);
+    bool finite = norn_dist_count(st, &d) >= 0;
+    near(finite, (all[i].flags & F) != 0, 0, "whether it can be counted", all[i].dist, __LINE__);
+  }
+}
+
+/* The leaves of location and scale of each unit. */
+static void test_noncentered(void)
+{
+  const struct { const char *dist; int64_t k, location, scale; } units[] = {
+    {"noncentered(normal(0, 1))", 0, 0, 1}, {"noncentered(student_t(4, 0, 1))", 0, 1, 2},
+    {"noncentered(normal([0, 1, 2], 1))", 2, 2, 3},
+    {"iid(noncentered(normal(0, [1, 2])), 3)", 5, 0, 2},
+    {"product([normal(0, 1), noncentered(normal(0, 1))])", 1, 2, 3},
+    {"product([normal(0, 1), noncentered(normal(0, 1))])", 0, -1, -1}, {"normal(0, 1)", 0, -1, -1},
+    {"noncentered(normal(0, 1))", 1, -1, -1},
+  };
+  for (int i = 0; i < (int)(sizeof units / sizeof units[0]); i++) {
+    norn_dist d;
+    int64_t location = -1, scale = -1;
+    if (!made(units[i].dist, NULL, &d)) continue;
+    if (!norn_dist_noncentered(st, &d, units[i].k, &location, &scale)) location = scale = -1;
+    near((double)location, (double)units[i].location, 0, "location", units[i].dist, __LINE__);
+    near((double)scale, (double)units[i].scale, 0, "scale", units[i].dist, __LINE__);
+  }
+}
+
 int main(void)
 {
   st = norn_new(NULL);
@@ -485,6 +568,9 @@ int main(void)
   test_integrals();
   test_counts();
   test_draws();
+  test_parts();
+  test_flags();
+  test_noncentered();
   norn_free(st);
   return unit_end();
 }
