@@ -279,6 +279,29 @@ static void test_derivatives(void)
   }
 }
 
+/* Weights must sum to 1, so they move together: the derivative along (1, -1) is that of differences,
+   and sum of w g is 1, since the density is linear in w. */
+static void test_weights(void)
+{
+  const char *text = "mixture([#, #], [normal(#, #), gamma(#, #)])";
+  const double leaf[] = {0.3, 0.7, 0, 2, 2, 3}, h = 1e-6;
+  norn_dist d;
+  double logp[2], g[LEAVES] = {0}, mass[2], gm[LEAVES] = {0};
+  for (int s = 0; s < 2; s++) {
+    double moved[] = {leaf[0] + (s ? h : -h), leaf[1] - (s ? h : -h), 0, 2, 2, 3};
+    if (!made(text, moved, &d)) return;
+    CHECK(!norn_dist_logp(st, &d, norn_real(0.6), &logp[s]));
+    CHECK(!dist_mass(st, &d, 0.2, 0.9, &mass[s], 0, NULL));
+  }
+  if (!made(text, leaf, &d)) return;
+  CHECK(!norn_dist_partials(st, &d, norn_real(0.6), 1, NULL, g));
+  CHECK(!dist_mass(st, &d, 0.2, 0.9, &(double){0}, 1, gm));
+  near(g[0] - g[1], (logp[1] - logp[0]) / (2 * h), 1e-8, "along the weights", text, __LINE__);
+  near(gm[0] - gm[1], (mass[1] - mass[0]) / (2 * h), 1e-8, "along the weights", text, __LINE__);
+  near(leaf[0] * g[0] + leaf[1] * g[1], 1, 1e-14, "sum of w g", text, __LINE__);
+  near(leaf[0] * gm[0] + leaf[1] * gm[1], 1, 1e-14, "sum of w g", text, __LINE__);
+}
+
 /* ---- masses, moments, draws ------------------------------------------------------------------ */
 
 static double expo(const norn_dist *d, double x)
@@ -564,6 +587,7 @@ int main(void)
   st = norn_new(NULL);
   if (!st) return 99;
   test_derivatives();
+  test_weights();
   test_masses();
   test_integrals();
   test_counts();
