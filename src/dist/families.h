@@ -18,7 +18,8 @@
   FAMILY(bernoulli, 1) FAMILY(binomial, 2) FAMILY(poisson, 1) FAMILY(geometric, 1)                 \
   FAMILY(neg_binomial_2, 2) FAMILY(discrete_uniform, 2) FAMILY(bernoulli_logit, 1)                \
   FAMILY(binomial_logit, 2) FAMILY(poisson_log, 1) FAMILY(neg_binomial_2_log, 2)                   \
-  FAMILY(neg_binomial, 2) FAMILY(beta_binomial, 3) FAMILY(hypergeometric, 3)
+  FAMILY(neg_binomial, 2) FAMILY(beta_binomial, 3) FAMILY(hypergeometric, 3)                  \
+  FAMILY(beta_neg_binomial, 3)
 
 #define FAMILIES(FAMILY) REAL_FAMILIES(FAMILY) COUNT_FAMILIES(FAMILY)
 

@@ -327,6 +327,40 @@ static inline lanes beta_binomial_partials(terms t, lanes k, lanes n, lanes a, l
   return beta_binomial_logp(t, k, n, a, b);
 }
 
+/* log of Gamma(k+r)/(k! Gamma(r)) B(r+a, k+b)/B(a, b): neg_binomial whose p is beta(a, b).  As
+   beta_binomial of k and r: with P = (r+a)/(k+r+a+b) deviances of r from (k+r) P, of a from
+   (a+b) P, and those of k and b. */
+static inline lanes beta_neg_binomial_logp(terms t, lanes x, lanes r, lanes a, lanes b)
+{
+  lane_mask inside = (x >= 0) & (x < HUGE_VAL);
+  lanes k = SEL(inside, x, 0), n = k + r, ra = r + a, kb = k + b, c = a + b, all = n + c;
+  lanes p = ra / all, q = kb / all;
+  lanes y = (count_lgamma_rest(n) - ONCE(t, K_1, count_lgamma_rest(r))) -
+            TERM(t, K_X, count_lfact_rest(k)) +
+            ((ONCE(t, K_1 | K_2, count_lgamma_rest(ra)) + count_lgamma_rest(kb) -
+              count_lgamma_rest(all)) -
+             TERM(t, K_2 | K_3,
+                  count_lgamma_rest(a) + count_lgamma_rest(b) - count_lgamma_rest(c))) -
+            (v_deviance(k, n * q) + count_deviance_shape(r, n * p)) -
+            (count_deviance_shape(a, c * p) + count_deviance_shape(b, c * q));
+  return SEL(inside, y, -HUGE_VAL);
+}
+/* d/dr = digamma(k+r) - digamma(r) - (digamma(k+r+a+b) - digamma(r+a)); for large r the logarithms
+   make one */
+static inline lanes beta_neg_binomial_partials(terms t, lanes k, lanes r, lanes a, lanes b,
+                                               lanes *d)
+{
+  lanes n = k + r, ra = r + a, kb = k + b, all = ra + kb;
+  d[0] = LANE(0.0);
+  d[1] = PICK(r < 10, count_digamma_rise(k, r) - count_digamma_rise(kb, ra),
+              v_log1p((k * (a / r) - b) / all) + (0.5 * (k / n) / r - 0.5 * (kb / all) / ra) +
+              ((v_digamma_tail(r) - v_digamma_tail(n)) -
+               (v_digamma_tail(ra) - v_digamma_tail(all))));
+  d[2] = beta_binomial_slope(r, a, k, b);
+  d[3] = beta_binomial_slope(k, b, r, a);
+  return beta_neg_binomial_logp(t, k, r, a, b);
+}
+
 /* log of C(a, k) C(b, N-k) / C(a+b, N): binomial(a, p) and binomial(b, p) given their sum N, with
    p = N/(a+b), at which the deviance of the sum is 0 */
 static inline lanes hypergeometric_logp(terms t, lanes x, lanes N, lanes a, lanes b)

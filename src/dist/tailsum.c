@@ -33,12 +33,12 @@ static double panel(const mass_sum *s, double a, double b)
   return sum * h;
 }
 
-/* Halves until both halves agree with the whole. */
+/* Halves until both halves agree with the whole, to what rounding leaves of a mass. */
 static double halved(const mass_sum *s, double a, double b, double whole, int depth)
 {
   double middle = 0.5 * (a + b), left = panel(s, a, middle), right = panel(s, middle, b);
   double miss = fabs(left + right - whole);
-  if (depth == 0 || miss <= 1e-14 * (s->total + left + right)) return left + right;
+  if (depth == 0 || miss <= 2e-13 * (left + right) || miss <= 1e-15 * s->total) return left + right;
   return halved(s, a, middle, left, depth - 1) + halved(s, middle, b, right, depth - 1);
 }
 
@@ -57,11 +57,11 @@ static void add_smooth(mass_sum *s, double a, double b)
   s->total -= sign * (end_term(s, b) - end_term(s, a));
   for (double at = a, width = DIRECT; sign * (middle - at) > 0; at += sign * width, width *= 2) {
     double to = sign * (middle - at) > width ? at + sign * width : middle;
-    s->total += fabs(halved(s, at, to, panel(s, at, to), 24));
+    s->total += fabs(halved(s, at, to, panel(s, at, to), 12));
   }
   for (double at = b, width = DIRECT; sign * (at - middle) > 0; at -= sign * width, width *= 2) {
     double to = sign * (at - middle) > width ? at - sign * width : middle;
-    s->total += fabs(halved(s, at, to, panel(s, at, to), 24));
+    s->total += fabs(halved(s, at, to, panel(s, at, to), 12));
   }
 }
 

@@ -1,5 +1,5 @@
-/* urn: draws without replacement, and binomial counts whose probability is itself random:
-   hypergeometric, beta_binomial.  Formulas in kernel.h; their distribution functions are sums
+/* urn: draws without replacement, and counts whose probability is itself random: hypergeometric,
+   beta_binomial, beta_neg_binomial.  Formulas in kernel.h; their distribution functions are sums
    (tailsum.c). */
 #include "dist/dist.h"
 #include "dist/block.h"
@@ -56,6 +56,65 @@ static double beta_binomial_quantile1(double prob, const double *p)
 {
   double guess = p[0] * special_beta_inv(p[1], p[2], prob);
   return dist_search_quantile(beta_binomial_cdf1, prob, p, 0, p[0], guess);
+}
+
+/* ---- beta_neg_binomial(r, alpha, beta) ------------------------------------------------------- */
+
+static const char *beta_neg_binomial_check(const double *p, int *which)
+{
+  *which = 0;
+  if (!(p[0] > 0 && p[0] < HUGE_VAL)) return "r of beta_neg_binomial must be positive and finite";
+  *which = 1;
+  if (!(p[1] > 0 && p[1] < HUGE_VAL))
+    return "alpha of beta_neg_binomial must be positive and finite";
+  *which = 2;
+  if (!(p[2] > 0 && p[2] < HUGE_VAL))
+    return "beta of beta_neg_binomial must be positive and finite";
+  return p[0] + p[1] + p[2] < 1e290 ? NULL : "r + alpha + beta of beta_neg_binomial is too large";
+}
+DIST_FORMULA_3(beta_neg_binomial)
+/* A Poisson of rate gamma(r) (1-p)/p, p being beta(alpha, beta). */
+static double beta_neg_binomial_sample1(const double *p, norn_rng *g)
+{
+  double a = dist_draw_log_gamma(g, p[1]), b = dist_draw_log_gamma(g, p[2]);
+  return dist_draw_poisson(g, v_exp(dist_draw_log_gamma(g, p[0]) + (b - a)));
+}
+static void beta_neg_binomial_range1(const double *p, double *lower, double *upper)
+{
+  (void)p;
+  *lower = 0;
+  *upper = HUGE_VAL;
+}
+/* r b/(a-1), r b (r+a-1)(b+a-1)/((a-2)(a-1)^2) */
+static void beta_neg_binomial_moments1(const double *p, double *mean, double *variance)
+{
+  double r = p[0], a = p[1], b = p[2];
+  *mean = a > 1 ? r * (b / (a - 1)) : HUGE_VAL;
+  *variance = a > 2 ? *mean * ((r + a - 1) / (a - 1)) * ((b + a - 1) / (a - 2)) : HUGE_VAL;
+}
+/* The upper tail is a sum up to where the mass goes as k^(-alpha-1), and what is left of that. */
+static void beta_neg_binomial_tails1(double x, const double *p, double *lower, double *upper)
+{
+  double k = floor(x), far = 1e16 * (1 + p[0] + p[1] + p[2] + fmax(k, 0));
+  if (k < 0) { *lower = -HUGE_VAL; *upper = 0; return; }
+  if (k == HUGE_VAL) { *lower = 0; *upper = -HUGE_VAL; return; }
+  *lower = fmin(0, dist_sum_mass(beta_neg_binomial_logp1, p, k, 0, false));
+  *upper = special_log1mexp(*lower);
+  if (*lower < -V_LOG_2) return;
+  double rest = beta_neg_binomial_logp1(far, p) + v_log(far / p[1]);
+  *upper = special_logaddexp(dist_sum_mass(beta_neg_binomial_logp1, p, k + 1, far, false), rest);
+}
+static double beta_neg_binomial_cdf1(double x, const double *p)
+{
+  double lower, upper;
+  beta_neg_binomial_tails1(x, p, &lower, &upper);
+  return exp(lower);
+}
+static double beta_neg_binomial_quantile1(double prob, const double *p)
+{
+  double odds = special_beta_inv(p[2], p[1], prob), guess = p[0] * (odds / (1 - odds));
+  return dist_search_quantile(beta_neg_binomial_cdf1, prob, p, 0, HUGE_VAL,
+                              guess < 1e15 ? guess : 0);
 }
 
 /* ---- hypergeometric(N, a, b): how many of N draws are among a of a + b ----------------------- */
@@ -127,6 +186,17 @@ static const norn_dist_row rows[] = {
    .range1 = beta_binomial_range1, .tails1 = beta_binomial_tails1,
    .moments1 = beta_binomial_moments1,
    .hint = "beta_binomial(n, alpha, beta) takes the number of trials first"},
+  {.name = "beta_neg_binomial", .params = "r, alpha, beta",
+   .flags = NORN_DIST_SCALAR | NORN_DIST_DISCRETE, .support = dist_scalar_support,
+   .moments = dist_scalar_moments, .enumerate = dist_scalar_enumerate,
+   .doc = "The negative binomial distribution whose probability is beta(alpha, beta).\n"
+          "Mass (k+r-1 over k) B(r+alpha, k+beta)/B(alpha, beta), k = 0, 1, ....",
+   .check1 = beta_neg_binomial_check, .logp1 = beta_neg_binomial_logp1,
+   .block = beta_neg_binomial_block, .sample1 = beta_neg_binomial_sample1,
+   .cdf1 = beta_neg_binomial_cdf1, .quantile1 = beta_neg_binomial_quantile1,
+   .partials1 = beta_neg_binomial_partials1, .range1 = beta_neg_binomial_range1,
+   .tails1 = beta_neg_binomial_tails1, .moments1 = beta_neg_binomial_moments1,
+   .hint = "beta_neg_binomial(r, alpha, beta) has mean r beta/(alpha - 1)"},
   {.name = "hypergeometric", .params = "N, a, b", FINITE,
    .doc = "How many good ones are among N drawn without replacement from a good and b bad ones.\n"
           "Mass C(a, k) C(b, N-k) / C(a+b, N) on k = max(0, N-b) .. min(a, N).",

@@ -50,6 +50,11 @@ static big o_hypergeometric(big k, const big *p)
   big ways = add(lnchoose(p[1], k), lnchoose(p[2], sub(p[0], k)));
   return sub(ways, lnchoose(add(p[1], p[2]), p[0]));
 }
+static big o_beta_neg_binomial(big k, const big *p)
+{
+  big ways = sub(sub(lngamma(add(k, p[0])), lnfact(k)), lngamma(p[0]));
+  return add(ways, sub(lnbeta(add(p[0], p[1]), add(k, p[2])), lnbeta(p[1], p[2])));
+}
 static big o_poisson(big k, const big *p) { return sub(sub(mul(k, lg(p[0])), p[0]), lnfact(k)); }
 static big o_binomial(big k, const big *p)
 {
@@ -70,6 +75,7 @@ typedef struct { const char *name; oracle exact; unsigned real; double p[NORN_DI
 #define NB2 "neg_binomial_2", o_neg_binomial_2, 3
 #define NBLOG "neg_binomial_2_log", o_neg_binomial_2_log, 3
 #define BB "beta_binomial", o_beta_binomial, 6
+#define BNB "beta_neg_binomial", o_beta_neg_binomial, 7
 #define HYPER "hypergeometric", o_hypergeometric, 0
 static const family families[] = {
   {LOGIT, {0}}, {LOGIT, {-1.5}}, {LOGIT, {8}}, {LOGIT, {-40}}, {LOGIT, {600}},
@@ -89,6 +95,8 @@ static const family families[] = {
   {HYPER, {50, 100, 1000}}, {HYPER, {900, 1000, 500}}, {HYPER, {1e4, 1e8, 1e8}},
   {HYPER, {1e8, 1e8, 1e8}}, {HYPER, {1e6, 50, 1e8}}, {HYPER, {3, 2, 1}}, {HYPER, {4, 4, 0}},
   {HYPER, {2e7, 3e7, 1e7}},
+  {BNB, {1, 3, 2}}, {BNB, {0.4, 5, 0.7}}, {BNB, {30, 12, 4}}, {BNB, {1e5, 200, 3}},
+  {BNB, {2, 1e6, 1e5}}, {BNB, {40, 2.5, 1e-3}},
   {"poisson", o_poisson, 1, {1e8}}, {"poisson", o_poisson, 1, {4}},
   {"binomial", o_binomial, 2, {1e9, 0.25}}, {"binomial", o_binomial, 2, {30, 1e-5}},
   {"geometric", o_geometric, 1, {0.2}},
@@ -363,6 +371,20 @@ static void test_long_sums(void)
   }
 }
 
+/* r = 1, beta = 1: P(X > k) = B(alpha, k + 2)/B(alpha, 1) = alpha B(alpha, k + 2), far out too. */
+static void test_power_tails(void)
+{
+  const norn_dist_row *row = dist_find("beta_neg_binomial");
+  static const double alphas[] = {0.05, 0.5, 1, 3, 20};
+  for (int i = 0; i < 5; i++)
+    for (double k = 0; k < 1e13; k = floor(9.7 * k + 1)) {
+      double low, up, exact = log(alphas[i]) + special_lbeta(alphas[i], k + 2);
+      row->tails1(k, (double[]){1, alphas[i], 1}, &low, &up);
+      CHECK_NEAR(up, exact, 3e-12 * fmax(1, fabs(exact)));
+      CHECK_NEAR(low, special_log1mexp(exact), 3e-12);
+    }
+}
+
 static void test_quantiles(void)
 {
   for (int i = 0; i < FAMILIES; i++) {
@@ -481,6 +503,7 @@ int main(int n, char **words)
   test_sums();
   test_far_tails();
   test_long_sums();
+  test_power_tails();
   test_quantiles();
   test_draws();
   test_hat();
