@@ -1,15 +1,13 @@
 /* block_level: the formulas of kernel.h over many elements, compiled once per CPU level with LANES
    numbers to a register (configure.ac, src/dist/local.mk).  An argument that is one number is
    spread over the register outside the loop, and what follows from it alone is computed once
-   (terms.h).  Three shapes are compiled for each
-   family: all parameters are single numbers; the first differs between elements (a regression);
-   all differ, which serves for the others by way of buffers.  */
+   (terms.h); which arguments these are is asked when it runs, so that a family is compiled twice and
+   not for every shape of arguments. */
 #include "dist/block.h"
 #include "dist/kernel.h"
 
 #define BLOCK_JOIN(a, b) a##b
 #define BLOCK_NAME(a, b) BLOCK_JOIN(a, b)
-enum { BLOCK = 256 };                    /* elements in a buffer of single numbers */
 
 typedef lanes (*formula)(terms t, const lanes *a, lanes *d);
 
@@ -65,35 +63,13 @@ static inline __attribute__((always_inline)) void block_shape(const norn_block *
   if (k < b->n) block_rest(b, np, f, slopes, &memo, a, k);
 }
 
-/* Any shape: single numbers are written out into buffers and all arguments differ. */
-static inline __attribute__((always_inline)) void block_any(const norn_block *b, int np, formula f,
-                                                            bool slopes)
-{
-  double buffer[1 + NORN_DIST_P][BLOCK];
-  unsigned all = (2u << np) - 1;
-  for (int i = 0; i <= np; i++)
-    for (int j = 0; j < BLOCK && !(b->many >> i & 1); j++) buffer[i][j] = b->arg[i][0];
-  for (int64_t k = 0; k < b->n; k += BLOCK) {
-    norn_block part = {b->n - k < BLOCK ? b->n - k : BLOCK, all, b->keep, {0}, b->logp + k, {0}};
-    for (int i = 0; i <= np; i++) {
-      part.arg[i] = b->many >> i & 1 ? b->arg[i] + k : buffer[i];
-      part.d[i] = b->d[i] ? b->d[i] + k : NULL;
-    }
-    block_shape(&part, np, f, slopes, all);
-  }
-}
-
 static inline __attribute__((always_inline)) void block_run(const norn_block *b, int np, formula f)
 {
   bool slopes = false;
   for (int i = 0; i <= np; i++) slopes |= b->d[i] != NULL;
   if (b->n < 1) return;
-  if (b->many == 1 && slopes) block_shape(b, np, f, true, 1);
-  else if (b->many == 1) block_shape(b, np, f, false, 1);
-  else if (np > 0 && b->many == 3 && slopes) block_shape(b, np, f, true, 3);
-  else if (np > 0 && b->many == 3) block_shape(b, np, f, false, 3);
-  else if (slopes) block_any(b, np, f, true);
-  else block_any(b, np, f, false);
+  if (slopes) block_shape(b, np, f, true, b->many);
+  else block_shape(b, np, f, false, b->many);
 }
 
 /* The parameters after x, and after them d, as NAME_logp and NAME_partials take them. */

@@ -8,12 +8,12 @@
 /* -z^2/2 - log sigma - log(2 pi)/2,  z = (x - mu)/sigma */
 static inline lanes normal_logp(terms t, lanes x, lanes mu, lanes sigma)
 {
-  lanes z = (x - mu) * (1 / sigma);
+  lanes z = (x - mu) * ONCE(t, K_2, 1 / sigma);
   return -0.5 * z * z - TERM(t, K_2, v_log(sigma) + V_LOG_SQRT_2PI);
 }
 static inline lanes normal_partials(terms t, lanes x, lanes mu, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = (x - mu) * r;
+  lanes r = ONCE(t, K_2, 1 / sigma), z = (x - mu) * r;
   d[0] = -z * r;
   d[1] = z * r;
   d[2] = (z * z - 1) * r;
@@ -33,14 +33,14 @@ static inline lanes std_normal_partials(terms t, lanes x, lanes *d)
 /* Twice the normal density with mean 0, on x >= 0. */
 static inline lanes half_normal_logp(terms t, lanes x, lanes sigma)
 {
-  lanes z = x * (1 / sigma);
+  lanes z = x * ONCE(t, K_1, 1 / sigma);
   lanes l = -0.5 * z * z - TERM(t, K_1, v_log(sigma) + V_LOG_SQRT_2PI) +
             TERM(t, K_1, V_LOG_2);
   return SEL(x >= 0, l, -HUGE_VAL);
 }
 static inline lanes half_normal_partials(terms t, lanes x, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = x * r;
+  lanes r = ONCE(t, K_1, 1 / sigma), z = x * r;
   d[0] = -z * r;
   d[1] = (z * z - 1) * r;
   return half_normal_logp(t, x, sigma);
@@ -73,12 +73,12 @@ static inline lanes kernel_pull(lanes z)
 /* -log pi - log sigma - log(1 + z^2) */
 static inline lanes cauchy_logp(terms t, lanes x, lanes mu, lanes sigma)
 {
-  lanes z = (x - mu) * (1 / sigma);
+  lanes z = (x - mu) * ONCE(t, K_2, 1 / sigma);
   return -kernel_log1p_square(z) - TERM(t, K_2, v_log(sigma) + V_LOG_PI);
 }
 static inline lanes cauchy_partials(terms t, lanes x, lanes mu, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = (x - mu) * r, pull = kernel_pull(z);
+  lanes r = ONCE(t, K_2, 1 / sigma), z = (x - mu) * r, pull = kernel_pull(z);
   d[0] = -pull * r;
   d[1] = pull * r;
   d[2] = (pull * z - 1) * r;
@@ -88,14 +88,14 @@ static inline lanes cauchy_partials(terms t, lanes x, lanes mu, lanes sigma, lan
 /* Twice the Cauchy density with median 0, on x >= 0. */
 static inline lanes half_cauchy_logp(terms t, lanes x, lanes sigma)
 {
-  lanes z = x * (1 / sigma);
+  lanes z = x * ONCE(t, K_1, 1 / sigma);
   lanes l = -kernel_log1p_square(z) - TERM(t, K_1, v_log(sigma) + V_LOG_PI) +
             TERM(t, K_1, V_LOG_2);
   return SEL(x >= 0, l, -HUGE_VAL);
 }
 static inline lanes half_cauchy_partials(terms t, lanes x, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = x * r, pull = kernel_pull(z);
+  lanes r = ONCE(t, K_1, 1 / sigma), z = x * r, pull = kernel_pull(z);
   d[0] = -pull * r;
   d[1] = (pull * z - 1) * r;
   return half_cauchy_logp(t, x, sigma);
@@ -136,13 +136,13 @@ static inline lanes student_t_nu(terms t, lanes a, lanes nu)
 /* constant(nu) - log sigma - (nu+1)/2 log(1 + z^2/nu) */
 static inline lanes student_t_logp(terms t, lanes x, lanes nu, lanes mu, lanes sigma)
 {
-  lanes z = (x - mu) * (1 / sigma);
+  lanes z = (x - mu) * ONCE(t, K_3, 1 / sigma);
   return TERM(t, K_1, student_t_constant(nu)) - TERM(t, K_3, v_log(sigma)) -
          0.5 * (nu + 1) * student_t_log(v_abs(z), nu);
 }
 static inline lanes student_t_partials(terms t, lanes x, lanes nu, lanes mu, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = (x - mu) * r, a = v_abs(z);
+  lanes r = ONCE(t, K_3, 1 / sigma), z = (x - mu) * r, a = v_abs(z);
   lanes pull = SEL(a < 1e150, (nu + 1) * z / (nu + z * z), (nu + 1) / z);
   d[0] = -pull * r;
   d[1] = student_t_nu(t, a, nu);
@@ -155,14 +155,14 @@ static inline lanes student_t_partials(terms t, lanes x, lanes nu, lanes mu, lan
 /* Twice the density of student_t(nu, 0, sigma), on x >= 0. */
 static inline lanes half_student_t_logp(terms t, lanes x, lanes nu, lanes sigma)
 {
-  lanes z = x * (1 / sigma);
+  lanes z = x * ONCE(t, K_2, 1 / sigma);
   lanes l = TERM(t, K_1, student_t_constant(nu) + V_LOG_2) - TERM(t, K_2, v_log(sigma)) -
             0.5 * (nu + 1) * student_t_log(v_abs(z), nu);
   return SEL(x >= 0, l, -HUGE_VAL);
 }
 static inline lanes half_student_t_partials(terms t, lanes x, lanes nu, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = x * r, a = v_abs(z);
+  lanes r = ONCE(t, K_2, 1 / sigma), z = x * r, a = v_abs(z);
   lanes pull = SEL(a < 1e150, (nu + 1) * z / (nu + z * z), (nu + 1) / z);
   d[0] = -pull * r;
   d[1] = student_t_nu(t, a, nu);
@@ -173,11 +173,11 @@ static inline lanes half_student_t_partials(terms t, lanes x, lanes nu, lanes si
 /* -log(2 sigma) - |z| */
 static inline lanes laplace_logp(terms t, lanes x, lanes mu, lanes sigma)
 {
-  return -v_abs((x - mu) * (1 / sigma)) - TERM(t, K_2, v_log(sigma) + V_LOG_2);
+  return -v_abs((x - mu) * ONCE(t, K_2, 1 / sigma)) - TERM(t, K_2, v_log(sigma) + V_LOG_2);
 }
 static inline lanes laplace_partials(terms t, lanes x, lanes mu, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = (x - mu) * r, pull = SEL(z > 0, r, SEL(z < 0, -r, 0.0));
+  lanes r = ONCE(t, K_2, 1 / sigma), z = (x - mu) * r, pull = SEL(z > 0, r, SEL(z < 0, -r, 0.0));
   d[0] = -pull;
   d[1] = pull;
   d[2] = (v_abs(z) - 1) * r;
@@ -197,12 +197,13 @@ static inline lanes double_exponential_partials(terms t, lanes x, lanes mu, lane
 /* -|z| - log sigma - 2 log(1 + exp -|z|) */
 static inline lanes logistic_logp(terms t, lanes x, lanes mu, lanes sigma)
 {
-  lanes a = v_abs((x - mu) * (1 / sigma));
+  lanes a = v_abs((x - mu) * ONCE(t, K_2, 1 / sigma));
   return -a - TERM(t, K_2, v_log(sigma)) - 2 * v_log1p(v_exp(-a));
 }
 static inline lanes logistic_partials(terms t, lanes x, lanes mu, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = (x - mu) * r, a = v_abs(z), e = v_exp(-a), s = (1 - e) / (1 + e);
+  lanes r = ONCE(t, K_2, 1 / sigma), z = (x - mu) * r, a = v_abs(z), e = v_exp(-a);
+  lanes s = (1 - e) / (1 + e);
   lanes pull = SEL(z < 0, -s, s);                             /* tanh(z/2) */
   d[0] = -pull * r;
   d[1] = pull * r;
@@ -213,13 +214,13 @@ static inline lanes logistic_partials(terms t, lanes x, lanes mu, lanes sigma, l
 /* -log beta - z - exp -z,  z = (x - mu)/beta */
 static inline lanes gumbel_logp(terms t, lanes x, lanes mu, lanes beta)
 {
-  lanes z = (x - mu) * (1 / beta);
+  lanes z = (x - mu) * ONCE(t, K_2, 1 / beta);
   lanes l = -z - v_exp(-z) - TERM(t, K_2, v_log(beta));
   return SEL(z < -750, -HUGE_VAL, l);
 }
 static inline lanes gumbel_partials(terms t, lanes x, lanes mu, lanes beta, lanes *d)
 {
-  lanes r = 1 / beta, z = (x - mu) * r, w = v_expm1(-z);
+  lanes r = ONCE(t, K_2, 1 / beta), z = (x - mu) * r, w = v_expm1(-z);
   d[0] = w * r;
   d[1] = -w * r;
   d[2] = (-z * w - 1) * r;
@@ -229,7 +230,7 @@ static inline lanes gumbel_partials(terms t, lanes x, lanes mu, lanes beta, lane
 /* log 2 + log phi(z) + log Phi(alpha z) - log omega,  z = (x - xi)/omega */
 static inline lanes skew_normal_logp(terms t, lanes x, lanes xi, lanes omega, lanes alpha)
 {
-  lanes z = (x - xi) * (1 / omega);
+  lanes z = (x - xi) * ONCE(t, K_2, 1 / omega);
   lanes l = v_norm_log_cdf(alpha * z) - 0.5 * z * z -
             TERM(t, K_2, v_log(omega) + (V_LOG_SQRT_2PI - V_LOG_2));
   return SEL(v_abs(z) < HUGE_VAL, l, -HUGE_VAL);
@@ -237,7 +238,8 @@ static inline lanes skew_normal_logp(terms t, lanes x, lanes xi, lanes omega, la
 static inline lanes skew_normal_partials(terms t, lanes x, lanes xi, lanes omega, lanes alpha,
                                          lanes *d)
 {
-  lanes r = 1 / omega, z = (x - xi) * r, h = v_norm_hazard(alpha * z), pull = z - alpha * h;
+  lanes r = ONCE(t, K_2, 1 / omega), z = (x - xi) * r, h = v_norm_hazard(alpha * z);
+  lanes pull = z - alpha * h;
   d[0] = -pull * r;
   d[1] = pull * r;
   d[2] = (pull * z - 1) * r;
@@ -463,13 +465,13 @@ static inline lanes scaled_inv_chi_square_partials(terms t, lanes x, lanes nu, l
 /* log x - 2 log sigma - (x/sigma)^2/2 on x > 0 */
 static inline lanes rayleigh_logp(terms t, lanes x, lanes sigma)
 {
-  lanes z = x * (1 / sigma);
+  lanes z = x * ONCE(t, K_1, 1 / sigma);
   lanes l = TERM(t, K_X, v_log(x)) - TERM(t, K_1, 2 * v_log(sigma)) - 0.5 * z * z;
   return SEL((x > 0) & (x < HUGE_VAL), l, -HUGE_VAL);
 }
 static inline lanes rayleigh_partials(terms t, lanes x, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, z = x * r;
+  lanes r = ONCE(t, K_1, 1 / sigma), z = x * r;
   d[0] = 1 / x - z * r;
   d[1] = (z * z - 2) * r;
   return rayleigh_logp(t, x, sigma);
@@ -478,14 +480,14 @@ static inline lanes rayleigh_partials(terms t, lanes x, lanes sigma, lanes *d)
 /* log(alpha/sigma) + (alpha-1) l - exp(alpha l), l = log(x/sigma), on x > 0 */
 static inline lanes weibull_logp(terms t, lanes x, lanes alpha, lanes sigma)
 {
-  lanes l = v_log(x * (1 / sigma)), a = TERM(t, K_1 | K_2, v_log(alpha) - v_log(sigma));
+  lanes l = v_log(x * ONCE(t, K_2, 1 / sigma)), a = TERM(t, K_1 | K_2, v_log(alpha) - v_log(sigma));
   lanes logp = (a + (alpha - 1) * l) - v_exp(alpha * l);
   lane_mask outside = NOT((x > 0) & (x < HUGE_VAL));
   return SEL(outside, SEL(x == 0, kernel_edge(alpha, a), -HUGE_VAL), logp);
 }
 static inline lanes weibull_partials(terms t, lanes x, lanes alpha, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, l = v_log(x * r), w = v_expm1(alpha * l);
+  lanes r = ONCE(t, K_2, 1 / sigma), l = v_log(x * r), w = v_expm1(alpha * l);
   d[0] = -(1 + alpha * w) / x;
   d[1] = 1 / alpha - l * w;
   d[2] = alpha * w * r;
@@ -495,13 +497,13 @@ static inline lanes weibull_partials(terms t, lanes x, lanes alpha, lanes sigma,
 /* log(alpha/sigma) - (alpha+1) l - exp(-alpha l), l = log(x/sigma), on x > 0 */
 static inline lanes frechet_logp(terms t, lanes x, lanes alpha, lanes sigma)
 {
-  lanes l = v_log(x * (1 / sigma)), a = TERM(t, K_1 | K_2, v_log(alpha) - v_log(sigma));
+  lanes l = v_log(x * ONCE(t, K_2, 1 / sigma)), a = TERM(t, K_1 | K_2, v_log(alpha) - v_log(sigma));
   lanes logp = (a - (alpha + 1) * l) - v_exp(-alpha * l);
   return SEL((x > 0) & (x < HUGE_VAL) & (l > -HUGE_VAL), logp, -HUGE_VAL);
 }
 static inline lanes frechet_partials(terms t, lanes x, lanes alpha, lanes sigma, lanes *d)
 {
-  lanes r = 1 / sigma, l = v_log(x * r), w = v_expm1(-alpha * l);
+  lanes r = ONCE(t, K_2, 1 / sigma), l = v_log(x * r), w = v_expm1(-alpha * l);
   d[0] = (alpha * w - 1) / x;
   d[1] = 1 / alpha + l * w;
   d[2] = -alpha * w * r;
