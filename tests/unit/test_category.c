@@ -393,8 +393,14 @@ static void test_refused(void)
   IS("categorical_logit([[0, 1]])",
      "error: log weights of categorical_logit must be an array of numbers, got a 1 by 2 matrix "
      "of integers");
-  IS("cdf(ordered_logistic([0, 1], [0]), 1)",
-     "error: the distribution function of ordered_logistic needs a single number as eta");
+  const double two[] = {0, 1}, zero = 0;
+  norn_datum args[] = {norn_array_f64(st, two, 2), norn_array_f64(st, &zero, 1)};
+  norn_dist product = {dist_find("ordered_logistic"), args, 2};
+  double c;
+  CHECK(dist_cdf(st, &product, norn_int(1), &c) == NORN_ETYPE);
+  CHECK_STR(norn_error(st)->text,
+            "the distribution function of ordered_logistic needs a single number as eta");
+  norn_clear(st);
   IS("len(sample(ordered_logistic([[0, 1], [2, 3]], [0])))", "2");
 }
 
