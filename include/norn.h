@@ -13,7 +13,7 @@
    - One thread at a time per state; only norn_interrupt may be called from elsewhere (another
      thread or a signal handler).
    - `norn_datum` is a value in two words.  One that points into the heap stays valid until the
-     state runs Norn code again (norn_run_next, norn_runs_next, norn_drive, norn_eval,
+     state runs Norn code again (norn_load, norn_run_next, norn_runs_next, norn_drive, norn_eval,
      norn_infer_step); keep it longer with norn_keep.  Natives, distributions and engine callbacks
      may hold data freely between two such calls: memory is collected only while Norn code runs,
      and never inside the sealed calls that norn_call makes.

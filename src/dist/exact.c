@@ -519,6 +519,13 @@ static num neg_binomial(calc *c, num x, const num *p)
   return ADD(rising(c, x, p[0]), SUB(MUL(p[0], LOG(DIV(p[1], t))), MUL(x, LOG(t))));
 }
 
+static num beta_neg_binomial(calc *c, num x, const num *p)
+{
+  if (below(x, 0)) return NOTHING;
+  num top = LBETA(ADD(p[0], p[1]), ADD(x, p[2]));
+  return ADD(rising(c, x, p[0]), SUB(top, LBETA(p[1], p[2])));
+}
+
 static num neg_binomial_2(calc *c, num x, const num *p)
 {
   if (below(x, 0)) return NOTHING;
@@ -621,6 +628,7 @@ static const exact_row table[] = {
   T(pareto_type_2, 3), T(frechet, 2), T(loglogistic, 2), F(scaled_inv_chi_square, 2),
   T(uniform, 2), F(beta, 2), F(beta_proportion, 2), F(bernoulli, 1), F(bernoulli_logit, 1),
   F(binomial, 2), F(binomial_logit, 2), F(beta_binomial, 3), F(hypergeometric, 3),
+  F(beta_neg_binomial, 3),
   F(poisson, 1), F(poisson_log, 1), F(neg_binomial, 2), F(neg_binomial_2, 2),
   F(neg_binomial_2_log, 2), F(geometric, 1), F(discrete_uniform, 2),
 };

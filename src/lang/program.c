@@ -54,6 +54,14 @@ static proto *load_proto(norn_state *st, module *m, uint32_t file, unsigned flag
   return NULL;
 }
 
+/* A program that ran out of memory leaves its heap behind: the compiler, which does not collect, would
+   find none. */
+static void make_room(norn_state *st)
+{
+  size_t most = st->cfg.max_memory;
+  if (most && !st->current && norn_memory_used(st) > most - most / 4) heap_collect_full(st);
+}
+
 norn_run *norn_load(norn_state *st, const char *name, const char *s, size_t n, unsigned flags)
 {
   env *e = st->env;
@@ -62,6 +70,7 @@ norn_run *norn_load(norn_state *st, const char *name, const char *s, size_t n, u
   diags_clear(st);
   norn_clear(st);
   norn_limits_start(st);
+  make_room(st);
   if (flags & NORN_LOAD_REPL) env_settle(st);
   e->prelude_failed = false;
   uint32_t file = sources_add(&st->sources, name, s, n);

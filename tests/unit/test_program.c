@@ -223,7 +223,7 @@ static void test_docs(norn_state *st)
 {
   eval(st, "let c_rec = {alpha: 1, alto: {inner: 2}, beta: 3}\nimport host as c_host\n## "
            "Sentence.\nfn c_fun(a, b = 2) = a\nmodel c_mod(x) { x }");
-  completes(st, "c_", "c_fun c_host c_mod c_rec ");
+  completes(st, "c_", "c_fun c_host c_mod c_null c_rec ");
   completes(st, "c_rec.al", "c_rec.alpha c_rec.alto ");
   completes(st, "c_rec.alto.", "c_rec.alto.inner ");
   completes(st, "c_host.f", "c_host.five c_host.four ");

@@ -50,6 +50,7 @@ static const set sets[] = {
   {"poisson", {0.01}}, {"poisson", {3}}, {"poisson", {9.99}}, {"poisson", {10}},
   {"poisson", {250}}, {"poisson", {1e8}}, {"poisson_log", {-4}}, {"poisson_log", {2.5}},
   {"poisson_log", {18}}, {"geometric", {0.5}}, {"geometric", {0.01}}, {"geometric", {1e-9}},
+  {"beta_neg_binomial", {3, 9, 2}}, {"beta_neg_binomial", {0.5, 20, 30}},
   {"geometric", {1}}, {"neg_binomial", {2, 0.5}}, {"neg_binomial", {0.3, 0.01}},
   {"neg_binomial", {50, 1e-6}}, {"neg_binomial_2", {3, 2}}, {"neg_binomial_2", {100, 0.3}},
   {"neg_binomial_2", {50, 1e6}}, {"neg_binomial_2", {1e4, 30}}, {"neg_binomial_2", {1, 1e-3}},
