@@ -294,6 +294,8 @@ static norn_status tail_of(norn_state *st, const norn_dist *d, norn_datum x, voi
   norn_status code = has ? known_tail(st, d, t->kind, x, v, out) : NORN_ETYPE;
   if (code != NORN_ETYPE || (has && !is_finite_dist(d))) return code;
   if (!is_finite_dist(d)) return unknown(st, d, "cdf");
+  norn_datum first;
+  if (has && (norn_dist_enumerate(st, d, 0, &first) || !number_of(first, &v))) return code;
   if (has) norn_clear(st);
   return finite_tail(st, d, t->kind, x, out);
 }
