@@ -2,6 +2,7 @@
 dist_man_MANS = \
   %D%/norn.1 \
   %D%/libnorn.3 \
+  %D%/norn-diagnostics.7 \
   %D%/norn.7
 
 ## The page of distributions is written from the table of distributions.
