@@ -5,6 +5,7 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/bench.c \
   %D%/dist.c \
   %D%/glm.c \
+  %D%/gradient.c \
   %D%/infer.c \
   %D%/la.c \
   %D%/lang.c \

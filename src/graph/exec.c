@@ -32,6 +32,7 @@ static const double *fetch(const program *p, const operand *o, int64_t k, int64_
   case FROM_DATA: return o->data + k;
   case FROM_GATHER:
     for (int64_t i = 0; i < n; i++) buffer[i] = p->value[o->places[k + i]];
+    for (int64_t i = n; i & 7; i++) buffer[i] = buffer[n - 1];      /* the rest of a register */
     return buffer;
   case FROM_NUMBER: *step = 0; return o->data;
   default: *step = 0; return p->value + o->at;
@@ -44,17 +45,12 @@ static void spread(program *p, const operand *o, int64_t k, int64_t n, const dou
   double *to = p->adjoint + o->at;
   switch (o->kind) {
   case FROM_VIEW:
-    for (int64_t i = 0; i < n; i++) to[k + i] += d[i];
+    p->level->add(to + k, d, n);
     break;
   case FROM_GATHER:
     for (int64_t i = 0; i < n; i++) p->adjoint[o->places[k + i]] += d[i];
     break;
-  case FROM_SCALAR: {
-    stats_tree sum = {{0}};
-    for (int64_t i = 0; i < n; i++) stats_tree_add(&sum, i, d[i]);
-    *to += stats_tree_sum(&sum);
-    break;
-  }
+  case FROM_SCALAR: *to += n == 1 ? *d : p->level->sum(d, n); break;
   default: break;
   }
 }
@@ -160,12 +156,13 @@ static void fun_backward(program *p, const instr *c)
 /* ---- densities -------------------------------------------------------------------------------- */
 
 /* Are the parameters of n elements in the family's domain?  Those that are the same for all are
-   looked at once. */
+   looked at once; a location is in it if it is finite, and else makes the density so. */
 static bool in_domain(const norn_dist_row *row, const norn_block *b, int np)
 {
   double q[NORN_DIST_P] = {0};
   int which;
   unsigned varying = b->many & ~1u;
+  if (row->location_is > 0) varying &= ~(1u << row->location_is);
   for (int64_t k = 0; k < (varying ? b->n : 1); k++) {
     for (int i = 0; i < np; i++) q[i] = b->arg[i + 1][b->many >> (i + 1) & 1 ? k : 0];
     if (row->check1(q, &which)) return false;
@@ -207,7 +204,7 @@ static bool density_chunk(const program *p, const instr *c, int64_t k, norn_bloc
 }
 
 /* Terms of the target: their sum, and with a gradient their derivatives at once. */
-static bool target_forward(program *p, const instr *c, bool gradient, stats_tree *sum)
+static bool target_forward(program *p, const instr *c, bool gradient, double *sum)
 {
   double in[OPERANDS][CHUNK], d[OPERANDS][CHUNK], logp[CHUNK];
   for (int64_t k = 0; k < c->n; k += CHUNK) {
@@ -215,7 +212,7 @@ static bool target_forward(program *p, const instr *c, bool gradient, stats_tree
     for (int i = 0; gradient && i < c->nargs; i++)
       if (!is_constant(&c->arg[i])) b.d[i] = d[i];
     if (!density_chunk(p, c, k, &b, in)) return false;
-    for (int64_t i = 0; i < b.n; i++) stats_tree_add(sum, i, logp[i]);
+    *sum += p->level->sum(logp, b.n);
     for (int i = 0; i < c->nargs; i++)
       if (b.d[i]) spread(p, &c->arg[i], k, b.n, d[i]);
   }
@@ -285,7 +282,7 @@ static bool guards_hold(const program *p)
 }
 
 /* Values of all nodes, and the terms of densities; false: outside, *where is the term. */
-static bool forward(program *p, const exec_level *level, bool gradient, stats_tree *sum,
+static bool forward(program *p, const exec_level *level, bool gradient, double *sum,
                     size_t *where)
 {
   bool good = true;
@@ -307,8 +304,7 @@ static bool forward(program *p, const exec_level *level, bool gradient, stats_tr
     if (p->code[i].target) {
       *where = p->code[i].first_term;
       good = target_forward(p, &p->code[i], gradient, sum);
-      double so_far = stats_tree_sum(sum);
-      good = good && so_far > -HUGE_VAL;
+      good = good && *sum > -HUGE_VAL;
     }
   return good;
 }
@@ -329,8 +325,8 @@ static void backward(program *p, const exec_level *level)
 eval_status program_eval(program *p, const double *u, double *logp, double *gradient,
                          size_t *blame)
 {
-  const exec_level *level = exec_level_here();
-  stats_tree sum = {{0}};
+  const exec_level *level = p->level;
+  double sum = 0;
   double total = p->base;
   *logp = -HUGE_VAL;
   *blame = (size_t)-1;
@@ -345,7 +341,7 @@ eval_status program_eval(program *p, const double *u, double *logp, double *grad
     total += term;
     p->adjoint[p->term[i]] += 1;
   }
-  total += stats_tree_sum(&sum);
+  total += sum;
   if (!(total > -HUGE_VAL && total < HUGE_VAL)) return EVAL_OUTSIDE;
   *logp = total;
   if (!gradient) return EVAL_OK;

@@ -24,42 +24,19 @@ static inline lanes log_add_exp(lanes x, lanes y)
   return SEL(top == low, top + V_LOG_2, top + v_log1p(v_exp(low - top)));
 }
 
-/* The last elements, which do not fill a register, go by way of buffers. */
-typedef struct tail { double x[LANES], y[LANES], z[LANES], g[LANES], dx[LANES], dy[LANES]; } tail;
-
-static inline void tail_fill(const exec_args *a, int64_t k, tail *t, const double *g)
-{
-  for (int j = 0; j < LANES; j++) {
-    int64_t i = k + j < a->n ? k + j : a->n - 1;
-    t->x[j] = a->x[a->sx * i];
-    if (a->y) t->y[j] = a->y[a->sy * i];
-    if (a->z) t->z[j] = a->z[i];
-    if (g) t->g[j] = g[i];
-  }
-}
-
 #define LOAD(p, step, k) ((step) ? lane_load((p) + (k)) : (lanes){0} + (p)[0])
+/* The last register may go past n: results and buffers have room for it (program.c). */
 #define FORWARD(NAME, e)                                                                           \
   case G_##NAME:                                                                                   \
     for (int64_t k = 0; k < a->n; k += LANES) {                                                    \
-      if (k + LANES <= a->n) {                                                                     \
-        lanes x = LOAD(a->x, a->sx, k), y = a->y ? LOAD(a->y, a->sy, k) : x;                       \
-        (void)x, (void)y;                                                                          \
-        lane_store(a->out + k, e);                                                                 \
-      } else {                                                                                     \
-        tail_fill(a, k, &t, NULL);                                                                 \
-        lanes x = lane_load(t.x), y = a->y ? lane_load(t.y) : x;                                   \
-        (void)x, (void)y;                                                                          \
-        lane_store(t.z, e);                                                                        \
-        for (int64_t j = k; j < a->n; j++) a->out[j] = t.z[j - k];                                 \
-      }                                                                                            \
+      lanes x = LOAD(a->x, a->sx, k), y = a->y ? LOAD(a->y, a->sy, k) : x;                         \
+      (void)x, (void)y;                                                                            \
+      lane_store(a->out + k, e);                                                                   \
     }                                                                                              \
     break;
 
 static void forward(const exec_args *a)
 {
-  tail t;
-  memset(&t, 0, sizeof t);
   switch (a->op) {
   FORWARD(ADD, x + y)
   FORWARD(SUB, x - y)
@@ -89,19 +66,11 @@ static void forward(const exec_args *a)
 #define SLOPES(NAME, ex, ey)                                                                       \
   case G_##NAME:                                                                                   \
     for (int64_t k = 0; k < a->n; k += LANES) {                                                    \
-      bool whole = k + LANES <= a->n;                                                              \
-      if (!whole) tail_fill(a, k, &t, a->out);                                                     \
-      lanes x = whole ? LOAD(a->x, a->sx, k) : lane_load(t.x);                                     \
-      lanes y = !a->y ? x : whole ? LOAD(a->y, a->sy, k) : lane_load(t.y);                         \
-      lanes z = whole ? lane_load(a->z + k) : lane_load(t.z);                                      \
-      lanes g = whole ? lane_load(a->out + k) : lane_load(t.g);                                    \
+      lanes x = LOAD(a->x, a->sx, k), y = a->y ? LOAD(a->y, a->sy, k) : x;                         \
+      lanes z = lane_load(a->z + k), g = lane_load(a->out + k);                                    \
       (void)x, (void)y, (void)z;                                                                   \
-      if (a->dx) lane_store(whole ? a->dx + k : t.dx, g * (ex));                                   \
-      if (a->dy) lane_store(whole ? a->dy + k : t.dy, g * (ey));                                   \
-      for (int64_t j = k; !whole && j < a->n; j++) {                                               \
-        if (a->dx) a->dx[j] = t.dx[j - k];                                                         \
-        if (a->dy) a->dy[j] = t.dy[j - k];                                                         \
-      }                                                                                            \
+      if (a->dx) lane_store(a->dx + k, g * (ex));                                                  \
+      if (a->dy) lane_store(a->dy + k, g * (ey));                                                  \
     }                                                                                              \
     break;
 #define ONE ((lanes){0} + 1)
@@ -109,8 +78,6 @@ static void forward(const exec_args *a)
 
 static void slopes(const exec_args *a)
 {
-  tail t;
-  memset(&t, 0, sizeof t);
   switch (a->op) {
   SLOPES(ADD, ONE, ONE)
   SLOPES(SUB, ONE, -ONE)
@@ -136,4 +103,26 @@ static void slopes(const exec_args *a)
   }
 }
 
-const exec_level LEVEL_NAME(exec_, LEVEL) = {forward, slopes};
+static void add(double *to, const double *x, int64_t n)
+{
+  int64_t k = 0;
+  for (; k + LANES <= n; k += LANES) lane_store(to + k, lane_load(to + k) + lane_load(x + k));
+  for (; k < n; k++) to[k] += x[k];
+}
+
+/* The eight partial sums of the tree lie in 8 / LANES registers. */
+static double sum(const double *x, int64_t n)
+{
+  enum { PARTS = 8 / LANES };
+  lanes part[PARTS];
+  double p[8];
+  int64_t k = 0;
+  for (int j = 0; j < PARTS; j++) part[j] = (lanes){0};
+  for (; k + 8 <= n; k += 8)
+    for (int j = 0; j < PARTS; j++) part[j] += lane_load(x + k + j * LANES);
+  for (int j = 0; j < PARTS; j++) lane_store(p + j * LANES, part[j]);
+  for (; k < n; k++) p[k & 7] += x[k];
+  return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+}
+
+const exec_level LEVEL_NAME(exec_, LEVEL) = {forward, slopes, add, sum};

@@ -13,6 +13,9 @@ typedef struct exec_args {
 typedef struct exec_level {
   void (*forward)(const exec_args *);          /* out = op(x, y) */
   void (*slopes)(const exec_args *);           /* dx = g * d op / dx, dy likewise; g is in `out` */
+  void (*add)(double *to, const double *x, int64_t n);
+  /* the sum of x (n) by the fixed tree of num/stats.h */
+  double (*sum)(const double *x, int64_t n);
 } exec_level;
 extern const exec_level exec_base, exec_avx2, exec_avx512;
 const exec_level *exec_level_here(void);

@@ -177,13 +177,14 @@ static bool groups_make(grouping *r, program *p)
   return true;
 }
 
-/* Places: groups in the order of their opening. */
+/* Places: groups in the order of their opening, each followed by room for the rest of a register. */
 static bool places_make(program *p, grouping *r)
 {
   size_t at = 0;
   for (size_t k = 0; k < r->ngroup; k++) {
     r->group[k].first = (uint32_t)at;
-    at += r->group[k].n;
+    at += r->group[k].n == 1 ? 1 : (r->group[k].n + 7) / 8 * 8;
+    if (k + 1 < r->ngroup && r->group[k + 1].n > 1) at = (at + 7) / 8 * 8;
   }
   p->nplace = at;
   p->place = block_get(p, r->g->nnode * sizeof *p->place);
@@ -281,7 +282,7 @@ program *program_new(const graph *g)
 {
   program *p = norn_alloc(g->st, NULL, 0, sizeof *p);
   if (!p) return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), NULL;
-  *p = (program){.st = g->st, .ninput = g->ninput, .nnode = g->nnode};
+  *p = (program){.st = g->st, .level = exec_level_here(), .ninput = g->ninput, .nnode = g->nnode};
   grouping r = {.g = g, .room = {.st = g->st}};
   bool good = program_make(p, g, &r);
   norn_alloc(g->st, r.group, r.cgroup * sizeof *r.group, 0);

@@ -41,6 +41,7 @@ typedef struct call_instr {
 
 struct program {
   norn_state *st;
+  const exec_level *level;           /* the registers of this CPU */
   size_t ninput, nplace, nnode;
   double *value, *adjoint;           /* (nplace) */
   uint32_t *place;                   /* (nnode) of each node; constants: index into `constant` */

@@ -2,8 +2,8 @@
 
    Up to PROBES runs from the prior look at the program.  If every choice they meet is finite and
    discrete and there seem to be at most LEAVES paths: enumerate.  If observations come between
-   choices (two or more of them, with a choice after the first): smc.  Otherwise mh.  What was
-   chosen and why goes to the host as a notice. Lanes: probe i runs in lane i of a stream of its
+   choices (two or more of them, with a choice after the first): smc.  If the model can be recorded
+   as a density over R^n: nuts.  Otherwise mh.  What was chosen and why goes to the host as a notice. Lanes: probe i runs in lane i of a stream of its
    own, so the chosen engine's draws are the same as if it had been named. */
 #include "infer/infer.h"
 
@@ -28,11 +28,23 @@ static norn_status auto_init(norn_infer *inf, void *self)
   return NORN_OK;
 }
 
+/* Are all choices continuous and the same in every run, and all derivatives known? */
+static bool differentiable(norn_infer *inf)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_density *d = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
+  bool good = d && norn_density_dim(d) > 0;
+  norn_density_free(d);
+  norn_clear(st);
+  return good;
+}
+
 static norn_step auto_choose(norn_infer *inf, const probe *e)
 {
   norn_state *st = norn_infer_state(inf);
   const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate
     : e->interleaved                                     ? &engine_smc
+    : !e->finite && differentiable(inf)                  ? &engine_nuts
                                                          : &engine_mh;
   if (!inf->outer) {
     if (to == &engine_enumerate)
@@ -41,6 +53,8 @@ static norn_step auto_choose(norn_infer *inf, const probe *e)
                   e->most);
     else if (to == &engine_smc)
       norn_notice(st, "engine: smc(), as observations come between choices");
+    else if (to == &engine_nuts)
+      norn_notice(st, "engine: nuts(), as every choice is continuous and derivatives are known");
     else
       norn_notice(st, "engine: mh(), as %s",
                   e->finite ? "there are too many paths to enumerate"
