@@ -210,6 +210,11 @@ LANG_TESTS = \
   %D%/errors/noncentered_family.norn \
   %D%/errors/not_an_integer.norn \
   %D%/errors/number_plus_string.norn \
+  %D%/errors/nuts_choices_change.norn \
+  %D%/errors/nuts_discrete.norn \
+  %D%/errors/nuts_floor.norn \
+  %D%/errors/nuts_no_start.norn \
+  %D%/errors/nuts_start_unknown.norn \
   %D%/errors/observe_at_top.norn \
   %D%/errors/observe_without_tilde.norn \
   %D%/errors/ordered_counts.norn \
@@ -457,6 +462,11 @@ TEST_FILES = \
   %D%/errors/noncentered_family.err \
   %D%/errors/not_an_integer.err \
   %D%/errors/number_plus_string.err \
+  %D%/errors/nuts_choices_change.err \
+  %D%/errors/nuts_discrete.err \
+  %D%/errors/nuts_floor.err \
+  %D%/errors/nuts_no_start.err \
+  %D%/errors/nuts_start_unknown.err \
   %D%/errors/observe_at_top.err \
   %D%/errors/observe_without_tilde.err \
   %D%/errors/ordered_counts.err \

@@ -815,16 +815,17 @@ norn_status norn_density_prior(norn_density *d, norn_rng *g, double *u)
   return d->f ? NORN_OK : walk(d, pick_prior, g, u);
 }
 
-typedef struct wanted { norn_ref *values; const double *u; } wanted;
+typedef struct wanted { norn_ref *values; const double *u; int met; } wanted;
 static norn_status pick_wanted(norn_density *d, const choice *c, const norn_event *ev, void *of,
                                norn_datum *x)
 {
   char name[160];
-  const wanted *w = of;
+  wanted *w = of;
   norn_addr_name(d->st, c->addr, name, sizeof name);
   *x = norn_record_get(d->st, norn_get(w->values), name);
   if (!norn_is_none(*x)) {
     int64_t n = norn_array_length(*x);
+    w->met++;
     if ((n < 0) == (c->rank == 0)) return NORN_OK;
     return engine_fail(d->st, NORN_ETYPE, ev->span, "the start of %s has not the shape of its value",
                        name);
@@ -837,14 +838,35 @@ static norn_status pick_wanted(norn_density *d, const choice *c, const norn_even
   return norn_is_none(*x) ? NORN_EMEMORY : NORN_OK;
 }
 
+static norn_datum values_of(const wanted *w) { return norn_get(w->values); }
+
+/* The first name of a start that no choice has. */
+static norn_status unmet(norn_density *d, norn_datum values)
+{
+  char name[160];
+  norn_datum v;
+  for (int i = 0; i < norn_record_size(values); i++) {
+    const char *wants = norn_record_at(d->st, values, i, &v);
+    bool there = false;
+    for (size_t k = 0; k < d->nchoice && !there; k++)
+      there = !strcmp(norn_addr_name(d->st, d->choice[k].addr, name, sizeof name), wants);
+    if (!there)
+      return norn_fail(d->st, NORN_EINFER, -1, "a start is given for %s, but no choice is called so",
+                       wants);
+  }
+  return NORN_OK;
+}
+
 norn_status norn_density_at(norn_density *d, norn_datum values, double *u)
 {
   if (d->f) return norn_fail(d->st, NORN_EUSE, -1, "this density has no named choices");
   double *before = engine_get(d->st, (size_t)(d->dim + 1) * sizeof *before);
   if (!before) return NORN_EMEMORY;
   memcpy(before, u, (size_t)d->dim * sizeof *u);
-  wanted w = {norn_keep(d->st, values), before};
+  wanted w = {norn_keep(d->st, values), before, 0};
   norn_status status = w.values ? walk(d, pick_wanted, &w, u) : NORN_EMEMORY;
+  if (!status && w.met < norn_record_size(values_of(&w)))
+    status = unmet(d, values_of(&w));
   if (w.values) norn_drop(w.values);
   engine_put(d->st, before, (size_t)(d->dim + 1) * sizeof *before);
   return status;
