@@ -45,11 +45,21 @@ typedef struct grouping {
   const graph *g;
   uint32_t *of;                      /* (nnode) group of each node */
   uint32_t *next, *rank;             /* (nnode) members as a list; place in the group */
-  uint32_t *tail;
+  uint32_t *uses;                    /* (nnode) */
+  size_t nhot;                       /* nodes used HOT times or more */
   group *group; size_t ngroup, cgroup;
   uint32_t *table; size_t mask;
   graph room;
 } grouping;
+
+/* A number that very many operations share (a coefficient) is an operand of its own kind, so that what
+   it multiplies is an array beside one number; unless so many do that the groups would be small. */
+enum { HOT = 64, HOT_MOST = 32, OWN = 0x40000000 };
+static uint32_t operand_class(const grouping *r, uint32_t a)
+{
+  bool hot = r->uses[a] >= HOT && r->nhot <= HOT_MOST && r->of[a] != CONSTANT;
+  return hot ? OWN | a : r->of[a];
+}
 
 static uint64_t group_hash(const group *k)
 {
@@ -85,7 +95,7 @@ static bool group_node(grouping *r, uint32_t i)
   if (a->op == G_CONST) { r->of[i] = CONSTANT; return true; }
   if (a->op == G_INPUT) k.aux = 0;
   if (a->op == G_PART) k.aux = a->aux >> 32;
-  for (int j = 0; j < a->nargs; j++) k.of[j] = r->of[g->arg[a->args + (uint32_t)j]];
+  for (int j = 0; j < a->nargs; j++) k.of[j] = operand_class(r, g->arg[a->args + (uint32_t)j]);
   k.hash = group_hash(&k);
   uint32_t at = group_find(r, &k);
   if (at == UINT32_MAX) return false;
@@ -163,11 +173,15 @@ static bool groups_make(grouping *r, program *p)
 {
   size_t n = r->g->nnode, slots = 1024;
   while (slots < 2 * n) slots *= 2;
-  r->of = block_get(p, 3 * n * sizeof *r->of);
+  r->of = block_get(p, 4 * n * sizeof *r->of);
   r->table = block_get(p, slots * sizeof *r->table);
   if (!r->of || !r->table) return false;
   r->next = r->of + n;
   r->rank = r->next + n;
+  r->uses = r->rank + n;
+  for (size_t i = 0; i < r->g->narg; i++) r->uses[r->g->arg[i]]++;
+  for (size_t i = 0; i < n; i++)
+    r->nhot += r->uses[i] >= HOT && r->g->node[i].op != G_CONST;
   r->mask = slots - 1;
   group inputs = {.op = G_INPUT, .head = UINT32_MAX};
   inputs.hash = group_hash(&inputs);

@@ -80,7 +80,7 @@ static bool node_is(const graph *g, uint32_t i, int op, uint64_t aux, const uint
 {
   const graph_node *a = &g->node[i];
   return a->op == op && a->aux == aux && a->nargs == n &&
-         !memcmp(g->arg + a->args, args, (size_t)n * sizeof *args);
+         (n == 0 || !memcmp(g->arg + a->args, args, (size_t)n * sizeof *args));
 }
 
 /* The table holds index + 1 and is at most half full. */
