@@ -1,5 +1,6 @@
-/* bench/glm: a logistic regression of 10,000 outcomes on 20 columns: microseconds of the log density
-   with its derivatives in alpha and beta, beside a loop over the C library (limits/logistic.c). */
+/* bench/glm: a logistic regression of 10,000 outcomes on 20 columns: microseconds of the log
+   density with its derivatives in alpha and beta, beside a loop over the C library
+   (limits/logistic.c). */
 #include "bench.h"
 #include "dist/dist.h"
 #include <string.h>
@@ -19,7 +20,8 @@ static norn_datum made_data(norn_state *st, double **x, double *beta, norn_datum
   for (int j = 0; j < COLUMNS; j++) beta[j] = 0.05 * (j - 10);
   for (int i = 0; i < ROWS; i++) {
     double eta = 0;
-    for (int j = 0; j < COLUMNS; j++) eta += ((*x)[i * COLUMNS + j] = norn_rng_normal(&g)) * beta[j];
+    for (int j = 0; j < COLUMNS; j++)
+      eta += ((*x)[i * COLUMNS + j] = norn_rng_normal(&g)) * beta[j];
     ((uint8_t *)truth)[i] = norn_rng_uniform(&g) < 1 / (1 + exp(-eta));
   }
   return X;

@@ -1,5 +1,5 @@
-/* bench/gradient: microseconds of a log density with its gradient, of models written as a user would,
-   by the recorded program; and what preparing it takes.  Goals: YARDSTICKS of the design. */
+/* bench/gradient: microseconds of a log density with its gradient, of models written as a user
+   would, by the recorded program; and what preparing it takes.  Goals: YARDSTICKS of the design. */
 #include "bench.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +13,20 @@ static const char radon[] =
   "let b ~ normal(0, 10)\nlet al = for j in 0..85 { let z ~ normal(0, 1)\n mu + tau * z }\n"
   "for i in 0..919 { observe y[i] ~ normal(al[county[i]] + b * floor_[i], s) } }\nm()";
 static const char ark[] =
-  "model m() { let alpha ~ normal(0, 10)\nlet beta ~ iid(normal(0, 10), 5)\nlet sigma ~ half_cauchy(2.5)\n"
+  "model m() { let alpha ~ normal(0, 10)\nlet beta ~ iid(normal(0, 10), 5)\n"
+  "let sigma ~ half_cauchy(2.5)\n"
   "for t in 5..200 { let mu = for k in 0..5 with m = alpha { next m + beta[k] * y[t - 1 - k] }\n"
   "observe y[t] ~ normal(mu, sigma) } }\nm()";
 static const char garch[] =
-  "model m() { let mu ~ flat()\nlet w ~ flat(lower = 0)\nlet a ~ uniform(0, 1)\nlet b ~ uniform(0, 1 - a)\n"
+  "model m() { let mu ~ flat()\nlet w ~ flat(lower = 0)\nlet a ~ uniform(0, 1)\n"
+  "let b ~ uniform(0, 1 - a)\n"
   "for t in 1..200 with h = 1.0 { let h2 = w + a * (y[t - 1] - mu)^2 + b * h\n"
   "observe y[t] ~ normal(mu, sqrt(h2))\n next h2 } }\nm()";
 static const char schools[] =
   "let s = [15, 10, 16, 11, 9, 11, 10, 18]\nlet z_ = [28, 8, -3, 7, -1, 1, 18, 12]\n"
   "model m() { let mu ~ normal(0, 5)\nlet tau ~ half_cauchy(5)\nlet theta = for j in 0..8 {\n"
-  "let z ~ normal(0, 1)\n mu + tau * z }\nfor j in 0..8 { observe z_[j] ~ normal(theta[j], s[j]) } }\nm()";
+  "let z ~ normal(0, 1)\n mu + tau * z }\n"
+  "for j in 0..8 { observe z_[j] ~ normal(theta[j], s[j]) } }\nm()";
 
 static norn_datum reals(norn_state *st, int rank, int64_t n, int64_t k, uint64_t seed)
 {

@@ -78,7 +78,8 @@ void bench_mh(void)
     c = least(c, bench_cpu() - t);
     n = least(n, bench_call(st, "run", &arg, 1, &v));
   }
-  bench_row("mh beta-bernoulli, 100 observations, a step", 1e6 * n / draws, "us", "C", 1e6 * c / draws,
+  bench_row("mh beta-bernoulli, 100 observations, a step", 1e6 * n / draws, "us", "C",
+            1e6 * c / draws,
       "at most 5 us");
   norn_free(st);
 }

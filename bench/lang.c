@@ -14,7 +14,8 @@ static double lua(const char *name)
   char command[800];
   double t, best = INFINITY;
   for (int k = 0; k < 3; k++) {
-    snprintf(command, sizeof command, "lua5.4 '%s/lang/bench.lua' %s 2>/dev/null", bench_folder, name);
+    snprintf(command, sizeof command, "lua5.4 '%s/lang/bench.lua' %s 2>/dev/null", bench_folder,
+             name);
     FILE *p = popen(command, "r");
     if (!p) return 0;
     int got = fscanf(p, "%lf", &t);

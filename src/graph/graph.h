@@ -118,7 +118,4 @@ typedef enum { EVAL_OK, EVAL_OUTSIDE, EVAL_GUARD } eval_status;
 eval_status program_eval(program *, const double *u, double *logp, double *gradient, size_t *blame);
 /* The number that a node has at the last point. */
 double   program_value(const program *, uint32_t node);
-/* For `explain`: instructions, and elements of the largest. */
-typedef struct program_facts { size_t nodes, instructions, gathers, serial; } program_facts;
-void     program_facts_of(const program *, program_facts *);
 #endif

@@ -310,13 +310,3 @@ double program_value(const program *p, uint32_t node)
   uint32_t at = p->place[node];
   return at & 0x80000000u ? p->constant[at & 0x7fffffffu] : p->value[at];
 }
-
-void program_facts_of(const program *p, program_facts *f)
-{
-  *f = (program_facts){.nodes = p->nnode, .instructions = p->ncode};
-  for (size_t i = 0; i < p->ncode; i++) {
-    f->serial += p->code[i].n == 1;
-    for (int j = 0; j < p->code[i].nargs; j++)
-      f->gathers += p->code[i].arg[j].kind == FROM_GATHER;
-  }
-}

@@ -3,8 +3,9 @@
    Up to PROBES runs from the prior look at the program.  If every choice they meet is finite and
    discrete and there seem to be at most LEAVES paths: enumerate.  If observations come between
    choices (two or more of them, with a choice after the first): smc.  If the model can be recorded
-   as a density over R^n: nuts.  Otherwise mh.  What was chosen and why goes to the host as a notice. Lanes: probe i runs in lane i of a stream of its
-   own, so the chosen engine's draws are the same as if it had been named. */
+   as a density over R^n: nuts.  Otherwise mh.  What was chosen and why goes to the host as a
+   notice.  Lanes: probe i runs in lane i of a stream of its own, so the chosen engine's draws are
+   the same as if it had been named. */
 #include "infer/infer.h"
 
 enum { PROBES = 10 };
