@@ -58,9 +58,103 @@ bool node_equals(norn_state *st, val x, int64_t k)
   return st->graph && graph_compare(st->graph, GUARD_EQ, x, norn_int(k));
 }
 
+/* ---- foreign functions with a declared derivative ---- */
+
+/* A call of numbers; the derivative is a Norn function of the same arguments that gives the partial
+   derivative, or an array of those in the real arguments. */
+enum { FOREIGN_ARGS = 8 };
+typedef struct foreign_fun {
+  norn_state *st;
+  const norn_native *f;
+  norn_ref *slope;
+  int n;
+  val args[FOREIGN_ARGS];                /* whole numbers stay what they were */
+} foreign_fun;
+
+static void foreign_args(const foreign_fun *k, const double *in, val *args)
+{
+  for (int i = 0; i < k->n; i++) args[i] = V_IS_INT(k->args[i]) ? k->args[i] : norn_real(in[i]);
+}
+
+static bool foreign_value(foreign_fun *k, const val *args, double *out)
+{
+  val v = norn_none();
+  if (k->f->real1) {
+    double x = 0;
+    norn_as_real(args[0], &x);
+    *out = k->f->real1(x);
+    return true;
+  }
+  size_t lent = k->st->nscratch;
+  bool good = !k->f->f(k->st, args, k->n, &v) && norn_as_real(v, out);
+  state_scratch_free(k->st, lent);
+  return good;
+}
+
+static bool foreign_forward(void *self, const double *in, double *out)
+{
+  val args[FOREIGN_ARGS];
+  foreign_args(self, in, args);
+  if (foreign_value(self, args, out)) return *out == *out;
+  norn_clear(((foreign_fun *)self)->st);
+  return false;
+}
+
+static void foreign_adjoint(void *self, const double *in, const double *out, const double *gout,
+                            double *gin)
+{
+  foreign_fun *k = self;
+  val args[FOREIGN_ARGS], slope;
+  (void)out;
+  foreign_args(k, in, args);
+  bool good = !norn_call(k->st, norn_get(k->slope), args, k->n, &slope);
+  int64_t m = good ? norn_array_length(slope) : 0, at = 0;
+  if (!good) norn_clear(k->st);
+  for (int i = 0; i < k->n; i++) {
+    bool real = m == k->n || !V_IS_INT(k->args[i]);
+    if (real) gin[i] += gout[0] * (good ? norn_elem_real(slope, m < 0 ? 0 : at++) : (double)NAN);
+  }
+}
+
+static void foreign_free(norn_state *st, void *self)
+{
+  norn_drop(((foreign_fun *)self)->slope);
+  norn_alloc(st, self, sizeof(foreign_fun), 0);
+}
+
+static const graph_call foreign_call = {"foreign function", foreign_forward, foreign_adjoint,
+                                        foreign_free};
+
+/* NONE without an error: f has no derivative, or these are not numbers. */
+static val foreign_record(norn_state *st, const norn_native *f, const val *args, int n)
+{
+  val slope = norn_foreign_derivative(st, v_obj(NORN_NATIVE, f)), out;
+  double in[FOREIGN_ARGS], value;
+  if (norn_is_none(slope) || n < 1 || n > FOREIGN_ARGS) return norn_none();
+  for (int i = 0; i < n; i++)
+    if (!is_number(args[i])) return norn_none();
+  foreign_fun *k = norn_alloc(st, NULL, 0, sizeof *k);
+  if (!k) return state_memory(st);
+  *k = (foreign_fun){.st = st, .f = f, .slope = norn_keep(st, slope), .n = n};
+  for (int i = 0; i < n; i++) {
+    k->args[i] = args[i];
+    in[i] = V_IS_INT(args[i]) ? (double)args[i].i : args[i].d;
+  }
+  val now[FOREIGN_ARGS];
+  foreign_args(k, in, now);
+  if (!k->slope || !foreign_value(k, now, &value)) {
+    if (k->slope) norn_drop(k->slope);
+    norn_alloc(st, k, sizeof *k, 0);
+    return norn_none();
+  }
+  return graph_called_new(st->graph, &foreign_call, k, args, (uint32_t)n, &value, &out, 1)
+             ? out : norn_none();
+}
+
 val node_map1(norn_state *st, const norn_native *f, val x)
 {
   val v = graph_math(st->graph, f->name, f->real1, x);
+  if (norn_is_none(v) && !st->err.code) v = foreign_record(st, f, &x, 1);
   return norn_is_none(v) && !st->err.code ? no_derivative(st, f->name) : v;
 }
 
@@ -328,6 +422,8 @@ node_native node_record(norn_state *st, const norn_native *f, const val *args, i
     }
   for (size_t i = 0; i < sizeof movers / sizeof *movers; i++)
     if (!strcmp(movers[i], f->name)) return NODE_CALL;
+  *out = foreign_record(st, f, args, n);
+  if (!norn_is_none(*out) || st->err.code) return NODE_DONE;
   no_derivative(st, f->name);
   return NODE_DONE;
 }

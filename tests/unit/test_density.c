@@ -79,6 +79,11 @@ static const struct { const char *name, *text; } models[] = {
    "observe [0.3, 0.2, -1] ~ multi_normal_cholesky([mu[0], 0, 0], l)\n"
    "observe [1, 1] ~ multi_student_t(4, mu, v)\nobserve [0.2, -0.3] ~ multi_normal_prec([0, 0], r)\n"
    "mu }"},
+  {"foreign", "foreign \"libm.so.6\" { fn cosine(x: c_double) -> c_double as \"cos\" derivative x -> -sin(x)\n"
+   "fn power(x: c_double, y: c_double) -> c_double as \"pow\" derivative (x, y) -> [y * x ^ (y - 1), x ^ y * log(x)]\n"
+   "fn scaled(x: c_double, k: c_int) -> c_double as \"ldexp\" derivative (x, k) -> 2.0 ^ k }\n"
+   "model m() { let a ~ gamma(2, 2)\nlet b ~ normal(0, 1)\n"
+   "observe 1 ~ normal(cosine(b) + power(a, b) + scaled(b, 2) * power(a, 2), 1)\n b }"},
   {"own", "distribution laplace2(m, b) { sample = () -> m\n logpdf = x -> -log(2 * b) - abs(x - m) / b\n support = real }\n"
    "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\nobserve 1.5 ~ laplace2(a, s)\n a }"},
 };
