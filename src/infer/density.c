@@ -611,6 +611,20 @@ static norn_datum choice_value(norn_density *d, const choice *c)
   return a;
 }
 
+/* An array of nodes and reals, packed at once: nothing is collected while an engine works, so that
+   what is in between would stay. */
+static bool realise_reals(norn_density *d, const norn_view *a, norn_datum *out)
+{
+  void *to;
+  for (int64_t i = 0; i < a->n; i++)
+    if (!graph_is_node(a->v[i]) && a->v[i].tag != NORN_REAL) return false;
+  *out = norn_array(d->st, NORN_F64, 1, &a->n, &to);
+  for (int64_t i = 0; !norn_is_none(*out) && i < a->n; i++)
+    ((double *)to)[i] = graph_is_node(a->v[i]) ? program_value(d->last->p, graph_index(a->v[i]))
+                                               : a->v[i].d;
+  return true;
+}
+
 /* The recorded value with numbers for nodes; NONE without an error: not of simple kinds. */
 static norn_datum realise(norn_density *d, norn_datum v)
 {
@@ -635,6 +649,8 @@ static norn_datum realise(norn_density *d, norn_datum v)
     return kind <= NORN_ENUM || kind == NORN_STR ? v : norn_none();
   }
   if (a.elem != NORN_VALUES) return v;
+  norn_datum packed;
+  if (a.rank == 1 && a.n > 0 && realise_reals(d, &a, &packed)) return packed;
   norn_datum list = norn_array(st, NORN_VALUES, 1, a.dims, &to);
   if (norn_is_none(list)) return list;
   for (int64_t i = 0; i < a.dims[0]; i++) ((norn_datum *)to)[i] = norn_unit();
