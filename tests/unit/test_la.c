@@ -382,6 +382,7 @@ static void check_level(const la_kernels *f)
 
 static void test_levels(void)
 {
+  check_level(&la_base);               /* where there is no other */
 #ifdef HAVE_X86_LEVELS
   if (level_has(LEVEL_AVX2)) check_level(&la_avx2);
   if (level_has(LEVEL_AVX512)) check_level(&la_avx512);
