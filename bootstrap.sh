@@ -144,7 +144,7 @@ run)
   shift
   [ $# -gt 0 ] || usage
   quiet=yes
-  [ -x "$build/norn" ] || say 'building Norn, which takes a minute the first time'
+  [ -x "$build/norn" ] || say 'building Norn, which takes a minute or two the first time'
   configure_build
   step make_build norn
   exec "$build/norn" "$@"

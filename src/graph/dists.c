@@ -315,8 +315,7 @@ static norn_datum element_of(norn_state *st, norn_datum v, int64_t k)
 }
 
 /* Rows of a product: elements k of all arguments that are arrays. */
-static norn_datum product_record(graph *g, const norn_dist *d, norn_datum x, bool term,
-                                 int64_t n)
+static norn_datum product_record(graph *g, const norn_dist *d, norn_datum x, int64_t n)
 {
   norn_state *st = g->st;
   void *to;
@@ -331,7 +330,6 @@ static norn_datum product_record(graph *g, const norn_dist *d, norn_datum x, boo
     if (norn_is_none(l)) return l;
     ((norn_datum *)to)[k] = l;
   }
-  (void)term;
   return graph_sum(g, to, n);
 }
 
@@ -369,7 +367,7 @@ norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
   }
   if (numbers && node) return graph_density(g, d->row, x, d->args, d->n, term);
   if (scalar && node && n >= 0 && norn_array_length(x) == n)
-    return product_record(g, d, x, term, n);
+    return product_record(g, d, x, n);
   return density_record(g, d, x, node);
 }
 

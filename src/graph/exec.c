@@ -6,6 +6,7 @@
    summed where one number serves all.  Densities that are only terms of the target give their sum
    and, in the same pass, their derivatives. */
 #include "graph/program.h"
+#include "num/level.h"
 #include <math.h>
 #include <string.h>
 
@@ -13,13 +14,13 @@ enum { CHUNK = 256 };
 
 const exec_level *exec_level_here(void)
 {
+  static const exec_level *const levels[LEVELS] = {
+    &exec_base,
 #ifdef HAVE_X86_LEVELS
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return &exec_avx512;
-  if (__builtin_cpu_supports("avx2")) return &exec_avx2;
+    &exec_avx2, &exec_avx512,
 #endif
-  return &exec_base;
+  };
+  return levels[level_best()];
 }
 
 /* n elements of an operand from k on; *step 0: one number for all. */
@@ -281,35 +282,35 @@ static bool guards_hold(const program *p)
   return true;
 }
 
-/* Values of all nodes, and the terms of densities; false: outside, *where is the term. */
-static bool forward(program *p, const exec_level *level, bool gradient, double *sum,
-                    size_t *where)
+/* Values of all nodes but densities that are only terms; false: outside. */
+static bool forward(program *p, bool gradient)
 {
   bool good = true;
   for (size_t i = 0; i < p->ncode && good; i++) {
     const instr *c = &p->code[i];
-    *where = (size_t)-1;
     switch (c->op) {
     case G_FUN1: fun_forward(p, c); break;
     case G_PART: good = call_forward(p, c); break;
-    case G_DENSITY:
-      *where = c->target ? c->first_term : (size_t)-1;
-      good = c->target || density_forward(p, c, gradient);
-      break;
-    default: op_forward(p, level, c); break;
+    case G_DENSITY: good = c->target || density_forward(p, c, gradient); break;
+    default: op_forward(p, p->level, c); break;
     }
   }
-  if (!good || !guards_hold(p)) return good;
-  for (size_t i = 0; i < p->ncode && good; i++)
-    if (p->code[i].target) {
-      *where = p->code[i].first_term;
-      good = target_forward(p, &p->code[i], gradient, sum);
-      good = good && *sum > -HUGE_VAL;
-    }
   return good;
 }
 
-static void backward(program *p, const exec_level *level)
+/* Those terms, into *sum; false: outside, *where is the term. */
+static bool targets(program *p, bool gradient, double *sum, size_t *where)
+{
+  for (size_t i = 0; i < p->ncode; i++) {
+    const instr *c = &p->code[i];
+    if (!c->target) continue;
+    *where = c->first_term;
+    if (!target_forward(p, c, gradient, sum) || !(*sum > -HUGE_VAL)) return false;
+  }
+  return true;
+}
+
+static void backward(program *p)
 {
   for (size_t i = p->ncode; i-- > 0;) {
     const instr *c = &p->code[i];
@@ -317,7 +318,7 @@ static void backward(program *p, const exec_level *level)
     case G_FUN1: fun_backward(p, c); break;
     case G_PART: call_backward(p, c); break;
     case G_DENSITY: if (!c->target) density_backward(p, c); break;
-    default: op_backward(p, level, c); break;
+    default: op_backward(p, p->level, c); break;
     }
   }
 }
@@ -325,16 +326,15 @@ static void backward(program *p, const exec_level *level)
 eval_status program_eval(program *p, const double *u, double *logp, double *gradient,
                          size_t *blame)
 {
-  const exec_level *level = p->level;
   double sum = 0;
   double total = p->base;
   *logp = -HUGE_VAL;
   *blame = (size_t)-1;
   memcpy(p->value, u, p->ninput * sizeof *u);
   if (gradient) memset(p->adjoint, 0, p->nplace * sizeof *p->adjoint);
-  bool inside = forward(p, level, gradient != NULL, &sum, blame);
+  bool inside = forward(p, gradient != NULL);
   if (!guards_hold(p)) return EVAL_GUARD;
-  if (!inside) return EVAL_OUTSIDE;
+  if (!inside || !targets(p, gradient != NULL, &sum, blame)) return EVAL_OUTSIDE;
   for (size_t i = 0; i < p->nterm; i++) {
     double term = p->value[p->term[i]];
     if (!(term > -HUGE_VAL)) return *blame = p->term_of[i], EVAL_OUTSIDE;
@@ -345,7 +345,7 @@ eval_status program_eval(program *p, const double *u, double *logp, double *grad
   if (!(total > -HUGE_VAL && total < HUGE_VAL)) return EVAL_OUTSIDE;
   *logp = total;
   if (!gradient) return EVAL_OK;
-  backward(p, level);
+  backward(p);
   memcpy(gradient, p->adjoint, p->ninput * sizeof *gradient);
   for (size_t i = 0; i < p->ninput; i++)
     if (!(fabs(gradient[i]) < HUGE_VAL)) return *logp = -HUGE_VAL, EVAL_OUTSIDE;

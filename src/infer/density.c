@@ -149,14 +149,13 @@ static norn_datum shifted_map(recording *r, norn_datum location, norn_datum scal
 }
 
 /* A bound of unit k: the leaf that it is, or a number. */
-static norn_datum bound_of(norn_density *d, const norn_dist *dist, const norn_support *s,
-                           bool upper, int64_t k, const double *bounds)
+static norn_datum bound_of(const norn_dist *d, const norn_support *s, bool upper, int64_t k,
+                           const double *bounds)
 {
   int64_t leaf = upper ? s->upper_leaf : s->lower_leaf;
   double b = upper ? s->upper : s->lower;
-  (void)d;
   if (leaf >= 0) {
-    norn_datum v = graph_leaf(dist, leaf + (b == b ? 0 : k));
+    norn_datum v = graph_leaf(d, leaf + (b == b ? 0 : k));
     if (!norn_is_none(v)) return v;
   }
   return norn_real(b == b ? b : *bounds);
@@ -357,8 +356,8 @@ static bool number_nodes(recording *r, const norn_dist *d, const norn_dist *conc
                          const norn_support *s, const double *bounds, const norn_datum *b, norn_datum *x)
 {
   for (int64_t k = 0; k < s->count; k++) {
-    norn_datum lower = bound_of(r->d, d, s, false, k, bounds + k), other = b[k];
-    norn_datum upper = bound_of(r->d, d, s, true, k, bounds + s->count + k);
+    norn_datum lower = bound_of(d, s, false, k, bounds + k), other = b[k];
+    norn_datum upper = bound_of(d, s, true, k, bounds + s->count + k);
     int64_t at[2];
     if (!norn_is_none(other)) lower = other, upper = b[s->count + k];
     if (s->kind == NORN_SUPPORT_REAL &&

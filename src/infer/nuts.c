@@ -406,11 +406,6 @@ static norn_status nuts_diagnose(norn_infer *inf, const nuts *e, double *rhat, d
   return NORN_OK;
 }
 
-static norn_datum reals(norn_state *st, const double *x, int64_t n)
-{
-  return norn_array_f64(st, x, n);
-}
-
 static norn_status nuts_finish(norn_infer *inf, void *self)
 {
   nuts *e = self;
@@ -427,8 +422,8 @@ static norn_status nuts_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "divergent", norn_get(e->where));
   norn_infer_note(inf, "max_depth_reached", norn_int(e->deep));
   norn_infer_note(inf, "leapfrogs", norn_int((int64_t)e->h.leapfrogs));
-  norn_infer_note(inf, "step_size", reals(st, e->steps, e->chains));
-  norn_infer_note(inf, "bfmi", reals(st, e->bfmi, e->chains));
+  norn_infer_note(inf, "step_size", norn_array_f64(st, e->steps, e->chains));
+  norn_infer_note(inf, "bfmi", norn_array_f64(st, e->bfmi, e->chains));
   norn_infer_note(inf, "ess", norn_real(ess));
   if (rhat > 0) norn_infer_note(inf, "rhat", norn_real(rhat));
   for (int64_t c = 0; c < e->chains; c++) least = fmin(least, e->bfmi[c]);

@@ -54,6 +54,9 @@ norn_datum posterior_model(norn_state *, norn_datum posterior);
 norn_datum posterior_join(norn_state *, norn_datum a, norn_datum b, bool by_evidence);
 /* A field of the info record; NONE if it is not there. */
 norn_datum posterior_info(norn_state *, norn_datum posterior, const char *name);
+/* The chains of equal length that the draws are from, one after the other; 0: they are independent,
+   weighted or not. */
+int posterior_chains(norn_state *, norn_datum info, int64_t draws);
 /* Value of a path ("mu", "theta[3]", "a.b") inside a value; NONE if it has no such part. */
 norn_datum posterior_part(norn_state *, norn_datum value, const char *path);
 /* The table that a posterior prints as (show.c). */

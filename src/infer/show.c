@@ -308,9 +308,7 @@ norn_status posterior_show(norn_state *st, const norn_dist *d, norn_datum *out)
   c->exact = exact.tag == NORN_BOOL && exact.i;
   double chains = show_info(c, "chains");
   c->chains = chains >= 1 ? (int)chains : 1;
-  const char *engine = norn_string_view(norn_record_get(st, d->args[POST_INFO], "engine"), NULL);
-  c->chained = engine && (!strcmp(engine, "mh") || !strcmp(engine, "nuts")) &&
-               c->n % c->chains == 0;
+  c->chained = posterior_chains(st, d->args[POST_INFO], c->n) > 0;
   size_t bytes = (size_t)c->n * sizeof(double);
   c->x = engine_get(st, bytes);
   c->w = engine_get(st, bytes);

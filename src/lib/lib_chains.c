@@ -20,20 +20,11 @@ static bool measure_of(norn_state *st, measure what, const double *x, const doub
     var += p * (x[i] - mean) * (x[i] - mean);
     square += p * p;
   }
-  if (chains > 0 && n % chains == 0) {
+  if (chains > 0) {
     if (!diagnose_chains(st, x, chains, n / chains, &ess, &rhat)) return false;
   } else if (w) ess = 1 / square;
   *out = what == ESS ? ess : what == RHAT ? rhat : sqrt(var / ess);
   return true;
-}
-
-/* The chains that the draws are from; 0: independent draws, weighted or not. */
-static int chains_of(norn_state *st, norn_datum post)
-{
-  norn_datum n = posterior_info(st, post, "chains"), engine = posterior_info(st, post, "engine");
-  const char *name = norn_string_view(engine, NULL);
-  bool chained = name && (!strcmp(name, "mh") || !strcmp(name, "nuts"));
-  return chained && n.tag == NORN_INT ? (int)n.i : 0;
 }
 
 static norn_status each_number(norn_state *st, const norn_datum *args, measure what,
@@ -47,7 +38,7 @@ static norn_status each_number(norn_state *st, const norn_datum *args, measure w
   if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
     return lib_wrong(st, args, 0, "the argument", "a posterior");
   if (!lib_weights(st, &post, &w)) return lib_failed(st);
-  int chains = chains_of(st, args[0]);
+  int chains = posterior_chains(st, post.info, post.n);
   norn_datum first = norn_array_at(st, post.values, 0);
   bool array = norn_array_view(first, &shape);
   int64_t m = array ? shape.n : 1;
@@ -81,7 +72,9 @@ static norn_status f_ess(norn_state *st, const norn_datum *args, int n, norn_dat
 static norn_status f_rhat(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
-  if (lib_is_posterior(args[0]) && chains_of(st, args[0]) == 0)
+  norn_posterior post;
+  if (lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post) &&
+      posterior_chains(st, post.info, post.n) == 0)
     return norn_fail(st, NORN_ETYPE, 0, "these draws are not from chains: there is no R-hat");
   return each_number(st, args, RHAT, out);
 }
