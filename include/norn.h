@@ -203,6 +203,8 @@ typedef struct {
   uint64_t max_steps;     /* calls and loop turns; 0: no limit */
   size_t   max_depth;     /* frames of one run; 0: memory only */
   double   max_seconds;   /* wall time of one norn_eval or norn_infer_all; 0: no limit */
+  int      threads;       /* that an inference may use; 0: one a processor */
+  bool     no_jit;        /* no code is made by the C compiler */
   uint64_t seed;
   bool     quiet;         /* no progress, no engine announcements */
   bool     no_foreign;    /* no foreign functions and no plug-ins */
@@ -221,6 +223,10 @@ const char *norn_version(void);
 const char *norn_linear_algebra(void);
 /* Stop at the next poll; safe in signal handlers and threads. */
 void        norn_interrupt(norn_state *);
+/* A state is used by one thread at a time: workers that an engine starts hold this lock (it nests)
+   while they use it, and otherwise only compute. */
+void        norn_lock(norn_state *);
+void        norn_unlock(norn_state *);
 void        norn_seed(norn_state *, uint64_t);
 norn_config *norn_config_of(norn_state *);      /* limits may be changed between calls */
 /* Counts steps and time from here; norn_load and norn_infer_all do so. */
@@ -663,6 +669,12 @@ norn_step   norn_infer_wait(norn_infer *, norn_run *, const norn_event *);
 norn_status norn_infer_draw(norn_infer *, norn_datum value, double logw);   /* a weighted draw */
 /* A named choice of the draw that comes next; kept by address as a column beside the draws. */
 norn_status norn_infer_choice(norn_infer *, uint64_t addr, norn_datum value);
+/* The chain of the draws that come next (0 at first); a posterior has the draws of chain 0 first, then
+   those of chain 1, whatever order they came in. */
+void        norn_infer_chain(norn_infer *, int chain);
+/* A number about the draw that comes next ("lp", "energy", "diverging"; names that outlive the
+   inference); info(post).stats has them as arrays. */
+norn_status norn_infer_stat(norn_infer *, const char *name, double);
 void        norn_infer_evidence(norn_infer *, double log_evidence, double se);
 void        norn_infer_note(norn_infer *, const char *key, norn_datum value);   /* for diagnose */
 void        norn_infer_warn(norn_infer *, norn_span, const char *format, ...) NORN_PRINTF(3, 4);
@@ -686,6 +698,18 @@ void        norn_on_progress(norn_state *,
                              bool (*f)(void *user, const char *engine, const norn_progress *),
                              void *user);
 
+/* A draw as it comes, for who keeps draws while the work goes on; all of it is borrowed. */
+typedef struct {
+  int chain;
+  double logw;
+  norn_datum value;
+  int nchoice; const uint64_t *addr; const norn_datum *choice;
+  int nstat; const char *const *stat_name; const double *stat;
+} norn_drawn;
+/* Called for each draw of an outermost inference; return false to stop.  NULL: none. */
+void        norn_on_draw(norn_state *, bool (*f)(void *user, norn_infer *, const norn_drawn *),
+                         void *user);
+
 /* Runs a run to its end: draws samples from the state's seed, runs inferences (a heap stack of
    engines, the innermost stepped), refuses observe.  Consumes the run. */
 norn_status norn_drive(norn_state *, norn_run *, norn_datum *out);
@@ -695,7 +719,10 @@ norn_status norn_drive(norn_state *, norn_run *, norn_datum *out);
 /* A model's log density as a function of unconstrained coordinates: recorded from its runs (the
    engines hmc, nuts, ... know only this), or a C function. */
 typedef struct norn_density norn_density;
-enum { NORN_DENSITY_NO_JACOBIAN = 1 /* of constraint maps: for modes */ };
+enum {
+  NORN_DENSITY_NO_JACOBIAN = 1,    /* of constraint maps: for modes */
+  NORN_DENSITY_ROWS = 2            /* for norn_density_rows; the density is that of the rows alone */
+};
 /* The error says which choice can't be differentiated over. */
 norn_density *norn_density_new(norn_state *, norn_datum model, uint64_t stream, unsigned flags);
 /* f gives the log density at u (n) and, if gradient is not NULL, its gradient; -inf: outside. */
@@ -703,6 +730,9 @@ norn_density *norn_density_of(norn_state *, int64_t n,
                               double (*f)(void *user, const double *u, double *gradient),
                               void *user);
 void          norn_density_free(norn_density *);
+/* The same density for another thread: evaluations of clones (norn_density_eval) may run at once, all
+   else only while none does.  NULL: error set. */
+norn_density *norn_density_clone(norn_density *);
 int64_t       norn_density_dim(const norn_density *);
 /* "theta[3]": coordinate i; of maps that change the dimension: "p[0]" for the first free one. */
 const char   *norn_density_name(norn_density *, int64_t i, char *buf, size_t n);
@@ -717,8 +747,31 @@ norn_status   norn_density_prior(norn_density *, norn_rng *, double *u);
 norn_status   norn_density_at(norn_density *, norn_datum values, double *u);
 /* What the model returns at u. */
 norn_status   norn_density_value(norn_density *, const double *u, norn_datum *out);
-/* Leaves the draw at u with the inference: its value, and the named choices beside it. */
-norn_status   norn_density_draw(norn_density *, norn_infer *, const double *u, double logw);
+/* Leaves the draw at u with the inference: its value, and the named choices beside it.  Discrete
+   choices that the density sums out are drawn given u, with numbers of *g (NULL: there are none). */
+norn_status   norn_density_draw(norn_density *, norn_infer *, const double *u, double logw,
+                                norn_rng *g);
+/* The choices of the model in the order of its runs.  x: numbers first .. first + nelem - 1 of
+   norn_density_constrain; u: coordinates from .. from + nfree - 1.  A discrete one (summed out) has
+   neither. */
+typedef struct {
+  uint64_t addr;
+  norn_span span;
+  norn_support support;
+  int rank; int64_t dims[NORN_RANK_MAX];
+  int64_t first, nelem, from, nfree;
+  bool discrete;
+} norn_density_choice;
+int64_t       norn_density_choices(const norn_density *);
+void          norn_density_choice_at(const norn_density *, int64_t i, norn_density_choice *);
+/* The numbers of all choices at u, x (sum of nelem). */
+norn_status   norn_density_constrain(norn_density *, const double *u, double *x);
+/* With NORN_DENSITY_ROWS: each observation by itself (an element of a product is a row; choices that
+   are summed out inside a row belong to its term), in the order of the run; where and which element
+   of its observe; log densities at u, out (rows).  factor and condition are no rows. */
+int64_t       norn_density_rows(const norn_density *);
+norn_span     norn_density_row(const norn_density *, int64_t i, int64_t *element);
+norn_status   norn_density_loglik(norn_density *, const double *u, double *out);
 
 /* A posterior as columns: values, normalised weights (length n), log evidence. */
 typedef struct {

@@ -147,7 +147,8 @@ static void density_free(norn_state *st, void *self)
   norn_alloc(st, k, sizeof *k, 0);
 }
 
-static const graph_call density_call = {"density", density_forward, density_adjoint, density_free};
+static const graph_call density_call = {"density", density_forward, density_adjoint, density_free,
+                                        .uses_state = true};
 
 static norn_datum private_copy(norn_state *st, norn_datum v);
 
@@ -271,7 +272,8 @@ static void bounds_adjoint(void *self, const double *in, const double *out, cons
   for (int64_t i = 0; i < k->nleaf; i++) gin[i] = (double)NAN;
 }
 
-static const graph_call bounds_call = {"bounds", bounds_forward, bounds_adjoint, density_free};
+static const graph_call bounds_call = {"bounds", bounds_forward, bounds_adjoint, density_free,
+                                       .uses_state = true};
 
 bool graph_bounds(graph *g, const norn_dist *d, int64_t n, norn_datum *out)
 {
@@ -424,7 +426,7 @@ static void matvec_free(norn_state *st, void *self)
   norn_alloc(st, k, sizeof *k, 0);
 }
 static const graph_call matvec_call = {"matrix product", matvec_forward, matvec_adjoint,
-                                       matvec_free};
+                                       matvec_free, .uses_state = false};
 
 bool graph_matvec(graph *g, const norn_view *x, const norn_datum *v, double *values,
                   norn_datum *out)

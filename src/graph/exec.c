@@ -252,14 +252,19 @@ static bool call_forward(program *p, const instr *c)
   call_instr *k = &p->call[c->aux];
   for (uint32_t i = 0; i < k->c.nin; i++)
     if (k->in[i].kind == FROM_SCALAR) k->x[i] = p->value[k->in[i].at];
-  return k->c.type->forward(k->c.self, k->x, k->y);
+  if (k->c.type->uses_state) norn_lock(p->st);
+  bool good = k->c.type->forward(k->c.self, k->x, k->y);
+  if (k->c.type->uses_state) norn_unlock(p->st);
+  return good;
 }
 
 static void call_backward(program *p, const instr *c)
 {
   call_instr *k = &p->call[c->aux];
   memset(k->gx, 0, k->c.nin * sizeof *k->gx);
+  if (k->c.type->uses_state) norn_lock(p->st);
   k->c.type->adjoint(k->c.self, k->x, k->y, k->gy, k->gx);
+  if (k->c.type->uses_state) norn_unlock(p->st);
   for (uint32_t i = 0; i < k->c.nin; i++)
     if (k->in[i].kind == FROM_SCALAR) p->adjoint[k->in[i].at] += k->gx[i];
 }

@@ -47,6 +47,7 @@ typedef struct graph_call {
   /* adds gout' J to gin */
   void (*adjoint)(void *self, const double *in, const double *out, const double *gout, double *gin);
   void (*free)(norn_state *, void *self);
+  bool uses_state;        /* it asks the state (memory, errors, runs): one thread at a time */
 } graph_call;
 
 typedef struct graph_node { uint16_t op, nargs; uint32_t args; uint64_t aux; } graph_node;

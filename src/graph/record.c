@@ -315,7 +315,8 @@ static void sum_adjoint(void *self, const double *in, const double *out, const d
   for (int64_t i = 0; i < *(int64_t *)self; i++) gin[i] += gout[0];
 }
 static void sum_free(norn_state *st, void *self) { norn_alloc(st, self, sizeof(int64_t), 0); }
-static const graph_call sum_call = {"sum", sum_forward, sum_adjoint, sum_free};
+static const graph_call sum_call = {"sum", sum_forward, sum_adjoint, sum_free,
+                                    .uses_state = false};
 
 norn_datum graph_sum(graph *g, const norn_datum *x, int64_t n)
 {

@@ -200,7 +200,8 @@ static void map_free(norn_state *st, void *self)
 {
   engine_put(st, self, ((structured *)self)->size);
 }
-static const graph_call map_call = {"constraint", map_forward, map_adjoint, map_free};
+static const graph_call map_call = {"constraint", map_forward, map_adjoint, map_free,
+                                    .uses_state = false};
 
 static bool structured_map(recording *r, const norn_support *s, norn_datum lower, norn_datum upper,
                            norn_datum *x)
@@ -705,9 +706,11 @@ norn_status norn_density_value(norn_density *d, const double *u, norn_datum *out
   return run_again(d, out);
 }
 
-norn_status norn_density_draw(norn_density *d, norn_infer *inf, const double *u, double logw)
+norn_status norn_density_draw(norn_density *d, norn_infer *inf, const double *u, double logw,
+                              norn_rng *g)
 {
   norn_datum value;
+  (void)g;
   norn_status status = norn_density_value(d, u, &value);
   if (status) return status;
   norn_ref *kept = norn_keep(d->st, value);

@@ -123,7 +123,7 @@ static void foreign_free(norn_state *st, void *self)
 }
 
 static const graph_call foreign_call = {"foreign function", foreign_forward, foreign_adjoint,
-                                        foreign_free};
+                                        foreign_free, .uses_state = true};
 
 /* NONE without an error: f has no derivative, or these are not numbers. */
 static val foreign_record(norn_state *st, const norn_native *f, const val *args, int n)

@@ -28,6 +28,19 @@ norn_config norn_config_default(void)
   return c;
 }
 
+static bool lock_init(norn_state *st)
+{
+  pthread_mutexattr_t how;
+  if (pthread_mutexattr_init(&how)) return false;
+  bool good = !pthread_mutexattr_settype(&how, PTHREAD_MUTEX_RECURSIVE) &&
+              !pthread_mutex_init(&st->lock, &how);
+  pthread_mutexattr_destroy(&how);
+  return good;
+}
+
+void norn_lock(norn_state *st) { pthread_mutex_lock(&st->lock); }
+void norn_unlock(norn_state *st) { pthread_mutex_unlock(&st->lock); }
+
 norn_state *norn_new_bare(const norn_config *config)
 {
   norn_config c = config ? *config : norn_config_default();
@@ -40,6 +53,10 @@ norn_state *norn_new_bare(const norn_config *config)
   m.limit = c.max_memory;
   norn_state *st = mem_zero(&m, sizeof *st);
   if (!st) return NULL;
+  if (!lock_init(st)) {
+    mem_put(&m, st, sizeof *st);
+    return NULL;
+  }
   st->mem = m;
   st->cfg = c;
   st->fuel = STATE_FUEL;
@@ -93,6 +110,7 @@ void norn_free(norn_state *st)
   text_free(&st->shown);
   diags_free(&st->diags);
   sources_free(&st->sources);
+  pthread_mutex_destroy(&st->lock);
   mem m = st->mem;
   mem_put(&m, st, sizeof *st);
 }

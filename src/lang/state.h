@@ -4,6 +4,7 @@
 #include "lang/value.h"
 #include "lang/heap.h"
 #include "lang/code.h"
+#include <pthread.h>
 
 #define STATE_SLOTS 8
 #define STATE_FUEL 10000              /* polls between two looks at limits and the interrupt flag */
@@ -26,6 +27,7 @@ typedef struct addr_entry { uint64_t hash, parent, comp; } addr_entry;
 typedef struct addr_named { uint64_t comp; sym name; uint32_t number; } addr_named;
 
 struct norn_state {
+  pthread_mutex_t lock;               /* recursive: whoever of several threads uses the state */
   mem mem;
   norn_config cfg;
   heap heap;
