@@ -43,6 +43,7 @@ UNIT_TESTS = \
   %D%/unit/test_names \
   %D%/unit/test_parse \
   %D%/unit/test_program \
+  %D%/unit/test_psis \
   %D%/unit/test_random \
   %D%/unit/test_real \
   %D%/unit/test_rng \

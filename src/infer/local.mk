@@ -18,6 +18,7 @@ libnorncore_la_SOURCES += \
   %D%/more.c \
   %D%/nuts.c \
   %D%/posterior.c \
+  %D%/psis.c \
   %D%/rejection.c \
   %D%/resample.c \
   %D%/show.c \
@@ -26,4 +27,5 @@ libnorncore_la_SOURCES += \
   %D%/enumerate.h \
   %D%/hmc.h \
   %D%/infer.h \
-  %D%/posterior.h
+  %D%/posterior.h \
+  %D%/psis.h
