@@ -29,6 +29,7 @@ UNIT_TESTS = \
   %D%/unit/test_docs \
   %D%/unit/test_engines \
   %D%/unit/test_exact \
+  %D%/unit/test_exec \
   %D%/unit/test_fault \
   %D%/unit/test_foreign \
   %D%/unit/test_glm \

@@ -56,6 +56,9 @@ static void spread(program *p, const operand *o, int64_t k, int64_t n, const dou
   }
 }
 
+/* An adjoint through a derivative: none through an infinite one if it is 0 (exec_level.c). */
+static double flow(double g, double slope) { return g == 0 ? 0 : g * slope; }
+
 static bool is_constant(const operand *o) { return o->kind >= FROM_NUMBER; }
 
 /* ---- arithmetic ------------------------------------------------------------------------------- */
@@ -68,42 +71,8 @@ static void op_forward(const program *p, const exec_level *level, const instr *c
     exec_args a = {.op = c->op, .n = n, .out = p->value + c->to + k};
     a.x = fetch(p, &c->arg[0], k, n, x, &a.sx);
     if (c->nargs > 1) a.y = fetch(p, &c->arg[1], k, n, y, &a.sy);
-    if (n == 1) *a.out = graph_compute((graph_op)c->op, *a.x, a.y ? *a.y : 0);
-    else level->forward(&a);
+    (c->n == 1 ? &exec_one : level)->forward(&a);
   }
-}
-
-/* The derivatives of one number: chains of single steps go here. */
-static void one_backward(program *p, const instr *c, double x, double y)
-{
-  double z = p->value[c->to], g = p->adjoint[c->to], dx = 0, dy = 0;
-  switch (c->op) {
-  case G_ADD: dx = dy = g; break;
-  case G_SUB: dx = g; dy = -g; break;
-  case G_MUL: dx = g * y; dy = g * x; break;
-  case G_DIV: dx = g * (1 / y); dy = g * (-z / y); break;
-  case G_POW: dx = g * (y * pow(x, y - 1)); dy = x > 0 ? g * (z * v_log(x)) : 0; break;
-  case G_NEG: dx = -g; break;
-  case G_MIN: dx = x < y ? g : 0; dy = x < y ? 0 : g; break;
-  case G_MAX: dx = x > y ? g : 0; dy = x > y ? 0 : g; break;
-  case G_LOG_ADD_EXP:
-    if (z > -HUGE_VAL) { dx = g * v_exp(x - z); dy = g * v_exp(y - z); }
-    break;
-  case G_EXP: dx = g * z; break;
-  case G_LOG: dx = g * (1 / x); break;
-  case G_LOG1P: dx = g * (1 / (1 + x)); break;
-  case G_EXPM1: dx = g * (z + 1); break;
-  case G_SQRT: dx = g * (0.5 / z); break;
-  case G_SQUARE: dx = g * (2 * x); break;
-  case G_ABS: dx = x > 0 ? g : x < 0 ? -g : 0; break;
-  case G_INV: dx = g * (-z * z); break;
-  case G_INV_LOGIT: dx = g * (z * v_logit_inv(-x)); break;
-  case G_LOG1P_EXP: dx = g * v_logit_inv(x); break;
-  case G_LOGIT_JACOBIAN: dx = g * (v_logit_inv(-x) - v_logit_inv(x)); break;
-  default: break;
-  }
-  if (!is_constant(&c->arg[0])) spread(p, &c->arg[0], 0, 1, &dx);
-  if (c->nargs > 1 && !is_constant(&c->arg[1])) spread(p, &c->arg[1], 0, 1, &dy);
 }
 
 static void op_backward(program *p, const exec_level *level, const instr *c)
@@ -114,13 +83,9 @@ static void op_backward(program *p, const exec_level *level, const instr *c)
     exec_args a = {.op = c->op, .n = n, .z = p->value + c->to + k, .out = p->adjoint + c->to + k};
     a.x = fetch(p, &c->arg[0], k, n, x, &a.sx);
     if (c->nargs > 1) a.y = fetch(p, &c->arg[1], k, n, y, &a.sy);
-    if (n == 1 && c->n == 1) {
-      one_backward(p, c, *a.x, a.y ? *a.y : 0);
-      return;
-    }
     if (!is_constant(&c->arg[0])) a.dx = dx;
     if (c->nargs > 1 && !is_constant(&c->arg[1])) a.dy = dy;
-    level->slopes(&a);
+    (c->n == 1 ? &exec_one : level)->slopes(&a);
     if (a.dx) spread(p, &c->arg[0], k, n, dx);
     if (a.dy) spread(p, &c->arg[1], k, n, dy);
   }
@@ -148,7 +113,7 @@ static void fun_backward(program *p, const instr *c)
     const double *from = fetch(p, &c->arg[0], k, n, x, &step);
     for (int64_t i = 0; i < n; i++) {
       size_t at = c->to + (size_t)(k + i);
-      d[i] = p->adjoint[at] * f->slope(from[step * i], p->value[at]);
+      d[i] = flow(p->adjoint[at], f->slope(from[step * i], p->value[at]));
     }
     spread(p, &c->arg[0], k, n, d);
   }
@@ -239,7 +204,7 @@ static void density_backward(program *p, const instr *c)
     int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
     for (int i = 0; i < c->nargs; i++) {
       if (!c->slope[i]) continue;
-      for (int64_t j = 0; j < n; j++) d[j] = g[k + j] * c->slope[i][k + j];
+      for (int64_t j = 0; j < n; j++) d[j] = flow(g[k + j], c->slope[i][k + j]);
       spread(p, &c->arg[i], k, n, d);
     }
   }
@@ -261,6 +226,9 @@ static bool call_forward(program *p, const instr *c)
 static void call_backward(program *p, const instr *c)
 {
   call_instr *k = &p->call[c->aux];
+  bool any = false;
+  for (uint32_t i = 0; i < k->c.nout && !any; i++) any = k->gy[i] != 0;
+  if (!any) return;                  /* what no one asks for may have no derivative */
   memset(k->gx, 0, k->c.nin * sizeof *k->gx);
   if (k->c.type->uses_state) norn_lock(p->st);
   k->c.type->adjoint(k->c.self, k->x, k->y, k->gy, k->gx);

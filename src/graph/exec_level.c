@@ -1,6 +1,6 @@
 /* exec_level: elementwise operations and their derivatives over arrays, compiled once per CPU level
-   (Makefile.am).  The formulas are those of vmath.h and vspecial.h, so that every level gives the
-   bits of the scalar VM's graph. */
+   (Makefile.am) and once for single numbers (exec_one.c).  The formulas are those of vmath.h and
+   vspecial.h, so that every level gives the same bits. */
 #include "graph/level.h"
 #include "num/vspecial.h"
 
@@ -24,7 +24,7 @@ static inline lanes log_add_exp(lanes x, lanes y)
   return SEL(top == low, top + V_LOG_2, top + v_log1p(v_exp(low - top)));
 }
 
-#define LOAD(p, step, k) ((step) ? lane_load((p) + (k)) : (lanes){0} + (p)[0])
+#define LOAD(p, step, k) ((step) ? lane_load((p) + (k)) : LANE((p)[0]))
 /* The last register may go past n: results and buffers have room for it (program.c). */
 #define FORWARD(NAME, e)                                                                           \
   case G_##NAME:                                                                                   \
@@ -62,15 +62,17 @@ static void forward(const exec_args *a)
   }
 }
 
-/* ex, ey: the derivatives of z = op(x, y). */
+/* ex, ey: the derivatives of z = op(x, y).  Where the adjoint g is 0 nothing flows, also if the
+   derivative is infinite or none: a choice of weight 0 in a sum over choices has no say. */
+#define FLOW(g, e) SEL((g) == 0, 0.0, (g) * (e))
 #define SLOPES(NAME, ex, ey)                                                                       \
   case G_##NAME:                                                                                   \
     for (int64_t k = 0; k < a->n; k += LANES) {                                                    \
       lanes x = LOAD(a->x, a->sx, k), y = a->y ? LOAD(a->y, a->sy, k) : x;                         \
       lanes z = lane_load(a->z + k), g = lane_load(a->out + k);                                    \
       (void)x, (void)y, (void)z;                                                                   \
-      if (a->dx) lane_store(a->dx + k, g * (ex));                                                  \
-      if (a->dy) lane_store(a->dy + k, g * (ey));                                                  \
+      if (a->dx) lane_store(a->dx + k, FLOW(g, ex));                                                   \
+      if (a->dy) lane_store(a->dy + k, FLOW(g, ey));                                                 \
     }                                                                                              \
     break;
 #define ONE ((lanes){0} + 1)

@@ -1,4 +1,5 @@
-/* level.h: elementwise work at one CPU level (exec_level.c), between it and exec.c. */
+/* level.h: elementwise work at one CPU level (exec_level.c), between it and exec.c.  exec_one: without
+   lanes, for single numbers. */
 #ifndef NORN_GRAPH_LEVEL_H
 #define NORN_GRAPH_LEVEL_H
 #include "graph/graph.h"
@@ -17,6 +18,6 @@ typedef struct exec_level {
   /* the sum of x (n) by the fixed tree of num/stats.h */
   double (*sum)(const double *x, int64_t n);
 } exec_level;
-extern const exec_level exec_base, exec_avx2, exec_avx512;
+extern const exec_level exec_one, exec_base, exec_avx2, exec_avx512;
 const exec_level *exec_level_here(void);
 #endif

@@ -5,6 +5,7 @@ LEVEL_SOURCES += %D%/exec_level.c
 libnorncore_la_SOURCES += \
   %D%/dists.c \
   %D%/exec.c \
+  %D%/exec_one.c \
   %D%/functions.c \
   %D%/program.c \
   %D%/record.c \

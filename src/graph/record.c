@@ -1,5 +1,6 @@
 /* record: nodes as they are made (graph.h).  Equal nodes are one; what depends on no node is a
    number and leaves none. */
+#include "graph/level.h"
 #include "graph/record.h"
 #include <math.h>
 #include <string.h>
@@ -167,29 +168,9 @@ norn_datum graph_input(graph *g, double value)
 
 double graph_compute(graph_op op, double x, double y)
 {
-  switch (op) {
-  case G_ADD: return x + y;
-  case G_SUB: return x - y;
-  case G_MUL: return x * y;
-  case G_DIV: return x / y;
-  case G_POW: return y == 2 ? x * x : pow(x, y);
-  case G_NEG: return -x;
-  case G_MIN: return x < y ? x : y;
-  case G_MAX: return x > y ? x : y;
-  case G_LOG_ADD_EXP: return special_logaddexp(x, y);
-  case G_EXP: return v_exp(x);
-  case G_LOG: return v_log(x);
-  case G_LOG1P: return v_log1p(x);
-  case G_EXPM1: return v_expm1(x);
-  case G_SQRT: return sqrt(x);
-  case G_SQUARE: return x * x;
-  case G_ABS: return fabs(x);
-  case G_INV: return 1 / x;
-  case G_INV_LOGIT: return v_logit_inv(x);
-  case G_LOG1P_EXP: return v_log1pexp(x);
-  case G_LOGIT_JACOBIAN: return -fabs(x) - 2 * v_log1p(v_exp(-fabs(x)));
-  default: return (double)NAN;
-  }
+  double z = (double)NAN;
+  exec_one.forward(&(exec_args){.op = (int)op, .n = 1, .x = &x, .y = &y, .out = &z});
+  return z;
 }
 
 norn_datum graph_op1(graph *g, graph_op op, norn_datum x)

@@ -38,6 +38,9 @@ static const struct { const char *name, *text; } models[] = {
   {"by hand", "let ys = [0.1, 3.2, 2.9, -0.4]\nmodel m() { let w ~ beta(2, 2)\nlet a ~ normal(0, 1)\n"
    "for y in ys { factor(log_sum_exp(log(w) + logpdf(normal(a, 1), y), "
    "log1p(-w) + logpdf(normal(3, 1), y))) }\n w }"},
+  {"impossible", "model m() { let w ~ beta(2, 2)\nlet r ~ gamma(2, 2)\nlet a ~ normal(0, 1)\n"
+   "for y in [-0.5, 1.5, 0.0, -2.0] { factor(log_sum_exp(log(w) + logpdf(gamma(2 + r, r), y), "
+   "log(0 * w) + a * y, log1p(-w) + logpdf(normal(a, 1), y), logpdf(uniform(0, r), -1))) }\n w }"},
   {"branch", "model m() { let x ~ normal(0, 1)\nlet y = if x > 0.3 { x^2 } else { exp(x) }\n"
    "observe 1.0 ~ normal(y, 1)\n y }"},
   {"functions", "model m() { let x ~ gamma(3, 2)\nlet y = lgamma(x) + sin(x) * cos(x) - tanh(x) / (1 + x) "
