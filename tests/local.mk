@@ -52,7 +52,8 @@ UNIT_TESTS = \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
-  %D%/unit/test_values
+  %D%/unit/test_values \
+  %D%/unit/test_weave
 
 ## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
 LANG_TESTS = \

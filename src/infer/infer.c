@@ -126,6 +126,7 @@ static void infer_free_one(norn_infer *inf)
   column_free(st, &inf->values);
   infer_drop_choices(inf);
   column_free(st, &inf->coming);
+  infer_stats_free(inf);
   engine_put(st, inf->coming_addr, inf->ccoming * sizeof *inf->coming_addr);
   engine_put(st, inf->logw, inf->clogw * sizeof *inf->logw);
   for (size_t i = 0; i < inf->nnote; i++) norn_drop(inf->note[i].value);
@@ -223,7 +224,11 @@ norn_status norn_infer_choice(norn_infer *inf, uint64_t addr, norn_datum value)
   return column_push(st, &inf->coming, value) ? NORN_OK : NORN_EMEMORY;
 }
 
-void infer_forget_choices(norn_infer *inf) { column_clear(inf->st, &inf->coming); }
+void infer_forget_choices(norn_infer *inf)
+{
+  column_clear(inf->st, &inf->coming);
+  inf->ncoming_stat = 0;
+}
 
 /* Choice k of the draw that is being added goes to its column. */
 static norn_status infer_choice_add(norn_infer *inf, size_t k)
@@ -240,21 +245,30 @@ static norn_status infer_choice_add(norn_infer *inf, size_t k)
   return column_push(inf->st, &c->c, column_at(inf->st, &inf->coming, k)) ? NORN_OK : NORN_EMEMORY;
 }
 
-norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
+/* Room for everything of a draw comes before the draw is told: who looks on may stop the work, and
+   then has seen what the posterior has. */
+static norn_status infer_draw_add(norn_infer *inf, norn_datum value, double logw)
 {
   norn_state *st = inf->st;
   for (size_t k = 0; k < inf->coming.n; k++)
     if (infer_choice_add(inf, k)) return NORN_EMEMORY;
-  infer_forget_choices(inf);
-  if (!engine_room(st, &inf->logw, &inf->clogw, inf->nlogw + 1, sizeof *inf->logw))
+  if (infer_stats_add(inf) || infer_chain_add(inf) ||
+      !engine_room(st, &inf->logw, &inf->clogw, inf->nlogw + 1, sizeof *inf->logw) ||
+      !column_push(st, &inf->values, value))
     return NORN_EMEMORY;
-  if (!column_push(st, &inf->values, value)) return NORN_EMEMORY;
   inf->logw[inf->nlogw++] = logw;
-  if (inf->cells <= CELLS_MAX || inf->no_choices) return NORN_OK;
+  return infer_tell(inf, value, logw);
+}
+
+norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
+{
+  norn_status status = infer_draw_add(inf, value, logw);
+  infer_forget_choices(inf);
+  if (status || inf->cells <= CELLS_MAX || inf->no_choices) return status;
   inf->no_choices = true;
   infer_drop_choices(inf);
   norn_infer_note(inf, "choices",
-                  norn_cstring(st, "not kept: too many; return what you want to see"));
+                  norn_cstring(inf->st, "not kept: too many; return what you want to see"));
   return NORN_OK;
 }
 
@@ -346,9 +360,9 @@ static norn_datum infer_warnings(norn_infer *inf)
 static norn_datum real_or_missing(double x) { return isnan(x) ? norn_missing() : norn_real(x); }
 
 /* info; an exact posterior is a function of its model alone, so it holds no time. */
-static norn_datum infer_info(norn_infer *inf, bool exact)
+static norn_datum infer_info(norn_infer *inf, bool exact, const uint32_t *order)
 {
-  enum { FIXED = 10, MOST = 32 };
+  enum { FIXED = 10, MOST = 34 };
   const char *name[FIXED + MOST] = { "engine", "draws",  "exact",     "log_evidence", "evidence_se",
                                      "ess",    "chains", "left_over", "seconds",      "warnings" };
   norn_datum v[FIXED + MOST];
@@ -358,11 +372,25 @@ static norn_datum infer_info(norn_infer *inf, bool exact)
   v[3] = real_or_missing(inf->log_evidence);
   v[4] = real_or_missing(inf->evidence_se);
   v[5] = exact ? norn_missing() : norn_real(kish(inf->logw, inf->nlogw));
-  v[6] = norn_int(inf->chains ? inf->chains : 1);
+  v[6] = norn_int(inf->chains ? inf->chains : inf->nchain ? inf->nchain : 1);
   v[7] = norn_real(inf->left_over);
   v[8] = norn_real(exact ? 0 : infer_seconds() - inf->start);
   v[9] = infer_warnings(inf);
   int n = FIXED;
+  if (!inf->done) {
+    name[n] = "stopped";
+    v[n++] = norn_bool(true);
+  }
+  norn_datum lengths = infer_lengths(inf);
+  if (!norn_is_none(lengths)) {
+    name[n] = "chain_lengths";
+    v[n++] = lengths;
+  }
+  if (inf->nstat) {
+    name[n] = "stats";
+    v[n++] = infer_stats(inf, order);
+    if (norn_is_none(v[n - 1])) return v[n - 1];
+  }
   for (size_t i = 0; i < inf->nnote && n < FIXED + MOST; i++) {
     int k = 0;
     while (k < n && strcmp(name[k], inf->note[i].key)) k++;
@@ -374,7 +402,7 @@ static norn_datum infer_info(norn_infer *inf, bool exact)
 }
 
 /* address -> column; names that cannot be had are given by their hash. */
-static norn_datum infer_choices(norn_infer *inf)
+static norn_datum infer_choices(norn_infer *inf, const uint32_t *order)
 {
   norn_state *st = inf->st;
   if (inf->marginals) return norn_get(inf->marginals);
@@ -392,7 +420,7 @@ static norn_datum infer_choices(norn_infer *inf)
       snprintf(buf, sizeof buf, "@%016llx", (unsigned long long)c->addr);
     while (c->c.n < inf->nlogw) if (!column_push(st, &c->c, norn_missing())) goto end;
     name[i] = arena_text(&names, buf, strlen(buf));
-    v[i] = column_array(st, &c->c);
+    v[i] = infer_column(st, &c->c, order);
     if (!name[i] || norn_is_none(v[i])) goto end;
   }
   if (v && name) out = norn_record(st, (int)inf->nchoice, name, v);
@@ -403,36 +431,59 @@ end:
   return out;
 }
 
-/* The columns of mh lie in its memory until this is called; draws so far are a posterior too. */
+/* What was found is said once, of the outermost. */
+static void infer_speak(norn_infer *inf)
+{
+  if (!inf->done || inf->outer || inf->told) return;
+  inf->told = true;
+  for (size_t i = 0; i < inf->nwarning; i++)
+    norn_warning(inf->st, inf->warning[i].span, "%s", inf->warning[i].text);
+}
+
+/* The posterior of the draws there are, chain by chain. */
+static norn_datum infer_posterior(norn_infer *inf, bool exact)
+{
+  norn_state *st = inf->st;
+  size_t n = inf->nlogw;
+  uint32_t *order;
+  norn_datum out = norn_none();
+  double *logw = inf->logw;
+  if (!infer_order(inf, &order)) return out;
+  if (order && (logw = engine_get(st, n * sizeof *logw)))
+    for (size_t k = 0; k < n; k++) logw[k] = inf->logw[order[k]];
+  if (logw) {
+    norn_datum values = infer_column(st, &inf->values, order), info = infer_info(inf, exact, order),
+               choices = infer_choices(inf, order);
+    if (!norn_is_none(values) && !norn_is_none(info) && !norn_is_none(choices))
+      out = posterior_make(st, values, logw, info, choices, norn_get(inf->model),
+                           norn_get(inf->options), exact ? 0 : inf->stream, exact, inf->distinct);
+  }
+  if (order) engine_put(st, logw, n * sizeof *logw);
+  engine_put(st, order, n * sizeof *order);
+  return out;
+}
+
+/* Draws so far are a posterior too, also of an inference that was stopped or went wrong. */
 norn_datum norn_infer_result(norn_infer *inf)
 {
   norn_state *st = inf->st;
-  if (inf->failed) return norn_none();
+  if (inf->spoilt) return norn_none();
   if (inf->answer) return norn_get(inf->answer);
   if (inf->done && !inf->finished) {
     inf->finished = true;
-    if (inf->engine->finish && inf->engine->finish(inf, inf->self)) {
-      inf->failed = true;
+    if ((inf->engine->finish && inf->engine->finish(inf, inf->self)) ||
+        norn_model_check(st, norn_get(inf->model))) {
+      inf->failed = inf->spoilt = true;
       return norn_none();
     }
-    if (norn_model_check(st, norn_get(inf->model))) { inf->failed = true; return norn_none(); }
   }
+  if (!inf->nlogw && inf->failed) return norn_none();
   if (!inf->nlogw || (!inf->done && inf->engine->flags & NORN_ENGINE_EXACT)) {
     norn_fail(st, NORN_EINFER, -1, "inference by %s has no result yet", inf->engine->name);
     return norn_none();
   }
-  bool exact = inf->engine->flags & NORN_ENGINE_EXACT;
-  if (inf->done && !inf->outer && !inf->told) {
-    inf->told = true;
-    for (size_t i = 0; i < inf->nwarning; i++)
-      norn_warning(st, inf->warning[i].span, "%s", inf->warning[i].text);
-  }
-  norn_datum values = column_array(st, &inf->values), info = infer_info(inf, exact),
-             choices = infer_choices(inf);
-  if (norn_is_none(values) || norn_is_none(info) || norn_is_none(choices)) return norn_none();
-  norn_datum p =
-    posterior_make(st, values, inf->logw, info, choices, norn_get(inf->model),
-                   norn_get(inf->options), exact ? 0 : inf->stream, exact, inf->distinct);
+  infer_speak(inf);
+  norn_datum p = infer_posterior(inf, inf->engine->flags & NORN_ENGINE_EXACT);
   if (!inf->resume || norn_is_none(p)) return p;
   return posterior_join(st, norn_get(inf->resume), p,
                         !isnan(inf->log_evidence) && strcmp(inf->engine->name, "rejection"));

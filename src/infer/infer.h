@@ -7,6 +7,7 @@
 typedef struct infer_warning { norn_span span; const void *key; char text[240]; } infer_warning;
 typedef struct infer_note { const char *key; norn_ref *value; } infer_note;
 typedef struct infer_choice { uint64_t addr; column c; } infer_choice;
+typedef struct infer_stat { const char *name; double *x; size_t n, cap; } infer_stat;
 
 struct norn_infer {
   norn_state *st;
@@ -15,6 +16,7 @@ struct norn_infer {
   norn_ref *model, *options;        /* options: the engine value, or a unit (the printed rule) */
   uint64_t stream;
   bool begun, done, failed, finished, told;
+  bool spoilt;                      /* its end went wrong: there is no result */
   bool by_rule;                     /* no engine was named: the printed rule chose it */
   norn_infer *outer, *inner;        /* whom the result is for; what it waits for */
   norn_infer *top;                  /* of the outermost: the innermost */
@@ -28,6 +30,11 @@ struct norn_infer {
   uint32_t *slot; size_t nslot;     /* address -> choice + 1 */
   size_t guess, cells;              /* where the next address probably is; cells stored */
   bool no_choices;
+  /* numbers about the draws, and about the one that comes next (stats.c) */
+  infer_stat *stat; size_t nstat, cstat;
+  double *coming_stat; const char **coming_name; size_t ncoming_stat, cstat_value, cstat_name;
+  int chain, nchain;                /* of the draw that comes next; how many there are so far */
+  uint32_t *of; size_t cof;         /* the chain of each draw; NULL: all of chain 0 */
   norn_ref *marginals;              /* enumerate: a record of posteriors by address */
   bool improper;                 /* a run drew from what has no normaliser */
   double log_evidence, evidence_se;
@@ -47,6 +54,8 @@ typedef struct exact_entry { uint64_t hash; norn_ref *model, *engine, *posterior
 typedef struct infer_slot {
   bool (*progress)(void *, const char *, const norn_progress *);
   void *user;
+  bool (*drawn)(void *, norn_infer *, const norn_drawn *);
+  void *drawn_user;
   double last;                      /* report */
   uint32_t count;                   /* inferences begun from C */
   exact_entry *exact; size_t nexact, cexact;   /* open addressing by hash */
@@ -62,6 +71,18 @@ norn_status infer_become(norn_infer *, norn_datum engine);
 void        infer_chains(norn_infer *, int chains, int64_t per_chain);
 /* Choices named since the last draw belong to a run that died. */
 void        infer_forget_choices(norn_infer *);
+/* ---- of the draw that is about to be added (stats.c) ---- */
+norn_status infer_stats_add(norn_infer *);
+norn_status infer_chain_add(norn_infer *);
+norn_status infer_tell(norn_infer *, norn_datum value, double logw);    /* norn_on_draw's listener */
+/* *order: the places of the draws, chain by chain; NULL: as they are.  false: error set. */
+bool        infer_order(norn_infer *, uint32_t **order);
+norn_datum  infer_column(norn_state *, const column *, const uint32_t *order);
+norn_datum  infer_stats(norn_infer *, const uint32_t *order);       /* a record of arrays */
+/* Draws of each chain so far, where they differ; NONE: they do not. */
+norn_datum  infer_lengths(norn_infer *);
+void        infer_stats_free(norn_infer *);
+
 void        infer_left_over(norn_infer *, double mass);
 norn_status infer_marginals(norn_infer *, norn_datum record);
 norn_datum  infer_resumed(norn_infer *);      /* the posterior that more() continues; NONE */

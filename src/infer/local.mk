@@ -23,6 +23,7 @@ libnorncore_la_SOURCES += \
   %D%/resample.c \
   %D%/show.c \
   %D%/smc.c \
+  %D%/stats.c \
   %D%/engine.h \
   %D%/enumerate.h \
   %D%/hmc.h \

@@ -98,37 +98,11 @@ static double join_se(norn_state *st, const half *h, double w0)
     (a + b);
 }
 
-static norn_datum join_info(norn_state *st, const half *h, const double *l, bool by_evidence)
+/* Of two records of arrays by draw (choices, stats): what both have, in the order of the draws. */
+static norn_datum join_arrays(norn_state *st, const half *h, norn_datum a, norn_datum b,
+                              const uint8_t *of, const int64_t *at, norn_datum *v, size_t all)
 {
-  const char *name[FIELDS];
-  norn_datum v[FIELDS], info = h[0].d.args[POST_INFO];
-  int m = norn_record_size(info);
-  size_t all = (size_t)(h[0].n + h[1].n);
-  double w0 = (double)h[0].n / (double)all;
-  if (m > FIELDS) m = FIELDS;
-  for (int i = 0; i < m; i++) {
-    name[i] = norn_record_at(st, info, i, &v[i]);
-    if (!strcmp(name[i], "draws")) v[i] = norn_int((int64_t)all);
-    else if (!strcmp(name[i], "ess") && by_evidence) v[i] = norn_real(kish(l, all));
-    else if (!strcmp(name[i], "ess"))
-      v[i] = norn_real(half_real(st, &h[0], "ess") + half_real(st, &h[1], "ess"));
-    else if (!strcmp(name[i], "seconds"))
-      v[i] = norn_real(half_real(st, &h[0], "seconds") + half_real(st, &h[1], "seconds"));
-    else if (!strcmp(name[i], "log_evidence") && by_evidence)
-      v[i] = norn_real(log_add(h[0].z + log(w0), h[1].z + log1p(-w0)));
-    else if (!strcmp(name[i], "evidence_se") && by_evidence) v[i] = norn_real(join_se(st, h, w0));
-    else if (!strcmp(name[i], "rhat") || !strcmp(name[i], "warnings"))
-      v[i] = norn_record_get(st, h[1].d.args[POST_INFO], name[i]);
-    if (norn_is_none(v[i])) v[i] = norn_missing();
-  }
-  return norn_record(st, m, name, v);
-}
-
-/* Choices that both have, in the same order as the draws. */
-static norn_datum join_choices(norn_state *st, const half *h, const uint8_t *of, const int64_t *at,
-                               norn_datum *v, size_t all)
-{
-  norn_datum a = h[0].d.args[POST_CHOICES], b = h[1].d.args[POST_CHOICES], out = norn_unit();
+  norn_datum out = norn_unit();
   int m = norn_record_size(a), k = 0;
   if (m < 1 || norn_record_size(b) < 1) return out;
   const char **name = engine_get(st, (size_t)m * sizeof *name);
@@ -145,6 +119,34 @@ static norn_datum join_choices(norn_state *st, const half *h, const uint8_t *of,
   engine_put(st, name, (size_t)m * sizeof *name);
   engine_put(st, whole, (size_t)m * sizeof *whole);
   return out;
+}
+
+static norn_datum join_info(norn_state *st, const half *h, const double *l, bool by_evidence,
+                            norn_datum stats)
+{
+  const char *name[FIELDS];
+  norn_datum v[FIELDS], info = h[0].d.args[POST_INFO];
+  int m = norn_record_size(info);
+  size_t all = (size_t)(h[0].n + h[1].n);
+  double w0 = (double)h[0].n / (double)all;
+  if (m > FIELDS) m = FIELDS;
+  for (int i = 0; i < m; i++) {
+    name[i] = norn_record_at(st, info, i, &v[i]);
+    if (!strcmp(name[i], "stats")) v[i] = stats;
+    else if (!strcmp(name[i], "draws")) v[i] = norn_int((int64_t)all);
+    else if (!strcmp(name[i], "ess") && by_evidence) v[i] = norn_real(kish(l, all));
+    else if (!strcmp(name[i], "ess"))
+      v[i] = norn_real(half_real(st, &h[0], "ess") + half_real(st, &h[1], "ess"));
+    else if (!strcmp(name[i], "seconds"))
+      v[i] = norn_real(half_real(st, &h[0], "seconds") + half_real(st, &h[1], "seconds"));
+    else if (!strcmp(name[i], "log_evidence") && by_evidence)
+      v[i] = norn_real(log_add(h[0].z + log(w0), h[1].z + log1p(-w0)));
+    else if (!strcmp(name[i], "evidence_se") && by_evidence) v[i] = norn_real(join_se(st, h, w0));
+    else if (!strcmp(name[i], "rhat") || !strcmp(name[i], "warnings"))
+      v[i] = norn_record_get(st, h[1].d.args[POST_INFO], name[i]);
+    if (norn_is_none(v[i])) v[i] = norn_missing();
+  }
+  return norn_record(st, m, name, v);
 }
 
 norn_datum posterior_join(norn_state *st, norn_datum a, norn_datum b, bool by_evidence)
@@ -168,9 +170,14 @@ norn_datum posterior_join(norn_state *st, norn_datum a, norn_datum b, bool by_ev
           v[i] = norn_array_at(st, h[k].d.args[POST_VALUES], at[i]);
           l[i] = h[k].lw.n ? h[k].lw.f[at[i]] + log((double)h[k].n) + h[k].z : h[k].z;
         }
-    norn_datum values = norn_array_pack(st, v, (int64_t)all),
-               info = join_info(st, h, l, by_evidence);
-    norn_datum choices = join_choices(st, h, of, at, v, all);
+    norn_datum values = norn_array_pack(st, v, (int64_t)all), part[2][2];
+    for (int k = 0; k < 2; k++) {
+      part[k][0] = norn_record_get(st, h[k].d.args[POST_INFO], "stats");
+      part[k][1] = h[k].d.args[POST_CHOICES];
+    }
+    norn_datum stats = join_arrays(st, h, part[0][0], part[1][0], of, at, v, all),
+               choices = join_arrays(st, h, part[0][1], part[1][1], of, at, v, all);
+    norn_datum info = join_info(st, h, l, by_evidence, stats);
     out = posterior_new(st, values, l, info, choices, h[0].d.args[POST_MODEL],
                         h[0].d.args[POST_ENGINE], (uint64_t)h[1].d.args[POST_STREAM].i, false);
   }

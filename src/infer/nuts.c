@@ -34,6 +34,7 @@ typedef struct nuts {
   double *kept;                          /* (chains, draws, n) in unconstrained coordinates */
   double *energy;                        /* (draws) of this chain */
   double *bfmi, *steps;                  /* (chains) */
+  double *inverses;                      /* (chains, n): the metric that each ended with */
   int64_t divergent, deep, moved, stuck;
   double accept_sum, accepts;
   norn_ref *where;                       /* indices of divergent draws */
@@ -157,7 +158,7 @@ static bool tree_whole(nuts *e)
 }
 
 /* From e->sample to the next e->sample; gives the mean acceptance. */
-static double transition(nuts *e, norn_rng *g, bool *diverged, int64_t *depth)
+static double transition(nuts *e, norn_rng *g, bool *diverged, int64_t *depth, int64_t *leaps)
 {
   int64_t n = e->h.n;
   tree t = {.e = e, .g = g};
@@ -183,6 +184,7 @@ static double transition(nuts *e, norn_rng *g, bool *diverged, int64_t *depth)
     if (!tree_whole(e)) break;
   }
   *diverged = t.diverged;
+  *leaps = t.leaps;
   return t.leaps ? t.metro / (double)t.leaps : 0;
 }
 
@@ -238,6 +240,20 @@ static double bfmi_of(const double *x, int64_t n)
   return var > 0 ? jump / var : (double)NAN;
 }
 
+static norn_status chain_stats(norn_infer *inf, const nuts *e, double accept, bool diverged,
+                               int64_t depth, int64_t leaps)
+{
+  const struct { const char *name; double x; } stats[] = {
+    {"lp", e->sample.logp}, {"acceptance_rate", accept}, {"step_size", e->h.step},
+    {"tree_depth", (double)depth}, {"n_steps", (double)leaps}, {"diverging", diverged},
+    {"energy", hmc_energy(&e->h, &e->sample)}};
+  norn_status status = NORN_OK;
+  norn_infer_chain(inf, (int)e->chain);
+  for (int i = 0; i < NORN_COUNT(stats) && !status; i++)
+    status = norn_infer_stat(inf, stats[i].name, stats[i].x);
+  return status;
+}
+
 static norn_status chain_draw(norn_infer *inf, nuts *e, bool diverged, int64_t depth)
 {
   int64_t k = (e->at - e->warmup) / e->thin;
@@ -253,9 +269,9 @@ static norn_status chain_draw(norn_infer *inf, nuts *e, bool diverged, int64_t d
 static norn_step chain_step(norn_infer *inf, nuts *e)
 {
   bool diverged;
-  int64_t depth;
+  int64_t depth, leaps;
   norn_rng g = chain_rng(e, (uint32_t)e->at + 1);
-  double before = e->sample.logp, accept = transition(e, &g, &diverged, &depth);
+  double before = e->sample.logp, accept = transition(e, &g, &diverged, &depth, &leaps);
   if (e->h.failed) return NORN_STEP_FAIL;
   e->moved += before != e->sample.logp;
   if (e->at < e->warmup) {
@@ -271,12 +287,14 @@ static norn_step chain_step(norn_infer *inf, nuts *e)
   } else {
     e->accept_sum += accept;
     e->accepts++;
-    if ((e->at - e->warmup) % e->thin == 0 && chain_draw(inf, e, diverged, depth))
+    if ((e->at - e->warmup) % e->thin == 0 &&
+        (chain_stats(inf, e, accept, diverged, depth, leaps) || chain_draw(inf, e, diverged, depth)))
       return NORN_STEP_FAIL;
   }
   if (++e->at < e->warmup + e->draws * e->thin) return NORN_STEP_MORE;
   e->bfmi[e->chain] = bfmi_of(e->energy, e->draws);
   e->steps[e->chain] = e->h.step;
+  put(e->inverses + e->chain * e->h.n, e->h.inverse, e->h.n);
   e->stuck += e->moved == 0;
   e->chain++;
   e->started = false;
@@ -297,7 +315,8 @@ static bool nuts_room(norn_state *st, nuts *e)
   e->kept = engine_get(st, (size_t)(e->chains * e->draws * n + 1) * sizeof *e->kept);
   e->energy = engine_get(st, (size_t)e->draws * sizeof *e->energy);
   e->bfmi = engine_get(st, (size_t)(2 * e->chains) * sizeof *e->bfmi);
-  if (!at || !e->level || !e->kept || !e->energy || !e->bfmi) return false;
+  e->inverses = engine_get(st, (size_t)(e->chains * n + 1) * sizeof *e->inverses);
+  if (!at || !e->inverses || !e->level || !e->kept || !e->energy || !e->bfmi) return false;
   e->steps = e->bfmi + e->chains;
   double **own[] = {&e->h.inverse, &e->rho, &e->sum, &e->f.p_begin, &e->f.p_end, &e->f.v_begin,
                     &e->f.v_end, &e->f.rho, &e->b.p_begin, &e->b.p_end, &e->b.v_begin, &e->b.v_end,
@@ -406,6 +425,16 @@ static norn_status nuts_diagnose(norn_infer *inf, const nuts *e, double *rhat, d
   return NORN_OK;
 }
 
+/* (m, n) as an array of arrays. */
+static norn_datum chain_rows(norn_state *st, const double *x, int64_t m, int64_t n)
+{
+  int64_t dims[] = {m, n};
+  void *to;
+  norn_datum out = norn_array(st, NORN_F64, 2, dims, &to);
+  if (!norn_is_none(out)) memcpy(to, x, (size_t)(m * n) * sizeof *x);
+  return out;
+}
+
 static norn_status nuts_finish(norn_infer *inf, void *self)
 {
   nuts *e = self;
@@ -423,6 +452,7 @@ static norn_status nuts_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "max_depth_reached", norn_int(e->deep));
   norn_infer_note(inf, "leapfrogs", norn_int((int64_t)e->h.leapfrogs));
   norn_infer_note(inf, "step_size", norn_array_f64(st, e->steps, e->chains));
+  norn_infer_note(inf, "inverse_metric", chain_rows(st, e->inverses, e->chains, e->h.n));
   norn_infer_note(inf, "bfmi", norn_array_f64(st, e->bfmi, e->chains));
   norn_infer_note(inf, "ess", norn_real(ess));
   if (rhat > 0) norn_infer_note(inf, "rhat", norn_real(rhat));
@@ -478,6 +508,7 @@ static void nuts_free(norn_infer *inf, void *self)
   engine_put(st, e->unit, (size_t)(vectors * n + 1) * sizeof(double));
   engine_put(st, e->level, (size_t)(e->max_depth + 1) * sizeof *e->level);
   engine_put(st, e->kept, (size_t)(e->chains * e->draws * n + 1) * sizeof(double));
+  engine_put(st, e->inverses, (size_t)(e->chains * n + 1) * sizeof(double));
   engine_put(st, e->energy, (size_t)e->draws * sizeof(double));
   engine_put(st, e->bfmi, (size_t)(2 * e->chains) * sizeof(double));
   norn_density_free(e->h.density);

@@ -5,7 +5,9 @@
      [0] values   array (n): the draws; of an exact posterior the distinct values, in order
      [1] logw     f64 (n): normalised log weights; a unit when all are equal
      [2] info     record: engine, draws, exact, log_evidence, evidence_se, ess, chains, left_over,
-                  seconds, warnings, and the engine's notes
+                  seconds, warnings; `stopped` (true) and `chain_lengths` (where they differ) of an
+                  inference that did not end; `stats`, a record of arrays (n): numbers about each
+                  draw (lp, energy, ...); and the engine's notes
      [3] choices  record: address -> array (n) of its values, missing where the draw has none; of an
                   exact posterior address -> posterior; or a unit
      [4] model, [5] engine, [6] stream (an integer): for more()
