@@ -23,6 +23,7 @@ UNIT_TESTS = \
   %D%/unit/test_combine \
   %D%/unit/test_count \
   %D%/unit/test_density \
+  %D%/unit/test_diagnose \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \
   %D%/unit/test_dist_real \
@@ -74,6 +75,7 @@ LANG_TESTS = \
   %D%/lang/prob_nested.norn \
   %D%/lib/arrays.norn \
   %D%/lib/big.norn \
+  %D%/lib/chains.norn \
   %D%/lib/combinators.norn \
   %D%/lib/counts.norn \
   %D%/lib/distributions.norn \
@@ -234,6 +236,7 @@ LANG_TESTS = \
   %D%/errors/product_of_numbers.norn \
   %D%/errors/product_value.norn \
   %D%/errors/product_value_length.norn \
+  %D%/errors/quantile_level.norn \
   %D%/errors/quantile_unknown.norn \
   %D%/errors/rayleigh_scale.norn \
   %D%/errors/record_expected.norn \
@@ -285,6 +288,7 @@ LANG_TESTS = \
   %D%/errors/weibull_shape.norn \
   %D%/errors/wishart_few_degrees.norn \
   %D%/errors/with_bits_range.norn \
+  %D%/errors/worst_of_no_chains.norn \
   %D%/errors/wrong_argument_name.norn \
   %D%/errors/wrong_arity.norn \
   %D%/errors/wrong_kind_observed.norn \
@@ -486,6 +490,7 @@ TEST_FILES = \
   %D%/errors/product_of_numbers.err \
   %D%/errors/product_value.err \
   %D%/errors/product_value_length.err \
+  %D%/errors/quantile_level.err \
   %D%/errors/quantile_unknown.err \
   %D%/errors/rayleigh_scale.err \
   %D%/errors/record_expected.err \
@@ -537,6 +542,7 @@ TEST_FILES = \
   %D%/errors/weibull_shape.err \
   %D%/errors/wishart_few_degrees.err \
   %D%/errors/with_bits_range.err \
+  %D%/errors/worst_of_no_chains.err \
   %D%/errors/wrong_argument_name.err \
   %D%/errors/wrong_arity.err \
   %D%/errors/wrong_kind_observed.err \

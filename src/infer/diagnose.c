@@ -1,53 +1,17 @@
-/* diagnose: effective sample size and split R-hat of draws from chains.
+/* diagnose: effective sample sizes, split R-hat and Monte-Carlo errors of draws from chains.
 
    Vehtari, Gelman, Simpson, Carpenter, Buerkner 2021, "Rank-normalization, folding, and
    localization: an improved R-hat": chains are split in halves, draws replaced by normal scores of
    their ranks, autocorrelations combined over chains and summed by Geyer's initial monotone
-   positive sequence. R-hat is the larger of that of the scores and that of the folded scores. */
+   positive sequence. R-hat is the larger of that of the scores and that of the folded scores.  The
+   ESS of a quantile is that of "is a draw at most the quantile"; the tail ESS is the smaller one of
+   the 5 % and the 95 % quantile.  Errors: of the mean sd / sqrt(ESS of the draws), of the sd by the
+   delta method from that of the variance, of a quantile from the beta distribution of its level. */
 #include "infer/engine.h"
+#include "num/special.h"
+#include "num/stats.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* Normal quantile: Wichura 1988, algorithm AS 241 (PPND16), relative error about 1e-16. */
-static double normal_quantile(double p)
-{
-  static const double a[8] = { 3.3871328727963666080,   1.3314166789178437745e2,
-                               1.9715909503065514427e3, 1.3731693765509461125e4,
-                               4.5921953931549871457e4, 6.7265770927008700853e4,
-                               3.3430575583588128105e4, 2.5090809287301226727e3 };
-  static const double b[8] = { 1,
-                               4.2313330701600911252e1,
-                               6.8718700749205790830e2,
-                               5.3941960214247511077e3,
-                               2.1213794301586595867e4,
-                               3.9307895800092710610e4,
-                               2.8729085735721942674e4,
-                               5.2264952788528545610e3 };
-  static const double c[8] = { 1.42343711074968357734,    4.63033784615654529590,
-                               5.76949722146069140550,    3.64784832476320460504,
-                               1.27045825245236838258,    2.41780725177450611770e-1,
-                               2.27238449892691845833e-2, 7.74545014278341407640e-4 };
-  static const double d[8] = { 1,
-                               2.05319162663775882187,
-                               1.67638483018380384940,
-                               6.89767334985100004550e-1,
-                               1.48103976427480074590e-1,
-                               1.51986665636164571966e-2,
-                               5.47593808499534494600e-4,
-                               1.05075007164441684324e-9 };
-  double q = p - .5, r, num, den;
-  if (fabs(q) <= .425) {
-    r = .180625 - q * q;
-    num = a[7]; den = b[7];
-    for (int i = 6; i >= 0; i--) { num = num * r + a[i]; den = den * r + b[i]; }
-    return q * num / den;
-  }
-  /* p is never nearer to 0 than 1e-11: one tail is enough */
-  r = sqrt(-log(q < 0 ? p : 1 - p)) - 1.6;
-  num = c[7]; den = d[7];
-  for (int i = 6; i >= 0; i--) { num = num * r + c[i]; den = den * r + d[i]; }
-  return q < 0 ? -num / den : num / den;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -63,7 +27,7 @@ static void rank_scores(const double *x, double *z, const double **at, size_t n)
   for (size_t i = 0, j; i < n; i = j) {
     for (j = i + 1; j < n && *at[j] == *at[i]; j++) { }
     double rank = .5 * (double)(i + j - 1) + 1,
-           s = normal_quantile((rank - .375) / ((double)n + .25));
+           s = special_norm_quantile((rank - .375) / ((double)n + .25));
     for (size_t k = i; k < j; k++) z[at[k] - x] = s;
   }
 }
@@ -118,6 +82,20 @@ static double chains_ess(const double *z, int m, int64_t n, double within, doubl
   return all / (tau > 1 / log10(all) ? tau : 1 / log10(all));
 }
 
+/* y (2 chains, n / 2) = the halves of chains x (chains, n); an odd draw in the middle is left out.
+   false: all are equal, or too few. */
+static bool split(const double *x, int chains, int64_t n, double *y)
+{
+  int64_t half = n / 2, all = 2 * half * chains;
+  if (half < 2) return false;
+  for (int c = 0; c < chains; c++) {
+    memcpy(y + 2 * c * half, x + c * n, (size_t)half * sizeof *y);
+    memcpy(y + (2 * c + 1) * half, x + (c + 1) * n - half, (size_t)half * sizeof *y);
+  }
+  for (int64_t i = 1; i < all; i++) if (y[i] != y[0]) return true;
+  return false;
+}
+
 bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, double *ess,
                      double *rhat)
 {
@@ -129,28 +107,131 @@ bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, dou
   double *y = engine_get(st, bytes), *z = engine_get(st, bytes),
          *mean = engine_get(st, (size_t)m * sizeof *mean);
   const double **at = engine_get(st, (size_t)all * sizeof *at);
-  bool good = y && z && mean && at, varies = false;
-  if (good) {
+  bool good = y && z && mean && at;
+  if (good && split(x, chains, n, y)) {
     double w, v;
-    for (int c = 0; c < chains; c++) {           /* an odd draw in the middle is left out */
-      memcpy(y + 2 * c * half, x + c * n, (size_t)half * sizeof *y);
-      memcpy(y + (2 * c + 1) * half, x + (c + 1) * n - half, (size_t)half * sizeof *y);
-    }
-    for (int64_t i = 1; i < all; i++) varies |= y[i] != y[0];
-    if (varies) {
-      rank_scores(y, z, at, (size_t)all);
-      double bulk = chains_rhat(z, m, half, &w, &v, mean);
-      *ess = w > 0 ? chains_ess(z, m, half, w, v, mean) : m;
-      double median = all & 1 ? *at[all / 2] : .5 * (*at[all / 2 - 1] + *at[all / 2]);
-      for (int64_t i = 0; i < all; i++) y[i] = fabs(y[i] - median);
-      rank_scores(y, z, at, (size_t)all);
-      double tail = chains_rhat(z, m, half, &w, &v, mean);
-      *rhat = tail > bulk ? tail : bulk;         /* a NaN tail (all equal) does not count */
-    }
+    rank_scores(y, z, at, (size_t)all);
+    double bulk = chains_rhat(z, m, half, &w, &v, mean);
+    *ess = w > 0 ? chains_ess(z, m, half, w, v, mean) : m;
+    double median = all & 1 ? *at[all / 2] : .5 * (*at[all / 2 - 1] + *at[all / 2]);
+    for (int64_t i = 0; i < all; i++) y[i] = fabs(y[i] - median);
+    rank_scores(y, z, at, (size_t)all);
+    double tail = chains_rhat(z, m, half, &w, &v, mean);
+    *rhat = tail > bulk ? tail : bulk;         /* a NaN tail (all equal) does not count */
   }
   engine_put(st, y, bytes);
   engine_put(st, z, bytes);
   engine_put(st, mean, (size_t)m * sizeof *mean);
   engine_put(st, at, (size_t)all * sizeof *at);
   return good;
+}
+
+/* ESS of z (chains, n) as it is; y: scratch of as many, mean (2 chains).  NaN when all are equal. */
+static double ess_of(const double *z, int chains, int64_t n, double *y, double *mean)
+{
+  double w, v;
+  if (!split(z, chains, n, y)) return NAN;
+  chains_rhat(y, 2 * chains, n / 2, &w, &v, mean);
+  return w > 0 ? chains_ess(y, 2 * chains, n / 2, w, v, mean) : 2 * chains;
+}
+
+/* A request: draws x (chains, n) and what is known of them. */
+typedef struct request {
+  const double *x; int chains; int64_t n, all;
+  double *sorted, *z, *y, *mean;               /* scratch; sorted: rising */
+} request;
+
+/* ESS of the p-th quantile (linear between neighbours: type 7 of Hyndman and Fan). */
+static double ess_quantile(const request *r, double p)
+{
+  double q = stats_quantile_sorted(r->sorted, r->all, p);
+  for (int64_t i = 0; i < r->all; i++) r->z[i] = r->x[i] <= q;
+  return ess_of(r->z, r->chains, r->n, r->y, r->mean);
+}
+
+/* The smaller one; a tail in which nothing varies does not count. */
+static double ess_tail(const request *r)
+{
+  double a = ess_quantile(r, .05), b = ess_quantile(r, .95);
+  return isnan(a) || b < a ? b : a;
+}
+
+/* z = (x - mean)^2, or its root; returns the mean. */
+static double deviations(const request *r, bool square)
+{
+  double m = 0;
+  for (int64_t i = 0; i < r->all; i++) m += r->x[i] / (double)r->all;
+  for (int64_t i = 0; i < r->all; i++)
+    r->z[i] = square ? (r->x[i] - m) * (r->x[i] - m) : fabs(r->x[i] - m);
+  return m;
+}
+
+static double mcse_mean(const request *r)
+{
+  double v = 0;
+  deviations(r, true);
+  for (int64_t i = 0; i < r->all; i++) v += r->z[i] / (double)(r->all - 1);
+  return sqrt(v / ess_of(r->x, r->chains, r->n, r->y, r->mean));
+}
+
+/* var(s) = var(s^2) / (4 s^2), var(s^2) = (E d^4 - (E d^2)^2) / ESS of d^2, d = x - mean (Kenney and
+   Keeping 1951). */
+static double mcse_sd(const request *r)
+{
+  double second = 0, fourth = 0;
+  deviations(r, true);
+  for (int64_t i = 0; i < r->all; i++) {
+    second += r->z[i] / (double)r->all;
+    fourth += r->z[i] * r->z[i] / (double)r->all;
+  }
+  double ess = ess_of(r->z, r->chains, r->n, r->y, r->mean);
+  return sqrt((fourth - second * second) / ess / second / 4);
+}
+
+/* Half the distance of the draws between which the quantile lies with probability .68: its level has
+   distribution beta(ESS p + 1, ESS (1 - p) + 1). */
+static double mcse_quantile(const request *r, double p)
+{
+  double ess = ess_quantile(r, p), s = (double)r->all, a = ess * p + 1, b = ess * (1 - p) + 1;
+  if (isnan(ess)) return NAN;
+  int64_t lo = (int64_t)floor(special_beta_inv(a, b, .1586553) * s),
+          hi = (int64_t)ceil(special_beta_inv(a, b, .8413447) * s);
+  return (r->sorted[(hi < r->all ? hi : r->all) - 1] - r->sorted[(lo > 1 ? lo : 1) - 1]) / 2;
+}
+
+static double answer(const request *r, diagnose_what what, double p)
+{
+  switch (what) {
+  case DIAGNOSE_ESS_TAIL: return ess_tail(r);
+  case DIAGNOSE_ESS_MEAN: return ess_of(r->x, r->chains, r->n, r->y, r->mean);
+  case DIAGNOSE_ESS_SD:
+    deviations(r, false);
+    return ess_of(r->z, r->chains, r->n, r->y, r->mean);
+  case DIAGNOSE_ESS_QUANTILE: return ess_quantile(r, p);
+  case DIAGNOSE_MCSE_MEAN: return mcse_mean(r);
+  case DIAGNOSE_MCSE_SD: return mcse_sd(r);
+  case DIAGNOSE_MCSE_QUANTILE: return mcse_quantile(r, p);
+  default: return NAN;
+  }
+}
+
+bool diagnose(norn_state *st, diagnose_what what, double p, const double *x, int chains, int64_t n,
+              double *out)
+{
+  double ess, rhat;
+  if (what == DIAGNOSE_ESS_BULK || what == DIAGNOSE_RHAT) {
+    if (!diagnose_chains(st, x, chains, n, &ess, &rhat)) return false;
+    *out = what == DIAGNOSE_RHAT ? rhat : ess;
+    return true;
+  }
+  size_t all = (size_t)n * (size_t)chains, bytes = (3 * all + 2 * (size_t)chains) * sizeof(double);
+  double *scratch = engine_get(st, bytes);
+  if (!scratch) return false;
+  request r = { .x = x, .chains = chains, .n = n, .all = (int64_t)all, .sorted = scratch,
+                .z = scratch + all, .y = scratch + 2 * all, .mean = scratch + 3 * all };
+  memcpy(r.sorted, x, all * sizeof *x);
+  if (what != DIAGNOSE_ESS_MEAN && what != DIAGNOSE_MCSE_MEAN) stats_sort(r.sorted, r.all);
+  *out = answer(&r, what, p);
+  engine_put(st, scratch, bytes);
+  return true;
 }

@@ -149,4 +149,12 @@ double resample_spread(resample_kind, const double *w, double sum, size_t n);
    equal. */
 bool   diagnose_chains(norn_state *, const double *x, int chains, int64_t n, double *ess,
                        double *rhat);
+/* One measure of x (chains, n); p: the level of a quantile.  NaN when all are equal.  false: no
+   memory. */
+typedef enum {
+  DIAGNOSE_ESS_BULK, DIAGNOSE_ESS_TAIL, DIAGNOSE_ESS_MEAN, DIAGNOSE_ESS_SD, DIAGNOSE_ESS_QUANTILE,
+  DIAGNOSE_RHAT, DIAGNOSE_MCSE_MEAN, DIAGNOSE_MCSE_SD, DIAGNOSE_MCSE_QUANTILE
+} diagnose_what;
+bool   diagnose(norn_state *, diagnose_what, double p, const double *x, int chains, int64_t n,
+                double *out);
 #endif

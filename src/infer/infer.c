@@ -372,7 +372,8 @@ static norn_datum infer_info(norn_infer *inf, bool exact, const uint32_t *order)
   v[3] = real_or_missing(inf->log_evidence);
   v[4] = real_or_missing(inf->evidence_se);
   v[5] = exact ? norn_missing() : norn_real(kish(inf->logw, inf->nlogw));
-  v[6] = norn_int(inf->chains ? inf->chains : inf->nchain ? inf->nchain : 1);
+  v[6] = inf->chains ? norn_int(inf->chains)
+       : inf->chained ? norn_int(inf->nchain) : norn_missing();
   v[7] = norn_real(inf->left_over);
   v[8] = norn_real(exact ? 0 : infer_seconds() - inf->start);
   v[9] = infer_warnings(inf);

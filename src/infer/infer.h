@@ -34,6 +34,7 @@ struct norn_infer {
   infer_stat *stat; size_t nstat, cstat;
   double *coming_stat; const char **coming_name; size_t ncoming_stat, cstat_value, cstat_name;
   int chain, nchain;                /* of the draw that comes next; how many there are so far */
+  bool chained;                     /* the engine names chains: draws of others are from none */
   uint32_t *of; size_t cof;         /* the chain of each draw; NULL: all of chain 0 */
   norn_ref *marginals;              /* enumerate: a record of posteriors by address */
   bool improper;                 /* a run drew from what has no normaliser */

@@ -251,11 +251,8 @@ norn_datum posterior_info(norn_state *st, norn_datum p, const char *name)
 int posterior_chains(norn_state *st, norn_datum info, int64_t draws)
 {
   norn_datum n = norn_record_get(st, info, "chains");
-  const char *engine = norn_string_view(norn_record_get(st, info, "engine"), NULL);
-  bool chained =
-    engine && (!strcmp(engine, "mh") || !strcmp(engine, "nuts") || !strcmp(engine, "hmc"));
   if (!norn_is_none(norn_record_get(st, info, "chain_lengths"))) return 0;
-  return chained && n.tag == NORN_INT && n.i > 0 && draws % n.i == 0 ? (int)n.i : 0;
+  return n.tag == NORN_INT && n.i > 0 && draws % n.i == 0 ? (int)n.i : 0;
 }
 
 static double info_real(norn_state *st, const norn_dist *d, const char *name)

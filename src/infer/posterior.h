@@ -4,10 +4,11 @@
 
      [0] values   array (n): the draws; of an exact posterior the distinct values, in order
      [1] logw     f64 (n): normalised log weights; a unit when all are equal
-     [2] info     record: engine, draws, exact, log_evidence, evidence_se, ess, chains, left_over,
-                  seconds, warnings; `stopped` (true) and `chain_lengths` (where they differ) of an
-                  inference that did not end; `stats`, a record of arrays (n): numbers about each
-                  draw (lp, energy, ...); and the engine's notes
+     [2] info     record: engine, draws, exact, log_evidence, evidence_se, ess, chains (missing:
+                  the draws are of none), left_over, seconds, warnings; `stopped` (true) and
+                  `chain_lengths` (where they differ) of an inference that did not end; `stats`, a
+                  record of arrays (n): numbers about each draw (lp, energy, ...); and the engine's
+                  notes
      [3] choices  record: address -> array (n) of its values, missing where the draw has none; of an
                   exact posterior address -> posterior; or a unit
      [4] model, [5] engine, [6] stream (an integer): for more()
@@ -61,6 +62,8 @@ norn_datum posterior_info(norn_state *, norn_datum posterior, const char *name);
 int posterior_chains(norn_state *, norn_datum info, int64_t draws);
 /* Value of a path ("mu", "theta[3]", "a.b") inside a value; NONE if it has no such part. */
 norn_datum posterior_part(norn_state *, norn_datum value, const char *path);
-/* The table that a posterior prints as (show.c). */
+/* The table that a posterior prints as (show.c); worst: of all numbers those with the worst R-hat and
+   ESS, worst first. */
 norn_status posterior_show(norn_state *, const norn_dist *, norn_datum *text);
+norn_status posterior_summary(norn_state *, const norn_dist *, bool worst, norn_datum *text);
 #endif

@@ -6,8 +6,9 @@
        theta[0]  ...
        warning: ...
 
-   Numbers get a row each: the value, its fields, elements of arrays (long arrays shortened).
-   Values that are no numbers, or few, get a table of probabilities instead. */
+   Numbers get a row each: the value, its fields, elements of arrays (long arrays shortened).  Of
+   draws from chains it has the error of the mean, the ESS of bulk and tail and R-hat too.  Values
+   that are no numbers, or few, get a table of probabilities instead. */
 #include "infer/posterior.h"
 #include "infer/engine.h"
 #include <stdio.h>
@@ -19,12 +20,13 @@ enum { BINS = 12, ATOMS = 20, ROWS = 60, HEAD = 8, TAIL = 2, NAME = 64 };
 /* kinds: instead of numbers */
 typedef struct shown {
   char name[NAME];
-  double mean, sd, q[3], ess, rhat;
+  double mean, mcse, sd, q[3], ess, tail, rhat;
   char bars[4 * BINS + 1], kinds[160];
 } shown;
 /* Scratch for one column: x (n) values, w (n) weights; order (n) by value. */
 typedef struct columns {
-  norn_state *st; const norn_dist *d; int64_t n; int chains; bool exact, chained;
+  norn_state *st; const norn_dist *d; int64_t n; int chains;
+  bool exact, chained, worst;
   double *x, *w; int64_t *order; shown row[ROWS]; int rows; int64_t left_out;
 } columns;
 
@@ -64,13 +66,43 @@ static double show_quantile(const columns *c, double p)
   return c->x[c->order[c->n - 1]];
 }
 
+/* Is a to stand before b: the larger R-hat where one is above 1.01, else the smaller ESS; what does
+   not vary comes last. */
+static bool show_is_worse(const shown *a, const shown *b)
+{
+  const double limit = 1.01;
+  if (isnan(a->rhat) || isnan(b->rhat)) return !isnan(a->rhat) && isnan(b->rhat);
+  if (a->rhat > limit || b->rhat > limit) return a->rhat > b->rhat;
+  return fmin(a->ess, a->tail) < fmin(b->ess, b->tail);
+}
+
+/* A row more: at the end as long as there is room, or where it belongs among the worst. */
+static void show_keep(columns *c, const shown *r)
+{
+  int at = c->rows;
+  if (c->worst) while (at > 0 && show_is_worse(r, &c->row[at - 1])) at--;
+  if (c->rows == ROWS) c->left_out++;
+  else c->rows++;
+  if (at == ROWS) return;
+  memmove(&c->row[at + 1], &c->row[at], (size_t)(c->rows - 1 - at) * sizeof *r);
+  c->row[at] = *r;
+}
+
+/* ESS and R-hat of c->x, from chains. */
+static void show_chains(columns *c, shown *r)
+{
+  int64_t each = c->n / c->chains;
+  diagnose_chains(c->st, c->x, c->chains, each, &r->ess, &r->rhat);
+  diagnose(c->st, DIAGNOSE_ESS_TAIL, 0, c->x, c->chains, each, &r->tail);
+  diagnose(c->st, DIAGNOSE_MCSE_MEAN, 0, c->x, c->chains, each, &r->mcse);
+}
+
 /* The statistics of c->x. */
 static void show_column(columns *c, const char *name)
 {
-  if (c->rows == ROWS) { c->left_out++; return; }
-  shown *r = &c->row[c->rows++];
+  if (c->rows == ROWS && !c->worst) { c->left_out++; return; }
+  shown new = { .mean = 0 }, *r = &new;
   double m = 0, v = 0, q = 0;
-  *r = (shown){ .mean = 0 };
   snprintf(r->name, NAME, "%s", name);
   for (int64_t i = 0; i < c->n; i++) {
     c->order[i] = i;
@@ -79,13 +111,15 @@ static void show_column(columns *c, const char *name)
   }
   for (int64_t i = 0; i < c->n; i++) v += c->w[i] * (c->x[i] - m) * (c->x[i] - m);
   qsort_r(c->order, (size_t)c->n, sizeof *c->order, by_x, c->x);
-  r->mean = m;
-  r->sd = sqrt(v);
+  bool constant = c->x[c->order[0]] == c->x[c->order[c->n - 1]];     /* rounding would show */
+  r->mean = constant ? c->x[0] : m;
+  r->sd = constant ? 0 : sqrt(v);
   for (int k = 0; k < 3; k++) r->q[k] = show_quantile(c, k == 0 ? .05 : k == 1 ? .5 : .95);
   r->ess = 1 / q;
-  if (c->chained) diagnose_chains(c->st, c->x, c->chains, c->n / c->chains, &r->ess, &r->rhat);
+  if (c->chained) show_chains(c, r);
   double lo = show_quantile(c, .005), hi = show_quantile(c, .995);
   show_bars(c, r, lo, hi);
+  show_keep(c, r);
 }
 
 /* The part `path` of every draw as numbers; false when some draw has none. */
@@ -106,6 +140,7 @@ static void show_kinds(columns *c, const char *path)
   norn_datum kind[KINDS];
   double p[KINDS] = { 0 }, rest = 1;
   int n = 0;
+  if (c->worst) return;
   if (c->rows == ROWS) { c->left_out++; return; }
   for (int64_t i = 0; i < c->n; i++) {
     norn_datum v = posterior_part(c->st, norn_array_at(c->st, c->d->args[POST_VALUES], i), path);
@@ -155,7 +190,7 @@ static void show_under(columns *c, norn_datum v, const char *path, int depth)
   }
   int64_t n = norn_array_length(v);
   for (int64_t i = 0; i < n; i++) {
-    if (n > HEAD + TAIL + 1 && i >= HEAD && i < n - TAIL) { c->left_out++; continue; }
+    if (!c->worst && n > HEAD + TAIL + 1 && i >= HEAD && i < n - TAIL) { c->left_out++; continue; }
     snprintf(below, sizeof below, "%s[%lld]", path, (long long)i);
     show_under(c, norn_array_at(c->st, v, i), below, depth + 1);
   }
@@ -250,11 +285,41 @@ static void show_head(const columns *c, text *t)
   if (left > 0) text_printf(t, ", %.2g left unexplored", left);
 }
 
-static void show_cell(text *t, double x)
+/* A number of so many digits in a cell so wide, after a blank. */
+static void show_cell(text *t, double x, int digits, int wide)
 {
   char s[32];
-  snprintf(s, sizeof s, fabs(x) >= 1e5 || (x != 0 && fabs(x) < 1e-3) ? "%.2e" : "%.4g", x);
-  text_printf(t, " %9s", s);
+  if (isnan(x)) { text_printf(t, " %*s", wide, "-"); return; }
+  bool far = fabs(x) >= 1e5 || (x != 0 && fabs(x) < 1e-3);
+  for (int d = digits; d > 0; d--)
+    if (snprintf(s, sizeof s, far ? "%.*e" : "%.*g", far ? d / 2 : d, x) <= wide) break;
+  text_printf(t, " %*s", wide, s);
+}
+
+static void show_titles(const columns *c, text *t, int wide)
+{
+  if (c->chained)
+    text_printf(t, "\n  %*s %8s %7s %8s %8s %8s %8s %6s %6s %6s", wide, "", "mean", "mcse", "sd",
+                "5%", "50%", "95%", "ESS", "tail", "R-hat");
+  else
+    text_printf(t, "\n  %*s %9s %9s %9s %9s %9s%s", wide, "", "mean", "sd", "5%", "50%", "95%",
+                c->exact ? "" : "     ESS");
+}
+
+static void show_numbers(const columns *c, text *t, const shown *r)
+{
+  int wide = c->chained ? 8 : 9;
+  show_cell(t, r->mean, 4, wide);
+  if (c->chained) show_cell(t, r->mcse, 2, 7);
+  show_cell(t, r->sd, 4, wide);
+  for (int k = 0; k < 3; k++) show_cell(t, r->q[k], 4, wide);
+  if (c->exact) return;
+  const double ess[2] = { r->ess, r->tail };
+  for (int k = 0; k < (c->chained ? 2 : 1); k++)
+    if (isnan(ess[k])) text_printf(t, " %*s", c->chained ? 6 : 7, "-");
+    else text_printf(t, " %*.0f", c->chained ? 6 : 7, ess[k]);
+  if (c->chained && isnan(r->rhat)) text_printf(t, " %6s", "-");
+  else if (c->chained) text_printf(t, " %6.3f", r->rhat);
 }
 
 static void show_rows(const columns *c, text *t)
@@ -264,20 +329,12 @@ static void show_rows(const columns *c, text *t)
     int w = utf8_width(c->row[i].name, strlen(c->row[i].name));
     if (w > wide) wide = w;
   }
-  if (c->rows)
-    text_printf(t, "\n  %*s %9s %9s %9s %9s %9s%s", wide, "", "mean", "sd", "5%", "50%", "95%",
-                c->exact ? "" : c->chained ? "     ESS  R-hat" : "     ESS");
+  if (c->rows) show_titles(c, t, wide);
   for (int i = 0; i < c->rows; i++) {
     const shown *r = &c->row[i];
     text_printf(t, "\n  %s%*s", r->name, wide - utf8_width(r->name, strlen(r->name)), "");
     if (*r->kinds) { text_printf(t, "  %s", r->kinds); continue; }
-    show_cell(t, r->mean);
-    show_cell(t, r->sd);
-    for (int k = 0; k < 3; k++) show_cell(t, r->q[k]);
-    if (!c->exact && isnan(r->ess)) text_printf(t, " %7s", "-");
-    else if (!c->exact) text_printf(t, " %7.0f", r->ess);
-    if (c->chained && isnan(r->rhat)) text_printf(t, " %6s", "-");
-    else if (c->chained) text_printf(t, " %6.3f", r->rhat);
+    show_numbers(c, t, r);
     if (*r->bars) text_printf(t, "  %s", r->bars);
   }
   if (c->left_out) text_printf(t, "\n  ... %lld more", (long long)c->left_out);
@@ -294,6 +351,11 @@ static void show_warnings(const columns *c, text *t)
 
 norn_status posterior_show(norn_state *st, const norn_dist *d, norn_datum *out)
 {
+  return posterior_summary(st, d, false, out);
+}
+
+norn_status posterior_summary(norn_state *st, const norn_dist *d, bool worst, norn_datum *out)
+{
   columns *c = engine_get(st, sizeof *c);
   mem m;
   text t;
@@ -309,6 +371,7 @@ norn_status posterior_show(norn_state *st, const norn_dist *d, norn_datum *out)
   double chains = show_info(c, "chains");
   c->chains = chains >= 1 ? (int)chains : 1;
   c->chained = posterior_chains(st, d->args[POST_INFO], c->n) > 0;
+  c->worst = worst;
   size_t bytes = (size_t)c->n * sizeof(double);
   c->x = engine_get(st, bytes);
   c->w = engine_get(st, bytes);
@@ -319,7 +382,7 @@ norn_status posterior_show(norn_state *st, const norn_dist *d, norn_datum *out)
     if (d->args[POST_LOGW].tag != NORN_UNIT) norn_array_view(d->args[POST_LOGW], &lw);
     for (int64_t i = 0; i < c->n; i++) c->w[i] = lw.n ? exp(lw.f[i]) : 1 / (double)c->n;
     show_head(c, &t);
-    if (show_wants_atoms(c, &natoms)) show_atoms(c, &t, natoms);
+    if (!worst && show_wants_atoms(c, &natoms)) show_atoms(c, &t, natoms);
     else show_under(c, norn_array_at(st, d->args[POST_VALUES], 0), "", 0);
     show_rows(c, &t);
     show_warnings(c, &t);

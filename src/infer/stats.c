@@ -73,7 +73,11 @@ norn_datum infer_stats(norn_infer *inf, const uint32_t *order)
 
 /* ---- chains ---- */
 
-void norn_infer_chain(norn_infer *inf, int chain) { inf->chain = chain < 0 ? 0 : chain; }
+void norn_infer_chain(norn_infer *inf, int chain)
+{
+  inf->chained = true;
+  inf->chain = chain < 0 ? 0 : chain;
+}
 
 /* The chain of draw nlogw.  Until a second chain comes nothing is kept. */
 norn_status infer_chain_add(norn_infer *inf)

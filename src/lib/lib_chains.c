@@ -1,62 +1,95 @@
-/* lib_chains.c: how far draws can be trusted: effective sample size, split R-hat and Monte-Carlo
-   error of a posterior's numbers (infer/diagnose.c; Vehtari et al. 2021, "Rank-normalization,
+/* lib_chains.c: how far draws can be trusted: effective sample sizes, split R-hat and Monte-Carlo
+   errors of a posterior's numbers (infer/diagnose.c; Vehtari et al. 2021, "Rank-normalization,
    folding, and localization: an improved R-hat").  Of a posterior of arrays: of each element. */
 #include "infer/engine.h"
 #include "infer/posterior.h"
 #include "lib/lib.h"
+#include "num/special.h"
+#include "num/stats.h"
 #include <math.h>
 #include <string.h>
 
-typedef enum { ESS, RHAT, MCSE } measure;
+/* What is asked of the n numbers x with normalised weights w (NULL: equal). */
+typedef struct question {
+  diagnose_what what;
+  double p;                            /* the level of a quantile */
+  const double *w;
+  int64_t n; int chains; bool exact;
+} question;
 
-/* Of n numbers x with normalised weights w (NULL: equal), from `chains` chains of equal length. */
-static bool measure_of(norn_state *st, measure what, const double *x, const double *w, int64_t n,
-                       int chains, double *out)
+static double weight_at(const question *q, int64_t i) { return q->w ? q->w[i] : 1 / (double)q->n; }
+
+/* Half the distance of the quantiles between which the level's beta distribution has probability .68
+   (as diagnose.c's mcse_quantile). */
+static double error_of_quantile(norn_state *st, const question *q, const double *x, double ess)
 {
-  double ess = (double)n, rhat = (double)NAN, mean = 0, var = 0, square = 0;
-  for (int64_t i = 0; i < n; i++) mean += (w ? w[i] : 1 / (double)n) * x[i];
-  for (int64_t i = 0; i < n; i++) {
-    double p = w ? w[i] : 1 / (double)n;
-    var += p * (x[i] - mean) * (x[i] - mean);
-    square += p * p;
-  }
-  if (chains > 0) {
-    if (!diagnose_chains(st, x, chains, n / chains, &ess, &rhat)) return false;
-  } else if (w) ess = 1 / square;
-  *out = what == ESS ? ess : what == RHAT ? rhat : sqrt(var / ess);
-  return true;
+  double a = ess * q->p + 1, b = ess * (1 - q->p) + 1;
+  const int64_t *order = lib_order(st, x, q->n);
+  if (!order) return NAN;
+  return (stats_quantile_weighted(x, q->w, order, q->n, special_beta_inv(a, b, .8413447)) -
+          stats_quantile_weighted(x, q->w, order, q->n, special_beta_inv(a, b, .1586553))) / 2;
 }
 
-static norn_status each_number(norn_state *st, const norn_datum *args, measure what,
+/* Weighted or independent draws have one effective sample size, Kish's, from which their errors
+   follow; what is exact has none. */
+static bool independent(norn_state *st, const question *q, const double *x, double *out)
+{
+  double mean = 0, second = 0, fourth = 0, square = 0;
+  for (int64_t i = 0; i < q->n; i++) mean += weight_at(q, i) * x[i];
+  for (int64_t i = 0; i < q->n; i++) {
+    double w = weight_at(q, i), d = (x[i] - mean) * (x[i] - mean);
+    second += w * d;
+    fourth += w * d * d;
+    square += w * w;
+  }
+  double ess = q->w ? 1 / square : (double)q->n;
+  *out = ess;
+  if (q->what >= DIAGNOSE_MCSE_MEAN && q->exact) *out = 0;
+  else if (q->what == DIAGNOSE_MCSE_MEAN) *out = sqrt(second / ess);
+  else if (q->what == DIAGNOSE_MCSE_SD) *out = sqrt((fourth - second * second) / ess / second / 4);
+  else if (q->what == DIAGNOSE_MCSE_QUANTILE) *out = error_of_quantile(st, q, x, ess);
+  return q->what != DIAGNOSE_MCSE_QUANTILE || q->exact || !isnan(*out);
+}
+
+/* Number k of each draw into x. */
+static norn_status numbers_at(norn_state *st, norn_datum values, int64_t k, double *x, int64_t n)
+{
+  for (int64_t i = 0; i < n; i++) {
+    x[i] = norn_elem_real(norn_array_at(st, values, i), k);
+    if (x[i] != x[i])
+      return norn_fail(st, NORN_ETYPE, 0, "the draws must be numbers or arrays of numbers of one "
+                       "shape: ask for a field, as in ess(post.mu)");
+  }
+  return NORN_OK;
+}
+
+static norn_status each_number(norn_state *st, const norn_datum *args, diagnose_what what, double p,
                                norn_datum *out)
 {
   norn_posterior post;
-  const double *w;
+  question q = { .what = what, .p = p };
   norn_view shape;
-  double *r = NULL;
+  double *r = NULL, one;
   norn_datum keep, result = norn_none();
+  norn_status code;
   if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
     return lib_wrong(st, args, 0, "the argument", "a posterior");
-  if (!lib_weights(st, &post, &w)) return lib_failed(st);
-  int chains = posterior_chains(st, post.info, post.n);
-  norn_datum first = norn_array_at(st, post.values, 0);
-  bool array = norn_array_view(first, &shape);
-  int64_t m = array ? shape.n : 1;
+  if (!lib_weights(st, &post, &q.w)) return lib_failed(st);
+  q.n = post.n;
+  q.exact = post.exact;
+  q.chains = posterior_chains(st, post.info, post.n);
+  bool array = norn_array_view(norn_array_at(st, post.values, 0), &shape);
   double *x = lib_reals(st, post.n, &keep);
   if (!x) return lib_failed(st);
   if (array) {
     result = norn_array(st, NORN_F64, shape.rank, shape.dims, (void **)&r);
     if (norn_is_none(result)) return lib_failed(st);
   }
-  for (int64_t k = 0; k < m; k++) {
-    double one;
-    for (int64_t i = 0; i < post.n; i++) {
-      x[i] = norn_elem_real(norn_array_at(st, post.values, i), k);
-      if (x[i] != x[i])
-        return norn_fail(st, NORN_ETYPE, 0, "the draws must be numbers or arrays of numbers of one "
-                         "shape: ask for a field, as in ess(post.mu)");
-    }
-    if (!measure_of(st, what, x, w, post.n, chains, &one)) return lib_failed(st);
+  for (int64_t k = 0; k < (array ? shape.n : 1); k++) {
+    if ((code = numbers_at(st, post.values, k, x, post.n))) return code;
+    if (q.chains ? !diagnose(st, what, p, x, q.chains, post.n / q.chains, &one)
+                 : !independent(st, &q, x, &one))
+      return lib_failed(st);
     if (array) r[k] = one;
     else result = norn_real(one);
   }
@@ -67,8 +100,56 @@ static norn_status each_number(norn_state *st, const norn_datum *args, measure w
 static norn_status f_ess(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
-  return each_number(st, args, ESS, out);
+  return each_number(st, args, DIAGNOSE_ESS_BULK, 0, out);
 }
+static norn_status f_ess_tail(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return each_number(st, args, DIAGNOSE_ESS_TAIL, 0, out);
+}
+static norn_status f_ess_mean(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return each_number(st, args, DIAGNOSE_ESS_MEAN, 0, out);
+}
+static norn_status f_ess_sd(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return each_number(st, args, DIAGNOSE_ESS_SD, 0, out);
+}
+static norn_status f_mcse(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return each_number(st, args, DIAGNOSE_MCSE_MEAN, 0, out);
+}
+static norn_status f_mcse_sd(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return each_number(st, args, DIAGNOSE_MCSE_SD, 0, out);
+}
+
+static norn_status at_level(norn_state *st, const norn_datum *args, diagnose_what what,
+                            norn_datum *out)
+{
+  double p;
+  if (!norn_want_real(st, args, 1, "the level", &p)) return lib_failed(st);
+  if (!(p > 0 && p < 1))
+    return norn_fail(st, NORN_EDOMAIN, 1, "the level of a quantile must be between 0 and 1, got %g",
+                     p);
+  return each_number(st, args, what, p, out);
+}
+
+static norn_status f_ess_quantile(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return at_level(st, args, DIAGNOSE_ESS_QUANTILE, out);
+}
+static norn_status f_mcse_quantile(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  return at_level(st, args, DIAGNOSE_MCSE_QUANTILE, out);
+}
+
 static norn_status f_rhat(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
@@ -76,24 +157,35 @@ static norn_status f_rhat(norn_state *st, const norn_datum *args, int n, norn_da
   if (lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post) &&
       posterior_chains(st, post.info, post.n) == 0)
     return norn_fail(st, NORN_ETYPE, 0, "these draws are not from chains: there is no R-hat");
-  return each_number(st, args, RHAT, out);
-}
-static norn_status f_mcse(norn_state *st, const norn_datum *args, int n, norn_datum *out)
-{
-  (void)n;
-  return each_number(st, args, MCSE, out);
+  return each_number(st, args, DIAGNOSE_RHAT, 0, out);
 }
 
 #define EXAMPLE "\nExample: model m() { let x ~ normal(0, 1); x }; "
+#define INDEPENDENT "\nOf draws that are not from chains it is ess(post)."
 static const norn_native natives[] = {
   {"ess", "post", "The effective sample size of a posterior's numbers: of chains the bulk ESS of "
    "rank-normalised split chains, of weighted draws (sum w)^2 / sum w^2."
    EXAMPLE "ess(infer(m(), forward(100)))\n=> 100.0", f_ess, 0, NULL},
+  {"ess_bulk", "post", "The same as ess(post)."
+   EXAMPLE "ess_bulk(infer(m(), forward(100)))\n=> 100.0", f_ess, 0, NULL},
+  {"ess_tail", "post", "The effective sample size for the 5 % and the 95 % quantile, the smaller one."
+   INDEPENDENT
+   EXAMPLE "ess_tail(infer(m(), forward(100)))\n=> 100.0", f_ess_tail, 0, NULL},
+  {"ess_mean", "post", "The effective sample size for the mean, of the draws as they are." INDEPENDENT
+   EXAMPLE "ess_mean(infer(m(), forward(100)))\n=> 100.0", f_ess_mean, 0, NULL},
+  {"ess_sd", "post", "The effective sample size for the sd, of distances from the mean." INDEPENDENT
+   EXAMPLE "ess_sd(infer(m(), forward(100)))\n=> 100.0", f_ess_sd, 0, NULL},
+  {"ess_quantile", "post, p", "The effective sample size for the quantile of level p." INDEPENDENT
+   EXAMPLE "ess_quantile(infer(m(), forward(100)), 0.9)\n=> 100.0", f_ess_quantile, 0, NULL},
   {"rhat", "post", "Split R-hat of draws from chains, the larger of the rank-normalised and the "
    "folded one: near 1 if the chains agree."
    EXAMPLE "rhat(infer(m(), mh(draws = 500))) < 1.2\n=> true", f_rhat, 0, NULL},
-  {"mcse", "post", "The Monte-Carlo standard error of a posterior's mean: sd / sqrt(ess)."
+  {"mcse", "post", "The Monte-Carlo standard error of a posterior's mean: sd / sqrt(ess_mean)."
    EXAMPLE "mcse(infer(m(), forward(400))) < 0.1\n=> true", f_mcse, 0, NULL},
+  {"mcse_sd", "post", "The Monte-Carlo standard error of a posterior's sd."
+   EXAMPLE "mcse_sd(infer(m(), forward(400))) < 0.1\n=> true", f_mcse_sd, 0, NULL},
+  {"mcse_quantile", "post, p", "The Monte-Carlo standard error of a posterior's quantile of level p."
+   EXAMPLE "mcse_quantile(infer(m(), forward(400)), 0.5) < 0.2\n=> true", f_mcse_quantile, 0, NULL},
 };
 
 norn_status lib_chains_open(norn_state *st)

@@ -138,12 +138,14 @@ static norn_status f_evidence_se(norn_state *st, const norn_datum *args, int n, 
 static norn_status f_summary(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_posterior post;
-  (void)n;
+  norn_dist d;
+  bool worst = false;
   if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
-  const char *s = norn_show(st, args[0], false, 0);
-  size_t len = s ? strlen(s) : 0;
-  while (len && s[len - 1] == '\n') len--;
-  return lib_give(st, s ? norn_string(st, s, len) : norn_none(), out);
+  if (lib_given(args, 1, n) && !lib_want_bool(st, args, 1, "worst", &worst)) return lib_failed(st);
+  if (worst && posterior_chains(st, post.info, post.n) == 0)
+    return norn_fail(st, NORN_ETYPE, 1, "these draws are not from chains: no part is worse than "
+                     "another");
+  return posterior_args(args[0], &d) ? posterior_summary(st, &d, worst, out) : lib_failed(st);
 }
 
 static void put_info(norn_state *st, text *t, const char *name, norn_datum v)
@@ -345,7 +347,11 @@ static const norn_native natives[] = {
   FN("evidence_se", "post", f_evidence_se, "The standard error of evidence(post).\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "evidence_se(infer(coin(), enumerate()))\n=> 0.0"),
-  FN("summary", "post", f_summary, "The table that a posterior prints as, as a string.\n"
+  FN("summary", "post, worst = false", f_summary,
+     "The table that a posterior prints as, as a string: mean, sd and quantiles of each number; of\n"
+     "draws from chains also the error of the mean (mcse), the ESS of bulk and tail, and R-hat.\n"
+     "With worst = true all numbers are looked at, also those inside long arrays, and the 60 with\n"
+     "the worst R-hat (above 1.01) and the smallest ESS stand first.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "contains(summary(infer(coin(), enumerate())), \"enumerate\")\n=> true"),
   FN("diagnose", "post", f_diagnose,
