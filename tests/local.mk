@@ -34,6 +34,8 @@ UNIT_TESTS = \
   %D%/unit/test_fault \
   %D%/unit/test_foreign \
   %D%/unit/test_glm \
+  %D%/unit/test_gradient \
+  %D%/unit/test_gradient_ops \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_la \
@@ -345,12 +347,66 @@ SH_TESTS = \
   %D%/repl.sh \
   %D%/symbols.sh
 
-## list TEST_FILES unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt */*/* */*/*/*
+## list TEST_FILES models/*.norn unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
+  %D%/models/ar1.norn \
+  %D%/models/ark.norn \
+  %D%/models/arma.norn \
+  %D%/models/binomial.norn \
+  %D%/models/capture.norn \
+  %D%/models/car.norn \
+  %D%/models/categorical.norn \
+  %D%/models/censored.norn \
+  %D%/models/change_point.norn \
+  %D%/models/covariance.norn \
+  %D%/models/covariance_centred.norn \
+  %D%/models/directions.norn \
+  %D%/models/dogs.norn \
+  %D%/models/extremes.norn \
+  %D%/models/garch.norn \
+  %D%/models/gp.norn \
+  %D%/models/gp_kernel.norn \
+  %D%/models/growth.norn \
+  %D%/models/hierarchical_logistic.norn \
+  %D%/models/hmm.norn \
+  %D%/models/horseshoe.norn \
+  %D%/models/hurdle.norn \
+  %D%/models/interval_censored.norn \
+  %D%/models/irt.norn \
+  %D%/models/kalman.norn \
+  %D%/models/linear.norn \
+  %D%/models/linear_matrix.norn \
+  %D%/models/logistic.norn \
+  %D%/models/measurement_error.norn \
+  %D%/models/missing_data.norn \
+  %D%/models/mixture.norn \
+  %D%/models/multi_student.norn \
+  %D%/models/negative_binomial.norn \
+  %D%/models/ordinal.norn \
+  %D%/models/own_distribution.norn \
+  %D%/models/pharmacokinetics.norn \
+  %D%/models/poisson.norn \
+  %D%/models/probit.norn \
+  %D%/models/radon.norn \
+  %D%/models/rasch.norn \
+  %D%/models/robust.norn \
+  %D%/models/schools_centred.norn \
+  %D%/models/schools_noncentred.norn \
+  %D%/models/simplex.norn \
+  %D%/models/skewed.norn \
+  %D%/models/soft_threshold.norn \
+  %D%/models/spatial.norn \
+  %D%/models/spline.norn \
+  %D%/models/state_space.norn \
+  %D%/models/truncated.norn \
+  %D%/models/volatility.norn \
+  %D%/models/wishart.norn \
+  %D%/models/zero_inflated.norn \
   %D%/unit/big.h \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
   %D%/unit/unit.h \
+  %D%/unit/walk.h \
   %D%/fuzz/replay.h \
   %D%/errors/address_twice.err \
   %D%/errors/all_particles_dead.err \
@@ -570,6 +626,7 @@ TEST_FILES = \
   %D%/lib/foreign/check.c \
   %D%/lib/foreign/errors.txt \
   %D%/lib/foreign/types.norn \
+  %D%/models/lib/exact.norn \
   %D%/fuzz/corpus/code/annotated \
   %D%/fuzz/corpus/code/functions \
   %D%/fuzz/corpus/code/models \
