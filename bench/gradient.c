@@ -22,6 +22,12 @@ static const char garch[] =
   "let b ~ uniform(0, 1 - a)\n"
   "for t in 1..200 with h = 1.0 { let h2 = w + a * (y[t - 1] - mu)^2 + b * h\n"
   "observe y[t] ~ normal(mu, sqrt(h2))\n next h2 } }\nm()";
+static const char hmm[] =
+  "model m() { let p ~ beta(2, 2)\nlet q ~ beta(2, 2)\nlet mu ~ ordered(iid(normal(0, 3), 2))\n"
+  "let A = [[log(p), log1p(-p)], [log1p(-q), log(q)]]\n"
+  "let lp = for t in 0..416 with lp = [0.0, 0.0] { next for j in 0..2 {\n"
+  "log_sum_exp(lp[0] + A[0][j], lp[1] + A[1][j]) + logpdf(normal(mu[j], 1), y[t]) } }\n"
+  "factor(log_sum_exp(lp)) }\nm()";
 static const char schools[] =
   "let s = [15, 10, 16, 11, 9, 11, 10, 18]\nlet z_ = [28, 8, -3, 7, -1, 1, 18, 12]\n"
   "model m() { let mu ~ normal(0, 5)\nlet tau ~ half_cauchy(5)\nlet theta = for j in 0..8 {\n"
@@ -42,7 +48,7 @@ static norn_datum reals(norn_state *st, int rank, int64_t n, int64_t k, uint64_t
 static void data(norn_state *st, const char *model)
 {
   void *to;
-  int64_t n = model == logistic ? 10000 : model == radon ? 919 : 200;
+  int64_t n = model == logistic ? 10000 : model == radon ? 919 : model == hmm ? 416 : 200;
   if (model == logistic) {
     norn_set_global(st, "X", reals(st, 2, n, 20, 1));
     norn_datum y = norn_array(st, NORN_I64, 1, &n, &to);
@@ -99,4 +105,5 @@ void bench_gradient(void)
   one("radon shape, 919 rows", radon, "2.2 us");
   one("arK, T = 200", ark, "0.5 us");
   one("GARCH(1,1), T = 200", garch, "5 us without a compiler");
+  one("HMM of 2 states, N = 416", hmm, "50 us without a compiler");
 }

@@ -24,8 +24,8 @@ const exec_level *exec_level_here(void)
 }
 
 /* n elements of an operand from k on; *step 0: one number for all. */
-static const double *fetch(const program *p, const operand *o, int64_t k, int64_t n,
-                           double *buffer, int *step)
+const double *operand_fetch(const program *p, const operand *o, int64_t k, int64_t n, double *buffer,
+                            int *step)
 {
   *step = 1;
   switch (o->kind) {
@@ -41,7 +41,7 @@ static const double *fetch(const program *p, const operand *o, int64_t k, int64_
 }
 
 /* Adds n derivatives to the adjoints of an operand's elements from k on. */
-static void spread(program *p, const operand *o, int64_t k, int64_t n, const double *d)
+void operand_spread(program *p, const operand *o, int64_t k, int64_t n, const double *d)
 {
   double *to = p->adjoint + o->at;
   switch (o->kind) {
@@ -60,6 +60,11 @@ static void spread(program *p, const operand *o, int64_t k, int64_t n, const dou
 static double flow(double g, double slope) { return g == 0 ? 0 : g * slope; }
 
 static bool is_constant(const operand *o) { return o->kind >= FROM_NUMBER; }
+/* The operands of an elementwise instruction that are no constants, as bits. */
+static unsigned variable(const instr *c)
+{
+  return (unsigned)!is_constant(&c->arg[0]) | (unsigned)(c->nargs > 1 && !is_constant(&c->arg[1])) << 1;
+}
 
 /* ---- arithmetic ------------------------------------------------------------------------------- */
 
@@ -69,25 +74,26 @@ static void op_forward(const program *p, const exec_level *level, const instr *c
   for (int64_t k = 0; k < c->n; k += CHUNK) {
     int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
     exec_args a = {.op = c->op, .n = n, .out = p->value + c->to + k};
-    a.x = fetch(p, &c->arg[0], k, n, x, &a.sx);
-    if (c->nargs > 1) a.y = fetch(p, &c->arg[1], k, n, y, &a.sy);
+    a.x = operand_fetch(p, &c->arg[0], k, n, x, &a.sx);
+    if (c->nargs > 1) a.y = operand_fetch(p, &c->arg[1], k, n, y, &a.sy);
     (c->n == 1 ? &exec_one : level)->forward(&a);
   }
 }
 
-static void op_backward(program *p, const exec_level *level, const instr *c)
+static void op_backward(program *p, const instr *c, unsigned which)
 {
   double x[CHUNK], y[CHUNK], dx[CHUNK], dy[CHUNK];
+  const exec_level *level = c->n == 1 ? &exec_one : p->level;
   for (int64_t k = 0; k < c->n; k += CHUNK) {
     int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
     exec_args a = {.op = c->op, .n = n, .z = p->value + c->to + k, .out = p->adjoint + c->to + k};
-    a.x = fetch(p, &c->arg[0], k, n, x, &a.sx);
-    if (c->nargs > 1) a.y = fetch(p, &c->arg[1], k, n, y, &a.sy);
-    if (!is_constant(&c->arg[0])) a.dx = dx;
-    if (c->nargs > 1 && !is_constant(&c->arg[1])) a.dy = dy;
-    (c->n == 1 ? &exec_one : level)->slopes(&a);
-    if (a.dx) spread(p, &c->arg[0], k, n, dx);
-    if (a.dy) spread(p, &c->arg[1], k, n, dy);
+    a.x = operand_fetch(p, &c->arg[0], k, n, x, &a.sx);
+    if (c->nargs > 1) a.y = operand_fetch(p, &c->arg[1], k, n, y, &a.sy);
+    if (which & 1) a.dx = dx;
+    if (which & 2) a.dy = dy;
+    level->slopes(&a);
+    if (a.dx) operand_spread(p, &c->arg[0], k, n, dx);
+    if (a.dy) operand_spread(p, &c->arg[1], k, n, dy);
   }
 }
 
@@ -98,7 +104,7 @@ static void fun_forward(const program *p, const instr *c)
   for (int64_t k = 0; k < c->n; k += CHUNK) {
     int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
     int step;
-    const double *from = fetch(p, &c->arg[0], k, n, x, &step);
+    const double *from = operand_fetch(p, &c->arg[0], k, n, x, &step);
     for (int64_t i = 0; i < n; i++) p->value[c->to + k + i] = f->f(from[step * i]);
   }
 }
@@ -110,13 +116,19 @@ static void fun_backward(program *p, const instr *c)
   for (int64_t k = 0; k < c->n; k += CHUNK) {
     int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
     int step;
-    const double *from = fetch(p, &c->arg[0], k, n, x, &step);
+    const double *from = operand_fetch(p, &c->arg[0], k, n, x, &step);
     for (int64_t i = 0; i < n; i++) {
       size_t at = c->to + (size_t)(k + i);
       d[i] = flow(p->adjoint[at], f->slope(from[step * i], p->value[at]));
     }
-    spread(p, &c->arg[0], k, n, d);
+    operand_spread(p, &c->arg[0], k, n, d);
   }
+}
+
+void instr_backward(program *p, const instr *c, unsigned which)
+{
+  if (c->op == G_FUN1) fun_backward(p, c);
+  else op_backward(p, c, which);
 }
 
 /* ---- densities -------------------------------------------------------------------------------- */
@@ -159,7 +171,7 @@ static bool density_chunk(const program *p, const instr *c, int64_t k, norn_bloc
   b->many = 0;
   for (int i = 0; i <= np; i++) {
     int step;
-    b->arg[i] = fetch(p, &c->arg[i], k, b->n, buffer[i], &step);
+    b->arg[i] = operand_fetch(p, &c->arg[i], k, b->n, buffer[i], &step);
     b->many |= (unsigned)step << i;
     slopes |= b->d[i] != NULL;
   }
@@ -180,7 +192,7 @@ static bool target_forward(program *p, const instr *c, bool gradient, double *su
     if (!density_chunk(p, c, k, &b, in)) return false;
     *sum += p->level->sum(logp, b.n);
     for (int i = 0; i < c->nargs; i++)
-      if (b.d[i]) spread(p, &c->arg[i], k, b.n, d[i]);
+      if (b.d[i]) operand_spread(p, &c->arg[i], k, b.n, d[i]);
   }
   return true;
 }
@@ -205,7 +217,7 @@ static void density_backward(program *p, const instr *c)
     for (int i = 0; i < c->nargs; i++) {
       if (!c->slope[i]) continue;
       for (int64_t j = 0; j < n; j++) d[j] = flow(g[k + j], c->slope[i][k + j]);
-      spread(p, &c->arg[i], k, n, d);
+      operand_spread(p, &c->arg[i], k, n, d);
     }
   }
 }
@@ -264,6 +276,7 @@ static bool forward(program *p, bool gradient)
     switch (c->op) {
     case G_FUN1: fun_forward(p, c); break;
     case G_PART: good = call_forward(p, c); break;
+    case G_SCAN: scan_forward(p, &p->scan[c->aux]); break;
     case G_DENSITY: good = c->target || density_forward(p, c, gradient); break;
     default: op_forward(p, p->level, c); break;
     }
@@ -288,10 +301,10 @@ static void backward(program *p)
   for (size_t i = p->ncode; i-- > 0;) {
     const instr *c = &p->code[i];
     switch (c->op) {
-    case G_FUN1: fun_backward(p, c); break;
+    case G_SCAN: scan_backward(p, &p->scan[c->aux]); break;
     case G_PART: call_backward(p, c); break;
     case G_DENSITY: if (!c->target) density_backward(p, c); break;
-    default: op_backward(p, p->level, c); break;
+    default: instr_backward(p, c, variable(c)); break;
     }
   }
 }

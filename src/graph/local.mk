@@ -9,7 +9,11 @@ libnorncore_la_SOURCES += \
   %D%/functions.c \
   %D%/program.c \
   %D%/record.c \
+  %D%/roll.c \
+  %D%/scan.c \
+  %D%/schedule.c \
   %D%/graph.h \
   %D%/level.h \
   %D%/program.h \
-  %D%/record.h
+  %D%/record.h \
+  %D%/schedule.h

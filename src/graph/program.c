@@ -1,144 +1,72 @@
-/* program: from nodes to instructions over arrays (graph.h, program.h).
-
-   Nodes are visited in the order of their making.  A node joins the group of its operation and of
-   the groups of its operands; since a group was opened after those of its operands, the order in
-   which groups were opened is an order in which they can run: all members of an operand's group are
-   computed before, also those that joined late.  So the copies of a loop's body fall together, and a
-   chain of steps that need each other stays a chain. */
-#include "graph/program.h"
+/* program: from units of nodes (schedule.h) to instructions over arrays (graph.h, program.h). */
+#include "graph/schedule.h"
 #include <string.h>
 
-/* ---- memory: blocks that the program owns ----------------------------------------------------- */
+/* ---- memory ----------------------------------------------------------------------------------- */
 
-static void *block_get(program *p, size_t n)
+void *blocks_get(blocks *p, size_t n)
 {
   if (!n) n = 1;
   graph g = {.st = p->st};           /* only for its room */
-  if (!graph_room(&g, &p->block, &p->cblock, p->nblock + 1, sizeof *p->block) ||
-      !graph_room(&g, &p->block_size, &p->cblock_size, p->nblock + 1, sizeof *p->block_size))
+  if (!graph_room(&g, &p->block, &p->cap, p->n + 1, sizeof *p->block) ||
+      !graph_room(&g, &p->size, &p->cap_size, p->n + 1, sizeof *p->size))
     return NULL;
   void *b = norn_alloc(p->st, NULL, 0, n + 64);
   if (!b) return norn_fail(p->st, NORN_EMEMORY, -1, "out of memory"), NULL;
   memset(b, 0, n + 64);              /* and a register of padding */
-  p->block[p->nblock] = b;
-  p->block_size[p->nblock++] = n + 64;
+  p->block[p->n] = b;
+  p->size[p->n++] = n + 64;
   return b;
 }
+
+void blocks_free(blocks *p)
+{
+  for (size_t i = 0; i < p->n; i++) norn_alloc(p->st, p->block[i], p->size[i], 0);
+  norn_alloc(p->st, p->block, p->cap * sizeof *p->block, 0);
+  norn_alloc(p->st, p->size, p->cap_size * sizeof *p->size, 0);
+}
+
+static void *block_get(program *p, size_t n) { return blocks_get(&p->own, n); }
 
 void program_free(program *p)
 {
   if (!p) return;
-  norn_state *st = p->st;
-  for (size_t i = 0; i < p->nblock; i++) norn_alloc(st, p->block[i], p->block_size[i], 0);
-  norn_alloc(st, p->block, p->cblock * sizeof *p->block, 0);
-  norn_alloc(st, p->block_size, p->cblock_size * sizeof *p->block_size, 0);
-  norn_alloc(st, p->code, p->ccode * sizeof *p->code, 0);
-  norn_alloc(st, p, sizeof *p, 0);
-}
-
-/* ---- groups ----------------------------------------------------------------------------------- */
-
-enum { CONSTANT = 0x7fffffff };      /* the group of constants */
-typedef struct group { uint64_t hash; uint32_t of[OPERANDS]; uint64_t aux; uint32_t head, n, first;
-                       uint16_t op, nargs; uint32_t used; } group;
-typedef struct grouping {
-  const graph *g;
-  uint32_t *of;                      /* (nnode) group of each node */
-  uint32_t *next, *rank;             /* (nnode) members as a list; place in the group */
-  uint32_t *uses;                    /* (nnode) */
-  size_t nhot;                       /* nodes used HOT times or more */
-  group *group; size_t ngroup, cgroup;
-  uint32_t *table; size_t mask;
-  graph room;
-} grouping;
-
-/* A number that very many operations share (a coefficient) is an operand of its own kind, so that what
-   it multiplies is an array beside one number; unless so many do that the groups would be small. */
-enum { HOT = 64, HOT_MOST = 32, OWN = 0x40000000 };
-static uint32_t operand_class(const grouping *r, uint32_t a)
-{
-  bool hot = r->uses[a] >= HOT && r->nhot <= HOT_MOST && r->of[a] != CONSTANT;
-  return hot ? OWN | a : r->of[a];
-}
-
-static uint64_t group_hash(const group *k)
-{
-  uint64_t h = (uint64_t)k->op * 0x9e3779b97f4a7c15u ^ k->aux;
-  for (int i = 0; i < k->nargs; i++) h = (h ^ k->of[i]) * 0xff51afd7ed558ccdu, h ^= h >> 31;
-  return h;
-}
-
-static bool group_is(const group *a, const group *k)
-{
-  return a->hash == k->hash && a->op == k->op && a->aux == k->aux && a->nargs == k->nargs &&
-         !memcmp(a->of, k->of, k->nargs * sizeof *k->of);
-}
-
-/* The group of key k, opened if there is none; UINT32_MAX: no memory. */
-static uint32_t group_find(grouping *r, const group *k)
-{
-  size_t at = k->hash & r->mask;
-  for (; r->table[at]; at = (at + 1) & r->mask)
-    if (group_is(&r->group[r->table[at] - 1], k)) return r->table[at] - 1;
-  if (!graph_room(&r->room, &r->group, &r->cgroup, r->ngroup + 1, sizeof *r->group))
-    return UINT32_MAX;
-  r->group[r->ngroup] = *k;
-  r->table[at] = (uint32_t)++r->ngroup;
-  return (uint32_t)r->ngroup - 1;
-}
-
-static bool group_node(grouping *r, uint32_t i)
-{
-  const graph *g = r->g;
-  const graph_node *a = &g->node[i];
-  group k = {.op = a->op, .nargs = a->nargs, .aux = a->aux, .head = UINT32_MAX};
-  if (a->op == G_CONST) { r->of[i] = CONSTANT; return true; }
-  if (a->op == G_INPUT) k.aux = 0;
-  if (a->op == G_PART) k.aux = a->aux >> 32;
-  for (int j = 0; j < a->nargs; j++) k.of[j] = operand_class(r, g->arg[a->args + (uint32_t)j]);
-  k.hash = group_hash(&k);
-  uint32_t at = group_find(r, &k);
-  if (at == UINT32_MAX) return false;
-  group *to = &r->group[at];
-  if (to->head == UINT32_MAX) to->head = i;
-  else r->next[to->first] = i;
-  to->first = i;                     /* the last so far; the first place later */
-  r->next[i] = UINT32_MAX;
-  r->rank[i] = to->n++;
-  r->of[i] = at;
-  return true;
+  blocks_free(&p->own);
+  norn_alloc(p->st, p, sizeof *p, 0);
 }
 
 /* ---- operands --------------------------------------------------------------------------------- */
 
-/* Operand j of the n nodes from head on. */
-static bool operand_make(program *p, const grouping *r, const group *k, int j, operand *out)
+/* Operand j of n nodes, each `step` after the one before in a list. */
+typedef struct nodes { const uint32_t *node; uint32_t n, step; } nodes;
+static uint32_t nodes_arg(const schedule *r, const nodes *k, uint32_t i, int j)
+{
+  return schedule_arg(r, k->node[i * k->step], j);
+}
+
+static bool operand_make(program *p, const schedule *r, const nodes *k, int j, operand *out)
 {
   const graph *g = r->g;
-  uint32_t first = g->arg[g->node[k->head].args + (uint32_t)j];
-  bool constant = k->of[j] == CONSTANT, same = true, view = true;
-  uint32_t t = 0;
-  for (uint32_t i = k->head; i != UINT32_MAX; i = r->next[i], t++) {
-    uint32_t a = g->arg[g->node[i].args + (uint32_t)j];
+  uint32_t first = nodes_arg(r, k, 0, j);
+  bool same = true, view = true, numbers = true;
+  for (uint32_t i = 0; i < k->n; i++) {
+    uint32_t a = nodes_arg(r, k, i, j);
     same &= a == first;
-    view &= !constant && p->place[a] == p->place[first] + t;
+    view &= p->place[a] == p->place[first] + i;
+    numbers &= g->node[a].op == G_CONST;
   }
-  *out = (operand){.kind = constant ? (same ? FROM_NUMBER : FROM_DATA)
-                                    : same ? FROM_SCALAR : view ? FROM_VIEW : FROM_GATHER,
-                   .at = constant ? 0 : p->place[first]};
-  if (constant) {
+  *out = (operand){.kind = numbers ? (same ? FROM_NUMBER : FROM_DATA)
+                                   : same ? FROM_SCALAR : view ? FROM_VIEW : FROM_GATHER,
+                   .at = numbers ? 0 : p->place[first]};
+  if (numbers) {
     double *d = block_get(p, (same ? 1 : k->n) * sizeof *d);
     if (!d) return false;
-    t = 0;
-    for (uint32_t i = k->head; i != UINT32_MAX && (t == 0 || !same); i = r->next[i])
-      d[t++] = g->value[g->arg[g->node[i].args + (uint32_t)j]];
+    for (uint32_t i = 0; i < (same ? 1 : k->n); i++) d[i] = g->value[nodes_arg(r, k, i, j)];
     out->data = d;
   } else if (out->kind == FROM_GATHER) {
     uint32_t *places = block_get(p, k->n * sizeof *places);
     if (!places) return false;
-    t = 0;
-    for (uint32_t i = k->head; i != UINT32_MAX; i = r->next[i])
-      places[t++] = p->place[g->arg[g->node[i].args + (uint32_t)j]];
+    for (uint32_t i = 0; i < k->n; i++) places[i] = p->place[nodes_arg(r, k, i, j)];
     out->places = places;
   }
   return true;
@@ -163,79 +91,233 @@ static bool call_make(program *p, const graph *g, size_t c)
   return true;
 }
 
-/* A call's results are a group that must come after those of its inputs: it is opened when its first
-   result is visited, which is after the inputs.  But a member of an input's group may join late;
-   that is no harm, as above. */
+/* ---- places ----------------------------------------------------------------------------------- */
 
-/* ---- the whole -------------------------------------------------------------------------------- */
-
-static bool groups_make(grouping *r, program *p)
+/* Before a column of a scan lie the numbers with which it begins: as many as its longest lag. */
+static uint32_t column_lag(const schedule *r, const unit *u, uint32_t q)
 {
-  size_t n = r->g->nnode, slots = 1024;
-  while (slots < 2 * n) slots *= 2;
-  r->of = block_get(p, 4 * n * sizeof *r->of);
-  r->table = block_get(p, slots * sizeof *r->table);
-  if (!r->of || !r->table) return false;
-  r->next = r->of + n;
-  r->rank = r->next + n;
-  r->uses = r->rank + n;
-  for (size_t i = 0; i < r->g->narg; i++) r->uses[r->g->arg[i]]++;
-  for (size_t i = 0; i < n; i++)
-    r->nhot += r->uses[i] >= HOT && r->g->node[i].op != G_CONST;
-  r->mask = slots - 1;
-  group inputs = {.op = G_INPUT, .head = UINT32_MAX};
-  inputs.hash = group_hash(&inputs);
-  if (group_find(r, &inputs) == UINT32_MAX) return false;     /* group 0: places 0 .. ninput - 1 */
-  for (uint32_t i = 0; i < n; i++)
-    if (!group_node(r, i)) return false;
-  return true;
+  uint32_t most = 0;
+  for (uint32_t k = 0; k < u->P; k++)
+    for (int j = 0; j < r->g->node[r->member[u->first + k]].nargs; j++) {
+      scan_link l = schedule_link(r, u, k, j);
+      if (l.inner && l.q == q && l.lag > most) most = l.lag;
+    }
+  return most;
 }
 
-/* Places: groups in the order of their opening, each followed by room for the rest of a register. */
-static bool places_make(program *p, grouping *r)
+enum { NOWHERE = 0x7fffffff };
+static size_t columns_place(program *p, const schedule *r, const unit *u, size_t at)
 {
-  size_t at = 0;
-  for (size_t k = 0; k < r->ngroup; k++) {
-    r->group[k].first = (uint32_t)at;
-    at += r->group[k].n == 1 ? 1 : (r->group[k].n + 7) / 8 * 8;
-    if (k + 1 < r->ngroup && r->group[k + 1].n > 1) at = (at + 7) / 8 * 8;
+  for (uint32_t q = 0; q < u->P; q++) {
+    at += u->T > 1 ? column_lag(r, u, q) : 0;
+    for (uint32_t t = 0; t < u->T; t++)
+      p->place[r->member[u->first + t * u->P + q]] = (uint32_t)at + t;
+    at += u->T == 1 ? 1 : (u->T + 7) / 8 * 8;
+  }
+  return at;
+}
+
+/* A number with which a scan begins is put where the scan wants it, if it is an instruction of its
+   own and has no place yet. */
+static void adopt(program *p, const schedule *r, uint32_t node, uint32_t place, const uint32_t *unit_of)
+{
+  uint32_t k = unit_of[node];
+  if (p->place[node] != NOWHERE || k == UINT32_MAX || r->g->node[node].op == G_PART) return;
+  if (!r->unit[k].P && r->unit[k].n == 1) p->place[node] = place;
+}
+
+static void starts_adopt(program *p, const schedule *r, const unit *u, const uint32_t *unit_of)
+{
+  for (uint32_t q = 0; q < u->P; q++) {
+    for (int j = 0; j < r->g->node[r->member[u->first + q]].nargs; j++) {
+      scan_link l = schedule_link(r, u, q, j);
+      uint32_t to = l.inner ? p->place[r->member[u->first + l.q]] : 0;
+      for (uint32_t t = 0; l.inner && t < l.lag; t++)
+        adopt(p, r, schedule_arg(r, r->member[u->first + t * u->P + q], j), to + t - l.lag, unit_of);
+    }
+  }
+}
+
+static uint32_t *units_of(schedule *r)
+{
+  uint32_t *unit_of = blocks_get(&r->temp, r->g->nnode * sizeof *unit_of);
+  if (!unit_of) return NULL;
+  memset(unit_of, 0xff, r->g->nnode * sizeof *unit_of);
+  for (uint32_t k = 0; k < r->nunit; k++)
+    for (uint32_t i = 0; i < r->unit[k].n; i++) unit_of[r->member[r->unit[k].first + i]] = k;
+  return unit_of;
+}
+
+/* Places: the inputs, the scans, and the other units in the order of running, each followed by room for
+   the rest of a register. */
+static bool places_make(program *p, schedule *r, const uint32_t *unit_of)
+{
+  const graph *g = r->g;
+  size_t at = (g->ninput + 7) / 8 * 8, input = 0;
+  p->place = block_get(p, g->nnode * sizeof *p->place);
+  if (!p->place) return false;
+  for (uint32_t i = 0; i < g->nnode; i++)
+    p->place[i] = g->node[i].op == G_CONST ? 0x80000000u | i
+                                           : g->node[i].op == G_INPUT ? (uint32_t)input++ : NOWHERE;
+  for (size_t k = 0; k < r->nunit; k++)
+    if (r->unit[k].P) at = columns_place(p, r, &r->unit[k], at);
+  for (size_t k = 0; k < r->nunit; k++)
+    if (r->unit[k].P) starts_adopt(p, r, &r->unit[k], unit_of);
+  for (size_t k = 0; k < r->nunit; k++) {
+    const unit *u = &r->unit[k];
+    if (u->P || p->place[r->member[u->first]] != NOWHERE) continue;
+    if (u->n > 1) at = (at + 7) / 8 * 8;
+    for (uint32_t i = 0; i < u->n; i++) p->place[r->member[u->first + i]] = (uint32_t)at++;
+    if (u->n > 1) at = (at + 7) / 8 * 8;
   }
   p->nplace = at;
-  p->place = block_get(p, r->g->nnode * sizeof *p->place);
   p->value = block_get(p, at * sizeof *p->value);
   p->adjoint = block_get(p, at * sizeof *p->adjoint);
-  p->constant = block_get(p, r->g->nnode * sizeof *p->constant);
-  if (!p->place || !p->value || !p->adjoint || !p->constant) return false;
-  for (uint32_t i = 0; i < r->g->nnode; i++)
-    p->place[i] = r->of[i] == CONSTANT ? 0x80000000u | i : r->group[r->of[i]].first + r->rank[i];
-  for (uint32_t i = 0; i < r->g->nnode; i++) p->constant[i] = r->g->value[i];
+  p->constant = block_get(p, g->nnode * sizeof *p->constant);
+  if (!p->value || !p->adjoint || !p->constant) return false;
+  memcpy(p->constant, g->value, g->nnode * sizeof *p->constant);
   return true;
 }
 
-static bool code_make(program *p, const grouping *r)
+/* ---- scans ------------------------------------------------------------------------------------ */
+
+static double edge_sign(int op, int j)
 {
-  for (size_t k = 0; k < r->ngroup; k++) {
-    const group *q = &r->group[k];
-    if (q->op == G_INPUT) continue;
-    graph room = {.st = p->st};
-    if (!graph_room(&room, &p->code, &p->ccode, p->ncode + 1, sizeof *p->code)) return false;
-    instr *c = &p->code[p->ncode++];
-    *c = (instr){.op = q->op, .nargs = q->nargs, .n = q->n, .to = q->first, .aux = q->aux};
-    for (int j = 0; j < q->nargs; j++)
-      if (!operand_make(p, r, q, j, &c->arg[j])) return false;
-    if (q->op == G_PART) {
-      call_instr *call = &p->call[q->aux];
-      call->y = p->value + q->first;
-      call->gy = p->adjoint + q->first;
+  return op == G_ADD ? 1 : op == G_SUB ? (j ? -1 : 1) : op == G_NEG ? -1 : 0;
+}
+
+/* Room for what the operand brings in each turn. */
+static bool column_room(program *p, scan_column *c, int j, bool inner)
+{
+  size_t n = (c->c.n + 7) / 8 * 8 * sizeof(double);
+  if (c->c.arg[j].kind == FROM_GATHER && !(c->gathered[j] = block_get(p, n))) return false;
+  bool computed = inner && c->c.op != G_MUL && edge_sign(c->c.op, j) == 0;
+  return !computed || (c->slope[j] = block_get(p, n));
+}
+
+static bool column_make(program *p, const schedule *r, const unit *u, uint32_t q, scan_column *c)
+{
+  const uint32_t *node = r->member + u->first + q;
+  const graph_node *a = &r->g->node[*node];
+  nodes k = {node, u->T, u->P};
+  c->c = (instr){.op = a->op, .nargs = a->nargs, .n = u->T, .to = p->place[*node], .aux = a->aux};
+  for (int j = 0; j < a->nargs; j++) {
+    scan_link l = schedule_link(r, u, q, j);
+    if (l.inner)
+      c->c.arg[j] = (operand){.kind = FROM_VIEW, .at = p->place[r->member[u->first + l.q]] - l.lag};
+    else if (!operand_make(p, r, &k, j, &c->c.arg[j])) return false;
+    c->inner |= (unsigned)l.inner << j;
+    if (!column_room(p, c, j, l.inner)) return false;
+  }
+  return true;
+}
+
+static bool edges_make(program *p, scan *s)
+{
+  s->edge = block_get(p, 2 * s->P * sizeof *s->edge);
+  if (!s->edge) return false;
+  for (uint32_t q = s->P; q-- > 0;) {
+    const scan_column *c = &s->column[q];
+    for (uint32_t j = 0; j < c->c.nargs; j++)
+      if (c->inner >> j & 1)
+        s->edge[s->nedge++] = (scan_edge){.column = q, .operand = j, .from = c->c.to,
+                                          .to = c->c.arg[j].at, .sign = edge_sign(c->c.op, (int)j)};
+  }
+  return true;
+}
+
+static bool start_seen(const scan *s, uint32_t to)
+{
+  for (size_t i = 0; i < s->nstart; i++)
+    if (s->start[i].to == to) return true;
+  return false;
+}
+
+static bool starts_make(program *p, const schedule *r, const unit *u, scan *s)
+{
+  size_t most = 1;
+  for (uint32_t q = 0; q < u->P; q++)
+    for (int j = 0; j < s->column[q].c.nargs; j++) most += schedule_link(r, u, q, j).lag;
+  s->start = block_get(p, most * sizeof *s->start);
+  if (!s->start) return false;
+  for (uint32_t q = 0; q < u->P; q++) {
+    for (int j = 0; j < s->column[q].c.nargs; j++) {
+      scan_link l = schedule_link(r, u, q, j);
+      for (uint32_t t = 0; l.inner && t < l.lag; t++) {
+        uint32_t from = p->place[schedule_arg(r, r->member[u->first + t * u->P + q], j)];
+        uint32_t to = s->column[q].c.arg[j].at + t;
+        if (from == to || start_seen(s, to)) continue;
+        s->start[s->nstart++] = (scan_start){to, from};
+      }
     }
   }
   return true;
 }
 
-/* A density group of which every member is a term once, and nothing reads, is added as a whole. */
-static bool terms_make(program *p, const graph *g, const grouping *r)
+/* y = x times the y before, or x and y exchanged; z = x + y: the y that a scan may be. */
+static int scan_kind(const scan *s)
 {
-  uint8_t *reads = block_get(p, g->nnode), *terms = block_get(p, g->nnode);
+  if (s->P != 2 || s->column[0].c.op != G_MUL || s->column[1].c.op != G_ADD || s->T < 2) return SCAN_ANY;
+  for (uint32_t q = 0; q < 2; q++) {
+    unsigned inner = s->column[q].inner;
+    if (inner != 1 && inner != 2) return SCAN_ANY;
+    uint32_t at = s->column[q].c.arg[inner == 2].at;
+    if (at != (q ? s->column[0].c.to : s->column[1].c.to - 1)) return SCAN_ANY;
+  }
+  return SCAN_AFFINE;
+}
+
+static bool scan_make(program *p, const schedule *r, const unit *u, instr *c)
+{
+  scan *s = &p->scan[p->nscan];
+  *c = (instr){.op = G_SCAN, .n = u->n, .aux = p->nscan++};
+  s->P = u->P;
+  s->T = u->T;
+  s->column = block_get(p, u->P * sizeof *s->column);
+  if (!s->column) return false;
+  for (uint32_t q = 0; q < u->P; q++)
+    if (!column_make(p, r, u, q, &s->column[q])) return false;
+  s->kind = scan_kind(s);
+  return edges_make(p, s) && starts_make(p, r, u, s);
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+static bool instr_make(program *p, const schedule *r, const unit *u, instr *c)
+{
+  nodes k = {r->member + u->first, u->n, 1};
+  const graph_node *a = &r->g->node[k.node[0]];
+  *c = (instr){.op = a->op, .nargs = a->nargs, .n = u->n, .to = p->place[k.node[0]], .aux = a->aux};
+  for (int j = 0; j < a->nargs; j++)
+    if (!operand_make(p, r, &k, j, &c->arg[j])) return false;
+  if (a->op != G_PART) return true;
+  c->aux = a->aux >> 32;
+  call_instr *call = &p->call[c->aux];
+  call->y = p->value + c->to;
+  call->gy = p->adjoint + c->to;
+  return true;
+}
+
+static bool code_make(program *p, const schedule *r)
+{
+  size_t scans = 0;
+  for (size_t k = 0; k < r->nunit; k++) scans += r->unit[k].P > 0;
+  p->code = block_get(p, r->nunit * sizeof *p->code);
+  p->scan = block_get(p, scans * sizeof *p->scan);
+  if (!p->code || !p->scan) return false;
+  for (size_t k = 0; k < r->nunit; k++) {
+    const unit *u = &r->unit[k];
+    instr *c = &p->code[p->ncode++];
+    if (!(u->P ? scan_make(p, r, u, c) : instr_make(p, r, u, c))) return false;
+  }
+  return true;
+}
+
+/* A density unit of which every member is a term once, and nothing reads, is added as a whole. */
+static bool terms_make(program *p, schedule *r, const uint32_t *unit_of)
+{
+  const graph *g = r->g;
+  uint8_t *reads = blocks_get(&r->temp, g->nnode), *terms = blocks_get(&r->temp, g->nnode);
   p->term = block_get(p, g->nterm * sizeof *p->term);
   p->term_of = block_get(p, g->nterm * sizeof *p->term_of);
   if (!reads || !terms || !p->term || !p->term_of) return false;
@@ -243,18 +325,15 @@ static bool terms_make(program *p, const graph *g, const grouping *r)
   for (size_t i = 0; i < g->nguard; i++) reads[g->guard[i].a] = reads[g->guard[i].b] = 1;
   for (size_t i = 0; i < g->nterm; i++)
     if (terms[g->term[i].node] < 2) terms[g->term[i].node]++;
-  for (size_t i = 0; i < p->ncode; i++) p->code[i].target = p->code[i].op == G_DENSITY && p->code[i].aux & 1;
-  uint32_t *code_of = block_get(p, r->ngroup * sizeof *code_of);
-  if (!code_of) return false;
-  for (size_t k = 0, c = 0; k < r->ngroup; k++)
-    if (r->group[k].op != G_INPUT) code_of[k] = (uint32_t)c++;
+  for (size_t i = 0; i < p->ncode; i++)
+    p->code[i].target = p->code[i].op == G_DENSITY && p->code[i].aux & 1;
   for (uint32_t i = 0; i < g->nnode; i++)
     if (g->node[i].op == G_DENSITY && (reads[i] || terms[i] != 1))
-      p->code[code_of[r->of[i]]].target = false;
+      p->code[unit_of[i]].target = false;
   for (size_t i = g->nterm; i-- > 0;) {
     uint32_t a = g->term[i].node;
     if (g->node[a].op == G_CONST) { p->base += g->value[a]; continue; }
-    instr *c = r->group[r->of[a]].op == G_INPUT ? NULL : &p->code[code_of[r->of[a]]];
+    instr *c = unit_of[a] == UINT32_MAX ? NULL : &p->code[unit_of[a]];
     if (c && c->target) { c->first_term = i; continue; }
     p->term_of[p->nterm] = (uint32_t)i;
     p->term[p->nterm++] = p->place[a];
@@ -281,25 +360,28 @@ static bool guards_make(program *p, const graph *g)
   return true;
 }
 
-static bool program_make(program *p, const graph *g, grouping *r)
+static bool program_make(program *p, schedule *r)
 {
-  if (!groups_make(r, p) || !places_make(p, r)) return false;
+  const graph *g = r->g;
+  uint32_t *unit_of = units_of(r);
+  if (!unit_of || !places_make(p, r, unit_of)) return false;
   p->call = block_get(p, g->ncall * sizeof *p->call);
   if (!p->call) return false;
   p->ncall = g->ncall;
   for (size_t c = 0; c < g->ncall; c++)
     if (!call_make(p, g, c)) return false;
-  return code_make(p, r) && terms_make(p, g, r) && guards_make(p, g);
+  return code_make(p, r) && terms_make(p, r, unit_of) && guards_make(p, g);
 }
 
 program *program_new(const graph *g)
 {
+  schedule r;
   program *p = norn_alloc(g->st, NULL, 0, sizeof *p);
   if (!p) return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), NULL;
-  *p = (program){.st = g->st, .level = exec_level_here(), .ninput = g->ninput, .nnode = g->nnode};
-  grouping r = {.g = g, .room = {.st = g->st}};
-  bool good = program_make(p, g, &r);
-  norn_alloc(g->st, r.group, r.cgroup * sizeof *r.group, 0);
+  *p = (program){.st = g->st, .own = {.st = g->st}, .level = exec_level_here(),
+                 .ninput = g->ninput, .nnode = g->nnode};
+  bool good = schedule_make(&r, g) && program_make(p, &r);
+  schedule_free(&r);
   if (good) return p;
   program_free(p);
   return NULL;

@@ -8,6 +8,7 @@
 
 static norn_state *st;
 
+#define SERIES "let ys = for i in 0..37 { (i * 17 % 23) / 7.0 - 1.5 }\n"
 static const struct { const char *name, *text; } models[] = {
   {"normal", "model m() { let x ~ normal(1, 2); observe 3 ~ normal(x, 0.5); x }"},
   {"supports", "model m() { let a ~ exponential(2); let b ~ beta(2, 3); let c ~ normal(a, b); "
@@ -35,6 +36,45 @@ static const struct { const char *name, *text; } models[] = {
   {"garch", "let ys = [0.1, 0.2, -0.3, 0.4, 1.1, -2.0]\nmodel m() { let w ~ exponential(1)\n"
    "let a ~ uniform(0, 1)\n let b ~ uniform(0, 1 - a)\n"
    "for y in ys with h = 0.5 { observe y ~ normal(0, sqrt(h))\n next w + a * y^2 + b * h } }"},
+  {"garch long", SERIES "model m() { let mu ~ normal(0, 1)\nlet w ~ exponential(1)\n"
+   "let a ~ uniform(0, 1)\n let b ~ uniform(0, 1 - a)\n"
+   "for t in 1..37 with h = 1.0 { let h2 = w + a * (ys[t - 1] - mu)^2 + b * h\n"
+   "observe ys[t] ~ normal(mu, sqrt(h2))\n next h2 } }"},
+  {"sigma", SERIES "model m() { let w ~ exponential(1)\nlet a ~ uniform(0, 1)\nlet b ~ uniform(0, 1 - a)\n"
+   "for y in ys with s = 0.5 { observe y ~ normal(0, s)\n next sqrt(w + a * y^2 + b * s^2) } }"},
+  {"hmm", SERIES "model m() { let p ~ iid(beta(2, 2), 2)\nlet mu ~ ordered(iid(normal(0, 3), 2))\n"
+   "let A = [[log(p[0]), log1p(-p[0])], [log1p(-p[1]), log(p[1])]]\n"
+   "let lp = for y in ys with lp = [0.0, -1.0] { next for j in 0..2 {\n"
+   "log_sum_exp(lp[0] + A[0][j], lp[1] + A[1][j]) + logpdf(normal(mu[j], 1), y) } }\n"
+   "factor(log_sum_exp(lp))\n mu }"},
+  {"hmm of 3", SERIES "model m() { let p ~ dirichlet([2, 2, 2])\nlet q ~ dirichlet([1, 2, 3])\n"
+   "let mu ~ iid(normal(0, 3), 3)\nlet A = [log(p), log(q), [-1.0, -1.1, -1.2]]\n"
+   "let lp = for y in ys with lp = [log(p[0]), log(p[1]), log(p[2])] { next for j in 0..3 {\n"
+   "log_sum_exp(for i in 0..3 { lp[i] + A[i][j] }) + logpdf(normal(mu[j], 1), y) } }\n"
+   "factor(log_sum_exp(lp))\n mu }"},
+  {"states", SERIES "model m() { let phi ~ uniform(-1, 1)\nlet s ~ half_normal(1)\nlet e ~ iid(normal(0, 1), 37)\n"
+   "for t in 0..37 with x = s * 2 { let x2 = phi * x + s * e[t]\n"
+   "observe ys[t] ~ normal(exp(x2 / 4), 0.5 + s)\n next x2 } }"},
+  {"two lags", SERIES "model m() { let a ~ normal(0, 1)\nlet b ~ normal(0, 0.3)\nlet c ~ normal(0, 0.3)\n"
+   "for y in ys with x = [a, b, 0.1] { let z = tanh(b * x[0] / 3 - c * x[1] / (4 + x[2]^2)) + y / 9\n"
+   "observe y ~ normal(z, 1)\n next [z, x[0], x[1]] } }"},
+  {"interleaved", SERIES "model m() { let a ~ uniform(0, 1)\nlet b ~ uniform(0, 1)\n"
+   "for y in ys with x = [1.0, 2.0] { let p = a * x[0] + y\nlet q = b * x[1] - y * a\n"
+   "observe y ~ normal(p, 1 + q^2)\n next [p, q] } }"},
+  {"one then one", SERIES "model m() { let a ~ uniform(0, 1)\nlet b ~ uniform(0, 1)\n"
+   "let s = for y in ys with x = 1.0 { next a * x + y }\n"
+   "let r = for y in ys with x = s { observe y ~ normal(x, 1 + s^2)\n next b * x + y * a }\n"
+   "observe 1 ~ normal(r, 2)\n r }"},
+  {"there and back", SERIES "model m() { let a ~ uniform(0, 1)\nlet s ~ half_normal(1)\n"
+   "let h = for y in ys { a * y + s }\n let x = cumsum(h)\nlet g = for v in x { exp(-v^2 / 40) }\n"
+   "let c = cumprod(for v in g { 1 + v / 9 })\n"
+   "for t in 0..37 { observe ys[t] ~ normal(g[t] + sum(h) / 9, 1 + c[36 - t]) }\n c }"},
+  {"sides", SERIES "model m() { let a ~ normal(0, 1)\nlet b ~ normal(0, 1)\n"
+   "for y in ys with x = a { let z = if x > y { a * x - y } else { max(b * x, -3.0) + min(y, a) }\n"
+   "observe y ~ normal(z / 2, 1)\n next z / (1 + abs(z)) } }"},
+  {"uneven", SERIES "model m() { let a ~ uniform(0, 1)\nlet b ~ normal(0, 1)\n"
+   "for t in 0..23 with x = b { observe ys[t] ~ normal(x, 1)\n"
+   "next if t % 5 == 3 { sin(x) } else { if t % 7 == 2 { x * a - b } else { a * x + b } } } }"},
   {"by hand", "let ys = [0.1, 3.2, 2.9, -0.4]\nmodel m() { let w ~ beta(2, 2)\nlet a ~ normal(0, 1)\n"
    "for y in ys { factor(log_sum_exp(log(w) + logpdf(normal(a, 1), y), "
    "log1p(-w) + logpdf(normal(3, 1), y))) }\n w }"},
