@@ -46,6 +46,7 @@ UNIT_TESTS = \
   %D%/unit/test_multi_draws \
   %D%/unit/test_names \
   %D%/unit/test_parse \
+  %D%/unit/test_posteriordb \
   %D%/unit/test_program \
   %D%/unit/test_psis \
   %D%/unit/test_random \
@@ -405,6 +406,7 @@ TEST_FILES = \
   %D%/unit/big.h \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
+  %D%/unit/pair.h \
   %D%/unit/unit.h \
   %D%/unit/walk.h \
   %D%/fuzz/replay.h \
