@@ -39,6 +39,7 @@ UNIT_TESTS = \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_la \
+  %D%/unit/test_latent \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
   %D%/unit/test_map \
@@ -320,6 +321,7 @@ ENGINE_TESTS = \
   %D%/engine/nested.norn \
   %D%/engine/normal_normal.norn \
   %D%/engine/nuts_normal.norn \
+  %D%/engine/nuts_summed.norn \
   %D%/engine/nuts_warns.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \

@@ -4,6 +4,9 @@ libnorncore_la_SOURCES += \
   %D%/auto.c \
   %D%/collapse.c \
   %D%/density.c \
+  %D%/density_choice.c \
+  %D%/density_draw.c \
+  %D%/density_record.c \
   %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \
@@ -24,6 +27,7 @@ libnorncore_la_SOURCES += \
   %D%/show.c \
   %D%/smc.c \
   %D%/stats.c \
+  %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \
   %D%/hmc.h \

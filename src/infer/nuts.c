@@ -446,6 +446,7 @@ static norn_status nuts_finish(norn_infer *inf, void *self)
   norn_status status = nuts_diagnose(inf, e, &rhat, &ess, worst, sizeof worst);
   if (status) return status;
   infer_chains(inf, (int)e->chains, e->draws);
+  if ((status = density_note_summed(e->h.density, inf))) return status;
   norn_infer_note(inf, "acceptance", norn_real(e->accept_sum / e->accepts));
   norn_infer_note(inf, "divergences", norn_int(e->divergent));
   norn_infer_note(inf, "divergent", norn_get(e->where));
