@@ -263,7 +263,9 @@ static norn_status chain_draw(norn_infer *inf, nuts *e, bool diverged, int64_t d
   if (diverged && norn_push(e->where, norn_int(e->chain * e->draws + k))) return NORN_EMEMORY;
   e->divergent += diverged;
   e->deep += depth >= e->max_depth;
-  return norn_density_draw(e->h.density, inf, e->sample.q, 0, NULL);
+  norn_rng g = chain_rng(e, (uint32_t)e->at + 1);
+  g.event = 300;
+  return norn_density_draw(e->h.density, inf, e->sample.q, 0, &g);
 }
 
 static norn_step chain_step(norn_infer *inf, nuts *e)
