@@ -364,6 +364,9 @@ TEST_FILES = \
   %D%/models/covariance.norn \
   %D%/models/covariance_centred.norn \
   %D%/models/directions.norn \
+  %D%/models/discrete_change.norn \
+  %D%/models/discrete_hmm.norn \
+  %D%/models/discrete_mixture.norn \
   %D%/models/dogs.norn \
   %D%/models/extremes.norn \
   %D%/models/garch.norn \
@@ -388,6 +391,7 @@ TEST_FILES = \
   %D%/models/ordinal.norn \
   %D%/models/own_distribution.norn \
   %D%/models/pharmacokinetics.norn \
+  %D%/models/pharmacokinetics_flat.norn \
   %D%/models/poisson.norn \
   %D%/models/probit.norn \
   %D%/models/radon.norn \

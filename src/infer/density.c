@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TRIES = 100 };                  /* points for the first recording */
+
 /* ---- made of a C function ---- */
 
 norn_density *norn_density_of(norn_state *st, int64_t n,
@@ -39,6 +41,7 @@ void norn_density_free(norn_density *d)
 int64_t norn_density_dim(const norn_density *d) { return d->dim; }
 norn_span norn_density_blame(norn_density *d) { return d->blame; }
 
+/* A parameter may leave its domain, or a weight be 0, at zeros: other points are tried then. */
 norn_density *norn_density_new(norn_state *st, norn_datum model, uint64_t stream, unsigned flags)
 {
   tape *t;
@@ -48,9 +51,14 @@ norn_density *norn_density_new(norn_state *st, norn_datum model, uint64_t stream
   d->stream = stream;
   d->flags = flags;
   d->model = norn_keep(st, model);
-  if (d->model && !density_record(d, NULL, &t)) {
+  for (; d->model && d->tries < TRIES; d->tries++) {
+    norn_clear(st);
+    d->nchoice = 0;
+    norn_status status = density_record(d, NULL, &t);
     if (d->fixed || t) return d;
-    norn_fail(st, NORN_EINFER, -1, "the model has weight 0 at its first point");
+    if (!status)
+      engine_fail(st, NORN_EINFER, d->blame, "the model has weight 0 at each of %d points", TRIES);
+    else if (status != NORN_EDOMAIN || !d->nchoice) break;      /* another point would not help */
   }
   norn_density_free(d);
   return NULL;

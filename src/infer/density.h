@@ -82,6 +82,7 @@ struct norn_density {
   discrete *latent; size_t nlatent, clatent;
   uint32_t *latent_table; size_t latent_mask;      /* latents by address: index + 1 */
   bool fixed;                          /* the choices are known */
+  int tries;                           /* before that: points that had weight 0 */
   bool rows_known;
   tape tape[KEPT]; int ntape;
   tape *last;                          /* that of the last point; NULL: there was none */
@@ -92,7 +93,7 @@ struct norn_density {
 typedef struct recording {
   norn_density *d;
   tape *t;
-  const double *u;                     /* NULL: the dimension is not known yet: zeros */
+  const double *u;                     /* NULL: the dimension is not known yet */
   size_t nchoice;                      /* continuous choices recorded */
   int64_t at, x;                       /* inputs and constrained numbers so far */
   norn_span span;
@@ -108,7 +109,7 @@ bool        choice_like(norn_state *, const choice *, const norn_event *);
 norn_status density_refuse(recording *, const char *what, const char *hint);
 
 /* ---- density_record.c ---- */
-/* Records at u (NULL: at zeros, to learn the choices).  *out NULL: the point is outside. */
+/* Records at u (NULL: at zeros or, at further tries, somewhere, to learn the choices).  *out NULL: the point is outside. */
 norn_status density_record(norn_density *, const double *u, tape **out);
 void        tape_free(norn_density *, tape *);
 

@@ -2,6 +2,7 @@
    the map of its support to R^n (norn.h, norn_support), with the log Jacobian as a term.  Bounds that
    move with other parameters are nodes too; a noncentered() choice is location + scale u. */
 #include "infer/density.h"
+#include "num/rng.h"
 #include <string.h>
 
 norn_status density_refuse(recording *r, const char *what, const char *hint)
@@ -13,9 +14,11 @@ norn_status density_refuse(recording *r, const char *what, const char *hint)
   return status;
 }
 
+/* Without a point: zeros, or at further tries uniform on (-2, 2). */
 static norn_datum input(recording *r)
 {
-  double v = r->u ? r->u[r->at] : 0;
+  norn_rng g = {.stream = r->d->stream, .lane = (uint32_t)r->d->tries, .iter = (uint32_t)r->at};
+  double v = r->u ? r->u[r->at] : r->d->tries ? 4 * rng_uniform(&g) - 2 : 0;
   r->at++;
   return graph_input(r->t->g, v);
 }
@@ -156,7 +159,15 @@ static norn_status shape_of(recording *r, const norn_dist *d, choice *c)
     }
     return NORN_OK;
   }
-  if (c->s.count > 1) c->dims[c->rank++] = c->s.count;
+  int64_t count = c->s.count;
+  norn_dist own = *d;
+  for (; !strcmp(own.row->name, "iid") && own.args[1].tag == NORN_INT && own.args[1].i > 0;
+       norn_dist_view(own.args[0], &own)) {
+    c->dims[c->rank++] = own.args[1].i;
+    count /= own.args[1].i;
+  }
+  if (count > 1 || (own.n && norn_array_view(own.args[0], &v) && v.n == 1))
+    c->dims[c->rank++] = count;
   if (c->s.kind >= NORN_SUPPORT_SIMPLEX) c->dims[c->rank++] = c->s.size;
   if (c->s.kind >= NORN_SUPPORT_CORR) c->dims[c->rank++] = c->s.size;
   return NORN_OK;
