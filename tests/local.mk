@@ -96,6 +96,7 @@ LANG_TESTS = \
   %D%/lib/no_evidence.norn \
   %D%/lib/posteriors.norn \
   %D%/lib/records.norn \
+  %D%/lib/save_csv.norn \
   %D%/lib/save_load.norn \
   %D%/lib/special.norn \
   %D%/lib/statistics.norn \

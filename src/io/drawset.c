@@ -289,6 +289,7 @@ static drawset_var *leaf_var(drawset *s, const leaf *l)
     return drawset_add(s, name, l->choice ? l->pattern : NULL, l->choice ? NULL : l->pattern, l->kind,
                        l->rank, l->dims);
   v->value = text_copy(s, l->pattern, strlen(l->pattern));
+  v->kind = l->kind;                         /* what is returned says whether it is whole */
   if (!v->value) return no_memory(s), NULL;
   s->changes++;
   return v;
@@ -310,7 +311,7 @@ static drawset_var *leaf_room(drawset *s, const leaf *l)
 {
   drawset_var *v = s->failed ? NULL : leaf_var(s, l);
   if (!v) return NULL;
-  if (v->kind == DRAWSET_INT && l->kind == DRAWSET_REAL) {
+  if (v->kind == DRAWSET_INT && l->kind == DRAWSET_REAL && !(l->choice && v->value)) {
     v->kind = DRAWSET_REAL;
     s->changes++;
   }

@@ -261,7 +261,10 @@ static norn_datum array_value(drawset_reader *r, const drawset_node *n, int64_t 
   return out;
 }
 
-/* Missing if all of its fields are. */
+static norn_datum empty_array(drawset_reader *r) { return norn_array_pack(r->s->st, NULL, 0); }
+
+/* Missing if all of its fields are and it is an element; else a field that is an array is empty, not
+   missing. */
 static norn_datum record_value(drawset_reader *r, const drawset_node *n, int64_t i, int64_t *idx,
                                int depth)
 {
@@ -276,7 +279,11 @@ static norn_datum record_value(drawset_reader *r, const drawset_node *n, int64_t
     if (norn_is_none(v[k] = node_value(r, c, i, idx, depth))) break;
     some = some || v[k].tag != NORN_MISSING;
   }
-  if (k == n->fields) out = some ? norn_record(r->s->st, k, name, v) : norn_missing();
+  bool whole = k == n->fields, here = some || depth == 0;
+  k = 0;
+  for (const drawset_node *c = n->child; whole && here && c; c = c->next, k++)
+    if (c->kind == NODE_ARRAY && v[k].tag == NORN_MISSING) v[k] = empty_array(r);
+  if (whole) out = here ? norn_record(r->s->st, k, name, v) : norn_missing();
   mem_put(r->s->m, v, size);
   mem_put(r->s->m, name, names);
   return out;
@@ -296,7 +303,8 @@ static norn_datum node_value(drawset_reader *r, const drawset_node *n, int64_t i
 norn_datum drawset_value_of(drawset_reader *r, int64_t i)
 {
   int64_t idx[NORN_RANK_MAX] = { 0 };
-  return node_value(r, r->root, i, idx, 0);
+  norn_datum x = node_value(r, r->root, i, idx, 0);
+  return x.tag == NORN_MISSING && r->root->kind == NODE_ARRAY ? empty_array(r) : x;
 }
 
 /* ---- choices ---- */

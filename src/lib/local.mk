@@ -7,6 +7,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_big.c \
   %D%/lib_chains.c \
   %D%/lib_dist.c \
+  %D%/lib_draws.c \
   %D%/lib_ffi.c \
   %D%/lib_gp.c \
   %D%/lib_infer.c \
@@ -27,6 +28,7 @@ libnorncore_la_SOURCES += \
   %D%/cvalue.h \
   %D%/dists.h \
   %D%/lib.h \
+  %D%/lib_draws.h \
   %D%/strings.h
 
 ## open.c includes the standard library as bytes.
