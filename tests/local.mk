@@ -406,6 +406,7 @@ TEST_FILES = \
   %D%/models/spatial.norn \
   %D%/models/spline.norn \
   %D%/models/state_space.norn \
+  %D%/models/towers.norn \
   %D%/models/truncated.norn \
   %D%/models/volatility.norn \
   %D%/models/wishart.norn \
