@@ -42,6 +42,7 @@ UNIT_TESTS = \
   %D%/unit/test_latent \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
+  %D%/unit/test_loo \
   %D%/unit/test_map \
   %D%/unit/test_multi \
   %D%/unit/test_multi_draws \
@@ -95,6 +96,7 @@ LANG_TESTS = \
   %D%/lib/multivariate.norn \
   %D%/lib/no_evidence.norn \
   %D%/lib/posteriors.norn \
+  %D%/lib/predict.norn \
   %D%/lib/records.norn \
   %D%/lib/save_csv.norn \
   %D%/lib/save_load.norn \
@@ -121,6 +123,8 @@ LANG_TESTS = \
   %D%/errors/c_operators.norn \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/chi_square_nu.norn \
+  %D%/errors/compare_posteriors.norn \
+  %D%/errors/compare_rows.norn \
   %D%/errors/condition_not_boolean.norn \
   %D%/errors/constructor_arity.norn \
   %D%/errors/csv_type_of_nothing.norn \
@@ -185,6 +189,9 @@ LANG_TESTS = \
   %D%/errors/kernel_without.norn \
   %D%/errors/lkj_order.norn \
   %D%/errors/loglogistic_shape.norn \
+  %D%/errors/loo_nothing.norn \
+  %D%/errors/loo_rows_change.norn \
+  %D%/errors/loo_without_choices.norn \
   %D%/errors/malformed_csv.norn \
   %D%/errors/malformed_json.norn \
   %D%/errors/malformed_utf8.norn \
@@ -236,6 +243,7 @@ LANG_TESTS = \
   %D%/errors/points_coincide.norn \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
+  %D%/errors/predict_factor.norn \
   %D%/errors/probability_above_one.norn \
   %D%/errors/product_of_nothing.norn \
   %D%/errors/product_of_numbers.norn \
@@ -318,6 +326,8 @@ ENGINE_TESTS = \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \
   %D%/engine/kalman.norn \
+  %D%/engine/loo.norn \
+  %D%/engine/loo_warns.norn \
   %D%/engine/low_ess.norn \
   %D%/engine/nested.norn \
   %D%/engine/normal_normal.norn \

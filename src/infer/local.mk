@@ -16,11 +16,13 @@ libnorncore_la_SOURCES += \
   %D%/hmc.c \
   %D%/importance.c \
   %D%/infer.c \
+  %D%/loo.c \
   %D%/marginals.c \
   %D%/mh.c \
   %D%/more.c \
   %D%/nuts.c \
   %D%/posterior.c \
+  %D%/predict.c \
   %D%/psis.c \
   %D%/rejection.c \
   %D%/resample.c \
@@ -33,4 +35,5 @@ libnorncore_la_SOURCES += \
   %D%/hmc.h \
   %D%/infer.h \
   %D%/posterior.h \
+  %D%/predict.h \
   %D%/psis.h

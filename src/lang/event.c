@@ -208,6 +208,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   r->value = y;
   r->rare = true;
   if (in_model(r)) flags |= NORN_EV_IN_MODEL;
+  if (comp && r->flags & NORN_RUN_NAMES) addr_note(st, addr_event(r->addr, comp), r->addr, comp);
   *ev = (norn_event){.kind = NORN_OBSERVE,
                      .flags = flags,
                      .addr = addr_event(r->addr, comp),

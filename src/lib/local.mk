@@ -16,6 +16,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_linalg.c \
   %D%/lib_map.c \
   %D%/lib_math.c \
+  %D%/lib_predict.c \
   %D%/lib_save.c \
   %D%/lib_sort.c \
   %D%/lib_special.c \
