@@ -35,6 +35,7 @@ UNIT_TESTS = \
   %D%/unit/test_foreign \
   %D%/unit/test_glm \
   %D%/unit/test_gradient \
+  %D%/unit/test_gradient_fuzz \
   %D%/unit/test_gradient_ops \
   %D%/unit/test_heap \
   %D%/unit/test_io \
