@@ -33,6 +33,7 @@ void norn_density_free(norn_density *d)
   for (int i = 0; i < d->ntape; i++) tape_free(d, &d->tape[i]);
   engine_put(st, d->choice, d->cchoice * sizeof *d->choice);
   engine_put(st, d->latent, d->clatent * sizeof *d->latent);
+  engine_put(st, d->looked, d->clooked * sizeof *d->looked);
   engine_put(st, d->latent_table, (d->latent_mask ? d->latent_mask + 1 : 0) * sizeof(uint32_t));
   if (d->model) norn_drop(d->model);
   engine_put(st, d, sizeof *d);

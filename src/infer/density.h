@@ -12,6 +12,12 @@
    apart to the end is a sum over joint values.  While one path is alone its weight goes to the target
    term by term.
 
+   A run is answered with latent values (norn.h): until it looks at one, which it is does not make
+   states differ.  So returning the latents, or keeping them in an array, keeps nothing apart: when
+   paths meet that differ in a latent inside of other values, it is *forgotten*.  A run that looks at
+   what was forgotten makes the recording void; the choices of that line are then told to runs at once,
+   and it is made again.
+
    Where paths met is kept as a *lattice*, so that given a point in R^n the values of what was summed
    out can be drawn from their exact posterior, from the end backwards (forward filtering, backward
    sampling: Chib 1996, for chains):
@@ -39,7 +45,7 @@ typedef struct choice {
 } choice;
 
 /* A discrete choice that is summed out. */
-typedef struct discrete { uint64_t addr; norn_span span; } discrete;
+typedef struct discrete { uint64_t addr; norn_span span; uint32_t pick; } discrete;   /* the last */
 
 /* A log weight: a node, or if that is NOTHING a number. */
 typedef struct weight { uint32_t node; double number; } weight;
@@ -81,9 +87,9 @@ struct norn_density {
   choice *choice; size_t nchoice, cchoice;
   discrete *latent; size_t nlatent, clatent;
   uint32_t *latent_table; size_t latent_mask;      /* latents by address: index + 1 */
+  norn_span *looked; size_t nlooked, clooked;      /* choices that runs look at again later */
   bool fixed;                          /* the choices are known */
   int tries;                           /* before that: points that had weight 0 */
-  bool rows_known;
   tape tape[KEPT]; int ntape;
   tape *last;                          /* that of the last point; NULL: there was none */
   norn_span blame;
@@ -109,7 +115,8 @@ bool        choice_like(norn_state *, const choice *, const norn_event *);
 norn_status density_refuse(recording *, const char *what, const char *hint);
 
 /* ---- density_record.c ---- */
-/* Records at u (NULL: at zeros or, at further tries, somewhere, to learn the choices).  *out NULL: the point is outside. */
+/* Records at u (NULL: at zeros or, at further tries, somewhere, to learn the choices).  *out NULL:
+   the point is outside. */
 norn_status density_record(norn_density *, const double *u, tape **out);
 void        tape_free(norn_density *, tape *);
 

@@ -3,6 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What was drawn of the lattice: the picks on the way, the last first; at (latents): the pick of each;
+   `result` of its end. */
+typedef struct drawn { uint32_t *pick, *at; size_t n, c, nat; norn_ref *result; } drawn;
+
+static void drawn_free(norn_density *d, drawn *z)
+{
+  engine_put(d->st, z->pick, z->c * sizeof *z->pick);
+  engine_put(d->st, z->at, z->nat * sizeof *z->at);
+}
+
 /* ---- values at a point ---- */
 
 static bool at_point(norn_density *d, const double *u)
@@ -42,12 +52,14 @@ static bool realise_reals(norn_density *d, const norn_view *a, norn_datum *out)
 }
 
 /* The recorded value with numbers for nodes; NONE without an error: not of simple kinds. */
-static norn_datum realise(norn_density *d, norn_datum v)
+static norn_datum realise(norn_density *d, const drawn *z, norn_datum v)
 {
   norn_state *st = d->st;
   norn_view a;
   void *to;
   if (graph_is_node(v)) return norn_real(program_value(d->last->p, graph_index(v)));
+  if (v.tag == NORN_LATENT)
+    return z->at ? column_at(st, &d->last->l.value, z->at[v.i]) : norn_none();
   int n = norn_record_size(v);
   if (n >= 0) {
     const char *names[64];
@@ -55,7 +67,7 @@ static norn_datum realise(norn_density *d, norn_datum v)
     if (n > 64) return norn_none();
     for (int i = 0; i < n; i++) {
       names[i] = norn_record_at(st, v, i, &values[i]);
-      values[i] = realise(d, values[i]);
+      values[i] = realise(d, z, values[i]);
       if (norn_is_none(values[i])) return norn_none();
     }
     return norn_record(st, n, names, values);
@@ -71,7 +83,7 @@ static norn_datum realise(norn_density *d, norn_datum v)
   if (norn_is_none(list)) return list;
   for (int64_t i = 0; i < a.dims[0]; i++) ((norn_datum *)to)[i] = norn_unit();
   for (int64_t i = 0; i < a.dims[0]; i++) {
-    norn_datum e = realise(d, norn_array_at(st, v, i));
+    norn_datum e = realise(d, z, norn_array_at(st, v, i));
     if (norn_is_none(e)) return e;
     ((norn_datum *)to)[i] = e;
   }
@@ -79,9 +91,6 @@ static norn_datum realise(norn_density *d, norn_datum v)
 }
 
 /* ---- what was summed out ---- */
-
-/* Picks of the path through the lattice that was drawn, the last first; `result` of its end. */
-typedef struct drawn { uint32_t *pick; size_t n, c; norn_ref *result; } drawn;
 
 /* One of the links by weight: by a number of g, or without it the heaviest. */
 static uint32_t link_draw(const tape *t, meeting m, norn_rng *g)
@@ -115,12 +124,18 @@ static bool lattice_draw(norn_density *d, norn_rng *g, drawn *out)
   const lattice *l = &t->l;
   uint32_t k = link_draw(t, l->end, g);
   out->n = 0;
+  if (l->npick && !out->at) {
+    out->at = engine_get(d->st, d->nlatent * sizeof *out->at);
+    out->nat = d->nlatent;
+    if (!out->at) return false;
+  }
   out->result = l->result[k - l->end.first];
   for (;;) {
     const link_in *in = &l->link[k];
     if (in->pick != NOTHING) {
       if (!engine_room(d->st, &out->pick, &out->c, out->n + 1, sizeof *out->pick)) return false;
       out->pick[out->n++] = in->pick;
+      out->at[l->latent[in->pick]] = in->pick;
     }
     if (!l->state[in->from].n) return true;
     k = link_draw(t, l->state[in->from], g);
@@ -158,7 +173,7 @@ static norn_status run_again(norn_density *d, const drawn *z, norn_datum *out)
 /* What the model returns at the last point, on the path z. */
 static norn_status value_on(norn_density *d, const drawn *z, norn_datum *out)
 {
-  *out = realise(d, norn_get(z->result));
+  *out = realise(d, z, norn_get(z->result));
   if (!norn_is_none(*out)) return NORN_OK;
   if (norn_error(d->st)->code) return norn_error(d->st)->code;
   return run_again(d, z, out);
@@ -182,7 +197,7 @@ norn_status norn_density_value(norn_density *d, const double *u, norn_datum *out
   }
   if (!at_point(d, u)) return no_value(d);
   norn_status status = lattice_draw(d, NULL, &z) ? value_on(d, &z, out) : NORN_EMEMORY;
-  engine_put(d->st, z.pick, z.c * sizeof *z.pick);
+  drawn_free(d, &z);
   return status;
 }
 
@@ -228,7 +243,7 @@ norn_status norn_density_draw(norn_density *d, norn_infer *inf, const double *u,
   if (!status) status = choices_out(d, inf, &z);
   if (!status) status = norn_infer_draw(inf, norn_get(kept), logw);
   if (kept) norn_drop(kept);
-  engine_put(d->st, z.pick, z.c * sizeof *z.pick);
+  drawn_free(d, &z);
   return status;
 }
 

@@ -17,9 +17,11 @@ typedef struct path {
   uint32_t from, pick;
   uint32_t *term; size_t nterm, cterm;
   double fixed;
+  uint32_t *known; size_t nknown, cknown;      /* picks of latents that were not forgotten */
   size_t nchoice;                      /* continuous choices met */
   int64_t nrow; norn_span row;         /* observations since the last meeting of all, the first one */
   norn_event ev;
+  norn_ref *dist; norn_dist seen;      /* the event's distribution without latents, if it had some */
   norn_ref *value;                     /* ANSWERED: the answer; ENDED: what was returned */
 } path;
 
@@ -27,6 +29,8 @@ typedef struct paths {
   recording *r;
   path *path; size_t n, c;
   norn_ref **answer; size_t nanswer, canswer;    /* of continuous choices recorded so far */
+  path *now;                           /* whose run is going */
+  uint32_t forgotten;                  /* a latent that was looked at nevertheless, or NOTHING */
   size_t forks;
   uint32_t lane;
   bool outside;          /* the run has weight 0 here, or a parameter left its domain */
@@ -41,6 +45,8 @@ static void path_free(paths *s, path *p)
 {
   if (p->run) norn_run_free(p->run);
   if (p->value) norn_drop(p->value);
+  if (p->dist) norn_drop(p->dist);
+  engine_put(s->r->d->st, p->known, p->cknown * sizeof *p->known);
   engine_put(s->r->d->st, p->term, p->cterm * sizeof *p->term);
   memset(p, 0, sizeof *p);
 }
@@ -136,6 +142,65 @@ static bool share_terms(paths *s, norn_datum *shared)
   return true;
 }
 
+/* ---- latents ---- */
+
+/* The pick that this path knows of a latent, or NOTHING. */
+static uint32_t known_pick(const paths *s, const path *p, uint32_t latent)
+{
+  for (size_t i = 0; i < p->nknown; i++)
+    if (s->r->t->l.latent[p->known[i]] == latent) return p->known[i];
+  return NOTHING;
+}
+
+static bool know(paths *s, path *p, uint32_t pick)
+{
+  if (!engine_room(s->r->d->st, &p->known, &p->cknown, p->nknown + 1, sizeof *p->known)) return false;
+  p->known[p->nknown++] = pick;
+  return true;
+}
+
+/* A run looks at a latent (norn_latent_attach). */
+static norn_datum look(void *user, int64_t k)
+{
+  paths *s = user;
+  norn_density *d = s->r->d;
+  uint32_t pick = s->now ? known_pick(s, s->now, (uint32_t)k) : NOTHING;
+  if (pick == NOTHING) {
+    s->forgotten = (uint32_t)k;                /* any of its values: the recording is void */
+    pick = d->latent[k].pick;
+  }
+  return column_at(d->st, &s->r->t->l.value, pick);
+}
+
+/* Do runs look again at the choices of this line? */
+static bool looked_at(const norn_density *d, norn_span span)
+{
+  for (size_t i = 0; i < d->nlooked; i++)
+    if (d->looked[i].file == span.file && d->looked[i].start == span.start) return true;
+  return false;
+}
+
+typedef struct pair { const paths *s; const path *a, *b; } pair;
+static bool same_latent(void *user, int64_t k)
+{
+  const pair *t = user;
+  norn_state *st = t->s->r->d->st;
+  const column *value = &t->s->r->t->l.value;
+  uint32_t x = known_pick(t->s, t->a, (uint32_t)k), y = known_pick(t->s, t->b, (uint32_t)k);
+  if (x == y || x == NOTHING || y == NOTHING) return x == y;
+  return norn_equal(column_at(st, value, x), column_at(st, value, y));
+}
+
+/* What p and q do not both know, with the same value, p forgets. */
+static void forget(const paths *s, path *p, const path *q)
+{
+  size_t n = 0;
+  pair t = {s, p, q};
+  for (size_t i = 0; i < p->nknown; i++)
+    if (same_latent(&t, s->r->t->l.latent[p->known[i]])) p->known[n++] = p->known[i];
+  p->nknown = n;
+}
+
 /* ---- meetings ---- */
 
 /* Adds the links of n paths, the whole list or those of one group, and gives the log of their sum. */
@@ -193,6 +258,7 @@ static bool meet(paths *s, const size_t *who, size_t n, bool all)
   for (size_t i = 1; i < n; i++) {
     path *q = &s->path[who[i]];
     if (q->nrow > p->nrow) { p->nrow = q->nrow; p->row = q->row; }
+    forget(s, p, q);
     q->at = DEAD;
   }
   return true;
@@ -211,10 +277,12 @@ static void bury(paths *s)
   s->n = n;
 }
 
-static bool are_same(const path *a, const path *b)
+static bool are_same(const paths *s, const path *a, const path *b)
 {
+  pair t = {s, a, b};
   return a->at == b->at && a->nchoice == b->nchoice && a->ev.kind == b->ev.kind &&
-         a->ev.addr == b->ev.addr && norn_run_same(a->run, b->run);
+         a->ev.addr == b->ev.addr && norn_run_same(a->run, b->run) &&
+         norn_run_latents(a->run, same_latent, &t);
 }
 
 /* Paths in equal states meet. */
@@ -228,7 +296,7 @@ static bool equals_meet(paths *s)
     if (s->path[i].at == DEAD || s->path[i].at == ENDED) continue;
     who[n++] = i;
     for (size_t k = i + 1; k < s->n; k++)
-      if (are_same(&s->path[i], &s->path[k])) who[n++] = k;
+      if (are_same(s, &s->path[i], &s->path[k])) who[n++] = k;
     if (n > 1) good = meet(s, who, n, n == s->n);
   }
   engine_put(st, who, had * sizeof *who);
@@ -343,14 +411,47 @@ static norn_status chosen(paths *s, path *p)
   return no_memory(st);
 }
 
+/* The event's distribution and value, with what its latents are. */
+static norn_status event_known(paths *s, path *p)
+{
+  norn_state *st = s->r->d->st;
+  norn_datum args[16];
+  const norn_dist *d = p->ev.dist;
+  bool found = false;
+  if (p->dist) norn_drop(p->dist);
+  p->dist = NULL;
+  p->ev.value = norn_force(st, p->ev.value);
+  for (int i = 0; d && i < d->n && !found; i++) found = norn_has_latent(d->args[i]);
+  if (!found) return NORN_OK;
+  if (d->n > 16) return density_refuse(s->r, "has too many parameters", NULL);
+  for (int i = 0; i < d->n; i++) args[i] = norn_force(st, d->args[i]);
+  norn_datum v = norn_dist_new(st, d->row, args, d->n);
+  p->dist = norn_is_none(v) ? NULL : norn_keep(st, v);
+  return p->dist ? NORN_OK : no_memory(st);
+}
+
+/* Values may have moved since the event came. */
+static void event_view(path *p)
+{
+  if (p->dist && norn_dist_view(norn_get(p->dist), &p->seen)) p->ev.dist = &p->seen;
+}
+
 /* To the next event, and what it weighs. */
 static norn_status path_next(paths *s, path *p)
 {
   recording *r = s->r;
   norn_state *st = r->d->st;
+  s->now = p;
   norn_event_kind kind = norn_run_next(p->run, &p->ev);
   r->span = p->ev.span;
   r->addr = p->ev.addr;
+  if (kind == NORN_SAMPLE || kind == NORN_OBSERVE) {
+    norn_status status = event_known(s, p);
+    if (status) return status;
+    event_view(p);
+  }
+  s->now = NULL;
+  if (s->forgotten != NOTHING) return NORN_OK;
   switch (kind) {
   case NORN_DONE:
     p->at = ENDED;
@@ -397,7 +498,7 @@ static uint32_t latent_of(norn_density *d, uint64_t addr, norn_span span)
     if (d->latent[d->latent_table[k] - 1].addr == addr) return d->latent_table[k] - 1;
   if (!engine_room(d->st, &d->latent, &d->clatent, d->nlatent + 1, sizeof *d->latent))
     return NOTHING;
-  d->latent[d->nlatent] = (discrete){addr, span};
+  d->latent[d->nlatent] = (discrete){addr, span, NOTHING};
   d->latent_table[k] = (uint32_t)++d->nlatent;
   return (uint32_t)d->nlatent - 1;
 }
@@ -481,15 +582,20 @@ static norn_status path_fork(paths *s, size_t i, norn_datum v, norn_datum lw)
     return NORN_EMEMORY;
   const path *p = &s->path[i];
   path *q = &s->path[s->n];
+  bool hidden = (v.tag == NORN_INT || v.tag == NORN_BOOL) && !looked_at(r->d, r->span);
   *q = (path){.run = norn_run_fork(p->run, ++s->lane), .from = p->from, .fixed = p->fixed,
               .nchoice = p->nchoice, .nrow = p->nrow, .row = p->row, .ev = p->ev};
   s->n++;
   q->pick = pick_add(s, latent, v);
   if (!q->run || q->pick == NOTHING) return NORN_EMEMORY;
+  r->d->latent[latent].pick = q->pick;
+  for (size_t k = 0; k < p->nknown; k++)
+    if (!know(s, q, p->known[k])) return NORN_EMEMORY;
+  if (hidden && !know(s, q, q->pick)) return NORN_EMEMORY;
   for (size_t k = 0; k < p->nterm; k++)
     if (!weigh(s, q, node_at(r->t->g, p->term[k]))) return NORN_EMEMORY;
   if (!weigh(s, q, lw)) return NORN_EMEMORY;
-  norn_run_answer(q->run, v);
+  norn_run_answer(q->run, hidden ? norn_latent(latent) : v);
   return NORN_OK;
 }
 
@@ -500,6 +606,7 @@ static norn_status path_split(paths *s, size_t i)
   s->r->span = s->path[i].ev.span;
   s->r->addr = s->path[i].ev.addr;
   if (pending && !meet(s, &i, 1, s->n == 1)) return no_memory(s->r->d->st);
+  event_view(&s->path[i]);
   for (int64_t k = 0; !status; k++) {
     norn_datum v, lw;
     status = value_at(s, &s->path[i], k, &v, &lw);
@@ -557,7 +664,7 @@ static norn_status paths_run(paths *s)
       path *p = &s->path[i];
       while (p->at == GOING && !status) {
         status = path_next(s, p);
-        if (status || (s->outside && s->r->d->fixed)) return status;
+        if (status || s->forgotten != NOTHING || (s->outside && s->r->d->fixed)) return status;
         if (s->n > 1 || !(p->at == WEIGHED || p->at == ANSWERED)) break;
         if (p->at == ANSWERED) norn_run_answer(p->run, norn_get(p->value));
         if (p->value) norn_drop(p->value);
@@ -586,11 +693,12 @@ static norn_status paths_run(paths *s)
   return status;
 }
 
-static norn_status record_events(recording *r, norn_run *run, bool *outside)
+/* again: a run has looked at what was forgotten; it will not be the next time. */
+static norn_status record_events(recording *r, norn_run *run, bool *outside, bool *again)
 {
   norn_state *st = r->d->st;
   lattice *l = &r->t->l;
-  paths s = {.r = r};
+  paths s = {.r = r, .forgotten = NOTHING};
   bool good = engine_room(st, &s.path, &s.c, 1, sizeof *s.path) &&
               engine_room(st, &l->state, &l->cstate, 1, sizeof *l->state);
   if (!good) norn_run_free(run);
@@ -598,7 +706,16 @@ static norn_status record_events(recording *r, norn_run *run, bool *outside)
     l->state[l->nstate++] = (meeting){0, 0};
     s.path[s.n++] = (path){.run = run, .pick = NOTHING};
   }
+  norn_latent_attach(st, look, &s);
   norn_status status = good ? paths_run(&s) : NORN_EMEMORY;
+  norn_latent_attach(st, NULL, NULL);
+  *again = s.forgotten != NOTHING;
+  if (*again) {
+    norn_clear(st);
+    status = engine_room(st, &r->d->looked, &r->d->clooked, r->d->nlooked + 1, sizeof(norn_span))
+             ? NORN_OK : NORN_EMEMORY;
+    if (!status) r->d->looked[r->d->nlooked++] = r->d->latent[s.forgotten].span;
+  }
   for (size_t i = 0; i < s.n; i++) path_free(&s, &s.path[i]);
   for (size_t i = 0; i < s.nanswer; i++)
     if (s.answer[i]) norn_drop(s.answer[i]);
@@ -650,23 +767,37 @@ static void tape_drop(norn_density *d, tape *t)
   d->last = NULL;
 }
 
+/* One try. */
+static norn_status record_once(recording *r, bool *outside, bool *again)
+{
+  norn_density *d = r->d;
+  norn_state *st = d->st;
+  if (!(r->t->g = graph_new(st))) return NORN_EMEMORY;
+  norn_run *run = norn_run_new(st, norn_get(d->model), NULL, 0);
+  if (!run) return no_memory(st);
+  norn_run_flags(run, NORN_RUN_NAMES | NORN_RUN_CHECK);
+  norn_run_stream(run, d->stream, 0, 0);
+  norn_graph_attach(st, r->t->g);
+  norn_status status = record_events(r, run, outside, again);
+  norn_graph_attach(st, NULL);
+  return status;
+}
+
 norn_status density_record(norn_density *d, const double *u, tape **out)
 {
   norn_state *st = d->st;
-  bool outside = false;
+  bool outside = false, again = true;
+  norn_status status = NORN_OK;
+  recording r = {0};
   tape *t = tape_take(d);
-  recording r = {.d = d, .t = t, .u = u};
   *out = NULL;
   d->last = NULL;
-  t->g = graph_new(st);
-  norn_run *run = t->g ? norn_run_new(st, norn_get(d->model), NULL, 0) : NULL;
-  norn_status status = run ? NORN_OK : NORN_EMEMORY;
-  if (run) {
-    norn_run_flags(run, NORN_RUN_NAMES | NORN_RUN_CHECK);
-    norn_run_stream(run, d->stream, 0, 0);
-    norn_graph_attach(st, t->g);
-    status = record_events(&r, run, &outside);
-    norn_graph_attach(st, NULL);
+  while (again && !status) {
+    again = false;
+    if (!d->fixed) d->nchoice = 0;
+    r = (recording){.d = d, .t = t, .u = u};
+    status = record_once(&r, &outside, &again);
+    if (again) tape_free(d, t);
   }
   if (!status && !outside && d->fixed && r.nchoice != d->nchoice)
     status = norn_fail(st, NORN_EINFER, -1,

@@ -45,6 +45,22 @@ static const struct { const char *name; int n; const char *text; } models[] = {
    "observe 1 ~ poisson(0.5 + n) }"},
   {"counts", 1, "model z(p) { for y in [1, 0, 2] { let n ~ truncate(poisson(exp(p[0])), upper = 8)\n"
    "observe y ~ binomial(n, 0.4) } }"},
+  {"kept", 3, "model z(p) { let zs = for y in [0.2, 1.5, -2, 0.1, 3, 1, 2, 0, 1] {\n let k ~ categorical(softmax(p))\n"
+   "observe y ~ normal(p[k], 0.5 + k)\n {k: k, y: y} }\n zs }"},
+  {"looked at again", 2, "model z(p) { let zs = for y in [0.2, 1.5, -2, 0.1] {\n let k ~ bernoulli(inv_logit(p[0]))\n"
+   "observe y ~ normal(if k { p[1] } else { 0 }, 1)\n k }\n"
+   "observe 2 ~ poisson(0.1 + sum(for k in zs { if k { 1 } else { 0 } }))\n zs }"},
+  {"history", 2, "fn go(zs, t, p) = match t { 5 -> zs, _ -> { let k ~ categorical(if zs[t] == 0 { [0.3, 0.7] } else { [inv_logit(p[0]), 1 - inv_logit(p[0])] })\n"
+   "observe t % 2 ~ normal(k * p[1], 1)\n go(push(zs, k), t + 1, p) } }\nmodel z(p) { go([0], 0, p) }"},
+  {"in a record", 2, "model z(p) { for y in [0.2, 1.5, -2, 0.1] with s = {k: 0, n: 0} { let k ~ categorical([inv_logit(p[0]), 1 - inv_logit(p[0])])\n"
+   "observe y ~ normal((k + s.k) * p[1], 1)\n next {k: k, n: s.n + 1} } }"},
+  {"kinds of use", 2, "fn name(k) = match k { 0 -> \"none\", 1 -> \"one\", _ -> \"more\" }\n"
+   "model z(p) { let f = mem(i -> sample(bernoulli(inv_logit(p[0]))))\nlet k ~ discrete_uniform(0, 3)\n"
+   "let a = if f(k) { 1 } else { 0 }\nlet b = if f(2) { 1 } else { 0 }\n"
+   "let w = {none: 1, one: 2, more: 3}\nlet t = \"{k}\"\nlet m = sum(for i in 0..k { p[1] })\n"
+   "observe 1.5 ~ normal(w[name(k)] + m + a - b + min(k, 2) + (if t == \"2\" { 1 } else { 0 }) + (if [k] == [3] { -1 } else { 0 }) + sqrt(k) + [4, 5, 6, 7][k], 1)\n"
+   "let q ~ binomial(k, 0.4)\nobserve k ~ binomial(4, inv_logit(p[1]))\n"
+   "factor(logpdf(poisson(q + 1), k))\nfactor(0.1 * k)\n [k, q] }"},
   {"change point", 2, "model z(p) { let c ~ discrete_uniform(0, 6)\nfor t in 0..7 {\n"
    "observe t % 3 ~ poisson(exp(if t < c { p[0] } else { p[1] })) }\n c }"},
 };
