@@ -370,6 +370,8 @@ norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
   if (numbers && node) return graph_density(g, d->row, x, d->args, d->n, term);
   if (scalar && node && n >= 0 && norn_array_length(x) == n)
     return product_record(g, d, x, n);
+  norn_datum direct;
+  if (node && graph_direct(g, d, x, &direct)) return direct;
   return density_record(g, d, x, node);
 }
 

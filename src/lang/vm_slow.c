@@ -363,8 +363,8 @@ static val posterior_index(norn_state *st, val x, val i)
   if (!norn_is_none(v) || st->err.code) return v;
   norn_fail(st, NORN_ETYPE, 1, "no choice or field %s in this posterior",
             s ? s : norn_show(st, i, true, 60));
-  norn_hint(st, "mh, enumerate and importance keep named choices; smc does so with "
-                "keep = \"choices\"");
+  norn_hint(st, "mh, nuts, enumerate and importance keep named choices; smc does so "
+                "with keep = \"choices\"");
   return norn_none();
 }
 
