@@ -357,6 +357,7 @@ SH_TESTS = \
   %D%/imports.sh \
   %D%/layers.sh \
   %D%/man_examples.sh \
+  %D%/netcdf.sh \
   %D%/posteriordb.sh \
   %D%/readme.sh \
   %D%/repl.sh \
@@ -428,6 +429,7 @@ TEST_FILES = \
   %D%/unit/pair.h \
   %D%/unit/unit.h \
   %D%/unit/walk.h \
+  %D%/fuzz/drawset_use.h \
   %D%/fuzz/replay.h \
   %D%/errors/address_twice.err \
   %D%/errors/all_particles_dead.err \
@@ -660,6 +662,10 @@ TEST_FILES = \
   %D%/fuzz/corpus/csv/table \
   %D%/fuzz/corpus/csv/twice \
   %D%/fuzz/corpus/csv/unfinished \
+  %D%/fuzz/corpus/draws/cmdstan \
+  %D%/fuzz/corpus/draws/cut \
+  %D%/fuzz/corpus/draws/levels \
+  %D%/fuzz/corpus/draws/norn \
   %D%/fuzz/corpus/json/duplicate \
   %D%/fuzz/corpus/json/malformed \
   %D%/fuzz/corpus/json/matrix \
@@ -668,6 +674,7 @@ TEST_FILES = \
   %D%/fuzz/corpus/json/object \
   %D%/fuzz/corpus/json/special \
   %D%/fuzz/corpus/json/unfinished \
+  %D%/fuzz/corpus/netcdf/norn \
   %D%/fuzz/corpus/parse/eight_schools.norn \
   %D%/fuzz/corpus/parse/errors.norn \
   %D%/fuzz/corpus/parse/expressions.norn \
@@ -694,7 +701,9 @@ TEST_TOOLS = \
 FUZZ_TARGETS = \
   %D%/fuzz/fuzz_code \
   %D%/fuzz/fuzz_csv \
+  %D%/fuzz/fuzz_draws \
   %D%/fuzz/fuzz_json \
+  %D%/fuzz/fuzz_netcdf \
   %D%/fuzz/fuzz_parse \
   %D%/fuzz/fuzz_printer \
   %D%/fuzz/fuzz_program

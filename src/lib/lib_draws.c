@@ -69,12 +69,11 @@ static bool put_all(source_of_draws *s, drawset *set)
   return true;
 }
 
-bool draws_set(norn_state *st, norn_datum posterior, bool keep, drawset *set)
+bool draws_set(norn_state *st, norn_datum posterior, drawset *set)
 {
   source_of_draws s;
-  if (!source_open(st, posterior, &s)) return false;
-  if (!put_all(&s, set)) return false;
-  return !keep || (drawset_keep(set, s.post.n) && put_all(&s, set));
+  return source_open(st, posterior, &s) && put_all(&s, set) && drawset_keep(set, s.post.n) &&
+         put_all(&s, set);
 }
 
 int draws_chains(norn_state *st, norn_datum info, int64_t n, norn_datum *lengths)

@@ -11,13 +11,17 @@ typedef enum { DRAWS_JSON, DRAWS_CSV, DRAWS_NC } draws_format;
 draws_format draws_format_of(const char *path);
 
 norn_status draws_save_csv(norn_state *, norn_datum posterior, const char *path);
+/* more: a record of further groups (prior, posterior_predictive, log_likelihood: posteriors, or records
+   of arrays with an element a draw; observed_data, constant_data: records of arrays), or missing. */
+norn_status draws_save_nc(norn_state *, norn_datum posterior, const char *path, norn_datum more);
+norn_status draws_load_nc(norn_state *, const char *name, const char *path, norn_datum *out);
 /* name: as the program has it; path: as it was found. */
 norn_status draws_load_csv(norn_state *, const char *name, const char *path, norn_datum *out);
 
 /* ---- what lib_stream.c and lib_draws_nc.c share with it ---- */
 
-/* A posterior as the draws of a set, all kept (keep) or only laid out.  false: error set. */
-bool draws_set(norn_state *, norn_datum posterior, bool keep, drawset *);
+/* A posterior as the draws of a set, all kept.  false: error set. */
+bool draws_set(norn_state *, norn_datum posterior, drawset *);
 /* Sets read from files (n of them, chain by chain) as one posterior; info: of the run. */
 norn_status draws_join(norn_state *, drawset *, int n, norn_datum info, norn_datum *out);
 /* Chains of a posterior: how many, and how many draws each has (*lengths, NONE: all the same). */

@@ -8,6 +8,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_chains.c \
   %D%/lib_dist.c \
   %D%/lib_draws.c \
+  %D%/lib_draws_nc.c \
   %D%/lib_ffi.c \
   %D%/lib_gp.c \
   %D%/lib_infer.c \
