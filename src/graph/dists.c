@@ -370,21 +370,17 @@ norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
   if (numbers && node) return graph_density(g, d->row, x, d->args, d->n, term);
   if (scalar && node && n >= 0 && norn_array_length(x) == n)
     return product_record(g, d, x, n);
-  norn_datum direct;
-  if (node && graph_direct(g, d, x, &direct)) return direct;
   return density_record(g, d, x, node);
 }
 
-/* Calls f with the log density of each part that is a term by itself: an element of a product. */
-typedef struct parts { bool (*f)(void *user, norn_datum lw); void *user; bool term; } parts;
-static bool each_part(graph *g, const norn_dist *d, norn_datum x, const parts *to)
+bool graph_observe(graph *g, const norn_dist *d, norn_datum x, norn_span span)
 {
   norn_dist base;
   if (!strcmp(d->row->name, "noncentered") && d->n && norn_dist_view(d->args[0], &base))
-    return each_part(g, &base, x, to);
+    return graph_observe(g, &base, x, span);
   if (!strcmp(d->row->name, "iid") && d->n == 2 && norn_dist_view(d->args[0], &base)) {
     for (int64_t k = 0; k < norn_array_length(x); k++)
-      if (!each_part(g, &base, norn_array_at(g->st, x, k), to)) return false;
+      if (!graph_observe(g, &base, norn_array_at(g->st, x, k), span)) return false;
     return true;
   }
   int64_t n = -1;
@@ -394,71 +390,50 @@ static bool each_part(graph *g, const norn_dist *d, norn_datum x, const parts *t
     int64_t length = norn_array_length(d->args[i]);
     if (length >= 0) n = length;
   }
-  if (scalar && (node || !to->term) && n >= 0 && norn_array_length(x) == n) {
+  if (scalar && node && n >= 0 && norn_array_length(x) == n) {   /* a term for each element */
     for (int64_t k = 0; k < n; k++) {
       norn_datum args[NORN_DIST_P];
       for (int i = 0; i < d->n; i++) args[i] = element_of(g->st, d->args[i], k);
       norn_dist one = {d->row, args, d->n};
-      if (!each_part(g, &one, element_of(g->st, x, k), to)) return false;
+      if (!graph_observe(g, &one, element_of(g->st, x, k), span)) return false;
     }
     return true;
   }
-  norn_datum l = graph_logpdf(g, d, x, to->term);
-  return !norn_is_none(l) && to->f(to->user, l);
-}
-
-typedef struct target_to { graph *g; norn_span span; } target_to;
-static bool part_to_target(void *user, norn_datum lw)
-{
-  target_to *t = user;
-  return graph_target(t->g, lw, t->span);
-}
-
-bool graph_observe(graph *g, const norn_dist *d, norn_datum x, norn_span span)
-{
-  target_to t = {g, span};
-  parts to = {part_to_target, &t, true};
-  return each_part(g, d, x, &to);
-}
-
-bool graph_rows(graph *g, const norn_dist *d, norn_datum x, bool (*f)(void *user, norn_datum lw),
-                void *user)
-{
-  parts to = {f, user, false};
-  return each_part(g, d, x, &to);
+  norn_datum l = graph_logpdf(g, d, x, true);
+  return !norn_is_none(l) && graph_target(g, l, span);
 }
 
 /* ---- a matrix of numbers times a vector of nodes ----------------------------------------------- */
 
-typedef struct matvec { int64_t m, n; double *x; } matvec;
+/* (program.c makes an instruction of it, where there are more than a few rows.) */
 static bool matvec_forward(void *self, const double *in, double *out)
 {
-  matvec *k = self;
+  graph_matrix *k = self;
   la_mul_vector(false, k->m, k->n, k->x, in, out);
   return true;
 }
 static void matvec_adjoint(void *self, const double *in, const double *out, const double *gout,
                            double *gin)
 {
-  matvec *k = self;
+  graph_matrix *k = self;
   (void)in, (void)out;
   la_mul_vector(true, k->m, k->n, k->x, gout, gin);   /* gin is zero before */
 }
 static void matvec_free(norn_state *st, void *self)
 {
-  matvec *k = self;
+  graph_matrix *k = self;
   norn_alloc(st, k->x, (size_t)(k->m * k->n) * sizeof *k->x, 0);
   norn_alloc(st, k, sizeof *k, 0);
 }
-static const graph_call matvec_call = {"matrix product", matvec_forward, matvec_adjoint,
+const graph_call graph_matvec_call = {"matrix product", matvec_forward, matvec_adjoint,
                                        matvec_free, .uses_state = false};
 
 bool graph_matvec(graph *g, const norn_view *x, const norn_datum *v, double *values,
                   norn_datum *out)
 {
-  matvec *k = norn_alloc(g->st, NULL, 0, sizeof *k);
+  graph_matrix *k = norn_alloc(g->st, NULL, 0, sizeof *k);
   if (!k) return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), false;
-  *k = (matvec){x->dims[0], x->dims[1], norn_alloc(g->st, NULL, 0, (size_t)x->n * sizeof(double))};
+  *k = (graph_matrix){x->dims[0], x->dims[1], norn_alloc(g->st, NULL, 0, (size_t)x->n * sizeof(double))};
   if (!k->x) {
     norn_alloc(g->st, k, sizeof *k, 0);
     return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), false;
@@ -470,5 +445,5 @@ bool graph_matvec(graph *g, const norn_view *x, const norn_datum *v, double *val
     for (int64_t j = 0; j < k->n; j++)
       values[i] += k->x[i * k->n + j] * (v[j].tag == NORN_INT ? (double)v[j].i : v[j].d);
   }
-  return graph_called_new(g, &matvec_call, k, v, (uint32_t)k->n, values, out, (uint32_t)k->m);
+  return graph_called_new(g, &graph_matvec_call, k, v, (uint32_t)k->n, values, out, (uint32_t)k->m);
 }

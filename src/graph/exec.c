@@ -1,16 +1,11 @@
 /* exec: runs a program (program.h): values forwards, then adjoints backwards.  Nothing is allocated.
 
-   An instruction works on CHUNK elements at a time: operands that lie in scattered places are
-   gathered into a buffer, the kernel of this CPU level writes the results, and backwards the
-   derivatives are spread to where the operands came from: added element by element, by a list, or
-   summed where one number serves all.  Densities that are only terms of the target give their sum
-   and, in the same pass, their derivatives. */
+   Densities that are only terms of the target give their sum and, in the same pass, their
+   derivatives; so do whole blocks (fused.c). */
 #include "graph/program.h"
 #include "num/level.h"
 #include <math.h>
 #include <string.h>
-
-enum { CHUNK = 256 };
 
 const exec_level *exec_level_here(void)
 {
@@ -23,187 +18,15 @@ const exec_level *exec_level_here(void)
   return levels[level_best()];
 }
 
-/* n elements of an operand from k on; *step 0: one number for all. */
-const double *operand_fetch(const program *p, const operand *o, int64_t k, int64_t n, double *buffer,
-                            int *step)
-{
-  *step = 1;
-  switch (o->kind) {
-  case FROM_VIEW: return p->value + o->at + k;
-  case FROM_DATA: return o->data + k;
-  case FROM_GATHER:
-    for (int64_t i = 0; i < n; i++) buffer[i] = p->value[o->places[k + i]];
-    for (int64_t i = n; i & 7; i++) buffer[i] = buffer[n - 1];      /* the rest of a register */
-    return buffer;
-  case FROM_NUMBER: *step = 0; return o->data;
-  default: *step = 0; return p->value + o->at;
-  }
-}
-
-/* Adds n derivatives to the adjoints of an operand's elements from k on. */
-void operand_spread(program *p, const operand *o, int64_t k, int64_t n, const double *d)
-{
-  double *to = p->adjoint + o->at;
-  switch (o->kind) {
-  case FROM_VIEW:
-    p->level->add(to + k, d, n);
-    break;
-  case FROM_GATHER:
-    for (int64_t i = 0; i < n; i++) p->adjoint[o->places[k + i]] += d[i];
-    break;
-  case FROM_SCALAR: *to += n == 1 ? *d : p->level->sum(d, n); break;
-  default: break;
-  }
-}
-
-/* An adjoint through a derivative: none through an infinite one if it is 0 (exec_level.c). */
-static double flow(double g, double slope) { return g == 0 ? 0 : g * slope; }
-
-static bool is_constant(const operand *o) { return o->kind >= FROM_NUMBER; }
-/* The operands of an elementwise instruction that are no constants, as bits. */
-static unsigned variable(const instr *c)
-{
-  return (unsigned)!is_constant(&c->arg[0]) | (unsigned)(c->nargs > 1 && !is_constant(&c->arg[1])) << 1;
-}
-
-/* ---- arithmetic ------------------------------------------------------------------------------- */
-
-static void op_forward(const program *p, const exec_level *level, const instr *c)
-{
-  double x[CHUNK], y[CHUNK];
-  for (int64_t k = 0; k < c->n; k += CHUNK) {
-    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
-    exec_args a = {.op = c->op, .n = n, .out = p->value + c->to + k};
-    a.x = operand_fetch(p, &c->arg[0], k, n, x, &a.sx);
-    if (c->nargs > 1) a.y = operand_fetch(p, &c->arg[1], k, n, y, &a.sy);
-    (c->n == 1 ? &exec_one : level)->forward(&a);
-  }
-}
-
-static void op_backward(program *p, const instr *c, unsigned which)
-{
-  double x[CHUNK], y[CHUNK], dx[CHUNK], dy[CHUNK];
-  const exec_level *level = c->n == 1 ? &exec_one : p->level;
-  for (int64_t k = 0; k < c->n; k += CHUNK) {
-    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
-    exec_args a = {.op = c->op, .n = n, .z = p->value + c->to + k, .out = p->adjoint + c->to + k};
-    a.x = operand_fetch(p, &c->arg[0], k, n, x, &a.sx);
-    if (c->nargs > 1) a.y = operand_fetch(p, &c->arg[1], k, n, y, &a.sy);
-    if (which & 1) a.dx = dx;
-    if (which & 2) a.dy = dy;
-    level->slopes(&a);
-    if (a.dx) operand_spread(p, &c->arg[0], k, n, dx);
-    if (a.dy) operand_spread(p, &c->arg[1], k, n, dy);
-  }
-}
-
-static void fun_forward(const program *p, const instr *c)
-{
-  double x[CHUNK];
-  const graph_fun *f = &graph_functions[c->aux];
-  for (int64_t k = 0; k < c->n; k += CHUNK) {
-    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
-    int step;
-    const double *from = operand_fetch(p, &c->arg[0], k, n, x, &step);
-    for (int64_t i = 0; i < n; i++) p->value[c->to + k + i] = f->f(from[step * i]);
-  }
-}
-
-static void fun_backward(program *p, const instr *c)
-{
-  double x[CHUNK], d[CHUNK];
-  const graph_fun *f = &graph_functions[c->aux];
-  for (int64_t k = 0; k < c->n; k += CHUNK) {
-    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
-    int step;
-    const double *from = operand_fetch(p, &c->arg[0], k, n, x, &step);
-    for (int64_t i = 0; i < n; i++) {
-      size_t at = c->to + (size_t)(k + i);
-      d[i] = flow(p->adjoint[at], f->slope(from[step * i], p->value[at]));
-    }
-    operand_spread(p, &c->arg[0], k, n, d);
-  }
-}
-
-void instr_backward(program *p, const instr *c, unsigned which)
-{
-  if (c->op == G_FUN1) fun_backward(p, c);
-  else op_backward(p, c, which);
-}
-
 /* ---- densities -------------------------------------------------------------------------------- */
-
-/* Are the parameters of n elements in the family's domain?  Those that are the same for all are
-   looked at once; a location is in it if it is finite, and else makes the density so. */
-static bool in_domain(const norn_dist_row *row, const norn_block *b, int np)
-{
-  double q[NORN_DIST_P] = {0};
-  int which;
-  unsigned varying = b->many & ~1u;
-  if (row->location_is > 0) varying &= ~(1u << row->location_is);
-  for (int64_t k = 0; k < (varying ? b->n : 1); k++) {
-    for (int i = 0; i < np; i++) q[i] = b->arg[i + 1][b->many >> (i + 1) & 1 ? k : 0];
-    if (row->check1(q, &which)) return false;
-  }
-  return true;
-}
-
-static void one_by_one(const norn_dist_row *row, const norn_block *b, int np, bool slopes)
-{
-  double q[NORN_DIST_P], d[OPERANDS];
-  for (int64_t k = 0; k < b->n; k++) {
-    for (int i = 0; i < np; i++) q[i] = b->arg[i + 1][b->many >> (i + 1) & 1 ? k : 0];
-    double x = b->arg[0][b->many & 1 ? k : 0];
-    b->logp[k] = slopes ? row->partials1(x, q, d) : row->logp1(x, q);
-    for (int i = 0; slopes && i <= np; i++)
-      if (b->d[i]) b->d[i][k] = d[i];
-  }
-}
-
-/* The densities of elements k .. k+n into b->logp, and their derivatives into b->d. */
-static bool density_chunk(const program *p, const instr *c, int64_t k, norn_block *b,
-                          double buffer[OPERANDS][CHUNK])
-{
-  const norn_dist_row *row = (const norn_dist_row *)(uintptr_t)(c->aux & ~(uint64_t)1);
-  int np = c->nargs - 1;
-  bool slopes = false;
-  b->keep = NORN_KEEP_ALL;
-  b->many = 0;
-  for (int i = 0; i <= np; i++) {
-    int step;
-    b->arg[i] = operand_fetch(p, &c->arg[i], k, b->n, buffer[i], &step);
-    b->many |= (unsigned)step << i;
-    slopes |= b->d[i] != NULL;
-  }
-  if (!in_domain(row, b, np)) return false;
-  if (row->block && b->n > 1) row->block(b);
-  else one_by_one(row, b, np, slopes);
-  return true;
-}
-
-/* Terms of the target: their sum, and with a gradient their derivatives at once. */
-static bool target_forward(program *p, const instr *c, bool gradient, double *sum)
-{
-  double in[OPERANDS][CHUNK], d[OPERANDS][CHUNK], logp[CHUNK];
-  for (int64_t k = 0; k < c->n; k += CHUNK) {
-    norn_block b = {.n = c->n - k < CHUNK ? c->n - k : CHUNK, .logp = logp};
-    for (int i = 0; gradient && i < c->nargs; i++)
-      if (!is_constant(&c->arg[i])) b.d[i] = d[i];
-    if (!density_chunk(p, c, k, &b, in)) return false;
-    *sum += p->level->sum(logp, b.n);
-    for (int i = 0; i < c->nargs; i++)
-      if (b.d[i]) operand_spread(p, &c->arg[i], k, b.n, d[i]);
-  }
-  return true;
-}
 
 static bool density_forward(program *p, const instr *c, bool gradient)
 {
-  double in[OPERANDS][CHUNK];
   for (int64_t k = 0; k < c->n; k += CHUNK) {
-    norn_block b = {.n = c->n - k < CHUNK ? c->n - k : CHUNK, .logp = p->value + c->to + k};
-    for (int i = 0; gradient && i < c->nargs; i++) b.d[i] = c->slope[i] ? c->slope[i] + k : NULL;
-    if (!density_chunk(p, c, k, &b, in)) return false;
+    double *d[OPERANDS] = {NULL};
+    for (int i = 0; gradient && i < c->nargs; i++) d[i] = c->slope[i] ? c->slope[i] + k : NULL;
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
+    if (!piece_density(p, c, k, n, p->value + c->to + k, d)) return false;
   }
   return true;
 }
@@ -220,6 +43,55 @@ static void density_backward(program *p, const instr *c)
       operand_spread(p, &c->arg[i], k, n, d);
     }
   }
+}
+
+static void op_forward(program *p, const instr *c)
+{
+  for (int64_t k = 0; k < c->n; k += CHUNK)
+    piece_forward(p, c, k, c->n - k < CHUNK ? c->n - k : CHUNK, p->value + c->to + k);
+}
+
+/* ---- terms of the target ---------------------------------------------------------------------- */
+
+/* Adds n terms; false: one is outside, *where (the first) becomes its element. */
+static bool terms_add(const program *p, const double *terms, int64_t n, double *sum, int64_t *where)
+{
+  double total = n == 1 ? *terms : p->level->sum(terms, n);
+  *sum += total;
+  if (total > -HUGE_VAL) return true;
+  for (int64_t i = 0; i < n; i++)
+    if (!(terms[i] > -HUGE_VAL)) { *where += i; break; }
+  return false;
+}
+
+/* Densities that are only terms: their sum, and with a gradient their derivatives at once. */
+static bool target_density(program *p, const instr *c, bool gradient, double *sum, int64_t *where)
+{
+  double d[OPERANDS][CHUNK], logp[CHUNK];
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
+    double *to[OPERANDS] = {NULL};
+    unsigned which = gradient ? instr_variable(c) : 0;
+    *where = k;
+    for (int i = 0; i < c->nargs; i++)
+      if (which >> i & 1) to[i] = d[i];
+    if (!piece_density(p, c, k, n, logp, to) || !terms_add(p, logp, n, sum, where)) return false;
+    for (int i = 0; i < c->nargs; i++)
+      if (to[i]) operand_spread(p, &c->arg[i], k, n, d[i]);
+  }
+  return true;
+}
+
+/* Other numbers that are only terms: they were computed; the adjoint is 1. */
+static bool target_values(program *p, const instr *c, bool gradient, double *sum, int64_t *where)
+{
+  for (int64_t k = 0; k < c->n; k += CHUNK) {
+    *where = k;
+    if (!terms_add(p, p->value + c->to + k, c->n - k < CHUNK ? c->n - k : CHUNK, sum, where))
+      return false;
+  }
+  for (int64_t i = 0; gradient && i < c->n; i++) p->adjoint[c->to + i] = 1;
+  return true;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------ */
@@ -267,44 +139,58 @@ static bool guards_hold(const program *p)
   return true;
 }
 
-/* Values of all nodes but densities that are only terms; false: outside. */
+/* What runs: with a gradient `fast`, else `code`. */
+typedef struct list { const instr *code; size_t n; } list;
+static list list_of(const program *p, bool gradient)
+{
+  return gradient ? (list){p->fast, p->nfast} : (list){p->code, p->ncode};
+}
+
+/* Values of all but densities that are only terms; false: outside. */
 static bool forward(program *p, bool gradient)
 {
+  list l = list_of(p, gradient);
   bool good = true;
-  for (size_t i = 0; i < p->ncode && good; i++) {
-    const instr *c = &p->code[i];
+  for (size_t i = 0; i < l.n && good; i++) {
+    const instr *c = &l.code[i];
     switch (c->op) {
-    case G_FUN1: fun_forward(p, c); break;
     case G_PART: good = call_forward(p, c); break;
     case G_SCAN: scan_forward(p, &p->scan[c->aux]); break;
     case G_DENSITY: good = c->target || density_forward(p, c, gradient); break;
-    default: op_forward(p, p->level, c); break;
+    case G_FUSED: break;
+    default: op_forward(p, c); break;
     }
   }
   return good;
 }
 
-/* Those terms, into *sum; false: outside, *where is the term. */
+/* The terms of instructions, into *sum; false: outside, *where is the term. */
 static bool targets(program *p, bool gradient, double *sum, size_t *where)
 {
-  for (size_t i = 0; i < p->ncode; i++) {
-    const instr *c = &p->code[i];
+  list l = list_of(p, gradient);
+  for (size_t i = 0; i < l.n; i++) {
+    const instr *c = &l.code[i];
+    int64_t k = 0;
     if (!c->target) continue;
-    *where = c->first_term;
-    if (!target_forward(p, c, gradient, sum) || !(*sum > -HUGE_VAL)) return false;
+    bool good = c->op == G_FUSED ? fused_run(p, &p->fused[c->aux], sum, &k)
+              : c->op == G_DENSITY ? target_density(p, c, gradient, sum, &k)
+                                   : target_values(p, c, gradient, sum, &k);
+    *where = c->term[k];
+    if (!good) return false;
   }
   return true;
 }
 
 static void backward(program *p)
 {
-  for (size_t i = p->ncode; i-- > 0;) {
-    const instr *c = &p->code[i];
+  for (size_t i = p->nfast; i-- > 0;) {
+    const instr *c = &p->fast[i];
     switch (c->op) {
-    case G_SCAN: scan_backward(p, &p->scan[c->aux]); break;
     case G_PART: call_backward(p, c); break;
+    case G_SCAN: scan_backward(p, &p->scan[c->aux]); break;
     case G_DENSITY: if (!c->target) density_backward(p, c); break;
-    default: instr_backward(p, c, variable(c)); break;
+    case G_FUSED: break;
+    default: instr_backward(p, c, instr_variable(c)); break;
     }
   }
 }
@@ -317,7 +203,8 @@ eval_status program_eval(program *p, const double *u, double *logp, double *grad
   *logp = -HUGE_VAL;
   *blame = (size_t)-1;
   memcpy(p->value, u, p->ninput * sizeof *u);
-  if (gradient) memset(p->adjoint, 0, p->nplace * sizeof *p->adjoint);
+  for (size_t i = 0; gradient && i < p->nclear; i++)
+    memset(p->adjoint + p->clear[i].from, 0, p->clear[i].n * sizeof *p->adjoint);
   bool inside = forward(p, gradient != NULL);
   if (!guards_hold(p)) return EVAL_GUARD;
   if (!inside || !targets(p, gradient != NULL, &sum, blame)) return EVAL_OUTSIDE;

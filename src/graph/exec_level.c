@@ -127,4 +127,116 @@ static double sum(const double *x, int64_t n)
   return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
 }
 
-const exec_level LEVEL_NAME(exec_, LEVEL) = {forward, slopes, add, sum};
+static double dot(const double *g, const double *x, int64_t n)
+{
+  enum { PARTS = 8 / LANES };
+  lanes part[PARTS];
+  double p[8];
+  int64_t k = 0;
+  for (int j = 0; j < PARTS; j++) part[j] = (lanes){0};
+  for (; k + 8 <= n; k += 8)
+    for (int j = 0; j < PARTS; j++) {
+      lanes h = lane_load(g + k + j * LANES);
+      part[j] += FLOW(h, lane_load(x + k + j * LANES));
+    }
+  for (int j = 0; j < PARTS; j++) lane_store(p + j * LANES, part[j]);
+  for (; k < n; k++) p[k & 7] += g[k] == 0 ? 0 : g[k] * x[k];
+  return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+}
+
+static bool range(const double *x, int64_t n, double *ends)
+{
+  lanes low = LANE(x[0]), high = low, zero = (lanes){0};
+  double p[3][LANES];
+  int64_t k = 0;
+  for (; k + LANES <= n; k += LANES) {
+    lanes y = lane_load(x + k);
+    low = v_min(y, low);
+    high = v_max(y, high);
+    zero += y * 0;
+  }
+  lane_store(p[0], low);
+  lane_store(p[1], high);
+  lane_store(p[2], zero);
+  double bad = 0;
+  ends[0] = ends[1] = x[0];
+  for (int i = 0; i < LANES; i++) {
+    ends[0] = p[0][i] < ends[0] ? p[0][i] : ends[0];
+    ends[1] = p[1][i] > ends[1] ? p[1][i] : ends[1];
+    bad += p[2][i];
+  }
+  for (; k < n; k++) {
+    ends[0] = x[k] < ends[0] ? x[k] : ends[0];
+    ends[1] = x[k] > ends[1] ? x[k] : ends[1];
+    bad += x[k] * 0;
+  }
+  return bad == 0;
+}
+
+#define UNROLL _Pragma("GCC unroll 8")
+/* R registers of rows at k. */
+static inline __attribute__((always_inline)) void linear_rows(const linear_args *a, int64_t k, int R)
+{
+  lanes row[4];
+  uint32_t j = 0;
+  UNROLL for (int r = 0; r < R; r++) {
+    if (a->init) row[r] = LOAD(a->init, a->step, k + r * LANES);
+    else if (!a->col[0]) row[r] = LANE(a->b[0]);
+    else row[r] = LANE(a->b[0]) * lane_load(a->col[0] + a->at + k + r * LANES);
+  }
+  for (j = !a->init; j < a->terms; j++) {
+    lanes b = LANE(a->b[j]);
+    const double *x = a->col[j];
+    if (!x) {
+      UNROLL for (int r = 0; r < R; r++) row[r] += b;
+      continue;
+    }
+    x += a->at + k;
+    UNROLL for (int r = 0; r < R; r++) row[r] += b * lane_load(x + r * LANES);
+  }
+  UNROLL for (int r = 0; r < R; r++) lane_store(a->out + k + r * LANES, row[r]);
+}
+
+static void linear(const linear_args *a)
+{
+  int64_t k = 0;
+  for (; k + 3 * LANES < a->n; k += 4 * LANES) linear_rows(a, k, 4);
+  for (; k < a->n; k += LANES) linear_rows(a, k, 1);
+}
+
+/* C columns from j on, each with the fixed tree of num/stats.h. */
+static inline __attribute__((always_inline)) void dots_columns(const linear_args *a, uint32_t j, int C)
+{
+  enum { PARTS = 8 / LANES };
+  lanes part[8][PARTS];
+  int64_t k = 0;
+  UNROLL for (int c = 0; c < C; c++)
+    UNROLL for (int i = 0; i < PARTS; i++) part[c][i] = (lanes){0};
+  for (; k + 8 <= a->n; k += 8)
+    UNROLL for (int i = 0; i < PARTS; i++) {
+      lanes g = lane_load(a->g + k + i * LANES);
+      UNROLL for (int c = 0; c < C; c++) part[c][i] += g * lane_load(a->col[j + (uint32_t)c] + a->at + k + i * LANES);
+    }
+  UNROLL for (int c = 0; c < C; c++) {
+    double p[8];
+    UNROLL for (int i = 0; i < PARTS; i++) lane_store(p + i * LANES, part[c][i]);
+    for (int64_t r = k; r < a->n; r++) p[r & 7] += a->g[r] * a->col[j + (uint32_t)c][a->at + r];
+    a->db[j + (uint32_t)c] += ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+  }
+}
+
+enum { COLUMNS = LANES == 8 ? 8 : LANES == 4 ? 4 : 2 };      /* whose sums fit into registers */
+static void dots(const linear_args *a)
+{
+  for (uint32_t j = 0; j < a->terms;) {
+    uint32_t c = 0;
+    while (c < COLUMNS && j + c < a->terms && a->col[j + c]) c++;
+    if (c == COLUMNS) dots_columns(a, j, COLUMNS);
+    else if (c) dots_columns(a, j, c = 1);
+    else a->db[j] += sum(a->g, a->n), c = 1;
+    j += c;
+  }
+}
+
+const exec_level LEVEL_NAME(exec_, LEVEL) = {forward, slopes, add, sum, dot, range, linear,
+                                                  dots};

@@ -94,9 +94,6 @@ norn_datum graph_density(graph *, const norn_dist_row *, norn_datum x, const nor
    to the target, element by element where it is a product. */
 norn_datum graph_logpdf(graph *, const norn_dist *, norn_datum x, bool term);
 bool       graph_observe(graph *, const norn_dist *, norn_datum x, norn_span);
-/* Calls f with the log density of each part of x that is a term by itself: the elements of a product. */
-bool       graph_rows(graph *, const norn_dist *, norn_datum x,
-                      bool (*f)(void *user, norn_datum lw), void *user);
 /* The k-th leaf of a distribution (norn_dist_leaves): a node or a number; NONE: there is none. */
 norn_datum graph_leaf(const norn_dist *, int64_t k);
 /* The bounds of each of n units of a distribution whose leaves are nodes, as nodes; out (2 n): lower
@@ -120,6 +117,7 @@ typedef enum { EVAL_OK, EVAL_OUTSIDE, EVAL_GUARD } eval_status;
 /* log density at u (n inputs) and its gradient (n; NULL: not wanted).  OUTSIDE: log density -inf, or
    a parameter left its domain; blame: the term, or (size_t)-1. */
 eval_status program_eval(program *, const double *u, double *logp, double *gradient, size_t *blame);
-/* The number that a node has at the last point. */
+/* The number that a node has at the last point, which must have been evaluated without a gradient: with
+   one, not every node is given its value. */
 double   program_value(const program *, uint32_t node);
 #endif

@@ -11,12 +11,26 @@ typedef struct exec_args {
   int sx, sy;
   double *out, *dx, *dy;
 } exec_args;
+/* Sums of products with the same factors for all rows: row i is init[i] (or init[0]; NULL: nothing)
+   + sum over j of b[j] col[j][at + i], in this order; col[j] NULL: ones. */
+typedef struct linear_args {
+  int64_t n, at; uint32_t terms;
+  const double *b, *const *col, *init; int step;
+  double *out;                       /* forward: (n) rows */
+  const double *g; double *db;       /* dots: db[j] += sum over i of g[i] col[j][at + i] */
+} linear_args;
 typedef struct exec_level {
   void (*forward)(const exec_args *);          /* out = op(x, y) */
   void (*slopes)(const exec_args *);           /* dx = g * d op / dx, dy likewise; g is in `out` */
   void (*add)(double *to, const double *x, int64_t n);
   /* the sum of x (n) by the fixed tree of num/stats.h */
   double (*sum)(const double *x, int64_t n);
+  /* the sum of g x, likewise; where g is 0 so is the product */
+  double (*dot)(const double *g, const double *x, int64_t n);
+  /* ends[0], ends[1]: the least and the largest of x (n); false: one is not finite */
+  bool (*range)(const double *x, int64_t n, double *ends);
+  void (*linear)(const linear_args *);
+  void (*dots)(const linear_args *);
 } exec_level;
 extern const exec_level exec_one, exec_base, exec_avx2, exec_avx512;
 const exec_level *exec_level_here(void);

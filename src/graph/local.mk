@@ -3,11 +3,13 @@ LEVEL_SOURCES += %D%/exec_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !exec_level.c
 libnorncore_la_SOURCES += \
-  %D%/direct.c \
   %D%/dists.c \
   %D%/exec.c \
   %D%/exec_one.c \
   %D%/functions.c \
+  %D%/fuse.c \
+  %D%/fused.c \
+  %D%/ops.c \
   %D%/program.c \
   %D%/record.c \
   %D%/roll.c \

@@ -1,5 +1,6 @@
 /* program: from units of nodes (schedule.h) to instructions over arrays (graph.h, program.h). */
 #include "graph/schedule.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- memory ----------------------------------------------------------------------------------- */
@@ -44,6 +45,42 @@ static uint32_t nodes_arg(const schedule *r, const nodes *k, uint32_t i, int j)
   return schedule_arg(r, k->node[i * k->step], j);
 }
 
+/* ---- scattered operands ------------------------------------------------------------------------- */
+
+typedef struct spot { uint32_t place, i; } spot;
+static int by_place(const void *a, const void *b)
+{
+  const spot *x = a, *y = b;
+  return x->place != y->place ? (x->place > y->place ? 1 : -1) : (x->i > y->i) - (x->i < y->i);
+}
+
+/* The segments of each chunk; out stays NULL where places are too seldom the same to be worth it. */
+static bool segments_make(program *p, const uint32_t *places, uint32_t n, const segments **out)
+{
+  spot at[CHUNK];
+  uint32_t *order = block_get(p, 3 * n * sizeof *order), *place = order + n, *end = place + n;
+  uint32_t *first = block_get(p, (n / CHUNK + 2) * sizeof *first), many = 0;
+  segments *s = block_get(p, sizeof *s);
+  bool sorted = true;
+  if (!order || !first || !s) return false;
+  for (uint32_t k = 0; k < n; k += CHUNK) {
+    uint32_t m = n - k < CHUNK ? n - k : CHUNK;
+    for (uint32_t i = 0; i < m; i++) at[i] = (spot){places[k + i], i};
+    qsort(at, m, sizeof *at, by_place);
+    first[k / CHUNK] = many;
+    for (uint32_t i = 0; i < m; i++) {
+      sorted &= at[i].i == i;
+      order[k + i] = at[i].i;
+      if (i == 0 || at[i].place != at[i - 1].place) place[many++] = at[i].place;
+      end[many - 1] = i + 1;
+    }
+  }
+  first[(n + CHUNK - 1) / CHUNK] = many;
+  *s = (segments){sorted ? NULL : order, place, end, first};
+  if (2 * many <= n) *out = s;
+  return true;
+}
+
 static bool operand_make(program *p, const schedule *r, const nodes *k, int j, operand *out)
 {
   const graph *g = r->g;
@@ -68,6 +105,7 @@ static bool operand_make(program *p, const schedule *r, const nodes *k, int j, o
     if (!places) return false;
     for (uint32_t i = 0; i < k->n; i++) places[i] = p->place[nodes_arg(r, k, i, j)];
     out->places = places;
+    return k->n < 32 || segments_make(p, places, k->n, &out->segments);
   }
   return true;
 }
@@ -85,8 +123,9 @@ static bool call_make(program *p, const graph *g, size_t c)
   for (uint32_t i = 0; i < k->c.nin; i++) {
     uint32_t a = g->arg[k->c.args + i];
     bool constant = g->node[a].op == G_CONST;
-    k->in[i] = (operand){.kind = constant ? FROM_NUMBER : FROM_SCALAR, .at = p->place[a]};
     k->x[i] = g->value[a];
+    k->in[i] = (operand){.kind = constant ? FROM_NUMBER : FROM_SCALAR, .at = p->place[a],
+                         .data = &k->x[i]};
   }
   return true;
 }
@@ -281,6 +320,50 @@ static bool scan_make(program *p, const schedule *r, const unit *u, instr *c)
   return edges_make(p, s) && starts_make(p, r, u, s);
 }
 
+/* ---- matrix products ---------------------------------------------------------------------------- */
+
+enum { ROWS = 8 };                   /* fewer rows stay a call */
+static bool is_linear(const graph_called *c)
+{
+  if (c->type != &graph_matvec_call || c->nout < ROWS) return false;
+  const graph_matrix *m = c->self;
+  double bad = 0;
+  for (int64_t i = 0; i < m->m * m->n; i++) bad += m->x[i] * 0;
+  return bad == 0;
+}
+
+/* The columns of a matrix, each by itself; some rows at a time, since reading goes by rows. */
+static bool linear_columns(program *p, const graph_matrix *m, const double **col)
+{
+  enum { TILE = 64 };
+  size_t room = (size_t)(m->m + 15) / 8 * 8;
+  double *x = block_get(p, room * (size_t)m->n * sizeof *x);
+  if (!x) return false;
+  for (int64_t j = 0; j < m->n; j++) col[j] = x + room * (size_t)j;
+  for (int64_t k = 0; k < m->m; k += TILE)
+    for (int64_t j = 0; j < m->n; j++)
+      for (int64_t i = k; i < m->m && i < k + TILE; i++)
+        x[room * (size_t)j + (size_t)i] = m->x[i * m->n + j];
+  return true;
+}
+
+bool program_linear(program *p, uint32_t terms, linear *l)
+{
+  l->terms = terms;
+  l->b = blocks_get(&p->own, terms * sizeof *l->b);
+  l->col = blocks_get(&p->own, terms * sizeof *l->col);
+  l->value = blocks_get(&p->own, 2 * terms * sizeof *l->value);
+  l->slope = l->value ? l->value + terms : NULL;
+  return l->b && l->col && l->value;
+}
+
+static bool linear_make(program *p, const graph_called *call, const operand *in, linear *l)
+{
+  if (!program_linear(p, call->nin, l)) return false;
+  memcpy(l->b, in, call->nin * sizeof *in);
+  return linear_columns(p, call->self, l->col);
+}
+
 /* ---- the whole -------------------------------------------------------------------------------- */
 
 static bool instr_make(program *p, const schedule *r, const unit *u, instr *c)
@@ -295,16 +378,20 @@ static bool instr_make(program *p, const schedule *r, const unit *u, instr *c)
   call_instr *call = &p->call[c->aux];
   call->y = p->value + c->to;
   call->gy = p->adjoint + c->to;
-  return true;
+  if (!is_linear(&call->c)) return true;
+  c->op = G_LINEAR;
+  c->aux = p->nlinear++;
+  return linear_make(p, &call->c, call->in, &p->linear[c->aux]);
 }
 
 static bool code_make(program *p, const schedule *r)
 {
-  size_t scans = 0;
+  size_t scans = 0, linears = p->ncall;
   for (size_t k = 0; k < r->nunit; k++) scans += r->unit[k].P > 0;
   p->code = block_get(p, r->nunit * sizeof *p->code);
   p->scan = block_get(p, scans * sizeof *p->scan);
-  if (!p->code || !p->scan) return false;
+  p->linear = block_get(p, linears * sizeof *p->linear);
+  if (!p->code || !p->scan || !p->linear) return false;
   for (size_t k = 0; k < r->nunit; k++) {
     const unit *u = &r->unit[k];
     instr *c = &p->code[p->ncode++];
@@ -313,28 +400,49 @@ static bool code_make(program *p, const schedule *r)
   return true;
 }
 
-/* A density unit of which every member is a term once, and nothing reads, is added as a whole. */
-static bool terms_make(program *p, schedule *r, const uint32_t *unit_of)
+/* Whether each node is read by anything, and how often (0, 1, more) it is a term. */
+static void nodes_ask(const graph *g, uint8_t *reads, uint8_t *terms)
 {
-  const graph *g = r->g;
-  uint8_t *reads = blocks_get(&r->temp, g->nnode), *terms = blocks_get(&r->temp, g->nnode);
-  p->term = block_get(p, g->nterm * sizeof *p->term);
-  p->term_of = block_get(p, g->nterm * sizeof *p->term_of);
-  if (!reads || !terms || !p->term || !p->term_of) return false;
   for (size_t i = 0; i < g->narg; i++) reads[g->arg[i]] = 1;
   for (size_t i = 0; i < g->nguard; i++) reads[g->guard[i].a] = reads[g->guard[i].b] = 1;
   for (size_t i = 0; i < g->nterm; i++)
     if (terms[g->term[i].node] < 2) terms[g->term[i].node]++;
-  for (size_t i = 0; i < p->ncode; i++)
-    p->code[i].target = p->code[i].op == G_DENSITY && p->code[i].aux & 1;
-  for (uint32_t i = 0; i < g->nnode; i++)
-    if (g->node[i].op == G_DENSITY && (reads[i] || terms[i] != 1))
-      p->code[unit_of[i]].target = false;
+}
+
+/* An instruction of which every member is a term once, and nothing reads, is added as a whole. */
+static bool targets_make(program *p, schedule *r)
+{
+  const graph *g = r->g;
+  uint8_t *reads = blocks_get(&r->temp, g->nnode), *terms = blocks_get(&r->temp, g->nnode);
+  if (!reads || !terms) return false;
+  nodes_ask(g, reads, terms);
+  for (size_t k = 0; k < r->nunit; k++) {
+    instr *c = &p->code[k];
+    c->target = c->op == G_DENSITY || (c->op < G_COUNT && c->op != G_PART && c->n > 1);
+    for (uint32_t i = 0; i < c->n && c->target; i++) {
+      uint32_t a = r->member[r->unit[k].first + i];
+      c->target = !reads[a] && terms[a] == 1;
+    }
+  }
+  return true;
+}
+
+static bool terms_make(program *p, schedule *r, const uint32_t *unit_of)
+{
+  const graph *g = r->g;
+  if (!targets_make(p, r)) return false;
+  p->term = block_get(p, g->nterm * sizeof *p->term);
+  p->term_of = block_get(p, g->nterm * sizeof *p->term_of);
+  uint32_t *places = block_get(p, g->nnode * sizeof *places);      /* the term of each member */
+  if (!p->term || !p->term_of || !places) return false;
   for (size_t i = g->nterm; i-- > 0;) {
-    uint32_t a = g->term[i].node;
+    uint32_t a = g->term[i].node, k = unit_of[a];
     if (g->node[a].op == G_CONST) { p->base += g->value[a]; continue; }
-    instr *c = unit_of[a] == UINT32_MAX ? NULL : &p->code[unit_of[a]];
-    if (c && c->target) { c->first_term = i; continue; }
+    if (k != UINT32_MAX && p->code[k].target) {
+      places[r->index[a]] = (uint32_t)i;
+      p->code[k].term = places + r->unit[k].first;
+      continue;
+    }
     p->term_of[p->nterm] = (uint32_t)i;
     p->term[p->nterm++] = p->place[a];
   }
@@ -370,7 +478,7 @@ static bool program_make(program *p, schedule *r)
   p->ncall = g->ncall;
   for (size_t c = 0; c < g->ncall; c++)
     if (!call_make(p, g, c)) return false;
-  return code_make(p, r) && terms_make(p, r, unit_of) && guards_make(p, g);
+  return code_make(p, r) && terms_make(p, r, unit_of) && guards_make(p, g) && program_fuse(p);
 }
 
 program *program_new(const graph *g)

@@ -7,7 +7,11 @@
                   u                           n numbers                          <- instr[k].to
 
    An operand of an instruction over n elements is one place for all (SCALAR), n places from one on
-   (VIEW), n places by a list (GATHER), or constants: one (NUMBER) or n (DATA). */
+   (VIEW), n places by a list (GATHER), or constants: one (NUMBER) or n (DATA).
+
+   There are two lists of instructions.  `code` gives every node its value.  `fast`, for gradients, does
+   the same sums in the same order, but what only serves a density over n elements is run with it, some
+   elements at a time (fuse.c): such values (LOCAL) are in no place. */
 #ifndef NORN_GRAPH_PROGRAM_H
 #define NORN_GRAPH_PROGRAM_H
 #include "graph/level.h"
@@ -22,24 +26,54 @@ typedef struct blocks {
 void *blocks_get(blocks *, size_t n);                              /* NULL: error set */
 void  blocks_free(blocks *);
 
-typedef enum { FROM_SCALAR, FROM_VIEW, FROM_GATHER, FROM_NUMBER, FROM_DATA } operand_kind;
+typedef enum {
+  FROM_SCALAR, FROM_VIEW, FROM_GATHER, FROM_LOCAL, FROM_NUMBER, FROM_DATA
+} operand_kind;
+/* Where elements of a GATHER come from often: those of one place stand together in `order`, in each
+   chunk, so that their adjoints are summed before they are added. */
+typedef struct segments {
+  const uint32_t *order;             /* (n) element in its chunk; NULL: they do already */
+  const uint32_t *place, *end;       /* of each segment; end: in its chunk */
+  const uint32_t *first;             /* of each chunk, and the end: its first segment */
+} segments;
 typedef struct operand {
   operand_kind kind;
-  uint32_t at;                       /* SCALAR, VIEW: the (first) place */
+  uint32_t at;                       /* SCALAR, VIEW: the (first) place; LOCAL: buffer of the block */
   const uint32_t *places;            /* GATHER: (n) */
+  const segments *segments;          /* GATHER: or NULL */
   const double *data;                /* NUMBER (1), DATA (n) */
 } operand;
 
 enum { OPERANDS = 1 + NORN_DIST_P };
 typedef struct instr {
   uint16_t op, nargs;
-  bool target;                       /* DENSITY: only added to the log density, never read */
+  bool target;                       /* only added to the log density, never read: its members are terms */
   uint32_t n, to;                    /* elements; their first place */
   uint64_t aux;                      /* as a node's; PART: the call */
   operand arg[OPERANDS];
   double *slope[OPERANDS];           /* DENSITY, not target: (n) its derivatives; NULL: constant */
-  size_t first_term;                 /* target: the first of its terms, for blame */
+  const uint32_t *term;              /* target: (n) terms of its elements, for blame */
 } instr;
+
+/* Rows of sums of products (level.h): arg[0] of the instruction is `init`, if it has one. */
+typedef struct linear {
+  uint32_t terms;
+  operand *b;                        /* (terms) SCALAR or NUMBER */
+  const double **col;                /* (terms) */
+  double *value, *slope;             /* (terms) of this evaluation */
+} linear;
+
+/* Instructions of one length, run CHUNK elements at a time, the last one a target; then backwards.
+   Values, adjoints and slopes stand in buffers of CHUNK numbers. */
+typedef struct fused_step {
+  instr c;
+  uint32_t value, adjoint;           /* buffers of its results */
+  uint32_t slope[OPERANDS];          /* DENSITY: of its derivatives */
+  uint32_t to[OPERANDS];             /* LOCAL: buffer of the operand's adjoint */
+  unsigned which, first;             /* operands with derivatives; those whose buffer is written first */
+} fused_step;
+typedef struct fused { uint32_t n, nstep; fused_step *step; } fused;
+enum { CHUNK = 256 };
 
 /* Steps that need one another (the carry of a loop): T times the same P operations.  Operation q of
    step t stands at column[q].c.to + t; an operand that another operation of the scan makes, lag steps
@@ -69,7 +103,10 @@ typedef struct scan {
   scan_start *start; size_t nstart;  /* those that must be copied */
   int kind;                          /* SCAN_ANY, SCAN_AFFINE: column 1 is a + b times itself before */
 } scan;
-enum { SCAN_ANY, SCAN_AFFINE, G_SCAN = G_COUNT };
+enum { SCAN_ANY, SCAN_AFFINE };
+
+/* Operations of instructions beside those of nodes; aux: which scan, linear, fused. */
+enum { G_SCAN = G_COUNT, G_LINEAR, G_FUSED };
 
 /* Where the inputs of a call come from, and room for them and their adjoints. */
 typedef struct call_instr {
@@ -83,11 +120,16 @@ struct program {
   const exec_level *level;           /* the registers of this CPU */
   size_t ninput, nplace, nnode;
   double *value, *adjoint;           /* (nplace) */
+  struct range { uint32_t from, n; } *clear; size_t nclear;   /* adjoints that are used, in pieces */
   uint32_t *place;                   /* (nnode) of each node; constants: index into `constant` */
   double *constant;
   instr *code; size_t ncode;
   call_instr *call; size_t ncall;
-  scan *scan; size_t nscan;          /* G_SCAN: aux */
+  instr *fast; size_t nfast;
+  scan *scan; size_t nscan;
+  linear *linear; size_t nlinear;
+  fused *fused; size_t nfused;
+  double *local;                     /* buffers, of one block at a time */
   /* log density = base + sum over term of value: places of the nodes that are terms */
   double base;
   uint32_t *term; size_t nterm;
@@ -96,13 +138,37 @@ struct program {
   blocks own;
 };
 
-/* Elements k .. k+n of an operand (n numbers, or one: *step 0), gathered into buffer if they are
-   scattered; and derivatives added to the adjoints of what they are (exec.c). */
+/* ---- ops.c: pieces of instructions, elements k .. k+n with n at most CHUNK ---- */
+
+/* n numbers, or one: *step 0; gathered into buffer if they are scattered. */
 const double *operand_fetch(const program *, const operand *, int64_t k, int64_t n, double *buffer,
                             int *step);
+/* Adds derivatives to the adjoints of an operand. */
 void          operand_spread(program *, const operand *, int64_t k, int64_t n, const double *d);
-/* Backwards through an elementwise instruction, into those operands of which bit j of `which` is set. */
-void          instr_backward(program *, const instr *, unsigned which);
+/* Where derivatives go: operands of which bit j of `which` is set; into to[j], written if bit j of
+   `first` is set and else added, or (NULL) to what the operand is. */
+typedef struct flow_to { unsigned which, first; double *to[OPERANDS]; } flow_to;
+/* Elementwise, FUN1 and linear instructions; z: their results, g: the adjoints. */
+void piece_forward(program *, const instr *, int64_t k, int64_t n, double *out);
+void piece_backward(program *, const instr *, int64_t k, int64_t n, const double *z, const double *g,
+                    const flow_to *);
+/* Densities and where d[i] is not NULL the derivatives; false: a parameter outside of its domain. */
+bool piece_density(const program *, const instr *, int64_t k, int64_t n, double *logp,
+                   double *const *d);
+/* Adds n derivatives of operand j to where they go. */
+void piece_flow(program *, const instr *, int j, int64_t k, int64_t n, const double *d,
+                const flow_to *);
+/* All elements backwards, into the operands `which`. */
+void instr_backward(program *, const instr *, unsigned which);
+/* The operands of an instruction that are no constants, as bits. */
+unsigned instr_variable(const instr *);
+static inline double flow(double g, double slope) { return g == 0 ? 0 : g * slope; }
+
+bool program_linear(program *, uint32_t terms, linear *);          /* room; false: no memory */
+bool program_fuse(program *);                                      /* fuse.c; false: no memory */
+/* A block: adds its terms to *sum and its derivatives to the adjoints; false: outside, *where: the
+   element. */
+bool fused_run(program *, const fused *, double *sum, int64_t *where);
 
 void scan_forward(program *, scan *);
 void scan_backward(program *, scan *);

@@ -10,6 +10,10 @@ bool   graph_room(graph *, void *array, size_t *cap, size_t want, size_t size);
 /* The operation on numbers; y is not used by those of one. */
 double graph_compute(graph_op op, double x, double y);
 
+/* Of graph_matvec: a matrix (m, n) of numbers, by rows. */
+typedef struct graph_matrix { int64_t m, n; double *x; } graph_matrix;
+extern const graph_call graph_matvec_call;
+
 /* The real functions that can be recorded, by the names of natives: those of an op of their own,
    and others with value and derivative (of x and y = f(x)). */
 typedef struct graph_fun {
@@ -19,8 +23,5 @@ typedef struct graph_fun {
   double (*slope)(double x, double y);
 } graph_fun;
 extern const graph_fun graph_functions[];
-/* direct.c: the log density at x as nodes of numbers; false: this one is a call.  *out NONE: no
-   memory. */
-bool graph_direct(graph *, const norn_dist *, norn_datum x, norn_datum *out);
 int graph_function(const char *name);          /* -1: not there */
 #endif

@@ -105,10 +105,30 @@ static uint32_t period(const chain *c, uint32_t start, uint32_t *T)
   return best;
 }
 
-/* Nodes from .. to as one step. */
+/* Where a loop of period P that could start at *start should: less than a turn later if it then ends
+   later, so that what is left over stands before it, where it can be a number that the loop begins
+   with.  Its turns. */
+static uint32_t align(const chain *c, uint32_t *start, uint32_t P, uint32_t T)
+{
+  uint32_t first = *start, end = first + P * T;
+  for (uint32_t i = first + 1; i < first + P && end < c->n; i++) {
+    uint32_t t = turns(c, i, P);
+    if (i + t * P <= end) continue;
+    end = i + t * P;
+    *start = i;
+    T = t;
+  }
+  return T;
+}
+
+enum { FEW = 4 };
+/* Nodes from .. to as one step; few as they are. */
 static bool once(schedule *r, const chain *c, uint32_t from, uint32_t to)
 {
-  return from == to || schedule_unit(r, c->node + from, to - from, to - from, 1);
+  if (to - from > FEW) return schedule_unit(r, c->node + from, to - from, to - from, 1);
+  for (; from < to; from++)
+    if (!schedule_unit(r, c->node + from, 1, 0, 0)) return false;
+  return true;
 }
 
 bool schedule_roll(schedule *r, const uint32_t *nodes, uint32_t n, const uint32_t *cls)
@@ -120,6 +140,7 @@ bool schedule_roll(schedule *r, const uint32_t *nodes, uint32_t n, const uint32_
     uint32_t T, P = tries < 64 ? period(&c, i, &T) : 0;
     bool made = false;
     if (P) {
+      T = align(&c, &i, P, T);
       if (!once(r, &c, from, i) || !loop_unit(r, &c, i, P, T, &made)) return false;
       from = i;
     }

@@ -118,10 +118,9 @@ static bool is_step(const group *k)          /* what a scan can do */
   return k->op >= G_ADD && k->op <= G_FUN1;
 }
 
-/* Not symmetric in h and x: EXP of a NEG is another class than NEG of an EXP. */
 static uint64_t mix(uint64_t h, uint64_t x)
 {
-  h = ((h << 7 | h >> 57) ^ x) * 0x9e3779b97f4a7c15u;
+  h = (h ^ x) * 0x9e3779b97f4a7c15u;
   return h ^ h >> 29;
 }
 
@@ -137,7 +136,7 @@ static void deepen(const schedule *r, classes *c)
     const group *q = &r->group[k];
     uint64_t h = mix(q->op, q->aux);
     for (int j = 0; j < q->nargs && is_small(q); j++)
-      h = mix(h, q->of[j] == CONSTANT || q->of[j] & OWN ? q->of[j] : c->colour[q->of[j]]);
+      h = mix(h, q->of[j] == CONSTANT ? CONSTANT : c->colour[group_of_operand(r, q->of[j])]);
     c->deeper[k] = is_small(q) ? h : c->colour[k];
   }
   uint64_t *t = c->colour;

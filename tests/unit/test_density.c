@@ -9,6 +9,8 @@
 static norn_state *st;
 
 #define SERIES "let ys = for i in 0..37 { (i * 17 % 23) / 7.0 - 1.5 }\n"
+#define LONG "let ys = for i in 0..300 { (i * 17 % 23) / 7.0 - 1.5 }\n" \
+  "let xs = for i in 0..300 { (i * 7 % 31) / 9.0 - 1.5 }\nlet zs = for i in 0..300 { i % 3 == 0 }\n"
 static const struct { const char *name, *text; } models[] = {
   {"normal", "model m() { let x ~ normal(1, 2); observe 3 ~ normal(x, 0.5); x }"},
   {"supports", "model m() { let a ~ exponential(2); let b ~ beta(2, 3); let c ~ normal(a, b); "
@@ -75,6 +77,17 @@ static const struct { const char *name, *text; } models[] = {
   {"uneven", SERIES "model m() { let a ~ uniform(0, 1)\nlet b ~ normal(0, 1)\n"
    "for t in 0..23 with x = b { observe ys[t] ~ normal(x, 1)\n"
    "next if t % 5 == 3 { sin(x) } else { if t % 7 == 2 { x * a - b } else { a * x + b } } } }"},
+  {"blocks", LONG "model m() { let a ~ normal(0, 1)\nlet b ~ iid(normal(0, 1), 3)\nlet s ~ half_normal(1)\n"
+   "let mu ~ iid(normal(0, 1), 7)\n"
+   "for i in 0..300 { observe ys[i] ~ normal(b[0] * ys[i] + a + b[1] * xs[i] + mu[i % 7] + ys[i] * b[2], s) }\n"
+   "for i in 0..300 { let e = mu[i // 43] + a * xs[i]\n observe xs[i] ~ student_t(4, e, exp(e / 9)) }\n a }"},
+  {"matrix", LONG "let X = for i in 0..300 { [xs[i], 1.0, ys[i], xs[i] * ys[i], 0.5] }\n"
+   "model m() { let b ~ iid(normal(0, 1), 5)\nlet a ~ normal(0, 1)\nlet eta = X @ b\n"
+   "observe zs ~ bernoulli_logit(eta + a)\nlet f = X @ [a, 1.0, b[0], 0.5, a]\n"
+   "for i in 0..300 { observe xs[i] ~ normal(f[i], 1 + f[i]^2) }\n eta }"},
+  {"mixtures", LONG "model m() { let w ~ beta(2, 2)\nlet mu ~ ordered(iid(normal(0, 2), 2))\nlet s ~ half_normal(2)\n"
+   "for y in ys { factor(log_sum_exp(log(w) + logpdf(normal(mu[0], s), y), "
+   "log1p(-w) + logpdf(normal(mu[1], 1 + s), y))) }\nfor y in xs { factor(-(y * w - mu[0])^2) }\n w }"},
   {"by hand", "let ys = [0.1, 3.2, 2.9, -0.4]\nmodel m() { let w ~ beta(2, 2)\nlet a ~ normal(0, 1)\n"
    "for y in ys { factor(log_sum_exp(log(w) + logpdf(normal(a, 1), y), "
    "log1p(-w) + logpdf(normal(3, 1), y))) }\n w }"},
@@ -246,6 +259,7 @@ static void check_model(int i)
   for (int round = 0; round < 20; round++) {
     for (int64_t k = 0; k < n; k++) u[k] = 2 * norn_rng_normal(&rng) / 2;
     if (norn_density_eval(d, u, &logp, g)) { text_of(models[i].name); CHECK(0); break; }
+    CHECK(!norn_density_eval(d, u, &up, NULL) && up == logp);     /* with or without a gradient */
     double exact = score(norn_get(kept), d, u, &jacobian);
     double error = fabs(logp - (exact + jacobian)) / (1 + fabs(exact));
     gap = error > gap || error != error ? error : gap;
