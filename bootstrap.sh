@@ -45,6 +45,7 @@ LIST
 optional() {
   cat <<'LIST'
 libopenblas0-pthread - OpenBLAS: large matrices, opened when one is met
+libnetcdf19 - NetCDF: draws for ArviZ, opened when a file .nc is met
 LIST
 }
 

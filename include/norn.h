@@ -81,6 +81,7 @@ typedef enum {
   NORN_ENUM = 6,      /* a constructor without fields */
   NORN_NATIVE = 7,    /* a function in C; q is its norn_native */
   NORN_NODE = 8,      /* a node of the graph being recorded (reserved to src/graph) */
+  NORN_LATENT = 10,   /* a choice of a recorded run, looked up when the run looks at it */
   NORN_POINTER = 9,   /* an address that a foreign function gave; it can't be saved */
   NORN_STR = 0x40, NORN_ARRAY = 0x42, NORN_RECORD = 0x44, NORN_DATA = 0x46, NORN_FUN = 0x48,
   NORN_DIST = 0x4a, NORN_MODEL = 0x4c, NORN_ENGINE = 0x4e, NORN_MAP = 0x50, NORN_BIG = 0x52
@@ -302,6 +303,15 @@ void        norn_graph_attach(norn_state *, struct graph *);
 bool        norn_recording(norn_state *);
 bool        norn_has_node(norn_datum);
 norn_datum  norn_concrete(norn_state *, norn_datum);
+/* A recorded run may be answered with the k-th of its driver's latent values: it may lie in arrays
+   and records unseen; when the run looks at it, `value` gives what it is.  `value` NULL: no longer.
+   norn_force: the same value with what its latent ones are.  norn_run_latents visits those that are
+   live by themselves, not inside of others; false: f said so. */
+norn_datum  norn_latent(int64_t k);
+void        norn_latent_attach(norn_state *, norn_datum (*value)(void *user, int64_t k), void *user);
+bool        norn_has_latent(norn_datum);
+norn_datum  norn_force(norn_state *, norn_datum);
+bool        norn_run_latents(norn_run *, bool (*f)(void *user, int64_t k), void *user);
 
 /* Calls a Norn function from C in a sealed run: effects in it are errors at their line. */
 norn_status norn_call(norn_state *, norn_datum f, const norn_datum *args, int n, norn_datum *out);

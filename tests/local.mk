@@ -35,17 +35,21 @@ UNIT_TESTS = \
   %D%/unit/test_foreign \
   %D%/unit/test_glm \
   %D%/unit/test_gradient \
+  %D%/unit/test_gradient_fuzz \
   %D%/unit/test_gradient_ops \
   %D%/unit/test_heap \
   %D%/unit/test_io \
   %D%/unit/test_la \
+  %D%/unit/test_latent \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
+  %D%/unit/test_loo \
   %D%/unit/test_map \
   %D%/unit/test_multi \
   %D%/unit/test_multi_draws \
   %D%/unit/test_names \
   %D%/unit/test_parse \
+  %D%/unit/test_posteriordb \
   %D%/unit/test_program \
   %D%/unit/test_psis \
   %D%/unit/test_random \
@@ -93,7 +97,9 @@ LANG_TESTS = \
   %D%/lib/multivariate.norn \
   %D%/lib/no_evidence.norn \
   %D%/lib/posteriors.norn \
+  %D%/lib/predict.norn \
   %D%/lib/records.norn \
+  %D%/lib/save_csv.norn \
   %D%/lib/save_load.norn \
   %D%/lib/special.norn \
   %D%/lib/statistics.norn \
@@ -118,6 +124,8 @@ LANG_TESTS = \
   %D%/errors/c_operators.norn \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/chi_square_nu.norn \
+  %D%/errors/compare_posteriors.norn \
+  %D%/errors/compare_rows.norn \
   %D%/errors/condition_not_boolean.norn \
   %D%/errors/constructor_arity.norn \
   %D%/errors/csv_type_of_nothing.norn \
@@ -182,6 +190,9 @@ LANG_TESTS = \
   %D%/errors/kernel_without.norn \
   %D%/errors/lkj_order.norn \
   %D%/errors/loglogistic_shape.norn \
+  %D%/errors/loo_nothing.norn \
+  %D%/errors/loo_rows_change.norn \
+  %D%/errors/loo_without_choices.norn \
   %D%/errors/malformed_csv.norn \
   %D%/errors/malformed_json.norn \
   %D%/errors/malformed_utf8.norn \
@@ -233,6 +244,7 @@ LANG_TESTS = \
   %D%/errors/points_coincide.norn \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
+  %D%/errors/predict_factor.norn \
   %D%/errors/probability_above_one.norn \
   %D%/errors/product_of_nothing.norn \
   %D%/errors/product_of_numbers.norn \
@@ -315,10 +327,13 @@ ENGINE_TESTS = \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \
   %D%/engine/kalman.norn \
+  %D%/engine/loo.norn \
+  %D%/engine/loo_warns.norn \
   %D%/engine/low_ess.norn \
   %D%/engine/nested.norn \
   %D%/engine/normal_normal.norn \
   %D%/engine/nuts_normal.norn \
+  %D%/engine/nuts_summed.norn \
   %D%/engine/nuts_warns.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \
@@ -342,6 +357,7 @@ SH_TESTS = \
   %D%/imports.sh \
   %D%/layers.sh \
   %D%/man_examples.sh \
+  %D%/netcdf.sh \
   %D%/posteriordb.sh \
   %D%/readme.sh \
   %D%/repl.sh \
@@ -361,6 +377,9 @@ TEST_FILES = \
   %D%/models/covariance.norn \
   %D%/models/covariance_centred.norn \
   %D%/models/directions.norn \
+  %D%/models/discrete_change.norn \
+  %D%/models/discrete_hmm.norn \
+  %D%/models/discrete_mixture.norn \
   %D%/models/dogs.norn \
   %D%/models/extremes.norn \
   %D%/models/garch.norn \
@@ -385,6 +404,7 @@ TEST_FILES = \
   %D%/models/ordinal.norn \
   %D%/models/own_distribution.norn \
   %D%/models/pharmacokinetics.norn \
+  %D%/models/pharmacokinetics_flat.norn \
   %D%/models/poisson.norn \
   %D%/models/probit.norn \
   %D%/models/radon.norn \
@@ -398,6 +418,7 @@ TEST_FILES = \
   %D%/models/spatial.norn \
   %D%/models/spline.norn \
   %D%/models/state_space.norn \
+  %D%/models/towers.norn \
   %D%/models/truncated.norn \
   %D%/models/volatility.norn \
   %D%/models/wishart.norn \
@@ -405,8 +426,10 @@ TEST_FILES = \
   %D%/unit/big.h \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
+  %D%/unit/pair.h \
   %D%/unit/unit.h \
   %D%/unit/walk.h \
+  %D%/fuzz/drawset_use.h \
   %D%/fuzz/replay.h \
   %D%/errors/address_twice.err \
   %D%/errors/all_particles_dead.err \
@@ -639,6 +662,10 @@ TEST_FILES = \
   %D%/fuzz/corpus/csv/table \
   %D%/fuzz/corpus/csv/twice \
   %D%/fuzz/corpus/csv/unfinished \
+  %D%/fuzz/corpus/draws/cmdstan \
+  %D%/fuzz/corpus/draws/cut \
+  %D%/fuzz/corpus/draws/levels \
+  %D%/fuzz/corpus/draws/norn \
   %D%/fuzz/corpus/json/duplicate \
   %D%/fuzz/corpus/json/malformed \
   %D%/fuzz/corpus/json/matrix \
@@ -647,6 +674,7 @@ TEST_FILES = \
   %D%/fuzz/corpus/json/object \
   %D%/fuzz/corpus/json/special \
   %D%/fuzz/corpus/json/unfinished \
+  %D%/fuzz/corpus/netcdf/norn \
   %D%/fuzz/corpus/parse/eight_schools.norn \
   %D%/fuzz/corpus/parse/errors.norn \
   %D%/fuzz/corpus/parse/expressions.norn \
@@ -673,7 +701,9 @@ TEST_TOOLS = \
 FUZZ_TARGETS = \
   %D%/fuzz/fuzz_code \
   %D%/fuzz/fuzz_csv \
+  %D%/fuzz/fuzz_draws \
   %D%/fuzz/fuzz_json \
+  %D%/fuzz/fuzz_netcdf \
   %D%/fuzz/fuzz_parse \
   %D%/fuzz/fuzz_printer \
   %D%/fuzz/fuzz_program

@@ -370,17 +370,21 @@ norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
   if (numbers && node) return graph_density(g, d->row, x, d->args, d->n, term);
   if (scalar && node && n >= 0 && norn_array_length(x) == n)
     return product_record(g, d, x, n);
+  norn_datum direct;
+  if (node && graph_direct(g, d, x, &direct)) return direct;
   return density_record(g, d, x, node);
 }
 
-bool graph_observe(graph *g, const norn_dist *d, norn_datum x, norn_span span)
+/* Calls f with the log density of each part that is a term by itself: an element of a product. */
+typedef struct parts { bool (*f)(void *user, norn_datum lw); void *user; bool term; } parts;
+static bool each_part(graph *g, const norn_dist *d, norn_datum x, const parts *to)
 {
   norn_dist base;
   if (!strcmp(d->row->name, "noncentered") && d->n && norn_dist_view(d->args[0], &base))
-    return graph_observe(g, &base, x, span);
+    return each_part(g, &base, x, to);
   if (!strcmp(d->row->name, "iid") && d->n == 2 && norn_dist_view(d->args[0], &base)) {
     for (int64_t k = 0; k < norn_array_length(x); k++)
-      if (!graph_observe(g, &base, norn_array_at(g->st, x, k), span)) return false;
+      if (!each_part(g, &base, norn_array_at(g->st, x, k), to)) return false;
     return true;
   }
   int64_t n = -1;
@@ -390,17 +394,38 @@ bool graph_observe(graph *g, const norn_dist *d, norn_datum x, norn_span span)
     int64_t length = norn_array_length(d->args[i]);
     if (length >= 0) n = length;
   }
-  if (scalar && node && n >= 0 && norn_array_length(x) == n) {   /* a term for each element */
+  if (scalar && (node || !to->term) && n >= 0 && norn_array_length(x) == n) {
     for (int64_t k = 0; k < n; k++) {
       norn_datum args[NORN_DIST_P];
       for (int i = 0; i < d->n; i++) args[i] = element_of(g->st, d->args[i], k);
       norn_dist one = {d->row, args, d->n};
-      if (!graph_observe(g, &one, element_of(g->st, x, k), span)) return false;
+      if (!each_part(g, &one, element_of(g->st, x, k), to)) return false;
     }
     return true;
   }
-  norn_datum l = graph_logpdf(g, d, x, true);
-  return !norn_is_none(l) && graph_target(g, l, span);
+  norn_datum l = graph_logpdf(g, d, x, to->term);
+  return !norn_is_none(l) && to->f(to->user, l);
+}
+
+typedef struct target_to { graph *g; norn_span span; } target_to;
+static bool part_to_target(void *user, norn_datum lw)
+{
+  target_to *t = user;
+  return graph_target(t->g, lw, t->span);
+}
+
+bool graph_observe(graph *g, const norn_dist *d, norn_datum x, norn_span span)
+{
+  target_to t = {g, span};
+  parts to = {part_to_target, &t, true};
+  return each_part(g, d, x, &to);
+}
+
+bool graph_rows(graph *g, const norn_dist *d, norn_datum x, bool (*f)(void *user, norn_datum lw),
+                void *user)
+{
+  parts to = {f, user, false};
+  return each_part(g, d, x, &to);
 }
 
 /* ---- a matrix of numbers times a vector of nodes ----------------------------------------------- */

@@ -94,6 +94,9 @@ norn_datum graph_density(graph *, const norn_dist_row *, norn_datum x, const nor
    to the target, element by element where it is a product. */
 norn_datum graph_logpdf(graph *, const norn_dist *, norn_datum x, bool term);
 bool       graph_observe(graph *, const norn_dist *, norn_datum x, norn_span);
+/* Calls f with the log density of each part of x that is a term by itself: the elements of a product. */
+bool       graph_rows(graph *, const norn_dist *, norn_datum x,
+                      bool (*f)(void *user, norn_datum lw), void *user);
 /* The k-th leaf of a distribution (norn_dist_leaves): a node or a number; NONE: there is none. */
 norn_datum graph_leaf(const norn_dist *, int64_t k);
 /* The bounds of each of n units of a distribution whose leaves are nodes, as nodes; out (2 n): lower

@@ -23,5 +23,8 @@ typedef struct graph_fun {
   double (*slope)(double x, double y);
 } graph_fun;
 extern const graph_fun graph_functions[];
+/* direct.c: the log density at x as nodes of numbers; false: this one is a call.  *out NONE: no
+   memory. */
+bool graph_direct(graph *, const norn_dist *, norn_datum x, norn_datum *out);
 int graph_function(const char *name);          /* -1: not there */
 #endif

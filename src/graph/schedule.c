@@ -118,9 +118,10 @@ static bool is_step(const group *k)          /* what a scan can do */
   return k->op >= G_ADD && k->op <= G_FUN1;
 }
 
+/* Not symmetric in h and x: EXP of a NEG is another class than NEG of an EXP. */
 static uint64_t mix(uint64_t h, uint64_t x)
 {
-  h = (h ^ x) * 0x9e3779b97f4a7c15u;
+  h = ((h << 7 | h >> 57) ^ x) * 0x9e3779b97f4a7c15u;
   return h ^ h >> 29;
 }
 

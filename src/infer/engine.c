@@ -1,5 +1,6 @@
 /* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
 #include "infer/infer.h"
+#include "infer/predict.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@ norn_status engines_add(norn_state *st)
   const norn_engine *const all[] = { &engine_enumerate, &engine_rejection, &engine_importance,
                                      &engine_smc,       &engine_mh,        &engine_nuts,
                                      &engine_forward,
-                                     &engine_more };
+                                     &engine_more,      &engine_pointwise, &engine_simulate };
   norn_status s = NORN_OK;
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
   return s;

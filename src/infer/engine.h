@@ -40,6 +40,9 @@ norn_status engines_add(norn_state *);
 
 #define ENGINE_LANE 0xffffffffu     /* the lane of streams for an engine's own decisions */
 
+/* Notes the names of what a density sums out, "summed", if there is any (density.c). */
+norn_status density_note_summed(norn_density *, norn_infer *);
+
 /* ---- memory: counted against the state's limit ---- */
 void *engine_get(norn_state *, size_t n);                            /* cleared; NULL: error set */
 void  engine_put(norn_state *, void *p, size_t n);

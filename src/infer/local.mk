@@ -4,6 +4,9 @@ libnorncore_la_SOURCES += \
   %D%/auto.c \
   %D%/collapse.c \
   %D%/density.c \
+  %D%/density_choice.c \
+  %D%/density_draw.c \
+  %D%/density_record.c \
   %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \
@@ -13,20 +16,24 @@ libnorncore_la_SOURCES += \
   %D%/hmc.c \
   %D%/importance.c \
   %D%/infer.c \
+  %D%/loo.c \
   %D%/marginals.c \
   %D%/mh.c \
   %D%/more.c \
   %D%/nuts.c \
   %D%/posterior.c \
+  %D%/predict.c \
   %D%/psis.c \
   %D%/rejection.c \
   %D%/resample.c \
   %D%/show.c \
   %D%/smc.c \
   %D%/stats.c \
+  %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \
   %D%/hmc.h \
   %D%/infer.h \
   %D%/posterior.h \
+  %D%/predict.h \
   %D%/psis.h

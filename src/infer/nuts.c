@@ -263,7 +263,9 @@ static norn_status chain_draw(norn_infer *inf, nuts *e, bool diverged, int64_t d
   if (diverged && norn_push(e->where, norn_int(e->chain * e->draws + k))) return NORN_EMEMORY;
   e->divergent += diverged;
   e->deep += depth >= e->max_depth;
-  return norn_density_draw(e->h.density, inf, e->sample.q, 0, NULL);
+  norn_rng g = chain_rng(e, (uint32_t)e->at + 1);
+  g.event = 300;
+  return norn_density_draw(e->h.density, inf, e->sample.q, 0, &g);
 }
 
 static norn_step chain_step(norn_infer *inf, nuts *e)
@@ -446,6 +448,7 @@ static norn_status nuts_finish(norn_infer *inf, void *self)
   norn_status status = nuts_diagnose(inf, e, &rhat, &ess, worst, sizeof worst);
   if (status) return status;
   infer_chains(inf, (int)e->chains, e->draws);
+  if ((status = density_note_summed(e->h.density, inf))) return status;
   norn_infer_note(inf, "acceptance", norn_real(e->accept_sum / e->accepts));
   norn_infer_note(inf, "divergences", norn_int(e->divergent));
   norn_infer_note(inf, "divergent", norn_get(e->where));

@@ -15,6 +15,7 @@
  */
 #include "lang/env_in.h"
 #include "lang/ast.h"
+#include "lang/latent.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -339,6 +340,7 @@ static bool dist_fits(val x, bool posterior)
 
 static bool fits_kind(norn_state *st, int code, const val *d, val x, fault *f)
 {
+  x = latent_value(st, x);
   switch (code) {
   case T_REAL:
     if (V_KIND(x) == NORN_NODE) x = norn_real(x.d);

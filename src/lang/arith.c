@@ -4,6 +4,7 @@
 #include "lang/big.h"
 #include "lang/part.h"
 #include "lang/node.h"
+#include "lang/latent.h"
 #include <math.h>
 
 double arith_pow(double a, double b) { return b == 2 ? a * a : pow(a, b); }
@@ -189,6 +190,11 @@ static val compared(norn_state *st, arith op, val x, val y)
 
 val arith_slow(norn_state *st, arith op, val x, val y)
 {
+  if (NORN_UNLIKELY(st->latent != NULL)) {
+    x = op == A_EQ || op == A_NE ? norn_force(st, x) : latent_value(st, x);
+    y = op == A_EQ || op == A_NE ? norn_force(st, y) : latent_value(st, y);
+    if (norn_is_none(x) || norn_is_none(y)) return norn_none();
+  }
   if (v_is_node(x) || v_is_node(y)) {
     if (x.tag != NORN_ARRAY && y.tag != NORN_ARRAY) return node_arith(st, op, x, y);
     if (op < A_LT) return arith_arrays(st, op, x, y);

@@ -268,5 +268,5 @@ static val map1(norn_state *st, const norn_native *f, val x, int depth)
 
 val arith_map1(norn_state *st, const norn_native *f, val x)
 {
-  return map1(st, f, x, 0);
+  return map1(st, f, norn_force(st, x), 0);
 }

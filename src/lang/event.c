@@ -1,6 +1,7 @@
 /* event.c: what happens at sample, observe, factor, condition: answered in place where the run's
    flags say so, turned into something else by given() and do(), else handed to whoever drives. */
 #include "lang/run.h"
+#include "lang/latent.h"
 #include <math.h>
 #include <string.h>
 
@@ -208,6 +209,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   r->value = y;
   r->rare = true;
   if (in_model(r)) flags |= NORN_EV_IN_MODEL;
+  if (comp && r->flags & NORN_RUN_NAMES) addr_note(st, addr_event(r->addr, comp), r->addr, comp);
   *ev = (norn_event){.kind = NORN_OBSERVE,
                      .flags = flags,
                      .addr = addr_event(r->addr, comp),
@@ -315,6 +317,10 @@ val memo_key(norn_state *st, const val *args, int n, val id)
   val key = norn_array(st, NORN_VALUES, 1, &dims, &at);
   if (norn_is_none(key)) return key;
   if (n) memcpy(at, args, (size_t)n * sizeof *args);
+  for (int i = 0; st->latent && i < n; i++) {
+    ((val *)at)[i] = norn_force(st, args[i]);
+    if (norn_is_none(((val *)at)[i])) return norn_none();
+  }
   ((val *)at)[n] = id;
   return key;
 }

@@ -34,6 +34,7 @@ libnorncore_la_SOURCES += \
   %D%/heap.c \
   %D%/heap_old.c \
   %D%/infer.c \
+  %D%/latent.c \
   %D%/lex.c \
   %D%/liveness.c \
   %D%/mem.c \
@@ -71,6 +72,7 @@ libnorncore_la_SOURCES += \
   %D%/hamt.h \
   %D%/heap.h \
   %D%/heap_in.h \
+  %D%/latent.h \
   %D%/lex.h \
   %D%/node.h \
   %D%/op.h \

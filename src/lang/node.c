@@ -518,5 +518,11 @@ val node_matvec(norn_state *st, val x, val y)
 
 val node_logpdf(norn_state *st, const norn_dist *d, val x)
 {
+  val args[16];
+  norn_dist known = {d->row, args, d->n};
+  if (st->latent && d->n <= 16) {
+    for (int i = 0; i < d->n; i++) args[i] = norn_force(st, d->args[i]);
+    return given(st, graph_logpdf(st->graph, &known, norn_force(st, x), false));
+  }
   return given(st, graph_logpdf(st->graph, d, x, false));
 }

@@ -5,6 +5,7 @@
    stack only at frames above the WATER mark: below it nothing ran, so all it refers to is old
    already.  Scanning whole stacks each time is quadratic in depth. */
 #include "lang/run.h"
+#include "lang/latent.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -517,6 +518,18 @@ static bool walk_live(const norn_run *a, const norn_run *b, visitor *f, void *us
     if (b && frame_up(b, &of) != more) return false;
     if (!more) return true;
   }
+}
+
+static bool visit_latent(void *user, const val *x, const val *y)
+{
+  const latent_visit *v = user;
+  (void)y;
+  return !v_is_latent(*x) || v->f(v->user, x->i);
+}
+
+bool run_visit_live(const norn_run *r, const latent_visit *v)
+{
+  return walk_live(r, NULL, visit_latent, (void *)(uintptr_t)v);
 }
 
 struct hashing { uint64_t h; };

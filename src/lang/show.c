@@ -5,6 +5,7 @@
    characters: long arrays keep their ends, levels without budget become "...". */
 #include "lang/big.h"
 #include "lang/env.h"
+#include "lang/latent.h"
 #include "lang/part.h"
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +96,10 @@ static bool show_atom(show *s, val v, size_t budget)
     show_fun(s, "fn", ((const norn_native *)v.q)->name, ((const norn_native *)v.q)->params);
     return true;
   case NORN_NODE: text_puts(s->t, "<node>"); return true;
+  case NORN_LATENT:
+    if (s->st->latent) return show_atom(s, latent_value(s->st, v), budget);
+    text_puts(s->t, "<latent>");
+    return true;
   case NORN_POINTER: text_puts(s->t, v.p ? "<pointer>" : "c_null"); return true;
   case NORN_STR: show_string(s, v_str(v), budget); return true;
   case NORN_FUN: show_closure(s, v_clo(v)->p, v_clo(v)->p->is_model ? "model" : "fn"); return true;
@@ -354,7 +359,7 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
   case NORN_ENGINE: words = "an engine"; break;
   case NORN_MAP: words = "a map"; break;
   case NORN_BIG: words = "a big real"; break;
-  case NORN_NODE: words = "a value that is being recorded"; break;
+  case NORN_NODE: case NORN_LATENT: words = "a value that is being recorded"; break;
   case NORN_ENUM: case NORN_DATA: snprintf(out, n, "the variant %s", ctor_name(st, v)); break;
   case NORN_ARRAY: describe_array(v_vec(v), out, n); break;
   case NORN_RECORD: describe_record(v_rec(v)->sh, out, n); break;

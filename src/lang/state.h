@@ -69,6 +69,8 @@ struct norn_state {
   double deadline;                    /* monotonic seconds; 0: none */
   volatile int interrupted;
   struct graph *graph;                /* being recorded, or NULL */
+  norn_datum (*latent)(void *user, int64_t k);   /* latent.c; NULL: there are none */
+  void *latent_user;
   int sealed_depth;
   uint64_t mem_ids;                   /* mem() made outside runs */
   proto *memo_stubs[9];

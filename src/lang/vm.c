@@ -7,6 +7,7 @@
    Safepoints: an instruction that must allocate and finds the nursery full jumps to `full`, which
    collects and runs the instruction again; so no instruction may have had an effect before that. */
 #include "lang/node.h"
+#include "lang/latent.h"
 #include "lang/event_fast.h"
 #include "lang/run.h"
 #include <math.h>
@@ -218,6 +219,7 @@ static inline bool equals_small(norn_state *st, val x, int k)
 {
   if (V_IS_INT(x)) return x.i == k;
   if (V_IS_REAL(x)) return x.d == k;
+  if (v_is_latent(x)) return value_equal(latent_value(st, x), norn_int(k));
   return v_is_node(x) ? node_equals(st, x, k) : x.tag == NORN_BIG && value_equal(x, norn_int(k));
 }
 
@@ -691,6 +693,12 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(INDEXN): {
     SAFEPOINT;
     const val *w = &RB;
+    val places[NORN_RANK_MAX];
+    if (unlikely(st->latent != NULL) && pc->c <= NORN_RANK_MAX) {
+      for (int i = 1; i < pc->c; i++) places[i - 1] = latent_value(st, w[i]);
+      TRY(vec_index(st, w[0], places, pc->c - 1, (unsigned)pc[1].i), st->err_arg);
+      NEXT2;
+    }
     TRY(vec_index(st, w[0], w + 1, pc->c - 1, (unsigned)pc[1].i), st->err_arg);
     NEXT2;
   }
@@ -968,9 +976,21 @@ slowly:
   TRY(arith_slow(st, sop, sx, sy), -1);
   NEXTN(1 + op_table[pc->op].nlit);
 not_bool:
+  if (v_is_latent(RA) && pc->op != OP_CONDITION) {
+    sx = latent_value(st, RA);
+    if (V_IS_BOOL(sx)) {
+      if (pc->op != OP_CHECKB && (pc->op == OP_JT) == (sx.i != 0)) JUMP;
+      NEXT;
+    }
+  }
   vm_want(st, 0, "a condition must be true or false", RA);
   arg = 0;
 fail:
+  if (unlikely(st->latent != NULL) && latent_retry(r, pc, R)) {
+    arg = -1;
+    r->nhold = 0;
+    GO;
+  }
   /* C code allocates without collecting: what lies in the way may be garbage.  Tried once. */
   if (st->err.code == NORN_EMEMORY && !h->nogc && pc != retried && !st->err.span.file &&
       vm_may_run_again(pc, R)) {

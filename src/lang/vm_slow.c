@@ -1,5 +1,6 @@
 /* vm_slow.c: the cold halves of instructions: calls of anything but a plain function with the right
    number of arguments, fields and elements of anything but records and arrays, and error places. */
+#include "lang/latent.h"
 #include "lang/run.h"
 #include "lang/env.h"
 #include "lang/node.h"
@@ -90,7 +91,9 @@ static val native_value(norn_state *st, const norn_native *f, const val *args, i
 {
   val out = norn_none();
   size_t lent = st->nscratch;      /* by a native that called us */
+  val known[NATIVE_ARGS];
   st->err_arg = -1;
+  if (st->latent && f->f && n <= NATIVE_ARGS && !latent_native(st, f, &args, n, known)) return out;
   if (st->graph && f->f && node_record(st, f, args, n, &out) == NODE_DONE) return out;
   if (!f->f) {
     if (n != 1) return state_fail(st, NORN_ETYPE, "%s takes 1 argument, got %d", f->name, n);
@@ -360,8 +363,8 @@ static val posterior_index(norn_state *st, val x, val i)
   if (!norn_is_none(v) || st->err.code) return v;
   norn_fail(st, NORN_ETYPE, 1, "no choice or field %s in this posterior",
             s ? s : norn_show(st, i, true, 60));
-  norn_hint(st, "mh, enumerate and importance keep named choices; smc does so with "
-                "keep = \"choices\"");
+  norn_hint(st, "mh, nuts, enumerate and importance keep named choices; smc does so "
+                "with keep = \"choices\"");
   return norn_none();
 }
 
@@ -402,6 +405,7 @@ val vm_index(norn_run *r, val x, val i)
   char b[120];
   st->err.code = NORN_OK;
   st->err_arg = -1;
+  i = latent_value(st, i);
   if (x.tag == NORN_ARRAY) return array_index(st, v_vec(x), i);
   if (x.tag == NORN_RECORD) return record_index(st, x, i);
   if (x.tag == NORN_DIST) return posterior_index(st, x, i);

@@ -21,6 +21,7 @@ norn_status lib_dist_open(norn_state *);
 norn_status lib_gp_open(norn_state *);
 norn_status lib_infer_open(norn_state *);
 norn_status lib_chains_open(norn_state *);
+norn_status lib_predict_open(norn_state *);
 norn_status lib_save_open(norn_state *);
 norn_status lib_io_open(norn_state *);
 norn_status lib_sys_open(norn_state *);

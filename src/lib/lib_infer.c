@@ -140,6 +140,8 @@ static norn_status f_summary(norn_state *st, const norn_datum *args, int n, norn
   norn_posterior post;
   norn_dist d;
   bool worst = false;
+  norn_datum table = norn_record_get(st, args[0], "text");
+  if (norn_kind_of(table) == NORN_STR) { *out = table; return NORN_OK; }
   if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
   if (lib_given(args, 1, n) && !lib_want_bool(st, args, 1, "worst", &worst)) return lib_failed(st);
   if (worst && posterior_chains(st, post.info, post.n) == 0)
@@ -351,7 +353,8 @@ static const norn_native natives[] = {
      "The table that a posterior prints as, as a string: mean, sd and quantiles of each number; of\n"
      "draws from chains also the error of the mean (mcse), the ESS of bulk and tail, and R-hat.\n"
      "With worst = true all numbers are looked at, also those inside long arrays, and the 60 with\n"
-     "the worst R-hat (above 1.01) and the smallest ESS stand first.\n"
+     "the worst R-hat (above 1.01) and the smallest ESS stand first.  Of what loo, compare and sbc\n"
+     "give it is their table.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "contains(summary(infer(coin(), enumerate())), \"enumerate\")\n=> true"),
   FN("diagnose", "post", f_diagnose,

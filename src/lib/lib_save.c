@@ -1,6 +1,5 @@
-/* lib_save.c: posteriors in files.
-
-   A saved posterior is JSON:
+/* lib_save.c: posteriors in files: by what the name ends in, CmdStan's CSV (lib_draws.c), NetCDF
+   (lib_draws_nc.c) or JSON:
 
      { "norn": "posterior", "version": 1, "exact": false, "values": [...],
        "log_weights": [...] or {"$unit": true}, "info": {...},
@@ -8,7 +7,7 @@
 
    Reals are written in the shortest form that reads back equal, so that all of it comes back the
    same.  The model and the engine are code and are not saved: more() refuses a loaded posterior. */
-#include "lib/lib.h"
+#include "lib/lib_draws.h"
 #include "infer/enumerate.h"
 #include "infer/posterior.h"
 #include "io/json.h"
@@ -98,10 +97,16 @@ static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_da
   const char *path;
   mem m = lib_mem(st);
   text t;
-  (void)n;
   if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
     return lib_wrong(st, args, 0, "the argument", "a posterior");
   if (!lib_want_file(st, args, 1, &path)) return lib_failed(st);
+  *out = norn_unit();
+  norn_datum more = lib_given(args, 2, n) ? args[2] : norn_missing();
+  draws_format format = draws_format_of(path);
+  if (more.tag != NORN_MISSING && format != DRAWS_NC)
+    return norn_fail(st, NORN_ETYPE, 2, "only a file .nc has groups beside the posterior");
+  if (format == DRAWS_CSV) return draws_save_csv(st, args[0], path);
+  if (format == DRAWS_NC) return draws_save_nc(st, args[0], path, more);
   norn_datum r = packed(st, args[0], &post);
   if (norn_is_none(r)) return lib_failed(st);
   text_init(&t, &m);
@@ -196,6 +201,10 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
   mem m = lib_mem(st);
   (void)n;
   if (!lib_want_file(st, args, 0, &name)) return lib_failed(st);
+  if (draws_format_of(name) == DRAWS_CSV)
+    return draws_load_csv(st, name, lib_path(st, name, path, sizeof path), out);
+  if (draws_format_of(name) == DRAWS_NC)
+    return draws_load_nc(st, name, lib_path(st, name, path, sizeof path), out);
   char *s = file_read(&m, lib_path(st, name, path, sizeof path), &len, &why);
   if (!s) return lib_unread(st, 0, name, why);
   norn_status code = json_read(st, path, s, len, JSON_IO_EXACT, &r);
@@ -204,13 +213,21 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
 }
 
 static const norn_native natives[] = {
-  { "save", "post, path",
+  { "save", "post, path, more = missing",
     "Writes a posterior to a file, with its weights and diagnostics.\n"
+    "What the name ends in says how. .csv: CSV as CmdStan writes it (theta.1, theta.2, ...; a file\n"
+    "x_1.csv, x_2.csv, ... for each of several chains); .nc: NetCDF as ArviZ's InferenceData, by\n"
+    "libnetcdf (Debian's libnetcdf19); all else: JSON, which keeps any value exactly. The model is\n"
+    "code and is not saved. A file .nc may have more groups: a record with any of prior,\n"
+    "posterior_predictive, log_likelihood (posteriors, or records of arrays with an element a draw),\n"
+    "observed_data and constant_data (records of numbers and arrays).\n"
     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
     "save(infer(coin(), enumerate()), \"example.json\")\n=> ()",
     v_save, 0, NULL },
   { "load", "path",
-    "A posterior that save wrote.\n"
+    "A posterior that save wrote, or draws of CmdStan (.csv) or ArviZ (.nc).\n"
+    "load(\"x.csv\") reads x.csv or, where that is not there, the chains x_1.csv, x_2.csv, ... A row\n"
+    "that was being written when a run was killed is left out.\n"
     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
     "save(infer(coin(), enumerate()), \"example.json\"); mean(load(\"example.json\"))\n=> 0.5",
     v_load, 0, NULL },

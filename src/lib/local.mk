@@ -7,6 +7,8 @@ libnorncore_la_SOURCES += \
   %D%/lib_big.c \
   %D%/lib_chains.c \
   %D%/lib_dist.c \
+  %D%/lib_draws.c \
+  %D%/lib_draws_nc.c \
   %D%/lib_ffi.c \
   %D%/lib_gp.c \
   %D%/lib_infer.c \
@@ -15,6 +17,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_linalg.c \
   %D%/lib_map.c \
   %D%/lib_math.c \
+  %D%/lib_predict.c \
   %D%/lib_save.c \
   %D%/lib_sort.c \
   %D%/lib_special.c \
@@ -27,6 +30,7 @@ libnorncore_la_SOURCES += \
   %D%/cvalue.h \
   %D%/dists.h \
   %D%/lib.h \
+  %D%/lib_draws.h \
   %D%/strings.h
 
 ## open.c includes the standard library as bytes.

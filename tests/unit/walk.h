@@ -274,7 +274,13 @@ static inline int walk_shape(norn_state *st, const norn_dist *d, const norn_supp
     return v.rank;
   }
   norn_clear(st);
-  if (s->count > 1) dims[rank++] = s->count;
+  int64_t count = s->count;
+  norn_dist own = *d;
+  for (; !strcmp(own.row->name, "iid"); norn_dist_view(own.args[0], &own)) {
+    dims[rank++] = own.args[1].i;
+    count /= own.args[1].i;
+  }
+  if (count > 1) dims[rank++] = count;
   if (s->kind >= NORN_SUPPORT_SIMPLEX) dims[rank++] = s->size;
   if (s->kind >= NORN_SUPPORT_CORR) dims[rank++] = s->size;
   return rank;

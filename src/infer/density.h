@@ -1,0 +1,126 @@
+/* density.h: the parts of a recorded density (norn.h, norn_density).
+
+       density.c         programs by guards, evaluation, names, rows
+       density_record.c  runs answered with nodes: the paths of a recording
+       density_choice.c  a continuous choice as nodes: its map to R^n, its prior
+       density_draw.c    values at a point, drawing what was summed out, starts
+
+   Discrete choices with finitely many values are summed out.  A run that meets one is forked, one
+   path a value; each path gathers the nodes of its log weight.  Paths that come to be in the same
+   state meet: their weights become one, log sum exp.  A latent of a row so costs its values in that
+   row, and a hidden Markov model is the forward algorithm, whatever way they are written; what stays
+   apart to the end is a sum over joint values.  While one path is alone its weight goes to the target
+   term by term.
+
+   A run is answered with latent values (norn.h): until it looks at one, which it is does not make
+   states differ.  So returning the latents, or keeping them in an array, keeps nothing apart: when
+   paths meet that differ in a latent inside of other values, it is *forgotten*.  A run that looks at
+   what was forgotten makes the recording void; the choices of that line are then told to runs at once,
+   and it is made again.
+
+   Where paths met is kept as a *lattice*, so that given a point in R^n the values of what was summed
+   out can be drawn from their exact posterior, from the end backwards (forward filtering, backward
+   sampling: Chib 1996, for chains):
+
+       state 0 --pick, weight--> state 1 --pick--> ... --> an ending
+                                    ^
+       state 0 --pick, weight-------+ */
+#ifndef NORN_INFER_DENSITY_H
+#define NORN_INFER_DENSITY_H
+#include "infer/engine.h"
+#include "graph/graph.h"
+
+#define NOTHING UINT32_MAX
+enum { KEPT = 16 };                    /* programs, of which the least recently used goes */
+
+/* A continuous choice. */
+typedef struct choice {
+  uint64_t addr;
+  norn_span span;
+  norn_support s;
+  int64_t u, nfree, x, nelem;          /* where in u and among the constrained numbers */
+  int rank; int64_t dims[NORN_RANK_MAX];
+  uint32_t first;                      /* nodes of its elements: index into `element` */
+  bool improper;
+} choice;
+
+/* A discrete choice that is summed out. */
+typedef struct discrete { uint64_t addr; norn_span span; uint32_t pick; } discrete;   /* the last */
+
+/* A log weight: a node, or if that is NOTHING a number. */
+typedef struct weight { uint32_t node; double number; } weight;
+/* from -> a state (or the end) by a pick, or NOTHING. */
+typedef struct link { uint32_t from, pick; weight w; } link_in;
+/* Its links are [first, first + n); state 0 is the start and has none. */
+typedef struct meeting { uint32_t first, n; } meeting;
+typedef struct lattice {
+  link_in *link; size_t nlink, clink;
+  meeting *state; size_t nstate, cstate;
+  uint32_t *latent; size_t npick, cpick;     /* of each pick */
+  column value;                              /* its value */
+  meeting end;                               /* links to the end */
+  norn_ref **result; size_t nresult, cresult;    /* what the run returned, for each link to the end */
+} lattice;
+
+/* A row of observed data: for NORN_DENSITY_ROWS. */
+typedef struct data_row { norn_span span; int64_t element; weight w; } data_row;
+
+/* One recording. */
+typedef struct tape {
+  graph *g;
+  program *p;
+  uint32_t *element; size_t nelement, celement;   /* node of each constrained number */
+  double *number; size_t cnumber;                  /* of those that are no node: constants */
+  lattice l;
+  data_row *row; size_t nrow, crow;
+  uint64_t used;
+} tape;
+
+struct norn_density {
+  norn_state *st;
+  int64_t dim;
+  double (*f)(void *user, const double *u, double *gradient);
+  void *user;
+  norn_ref *model;
+  uint64_t stream, clock;
+  unsigned flags;
+  choice *choice; size_t nchoice, cchoice;
+  discrete *latent; size_t nlatent, clatent;
+  uint32_t *latent_table; size_t latent_mask;      /* latents by address: index + 1 */
+  norn_span *looked; size_t nlooked, clooked;      /* choices that runs look at again later */
+  bool fixed;                          /* the choices are known */
+  int tries;                           /* before that: points that had weight 0 */
+  tape tape[KEPT]; int ntape;
+  tape *last;                          /* that of the last point; NULL: there was none */
+  norn_span blame;
+};
+
+/* A recording in the making. */
+typedef struct recording {
+  norn_density *d;
+  tape *t;
+  const double *u;                     /* NULL: the dimension is not known yet */
+  size_t nchoice;                      /* continuous choices recorded */
+  int64_t at, x;                       /* inputs and constrained numbers so far */
+  norn_span span;
+  uint64_t addr;
+} recording;
+
+/* ---- density_choice.c ---- */
+/* Records a continuous choice: *value has its nodes.  Its Jacobian is a term; its prior is not yet. */
+norn_status choice_record(recording *, const norn_event *, norn_datum *value, choice **);
+/* Could these two events, of paths that differ in discrete choices, have the same nodes: the same
+   support with the same bounds.  before: of the path that came first. */
+bool        choice_like(norn_state *, const choice *, const norn_event *);
+norn_status density_refuse(recording *, const char *what, const char *hint);
+
+/* ---- density_record.c ---- */
+/* Records at u (NULL: at zeros or, at further tries, somewhere, to learn the choices).  *out NULL:
+   the point is outside. */
+norn_status density_record(norn_density *, const double *u, tape **out);
+void        tape_free(norn_density *, tape *);
+
+/* ---- density_draw.c ---- */
+/* The value of a choice at the last point, packed. */
+norn_datum  choice_value(norn_density *, const choice *);
+#endif

@@ -1,0 +1,21 @@
+/* latent.h: values that a run has not looked at yet (latent.c). */
+#ifndef NORN_LANG_LATENT_H
+#define NORN_LANG_LATENT_H
+#include "lang/state.h"
+
+static inline bool v_is_latent(val x) { return V_KIND(x) == NORN_LATENT; }
+/* What a latent value is; others as they are. */
+static inline val latent_value(norn_state *st, val x)
+{
+  return v_is_latent(x) && st->latent ? st->latent(st->latent_user, x.i) : x;
+}
+/* After the instruction at pc has failed: true if registers that it reads held latent values, which
+   are now what they stand for: it runs again. */
+bool latent_retry(norn_run *, const ins *pc, val *R);
+/* Natives see what latent values are, but for those that only carry values: *args becomes `known`
+   (room for n).  false: no memory. */
+bool latent_native(norn_state *, const norn_native *, const val **args, int n, val *known);
+typedef struct latent_visit { bool (*f)(void *user, int64_t k); void *user; } latent_visit;
+/* run.c: calls it for the latent values that are live by themselves. */
+bool run_visit_live(const norn_run *, const latent_visit *);
+#endif
