@@ -449,6 +449,8 @@ TEST_FILES = \
   %D%/errors/c_operators.err \
   %D%/errors/call_of_a_number.err \
   %D%/errors/chi_square_nu.err \
+  %D%/errors/compare_posteriors.err \
+  %D%/errors/compare_rows.err \
   %D%/errors/condition_not_boolean.err \
   %D%/errors/constructor_arity.err \
   %D%/errors/csv_type_of_nothing.err \
@@ -513,6 +515,9 @@ TEST_FILES = \
   %D%/errors/kernel_without.err \
   %D%/errors/lkj_order.err \
   %D%/errors/loglogistic_shape.err \
+  %D%/errors/loo_nothing.err \
+  %D%/errors/loo_rows_change.err \
+  %D%/errors/loo_without_choices.err \
   %D%/errors/malformed_csv.err \
   %D%/errors/malformed_json.err \
   %D%/errors/malformed_utf8.err \
@@ -564,6 +569,7 @@ TEST_FILES = \
   %D%/errors/points_coincide.err \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \
+  %D%/errors/predict_factor.err \
   %D%/errors/probability_above_one.err \
   %D%/errors/product_of_nothing.err \
   %D%/errors/product_of_numbers.err \

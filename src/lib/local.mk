@@ -1,5 +1,6 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
+  %D%/columns.c \
   %D%/cvalue.c \
   %D%/eval.c \
   %D%/lib.c \
@@ -17,6 +18,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_linalg.c \
   %D%/lib_map.c \
   %D%/lib_math.c \
+  %D%/lib_plot.c \
   %D%/lib_predict.c \
   %D%/lib_save.c \
   %D%/lib_sort.c \
@@ -27,6 +29,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_table.c \
   %D%/open.c \
   %D%/plugin.c \
+  %D%/columns.h \
   %D%/cvalue.h \
   %D%/dists.h \
   %D%/lib.h \

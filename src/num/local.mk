@@ -4,6 +4,7 @@ LEVEL_SOURCES += %D%/la_level.c %D%/stream_level.c
 ## list libnorncore_la_SOURCES *.c *.h !la_level.c !stream_level.c
 libnorncore_la_SOURCES += \
   %D%/interp.c \
+  %D%/kde.c \
   %D%/la.c \
   %D%/la_factor.c \
   %D%/level.c \
@@ -15,6 +16,7 @@ libnorncore_la_SOURCES += \
   %D%/stats.c \
   %D%/stream.c \
   %D%/interp.h \
+  %D%/kde.h \
   %D%/la.h \
   %D%/la_in.h \
   %D%/lane.h \
