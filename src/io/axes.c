@@ -86,7 +86,7 @@ static void put_words(ticks *t, double range)
   t->note[0] = 0;
   if (most > 9999.5 * t->step && t->n) {
     double unit = pow(10, ceil(log10(range)));
-    offset = floor(t->at[0] / unit) * unit;
+    offset = round((t->at[0] + t->at[t->n - 1]) / 2 / unit) * unit;
     most = largest(t, offset);
   }
   int e = most > 0 ? (int)floor(log10(most) + 1e-9) : 0;
@@ -127,9 +127,6 @@ void ticks_make(ticks *t, double lo, double hi, int want, bool whole)
 
 scale scale_wide(double lo, double hi, double part)
 {
-  const double most = 4e307;
-  lo = fmax(lo, -most);
-  hi = fmin(hi, most);
   double width = (hi - lo) * part, least = fmax(fabs(lo), fabs(hi)) * 1e-12;
   if (!(hi - lo > least)) width = fmax(least * 100, lo == 0 && hi == 0 ? 1 : fabs(lo) * .05);
   return (scale){ lo - width, hi + width, 0, 1 };
@@ -169,7 +166,9 @@ void axes_bottom(const axes *a, unsigned flags)
 void axes_left(const axes *a, unsigned flags)
 {
   ticks t;
-  ticks_make(&t, a->y.lo, a->y.hi, (int)((a->bottom - a->top) / 32) + 1, flags & AXIS_WHOLE);
+  double high = a->bottom - a->top;
+  int want = (int)(high < 120 ? high / 24 : 5 + (high - 120) / 90);
+  ticks_make(&t, a->y.lo, a->y.hi, want < 1 ? 1 : want, flags & AXIS_WHOLE);
   for (int k = 0; k < t.n; k++) {
     double y = scale_at(&a->y, t.at[k]);
     if (flags & AXIS_GRID) canvas_segment(a->c, a->left, y, a->right, y, &grid);
@@ -177,7 +176,8 @@ void axes_left(const axes *a, unsigned flags)
       canvas_word(a->c, a->left - 5, y + 3, t.word[k], WORD_SMALL, WORD_RIGHT, INK_SOFT);
   }
   if (flags & AXIS_WORDS && t.note[0])
-    canvas_word(a->c, a->left - 5, a->top - 5, t.note, WORD_SMALL, WORD_RIGHT, INK_SOFT);
+    canvas_word(a->c, fmax(3, a->left - 5 - canvas_word_width(t.note, WORD_SMALL)), a->top - 5,
+                t.note, WORD_SMALL, 0, INK_SOFT);
   if (flags & AXIS_LINE) canvas_segment(a->c, a->left, a->top, a->left, a->bottom, &line);
 }
 

@@ -41,15 +41,13 @@ void canvas_free(canvas *c)
 
 void canvas_line(canvas *c, const double *xy, int64_t n, bool closed, const pen *p)
 {
-  bool down = false;
-  for (int64_t i = 0; i < n; i++) {
-    double x = xy[2 * i], y = xy[2 * i + 1];
-    if (!isfinite(x) || !isfinite(y)) down = false;
-    else if (down) c->ops->line(c, x, y);
-    else {
-      c->ops->move(c, x, y);
-      down = true;
-    }
+  int down = 0;                          /* points since the last break */
+  for (int64_t i = 0; i <= n; i++) {
+    if (i == n || !isfinite(xy[2 * i]) || !isfinite(xy[2 * i + 1])) {
+      if (down == 1 && p->round) c->ops->line(c, xy[2 * i - 2], xy[2 * i - 1]);
+      down = 0;
+    } else if (down++) c->ops->line(c, xy[2 * i], xy[2 * i + 1]);
+    else c->ops->move(c, xy[2 * i], xy[2 * i + 1]);
   }
   if (closed && n) c->ops->close(c);
   c->ops->paint(c, p);

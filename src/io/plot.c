@@ -1,7 +1,6 @@
 /* plot: sizes, titles, legends and samples of all kinds of pictures.  See plot.h. */
 #include "io/plot_in.h"
 #include "num/stats.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,8 +42,9 @@ bool sample_take(plot *p, const plot_column *c, int chain, bool sorted, sample *
   }
   s->w = c->w ? s->x + each : NULL;
   for (int64_t i = from; i < from + each; i++) {
-    if (!isfinite(c->x[i])) {
+    if (!drawable(c->x[i])) {
       s->lost++;
+      s->huge |= isfinite(c->x[i]) != 0;
       continue;
     }
     if (c->w && !(c->w[i] > 0)) continue;
@@ -53,7 +53,7 @@ bool sample_take(plot *p, const plot_column *c, int chain, bool sorted, sample *
   }
   for (int64_t i = 0; s->w && i < s->n; i++) s->w[i] /= sum;
   s->constant = true;
-  for (int64_t i = 1; i < s->n && s->constant; i++) s->constant = s->x[i] == s->x[0];
+  for (int64_t i = 1; i < s->n && s->constant; i++) s->constant = fabs(s->x[i] - s->x[0]) < 1e-150;
   if (!sorted || sample_sort(p, s)) return true;
   sample_free(p, s);
   p->failed = true;
@@ -101,7 +101,7 @@ void panel_name(plot *p, const axes *a, const char *name, const char *aside)
   char buf[256];
   double room = a->right - a->left, taken = aside ? canvas_word_width(aside, WORD_SMALL) + 8 : 0;
   if (taken > .65 * room) taken = 0;
-  name = plot_fit(name, WORD_NORMAL * 1.08, room - taken, buf, sizeof buf);
+  name = plot_fit(name, WORD_NORMAL * 1.16, room - taken, buf, sizeof buf);
   canvas_word(p->c, a->left, a->top - 6, name, WORD_NORMAL, WORD_BOLD, INK);
   if (taken) canvas_word(p->c, a->right, a->top - 6, aside, WORD_SMALL, WORD_RIGHT, INK_SOFT);
 }
@@ -110,9 +110,9 @@ void panel_lost(const axes *a, const sample *s)
 {
   char why[80];
   if (!s->lost) return;
-  snprintf(why, sizeof why, "%lld draw%s not finite", (long long)s->lost,
-           s->lost == 1 ? " is" : "s are");
-  canvas_word(a->c, a->right, a->top + 9, why, WORD_SMALL, WORD_RIGHT, INK_ALARM);
+  snprintf(why, sizeof why, "%lld draw%s %s", (long long)s->lost, s->lost == 1 ? " is" : "s are",
+           s->huge ? "beyond 1e150" : "not finite");
+  canvas_word(a->c, a->left, a->bottom + 23, why, WORD_SMALL, 0, INK_ALARM);
 }
 
 /* ---- sizes ---- */
@@ -130,7 +130,7 @@ static double body_height(const plot *p)
   case PLOT_pairs: return n == 1 ? 240 : n <= 4 ? 560 : 700;
   case PLOT_ppc: return 300;
   case PLOT_ess: return 290;
-  case PLOT_autocorrelation: return rows_of(n) * (n == 1 ? 220 : 135);
+  case PLOT_autocorrelation: return rows_of(n) * (n == 1 ? 220 : n <= 3 ? 170 : 135);
   default:
     most = n == 1 ? 230 : n <= 4 ? 165 : 128;
     return rows_of(n) * most;
@@ -180,7 +180,7 @@ static bool has_legend(const plot *p)
 
 void plot_size(plot *p)
 {
-  double extra = 2 * MARGIN + (p->title ? TITLE : 0) + (has_legend(p) ? LEGEND : 0) +
+  double extra = 2 * MARGIN + (p->title ? TITLE : 0) + (has_legend(p) && !p->title ? LEGEND : 0) +
                  (p->note ? NOTE : 0);
   if (p->width == 0) p->width = body_width(p);
   if (p->height == 0) p->height = body_height(p) + extra;
@@ -188,7 +188,7 @@ void plot_size(plot *p)
 
 /* ---- the whole ---- */
 
-typedef struct { const char *word; colour ink; bool tick, dash; } legend_entry;
+typedef struct { const char *word; colour ink; bool tick, dot; } legend_entry;
 
 /* Entries from the right end of a line. */
 static void draw_legend(plot *p, const legend_entry *e, int n, double y)
@@ -197,10 +197,11 @@ static void draw_legend(plot *p, const legend_entry *e, int n, double y)
   for (int i = n; i-- > 0;) {
     x -= canvas_word_width(e[i].word, WORD_SMALL);
     canvas_word(p->c, x, y, e[i].word, WORD_SMALL, 0, INK_SOFT);
-    pen line = { .stroke = e[i].ink, .width = e[i].tick ? 1 : 1.8, .dash = e[i].dash ? 4 : 0 };
+    pen line = { .stroke = e[i].ink, .width = e[i].tick ? 1 : 1.8 };
     if (e[i].tick) canvas_segment(p->c, x - 7, y - 8, x - 7, y + 1, &line);
+    else if (e[i].dot) canvas_disc(p->c, x - 8, y - 3, 2.6, e[i].ink, e[i].ink);
     else canvas_segment(p->c, x - 19, y - 3, x - 5, y - 3, &line);
-    x -= e[i].tick ? 22 : 34;
+    x -= e[i].tick || e[i].dot ? 22 : 34;
   }
 }
 
@@ -214,7 +215,7 @@ static void legend(plot *p, double y)
     e[n++] = (legend_entry){ word[c], axes_chain_colour(c), false, false };
   }
   if (any_divergent(p))
-    e[n++] = (legend_entry){ "divergent", INK_ALARM, p->kind != PLOT_pairs, false };
+    e[n++] = (legend_entry){ "divergent", INK_ALARM, p->kind != PLOT_pairs, p->kind == PLOT_pairs };
   if (p->kind == PLOT_ppc) {
     e[n++] = (legend_entry){ "observed", INK, false, false };
     e[n++] = (legend_entry){ "replicated", INK_MAIN, false, false };
@@ -240,12 +241,13 @@ bool plot_draw(plot *p, canvas *c)
   canvas_box(c, 0, 0, p->width, p->height, &paper);
   if (p->title) {
     char buf[512];
-    canvas_word(c, p->left, p->top + 12, plot_fit(p->title, WORD_LARGE * 1.08, p->right - p->left,
+    canvas_word(c, p->left, p->top + 12, plot_fit(p->title, WORD_LARGE * 1.08,
+                                                  (p->right - p->left) * (has_legend(p) ? .6 : 1),
                                                   buf, sizeof buf),
                 WORD_LARGE, WORD_BOLD, INK);
+    if (has_legend(p)) legend(p, p->top + 11);
     p->top += TITLE;
-  }
-  if (has_legend(p)) {
+  } else if (has_legend(p)) {
     legend(p, p->top + 8);
     p->top += LEGEND;
   }

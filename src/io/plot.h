@@ -31,7 +31,7 @@ typedef struct plot_column {
   F(forest, "medians with intervals of 50 % and 90 %", 60, false)                                 \
   F(ppc, "what was observed over what the model predicts", 1, false)                              \
   F(autocorrelation, "autocorrelations of each chain", 15, true)                                  \
-  F(ess, "effective sample size as draws come in", 12, true)                                      \
+  F(ess, "effective sample size as draws come in", 8, true)                                       \
   F(histogram, "shares of values or bins", 24, false)
 #define PLOT_ENUM(name, doc, most, chains) PLOT_##name,
 typedef enum { PLOT_KINDS(PLOT_ENUM) PLOT_KIND_COUNT } plot_kind;

@@ -3,7 +3,6 @@
    as draws come in. */
 #include "io/plot_in.h"
 #include "num/stats.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,7 +56,7 @@ static void rank_row(plot *p, const plot_column *c, double top, double bottom, b
   for (int i = 0; i < c->chains; i++) {
     double x = p->left + margin + i * (wide + gap);
     axes a = axes_new(p->c, x, top + 20, x + wide, bottom - 4);
-    axes_range(&a, (scale){ 0, 1, 0, 1 }, (scale){ 0, fmax(most, 2 * uniform) * 1.04, 0, 1 });
+    axes_range(&a, (scale){ 0, 1, 0, 1 }, (scale){ 0, fmax(most, 1.6 * uniform) * 1.04, 0, 1 });
     if (i == 0) {
       panel_name(p, &a, c->name, NULL);
       axes_left(&a, AXIS_WORDS);
@@ -195,7 +194,7 @@ void plot_ess(plot *p)
   double y = scale_at(&a.y, 100.0 * chains);
   pen level = { .stroke = INK_SOFT, .width = .9, .dash = 4 };
   canvas_segment(p->c, a.left, y, a.right, y, &level);
-  canvas_word(p->c, a.left + 5, y - 4, "100 a chain", WORD_SMALL, 0, INK_SOFT);
+  canvas_word(p->c, a.right - 4, y - 4, "100 a chain", WORD_SMALL, WORD_RIGHT, INK_SOFT);
   for (int i = 0; i < p->ncolumn && i < NORN_COUNT(end); i++) {
     pen line = { .stroke = axes_chain_colour(i), .width = 1.5 };
     const double *e = p->ess + i * PLOT_STEPS;

@@ -5,20 +5,24 @@
    trace shows every extreme: where draws are more than points of the page, each column of points
    has a line from its least draw to its greatest. */
 #include "io/plot_in.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- bars ---- */
 
 enum { BARS = 40 };
-typedef struct bars { int n; double lo, step, share[BARS + 1], most; } bars;
+typedef struct bars { int n; double lo, step, share[BARS + 1], most; kde ends; } bars;
 
 static void bars_count(bars *b, const plot_column *c, const sample *s)
 {
   bool whole = column_is_discrete(c);
   double lo = s->x[0], hi = s->x[s->n - 1];
   *b = (bars){ .lo = lo, .step = 1 };
+  if (!whole) {
+    kde_ends(&b->ends, s->x, s->w, s->n);
+    lo = b->ends.lo;
+    hi = b->ends.hi;
+  }
   if (c->type == PLOT_BOOLEAN) lo = 0, hi = 1;
   if (c->type == PLOT_LABEL) lo = 0, hi = c->nlabel - 1;
   if (whole) {
@@ -34,6 +38,7 @@ static void bars_count(bars *b, const plot_column *c, const sample *s)
   }
   for (int64_t i = 0; i < s->n; i++) {
     double at = floor((s->x[i] - b->lo) / b->step);
+    if (!whole && (s->x[i] < lo || s->x[i] > hi)) continue;
     int k = at < 0 ? 0 : at > b->n - 1 ? b->n - 1 : (int)at;
     b->share[k] += s->w ? s->w[i] : 1 / (double)s->n;
   }
@@ -50,12 +55,30 @@ static void bars_words(const axes *a, const plot_column *c, const bars *b)
     const char *s = c->type == PLOT_BOOLEAN ? k ? "true" : "false"
                     : k < c->nlabel         ? c->label[k]
                                             : "";
-    canvas_word(a->c, x, a->bottom + 12, plot_fit(s, WORD_SMALL, each - 3, buf, sizeof buf),
+    canvas_word(a->c, x, a->bottom + 12, plot_fit(s, WORD_SMALL, each - 8, buf, sizeof buf),
                 WORD_SMALL, WORD_MIDDLE, INK_SOFT);
   }
 }
 
-void panel_bars(plot *p, const axes *where, const plot_column *c, const sample *s)
+/* What lies outside: told, since it can't be seen. */
+static void panel_outside(const axes *a, const kde *k)
+{
+  char word[64], part[32];
+  double y = scale_at(&a->y, 0) - 5;
+  if (k->above > 0) {
+    ticks_number(part, sizeof part, 100 * k->above, 1);
+    snprintf(word, sizeof word, "%s %% \u2192", part);
+    canvas_word(a->c, a->right, y, word, WORD_SMALL, WORD_RIGHT, INK_SOFT);
+  }
+  if (k->below > 0) {
+    ticks_number(part, sizeof part, 100 * k->below, 1);
+    snprintf(word, sizeof word, "\u2190 %s %%", part);
+    canvas_word(a->c, a->left, y, word, WORD_SMALL, 0, INK_SOFT);
+  }
+}
+
+void panel_bars(plot *p, const axes *where, const plot_column *c, const sample *s,
+                density_look look)
 {
   axes b = *where, *a = &b;
   bars count;
@@ -64,7 +87,8 @@ void panel_bars(plot *p, const axes *where, const plot_column *c, const sample *
   (void)p;
   bars_count(&count, c, s);
   double end = count.lo + count.n * count.step, pad = whole ? count.n < 6 ? .5 : .2 : 0;
-  axes_range(a, scale_wide(count.lo - pad, end + pad, whole ? 0 : .02),
+  scale x = scale_wide(count.lo - pad, end + pad, whole ? 0 : .02);
+  axes_range(a, look.range.lo < look.range.hi ? look.range : x,
              (scale){ 0, count.most * 1.15, 0, 1 });
   double gap = whole ? .16 : .04;
   if (named || count.step > 1.5) gap = named ? .3 : .06;
@@ -75,11 +99,13 @@ void panel_bars(plot *p, const axes *where, const plot_column *c, const sample *
     if (count.share[k] > 0) canvas_box(a->c, x0, y, x1 - x0, a->bottom - y, &fill);
     if (!whole || count.n > 10 || count.share[k] == 0 || x1 - x0 < 22) continue;
     char share[32];
-    ticks_number(share, sizeof share, count.share[k], count.share[k] < .0995 ? 1 : 2);
+    double round2 = round(count.share[k] * 100) / 100;
+    ticks_number(share, sizeof share, round2, round2 < .095 ? 1 : round2 < .995 ? 2 : 3);
     canvas_word(a->c, (x0 + x1) / 2, y - 3, share, WORD_SMALL, WORD_MIDDLE, INK_SOFT);
   }
-  axes_bottom(a, AXIS_LINE | (named ? 0 : AXIS_WORDS | (whole ? AXIS_WHOLE : 0)));
-  if (named) bars_words(a, c, &count);
+  axes_bottom(a, AXIS_LINE | (named || look.bare ? 0 : AXIS_WORDS | (whole ? AXIS_WHOLE : 0)));
+  if (named && !look.bare) bars_words(a, c, &count);
+  if (!whole) panel_outside(a, &count.ends);
 }
 
 /* ---- densities ---- */
@@ -87,10 +113,15 @@ void panel_bars(plot *p, const axes *where, const plot_column *c, const sample *
 void panel_curve(const axes *a, const kde *k, const pen *line)
 {
   double xy[2 * (KDE_GRID + 2)];
-  int n = 0;
-  if (line->fill) axes_point(a, k->lo, 0, xy + 2 * n++);
-  for (int i = 0; i < KDE_GRID; i++) axes_point(a, kde_at(k, i), k->y[i], xy + 2 * n++);
-  if (line->fill) axes_point(a, k->hi, 0, xy + 2 * n++);
+  int n = 0, stride = (int)(1.3 * KDE_GRID / (a->right - a->left));
+  if (stride < 1) stride = 1;
+  if (line->fill) axes_point(a, fmax(k->lo, a->x.lo), 0, xy + 2 * n++);
+  for (int i = 0; i < KDE_GRID; i += stride) {
+    if (i + stride >= KDE_GRID) i = KDE_GRID - 1;
+    if (kde_at(k, i) < a->x.lo || kde_at(k, i) > a->x.hi) continue;
+    axes_point(a, kde_at(k, i), k->y[i], xy + 2 * n++);
+  }
+  if (line->fill) axes_point(a, fmin(k->hi, a->x.hi), 0, xy + 2 * n++);
   canvas_line(a->c, xy, n, line->fill != 0, line);
 }
 
@@ -115,10 +146,11 @@ static int chain_curves(plot *p, const plot_column *c, const kde *whole, kde *of
 static void panel_rug(const axes *a, const plot_column *c)
 {
   pen tick = { .stroke = INK_ALARM, .width = .8 };
+  double base = scale_at(&a->y, 0);
   for (int64_t i = 0; c->divergent && i < c->n; i++) {
     double x = scale_at(&a->x, c->x[i]);
     if (c->divergent[i] && x >= a->left && x <= a->right)
-      canvas_segment(a->c, x, a->bottom, x, a->bottom - 7, &tick);
+      canvas_segment(a->c, x, base, x, base - 7, &tick);
   }
 }
 
@@ -129,22 +161,6 @@ static void panel_interval(const axes *a, const sample *s)
   pen bar = { .stroke = INK, .width = 2.2, .round = true };
   canvas_segment(a->c, scale_at(&a->x, lo), y, scale_at(&a->x, hi), y, &bar);
   canvas_disc(a->c, scale_at(&a->x, kde_quantile(s->x, s->w, s->n, .5)), y, 3.6, 0xffffffff, INK);
-}
-
-/* What lies outside: told, since it can't be seen. */
-static void panel_outside(const axes *a, const kde *k)
-{
-  char word[64], part[32];
-  if (k->above > 0) {
-    ticks_number(part, sizeof part, 100 * k->above, 1);
-    snprintf(word, sizeof word, "%s %% \u2192", part);
-    canvas_word(a->c, a->right, a->bottom - 4, word, WORD_SMALL, WORD_RIGHT, INK_SOFT);
-  }
-  if (k->below > 0) {
-    ticks_number(part, sizeof part, 100 * k->below, 1);
-    snprintf(word, sizeof word, "\u2190 %s %%", part);
-    canvas_word(a->c, a->left, a->bottom - 4, word, WORD_SMALL, 0, INK_SOFT);
-  }
 }
 
 static void draw_curves(plot *p, axes *a, const plot_column *c, const sample *s, const kde *whole,
@@ -160,9 +176,9 @@ static void draw_curves(plot *p, axes *a, const plot_column *c, const sample *s,
   }
   if (n) n = chain_curves(p, c, whole, of, &peak);
   double below = look.interval ? .1 : 0;
-  axes_range(a, scale_wide(whole->lo, whole->hi, .015),
+  axes_range(a, look.range.lo < look.range.hi ? look.range : scale_wide(whole->lo, whole->hi, .015),
              (scale){ -below * peak, peak * 1.06, 0, 1 });
-  axes_bottom(a, AXIS_GRID | AXIS_WORDS | AXIS_LINE);
+  axes_bottom(a, AXIS_GRID | AXIS_LINE | (look.bare ? 0 : AXIS_WORDS));
   pen area = { .fill = colour_fade(INK_MAIN, n ? .1 : .22) };
   panel_curve(a, whole, &area);
   for (int i = 0; i < n; i++) {
@@ -177,12 +193,12 @@ static void draw_curves(plot *p, axes *a, const plot_column *c, const sample *s,
   mem_put(p->m, of, bytes);
 }
 
-static void draw_constant(axes *a, double v)
+static void draw_constant(axes *a, double v, density_look look)
 {
   char word[64], number[48];
   pen line = { .stroke = INK_MAIN, .width = 2 };
-  axes_range(a, scale_wide(v, v, 1), (scale){ 0, 1, 0, 1 });
-  axes_bottom(a, AXIS_LINE | AXIS_WORDS | AXIS_GRID);
+  axes_range(a, look.range.lo < look.range.hi ? look.range : scale_wide(v, v, 1), (scale){ 0, 1, 0, 1 });
+  axes_bottom(a, AXIS_LINE | AXIS_GRID | (look.bare ? 0 : AXIS_WORDS));
   canvas_segment(a->c, scale_at(&a->x, v), a->bottom, scale_at(&a->x, v), a->top + 14, &line);
   ticks_number(number, sizeof number, v, 6);
   char *end = strchr(number, '.') && !strstr(number, "\u00d7") ? number + strlen(number) : NULL;
@@ -199,8 +215,8 @@ void panel_density(plot *p, const axes *where, const plot_column *c, density_loo
   kde k;
   if (!sample_take(p, c, ALL_CHAINS, true, &s)) return;
   if (s.n == 0) axes_nothing(&a, "no finite draws");
-  else if (column_is_discrete(c)) panel_bars(p, &a, c, &s);
-  else if (s.constant) draw_constant(&a, s.x[0]);
+  else if (column_is_discrete(c)) panel_bars(p, &a, c, &s, look);
+  else if (s.constant) draw_constant(&a, s.x[0], look);
   else if (kde_fit(p->m, &k, s.x, s.w, s.n)) draw_curves(p, &a, c, &s, &k, look);
   else p->failed = true;
   if (s.n) panel_lost(&a, &s);
@@ -219,11 +235,11 @@ static const char *in_numbers(plot *p, const plot_column *c, char *buf, size_t n
   for (int k = 0; some && k < 3; k++)
     v[k] = kde_quantile(s.x, s.w, s.n, k == 0 ? .5 : k == 1 ? .05 : .95);
   for (int k = 0; some && k < 3; k++) {
-    int whole = (int)floor(log10(fmax(fabs(v[k]), 1e-300))),
-        fine = (int)floor(log10((v[2] - v[1]) / 2 + 1e-300)), digits = whole - fine + 2;
-    if (c->type == PLOT_INTEGER) v[k] = round(v[k]), digits = whole + 1;
-    ticks_number(q[k], sizeof q[k], fabs(v[k]) < (v[2] - v[1]) * 1e-6 ? 0 : v[k],
-                 digits < 1 ? 1 : digits > 8 ? 8 : digits);
+    int fine = (int)floor(log10((v[2] - v[1]) / 2 + 1e-300)) - 1;
+    if (c->type == PLOT_INTEGER && fine < 0) fine = 0;
+    double unit = pow(10, fine), r = unit > 1e-300 ? round(v[k] / unit) * unit : v[k];
+    int whole = r != 0 ? (int)floor(log10(fabs(r)) + 1e-9) : 0, digits = whole - fine + 1;
+    ticks_number(q[k], sizeof q[k], r != 0 ? r : 0, digits < 1 ? 1 : digits > 8 ? 8 : digits);
   }
   if (some) snprintf(buf, n, "%s  [%s, %s]", q[0], q[1], q[2]);
   sample_free(p, &s);
@@ -232,7 +248,7 @@ static const char *in_numbers(plot *p, const plot_column *c, char *buf, size_t n
 
 static void draw_grid(plot *p, bool curves)
 {
-  panels g = { .across = panels_across(p->ncolumn), .gap_x = 22, .gap_y = 4 };
+  panels g = { .across = panels_across(p->ncolumn), .gap_x = 28, .gap_y = 4 };
   int down = (p->ncolumn + g.across - 1) / g.across;
   char aside[128];
   g.width = (p->right - p->left - (g.across - 1) * g.gap_x) / g.across;
@@ -246,9 +262,9 @@ static void draw_grid(plot *p, bool curves)
     if (curves) panel_density(p, &a, c, look);
     else if (sample_take(p, c, ALL_CHAINS, true, &s)) {
       if (s.n == 0) axes_nothing(&a, "no finite draws");
-      else if (s.constant && !column_is_discrete(c)) draw_constant(&a, s.x[0]);
-      else panel_bars(p, &a, c, &s);
-      panel_lost(&a, &s);
+      else if (s.constant && !column_is_discrete(c)) draw_constant(&a, s.x[0], look);
+      else panel_bars(p, &a, c, &s, look);
+      if (s.n) panel_lost(&a, &s);
       sample_free(p, &s);
     }
   }
@@ -272,11 +288,12 @@ static void draw_chain(plot *p, const axes *a, const plot_column *c, int chain, 
     p->failed = true;
     return;
   }
-  for (int64_t i = 0; each && i < n; i++) axes_point(a, (double)i, x[i], xy + 2 * m++);
+  for (int64_t i = 0; each && i < n; i++)
+    axes_point(a, (double)i, drawable(x[i]) ? x[i] : (double)NAN, xy + 2 * m++);
   for (int64_t k = 0; !each && k < cells; k++) {
     int64_t from = k * n / cells, to = (k + 1) * n / cells, lo = -1, hi = -1;
     for (int64_t i = from; i < to; i++) {
-      if (!isfinite(x[i])) continue;
+      if (!drawable(x[i])) continue;
       if (lo < 0 || x[i] < x[lo]) lo = i;
       if (hi < 0 || x[i] > x[hi]) hi = i;
     }
@@ -295,7 +312,7 @@ static bool finite_range(const plot_column *c, double *lo, double *hi)
   *lo = HUGE_VAL;
   *hi = -HUGE_VAL;
   for (int64_t i = 0; i < c->n; i++)
-    if (isfinite(c->x[i])) {
+    if (drawable(c->x[i])) {
       *lo = fmin(*lo, c->x[i]);
       *hi = fmax(*hi, c->x[i]);
     }
@@ -311,12 +328,12 @@ static void panel_trace(plot *p, axes *a, const plot_column *c, bool words)
     axes_nothing(a, "no finite draws");
     return;
   }
-  axes_range(a, scale_wide(0, n > 1 ? (double)(n - 1) : 1, 0), scale_wide(lo, hi, .06));
+  axes_range(a, scale_wide(0, (double)n, 0), scale_wide(lo, hi, .06));
   axes_left(a, AXIS_GRID | AXIS_WORDS | (c->type == PLOT_INTEGER ? AXIS_WHOLE : 0));
   axes_bottom(a, AXIS_LINE | AXIS_WHOLE | (words ? AXIS_WORDS : 0));
   for (int i = 0; i < chains; i++) {
     pen line = { .stroke = colour_fade(chains > 1 ? axes_chain_colour(i) : INK_MAIN,
-                                       chains > 1 ? .72 : .9), .width = .7 };
+                                       chains > 1 ? .72 : .9), .width = .7, .round = true };
     draw_chain(p, a, c, i, &line);
   }
   pen tick = { .stroke = INK_ALARM, .width = .8 };

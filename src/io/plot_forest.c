@@ -1,7 +1,6 @@
 /* plot_forest: a row a column: the median, the intervals of 50 % and 90 % between quantiles, and at
    the side what says whether to trust them. */
 #include "io/plot_in.h"
-#include <math.h>
 #include <stdio.h>
 
 typedef struct row { double q[5]; bool some; int64_t lost; } row;   /* 5, 25, 50, 75, 95 % */
@@ -14,7 +13,7 @@ static bool rows_make(plot *p, row *r, double *lo, double *hi)
   for (int i = 0; i < p->ncolumn; i++) {
     sample s;
     if (!sample_take(p, &p->column[i], ALL_CHAINS, true, &s)) return false;
-    r[i] = (row){ .some = s.n > 0, .lost = s.lost };
+    r[i] = (row){ .some = s.n > 0 && p->column[i].type != PLOT_LABEL, .lost = s.lost };
     for (int k = 0; r[i].some && k < 5; k++) r[i].q[k] = kde_quantile(s.x, s.w, s.n, at[k]);
     if (r[i].some) {
       *lo = fmin(*lo, r[i].q[0]);
@@ -46,7 +45,8 @@ static void draw_row(plot *p, const axes *a, const plot_column *c, const row *r,
               plot_fit(c->name, WORD_NORMAL, a->left - 10 - p->left, buf, sizeof buf), WORD_NORMAL,
               WORD_RIGHT, INK);
   if (!r->some) {
-    canvas_word(p->c, a->left + 6, y + 3, "no finite draws", WORD_SMALL, 0, INK_SOFT);
+    canvas_word(p->c, a->left + 6, y + 3,
+                c->type == PLOT_LABEL ? "no numbers" : "no finite draws", WORD_SMALL, 0, INK_SOFT);
     return;
   }
   double x[5];

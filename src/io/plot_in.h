@@ -4,11 +4,16 @@
 #include "io/axes.h"
 #include "io/plot.h"
 #include "num/kde.h"
+#include <math.h>
 
-/* The finite draws of a column, or of one of its chains, in order or rising. */
+/* Draws that are drawn: neither NaN nor infinite nor so large that squares overflow. */
+static inline bool drawable(double x) { return fabs(x) < 1e150; }
+
+/* Those of a column, or of one of its chains, in order or rising. */
 typedef struct sample {
   double *x, *w;               /* w: NULL where weights are equal */
-  int64_t n, lost;             /* lost: not finite */
+  int64_t n, lost;             /* lost: not drawable */
+  bool huge;                   /* lost, though finite */
   bool constant;               /* all equal, or none */
   size_t room;
 } sample;
@@ -34,10 +39,10 @@ const char *plot_fit(const char *name, double size, double width, char *buf, siz
 void panel_lost(const axes *, const sample *);
 
 /* The parts of plot_density.c that other kinds use.  chains: a line for each; interval: the median
-   and 90 % below the curve. */
-typedef struct density_look { bool chains, interval, rug; } density_look;
+   and 90 % below the curve; bare: no words below; range: instead of its own, where it has a width. */
+typedef struct density_look { bool chains, interval, rug, bare; scale range; } density_look;
 void panel_density(plot *, const axes *, const plot_column *, density_look);
-void panel_bars(plot *, const axes *, const plot_column *, const sample *);
+void panel_bars(plot *, const axes *, const plot_column *, const sample *, density_look);
 void panel_curve(const axes *, const kde *, const pen *);
 
 void plot_density(plot *);

@@ -1,7 +1,7 @@
 /* plot_pairs: each two columns against each other, below a diagonal of densities.  At most some
    thousand draws are drawn, chosen evenly by weight; those that diverged are drawn all, on top. */
 #include "io/plot_in.h"
-#include <math.h>
+#include "num/stats.h"
 #include <string.h>
 
 enum { POINTS = 2000, LAYERS = 6 };
@@ -13,9 +13,7 @@ static int64_t choose(const plot_column *c, int64_t m, int64_t *at)
   double sum = 0;
   for (int64_t i = 0; i < c->n && k < m; i++) {
     sum += c->w ? c->w[i] : 1 / (double)c->n;
-    bool taken = false;
-    for (; k < m && ((double)k + .5) / (double)m <= sum; taken = true) at[k++] = i;
-    (void)taken;
+    while (k < m && ((double)k + .5) / (double)m <= sum) at[k++] = i;
   }
   return k;
 }
@@ -31,11 +29,17 @@ static scale range_of(const plot_column *c)
 {
   double lo = HUGE_VAL, hi = -HUGE_VAL, more = column_is_discrete(c) ? .4 : 0;
   for (int64_t i = 0; i < c->n; i++)
-    if (isfinite(c->x[i]) && !(c->w && c->w[i] <= 0)) {
+    if (drawable(c->x[i]) && !(c->w && c->w[i] <= 0)) {
       lo = fmin(lo, c->x[i]);
       hi = fmax(hi, c->x[i]);
     }
   return lo <= hi ? scale_wide(lo - more, hi + more, .05) : (scale){ 0, 1, 0, 1 };
+}
+
+static void point(const axes *a, const plot_column *x, const plot_column *y, int64_t i, double *xy)
+{
+  bool both = drawable(x->x[i]) && drawable(y->x[i]);
+  axes_point(a, both ? shown(x, i, 0) : (double)NAN, shown(y, i, 77), xy);
 }
 
 static void scatter(plot *p, const axes *a, const plot_column *x, const plot_column *y,
@@ -46,13 +50,13 @@ static void scatter(plot *p, const axes *a, const plot_column *x, const plot_col
   for (int layer = 0; layer < LAYERS; layer++) {
     int64_t n = 0;
     for (int64_t k = layer; k < m; k += LAYERS)
-      axes_point(a, shown(x, at[k], 0), shown(y, at[k], 77), xy + 2 * n++);
+      point(a, x, y, at[k], xy + 2 * n++);
     canvas_dots(p->c, xy, n, radius, colour_fade(INK_MAIN, alpha));
   }
   for (int64_t i = 0; x->divergent && i < x->n; i++) {
     double one[2];
     if (!x->divergent[i]) continue;
-    axes_point(a, shown(x, i, 0), shown(y, i, 77), one);
+    point(a, x, y, i, one);
     canvas_dots(p->c, one, 1, 2, colour_fade(INK_ALARM, .9));
   }
 }
@@ -63,10 +67,23 @@ static void cell(plot *p, axes *a, int row, int column, const int64_t *at, int64
   bool last = row + 1 == p->ncolumn;
   axes_range(a, range_of(x), range_of(y));
   if (a->right - a->left > 60) {
-    axes_bottom(a, AXIS_GRID | AXIS_LINE | (last ? AXIS_WORDS : 0));
-    axes_left(a, AXIS_GRID | AXIS_LINE | (column == 0 ? AXIS_WORDS : 0));
+    axes_bottom(a, AXIS_GRID | AXIS_LINE | (last ? AXIS_WORDS : 0) |
+                       (column_is_discrete(x) ? AXIS_WHOLE : 0));
+    axes_left(a, AXIS_GRID | AXIS_LINE | (column == 0 ? AXIS_WORDS : 0) |
+                     (column_is_discrete(y) ? AXIS_WHOLE : 0));
   }
   scatter(p, a, x, y, at, m);
+}
+
+/* The correlation of two columns, larger the stronger it is. */
+static void agreement(const axes *a, const plot_column *x, const plot_column *y)
+{
+  char word[24];
+  double r = stats_correlation(x->x, y->x, x->w, x->n), size = 9 + 8 * fabs(r);
+  if (!isfinite(r)) return;
+  ticks_number(word, sizeof word, round(r * 100) / 100, fabs(r) < .0995 ? 1 : 2);
+  canvas_word(a->c, (a->left + a->right) / 2, (a->top + 20 + a->bottom) / 2 + size / 3, word, size,
+              WORD_MIDDLE, INK_SOFT);
 }
 
 void plot_pairs(plot *p)
@@ -82,16 +99,17 @@ void plot_pairs(plot *p)
   }
   m = n ? choose(&p->column[0], p->column[0].n < POINTS ? p->column[0].n : POINTS, at) : 0;
   for (int row = 0; row < n; row++)
-    for (int column = 0; column <= row; column++) {
+    for (int column = 0; column < n; column++) {
       double x = p->left + margin + column * (wide + gap), y = p->top + row * (high + gap);
       axes a = axes_new(p->c, x, y, x + wide, y + high);
-      if (column < row) {
-        cell(p, &a, row, column, at, m);
-        continue;
-      }
+      if (column < row) cell(p, &a, row, column, at, m);
+      if (column > row) agreement(&a, &p->column[row], &p->column[column]);
+      if (column != row) continue;
       a.top += 20;
       panel_name(p, &a, p->column[row].name, NULL);
-      panel_density(p, &a, &p->column[row], (density_look){ .rug = false });
+      density_look look = { .bare = row + 1 < n };
+      if (n > 1) look.range = range_of(&p->column[row]);
+      panel_density(p, &a, &p->column[row], look);
     }
   mem_put(p->m, at, POINTS * sizeof *at);
 }

@@ -6,7 +6,6 @@
    of the replicates. */
 #include "io/plot_in.h"
 #include "num/stats.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +23,7 @@ static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
 static int64_t put_finite(const double *x, int64_t n, double *y)
 {
   int64_t m = 0;
-  for (int64_t i = 0; i < n; i++) if (isfinite(x[i])) y[m++] = x[i];
+  for (int64_t i = 0; i < n; i++) if (drawable(x[i])) y[m++] = x[i];
   return m;
 }
 

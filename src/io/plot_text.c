@@ -1,7 +1,6 @@
 /* plot_text: pictures in a terminal: densities in eighths of blocks, traces in the dots of braille,
    forests in lines. */
 #include "io/plot_in.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,18 +130,19 @@ static void text_column(plot *p, text *t, const plot_column *c, int columns, boo
   kde k;
   if (!sample_take(p, c, ALL_CHAINS, true, &s)) return;
   text_puts(t, c->name);
-  if (s.n == 0) text_puts(t, "  no finite draws\n");
+  if (*c->name) text_puts(t, "  ");
+  if (s.n == 0) text_puts(t, "no finite draws\n");
   else if (s.constant && !column_is_discrete(c)) {
-    text_puts(t, "  always ");
+    text_puts(t, "always ");
     text_real(t, s.x[0]);
     text_putc(t, '\n');
   } else {
     char q[3][32];
     for (int i = 0; i < 3; i++)
       ticks_number(q[i], 32, kde_quantile(s.x, s.w, s.n, i == 0 ? .5 : i == 1 ? .05 : .95), 3);
-    if (c->type == PLOT_REAL) text_printf(t, "  %s  [%s, %s]", q[0], q[1], q[2]);
-    if (s.lost) text_printf(t, "  (%lld not finite)", (long long)s.lost);
-    text_putc(t, '\n');
+    if (c->type == PLOT_REAL) text_printf(t, "%s  [%s, %s]", q[0], q[1], q[2]);
+    if (s.lost) text_printf(t, "  (%lld left out)", (long long)s.lost);
+    if (c->type == PLOT_REAL || *c->name || s.lost) end_line(t);
     if (!curve || column_is_discrete(c)) text_bars(p, t, c, &s, columns);
     else if (kde_fit(p->m, &k, s.x, s.w, s.n)) text_curve(t, &k, columns);
     else p->failed = true;
@@ -166,7 +166,7 @@ static void trace_dots(const plot_column *c, braille *b, int columns, double lo,
   int64_t n = column_length(c);
   int high = ROWS * 4 - 1, wide = 2 * columns - 1;
   for (int64_t i = 0; i < c->n; i++) {
-    if (!isfinite(c->x[i])) continue;
+    if (!drawable(c->x[i])) continue;
     int x = n > 1 ? (int)((double)(i % n) / (double)(n - 1) * wide) : 0;
     braille_dot(b, x, hi > lo ? (int)((hi - c->x[i]) / (hi - lo) * high + .5) : high / 2);
   }
@@ -178,7 +178,7 @@ static void text_trace(text *t, const plot_column *c, int columns)
   double lo = HUGE_VAL, hi = -HUGE_VAL;
   char end[2][24];
   for (int64_t i = 0; i < c->n; i++)
-    if (isfinite(c->x[i])) lo = fmin(lo, c->x[i]), hi = fmax(hi, c->x[i]);
+    if (drawable(c->x[i])) lo = fmin(lo, c->x[i]), hi = fmax(hi, c->x[i]);
   text_puts(t, c->name);
   text_puts(t, lo <= hi ? "\n" : "  no finite draws\n");
   if (!(lo <= hi)) return;
@@ -228,7 +228,7 @@ static void text_forest(plot *p, text *t, int columns)
   for (int i = 0; i < p->ncolumn && i < MOST; i++) {
     sample s;
     if (!sample_take(p, &p->column[i], ALL_CHAINS, true, &s)) return;
-    some[i] = s.n > 0;
+    some[i] = s.n > 0 && p->column[i].type != PLOT_LABEL;
     for (int k = 0; k < 5 && some[i]; k++) q[i][k] = kde_quantile(s.x, s.w, s.n, level[k]);
     if (some[i]) lo = fmin(lo, q[i][0]), hi = fmax(hi, q[i][4]);
     if (width_of(p->column[i].name) > wide) wide = width_of(p->column[i].name);

@@ -400,10 +400,10 @@ norn_status columns_limit(columns *c, int most, const char **note)
     for (size_t i = 0; i < m; i++) c->leaf[i] = c->leaf[w[i].leaf];
   }
   c->nleaf = m;
-  *note = arena_printf(&c->a, "%d of %zu parameters%s: %s.  The option only chooses others.", most,
-                       all, all >= LEAVES ? " and more" : "",
-                       chained ? n < all ? "of the first 500 those with the largest R-hat"
-                                         : "those with the largest R-hat"
-                               : "the first");
+  const char *more = all >= LEAVES ? " and more" : "", *how = "only = [...] chooses others";
+  if (!chained) *note = arena_printf(&c->a, "The first %d of %zu%s; %s.", most, all, more, how);
+  else
+    *note = arena_printf(&c->a, "The %d%s with the largest R-hat of %zu%s; %s.", most,
+                         n < all ? ", among the first 500," : "", all, more, how);
   return *note ? NORN_OK : no_memory(c->st);
 }

@@ -169,19 +169,38 @@ static void fill(kde *k, const double *x, const double *w, int64_t n)
   smooth(k);
 }
 
-/* Ends of what is shown: all draws, but no tail more than three times as long as what lies between
-   the median and its last 200th. */
-static void cut_tails(kde *k, const double *x, const double *w, int64_t n)
+/* The weight of draws above `at`, of rising x. */
+static double weight_above(const double *x, const double *w, int64_t n, double at)
 {
-  double median = kde_quantile(x, w, n, .5), low = kde_quantile(x, w, n, .005),
-         high = kde_quantile(x, w, n, .995);
+  double sum = 0;
+  for (int64_t i = n; i-- > 0 && x[i] > at;) sum += w ? w[i] : 1 / (double)n;
+  return sum;
+}
+
+static double weight_below(const double *x, const double *w, int64_t n, double at)
+{
+  double sum = 0;
+  for (int64_t i = 0; i < n && x[i] < at; i++) sum += w ? w[i] : 1 / (double)n;
+  return sum;
+}
+
+/* Ends of what is shown: all draws, but of long tails (Cauchy's, not the exponential's) the last 50th
+   at most is left out, and none is more than three times as long as what lies between the median and
+   its last 200th. */
+void kde_ends(kde *k, const double *x, const double *w, int64_t n)
+{
+  double median = kde_quantile(x, w, n, .5), low = median - kde_quantile(x, w, n, .005),
+         high = kde_quantile(x, w, n, .995) - median,
+         left = median - 8 * (median - kde_quantile(x, w, n, .1)),
+         right = median + 8 * (kde_quantile(x, w, n, .9) - median);
   k->lo = x[0];
   k->hi = x[n - 1];
-  if (low < median && k->lo < low - 2 * (median - low)) k->lo = low - 2 * (median - low);
-  if (high > median && k->hi > high + 2 * (high - median)) k->hi = high + 2 * (high - median);
-  k->below = k->above = 0;
-  for (int64_t i = 0; i < n && x[i] < k->lo; i++) k->below += w ? w[i] : 1 / (double)n;
-  for (int64_t i = n; i-- > 0 && x[i] > k->hi;) k->above += w ? w[i] : 1 / (double)n;
+  if (weight_below(x, w, n, left) > .02 || !(left < median)) left = k->lo;
+  if (weight_above(x, w, n, right) > .02 || !(right > median)) right = k->hi;
+  if (low > 0) k->lo = fmax(fmax(k->lo, median - 3 * low), left);
+  if (high > 0) k->hi = fmin(fmin(k->hi, median + 3 * high), right);
+  k->below = weight_below(x, w, n, k->lo);
+  k->above = weight_above(x, w, n, k->hi);
 }
 
 /* A wall stands where the density does not fall off before its end, and at 0 and 1 for what is
@@ -193,7 +212,12 @@ static void set_ends(kde *k, const double *x, const double *w, int64_t n)
   k->wall_lo = k->below == 0;
   k->wall_hi = k->above == 0;
   fill(k, x, w, n);
-  bool steep_lo = k->y[0] > .15 * k->peak, steep_hi = k->y[KDE_GRID - 1] > .15 * k->peak;
+  double b = k->bandwidth / 2, lo1 = weight_below(x, w, n, least + b),
+         hi1 = weight_above(x, w, n, most - b);
+  /* not where a stuck chain has its only value */
+  bool steep_lo = k->y[0] > .15 * k->peak && weight_below(x, w, n, least + 2 * b) > 1.2 * lo1,
+       steep_hi = k->y[KDE_GRID - 1] > .15 * k->peak &&
+                  weight_above(x, w, n, most - 2 * b) > 1.2 * hi1;
   if (k->below > 0) k->wall_lo = false;
   else if (many && least >= 0 && least <= reach) k->lo = 0;
   else if (!(k->wall_lo = many && steep_lo)) k->lo = least - reach;
@@ -205,7 +229,7 @@ static void set_ends(kde *k, const double *x, const double *w, int64_t n)
 bool kde_fit(mem *m, kde *k, const double *x, const double *w, int64_t n)
 {
   double a2[BINS];
-  cut_tails(k, x, w, n);
+  kde_ends(k, x, w, n);
   double range = k->hi - k->lo, rule = silverman(x, w, n), margin = .05 * range;
   if (!spectrum(m, x, w, n, k->lo - margin, k->hi + margin, a2)) return false;
   double sj = sheather_jones(a2, effective(w, n)) * (range + 2 * margin);

@@ -21,6 +21,8 @@ typedef struct kde {
 
 /* Of finite x (n), not all equal, rising; w: their weights of sum 1, NULL: equal. */
 bool kde_fit(mem *, kde *, const double *x, const double *w, int64_t n);
+/* Only the ends: lo, hi, below, above. */
+void kde_ends(kde *, const double *x, const double *w, int64_t n);
 /* Of other draws of the same quantity, `part` of them, on the grid of `whole` and between its
    walls. */
 void kde_fit_part(const kde *whole, kde *, const double *x, const double *w, int64_t n,
