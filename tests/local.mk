@@ -49,6 +49,7 @@ UNIT_TESTS = \
   %D%/unit/test_multi_draws \
   %D%/unit/test_names \
   %D%/unit/test_parse \
+  %D%/unit/test_plot \
   %D%/unit/test_posteriordb \
   %D%/unit/test_program \
   %D%/unit/test_psis \

@@ -114,6 +114,7 @@ void ticks_make(ticks *t, double lo, double hi, int want, bool whole)
   double range = hi - lo;
   t->n = 0;
   t->note[0] = 0;
+  if (!(range > 0) || !isfinite(range)) return;
   t->step = nice_step(range, want < 1 ? 1 : want, whole);
   double first = ceil(lo / t->step - 1e-9), last = floor(hi / t->step + 1e-9);
   for (double k = first; k <= last && t->n < TICKS_MAX; k++) {

@@ -175,7 +175,7 @@ static bool any_divergent(const plot *p)
 
 static bool has_legend(const plot *p)
 {
-  return legend_chains(p) || any_divergent(p) || p->kind == PLOT_ppc;
+  return legend_chains(p) || any_divergent(p) || p->kind == PLOT_ppc || p->kind == PLOT_ess;
 }
 
 void plot_size(plot *p)
@@ -188,7 +188,7 @@ void plot_size(plot *p)
 
 /* ---- the whole ---- */
 
-typedef struct { const char *word; colour ink; bool tick, dot; } legend_entry;
+typedef struct { const char *word; colour ink; bool tick, dot, dash; } legend_entry;
 
 /* Entries from the right end of a line. */
 static void draw_legend(plot *p, const legend_entry *e, int n, double y)
@@ -197,7 +197,7 @@ static void draw_legend(plot *p, const legend_entry *e, int n, double y)
   for (int i = n; i-- > 0;) {
     x -= canvas_word_width(e[i].word, WORD_SMALL);
     canvas_word(p->c, x, y, e[i].word, WORD_SMALL, 0, INK_SOFT);
-    pen line = { .stroke = e[i].ink, .width = e[i].tick ? 1 : 1.8 };
+    pen line = { .stroke = e[i].ink, .width = e[i].tick ? 1 : 1.8, .dash = e[i].dash ? 3 : 0 };
     if (e[i].tick) canvas_segment(p->c, x - 7, y - 8, x - 7, y + 1, &line);
     else if (e[i].dot) canvas_disc(p->c, x - 8, y - 3, 2.6, e[i].ink, e[i].ink);
     else canvas_segment(p->c, x - 19, y - 3, x - 5, y - 3, &line);
@@ -212,13 +212,17 @@ static void legend(plot *p, double y)
   int n = 0, chains = legend_chains(p);
   for (int c = 0; c < chains; c++) {
     snprintf(word[c], sizeof word[c], c ? "%d" : "chain %d", c + 1);
-    e[n++] = (legend_entry){ word[c], axes_chain_colour(c), false, false };
+    e[n++] = (legend_entry){ word[c], axes_chain_colour(c), false, false, false };
   }
   if (any_divergent(p))
-    e[n++] = (legend_entry){ "divergent", INK_ALARM, p->kind != PLOT_pairs, p->kind == PLOT_pairs };
+    e[n++] = (legend_entry){ "divergent", INK_ALARM, p->kind != PLOT_pairs, p->kind == PLOT_pairs, false };
   if (p->kind == PLOT_ppc) {
-    e[n++] = (legend_entry){ "observed", INK, false, false };
-    e[n++] = (legend_entry){ "replicated", INK_MAIN, false, false };
+    e[n++] = (legend_entry){ "observed", INK, false, false, false };
+    e[n++] = (legend_entry){ "replicated", INK_MAIN, false, false, false };
+  }
+  if (p->kind == PLOT_ess) {
+    e[n++] = (legend_entry){ "bulk", INK_SOFT, false, false, false };
+    e[n++] = (legend_entry){ "tails", INK_SOFT, false, false, true };
   }
   draw_legend(p, e, n, y);
 }

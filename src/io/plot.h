@@ -49,7 +49,8 @@ typedef struct plot {
   /* ppc: the observed numbers (nobserved) and replicates of them (nreplicate, nobserved). */
   const double *observed, *replicate;
   int64_t nobserved, nreplicate;
-  /* ess: of column i after (k + 1) / PLOT_STEPS of the draws: ess[i * PLOT_STEPS + k]. */
+  /* ess: of column i after (k + 1) / PLOT_STEPS of the draws, in bulk and in the tails:
+     ess[(2 * i + tail) * PLOT_STEPS + k]. */
   const double *ess;
   /* Of the parts below. */
   canvas *c;

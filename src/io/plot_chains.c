@@ -179,7 +179,7 @@ void plot_ess(plot *p)
   double most = 0, xy[2 * PLOT_STEPS], end[64] = { 0 }, wide = 0;
   double total = p->ncolumn ? (double)p->column[0].n : 1;
   int chains = p->ncolumn && p->column[0].chains ? p->column[0].chains : 1;
-  for (int k = 0; k < p->ncolumn * PLOT_STEPS; k++)
+  for (int k = 0; k < 2 * p->ncolumn * PLOT_STEPS; k++)
     if (isfinite(p->ess[k])) most = fmax(most, p->ess[k]);
   for (int i = 0; i < p->ncolumn; i++)
     wide = fmax(wide, canvas_word_width(p->column[i].name, WORD_SMALL));
@@ -190,21 +190,24 @@ void plot_ess(plot *p)
   axes_left(&a, AXIS_GRID | AXIS_WORDS);
   axes_bottom(&a, AXIS_LINE | AXIS_WORDS | AXIS_WHOLE);
   axes_bottom_name(&a, "draws of all chains");
-  axes_left_name(&a, "bulk effective sample size");
+  axes_left_name(&a, "effective sample size");
   double y = scale_at(&a.y, 100.0 * chains);
   pen level = { .stroke = INK_SOFT, .width = .9, .dash = 4 };
   canvas_segment(p->c, a.left, y, a.right, y, &level);
   canvas_word(p->c, a.right - 4, y - 4, "100 a chain", WORD_SMALL, WORD_RIGHT, INK_SOFT);
   for (int i = 0; i < p->ncolumn && i < NORN_COUNT(end); i++) {
     pen line = { .stroke = axes_chain_colour(i), .width = 1.5 };
-    const double *e = p->ess + i * PLOT_STEPS;
+    pen tails = { .stroke = axes_chain_colour(i), .width = 1.1, .dash = 3 };
+    const double *e = p->ess + 2 * i * PLOT_STEPS;
     end[i] = a.bottom;
+    for (int k = 0; k < PLOT_STEPS; k++)
+      axes_point(&a, total * (k + 1) / PLOT_STEPS, e[PLOT_STEPS + k], xy + 2 * k);
+    canvas_line(p->c, xy, PLOT_STEPS, false, &tails);
     for (int k = 0; k < PLOT_STEPS; k++) {
       axes_point(&a, total * (k + 1) / PLOT_STEPS, e[k], xy + 2 * k);
       if (isfinite(e[k])) end[i] = xy[2 * k + 1];
     }
     canvas_line(p->c, xy, PLOT_STEPS, false, &line);
-    canvas_dots(p->c, xy, PLOT_STEPS, 1.9, axes_chain_colour(i));
   }
   ess_names(p, &a, end);
 }

@@ -46,12 +46,20 @@ static void put_scale(text *t, double lo, double hi, int columns, bool whole)
   for (int i = 0; i < k.n; i++) {
     int from = place[i] - width_of(k.word[i]) / 2;
     if (from < 0) from = 0;
-    if (i && from <= at) continue;
+    if ((i && from <= at) || from + width_of(k.word[i]) > columns) continue;
     put_spaces(t, from - at);
     text_puts(t, k.word[i]);
     at = from + width_of(k.word[i]);
   }
-  if (k.note[0]) text_printf(t, "  %s", k.note);
+  int room = columns - at - width_of(k.note);
+  if (k.note[0] && room < 2) {
+    end_line(t);
+    room = columns - width_of(k.note);
+  }
+  if (k.note[0]) {
+    put_spaces(t, room);
+    text_puts(t, k.note);
+  }
   end_line(t);
 }
 
@@ -179,8 +187,8 @@ static void text_trace(text *t, const plot_column *c, int columns)
   char end[2][24];
   for (int64_t i = 0; i < c->n; i++)
     if (drawable(c->x[i])) lo = fmin(lo, c->x[i]), hi = fmax(hi, c->x[i]);
-  text_puts(t, c->name);
-  text_puts(t, lo <= hi ? "\n" : "  no finite draws\n");
+  if (*c->name || !(lo <= hi))
+    text_printf(t, "%s%s\n", c->name, lo <= hi ? "" : *c->name ? "  no finite draws" : "no finite draws");
   if (!(lo <= hi)) return;
   ticks_number(end[0], sizeof end[0], hi, 3);
   ticks_number(end[1], sizeof end[1], lo, 3);

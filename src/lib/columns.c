@@ -99,7 +99,7 @@ static const uint8_t *divergent_of(columns *c, const column_source *s)
   return out;
 }
 
-static norn_status add_source(columns *c, norn_datum x, const char *head, int64_t chains)
+static norn_status add_source(columns *c, norn_datum x, const char *head, int64_t chains, int arg)
 {
   norn_posterior post;
   char got[160];
@@ -128,7 +128,7 @@ static norn_status add_source(columns *c, norn_datum x, const char *head, int64_
   if (s.n == 0) return norn_fail(c->st, NORN_EDOMAIN, 0, "there are no draws to plot");
   if (!s.chains && !s.w && !s.exact && chains > 0) {
     if (s.n % chains)
-      return norn_fail(c->st, NORN_EDOMAIN, -1,
+      return norn_fail(c->st, NORN_EDOMAIN, arg,
                        "%lld draws can't be of %lld chains of equal length", (long long)s.n,
                        (long long)chains);
     s.chains = (int)chains;
@@ -139,17 +139,18 @@ static norn_status add_source(columns *c, norn_datum x, const char *head, int64_
   return find_leaves(c, norn_array_at(c->st, s.values, 0), head, "", 0);
 }
 
-norn_status columns_open(norn_state *st, mem *m, norn_datum x, int64_t chains, columns *c)
+norn_status columns_open(norn_state *st, mem *m, norn_datum x, int64_t chains, int arg,
+                         columns *c)
 {
   norn_status code = NORN_OK;
   *c = (columns){ .st = st };
   arena_init(&c->a, m);
   int fields = norn_record_size(x);
-  if (fields < 0) return add_source(c, x, "", chains);
+  if (fields < 0) return add_source(c, x, "", chains, arg);
   for (int i = 0; i < fields && !code; i++) {
     norn_datum v;
     const char *name = norn_record_at(st, x, i, &v);
-    code = add_source(c, v, name, chains);
+    code = add_source(c, v, name, chains, arg);
   }
   if (!code && !c->nleaf) code = norn_fail(st, NORN_EDOMAIN, 0, "there is nothing to plot");
   return code;

@@ -26,8 +26,9 @@ typedef struct columns {
   size_t nleaf, cleaf;
 } columns;
 
-/* All leaves of x, argument 0; chains: of arrays (0: not said).  Free it in any case. */
-norn_status columns_open(norn_state *, mem *, norn_datum x, int64_t chains, columns *);
+/* All leaves of x, argument 0; chains: of arrays (0: not said), argument `arg`.  Free it in any
+   case. */
+norn_status columns_open(norn_state *, mem *, norn_datum x, int64_t chains, int arg, columns *);
 void        columns_free(columns *);
 /* Keeps those that `only` names: a string or an array of strings, each a leaf, what leaves lie
    under, a pattern with *, or the address of a choice; arg: its number, for errors. */

@@ -223,22 +223,24 @@ static norn_status check_columns(request *r)
 static norn_status measure_steps(request *r)
 {
   plot *p = &r->p;
-  double *e = arena_get(&r->from.a, (size_t)(p->ncolumn * PLOT_STEPS) * sizeof *e);
+  double *e = arena_get(&r->from.a, (size_t)(2 * p->ncolumn * PLOT_STEPS) * sizeof *e);
   p->ess = e;
   for (int i = 0; e && i < p->ncolumn; i++) {
     const plot_column *c = &p->column[i];
     int64_t each = c->n / c->chains;
-    double *x = arena_get(&r->from.a, (size_t)c->n * sizeof *x), rhat;
+    double *x = arena_get(&r->from.a, (size_t)c->n * sizeof *x);
     if (!x) e = NULL;
     for (int k = 0; e && k < PLOT_STEPS; k++) {
       int64_t m = each * (k + 1) / PLOT_STEPS;
-      double *out = &e[i * PLOT_STEPS + k];
+      double *bulk = &e[2 * i * PLOT_STEPS + k], *tails = bulk + PLOT_STEPS;
       bool finite = true;
       for (int j = 0; j < c->chains; j++)
         memcpy(x + j * m, c->x + j * each, (size_t)m * sizeof *x);
       for (int64_t j = 0; j < m * c->chains; j++) finite &= isfinite(x[j]) != 0;
-      *out = (double)NAN;
-      if (finite && !diagnose_chains(r->st, x, c->chains, m, out, &rhat)) return lib_failed(r->st);
+      *bulk = *tails = (double)NAN;
+      if (finite && (!diagnose(r->st, DIAGNOSE_ESS_BULK, 0, x, c->chains, m, bulk) ||
+                     !diagnose(r->st, DIAGNOSE_ESS_TAIL, 0, x, c->chains, m, tails)))
+        return lib_failed(r->st);
     }
   }
   return e ? NORN_OK : lib_failed(r->st);
@@ -247,7 +249,8 @@ static norn_status measure_steps(request *r)
 static norn_status take_columns(request *r)
 {
   plot *p = &r->p;
-  norn_status code = columns_open(r->st, &r->m, r->args[X], r->chains, &r->from);
+  norn_status code = columns_open(r->st, &r->m, r->args[X], r->chains, CHAINS,
+                                  &r->from);
   if (!code && given(r, ONLY)) code = columns_only(&r->from, r->args[ONLY], ONLY);
   if (code) return code;
   if (!r->kind_given) choose_kind(r);
@@ -355,9 +358,11 @@ static const norn_native natives[] = {
    "only: names of the parameters to show, as \"mu\", [\"mu\", \"theta[3]\"], \"theta[*]\", or of\n"
    "choices; else the first, from chains those with the largest R-hat.  chains: how many an array\n"
    "is of.  title; width and height in points (two pixels each in PNG), of text in columns.\n"
-   "Example: plot([1, 2, 2, 3, 3, 3], \"/dev/null/none.svg\")\n"
    "Example: model m() { let x ~ normal(0, 1); x }; "
-   "plot(infer(m(), mh(draws = 100)), \"x.svg\")\n", f_plot, 0, NULL},
+   "plot(infer(m(), mh(draws = 100)), \"x.svg\"); contains(read_text(\"x.svg\"), \">x<\")\n=> true\n"
+   "Example: plot([1, 2, 2, 3, 3, 3], \"shares.svg\", kind = \"histogram\", title = \"Shares\"); "
+   "starts_with(read_text(\"shares.svg\"), \"<svg \")\n=> true",
+   f_plot, 0, NULL},
 };
 
 norn_status lib_plot_open(norn_state *st)
