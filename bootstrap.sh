@@ -46,6 +46,7 @@ optional() {
   cat <<'LIST'
 libopenblas0-pthread - OpenBLAS: large matrices, opened when one is met
 libnetcdf19 - NetCDF: draws for ArviZ, opened when a file .nc is met
+libcairo2 - cairo: pictures as PNG and PDF, opened when one is drawn
 LIST
 }
 

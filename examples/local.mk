@@ -5,6 +5,7 @@ EXAMPLES = \
   %D%/coal_disasters.norn \
   %D%/eight_schools.norn \
   %D%/foreign_function.norn \
+  %D%/gallery.norn \
   %D%/gp_regression.norn \
   %D%/hmm.norn \
   %D%/rare_event_big.norn \

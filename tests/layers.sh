@@ -72,7 +72,7 @@ found=$(
   door 'jansson.h' 'io/json.c'
   door 'csv.h' 'io/csv.c'
   door 'netcdf.h' 'io/netcdf.c'
-  door 'cairo*' 'io/plot.c'
+  door 'cairo*' 'io/canvas_cairo.c'
   door 'curl/*' 'llm/http.c'
   door 'cuda*' 'gpu/*'
   door 'nvrtc.h' 'gpu/*'

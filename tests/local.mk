@@ -97,6 +97,7 @@ LANG_TESTS = \
   %D%/lib/math.norn \
   %D%/lib/multivariate.norn \
   %D%/lib/no_evidence.norn \
+  %D%/lib/plot.norn \
   %D%/lib/posteriors.norn \
   %D%/lib/predict.norn \
   %D%/lib/records.norn \
@@ -242,6 +243,26 @@ LANG_TESTS = \
   %D%/errors/parameter_twice.norn \
   %D%/errors/pareto_bound.norn \
   %D%/errors/pareto_type_2_shape.norn \
+  %D%/errors/plot_chains.norn \
+  %D%/errors/plot_height.norn \
+  %D%/errors/plot_kind.norn \
+  %D%/errors/plot_no_chains.norn \
+  %D%/errors/plot_nothing.norn \
+  %D%/errors/plot_observed.norn \
+  %D%/errors/plot_observed_kind.norn \
+  %D%/errors/plot_of_model.norn \
+  %D%/errors/plot_of_number.norn \
+  %D%/errors/plot_only.norn \
+  %D%/errors/plot_only_kind.norn \
+  %D%/errors/plot_pairs.norn \
+  %D%/errors/plot_ppc.norn \
+  %D%/errors/plot_ppc_record.norn \
+  %D%/errors/plot_ppc_shape.norn \
+  %D%/errors/plot_suffix.norn \
+  %D%/errors/plot_text.norn \
+  %D%/errors/plot_unwritable.norn \
+  %D%/errors/plot_weighted.norn \
+  %D%/errors/plot_width.norn \
   %D%/errors/points_coincide.norn \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
@@ -567,6 +588,26 @@ TEST_FILES = \
   %D%/errors/parameter_twice.err \
   %D%/errors/pareto_bound.err \
   %D%/errors/pareto_type_2_shape.err \
+  %D%/errors/plot_chains.err \
+  %D%/errors/plot_height.err \
+  %D%/errors/plot_kind.err \
+  %D%/errors/plot_no_chains.err \
+  %D%/errors/plot_nothing.err \
+  %D%/errors/plot_observed.err \
+  %D%/errors/plot_observed_kind.err \
+  %D%/errors/plot_of_model.err \
+  %D%/errors/plot_of_number.err \
+  %D%/errors/plot_only.err \
+  %D%/errors/plot_only_kind.err \
+  %D%/errors/plot_pairs.err \
+  %D%/errors/plot_ppc.err \
+  %D%/errors/plot_ppc_record.err \
+  %D%/errors/plot_ppc_shape.err \
+  %D%/errors/plot_suffix.err \
+  %D%/errors/plot_text.err \
+  %D%/errors/plot_unwritable.err \
+  %D%/errors/plot_weighted.err \
+  %D%/errors/plot_width.err \
   %D%/errors/points_coincide.err \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \

@@ -233,7 +233,7 @@ bool kde_fit(mem *m, kde *k, const double *x, const double *w, int64_t n)
   double range = k->hi - k->lo, rule = silverman(x, w, n), margin = .05 * range;
   if (!spectrum(m, x, w, n, k->lo - margin, k->hi + margin, a2)) return false;
   double sj = sheather_jones(a2, effective(w, n)) * (range + 2 * margin);
-  k->bandwidth = sj > 0 ? fmin((rule + sj) / 2, 2 * sj) : rule;
+  k->bandwidth = sj > 0 ? fmax(fmin((rule + sj) / 2, 2 * sj), rule / 4) : rule;
   if (!(k->bandwidth > range / 1000)) k->bandwidth = range / 1000;
   set_ends(k, x, w, n);
   fill(k, x, w, n);

@@ -2,8 +2,9 @@
 
    Gaussian kernels.  The bandwidth is the mean of Silverman's rule and of the improved
    Sheather-Jones of Botev, Grotowski and Kroese 2010, "Kernel density estimation via diffusion",
-   Annals of Statistics 38(5), section 5.1, but at most twice the latter: the first alone smooths
-   several modes away, the second alone follows every knot of draws from a chain.  At an end where draws pile up the kernels are
+   Annals of Statistics 38(5), section 5.1, but at most twice the latter and at least a quarter of
+   the former: the first alone smooths several modes away, the second alone follows every knot of
+   draws from a chain.  At an end where draws pile up the kernels are
    reflected, so that an exponential or a uniform density stands there at its full height; at other
    ends the curve runs out to 0. */
 #ifndef NORN_KDE_H
