@@ -29,6 +29,7 @@ typedef struct reader {
   double step_size; bool adapted, metric_next;
   double *metric; size_t nmetric, cmetric;
   int64_t warmup, thin; bool saved_warmup;
+  char engine[40];                     /* as a comment says */
   char broken[NAME];                   /* columns of this name are no array */
   bool failed;
 } reader;
@@ -152,6 +153,9 @@ static bool take_comment(reader *r, const char *line, size_t n)
   long long x;
   if (n > 7 && memcmp(line, "# norn ", 7) == 0) return take_norn(r, line + 7, n - 7);
   if (r->norn) return true;
+  static const char engine[] = "# engine = ";
+  if (n > sizeof engine && n < sizeof engine + 30 && memcmp(line, engine, sizeof engine - 1) == 0)
+    snprintf(r->engine, sizeof r->engine, "%.*s", (int)(n - sizeof engine + 1), line + sizeof engine - 1);
   size_t k = n - 1 < sizeof small - 1 ? n - 1 : sizeof small - 1;
   memcpy(small, line + 1, k);
   small[k] = 0;
@@ -383,19 +387,30 @@ static bool keep_rows(reader *r)
   return true;
 }
 
-/* What a file without lines for Norn tells of its run. */
+/* What a file without info tells of its run: CmdStan's, or one that was not ended. */
 static norn_datum told(reader *r)
 {
-  const char *name[3];
-  norn_datum v[3];
+  const char *name[5];
+  norn_datum v[5];
   int n = 0;
   bool nuts = false, hmc = false;
   for (size_t k = 0; k < r->s->nvar; k++) {
-    nuts = nuts || (r->s->var[k].stat && strcmp(r->s->var[k].name, "tree_depth") == 0);
-    hmc = hmc || (r->s->var[k].stat && strcmp(r->s->var[k].name, "energy") == 0);
+    const drawset_var *x = &r->s->var[k];
+    nuts = nuts || (x->stat && strcmp(x->name, "tree_depth") == 0);
+    hmc = hmc || (x->stat && strcmp(x->name, "energy") == 0);
   }
   name[n] = "engine";
-  v[n++] = norn_cstring(r->st, nuts ? "nuts" : hmc ? "hmc" : "draws");
+  v[n++] = norn_cstring(r->st, *r->engine ? r->engine : nuts ? "nuts" : hmc ? "hmc" : "draws");
+  bool chained = !*r->engine || !strcmp(r->engine, "nuts") || !strcmp(r->engine, "hmc") ||
+                 !strcmp(r->engine, "mh");
+  if (!chained) {
+    name[n] = "chains";
+    v[n++] = norn_missing();
+  }
+  if (r->norn) {                         /* else info would be there */
+    name[n] = "stopped";
+    v[n++] = norn_bool(true);
+  }
   if (r->adapted) {
     name[n] = "step_size";
     v[n++] = norn_array_f64(r->st, &r->step_size, 1);

@@ -159,14 +159,35 @@ static bool is_ours(const char *path)
   return ours;
 }
 
+/* Chains may be missing in between: those of a run that was killed come in any order. */
+enum { GAP = 64 };
+
 void draws_remove_from(const char *path, int k)
 {
   char old[4096];
-  for (;; k++) {
+  for (int gap = 0; gap < GAP; k++) {
     draws_chain_path(path, k, old, sizeof old);
-    if (!is_ours(old)) return;
-    unlink(old);
+    if (!is_ours(old)) gap++;
+    else if (unlink(old) == 0) gap = 0;
   }
+}
+
+void draws_remove_old(const char *path)
+{
+  if (is_ours(path)) unlink(path);
+  draws_remove_from(path, 0);
+}
+
+norn_status draws_can_write(norn_state *st, const char *path)
+{
+  char probe[4104];
+  errno = 0;
+  snprintf(probe, sizeof probe, "%s.part", path);
+  FILE *f = fopen(probe, "wb");
+  if (!f) return norn_fail(st, NORN_EIO, 0, "can't write %s: %s", path, strerror(errno));
+  fclose(f);
+  unlink(probe);
+  return NORN_OK;
 }
 
 /* ---- what is said of a run ---- */
@@ -406,7 +427,7 @@ static bool gather_stats(gathering *g, const drawset *s, double *logw, bool *wei
     if (!v->stat || v->size != 1) continue;
     if (strcmp(v->name, "log_weight") == 0) {
       *weighted = true;
-      for (int64_t i = 0; i < s->n; i++) logw[g->at + i] = isnan(v->all[i]) ? -HUGE_VAL : v->all[i];
+      for (int64_t i = 0; i < s->n; i++) logw[g->at + i] = isnan(v->all[i]) ? 0 : v->all[i];
       continue;
     }
     norn_datum *to = gather_column(g, v->name);
@@ -523,14 +544,17 @@ static norn_status load_file(norn_state *st, mem *m, const char *name, const cha
   return code;
 }
 
-/* How many files of chains lie under that name. */
-static int count_chains(const char *path)
+/* The chains whose files lie under that name: their numbers, from 0. */
+static int find_chains(mem *m, const char *path, int **chain, size_t *room)
 {
   char one[4096];
   int n = 0;
-  for (; n < 100000; n++) {
-    draws_chain_path(path, n, one, sizeof one);
-    if (access(one, R_OK) != 0) break;
+  for (int k = 0, gap = 0; gap < GAP && k < 100000; k++, gap++) {
+    draws_chain_path(path, k, one, sizeof one);
+    if (access(one, R_OK) != 0) continue;
+    if (!mem_grow(m, chain, room, (size_t)n + 1, sizeof **chain)) break;
+    (*chain)[n++] = k;
+    gap = 0;
   }
   return n;
 }
@@ -539,23 +563,24 @@ norn_status draws_load_csv(norn_state *st, const char *name, const char *path, n
 {
   char one[4096];
   mem m = lib_mem(st);
+  int *chain = NULL, used = 0;
+  size_t room = 0;
   bool alone = access(path, R_OK) == 0, cut;
-  int n = alone ? 1 : count_chains(path);
+  int n = alone ? 1 : find_chains(&m, path, &chain, &room);
   if (n == 0) return lib_unread(st, 0, name, strerror(ENOENT));
   drawset *set = mem_zero(&m, (size_t)n * sizeof *set);
   norn_datum first = norn_none();
   norn_status code = set ? NORN_OK : norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
-  int used = 0;
-  for (int k = 0; k < n && !code; k++) {
+  for (; used < n && !code; used++) {
     norn_datum info;
     drawset_init(&set[used], st, &m);
-    draws_chain_path(path, k, one, sizeof one);
+    if (!alone) draws_chain_path(path, chain[used], one, sizeof one);
     code = load_file(st, &m, name, alone ? path : one, &set[used], &info, &cut);
-    if (k == 0) first = info;
-    used++;
+    if (used == 0) first = info;
   }
   if (!code) code = draws_join(st, set, used, first, out);
   for (int k = 0; k < used; k++) drawset_free(&set[k]);
   mem_put(&m, set, (size_t)n * sizeof *set);
+  mem_put(&m, chain, room * sizeof *chain);
   return code;
 }

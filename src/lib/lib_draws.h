@@ -34,8 +34,14 @@ void draws_about(norn_state *, norn_datum model, norn_datum engine, const char *
                  norn_datum info, text *out);
 /* The name of chain k (from 0) of several: "x_1.csv" of "x.csv". */
 void draws_chain_path(const char *path, int k, char *out, size_t size);
-/* Files of chains from k on that an earlier run left. */
+/* Files of chains from k on that an earlier run left; all that it left. */
 void draws_remove_from(const char *path, int k);
+void draws_remove_old(const char *path);
+/* Can a file of that name be made?  Nothing is left of the try. */
+norn_status draws_can_write(norn_state *, const char *path);
+/* The native keep_draws (lib_stream.c), and what it holds back goes to the files. */
+void draws_keep_flush(norn_state *);
+norn_status draws_keep(norn_state *, const norn_datum *args, int n, norn_datum *out);
 
 /* A file that has its name only once it is whole. */
 typedef struct draws_file { FILE *f; char path[4096], part[4104]; } draws_file;

@@ -201,6 +201,7 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
   mem m = lib_mem(st);
   (void)n;
   if (!lib_want_file(st, args, 0, &name)) return lib_failed(st);
+  draws_keep_flush(st);
   if (draws_format_of(name) == DRAWS_CSV)
     return draws_load_csv(st, name, lib_path(st, name, path, sizeof path), out);
   if (draws_format_of(name) == DRAWS_NC)
@@ -231,6 +232,15 @@ static const norn_native natives[] = {
     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
     "save(infer(coin(), enumerate()), \"example.json\"); mean(load(\"example.json\"))\n=> 0.5",
     v_load, 0, NULL },
+  { "keep_draws", "path = missing",
+    "From here on draws go to CSV files as they come; keep_draws() ends it.\n"
+    "What a long run has drawn is there while it works and if it is stopped or killed: load(path)\n"
+    "reads it. path must end in .csv; several chains make x_1.csv, x_2.csv, ... The files hold the\n"
+    "draws of the last inference (nested ones are not kept) and are flushed every second. They know\n"
+    "nothing of what is found at the end: save(post, path) replaces them by files that do.\n"
+    "Example: model coin() { let x ~ bernoulli(0.5); x }; keep_draws(\"example.csv\"); "
+    "infer(coin(), forward(50)); keep_draws(); len(values(load(\"example.csv\")))\n=> 50",
+    draws_keep, 0, NULL },
 };
 
 norn_status lib_save_open(norn_state *st)

@@ -24,6 +24,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_sort.c \
   %D%/lib_special.c \
   %D%/lib_stats.c \
+  %D%/lib_stream.c \
   %D%/lib_string.c \
   %D%/lib_sys.c \
   %D%/lib_table.c \
