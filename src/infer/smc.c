@@ -27,7 +27,7 @@
 #include "infer/infer.h"
 #include <string.h>
 
-enum { BLOCK = 128 };
+enum { BLOCK = 128, COURSE = 512 };
 #define NONE 0xffffffffu
 
 enum { KEEP_VALUE, KEEP_CHOICES, KEEP_COUNT };
@@ -38,6 +38,13 @@ typedef struct past { uint64_t addr; uint32_t parent; uint32_t value; } past;
 /* What goes beside a run: ended is its value's place in smc.ended, NONE while it runs; eve its
    ancestor at the start. */
 typedef struct beside { uint32_t ended, past, ancestor, eve; } beside;
+
+/* How it went: at every stride-th barrier its number, the effective sample size and the evidence so
+   far.  When it is full, every other one goes: memory does not grow with time. */
+typedef struct course {
+  double barrier[COURSE], ess[COURSE], evidence[COURSE];
+  uint32_t n, stride;
+} course;
 
 typedef struct smc {
   size_t n;
@@ -61,6 +68,7 @@ typedef struct smc {
   column ended, past_value;
   past *past; size_t npast, cpast;
   blame killers;            /* of this barrier */
+  course course;
   norn_run *gather[BLOCK]; uint32_t place[BLOCK]; norn_event ev[BLOCK];
 } smc;
 
@@ -307,6 +315,24 @@ static void smc_resample(smc *e, double sum, double log_scale)
 
 /* ---- the barrier ---- */
 
+static void smc_keep_course(course *c, uint32_t barrier, double ess, double evidence)
+{
+  if (!c->stride) c->stride = 1;
+  if (barrier % c->stride) return;
+  if (c->n == COURSE) {
+    for (c->n = 0; 2 * c->n < COURSE; c->n++) {
+      c->barrier[c->n] = c->barrier[2 * c->n];
+      c->ess[c->n] = c->ess[2 * c->n];
+      c->evidence[c->n] = c->evidence[2 * c->n];
+    }
+    c->stride *= 2;
+    if (barrier % c->stride) return;
+  }
+  c->barrier[c->n] = barrier;
+  c->ess[c->n] = ess;
+  c->evidence[c->n++] = evidence;
+}
+
 static norn_step smc_barrier(norn_infer *inf, smc *e)
 {
   norn_state *st = norn_infer_state(inf);
@@ -315,6 +341,7 @@ static norn_step smc_barrier(norn_infer *inf, smc *e)
   double ess = sum * sum / squares, n = (double)e->n;
   if (ess < e->least_ess) e->least_ess = ess;
   if (!e->running) return NORN_STEP_DONE;
+  smc_keep_course(&e->course, e->barrier, ess, e->log_z + scale + log(sum / n));
   bool due = e->threshold >= 1 || ess <= e->threshold * n;
   if (due) smc_resample(e, sum, scale);
   e->killers.n = 0;
@@ -366,6 +393,17 @@ static norn_status smc_draws(norn_infer *inf, smc *e)
   return s;
 }
 
+static void smc_note_course(norn_infer *inf, const course *c)
+{
+  static const char *const name[] = { "barrier", "ess", "log_evidence" };
+  norn_state *st = norn_infer_state(inf);
+  norn_datum v[] = { norn_array_f64(st, c->barrier, c->n), norn_array_f64(st, c->ess, c->n),
+                     norn_array_f64(st, c->evidence, c->n) };
+  for (int k = 0; k < 3; k++) if (norn_is_none(v[k])) return;
+  norn_datum all = norn_record(st, 3, name, v);
+  if (!norn_is_none(all)) norn_infer_note(inf, "course", all);
+}
+
 static norn_status smc_finish(norn_infer *inf, void *self)
 {
   smc *e = self;
@@ -380,6 +418,7 @@ static norn_status smc_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "barriers", norn_int((int64_t)e->barrier));
   norn_infer_note(inf, "resamplings", norn_int((int64_t)e->resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
+  if (e->observing) smc_note_course(inf, &e->course);
   if (!e->observing)
     norn_infer_warn(inf, nowhere,
                     "the program observes nothing: smc is plain importance sampling here");

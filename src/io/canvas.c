@@ -98,7 +98,7 @@ void canvas_word_up(canvas *c, double x, double y, const char *s, double size, c
   c->ops->word(c, x, y, s, size, .5, false, ink, -90);
 }
 
-/* Widths in hundredths of the size, of space to ~, in DejaVu Sans, which is wider than Helvetica. */
+/* Widths in hundredths of the size, of space to ~, in DejaVu Sans: Helvetica is narrower. */
 static const unsigned char wide[95] = {
   32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
   64, 64, 34, 34, 84, 84, 84, 53, 100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79,

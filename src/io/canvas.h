@@ -1,8 +1,8 @@
 /* canvas.h: a page that is drawn on with paths and words, and becomes the bytes of a file.
 
-   SVG is written here, as text: words stay words, which can be searched and read aloud, and the same
-   drawing gives the same bytes on every machine.  PNG and PDF are made by cairo, which canvas_cairo.c
-   opens when a page wants it.  Lengths are points; y points down.  A page's failures (memory,
+   SVG is written here, as text: words stay words, which can be searched and read aloud, and the
+   same drawing gives the same bytes on every machine.  PNG and PDF are made by cairo, which
+   canvas_cairo.c opens when a page wants it.  Lengths are points; y points down.  A page's failures (memory,
    cairo's) are told at its end. */
 #ifndef NORN_CANVAS_H
 #define NORN_CANVAS_H

@@ -129,7 +129,7 @@ static double body_height(const plot *p)
   case PLOT_forest: return n * (n <= 12 ? 24 : 18) + 62;
   case PLOT_pairs: return n == 1 ? 240 : n <= 4 ? 560 : 700;
   case PLOT_ppc: return 300;
-  case PLOT_ess: return 290;
+  case PLOT_ess: return p->ncourse ? 360 : 290;
   case PLOT_autocorrelation: return rows_of(n) * (n == 1 ? 220 : n <= 3 ? 170 : 135);
   default:
     most = n == 1 ? 230 : n <= 4 ? 165 : 128;
@@ -175,7 +175,8 @@ static bool any_divergent(const plot *p)
 
 static bool has_legend(const plot *p)
 {
-  return legend_chains(p) || any_divergent(p) || p->kind == PLOT_ppc || p->kind == PLOT_ess;
+  return legend_chains(p) || any_divergent(p) || p->kind == PLOT_ppc ||
+         (p->kind == PLOT_ess && !p->ncourse);
 }
 
 void plot_size(plot *p)
@@ -215,7 +216,8 @@ static void legend(plot *p, double y)
     e[n++] = (legend_entry){ word[c], axes_chain_colour(c), false, false, false };
   }
   if (any_divergent(p))
-    e[n++] = (legend_entry){ "divergent", INK_ALARM, p->kind != PLOT_pairs, p->kind == PLOT_pairs, false };
+    e[n++] = (legend_entry){ "divergent", INK_ALARM, p->kind != PLOT_pairs,
+                             p->kind == PLOT_pairs, false };
   if (p->kind == PLOT_ppc) {
     e[n++] = (legend_entry){ "observed", INK, false, false, false };
     e[n++] = (legend_entry){ "replicated", INK_MAIN, false, false, false };

@@ -1,8 +1,8 @@
 /* plot.h: the pictures of Bayesian work: densities, traces, ranks, pairs, forests, predictive
    checks, autocorrelations, effective sample sizes.
 
-   A picture is a kind and columns: a column is the draws of one number, chain after chain, with what
-   is known of them.  It knows nothing of posteriors: src/lib/lib_plot.c takes them apart.  What is
+   A picture is a kind and columns: a column is the draws of one number, chain after chain, with
+   what is known of them.  It knows nothing of posteriors: src/lib/lib_plot.c takes them apart.  What is
    not finite is left out and told in the picture. */
 #ifndef NORN_PLOT_H
 #define NORN_PLOT_H
@@ -31,7 +31,7 @@ typedef struct plot_column {
   F(forest, "medians with intervals of 50 % and 90 %", 60, false)                                 \
   F(ppc, "what was observed over what the model predicts", 1, false)                              \
   F(autocorrelation, "autocorrelations of each chain", 15, true)                                  \
-  F(ess, "effective sample size as draws come in", 8, true)                                       \
+  F(ess, "effective sample size as draws or observations come in", 8, true)                                      \
   F(histogram, "shares of values or bins", 24, false)
 #define PLOT_ENUM(name, doc, most, chains) PLOT_##name,
 typedef enum { PLOT_KINDS(PLOT_ENUM) PLOT_KIND_COUNT } plot_kind;
@@ -52,6 +52,9 @@ typedef struct plot {
   /* ess: of column i after (k + 1) / PLOT_STEPS of the draws, in bulk and in the tails:
      ess[(2 * i + tail) * PLOT_STEPS + k]. */
   const double *ess;
+  /* ess of particles: at ncourse barriers (course) their ESS and the log evidence so far. */
+  const double *course, *course_ess, *course_evidence;
+  int64_t ncourse;
   /* Of the parts below. */
   canvas *c;
   double left, top, right, bottom;

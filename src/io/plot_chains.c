@@ -10,8 +10,8 @@
 
 enum { RANK_BINS = 20 };
 
-/* count (chains, RANK_BINS): how many draws of a chain have ranks in each bin.  Draws that are equal
-   share the ranks that they have together. */
+/* count (chains, RANK_BINS): how many draws of a chain have ranks in each bin.  Draws that are
+   equal share the ranks that they have together. */
 static bool rank_count(plot *p, const plot_column *c, double *count)
 {
   size_t n = (size_t)c->n, bytes = 2 * n * sizeof(int64_t);
@@ -22,7 +22,8 @@ static bool rank_count(plot *p, const plot_column *c, double *count)
   for (int64_t i = 0; i < c->n; i++) finite += !isnan(c->x[i]);
   for (int64_t i = 0, j; i < finite; i = j) {
     for (j = i + 1; j < finite && c->x[order[j]] == c->x[order[i]];) j++;
-    double from = (double)i / (double)finite * RANK_BINS, to = (double)j / (double)finite * RANK_BINS;
+    double from = (double)(i * RANK_BINS) / (double)finite,
+           to = (double)(j * RANK_BINS) / (double)finite;
     for (int b = (int)from; b < RANK_BINS && b < to; b++) {
       double part = (fmin(to, b + 1) - fmax(from, b)) / (to - from);
       for (int64_t k = i; k < j; k++) count[order[k] / each * RANK_BINS + b] += part;
@@ -174,8 +175,41 @@ static void ess_names(plot *p, const axes *a, double *y)
                 WORD_SMALL, 0, axes_chain_colour(i));
 }
 
+/* A curve of the course of particles in the upper or lower half. */
+static void course_panel(plot *p, const double *y, bool upper)
+{
+  double middle = (p->top + p->bottom) / 2, lo = upper ? 0 : HUGE_VAL, hi = -HUGE_VAL;
+  axes a = axes_new(p->c, p->left + 46, upper ? p->top + 8 : middle + 4, p->right - 4,
+                    upper ? middle - 12 : p->bottom - 30);
+  pen line = { .stroke = INK_MAIN, .width = 1.3, .round = true };
+  size_t bytes = (size_t)(2 * p->ncourse + 1) * sizeof(double);
+  double *xy = mem_get(p->m, bytes);
+  if (!xy) {
+    p->failed = true;
+    return;
+  }
+  for (int64_t i = 0; i < p->ncourse; i++)
+    if (drawable(y[i])) lo = fmin(lo, y[i]), hi = fmax(hi, y[i]);
+  scale time = scale_wide(p->course[0] + 1, p->course[p->ncourse - 1] + 1, .01);
+  axes_range(&a, time, upper ? (scale){ 0, fmax(hi, 1) * 1.06, 0, 1 } : scale_wide(lo, hi, .06));
+  axes_left(&a, AXIS_GRID | AXIS_WORDS);
+  axes_bottom(&a, AXIS_LINE | AXIS_WHOLE | (upper ? 0 : AXIS_WORDS));
+  axes_left_name(&a, upper ? "effective sample size" : "log evidence");
+  for (int64_t i = 0; i < p->ncourse; i++) axes_point(&a, p->course[i] + 1, y[i], xy + 2 * i);
+  canvas_line(p->c, xy, p->ncourse, false, &line);
+  if (p->ncourse < 60) canvas_dots(p->c, xy, p->ncourse, 2, INK_MAIN);
+  if (!upper) axes_bottom_name(&a, "observation");
+  mem_put(p->m, xy, bytes);
+}
+
 void plot_ess(plot *p)
 {
+  if (p->ncourse) {
+    course_panel(p, p->course_ess, true);
+    course_panel(p, p->course_evidence, false);
+    return;
+  }
+
   double most = 0, xy[2 * PLOT_STEPS], end[64] = { 0 }, wide = 0;
   double total = p->ncolumn ? (double)p->column[0].n : 1;
   int chains = p->ncolumn && p->column[0].chains ? p->column[0].chains : 1;

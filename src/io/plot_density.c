@@ -197,7 +197,8 @@ static void draw_constant(axes *a, double v, density_look look)
 {
   char word[64], number[48];
   pen line = { .stroke = INK_MAIN, .width = 2 };
-  axes_range(a, look.range.lo < look.range.hi ? look.range : scale_wide(v, v, 1), (scale){ 0, 1, 0, 1 });
+  axes_range(a, look.range.lo < look.range.hi ? look.range : scale_wide(v, v, 1),
+             (scale){ 0, 1, 0, 1 });
   axes_bottom(a, AXIS_LINE | AXIS_GRID | (look.bare ? 0 : AXIS_WORDS));
   canvas_segment(a->c, scale_at(&a->x, v), a->bottom, scale_at(&a->x, v), a->top + 14, &line);
   ticks_number(number, sizeof number, v, 6);

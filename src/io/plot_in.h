@@ -39,7 +39,7 @@ const char *plot_fit(const char *name, double size, double width, char *buf, siz
 void panel_lost(const axes *, const sample *);
 
 /* The parts of plot_density.c that other kinds use.  chains: a line for each; interval: the median
-   and 90 % below the curve; bare: no words below; range: instead of its own, where it has a width. */
+   and 90 % below the curve; bare: no words below; range: instead of its own, if it has a width. */
 typedef struct density_look { bool chains, interval, rug, bare; scale range; } density_look;
 void panel_density(plot *, const axes *, const plot_column *, density_look);
 void panel_bars(plot *, const axes *, const plot_column *, const sample *, density_look);

@@ -2,8 +2,8 @@
    Gelman 2019, "Visualization in Bayesian workflow", section 5).
 
    Of reals: the density of the observed numbers over those of some replicates, all with the same
-   bandwidth.  Of counts: bars of the observed ones, and for each the median and the interval of 90 %
-   of the replicates. */
+   bandwidth.  Of counts: bars of the observed ones, and for each the median and the interval of
+   90 % of the replicates. */
 #include "io/plot_in.h"
 #include "num/stats.h"
 #include <stdio.h>

@@ -123,7 +123,7 @@ static void text_bars(plot *p, text *t, const plot_column *c, const sample *s, i
   for (int k = 0; k < n; k++) {
     static const char *const part[8] = { "",       "\u258f", "\u258e", "\u258d",
                                          "\u258c", "\u258b", "\u258a", "\u2589" };
-    int eighths = (int)lround(share[k] / most * (columns - wide - 12) * 8), room = columns - wide - 12;
+    int room = columns - wide - 12, eighths = (int)lround(share[k] / most * room * 8);
     put_spaces(t, wide - width_of(name[k]));
     text_printf(t, "%s %5.1f %%  ", name[k], 100 * share[k]);
     for (; eighths >= 8 && room > 0; eighths -= 8, room--) text_puts(t, "\u2588");
@@ -188,7 +188,8 @@ static void text_trace(text *t, const plot_column *c, int columns)
   for (int64_t i = 0; i < c->n; i++)
     if (drawable(c->x[i])) lo = fmin(lo, c->x[i]), hi = fmax(hi, c->x[i]);
   if (*c->name || !(lo <= hi))
-    text_printf(t, "%s%s\n", c->name, lo <= hi ? "" : *c->name ? "  no finite draws" : "no finite draws");
+    text_printf(t, "%s%s%s\n", c->name, lo <= hi || !*c->name ? "" : "  ",
+                lo <= hi ? "" : "no finite draws");
   if (!(lo <= hi)) return;
   ticks_number(end[0], sizeof end[0], hi, 3);
   ticks_number(end[1], sizeof end[1], lo, 3);

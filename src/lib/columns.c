@@ -243,7 +243,7 @@ norn_status columns_only(columns *c, norn_datum only, int arg)
   int64_t n = norn_array_length(only);
   if (!keep) return no_memory(c->st);
   if (!s && n < 1)
-    return norn_fail(c->st, NORN_ETYPE, arg, "only must be the name of a parameter, or an array of names");
+    return norn_fail(c->st, NORN_ETYPE, arg, "only must be a name, or an array of names");
   norn_status code = s ? only_one(c, s, arg, all, keep) : NORN_OK;
   for (int64_t i = 0; i < n && !code; i++) {
     s = norn_string_view(norn_array_at(c->st, only, i), NULL);

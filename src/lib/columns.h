@@ -37,7 +37,7 @@ norn_status columns_only(columns *, norn_datum only, int arg);
 norn_status columns_gather(columns *, size_t i, plot_column *out);
 /* ESS and R-hat of a column, where they exist. */
 norn_status columns_measure(columns *, plot_column *);
-/* At most `most` leaves, of chains those with the largest R-hat; *note tells of the others, NULL: there
-   are none. */
+/* At most `most` leaves, of chains those with the largest R-hat; *note tells of the others, NULL:
+   there are none. */
 norn_status columns_limit(columns *, int most, const char **note);
 #endif

@@ -153,7 +153,8 @@ static norn_status f_summary(norn_state *st, const norn_datum *args, int n, norn
 static void put_info(norn_state *st, text *t, const char *name, norn_datum v)
 {
   if (v.tag == NORN_MISSING || strcmp(name, "warnings") == 0 ||
-      strcmp(name, "probabilities") == 0)
+      strcmp(name, "probabilities") == 0 || strcmp(name, "stats") == 0 ||
+      strcmp(name, "course") == 0)
     return;
   if (v.tag == NORN_REAL && v.d == 0 && strcmp(name, "left_over") == 0) return;
   text_puts(t, name);

@@ -153,7 +153,7 @@ static norn_status bad_replicate(request *r, int64_t i, norn_datum v)
                                "replicate %lld is %s",
                                (long long)r->p.nobserved, (long long)i,
                                norn_describe(r->st, v, got, sizeof got));
-  if (norn_record_size(v) >= 0) norn_hint(r->st, "take the field that was observed: plot(rep.y, ...)");
+  if (norn_record_size(v) >= 0) norn_hint(r->st, "take the field of it: plot(rep.y, ...)");
   return code;
 }
 
@@ -167,7 +167,8 @@ static norn_status take_predictive(request *r)
   int64_t all = norn_array_length(reps);
   if (norn_array_length(y) < 1 || (p->nobserved = count_numbers(r->st, y)) < 1)
     return lib_wrong(r->st, r->args, OBSERVED, "observed", "an array of numbers");
-  if (all < 1) return lib_wrong(r->st, r->args, X, "the argument", "a posterior or an array of replicates");
+  if (all < 1)
+    return lib_wrong(r->st, r->args, X, "the argument", "a posterior or an array of replicates");
   p->nreplicate = all < MOST ? all : MOST;
   double *x = lib_reals(r->st, (p->nreplicate + 1) * p->nobserved, &keep);
   if (!x) return lib_failed(r->st);
@@ -219,6 +220,26 @@ static norn_status check_columns(request *r)
   return NORN_OK;
 }
 
+/* The course of particles (info.course); false: this posterior has none. */
+static bool take_course(request *r)
+{
+  norn_datum c = posterior_info(r->st, r->args[X], "course"), v[3];
+  static const char *const name[] = { "barrier", "ess", "log_evidence" };
+  const double *x[3];
+  int64_t n[3];
+  if (norn_record_size(c) < 0) return false;
+  for (int k = 0; k < 3; k++) {
+    v[k] = norn_record_get(r->st, c, name[k]);
+    x[k] = norn_array_length(v[k]) > 0 ? norn_want_reals(r->st, v, k, name[k], &n[k]) : NULL;
+    if (!x[k] || n[k] != n[0]) return false;
+  }
+  r->p.ncourse = n[0];
+  r->p.course = x[0];
+  r->p.course_ess = x[1];
+  r->p.course_evidence = x[2];
+  return true;
+}
+
 /* Effective sample sizes of the first parts of each chain. */
 static norn_status measure_steps(request *r)
 {
@@ -249,6 +270,7 @@ static norn_status measure_steps(request *r)
 static norn_status take_columns(request *r)
 {
   plot *p = &r->p;
+  if (r->kind_given && p->kind == PLOT_ess && take_course(r)) return NORN_OK;
   norn_status code = columns_open(r->st, &r->m, r->args[X], r->chains, CHAINS,
                                   &r->from);
   if (!code && given(r, ONLY)) code = columns_only(&r->from, r->args[ONLY], ONLY);
@@ -287,7 +309,6 @@ static norn_status write_file(request *r, const text *t)
 static const char *spoken(request *r)
 {
   if (r->p.title) return r->p.title;
-  if (r->p.kind == PLOT_ppc) return "ppc";
   return r->p.ncolumn == 1 && *r->p.column[0].name
              ? arena_printf(&r->from.a, "%s of %s", plot_kinds[r->p.kind].name, r->p.column[0].name)
              : plot_kinds[r->p.kind].name;
@@ -315,8 +336,8 @@ static norn_status draw_text(request *r)
   norn_status code = NORN_OK;
   if (!plot_has_text(r->p.kind)) {
     code = norn_fail(r->st, NORN_EDOMAIN, X, "%s needs a file", plot_kinds[r->p.kind].name);
-    norn_hint(r->st, "plot(x, \"%s.svg\", ...); density, trace, histogram and forest are drawn as text too",
-              plot_kinds[r->p.kind].name);
+    norn_hint(r->st, "plot(x, \"%s.svg\", ...); density, trace, histogram and forest are drawn as "
+              "text too", plot_kinds[r->p.kind].name);
     return code;
   }
   text_init(&t, &r->m);
@@ -351,7 +372,7 @@ static const norn_native natives[] = {
    "  pairs            scatter plots of each two, densities on the diagonal\n"
    "  forest           medians, intervals of 50 % and 90 %, ESS and R-hat\n"
    "  autocorrelation  of each chain\n"
-   "  ess              effective sample sizes as draws come in\n"
+   "  ess              effective sample sizes as draws come in, of smc with the evidence\n"
    "  histogram        shares of values or bins\n"
    "  ppc              x, replicates of what was observed, under the array observed\n"
    "Left out it is trace for several numbers from chains, ppc with observed, else density.\n"
@@ -359,7 +380,7 @@ static const norn_native natives[] = {
    "choices; else the first, from chains those with the largest R-hat.  chains: how many an array\n"
    "is of.  title; width and height in points (two pixels each in PNG), of text in columns.\n"
    "Example: model m() { let x ~ normal(0, 1); x }; "
-   "plot(infer(m(), mh(draws = 100)), \"x.svg\"); contains(read_text(\"x.svg\"), \">x<\")\n=> true\n"
+   "plot(infer(m(), mh(draws = 9)), \"x.svg\"); contains(read_text(\"x.svg\"), \">x<\")\n=> true\n"
    "Example: plot([1, 2, 2, 3, 3, 3], \"shares.svg\", kind = \"histogram\", title = \"Shares\"); "
    "starts_with(read_text(\"shares.svg\"), \"<svg \")\n=> true",
    f_plot, 0, NULL},

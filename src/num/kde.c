@@ -74,7 +74,7 @@ static bool spectrum(mem *m, const double *x, const double *w, int64_t n, double
   return true;
 }
 
-/* || f^(s) ||^2 of the density smoothed for `time`: 2 pi^(2s) sum_k k^(2s) a2_k exp(-k^2 pi^2 t). */
+/* || f^(s) ||^2 of the density smoothed for a time t: 2 pi^(2s) sum_k k^(2s) a2_k e^(-k^2 pi^2 t). */
 static double roughness(const double *a2, int s, double time)
 {
   double sum = 0;
@@ -184,9 +184,9 @@ static double weight_below(const double *x, const double *w, int64_t n, double a
   return sum;
 }
 
-/* Ends of what is shown: all draws, but of long tails (Cauchy's, not the exponential's) the last 50th
-   at most is left out, and none is more than three times as long as what lies between the median and
-   its last 200th. */
+/* Ends of what is shown: all draws, but of long tails (Cauchy's, not the exponential's) the last
+   50th at most is left out, and none is more than three times as long as what lies between the
+   median and its last 200th. */
 void kde_ends(kde *k, const double *x, const double *w, int64_t n)
 {
   double median = kde_quantile(x, w, n, .5), low = median - kde_quantile(x, w, n, .005),

@@ -50,6 +50,12 @@ static const char *const programs[] = {
   "let up = (a, b) -> if len(\"{[a]}\") > 0 and a < b { -1 } else { 1 }\n"
   "print(bessel([1, 2]), derivative(bessel)(1), frexp(8), getenv(\"PATH\"))\n"
   "print(qsort([3, 1, 2], compare = up), map([1.0], bessel))",
+  /* pictures as text */
+  "model m() { let k ~ poisson(2); let c ~ uniform_of([\"a\", \"b\"]); let x ~ normal(0, 1)\n"
+  "  observe 1 ~ normal(x, 1); { k: k, c: c, x: [x, 2 * x] } }\n"
+  "let p = infer(m(), importance(30))\n"
+  "plot(p)\nplot(p, kind = \"forest\")\nplot(p, only = [\"x\", \"k\"], kind = \"histogram\")\n"
+  "plot(for i in 0..90 { i * i % 7 / 2 }, chains = 3, kind = \"trace\")",
   /* tables */
   "import tables\n"
   "let t = { id: [1, 2, 3], g: [\"b\", \"a\", \"b\"], x: [1.5, missing, 2.5] }\n"

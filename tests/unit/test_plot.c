@@ -63,8 +63,8 @@ static double total(const kde *k)
   return sum * step;
 }
 
-/* Of the quantiles at (i + 1/2) / N, which have no noise: what is left is the kernel's bias, at most
-   half the square of the bandwidth times the second derivative, and the fall-off at a wall. */
+/* Of the quantiles at (i + 1/2) / N, which have no noise: what is left is the kernel's bias, at
+   most half the square of the bandwidth times the second derivative, and the fall-off at a wall. */
 static void test_kde(void)
 {
   static double x[N], w[N];
@@ -93,7 +93,8 @@ static void test_kde(void)
   for (int i = 0; i < N; i++) x[i] = log((i + .5) / (N - i - .5));
   CHECK(kde_fit(&m, &k, x, NULL, N) && !k.wall_lo && !k.wall_hi);
   CHECK_NEAR(density_at(&k, 0), .25, k.bandwidth * k.bandwidth / 16 + .001);
-  for (int i = 0; i < N; i++) x[i] = log((i % 2000 + .5) / (2000 - i % 2000 - .5)) + (i < 2000 ? -20 : 20);
+  for (int i = 0; i < N; i++)
+    x[i] = log((i % 2000 + .5) / (2000 - i % 2000 - .5)) + (i < 2000 ? -20 : 20);
   CHECK(kde_fit(&m, &k, x, NULL, N));
   CHECK_NEAR(density_at(&k, 20), .125, k.bandwidth * k.bandwidth / 32 + .001);
   CHECK(k.bandwidth < 1);                                /* Silverman's rule alone gives 3.4 */
@@ -126,7 +127,8 @@ static void example_make(example *e)
     for (uint64_t i = 0; i < 400; i++) {
       double u = noise(i * 6 + (uint64_t)c);
       e->x[c][i] = c == 0 ? 1e9 * (u - .5) : c == 1 ? -log(u) : c == 2 ? floor(9 * u) : u < .3;
-      if (c == 4) e->x[c][i] = i % 3 == 0 ? (double)NAN : i == 1 ? 1e200 : i == 4 ? HUGE_VAL : 1e-9 * u;
+      if (c == 4)
+        e->x[c][i] = i % 3 == 0 ? (double)NAN : i == 1 ? 1e200 : i == 4 ? HUGE_VAL : 1e-9 * u;
       e->w[i] = 1 / 400.0;
       e->divergent[i] = i % 50 == 7;
     }
@@ -138,7 +140,8 @@ static void example_make(example *e)
   e->column[5].nlabel = 2;
   for (int i = 0; i < 30; i++) e->observed[i] = noise((uint64_t)i);
   for (int i = 0; i < 1500; i++) e->replicate[i] = 2 * noise((uint64_t)i + 77);
-  for (int i = 0; i < 12 * PLOT_STEPS; i++) e->ess[i] = i % PLOT_STEPS ? 20 * (i % PLOT_STEPS) : (double)NAN;
+  for (int i = 0; i < 12 * PLOT_STEPS; i++)
+    e->ess[i] = i % PLOT_STEPS ? 20 * (i % PLOT_STEPS) : (double)NAN;
 }
 
 static plot example_plot(example *e, mem *m, plot_kind kind)
@@ -222,8 +225,8 @@ static void test_content(void)
   CHECK(strstr(t.s, "1 draw is beyond 1e150") == NULL);
   CHECK(strstr(t.s, "136 draws are beyond 1e150"));      /* 134 nan, an infinity, 1e200 */
   CHECK(strstr(t.s, ">false<") && strstr(t.s, ">green<"));
-  /* the rug of 8 divergent draws in the legend, under three densities and six traces (two panels have
-     bars), where each is a line of its own; those of `odd` that are not finite have none */
+  /* one in the legend; 8 divergent draws are lines under six traces and three densities (the other
+     panels have bars), where those of `odd` that are not finite have none */
   CHECK(count(t.s, "stroke=\"#d1495b\"") == 1 + 6 * 8 + 2 * 8 + 5);
   text_free(&t);
   p = example_plot(&e, &m, PLOT_forest);
