@@ -4,8 +4,10 @@ libnorncore_la_SOURCES += \
   %D%/edit.c \
   %D%/file.c \
   %D%/mem.c \
+  %D%/pool.c \
   %D%/source.c \
   %D%/text.c \
   %D%/utf8.c \
   %D%/base.h \
-  %D%/foreign.h
+  %D%/foreign.h \
+  %D%/pool.h

@@ -2,6 +2,7 @@
 libnorncore_la_SOURCES += \
   %D%/adapt.c \
   %D%/auto.c \
+  %D%/chain.c \
   %D%/collapse.c \
   %D%/density.c \
   %D%/density_choice.c \
@@ -10,6 +11,7 @@ libnorncore_la_SOURCES += \
   %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \
+  %D%/engine_hmc.c \
   %D%/enumerate.c \
   %D%/exact.c \
   %D%/forward.c \
@@ -18,9 +20,10 @@ libnorncore_la_SOURCES += \
   %D%/infer.c \
   %D%/loo.c \
   %D%/marginals.c \
+  %D%/metric.c \
+  %D%/metric_fit.c \
   %D%/mh.c \
   %D%/more.c \
-  %D%/nuts.c \
   %D%/posterior.c \
   %D%/predict.c \
   %D%/psis.c \
@@ -29,6 +32,7 @@ libnorncore_la_SOURCES += \
   %D%/show.c \
   %D%/smc.c \
   %D%/stats.c \
+  %D%/trajectory.c \
   %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \

@@ -1,0 +1,649 @@
+/* engine_hmc: nuts (Hoffman and Gelman 2014, with the sampling and the criterion that Stan has) and
+   hmc (paths of given length), on a model's density over unconstrained coordinates.
+
+   Chains run side by side on a pool of threads, each with a clone of the density.  A step of the
+   engine lets every chain that is not over go on until it has done so many leapfrogs in all, waits
+   for them, and gives their draws to the inference in the order of the leapfrogs at which they came
+   (then of chains): the same for any number of threads, and however long a step is; it is made to
+   take about SLICE seconds.  All that runs programs (recording, starts from the prior, draws) is done
+   by the caller's thread while the others rest. */
+#include "infer/hmc.h"
+#include "infer/infer.h"
+#include "infer/posterior.h"
+#include "num/rng.h"
+#include <stdio.h>
+#include <string.h>
+
+#define SLICE 0.03                       /* seconds */
+enum { POINTS = 100, START_TRIES = 100 };
+typedef enum { START_RANDOM, START_PRIOR, START_GIVEN } start_kind;
+
+typedef struct sampler {
+  hmc_plan plan;
+  int64_t chains, max_depth;
+  double target, step;                   /* step: given, or 0 */
+  int adapt_by, metric, start;
+  norn_ref *given;                       /* start: a record of values */
+  norn_density *density;
+  int64_t n;
+  hmc_chain *chain;
+  pool pool;
+  pthread_t *thread;
+  int threads;
+  bool pooled;
+  int64_t begun;                         /* chains that have a start */
+  uint64_t clock, slice;                 /* leapfrogs until which chains run; of the next step */
+  norn_infer *inf;
+} sampler;
+
+/* ---- options ---- */
+
+static int option_at(norn_infer *inf, const char *name)
+{
+  const norn_engine *e = infer_engine(inf);
+  for (int i = 0; i < e->noptions; i++)
+    if (!strcmp(e->options[i].name, name)) return i;
+  return -1;
+}
+
+static norn_status wrong(norn_infer *inf, const char *option, const char *wanted, double got)
+{
+  return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be %s, got %g", option,
+                   infer_engine(inf)->name, wanted, got);
+}
+
+static norn_status code(norn_infer *inf) { return norn_error(norn_infer_state(inf))->code; }
+
+static norn_status option_start(norn_infer *inf, sampler *e)
+{
+  static const char *const names[] = {"random", "prior"};
+  int i = option_at(inf, "init");
+  norn_datum v = norn_infer_option(inf, i);
+  if (norn_record_size(v) < 0)
+    return option_choice(inf, i, names, 2, &e->start) ? NORN_OK : code(inf);
+  e->start = START_GIVEN;
+  e->given = norn_keep(norn_infer_state(inf), v);
+  return e->given ? NORN_OK : NORN_EMEMORY;
+}
+
+/* What both engines have. */
+static norn_status options_common(norn_infer *inf, sampler *e)
+{
+  static const char *const ways[] = {"nutpie", "stan"};
+  hmc_plan *p = &e->plan;
+  if (!option_int(inf, option_at(inf, "draws"), 1, &p->draws) ||
+      !option_int(inf, option_at(inf, "warmup"), 0, &p->warmup) ||
+      !option_int(inf, option_at(inf, "chains"), 1, &e->chains) ||
+      !option_int(inf, option_at(inf, "thin"), 1, &p->thin) ||
+      !option_real(inf, option_at(inf, "target_accept"), &e->target) ||
+      !option_choice(inf, option_at(inf, "metric"), metric_names, METRIC_COUNT, &e->metric) ||
+      !option_choice(inf, option_at(inf, "adapt"), ways, 2, &e->adapt_by))
+    return code(inf);
+  if (!(e->target > 0 && e->target < 1))
+    return wrong(inf, "target_accept", "between 0 and 1", e->target);
+  if (e->chains > 100000) return wrong(inf, "chains", "at most 100000", (double)e->chains);
+  if (e->metric == METRIC_LOW_RANK && e->adapt_by == ADAPT_STAN) {
+    norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1,
+              "metric = \"low_rank\" of %s is learnt from gradients: adapt = \"stan\" has no such metric",
+              infer_engine(inf)->name);
+    norn_hint(norn_infer_state(inf), "use adapt = \"nutpie\", or metric = \"dense\"");
+    return NORN_EDOMAIN;
+  }
+  return option_start(inf, e);
+}
+
+static norn_status option_jitter(norn_infer *inf, sampler *e, double *out, double otherwise)
+{
+  (void)e;
+  if (!option_real(inf, option_at(inf, "jitter"), out)) return code(inf);
+  if (*out != *out) *out = otherwise;
+  return *out >= 0 && *out < 1 ? NORN_OK : wrong(inf, "jitter", "at least 0 and below 1", *out);
+}
+
+static norn_status nuts_options_read(norn_infer *inf, sampler *e)
+{
+  bool nutpie = e->adapt_by == ADAPT_NUTPIE && e->metric != METRIC_UNIT;
+  if (!option_int(inf, option_at(inf, "max_depth"), 1, &e->max_depth)) return code(inf);
+  if (e->max_depth > 30) return wrong(inf, "max_depth", "at most 30", (double)e->max_depth);
+  return option_jitter(inf, e, &e->plan.jitter, nutpie ? 0.1 : 0);
+}
+
+static norn_status hmc_options_read(norn_infer *inf, sampler *e)
+{
+  if (!option_int(inf, option_at(inf, "steps"), 1, &e->plan.steps) ||
+      !option_real(inf, option_at(inf, "step_size"), &e->step))
+    return code(inf);
+  if (e->plan.steps > 1000000)
+    return wrong(inf, "steps", "at most 1000000", (double)e->plan.steps);
+  if (e->step != e->step) e->step = 0;
+  else if (!(e->step > 0 && e->step < HUGE_VAL)) return wrong(inf, "step_size", "above 0", e->step);
+  e->max_depth = 0;
+  return option_jitter(inf, e, &e->plan.length_jitter, 0.5);
+}
+
+/* The stream and the count of transitions of the run that goes on. */
+static norn_status options_resume(norn_infer *inf, sampler *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_datum post = infer_resumed(inf);
+  e->plan.stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 3, 0);
+  if (norn_is_none(post)) return NORN_OK;
+  norn_datum state = posterior_info(st, post, "resume"),
+             stream = norn_record_get(st, state, "stream"),
+             at = norn_record_get(st, state, "transitions");
+  if (stream.tag != NORN_INT || at.tag != NORN_INT) {
+    norn_fail(st, NORN_EINFER, 0, "this posterior does not say where its chains were");
+    norn_hint(st, "more() goes on from what infer() gave, not from parts or summaries of it");
+    return NORN_EINFER;
+  }
+  e->plan.stream = (uint64_t)stream.i;
+  e->plan.before = at.i;
+  e->plan.warmup = 0;
+  return NORN_OK;
+}
+
+static norn_status sampler_init(norn_infer *inf, void *self)
+{
+  sampler *e = self;
+  bool nuts = infer_engine(inf) == &engine_nuts;
+  e->inf = inf;
+  norn_status status = options_common(inf, e);
+  if (!status) status = nuts ? nuts_options_read(inf, e) : hmc_options_read(inf, e);
+  if (!status) status = options_resume(inf, e);
+  e->plan.points_max = e->plan.draws < POINTS ? e->plan.draws : POINTS;
+  e->slice = 64;
+  return status;
+}
+
+/* ---- making ---- */
+
+/* The density of chain c. */
+static norn_density *density_of(sampler *e, int64_t c)
+{
+  (void)c;
+  return e->density;
+}
+
+static int threads_of(norn_state *st, const sampler *e)
+{
+  (void)st;
+  (void)e;
+  return 1;
+}
+
+static bool chain_make(norn_state *st, sampler *e, int64_t c)
+{
+  hmc_chain *x = &e->chain[c];
+  if (!chain_new(st, x, &e->plan, (int)c, e->n, e->max_depth)) return false;
+  x->h.density = density_of(e, c);
+  if (!x->h.density) return false;
+  x->h.n = e->n;
+  x->h.pool = &e->pool;
+  int64_t most = e->n < 2 * FIT_ROWS ? e->n : 2 * FIT_ROWS;
+  return metric_new(st, &x->h.m, (metric_kind)e->metric, e->n, most) &&
+    adapt_new(st, &x->a, (adapt_kind)e->adapt_by, (metric_kind)e->metric, e->n, e->plan.warmup,
+              e->target, e->step);
+}
+
+/* The first step records the program. */
+static norn_step sampler_record(norn_infer *inf, sampler *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  e->density = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
+  if (!e->density) return NORN_STEP_FAIL;
+  e->n = norn_density_dim(e->density);
+  if (e->n == 0) {
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that %s can move",
+                infer_engine(inf)->name);
+    return NORN_STEP_FAIL;
+  }
+  e->chain = engine_get(st, (size_t)e->chains * sizeof *e->chain);
+  if (!e->chain) return NORN_STEP_FAIL;
+  for (int64_t c = 0; c < e->chains; c++)
+    if (!chain_make(st, e, c)) return NORN_STEP_FAIL;
+  e->threads = threads_of(st, e);
+  e->thread = engine_get(st, (size_t)e->threads * sizeof *e->thread);
+  if (!e->thread) return NORN_STEP_FAIL;
+  pool_start(&e->pool, e->thread, e->threads);
+  e->pooled = true;
+  return NORN_STEP_MORE;
+}
+
+/* ---- starts ---- */
+
+static norn_step no_start(norn_infer *inf, sampler *e, int64_t c, int tries)
+{
+  norn_state *st = norn_infer_state(inf);
+  engine_fail(st, NORN_EINFER, norn_density_blame(e->chain[c].h.density),
+              "no start of chain %lld has a finite log density and gradient, in %d tries: this term "
+              "was not finite", (long long)c + 1, tries);
+  norn_hint(st, "%s(init = \"prior\") starts from draws of the prior, init = { name: value } from "
+                "values of yours", infer_engine(inf)->name);
+  return NORN_STEP_FAIL;
+}
+
+static bool finite_gradient(const phase *z, int64_t n)
+{
+  if (!(z->logp > -HUGE_VAL)) return false;
+  for (int64_t i = 0; i < n; i++) if (!isfinite(z->g[i])) return false;
+  return true;
+}
+
+/* A start with a finite density and gradient, in at most 100 tries. */
+static norn_step start_chain(norn_infer *inf, sampler *e, int64_t c)
+{
+  hmc_chain *x = &e->chain[c];
+  norn_rng g = chain_rng(x, 0);
+  int tries = e->start == START_GIVEN ? 1 : START_TRIES;
+  double *q = x->sample.q;
+  for (int i = 0; i < tries; i++) {
+    g.event = (uint32_t)i;
+    for (int64_t k = 0; k < e->n; k++) q[k] = 4 * rng_uniform(&g) - 2;
+    if (e->start == START_PRIOR && norn_density_prior(x->h.density, &g, q)) return NORN_STEP_FAIL;
+    if (e->start == START_GIVEN && norn_density_at(x->h.density, norn_get(e->given), q))
+      return NORN_STEP_FAIL;
+    hmc_evaluate(&x->h, &x->sample);
+    if (x->h.failed) return NORN_STEP_FAIL;
+    if (!finite_gradient(&x->sample, e->n)) continue;
+    adapt_start(&x->a, &x->h, &x->sample);
+    x->h.step = e->step > 0 ? e->step : 1;
+    x->started = e->step > 0;
+    return NORN_STEP_MORE;
+  }
+  return no_start(inf, e, c, tries);
+}
+
+/* Where the run that goes on has left this chain: its point, step size and metric. */
+static norn_step resume_chain(norn_infer *inf, sampler *e, int64_t c)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_datum post = infer_resumed(inf), state = posterior_info(st, post, "resume"),
+             point = norn_array_at(st, norn_record_get(st, state, "points"), c),
+             inverse = norn_array_at(st, posterior_info(st, post, "inverse_metric"), c),
+             step = norn_array_at(st, posterior_info(st, post, "step_size"), c);
+  hmc_chain *x = &e->chain[c];
+  bool good = norn_array_length(point) == e->n && metric_take(st, &x->h.m, inverse) &&
+    norn_as_real(step, &x->h.step) && x->h.step > 0;
+  for (int64_t k = 0; k < e->n && good; k++) x->sample.q[k] = norn_elem_real(point, k);
+  if (good) hmc_evaluate(&x->h, &x->sample);
+  if (x->h.failed) return NORN_STEP_FAIL;
+  if (!good || !finite_gradient(&x->sample, e->n)) {
+    norn_fail(st, NORN_EINFER, 0, "this posterior does not say where chain %lld was", (long long)c + 1);
+    return NORN_STEP_FAIL;
+  }
+  x->started = true;
+  return NORN_STEP_MORE;
+}
+
+/* ---- draws ---- */
+
+static norn_status tell_draw(norn_infer *inf, sampler *e, hmc_chain *c)
+{
+  static const char *const names[STAT_COUNT] = {
+    [STAT_LP] = "lp", [STAT_ACCEPTANCE] = "acceptance_rate", [STAT_STEP] = "step_size",
+    [STAT_DEPTH] = "tree_depth", [STAT_LEAPS] = "n_steps", [STAT_DIVERGING] = "diverging",
+    [STAT_ENERGY] = "energy"};
+  int64_t k = c->told++;
+  norn_rng g = chain_rng(c, e->plan.warmup + (k + 1) * e->plan.thin);
+  norn_status status = NORN_OK;
+  g.event = 300;
+  norn_infer_chain(inf, c->index);
+  for (int i = 0; i < STAT_COUNT && !status; i++)
+    if (i != STAT_DEPTH || !e->plan.steps)
+      status = norn_infer_stat(inf, names[i], c->stat[k * STAT_COUNT + i]);
+  return status ? status : norn_density_draw(e->density, inf, c->q + k * e->n, 0, &g);
+}
+
+/* Gives the draws that came in the first `until` leapfrogs, in the order in which they did. */
+static norn_status tell_draws(norn_infer *inf, sampler *e, uint64_t until)
+{
+  norn_status status = NORN_OK;
+  while (!status) {
+    hmc_chain *next = NULL;
+    for (int64_t i = 0; i < e->chains; i++) {
+      hmc_chain *c = &e->chain[i];
+      if (c->told == c->kept || c->clock[c->told] > until) continue;
+      if (!next || c->clock[c->told] < next->clock[next->told]) next = c;
+    }
+    if (!next) return NORN_OK;
+    status = tell_draw(inf, e, next);
+  }
+  return status;
+}
+
+/* ---- steps ---- */
+
+static void job(void *of, int i)
+{
+  sampler *e = of;
+  chain_advance(&e->chain[i], e->clock);
+}
+
+/* An error for what went wrong in a chain; NORN_STEP_MORE: nothing did. */
+static norn_step chain_trouble(norn_infer *inf, const hmc_chain *c)
+{
+  norn_state *st = norn_infer_state(inf);
+  if (c->h.failed || c->h.stopped) return NORN_STEP_FAIL;
+  if (c->search == STEP_LARGE) {
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "the step size of chain %d grew past 1e7: the "
+                "log density does not fall off, so the posterior is improper", c->index + 1);
+    norn_hint(st, "give each choice a proper prior, and look for choices that nothing depends on");
+    return NORN_STEP_FAIL;
+  }
+  if (c->search == STEP_SMALL) {
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "no step size of chain %d is small enough: the "
+                "density may not be continuous", c->index + 1);
+    norn_hint(st, "gradients need densities without jumps: mh() and smc() run others");
+    return NORN_STEP_FAIL;
+  }
+  return NORN_STEP_MORE;
+}
+
+static norn_step sampler_advance(norn_infer *inf, sampler *e)
+{
+  double begun = infer_seconds();
+  bool over = true;
+  e->clock += e->slice;
+  pool_run(&e->pool, (int)e->chains, job, NULL, e);
+  double spent = infer_seconds() - begun;
+  if (spent < 0.5 * SLICE) e->slice *= 2;
+  else if (spent > 2 * SLICE && e->slice > 1) e->slice /= 2;
+  norn_step s = NORN_STEP_MORE;
+  for (int64_t c = 0; c < e->chains; c++) {
+    over = over && chain_over(&e->chain[c]);
+    if (s == NORN_STEP_MORE) s = chain_trouble(inf, &e->chain[c]);
+  }
+  /* when it ends, for whatever reason, what there is is given */
+  if (tell_draws(inf, e, over || s != NORN_STEP_MORE ? UINT64_MAX : e->clock)) return NORN_STEP_FAIL;
+  return s != NORN_STEP_MORE ? s : over ? NORN_STEP_DONE : NORN_STEP_MORE;
+}
+
+static norn_step sampler_step(norn_infer *inf, void *self)
+{
+  sampler *e = self;
+  if (!e->pooled) return sampler_record(inf, e);
+  if (e->begun == e->chains) return sampler_advance(inf, e);
+  bool fresh = norn_is_none(infer_resumed(inf));
+  return fresh ? start_chain(inf, e, e->begun++) : resume_chain(inf, e, e->begun++);
+}
+
+/* ---- the end ---- */
+
+/* Energy Bayesian fraction of missing information (Betancourt 2016) of a chain. */
+static double bfmi_of(const hmc_chain *c)
+{
+  double mean = 0, var = 0, jump = 0, before = 0;
+  const double *x = c->stat + STAT_ENERGY;
+  for (int64_t i = 0; i < c->kept; i++) mean += x[i * STAT_COUNT] / (double)c->kept;
+  for (int64_t i = 0; i < c->kept; before = x[i++ * STAT_COUNT]) {
+    double e = x[i * STAT_COUNT];
+    var += (e - mean) * (e - mean);
+    if (i) jump += (e - before) * (e - before);
+  }
+  return var > 0 ? jump / var : (double)NAN;
+}
+
+typedef struct verdict {
+  double rhat, ess, least_bfmi, accept;
+  char worst[160];
+  int64_t divergent, deep, stuck, leapfrogs;
+} verdict;
+
+/* The worst R-hat and effective sample size over coordinates. */
+static norn_status diagnose(norn_state *st, const sampler *e, verdict *v)
+{
+  int64_t draws = e->plan.draws, total = e->chains * draws;
+  double *x = engine_get(st, (size_t)total * sizeof *x);
+  v->ess = HUGE_VAL;
+  if (!x) return NORN_EMEMORY;
+  for (int64_t i = 0; i < e->n; i++) {
+    double ess, rhat;
+    for (int64_t c = 0; c < e->chains; c++)
+      for (int64_t k = 0; k < draws; k++) x[c * draws + k] = e->chain[c].q[k * e->n + i];
+    if (!diagnose_chains(st, x, (int)e->chains, draws, &ess, &rhat)) break;
+    if (rhat > v->rhat) v->rhat = rhat;
+    if (!(ess < v->ess)) continue;
+    v->ess = ess;
+    norn_density_name(e->density, i, v->worst, sizeof v->worst);
+  }
+  engine_put(st, x, (size_t)total * sizeof *x);
+  return NORN_OK;
+}
+
+static void count_up(const sampler *e, verdict *v)
+{
+  double sum = 0, n = 0;
+  v->least_bfmi = HUGE_VAL;
+  for (int64_t i = 0; i < e->chains; i++) {
+    const hmc_chain *c = &e->chain[i];
+    v->divergent += c->divergent;
+    v->deep += c->deep;
+    v->stuck += c->moved == 0;
+    v->leapfrogs += (int64_t)c->h.leapfrogs;
+    v->least_bfmi = fmin(v->least_bfmi, bfmi_of(c));
+    sum += c->accept_sum;
+    n += c->accepts;
+  }
+  v->accept = sum / n;
+}
+
+static norn_datum f64(norn_state *st, int rank, const int64_t *dims, double **data)
+{
+  void *to = NULL;
+  norn_datum out = norn_array(st, NORN_F64, rank, dims, &to);
+  *data = to;
+  return out;
+}
+
+/* Indices of the draws whose transition diverged. */
+static void note_divergent(norn_infer *inf, const sampler *e)
+{
+  int64_t n = 0, draws = e->plan.draws;
+  void *to;
+  for (int64_t c = 0; c < e->chains; c++)
+    for (int64_t k = 0; k < draws; k++) n += e->chain[c].stat[k * STAT_COUNT + STAT_DIVERGING] != 0;
+  norn_datum v = norn_array(norn_infer_state(inf), NORN_I64, 1, &n, &to);
+  if (norn_is_none(v)) return;
+  int64_t *at = to;
+  for (int64_t c = 0; c < e->chains; c++)
+    for (int64_t k = 0; k < draws; k++)
+      if (e->chain[c].stat[k * STAT_COUNT + STAT_DIVERGING] != 0) *at++ = c * draws + k;
+  norn_infer_note(inf, "divergent", v);
+}
+
+/* Where trajectories diverged, in unconstrained coordinates, by name: { mu: [...], ... }. */
+static void note_points(norn_infer *inf, const sampler *e)
+{
+  enum { MOST = 512 };
+  norn_state *st = norn_infer_state(inf);
+  int64_t m = 0, n = e->n < MOST ? e->n : MOST;
+  for (int64_t c = 0; c < e->chains; c++) m += e->chain[c].points;
+  char (*name)[160] = engine_get(st, (size_t)n * sizeof *name);
+  const char **names = engine_get(st, (size_t)n * sizeof *names);
+  norn_datum *v = engine_get(st, (size_t)n * sizeof *v);
+  bool good = name && names && v;
+  for (int64_t i = 0; i < n && good; i++) {
+    double *to;
+    int64_t k = 0;
+    names[i] = norn_density_name(e->density, i, name[i], sizeof name[i]);
+    good = !norn_is_none(v[i] = f64(st, 1, &m, &to));
+    for (int64_t c = 0; c < e->chains && good; c++)
+      for (int64_t j = 0; j < e->chain[c].points; j++) to[k++] = e->chain[c].point[j * e->n + i];
+  }
+  if (good) norn_infer_note(inf, "divergent_points", norn_record(st, (int)n, names, v));
+  engine_put(st, name, (size_t)n * sizeof *name);
+  engine_put(st, names, (size_t)n * sizeof *names);
+  engine_put(st, v, (size_t)n * sizeof *v);
+}
+
+/* What more() goes on from. */
+static void note_resume(norn_infer *inf, const sampler *e)
+{
+  static const char *const names[] = {"stream", "transitions", "points"};
+  norn_state *st = norn_infer_state(inf);
+  const hmc_plan *p = &e->plan;
+  int64_t dims[] = {e->chains, e->n};
+  double *to;
+  norn_datum points = f64(st, 2, dims, &to);
+  if (norn_is_none(points)) return;
+  for (int64_t c = 0; c < e->chains; c++)
+    memcpy(to + c * e->n, e->chain[c].sample.q, (size_t)e->n * sizeof *to);
+  norn_datum v[] = {norn_int((int64_t)p->stream),
+                    norn_int(p->before + p->warmup + p->draws * p->thin), points};
+  norn_infer_note(inf, "resume", norn_record(st, 3, names, v));
+}
+
+static norn_status note_chains(norn_infer *inf, const sampler *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  double *step, *bfmi;
+  norn_datum steps = f64(st, 1, &e->chains, &step), bfmis = f64(st, 1, &e->chains, &bfmi);
+  norn_datum *inverse = engine_get(st, (size_t)e->chains * sizeof *inverse);
+  bool good = inverse && !norn_is_none(steps) && !norn_is_none(bfmis);
+  for (int64_t c = 0; c < e->chains && good; c++) {
+    step[c] = e->chain[c].h.step;
+    bfmi[c] = bfmi_of(&e->chain[c]);
+    good = !norn_is_none(inverse[c] = metric_value(st, &e->chain[c].h.m));
+  }
+  if (good) {
+    norn_infer_note(inf, "step_size", steps);
+    norn_infer_note(inf, "inverse_metric", norn_array_pack(st, inverse, e->chains));
+    norn_infer_note(inf, "bfmi", bfmis);
+  }
+  engine_put(st, inverse, (size_t)e->chains * sizeof *inverse);
+  return good ? NORN_OK : NORN_EMEMORY;
+}
+
+static void warn(norn_infer *inf, const sampler *e, const verdict *v)
+{
+  norn_span nowhere = {0, 0, 0};
+  double total = (double)(e->chains * e->plan.draws * e->plan.thin);
+  if (v->divergent)
+    norn_infer_warn(inf, nowhere, "%lld of %.0f transitions diverged: the posterior has places that "
+                    "the sampler can't enter, so the draws may be biased; write scales times "
+                    "standardised choices (non-centred), or raise target_accept",
+                    (long long)v->divergent, total);
+  if (v->deep)
+    norn_infer_warn(inf, nowhere, "%lld of %.0f trajectories reached max_depth %lld: the draws are "
+                    "right but slow; look at scales and correlations, or raise max_depth",
+                    (long long)v->deep, total, (long long)e->max_depth);
+  if (v->least_bfmi < 0.3)
+    norn_infer_warn(inf, nowhere, "E-BFMI is %.2g, below 0.3: the chains explore energies slowly "
+                    "(heavy tails, or a scale that its members depend on); reparameterise, or "
+                    "tighten priors", v->least_bfmi);
+  if (v->stuck)
+    norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)v->stuck,
+                    (long long)e->chains);
+  else if (v->accept < 0.1)
+    norn_infer_warn(inf, nowhere, "%.2g of the proposals were accepted: the step size is too large",
+                    v->accept);
+  if (v->rhat > 1.01)
+    norn_infer_warn(inf, nowhere, "R-hat is %.5g, above 1.01: the chains do not agree; take more "
+                    "draws, or look for several modes", v->rhat);
+  if (v->ess < 100 * (double)e->chains)
+    norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %.0f draws: take more "
+                    "draws", v->worst, v->ess, (double)(e->chains * e->plan.draws));
+}
+
+static norn_status sampler_finish(norn_infer *inf, void *self)
+{
+  sampler *e = self;
+  verdict v = {.rhat = 0};
+  norn_status status = diagnose(norn_infer_state(inf), e, &v);
+  count_up(e, &v);
+  if (!status) status = note_chains(inf, e);
+  if (status) return status;
+  infer_chains(inf, (int)e->chains, e->plan.draws);
+  norn_infer_note(inf, "acceptance", norn_real(v.accept));
+  norn_infer_note(inf, "divergences", norn_int(v.divergent));
+  note_divergent(inf, e);
+  if (v.divergent) note_points(inf, e);
+  if (!e->plan.steps) norn_infer_note(inf, "max_depth_reached", norn_int(v.deep));
+  norn_infer_note(inf, "leapfrogs", norn_int(v.leapfrogs));
+  norn_infer_note(inf, "ess", v.ess < HUGE_VAL ? norn_real(v.ess) : norn_missing());
+  if (v.rhat > 0) norn_infer_note(inf, "rhat", norn_real(v.rhat));
+  note_resume(inf, e);
+  warn(inf, e, &v);
+  return NORN_OK;
+}
+
+static void sampler_progress(norn_infer *inf, void *self, norn_progress *p)
+{
+  sampler *e = self;
+  double each = (double)(e->plan.warmup + e->plan.draws * e->plan.thin), step = 0;
+  int64_t divergent = 0, warming = 0;
+  (void)inf;
+  p->total = each * (double)e->chains;
+  for (int64_t c = 0; c < e->chains && e->pooled; c++) {
+    const hmc_chain *x = &e->chain[c];
+    p->done += (double)x->at;
+    divergent += x->divergent;
+    warming += x->at < e->plan.warmup;
+    step += x->h.step / (double)e->chains;
+  }
+  snprintf(p->state, sizeof p->state, "%s step %.3g, %lld divergences", warming ? "warm-up," : "",
+           step, (long long)divergent);
+}
+
+static void sampler_free(norn_infer *inf, void *self)
+{
+  sampler *e = self;
+  norn_state *st = norn_infer_state(inf);
+  if (e->pooled) pool_end(&e->pool);
+  for (int64_t c = 0; c < e->chains && e->chain; c++) {
+    if (e->chain[c].h.density != e->density) norn_density_free(e->chain[c].h.density);
+    chain_free(st, &e->chain[c]);
+  }
+  engine_put(st, e->chain, (size_t)e->chains * sizeof *e->chain);
+  engine_put(st, e->thread, (size_t)e->threads * sizeof *e->thread);
+  norn_density_free(e->density);
+  if (e->given) norn_drop(e->given);
+}
+
+/* ---- tables ---- */
+
+#define COMMON_FIRST \
+  {"draws", "1000", "draws kept of each chain"}, \
+  {"warmup", "1000", "transitions before, in which step size and metric are learnt"}, \
+  {"chains", "4", "chains, each from a start of its own, on as many threads as there are"}, \
+  {"target_accept", "0.8", "the mean acceptance that the step size is adapted to"}
+#define COMMON_LAST \
+  {"metric", "\"diag\"", "\"diag\", \"dense\", \"low_rank\" (a diagonal and the directions in which " \
+                         "it fails), all learnt, or \"unit\""}, \
+  {"adapt", "\"nutpie\"", "\"nutpie\": the metric comes from draws and gradients; \"stan\": from " \
+                          "draws in windows"}, \
+  {"init", "\"random\"", "\"random\" (uniform on (-2, 2), unconstrained), \"prior\", or a record of " \
+                         "values by address"}, \
+  {"thin", "1", "transitions from draw to draw"}
+
+static const norn_option nuts_options[] = {
+  COMMON_FIRST,
+  {"max_depth", "10", "at most 2^max_depth - 1 steps a transition"},
+  COMMON_LAST,
+  {"jitter", "missing", "the step size of each transition varies by this part; missing: 0.1 with "
+                        "nutpie's metric, 0 with Stan's"},
+};
+
+static const norn_option hmc_options[] = {
+  COMMON_FIRST,
+  {"steps", "32", "leapfrog steps a transition"},
+  COMMON_LAST,
+  {"jitter", "0.5", "the number of steps of each transition varies by this part; 0: fixed"},
+  {"step_size", "missing", "of a leapfrog step; missing: adapted"},
+};
+
+const norn_engine engine_nuts = {
+  .version = NORN_ENGINE_VERSION, .name = "nuts",
+  .doc = "The no-U-turn sampler: Hamiltonian Monte Carlo that finds the length of its trajectories; "
+         "for models whose choices are all continuous.",
+  .options = nuts_options, .noptions = NORN_COUNT(nuts_options), .size = sizeof(sampler),
+  .init = sampler_init, .step = sampler_step, .finish = sampler_finish,
+  .progress = sampler_progress, .free = sampler_free};
+
+const norn_engine engine_hmc = {
+  .version = NORN_ENGINE_VERSION, .name = "hmc",
+  .doc = "Hamiltonian Monte Carlo with paths of given length, fixed or jittered; nuts needs no such "
+         "length.",
+  .options = hmc_options, .noptions = NORN_COUNT(hmc_options), .size = sizeof(sampler),
+  .init = sampler_init, .step = sampler_step, .finish = sampler_finish,
+  .progress = sampler_progress, .free = sampler_free};
