@@ -121,31 +121,98 @@ static norn_datum join_arrays(norn_state *st, const half *h, norn_datum a, norn_
   return out;
 }
 
+/* Energy Bayesian fraction of missing information of each chain (Betancourt 2016). */
+static norn_datum join_bfmi(norn_state *st, norn_datum energy, int64_t chains)
+{
+  void *to;
+  int64_t n = norn_array_length(energy) / chains;
+  norn_datum out = norn_array(st, NORN_F64, 1, &chains, &to);
+  if (norn_is_none(out)) return out;
+  for (int64_t c = 0; c < chains; c++) {
+    double mean = 0, var = 0, jump = 0, before = 0;
+    for (int64_t i = 0; i < n; i++) mean += norn_elem_real(energy, c * n + i) / (double)n;
+    for (int64_t i = 0; i < n; i++) {
+      double e = norn_elem_real(energy, c * n + i);
+      var += (e - mean) * (e - mean);
+      if (i) jump += (e - before) * (e - before);
+      before = e;
+    }
+    ((double *)to)[c] = var > 0 ? jump / var : (double)NAN;
+  }
+  return out;
+}
+
+/* The places of draws that diverged. */
+static norn_datum join_divergent(norn_state *st, norn_datum diverging)
+{
+  int64_t n = norn_array_length(diverging), k = 0;
+  void *to;
+  for (int64_t i = 0; i < n; i++) k += norn_elem_real(diverging, i) != 0;
+  norn_datum out = norn_array(st, NORN_I64, 1, &k, &to);
+  if (norn_is_none(out)) return out;
+  int64_t *at = to;
+  for (int64_t i = 0; i < n; i++) if (norn_elem_real(diverging, i) != 0) *at++ = i;
+  return out;
+}
+
+typedef enum { JOIN_SUM, JOIN_MEAN, JOIN_LAST } join_kind;
+
+/* Fields that are joined one by one; NONE: this is none of them. */
+static norn_datum join_field(norn_state *st, const half *h, const char *name, norn_datum stats)
+{
+  static const struct { const char *name; join_kind how; } fields[] = {
+    {"seconds", JOIN_SUM}, {"divergences", JOIN_SUM}, {"max_depth_reached", JOIN_SUM},
+    {"leapfrogs", JOIN_SUM}, {"acceptance", JOIN_MEAN}, {"rhat", JOIN_LAST},
+    {"warnings", JOIN_LAST}, {"resume", JOIN_LAST}};
+  norn_datum a = norn_record_get(st, h[0].d.args[POST_INFO], name),
+             b = norn_record_get(st, h[1].d.args[POST_INFO], name);
+  double x, y, chains = half_real(st, &h[0], "chains"), n = (double)h[0].n, m = (double)h[1].n;
+  if (!strcmp(name, "draws")) return norn_int(h[0].n + h[1].n);
+  if (!strcmp(name, "stats")) return stats;
+  if (!strcmp(name, "bfmi") && chains >= 1)
+    return join_bfmi(st, norn_record_get(st, stats, "energy"), (int64_t)chains);
+  if (!strcmp(name, "divergent")) return join_divergent(st, norn_record_get(st, stats, "diverging"));
+  for (int i = 0; i < NORN_COUNT(fields); i++) {
+    if (strcmp(fields[i].name, name)) continue;
+    if (fields[i].how == JOIN_LAST) return norn_is_none(b) ? norn_missing() : b;
+    if (!norn_as_real(a, &x) || !norn_as_real(b, &y)) return a;
+    if (fields[i].how == JOIN_MEAN) return norn_real((n * x + m * y) / (n + m));
+    return a.tag == NORN_INT && b.tag == NORN_INT ? norn_int(a.i + b.i) : norn_real(x + y);
+  }
+  return norn_none();
+}
+
+/* What weights and evidence say of both; NONE: this is no such field. */
+static norn_datum join_weighted(norn_state *st, const half *h, const double *l, const char *name)
+{
+  size_t all = (size_t)(h[0].n + h[1].n);
+  double w0 = (double)h[0].n / (double)all;
+  if (!strcmp(name, "ess")) return norn_real(kish(l, all));
+  if (!strcmp(name, "log_evidence"))
+    return norn_real(log_add(h[0].z + log(w0), h[1].z + log1p(-w0)));
+  return !strcmp(name, "evidence_se") ? norn_real(join_se(st, h, w0)) : norn_none();
+}
+
+/* The fields of both.  A chained engine has found ess and rhat of all the draws. */
 static norn_datum join_info(norn_state *st, const half *h, const double *l, bool by_evidence,
                             norn_datum stats)
 {
   const char *name[FIELDS];
-  norn_datum v[FIELDS], info = h[0].d.args[POST_INFO];
-  int m = norn_record_size(info);
-  size_t all = (size_t)(h[0].n + h[1].n);
-  double w0 = (double)h[0].n / (double)all;
-  if (m > FIELDS) m = FIELDS;
-  for (int i = 0; i < m; i++) {
-    name[i] = norn_record_at(st, info, i, &v[i]);
-    if (!strcmp(name[i], "stats")) v[i] = stats;
-    else if (!strcmp(name[i], "draws")) v[i] = norn_int((int64_t)all);
-    else if (!strcmp(name[i], "ess") && by_evidence) v[i] = norn_real(kish(l, all));
-    else if (!strcmp(name[i], "ess"))
-      v[i] = norn_real(half_real(st, &h[0], "ess") + half_real(st, &h[1], "ess"));
-    else if (!strcmp(name[i], "seconds"))
-      v[i] = norn_real(half_real(st, &h[0], "seconds") + half_real(st, &h[1], "seconds"));
-    else if (!strcmp(name[i], "log_evidence") && by_evidence)
-      v[i] = norn_real(log_add(h[0].z + log(w0), h[1].z + log1p(-w0)));
-    else if (!strcmp(name[i], "evidence_se") && by_evidence) v[i] = norn_real(join_se(st, h, w0));
-    else if (!strcmp(name[i], "rhat") || !strcmp(name[i], "warnings"))
-      v[i] = norn_record_get(st, h[1].d.args[POST_INFO], name[i]);
-    if (norn_is_none(v[i])) v[i] = norn_missing();
-  }
+  norn_datum v[FIELDS], info[2] = {h[0].d.args[POST_INFO], h[1].d.args[POST_INFO]};
+  int m = 0;
+  bool whole = !norn_is_none(norn_record_get(st, info[1], "resume"));
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < norn_record_size(info[k]) && m < FIELDS; i++) {
+      name[m] = norn_record_at(st, info[k], i, &v[m]);
+      if (k && !norn_is_none(norn_record_get(st, info[0], name[m]))) continue;
+      norn_datum x = by_evidence ? join_weighted(st, h, l, name[m]) : norn_none();
+      if (norn_is_none(x) && !by_evidence && !strcmp(name[m], "ess"))
+        x = whole ? norn_record_get(st, info[1], "ess")
+                  : norn_real(half_real(st, &h[0], "ess") + half_real(st, &h[1], "ess"));
+      if (norn_is_none(x)) x = join_field(st, h, name[m], stats);
+      if (!norn_is_none(x)) v[m] = x;
+      m++;
+    }
   return norn_record(st, m, name, v);
 }
 
