@@ -38,6 +38,7 @@ UNIT_TESTS = \
   %D%/unit/test_gradient_fuzz \
   %D%/unit/test_gradient_ops \
   %D%/unit/test_heap \
+  %D%/unit/test_hmc \
   %D%/unit/test_io \
   %D%/unit/test_la \
   %D%/unit/test_latent \
@@ -50,6 +51,7 @@ UNIT_TESTS = \
   %D%/unit/test_names \
   %D%/unit/test_parse \
   %D%/unit/test_plot \
+  %D%/unit/test_pool \
   %D%/unit/test_posteriordb \
   %D%/unit/test_program \
   %D%/unit/test_psis \

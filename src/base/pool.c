@@ -78,7 +78,8 @@ void pool_run(pool *p, int jobs, void (*job)(void *of, int i), bool (*poll)(void
   pthread_cond_broadcast(&p->work);
   while (p->left) {
     struct timespec until = pool_later();
-    if (!pthread_cond_timedwait(&p->rest, &p->lock, &until) || !p->left || !poll) continue;
+    bool woken = !pthread_cond_timedwait(&p->rest, &p->lock, &until);
+    if (woken || !p->left || !poll || atomic_load(&p->stop)) continue;
     pthread_mutex_unlock(&p->lock);
     if (!poll(of)) atomic_store(&p->stop, true);
     pthread_mutex_lock(&p->lock);

@@ -157,18 +157,17 @@ static norn_status sampler_init(norn_infer *inf, void *self)
 
 /* ---- making ---- */
 
-/* The density of chain c. */
+/* The density of chain c: one for all if they take turns on one thread. */
 static norn_density *density_of(sampler *e, int64_t c)
 {
-  (void)c;
-  return e->density;
+  return e->threads > 1 && c ? norn_density_clone(e->density) : e->density;
 }
 
 static int threads_of(norn_state *st, const sampler *e)
 {
-  (void)st;
-  (void)e;
-  return 1;
+  int n = norn_config_of(st)->threads;
+  if (n <= 0) n = pool_processors();
+  return n < e->chains ? n : (int)e->chains;
 }
 
 static bool chain_make(norn_state *st, sampler *e, int64_t c)
@@ -199,9 +198,9 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
   }
   e->chain = engine_get(st, (size_t)e->chains * sizeof *e->chain);
   if (!e->chain) return NORN_STEP_FAIL;
+  e->threads = threads_of(st, e);
   for (int64_t c = 0; c < e->chains; c++)
     if (!chain_make(st, e, c)) return NORN_STEP_FAIL;
-  e->threads = threads_of(st, e);
   e->thread = engine_get(st, (size_t)e->threads * sizeof *e->thread);
   if (!e->thread) return NORN_STEP_FAIL;
   pool_start(&e->pool, e->thread, e->threads);
@@ -390,7 +389,7 @@ typedef struct verdict {
 } verdict;
 
 /* The worst R-hat and effective sample size over coordinates. */
-static norn_status diagnose(norn_state *st, const sampler *e, verdict *v)
+static norn_status worst_of(norn_state *st, const sampler *e, verdict *v)
 {
   int64_t draws = e->plan.draws, total = e->chains * draws;
   double *x = engine_get(st, (size_t)total * sizeof *x);
@@ -549,11 +548,12 @@ static norn_status sampler_finish(norn_infer *inf, void *self)
 {
   sampler *e = self;
   verdict v = {.rhat = 0};
-  norn_status status = diagnose(norn_infer_state(inf), e, &v);
+  norn_status status = worst_of(norn_infer_state(inf), e, &v);
   count_up(e, &v);
   if (!status) status = note_chains(inf, e);
   if (status) return status;
   infer_chains(inf, (int)e->chains, e->plan.draws);
+  if ((status = density_note_summed(e->density, inf))) return status;
   norn_infer_note(inf, "acceptance", norn_real(v.accept));
   norn_infer_note(inf, "divergences", norn_int(v.divergent));
   note_divergent(inf, e);
@@ -595,7 +595,7 @@ static void sampler_free(norn_infer *inf, void *self)
     chain_free(st, &e->chain[c]);
   }
   engine_put(st, e->chain, (size_t)e->chains * sizeof *e->chain);
-  engine_put(st, e->thread, (size_t)e->threads * sizeof *e->thread);
+  if (e->thread) engine_put(st, e->thread, (size_t)e->threads * sizeof *e->thread);
   norn_density_free(e->density);
   if (e->given) norn_drop(e->given);
 }
