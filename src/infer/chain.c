@@ -15,23 +15,26 @@ bool chain_new(norn_state *st, hmc_chain *c, const hmc_plan *plan, int index, in
   size_t draws = (size_t)plan->draws;
   c->plan = plan;
   c->index = index;
+  c->n = n;
   c->q = engine_get(st, (draws * (size_t)n + 1) * sizeof *c->q);
   c->stat = engine_get(st, draws * STAT_COUNT * sizeof *c->stat);
   c->clock = engine_get(st, draws * sizeof *c->clock);
   c->point = engine_get(st, (size_t)(plan->points_max * n + 1) * sizeof *c->point);
-  return c->q && c->stat && c->clock && c->point && phase_new(st, &c->sample, n) &&
+  c->slope = engine_get(st, (size_t)n * sizeof *c->slope);
+  return c->q && c->stat && c->clock && c->point && c->slope && phase_new(st, &c->sample, n) &&
     tree_new(st, &c->t, n, max_depth);
 }
 
 void chain_free(norn_state *st, hmc_chain *c)
 {
   if (!c->plan) return;
-  size_t draws = (size_t)c->plan->draws, n = (size_t)c->t.n;
+  size_t draws = (size_t)c->plan->draws, n = (size_t)c->n;
   engine_put(st, c->q, (draws * n + 1) * sizeof *c->q);
   engine_put(st, c->stat, draws * STAT_COUNT * sizeof *c->stat);
   engine_put(st, c->clock, draws * sizeof *c->clock);
   engine_put(st, c->point, ((size_t)c->plan->points_max * n + 1) * sizeof *c->point);
-  phase_free(st, &c->sample, c->t.n);
+  engine_put(st, c->slope, n * sizeof *c->slope);
+  phase_free(st, &c->sample, c->n);
   if (c->t.n) tree_free(st, &c->t);
   if (c->a.n) adapt_free(st, &c->a);
   if (c->h.m.n) metric_free(st, &c->h.m);
@@ -71,6 +74,10 @@ static void chain_count(hmc_chain *c, const transition *t)
   c->accepts++;
   c->deep += !c->plan->steps && t->depth >= c->t.max_depth;
   c->divergent += t->diverged;
+  for (int64_t i = 0; i < c->h.n; i++) {
+    if (c->accepts == 1) c->slope[i] = c->sample.g[i];
+    else if (c->slope[i] != c->sample.g[i]) c->slope[i] = (double)NAN;
+  }
   if (!t->diverged || c->points == c->plan->points_max) return;
   memcpy(c->point + c->points++ * c->h.n, c->t.z.q, (size_t)c->h.n * sizeof *c->point);
 }

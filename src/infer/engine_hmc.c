@@ -513,15 +513,41 @@ static norn_status note_chains(norn_infer *inf, const sampler *e)
   return good ? NORN_OK : NORN_EMEMORY;
 }
 
+/* A coordinate in which the gradient was the same at all draws, though each chain moved; -1: none.  No
+   density that falls off at both ends is so. */
+static int64_t flat_coordinate(const sampler *e)
+{
+  for (int64_t i = 0; i < e->n; i++) {
+    bool same = true;
+    for (int64_t c = 0; c < e->chains && same; c++)
+      same = e->chain[c].moved > 3 && e->chain[c].slope[i] == e->chain[0].slope[i];
+    if (same) return i;
+  }
+  return -1;
+}
+
 static void warn(norn_infer *inf, const sampler *e, const verdict *v)
 {
   norn_span nowhere = {0, 0, 0};
+  char name[160];
+  int64_t flat = flat_coordinate(e);
+  if (flat >= 0)
+    norn_infer_warn(inf, nowhere, "the log density is a straight line in %s: it does not fall off, so "
+                    "the posterior is improper; give it a proper prior",
+                    norn_density_name(e->density, flat, name, sizeof name));
   double total = (double)(e->chains * e->plan.draws * e->plan.thin);
+  if (v->stuck == e->chains) {
+    norn_infer_warn(inf, nowhere, "none of %lld chains ever moved: each is one value, %lld times; the "
+                    "step size %.3g is too large, or the density jumps", (long long)e->chains,
+                    (long long)e->plan.draws, e->chain[0].h.step);
+    return;
+  }
   if (v->divergent)
     norn_infer_warn(inf, nowhere, "%lld of %.0f transitions diverged: the posterior has places that "
                     "the sampler can't enter, so the draws may be biased; write scales times "
-                    "standardised choices (non-centred), or raise target_accept",
-                    (long long)v->divergent, total);
+                    "standardised choices (non-centred), or %s",
+                    (long long)v->divergent, total,
+                    e->step > 0 ? "give a smaller step_size" : "raise target_accept");
   if (v->deep)
     norn_infer_warn(inf, nowhere, "%lld of %.0f trajectories reached max_depth %lld: the draws are "
                     "right but slow; look at scales and correlations, or raise max_depth",
@@ -533,9 +559,8 @@ static void warn(norn_infer *inf, const sampler *e, const verdict *v)
   if (v->stuck)
     norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)v->stuck,
                     (long long)e->chains);
-  else if (v->accept < 0.1)
-    norn_infer_warn(inf, nowhere, "%.2g of the proposals were accepted: the step size is too large",
-                    v->accept);
+  if (v->accept < 0.1)
+    norn_infer_warn(inf, nowhere, "the mean acceptance is %.2g: the step size is too large", v->accept);
   if (v->rhat > 1.01)
     norn_infer_warn(inf, nowhere, "R-hat is %.5g, above 1.01: the chains do not agree; take more "
                     "draws, or look for several modes", v->rhat);

@@ -178,6 +178,7 @@ typedef struct hmc_plan {
 typedef struct hmc_chain {
   const hmc_plan *plan;
   int index;
+  int64_t n;
   hmc h;
   adapt a;
   tree t;
@@ -188,6 +189,8 @@ typedef struct hmc_chain {
   double *stat;                          /* (draws, STAT_COUNT) */
   uint64_t *clock;                       /* (draws): leapfrogs when it came */
   double *point;                         /* (points, n): where trajectories diverged */
+  double *slope;                         /* (n): the gradient after warm-up while it has not changed; */
+                                         /* NaN: it has */
   int64_t points, divergent, deep, moved, warm_divergent;
   double accept_sum, accepts;
   bool started;                          /* a step size has been found */
