@@ -177,6 +177,11 @@ LANG_TESTS = \
   %D%/errors/gp_lengths.norn \
   %D%/errors/gumbel_location.norn \
   %D%/errors/half_student_t_nu.norn \
+  %D%/errors/hmc_discrete.norn \
+  %D%/errors/hmc_jitter.norn \
+  %D%/errors/hmc_step_size.norn \
+  %D%/errors/hmc_steps.norn \
+  %D%/errors/hmc_target.norn \
   %D%/errors/index_of_wrong_kind.norn \
   %D%/errors/index_out_of_range.norn \
   %D%/errors/infer_model_not_called.norn \
@@ -232,11 +237,19 @@ LANG_TESTS = \
   %D%/errors/noncentered_family.norn \
   %D%/errors/not_an_integer.norn \
   %D%/errors/number_plus_string.norn \
+  %D%/errors/nuts_adapt.norn \
   %D%/errors/nuts_choices_change.norn \
+  %D%/errors/nuts_depth.norn \
   %D%/errors/nuts_discrete.norn \
   %D%/errors/nuts_floor.norn \
+  %D%/errors/nuts_improper.norn \
+  %D%/errors/nuts_init.norn \
+  %D%/errors/nuts_jitter.norn \
+  %D%/errors/nuts_low_rank_stan.norn \
+  %D%/errors/nuts_metric.norn \
   %D%/errors/nuts_no_start.norn \
   %D%/errors/nuts_start_unknown.norn \
+  %D%/errors/nuts_target.norn \
   %D%/errors/observe_at_top.norn \
   %D%/errors/observe_without_tilde.norn \
   %D%/errors/ordered_counts.norn \
@@ -348,6 +361,7 @@ ENGINE_TESTS = \
   %D%/engine/exact.norn \
   %D%/engine/exact_big.norn \
   %D%/engine/gamma_poisson.norn \
+  %D%/engine/hmc_warns.norn \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \
   %D%/engine/kalman.norn \
@@ -356,8 +370,10 @@ ENGINE_TESTS = \
   %D%/engine/low_ess.norn \
   %D%/engine/nested.norn \
   %D%/engine/normal_normal.norn \
+  %D%/engine/nuts_metric.norn \
   %D%/engine/nuts_normal.norn \
   %D%/engine/nuts_summed.norn \
+  %D%/engine/nuts_targets.norn \
   %D%/engine/nuts_warns.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \
@@ -522,6 +538,11 @@ TEST_FILES = \
   %D%/errors/gp_lengths.err \
   %D%/errors/gumbel_location.err \
   %D%/errors/half_student_t_nu.err \
+  %D%/errors/hmc_discrete.err \
+  %D%/errors/hmc_jitter.err \
+  %D%/errors/hmc_step_size.err \
+  %D%/errors/hmc_steps.err \
+  %D%/errors/hmc_target.err \
   %D%/errors/index_of_wrong_kind.err \
   %D%/errors/index_out_of_range.err \
   %D%/errors/infer_model_not_called.err \
@@ -577,11 +598,19 @@ TEST_FILES = \
   %D%/errors/noncentered_family.err \
   %D%/errors/not_an_integer.err \
   %D%/errors/number_plus_string.err \
+  %D%/errors/nuts_adapt.err \
   %D%/errors/nuts_choices_change.err \
+  %D%/errors/nuts_depth.err \
   %D%/errors/nuts_discrete.err \
   %D%/errors/nuts_floor.err \
+  %D%/errors/nuts_improper.err \
+  %D%/errors/nuts_init.err \
+  %D%/errors/nuts_jitter.err \
+  %D%/errors/nuts_low_rank_stan.err \
+  %D%/errors/nuts_metric.err \
   %D%/errors/nuts_no_start.err \
   %D%/errors/nuts_start_unknown.err \
+  %D%/errors/nuts_target.err \
   %D%/errors/observe_at_top.err \
   %D%/errors/observe_without_tilde.err \
   %D%/errors/ordered_counts.err \

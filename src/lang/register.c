@@ -325,6 +325,9 @@ norn_datum norn_engine_new(norn_state *st, const norn_engine *engine, const norn
                            int n)
 {
   env_entry *e = env_entry_of(st, ENV_ENGINE, engine);
+  /* one that is registered gets its entry here, at first use */
+  for (int i = 0; !e && norn_engine_at(st, i); i++)
+    if (norn_engine_at(st, i) == engine) return state_fail(st, NORN_EMEMORY, "out of memory");
   if (!e) return state_fail(st, NORN_EUSE, "engine %s is not registered", engine->name);
   if (n > e->npars)
     return state_fail(st, NORN_EUSE, "%s takes %d options, got %d", engine->name, e->npars, n);
