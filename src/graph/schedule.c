@@ -145,6 +145,13 @@ static void deepen(const schedule *r, classes *c)
   c->deeper = t;
 }
 
+/* Colours are hashes: what must be the same in a class is looked at. */
+static bool is_like(const schedule *r, const classes *c, size_t i, size_t k)
+{
+  const group *a = &r->group[i], *b = &r->group[k];
+  return c->colour[i] == c->colour[k] && a->op == b->op && a->aux == b->aux && a->nargs == b->nargs;
+}
+
 static void classes_number(const schedule *r, classes *c)
 {
   memset(c->table, 0, (c->mask + 1) * sizeof *c->table);
@@ -152,7 +159,7 @@ static void classes_number(const schedule *r, classes *c)
   for (size_t k = 0; k < r->ngroup; k++) {
     size_t at = c->colour[k] & c->mask;
     for (; c->table[at]; at = (at + 1) & c->mask)
-      if (c->colour[c->head[c->table[at] - 1]] == c->colour[k]) break;
+      if (is_like(r, c, c->head[c->table[at] - 1], k)) break;
     if (!c->table[at]) {
       c->head[c->n] = (uint32_t)k;
       c->table[at] = (uint32_t)++c->n;
