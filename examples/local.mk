@@ -1,6 +1,7 @@
 ## Programs to learn from.  Those in Norn are also tests.
 ## list EXAMPLES *.norn
 EXAMPLES = \
+  %D%/absorption.norn \
   %D%/birth_death.norn \
   %D%/coal_disasters.norn \
   %D%/eight_schools.norn \
@@ -32,12 +33,14 @@ EXAMPLE_FILES = \
   %D%/posteriordb/hmm_example.norn \
   %D%/posteriordb/kidscore_interaction.norn \
   %D%/posteriordb/logearn_height.norn \
+  %D%/posteriordb/lotka_volterra.norn \
   %D%/posteriordb/reference.norn \
   %D%/posteriordb/data/arK-arK.json \
   %D%/posteriordb/data/earnings-logearn_height.json \
   %D%/posteriordb/data/eight_schools-eight_schools_noncentered.json \
   %D%/posteriordb/data/gp_pois_regr-gp_regr.json \
   %D%/posteriordb/data/hmm_example-hmm_example.json \
+  %D%/posteriordb/data/hudson_lynx_hare-lotka_volterra.json \
   %D%/posteriordb/data/kidiq-kidscore_interaction.json \
   %D%/posteriordb/data/sblrc-blr.json
 

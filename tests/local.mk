@@ -49,6 +49,7 @@ UNIT_TESTS = \
   %D%/unit/test_multi \
   %D%/unit/test_multi_draws \
   %D%/unit/test_names \
+  %D%/unit/test_ode \
   %D%/unit/test_parse \
   %D%/unit/test_plot \
   %D%/unit/test_pool \
@@ -99,6 +100,7 @@ LANG_TESTS = \
   %D%/lib/math.norn \
   %D%/lib/multivariate.norn \
   %D%/lib/no_evidence.norn \
+  %D%/lib/ode.norn \
   %D%/lib/plot.norn \
   %D%/lib/posteriors.norn \
   %D%/lib/predict.norn \
@@ -252,6 +254,19 @@ LANG_TESTS = \
   %D%/errors/nuts_target.norn \
   %D%/errors/observe_at_top.norn \
   %D%/errors/observe_without_tilde.norn \
+  %D%/errors/ode_explodes.norn \
+  %D%/errors/ode_inside.norn \
+  %D%/errors/ode_no_function.norn \
+  %D%/errors/ode_not_finite.norn \
+  %D%/errors/ode_not_recorded.norn \
+  %D%/errors/ode_result_kind.norn \
+  %D%/errors/ode_result_length.norn \
+  %D%/errors/ode_samples.norn \
+  %D%/errors/ode_state.norn \
+  %D%/errors/ode_steps.norn \
+  %D%/errors/ode_times_before.norn \
+  %D%/errors/ode_times_fall.norn \
+  %D%/errors/ode_tolerance.norn \
   %D%/errors/ordered_counts.norn \
   %D%/errors/ordered_not_iid.norn \
   %D%/errors/outside_support.norn \
@@ -613,6 +628,19 @@ TEST_FILES = \
   %D%/errors/nuts_target.err \
   %D%/errors/observe_at_top.err \
   %D%/errors/observe_without_tilde.err \
+  %D%/errors/ode_explodes.err \
+  %D%/errors/ode_inside.err \
+  %D%/errors/ode_no_function.err \
+  %D%/errors/ode_not_finite.err \
+  %D%/errors/ode_not_recorded.err \
+  %D%/errors/ode_result_kind.err \
+  %D%/errors/ode_result_length.err \
+  %D%/errors/ode_samples.err \
+  %D%/errors/ode_state.err \
+  %D%/errors/ode_steps.err \
+  %D%/errors/ode_times_before.err \
+  %D%/errors/ode_times_fall.err \
+  %D%/errors/ode_tolerance.err \
   %D%/errors/ordered_counts.err \
   %D%/errors/ordered_not_iid.err \
   %D%/errors/outside_support.err \

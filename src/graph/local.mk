@@ -16,8 +16,12 @@ libnorncore_la_SOURCES += \
   %D%/roll.c \
   %D%/scan.c \
   %D%/schedule.c \
+  %D%/tape.c \
+  %D%/traced.c \
   %D%/graph.h \
   %D%/level.h \
   %D%/program.h \
   %D%/record.h \
-  %D%/schedule.h
+  %D%/schedule.h \
+  %D%/tape.h \
+  %D%/traced.h

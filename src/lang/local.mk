@@ -56,6 +56,7 @@ libnorncore_la_SOURCES += \
   %D%/show.c \
   %D%/state.c \
   %D%/string.c \
+  %D%/substitute.c \
   %D%/symbol.c \
   %D%/verify.c \
   %D%/vm_slow.c \

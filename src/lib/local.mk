@@ -3,6 +3,7 @@ libnorncore_la_SOURCES += \
   %D%/columns.c \
   %D%/cvalue.c \
   %D%/eval.c \
+  %D%/functions.c \
   %D%/lib.c \
   %D%/lib_array.c \
   %D%/lib_big.c \
@@ -18,6 +19,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_linalg.c \
   %D%/lib_map.c \
   %D%/lib_math.c \
+  %D%/lib_ode.c \
   %D%/lib_plot.c \
   %D%/lib_predict.c \
   %D%/lib_save.c \
@@ -33,6 +35,7 @@ libnorncore_la_SOURCES += \
   %D%/columns.h \
   %D%/cvalue.h \
   %D%/dists.h \
+  %D%/functions.h \
   %D%/lib.h \
   %D%/lib_draws.h \
   %D%/strings.h

@@ -8,6 +8,8 @@ libnorncore_la_SOURCES += \
   %D%/la.c \
   %D%/la_factor.c \
   %D%/level.c \
+  %D%/ode.c \
+  %D%/ode_bdf.c \
   %D%/real.c \
   %D%/rng.c \
   %D%/special.c \
@@ -21,6 +23,8 @@ libnorncore_la_SOURCES += \
   %D%/la_in.h \
   %D%/lane.h \
   %D%/level.h \
+  %D%/ode.h \
+  %D%/ode_in.h \
   %D%/real.h \
   %D%/rng.h \
   %D%/special.h \
