@@ -237,7 +237,7 @@ static bool tape_make(tape *t, const norn_datum *out)
   return t->block != NULL;
 }
 
-tape *tape_new(graph *g, uint32_t nvary, const norn_datum *out, uint32_t nout)
+tape *graph_tape(graph *g, uint32_t nvary, const norn_datum *out, uint32_t nout)
 {
   norn_state *st = g->st;
   tape *t = g->failed ? NULL : norn_alloc(st, NULL, 0, sizeof *t);
@@ -248,11 +248,11 @@ tape *tape_new(graph *g, uint32_t nvary, const norn_datum *out, uint32_t nout)
   }
   *t = (tape){.st = st, .g = g, .nvary = nvary, .nin = (uint32_t)g->ninput, .nout = nout};
   if (tape_make(t, out)) return t;
-  tape_free(t);
+  graph_tape_free(t);
   return NULL;
 }
 
-void tape_free(tape *t)
+void graph_tape_free(tape *t)
 {
   if (!t) return;
   norn_state *st = t->st;

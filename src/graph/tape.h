@@ -22,8 +22,8 @@ static inline int64_t tape_row(int64_t k) { return (k + TAPE_ROW - 1) / TAPE_ROW
 
 /* Of a graph whose inputs are those of the tape; out (nout): its results, nodes or numbers.
    Takes the graph.  NULL: error set. */
-tape *tape_new(graph *take, uint32_t nvary, const norn_datum *out, uint32_t nout);
-void  tape_free(tape *);
+tape *graph_tape(graph *take, uint32_t nvary, const norn_datum *out, uint32_t nout);
+void  graph_tape_free(tape *);
 /* Does a result or a guard depend on input i. */
 bool  tape_reads(const tape *, uint32_t i);
 /* Sets the parameters p (nin - nvary).  With k > 0 directions (room is made when k grows):

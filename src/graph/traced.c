@@ -33,7 +33,7 @@ void traced_free(traced *t)
 {
   if (!t) return;
   norn_state *st = t->st;
-  for (int i = 0; i < t->ntape; i++) tape_free(t->tape[i]);
+  for (int i = 0; i < t->ntape; i++) graph_tape_free(t->tape[i]);
   if (t->f) norn_drop(t->f);
   norn_alloc(st, t->node, t->cnode * sizeof *t->node, 0);
   norn_alloc(st, t->p, t->p ? (t->nnode + 1) * sizeof *t->p : 0, 0);
@@ -151,7 +151,7 @@ static tape *record(const traced *t, const double *x)
   norn_datum f = good ? traced_replace(st, norn_get(t->f), rename_node, &r) : norn_none();
   good = good && !norn_is_none(f) && arguments(t, in, args) &&
          !traced_call(st, g, f, args, t->kind.nargs, &v) && results(t, v, in + nin);
-  if (good) made = tape_new(g, (uint32_t)t->nx, in + nin, (uint32_t)t->nout);
+  if (good) made = graph_tape(g, (uint32_t)t->nx, in + nin, (uint32_t)t->nout);
   else graph_free(g);
   norn_alloc(st, in, in ? n * sizeof *in : 0, 0);
   return made;
@@ -164,7 +164,7 @@ static int place_take(traced *t)
   int at = 0;
   for (int i = 1; i < KEPT; i++)
     if (t->used[i] < t->used[at]) at = i;
-  tape_free(t->tape[at]);
+  graph_tape_free(t->tape[at]);
   return at;
 }
 
