@@ -288,6 +288,7 @@ LANG_TESTS = \
   %D%/errors/plot_ppc.norn \
   %D%/errors/plot_ppc_record.norn \
   %D%/errors/plot_ppc_shape.norn \
+  %D%/errors/plot_small.norn \
   %D%/errors/plot_suffix.norn \
   %D%/errors/plot_text.norn \
   %D%/errors/plot_unwritable.norn \

@@ -115,7 +115,7 @@ void ticks_make(ticks *t, double lo, double hi, int want, bool whole)
   t->n = 0;
   t->note[0] = 0;
   if (!(range > 0) || !isfinite(range)) return;
-  t->step = nice_step(range, want < 1 ? 1 : want, whole);
+  t->step = nice_step(range, want < 1 ? 1 : want > 10 ? 10 : want, whole);
   double first = ceil(lo / t->step - 1e-9), last = floor(hi / t->step + 1e-9);
   for (double k = first; k <= last && t->n < TICKS_MAX; k++) {
     if (t->n && k * t->step == t->at[t->n - 1]) break;    /* steps too small for doubles */

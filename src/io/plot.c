@@ -179,12 +179,17 @@ static bool has_legend(const plot *p)
          (p->kind == PLOT_ess && !p->ncourse);
 }
 
-void plot_size(plot *p)
+bool plot_size(plot *p, double *width, double *height)
 {
+  const double least = .45;      /* of what suits */
   double extra = 2 * MARGIN + (p->title ? TITLE : 0) + (has_legend(p) && !p->title ? LEGEND : 0) +
                  (p->note ? NOTE : 0);
-  if (p->width == 0) p->width = body_width(p);
-  if (p->height == 0) p->height = body_height(p) + extra;
+  double wide = body_width(p), high = body_height(p) + extra;
+  *width = ceil(least * wide);
+  *height = ceil(least * high);
+  if (p->width == 0) p->width = wide;
+  if (p->height == 0) p->height = high;
+  return p->width >= *width && p->height >= *height;
 }
 
 /* ---- the whole ---- */

@@ -61,8 +61,9 @@ typedef struct plot {
   bool failed;                 /* out of memory */
 } plot;
 
-/* Fills width and height where they are 0. */
-void plot_size(plot *);
+/* Fills width and height where they are 0; false: one that is given is less than *width or *height,
+   which are needed. */
+bool plot_size(plot *, double *width, double *height);
 /* Draws it on an open canvas of that size; false: no memory. */
 bool plot_draw(plot *, canvas *);
 /* As text of about `columns` columns: density, trace, histogram, forest; false: this kind has no

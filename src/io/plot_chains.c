@@ -8,7 +8,7 @@
 
 /* ---- ranks ---- */
 
-enum { RANK_BINS = 20 };
+enum { RANK_BINS = 20, RANK_CHAINS = 16 };
 
 /* count (chains, RANK_BINS): how many draws of a chain have ranks in each bin.  Draws that are
    equal share the ranks that they have together. */
@@ -50,19 +50,20 @@ static void rank_panel(const axes *a, const double *count, double uniform, colou
 static void rank_row(plot *p, const plot_column *c, double top, double bottom, bool heads,
                      double *count)
 {
+  int shown = c->chains < RANK_CHAINS ? c->chains : RANK_CHAINS;
   double gap = 12, margin = 34, most = 0, uniform = (double)column_length(c) / RANK_BINS;
-  double wide = (p->right - p->left - margin - gap * (c->chains - 1)) / c->chains;
+  double wide = (p->right - p->left - margin - gap * (shown - 1)) / shown;
   char head[24];
   for (int k = 0; k < c->chains * RANK_BINS; k++) most = fmax(most, count[k]);
-  for (int i = 0; i < c->chains; i++) {
+  for (int i = 0; i < shown; i++) {
     double x = p->left + margin + i * (wide + gap);
     axes a = axes_new(p->c, x, top + 20, x + wide, bottom - 4);
     axes_range(&a, (scale){ 0, 1, 0, 1 }, (scale){ 0, fmax(most, 1.6 * uniform) * 1.04, 0, 1 });
     if (i == 0) {
       panel_name(p, &a, c->name, NULL);
-      axes_left(&a, AXIS_WORDS);
+      axes_left(&a, AXIS_WORDS | AXIS_WHOLE);
     }
-    snprintf(head, sizeof head, "chain %d", i + 1);
+    snprintf(head, sizeof head, wide > 45 ? "chain %d" : "%d", i + 1);
     if (heads && (i > 0 || wide > 140))
       canvas_word(p->c, a.right, a.top - 6, head, WORD_SMALL, WORD_RIGHT, INK_SOFT);
     rank_panel(&a, count + i * RANK_BINS, uniform, axes_chain_colour(i));
@@ -72,16 +73,22 @@ static void rank_row(plot *p, const plot_column *c, double top, double bottom, b
 void plot_rank(plot *p)
 {
   double each = (p->bottom - p->top - 14) / p->ncolumn;
+  int chains = 0;
+  char below[96];
   for (int i = 0; i < p->ncolumn; i++) {
     const plot_column *c = &p->column[i];
+    if (c->chains > chains) chains = c->chains;
     size_t bytes = (size_t)c->chains * RANK_BINS * sizeof(double);
     double *count = mem_get(p->m, bytes);
     p->failed |= !count || !rank_count(p, c, count);
     if (!p->failed) rank_row(p, c, p->top + i * each, p->top + (i + 1) * each, i == 0, count);
     mem_put(p->m, count, bytes);
   }
-  canvas_word(p->c, (p->left + p->right) / 2, p->bottom, "rank among the draws of all chains",
-              WORD_SMALL, WORD_MIDDLE, INK);
+  snprintf(below, sizeof below, "rank among the draws of all chains");
+  if (chains > RANK_CHAINS)
+    snprintf(below, sizeof below, "rank among the draws of all %d chains, of which %d are shown",
+             chains, RANK_CHAINS);
+  canvas_word(p->c, (p->left + p->right) / 2, p->bottom, below, WORD_SMALL, WORD_MIDDLE, INK);
 }
 
 /* ---- autocorrelation ---- */

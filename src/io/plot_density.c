@@ -320,6 +320,19 @@ static bool finite_range(const plot_column *c, double *lo, double *hi)
   return *lo <= *hi;
 }
 
+/* Truths and labels at the height of their numbers. */
+static void trace_words(const axes *a, const plot_column *c)
+{
+  char buf[48];
+  int n = c->type == PLOT_BOOLEAN ? 2 : c->nlabel;
+  for (int k = 0; k < n; k++) {
+    const char *s = c->type == PLOT_LABEL ? c->label[k] : k ? "true" : "false";
+    if (k < a->y.lo || k > a->y.hi) continue;
+    canvas_word(a->c, a->left - 5, scale_at(&a->y, k) + 3,
+                plot_fit(s, WORD_SMALL, 46, buf, sizeof buf), WORD_SMALL, WORD_RIGHT, INK_SOFT);
+  }
+}
+
 static void panel_trace(plot *p, axes *a, const plot_column *c, bool words)
 {
   double lo, hi;
@@ -330,7 +343,9 @@ static void panel_trace(plot *p, axes *a, const plot_column *c, bool words)
     return;
   }
   axes_range(a, scale_wide(0, (double)n, 0), scale_wide(lo, hi, .06));
-  axes_left(a, AXIS_GRID | AXIS_WORDS | (c->type == PLOT_INTEGER ? AXIS_WHOLE : 0));
+  bool named = c->type == PLOT_BOOLEAN || (c->type == PLOT_LABEL && c->nlabel <= 6);
+  axes_left(a, AXIS_GRID | (named ? 0 : AXIS_WORDS) | (column_is_discrete(c) ? AXIS_WHOLE : 0));
+  if (named) trace_words(a, c);
   axes_bottom(a, AXIS_LINE | AXIS_WHOLE | (words ? AXIS_WORDS : 0));
   for (int i = 0; i < chains; i++) {
     pen line = { .stroke = colour_fade(chains > 1 ? axes_chain_colour(i) : INK_MAIN,

@@ -77,7 +77,7 @@ void plot_forest(plot *p)
     rhat |= !isnan(p->column[i].rhat);
   }
   side = (ess ? ESS : 0) + (rhat ? RHAT : 0);
-  names = fmin(names, .35 * (p->right - p->left));
+  names = fmin(names + 1, .35 * (p->right - p->left));
   axes a = axes_new(p->c, p->left + names + 10, p->top + 18, p->right - side - 8, p->bottom - 26);
   double each = (a.bottom - a.top) / (p->ncolumn ? p->ncolumn : 1);
   axes_range(&a, lo <= hi ? scale_wide(lo, hi, .04) : (scale){ 0, 1, 0, 1 },

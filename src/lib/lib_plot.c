@@ -72,7 +72,7 @@ static norn_status want_file(request *r)
 
 static norn_status want_length(request *r, int i, const char *name, double *out)
 {
-  double least = r->file ? 100 : 20, most = r->file ? 10000 : 200;
+  double least = r->file ? 1 : 20, most = r->file ? 10000 : 200;
   if (!given(r, i)) return NORN_OK;
   if (!norn_want_real(r->st, r->args, i, name, out)) return lib_failed(r->st);
   if (i == HEIGHT && !r->file)
@@ -318,7 +318,11 @@ static norn_status draw_file(request *r)
 {
   canvas c;
   norn_status code = NORN_OK;
-  plot_size(&r->p);
+  double wide, high;
+  if (!plot_size(&r->p, &wide, &high))
+    return norn_fail(r->st, NORN_EDOMAIN, r->p.width < wide ? WIDTH : HEIGHT,
+                     "this picture needs a width of %g and a height of %g at least, got %g and %g",
+                     wide, high, r->p.width, r->p.height);
   const char *title = spoken(r);
   if (!title) return lib_failed(r->st);
   bool good = canvas_open(&c, &r->m, r->format, r->p.width, r->p.height, title) &&

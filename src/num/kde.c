@@ -32,11 +32,21 @@ double kde_quantile(const double *x, const double *w, int64_t n, double p)
 
 /* ---- bandwidth ---- */
 
-static double effective(const double *w, int64_t n)
+/* How many draws of equal weight these stand for, (sum w)^2 / sum w^2, equal values taken together
+   (a chain that stands still says nothing new), but at most twenty of each. */
+static double effective(const double *x, const double *w, int64_t n)
 {
-  double square = 0;
-  for (int64_t i = 0; w && i < n; i++) square += w[i] * w[i];
-  return w ? 1 / square : (double)n;
+  double square = 0, merged = 0, each = 1 / (double)n;
+  for (int64_t i = 0, j; i < n; i = j) {
+    double sum = 0;
+    for (j = i; j < n && x[j] == x[i]; j++) {
+      double v = w ? w[j] : each;
+      sum += v;
+      square += v * v;
+    }
+    merged += sum * sum;
+  }
+  return fmax(1 / merged, 1 / square / 20);
 }
 
 /* 0.9 min(sd, IQR / 1.34) n^(-1/5) (Silverman 1986, equation 3.31). */
@@ -49,7 +59,7 @@ static double silverman(const double *x, const double *w, int64_t n)
     var += (w ? w[i] : each) * d * d;
   }
   double iqr = (kde_quantile(x, w, n, .75) - kde_quantile(x, w, n, .25)) / 1.34, sd = sqrt(var);
-  return .9 * (iqr > 0 && iqr < sd ? iqr : sd) * pow(effective(w, n), -.2);
+  return .9 * (iqr > 0 && iqr < sd ? iqr : sd) * pow(effective(x, w, n), -.2);
 }
 
 /* a2[k-1] = (a_k / 2)^2 for the cosine transform a_k = 2 sum_j p_j cos(pi k (2j + 1) / (2 BINS)) of
@@ -208,7 +218,7 @@ void kde_ends(kde *k, const double *x, const double *w, int64_t n)
 static void set_ends(kde *k, const double *x, const double *w, int64_t n)
 {
   double least = x[0], most = x[n - 1], reach = 3.5 * k->bandwidth;
-  bool many = effective(w, n) >= LEAST_FOR_WALLS;
+  bool many = effective(x, w, n) >= LEAST_FOR_WALLS;
   k->wall_lo = k->below == 0;
   k->wall_hi = k->above == 0;
   fill(k, x, w, n);
@@ -232,7 +242,7 @@ bool kde_fit(mem *m, kde *k, const double *x, const double *w, int64_t n)
   kde_ends(k, x, w, n);
   double range = k->hi - k->lo, rule = silverman(x, w, n), margin = .05 * range;
   if (!spectrum(m, x, w, n, k->lo - margin, k->hi + margin, a2)) return false;
-  double sj = sheather_jones(a2, effective(w, n)) * (range + 2 * margin);
+  double sj = sheather_jones(a2, effective(x, w, n)) * (range + 2 * margin);
   k->bandwidth = sj > 0 ? fmax(fmin((rule + sj) / 2, 2 * sj), rule / 4) : rule;
   if (!(k->bandwidth > range / 1000)) k->bandwidth = range / 1000;
   set_ends(k, x, w, n);

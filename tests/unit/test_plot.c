@@ -150,7 +150,8 @@ static plot example_plot(example *e, mem *m, plot_kind kind)
              .observed = e->observed, .nobserved = 30, .replicate = e->replicate,
              .nreplicate = 50, .ess = e->ess };
   if (kind == PLOT_ppc) p.ncolumn = 0;
-  plot_size(&p);
+  double wide, high;
+  CHECK(plot_size(&p, &wide, &high) && wide < p.width && high < p.height);
   return p;
 }
 
