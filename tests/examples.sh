@@ -3,7 +3,7 @@
 # conjugacy (coal_disasters), the forward-backward algorithm (hmm), arithmetic (rsa), Simpson's
 # rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big), elimination
 # and quadrature (gp_regression).  Tolerances are five standard errors of the draws that the examples
-# take.
+# take.  bioassay: sums over a finer grid, and Newton's iteration.
 cd "$srcdir/examples" || exit 99
 bad=0
 out=
@@ -50,6 +50,15 @@ for seed in 1 2; do
   near 'log evidence' 3 -5.96586 .0001; near 'log evidence' 5 -5.966 .085
   near 'rho =' 3 1.3471 .0006; near 'rho =' 6 1.347 .025
   near 'rho unknown' 5 .8238 .0006; near 'rho unknown' 8 .8238 .005
+  run bioassay $seed
+  near grid 3 .9502 .0006; near grid 5 .8635 .0006; near grid 7 9.983 .006; near grid 9 4.287 .006
+  near grid 12 -4.0400 .0001
+  near mode 3 .7392 .0001; near mode 5 7.6602 .0001
+  near laplace: 3 .7392 .069; near laplace: 5 .8612 .049; near laplace: 7 7.6602 .33
+  near laplace: 9 4.1916 .24; near laplace: 12 -4.0444 .0001
+  near 'laplace, weighted' 4 .9502 .09; near 'laplace, weighted' 13 -4.0400 .05
+  near pathfinder 3 .9502 .09; near pathfinder 7 9.983 .45; near pathfinder 12 -4.0400 .05
+  near 'advi, weighted' 4 .9502 .09; near 'advi, weighted' 13 -4.0400 .05
 done
 run hmm
 near 'log evidence' 3 -100.8838 .0001; near 'log evidence' 6 -100.88 .4

@@ -15,6 +15,7 @@ AM_TESTS_ENVIRONMENT = \
 ## list UNIT_TESTS unit/test_*.c -.c
 UNIT_TESTS = \
   %D%/unit/test_addr \
+  %D%/unit/test_approx \
   %D%/unit/test_base \
   %D%/unit/test_big \
   %D%/unit/test_block \
@@ -113,6 +114,7 @@ LANG_TESTS = \
   %D%/lib/system.norn \
   %D%/lib/tables.norn \
   %D%/errors/address_twice.norn \
+  %D%/errors/advi_family.norn \
   %D%/errors/all_particles_dead.norn \
   %D%/errors/annotation_violated.norn \
   %D%/errors/assignment.norn \
@@ -199,6 +201,9 @@ LANG_TESTS = \
   %D%/errors/kernel_too_long.norn \
   %D%/errors/kernel_with_more.norn \
   %D%/errors/kernel_without.norn \
+  %D%/errors/laplace_flat.norn \
+  %D%/errors/laplace_outside.norn \
+  %D%/errors/laplace_runaway.norn \
   %D%/errors/lkj_order.norn \
   %D%/errors/loglogistic_shape.norn \
   %D%/errors/loo_nothing.norn \
@@ -267,12 +272,17 @@ LANG_TESTS = \
   %D%/errors/ode_times_before.norn \
   %D%/errors/ode_times_fall.norn \
   %D%/errors/ode_tolerance.norn \
+  %D%/errors/optimize_jacobian.norn \
+  %D%/errors/optimize_no_start.norn \
+  %D%/errors/optimize_option.norn \
   %D%/errors/ordered_counts.norn \
   %D%/errors/ordered_not_iid.norn \
   %D%/errors/outside_support.norn \
   %D%/errors/parameter_twice.norn \
   %D%/errors/pareto_bound.norn \
   %D%/errors/pareto_type_2_shape.norn \
+  %D%/errors/pathfinder_init.norn \
+  %D%/errors/pathfinder_outside.norn \
   %D%/errors/plot_chains.norn \
   %D%/errors/plot_height.norn \
   %D%/errors/plot_kind.norn \
@@ -366,6 +376,8 @@ LANG_TESTS = \
 ## list ENGINE_TESTS engine/*.norn
 ENGINE_TESTS = \
   %D%/engine/aligned.norn \
+  %D%/engine/approx_exact.norn \
+  %D%/engine/approx_warns.norn \
   %D%/engine/beta_bernoulli.norn \
   %D%/engine/collapsed.norn \
   %D%/engine/combinators.norn \
@@ -391,6 +403,7 @@ ENGINE_TESTS = \
   %D%/engine/nuts_summed.norn \
   %D%/engine/nuts_targets.norn \
   %D%/engine/nuts_warns.norn \
+  %D%/engine/optimize_modes.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \
   %D%/engine/random_domain_all.norn \
@@ -488,6 +501,7 @@ TEST_FILES = \
   %D%/fuzz/drawset_use.h \
   %D%/fuzz/replay.h \
   %D%/errors/address_twice.err \
+  %D%/errors/advi_family.err \
   %D%/errors/all_particles_dead.err \
   %D%/errors/annotation_violated.err \
   %D%/errors/assignment.err \
@@ -574,6 +588,9 @@ TEST_FILES = \
   %D%/errors/kernel_too_long.err \
   %D%/errors/kernel_with_more.err \
   %D%/errors/kernel_without.err \
+  %D%/errors/laplace_flat.err \
+  %D%/errors/laplace_outside.err \
+  %D%/errors/laplace_runaway.err \
   %D%/errors/lkj_order.err \
   %D%/errors/loglogistic_shape.err \
   %D%/errors/loo_nothing.err \
@@ -642,12 +659,17 @@ TEST_FILES = \
   %D%/errors/ode_times_before.err \
   %D%/errors/ode_times_fall.err \
   %D%/errors/ode_tolerance.err \
+  %D%/errors/optimize_jacobian.err \
+  %D%/errors/optimize_no_start.err \
+  %D%/errors/optimize_option.err \
   %D%/errors/ordered_counts.err \
   %D%/errors/ordered_not_iid.err \
   %D%/errors/outside_support.err \
   %D%/errors/parameter_twice.err \
   %D%/errors/pareto_bound.err \
   %D%/errors/pareto_type_2_shape.err \
+  %D%/errors/pathfinder_init.err \
+  %D%/errors/pathfinder_outside.err \
   %D%/errors/plot_chains.err \
   %D%/errors/plot_height.err \
   %D%/errors/plot_kind.err \

@@ -1,6 +1,8 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
   %D%/adapt.c \
+  %D%/advi.c \
+  %D%/approx.c \
   %D%/auto.c \
   %D%/chain.c \
   %D%/collapse.c \
@@ -18,12 +20,17 @@ libnorncore_la_SOURCES += \
   %D%/hmc.c \
   %D%/importance.c \
   %D%/infer.c \
+  %D%/laplace.c \
+  %D%/lbfgs.c \
   %D%/loo.c \
   %D%/marginals.c \
   %D%/metric.c \
   %D%/metric_fit.c \
   %D%/mh.c \
   %D%/more.c \
+  %D%/optimize.c \
+  %D%/path.c \
+  %D%/pathfinder.c \
   %D%/posterior.c \
   %D%/predict.c \
   %D%/psis.c \
@@ -33,11 +40,16 @@ libnorncore_la_SOURCES += \
   %D%/smc.c \
   %D%/stats.c \
   %D%/trajectory.c \
+  %D%/approx.h \
   %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \
   %D%/hmc.h \
   %D%/infer.h \
+  %D%/lbfgs.h \
+  %D%/optimize.h \
+  %D%/path.h \
+  %D%/pathfinder.h \
   %D%/posterior.h \
   %D%/predict.h \
   %D%/psis.h

@@ -276,7 +276,7 @@ static void show_head(const columns *c, text *t)
          ess = show_info(c, "ess"), left = show_info(c, "left_over");
   text_printf(t, "posterior by %s: ", engine ? engine : "?");
   if (c->exact) text_printf(t, "exact, %lld value%s", (long long)c->n, c->n == 1 ? "" : "s");
-  else text_printf(t, "%lld draws", (long long)c->n);
+  else text_printf(t, "%lld draw%s", (long long)c->n, c->n == 1 ? "" : "s");
   if (c->chains > 1) text_printf(t, " of %d chains", c->chains);
   if (!c->exact && !isnan(ess)) text_printf(t, ", ESS %.4g", ess);
   if (!isnan(show_info(c, "rhat"))) text_printf(t, ", R-hat %.4g", show_info(c, "rhat"));

@@ -153,7 +153,7 @@ static void unknown_name(resolver *r, const char *name, norn_span span)
   const char *best = dl <= dg ? local : global;
   if (!d) return;
   if (best) error_hint(&d->e, "did you mean %s?", best);
-  else if (!strcmp(name, "nuts") || !strcmp(name, "hmc") || !strcmp(name, "advi"))
+  else if (!strcmp(name, "nuts") || !strcmp(name, "hmc"))
     error_hint(&d->e,
                "this build has the engines forward, rejection, importance, enumerate, smc and mh");
   else if (!strcmp(name, "None") || !strcmp(name, "null") || !strcmp(name, "nil"))

@@ -56,6 +56,13 @@ static const char *const programs[] = {
   "let p = infer(m(), importance(30))\n"
   "plot(p)\nplot(p, kind = \"forest\")\nplot(p, only = [\"x\", \"k\"], kind = \"histogram\")\n"
   "plot(for i in 0..90 { i * i % 7 / 2 }, chains = 3, kind = \"trace\")",
+  /* modes and normals in their place */
+  "model coin(y) { let p ~ beta(2, 3)\n let m ~ normal(0, 1)\n observe y ~ binomial(10, p)\n p + m }\n"
+  "let o = infer(coin(7), optimize(2))\n"
+  "let l = infer(coin(7), laplace_approx(30, starts = 1))\n"
+  "let f = infer(coin(7), pathfinder(30, paths = 2))\n"
+  "let a = infer(coin(7), advi(30, family = \"full_rank\", samples = 8, starts = 1, correct = true))\n"
+  "print(mean(o), mean(l), mean(f), mean(a))",
   /* tables */
   "import tables\n"
   "let t = { id: [1, 2, 3], g: [\"b\", \"a\", \"b\"], x: [1.5, missing, 2.5] }\n"
