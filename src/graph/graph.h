@@ -123,4 +123,21 @@ eval_status program_eval(program *, const double *u, double *logp, double *gradi
 /* The number that a node has at the last point, which must have been evaluated without a gradient: with
    one, not every node is given its value. */
 double   program_value(const program *, uint32_t node);
+
+/* What an evaluation with a gradient does, for norn explain (cost.c). */
+typedef struct program_stats {
+  size_t instructions, elements;     /* in all: those of scans and blocks are counted one by one */
+  size_t count[G_COUNT], elements_of[G_COUNT];       /* instructions and elements by operation */
+  size_t linears;                    /* linear predictors in one piece */
+  size_t blocks;                     /* densities that run with what serves only them */
+  size_t scans, longest, affine;     /* loops with a carry; most steps; those that are a + b c */
+  size_t guards;
+  double us;                         /* predicted microseconds */
+  double prepare_ms;                 /* that compiling took */
+} program_stats;
+void program_stats_of(const program *, program_stats *);
+/* A loop with a carry: operations of a step, steps (1: no loop, steps without a rule). */
+typedef struct program_scan { size_t operations, steps; bool affine; } program_scan;
+size_t       program_scans(const program *);
+program_scan program_scan_at(const program *, size_t i);
 #endif

@@ -3,6 +3,7 @@ LEVEL_SOURCES += %D%/exec_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !exec_level.c
 libnorncore_la_SOURCES += \
+  %D%/cost.c \
   %D%/direct.c \
   %D%/dists.c \
   %D%/exec.c \

@@ -2,6 +2,7 @@
 #include "graph/schedule.h"
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- memory ----------------------------------------------------------------------------------- */
 
@@ -484,12 +485,14 @@ static bool program_make(program *p, schedule *r)
 program *program_new(const graph *g)
 {
   schedule r;
+  clock_t start = clock();
   program *p = norn_alloc(g->st, NULL, 0, sizeof *p);
   if (!p) return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), NULL;
   *p = (program){.st = g->st, .own = {.st = g->st}, .level = exec_level_here(),
                  .ninput = g->ninput, .nnode = g->nnode};
   bool good = schedule_make(&r, g) && program_make(p, &r);
   schedule_free(&r);
+  p->prepare = (double)(clock() - start) / CLOCKS_PER_SEC;
   if (good) return p;
   program_free(p);
   return NULL;

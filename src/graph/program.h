@@ -132,6 +132,7 @@ struct program {
   double *local;                     /* buffers, of one block at a time */
   /* log density = base + sum over term of value: places of the nodes that are terms */
   double base;
+  double prepare;                    /* CPU seconds that compiling took */
   uint32_t *term; size_t nterm;
   uint32_t *term_of;                 /* index of the graph's term */
   graph_guard *guard; size_t nguard; /* a, b: places or, with bit 31, constants */

@@ -1,4 +1,4 @@
-/* test_exec: the elementwise operations of recorded programs.  Each width gives the bits of single
+/* test_exec: recorded programs below the language.  Of elementwise operations each width gives the bits of single
    numbers, for values and derivatives, at every length; derivatives are what differences give; and an
    adjoint of 0 brings 0 through any derivative. */
 #include "graph/level.h"
@@ -96,8 +96,38 @@ static void check_slopes(int op, norn_rng *g)
   }
 }
 
+/* h' = b h + t, 50 times, and what becomes of it: one scan, affine; its derivative by hand. */
+static void check_chain(norn_state *st)
+{
+  graph *g = graph_new(st);
+  double u[2] = {0.9, 1.5}, grad[2], logp, h = u[1], db = 0, dh = 1;
+  size_t blame;
+  norn_datum b = graph_input(g, u[0]), x = graph_input(g, u[1]);
+  for (int t = 0; t < 50; t++) {
+    x = graph_op2(g, G_ADD, graph_op2(g, G_MUL, b, x), norn_real(t));
+    db = h + u[0] * db;
+    dh *= u[0];
+    h = u[0] * h + t;
+  }
+  graph_target(g, graph_op1(g, G_SQUARE, x), (norn_span){0, 0, 0});
+  program *p = program_new(g);
+  program_stats s;
+  program_stats_of(p, &s);
+  CHECK(s.scans == 1 && s.affine == 1 && s.longest >= 48 && s.us > 0.1 && s.us < 10);
+  CHECK(program_scans(p) == 1 && program_scan_at(p, 0).operations == 2);
+  CHECK(s.count[G_SQUARE] == 1 && s.elements_of[G_MUL] == 50);
+  CHECK(program_eval(p, u, &logp, grad, &blame) == EVAL_OK && logp == h * h);
+  CHECK(fabs(grad[0] - 2 * h * db) < 1e-12 * fabs(grad[0]));
+  CHECK(fabs(grad[1] - 2 * h * dh) < 1e-12 * fabs(grad[1]));
+  program_free(p);
+  graph_free(g);
+}
+
 int main(void)
 {
+  norn_state *st = norn_new(NULL);
+  check_chain(st);
+  norn_free(st);
   norn_rng g = {.stream = 11};
   for (int op = 0; op < G_COUNT; op++) {
     if (!is_elementwise(op)) continue;
