@@ -128,13 +128,13 @@ static double at_place(const program *p, uint32_t at)
   return at & 0x80000000u ? p->constant[at & 0x7fffffffu] : p->value[at];
 }
 
-static bool guards_hold(const program *p)
+static bool guards_hold(const program *p, size_t *broken)
 {
   for (size_t i = 0; i < p->nguard; i++) {
     const graph_guard *g = &p->guard[i];
     double x = at_place(p, g->a), y = at_place(p, g->b);
     bool holds = g->kind == GUARD_LT ? x < y : g->kind == GUARD_LE ? x <= y : x == y;
-    if (holds != g->held) return false;
+    if (holds != g->held) return *broken = i, false;
   }
   return true;
 }
@@ -206,7 +206,7 @@ eval_status program_eval(program *p, const double *u, double *logp, double *grad
   for (size_t i = 0; gradient && i < p->nclear; i++)
     memset(p->adjoint + p->clear[i].from, 0, p->clear[i].n * sizeof *p->adjoint);
   bool inside = forward(p, gradient != NULL);
-  if (!guards_hold(p)) return EVAL_GUARD;
+  if (!guards_hold(p, blame)) return EVAL_GUARD;
   if (!inside || !targets(p, gradient != NULL, &sum, blame)) return EVAL_OUTSIDE;
   for (size_t i = 0; i < p->nterm; i++) {
     double term = p->value[p->term[i]];

@@ -53,7 +53,7 @@ typedef struct graph_call {
 typedef struct graph_node { uint16_t op, nargs; uint32_t args; uint64_t aux; } graph_node;
 /* The three relations of guards, and what they were. */
 typedef enum { GUARD_LT, GUARD_LE, GUARD_EQ } guard_kind;
-typedef struct graph_guard { uint8_t kind, held; uint32_t a, b; } graph_guard;
+typedef struct graph_guard { uint8_t kind, held; uint32_t a, b; norn_span span; } graph_guard;
 typedef struct graph_term { uint32_t node; norn_span span; } graph_term;
 typedef struct graph_called {
   const graph_call *type;
@@ -67,6 +67,7 @@ typedef struct graph {
   uint32_t *arg; size_t narg, carg;
   uint32_t *table; size_t mask;        /* nodes by hash of what they are: equal ones are one */
   graph_guard *guard; size_t nguard, cguard;
+  norn_span place;                     /* of the comparison that leaves a guard */
   graph_term *term; size_t nterm, cterm;
   graph_called *call; size_t ncall, ccall;
   size_t ninput;
@@ -118,7 +119,8 @@ program *program_new(const graph *);                              /* NULL: error
 void     program_free(program *);
 typedef enum { EVAL_OK, EVAL_OUTSIDE, EVAL_GUARD } eval_status;
 /* log density at u (n inputs) and its gradient (n; NULL: not wanted).  OUTSIDE: log density -inf, or
-   a parameter left its domain; blame: the term, or (size_t)-1. */
+   a parameter left its domain; blame: the term, or (size_t)-1.  GUARD: blame is the first guard that
+   does not hold. */
 eval_status program_eval(program *, const double *u, double *logp, double *gradient, size_t *blame);
 /* The number that a node has at the last point, which must have been evaluated without a gradient: with
    one, not every node is given its value. */

@@ -223,7 +223,7 @@ bool graph_compare(graph *g, guard_kind kind, norn_datum x, norn_datum y)
   uint32_t a = operand(g, x), b = operand(g, y);
   if (a == UINT32_MAX || b == UINT32_MAX) return held;
   if (graph_room(g, &g->guard, &g->cguard, g->nguard + 1, sizeof *g->guard))
-    g->guard[g->nguard++] = (graph_guard){(uint8_t)kind, held, a, b};
+    g->guard[g->nguard++] = (graph_guard){(uint8_t)kind, held, a, b, g->place};
   return held;
 }
 

@@ -73,7 +73,7 @@ typedef struct tape {
   double *number; size_t cnumber;                  /* of those that are no node: constants */
   lattice l;
   data_row *row; size_t nrow, crow;
-  uint64_t used;
+  uint64_t used, made;                 /* by the clock of the density: last, and recorded */
 } tape;
 
 struct norn_density {

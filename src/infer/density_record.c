@@ -807,7 +807,7 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
   if (!status && !outside && !(t->p = program_new(t->g))) status = NORN_EMEMORY;
   if (status || outside) { tape_drop(d, t); return status; }
   if (!d->fixed) { d->fixed = true; d->dim = r.at; }
-  t->used = ++d->clock;
+  t->used = t->made = ++d->clock;
   *out = t;
   return NORN_OK;
 }

@@ -40,6 +40,7 @@ libnorncore_la_SOURCES += \
   %D%/smc.c \
   %D%/stats.c \
   %D%/trajectory.c \
+  %D%/watch.c \
   %D%/approx.h \
   %D%/density.h \
   %D%/engine.h \
@@ -52,4 +53,5 @@ libnorncore_la_SOURCES += \
   %D%/pathfinder.h \
   %D%/posterior.h \
   %D%/predict.h \
-  %D%/psis.h
+  %D%/psis.h \
+  %D%/watch.h

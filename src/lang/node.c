@@ -3,6 +3,7 @@
    fast paths: a node is neither an integer nor a real. */
 #include "lang/node.h"
 #include "lang/arith_in.h"
+#include "lang/run.h"
 #include "lang/state.h"
 #include "graph/graph.h"
 #include <math.h>
@@ -45,6 +46,7 @@ val node_arith(norn_state *st, arith op, val x, val y)
     if (op == A_EQ || op == A_NE) return norn_bool(op == A_NE);
     return arith_refuse(st, op, x, y);
   }
+  if (st->current && op >= A_LT && op <= A_NE) g->place = run_place(st->current);
   switch (op) {
   case A_LT: return norn_bool(graph_compare(g, GUARD_LT, x, y));
   case A_LE: return norn_bool(graph_compare(g, GUARD_LE, x, y));
@@ -55,7 +57,9 @@ val node_arith(norn_state *st, arith op, val x, val y)
 
 bool node_equals(norn_state *st, val x, int64_t k)
 {
-  return st->graph && graph_compare(st->graph, GUARD_EQ, x, norn_int(k));
+  if (!st->graph) return false;
+  st->graph->place = (norn_span){0, 0, 0};
+  return graph_compare(st->graph, GUARD_EQ, x, norn_int(k));
 }
 
 /* ---- foreign functions with a declared derivative ---- */

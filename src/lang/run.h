@@ -76,6 +76,7 @@ static inline void run_dirty(norn_run *r)
 }
 void  run_water(norn_run *, val *R);
 const proto *run_proto(const norn_run *);
+norn_span run_place(const norn_run *);               /* where a saved run stands, outside of stdlib */
 void  run_fail(norn_run *, const ins *pc, int arg);   /* completes the error: span and trace */
 /* vm_slow.c: cold halves of instructions.  false / NONE: error set. */
 typedef enum { CALL_FAIL, CALL_ENTER, CALL_DONE } call_result;

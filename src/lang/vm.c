@@ -51,6 +51,7 @@
   do { sop = (operation); sx = (left); sy = (right); goto slowly; } while (0)
 /* The general comparison. */
 #define TEST_SLOWLY(test, operation, left, right) do { \
+    SAVE; \
     val v_ = arith_slow(st, operation, left, right); \
     if (unlikely(norn_is_none(v_))) FAIL; \
     test = v_.i; \
@@ -973,6 +974,7 @@ poll:
   GO;
 slowly:
   SAFEPOINT;
+  SAVE;
   TRY(arith_slow(st, sop, sx, sy), -1);
   NEXTN(1 + op_table[pc->op].nlit);
 not_bool:

@@ -37,6 +37,24 @@ void run_fail(norn_run *r, const ins *pc, int arg)
   if (!e->span.file) e->span = inside;
 }
 
+norn_span run_place(const norn_run *r)
+{
+  const val *R = r->R;
+  const ins *pc = r->pc;
+  const proto *p = v_clo(R[-1])->p;
+  norn_span s = proto_span(p, (uint32_t)(pc - p->code), -1);
+  while (p->stdlib) {
+    const val *f = R - FRAME_SIZE;
+    pc = FRAME_PC(f);
+    if (pc == run_water_code) pc = r->wpc;
+    if (pc == run_halt_code || FRAME_DIST(f) == 0) break;
+    R = (const val *)((const char *)R - FRAME_DIST(f));
+    p = v_clo(R[-1])->p;
+    s = proto_span(p, (uint32_t)(pc - p->code) - 1, -1);
+  }
+  return s;
+}
+
 /* Can an instruction that failed half-way for want of memory run again?  Not what has effects. */
 bool vm_may_run_again(const ins *pc, const val *R)
 {
