@@ -411,6 +411,12 @@ ENGINE_TESTS = \
   %D%/engine/stuck.norn \
   %D%/engine/transdimensional.norn \
   %D%/engine/unobserved.norn \
+  %D%/engine/warns_banana.norn \
+  %D%/engine/warns_funnel.norn \
+  %D%/engine/warns_improper.norn \
+  %D%/engine/warns_jump.norn \
+  %D%/engine/warns_modes.norn \
+  %D%/engine/warns_schools.norn \
   %D%/engine/zero_is_false.norn
 
 NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)

@@ -20,8 +20,7 @@ bool chain_new(norn_state *st, hmc_chain *c, const hmc_plan *plan, int index, in
   c->stat = engine_get(st, draws * STAT_COUNT * sizeof *c->stat);
   c->clock = engine_get(st, draws * sizeof *c->clock);
   c->point = engine_get(st, (size_t)(plan->points_max * n + 1) * sizeof *c->point);
-  c->slope = engine_get(st, (size_t)n * sizeof *c->slope);
-  return c->q && c->stat && c->clock && c->point && c->slope && phase_new(st, &c->sample, n) &&
+  return c->q && c->stat && c->clock && c->point && phase_new(st, &c->sample, n) &&
     tree_new(st, &c->t, n, max_depth);
 }
 
@@ -33,7 +32,6 @@ void chain_free(norn_state *st, hmc_chain *c)
   engine_put(st, c->stat, draws * STAT_COUNT * sizeof *c->stat);
   engine_put(st, c->clock, draws * sizeof *c->clock);
   engine_put(st, c->point, ((size_t)c->plan->points_max * n + 1) * sizeof *c->point);
-  engine_put(st, c->slope, n * sizeof *c->slope);
   phase_free(st, &c->sample, c->n);
   if (c->t.n) tree_free(st, &c->t);
   if (c->a.n) adapt_free(st, &c->a);
@@ -74,10 +72,6 @@ static void chain_count(hmc_chain *c, const transition *t)
   c->accepts++;
   c->deep += !c->plan->steps && t->depth >= c->t.max_depth;
   c->divergent += t->diverged;
-  for (int64_t i = 0; i < c->h.n; i++) {
-    if (c->accepts == 1) c->slope[i] = c->sample.g[i];
-    else if (c->slope[i] != c->sample.g[i]) c->slope[i] = (double)NAN;
-  }
   if (!t->diverged || c->points == c->plan->points_max) return;
   memcpy(c->point + c->points++ * c->h.n, c->t.z.q, (size_t)c->h.n * sizeof *c->point);
 }

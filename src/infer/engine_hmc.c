@@ -8,6 +8,7 @@
    take about SLICE seconds.  All that runs programs (recording, starts from the prior, draws) is done
    by the caller's thread while the others rest. */
 #include "infer/hmc.h"
+#include "infer/watch.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include "num/rng.h"
@@ -228,7 +229,9 @@ static bool finite_gradient(const phase *z, int64_t n)
   return true;
 }
 
-/* A start with a finite density and gradient, in at most 100 tries. */
+/* A start with a finite density and gradient, in at most 100 tries.  Random ones come in pairs, chain
+   2 k + 1 opposite to chain 2 k: each is uniform on (-2, 2), but of two modes on both sides of 0 the
+   pair can't miss one. */
 static norn_step start_chain(norn_infer *inf, sampler *e, int64_t c)
 {
   hmc_chain *x = &e->chain[c];
@@ -236,8 +239,9 @@ static norn_step start_chain(norn_infer *inf, sampler *e, int64_t c)
   int tries = e->start == START_GIVEN ? 1 : START_TRIES;
   double *q = x->sample.q;
   for (int i = 0; i < tries; i++) {
+    norn_rng pair = {.stream = g.stream, .lane = (uint32_t)c & ~1u, .event = (uint32_t)i};
     g.event = (uint32_t)i;
-    for (int64_t k = 0; k < e->n; k++) q[k] = 4 * rng_uniform(&g) - 2;
+    for (int64_t k = 0; k < e->n; k++) q[k] = (c & 1 ? -1 : 1) * (4 * rng_uniform(&pair) - 2);
     if (e->start == START_PRIOR && norn_density_prior(x->h.density, &g, q)) return NORN_STEP_FAIL;
     if (e->start == START_GIVEN && norn_density_at(x->h.density, norn_get(e->given), q))
       return NORN_STEP_FAIL;
@@ -513,28 +517,23 @@ static norn_status note_chains(norn_infer *inf, const sampler *e)
   return good ? NORN_OK : NORN_EMEMORY;
 }
 
-/* A coordinate in which the gradient was the same at all draws, though each chain moved; -1: none.  No
-   density that falls off at both ends is so. */
-static int64_t flat_coordinate(const sampler *e)
+/* What the density itself says. */
+static norn_status watch_draws(norn_infer *inf, const sampler *e)
 {
-  for (int64_t i = 0; i < e->n; i++) {
-    bool same = true;
-    for (int64_t c = 0; c < e->chains && same; c++)
-      same = e->chain[c].moved > 3 && e->chain[c].slope[i] == e->chain[0].slope[i];
-    if (same) return i;
-  }
-  return -1;
+  norn_state *st = norn_infer_state(inf);
+  const double **q = engine_get(st, (size_t)e->chains * sizeof *q);
+  if (!q) return NORN_EMEMORY;
+  for (int64_t c = 0; c < e->chains; c++) q[c] = e->chain[c].q;
+  watched w = {inf, e->density, q, e->chains, e->plan.draws, e->n};
+  norn_status status = watch_tails(&w);
+  if (!status) status = watch_jumps(&w);
+  engine_put(st, q, (size_t)e->chains * sizeof *q);
+  return status;
 }
 
 static void warn(norn_infer *inf, const sampler *e, const verdict *v)
 {
   norn_span nowhere = {0, 0, 0};
-  char name[160];
-  int64_t flat = flat_coordinate(e);
-  if (flat >= 0)
-    norn_infer_warn(inf, nowhere, "the log density is a straight line in %s: it does not fall off, so "
-                    "the posterior is improper; give it a proper prior",
-                    norn_density_name(e->density, flat, name, sizeof name));
   double total = (double)(e->chains * e->plan.draws * e->plan.thin);
   if (v->stuck == e->chains) {
     norn_infer_warn(inf, nowhere, "none of %lld chains ever moved: each is one value, %lld times; the "
@@ -588,6 +587,7 @@ static norn_status sampler_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "ess", v.ess < HUGE_VAL ? norn_real(v.ess) : norn_missing());
   if (v.rhat > 0) norn_infer_note(inf, "rhat", norn_real(v.rhat));
   note_resume(inf, e);
+  if ((status = watch_draws(inf, e))) return status;
   warn(inf, e, &v);
   return NORN_OK;
 }

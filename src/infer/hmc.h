@@ -189,8 +189,6 @@ typedef struct hmc_chain {
   double *stat;                          /* (draws, STAT_COUNT) */
   uint64_t *clock;                       /* (draws): leapfrogs when it came */
   double *point;                         /* (points, n): where trajectories diverged */
-  double *slope;                         /* (n): the gradient after warm-up while it has not changed; */
-                                         /* NaN: it has */
   int64_t points, divergent, deep, moved, warm_divergent;
   double accept_sum, accepts;
   bool started;                          /* a step size has been found */
