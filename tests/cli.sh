@@ -118,18 +118,79 @@ echo '{"flips": [true, true, false, true]}' >flips.json
 run 0 infer coin.norn --data flips.json --engine importance --n 5000 --seed 1 --out results
 says p; says odds
 cmp -s out results/summary.txt || fail 'summary.txt is not what was printed'
-head -1 results/draws.csv | grep -q '^chain,draw,weight,p,odds,first\[0\],first\[1\]$' || fail 'columns of draws.csv'
-[ "$(wc -l <results/draws.csv)" -eq 5001 ] || fail 'rows of draws.csv'
+rows() { grep -v '^#' "$1"; }     # of a file of draws
+rows results/draws.csv | head -1 | grep -q '^log_weight__,p,odds,first.1,first.2$' || fail 'columns of draws.csv'
+[ "$(rows results/draws.csv | wc -l)" -eq 5001 ] || fail 'rows of draws.csv'
 # beta(1, 1) and 3 of 4 give beta(4, 2): mean 2/3
-awk -F, 'NR > 1 { m += $3 * $4; w += $3 } END { exit !(w > .999 && w < 1.001 && m > .65 && m < .68) }' results/draws.csv ||
-  fail 'mean of draws.csv'
-cp results/draws.csv first
+rows results/draws.csv | awk -F, 'NR > 1 { m += exp($1) * $2; w += exp($1) }
+  END { exit !(w > .999 && w < 1.001 && m > .65 && m < .68) }' || fail 'mean of draws.csv'
+rows results/draws.csv >first
+grep -q '"engine": "importance"' results/info.json || fail 'info.json'
+grep -q 'no warnings' results/diagnostics.txt || fail 'diagnostics.txt'
 run 0 infer coin.norn --data flips.json --engine 'importance(n = 5000)' --seed 1 --out results
-cmp -s first results/draws.csv || fail 'the same engine written otherwise gives other draws'
+rows results/draws.csv | cmp -s first - || fail 'the same engine written otherwise gives other draws'
 run 0 infer coin.norn --data flips.json --engine importance --n 2000 --chains 2 --out results
 says 'chain 2 of 2'; says R-hat
-run 0 infer coin.norn --data flips.json --engine mh --draws 50 --chains 3 --out results
-[ "$(tail -1 results/draws.csv | cut -d, -f1,2)" = 3,49 ] || fail 'chains of mh in draws.csv'
+[ -e results/draws.csv ] && fail 'draws of an earlier run are left'
+run 0 -e 'len(values(load("results/draws.csv")))'; is 4000
+run 0 infer coin.norn --data flips.json --engine mh --draws 50 --chains 3 --out results --format csv,json
+[ "$(rows results/draws_3.csv | wc -l)" -eq 51 ] || fail 'chains of mh in draws_3.csv'
+[ -e results/draws.nc ] && fail 'a format that was not asked for'
+run 0 -e 'values(load("results/draws.csv")) == values(load("results/draws.json"))'; is true
+run 0 infer coin.norn --data flips.json --engine mh --draws 50 --out results --format json
+ls results | tr '\n' ' ' | grep -q '^diagnostics.txt draws.json info.json summary.txt $' || { fail 'files of --format json'; ls results; }
+run 2 infer coin.norn --data flips.json --engine mh --out results --format xls; complains '--format takes csv, nc, json'
+if NORN_NETCDF=none run 0 infer coin.norn --data flips.json --engine mh --draws 50 --out results; then
+  complains 'no draws.nc: NetCDF files need libnetcdf'
+fi
+NORN_NETCDF=none run 1 infer coin.norn --data flips.json --engine mh --draws 50 --out results --format nc
+complains 'apt-get install libnetcdf19'
+
+# what was drawn is kept, whatever ends the run
+cat >slow.norn <<'NORN'
+model slow(y) {
+  let mu ~ normal(0, 5)
+  for v in y { observe v ~ normal(mu, 1) }
+  { mu: mu }
+}
+NORN
+echo '{"y": [1, 2, 3]}' >y.json
+# long: runs norn in the background until its first draws are in a file, with its id in $pid.
+long() {
+  rm -rf "$1"
+  "$NORN" infer slow.norn --data y.json --engine nuts --draws 1000000 --chains 1 --out "$1" >out 2>err & pid=$!
+  n=0
+  while [ $n -lt 100 ] && ! grep -q '^-[0-9]' "$1/draws.csv" 2>/dev/null; do n=$((n + 1)); sleep 0.1; done
+}
+long killed
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+run 0 -e 'let p = load("killed/draws.csv")' -e 'len(values(p)) >= 10 and abs(mean(p.mu) - 2) < 1 and info(p).stopped and len(info(p).stats.lp) == len(values(p))'; is true
+long stopped
+kill -INT $pid 2>/dev/null
+wait $pid
+[ $? -eq 130 ] || fail 'an interrupted inference does not end with status 130'
+complains 'here is what was drawn so far'; says mu
+cmp -s out stopped/summary.txt || fail 'summary.txt of an interrupted run is not what was printed'
+grep -q 'the run was stopped' stopped/diagnostics.txt || fail 'diagnostics of an interrupted run'
+run 0 -e 'let p = load("stopped/draws.csv")' -e 'info(p).draws == len(values(p)) and info(p).stopped'; is true
+
+# data that do not fit
+cat >pairs.norn <<'NORN'
+# a line before
+model pairs(x, y) {
+  let b ~ normal(0, 1)
+  for i in 0..len(y) { observe y[i] ~ normal(b * x[i], 1) }
+  b
+}
+NORN
+echo '{"x": [1, 2], "y": [1, 2, 3]}' >short.json
+run 1 infer pairs.norn --data short.json --engine importance --out short
+complains 'pairs.norn:4:52: error: index 2'; complains 'pairs.norn:2:16: note: in the data x has length 2, and y 3'
+[ -z "$(ls short)" ] || fail 'a run that came to nothing left files'
+echo '{"x": [1, 2], "z": [1, 2]}' >names.json
+run 1 infer pairs.norn --data names.json --engine importance
+complains 'pairs.norn:2:7: error: names.json has z'; complains 'pairs.norn:2:16: error: pairs(x, y) needs y'
 run 0 infer coin.norn --model coin --data flips.json --engine 'smc(particles = 100)'
 printf 'flips\n1\n1\n0\n1\n' >flips.csv
 run 0 infer coin.norn --data flips.csv --engine importance
@@ -151,6 +212,7 @@ run 2 infer coin.norn --data flips.json --particles 9; complains 'say which by -
 run 2 infer coin.norn --data flips.json --engine importance --model cion; complains 'has no model cion'
 run 2 infer good.norn --engine importance; complains 'defines no model'
 run 1 infer coin.norn --data flips.json --engine importance --out /proc/nowhere; complains "can't make"
+run 1 infer coin.norn --data flips.json --engine importance --out coin.norn; complains "can't write to coin.norn"
 printf 'model one() { let x ~ normal(0, 1); x }\nmodel two() = one()\n' >two.norn
 run 2 infer two.norn --engine importance; complains 'several models'
 run 0 infer two.norn --model one --engine importance
@@ -167,7 +229,11 @@ echo 'import "half.norn" as h; print(h.half(3))' >imports.norn
 run 0 --safe imports.norn; is 1.5
 # what --data names is read, but not by a function of the program's
 run 0 infer --safe coin.norn --data flips.json --engine importance
-run 0 infer --safe coin.norn --data flips.csv --engine importance
+run 0 infer --safe coin.norn --data flips.csv --engine importance --out safe
+[ -e safe/draws.csv ] || fail '--safe forbids what --out asks for'
+cat coin.norn >sly_save.norn; echo 'fn save(post, path) = write_text("sly", "made")' >>sly_save.norn
+run 0 infer --safe sly_save.norn --data flips.csv --engine importance --out safe
+[ -e made ] && fail 'a program took the place of save'
 cat coin.norn >sly.norn; echo 'fn read_json(path) = print("sly: {read_text("flips.csv")}")' >>sly.norn
 run 0 infer --safe sly.norn --data flips.json --engine importance
 grep -q sly: out && fail 'a program took the place of read_json'

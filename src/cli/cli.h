@@ -15,6 +15,8 @@ typedef enum {
   CMD_REPL, CMD_RUN, CMD_EVAL, CMD_INFER, CMD_CHECK, CMD_DIS, CMD_DOC, CMD_VERSION, CMD_HELP
 } cli_command;
 
+enum { FORMAT_CSV = 1, FORMAT_NC = 2, FORMAT_JSON = 4 };
+
 typedef struct { const char *name, *value; } cli_flag;   /* --particles 1000: an engine's option */
 
 typedef struct progress {
@@ -37,6 +39,7 @@ typedef struct cli {
   cli_flag *flags;     int nflags;
   const char *model, *engine, *out;
   int chains;                          /* 0: not asked for */
+  unsigned formats;                    /* of the draws in --out; 0: not asked for */
   progress bar;
 } cli;
 
@@ -102,13 +105,28 @@ bool help_topic(cli *, const char *topic);                    /* help.c; false: 
 void help_engines(cli *);
 bool help_engine(cli *, const char *name);
 
-/* ---- draws as CSV (draws.c) ---- */
+/* ---- the folder of --out (outdir.c) ---- */
+
+typedef struct outdir outdir;
+/* Makes the folder and sees that it can be written; takes what it needs of the library before a
+   program can put its own in the place.  NULL: said why, or (quietly) no --out. */
+outdir *outdir_open(cli *, bool *failed);
+/* The run begins: what an earlier one left is removed.  false: said why. */
+bool outdir_begin(outdir *);
+/* Draws of run k (from 1) of several, or of the only one (0), are kept from here on. */
+void outdir_keep(outdir *, int k);
+/* What was printed; once per run. */
+void outdir_print(outdir *, const char *text);
+/* The posterior of a run: draws, info, diagnostics.  false: said why. */
+bool outdir_save(outdir *, int k, norn_datum posterior);
+bool outdir_close(outdir *);             /* false: said why */
+
+/* ---- do runs agree? (draws.c) ---- */
 
 typedef struct draws draws;
 draws *draws_new(norn_state *);
 /* Adds the draws of a posterior; its first chain gets the number `chain`. */
 norn_status draws_add(draws *, int chain, norn_datum posterior);
-bool   draws_write(draws *, FILE *);
 /* Per column: mean and sd over all chains, and R-hat, which compares them.  malloc'ed. */
 char  *draws_agreement(const draws *);
 void   draws_free(draws *);

@@ -1,6 +1,6 @@
-/* Draws as a table: one row a draw, one column a scalar of the returned value, named as its
-   address would be: mu, theta[3], state.x[0, 1].  Draws may differ in shape (a recursive model):
-   the columns are the union, and what a draw lacks is an empty cell. */
+/* Runs of an engine without chains, compared: their draws as a table, one row a draw, one column a
+   scalar of the returned value, named as its address would be: mu, theta[3], state.x[0, 1].  Draws may
+   differ in shape (a recursive model): the columns are the union. */
 #include "cli.h"
 #include <math.h>
 #include <stdlib.h>
@@ -204,44 +204,6 @@ norn_status draws_add(draws *d, int chain, norn_datum posterior)
     if (!d->failed) put_value(d, v);
   }
   return d->failed ? NORN_EMEMORY : NORN_OK;
-}
-
-static void write_name(FILE *f, const char *s)
-{
-  if (!strpbrk(s, ",\"\n\r")) {
-    fputs(s, f);
-    return;
-  }
-  fputc('"', f);
-  for (; *s; s++) {
-    if (*s == '"') fputc('"', f);
-    fputc(*s, f);
-  }
-  fputc('"', f);
-}
-
-bool draws_write(draws *d, FILE *f)
-{
-  const char **row = calloc((size_t)d->ncolumns + 1, sizeof *row);
-  size_t at = 0;
-  if (!row) return false;
-  fputs("chain,draw,weight", f);
-  for (int i = 0; i < d->ncolumns; i++) {
-    fputc(',', f);
-    write_name(f, d->columns[i]);
-  }
-  fputc('\n', f);
-  for (int r = 0, draw = 0; r < d->nrows; r++, draw++) {
-    if (r > 0 && d->rows[r].chain != d->rows[r - 1].chain) draw = 0;
-    fprintf(f, "%d,%d,%.17g", d->rows[r].chain, draw, d->rows[r].weight);
-    for (int i = 0; i < d->ncolumns; i++) row[i] = "";
-    for (; at < d->ncells && d->cells[at].row == r; at++)
-      row[d->cells[at].column] = d->cells[at].text;
-    for (int i = 0; i < d->ncolumns; i++) fprintf(f, ",%s", row[i]);
-    fputc('\n', f);
-  }
-  free(row);
-  return !ferror(f);
 }
 
 /* ---- do the chains agree? ---- */

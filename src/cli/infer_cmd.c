@@ -6,17 +6,17 @@
 #include "cli.h"
 #include "model.h"
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct {
   cli *c;
   signature sig;
   norn_ref **data, *model, *engine;    /* data: one record a file */
-  draws *table;
-  FILE *summary;       /* DIR/summary.txt or NULL */
+  draws *table;        /* of runs that will be compared, or NULL */
+  outdir *dir;         /* --out, or NULL */
+  const char *program; /* the text of FILE */
+  int64_t length[SIGNATURE_MAX];       /* of the arguments that are arrays; else -1 */
 } job;
 
 /* ---- the model ---- */
@@ -76,17 +76,72 @@ static norn_status read_data(job *j, const char *path, norn_datum *out)
   return s;
 }
 
+/* ---- mistakes in the data, at the model that wants others ---- */
+
+static bool is_word(char ch) { return isalnum((unsigned char)ch) || ch == '_' || (unsigned char)ch >= 128; }
+
+/* Where the program says `model NAME(`, or the parameter `param` of it (NULL: the name); NULL: it is
+   not to be found, for the model is imported, say. */
+static const char *find_param(const job *j, const char *param, size_t *len)
+{
+  const char *text = j->program, *p = text;
+  size_t n = strlen(j->sig.name), m = param ? strlen(param) : 0;
+  while (p && (p = strstr(p, "model")) != NULL) {
+    const char *q = p + 5 + strspn(p + 5, " \t");
+    bool here = q > p + 5 && (p == text || !is_word(p[-1])) && strncmp(q, j->sig.name, n) == 0 && !is_word(q[n]);
+    p += 5;
+    if (!here) continue;
+    *len = n;
+    if (!param) return q;
+    for (const char *r = q + n; *r && *r != ')' && *r != '{'; r++)
+      if (!is_word(r[-1]) && strncmp(r, param, m) == 0 && !is_word(r[m])) return *len = m, r;
+    *len = n;
+    return q;
+  }
+  return NULL;
+}
+
+/* A mistake, or a note about one, with the line of the model's parameter, as the library prints those
+   of programs. */
+static void complain_at(job *j, const char *kind, const char *param, const char *message)
+{
+  cli *c = j->c;
+  size_t len = 0, line = 1;
+  const char *at = find_param(j, param, &len), *start = j->program;
+  if (!at) {
+    cli_complain(c, "%s", message);
+    return;
+  }
+  for (const char *p = j->program; p < at; p++)
+    if (*p == '\n') {
+      line++;
+      start = p + 1;
+    }
+  progress_wipe(c);
+  fflush(stdout);
+  fprintf(stderr, "%s:%zu:%zu: %s: %s\n", c->words[0], line, (size_t)(at - start) + 1, kind,
+          message);
+  int shown = fprintf(stderr, "%2zu | ", line);
+  fprintf(stderr, "%.*s\n", (int)strcspn(start, "\n"), start);
+  fprintf(stderr, "%*s|", shown > 2 ? shown - 2 : 0, "");
+  fprintf(stderr, " %*s", (int)(at - start), "");
+  for (size_t k = 0; k < len; k++) fputc('^', stderr);
+  fputc('\n', stderr);
+}
+
 /* Puts a file's fields into the arguments by name; false: an unknown or repeated one. */
 static bool take_fields(job *j, const char *path, norn_datum record, norn_datum *args)
 {
   cli *c = j->c;
   bool fine = true;
+  char message[1024];
   for (int i = 0; i < norn_record_size(record); i++) {
     norn_datum v;
     const char *name = norn_record_at(c->st, record, i, &v);
     int k = signature_find(&j->sig, name);
     if (k < 0) {
-      cli_complain(c, "%s has %s, which is no parameter of %s", path, name, j->sig.text);
+      snprintf(message, sizeof message, "%s has %s, which is no parameter of %s", path, name, j->sig.text);
+      complain_at(j, "error", NULL, message);
       fine = false;
     } else if (!norn_is_none(args[k])) {
       cli_complain(c, "%s gives %s again", path, name);
@@ -101,13 +156,30 @@ static bool take_fields(job *j, const char *path, norn_datum record, norn_datum 
 static bool nothing_missing(job *j, const norn_datum *args)
 {
   bool fine = true;
+  char message[1024];
   for (int i = 0; i < j->sig.n; i++)
     if (norn_is_none(args[i]) && !j->sig.params[i].optional) {
-      cli_complain(j->c, "%s needs %s, which %s", j->sig.text, j->sig.params[i].name,
-                   j->c->ndata == 0 ? "--data gives" : "the data do not have");
+      snprintf(message, sizeof message, "%s needs %s, which %s", j->sig.text, j->sig.params[i].name,
+               j->c->ndata == 0 ? "--data gives" : "the data do not have");
+      complain_at(j, "error", j->sig.params[i].name, message);
       fine = false;
     }
   return fine;
+}
+
+/* An inference that failed may have been given arrays that do not fit together. */
+static void note_lengths(job *j)
+{
+  char message[400];
+  int first = -1;
+  for (int i = 0; i < j->sig.n; i++) {
+    if (j->length[i] < 0) continue;
+    if (first < 0) first = i;
+    if (j->length[i] == j->length[first]) continue;
+    snprintf(message, sizeof message, "in the data %s has length %lld, and %s %lld", j->sig.params[first].name,
+             (long long)j->length[first], j->sig.params[i].name, (long long)j->length[i]);
+    complain_at(j, "note", j->sig.params[i].name, message);
+  }
 }
 
 /* The files are read one after the other, and each reading may collect: records stand in refs. */
@@ -138,9 +210,13 @@ static int make_model(job *j)
   for (int i = 0; i < c->ndata; i++)
     if (!take_fields(j, c->data[i], norn_get(j->data[i]), args)) fine = false;
   if (!nothing_missing(j, args) || !fine) return EXIT_PROGRAM;
+  for (int i = 0; i < j->sig.n; i++) j->length[i] = norn_is_none(args[i]) ? -1 : norn_array_length(args[i]);
   norn_status s = norn_call(c->st, norn_global(c->st, j->sig.name), args, j->sig.n, &v);
   if (s == NORN_OK && !(j->model = norn_keep(c->st, v))) s = NORN_EMEMORY;
-  if (s != NORN_OK) cli_report(c, norn_error(c->st), false);
+  if (s != NORN_OK) {
+    cli_report(c, norn_error(c->st), false);
+    note_lengths(j);
+  }
   return cli_exit_code(s);
 }
 
@@ -274,35 +350,82 @@ static void put_summary(job *j, const char *text)
   size_t n = strlen(text);
   norn_output(j->c->st, text, n);
   if (n == 0 || text[n - 1] != '\n') norn_output(j->c->st, "\n", 1);
-  if (j->summary) fprintf(j->summary, "%s%s", text, n == 0 || text[n - 1] != '\n' ? "\n" : "");
+  outdir_print(j->dir, text);
+}
+
+#define PROGRESS_EVERY .05      /* seconds between two looks */
+
+/* Steps an inference to its end; Ctrl-C is an error like others.  What was drawn until then is the
+   result of either. */
+static norn_status infer_steps(job *j, norn_infer *inf)
+{
+  cli *c = j->c;
+  const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
+  double last = cli_now();
+  norn_step s;
+  do {
+    s = norn_infer_step(inf);
+    double now = cli_now();
+    if (s != NORN_STEP_MORE || now - last < PROGRESS_EVERY) continue;
+    norn_progress p;
+    last = now;
+    norn_infer_progress(inf, &p);
+    progress_report(c, e ? e->name : "infer", &p);
+    if (interrupt_seen()) return norn_fail(c->st, NORN_EINTERRUPT, -1, "interrupted");
+  } while (s == NORN_STEP_MORE);
+  if (s == NORN_STEP_DONE) return NORN_OK;
+  norn_status code = norn_error(c->st)->code;
+  return code ? code : norn_fail(c->st, NORN_EUSE, -1, "inference failed without an error");
+}
+
+/* What to do with a posterior: print it, save it, compare it. */
+static norn_status infer_show(job *j, int chain, int of, norn_ref *post)
+{
+  cli *c = j->c;
+  char title[64];
+  norn_status s = NORN_OK;
+  if (of > 1) {
+    snprintf(title, sizeof title, "%schain %d of %d", chain > 1 ? "\n" : "", chain, of);
+    put_summary(j, title);
+  }
+  const char *shown = norn_show(c->st, norn_get(post), false, 0);
+  put_summary(j, shown ? shown : "");
+  if (j->table) s = draws_add(j->table, chain, norn_get(post));
+  if (s != NORN_OK) cli_complain(c, "out of memory for the draws");
+  if (!outdir_save(j->dir, of > 1 ? chain : 0, norn_get(post))) s = NORN_EIO;
+  return s;
 }
 
 static norn_status infer_once(job *j, int chain, int of)
 {
   cli *c = j->c;
-  norn_datum post;
-  char title[64];
+  norn_posterior p;
+  outdir_keep(j->dir, of > 1 ? chain : 0);
   progress_start(c);
+  norn_limits_start(c->st);
+  norn_clear(c->st);
   interrupt_busy(true);
-  norn_status s = norn_infer_all(c->st, norn_get(j->model), norn_get(j->engine), &post);
+  norn_infer *inf = norn_infer_new(c->st, norn_get(j->model), norn_get(j->engine));
+  norn_status s = inf ? infer_steps(j, inf) : norn_error(c->st)->code;
   interrupt_busy(false);
   progress_wipe(c);
   if (s != NORN_OK) {
     cli_report(c, norn_error(c->st), false);
-    return s;
+    if (s == NORN_EDOMAIN || s == NORN_ETYPE) note_lengths(j);
   }
-  norn_ref *kept = norn_keep(c->st, post);
-  if (!kept) return NORN_EMEMORY;
-  if (of > 1) {
-    snprintf(title, sizeof title, "%schain %d of %d", chain > 1 ? "\n" : "", chain, of);
-    put_summary(j, title);
+  norn_datum post = inf ? norn_infer_result(inf) : norn_none();
+  if (norn_is_none(post) && s == NORN_OK) {
+    s = norn_error(c->st)->code;
+    cli_report(c, norn_error(c->st), false);
   }
-  const char *shown = norn_show(c->st, post, false, 0);
-  put_summary(j, shown ? shown : "");
-  if (j->table) s = draws_add(j->table, chain, norn_get(kept));
+  norn_ref *kept = norn_is_none(post) ? NULL : norn_keep(c->st, post);
+  norn_infer_free(inf);
+  if (!kept) return s ? s : NORN_EMEMORY;
+  if (s && norn_posterior_view(c->st, norn_get(kept), &p))
+    cli_complain(c, "here is what was drawn so far: %lld draws", (long long)p.n);
+  norn_status shown = infer_show(j, chain, of, kept);
   norn_drop(kept);
-  if (s != NORN_OK) cli_complain(c, "out of memory for the draws");
-  return s;
+  return s ? s : shown;
 }
 
 /* An engine with an option `chains` runs them itself; others run again with the next seed. */
@@ -312,11 +435,12 @@ static int infer_chains(job *j)
   const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
   int of = c->chains > 1 && !(e && find_option(e, "chains")) ? c->chains : 1;
   norn_status s = NORN_OK;
+  if (of > 1 && !(j->table = draws_new(c->st))) return EXIT_PROGRAM;
   for (int i = 1; s == NORN_OK && i <= of; i++) {
     if (i > 1) norn_seed(c->st, c->config.seed + (uint64_t)i - 1);
     s = infer_once(j, i, of);
   }
-  if (s == NORN_OK && of > 1) {
+  if (s == NORN_OK && of > 1 && j->table) {
     char *text = draws_agreement(j->table);
     if (text) put_summary(j, text);
     free(text);
@@ -324,63 +448,29 @@ static int infer_chains(job *j)
   return cli_exit_code(s);
 }
 
-/* ---- DIR ---- */
-
-static FILE *open_in(cli *c, const char *name)
-{
-  char path[4096];
-  snprintf(path, sizeof path, "%s/%s", c->out, name);
-  FILE *f = fopen(path, "w");
-  if (!f) cli_complain(c, "can't write %s: %s", path, strerror(errno));
-  return f;
-}
-
-/* Before the work, so that a wrong place is known at once. */
-static int open_out(job *j)
-{
-  cli *c = j->c;
-  if (c->out || c->chains > 1) j->table = draws_new(c->st);
-  if (!c->out) return EXIT_FINE;
-  if (mkdir(c->out, 0777) != 0 && errno != EEXIST) {
-    cli_complain(c, "can't make %s: %s", c->out, strerror(errno));
-    return EXIT_PROGRAM;
-  }
-  j->summary = open_in(c, "summary.txt");
-  return j->summary && j->table ? EXIT_FINE : EXIT_PROGRAM;
-}
-
-static int write_draws(job *j)
-{
-  cli *c = j->c;
-  FILE *f = open_in(c, "draws.csv");
-  if (!f) return EXIT_PROGRAM;
-  bool fine = draws_write(j->table, f);
-  if (fclose(f) != 0) fine = false;
-  if (fclose(j->summary) != 0) fine = false;
-  j->summary = NULL;
-  if (!fine) cli_complain(c, "can't write to %s: %s", c->out, strerror(errno));
-  return fine ? EXIT_FINE : EXIT_PROGRAM;
-}
-
+/* Everything that can be wrong before the work starts is said before it. */
 static int infer_job(job *j)
 {
   cli *c = j->c;
   size_t n;
   name_list before = { NULL, 0 };
+  bool failed;
+  j->dir = outdir_open(c, &failed);
+  if (failed) return EXIT_PROGRAM;
   int early = c->config.no_files ? read_all_data(j) : EXIT_FINE;   /* by nobody else's read_csv */
   char *text = early == EXIT_FINE ? cli_read(c, c->words[0], &n) : NULL;
   if (!text) return early == EXIT_FINE ? EXIT_PROGRAM : early;
   models_list(c->st, NULL, &before);
   norn_status s = cli_eval_whole(c, c->words[0], text, n, NORN_LOAD_REPL, NULL);
-  free(text);
+  j->program = text;
   int code = cli_exit_code(s);
   if (code == EXIT_FINE) code = choose_model(j, &before);
   names_free(&before);
   if (code == EXIT_FINE) code = make_engine(j);
   if (code == EXIT_FINE) code = make_model(j);
-  if (code == EXIT_FINE) code = open_out(j);
+  if (code == EXIT_FINE && !outdir_begin(j->dir)) code = EXIT_PROGRAM;
   if (code == EXIT_FINE) code = infer_chains(j);
-  if (code == EXIT_FINE && c->out) code = write_draws(j);
+  free(text);
   return code;
 }
 
@@ -392,7 +482,7 @@ int infer_main(cli *c)
     return EXIT_USAGE;
   }
   int code = infer_job(&j);
-  if (j.summary) fclose(j.summary);
+  if (!outdir_close(j.dir) && code == EXIT_FINE) code = EXIT_PROGRAM;
   draws_free(j.table);
   for (int i = 0; j.data && j.data[i]; i++) norn_drop(j.data[i]);
   free(j.data);

@@ -8,6 +8,7 @@ norn_SOURCES = \
   %D%/main.c \
   %D%/model.c \
   %D%/options.c \
+  %D%/outdir.c \
   %D%/progress.c \
   %D%/repl.c \
   %D%/work.c \

@@ -23,7 +23,8 @@ enum { FOR_ALL = 1, FOR_INFER = 2 };
   X(model, 0, "model", "NAME", FOR_INFER, "the model in FILE (needed if it has several)")          \
   X(data, 0, "data", "FILE", FOR_INFER, "JSON or CSV: fields or columns go to parameters by name") \
   X(engine, 0, "engine", "ENGINE", FOR_INFER, "such as smc or 'smc(particles = 1000)'")            \
-  X(out, 0, "out", "DIR", FOR_INFER, "write DIR/draws.csv and DIR/summary.txt")                    \
+  X(out, 0, "out", "DIR", FOR_INFER, "write draws, summary, diagnostics to DIR as they come")      \
+  X(format, 0, "format", "FORMAT", FOR_INFER, "of the draws: csv, nc, json, or several: csv,nc")   \
   X(chains, 0, "chains", "N", FOR_INFER, "independent chains")
 
 #define DECLARE(id, letter, name, arg, who, text) static bool take_##id(cli *, const char *value);
@@ -152,6 +153,18 @@ static bool take_data(cli *c, const char *v) { return add(c, &c->data, &c->ndata
 static bool take_model(cli *c, const char *v) { c->model = v; return true; }
 static bool take_engine(cli *c, const char *v) { c->engine = v; return true; }
 static bool take_out(cli *c, const char *v) { c->out = v; return true; }
+static bool take_format(cli *c, const char *v)
+{
+  c->formats = 0;
+  for (const char *p = v; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
+    size_t n = strcspn(p, ",");
+    if (n == 3 && memcmp(p, "csv", 3) == 0) c->formats |= FORMAT_CSV;
+    else if (n == 2 && memcmp(p, "nc", 2) == 0) c->formats |= FORMAT_NC;
+    else if (n == 4 && memcmp(p, "json", 4) == 0) c->formats |= FORMAT_JSON;
+    else return wrong(c, "format", "csv, nc, json, or several as in csv,nc", v);
+  }
+  return c->formats || wrong(c, "format", "csv, nc, json, or several as in csv,nc", v);
+}
 static bool take_quiet(cli *c, const char *v) { (void)v; return c->quiet = true; }
 static bool take_safe(cli *c, const char *v)
 {
