@@ -273,6 +273,7 @@ LANG_TESTS = \
   %D%/errors/ode_times_fall.norn \
   %D%/errors/ode_tolerance.norn \
   %D%/errors/optimize_jacobian.norn \
+  %D%/errors/optimize_more.norn \
   %D%/errors/optimize_no_start.norn \
   %D%/errors/optimize_option.norn \
   %D%/errors/ordered_counts.norn \
@@ -666,6 +667,7 @@ TEST_FILES = \
   %D%/errors/ode_times_fall.err \
   %D%/errors/ode_tolerance.err \
   %D%/errors/optimize_jacobian.err \
+  %D%/errors/optimize_more.err \
   %D%/errors/optimize_no_start.err \
   %D%/errors/optimize_option.err \
   %D%/errors/ordered_counts.err \

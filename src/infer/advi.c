@@ -1,24 +1,24 @@
 /* advi: the normal of a family with the highest ELBO, E_q log p(u) - E_q log q(u), in unconstrained
-   coordinates (Kucukelbir, Tran, Ranganath, Gelman, Blei 2017, "Automatic differentiation variational
-   inference"), by the reparameterisation u = mean + scale e, e ~ normal(0, I).
+   coordinates (Kucukelbir, Tran, Ranganath, Gelman, Blei 2017, "Automatic differentiation
+   variational inference"), by the reparameterisation u = mean + scale e, e ~ normal(0, I).
 
    How it is maximised.  Stochastic gradients need a step size, and their result is as noisy as the
-   step is long; rules for both (Stan's search of eta, averaging of iterates) fail now and then, without
-   a sign.  Here the expectation is a mean over draws e that stay the same, so that the ELBO is a smooth
-   function that L-BFGS climbs to the top, by itself and with a clear end (Giordano, Ingram, Broderick
-   2024, "Black box variational inference with a deterministic objective", JMLR 25(18)).  The draws come in
-   pairs e, -e and are made white (mean of e e' = I) where there are enough of them: the mean is then
-   exact for every cubic, and the answer for a normal posterior without error.  The full-rank family
-   needs more draws than dimensions, else its scale grows without end (the same, theorem 2): it has at
-   least four times as many.
+   step is long; rules for both (Stan's search of eta, averaging of iterates) fail now and then,
+   without a sign.  Here the expectation is a mean over draws e that stay the same, so that the ELBO
+   is a smooth function that L-BFGS climbs to the top, by itself and with a clear end (Giordano,
+   Ingram, Broderick 2024, "Black box variational inference with a deterministic objective", JMLR
+   25(18)).  The draws come in pairs e, -e and are made white (mean of e e' = I) where there are
+   enough of them: the mean is then exact for every cubic, and the answer for a normal posterior
+   without error.  The full-rank family needs more draws than dimensions, else its scale grows
+   without end (the same paper): it has at least four times as many.
 
    It starts at the best normal of several paths of Pathfinder (path.c), and works in coordinates in
-   which that normal is standard.  At the end new draws say what the ELBO is, and by k-hat how far the
-   normal is from the posterior.
+   which that normal is standard.  At the end new draws say what the ELBO is, and by k-hat how far
+   the normal is from the posterior.
 
-   Random numbers: path i has lane i; the fixed draw s has lane 0xffffffc0, event s; draw s of the result
-   lane 0xffffffe0, event s; the overlap of normals 0xffffffd1, draws of another start's normal
-   0xffffffd2. */
+   Random numbers: path i has lane i; the fixed draw s has lane 0xffffffc0, event s; draw s of the
+   result lane 0xffffffe0, event s; the overlap of normals 0xffffffd1, draws of another start's
+   normal 0xffffffd2. */
 #include "infer/path.h"
 #include "num/la.h"
 #include <float.h>
@@ -58,7 +58,8 @@ static norn_status advi_init(norn_infer *inf, void *self)
       !option_real(inf, 7, &e->tol))
     return norn_error(st)->code;
   if (!(e->tol > 0 && e->tol < 1))
-    return norn_fail(st, NORN_EDOMAIN, 7, "tol_rel_obj of advi must be between 0 and 1, got %g", e->tol);
+    return norn_fail(st, NORN_EDOMAIN, 7, "tol_rel_obj of advi must be between 0 and 1, got %g",
+                     e->tol);
   return approx_init(&e->a, inf, 3);
 }
 
@@ -209,7 +210,8 @@ static norn_step advi_record(advi *e)
   e->work = e->x + e->params;
   e->best.elbo = e->other.elbo = -HUGE_VAL;
   if (!fixed_draws(e)) {
-    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "the fixed draws of advi could not be made white");
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0},
+                "the fixed draws of advi could not be made white");
     return NORN_STEP_FAIL;
   }
   e->phase = PATHS;
@@ -348,8 +350,8 @@ static bool dips(advi *e)
   return least < fmin(lp[0], lp[4]) - 0.5;
 }
 
-/* The mass that the other start found where q has a hundredth of it at most, relative to what q covers:
-   the mean over draws of the other normal r of p / (r Z), as far as p > 100 q Z. */
+/* The mass that the other start found where q has a hundredth of it at most, relative to what q
+   covers: the mean over draws of the other normal r of p / (r Z), as far as p > 100 q Z. */
 static double missed(advi *e)
 {
   enum { DRAWS = 200 };
@@ -404,18 +406,18 @@ static void warn(advi *e, double fixed, double elbo, double se)
   norn_infer *inf = e->a.inf;
   norn_span nowhere = {0, 0, 0};
   if (!lbfgs_converged(e->l.end))
-    norn_infer_warn(inf, nowhere, "the ELBO did not converge: after %lld iterations (%s) it still changed "
-                    "by %.2g of its size; raise iterations", (long long)e->l.iterations,
+    norn_infer_warn(inf, nowhere, "the ELBO did not converge: after %lld iterations (%s) it still "
+                    "changed by %.2g of its size; raise iterations", (long long)e->l.iterations,
                     lbfgs_end_name(e->l.end), e->change);
   if (fixed - elbo > 0.5 + 5 * se)
-    norn_infer_warn(inf, nowhere, "new draws give an ELBO of %.6g, the fixed ones %.6g: they are too few "
-                    "for this posterior; raise samples", elbo, fixed);
+    norn_infer_warn(inf, nowhere, "new draws give an ELBO of %.6g, the fixed ones %.6g: they are "
+                    "too few for this posterior; raise samples", elbo, fixed);
   double mass = missed(e);
   mass /= 1 + mass;
   if (mass > 0.01)
-    norn_infer_warn(inf, nowhere, "the starts disagree: about %.2g of the posterior's mass lies where this "
-                    "normal has none, as one normal covers one mode; use pathfinder(), or write the modes "
-                    "as a mixture", mass);
+    norn_infer_warn(inf, nowhere, "the starts disagree: about %.2g of the posterior's mass lies "
+                    "where this normal has none, as one normal covers one mode; use pathfinder(), "
+                    "or write the modes as a mixture", mass);
 }
 
 static norn_step draws_end(advi *e)
@@ -481,7 +483,8 @@ static void advi_progress(norn_infer *inf, void *self, norn_progress *p)
     p->done = (double)e->at;
     p->total = (double)e->starts;
     if (e->p.begun)
-      snprintf(p->state, sizeof p->state, "start %lld, ELBO %.6g", (long long)e->at + 1, e->p.best.elbo);
+      snprintf(p->state, sizeof p->state, "start %lld, ELBO %.6g", (long long)e->at + 1,
+               e->p.best.elbo);
   } else if (e->phase == CLIMB) {
     p->done = (double)e->l.iterations;
     p->total = (double)e->iterations;
@@ -506,10 +509,12 @@ static void advi_free(norn_infer *inf, void *self)
 
 static const norn_option advi_options[] = {
   {"draws", "1000", "draws from the normal"},
-  {"family", "\"mean_field\"", "\"mean_field\": independent coordinates; \"full_rank\": any covariance"},
+  {"family", "\"mean_field\"",
+   "\"mean_field\": independent coordinates; \"full_rank\": any covariance"},
   {"correct", "false", "true: draws are weighted by density / normal, smoothed"},
   APPROX_INIT_OPTION,
-  {"samples", "100", "fixed draws by which the ELBO is maximised; full_rank: at least 4 a dimension"},
+  {"samples", "100",
+   "fixed draws by which the ELBO is maximised; full_rank: at least 4 a dimension"},
   {"starts", "4", "paths of Pathfinder, of which the best is where it starts"},
   {"iterations", "1000", "at most so many"},
   {"tol_rel_obj", "1e-9", "ends when the ELBO changes by less, relative to its size"},

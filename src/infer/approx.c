@@ -1,10 +1,10 @@
 /* approx: what modes and normal approximations share (approx.h).
 
    With draws u_s from q the importance weights are w_s = p(u_s) / q(u_s).  Their mean estimates the
-   evidence, se(log Z) = sd(w) / (sqrt(S) Z); their tail says how far q is from p: Pareto k-hat (Vehtari,
-   Simpson, Gelman, Yao, Gabry 2024; Yao, Vehtari, Simpson, Gelman 2018, "Yes, but did it work?").
-   Above min(1 - 1/log10 S, 0.7) neither the draws nor the weights are to be trusted; weights are smoothed
-   where it is below 1. */
+   evidence, se(log Z) = sd(w) / (sqrt(S) Z); their tail says how far q is from p: Pareto k-hat
+   (Vehtari, Simpson, Gelman, Yao, Gabry 2024; Yao, Vehtari, Simpson, Gelman 2018, "Yes, but did it
+   work?"). Above min(1 - 1/log10 S, 0.7) neither the draws nor the weights are to be trusted;
+   weights are smoothed where it is below 1. */
 #include "infer/approx.h"
 #include "infer/infer.h"
 #include "infer/psis.h"
@@ -106,8 +106,8 @@ norn_step approx_record(approx *a, unsigned flags)
   if (!a->t.density) return NORN_STEP_FAIL;
   a->t.n = norn_density_dim(a->t.density);
   if (a->t.n == 0) {
-    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that %s can move",
-                infer_engine(a->inf)->name);
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice "
+                "that %s can move", infer_engine(a->inf)->name);
     norn_hint(st, "enumerate() is for models whose choices are all discrete");
     return NORN_STEP_FAIL;
   }
@@ -137,8 +137,8 @@ norn_step approx_start(approx *a, uint32_t start, double *u)
   engine_fail(t->st, NORN_EINFER, norn_density_blame(t->density),
               "start %lld has no finite log density and gradient, in 100 tries: this term was not "
               "finite", (long long)start + 1);
-  norn_hint(t->st, "%s(init = \"prior\") starts from draws of the prior, init = { name: value } from "
-                   "values of yours", infer_engine(a->inf)->name);
+  norn_hint(t->st, "%s(init = \"prior\") starts from draws of the prior, init = { name: value } "
+                   "from values of yours", infer_engine(a->inf)->name);
   return NORN_STEP_FAIL;
 }
 
@@ -182,10 +182,10 @@ void cloud_add(cloud *c, target *t, const double *u, double lq)
   c->lq[c->kept++] = lq;
 }
 
-/* The draws of the tail whose shape is k-hat: the usual number, but only those whose weight is a quarter
-   above the mean.  Where a good approximation leaves a plateau of weights near the mean, the usual cut
-   falls on it and the shape would be that of its edge.  0: there are too few, or they differ by 5 % at
-   most, as where a mixture holds a normal that is exact: there is no tail. */
+/* The draws of the tail whose shape is k-hat: the usual number, but only those whose weight is a
+   quarter above the mean.  Where a good approximation leaves a plateau of weights near the mean,
+   the usual cut falls on it and the shape would be that of its edge.  0: there are too few, or they
+   differ by 5 % at most, as where a mixture holds a normal that is exact: there is no tail. */
 static size_t tail_of(const double *logw, size_t n, double log_mean)
 {
   double most = -HUGE_VAL;
@@ -211,7 +211,9 @@ bool cloud_weigh(cloud *c)
   size_t tail = tail_of(c->w, m, c->log_evidence);
   /* 3 sqrt(m / r_eff) = tail */
   double r_eff = tail < psis_tail(m, 1) ? 9 * (double)m / ((double)tail * (double)tail) : 1;
+  c->khat_se = 0;
   if (tail && !psis_smooth(c->st, c->w, m, r_eff, &c->khat)) return false;
+  if (tail && tail < 30 && r_eff != 1) c->khat_se = (1 + c->khat) / sqrt((double)tail);
   /* beyond 1 there is no mean and nothing to smooth towards */
   for (size_t i = 0; i < m && c->khat >= 1; i++) c->w[i] = c->lp[i] - c->lq[i];
   c->ess = kish(c->w, m);
@@ -222,7 +224,9 @@ norn_step approx_report(approx *a, cloud *c, bool corrected)
 {
   norn_infer *inf = a->inf;
   norn_span nowhere = {0, 0, 0};
+  /* a short tail says little about its shape */
   double least = psis_threshold((size_t)c->tried);
+  bool high = !(c->khat - c->khat_se <= least);
   if (!c->kept) {
     engine_fail(a->t.st, NORN_EINFER, norn_density_blame(a->t.density),
                 "every draw of the approximation lies where the density is 0");
@@ -236,10 +240,11 @@ norn_step approx_report(approx *a, cloud *c, bool corrected)
   if ((double)(c->tried - c->kept) > 0.01 * (double)c->tried)
     norn_infer_warn(inf, nowhere, "%lld of %lld draws lie where the density is 0 and were left out",
                     (long long)(c->tried - c->kept), (long long)c->tried);
-  if (told && !(c->khat <= least) && corrected)
-    norn_infer_warn(inf, nowhere, "k-hat is %.2g, above %.2g: the approximation is too far from the "
-                    "posterior for its weights to mend; reparameterise, or use nuts()", c->khat, least);
-  else if (told && !(c->khat <= least))
+  if (told && high && corrected)
+    norn_infer_warn(inf, nowhere, "k-hat is %.2g, above %.2g: the approximation is too far from "
+                    "the posterior for its weights to mend; reparameterise, or use nuts()",
+                    c->khat, least);
+  else if (told && high)
     norn_infer_warn(inf, nowhere, "k-hat is %.2g, above %.2g: the approximation is far from the "
                     "posterior and its draws are biased; reparameterise, or use nuts()", c->khat,
                     least);

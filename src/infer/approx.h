@@ -31,16 +31,17 @@ typedef struct approx {
 } approx;
 
 #define APPROX_INIT_OPTION                                                                         \
-  {"init", "\"mixed\"", "starts: \"random\" (uniform on (-2, 2), unconstrained), \"prior\", "            \
-                        "\"mixed\" (in turn), or a record of values by address"}
+  {"init", "\"mixed\"",                                                                           \
+   "starts: \"random\" (uniform on (-2, 2), unconstrained), \"prior\", \"mixed\" (in turn), or "   \
+   "a record of values by address"}
 
 /* Reads the option of starts. */
 norn_status approx_init(approx *, norn_infer *, int option);
 /* Records the model. */
 norn_step   approx_record(approx *, unsigned flags);
-/* A start with a finite density and gradient, in at most 100 tries: u (n).  Mixed: even ones random, odd
-   ones from the prior (50 tries), as modes that are far from 0 are seen only so.  Numbers: lane `start`,
-   iteration 0, event i of try i. */
+/* A start with a finite density and gradient, in at most 100 tries: u (n).  Mixed: even ones
+   random, odd ones from the prior (50 tries), as modes that are far from 0 are seen only so.
+   Numbers: lane `start`, iteration 0, event i of try i. */
 norn_step   approx_start(approx *, uint32_t start, double *u);
 void        approx_free(approx *);
 bool        option_bool(norn_infer *, int i, bool *out);
@@ -55,7 +56,9 @@ typedef struct cloud {
   norn_state *st;
   int64_t n, size, tried, kept;
   double *u, *lp, *lq, *w;             /* w: log weights, smoothed */
-  double khat, log_evidence, se, ess;  /* of cloud_weigh; ess: of the smoothed weights */
+  /* of cloud_weigh: k-hat with its standard error, 0 but for short tails; ess: of the smoothed
+     weights */
+  double khat, khat_se, log_evidence, se, ess;
 } cloud;
 bool cloud_new(norn_state *, cloud *, int64_t size, int64_t n);
 void cloud_free(cloud *);
@@ -67,7 +70,7 @@ bool cloud_weigh(cloud *);
 /* Fails where no draw was inside; warns when k-hat is above its threshold; leaves notes: khat,
    outside, evaluations. */
 norn_step approx_report(approx *, cloud *, bool corrected);
-/* Leaves draws `first` to `end` with the inference, weighted if `corrected`.  Discrete choices: lane
-   0xfffffff0, event: the draw. */
+/* Leaves draws `first` to `end` with the inference, weighted if `corrected`.  Discrete choices:
+   lane 0xfffffff0, event: the draw. */
 norn_step approx_leave(approx *, const cloud *, int64_t first, int64_t end, bool corrected);
 #endif

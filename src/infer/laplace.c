@@ -86,10 +86,11 @@ static norn_step no_normal(laplace *e, int64_t i, const char *how)
   char name[100];
   norn_state *st = e->a.t.st;
   if (e->a.t.failed) return NORN_STEP_FAIL;
-  engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "there is no normal at the mode: along %s the log "
-              "density %s", norn_density_name(e->a.t.density, i, name, sizeof name) ? name : "?", how);
-  norn_hint(st, "the posterior may be improper there, or its scale may go to 0: tighten the prior, write "
-                "scales times standardised choices, or use nuts()");
+  engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "there is no normal at the mode: along %s "
+              "the log density %s",
+              norn_density_name(e->a.t.density, i, name, sizeof name) ? name : "?", how);
+  norn_hint(st, "the posterior may be improper there, or its scale may go to 0: tighten the prior, "
+                "write scales times standardised choices, or use nuts()");
   return NORN_STEP_FAIL;
 }
 
@@ -98,10 +99,10 @@ static norn_step climb_ended(laplace *e)
   char why[200];
   bool away;
   if (climb_astray(&e->c, &away, why, sizeof why) && away && !e->a.t.failed) {
-    engine_fail(e->a.t.st, NORN_EINFER, (norn_span){0, 0, 0}, "there is no normal at the mode: it %s",
-                why);
-    norn_hint(e->a.t.st, "give it a prior that falls there, write scales times standardised choices, or "
-                         "use nuts()");
+    engine_fail(e->a.t.st, NORN_EINFER, (norn_span){0, 0, 0}, "there is no normal at the mode: "
+                "it %s", why);
+    norn_hint(e->a.t.st, "give it a prior that falls there, write scales times standardised "
+                         "choices, or use nuts()");
     return NORN_STEP_FAIL;
   }
   e->phase = HESSIAN;
@@ -210,7 +211,8 @@ static norn_step laplace_step(norn_infer *inf, void *self)
     s = climb_step(&e->c);
     return s == NORN_STEP_DONE ? climb_ended(e) : s;
   case HESSIAN:
-    while (e->at < e->a.t.n && s == NORN_STEP_MORE && e->a.t.evaluations < limit) s = hessian_row(e);
+    while (e->at < e->a.t.n && s == NORN_STEP_MORE && e->a.t.evaluations < limit)
+      s = hessian_row(e);
     return s == NORN_STEP_MORE && e->at == e->a.t.n ? hessian_end(e) : s;
   case DRAW:
     for (int i = 0; i < PIECE && e->at < e->draws; i++) draw_one(e);
@@ -262,7 +264,7 @@ static const norn_option laplace_options[] = {
 
 const norn_engine engine_laplace = {
   .version = NORN_ENGINE_VERSION, .name = "laplace_approx",
-  .doc = "The normal at the mode with the curvature there, in unconstrained coordinates; says by k-hat "
-         "how far it is from the posterior.",
+  .doc = "The normal at the mode with the curvature there, in unconstrained coordinates; says by "
+         "k-hat how far it is from the posterior.",
   .options = laplace_options, .noptions = NORN_COUNT(laplace_options), .size = sizeof(laplace),
   .init = laplace_init, .step = laplace_step, .progress = laplace_progress, .free = laplace_free};

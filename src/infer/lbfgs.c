@@ -2,8 +2,8 @@
    and 7.5).  The line search is their 3.5 and 3.6 with the strong Wolfe conditions and cubic
    interpolation; a point without a value is an end of the bracket from which the search comes back.
 
-   Near a minimum the value can't tell points apart any more while the gradient still can.  There the
-   "approximate Wolfe" conditions of Hager and Zhang 2005 ("A new conjugate gradient method with
+   Near a minimum the value can't tell points apart any more while the gradient still can.  There
+   the "approximate Wolfe" conditions of Hager and Zhang 2005 ("A new conjugate gradient method with
    guaranteed descent and an efficient line search", equation 4.1) accept a step by its slopes. */
 #include "infer/lbfgs.h"
 #include "num/la.h"
@@ -31,7 +31,8 @@ static size_t doubles(const lbfgs *l)
   return (size_t)(5 * l->n + l->limit.history * (2 * l->n + 2));
 }
 
-bool lbfgs_new(norn_state *st, lbfgs *l, int64_t n, const lbfgs_limits *limit, lbfgs_fn f, void *user)
+bool lbfgs_new(norn_state *st, lbfgs *l, int64_t n, const lbfgs_limits *limit, lbfgs_fn f,
+               void *user)
 {
   *l = (lbfgs){.st = st, .n = n, .limit = *limit, .f = f, .user = user};
   int64_t m = limit->history;
@@ -215,7 +216,8 @@ static lbfgs_end judge(const lbfgs *l, double before, double moved)
   double change = fabs(before - l->value), size = fabs(l->value), d = la_dot(l->g, l->p, l->n);
   if (norm(l->g, l->n) < t->grad) return LBFGS_TOL_GRAD;
   if (change < t->obj) return LBFGS_TOL_OBJ;
-  if (change < t->rel_obj * DBL_EPSILON * fmax(fmax(size, fabs(before)), 1)) return LBFGS_TOL_REL_OBJ;
+  if (change < t->rel_obj * DBL_EPSILON * fmax(fmax(size, fabs(before)), 1))
+    return LBFGS_TOL_REL_OBJ;
   if (l->stored && fabs(d) < t->rel_grad * DBL_EPSILON * fmax(size, 1)) return LBFGS_TOL_REL_GRAD;
   if (moved < t->param) return LBFGS_TOL_PARAM;
   return l->iterations >= t->iterations ? LBFGS_LIMIT : LBFGS_GOING;

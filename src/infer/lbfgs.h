@@ -22,14 +22,14 @@ const char *lbfgs_end_name(lbfgs_end);
 static inline bool lbfgs_converged(lbfgs_end e) { return e != LBFGS_GOING && e < LBFGS_LIMIT; }
 
 /* Stan's tolerances (its own defaults for rel_obj and rel_grad, 1e4 and 1e7, leave a mode known to
-   1e-4 of a standard deviation; these, to 1e-6).  With f the value, g the gradient, p the next direction, eps = 2^-52, of two
-   iterates in a row: |f - f'| < obj; |f - f'| < rel_obj eps max(|f|, |f'|, 1); |g| < grad;
-   |g . p| < rel_grad eps max(|f|, 1); |x - x'| < param. */
+   1e-4 of a standard deviation; these, to 1e-6).  With f the value, g the gradient, p the next
+   direction, eps = 2^-52, of two iterates in a row: |f - f'| < obj; |f - f'| < rel_obj eps max(|f|,
+   |f'|, 1); |g| < grad; |g . p| < rel_grad eps max(|f|, 1); |x - x'| < param. */
 typedef struct lbfgs_limits {
   int64_t history, iterations;
   double obj, rel_obj, grad, rel_grad, param;
 } lbfgs_limits;
-#define LBFGS_DEFAULTS {.history = 6, .iterations = 2000, .obj = 1e-12, .rel_obj = 10,              \
+#define LBFGS_DEFAULTS {.history = 6, .iterations = 2000, .obj = 1e-12, .rel_obj = 10,             \
                         .grad = 1e-8, .rel_grad = 1e3, .param = 1e-8}
 
 typedef struct lbfgs {

@@ -1,16 +1,17 @@
 /* optimize: the mode of a posterior by L-BFGS (lbfgs.c) from several starts.
 
    Without the Jacobian the mode is that of the density of the constrained values (the usual MAP);
-   with it that of the unconstrained coordinates.  Starts that end at different points are one mode if
-   the density does not dip between them; else they are reported.  A density may have no highest point:
-   then a coordinate runs away, which is seen by going on further.
+   with it that of the unconstrained coordinates.  Starts that end at different points are one mode
+   if the density does not dip between them; else they are reported.  A density may have no highest
+   point: then a coordinate runs away, which is seen by going on further.
 
    Where scales differ by orders of magnitude L-BFGS may stop early, as the wide coordinates promise
-   nothing in the units of the narrow ones.  So each search goes on once more from where it ended, in
-   coordinates that are divided by their own width, 1 / sqrt(-d2 log p / du_i^2).
+   nothing in the units of the narrow ones.  So each search goes on once more from where it ended,
+   in coordinates that are divided by their own width, 1 / sqrt(-d2 log p / du_i^2).
 
    Random numbers: start k has lane k (approx_start). */
 #include "infer/optimize.h"
+#include "infer/infer.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -84,7 +85,8 @@ static void scale_one(climb *c)
   memcpy(c->work, u, (size_t)n * sizeof *u);
   for (int tries = 0; tries < 20; tries++) {
     c->work[i] = u[i] + h;
-    double curvature = target_cost(&c->a->t, c->work, g) < HUGE_VAL ? (g[i] - here) / h : (double)NAN;
+    bool inside = target_cost(&c->a->t, c->work, g) < HUGE_VAL;
+    double curvature = inside ? (g[i] - here) / h : (double)NAN;
     double width = 1 / sqrt(curvature);
     if (width > 0 && width < HUGE_VAL && h <= width) { c->scale[i] = width; return; }
     h *= 0.1;
@@ -189,8 +191,8 @@ static bool as_high(climb *c, const double *x)
   return target_at(&c->a->t, x, NULL) >= c->ends[c->best].value - DIP;
 }
 
-/* How many coordinates run away; *first: one of them.  Far out the density must fall when a coordinate
-   doubles, or when all do. */
+/* How many coordinates run away; *first: one of them.  Far out the density must fall when a
+   coordinate doubles, or when all do. */
 static int64_t runaways(climb *c, int64_t *first)
 {
   int64_t n = c->a->t.n, found = 0, widest = 0;
@@ -223,13 +225,13 @@ bool climb_astray(climb *c, bool *away, char *why, size_t size)
   *away = n > 0;
   if (n) {
     norn_density_name(c->a->t.density, first, name, sizeof name);
-    snprintf(why, size, "runs away along %s%s: the density rises up to a bound or to infinity", name,
-             n > 1 ? " and others" : "");
+    snprintf(why, size, "runs away along %s%s: the density rises up to a bound or to infinity",
+             name, n > 1 ? " and others" : "");
     return true;
   }
   if (lbfgs_converged(e->end)) return false;
-  snprintf(why, size, "was not found: the search ended by %s after %lld iterations with a gradient of "
-           "size %.3g", lbfgs_end_name(e->end), (long long)e->iterations, e->gradient);
+  snprintf(why, size, "was not found: the search ended by %s after %lld iterations with a "
+           "gradient of size %.3g", lbfgs_end_name(e->end), (long long)e->iterations, e->gradient);
   for (int64_t i = 1; i < c->a->t.n; i++)
     if (fabs(u[i]) > fabs(u[first])) first = i;
   if (fabs(u[first]) > FAR) {
@@ -252,8 +254,9 @@ static void warn_ends(climb *c, int64_t nmodes, const double *value)
                     away ? "a prior must make the density fall there"
                          : "raise iterations, or scale the data");
   if (nmodes > 1)
-    norn_infer_warn(inf, nowhere, "the starts disagree: they end in %lld modes, with log densities %.6g, "
-                    "%.6g ...; the highest is kept, and there may be higher ones: take more starts",
+    norn_infer_warn(inf, nowhere, "the starts disagree: they end in %lld modes, with log densities "
+                    "%.6g, %.6g ...; the highest is kept, and there may be higher ones: take more "
+                    "starts",
                     (long long)nmodes, value[0], value[1]);
 }
 
@@ -283,7 +286,13 @@ norn_status climb_report(climb *c)
 
 /* ---- the engine ---- */
 
-typedef struct optimize { approx a; climb c; int64_t starts; lbfgs_limits limits; bool jacobian, ready; } optimize;
+typedef struct optimize {
+  approx a;
+  climb c;
+  int64_t starts;
+  lbfgs_limits limits;
+  bool jacobian, ready;
+} optimize;
 
 static norn_status optimize_init(norn_infer *inf, void *self)
 {
@@ -291,6 +300,8 @@ static norn_status optimize_init(norn_infer *inf, void *self)
   norn_state *st = norn_infer_state(inf);
   lbfgs_limits *t = &e->limits;
   double *tol[] = {&t->obj, &t->rel_obj, &t->grad, &t->rel_grad, &t->param};
+  if (!norn_is_none(infer_resumed(inf)))
+    return norn_fail(st, NORN_EINFER, 0, "optimize gives one point: there is no more of it");
   if (!option_int(inf, 0, 1, &e->starts) || !option_int(inf, 1, 1, &t->iterations) ||
       !option_bool(inf, 2, &e->jacobian) || !option_int(inf, 4, 1, &t->history))
     return norn_error(st)->code;
@@ -345,7 +356,8 @@ static const norn_option optimize_options[] = {
   {"tol_obj", "1e-12", "ends when the log density changes by less"},
   {"tol_rel_obj", "10.0", "the same, relative to its size and in units of 2^-52"},
   {"tol_grad", "1e-8", "ends when the gradient is smaller"},
-  {"tol_rel_grad", "1000.0", "ends when the next step promises less, relative and in units of 2^-52"},
+  {"tol_rel_grad", "1000.0",
+   "ends when the next step promises less, relative and in units of 2^-52"},
   {"tol_param", "1e-8", "ends when a step is smaller"},
 };
 

@@ -1,4 +1,5 @@
-/* optimize.h: the search for a mode from several starts (optimize.c), which laplace_approx shares. */
+/* optimize.h: the search for a mode from several starts (optimize.c), which laplace_approx shares.
+   */
 #ifndef NORN_INFER_OPTIMIZE_H
 #define NORN_INFER_OPTIMIZE_H
 #include "infer/approx.h"
@@ -21,10 +22,11 @@ void      climb_free(climb *);
 /* A bounded number of evaluations; DONE after the last start. */
 norn_step climb_step(climb *);
 const double *climb_mode(const climb *);                               /* (n) */
-/* Notes: log_density, converged, reason, gradient_norm, iterations, evaluations, modes; and warns. */
+/* Notes: log_density, converged, reason, gradient_norm, iterations, evaluations, modes; and warns.
+   */
 norn_status climb_report(climb *);
-/* Is the best end no mode?  Then a sentence without its beginning ("the mode ..."); *away: the density
-   rises further and further from it. */
+/* Is the best end no mode?  Then a sentence without its beginning ("the mode ..."); *away: the
+   density rises further and further from it. */
 bool      climb_astray(climb *, bool *away, char *why, size_t size);
 void      climb_progress(const climb *, norn_progress *);
 #endif

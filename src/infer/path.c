@@ -5,23 +5,27 @@
    Hessian at an iterate is  D + B C B',  B = [D Z, S],  R = upper triangle of S' Z,  E = diag(R),
 
        C = [ 0        -R^-1                      ]
-           [ -R^-T    R^-T (E + Z' D Z) R^-1     ]     (Byrd, Nocedal, Schnabel 1994, equation 2.7)
+           [ -R^-T    R^-T (E + Z' D Z) R^-1     ]     (Byrd, Nocedal, Schnabel 1994, theorem 2.2)
 
-   and D = diag(alpha) follows the path by the formula of Gilbert and Lemarechal 1989: with a = z' D z,
-   b = z' s, c = s' D^-1 s
+   and D = diag(alpha) follows the path by the formula of Gilbert and Lemarechal 1989: with a = z' D
+   z, b = z' s, c = s' D^-1 s
 
        1 / alpha_i  <-  a / (b alpha_i) + z_i^2 / b - a s_i^2 / (b c alpha_i^2).
 
    The normal of an iterate x has covariance D + B C B' and mean x + (D + B C B') grad log p(x).
 
-   Random numbers: sample s of the ELBO at iteration i: iteration i + 1, event s, of the path's lane. */
+   Random numbers: sample s of the ELBO at iteration i: iteration i + 1, event s, of the path's
+   lane. */
 #include "infer/path.h"
 #include "num/la.h"
 #include <string.h>
 
 /* ---- normals ---- */
 
-static int64_t most_columns(int64_t n, int64_t history) { return 2 * history < n ? 2 * history : n; }
+static int64_t most_columns(int64_t n, int64_t history)
+{
+  return 2 * history < n ? 2 * history : n;
+}
 
 size_t normal_bytes(int64_t n, int64_t history)
 {
@@ -86,7 +90,8 @@ double normal_at(const path_normal *q, const double *u, double *work)
   return -q->log_det - 0.5 * size - 0.5 * (double)n * LOG_TWO_PI;
 }
 
-static double overlap(const path_normal *a, const path_normal *b, const norn_rng *from, double *work)
+static double overlap(const path_normal *a, const path_normal *b, const norn_rng *from,
+                      double *work)
 {
   enum { DRAWS = 100 };
   double *z = work, *u = z + a->n, *more = u + a->n, sum = 0;
@@ -207,7 +212,8 @@ static void columns(path *p)
     for (int64_t j = 0; j < m; j++) {
       double x = 0;
       for (int64_t a = 0; a <= i; a++)
-        for (int64_t b = 0; b <= j; b++) x += inverse[a * m + i] * mid[a * m + b] * inverse[b * m + j];
+        for (int64_t b = 0; b <= j; b++)
+          x += inverse[a * m + i] * mid[a * m + b] * inverse[b * m + j];
       p->c[i * k + m + j] = -inverse[i * m + j];
       p->c[(m + j) * k + i] = -inverse[i * m + j];
       p->c[(m + i) * k + m + j] = x;

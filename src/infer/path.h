@@ -41,8 +41,9 @@ double normal_at(const path_normal *, const double *u, double *work);
 bool   normal_factor(const path_normal *, double *l);
 /* The standard deviations, sd (n). */
 void   normal_sd(const path_normal *, double *sd);
-/* How far two normals are one: the larger of the means over 100 draws of a of b / (a + b) and the other
-   way round; 1/2 where they are equal, 0 where they are apart.  g: its stream and lane; work (4 n). */
+/* How far two normals are one: the larger of the means over 100 draws of a of b / (a + b) and the
+   other way round; 1/2 where they are equal, 0 where they are apart.  g: its stream and lane; work
+   (4 n). */
 double normal_overlap(const path_normal *a, const path_normal *b, const norn_rng *g, double *work);
 size_t normal_bytes(int64_t n, int64_t history);
 /* A copy in memory of normal_bytes. */

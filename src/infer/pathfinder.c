@@ -2,12 +2,14 @@
    importance weights (Zhang, Carpenter, Gelman, Vehtari 2022, algorithm 5).
 
    Where the paper weighs a draw by the normal of its own path, p / q_i, here it is weighed by their
-   mixture, p / (q_1 + ... + q_I) I ("balance heuristic", Veach and Guibas 1995; Owen and Zhou 2000).
-   So places that several paths find do not count several times, the mean weight is the evidence, and
-   no weight is large because a draw lies in the tail of its own normal but amid another's.
+   mixture, p / (q_1 + ... + q_I) I ("balance heuristic", Veach and Guibas 1995; Owen and Zhou
+   2000). So places that several paths find do not count several times, the mean weight is the
+   evidence, and no weight is large because a draw lies in the tail of its own normal but amid
+   another's.
 
    Random numbers: path i has lane i (starts: iteration 0; ELBOs: path.c); its draw s has lane
-   0x80000000 + i, event s; the choice of draws has lane 0xffffffd0, the overlap of normals 0xffffffd1. */
+   0x80000000 + i, event s; the choice of draws has lane 0xffffffd0, the overlap of normals
+   0xffffffd1. */
 #include "infer/pathfinder.h"
 #include "infer/infer.h"
 #include "infer/path.h"
@@ -46,7 +48,8 @@ static norn_status pathfinder_init(norn_infer *inf, void *self)
       !option_int(inf, 5, 1, &e->samples) || !option_int(inf, 6, 1, &e->iterations))
     return norn_error(norn_infer_state(inf))->code;
   if (e->paths > 10000)
-    return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, 1, "paths of pathfinder must be at most 10000");
+    return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, 1,
+                     "paths of pathfinder must be at most 10000");
   return approx_init(&e->a, inf, 3);
 }
 
@@ -56,7 +59,10 @@ static int64_t draws_of(const pathfinder *e, int64_t i)
   return e->correct ? e->draws : e->draws / e->alive + (i < e->draws % e->alive);
 }
 
-static int64_t most_draws(const pathfinder *e) { return e->correct ? e->draws * e->paths : e->draws; }
+static int64_t most_draws(const pathfinder *e)
+{
+  return e->correct ? e->draws * e->paths : e->draws;
+}
 
 static size_t room_bytes(const pathfinder *e)
 {
@@ -126,7 +132,8 @@ static void draw_one(pathfinder *e)
 {
   int64_t n = e->a.t.n;
   cloud *c = &e->drawn;
-  norn_rng g = {.stream = e->a.stream, .lane = DRAW_LANE + (uint32_t)e->at, .event = (uint32_t)e->each};
+  norn_rng g = {.stream = e->a.stream, .lane = DRAW_LANE + (uint32_t)e->at,
+                .event = (uint32_t)e->each};
   norn_rng_normals(&g, e->z, n);
   double own = normal_draw(&e->normals[e->at], e->z, e->u, e->work);
   double *lq = e->lq;
@@ -147,7 +154,8 @@ static void choose(pathfinder *e)
   for (int64_t i = 0; i < c->kept; i++) {
     double w = exp(c->w[i] - total);
     sum += w;
-    int64_t below = (int64_t)floor(sum * (double)e->draws - u) + 1;      /* points u, u + 1, ... < sum */
+    /* of the points u, u + 1, ... */
+    int64_t below = (int64_t)floor(sum * (double)e->draws - u) + 1;
     if (below > e->draws) below = e->draws;
     if (below < given) below = given;
     e->count[i] = (uint32_t)(below - given);
@@ -157,8 +165,8 @@ static void choose(pathfinder *e)
   e->count[last] += (uint32_t)(e->draws - given);                        /* rounding at the end */
 }
 
-/* The places where paths end: paths whose normals overlap are in one.  place (alive): the first path
-   of each path's. */
+/* The places where paths end: paths whose normals overlap are in one.  place (alive): the first
+   path of each path's. */
 static void places(const pathfinder *e, int64_t *place)
 {
   norn_rng g = {.stream = e->a.stream, .lane = 0xffffffd1u};
@@ -185,10 +193,10 @@ static norn_status report_places(pathfinder *e)
   for (int64_t s = 0; s < c->kept; s++) e->share[place[e->origin[s]]] += exp(c->w[s] - total);
   for (int64_t i = 0; i < e->alive; i++) heavy += e->share[i] > 0.01;
   /* where k-hat is high the normals may lie apart because the posterior bends */
-  if (heavy > 1 && c->khat <= psis_threshold((size_t)c->tried))
-    norn_infer_warn(e->a.inf, (norn_span){0, 0, 0}, "the paths end in %lld places apart from each other: "
-                    "the posterior has several modes, and there may be more than were found; raise paths",
-                    (long long)heavy);
+  if (heavy > 1 && c->khat - c->khat_se <= psis_threshold((size_t)c->tried))
+    norn_infer_warn(e->a.inf, (norn_span){0, 0, 0}, "the paths end in %lld places apart from each "
+                    "other: the posterior has several modes, and there may be more than were "
+                    "found; raise paths", (long long)heavy);
   norn_infer_note(e->a.inf, "places", norn_int(heavy));
   engine_put(st, place, (size_t)e->alive * sizeof *place);
   return NORN_OK;
@@ -211,8 +219,9 @@ static norn_step draws_end(pathfinder *e)
     for (int64_t i = 0; i < c->kept; i++) e->count[i] = 1;
   }
   if (e->alive < e->paths)
-    norn_infer_warn(inf, (norn_span){0, 0, 0}, "%lld of %lld paths found no normal whose draws lie inside "
-                    "of the posterior", (long long)(e->paths - e->alive), (long long)e->paths);
+    norn_infer_warn(inf, (norn_span){0, 0, 0}, "%lld of %lld paths found no normal whose draws lie "
+                    "inside of the posterior", (long long)(e->paths - e->alive),
+                    (long long)e->paths);
   e->phase = LEAVE;
   e->at = 0;
   return NORN_STEP_MORE;
@@ -253,8 +262,8 @@ static void pathfinder_progress(norn_infer *inf, void *self, norn_progress *p)
     p->done = (double)e->at;
     p->total = (double)e->paths;
     if (e->p.begun)
-      snprintf(p->state, sizeof p->state, "path %lld, iteration %lld, ELBO %.6g", (long long)e->at + 1,
-               (long long)e->p.l.iterations, e->p.best.elbo);
+      snprintf(p->state, sizeof p->state, "path %lld, iteration %lld, ELBO %.6g",
+               (long long)e->at + 1, (long long)e->p.l.iterations, e->p.best.elbo);
   } else if (e->phase == DRAW) {
     p->done = (double)e->drawn.tried;
     p->total = (double)most_draws(e);
@@ -279,7 +288,8 @@ static void pathfinder_free(norn_infer *inf, void *self)
 static const norn_option pathfinder_options[] = {
   {"draws", "1000", "draws kept"},
   {"paths", "4", "climbs from different starts"},
-  {"correct", "true", "draws are chosen by smoothed importance weights; false: equally from all normals"},
+  {"correct", "true",
+   "draws are chosen by smoothed importance weights; false: equally from all normals"},
   APPROX_INIT_OPTION,
   {"history", "6", "steps that L-BFGS remembers: the rank of the normals is twice that"},
   {"elbo_draws", "25", "draws by which the normals of a path are compared"},
@@ -288,9 +298,10 @@ static const norn_option pathfinder_options[] = {
 
 const norn_engine engine_pathfinder = {
   .version = NORN_ENGINE_VERSION, .name = "pathfinder",
-  .doc = "Normals along climbs to the mode: quick draws that are near the posterior; k-hat says how "
-         "near.",
-  .options = pathfinder_options, .noptions = NORN_COUNT(pathfinder_options), .size = sizeof(pathfinder),
+  .doc = "Normals along climbs to the mode: quick draws that are near the posterior; k-hat says "
+         "how near.",
+  .options = pathfinder_options, .noptions = NORN_COUNT(pathfinder_options),
+  .size = sizeof(pathfinder),
   .init = pathfinder_init, .step = pathfinder_step, .progress = pathfinder_progress,
   .free = pathfinder_free};
 
@@ -309,7 +320,8 @@ static bool random_start(path *p, const norn_rng *from, double *u)
   return false;
 }
 
-/* One of SAMPLES draws of the best normal by weight, into u; best has room for one, work for 3 n. */
+/* One of SAMPLES draws of the best normal by weight, into u; best has room for one, work for 3 n.
+   */
 static void weighted_draw(path *p, const norn_rng *from, double *u, double *work)
 {
   int64_t n = p->t->n;
@@ -341,8 +353,8 @@ norn_status pathfinder_start(norn_state *st, norn_density *density, const norn_r
     if (found && p.best.elbo > -HUGE_VAL) weighted_draw(&p, &own, u, work);
     status = t.failed || found ? t.failed
       : engine_fail(st, NORN_EINFER, norn_density_blame(density),
-                    "no start has a finite log density and gradient, in 100 tries: this term was not "
-                    "finite");
+                    "no start has a finite log density and gradient, in 100 tries: this term was "
+                    "not finite");
   }
   path_free(&p);
   engine_put(st, work, bytes);

@@ -1,5 +1,5 @@
-/* test_approx.c: minimisation by L-BFGS; the normals of a path of Pathfinder against the recursion of
-   BFGS on whole matrices; starts for chains. */
+/* test_approx.c: minimisation by L-BFGS; the normals of a path of Pathfinder against the recursion
+   of BFGS on whole matrices; starts for chains. */
 #include "unit.h"
 #include "infer/lbfgs.h"
 #include "infer/path.h"
@@ -140,7 +140,8 @@ static void test_wolfe(norn_state *st)
 
 enum { MOST = 9 };
 
-/* A target that is not normal: -sum (w x^2 / 2 + x^4 / 50), w = 1, 2, 3 ..., and neighbours coupled. */
+/* A target that is not normal: -sum (w x^2 / 2 + x^4 / 50), w = 1, 2, 3 ..., and neighbours
+   coupled. */
 static double target_f(void *user, const double *u, double *g)
 {
   int n = *(int *)user;
@@ -273,7 +274,8 @@ static double outside(void *user, const double *u, double *g)
 static void test_starts(norn_state *st)
 {
   enum { N = 400 };
-  norn_density *d = norn_density_of(st, 2, shifted, NULL), *none = norn_density_of(st, 1, outside, NULL);
+  norn_density *d = norn_density_of(st, 2, shifted, NULL);
+  norn_density *none = norn_density_of(st, 1, outside, NULL);
   double u[2], again[2], mean[2] = {0}, square[2] = {0};
   norn_rng g = {.stream = 5};
   for (uint32_t i = 0; i < N; i++) {
