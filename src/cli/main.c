@@ -122,6 +122,9 @@ static int version_main(cli *c)
   printf("engines:");
   for (int i = 0; cli_engine_at(c, i); i++) printf(" %s", cli_engine_at(c, i)->name);
   printf("\nlinear algebra: %s", norn_linear_algebra());
+  const char *cairo = norn_package("cairo");
+  printf("\npictures: SVG, %s%s", cairo ? "PNG and PDF by " : "but no PNG and PDF: there is no cairo",
+         cairo ? cairo : "");
 #ifdef __VERSION__
   printf("\ncompiled by: %s%s\n",
 #ifdef __clang__

@@ -31,6 +31,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_sys.c \
   %D%/lib_table.c \
   %D%/open.c \
+  %D%/packages.c \
   %D%/plugin.c \
   %D%/columns.h \
   %D%/cvalue.h \

@@ -1,0 +1,15 @@
+/* packages.c: the outside libraries that are opened when they are first wanted, and which of them are
+   here. */
+#include "io/canvas.h"
+#include <string.h>
+
+static const struct { const char *name; const char *(*version)(void); } packages[] = {
+  { "cairo", canvas_cairo },
+};
+
+const char *norn_package(const char *name)
+{
+  for (int k = 0; k < NORN_COUNT(packages); k++)
+    if (strcmp(packages[k].name, name) == 0) return packages[k].version();
+  return NULL;
+}
