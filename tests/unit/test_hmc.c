@@ -333,6 +333,55 @@ static void test_more(const char *engine)
   CHECK(hash_of(engine, "a") == hash_of(engine, "more(more(a, 15), 5)"));
 }
 
+/* ---- the n-th allocation fails ---- */
+
+typedef struct { long requests, fail_at, blocks; pthread_mutex_t lock; } host;
+
+static void *host_alloc(void *user, void *p, size_t old, size_t n)
+{
+  host *h = user;
+  void *q = NULL;
+  (void)old;
+  pthread_mutex_lock(&h->lock);
+  if (n == 0) {
+    h->blocks -= p != NULL;
+    free(p);
+  } else if (++h->requests != h->fail_at) {
+    q = realloc(p, n);
+    h->blocks += q && !p;
+  }
+  pthread_mutex_unlock(&h->lock);
+  return q;
+}
+
+/* A run on two threads with one failing allocation: draws or an error, and nothing left behind. */
+static long starve(const char *engine, long fail_at)
+{
+  host h = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  norn_config c = norn_config_default();
+  char code[800];
+  norn_datum v;
+  c.alloc = host_alloc;
+  c.alloc_user = &h;
+  c.threads = 2;
+  snprintf(code, sizeof code, "%slet a = infer(m(), %s)\nmore(a, 3)", program, engine);
+  norn_state *own = norn_new(&c);
+  long before = h.requests;
+  h.fail_at = fail_at ? before + fail_at : 0;
+  norn_status s = norn_eval(own, "t", code, strlen(code), NORN_LOAD_REPL, &v);
+  CHECK(s == NORN_OK || s == NORN_EMEMORY);
+  if (s && s != NORN_EMEMORY) fprintf(stderr, "fail_at %ld: %s\n", fail_at, norn_error(own)->text);
+  norn_free(own);
+  CHECK(h.blocks == 0);
+  return h.requests - before;
+}
+
+static void test_starve(const char *engine)
+{
+  long n = starve(engine, 0);
+  for (long k = 1; k <= n; k += 1 + k / 40) starve(engine, k);
+}
+
 int main(void)
 {
   static const int64_t w1000[] = {99, 149, 249, 449, 949}, w300[] = {99, 149, 249}, w150[] = {99},
@@ -357,6 +406,9 @@ int main(void)
   test_more("nuts(draws = n, warmup = 60, chains = 2, thin = 2, metric = \"low_rank\")");
   test_more("nuts(draws = n, warmup = 60, chains = 2, metric = \"dense\", adapt = \"stan\")");
   test_more("hmc(draws = n, warmup = 60, chains = 2, steps = 4)");
+  test_starve("nuts(draws = 5, warmup = 20, chains = 3)");
+  test_starve("nuts(draws = 5, warmup = 20, chains = 2, metric = \"low_rank\")");
+  test_starve("hmc(draws = 5, warmup = 20, chains = 2, metric = \"dense\", adapt = \"stan\")");
   norn_free(st);
   return unit_end();
 }
