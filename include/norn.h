@@ -227,6 +227,9 @@ const char *norn_linear_algebra(void);
 const char *norn_package(const char *name);
 /* Stop at the next poll; safe in signal handlers and threads. */
 void        norn_interrupt(norn_state *);
+/* For long work in which no Norn code runs: the error of an interrupt or of the limit of time, if one
+   has come. */
+norn_status norn_poll(norn_state *);
 /* A state is used by one thread at a time: workers that an engine starts hold this lock (it nests)
    while they use it, and otherwise only compute. */
 void        norn_lock(norn_state *);
@@ -645,7 +648,13 @@ typedef struct {
   const char *fallback;    /* the default, as a Norn literal; NULL: required */
   const char *doc;
 } norn_option;
-typedef struct { double done, total; char state[80]; } norn_progress;   /* total 0: unknown */
+/* One of several that go on side by side: a chain. */
+typedef struct { double done, total; char state[56]; } norn_progress_part;
+typedef struct {
+  double done, total;      /* total 0: unknown */
+  char state[80];
+  int nparts; const norn_progress_part *parts;   /* valid until the next step; 0: it is one whole */
+} norn_progress;
 #define NORN_ENGINE_VERSION 1
 enum { NORN_ENGINE_EXACT = 1, NORN_ENGINE_PRIOR = 2 /* ignores observations */ };
 /* An engine.  `self` is `size` zeroed bytes of its own.  step does a bounded piece of work and

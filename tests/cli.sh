@@ -102,6 +102,22 @@ sleep 0.5
 kill -INT $pid 2>/dev/null
 wait $pid
 [ $? -eq 130 ] || fail 'an interrupt does not end with status 130'
+echo 'model m() { let x ~ normal(0, 1)
+let y ~ normal(x, 1)
+y }
+print(draws(infer(m(), nuts(draws = 20, warmup = 50))))
+infer(m(), nuts(draws = 1000000, chains = 2))' >chains.norn
+"$NORN" --threads 2 chains.norn >out 2>err & pid=$!
+sleep 1
+kill -INT $pid 2>/dev/null
+wait $pid
+[ $? -eq 130 ] || fail 'an interrupt of chains does not end with status 130'
+complains 'chains.norn:5:1: error: interrupted'
+run 1 --max-time .5 --threads 1 chains.norn; complains 'chains.norn:5:1: error: the time limit'
+cp out first
+run 1 --max-time .5 --threads 3 chains.norn
+cmp -s first out || fail 'other draws with other threads'
+run 2 --threads 0 -e 1; complains '--threads takes a number'
 "$NORN" -e '"x"' >/dev/full 2>err && fail 'a full disk goes unnoticed'
 
 # ---- seeds

@@ -20,7 +20,8 @@ enum { FORMAT_CSV = 1, FORMAT_NC = 2, FORMAT_JSON = 4 };
 typedef struct { const char *name, *value; } cli_flag;   /* --particles 1000: an engine's option */
 
 typedef struct progress {
-  bool on, terminal, shown;
+  bool on, terminal;
+  int shown;                    /* lines that stand on the terminal */
   double begun, engine_begun;   /* of the work; of the inference that reports now */
   double drawn;                 /* when a line was last written */
   double first_done, last_done;
@@ -89,7 +90,7 @@ bool interrupt_wait(int fd);            /* until fd can be read; false: a signal
 void progress_start(cli *);             /* a piece of work begins */
 void progress_wipe(cli *);              /* before anything else is written, and at the end */
 bool progress_report(void *cli_, const char *engine, const norn_progress *);
-/* The line without its colours: at most n - 1 bytes and `width` columns. */
+/* One line of work: at most n - 1 bytes and `width` columns (0: any). */
 void progress_line(const progress *, const char *engine, const norn_progress *, double now,
                    int width, char *buf, size_t n);
 

@@ -17,6 +17,7 @@ enum { FOR_ALL = 1, FOR_INFER = 2 };
   X(memory, 0, "max-memory", "SIZE", FOR_ALL, "such as 2G (default: 4G or half the machine)")      \
   X(steps, 0, "max-steps", "N", FOR_ALL, "calls and loop turns, such as 1e9")                      \
   X(time, 0, "max-time", "TIME", FOR_ALL, "seconds, or such as 2m or 1h")                          \
+  X(threads, 0, "threads", "N", FOR_ALL, "threads of an inference (default: one a processor)")     \
   X(safe, 0, "safe", NULL, FOR_ALL, "no foreign functions, plug-ins, or files but imports")        \
   X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                 \
   X(help, 'h', "help", NULL, FOR_ALL, "this text")                                                 \
@@ -194,6 +195,15 @@ static bool take_time(cli *c, const char *v)
 {
   return options_seconds(v, &c->config.max_seconds) ||
          wrong(c, "max-time", "a time such as 30, 2m or 1h", v);
+}
+
+static bool take_threads(cli *c, const char *v)
+{
+  uint64_t n;
+  if (!options_count(v, &n) || n < 1 || n > 10000)
+    return wrong(c, "threads", "a number from 1 to 10000", v);
+  c->config.threads = (int)n;
+  return true;
 }
 
 static bool take_chains(cli *c, const char *v)

@@ -1,5 +1,6 @@
-/* Progress on stderr: on a terminal one line that is drawn over itself and wiped at the end, else a
-   line every ten seconds.  Work that takes less than half a second shows nothing. */
+/* Progress on stderr: on a terminal one line that is drawn over itself and wiped at the end, or one a
+   chain while there is room; else a line every ten seconds.  Work that takes less than half a second
+   shows nothing. */
 #include "cli.h"
 #include <string.h>
 #include <sys/ioctl.h>
@@ -64,19 +65,27 @@ void progress_start(cli *c)
 {
   c->bar.on = !c->quiet;
   c->bar.terminal = isatty(STDERR_FILENO);
-  c->bar.shown = false;
+  c->bar.shown = 0;
   c->bar.begun = c->bar.engine_begun = cli_now();
   c->bar.drawn = c->bar.terminal ? 0 : c->bar.begun;
   c->bar.first_done = c->bar.last_done = 0;
   c->bar.engine[0] = 0;
 }
 
+/* Back to the first of the lines that stand there. */
+static void to_top(const progress *b)
+{
+  if (b->shown > 1) fprintf(stderr, "\033[%dA", b->shown - 1);
+  fputc('\r', stderr);
+}
+
 void progress_wipe(cli *c)
 {
   if (!c->bar.shown) return;
-  fputs("\r\033[K", stderr);
+  to_top(&c->bar);
+  fputs("\033[J", stderr);
   fflush(stderr);
-  c->bar.shown = false;
+  c->bar.shown = 0;
 }
 
 /* Another inference than at the last report starts its own clock. */
@@ -88,6 +97,30 @@ static void notice(progress *b, const char *engine, const norn_progress *p, doub
     b->first_done = p->done;
   }
   b->last_done = p->done;
+}
+
+/* Of each part a line, and the whole in one if there is but one part or no room for all. */
+static void draw(progress *b, const char *engine, const norn_progress *p, double now, int width,
+                 int height)
+{
+  char line[256], name[32];
+  int parts = p->nparts > 1 && p->nparts < height ? p->nparts : 0;
+  fflush(stdout);
+  to_top(b);
+  for (int i = 0; i < (parts ? parts : 1); i++) {
+    if (parts) {
+      norn_progress one = {.done = p->parts[i].done, .total = p->parts[i].total};
+      progress own = *b;
+      own.first_done = 0;
+      snprintf(one.state, sizeof one.state, "%s", p->parts[i].state);
+      snprintf(name, sizeof name, "chain %d", i + 1);
+      progress_line(&own, name, &one, now, width, line, sizeof line);
+    } else progress_line(b, engine, p, now, width, line, sizeof line);
+    fprintf(stderr, "%s%s\033[K", i ? "\n" : "", line);
+  }
+  fputs("\033[J", stderr);
+  fflush(stderr);
+  b->shown = parts ? parts : 1;
 }
 
 bool progress_report(void *cli_, const char *engine, const norn_progress *p)
@@ -107,11 +140,6 @@ bool progress_report(void *cli_, const char *engine, const norn_progress *p)
     return true;
   }
   bool sized = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 10;
-  int width = sized ? size.ws_col - 1 : 79;
-  progress_line(b, engine, p, now, width, line, sizeof line);
-  fflush(stdout);
-  fprintf(stderr, "\r%s\033[K", line);
-  fflush(stderr);
-  b->shown = true;
+  draw(b, engine, p, now, sized ? size.ws_col - 1 : 79, sized && size.ws_row ? size.ws_row : 24);
   return true;
 }

@@ -183,7 +183,8 @@ norn_datum infer_run_to_end(norn_infer *root)
 {
   norn_datum out = norn_none();
   norn_step s;
-  do s = norn_infer_step(root); while (s == NORN_STEP_MORE && progress_report(root));
+  do s = norn_infer_step(root);
+  while (s == NORN_STEP_MORE && progress_report(root) && !norn_poll(root->st));
   if (s == NORN_STEP_DONE) out = norn_infer_result(root);
   norn_infer_free(root);
   return out;

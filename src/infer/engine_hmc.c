@@ -35,6 +35,7 @@ typedef struct sampler {
   int64_t begun;                         /* chains that have a start */
   uint64_t clock, slice;                 /* leapfrogs until which chains run; of the next step */
   norn_infer *inf;
+  norn_progress_part *part;              /* (chains) */
 } sampler;
 
 /* ---- options ---- */
@@ -198,7 +199,8 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
     return NORN_STEP_FAIL;
   }
   e->chain = engine_get(st, (size_t)e->chains * sizeof *e->chain);
-  if (!e->chain) return NORN_STEP_FAIL;
+  e->part = engine_get(st, (size_t)e->chains * sizeof *e->part);
+  if (!e->chain || !e->part) return NORN_STEP_FAIL;
   e->threads = threads_of(st, e);
   for (int64_t c = 0; c < e->chains; c++)
     if (!chain_make(st, e, c)) return NORN_STEP_FAIL;
@@ -322,6 +324,12 @@ static void job(void *of, int i)
   chain_advance(&e->chain[i], e->clock);
 }
 
+static bool still_wanted(void *of)
+{
+  sampler *e = of;
+  return !norn_poll(norn_infer_state(e->inf));
+}
+
 /* An error for what went wrong in a chain; NORN_STEP_MORE: nothing did. */
 static norn_step chain_trouble(norn_infer *inf, const hmc_chain *c)
 {
@@ -347,7 +355,7 @@ static norn_step sampler_advance(norn_infer *inf, sampler *e)
   double begun = infer_seconds();
   bool over = true;
   e->clock += e->slice;
-  pool_run(&e->pool, (int)e->chains, job, NULL, e);
+  pool_run(&e->pool, (int)e->chains, job, still_wanted, e);
   double spent = infer_seconds() - begun;
   if (spent < 0.5 * SLICE) e->slice *= 2;
   else if (spent > 2 * SLICE && e->slice > 1) e->slice /= 2;
@@ -438,6 +446,15 @@ static norn_datum f64(norn_state *st, int rank, const int64_t *dims, double **da
   return out;
 }
 
+/* A note that more() needs: it must be there. */
+static norn_status note(norn_infer *inf, const char *key, norn_datum value)
+{
+  if (norn_is_none(value)) return NORN_EMEMORY;
+  norn_infer_note(inf, key, value);
+  for (size_t i = 0; i < inf->nnote; i++) if (!strcmp(inf->note[i].key, key)) return NORN_OK;
+  return norn_fail(inf->st, NORN_EMEMORY, -1, "out of memory");
+}
+
 /* Indices of the draws whose transition diverged. */
 static void note_divergent(norn_infer *inf, const sampler *e)
 {
@@ -480,7 +497,7 @@ static void note_points(norn_infer *inf, const sampler *e)
 }
 
 /* What more() goes on from. */
-static void note_resume(norn_infer *inf, const sampler *e)
+static norn_status note_resume(norn_infer *inf, const sampler *e)
 {
   static const char *const names[] = {"stream", "transitions", "points"};
   norn_state *st = norn_infer_state(inf);
@@ -488,12 +505,12 @@ static void note_resume(norn_infer *inf, const sampler *e)
   int64_t dims[] = {e->chains, e->n};
   double *to;
   norn_datum points = f64(st, 2, dims, &to);
-  if (norn_is_none(points)) return;
+  if (norn_is_none(points)) return NORN_EMEMORY;
   for (int64_t c = 0; c < e->chains; c++)
     memcpy(to + c * e->n, e->chain[c].sample.q, (size_t)e->n * sizeof *to);
   norn_datum v[] = {norn_int((int64_t)p->stream),
                     norn_int(p->before + p->warmup + p->draws * p->thin), points};
-  norn_infer_note(inf, "resume", norn_record(st, 3, names, v));
+  return note(inf, "resume", norn_record(st, 3, names, v));
 }
 
 static norn_status note_chains(norn_infer *inf, const sampler *e)
@@ -508,11 +525,9 @@ static norn_status note_chains(norn_infer *inf, const sampler *e)
     bfmi[c] = bfmi_of(&e->chain[c]);
     good = !norn_is_none(inverse[c] = metric_value(st, &e->chain[c].h.m));
   }
-  if (good) {
-    norn_infer_note(inf, "step_size", steps);
-    norn_infer_note(inf, "inverse_metric", norn_array_pack(st, inverse, e->chains));
-    norn_infer_note(inf, "bfmi", bfmis);
-  }
+  if (good) norn_infer_note(inf, "bfmi", bfmis);
+  good = good && !note(inf, "step_size", steps) &&
+    !note(inf, "inverse_metric", norn_array_pack(st, inverse, e->chains));
   engine_put(st, inverse, (size_t)e->chains * sizeof *inverse);
   return good ? NORN_OK : NORN_EMEMORY;
 }
@@ -586,10 +601,9 @@ static norn_status sampler_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "leapfrogs", norn_int(v.leapfrogs));
   norn_infer_note(inf, "ess", v.ess < HUGE_VAL ? norn_real(v.ess) : norn_missing());
   if (v.rhat > 0) norn_infer_note(inf, "rhat", norn_real(v.rhat));
-  note_resume(inf, e);
   if ((status = watch_draws(inf, e))) return status;
   warn(inf, e, &v);
-  return NORN_OK;
+  return note_resume(inf, e);
 }
 
 static void sampler_progress(norn_infer *inf, void *self, norn_progress *p)
@@ -601,13 +615,23 @@ static void sampler_progress(norn_infer *inf, void *self, norn_progress *p)
   p->total = each * (double)e->chains;
   for (int64_t c = 0; c < e->chains && e->pooled; c++) {
     const hmc_chain *x = &e->chain[c];
+    norn_progress_part *part = &e->part[c];
+    bool warm = x->at < e->plan.warmup;
+    part->done = (double)x->at;
+    part->total = each;
+    if (warm) snprintf(part->state, sizeof part->state, "step %.2g, warm-up", x->h.step);
+    else snprintf(part->state, sizeof part->state, "step %.2g, %lld diverged", x->h.step,
+                  (long long)x->divergent);
     p->done += (double)x->at;
     divergent += x->divergent;
-    warming += x->at < e->plan.warmup;
+    warming += warm;
     step += x->h.step / (double)e->chains;
   }
-  snprintf(p->state, sizeof p->state, "%s step %.3g, %lld divergences", warming ? "warm-up," : "",
+  snprintf(p->state, sizeof p->state, "%sstep %.3g, %lld divergences", warming ? "warm-up, " : "",
            step, (long long)divergent);
+  if (!e->pooled) return;
+  p->nparts = (int)e->chains;
+  p->parts = e->part;
 }
 
 static void sampler_free(norn_infer *inf, void *self)
@@ -620,6 +644,7 @@ static void sampler_free(norn_infer *inf, void *self)
     chain_free(st, &e->chain[c]);
   }
   engine_put(st, e->chain, (size_t)e->chains * sizeof *e->chain);
+  engine_put(st, e->part, (size_t)e->chains * sizeof *e->part);
   if (e->thread) engine_put(st, e->thread, (size_t)e->threads * sizeof *e->thread);
   norn_density_free(e->density);
   if (e->given) norn_drop(e->given);

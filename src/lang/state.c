@@ -156,26 +156,27 @@ void norn_limits_start(norn_state *st)
   st->deadline = st->cfg.max_seconds > 0 ? state_now() + st->cfg.max_seconds : 0;
 }
 
+norn_status norn_poll(norn_state *st)
+{
+  if (st->interrupted) {
+    st->interrupted = 0;
+    return norn_fail(st, NORN_EINTERRUPT, -1, "interrupted");
+  }
+  if (st->deadline > 0 && state_now() > st->deadline)
+    return norn_fail(st, NORN_ELIMIT, -1, "the time limit of %g s is reached", st->cfg.max_seconds);
+  return NORN_OK;
+}
+
 bool state_poll(norn_state *st)
 {
   st->fuel = STATE_FUEL;
   st->steps += STATE_FUEL;
   st->mem.limit = st->cfg.max_memory;
-  if (st->interrupted) {
-    st->interrupted = 0;
-    norn_fail(st, NORN_EINTERRUPT, -1, "interrupted");
-    return false;
-  }
-  if (st->cfg.max_steps && st->steps > st->cfg.max_steps) {
-    norn_fail(st, NORN_ELIMIT, -1, "the limit of %llu steps is reached",
-              (unsigned long long)st->cfg.max_steps);
-    return false;
-  }
-  if (st->deadline > 0 && state_now() > st->deadline) {
-    norn_fail(st, NORN_ELIMIT, -1, "the time limit of %g s is reached", st->cfg.max_seconds);
-    return false;
-  }
-  return true;
+  if (norn_poll(st)) return false;
+  if (!st->cfg.max_steps || st->steps <= st->cfg.max_steps) return true;
+  norn_fail(st, NORN_ELIMIT, -1, "the limit of %llu steps is reached",
+            (unsigned long long)st->cfg.max_steps);
+  return false;
 }
 
 /* ---- output and errors ---- */
