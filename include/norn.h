@@ -255,6 +255,9 @@ void            norn_clear(norn_state *);
 size_t norn_error_text(norn_state *, const norn_err *, char *buf, size_t n);
 /* "file:line:col" of a span, or "" */
 const char *norn_span_text(norn_state *, norn_span, char *buf, size_t n);
+/* The line of text in which a span begins, without the space around it, and its number; NULL: there is
+   none.  Not terminated: n bytes. */
+const char *norn_span_line(norn_state *, norn_span, size_t *n, uint32_t *line);
 /* All diagnostics of the last norn_load or norn_check (errors and warnings, in source order). */
 int             norn_diag_count(norn_state *);
 const norn_err *norn_diag_at(norn_state *, int i, bool *is_warning);
@@ -308,6 +311,9 @@ struct graph;
 void        norn_graph_attach(norn_state *, struct graph *);
 bool        norn_recording(norn_state *);
 bool        norn_has_node(norn_datum);
+/* Where the run that is going stands, outside of the standard library: for who records.  file 0: not
+   known. */
+norn_span   norn_here(norn_state *);
 norn_datum  norn_concrete(norn_state *, norn_datum);
 /* A recorded run may be answered with the k-th of its driver's latent values: it may lie in arrays
    and records unseen; when the run looks at it, `value` gives what it is.  `value` NULL: no longer.
@@ -715,6 +721,9 @@ norn_datum  norn_infer_result(norn_infer *);          /* the posterior so far */
 void        norn_infer_free(norn_infer *);
 norn_status norn_infer_all(norn_state *, norn_datum model, norn_datum engine,
                            norn_datum *posterior);
+/* How a model will be run: the engine that infer(m) would choose and why, its choices and observations,
+   and if it has a gradient what was recorded, by line.  A text; NONE: error set. */
+norn_datum  norn_explain(norn_state *, norn_datum model);
 /* Called now and then while inferring; return false to stop.  NULL: none. */
 void        norn_on_progress(norn_state *,
                              bool (*f)(void *user, const char *engine, const norn_progress *),
@@ -743,6 +752,7 @@ norn_status norn_drive(norn_state *, norn_run *, norn_datum *out);
 typedef struct norn_density norn_density;
 enum {
   NORN_DENSITY_NO_JACOBIAN = 1,    /* of constraint maps: for modes */
+  NORN_DENSITY_TRACE = 4,          /* for norn_explain: remembers places in the text */
   NORN_DENSITY_ROWS = 2            /* for norn_density_rows; the density is that of the rows alone */
 };
 /* The error says which choice can't be differentiated over. */

@@ -13,6 +13,7 @@ typedef enum { GO_ON, MISTAKE, LEAVE } outcome;
   X(reload, "", "run the last loaded file again")                                          \
   X(time, "EXPR", "evaluate and say how long it took")                                     \
   X(type, "EXPR", "evaluate and say what kind of value it is")                             \
+  X(explain, "MODEL", "how a model value will be run")                                     \
   X(dis, "NAME", "the bytecode of a function")                                             \
   X(seed, "N", "start the random numbers from N")                                          \
   X(engine, "[NAME]", "the engines, or one engine's options")                              \
@@ -120,6 +121,18 @@ static outcome do_type(session *s, const char *rest)
   if (!eval_rest(s, rest, &v)) return MISTAKE;
   norn_outputf(s->c->st, "%s\n", norn_describe(s->c->st, v, buf, sizeof buf));
   return GO_ON;
+}
+
+static outcome do_explain(session *s, const char *rest)
+{
+  norn_datum v;
+  if (!rest[0]) return needs(s, ":explain needs a model value, such as :explain coin(0.5)");
+  if (!eval_rest(s, rest, &v)) return MISTAKE;
+  norn_datum text = norn_explain(s->c->st, v);
+  const char *t = norn_is_none(text) ? NULL : norn_string_view(text, NULL);
+  if (t) norn_outputf(s->c->st, "%s", t);
+  else cli_report(s->c, norn_error(s->c->st), false);
+  return t ? GO_ON : MISTAKE;
 }
 
 static outcome do_dis(session *s, const char *rest)

@@ -15,7 +15,7 @@ typedef struct {
   norn_ref **data, *model, *engine;    /* data: one record a file */
   draws *table;        /* of runs that will be compared, or NULL */
   outdir *dir;         /* --out, or NULL */
-  const char *program; /* the text of FILE */
+  char *program; /* the text of FILE */
   int64_t length[SIGNATURE_MAX];       /* of the arguments that are arrays; else -1 */
 } job;
 
@@ -448,29 +448,52 @@ static int infer_chains(job *j)
   return cli_exit_code(s);
 }
 
-/* Everything that can be wrong before the work starts is said before it. */
-static int infer_job(job *j)
+/* Loads the file, chooses the model and, with its engine if there is to be one, gives it its data. */
+static int load_model(job *j, bool engine)
 {
   cli *c = j->c;
   size_t n;
   name_list before = { NULL, 0 };
-  bool failed;
-  j->dir = outdir_open(c, &failed);
-  if (failed) return EXIT_PROGRAM;
   int early = c->config.no_files ? read_all_data(j) : EXIT_FINE;   /* by nobody else's read_csv */
-  char *text = early == EXIT_FINE ? cli_read(c, c->words[0], &n) : NULL;
-  if (!text) return early == EXIT_FINE ? EXIT_PROGRAM : early;
+  j->program = early == EXIT_FINE ? cli_read(c, c->words[0], &n) : NULL;
+  if (!j->program) return early == EXIT_FINE ? EXIT_PROGRAM : early;
   models_list(c->st, NULL, &before);
-  norn_status s = cli_eval_whole(c, c->words[0], text, n, NORN_LOAD_REPL, NULL);
-  j->program = text;
+  norn_status s = cli_eval_whole(c, c->words[0], j->program, n, NORN_LOAD_REPL, NULL);
   int code = cli_exit_code(s);
   if (code == EXIT_FINE) code = choose_model(j, &before);
   names_free(&before);
-  if (code == EXIT_FINE) code = make_engine(j);
-  if (code == EXIT_FINE) code = make_model(j);
+  if (code == EXIT_FINE && engine) code = make_engine(j);
+  return code == EXIT_FINE ? make_model(j) : code;
+}
+
+/* Everything that can be wrong before the work starts is said before it. */
+static int infer_job(job *j)
+{
+  bool failed;
+  j->dir = outdir_open(j->c, &failed);
+  if (failed) return EXIT_PROGRAM;
+  int code = load_model(j, true);
   if (code == EXIT_FINE && !outdir_begin(j->dir)) code = EXIT_PROGRAM;
-  if (code == EXIT_FINE) code = infer_chains(j);
-  free(text);
+  return code == EXIT_FINE ? infer_chains(j) : code;
+}
+
+static void job_free(job *j)
+{
+  draws_free(j->table);
+  free(j->program);
+  for (int i = 0; j->data && j->data[i]; i++) norn_drop(j->data[i]);
+  free(j->data);
+  if (j->model) norn_drop(j->model);
+  if (j->engine) norn_drop(j->engine);
+}
+
+int infer_model(cli *c, norn_ref **model)
+{
+  job j = { .c = c };
+  int code = load_model(&j, false);
+  *model = j.model;
+  j.model = NULL;
+  job_free(&j);
   return code;
 }
 
@@ -483,10 +506,6 @@ int infer_main(cli *c)
   }
   int code = infer_job(&j);
   if (!outdir_close(j.dir) && code == EXIT_FINE) code = EXIT_PROGRAM;
-  draws_free(j.table);
-  for (int i = 0; j.data && j.data[i]; i++) norn_drop(j.data[i]);
-  free(j.data);
-  if (j.model) norn_drop(j.model);
-  if (j.engine) norn_drop(j.engine);
+  job_free(&j);
   return code;
 }

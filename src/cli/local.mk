@@ -2,6 +2,7 @@
 norn_SOURCES = \
   %D%/command.c \
   %D%/draws.c \
+  %D%/explain_cmd.c \
   %D%/help.c \
   %D%/infer_cmd.c \
   %D%/interrupt.c \

@@ -145,6 +145,7 @@ static int dispatch(cli *c)
   case CMD_EVAL: return eval_main(c);
   case CMD_INFER: return infer_main(c);
   case CMD_CHECK: return check_main(c);
+  case CMD_EXPLAIN: return explain_main(c);
   case CMD_DIS: return dis_main(c);
   case CMD_DOC: return doc_main(c);
   case CMD_VERSION: return version_main(c);

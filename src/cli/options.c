@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FOR_ALL = 1, FOR_INFER = 2 };
+enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3 };
 
 /* letter, name, argument (NULL: none), for which commands, help */
 #define OPTIONS(X)                                                                                 \
@@ -21,8 +21,8 @@ enum { FOR_ALL = 1, FOR_INFER = 2 };
   X(safe, 0, "safe", NULL, FOR_ALL, "no foreign functions, plug-ins, or files but imports")        \
   X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                 \
   X(help, 'h', "help", NULL, FOR_ALL, "this text")                                                 \
-  X(model, 0, "model", "NAME", FOR_INFER, "the model in FILE (needed if it has several)")          \
-  X(data, 0, "data", "FILE", FOR_INFER, "JSON or CSV: fields or columns go to parameters by name") \
+  X(model, 0, "model", "NAME", FOR_MODEL, "the model in FILE (needed if it has several)")          \
+  X(data, 0, "data", "FILE", FOR_MODEL, "JSON or CSV: fields or columns go to parameters by name") \
   X(engine, 0, "engine", "ENGINE", FOR_INFER, "such as smc or 'smc(particles = 1000)'")            \
   X(out, 0, "out", "DIR", FOR_INFER, "write draws, summary, diagnostics to DIR as they come")      \
   X(format, 0, "format", "FORMAT", FOR_INFER, "of the draws: csv, nc, json, or several: csv,nc")   \
@@ -50,6 +50,7 @@ static const struct {
 } commands[] = {
   { "infer", CMD_INFER, "infer FILE", "infer a model of FILE and print its posterior" },
   { "check", CMD_CHECK, "check FILE...", "names, arity, types, effects: all errors at once" },
+  { "explain", CMD_EXPLAIN, "explain FILE", "how a model of FILE will be run: engine, gradient, by line" },
   { "dis", CMD_DIS, "dis FILE", "the bytecode of FILE" },
   { "doc", CMD_DOC, "doc NAME", "what a function, distribution or engine does" },
 };
@@ -65,7 +66,9 @@ void options_help(FILE *f)
   for (int i = 0; i < NCOMMANDS; i++)
     fprintf(f, "  norn %-28s%s\n", commands[i].use, commands[i].text);
   for (int who = FOR_ALL; who <= FOR_INFER; who++) {
-    fputs(who == FOR_ALL ? "\nOptions:\n" : "\nOptions of norn infer:\n", f);
+    fputs(who == FOR_ALL     ? "\nOptions:\n"
+          : who == FOR_MODEL ? "\nOptions of norn infer and norn explain:\n"
+                             : "\nOptions of norn infer:\n", f);
     for (int i = 0; i < NROWS; i++) {
       const option *o = &rows[i];
       if (o->who != who) continue;
@@ -253,7 +256,8 @@ static bool take_long(reader *r, const char *word)
   size_t n = equal ? (size_t)(equal - name) : strlen(name);
   const option *o = find_option(name, n, 0);
   const char *value = equal ? equal + 1 : NULL;
-  bool known = o && (o->who == FOR_ALL || c->command == CMD_INFER);
+  bool known = o && (o->who == FOR_ALL || c->command == CMD_INFER ||
+                     (o->who == FOR_MODEL && c->command == CMD_EXPLAIN));
   if (!known && c->command != CMD_INFER) {
     cli_complain(c, o ? "--%.*s is an option of norn infer" : "no option --%.*s; see norn --help",
                  (int)n, name);

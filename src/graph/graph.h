@@ -71,6 +71,8 @@ typedef struct graph {
   graph_term *term; size_t nterm, cterm;
   graph_called *call; size_t ncall, ccall;
   size_t ninput;
+  bool traced;                         /* `where` (nnode) is kept: the place of `now`, or norn_here */
+  norn_span *where, now; size_t cwhere;
   bool failed;                         /* out of memory: the error is set */
 } graph;
 
@@ -122,6 +124,20 @@ typedef enum { EVAL_OK, EVAL_OUTSIDE, EVAL_GUARD } eval_status;
    a parameter left its domain; blame: the term, or (size_t)-1.  GUARD: blame is the first guard that
    does not hold. */
 eval_status program_eval(program *, const double *u, double *logp, double *gradient, size_t *blame);
+/* What a program is made of: arrays of n operations, n sums of `steps` products, scans of n steps of
+   `steps` operations, calls (n numbers to `steps`), densities, those that are only terms, and the
+   guards of its graph.  fused: it runs in blocks together with others. */
+typedef enum { PART_ARRAY, PART_LINEAR, PART_SCAN, PART_CALL, PART_DENSITY, PART_TERM, PART_GUARD }
+  part_kind;
+typedef struct program_part {
+  part_kind kind;
+  const char *name;
+  uint32_t n, steps;
+  bool affine, fused;
+  norn_span span;
+} program_part;
+bool     program_parts(const program *, const graph *, void (*f)(void *user, const program_part *),
+                       void *user);
 /* The number that a node has at the last point, which must have been evaluated without a gradient: with
    one, not every node is given its value. */
 double   program_value(const program *, uint32_t node);

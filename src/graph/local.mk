@@ -8,6 +8,7 @@ libnorncore_la_SOURCES += \
   %D%/dists.c \
   %D%/exec.c \
   %D%/exec_one.c \
+  %D%/explain.c \
   %D%/functions.c \
   %D%/fuse.c \
   %D%/fused.c \

@@ -48,6 +48,7 @@ void graph_free(graph *g)
   norn_alloc(st, g->value, g->cvalue * sizeof *g->value, 0);
   norn_alloc(st, g->arg, g->carg * sizeof *g->arg, 0);
   norn_alloc(st, g->table, (g->mask ? g->mask + 1 : 0) * sizeof *g->table, 0);
+  norn_alloc(st, g->where, g->cwhere * sizeof *g->where, 0);
   norn_alloc(st, g->guard, g->cguard * sizeof *g->guard, 0);
   norn_alloc(st, g->term, g->cterm * sizeof *g->term, 0);
   norn_alloc(st, g->call, g->ccall * sizeof *g->call, 0);
@@ -114,6 +115,10 @@ static bool node_add(graph *g, int op, uint64_t aux, const uint32_t *args, int n
       !graph_room(g, &g->value, &g->cvalue, g->nnode + 1, sizeof *g->value) ||
       !graph_room(g, &g->arg, &g->carg, g->narg + (size_t)n, sizeof *g->arg))
     return false;
+  if (g->traced) {
+    if (!graph_room(g, &g->where, &g->cwhere, g->nnode + 1, sizeof *g->where)) return false;
+    g->where[g->nnode] = g->now.file ? g->now : norn_here(g->st);
+  }
   g->node[g->nnode] = (graph_node){(uint16_t)op, (uint16_t)n, (uint32_t)g->narg, aux};
   g->value[g->nnode] = value;
   if (n) memcpy(g->arg + g->narg, args, (size_t)n * sizeof *args);
@@ -222,6 +227,10 @@ bool graph_compare(graph *g, guard_kind kind, norn_datum x, norn_datum y)
   bool held = kind == GUARD_LT ? p < q : kind == GUARD_LE ? p <= q : p == q;
   uint32_t a = operand(g, x), b = operand(g, y);
   if (a == UINT32_MAX || b == UINT32_MAX) return held;
+  for (size_t i = g->nguard; i > 0 && i + 16 > g->nguard; i--) {      /* of a loop's last turn */
+    const graph_guard *k = &g->guard[i - 1];
+    if (k->a == a && k->b == b && k->kind == kind) return held;
+  }
   if (graph_room(g, &g->guard, &g->cguard, g->nguard + 1, sizeof *g->guard))
     g->guard[g->nguard++] = (graph_guard){(uint8_t)kind, held, a, b, g->place};
   return held;

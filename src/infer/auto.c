@@ -1,12 +1,13 @@
 /* auto: the printed rule of `infer(m)` without an engine.
 
    Up to PROBES runs from the prior look at the program.  If every choice they meet is finite and
-   discrete and there seem to be at most LEAVES paths: enumerate.  If observations come between
-   choices (two or more of them, with a choice after the first): smc.  If the model can be recorded
-   as a density over R^n: nuts.  Otherwise mh.  What was chosen and why goes to the host as a
+   discrete and there seem to be at most LEAVES paths: enumerate.  If the model can be recorded as a
+   density over R^n, its discrete choices summed out: nuts.  If observations come between choices (two
+   or more of them, with a choice after the first): smc.  Otherwise mh.  What was chosen and why goes to the host as a
    notice.  Lanes: probe i runs in lane i of a stream of its own, so the chosen engine's draws are
    the same as if it had been named. */
 #include "infer/infer.h"
+#include <stdio.h>
 
 enum { PROBES = 10 };
 #define LEAVES 1e5
@@ -16,7 +17,7 @@ typedef struct probe {
   uint64_t stream;
   norn_run *run;
   double leaves, most;
-  bool finite, late, interleaved;
+  bool finite, discrete, late, interleaved;
   int observes;
 } probe;
 
@@ -29,7 +30,8 @@ static norn_status auto_init(norn_infer *inf, void *self)
   return NORN_OK;
 }
 
-/* Are all choices continuous and the same in every run, and all derivatives known? */
+/* Are all continuous choices the same in every run, others few enough to be summed out, and all
+   derivatives known? */
 static bool differentiable(norn_infer *inf)
 {
   norn_state *st = norn_infer_state(inf);
@@ -44,23 +46,21 @@ static norn_step auto_choose(norn_infer *inf, const probe *e)
 {
   norn_state *st = norn_infer_state(inf);
   const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate
-    : e->interleaved                                     ? &engine_smc
     : !e->finite && differentiable(inf)                  ? &engine_nuts
+    : e->interleaved                                     ? &engine_smc
                                                          : &engine_mh;
-  if (!inf->outer) {
-    if (to == &engine_enumerate)
-      norn_notice(st,
-                  "engine: enumerate(), as every choice is finite and there are about %.0f paths",
-                  e->most);
-    else if (to == &engine_smc)
-      norn_notice(st, "engine: smc(), as observations come between choices");
-    else if (to == &engine_nuts)
-      norn_notice(st, "engine: nuts(), as every choice is continuous and derivatives are known");
-    else
-      norn_notice(st, "engine: mh(), as %s",
-                  e->finite ? "there are too many paths to enumerate"
-                            : "choices are not finite and come before the observations");
-  }
+  if (to == &engine_enumerate)
+    snprintf(inf->why, sizeof inf->why, "every choice is finite and there are about %.0f paths",
+             e->most);
+  else
+    snprintf(inf->why, sizeof inf->why, "%s",
+             to == &engine_smc    ? "observations come between choices"
+             : to == &engine_nuts ? e->discrete ? "derivatives are known and discrete choices can be "
+                                                  "summed out"
+                                                : "every choice is continuous and derivatives are known"
+             : e->finite          ? "there are too many paths to enumerate"
+                                  : "choices are not finite and come before the observations");
+  if (!inf->outer) norn_notice(st, "engine: %s(), as %s", to->name, inf->why);
   norn_datum engine = norn_engine_new(st, to, NULL, 0);
   return norn_is_none(engine) || infer_become(inf, engine) ? NORN_STEP_FAIL : NORN_STEP_MORE;
 }
@@ -70,6 +70,7 @@ static bool auto_sample(norn_state *st, probe *e, const norn_event *ev)
   norn_datum v;
   double excess;
   int64_t n = engine_is_discrete(ev->dist) ? norn_dist_count(st, ev->dist) : -1;
+  e->discrete |= engine_is_discrete(ev->dist);
   if (n < 0) e->finite = false;
   else e->leaves *= (double)n;
   if (e->observes) e->late = true;

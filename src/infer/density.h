@@ -41,7 +41,7 @@ typedef struct choice {
   int64_t u, nfree, x, nelem;          /* where in u and among the constrained numbers */
   int rank; int64_t dims[NORN_RANK_MAX];
   uint32_t first;                      /* nodes of its elements: index into `element` */
-  bool improper;
+  bool improper, shifted;              /* shifted: by noncentered() */
 } choice;
 
 /* A discrete choice that is summed out. */
@@ -58,6 +58,7 @@ typedef struct lattice {
   meeting *state; size_t nstate, cstate;
   uint32_t *latent; size_t npick, cpick;     /* of each pick */
   column value;                              /* its value */
+  uint32_t widest;                           /* paths side by side */
   meeting end;                               /* links to the end */
   norn_ref **result; size_t nresult, cresult;    /* what the run returned, for each link to the end */
 } lattice;

@@ -294,6 +294,8 @@ static bool choice_nodes(recording *r, const norn_dist *d, const norn_dist *conc
   const norn_support *s = &c->s;
   size_t n = (size_t)(2 * s->count) + 1;
   bool vector = s->kind > NORN_SUPPORT_INTERVAL, good = true;
+  int64_t at[2];
+  c->shifted = s->kind == NORN_SUPPORT_REAL && norn_dist_noncentered(st, concrete, 0, &at[0], &at[1]);
   double *bounds = engine_get(st, n * sizeof *bounds);
   norn_datum *b = engine_get(st, n * sizeof *b);
   good = bounds && b && !norn_dist_bounds(st, concrete, bounds, bounds + s->count);

@@ -442,9 +442,11 @@ static norn_status path_next(paths *s, path *p)
   recording *r = s->r;
   norn_state *st = r->d->st;
   s->now = p;
+  r->t->g->now = (norn_span){0, 0, 0};
   norn_event_kind kind = norn_run_next(p->run, &p->ev);
   r->span = p->ev.span;
   r->addr = p->ev.addr;
+  r->t->g->now = p->ev.span;
   if (kind == NORN_SAMPLE || kind == NORN_OBSERVE) {
     norn_status status = event_known(s, p);
     if (status) return status;
@@ -586,6 +588,7 @@ static norn_status path_fork(paths *s, size_t i, norn_datum v, norn_datum lw)
   *q = (path){.run = norn_run_fork(p->run, ++s->lane), .from = p->from, .fixed = p->fixed,
               .nchoice = p->nchoice, .nrow = p->nrow, .row = p->row, .ev = p->ev};
   s->n++;
+  if (s->n > r->t->l.widest) r->t->l.widest = (uint32_t)s->n;
   q->pick = pick_add(s, latent, v);
   if (!q->run || q->pick == NOTHING) return NORN_EMEMORY;
   r->d->latent[latent].pick = q->pick;
@@ -773,6 +776,7 @@ static norn_status record_once(recording *r, bool *outside, bool *again)
   norn_density *d = r->d;
   norn_state *st = d->st;
   if (!(r->t->g = graph_new(st))) return NORN_EMEMORY;
+  r->t->g->traced = d->flags & NORN_DENSITY_TRACE;
   norn_run *run = norn_run_new(st, norn_get(d->model), NULL, 0);
   if (!run) return no_memory(st);
   norn_run_flags(run, NORN_RUN_NAMES | NORN_RUN_CHECK);

@@ -18,6 +18,7 @@ struct norn_infer {
   bool begun, done, failed, finished, told;
   bool spoilt;                      /* its end went wrong: there is no result */
   bool by_rule;                     /* no engine was named: the printed rule chose it */
+  char why[80];                     /* and why */
   norn_infer *outer, *inner;        /* whom the result is for; what it waits for */
   norn_infer *top;                  /* of the outermost: the innermost */
   norn_run *waiting;                /* the run that gets inner's posterior */

@@ -16,6 +16,7 @@ libnorncore_la_SOURCES += \
   %D%/engine_hmc.c \
   %D%/enumerate.c \
   %D%/exact.c \
+  %D%/explain.c \
   %D%/forward.c \
   %D%/hmc.c \
   %D%/importance.c \

@@ -287,6 +287,21 @@ const char *norn_span_text(norn_state *st, norn_span s, char *out, size_t n)
   return out;
 }
 
+const char *norn_span_line(norn_state *st, norn_span s, size_t *n, uint32_t *line)
+{
+  const source *f = sources_get(&st->sources, s.file);
+  uint32_t col;
+  if (!f || s.start > f->n) return NULL;
+  sources_place(&st->sources, s, line, &col);
+  size_t from = s.start, to = s.start;
+  while (from > 0 && f->text[from - 1] != '\n') from--;
+  while (to < f->n && f->text[to] != '\n') to++;
+  while (from < to && (f->text[from] == ' ' || f->text[from] == '\t')) from++;
+  while (to > from && (f->text[to - 1] == ' ' || f->text[to - 1] == '\r')) to--;
+  *n = to - from;
+  return f->text + from;
+}
+
 void norn_on_warning(norn_state *st, void (*f)(void *, const norn_err *), void *user)
 {
   st->on_warning = f;

@@ -411,7 +411,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     if (likely(V_IS_BOOL(*x))) { set_bool(&RA, !x->i); NEXT; }
     SLOWLY(A_NOT, *x, *x);
   }
-  OP(MATMUL): SAFEPOINT; TRY(vec_matmul(st, RB, RC), -1); NEXT;
+  OP(MATMUL): SAFEPOINT; SAVE; TRY(vec_matmul(st, RB, RC), -1); NEXT;
   OP(TRANSPOSE): SAFEPOINT; TRY(vec_transpose(st, RB), -1); NEXT;
   OP(CONCAT): SAFEPOINT; TRY(vec_concat(st, RB, RC), -1); NEXT;
   OP(RANGE): {
@@ -575,6 +575,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     if (likely(V_IS_REAL(*x))) { set_real(&RA, f->real1(x->d)); NEXT2; }
     if (V_IS_INT(*x)) { set_real(&RA, f->real1((double)x->i)); NEXT2; }
     SAFEPOINT;
+    if (unlikely(st->graph != NULL)) SAVE;
     TRY(arith_map1(st, f, *x), 0);
     NEXT2;
   }
@@ -899,7 +900,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       TRY(vm_logpdf_big(st, &d, RC), 1);
       NEXT;
     }
-    if (unlikely(st->graph)) { TRY(node_logpdf(st, &d, RC), 1); NEXT; }
+    if (unlikely(st->graph)) { SAVE; TRY(node_logpdf(st, &d, RC), 1); NEXT; }
     if (norn_dist_logp(st, &d, RC, &lp)) FAIL_ARG(1);
     set_real(&RA, lp);
     NEXT;

@@ -55,6 +55,11 @@ norn_span run_place(const norn_run *r)
   return s;
 }
 
+norn_span norn_here(norn_state *st)
+{
+  return st->current ? run_place(st->current) : (norn_span){0, 0, 0};
+}
+
 /* Can an instruction that failed half-way for want of memory run again?  Not what has effects. */
 bool vm_may_run_again(const ins *pc, const val *R)
 {

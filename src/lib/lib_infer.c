@@ -135,6 +135,18 @@ static norn_status f_evidence_se(norn_state *st, const norn_datum *args, int n, 
   return NORN_OK;
 }
 
+static norn_status f_explain(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  if (norn_kind_of(args[0]) != NORN_MODEL) {
+    char what[120];
+    return norn_fail(st, NORN_ETYPE, 0, "explain needs a model value, got %s",
+                     norn_describe(st, args[0], what, sizeof what));
+  }
+  *out = norn_explain(st, args[0]);
+  return norn_is_none(*out) ? norn_error(st)->code : NORN_OK;
+}
+
 static norn_status f_summary(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_posterior post;
@@ -358,6 +370,11 @@ static const norn_native natives[] = {
      "give it is their table.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "contains(summary(infer(coin(), enumerate())), \"enumerate\")\n=> true"),
+  FN("explain", "model", f_explain,
+     "How a model will be run, as a string: the engine that infer(model) chooses and why, its choices\n"
+     "with their maps to R^n, what is summed out, and what was recorded for gradients, by line.\n"
+     "Example: model coin() { let p ~ beta(2, 2); observe true ~ bernoulli(p); p }; "
+     "contains(explain(coin()), \"nuts\")\n=> true"),
   FN("diagnose", "post", f_diagnose,
      "How a posterior was made and whether to trust it, as a string.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "

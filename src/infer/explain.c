@@ -1,0 +1,271 @@
+/* explain: how a model will be run (norn.h, norn_explain), as a text:
+
+       engine: nuts(), as every choice is continuous and derivatives are known
+       choices
+         mu       real
+         tau      real, above 0: exp(u)
+         theta    8 reals: location + scale u
+       summed out: 200 discrete choices, z[0] .. z[199], at most 3 paths side by side
+       recorded: 1234 operations in 14 instructions, 3 x from here
+         12  observe y[j] ~ normal(theta[j], sigma[j])
+             normal: 8 terms
+
+   The parts come from the compiled program (graph.h, program_parts), each with the place in the text
+   from which its first node was recorded. */
+#include "infer/density.h"
+#include "infer/infer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { NAME = 24, SHOWN = 56 };
+
+/* ---- the rule ---- */
+
+static bool explain_engine(norn_state *st, norn_datum model, text *t)
+{
+  norn_config *c = norn_config_of(st);
+  bool quiet = c->quiet;
+  norn_step step = NORN_STEP_MORE;
+  norn_infer *inf = norn_infer_new(st, model, norn_unit());
+  if (!inf) return false;
+  c->quiet = true;
+  while (step == NORN_STEP_MORE && infer_engine(inf) == &engine_auto) step = norn_infer_step(inf);
+  c->quiet = quiet;
+  if (step != NORN_STEP_FAIL)
+    text_printf(t, "engine: %s(), as %s\n", infer_engine(inf)->name, inf->why);
+  norn_infer_free(inf);
+  return step != NORN_STEP_FAIL;
+}
+
+/* ---- choices ---- */
+
+static const char *support_text(const norn_support *s, bool shifted, char *b, size_t n)
+{
+  static const char *const words[] = {
+    [NORN_SUPPORT_SIMPLEX] = "simplex", [NORN_SUPPORT_ORDERED] = "ordered",
+    [NORN_SUPPORT_POSITIVE_ORDERED] = "positive and ordered",
+    [NORN_SUPPORT_UNIT_VECTOR] = "unit vector", [NORN_SUPPORT_SUM_TO_ZERO] = "sum to zero",
+    [NORN_SUPPORT_CORR] = "correlation matrix", [NORN_SUPPORT_COV] = "covariance matrix",
+    [NORN_SUPPORT_CHOLESKY_CORR] = "Cholesky factor of a correlation matrix",
+    [NORN_SUPPORT_CHOLESKY_COV] = "Cholesky factor of a covariance matrix",
+  };
+  bool below = s->lower_leaf != -1, above = s->upper_leaf != -1;
+  char low[40] = "a bound that moves", high[40] = "a bound that moves";
+  if (!below) snprintf(low, sizeof low, "%.6g", s->lower);
+  if (!above) snprintf(high, sizeof high, "%.6g", s->upper);
+  switch (s->kind) {
+  case NORN_SUPPORT_REAL: snprintf(b, n, shifted ? "real: location + scale u" : "real"); break;
+  case NORN_SUPPORT_LOWER: snprintf(b, n, "above %s: exp(u)", low); break;
+  case NORN_SUPPORT_UPPER: snprintf(b, n, "below %s: -exp(u)", high); break;
+  case NORN_SUPPORT_INTERVAL: snprintf(b, n, "%s to %s: inv_logit(u)", low, high); break;
+  default: snprintf(b, n, "%s", s->kind < NORN_COUNT(words) && words[s->kind] ? words[s->kind] : "");
+  }
+  return b;
+}
+
+static void explain_choices(norn_density *d, text *t)
+{
+  char name[120], b[160];
+  int64_t n = (int64_t)d->nchoice;
+  text_printf(t, "choices: %lld, over %lld coordinates\n", (long long)n, (long long)d->dim);
+  for (int64_t i = 0; i < n; i++) {
+    const choice *c = &d->choice[i];
+    if (n > 40 && i == 30) {
+      text_printf(t, "  ... and %lld more\n", (long long)(n - i));
+      break;
+    }
+    char shape[60] = "";
+    for (int k = 0; k < c->rank; k++)
+      snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%lld", k ? " x " : "",
+               (long long)c->dims[k]);
+    text_printf(t, "  %-*s %-8s %s\n", NAME, norn_addr_name(d->st, c->addr, name, sizeof name), shape,
+                support_text(&c->s, c->shifted, b, sizeof b));
+  }
+}
+
+static void explain_latents(norn_density *d, text *t)
+{
+  char first[120], last[120];
+  const lattice *l = &d->tape[0].l;
+  if (!d->nlatent) return;
+  norn_addr_name(d->st, d->latent[0].addr, first, sizeof first);
+  norn_addr_name(d->st, d->latent[d->nlatent - 1].addr, last, sizeof last);
+  text_printf(t, "summed out: %zu discrete choice%s, %s%s%s, at most %u path%s side by side\n",
+              d->nlatent, d->nlatent == 1 ? "" : "s", first, d->nlatent == 1 ? "" : " .. ",
+              d->nlatent == 1 ? "" : last, l->widest, l->widest == 1 ? "" : "s");
+}
+
+/* ---- the program, by line ---- */
+
+typedef struct part_at { program_part part; uint32_t line; size_t order; } part_at;
+typedef struct parts { norn_state *st; part_at *v; size_t n, c; bool failed; } parts;
+
+static void part_gather(void *user, const program_part *part)
+{
+  parts *p = user;
+  size_t n;
+  if (p->failed || !engine_room(p->st, &p->v, &p->c, p->n + 1, sizeof *p->v)) {
+    p->failed = true;
+    return;
+  }
+  part_at *at = &p->v[p->n];
+  *at = (part_at){*part, 0, p->n};
+  p->n++;
+  if (!norn_span_line(p->st, part->span, &n, &at->line)) at->line = 0;
+}
+
+static int by_line(const void *a, const void *b)
+{
+  const part_at *x = a, *y = b;
+  if (x->part.span.file != y->part.span.file) return x->part.span.file < y->part.span.file ? -1 : 1;
+  if (x->line != y->line) return x->line < y->line ? -1 : 1;
+  if (x->part.kind != y->part.kind) return x->part.kind < y->part.kind ? -1 : 1;
+  if (x->part.kind == PART_ARRAY && x->part.n != y->part.n) return x->part.n < y->part.n ? -1 : 1;
+  return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void put_lower(text *t, const char *s)
+{
+  for (; *s; s++) text_putc(t, *s >= 'A' && *s <= 'Z' ? (char)(*s - 'A' + 'a') : *s);
+}
+
+/* Arrays of equal length as one list; single operations by their number. */
+static size_t put_arrays(text *t, const part_at *v, size_t n)
+{
+  uint32_t length = v[0].part.n;
+  size_t k = 0;
+  while (k < n && v[k].part.kind == PART_ARRAY && v[k].part.n == length) k++;
+  if (length == 1 && k > 6) {
+    text_printf(t, "        %zu operations one by one: no two are alike\n", k);
+    return k;
+  }
+  if (length == 1) text_puts(t, "        numbers:");
+  else text_printf(t, "        arrays of %u:", length);
+  for (size_t i = 0; i < k; i++) {
+    text_putc(t, ' ');
+    put_lower(t, v[i].part.name);
+  }
+  text_putc(t, '\n');
+  return k;
+}
+
+static size_t put_part(text *t, const part_at *v, size_t n)
+{
+  const program_part *p = &v[0].part;
+  size_t k = 1;
+  switch (p->kind) {
+  case PART_ARRAY: return put_arrays(t, v, n);
+  case PART_LINEAR:
+    text_printf(t, "        %u sums of %u products, row by row of the data\n", p->n, p->steps);
+    break;
+  case PART_SCAN:
+    if (p->n == 1) text_printf(t, "        %u operations, one after the other\n", p->steps);
+    else text_printf(t, "        a scan of %u steps of %u operation%s%s\n", p->n, p->steps,
+                     p->steps == 1 ? "" : "s",
+                     p->affine ? "" : ", whose step is not affine in its carry");
+    break;
+  case PART_CALL:
+    while (k < n && v[k].part.kind == PART_CALL && v[k].part.name == p->name) k++;
+    text_printf(t, "        %s: %zu call%s, %u numbers to %u\n", p->name, k, k == 1 ? "" : "s", p->n,
+                p->steps);
+    break;
+  case PART_DENSITY: text_printf(t, "        %s: %u densities\n", p->name, p->n); break;
+  case PART_TERM: text_printf(t, "        %s: %u term%s\n", p->name, p->n, p->n == 1 ? "" : "s"); break;
+  case PART_GUARD:
+    while (k < n && v[k].part.kind == PART_GUARD) k++;
+    text_printf(t, "        %zu branch%s: recorded anew where %s goes the other way\n", k,
+                k == 1 ? "" : "es", k == 1 ? "it" : "one");
+    break;
+  }
+  return k;
+}
+
+static void put_line(norn_state *st, text *t, const part_at *p)
+{
+  size_t n;
+  uint32_t line;
+  const char *s = norn_span_line(st, p->part.span, &n, &line);
+  if (!s) text_puts(t, "  by the engine (maps to R^n, sums)\n");
+  else text_printf(t, "  %4u  %.*s%s\n", line, (int)(n > SHOWN ? SHOWN : n), s, n > SHOWN ? " ..." : "");
+}
+
+/* Microseconds of an evaluation with its gradient, the least of some. */
+static double gradient_time(norn_density *d)
+{
+  double least = HUGE_VAL, logp, *u = engine_get(d->st, (size_t)(2 * d->dim + 1) * sizeof *u);
+  if (!u) return (double)NAN;
+  for (int i = 0; i < 20; i++) {
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    for (int k = 0; k < 5; k++) norn_density_eval(d, u, &logp, u + d->dim);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    double s = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+    if (s < least) least = s;
+  }
+  engine_put(d->st, u, (size_t)(2 * d->dim + 1) * sizeof *u);
+  return least / 5 * 1e6;
+}
+
+static bool explain_program(norn_density *d, text *t)
+{
+  norn_state *st = d->st;
+  const tape *k = &d->tape[0];
+  parts p = {.st = st};
+  bool good = program_parts(k->p, k->g, part_gather, &p) && !p.failed;
+  size_t fused = 0;
+  for (size_t i = 0; i < p.n; i++) fused += p.v[i].part.fused;
+  double us = gradient_time(d);
+  if (good && p.n) qsort(p.v, p.n, sizeof *p.v, by_line);
+  text_printf(t, "recorded: %zu operations as %zu instructions (%zu fused), %.3g us a gradient here\n",
+              k->g->nnode, p.n, fused, us);
+  for (size_t i = 0; good && i < p.n;) {
+    size_t end = i;
+    while (end < p.n && p.v[end].line == p.v[i].line &&
+           p.v[end].part.span.file == p.v[i].part.span.file)
+      end++;
+    put_line(st, t, &p.v[i]);
+    while (i < end) i += put_part(t, p.v + i, end - i);
+  }
+  engine_put(st, p.v, p.c * sizeof *p.v);
+  return good;
+}
+
+/* ---- all of it ---- */
+
+static bool explain_all(norn_state *st, norn_datum model, text *t)
+{
+  char why[900];
+  norn_ref *kept = norn_keep(st, model);
+  bool good = kept && explain_engine(st, model, t);
+  norn_density *d = good ? norn_density_new(st, norn_get(kept), 1, NORN_DENSITY_TRACE) : NULL;
+  if (good && !d) {
+    norn_error_text(st, norn_error(st), why, sizeof why);
+    text_printf(t, "no gradient:\n%s", why);
+    if (t->n && t->s[t->n - 1] != '\n') text_putc(t, '\n');
+    norn_clear(st);
+  } else if (good) {
+    explain_choices(d, t);
+    explain_latents(d, t);
+    good = explain_program(d, t);
+  }
+  norn_density_free(d);
+  if (kept) norn_drop(kept);
+  return good;
+}
+
+norn_datum norn_explain(norn_state *st, norn_datum model)
+{
+  mem m;
+  text t;
+  norn_datum out = norn_none();
+  mem_init(&m);
+  text_init(&t, &m);
+  if (explain_all(st, model, &t)) {
+    if (t.failed) norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+    else out = norn_string(st, t.s, t.n);
+  }
+  text_free(&t);
+  return out;
+}
