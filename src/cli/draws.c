@@ -1,6 +1,6 @@
 /* Runs of an engine without chains, compared: their draws as a table, one row a draw, one column a
-   scalar of the returned value, named as its address would be: mu, theta[3], state.x[0, 1].  Draws may
-   differ in shape (a recursive model): the columns are the union. */
+   scalar of the returned value, named as its address would be: mu, theta[3], state.x[0, 1].  Draws
+   may differ in shape (a recursive model): the columns are the union. */
 #include "cli.h"
 #include <math.h>
 #include <stdlib.h>

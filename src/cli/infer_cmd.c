@@ -78,17 +78,22 @@ static norn_status read_data(job *j, const char *path, norn_datum *out)
 
 /* ---- mistakes in the data, at the model that wants others ---- */
 
-static bool is_word(char ch) { return isalnum((unsigned char)ch) || ch == '_' || (unsigned char)ch >= 128; }
+static bool is_word(char ch)
+{
+  unsigned char u = (unsigned char)ch;
+  return isalnum(u) || u == '_' || u >= 128;
+}
 
-/* Where the program says `model NAME(`, or the parameter `param` of it (NULL: the name); NULL: it is
-   not to be found, for the model is imported, say. */
+/* Where the program says `model NAME(`, or the parameter `param` of it (NULL: the name); NULL: it
+   is not to be found, for the model is imported, say. */
 static const char *find_param(const job *j, const char *param, size_t *len)
 {
   const char *text = j->program, *p = text;
   size_t n = strlen(j->sig.name), m = param ? strlen(param) : 0;
   while (p && (p = strstr(p, "model")) != NULL) {
     const char *q = p + 5 + strspn(p + 5, " \t");
-    bool here = q > p + 5 && (p == text || !is_word(p[-1])) && strncmp(q, j->sig.name, n) == 0 && !is_word(q[n]);
+    bool here = q > p + 5 && (p == text || !is_word(p[-1])) && strncmp(q, j->sig.name, n) == 0 &&
+                !is_word(q[n]);
     p += 5;
     if (!here) continue;
     *len = n;
@@ -101,8 +106,8 @@ static const char *find_param(const job *j, const char *param, size_t *len)
   return NULL;
 }
 
-/* A mistake, or a note about one, with the line of the model's parameter, as the library prints those
-   of programs. */
+/* A mistake, or a note about one, with the line of the model's parameter, as the library prints
+   those of programs. */
 static void complain_at(job *j, const char *kind, const char *param, const char *message)
 {
   cli *c = j->c;
@@ -140,7 +145,8 @@ static bool take_fields(job *j, const char *path, norn_datum record, norn_datum 
     const char *name = norn_record_at(c->st, record, i, &v);
     int k = signature_find(&j->sig, name);
     if (k < 0) {
-      snprintf(message, sizeof message, "%s has %s, which is no parameter of %s", path, name, j->sig.text);
+      snprintf(message, sizeof message, "%s has %s, which is no parameter of %s", path, name,
+               j->sig.text);
       complain_at(j, "error", NULL, message);
       fine = false;
     } else if (!norn_is_none(args[k])) {
@@ -176,7 +182,8 @@ static void note_lengths(job *j)
     if (j->length[i] < 0) continue;
     if (first < 0) first = i;
     if (j->length[i] == j->length[first]) continue;
-    snprintf(message, sizeof message, "in the data %s has length %lld, and %s %lld", j->sig.params[first].name,
+    snprintf(message, sizeof message, "in the data %s has length %lld, and %s %lld",
+             j->sig.params[first].name,
              (long long)j->length[first], j->sig.params[i].name, (long long)j->length[i]);
     complain_at(j, "note", j->sig.params[i].name, message);
   }
@@ -210,7 +217,8 @@ static int make_model(job *j)
   for (int i = 0; i < c->ndata; i++)
     if (!take_fields(j, c->data[i], norn_get(j->data[i]), args)) fine = false;
   if (!nothing_missing(j, args) || !fine) return EXIT_PROGRAM;
-  for (int i = 0; i < j->sig.n; i++) j->length[i] = norn_is_none(args[i]) ? -1 : norn_array_length(args[i]);
+  for (int i = 0; i < j->sig.n; i++)
+    j->length[i] = norn_is_none(args[i]) ? -1 : norn_array_length(args[i]);
   norn_status s = norn_call(c->st, norn_global(c->st, j->sig.name), args, j->sig.n, &v);
   if (s == NORN_OK && !(j->model = norn_keep(c->st, v))) s = NORN_EMEMORY;
   if (s != NORN_OK) {

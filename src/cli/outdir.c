@@ -1,8 +1,9 @@
 /* The folder of --out: draws as they come, and at the end draws with all that is known of the run,
    summary.txt (what is printed), diagnostics.txt and info.json.
 
-   Files are written by the functions of the library (keep_draws, save, write_json), which were taken
-   before the program was loaded: a program that has a save of its own does not get to write here. */
+   Files are written by the functions of the library (keep_draws, save, write_json), which were
+   taken before the program was loaded: a program that has a save of its own does not get to write
+   here. */
 #include "cli.h"
 #include <errno.h>
 #include <math.h>
@@ -55,7 +56,8 @@ static bool take_functions(outdir *o)
   for (int k = 0; k < FUNCTIONS; k++) {
     norn_datum v;
     const char *name = functions[k];
-    if (norn_eval(o->c->st, "--out", name, strlen(name), 0, &v) != NORN_OK) return complain(o), false;
+    norn_status s = norn_eval(o->c->st, "--out", name, strlen(name), 0, &v);
+    if (s != NORN_OK) return complain(o), false;
     if (!(o->f[k] = norn_keep(o->c->st, v))) return cli_complain(o->c, "out of memory"), false;
   }
   return true;
@@ -107,7 +109,8 @@ outdir *outdir_open(cli *c, bool *failed)
 bool outdir_begin(outdir *o)
 {
   if (!o) return true;
-  if (!(o->summary = open_in(o, "summary.txt")) || !(o->diagnostics = open_in(o, "diagnostics.txt")))
+  if (!(o->summary = open_in(o, "summary.txt")) ||
+      !(o->diagnostics = open_in(o, "diagnostics.txt")))
     return false;
   remove_old(o);
   return true;
@@ -170,7 +173,8 @@ static norn_datum plain(norn_state *st, norn_datum v)
   if (v.tag == NORN_REAL && !isfinite(v.d)) return norn_missing();
   if (!norn_array_view(v, &a) || a.elem != NORN_F64 || a.rank > 1) return v;
   norn_datum *x = calloc((size_t)a.n + 1, sizeof *x), out = norn_none();
-  for (int64_t k = 0; x && k < a.n; k++) x[k] = isfinite(a.f[k]) ? norn_real(a.f[k]) : norn_missing();
+  for (int64_t k = 0; x && k < a.n; k++)
+    x[k] = isfinite(a.f[k]) ? norn_real(a.f[k]) : norn_missing();
   if (x) out = norn_array_pack(st, x, a.n);
   free(x);
   return out;
@@ -205,7 +209,8 @@ static bool save_info(outdir *o, int k, norn_datum info)
 
 /* ---- diagnostics.txt ---- */
 
-static void put_numbers(norn_state *st, FILE *f, norn_datum info, const char *field, const char *what)
+static void put_numbers(norn_state *st, FILE *f, norn_datum info, const char *field,
+                        const char *what)
 {
   norn_datum a = norn_record_get(st, info, field);
   double x;
@@ -237,7 +242,8 @@ static void put_worst(outdir *o, norn_datum posterior)
   norn_datum args[] = { posterior, norn_bool(true) }, out;
   size_t n;
   if (call(o, F_SUMMARY, args, 2, &out) != NORN_OK) {
-    norn_clear(st);                                  /* draws without chains: no part is the worst */
+    /* draws without chains: no part is the worst */
+    norn_clear(st);
     return;
   }
   const char *s = norn_string_view(out, &n);

@@ -254,7 +254,8 @@ static bool choice_renamed(drawset *s, drawset_var *v)
 {
   char name[PATH];
   snprintf(name, sizeof name, "%.480s.choice", v->name);
-  for (int k = 2; var_of_name(s, name); k++) snprintf(name, sizeof name, "%.480s.choice%d", v->name, k);
+  for (int k = 2; var_of_name(s, name); k++)
+    snprintf(name, sizeof name, "%.480s.choice%d", v->name, k);
   char *own = text_copy(s, name, strlen(name));
   if (!own) return no_memory(s);
   text_drop(s->m, v->name);
@@ -286,8 +287,8 @@ static drawset_var *leaf_var(drawset *s, const leaf *l)
     v = NULL;
   }
   if (!v)
-    return drawset_add(s, name, l->choice ? l->pattern : NULL, l->choice ? NULL : l->pattern, l->kind,
-                       l->rank, l->dims);
+    return drawset_add(s, name, l->choice ? l->pattern : NULL, l->choice ? NULL : l->pattern,
+                       l->kind, l->rank, l->dims);
   v->value = text_copy(s, l->pattern, strlen(l->pattern));
   v->kind = l->kind;                         /* what is returned says whether it is whole */
   if (!v->value) return no_memory(s), NULL;
@@ -405,7 +406,7 @@ static bool packed_kind(const norn_view *a, drawset_kind *kind)
   return true;
 }
 
-/* The pattern of a value names each of its indices; that of a choice ends where its address does. */
+/* The pattern of a value has each of its indices; that of a choice ends where its address does. */
 static void put_array(walk *w, norn_datum x, const norn_view *a)
 {
   size_t at = strlen(w->pattern);
@@ -506,8 +507,8 @@ void drawset_choice(drawset *s, const char *address, norn_datum x)
   put_tree(&w, x);
 }
 
-/* A choice that has turned out to differ from the part of the value of its name: the value keeps the
-   name, and what is written already holds for both. */
+/* A choice that has turned out to differ from the part of the value of its name: the value keeps
+   the name, and what is written already holds for both. */
 static bool var_part(drawset *s, size_t at)
 {
   char old[PATH];

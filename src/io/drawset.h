@@ -1,12 +1,12 @@
 /* drawset.h: draws as named variables of numbers: what files of draws hold.
 
-   A draw of Norn is a tree (the value that the model returned), choices by address and numbers about
-   the draw (lp, energy).  A file of draws has columns.  Between them stand variables: all numbers
-   whose paths differ in indices only.  Its *pattern* is the path without the numbers:
+   A draw of Norn is a tree (the value that the model returned), choices by address and numbers
+   about the draw (lp, energy).  A file of draws has columns.  Between them stand variables: all
+   numbers whose paths differ in indices only.  Its *pattern* is the path without the numbers:
 
        choices z[0] .. z[7]            pattern z[]          name z         dims [8]
        choices theta[0].z .. [7].z     pattern theta[].z    name theta.z   dims [8]
-       choice theta = [1.0, 2.0, 3.0]  pattern theta        name theta     dims [3]: those of the value
+       choice theta = [1.0, 2.0, 3.0]  pattern theta        name theta     dims [3]
        value { a: [{ b: 1.0 }, ...] }  pattern a[].b        name a.b       dims [2]
 
    A choice and a part of the value of one name are one variable as long as they are equal.  What is
@@ -21,7 +21,10 @@ typedef enum { DRAWSET_REAL, DRAWSET_INT, DRAWSET_BOOL, DRAWSET_LEVEL, DRAWSET_K
 extern const char *const drawset_kind_names[DRAWSET_KINDS];
 
 /* Where numbers stood in a file that has been written (stan_csv.c). */
-typedef struct drawset_place { int64_t at, size; int rank; int64_t dims[NORN_RANK_MAX]; } drawset_place;
+typedef struct drawset_place {
+  int64_t at, size;
+  int rank; int64_t dims[NORN_RANK_MAX];
+} drawset_place;
 
 typedef struct drawset_var {
   char *name;                       /* no two have the same */
@@ -94,6 +97,7 @@ void drawset_reader_close(drawset_reader *);
 /* What draw i returned.  NONE: error set. */
 norn_datum drawset_value_of(drawset_reader *, int64_t i);
 /* f is told each address of a choice with its array (n).  false: error set, or f gave false. */
-bool drawset_choices(drawset_reader *, bool (*f)(void *user, const char *address, norn_datum column),
+bool drawset_choices(drawset_reader *,
+                     bool (*f)(void *user, const char *address, norn_datum column),
                      void *user);
 #endif

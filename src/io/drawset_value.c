@@ -174,7 +174,8 @@ static bool levels_read(drawset_reader *r, size_t k)
   drawset *s = r->s;
   drawset_var *v = &s->var[k];
   r->level[k] = v->nlevel ? arena_get(&r->a, v->nlevel * sizeof **r->level) : NULL;
-  if (v->nlevel && !r->level[k]) return norn_fail(s->st, NORN_EMEMORY, -1, "not enough memory"), false;
+  if (v->nlevel && !r->level[k])
+    return norn_fail(s->st, NORN_EMEMORY, -1, "not enough memory"), false;
   for (size_t i = 0; i < v->nlevel; i++)
     if (json_read(s->st, NULL, v->level[i], strlen(v->level[i]), JSON_IO_EXACT, &r->level[k][i]))
       return false;
@@ -214,7 +215,8 @@ void drawset_reader_close(drawset_reader *r)
 static norn_datum node_value(drawset_reader *r, const drawset_node *n, int64_t i, int64_t *idx,
                              int depth);
 
-static norn_datum leaf_value(drawset_reader *r, const drawset_node *n, int64_t i, const int64_t *idx)
+static norn_datum leaf_value(drawset_reader *r, const drawset_node *n, int64_t i,
+                             const int64_t *idx)
 {
   for (int k = 0; k < n->nvar; k++) {
     const drawset_var *v = n->var[k];
@@ -263,8 +265,8 @@ static norn_datum array_value(drawset_reader *r, const drawset_node *n, int64_t 
 
 static norn_datum empty_array(drawset_reader *r) { return norn_array_pack(r->s->st, NULL, 0); }
 
-/* Missing if all of its fields are and it is an element; else a field that is an array is empty, not
-   missing. */
+/* Missing if all of its fields are and it is an element; else a field that is an array is empty,
+   not missing. */
 static norn_datum record_value(drawset_reader *r, const drawset_node *n, int64_t i, int64_t *idx,
                                int depth)
 {
@@ -330,7 +332,8 @@ static norn_datum column_of(drawset_reader *r, const drawset_var *v, int64_t at,
 {
   int64_t n = r->s->n, size = inner_size(v, depth), dims[NORN_RANK_MAX + 1] = { n };
   bool plain = size > 0 || depth == v->rank, some = false;
-  for (int64_t i = 0; i < n && plain; i++) plain = block_is_plain(v, v->all + i * v->size + at, size);
+  for (int64_t i = 0; i < n && plain; i++)
+    plain = block_is_plain(v, v->all + i * v->size + at, size);
   memcpy(dims + 1, v->dims + depth, (size_t)(v->rank - depth) * sizeof *dims);
   if (plain && v->rank - depth < NORN_RANK_MAX)
     return packed(r->s->st, v, v->all + at, n, size, v->size, 1 + v->rank - depth, dims);
@@ -367,7 +370,8 @@ static bool var_choices(drawset_reader *r, const drawset_var *v,
   return true;
 }
 
-bool drawset_choices(drawset_reader *r, bool (*f)(void *user, const char *address, norn_datum column),
+bool drawset_choices(drawset_reader *r,
+                     bool (*f)(void *user, const char *address, norn_datum column),
                      void *user)
 {
   for (size_t k = 0; k < r->s->nvar; k++)

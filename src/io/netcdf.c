@@ -9,8 +9,9 @@
 
 /* ---- the library ---- */
 
-/* A property of the process, as for OpenBLAS (num/la.c): written once before its first reader.  HDF5
-   keeps state for the whole process and takes one caller at a time; so the lock is the process's. */
+/* A property of the process, as for OpenBLAS (num/la.c): written once before its first reader.
+   HDF5 keeps state for the whole process and takes one caller at a time; so the lock is the
+   process's. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;
 static netcdf_api found;
@@ -43,8 +44,8 @@ static bool find_all(void *h, netcdf_api *a)
   return true;
 }
 
-/* NORN_NETCDF names another library with these functions; "none" leaves it out.  It is never closed:
-   HDF5 has handlers that run when the process ends. */
+/* NORN_NETCDF names another library with these functions; "none" leaves it out.  It is never
+   closed: HDF5 has handlers that run when the process ends. */
 static void find_netcdf(void)
 {
   static const char *const names[] = { "libnetcdf.so.19", "libnetcdf.so.22", "libnetcdf.so" };
@@ -53,7 +54,8 @@ static void find_netcdf(void)
   void *h = NULL;
   if (file && strcmp(file, "none") == 0) return;
   if (file && *file) h = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-  else for (int k = 0; k < NORN_COUNT(names) && !h; k++) h = dlopen(names[k], RTLD_NOW | RTLD_LOCAL);
+  else
+    for (int k = 0; k < NORN_COUNT(names) && !h; k++) h = dlopen(names[k], RTLD_NOW | RTLD_LOCAL);
   if (h && find_all(h, &a)) found = a;
 }
 
@@ -141,7 +143,8 @@ static void new_name(writer *w, const char *from, char *out)
   else memcpy(w->names[w->nnames++], out, NC_NAME);
 }
 
-/* The dimension of that name and length, with its coordinate; another name if it has another length. */
+/* The dimension of that name and length, with its coordinate; another name if it has another
+   length. */
 static int dim_of(writer *w, const char *want, size_t n)
 {
   char name[NC_NAME];
@@ -163,8 +166,8 @@ static int dim_of(writer *w, const char *want, size_t n)
   return w->dims[w->ndims++].id;
 }
 
-/* Index d of a variable belongs to a part of its path: rows[].x has rows_dim_0, theta[] (or the array
-   theta) theta_dim_0. */
+/* Index d of a variable belongs to a part of its path: rows[].x has rows_dim_0, theta[] (or the
+   array theta) theta_dim_0. */
 static void dim_name(const drawset_var *v, int d, char *out)
 {
   char part[NC_NAME], plain[NC_NAME];
@@ -312,7 +315,8 @@ static void write_group(writer *w, const netcdf_group *g)
 
 static norn_status written(writer *w, const char *path)
 {
-  if (w->no_memory) return norn_fail(w->st, NORN_EMEMORY, -1, "not enough memory to write %s", path);
+  if (w->no_memory)
+    return norn_fail(w->st, NORN_EMEMORY, -1, "not enough memory to write %s", path);
   if (w->code)
     return norn_fail(w->st, NORN_EIO, 1, "can't write %s: %s", path, w->nc->error(w->code));
   return NORN_OK;

@@ -5,7 +5,7 @@
        group sample_stats     lp, energy, diverging, ...
        group log_likelihood, posterior_predictive, prior, observed_data, ... where they are given
 
-   Each variable has an attribute "norn" (drawset_describe), each dimension a coordinate 0, 1, ... */
+   Each variable has an attribute "norn" (drawset_describe), each dimension a coordinate 0, 1 ... */
 #ifndef NORN_IO_NETCDF_H
 #define NORN_IO_NETCDF_H
 #include "io/drawset.h"
@@ -20,7 +20,8 @@ typedef struct netcdf_group {
 } netcdf_group;
 /* keys and texts (n): attributes of the file and of each group.  info: JSON about the run. */
 norn_status netcdf_write(norn_state *, const char *path, const netcdf_group *, int ngroups,
-                         const char *const *keys, const char *const *texts, int n, const char *info);
+                         const char *const *keys, const char *const *texts, int n,
+                         const char *info);
 
 /* The groups posterior and sample_stats of a file.  It is read by a process of its own, so that a
    damaged file that crashes HDF5 is an error here. */

@@ -1,8 +1,8 @@
 /* netcdf_read.c: the reader of InferenceData (netcdf.h).
 
-   HDF5 is not made for files that somebody has broken: some end the process.  So the file is read by
-   a child, which sends what it finds through a pipe; if it dies, the file is damaged.  The stream is
-   a row of records, all numbers in the machine's own form:
+   HDF5 is not made for files that somebody has broken: some end the process.  So the file is read
+   by a child, which sends what it finds through a pipe; if it dies, the file is damaged.  The
+   stream is a row of records, all numbers in the machine's own form:
 
        'I' n text                     info of the run
        'V' n name  stat  n description  n levels  rank  dims (i64)  count  numbers (double)
@@ -241,7 +241,8 @@ static bool damaged(receiver *r)
 
 static bool out_of_memory(receiver *r)
 {
-  if (!r->failed) norn_fail(r->st, NORN_EMEMORY, -1, "not enough memory for the draws of %s", r->path);
+  if (!r->failed)
+    norn_fail(r->st, NORN_EMEMORY, -1, "not enough memory for the draws of %s", r->path);
   return !(r->failed = true);
 }
 
@@ -284,13 +285,14 @@ static drawset_var *described(receiver *r, const char *t, int64_t n, int64_t mos
 }
 
 /* Of a file that is not Norn's: a field of the value and a choice. */
-static drawset_var *plain_var(receiver *r, const char *name, bool stat, int rank, const int64_t *dims)
+static drawset_var *plain_var(receiver *r, const char *name, bool stat, int rank,
+                              const int64_t *dims)
 {
   char pattern[NC_NAME + 2 * NORN_RANK_MAX + 1];
   snprintf(pattern, NC_NAME, "%s", name);
   for (int k = 0; k < rank; k++) strcat(pattern, "[]");
-  drawset_var *v = drawset_add(r->s, name, stat ? NULL : pattern, stat ? NULL : pattern, DRAWSET_REAL,
-                               rank, dims);
+  const char *path = stat ? NULL : pattern;
+  drawset_var *v = drawset_add(r->s, name, path, path, DRAWSET_REAL, rank, dims);
   if (!v) r->failed = true;
   return v;
 }
@@ -301,7 +303,9 @@ static bool put_levels(receiver *r, drawset_var *v, const char *t, int64_t n)
   norn_datum a;
   text one;
   if (n == 0) return true;
-  if (json_read(r->st, NULL, t, (size_t)n, JSON_IO_EXACT, &a) || norn_array_length(a) < 0) return damaged(r);
+  if (json_read(r->st, NULL, t, (size_t)n, JSON_IO_EXACT, &a) ||
+      norn_array_length(a) < 0)
+    return damaged(r);
   text_init(&one, r->s->m);
   bool good = true;
   for (int64_t k = 0; k < norn_array_length(a) && good; k++) {
@@ -329,7 +333,8 @@ static bool check_numbers(receiver *r, drawset_var *v)
 static bool get_numbers(receiver *r, drawset_var *v, int64_t count)
 {
   if (count != r->draws * v->size) return damaged(r);
-  if (count > 0 && !(v->all = mem_zero(r->s->m, (size_t)count * sizeof *v->all))) return out_of_memory(r);
+  if (count > 0 && !(v->all = mem_zero(r->s->m, (size_t)count * sizeof *v->all)))
+    return out_of_memory(r);
   return get_bytes(r, v->all, (size_t)count * sizeof *v->all) && check_numbers(r, v);
 }
 
@@ -338,7 +343,8 @@ static bool get_var(receiver *r)
   int64_t n, stat, nd = 0, nl = 0, rank, count, dims[NORN_RANK_MAX] = { 0 }, size = 1;
   char *name = get_text(r, &n), *desc = NULL, *levels = NULL;
   drawset_var *v = NULL;
-  bool good = name && n > 0 && n <= NC_NAME && get_count(r, 0, 1, &stat) && (desc = get_text(r, &nd)) &&
+  bool good = name && n > 0 && n <= NC_NAME && get_count(r, 0, 1, &stat) &&
+              (desc = get_text(r, &nd)) &&
               (levels = get_text(r, &nl)) && get_count(r, 0, NORN_RANK_MAX, &rank);
   for (int64_t k = 0; good && k < rank; k++) {
     good = get_count(r, 0, INT32_MAX, &dims[k]);
@@ -346,7 +352,8 @@ static bool get_var(receiver *r)
     size *= dims[k];
   }
   good = good && get_count(r, 0, INT64_MAX, &count);
-  if (good) v = nd && !stat ? described(r, desc, nd, size) : plain_var(r, name, stat, (int)rank, dims);
+  if (good && nd && !stat) v = described(r, desc, nd, size);
+  else if (good) v = plain_var(r, name, stat, (int)rank, dims);
   good = v && v->rank == rank && v->size == size && v->stat == (stat != 0);
   if (v && !good) damaged(r);
   if (good && stat && strcmp(v->name, "diverging") == 0) v->kind = DRAWSET_BOOL;
@@ -384,7 +391,9 @@ static bool get_info(receiver *r)
 static bool get_sizes(receiver *r)
 {
   if (r->draws) return damaged(r);
-  if (!get_count(r, 0, INT32_MAX, &r->file->chains) || !get_count(r, 0, INT32_MAX, &r->draws)) return false;
+  if (!get_count(r, 0, INT32_MAX, &r->file->chains) ||
+      !get_count(r, 0, INT32_MAX, &r->draws))
+    return false;
   r->draws *= r->file->chains;
   if (r->draws == 0 || r->draws > INT32_MAX) {
     norn_fail(r->st, NORN_EIO, 0, "%s has %s draws", r->path, r->draws ? "too many" : "no");
@@ -428,7 +437,8 @@ static pid_t start_child(norn_state *st, const char *path, FILE **f)
   int ends[2];
   const netcdf_api *nc = netcdf_open();
   if (!nc) return netcdf_absent(st), -1;
-  if (pipe(ends) != 0) return norn_fail(st, NORN_EIO, 0, "can't read %s: %s", path, strerror(errno)), -1;
+  if (pipe(ends) != 0)
+    return norn_fail(st, NORN_EIO, 0, "can't read %s: %s", path, strerror(errno)), -1;
   netcdf_lock();                                  /* nobody is inside the library while it forks */
   pid_t child = fork();
   if (child == 0) {

@@ -8,9 +8,9 @@
        # Step size = 0.62
        -3.1,0.93,...
 
-   Indices count from 1 and the first runs fastest; a field of a record is written a:b.  Everything is
-   a number: booleans are 0 and 1, levels their number, what a draw lacks is nan.  Files of CmdStan
-   have no lines for Norn; their variables are read from the names of the columns. */
+   Indices count from 1 and the first runs fastest; a field of a record is written a:b.  Everything
+   is a number: booleans are 0 and 1, levels their number, what a draw lacks is nan.  Files of
+   CmdStan have no lines for Norn; their variables are read from the names of the columns. */
 #ifndef NORN_IO_STAN_CSV_H
 #define NORN_IO_STAN_CSV_H
 #include "io/drawset.h"

@@ -43,7 +43,8 @@ static bool wrong(reader *r, const char *format, ...)
   vsnprintf(what, sizeof what, format, ap);
   va_end(ap);
   norn_fail(r->st, NORN_EIO, 0, "%s:%lld: %s", r->name, (long long)r->line, what);
-  norn_hint(r->st, "draws in CSV have a row of names and then numbers; read_csv reads other tables");
+  norn_hint(r->st,
+            "draws in CSV have a row of names and then numbers; read_csv reads other tables");
   r->failed = true;
   return false;
 }
@@ -68,7 +69,8 @@ static bool take_variable(reader *r, norn_datum v)
   /* no file has more numbers in a row than bytes */
   if (r->ncol) return wrong(r, "a variable after the names of the columns");
   if (!drawset_described(r->s, v, (int64_t)(r->end - r->p))) {
-    if (norn_error(r->st)->code == NORN_EIO) return wrong(r, "this line for Norn describes no variable");
+    if (norn_error(r->st)->code == NORN_EIO)
+      return wrong(r, "this line for Norn describes no variable");
     return !(r->failed = true);
   }
   return true;
@@ -155,14 +157,16 @@ static bool take_comment(reader *r, const char *line, size_t n)
   if (r->norn) return true;
   static const char engine[] = "# engine = ";
   if (n > sizeof engine && n < sizeof engine + 30 && memcmp(line, engine, sizeof engine - 1) == 0)
-    snprintf(r->engine, sizeof r->engine, "%.*s", (int)(n - sizeof engine + 1), line + sizeof engine - 1);
+    snprintf(r->engine, sizeof r->engine, "%.*s", (int)(n - sizeof engine + 1),
+             line + sizeof engine - 1);
   size_t k = n - 1 < sizeof small - 1 ? n - 1 : sizeof small - 1;
   memcpy(small, line + 1, k);
   small[k] = 0;
   take_adaptation(r, line + 1, line + n);
   if (sscanf(small, " num_warmup = %lld", &x) == 1 && x >= 0) r->warmup = x;
   if (sscanf(small, " thin = %lld", &x) == 1 && x > 0) r->thin = x;
-  if (strstr(small, "save_warmup = 1") || strstr(small, "save_warmup = true")) r->saved_warmup = true;
+  if (strstr(small, "save_warmup = 1") || strstr(small, "save_warmup = true"))
+    r->saved_warmup = true;
   return true;
 }
 
@@ -312,7 +316,9 @@ static bool named_columns(reader *r, const char *p, const char *end)
     if (!add_variable(r, array ? base : name, stat, array ? rank : 0, dims)) return false;
     for (size_t c = 0; c < n; c++) {
       len = cell_length(p, end);
-      if (array && (!cell_text(r, p, len, name) || !take_indices(name, base, idx, &rank))) return false;
+      if (array &&
+          (!cell_text(r, p, len, name) || !take_indices(name, base, idx, &rank)))
+        return false;
       if (!add_column(r, r->s->nvar - 1, array ? row_major(idx, rank, dims) : 0)) return false;
       p += len + 1;
     }
@@ -376,7 +382,8 @@ static bool keep_rows(reader *r)
       drawset_var *v = &s->var[r->col[k].var];
       double x = r->x[(size_t)(i + skip) * r->ncol + k];
       if (isnan(x) && v->ragged) x = drawset_missing();
-      if (v->kind == DRAWSET_LEVEL && !isnan(x) && (!(x >= 1 && x <= (double)v->nlevel) || x != floor(x))) {
+      if (v->kind == DRAWSET_LEVEL && !isnan(x) &&
+          (!(x >= 1 && x <= (double)v->nlevel) || x != floor(x))) {
         norn_fail(r->st, NORN_EIO, 0, "%s: draw %lld has level %g of %s, which has %zu", r->name,
                   (long long)i + 1, x, v->name, v->nlevel);
         return false;
@@ -450,6 +457,7 @@ norn_status stan_csv_read(norn_state *st, const char *name, const char *s, size_
   if (good) file->info = r.info ? norn_get(r.info) : told(&r);
   reader_free(&r);
   if (!good || norn_is_none(file->info))
-    return norn_error(st)->code ? norn_error(st)->code : norn_fail(st, NORN_EMEMORY, 0, "not enough memory");
+    return norn_error(st)->code ? norn_error(st)->code
+                                : norn_fail(st, NORN_EMEMORY, 0, "not enough memory");
   return NORN_OK;
 }

@@ -1,7 +1,7 @@
 /* lib_draws.c: posteriors as draws of numbers, in CmdStan's CSV: each chain a file.
 
-   Draws go through a drawset, which finds the columns: first all of them to lay it out, then again to
-   write.  What is no draw (evidence, warnings, the engine's notes) is JSON in a comment. */
+   Draws go through a drawset, which finds the columns: first all of them to lay it out, then again
+   to write.  What is no draw (evidence, warnings, the engine's notes) is JSON in a comment. */
 #include "lib/lib_draws.h"
 #include "infer/engine.h"
 #include "infer/posterior.h"
@@ -38,7 +38,8 @@ static bool source_open(norn_state *st, norn_datum posterior, source_of_draws *s
   *s = (source_of_draws){ .st = st };
   if (!norn_posterior_view(st, posterior, &s->post) || !posterior_args(posterior, &d)) return false;
   s->stats = norn_record_get(st, s->post.info, "stats");
-  s->choices = s->post.exact ? norn_unit() : s->post.choices;     /* those of an exact one are no draws */
+  /* those of an exact one are no draws */
+  s->choices = s->post.exact ? norn_unit() : s->post.choices;
   if (norn_array_view(d.args[POST_LOGW], &w) && w.elem == NORN_F64) s->logw = w.f;
   return true;
 }
@@ -116,7 +117,8 @@ norn_status draws_file_open(norn_state *st, draws_file *f, const char *path)
   errno = 0;
   f->f = strlen(path) < sizeof f->path ? fopen(f->part, "wb") : NULL;
   if (f->f) return NORN_OK;
-  return norn_fail(st, NORN_EIO, 1, "can't write %s: %s", path, strerror(errno ? errno : ENAMETOOLONG));
+  return norn_fail(st, NORN_EIO, 1, "can't write %s: %s", path,
+                   strerror(errno ? errno : ENAMETOOLONG));
 }
 
 static norn_status not_written(norn_state *st, const char *path)
@@ -226,11 +228,13 @@ static void put_method(norn_datum engine, text *t)
   long long draws = option_of(engine, "draws"), warmup = option_of(engine, "warmup");
   long long thin = option_of(engine, "thin");
   if (draws < 0 || warmup < 0) return;
-  text_printf(t, "# method = sample\n#   sample\n#     num_samples = %lld\n#     num_warmup = %lld\n"
+  text_printf(t,
+              "# method = sample\n#   sample\n#     num_samples = %lld\n#     num_warmup = %lld\n"
               "#     save_warmup = 0\n#     thin = %lld\n", draws, warmup, thin > 0 ? thin : 1);
 }
 
-void draws_about(norn_state *st, norn_datum model, norn_datum engine, const char *engine_name, int chain,
+void draws_about(norn_state *st, norn_datum model, norn_datum engine, const char *engine_name,
+                 int chain,
                  norn_datum info, text *t)
 {
   text_printf(t, "# norn_version = %s\n", norn_version());
@@ -380,7 +384,8 @@ static norn_datum *gather_column(gathering *g, const char *name)
   if (!mem_grow(g->m, &g->name, &g->cname, g->count + 1, sizeof *g->name) ||
       !mem_grow(g->m, &g->cell, &g->ccell, g->count + 1, sizeof *g->cell)) return NULL;
   char *own = mem_get(g->m, len + 1);
-  norn_datum *v = own ? lib_values(g->st, g->n, &keep) : NULL;     /* nothing is collected meanwhile */
+  /* nothing is collected meanwhile */
+  norn_datum *v = own ? lib_values(g->st, g->n, &keep) : NULL;
   if (!v) return mem_put(g->m, own, len + 1), NULL;
   memcpy(own, name, len + 1);
   g->name[g->count] = own;
@@ -529,7 +534,8 @@ norn_status draws_join(norn_state *st, drawset *sets, int n, norn_datum info, no
 }
 
 /* One file into a set; *cut: its last line was. */
-static norn_status load_file(norn_state *st, mem *m, const char *name, const char *path, drawset *set,
+static norn_status load_file(norn_state *st, mem *m, const char *name, const char *path,
+                             drawset *set,
                              norn_datum *info, bool *cut)
 {
   size_t len;

@@ -11,8 +11,9 @@ typedef enum { DRAWS_JSON, DRAWS_CSV, DRAWS_NC } draws_format;
 draws_format draws_format_of(const char *path);
 
 norn_status draws_save_csv(norn_state *, norn_datum posterior, const char *path);
-/* more: a record of further groups (prior, posterior_predictive, log_likelihood: posteriors, or records
-   of arrays with an element a draw; observed_data, constant_data: records of arrays), or missing. */
+/* more: a record of further groups (prior, posterior_predictive, log_likelihood: posteriors, or
+   records of arrays with an element a draw; observed_data, constant_data: records of arrays), or
+   missing. */
 norn_status draws_save_nc(norn_state *, norn_datum posterior, const char *path, norn_datum more);
 norn_status draws_load_nc(norn_state *, const char *name, const char *path, norn_datum *out);
 /* name: as the program has it; path: as it was found. */
@@ -30,7 +31,8 @@ int draws_chains(norn_state *, norn_datum info, int64_t n, norn_datum *lengths);
 norn_datum draws_info(norn_state *, norn_datum info);
 
 /* The comments of a CSV file: the run's engine (an engine value or a unit), model, seed, chain. */
-void draws_about(norn_state *, norn_datum model, norn_datum engine, const char *engine_name, int chain,
+void draws_about(norn_state *, norn_datum model, norn_datum engine, const char *engine_name,
+                 int chain,
                  norn_datum info, text *out);
 /* The name of chain k (from 0) of several: "x_1.csv" of "x.csv". */
 void draws_chain_path(const char *path, int k, char *out, size_t size);

@@ -52,7 +52,9 @@ static bool add_posterior(file_groups *g, const char *name, norn_datum posterior
 {
   norn_posterior post;
   drawset *s = set_new(g);
-  if (!norn_posterior_view(g->st, posterior, &post) || !draws_set(g->st, posterior, s)) return false;
+  if (!norn_posterior_view(g->st, posterior, &post) ||
+      !draws_set(g->st, posterior, s))
+    return false;
   int64_t chains = even_chains(g->st, post.info, post.n);
   group_add(g, name, s, false, false, chains);
   if (stats && has_part(s, true)) group_add(g, "sample_stats", s, true, false, chains);
@@ -99,7 +101,8 @@ static bool put_value(norn_state *st, drawset *s, norn_datum v)
   return drawset_end(s);
 }
 
-static bool add_record(file_groups *g, const char *name, norn_datum r, bool constant, int64_t chains)
+static bool add_record(file_groups *g, const char *name, norn_datum r, bool constant,
+                       int64_t chains)
 {
   drawset *s = set_new(g);
   int64_t n = constant ? 1 : length_of(g->st, r);
@@ -183,7 +186,8 @@ norn_status draws_save_nc(norn_state *st, norn_datum posterior, const char *path
   norn_datum info = draws_info(st, post.info);
   norn_status code = norn_is_none(info) || !add_posterior(&g, "posterior", posterior, true)
                        ? lib_failed(st) : NORN_OK;
-  if (!code && more.tag != NORN_MISSING) code = add_more(&g, more, even_chains(st, post.info, post.n));
+  if (!code && more.tag != NORN_MISSING)
+    code = add_more(&g, more, even_chains(st, post.info, post.n));
   if (!code) code = write_file(&g, info, post.engine, path);
   for (int k = 0; k < g.nset; k++) drawset_free(&g.set[k]);
   return code;
@@ -225,8 +229,10 @@ norn_status draws_load_nc(norn_state *st, const char *name, const char *path, no
   drawset *sets = NULL;
   drawset_var *vars = NULL;
   size_t size = (size_t)chains * set.nvar * sizeof *vars;
-  if (!code && norn_is_none(norn_record_get(st, file.info, "engine"))) file.info = told_info(st, &set);
-  if (!code && (!(sets = mem_zero(&m, (size_t)chains * sizeof *sets)) || !(vars = mem_zero(&m, size + 1))))
+  if (!code && norn_is_none(norn_record_get(st, file.info, "engine")))
+    file.info = told_info(st, &set);
+  if (!code &&
+      (!(sets = mem_zero(&m, (size_t)chains * sizeof *sets)) || !(vars = mem_zero(&m, size + 1))))
     code = norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
   for (int64_t k = 0; k < chains && !code; k++)
     chain_view(&set, vars + (size_t)k * set.nvar, k * (set.n / chains), set.n / chains, &sets[k]);

@@ -1,10 +1,10 @@
 /* lib_stream.c: draws in files as they come (keep_draws), so that what a run drew survives its end,
    whatever that is.
 
-   The listener of norn_on_draw puts each draw of an outermost inference into the drawset of its chain
-   and the row into the file of its chain, which is flushed every second and every 100 draws.  A draw
-   that needs new columns makes the file be written again, under its new head.  A file that can't be
-   written ends the keeping, not the inference. */
+   The listener of norn_on_draw puts each draw of an outermost inference into the drawset of its
+   chain and the row into the file of its chain, which is flushed every second and every 100 draws.
+   A draw that needs new columns makes the file be written again, under its new head.  A file that
+   can't be written ends the keeping, not the inference. */
 #include "infer/infer.h"
 #include "io/stan_csv.h"
 #include "lib/lib_draws.h"
@@ -108,7 +108,8 @@ static chain_file *chain_of(stream *s, norn_infer *inf, int k)
   text_init(&c->row, &s->m);
   text_init(&c->about, &s->m);
   path_of(s, k, c->path, sizeof c->path);
-  draws_about(s->st, norn_infer_model(inf), norn_get(inf->options), inf->engine->name, k, norn_none(),
+  draws_about(s->st, norn_infer_model(inf), norn_get(inf->options), inf->engine->name, k,
+              norn_none(),
               &c->about);
   return c;
 }
@@ -205,7 +206,8 @@ static bool on_draw(void *user, norn_infer *inf, const norn_drawn *d)
     return true;
   }
   norn_span nowhere = { 0, 0, 0 };
-  norn_warning(s->st, nowhere, "draws are no longer kept as they come: %s", norn_error(s->st)->text);
+  norn_warning(s->st, nowhere, "draws are no longer kept as they come: %s",
+               norn_error(s->st)->text);
   norn_clear(s->st);
   s->broken = true;
   close_chains(s);
