@@ -422,7 +422,7 @@ ENGINE_TESTS = \
 
 NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
 
-## list SH_TESTS *.sh !expect.sh !installed.sh !seeds.sh
+## list SH_TESTS *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh
 SH_TESTS = \
   %D%/cli.sh \
   %D%/complete.sh \
@@ -857,7 +857,7 @@ endif
 
 TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
 EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) %D%/expect.sh %D%/installed.sh \
-  %D%/seeds.sh
+  %D%/seeds.sh %D%/arviz.sh
 
 ## What sanitizers watch in continuous integration: all but the slow statistics of the engines.
 QUICK_TESTS = $(SH_TESTS) $(UNIT_TESTS) $(LANG_TESTS)
