@@ -9,6 +9,7 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/infer.c \
   %D%/la.c \
   %D%/lang.c \
+  %D%/nuts.c \
   %D%/posteriordb.c \
   %D%/stream.c \
   %D%/bench.h \
