@@ -34,6 +34,7 @@ UNIT_TESTS = \
   %D%/unit/test_exec \
   %D%/unit/test_fault \
   %D%/unit/test_foreign \
+  %D%/unit/test_functions \
   %D%/unit/test_glm \
   %D%/unit/test_gradient \
   %D%/unit/test_gradient_fuzz \
@@ -108,6 +109,7 @@ LANG_TESTS = \
   %D%/lib/records.norn \
   %D%/lib/save_csv.norn \
   %D%/lib/save_load.norn \
+  %D%/lib/solvers.norn \
   %D%/lib/special.norn \
   %D%/lib/statistics.norn \
   %D%/lib/strings.norn \
@@ -191,6 +193,9 @@ LANG_TESTS = \
   %D%/errors/infer_model_not_called.norn \
   %D%/errors/infer_without_model.norn \
   %D%/errors/integer_overflow.norn \
+  %D%/errors/integrate_at_a_pole.norn \
+  %D%/errors/integrate_diverges.norn \
+  %D%/errors/integrate_result.norn \
   %D%/errors/interp_lengths.norn \
   %D%/errors/interp_not_rising.norn \
   %D%/errors/inv_chi_square_nu.norn \
@@ -227,6 +232,9 @@ LANG_TESTS = \
   %D%/errors/mean_not_finite.norn \
   %D%/errors/mean_not_vector.norn \
   %D%/errors/mean_of_nothing.norn \
+  %D%/errors/minimize_falls.norn \
+  %D%/errors/minimize_flat.norn \
+  %D%/errors/minimize_not_finite.norn \
   %D%/errors/missing_brace.norn \
   %D%/errors/missing_in_arithmetic.norn \
   %D%/errors/mixture_improper.norn \
@@ -321,6 +329,9 @@ LANG_TESTS = \
   %D%/errors/record_field.norn \
   %D%/errors/rejection_without_bound.norn \
   %D%/errors/reserved_word.norn \
+  %D%/errors/root_no_bracket.norn \
+  %D%/errors/root_none_near.norn \
+  %D%/errors/root_result.norn \
   %D%/errors/sample_from_flat_simplex.norn \
   %D%/errors/sample_from_improper.norn \
   %D%/errors/scaled_inv_chi_square_range.norn \

@@ -409,6 +409,7 @@ static const char *const movers[] = {
   "merge", "record_of", "put", "get", "has", "remove", "size", "values", "pairs", "from", "print",
   "type_of", "is_missing", "is_posterior", "@defdist", "interval", "rbf", "matern12", "matern32",
   "matern52", "periodic", "linear", "kernel_sum", "kernel_product", "ode_rk45", "ode_bdf",
+  "integrate", "find_root", "solve_powell", "minimize",
 };
 
 node_native node_record(norn_state *st, const norn_native *f, const val *args, int n, val *out)

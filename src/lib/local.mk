@@ -12,6 +12,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_draws.c \
   %D%/lib_draws_nc.c \
   %D%/lib_ffi.c \
+  %D%/lib_functions.c \
   %D%/lib_gp.c \
   %D%/lib_infer.c \
   %D%/lib_interp.c \

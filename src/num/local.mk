@@ -8,10 +8,13 @@ libnorncore_la_SOURCES += \
   %D%/la.c \
   %D%/la_factor.c \
   %D%/level.c \
+  %D%/minimise.c \
   %D%/ode.c \
   %D%/ode_bdf.c \
+  %D%/quadrature.c \
   %D%/real.c \
   %D%/rng.c \
+  %D%/roots.c \
   %D%/special.c \
   %D%/special_incomplete.c \
   %D%/special_normal.c \
@@ -23,10 +26,13 @@ libnorncore_la_SOURCES += \
   %D%/la_in.h \
   %D%/lane.h \
   %D%/level.h \
+  %D%/minimise.h \
   %D%/ode.h \
   %D%/ode_in.h \
+  %D%/quadrature.h \
   %D%/real.h \
   %D%/rng.h \
+  %D%/roots.h \
   %D%/special.h \
   %D%/stats.h \
   %D%/stream.h \
