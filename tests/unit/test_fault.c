@@ -68,7 +68,17 @@ static const char *const programs[] = {
   "let t = { id: [1, 2, 3], g: [\"b\", \"a\", \"b\"], x: [1.5, missing, 2.5] }\n"
   "print(tables.filter(t, r -> r.id > 1), tables.sort_by(t, [\"g\", \"id\"]), tables.complete(t))\n"
   "print(tables.group_by(t, [\"g\", \"id\"]), tables.aggregate(t, \"g\", {n: tables.nrow}))\n"
-  "print(tables.join(t, { g: [\"b\"], y: [7] }, \"g\", how = \"left\"), tables.one_hot(t.g), tables.show(t))"
+  "print(tables.join(t, { g: [\"b\"], y: [7] }, \"g\", how = \"left\"), tables.one_hot(t.g), tables.show(t))",
+  /* functions of functions, plain, recorded, and in a gradient */
+  "let f = (t, y) -> if t < 0.5 { [-y[0]] } else { [-2 * y[0]] }\n"
+  "print(ode_rk45(f, [1], 0, [1]), ode_bdf(f, [1], 0, [1]), integrate(x -> real(floor(x)), 0, 2))\n"
+  "print(find_root(x -> x^2 - 2, 0, 2), solve_powell(x -> [x[0] - 1], [0]), minimize(x -> x^2, 1))\n"
+  "model m() { let k ~ exponential(1); let r ~ exponential(1)\n"
+  "  let z = ode_rk45((t, y) -> if t < 0.5 { [-k * y[0]] } else { [-r * y[0]] }, [1], 0, [1])\n"
+  "  let w = ode_bdf((t, y) -> [-k * y[0]], [r], 0, [1])\n"
+  "  observe 0.3 ~ normal(z[0, 0] + w[0, 0] + integrate(x -> k * x, 0, r), 1)\n"
+  "  observe 1 ~ normal(find_root(x -> x^3 - k, -1, 99) + minimize(x -> (x - r)^2, 0).x, 1); k }\n"
+  "print(len(draws(infer(m(), nuts(draws = 2, warmup = 2, chains = 1)))))"
 };
 
 static void drop(void *user, const char *s, size_t n) { (void)user; (void)s; (void)n; }
