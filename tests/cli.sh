@@ -146,6 +146,8 @@ rows results/draws.csv | awk -F, 'NR > 1 { m += exp($1) * $2; w += exp($1) }
 rows results/draws.csv >first
 grep -q '"engine": "importance"' results/info.json || fail 'info.json'
 grep -q 'no warnings' results/diagnostics.txt || fail 'diagnostics.txt'
+grep -q '>odds<' results/posterior.svg && grep -q '>p<' results/forest.svg || fail 'pictures'
+[ -e results/pairs.svg ] && fail 'pairs.svg without divergences'
 run 0 infer coin.norn --data flips.json --engine 'importance(n = 5000)' --seed 1 --out results
 rows results/draws.csv | cmp -s first - || fail 'the same engine written otherwise gives other draws'
 run 0 infer coin.norn --data flips.json --engine importance --n 2000 --chains 2 --out results
@@ -157,7 +159,7 @@ run 0 infer coin.norn --data flips.json --engine mh --draws 50 --chains 3 --out 
 [ -e results/draws.nc ] && fail 'a format that was not asked for'
 run 0 -e 'values(load("results/draws.csv")) == values(load("results/draws.json"))'; is true
 run 0 infer coin.norn --data flips.json --engine mh --draws 50 --out results --format json
-ls results | tr '\n' ' ' | grep -q '^diagnostics.txt draws.json info.json summary.txt $' || { fail 'files of --format json'; ls results; }
+ls results | tr '\n' ' ' | grep -q '^diagnostics.txt draws.json forest.svg info.json posterior.svg summary.txt $' || { fail 'files of --format json'; ls results; }
 run 2 infer coin.norn --data flips.json --engine mh --out results --format xls; complains '--format takes csv, nc, json'
 if NORN_NETCDF=none run 0 infer coin.norn --data flips.json --engine mh --draws 50 --out results; then
   complains 'no draws.nc: NetCDF files need libnetcdf'

@@ -293,6 +293,7 @@ LANG_TESTS = \
   %D%/errors/pathfinder_init.norn \
   %D%/errors/pathfinder_outside.norn \
   %D%/errors/plot_chains.norn \
+  %D%/errors/plot_empty.norn \
   %D%/errors/plot_height.norn \
   %D%/errors/plot_kind.norn \
   %D%/errors/plot_no_chains.norn \

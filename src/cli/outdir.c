@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { F_KEEP, F_SAVE, F_JSON, F_SUMMARY, FUNCTIONS };
-static const char *const functions[FUNCTIONS] = { "keep_draws", "save", "write_json", "summary" };
+enum { F_KEEP, F_SAVE, F_JSON, F_SUMMARY, F_PLOT, FUNCTIONS };
+static const char *const functions[FUNCTIONS] = { "keep_draws", "save", "write_json", "summary",
+                                                  "plot" };
 
 struct outdir {
   cli *c;
@@ -76,9 +77,10 @@ static FILE *open_in(outdir *o, const char *name)
 static void remove_old(outdir *o)
 {
   static const char *const old[][2] = { { "draws", "csv" }, { "draws", "nc" }, { "draws", "json" },
-                                        { "info", "json" } };
+                                        { "info", "json" },  { "posterior", "svg" },
+                                        { "forest", "svg" }, { "pairs", "svg" } };
   char path[4096];
-  for (int e = 0; e < 4; e++)
+  for (int e = 0; e < 7; e++)
     for (int k = 0, gap = 0; gap < 64; k++) {
       path_in(o, old[e][0], k, old[e][1], path, sizeof path);
       gap = unlink(path) == 0 ? 0 : gap + 1;
@@ -300,6 +302,31 @@ static void remove_kept(outdir *o, int k)
   }
 }
 
+/* ---- pictures ---- */
+
+static bool save_picture(outdir *o, int k, norn_ref *posterior, const char *name, const char *kind)
+{
+  char path[4096];
+  norn_state *st = o->c->st;
+  path_in(o, name, k, "svg", path, sizeof path);
+  norn_datum args[] = { norn_get(posterior), norn_cstring(st, path),
+                        kind ? norn_cstring(st, kind) : norn_none() };
+  if (call(o, F_PLOT, args, kind ? 3 : 2, NULL) == NORN_OK) return true;
+  if (!strstr(norn_error(st)->text, "nothing to plot")) return complain(o), false;
+  norn_clear(st);                                    /* the program returns {} or [] */
+  return true;
+}
+
+/* Traces or densities and intervals; of trajectories that diverged, where. */
+static bool save_pictures(outdir *o, int k, norn_ref *posterior, norn_datum info)
+{
+  double diverged = 0;
+  bool some = norn_as_real(norn_record_get(o->c->st, info, "divergences"), &diverged) && diverged > 0,
+       good = save_picture(o, k, posterior, "posterior", NULL) &&
+              save_picture(o, k, posterior, "forest", "forest");
+  return good && (!some || save_picture(o, k, posterior, "pairs", "pairs"));
+}
+
 bool outdir_save(outdir *o, int k, norn_datum posterior)
 {
   if (!o) return true;
@@ -318,6 +345,8 @@ bool outdir_save(outdir *o, int k, norn_datum posterior)
     save_diagnostics(o, k, kept, post.info);
     good = norn_posterior_view(c->st, norn_get(kept), &post) && save_info(o, k, post.info) && good;
   }
+  if (norn_posterior_view(c->st, norn_get(kept), &post))
+    good = save_pictures(o, k, kept, post.info) && good;
   norn_drop(kept);
   return good;
 }

@@ -146,13 +146,13 @@ norn_status columns_open(norn_state *st, mem *m, norn_datum x, int64_t chains, i
   *c = (columns){ .st = st };
   arena_init(&c->a, m);
   int fields = norn_record_size(x);
-  if (fields < 0) return add_source(c, x, "", chains, arg);
+  if (fields < 0) code = add_source(c, x, "", chains, arg);
   for (int i = 0; i < fields && !code; i++) {
     norn_datum v;
     const char *name = norn_record_at(st, x, i, &v);
     code = add_source(c, v, name, chains, arg);
   }
-  if (!code && !c->nleaf) code = norn_fail(st, NORN_EDOMAIN, 0, "there is nothing to plot");
+  if (!code && !c->nleaf) code = norn_fail(st, NORN_EDOMAIN, 0, "there is nothing to plot in it");
   return code;
 }
 
