@@ -401,6 +401,7 @@ ENGINE_TESTS = \
   %D%/engine/dead_smc.norn \
   %D%/engine/exact.norn \
   %D%/engine/exact_big.norn \
+  %D%/engine/explain.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/hmc_warns.norn \
   %D%/engine/hmm.norn \
@@ -597,6 +598,9 @@ TEST_FILES = \
   %D%/errors/infer_model_not_called.err \
   %D%/errors/infer_without_model.err \
   %D%/errors/integer_overflow.err \
+  %D%/errors/integrate_at_a_pole.err \
+  %D%/errors/integrate_diverges.err \
+  %D%/errors/integrate_result.err \
   %D%/errors/interp_lengths.err \
   %D%/errors/interp_not_rising.err \
   %D%/errors/inv_chi_square_nu.err \
@@ -633,6 +637,9 @@ TEST_FILES = \
   %D%/errors/mean_not_finite.err \
   %D%/errors/mean_not_vector.err \
   %D%/errors/mean_of_nothing.err \
+  %D%/errors/minimize_falls.err \
+  %D%/errors/minimize_flat.err \
+  %D%/errors/minimize_not_finite.err \
   %D%/errors/missing_brace.err \
   %D%/errors/missing_in_arithmetic.err \
   %D%/errors/mixture_improper.err \
@@ -691,6 +698,7 @@ TEST_FILES = \
   %D%/errors/pathfinder_init.err \
   %D%/errors/pathfinder_outside.err \
   %D%/errors/plot_chains.err \
+  %D%/errors/plot_empty.err \
   %D%/errors/plot_height.err \
   %D%/errors/plot_kind.err \
   %D%/errors/plot_no_chains.err \
@@ -727,6 +735,9 @@ TEST_FILES = \
   %D%/errors/record_field.err \
   %D%/errors/rejection_without_bound.err \
   %D%/errors/reserved_word.err \
+  %D%/errors/root_no_bracket.err \
+  %D%/errors/root_none_near.err \
+  %D%/errors/root_result.err \
   %D%/errors/sample_from_flat_simplex.err \
   %D%/errors/sample_from_improper.err \
   %D%/errors/scaled_inv_chi_square_range.err \
