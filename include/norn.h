@@ -590,7 +590,9 @@ enum {
   NORN_EV_FACTOR = 1, NORN_EV_CONDITION = 2,
   NORN_EV_GIVEN = 4,        /* an observe made by given() from a sample */
   NORN_EV_MISSING = 8,      /* a sample made from `observe missing ~ d` */
-  NORN_EV_IN_MODEL = 16     /* inside a model that the run itself entered (not its top level) */
+  NORN_EV_IN_MODEL = 16,    /* inside a model that the run itself entered (not its top level) */
+  NORN_EV_REREAD = 32       /* an observe whose expression is read elsewhere too: a simulated value
+                               would not be seen there */
 };
 typedef struct {
   norn_event_kind kind;

@@ -62,6 +62,7 @@ UNIT_TESTS = \
   %D%/unit/test_real \
   %D%/unit/test_rng \
   %D%/unit/test_samplers \
+  %D%/unit/test_sbc \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
@@ -83,6 +84,8 @@ LANG_TESTS = \
   %D%/lang/module_middle.norn \
   %D%/lang/module_shapes.norn \
   %D%/lang/modules.norn \
+  %D%/lang/observe_read.norn \
+  %D%/lang/observing.norn \
   %D%/lang/prob_events.norn \
   %D%/lang/prob_nested.norn \
   %D%/lib/arrays.norn \
@@ -318,6 +321,7 @@ LANG_TESTS = \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
   %D%/errors/predict_factor.norn \
+  %D%/errors/predict_reread.norn \
   %D%/errors/probability_above_one.norn \
   %D%/errors/product_of_nothing.norn \
   %D%/errors/product_of_numbers.norn \
@@ -335,6 +339,8 @@ LANG_TESTS = \
   %D%/errors/root_result.norn \
   %D%/errors/sample_from_flat_simplex.norn \
   %D%/errors/sample_from_improper.norn \
+  %D%/errors/sbc_changes.norn \
+  %D%/errors/sbc_few.norn \
   %D%/errors/scaled_inv_chi_square_range.norn \
   %D%/errors/scaled_inv_chi_square_s.norn \
   %D%/errors/several_mistakes.norn \
@@ -422,6 +428,7 @@ ENGINE_TESTS = \
   %D%/engine/random_domain.norn \
   %D%/engine/random_domain_all.norn \
   %D%/engine/rejection_bound.norn \
+  %D%/engine/sbc.norn \
   %D%/engine/stuck.norn \
   %D%/engine/transdimensional.norn \
   %D%/engine/unobserved.norn \
@@ -723,6 +730,7 @@ TEST_FILES = \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \
   %D%/errors/predict_factor.err \
+  %D%/errors/predict_reread.err \
   %D%/errors/probability_above_one.err \
   %D%/errors/product_of_nothing.err \
   %D%/errors/product_of_numbers.err \
@@ -740,6 +748,8 @@ TEST_FILES = \
   %D%/errors/root_result.err \
   %D%/errors/sample_from_flat_simplex.err \
   %D%/errors/sample_from_improper.err \
+  %D%/errors/sbc_changes.err \
+  %D%/errors/sbc_few.err \
   %D%/errors/scaled_inv_chi_square_range.err \
   %D%/errors/scaled_inv_chi_square_s.err \
   %D%/errors/several_mistakes.err \

@@ -63,6 +63,11 @@ static inline uint64_t hash_mix(uint64_t x)                  /* splitmix64's fin
   return x ^ x >> 31;
 }
 uint64_t hash_bytes(const void *, size_t n, uint64_t seed);
+/* By what an observation is known in another run: its address and where it stands. */
+static inline uint64_t hash_observation(uint64_t addr, norn_span at)
+{
+  return hash_mix(addr ^ hash_mix((uint64_t)at.file << 32 | at.start));
+}
 
 /* ---- nearest names, for hints ---- */
 /* Damerau-Levenshtein distance, at most `limit` + 1. */

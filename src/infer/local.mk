@@ -37,6 +37,7 @@ libnorncore_la_SOURCES += \
   %D%/psis.c \
   %D%/rejection.c \
   %D%/resample.c \
+  %D%/sbc.c \
   %D%/show.c \
   %D%/smc.c \
   %D%/stats.c \
@@ -55,4 +56,5 @@ libnorncore_la_SOURCES += \
   %D%/posterior.h \
   %D%/predict.h \
   %D%/psis.h \
+  %D%/sbc.h \
   %D%/watch.h

@@ -46,11 +46,6 @@ typedef struct again {
   column keys, values;                 /* of this draw: observations as they came */
 } again;
 
-uint64_t predict_key(uint64_t addr, norn_span span)
-{
-  return hash_mix(addr ^ hash_mix((uint64_t)span.file << 32 | span.start));
-}
-
 /* ---- choices ---- */
 
 static bool names_grow(norn_state *st, again *e)
@@ -322,7 +317,13 @@ static bool simulate(norn_infer *inf, again *e, const norn_event *ev)
   norn_state *st = norn_infer_state(inf);
   norn_datum v;
   if (ev->flags & (NORN_EV_FACTOR | NORN_EV_CONDITION)) return refuse_weight(inf, e, ev);
-  uint64_t key = predict_key(ev->addr, ev->span);
+  if (ev->flags & NORN_EV_REREAD) {
+    engine_fail(st, NORN_EINFER, ev->span, "what is observed here is read elsewhere in the model, "
+                "where a simulated value would not be seen");
+    norn_hint(st, "write let yt = observe y[t] ~ d, and use yt where y[t] is read");
+    return false;
+  }
+  uint64_t key = hash_observation(ev->addr, ev->span);
   norn_rng g = { .stream = e->stream, .lane = (uint32_t)e->i,
                  .event = (uint32_t)hash_mix(key + ev->ordinal) };
   if (norn_dist_sample(st, ev->dist, &g, &v)) { engine_place(st, ev->span); return false; }

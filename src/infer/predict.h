@@ -8,8 +8,6 @@ extern const norn_engine engine_pointwise, engine_simulate;
 
 /* Can a run be answered with its choices: are they kept, draw by draw? */
 norn_status predict_check(norn_state *, norn_datum posterior);
-/* By what an observation is known in another run: its address and where it stands. */
-uint64_t predict_key(uint64_t addr, norn_span);
 
 /* Of one row: elpd = log p(y_i | y_-i) by Pareto smoothed importance sampling, lpd = log of the
    posterior mean of its density, the shape of the tail of its weights. */

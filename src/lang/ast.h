@@ -105,7 +105,8 @@ enum {                     /* flags */
   AST_PIPED = 2,           /* CALL made by |> */
   AST_OPEN = 4,            /* PAT_LIST with .. */
   AST_KEEP = 8,            /* FOR with a keep */
-  AST_FILE = 16            /* IMPORT of a file, not of a module */
+  AST_FILE = 16,           /* IMPORT of a file, not of a module */
+  AST_REREAD = 32          /* OBSERVE: what it observes is read elsewhere too (reread.c) */
 };
 
 typedef struct ast ast;

@@ -292,6 +292,8 @@ static void exhaust_all(comp *c, const ast *e)
 static void compile_all(comp *c, bool imported)
 {
   effect_module(c);
+  for (size_t i = 0; i < c->nfns; i++)
+    if (c->fns[i]->is_top && c->fns[i]->ast && !reread_mark(c, c->fns[i]->ast)) c->memory = true;
   for (size_t i = 0; i < c->nfns && !c->memory; i++)
     if (c->fns[i]->is_top && c->fns[i]->ast) compile_function(c, c->fns[i]);
   if (!c->memory) compile_top(c, imported);

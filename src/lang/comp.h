@@ -102,6 +102,8 @@ void proto_free(norn_state *, proto *);
 
 /* ---- effect.c ---- */
 void effect_module(comp *);
+/* reread.c: AST_REREAD of the observes in a function; false: no memory. */
+bool reread_mark(comp *, const ast_fn *);
 uint8_t effect_of(comp *, const ast *);                            /* of evaluating an expression */
 uint8_t effect_of_call(comp *, const ast *call);                   /* of the call itself, arguments evaluated */
 bool is_special(comp *, const ast *fn, const char *name);          /* fn names the builtin `name`, not shadowed */

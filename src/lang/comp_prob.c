@@ -117,6 +117,8 @@ static uint64_t observed_name(comp *c, const ast *y, const char *let_name)
   if (y->kind == AST_FIELD) return name_comp(c, y->u.field.name.s);
   if (y->kind == AST_INDEX && y->u.index.base->kind == AST_NAME)
     return name_comp(c, y->u.index.base->u.name);
+  if (y->kind == AST_INDEX && y->u.index.base->kind == AST_FIELD)
+    return name_comp(c, y->u.index.base->u.field.name.s);
   if (let_name) return name_comp(c, let_name);
   return y->kind < AST_MISSING ? 0 : anon_comp(c);         /* a literal is not missing */
 }
@@ -139,7 +141,7 @@ ty comp_observe(comp *c, const ast *e, int dst)
       emit(c, OP_LOADU, dst, 0, 0);
       return TY_ANY;
     }
-    at = emit(c, OP_OBSERVED, w, n, 0);
+    at = emit(c, OP_OBSERVED, w, n, e->flags & AST_REREAD ? NORN_EV_REREAD : 0);
     emit_lit(c, at, 0, (uint64_t)(uintptr_t)x->row);
     emit_lit(c, at, 1, where);
     emit_lit(c, at, 2, span_pack(e->span));
@@ -149,7 +151,7 @@ ty comp_observe(comp *c, const ast *e, int dst)
     temps(c, 2);
     expr(c, y, w + 1, TAIL_NO);
     expr(c, d, w, TAIL_NO);
-    at = emit(c, OP_OBSERVE, w, 0, 0);
+    at = emit(c, OP_OBSERVE, w, 0, e->flags & AST_REREAD ? NORN_EV_REREAD : 0);
     emit_lit(c, at, 0, where); emit_lit(c, at, 1, span_pack(e->span));
     emit_span(c, at, -1, e->span); emit_span(c, at, 0, d->span); emit_span(c, at, 1, y->span);
   }

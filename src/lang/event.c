@@ -104,7 +104,7 @@ static scope_fix *scope_find(const norn_run *r, uint64_t addr)
 {
   for (scope *s = r->scope.tag == NORN_UNIT ? NULL : r->scope.p; s; s = s->up)
     for (uint32_t i = 0; i < s->h.n; i++)
-      if (s->fix[i].addr == addr) {
+      if (s->fix[i].addr == addr && s->fix[i].what != FIX_OBSERVED) {
         note_met(s, &s->fix[i]);
         return s->fix + i;
       }
@@ -196,12 +196,40 @@ static int score(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val 
   return stop_weighed(r, ev, y, span, flags);
 }
 
+/* The value that stands in the place of an observation (_observing); false: error set.  Keys stand in
+   the order in which the observations came when they were made, factors not counted: so its own is
+   at or before where the run is now. */
+static bool replace(norn_run *r, val *y, uint64_t comp, uint64_t span)
+{
+  int64_t key = (int64_t)hash_observation(addr_event(r->addr, comp), span_unpack(span));
+  norn_view k;
+  bool any = false;
+  for (scope *s = r->scope.tag == NORN_UNIT ? NULL : r->scope.p; s; s = s->up)
+    for (uint32_t i = 0; i < s->h.n; i++) {
+      if (s->fix[i].what != FIX_OBSERVED) continue;
+      any = true;
+      norn_array_view(norn_record_get(r->st, s->fix[i].value, "keys"), &k);
+      for (int64_t j = 0, at = r->nobserve; j < k.n; j++, at--) {
+        at = at < 0 || at >= k.n ? k.n - 1 : at;
+        if (k.i[at] != key) continue;
+        *y = norn_array_at(r->st, norn_record_get(r->st, s->fix[i].value, "values"), at);
+        return true;
+      }
+    }
+  if (!any) return true;                         /* outside of the model that has them */
+  norn_fail(r->st, NORN_EINFER, -1, "this observation is not among the simulated ones");
+  norn_hint(r->st, "the model must observe the same in every run: no observe in a branch or a loop "
+            "that depends on choices");
+  return false;
+}
+
 int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val y, uint64_t comp,
                   uint64_t span, unsigned flags)
 {
   norn_state *st = r->st;
   if (y.tag == NORN_MISSING)
     return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
+  if (r->flags & RUN_REPLACED && !replace(r, &y, comp, span)) return FAILED;
   if (!r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, span_unpack(span));
   r->nobserve++;
   if (r->flags & NORN_RUN_SCORE) return score(r, ev, dst, d, y, span, flags);
@@ -248,7 +276,7 @@ static int draw(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const
 static int fixed(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const scope_fix *fix,
                  uint64_t comp, uint64_t span)
 {
-  if (fix->is_do) {
+  if (fix->what == FIX_DO) {
     *dst = fix->value;
     r->nhold = 0;
     return IN_PLACE;
@@ -298,6 +326,7 @@ norn_status model_enter(norn_run *r, val *W, val model, uint64_t path, const pro
     if (!s) return st->err.code;
     r->scope = v_obj(V_SCOPE, s);
     r->rare = true;
+    if (scope_replaces(s)) r->flags |= RUN_REPLACED;
   }
   int n = (int)m->h.n - 2;
   W[-1] = m->a[0];

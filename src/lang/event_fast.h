@@ -64,7 +64,9 @@ static inline bool score_fast(norn_run *r, const norn_dist_row *row, val *a, int
 {
   double p[NORN_DIST_P], y;
   int which;
-  if (!(r->flags & NORN_RUN_SCORE) || !row->logp1 || !scalars(a, n, p)) return false;
+  if ((r->flags & (NORN_RUN_SCORE | RUN_REPLACED)) != NORN_RUN_SCORE || !row->logp1 ||
+      !scalars(a, n, p))
+    return false;
   if (V_IS_REAL(a[n]) && !(row->flags & NORN_DIST_DISCRETE)) y = a[n].d;
   else if (V_IS_INT(a[n])) y = (double)a[n].i;
   else if (V_IS_BOOL(a[n]) && row->flags & NORN_DIST_BOOL) y = (double)a[n].i;

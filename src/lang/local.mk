@@ -51,6 +51,7 @@ libnorncore_la_SOURCES += \
   %D%/program.c \
   %D%/record.c \
   %D%/register.c \
+  %D%/reread.c \
   %D%/resolve.c \
   %D%/run.c \
   %D%/show.c \

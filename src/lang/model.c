@@ -85,7 +85,7 @@ static norn_status fix(norn_state *st, const char *what, const val *args, bool i
   to += before * PER_FIX;
   for (int i = 0; i < n; i++, to += PER_FIX) {
     const char *name = norn_record_at(st, args[1], i, &to[2]);
-    to[0] = norn_bool(is_do);
+    to[0] = norn_int(is_do ? FIX_DO : FIX_GIVEN);
     to[1] = norn_cstring(st, name);
     if (to[1].tag == NORN_NONE) return NORN_EMEMORY;
     if (check_name(st, what, m->a[1], name)) return NORN_EDOMAIN;
@@ -106,7 +106,31 @@ static norn_status intervene(norn_state *st, const val *args, int n, val *out)
   return fix(st, "do", args, true, out);
 }
 
-const norn_native model_natives[2] = {
+/* For the C half of sbc: the record of keys and values that a simulation left. */
+static norn_status observing(norn_state *st, const val *args, int n, val *out)
+{
+  norn_view keys, values;
+  (void)n;
+  if (args[0].tag != NORN_MODEL || !norn_array_view(norn_record_get(st, args[1], "keys"), &keys) ||
+      !norn_array_view(norn_record_get(st, args[1], "values"), &values) || keys.elem != NORN_I64 ||
+      keys.rank != 1 || keys.n != values.dims[0])
+    return norn_fail(st, NORN_ETYPE, 1, "the observations of a simulation are a record of keys and "
+                     "values");
+  const modl *m = args[0].q;
+  int before = fixes_of(m->a[1]);
+  val *to, constraints = constraints_new(st, before + 1, &to);
+  if (constraints.tag == NORN_NONE) return NORN_EMEMORY;
+  to++;
+  if (before) memcpy(to, fix_at(m->a[1], 0), (size_t)before * PER_FIX * sizeof *to);
+  to += before * PER_FIX;
+  to[0] = norn_int(FIX_OBSERVED);
+  to[1] = norn_cstring(st, "");
+  to[2] = args[1];
+  *out = model_with(st, m, constraints);
+  return out->tag == NORN_NONE ? NORN_EMEMORY : NORN_OK;
+}
+
+const norn_native model_natives[3] = {
     {"given", "m, choices",
      "The model m with some choices observed: each weighs by the density of its value.\n"
      "Names are addresses as a posterior prints them; one that no run meets is an error.\n"
@@ -116,7 +140,17 @@ const norn_native model_natives[2] = {
      "The model m with some choices set from outside (Pearl's intervention): they add no weight.\n"
      "Example: infer(do(smoking(), { smokes: true }), importance(1000))",
      intervene, NORN_PURE, NULL},
+    {"_observing", "m, observed",
+     "The model m with simulated values in the place of what it observes.\n"
+     "Example: infer(_observing(m, info(infer(m, _simulate(missing, 1))).observed), nuts())",
+     observing, NORN_PURE, NULL},
 };
+
+bool scope_replaces(const scope *s)
+{
+  for (uint32_t i = 0; i < s->h.n; i++) if (s->fix[i].what == FIX_OBSERVED) return true;
+  return false;
+}
 
 /* ---- running ---- */
 
@@ -131,8 +165,9 @@ scope *scope_enter(norn_state *st, const modl *m, scope *up, uint64_t path)
   s->seen_by = n ? fix_at(c, 0)[-1] : norn_unit();
   for (int i = 0; i < n; i++) {
     const val *f = fix_at(c, i);
-    s->fix[i] = (scope_fix){.value = f[2], .is_do = (uint32_t)f[0].i, .key = (uint32_t)i};
-    addr_parse(st, path, norn_string_view(f[1], NULL), &s->fix[i].addr);
+    s->fix[i] = (scope_fix){.value = f[2], .what = (uint32_t)f[0].i, .key = (uint32_t)i};
+    if (f[0].i != FIX_OBSERVED)
+      addr_parse(st, path, norn_string_view(f[1], NULL), &s->fix[i].addr);
   }
   return s;
 }
@@ -164,11 +199,11 @@ norn_status norn_model_check(norn_state *st, val model)
   for (int i = 0; i < n; i++) {
     const val *f = fix_at(c, i);
     norn_array_view(fix_at(c, 0)[-1], &seen);
-    if (seen.i[i]) continue;
+    if (seen.i[i] || f[0].i == FIX_OBSERVED) continue;
     const char *name = norn_string_view(f[1], NULL);
     norn_fail(st, NORN_EINFER, -1,
               "%s fixes %s, but no run of the model made a choice of that name",
-              f[0].i ? "do" : "given", name);
+              f[0].i == FIX_DO ? "do" : "given", name);
     hint_near(st, name);
     return NORN_EINFER;
   }

@@ -93,7 +93,8 @@
   X(SSAVE, "d--", "") X(SREST, "r--", "") /* the scope of given() and do() */ \
   /* ---- effects: the run stops here ---- */ \
   X(SAMPLE, "T--", "ae") X(SAMPLED, "Ni-", "wae") X(SAMPLEV, "U--", "ae") \
-  X(OBSERVE, "U--", "ae") X(OBSERVED, "Vi-", "wae") X(FACTOR, "r--", "e") \
+  X(OBSERVE, "U-i", "ae") X(OBSERVED, "Vii", "wae") /* c: NORN_EV_REREAD or 0 */ \
+  X(FACTOR, "r--", "e") \
   X(CONDITION, "r--", "e") X(INFER, "U--", "ae") \
   X(LOGPDF, "drr", "") X(LOGPDFD, "dWi", "w") /* row w at the c-1 arguments from b, value last */ \
   /* ---- mem (stubs of mem.c only) ---- */ \

@@ -192,6 +192,7 @@ static norn_run *run_start_model(norn_state *st, const modl *m)
   }
   r->scope = v_obj(V_SCOPE, s);
   r->rare = true;
+  if (scope_replaces(s)) r->flags |= RUN_REPLACED;
   return r;
 }
 
@@ -212,8 +213,8 @@ void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter)
   r->iter = iter;
 }
 
-void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags; }
-unsigned norn_run_flags_of(const norn_run *r) { return r->flags; }
+void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags | (r->flags & RUN_REPLACED); }
+unsigned norn_run_flags_of(const norn_run *r) { return r->flags & ~RUN_REPLACED; }
 double norn_run_logw(const norn_run *r) { return r->logw; }
 void norn_run_add_logw(norn_run *r, double lw) { r->logw += lw; }
 norn_state *norn_run_state(const norn_run *r) { return r->st; }

@@ -10,6 +10,7 @@
 
 #define FRAME_SIZE 2
 enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER };
+#define RUN_REPLACED (1u << 30)    /* in flags: a scope replaces observations (_observing) */
 /* A swarm of runs is stepped in turn, each from cold caches, so a run lies in one piece of memory:
 
      | rare, 128 bytes | hot, 128 bytes, a line boundary | the stack, until it outgrows its place |

@@ -125,7 +125,8 @@ bool addr_parse(norn_state *, uint64_t base, const char *name, uint64_t *hash);
 proto *memo_stub(norn_state *, int nargs);              /* bytecode that looks up, calls, stores */
 /* model.c: given, do, their scopes */
 scope *scope_enter(norn_state *, const modl *, scope *up, uint64_t path);
-extern const norn_native model_natives[2];              /* given, do */
+bool scope_replaces(const scope *);                     /* observations, by _observing */
+extern const norn_native model_natives[3];              /* given, do, _observing */
 /* defdist.c: distributions defined in Norn; one row each for real, integer and finite supports, the
    same with a cdf, with a quantile, with both. */
 enum { DEFDIST_REAL, DEFDIST_INTEGER, DEFDIST_FINITE, DEFDIST_CDF, DEFDIST_QUANTILE = 6,

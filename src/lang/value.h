@@ -97,8 +97,10 @@ typedef struct tab { obj h; const void *row; val a[]; } tab;
 /* MODEL: a[0] the closure, a[1] constraints (given/do: NORN_ARRAY of [kind, name, value] or unit),
    a[2..] arguments. */
 typedef struct modl { obj h; uint64_t pad; val a[]; } modl;
-/* given() and do() in force: absolute addresses fixed within a model that is running. */
-typedef struct scope_fix { uint64_t addr; val value; uint32_t is_do, key; } scope_fix;
+/* given() and do() in force: absolute addresses fixed within a model that is running; or replaced
+   observations, a record of keys and values (what: FIX_OBSERVED). */
+enum { FIX_GIVEN, FIX_DO, FIX_OBSERVED };
+typedef struct scope_fix { uint64_t addr; val value; uint32_t what, key; } scope_fix;
 typedef struct scope { obj h; struct scope *up; val seen_by; scope_fix fix[]; } scope;   /* n */
 
 static inline val v_obj(unsigned kind, const void *o)

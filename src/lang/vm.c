@@ -814,7 +814,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     SAFEPOINT;
     norn_dist d = {row, w, n};
     hold(r, (uint32_t)(w - R), n + 1, false);
-    EVENT(event_observe(r, ev, w, &d, w[n], pc[2].u, pc[3].u, 0), 4, st->err_arg);
+    EVENT(event_observe(r, ev, w, &d, w[n], pc[2].u, pc[3].u, pc->c), 4, st->err_arg);
   }
   OP(SAMPLE): {
     SAFEPOINT;
@@ -854,7 +854,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     norn_dist d;
     if (unlikely(!norn_dist_view(w[0], &d))) FAIL_WANT(0, "observe needs a distribution", w[0]);
     hold(r, (uint32_t)(w - R), 2, true);
-    EVENT(event_observe(r, ev, w, &d, w[1], pc[1].u, pc[2].u, 0), 3, 1);
+    EVENT(event_observe(r, ev, w, &d, w[1], pc[1].u, pc[2].u, pc->c), 3, 1);
   }
   OP(FACTOR): {
     double lw;

@@ -39,6 +39,14 @@ static norn_status f_model_again(norn_state *st, const norn_datum *args, int n, 
   return NORN_EINFER;
 }
 
+static norn_status f_can_replay(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  *out = norn_bool(lib_is_posterior(args[0]) && !predict_check(st, args[0]));
+  norn_clear(st);
+  return NORN_OK;
+}
+
 /* ---- loo ---- */
 
 typedef struct loo {
@@ -287,6 +295,9 @@ static const norn_native natives[] = {
    "Example: model m() { let x ~ normal(0, 1); x }; "
    "len(draws(infer(_model_again(infer(m(), importance(9))), forward(5))))\n=> 5",
    f_model_again, 0, NULL},
+  {"_can_replay", "post", "Whether a posterior keeps the choices of its draws.\n"
+   "Example: model m() { let x ~ bernoulli(0.5); x }; "
+   "_can_replay(infer(m(), enumerate()))\n=> false", f_can_replay, 0, NULL},
   {"_loo", "pointwise, post", "What loo makes of the log densities of each row at each draw.\n"
    "Example: model m() { let x ~ normal(0, 1); observe 1 ~ normal(x, 1); x }; "
    "let p = infer(m(), importance(100)); "

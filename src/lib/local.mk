@@ -24,6 +24,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_plot.c \
   %D%/lib_predict.c \
   %D%/lib_save.c \
+  %D%/lib_sbc.c \
   %D%/lib_sort.c \
   %D%/lib_special.c \
   %D%/lib_stats.c \
