@@ -6,8 +6,10 @@
    work?"). Above min(1 - 1/log10 S, 0.7) neither the draws nor the weights are to be trusted;
    weights are smoothed where it is below 1. */
 #include "infer/approx.h"
+#include "infer/density.h"
 #include "infer/infer.h"
 #include "infer/psis.h"
+#include "infer/watch.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -71,34 +73,6 @@ norn_status approx_init(approx *a, norn_infer *inf, int option)
 
 /* ---- recording ---- */
 
-/* Does a run of the model meet a choice without a normaliser?  It is walked with draws from the
-   prior up to the first one; the choices are the same in every run. */
-static bool meets_improper(approx *a)
-{
-  norn_state *st = a->t.st;
-  norn_run *run = norn_infer_run(a->inf, 0xffffffffu, 0, NORN_RUN_DOMAIN);
-  bool improper = false;
-  for (bool more = run != NULL; more;) {
-    norn_event ev;
-    norn_datum x;
-    double excess;
-    more = false;
-    switch (norn_run_next(run, &ev)) {
-    case NORN_OBSERVE: more = true; break;
-    case NORN_SAMPLE:
-      improper = norn_dist_flags(ev.dist) & NORN_DIST_IMPROPER;
-      if (improper || !engine_sample(st, run, &ev, false, &x, &excess)) break;
-      norn_run_answer(run, x);
-      more = true;
-      break;
-    default: break;
-    }
-  }
-  norn_run_free(run);
-  norn_clear(st);
-  return improper;
-}
-
 norn_step approx_record(approx *a, unsigned flags)
 {
   norn_state *st = a->t.st;
@@ -111,7 +85,8 @@ norn_step approx_record(approx *a, unsigned flags)
     norn_hint(st, "enumerate() is for models whose choices are all discrete");
     return NORN_STEP_FAIL;
   }
-  a->improper = meets_improper(a);
+  for (size_t i = 0; i < a->t.density->nchoice; i++)
+    a->improper |= a->t.density->choice[i].improper;
   return NORN_STEP_MORE;
 }
 
@@ -233,6 +208,9 @@ norn_step approx_report(approx *a, cloud *c, bool corrected)
     norn_hint(a->t.st, "the posterior is far from normal; nuts() or smc() have no need of that");
     return NORN_STEP_FAIL;
   }
+  const double *draws = c->u;
+  watched w = {inf, a->t.density, &draws, 1, c->kept, c->n};
+  if (watch_tails(&w)) return NORN_STEP_FAIL;
   bool told = psis_tail((size_t)c->tried, 1) >= 5;       /* fewer draws have no tail */
   norn_infer_note(inf, "khat", told ? norn_real(c->khat) : norn_missing());
   norn_infer_note(inf, "outside", norn_int(c->tried - c->kept));

@@ -67,8 +67,8 @@ void cloud_add(cloud *, target *, const double *u, double lq);
 /* Importance weights lp - lq: evidence from the raw ones, then smoothed (psis.h).  false: no
    memory. */
 bool cloud_weigh(cloud *);
-/* Fails where no draw was inside; warns when k-hat is above its threshold; leaves notes: khat,
-   outside, evaluations. */
+/* Fails where no draw was inside; warns when k-hat is above its threshold or the density does not
+   fall off; leaves notes: khat, outside, evaluations. */
 norn_step approx_report(approx *, cloud *, bool corrected);
 /* Leaves draws `first` to `end` with the inference, weighted if `corrected`.  Discrete choices:
    lane 0xfffffff0, event: the draw. */

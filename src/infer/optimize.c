@@ -243,13 +243,43 @@ bool climb_astray(climb *c, bool *away, char *why, size_t size)
   return true;
 }
 
+/* Do converged starts end apart on a ridge of equal density?  *along: where they differ most, in
+   widths of the coordinates at the last of them. */
+static bool on_ridge(climb *c, int64_t *along)
+{
+  int64_t n = c->a->t.n;
+  double most = 0.1, best = c->ends[c->best].value;
+  bool found = false;
+  for (int64_t i = 0; i < c->at; i++) {
+    if (!lbfgs_converged(c->ends[i].end) || !(c->ends[i].value > best - 1e-4)) continue;
+    if (i == c->best || between(c, i, c->best) < best - DIP) continue;
+    for (int64_t k = 0; k < n; k++) {
+      double apart = fabs(c->u[i * n + k] - climb_mode(c)[k]) / c->scale[k];
+      if (apart <= most) continue;
+      most = apart;
+      *along = k;
+      found = true;
+    }
+  }
+  return found;
+}
+
 static void warn_ends(climb *c, int64_t nmodes, const double *value)
 {
   norn_infer *inf = c->a->inf;
   norn_span nowhere = {0, 0, 0};
   char why[180];
-  bool away;
-  if (climb_astray(c, &away, why, sizeof why))
+  char name[80];
+  int64_t along;
+  bool away, astray = climb_astray(c, &away, why, sizeof why);
+  if (!astray && on_ridge(c, &along)) {
+    norn_density_name(c->a->t.density, along, name, sizeof name);
+    norn_infer_warn(inf, nowhere, "the mode is not unique: starts end at different points of a ridge "
+                    "of equal density, which differ in %s; a prior, or fewer parameters, would say "
+                    "which",
+                    name);
+  }
+  if (astray)
     norn_infer_warn(inf, nowhere, "the mode %s; %s", why,
                     away ? "a prior must make the density fall there"
                          : "raise iterations, or scale the data");
