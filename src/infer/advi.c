@@ -189,7 +189,8 @@ static norn_step advi_record(advi *e)
          normal = normal_bytes(n, history) / sizeof(double);
   /* whitening wants a matrix too, where there are enough draws for it */
   size_t matrix = full || e->samples / 2 >= n ? square : 0, work = 4 * nn + (full ? square : 0);
-  e->nroom = 3 * m + 2 * normal + nn + (full ? square : nn) + 1 + matrix + (size_t)e->params + work;
+  size_t scale = full ? square : nn, u = full ? m : nn, v = full ? m : m / 2;
+  e->nroom = m + u + v + 2 * normal + nn + scale + 1 + matrix + (size_t)e->params + work;
   double *at = e->room = engine_get(st, e->nroom * sizeof *at);
   lbfgs_limits limits = {.history = history, .iterations = e->iterations,
                          .rel_obj = e->tol / DBL_EPSILON, .rel_grad = e->tol / DBL_EPSILON};
@@ -199,12 +200,12 @@ static norn_step advi_record(advi *e)
     return NORN_STEP_FAIL;
   e->e = at;
   e->u = e->e + m;
-  e->v = e->u + m;
-  e->best_room = e->v + m;
+  e->v = e->u + u;
+  e->best_room = e->v + v;
   e->other_room = e->best_room + normal;
   e->mean = e->other_room + normal;
   e->base = e->mean + n;
-  e->log_base = e->base + (full ? square : nn);
+  e->log_base = e->base + scale;
   e->a_matrix = e->log_base + 1;
   e->x = e->a_matrix + matrix;
   e->work = e->x + e->params;

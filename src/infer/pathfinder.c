@@ -8,8 +8,8 @@
    another's.
 
    Random numbers: path i has lane i (starts: iteration 0; ELBOs: path.c); its draw s has lane
-   0x80000000 + i, event s; the choice of draws has lane 0xffffffd0, the overlap of normals
-   0xffffffd1. */
+   0x80000000 + i, event s; the choice and order of draws have lane 0xffffffd0, the overlap of
+   normals 0xffffffd1. */
 #include "infer/pathfinder.h"
 #include "infer/infer.h"
 #include "infer/path.h"
@@ -37,7 +37,7 @@ typedef struct pathfinder {
   double *lq;                          /* (paths) log densities of a draw */
   int64_t *origin;                     /* (draws in all) the path of a draw */
   double *elbo, *share;                /* (paths) */
-  uint32_t *count;                     /* (draws in all) how often a draw is chosen */
+  int64_t *order, chosen;              /* (chosen) the draws to leave */
 } pathfinder;
 
 static norn_status pathfinder_init(norn_infer *inf, void *self)
@@ -78,9 +78,9 @@ static norn_step pathfinder_record(pathfinder *e)
   int64_t n = e->a.t.n, m = most_draws(e);
   e->normals = engine_get(st, (size_t)e->paths * sizeof *e->normals);
   e->origin = engine_get(st, (size_t)m * sizeof *e->origin);
-  e->count = engine_get(st, (size_t)m * sizeof *e->count);
+  e->order = engine_get(st, (size_t)e->draws * sizeof *e->order);
   e->room = engine_get(st, room_bytes(e));
-  if (!e->normals || !e->origin || !e->count || !e->room || !cloud_new(st, &e->drawn, m, n) ||
+  if (!e->normals || !e->origin || !e->order || !e->room || !cloud_new(st, &e->drawn, m, n) ||
       !path_new(&e->a.t, &e->p, e->history, e->iterations, e->samples))
     return NORN_STEP_FAIL;
   e->u = e->room + (size_t)e->paths * (normal_bytes(n, e->history) / sizeof(double));
@@ -144,25 +144,30 @@ static void draw_one(pathfinder *e)
   e->each++;
 }
 
-/* Sets count: n copies in all by systematic resampling of the smoothed weights, in order. */
-static void choose(pathfinder *e)
+/* Chooses draws: by systematic resampling of the smoothed weights, or all of them. */
+static void choose(pathfinder *e, norn_rng *g)
 {
   cloud *c = &e->drawn;
-  norn_rng g = {.stream = e->a.stream, .lane = 0xffffffd0u};
-  double total = log_sum(c->w, (size_t)c->kept), sum = 0, u = norn_rng_uniform(&g);
-  int64_t given = 0, last = 0;
+  double total = log_sum(c->w, (size_t)c->kept), sum = 0, u = norn_rng_uniform(g);
+  int64_t n = e->draws, last = 0;
   for (int64_t i = 0; i < c->kept; i++) {
-    double w = exp(c->w[i] - total);
+    double w = e->correct ? exp(c->w[i] - total) : 1 / (double)n;
     sum += w;
-    /* of the points u, u + 1, ... */
-    int64_t below = (int64_t)floor(sum * (double)e->draws - u) + 1;
-    if (below > e->draws) below = e->draws;
-    if (below < given) below = given;
-    e->count[i] = (uint32_t)(below - given);
-    given = below;
     if (w > 0) last = i;
+    if (!e->correct) e->order[e->chosen++] = i;
+    else while (e->chosen < n && (double)e->chosen + u < sum * (double)n) e->order[e->chosen++] = i;
   }
-  e->count[last] += (uint32_t)(e->draws - given);                        /* rounding at the end */
+  while (e->correct && e->chosen < n) e->order[e->chosen++] = last;      /* rounding at the end */
+}
+
+/* In any order: the first of them are then from all paths too (Fisher and Yates). */
+static void shuffle(pathfinder *e, norn_rng *g)
+{
+  for (int64_t i = e->chosen; i > 1; i--) {
+    int64_t k = (int64_t)norn_rng_below(g, (uint64_t)i), kept = e->order[i - 1];
+    e->order[i - 1] = e->order[k];
+    e->order[k] = kept;
+  }
 }
 
 /* The places where paths end: paths whose normals overlap are in one.  place (alive): the first
@@ -214,10 +219,10 @@ static norn_step draws_end(pathfinder *e)
   if (e->correct) {
     if (!e->a.improper) norn_infer_evidence(inf, c->log_evidence, c->se);
     norn_infer_note(inf, "ess", norn_real(fmin(c->ess, (double)e->draws)));
-    choose(e);
-  } else {
-    for (int64_t i = 0; i < c->kept; i++) e->count[i] = 1;
   }
+  norn_rng g = {.stream = e->a.stream, .lane = 0xffffffd0u};
+  choose(e, &g);
+  shuffle(e, &g);
   if (e->alive < e->paths)
     norn_infer_warn(inf, (norn_span){0, 0, 0}, "%lld of %lld paths found no normal whose draws lie "
                     "inside of the posterior", (long long)(e->paths - e->alive),
@@ -229,11 +234,11 @@ static norn_step draws_end(pathfinder *e)
 
 static norn_step leave(pathfinder *e)
 {
-  for (int work = 0; work < PIECE && e->at < e->drawn.kept; e->at++)
-    for (uint32_t k = 0; k < e->count[e->at]; k++, work++)
-      if (approx_leave(&e->a, &e->drawn, e->at, e->at + 1, false) != NORN_STEP_MORE)
-        return NORN_STEP_FAIL;
-  return e->at < e->drawn.kept ? NORN_STEP_MORE : NORN_STEP_DONE;
+  for (int work = 0; work < PIECE && e->at < e->chosen; work++, e->at++) {
+    int64_t i = e->order[e->at];
+    if (approx_leave(&e->a, &e->drawn, i, i + 1, false) != NORN_STEP_MORE) return NORN_STEP_FAIL;
+  }
+  return e->at < e->chosen ? NORN_STEP_MORE : NORN_STEP_DONE;
 }
 
 static norn_step pathfinder_step(norn_infer *inf, void *self)
@@ -278,7 +283,7 @@ static void pathfinder_free(norn_infer *inf, void *self)
   size_t m = (size_t)most_draws(e);
   engine_put(st, e->normals, (size_t)e->paths * sizeof *e->normals);
   engine_put(st, e->origin, m * sizeof *e->origin);
-  engine_put(st, e->count, m * sizeof *e->count);
+  engine_put(st, e->order, (size_t)e->draws * sizeof *e->order);
   if (e->room) engine_put(st, e->room, room_bytes(e));
   path_free(&e->p);
   cloud_free(&e->drawn);
