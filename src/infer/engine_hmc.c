@@ -8,16 +8,17 @@
    take about SLICE seconds.  All that runs programs (recording, starts from the prior, draws) is done
    by the caller's thread while the others rest. */
 #include "infer/hmc.h"
-#include "infer/watch.h"
 #include "infer/infer.h"
+#include "infer/pathfinder.h"
 #include "infer/posterior.h"
+#include "infer/watch.h"
 #include "num/rng.h"
 #include <stdio.h>
 #include <string.h>
 
 #define SLICE 0.03                       /* seconds */
 enum { POINTS = 100, START_TRIES = 100 };
-typedef enum { START_RANDOM, START_PRIOR, START_GIVEN } start_kind;
+typedef enum { START_RANDOM, START_PRIOR, START_PATHFINDER, START_GIVEN } start_kind;
 
 typedef struct sampler {
   hmc_plan plan;
@@ -58,11 +59,11 @@ static norn_status code(norn_infer *inf) { return norn_error(norn_infer_state(in
 
 static norn_status option_start(norn_infer *inf, sampler *e)
 {
-  static const char *const names[] = {"random", "prior"};
+  static const char *const names[] = {"random", "prior", "pathfinder"};
   int i = option_at(inf, "init");
   norn_datum v = norn_infer_option(inf, i);
   if (norn_record_size(v) < 0)
-    return option_choice(inf, i, names, 2, &e->start) ? NORN_OK : code(inf);
+    return option_choice(inf, i, names, 3, &e->start) ? NORN_OK : code(inf);
   e->start = START_GIVEN;
   e->given = norn_keep(norn_infer_state(inf), v);
   return e->given ? NORN_OK : NORN_EMEMORY;
@@ -238,13 +239,15 @@ static norn_step start_chain(norn_infer *inf, sampler *e, int64_t c)
 {
   hmc_chain *x = &e->chain[c];
   norn_rng g = chain_rng(x, 0);
-  int tries = e->start == START_GIVEN ? 1 : START_TRIES;
+  int tries = e->start >= START_PATHFINDER ? 1 : START_TRIES;
   double *q = x->sample.q;
   for (int i = 0; i < tries; i++) {
     norn_rng pair = {.stream = g.stream, .lane = (uint32_t)c & ~1u, .event = (uint32_t)i};
     g.event = (uint32_t)i;
     for (int64_t k = 0; k < e->n; k++) q[k] = (c & 1 ? -1 : 1) * (4 * rng_uniform(&pair) - 2);
     if (e->start == START_PRIOR && norn_density_prior(x->h.density, &g, q)) return NORN_STEP_FAIL;
+    if (e->start == START_PATHFINDER && pathfinder_start(norn_infer_state(inf), x->h.density, &g, q))
+      return NORN_STEP_FAIL;
     if (e->start == START_GIVEN && norn_density_at(x->h.density, norn_get(e->given), q))
       return NORN_STEP_FAIL;
     hmc_evaluate(&x->h, &x->sample);
@@ -398,27 +401,106 @@ typedef struct verdict {
   double rhat, ess, least_bfmi, accept;
   char worst[160];
   int64_t divergent, deep, stuck, leapfrogs;
+  int64_t draws;                         /* of each chain, that rhat and ess are of */
 } verdict;
+
+/* Takes in the chains x (chains, draws) of a number. */
+static norn_status worse(norn_state *st, const sampler *e, verdict *v, const double *x, int64_t draws,
+                         const char *name)
+{
+  double ess, rhat;
+  if (!diagnose_chains(st, x, (int)e->chains, draws, &ess, &rhat)) return NORN_EMEMORY;
+  v->draws = draws;
+  if (rhat > v->rhat) v->rhat = rhat;
+  if (!(ess < v->ess)) return NORN_OK;
+  v->ess = ess;
+  snprintf(v->worst, sizeof v->worst, "%.150s", name);
+  return NORN_OK;
+}
 
 /* The worst R-hat and effective sample size over coordinates. */
 static norn_status worst_of(norn_state *st, const sampler *e, verdict *v)
 {
   int64_t draws = e->plan.draws, total = e->chains * draws;
   double *x = engine_get(st, (size_t)total * sizeof *x);
+  norn_status status = x ? NORN_OK : NORN_EMEMORY;
+  char name[160];
   v->ess = HUGE_VAL;
-  if (!x) return NORN_EMEMORY;
-  for (int64_t i = 0; i < e->n; i++) {
-    double ess, rhat;
+  for (int64_t i = 0; i < e->n && !status; i++) {
     for (int64_t c = 0; c < e->chains; c++)
       for (int64_t k = 0; k < draws; k++) x[c * draws + k] = e->chain[c].q[k * e->n + i];
-    if (!diagnose_chains(st, x, (int)e->chains, draws, &ess, &rhat)) break;
-    if (rhat > v->rhat) v->rhat = rhat;
-    if (!(ess < v->ess)) continue;
-    v->ess = ess;
-    norn_density_name(e->density, i, v->worst, sizeof v->worst);
+    status = worse(st, e, v, x, draws, norn_density_name(e->density, i, name, sizeof name));
   }
   engine_put(st, x, (size_t)total * sizeof *x);
-  return NORN_OK;
+  return status;
+}
+
+/* The numbers of all choices at the new draws, y (chains, draws, m). */
+static norn_status constrain_all(const sampler *e, double *y, int64_t m)
+{
+  norn_status status = NORN_OK;
+  for (int64_t c = 0; c < e->chains && !status; c++)
+    for (int64_t k = 0; k < e->plan.draws && !status; k++, y += m)
+      status = norn_density_constrain(e->density, e->chain[c].q + k * e->n, y);
+  return status;
+}
+
+/* Of a choice of which `kept` has the old draws: each number of old and new draws together. */
+static norn_status worst_choice(norn_state *st, const sampler *e, verdict *v,
+                                const norn_density_choice *d, norn_datum kept, const double *y,
+                                int64_t m)
+{
+  int64_t new = e->plan.draws, old = norn_array_length(kept) / e->chains, all = old + new;
+  double *x = engine_get(st, (size_t)(e->chains * all) * sizeof *x);
+  norn_status status = x ? NORN_OK : NORN_EMEMORY;
+  char address[128] = "", name[160];
+  norn_addr_name(st, d->addr, address, sizeof address);
+  for (int64_t j = 0; j < d->nelem && !status; j++) {
+    for (int64_t c = 0; c < e->chains; c++) {
+      double *to = x + c * all;
+      for (int64_t k = 0; k < old; k++)
+        to[k] = norn_elem_real(norn_array_at(st, kept, c * old + k), j);
+      for (int64_t k = 0; k < new; k++) to[old + k] = y[(c * new + k) * m + d->first + j];
+    }
+    if (d->rank) snprintf(name, sizeof name, "%s[%lld]", address, (long long)j);
+    else snprintf(name, sizeof name, "%s", address);
+    status = worse(st, e, v, x, all, name);
+  }
+  engine_put(st, x, (size_t)(e->chains * all) * sizeof *x);
+  return status;
+}
+
+/* The same over the draws of the run that goes on and the new ones.  Of the old ones the values of the
+   choices are kept, not the coordinates; that changes neither ranks nor, so, the bulk ESS of numbers.
+   Where choices were not kept, the new draws are judged alone. */
+static norn_status worst_joined(norn_infer *inf, const sampler *e, verdict *v)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_posterior p;
+  int64_t m = 0, n = norn_density_choices(e->density);
+  norn_density_choice d;
+  char name[256];
+  if (!norn_posterior_view(st, infer_resumed(inf), &p)) return NORN_EMEMORY;
+  for (int64_t i = 0; i < n; i++) {
+    norn_density_choice_at(e->density, i, &d);
+    if (d.discrete) continue;
+    m += d.nelem;
+    if (norn_record_size(p.choices) < 1 || !norn_addr_name(st, d.addr, name, sizeof name) ||
+        norn_array_length(norn_record_get(st, p.choices, name)) != p.n)
+      return worst_of(st, e, v);
+  }
+  size_t size = (size_t)(e->chains * e->plan.draws * m) * sizeof(double);
+  double *y = engine_get(st, size);
+  norn_status status = y ? constrain_all(e, y, m) : NORN_EMEMORY;
+  v->ess = HUGE_VAL;
+  for (int64_t i = 0; i < n && !status; i++) {
+    norn_density_choice_at(e->density, i, &d);
+    if (d.discrete) continue;
+    norn_addr_name(st, d.addr, name, sizeof name);
+    status = worst_choice(st, e, v, &d, norn_record_get(st, p.choices, name), y, m);
+  }
+  engine_put(st, y, size);
+  return status;
 }
 
 static void count_up(const sampler *e, verdict *v)
@@ -580,14 +662,15 @@ static void warn(norn_infer *inf, const sampler *e, const verdict *v)
                     "draws, or look for several modes", v->rhat);
   if (v->ess < 100 * (double)e->chains)
     norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %.0f draws: take more "
-                    "draws", v->worst, v->ess, (double)(e->chains * e->plan.draws));
+                    "draws", v->worst, v->ess, (double)(e->chains * v->draws));
 }
 
 static norn_status sampler_finish(norn_infer *inf, void *self)
 {
   sampler *e = self;
   verdict v = {.rhat = 0};
-  norn_status status = worst_of(norn_infer_state(inf), e, &v);
+  bool fresh = norn_is_none(infer_resumed(inf));
+  norn_status status = fresh ? worst_of(norn_infer_state(inf), e, &v) : worst_joined(inf, e, &v);
   count_up(e, &v);
   if (!status) status = note_chains(inf, e);
   if (status) return status;
@@ -662,8 +745,8 @@ static void sampler_free(norn_infer *inf, void *self)
                          "it fails), all learnt, or \"unit\""}, \
   {"adapt", "\"nutpie\"", "\"nutpie\": the metric comes from draws and gradients; \"stan\": from " \
                           "draws in windows"}, \
-  {"init", "\"random\"", "\"random\" (uniform on (-2, 2), unconstrained), \"prior\", or a record of " \
-                         "values by address"}, \
+  {"init", "\"random\"", "\"random\" (uniform on (-2, 2), unconstrained), \"prior\", \"pathfinder\" (a " \
+                         "normal near a mode), or a record of values by address"}, \
   {"thin", "1", "transitions from draw to draw"}
 
 static const norn_option nuts_options[] = {
