@@ -56,6 +56,7 @@ UNIT_TESTS = \
   %D%/unit/test_plot \
   %D%/unit/test_pool \
   %D%/unit/test_posteriordb \
+  %D%/unit/test_predict \
   %D%/unit/test_program \
   %D%/unit/test_psis \
   %D%/unit/test_random \
@@ -215,6 +216,8 @@ LANG_TESTS = \
   %D%/errors/lkj_order.norn \
   %D%/errors/loglogistic_shape.norn \
   %D%/errors/loo_nothing.norn \
+  %D%/errors/loo_of_model.norn \
+  %D%/errors/loo_part.norn \
   %D%/errors/loo_rows_change.norn \
   %D%/errors/loo_without_choices.norn \
   %D%/errors/malformed_csv.norn \
@@ -321,6 +324,7 @@ LANG_TESTS = \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
   %D%/errors/predict_factor.norn \
+  %D%/errors/predict_improper.norn \
   %D%/errors/predict_reread.norn \
   %D%/errors/probability_above_one.norn \
   %D%/errors/product_of_nothing.norn \

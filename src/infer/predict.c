@@ -5,7 +5,9 @@
    prior.  At an observation
 
      _pointwise(post)     notes its log density, element by element where it is a product (loo):
-                          the draw's value is the array of them, its weight that of the posterior's
+                          the draw's value is the array of them, its weight that of the posterior's.
+                          If the posterior's engine summed choices out they are from a density that
+                          does so in each row (norn.h, NORN_DENSITY_ROWS)
      _simulate(post, n)   answers with a value drawn from its distribution (prior_predictive,
                           posterior_predictive, sbc); the draw's value is what the model returns
 
@@ -40,6 +42,7 @@ typedef struct again {
   row *rows; size_t nrows, crows, at;
   double *ll; size_t cll;
   norn_span factor; int64_t factors;   /* of the first draw */
+  norn_density *density; double *u;    /* where choices were summed out: of rows without them */
   /* _simulate */
   uint64_t stream;
   site *site; size_t nsite, csite;
@@ -74,23 +77,27 @@ static bool names_grow(norn_state *st, again *e)
   return true;
 }
 
-/* The field of `choices` that is this address; -1: there is none, or no memory. */
+/* The field of `choices` that is this address; -1: there is none, -2: no memory. */
 static int field_of(norn_state *st, again *e, norn_datum choices, uint64_t addr)
 {
-  char name[256];
+  char name[256], bare[24];
   norn_datum v;
   size_t k = 0;
-  if (!names_grow(st, e)) return -1;
+  if (!names_grow(st, e)) return -2;
   for (k = addr & (e->size - 1); e->field[k]; k = (k + 1) & (e->size - 1))
     if (e->addr[k] == addr) return (int)e->field[k] - 1;
   if (!norn_addr_name(st, addr, name, sizeof name)) return -1;
-  for (int i = 0; i < norn_record_size(choices); i++)
-    if (!strcmp(norn_record_at(st, choices, i, &v), name)) {
+  /* an address whose name could not be kept has its number there */
+  snprintf(bare, sizeof bare, "@%016llx", (unsigned long long)addr);
+  for (int i = 0; i < norn_record_size(choices); i++) {
+    const char *field = norn_record_at(st, choices, i, &v);
+    if (!strcmp(field, name) || !strcmp(field, bare)) {
       e->addr[k] = addr;
       e->field[k] = (uint32_t)i + 1;
       e->used++;
       return i;
     }
+  }
   return -1;
 }
 
@@ -105,6 +112,7 @@ static norn_datum chosen(norn_infer *inf, again *e, const norn_event *ev)
   posterior_args(norn_infer_option(inf, 0), &d);
   int k = field_of(st, e, d.args[POST_CHOICES], ev->addr), n;
   const norn_datum *fields = norn_record_view(d.args[POST_CHOICES], &n);
+  if (k == -2) return norn_none();
   if (k >= 0) v = norn_array_at(st, fields[k], draw_of(e));
   if (v.tag != NORN_MISSING) return v;
   engine_fail(st, NORN_EINFER, ev->span, "the posterior has no value of this choice%s%s",
@@ -197,6 +205,51 @@ static norn_datum piece(norn_state *st, norn_datum x, int64_t k, int64_t n)
                               : norn_none();
 }
 
+/* A regression in one piece has a row for each row of its matrix. */
+static int64_t glm_rows(const norn_dist *d, norn_datum y)
+{
+  norn_view x;
+  size_t n = strlen(d->row->name);
+  bool glm = n > 4 && !strcmp(d->row->name + n - 4, "_glm") && d->n > 0;
+  return glm && norn_array_view(d->args[0], &x) && norn_array_length(y) == x.dims[0] ? x.dims[0] : 0;
+}
+
+/* Row k of it: its matrix has this row alone; intercepts and scales are of the row where there is one
+   for each (categorical_logit_glm has one for each category). */
+static bool glm_row(norn_state *st, const norn_dist *d, norn_datum y, int64_t k, norn_datum *dist,
+                    norn_datum *value)
+{
+  norn_datum a[8];
+  bool categories = !strncmp(d->row->name, "categorical", 11);
+  if (d->n > NORN_COUNT(a)) return false;
+  for (int i = 0; i < d->n; i++) {
+    bool own = i == 0 || (!categories && i != 2 && norn_array_length(d->args[i]) >= 0);
+    norn_datum x = own ? norn_array_at(st, d->args[i], k) : d->args[i];
+    a[i] = own ? norn_array_pack(st, &x, 1) : x;
+  }
+  norn_datum one = norn_array_at(st, y, k);
+  *value = norn_array_pack(st, &one, 1);
+  *dist = norn_dist_new(st, d->row, a, d->n);
+  return !norn_is_none(*dist) && !norn_is_none(*value);
+}
+
+/* How many rows an observation is: 0: itself. */
+static int64_t rows_of(norn_state *st, const norn_event *ev)
+{
+  int64_t n = parts_of(st, ev->dist);
+  if (n == 0) return glm_rows(ev->dist, ev->value);
+  return norn_is_none(piece(st, ev->value, 0, n)) ? 0 : n;
+}
+
+/* Row k of n: a distribution and the value under it. */
+static bool row_of(norn_state *st, const norn_event *ev, int64_t k, int64_t n, norn_datum *dist,
+                   norn_datum *value)
+{
+  if (glm_rows(ev->dist, ev->value)) return glm_row(st, ev->dist, ev->value, k, dist, value);
+  *value = piece(st, ev->value, k, n);
+  return !norn_dist_part(st, ev->dist, k, dist) && !norn_is_none(*dist);
+}
+
 static bool pointwise(norn_infer *inf, again *e, const norn_event *ev)
 {
   norn_state *st = norn_infer_state(inf);
@@ -205,39 +258,100 @@ static bool pointwise(norn_infer *inf, again *e, const norn_event *ev)
     if (!e->i && ev->flags & NORN_EV_FACTOR && !e->factors++) e->factor = ev->span;
     return true;
   }
-  int64_t n = parts_of(st, ev->dist);
-  bool apart = n > 0 && !norn_is_none(piece(st, ev->value, 0, n));
-  for (int64_t k = 0; k < (apart ? n : 1); k++) {
-    norn_datum part;
+  int64_t n = rows_of(st, ev);
+  for (int64_t k = 0; k < (n ? n : 1); k++) {
+    norn_datum part, value = ev->value;
     norn_dist d = *ev->dist;
-    if (apart && (norn_dist_part(st, ev->dist, k, &part) || !norn_dist_view(part, &d))) {
+    if (n && (!row_of(st, ev, k, n, &part, &value) || !norn_dist_view(part, &d))) {
       engine_place(st, ev->span);
       return false;
     }
-    if (!engine_logp(st, &d, apart ? piece(st, ev->value, k, n) : ev->value, ev->span, &ll) ||
-        !note_row(inf, e, ev->span, apart ? k : -1, ll))
+    if (!engine_logp(st, &d, value, ev->span, &ll) || !note_row(inf, e, ev->span, n ? k : -1, ll))
       return false;
   }
   return true;
 }
 
-static norn_step pointwise_draw(norn_infer *inf, again *e)
+/* Leaves the array e->ll with the weight of the posterior's draw. */
+static norn_step leave_rows(norn_infer *inf, again *e)
 {
   norn_state *st = norn_infer_state(inf);
   norn_dist d;
   norn_view lw = { 0 };
-  if (e->at != e->nrows) {
-    norn_fail(st, NORN_EINFER, -1, "the observations differ from draw to draw: %zu, then %zu",
-              e->nrows, e->at);
-    return NORN_STEP_FAIL;
-  }
-  e->at = 0;
   if (posterior_args(norn_infer_option(inf, 0), &d) && d.args[POST_LOGW].tag != NORN_UNIT)
     norn_array_view(d.args[POST_LOGW], &lw);
   norn_datum value = norn_array_f64(st, e->ll, (int64_t)e->nrows);
   if (norn_is_none(value) || norn_infer_draw(inf, value, lw.n ? lw.f[e->i] : 0))
     return NORN_STEP_FAIL;
   return NORN_STEP_MORE;
+}
+
+static norn_step pointwise_draw(norn_infer *inf, again *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  if (e->at != e->nrows) {
+    norn_fail(st, NORN_EINFER, -1, "the observations differ from draw to draw: %zu, then %zu",
+              e->nrows, e->at);
+    return NORN_STEP_FAIL;
+  }
+  e->at = 0;
+  return leave_rows(inf, e);
+}
+
+/* ---- the same where choices were summed out ---- */
+
+static norn_status density_open(norn_infer *inf, again *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  if (norn_array_length(posterior_info(st, norn_infer_option(inf, 0), "summed")) < 1) return NORN_OK;
+  e->density = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), NORN_DENSITY_ROWS);
+  if (!e->density) return norn_error(st)->code;
+  e->u = engine_get(st, (size_t)(norn_density_dim(e->density) + 1) * sizeof *e->u);
+  return e->u ? NORN_OK : NORN_EMEMORY;
+}
+
+/* The rows of the density take the place of those that the first run has met. */
+static bool density_rows(norn_infer *inf, again *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  size_t n = (size_t)norn_density_rows(e->density);
+  if (!engine_room(st, &e->rows, &e->crows, n, sizeof *e->rows) ||
+      !engine_room(st, &e->ll, &e->cll, n, sizeof *e->ll))
+    return false;
+  for (size_t i = 0; i < n; i++)
+    e->rows[i].span = norn_density_row(e->density, (int64_t)i, &e->rows[i].element);
+  e->nrows = n;
+  return true;
+}
+
+/* Draw i of the posterior's choices as a record by address. */
+static norn_datum choices_at(norn_state *st, norn_datum post, int64_t i)
+{
+  norn_dist d;
+  norn_datum out = norn_none(), column_i;
+  posterior_args(post, &d);
+  int n = norn_record_size(d.args[POST_CHOICES]);
+  const char **name = engine_get(st, (size_t)n * sizeof *name);
+  norn_datum *v = engine_get(st, (size_t)n * sizeof *v);
+  for (int k = 0; name && v && k < n; k++) {
+    name[k] = norn_record_at(st, d.args[POST_CHOICES], k, &column_i);
+    v[k] = norn_array_at(st, column_i, i);
+  }
+  if (name && v) out = norn_record(st, n, name, v);
+  engine_put(st, name, (size_t)n * sizeof *name);
+  engine_put(st, v, (size_t)n * sizeof *v);
+  return out;
+}
+
+static norn_step density_draw(norn_infer *inf, again *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_datum at = choices_at(st, norn_infer_option(inf, 0), e->i);
+  if (norn_is_none(at) || norn_density_at(e->density, at, e->u)) return NORN_STEP_FAIL;
+  if (norn_density_loglik(e->density, e->u, e->ll)) return NORN_STEP_FAIL;
+  norn_step s = leave_rows(inf, e);
+  e->i++;
+  return s;
 }
 
 /* ---- simulating ---- */
@@ -381,10 +495,12 @@ static norn_step again_event(norn_infer *inf, again *e, bool simulating)
       break;
     }
     case NORN_DONE: {
-      norn_step s = simulating ? simulate_draw(inf, e, ev.value) : pointwise_draw(inf, e);
+      norn_step s = simulating ? simulate_draw(inf, e, ev.value)
+                  : e->density ? (density_rows(inf, e) ? density_draw(inf, e) : NORN_STEP_FAIL)
+                               : pointwise_draw(inf, e);
       norn_run_free(e->run);
       e->run = NULL;
-      e->i++;
+      if (!e->density) e->i++;
       return s;
     }
     default: return NORN_STEP_FAIL;
@@ -394,6 +510,10 @@ static norn_step again_event(norn_infer *inf, again *e, bool simulating)
 static norn_step again_step(norn_infer *inf, again *e, bool simulating)
 {
   for (int work = 0; work < 64 && e->i < e->n; work++) {
+    if (e->density && e->i > 0) {
+      if (density_draw(inf, e) != NORN_STEP_MORE) return NORN_STEP_FAIL;
+      continue;
+    }
     if (!e->run)
       e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
     if (!e->run) return NORN_STEP_FAIL;
@@ -419,6 +539,8 @@ static void again_free(norn_infer *inf, void *self)
   engine_put(st, e->order, e->order ? (size_t)e->n * sizeof *e->order : 0);
   engine_put(st, e->addr, e->size * sizeof *e->addr);
   engine_put(st, e->field, e->size * sizeof *e->field);
+  engine_put(st, e->u, e->u ? (size_t)(norn_density_dim(e->density) + 1) * sizeof *e->u : 0);
+  norn_density_free(e->density);
   engine_put(st, e->rows, e->crows * sizeof *e->rows);
   engine_put(st, e->ll, e->cll * sizeof *e->ll);
   for (size_t i = 0; i < e->nsite; i++) {
@@ -438,7 +560,8 @@ static norn_status pointwise_init(norn_infer *inf, void *self)
   again *e = self;
   if (norn_infer_option(inf, 0).tag == NORN_MISSING)
     return norn_fail(st, NORN_ETYPE, 0, "loo wants a posterior");
-  return check_posterior(inf, e);
+  norn_status code = check_posterior(inf, e);
+  return code ? code : density_open(inf, e);
 }
 
 static norn_step pointwise_step(norn_infer *inf, void *self)
