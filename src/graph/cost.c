@@ -38,7 +38,7 @@ static double instr_cost(const program *p, const instr *c)
   return c->n == 1 ? CALL + costs[c->op].one : once + costs[c->op].lanes * n * width(p);
 }
 
-static double scan_cost(const scan *s)
+double scan_cost(const scan *s)
 {
   double step = s->kind == SCAN_AFFINE ? 6 : 0;
   for (uint32_t q = 0; q < s->P && s->kind != SCAN_AFFINE; q++) step += costs[s->column[q].c.op].one;
@@ -65,6 +65,7 @@ void program_stats_of(const program *p, program_stats *s)
       for (uint32_t q = 0; q < k->P; q++) count(s, &k->column[q].c);
       s->longest = k->T > s->longest ? k->T : s->longest;
       s->affine += k->kind == SCAN_AFFINE;
+      s->generated += k->forward != NULL;
       ns += scan_cost(k);
     } else if (c->op == G_FUSED) {
       const fused *b = &p->fused[c->aux];

@@ -2,7 +2,7 @@
 
    Densities that are only terms of the target give their sum and, in the same pass, their
    derivatives; so do whole blocks (fused.c). */
-#include "graph/program.h"
+#include "graph/jit.h"
 #include "num/level.h"
 #include <math.h>
 #include <string.h>
@@ -202,6 +202,7 @@ eval_status program_eval(program *p, const double *u, double *logp, double *grad
   double total = p->base;
   *logp = -HUGE_VAL;
   *blame = (size_t)-1;
+  if (gradient && p->jit) jit_turn(p, p->jit);
   memcpy(p->value, u, p->ninput * sizeof *u);
   for (size_t i = 0; gradient && i < p->nclear; i++)
     memset(p->adjoint + p->clear[i].from, 0, p->clear[i].n * sizeof *p->adjoint);

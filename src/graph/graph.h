@@ -149,6 +149,7 @@ typedef struct program_stats {
   size_t linears;                    /* linear predictors in one piece */
   size_t blocks;                     /* densities that run with what serves only them */
   size_t scans, longest, affine;     /* loops with a carry; most steps; those that are a + b c */
+  size_t generated;                  /* scans that run as code of the C compiler by now */
   size_t guards;
   double us;                         /* predicted microseconds */
   double prepare_ms;                 /* that compiling took */
@@ -156,6 +157,9 @@ typedef struct program_stats {
 void program_stats_of(const program *, program_stats *);
 /* A loop with a carry: operations of a step, steps (1: no loop, steps without a rule). */
 typedef struct program_scan { size_t operations, steps; bool affine; } program_scan;
+/* Waits until the C compiler has made what it will (jit.h); false: there is no such code.  Evaluations
+   give the same bits before and after. */
+bool         program_generate(program *);
 size_t       program_scans(const program *);
 program_scan program_scan_at(const program *, size_t i);
 #endif

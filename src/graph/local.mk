@@ -6,12 +6,14 @@ libnorncore_la_SOURCES += \
   %D%/cost.c \
   %D%/direct.c \
   %D%/dists.c \
+  %D%/emit.c \
   %D%/exec.c \
   %D%/exec_one.c \
   %D%/explain.c \
   %D%/functions.c \
   %D%/fuse.c \
   %D%/fused.c \
+  %D%/jit.c \
   %D%/ops.c \
   %D%/program.c \
   %D%/record.c \
@@ -21,6 +23,7 @@ libnorncore_la_SOURCES += \
   %D%/tape.c \
   %D%/traced.c \
   %D%/graph.h \
+  %D%/jit.h \
   %D%/level.h \
   %D%/program.h \
   %D%/record.h \

@@ -1,4 +1,5 @@
 /* program: from units of nodes (schedule.h) to instructions over arrays (graph.h, program.h). */
+#include "graph/jit.h"
 #include "graph/schedule.h"
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static void *block_get(program *p, size_t n) { return blocks_get(&p->own, n); }
 void program_free(program *p)
 {
   if (!p) return;
+  jit_free(p->jit);
   blocks_free(&p->own);
   norn_alloc(p->st, p, sizeof *p, 0);
 }
@@ -314,7 +316,8 @@ static bool scan_make(program *p, const schedule *r, const unit *u, instr *c)
   s->P = u->P;
   s->T = u->T;
   s->column = block_get(p, u->P * sizeof *s->column);
-  if (!s->column) return false;
+  s->pointers = block_get(p, 2 * u->P * sizeof *s->pointers);
+  if (!s->column || !s->pointers) return false;
   for (uint32_t q = 0; q < u->P; q++)
     if (!column_make(p, r, u, q, &s->column[q])) return false;
   s->kind = scan_kind(s);
@@ -493,10 +496,15 @@ program *program_new(const graph *g)
   bool good = schedule_make(&r, g) && program_make(p, &r);
   schedule_free(&r);
   p->prepare = (double)(clock() - start) / CLOCKS_PER_SEC;
-  if (good) return p;
+  if (good) {
+    p->jit = jit_new(p);
+    return p;
+  }
   program_free(p);
   return NULL;
 }
+
+bool program_generate(program *p) { return jit_wait(p, p->jit); }
 
 double program_value(const program *p, uint32_t node)
 {

@@ -96,11 +96,16 @@ typedef struct scan_edge {           /* the adjoint of `from` flows to `to` (pla
   const double *slope; int step; bool finite;          /* of this evaluation */
 } scan_edge;
 typedef struct scan_start { uint32_t to, from; } scan_start;   /* place or, with bit 31, constant */
+struct jit_math;
 typedef struct scan {
   uint32_t P, T;
   scan_column *column;               /* (P) */
   scan_edge *edge; size_t nedge;     /* in the order of the backward steps */
   scan_start *start; size_t nstart;  /* those that must be copied */
+  /* made by the C compiler (jit.h); NULL: not yet */
+  void (*forward)(double *value, const double *const *in, const struct jit_math *);
+  void (*backward)(double *adjoint, const double *const *slope);
+  const double **pointers;           /* (2 P) room for their arguments */
   int kind;                          /* SCAN_ANY, SCAN_AFFINE: column 1 is a + b times itself before */
 } scan;
 enum { SCAN_ANY, SCAN_AFFINE };
@@ -132,6 +137,7 @@ struct program {
   double *local;                     /* buffers, of one block at a time */
   /* log density = base + sum over term of value: places of the nodes that are terms */
   double base;
+  struct jit *jit;                   /* or NULL */
   double prepare;                    /* CPU seconds that compiling took */
   uint32_t *term; size_t nterm;
   uint32_t *term_of;                 /* index of the graph's term */
@@ -171,6 +177,7 @@ bool program_fuse(program *);                                      /* fuse.c; fa
    element. */
 bool fused_run(program *, const fused *, double *sum, int64_t *where);
 
+double scan_cost(const scan *);                                   /* nanoseconds (cost.c) */
 void scan_forward(program *, scan *);
 void scan_backward(program *, scan *);
 #endif

@@ -4,7 +4,7 @@
    the derivatives of its operations are made in lanes, then the adjoints are brought from the last step
    to the first by one addition (or product and addition) an edge, and then, in lanes again, each column
    gives its operands from outside what is theirs. */
-#include "graph/program.h"
+#include "graph/jit.h"
 #include "num/vspecial.h"
 
 /* ---- forwards --------------------------------------------------------------------------------- */
@@ -35,6 +35,20 @@ static inline double step_value(const scan_column *c, double x, double y)
   default: return graph_compute((graph_op)c->c.op, x, y);
   }
 }
+
+/* What generated code calls. */
+#define NEEDED(X) \
+  X(POW) X(LOG_ADD_EXP) X(EXP) X(LOG) X(LOG1P) X(EXPM1) X(INV_LOGIT) X(LOG1P_EXP) X(LOGIT_JACOBIAN)
+#define X(name) \
+  static double op_##name(double x, double y) \
+  { return step_value(&(scan_column){.c = {.op = G_##name}}, x, y); }
+NEEDED(X)
+#undef X
+static double (*const needed[G_COUNT])(double, double) = {
+#define X(name) [G_##name] = op_##name,
+  NEEDED(X)
+#undef X
+};
 
 /* Where the operands of each column are in this evaluation. */
 static void operands_find(program *p, scan *s)
@@ -68,6 +82,12 @@ static void affine_forward(program *p, const scan *s)
 void scan_forward(program *p, scan *s)
 {
   operands_find(p, s);
+  if (s->forward) {
+    for (uint32_t q = 0; q < s->P; q++)
+      for (int j = 0; j < 2; j++) s->pointers[2 * q + (uint32_t)j] = s->column[q].in[j];
+    s->forward(p->value, s->pointers, &(jit_math){needed, graph_functions});
+    return;
+  }
   if (s->kind == SCAN_AFFINE) { affine_forward(p, s); return; }
   for (uint32_t t = 0; t < s->T; t++)
     for (uint32_t q = 0; q < s->P; q++) {
@@ -157,7 +177,13 @@ static void any_backward(program *p, const scan *s)
 void scan_backward(program *p, scan *s)
 {
   slopes_find(p, s);
-  if (s->kind == SCAN_AFFINE && s->edge[1].finite) affine_backward(p, s);
+  bool finite = s->backward != NULL;
+  for (size_t i = 0; i < s->nedge && finite; i++) {
+    finite = s->edge[i].sign != 0 || s->edge[i].finite;
+    s->pointers[i] = s->edge[i].slope;
+  }
+  if (finite) s->backward(p->adjoint, s->pointers);
+  else if (s->kind == SCAN_AFFINE && s->edge[1].finite) affine_backward(p, s);
   else any_backward(p, s);
   for (size_t i = 0; i < s->nstart; i++)
     if (!(s->start[i].from & 0x80000000u)) p->adjoint[s->start[i].from] += p->adjoint[s->start[i].to];

@@ -1,11 +1,14 @@
-/* test_exec: recorded programs below the language.  Of elementwise operations each width gives the bits of single
-   numbers, for values and derivatives, at every length; derivatives are what differences give; and an
-   adjoint of 0 brings 0 through any derivative. */
+/* test_exec: recorded programs below the language.  Of elementwise operations each width gives the bits
+   of single numbers, for values and derivatives, at every length; derivatives are what differences
+   give; and an adjoint of 0 brings 0 through any derivative.  Loops with a carry whose steps were made
+   up are found as scans, have the derivatives of differences, and give the same bits as code of the C
+   compiler, if there is one. */
 #include "graph/level.h"
 #include "num/level.h"
 #include "num/rng.h"
 #include "unit.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 37, ROOM = MOST + 8 };
@@ -123,11 +126,99 @@ static void check_chain(norn_state *st)
   graph_free(g);
 }
 
+/* A loop of T steps whose body is made up: operations on the carries of one to three steps before, on
+   inputs, numbers and what was made; every second step's first result is a term. */
+enum { INPUTS = 4, BODY = 6, MOST_STEPS = 40 };
+typedef struct body { int T, op[BODY], from[BODY][2], lag[BODY][2]; } body;
+
+static body body_new(norn_rng *r)
+{
+  static const int ops[] = {G_ADD, G_SUB, G_MUL, G_DIV, G_MIN, G_MAX, G_LOG_ADD_EXP, G_EXP, G_SQRT,
+                            G_ABS, G_INV_LOGIT, G_NEG, G_LOG1P_EXP, G_ADD, G_MUL, G_SQUARE};
+  body b = {.T = 8 + (int)norn_rng_below(r, MOST_STEPS - 8)};
+  for (int q = 0; q < BODY; q++) {
+    b.op[q] = ops[norn_rng_below(r, sizeof ops / sizeof *ops)];
+    for (int j = 0; j < 2; j++) {      /* below 0: an input, or the data of the step */
+      b.from[q][j] = (int)norn_rng_below(r, BODY + 3) - 3;
+      b.lag[q][j] = b.from[q][j] >= q ? 1 + (int)norn_rng_below(r, 3) : (int)norn_rng_below(r, 2);
+    }
+  }
+  return b;
+}
+
+static norn_datum body_operand(const body *b, const norn_datum *in, norn_datum x[][BODY], int t, int q, int j)
+{
+  int k = b->from[q][j], s = t - b->lag[q][j];
+  if (k == -1) return norn_real(0.3 + (double)(t * 7 % 11) / 9);
+  if (k < 0) return in[-k - 2];
+  return s < 0 ? in[2 + (s + k + 6) % 2] : x[s][k];
+}
+
+/* Keeps numbers small, and away from where the operation has no derivative. */
+static norn_datum tame(graph *g, norn_datum x, int op, int j)
+{
+  norn_datum y = graph_math(g, "tanh", tanh, x);
+  bool positive = op == G_SQRT || (op == G_DIV && j == 1);
+  return positive ? graph_op2(g, G_ADD, graph_op1(g, G_SQUARE, y), norn_real(0.5)) : y;
+}
+
+static graph *body_record(norn_state *st, const body *b, const double *u)
+{
+  graph *g = graph_new(st);
+  norn_datum in[INPUTS], x[MOST_STEPS][BODY];
+  for (int i = 0; i < INPUTS; i++) in[i] = graph_input(g, u[i]);
+  for (int t = 0; t < b->T; t++)
+    for (int q = 0; q < BODY; q++) {
+      norn_datum v = tame(g, body_operand(b, in, x, t, q, 0), b->op[q], 0);
+      x[t][q] = has_two(b->op[q]) && b->op[q] != G_NEG
+                  ? graph_op2(g, (graph_op)b->op[q], v, tame(g, body_operand(b, in, x, t, q, 1), b->op[q], 1))
+                  : graph_op1(g, (graph_op)b->op[q], v);
+      if (q == BODY - 1 || (q == 0 && t % 2)) graph_target(g, x[t][q], (norn_span){0, 0, 0});
+    }
+  return g;
+}
+
+static void check_body(norn_state *st, norn_rng *r, bool generate)
+{
+  body b = body_new(r);
+  double u[INPUTS], grad[INPUTS], again[INPUTS], logp, up, down;
+  size_t blame;
+  program_stats s;
+  for (int i = 0; i < INPUTS; i++) u[i] = 0.3 + norn_rng_uniform(r);
+  graph *g = body_record(st, &b, u);
+  program *p = program_new(g);
+  CHECK(p && program_eval(p, u, &logp, grad, &blame) == EVAL_OK);
+  for (int i = 0; i < INPUTS; i++) {
+    const double h = 1e-6;
+    double v[INPUTS];
+    memcpy(v, u, sizeof v);
+    v[i] = u[i] + h;
+    program_eval(p, v, &up, NULL, &blame);
+    v[i] = u[i] - h;
+    program_eval(p, v, &down, NULL, &blame);
+    CHECK(fabs((up - down) / (2 * h) - grad[i]) <= 1e-4 * (1 + fabs(grad[i])));
+  }
+  if (generate && program_generate(p)) {
+    program_stats_of(p, &s);
+    CHECK(s.generated > 0);
+    CHECK(program_eval(p, u, &up, again, &blame) == EVAL_OK && up == logp);
+    CHECK(differ(grad, again, INPUTS) == 0);
+  }
+  program_free(p);
+  graph_free(g);
+}
+
 int main(void)
 {
   norn_state *st = norn_new(NULL);
+  norn_rng r = {.stream = 3};
+  char cache[] = "/tmp/norn-test-XXXXXX", command[100];
+  bool folder = mkdtemp(cache) != NULL && !setenv("XDG_CACHE_HOME", cache, 1);
   check_chain(st);
+  for (int i = 0; i < 200; i++) check_body(st, &r, folder && i < 16);
   norn_free(st);
+  snprintf(command, sizeof command, "rm -r %s", cache);
+  if (folder) CHECK(system(command) == 0);
   norn_rng g = {.stream = 11};
   for (int op = 0; op < G_COUNT; op++) {
     if (!is_elementwise(op)) continue;
