@@ -240,6 +240,7 @@ run 0 infer two.norn --model one --engine importance
 
 # ---- programs that are not trusted
 run 0 --safe -e '1 + 1'; is 2
+run 0 --no-jit -e '1 + 1'; is 2
 run 1 --safe -e 'read_text("flips.csv")'; complains 'reading and writing files is turned off here'
 run 1 --safe -e 'write_text("a", "made")'; [ -e made ] && fail '--safe wrote a file'
 run 1 --safe -e 'foreign "libc.so.6" { fn abort() }'; complains 'foreign functions are turned off here'

@@ -9,6 +9,7 @@ AM_TESTS_ENVIRONMENT = \
   srcdir='$(srcdir)'; export srcdir; \
   builddir='$(builddir)'; export builddir; \
   CC='$(CC)'; export CC; \
+  XDG_CACHE_HOME=/nonexistent; export XDG_CACHE_HOME; \
   EMBED_CFLAGS='$(SANITIZE)'; export EMBED_CFLAGS; \
   PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG;
 

@@ -18,6 +18,7 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3 };
   X(steps, 0, "max-steps", "N", FOR_ALL, "calls and loop turns, such as 1e9")                      \
   X(time, 0, "max-time", "TIME", FOR_ALL, "seconds, or such as 2m or 1h")                          \
   X(threads, 0, "threads", "N", FOR_ALL, "threads of an inference (default: one a processor)")     \
+  X(no_jit, 0, "no-jit", NULL, FOR_ALL, "no code made by the C compiler")                          \
   X(safe, 0, "safe", NULL, FOR_ALL, "no foreign functions, plug-ins, or files but imports")        \
   X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                 \
   X(help, 'h', "help", NULL, FOR_ALL, "this text")                                                 \
@@ -170,6 +171,12 @@ static bool take_format(cli *c, const char *v)
   return c->formats || wrong(c, "format", "csv, nc, json, or several as in csv,nc", v);
 }
 static bool take_quiet(cli *c, const char *v) { (void)v; return c->quiet = true; }
+static bool take_no_jit(cli *c, const char *v)
+{
+  (void)v;
+  return c->config.no_jit = true;
+}
+
 static bool take_safe(cli *c, const char *v)
 {
   (void)v;

@@ -208,6 +208,24 @@ static void check_body(norn_state *st, norn_rng *r, bool generate)
   graph_free(g);
 }
 
+/* No code where the configuration says so. */
+static void check_forbidden(int which)
+{
+  norn_config c = norn_config_default();
+  c.no_jit = which == 0;
+  c.no_files = which == 1;
+  c.no_foreign = which == 2;
+  norn_state *st = norn_new(&c);
+  norn_rng r = {.stream = 3};
+  body b = body_new(&r);
+  graph *g = body_record(st, &b, (const double[]){0.5, 0.6, 0.7, 0.8});
+  program *p = program_new(g);
+  CHECK(p && !program_generate(p));
+  program_free(p);
+  graph_free(g);
+  norn_free(st);
+}
+
 int main(void)
 {
   norn_state *st = norn_new(NULL);
@@ -217,6 +235,7 @@ int main(void)
   check_chain(st);
   for (int i = 0; i < 200; i++) check_body(st, &r, folder && i < 16);
   norn_free(st);
+  for (int i = 0; i < 3; i++) check_forbidden(i);
   snprintf(command, sizeof command, "rm -r %s", cache);
   if (folder) CHECK(system(command) == 0);
   norn_rng g = {.stream = 11};
