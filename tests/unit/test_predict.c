@@ -1,5 +1,5 @@
-/* test_predict.c: loo, prediction and calibration with the n-th allocation failing: an error of memory
-   or none, and nothing left behind. */
+/* test_predict.c: loo, prediction and calibration with the n-th allocation failing: an error or
+   none, and nothing left behind. */
 #include "unit.h"
 #include "norn.h"
 #include <stdlib.h>
@@ -58,8 +58,9 @@ static long starve(const char *program, long fail_at)
     norn_on_warning(st, drop_warning, NULL);
     h.fail_at = fail_at ? before + fail_at : 0;
     norn_status s = norn_eval(st, "t", program, strlen(program), 0, &out);
-    CHECK(s == NORN_OK || (fail_at && s == NORN_EMEMORY));
-    if (s && s != NORN_EMEMORY)
+    /* an address whose name finds no memory loses it, and is not found by name later: EINFER */
+    CHECK(s == NORN_OK || (fail_at && (s == NORN_EMEMORY || s == NORN_EINFER)));
+    if (s && s != NORN_EMEMORY && s != NORN_EINFER)
       fprintf(stderr, "allocation %ld: %s\n", fail_at, norn_error(st)->text);
   }
   norn_free(st);
