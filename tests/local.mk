@@ -315,6 +315,7 @@ LANG_TESTS = \
   %D%/errors/plot_ppc.norn \
   %D%/errors/plot_ppc_record.norn \
   %D%/errors/plot_ppc_shape.norn \
+  %D%/errors/plot_sbc.norn \
   %D%/errors/plot_small.norn \
   %D%/errors/plot_suffix.norn \
   %D%/errors/plot_text.norn \

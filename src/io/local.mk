@@ -16,6 +16,7 @@ libnorncore_la_SOURCES += \
   %D%/plot_forest.c \
   %D%/plot_pairs.c \
   %D%/plot_ppc.c \
+  %D%/plot_sbc.c \
   %D%/plot_text.c \
   %D%/stan_csv.c \
   %D%/stan_csv_read.c \

@@ -126,6 +126,7 @@ static double body_height(const plot *p)
   switch (p->kind) {
   case PLOT_trace: return n * (n == 1 ? 190 : n <= 4 ? 125 : 98) + 14;
   case PLOT_rank: return n * (n == 1 ? 150 : 88) + 14;
+  case PLOT_sbc: return n * (n == 1 ? 190 : n <= 4 ? 140 : 112) + 14;
   case PLOT_forest: return n * (n <= 12 ? 24 : 18) + 62;
   case PLOT_pairs: return n == 1 ? 240 : n <= 4 ? 560 : 700;
   case PLOT_ppc: return 300;
@@ -142,6 +143,7 @@ static double body_width(const plot *p)
   int n = p->ncolumn, chains = n ? p->column[0].chains : 0;
   switch (p->kind) {
   case PLOT_trace: return 760;
+  case PLOT_sbc: return 680;
   case PLOT_rank: return chains <= 3 ? 560 : 760;
   case PLOT_forest: return 620;
   case PLOT_pairs: return n == 1 ? 420 : n <= 4 ? 600 : 760;
@@ -238,7 +240,7 @@ static void (*const draw[PLOT_KIND_COUNT])(plot *) = {
   [PLOT_density] = plot_density, [PLOT_trace] = plot_trace,   [PLOT_rank] = plot_rank,
   [PLOT_pairs] = plot_pairs,     [PLOT_forest] = plot_forest, [PLOT_ppc] = plot_ppc,
   [PLOT_autocorrelation] = plot_autocorrelation,              [PLOT_ess] = plot_ess,
-  [PLOT_histogram] = plot_histogram,
+  [PLOT_histogram] = plot_histogram,                          [PLOT_sbc] = plot_sbc,
 };
 
 bool plot_draw(plot *p, canvas *c)

@@ -32,13 +32,14 @@ typedef struct plot_column {
   F(ppc, "what was observed over what the model predicts", 1, false)                              \
   F(autocorrelation, "autocorrelations of each chain", 15, true)                                  \
   F(ess, "effective sample size as draws or observations come in", 8, true)                                      \
-  F(histogram, "shares of values or bins", 24, false)
+  F(histogram, "shares of values or bins", 24, false)                                             \
+  F(sbc, "ranks of simulation-based calibration, with their band", 12, false)
 #define PLOT_ENUM(name, doc, most, chains) PLOT_##name,
 typedef enum { PLOT_KINDS(PLOT_ENUM) PLOT_KIND_COUNT } plot_kind;
 typedef struct plot_kind_row { const char *name, *doc; int most; bool chains; } plot_kind_row;
 extern const plot_kind_row plot_kinds[PLOT_KIND_COUNT];
 
-enum { PLOT_STEPS = 20 };    /* of a curve of effective sample sizes */
+enum { PLOT_STEPS = 20, PLOT_BAND = 200 };   /* of a curve of effective sample sizes; of a band */
 typedef struct plot {
   mem *m;
   plot_kind kind;
@@ -55,6 +56,10 @@ typedef struct plot {
   /* ess of particles: at ncourse barriers (course) their ESS and the log evidence so far. */
   const double *course, *course_ess, *course_evidence;
   int64_t ncourse;
+  /* sbc, whose columns are ranks in (0, 1): bounds of their distribution function minus that of the
+     uniform at i / (nband + 1), i = 1 .. nband. */
+  double band_lo[PLOT_BAND], band_hi[PLOT_BAND];
+  int nband;
   /* Of the parts below. */
   canvas *c;
   double left, top, right, bottom;

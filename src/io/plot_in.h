@@ -54,4 +54,5 @@ void plot_ess(plot *);
 void plot_pairs(plot *);
 void plot_forest(plot *);
 void plot_ppc(plot *);
+void plot_sbc(plot *);
 #endif

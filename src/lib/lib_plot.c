@@ -1,6 +1,7 @@
 /* lib_plot.c: plot: pictures of posteriors as files and in the terminal (io/plot.h). */
 #include "infer/engine.h"
 #include "infer/posterior.h"
+#include "infer/sbc.h"
 #include "lib/columns.h"
 #include "lib/lib.h"
 #include <errno.h>
@@ -186,6 +187,56 @@ static norn_status take_predictive(request *r)
   return NORN_OK;
 }
 
+/* ---- calibration ---- */
+
+/* Is it what sbc gives? */
+static bool is_calibration(norn_state *st, norn_datum x)
+{
+  return norn_record_size(x) >= 0 && norn_record_get(st, x, "calibrated").tag == NORN_BOOL &&
+         norn_array_length(norn_record_get(st, x, "parameters")) > 0;
+}
+
+/* The band that sbc judges by: all parameters together stay inside with 95 %. */
+static norn_status take_band(request *r, int n, int64_t parameters)
+{
+  int lower[PLOT_BAND], upper[PLOT_BAND], k = n < 100 ? n : 100;
+  if (!sbc_band(r->st, n, k, 1 - .05 / (double)parameters, lower, upper)) return lib_failed(r->st);
+  r->p.nband = k - 1;
+  for (int i = 0; i + 1 < k; i++) {
+    r->p.band_lo[i] = (double)lower[i] / n - (i + 1.0) / k;
+    r->p.band_hi[i] = (double)upper[i] / n - (i + 1.0) / k;
+  }
+  return NORN_OK;
+}
+
+/* Parameters that are in every replicate, those outside the band first if there are too many. */
+static norn_status take_calibration(request *r)
+{
+  plot *p = &r->p;
+  norn_datum x = r->args[X], all = norn_record_get(r->st, x, "parameters"), one, u[1], inside;
+  int64_t n = norn_array_length(all), replicates = norn_record_get(r->st, x, "replicates").i, m;
+  int most = plot_kinds[PLOT_sbc].most;
+  p->column = arena_get(&r->from.a, (size_t)(most + 1) * sizeof *p->column);
+  if (!p->column) return lib_failed(r->st);
+  for (int want = 0; want < 2; want++)
+    for (int64_t i = 0; i < n && p->ncolumn < most; i++) {
+      one = norn_array_at(r->st, all, i);
+      u[0] = norn_record_get(r->st, one, "u");
+      inside = norn_record_get(r->st, one, "inside");
+      if (norn_array_length(u[0]) != replicates || (inside.tag == NORN_BOOL && inside.i) != want)
+        continue;
+      const double *v = norn_want_reals(r->st, u, 0, "the ranks", &m);
+      if (!v) return lib_failed(r->st);
+      p->column[p->ncolumn++] = (plot_column){
+        .name = norn_string_view(norn_record_get(r->st, one, "name"), NULL), .x = v, .n = m };
+    }
+  if (!p->ncolumn) return norn_fail(r->st, NORN_EDOMAIN, X, "there is nothing to plot in it");
+  if (p->ncolumn < n)
+    p->note = arena_printf(&r->from.a, "%d of %lld parameters, those outside the band first.",
+                           p->ncolumn, (long long)n);
+  return take_band(r, (int)replicates, n);
+}
+
 /* ---- columns ---- */
 
 /* Without a kind: traces of several numbers from chains, else densities. */
@@ -357,7 +408,15 @@ static norn_status f_plot(norn_state *st, const norn_datum *args, int n, norn_da
   r.p.m = &r.m;
   arena_init(&r.from.a, &r.m);
   norn_status code = want_options(&r);
-  if (!code) code = given(&r, OBSERVED) ? take_predictive(&r) : take_columns(&r);
+  if (!code && !r.kind_given && is_calibration(st, args[X])) r.p.kind = PLOT_sbc;
+  if (!code && r.p.kind == PLOT_sbc && !is_calibration(st, args[X])) {
+    code = norn_fail(st, NORN_ETYPE, X, "this kind of picture is of what sbc gives");
+    norn_hint(st, "plot(sbc(m, engine), \"sbc.svg\")");
+  }
+  if (!code)
+    code = r.p.kind == PLOT_sbc   ? take_calibration(&r)
+           : r.p.kind == PLOT_ppc ? take_predictive(&r)
+                                  : take_columns(&r);
   if (!code) code = r.file ? draw_file(&r) : draw_text(&r);
   columns_free(&r.from);
   *out = norn_unit();
@@ -378,8 +437,10 @@ static const norn_native natives[] = {
    "  autocorrelation  of each chain\n"
    "  ess              effective sample sizes as draws come in, of smc with the evidence\n"
    "  histogram        shares of values or bins\n"
+   "  sbc              x, what sbc gives: ranks and their distribution functions\n"
    "  ppc              x, replicates of what was observed, under the array observed\n"
-   "Left out it is trace for several numbers from chains, ppc with observed, else density.\n"
+   "Left out it is trace for several numbers from chains, sbc of what sbc gives, ppc with observed,\n"
+   "else density.\n"
    "only: names of the parameters to show, as \"mu\", [\"mu\", \"theta[3]\"], \"theta[*]\", or of\n"
    "choices; else the first, from chains those with the largest R-hat.  chains: how many an array\n"
    "is of.  title; width and height in points (two pixels each in PNG), of text in columns.\n"

@@ -150,6 +150,9 @@ static plot example_plot(example *e, mem *m, plot_kind kind)
              .observed = e->observed, .nobserved = 30, .replicate = e->replicate,
              .nreplicate = 50, .ess = e->ess };
   if (kind == PLOT_ppc) p.ncolumn = 0;
+  if (kind == PLOT_sbc) p.ncolumn = 2;
+  p.nband = 9;
+  for (int i = 0; i < 9; i++) p.band_hi[i] = .2, p.band_lo[i] = -.1;
   double wide, high;
   CHECK(plot_size(&p, &wide, &high) && wide < p.width && high < p.height);
   return p;
