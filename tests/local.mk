@@ -630,6 +630,8 @@ TEST_FILES = \
   %D%/errors/lkj_order.err \
   %D%/errors/loglogistic_shape.err \
   %D%/errors/loo_nothing.err \
+  %D%/errors/loo_of_model.err \
+  %D%/errors/loo_part.err \
   %D%/errors/loo_rows_change.err \
   %D%/errors/loo_without_choices.err \
   %D%/errors/malformed_csv.err \
@@ -736,6 +738,7 @@ TEST_FILES = \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \
   %D%/errors/predict_factor.err \
+  %D%/errors/predict_improper.err \
   %D%/errors/predict_reread.err \
   %D%/errors/probability_above_one.err \
   %D%/errors/product_of_nothing.err \

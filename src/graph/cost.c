@@ -41,6 +41,7 @@ static double instr_cost(const program *p, const instr *c)
 double scan_cost(const scan *s)
 {
   double step = s->kind == SCAN_AFFINE ? 6 : 0;
+  if (s->log) return (CALL + 6.0 * s->T) * s->P;
   for (uint32_t q = 0; q < s->P && s->kind != SCAN_AFFINE; q++) step += costs[s->column[q].c.op].one;
   return CALL * s->P + step * s->T;
 }

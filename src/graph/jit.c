@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LONG_ENOUGH 50000.0          /* microseconds */
@@ -25,7 +26,8 @@ enum { PATH = 700, ASK = 2000 };     /* ASK: microseconds between looks at the c
 
 struct jit {
   norn_state *st;
-  enum { JIT_IDLE, JIT_BUILDS, JIT_RUNS, JIT_NEVER } state;
+  enum { JIT_IDLE, JIT_WAITS, JIT_BUILDS, JIT_RUNS, JIT_NEVER } state;
+  int waited;                        /* looks at another's build */
   int64_t left;                      /* evaluations until the next look */
   double us;                         /* of an evaluation */
   char *text; size_t n, size;
@@ -155,10 +157,46 @@ static bool start(jit *j)
   return good;
 }
 
+/* One of several chains or runs with this text builds it: that which could make the file that says so.
+   It counts for a minute at most. */
+static bool lock(jit *j)
+{
+  char path[PATH + 80];
+  struct stat s;
+  ending(path, j->base, ".lock");
+  if (!lstat(path, &s) && time(NULL) - s.st_mtime > 60) unlink(path);
+  int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file < 0) return false;
+  close(file);
+  return true;
+}
+
+static void unlock(jit *j)
+{
+  char path[PATH + 80];
+  unlink(ending(path, j->base, ".lock"));
+}
+
 static void finish(jit *j)
 {
   norn_alloc(j->st, j->text, j->size, 0);
   j->text = NULL;
+}
+
+/* Takes what is there, or starts, or waits for another that builds the same. */
+static void build(program *p, jit *j)
+{
+  enum { LOOKS = 5000 };
+  j->state = JIT_NEVER;
+  if (take(p, j)) finish(j);
+  else if (!lock(j)) {
+    if (j->waited++ < LOOKS) j->state = JIT_WAITS;
+    else finish(j);
+  } else if (start(j)) j->state = JIT_BUILDS;
+  else {
+    unlock(j);
+    finish(j);
+  }
 }
 
 static void begin(program *p, jit *j)
@@ -170,9 +208,7 @@ static void begin(program *p, jit *j)
            (unsigned long long)hash_of(j->text, j->n, 0xcbf29ce484222325u),
            (unsigned long long)hash_of(j->text, j->n, 0x9e3779b97f4a7c15u));
   snprintf(j->own, sizeof j->own, "%s.%ld.%p", j->base, (long)getpid(), (void *)j);
-  if (take(p, j)) finish(j);
-  else if (start(j)) j->state = JIT_BUILDS;
-  else finish(j);
+  build(p, j);
 }
 
 /* The compiler has ended: what it made gets its name. */
@@ -183,6 +219,7 @@ static void complete(program *p, jit *j, bool made)
   if (made && !rename(ending(from, j->own, ".c"), ending(to, j->base, ".c")) &&
       !rename(ending(from, j->own, ".so"), ending(to, j->base, ".so")))
     take(p, j);
+  unlock(j);
   unlink(ending(from, j->own, ".c"));
   unlink(ending(from, j->own, ".so"));
   finish(j);
@@ -221,6 +258,7 @@ void jit_free(jit *j)
     while (waitpid(j->compiler, NULL, 0) < 0 && errno == EINTR) { }
     unlink(ending(path, j->own, ".c"));
     unlink(ending(path, j->own, ".so"));
+    unlock(j);
   }
   if (j->object) dlclose(j->object);
   norn_alloc(j->st, j->text, j->size, 0);
@@ -233,6 +271,7 @@ void jit_turn(program *p, jit *j)
   j->left = (int64_t)(ASK / j->us) + 1;
   norn_lock(j->st);                  /* clones may be in other threads */
   if (j->state == JIT_IDLE) begin(p, j);
+  else if (j->state == JIT_WAITS) build(p, j);
   else if (j->state == JIT_BUILDS) look(p, j, WNOHANG);
   else j->left = INT64_MAX;
   norn_unlock(j->st);
@@ -242,6 +281,12 @@ bool jit_wait(program *p, jit *j)
 {
   if (!j) return false;
   if (j->state == JIT_IDLE) begin(p, j);
-  while (j->state == JIT_BUILDS) look(p, j, 0);
+  while (j->state == JIT_WAITS || j->state == JIT_BUILDS) {
+    if (j->state == JIT_BUILDS) look(p, j, 0);
+    else {
+      nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+      build(p, j);
+    }
+  }
   return j->state == JIT_RUNS;
 }

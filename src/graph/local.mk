@@ -14,6 +14,7 @@ libnorncore_la_SOURCES += \
   %D%/fuse.c \
   %D%/fused.c \
   %D%/jit.c \
+  %D%/loglinear.c \
   %D%/ops.c \
   %D%/program.c \
   %D%/record.c \

@@ -321,7 +321,7 @@ static bool scan_make(program *p, const schedule *r, const unit *u, instr *c)
   for (uint32_t q = 0; q < u->P; q++)
     if (!column_make(p, r, u, q, &s->column[q])) return false;
   s->kind = scan_kind(s);
-  return edges_make(p, s) && starts_make(p, r, u, s);
+  return edges_make(p, s) && starts_make(p, r, u, s) && loglinear_make(p, s);
 }
 
 /* ---- matrix products ---------------------------------------------------------------------------- */

@@ -106,6 +106,7 @@ typedef struct scan {
   void (*forward)(double *value, const double *const *in, const struct jit_math *);
   void (*backward)(double *adjoint, const double *const *slope);
   const double **pointers;           /* (2 P) room for their arguments */
+  struct loglinear *log;             /* of log probabilities (loglinear.c), or NULL */
   int kind;                          /* SCAN_ANY, SCAN_AFFINE: column 1 is a + b times itself before */
 } scan;
 enum { SCAN_ANY, SCAN_AFFINE };
@@ -179,5 +180,7 @@ bool fused_run(program *, const fused *, double *sum, int64_t *where);
 
 double scan_cost(const scan *);                                   /* nanoseconds (cost.c) */
 void scan_forward(program *, scan *);
+bool loglinear_make(program *, scan *);                            /* sets scan.log; false: no memory */
+bool loglinear_forward(program *, scan *);                         /* false: step by step, please */
 void scan_backward(program *, scan *);
 #endif

@@ -82,6 +82,7 @@ static void affine_forward(program *p, const scan *s)
 void scan_forward(program *p, scan *s)
 {
   operands_find(p, s);
+  if (s->log && loglinear_forward(p, s)) return;
   if (s->forward) {
     for (uint32_t q = 0; q < s->P; q++)
       for (int j = 0; j < 2; j++) s->pointers[2 * q + (uint32_t)j] = s->column[q].in[j];

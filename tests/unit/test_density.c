@@ -51,6 +51,21 @@ static const struct { const char *name, *text; } models[] = {
    "let lp = for y in ys with lp = [0.0, -1.0] { next for j in 0..2 {\n"
    "log_sum_exp(lp[0] + A[0][j], lp[1] + A[1][j]) + logpdf(normal(mu[j], 1), y) } }\n"
    "factor(log_sum_exp(lp))\n mu }"},
+  {"hmm long", LONG "model m() { let p ~ iid(beta(2, 2), 2)\nlet mu ~ ordered(iid(normal(0, 3), 2))\n"
+   "let A = [[log(p[0]), log1p(-p[0])], [log1p(-p[1]), log(p[1])]]\n"
+   "let lp = for y in ys with lp = [0.0, -1.0] { next for j in 0..2 {\n"
+   "log_sum_exp(lp[0] + A[0][j], lp[1] + A[1][j]) + logpdf(normal(mu[j], 0.3), y) } }\n"
+   "factor(log_sum_exp(lp))\n mu }"},
+  {"hmm far", LONG "model m() { let p ~ iid(beta(2, 2), 2)\nlet mu ~ ordered(iid(normal(0, 3), 2))\n"
+   "let A = [[log(p[0]), log1p(-p[0])], [log1p(-p[1]), log(p[1])]]\n"
+   "let lp = for y in ys with lp = [0.0, -1.0] { next for j in 0..2 {\n"
+   "log_sum_exp(lp[0] + A[0][j], lp[1] + A[1][j]) + logpdf(normal(mu[j], 0.1), y) } }\n"
+   "factor(log_sum_exp(lp))\n mu }"},
+  {"hmm one way", LONG "model m() { let p ~ iid(beta(2, 2), 2)\nlet mu ~ ordered(iid(normal(0, 3), 2))\n"
+   "let A = [[log(p[0]), log1p(-p[0])], [log(0.0), p[1] / 9 - 1]]\n"
+   "let lp = for y in ys with lp = [0.0, log(0.0)] { next for j in 0..2 {\n"
+   "log_sum_exp(lp[0] + A[0][j], lp[1] + A[1][j]) + logpdf(normal(mu[j], 0.5), y) } }\n"
+   "factor(log_sum_exp(lp))\n mu }"},
   {"hmm of 3", SERIES "model m() { let p ~ dirichlet([2, 2, 2])\nlet q ~ dirichlet([1, 2, 3])\n"
    "let mu ~ iid(normal(0, 3), 3)\nlet A = [log(p), log(q), [-1.0, -1.1, -1.2]]\n"
    "let lp = for y in ys with lp = [log(p[0]), log(p[1]), log(p[2])] { next for j in 0..3 {\n"

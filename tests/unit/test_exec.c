@@ -208,6 +208,20 @@ static void check_body(norn_state *st, norn_rng *r, bool generate)
   graph_free(g);
 }
 
+/* Of two programs with one text, one waits for the other's code. */
+static void check_shared(norn_state *st)
+{
+  norn_rng r = {.stream = 99};
+  double u[INPUTS] = {0.4, 0.5, 0.6, 0.7};
+  body b = body_new(&r);
+  graph *g = body_record(st, &b, u);
+  program *p = program_new(g), *q = program_new(g);
+  if (program_generate(p)) CHECK(program_generate(q));
+  program_free(p);
+  program_free(q);
+  graph_free(g);
+}
+
 /* No code where the configuration says so. */
 static void check_forbidden(int which)
 {
@@ -234,6 +248,7 @@ int main(void)
   bool folder = mkdtemp(cache) != NULL && !setenv("XDG_CACHE_HOME", cache, 1);
   check_chain(st);
   for (int i = 0; i < 200; i++) check_body(st, &r, folder && i < 16);
+  check_shared(st);
   norn_free(st);
   for (int i = 0; i < 3; i++) check_forbidden(i);
   snprintf(command, sizeof command, "rm -r %s", cache);
