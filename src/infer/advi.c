@@ -192,7 +192,7 @@ static norn_step advi_record(advi *e)
   size_t scale = full ? square : nn, u = full ? m : nn, v = full ? m : m / 2;
   e->nroom = m + u + v + 2 * normal + nn + scale + 1 + matrix + (size_t)e->params + work;
   double *at = e->room = engine_get(st, e->nroom * sizeof *at);
-  lbfgs_limits limits = {.history = history, .iterations = e->iterations,
+  lbfgs_limits limits = {.history = history, .iterations = e->iterations, .grad = 1e-8,
                          .rel_obj = e->tol / DBL_EPSILON, .rel_grad = e->tol / DBL_EPSILON};
   if (!at || !cloud_new(st, &e->drawn, e->draws, n) ||
       !path_new(&e->a.t, &e->p, history, 1000, 25) ||

@@ -231,7 +231,7 @@ lbfgs_end lbfgs_step(lbfgs *l)
   if (l->iterations >= l->limit.iterations) return l->end = LBFGS_LIMIT;
   /* what the next step promises: below the rounding of values nothing more can be seen */
   double promise = fabs(la_dot(l->g, l->p, l->n));
-  bool arrived = l->stored && promise < 1e-10 * fmax(1, fabs(l->value));
+  bool arrived = promise < 1e-10 * fmax(1, fabs(l->value));
   /* The pairs may mislead: once more along the gradient before giving up. */
   for (;;) {
     found = search(l, l->stored ? 1 : fmin(1, 1 / norm(l->g, l->n)), &t);
