@@ -2,6 +2,8 @@
 # Lines for OUT: peer,model,us a gradient,min bulk ESS a second,seconds to the first draw.
 # Stan's clock is of this process; a gradient is the time of warm-up and sampling over its leapfrogs.
 suppressMessages({ library(rstan); library(jsonlite) })
+if (system.file("include", package = "BH") == "" && dir.exists("/usr/include/boost"))
+  rstan_options(boost_lib = "/usr/include")         # Debian has no headers in its BH
 args <- commandArgs(TRUE)
 here <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)))
 files <- c(arK = "arK-arK", logearn_height = "earnings-logearn_height",
