@@ -260,16 +260,26 @@ LANG_TESTS = \
   %D%/errors/not_an_integer.norn \
   %D%/errors/number_plus_string.norn \
   %D%/errors/nuts_adapt.norn \
+  %D%/errors/nuts_branch_discrete.norn \
+  %D%/errors/nuts_choice_as_count.norn \
   %D%/errors/nuts_choices_change.norn \
+  %D%/errors/nuts_count_not_whole.norn \
+  %D%/errors/nuts_data_short.norn \
   %D%/errors/nuts_depth.norn \
   %D%/errors/nuts_discrete.norn \
+  %D%/errors/nuts_evidence_improper.norn \
+  %D%/errors/nuts_factor_nan.norn \
   %D%/errors/nuts_floor.norn \
   %D%/errors/nuts_improper.norn \
+  %D%/errors/nuts_index.norn \
   %D%/errors/nuts_init.norn \
   %D%/errors/nuts_jitter.norn \
   %D%/errors/nuts_low_rank_stan.norn \
   %D%/errors/nuts_metric.norn \
   %D%/errors/nuts_no_start.norn \
+  %D%/errors/nuts_nothing_to_move.norn \
+  %D%/errors/nuts_outside_element.norn \
+  %D%/errors/nuts_outside_support.norn \
   %D%/errors/nuts_start_unknown.norn \
   %D%/errors/nuts_target.norn \
   %D%/errors/observe_at_top.norn \
@@ -673,16 +683,26 @@ TEST_FILES = \
   %D%/errors/not_an_integer.err \
   %D%/errors/number_plus_string.err \
   %D%/errors/nuts_adapt.err \
+  %D%/errors/nuts_branch_discrete.err \
+  %D%/errors/nuts_choice_as_count.err \
   %D%/errors/nuts_choices_change.err \
+  %D%/errors/nuts_count_not_whole.err \
+  %D%/errors/nuts_data_short.err \
   %D%/errors/nuts_depth.err \
   %D%/errors/nuts_discrete.err \
+  %D%/errors/nuts_evidence_improper.err \
+  %D%/errors/nuts_factor_nan.err \
   %D%/errors/nuts_floor.err \
   %D%/errors/nuts_improper.err \
+  %D%/errors/nuts_index.err \
   %D%/errors/nuts_init.err \
   %D%/errors/nuts_jitter.err \
   %D%/errors/nuts_low_rank_stan.err \
   %D%/errors/nuts_metric.err \
   %D%/errors/nuts_no_start.err \
+  %D%/errors/nuts_nothing_to_move.err \
+  %D%/errors/nuts_outside_element.err \
+  %D%/errors/nuts_outside_support.err \
   %D%/errors/nuts_start_unknown.err \
   %D%/errors/nuts_target.err \
   %D%/errors/observe_at_top.err \

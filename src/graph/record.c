@@ -245,12 +245,27 @@ bool graph_target(graph *g, norn_datum x, norn_span span)
   return true;
 }
 
+/* Values of discrete families are whole numbers, and so can't be continuous choices. */
+static bool value_fits(graph *g, const norn_dist_row *row, norn_datum x, double v)
+{
+  const char *want = row->flags & NORN_DIST_BOOL ? "true or false" : "an integer";
+  bool whole = row->flags & NORN_DIST_DISCRETE;
+  if (graph_is_node(x) ? !whole : v == (whole ? floor(v) : v)) return true;
+  if (v != v) norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be a number, got nan", row->name);
+  else if (graph_is_node(x))
+    norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be %s, got a number that depends on a choice",
+              row->name, want);
+  else norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be %s, got %.6g", row->name, want, v);
+  return false;
+}
+
 norn_datum graph_density(graph *g, const norn_dist_row *row, norn_datum x, const norn_datum *p,
                          int n, bool term)
 {
   uint32_t a[1 + NORN_DIST_P];
   double q[NORN_DIST_P], v = number_of(x), logp;
   int which;
+  if (!value_fits(g, row, x, v)) return norn_none();
   a[0] = operand(g, x);
   if (a[0] == UINT32_MAX) return norn_none();
   for (int i = 0; i < n; i++) {

@@ -650,8 +650,9 @@ static norn_status paths_end(paths *s)
     l->result[l->nresult++] = s->path[i].value;
     s->path[i].value = NULL;
     if (s->path[i].nchoice != r->nchoice)
-      return norn_fail(r->d->st, NORN_EINFER, -1, "this run makes other choices for other values of "
-                       "what is summed out: gradients need the same choices in each");
+      return engine_fail(r->d->st, NORN_EINFER, r->d->choice[s->path[i].nchoice].span,
+                         "this choice is made for some values of what is summed out and not for others: "
+                         "gradients need the same choices in each run");
   }
   return NORN_OK;
 }

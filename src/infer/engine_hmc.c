@@ -197,6 +197,8 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
   if (e->n == 0) {
     engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that %s can move",
                 infer_engine(inf)->name);
+    if (norn_density_choices(e->density))
+      norn_hint(st, "its choices are discrete: enumerate() gives their posterior exactly");
     return NORN_STEP_FAIL;
   }
   e->chain = engine_get(st, (size_t)e->chains * sizeof *e->chain);
@@ -217,9 +219,15 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
 static norn_step no_start(norn_infer *inf, sampler *e, int64_t c, int tries)
 {
   norn_state *st = norn_infer_state(inf);
-  engine_fail(st, NORN_EINFER, norn_density_blame(e->chain[c].h.density),
-              "no start of chain %lld has a finite log density and gradient, in %d tries: this term "
-              "was not finite", (long long)c + 1, tries);
+  norn_density *d = e->chain[c].h.density;
+  norn_span span = norn_density_blame(d);
+  char why[240];
+  if (watch_why(d, st, norn_infer_model(inf), e->chain[c].sample.q, &span, why, sizeof why))
+    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density, in %d tries: at "
+                "the last, %s", (long long)c + 1, tries, why);
+  else
+    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density and gradient, in "
+                "%d tries: this term was not finite", (long long)c + 1, tries);
   norn_hint(st, "%s(init = \"prior\") starts from draws of the prior, init = { name: value } from "
                 "values of yours", infer_engine(inf)->name);
   return NORN_STEP_FAIL;

@@ -43,6 +43,7 @@ libnorncore_la_SOURCES += \
   %D%/stats.c \
   %D%/trajectory.c \
   %D%/watch.c \
+  %D%/why.c \
   %D%/approx.h \
   %D%/density.h \
   %D%/engine.h \

@@ -15,4 +15,8 @@ typedef struct watched {
 norn_status watch_tails(const watched *);
 /* Warns where it jumps at a branch on a choice. */
 norn_status watch_jumps(const watched *);
+/* Why the log density at u is -inf, in words, and where; false: it can't be told (a choice is summed
+   out before).  model: that of the density. */
+bool watch_why(norn_density *, norn_state *, norn_datum model, const double *u, norn_span *, char *out,
+               size_t n);
 #endif

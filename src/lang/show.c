@@ -359,7 +359,7 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
   case NORN_ENGINE: words = "an engine"; break;
   case NORN_MAP: words = "a map"; break;
   case NORN_BIG: words = "a big real"; break;
-  case NORN_NODE: case NORN_LATENT: words = "a value that is being recorded"; break;
+  case NORN_NODE: case NORN_LATENT: words = "a number that depends on a choice"; break;
   case NORN_ENUM: case NORN_DATA: snprintf(out, n, "the variant %s", ctor_name(st, v)); break;
   case NORN_ARRAY: describe_array(v_vec(v), out, n); break;
   case NORN_RECORD: describe_record(v_rec(v)->sh, out, n); break;
