@@ -748,6 +748,7 @@ TEST_FILES = \
   %D%/errors/plot_ppc.err \
   %D%/errors/plot_ppc_record.err \
   %D%/errors/plot_ppc_shape.err \
+  %D%/errors/plot_sbc.err \
   %D%/errors/plot_small.err \
   %D%/errors/plot_suffix.err \
   %D%/errors/plot_text.err \

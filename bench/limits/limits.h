@@ -29,6 +29,12 @@ void   limit_cholesky(const double *a, double *l, int n);
 double limit_logistic(const double *x, const double *y, int n, int k, double alpha,
                       const double *beta, double *grad);
 
+/* Log densities of models of bench/gradient.c at u, their gradients into g; y: the data. */
+double limit_radon(const double *u, const double *y, double *g);
+double limit_ark(const double *u, const double *y, double *g);
+double limit_garch(const double *u, const double *y, double *g);
+double limit_hmm(const double *u, const double *y, double *g);
+
 /* Log densities by the C library: the i-th (NULL past the last), and over n numbers. */
 typedef struct {
   const char *name;
