@@ -16,6 +16,8 @@ norn_status draws_save_csv(norn_state *, norn_datum posterior, const char *path)
    missing. */
 norn_status draws_save_nc(norn_state *, norn_datum posterior, const char *path, norn_datum more);
 norn_status draws_load_nc(norn_state *, const char *name, const char *path, norn_datum *out);
+/* The native _observed. */
+norn_status draws_observed(norn_state *, const norn_datum *args, int n, norn_datum *out);
 /* name: as the program has it; path: as it was found. */
 norn_status draws_load_csv(norn_state *, const char *name, const char *path, norn_datum *out);
 

@@ -193,6 +193,57 @@ norn_status draws_save_nc(norn_state *st, norn_datum posterior, const char *path
   return code;
 }
 
+/* ---- what a model observes ---- */
+
+enum { SITES = 256 };
+
+/* One value is itself, several are an array. */
+static norn_datum site_value(norn_state *st, norn_ref *all)
+{
+  norn_datum a = norn_get(all);
+  return norn_array_length(a) == 1 ? norn_array_at(st, a, 0) : a;
+}
+
+/* The observed values of one run of a model (its choices are drawn from their priors), an array an
+   observe, in the order in which they are reached first. */
+norn_status draws_observed(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  norn_event ev;
+  norn_span at[SITES];
+  norn_ref *site[SITES];
+  int sites = 0;
+  norn_datum keep, *v;
+  norn_event_kind kind;
+  norn_status code = NORN_OK;
+  (void)n;
+  norn_run *run = norn_run_new(st, args[0], NULL, 0);
+  if (!run) return lib_failed(st);
+  norn_run_stream(run, 0, 0, 0);
+  norn_run_flags(run, NORN_RUN_DRAW);
+  while (!code && (kind = norn_run_next(run, &ev)) != NORN_DONE) {
+    if (kind != NORN_OBSERVE) code = kind == NORN_ERROR ? lib_failed(st)
+                                     : norn_fail(st, NORN_EINFER, 0, "this model infers another");
+    if (code || ev.flags & (NORN_EV_FACTOR | NORN_EV_CONDITION)) continue;
+    int k = 0;
+    while (k < sites && (at[k].file != ev.span.file || at[k].start != ev.span.start)) k++;
+    if (k == SITES) continue;
+    if (k == sites) {
+      norn_datum empty = norn_array_pack(st, NULL, 0);
+      if (!(site[k] = norn_keep(st, empty))) code = NORN_EMEMORY;
+      else at[sites++] = ev.span;
+    }
+    if (!code) code = norn_push(site[k], ev.value);
+  }
+  norn_run_free(run);
+  if (!code && !(v = lib_values(st, sites, &keep))) code = lib_failed(st);
+  for (int k = 0; k < sites; k++) {
+    if (!code) v[k] = site_value(st, site[k]);
+    norn_drop(site[k]);
+  }
+  if (!code) *out = keep;
+  return code;
+}
+
 /* ---- loading ---- */
 
 /* Of a file that is not Norn's: the sampler, as far as its statistics tell. */

@@ -221,7 +221,8 @@ static const norn_native natives[] = {
     "libnetcdf (Debian's libnetcdf19); all else: JSON, which keeps any value exactly. The model is\n"
     "code and is not saved. A file .nc may have more groups: a record with any of prior,\n"
     "posterior_predictive, log_likelihood (posteriors, or records of arrays with an element a draw),\n"
-    "observed_data and constant_data (records of numbers and arrays).\n"
+    "observed_data and constant_data (records of numbers and arrays);\n"
+    "inference_data(post) makes such a record.\n"
     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
     "save(infer(coin(), enumerate()), \"example.json\")\n=> ()",
     v_save, 0, NULL },
@@ -241,6 +242,10 @@ static const norn_native natives[] = {
     "Example: model coin() { let x ~ bernoulli(0.5); x }; keep_draws(\"example.csv\"); "
     "infer(coin(), forward(50)); keep_draws(); len(values(load(\"example.csv\")))\n=> 50",
     draws_keep, 0, NULL },
+  { "_observed", "m", "The observed values of a run of a model, an array an observe.\n"
+    "Example: model m(y) { let mu ~ normal(0, 1); observe y ~ normal(mu, 1); mu }; _observed(m(2))\n"
+    "=> [2]",
+    draws_observed, 0, NULL },
 };
 
 norn_status lib_save_open(norn_state *st)
