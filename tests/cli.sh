@@ -167,6 +167,8 @@ fi
 NORN_NETCDF=none run 1 infer coin.norn --data flips.json --engine mh --draws 50 --out results --format nc
 complains 'apt-get install libnetcdf19'
 
+run 0 infer coin.norn --data flips.json --engine importance --n 100 --out results --predictive
+
 # what was drawn is kept, whatever ends the run
 cat >slow.norn <<'NORN'
 model slow(y) {

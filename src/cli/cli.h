@@ -41,6 +41,7 @@ typedef struct cli {
   const char *model, *engine, *out;
   int chains;                          /* 0: not asked for */
   unsigned formats;                    /* of the draws in --out; 0: not asked for */
+  bool predictive;                     /* and the groups of inference_data */
   progress bar;
 } cli;
 

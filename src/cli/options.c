@@ -27,6 +27,7 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3 };
   X(engine, 0, "engine", "ENGINE", FOR_INFER, "such as smc or 'smc(particles = 1000)'")            \
   X(out, 0, "out", "DIR", FOR_INFER, "write draws, summary, diagnostics to DIR as they come")      \
   X(format, 0, "format", "FORMAT", FOR_INFER, "of the draws: csv, nc, json, or several: csv,nc")   \
+  X(predictive, 0, "predictive", NULL, FOR_INFER, "draws.nc gets what the model predicts")         \
   X(chains, 0, "chains", "N", FOR_INFER, "independent chains")
 
 #define DECLARE(id, letter, name, arg, who, text) static bool take_##id(cli *, const char *value);
@@ -170,6 +171,7 @@ static bool take_format(cli *c, const char *v)
   }
   return c->formats || wrong(c, "format", "csv, nc, json, or several as in csv,nc", v);
 }
+static bool take_predictive(cli *c, const char *v) { (void)v; return c->predictive = true; }
 static bool take_quiet(cli *c, const char *v) { (void)v; return c->quiet = true; }
 static bool take_no_jit(cli *c, const char *v)
 {

@@ -1,5 +1,5 @@
 /* The folder of --out: draws as they come, and at the end draws with all that is known of the run,
-   summary.txt (what is printed), diagnostics.txt and info.json.
+   summary.txt (what is printed), diagnostics.txt, info.json and pictures.
 
    Files are written by the functions of the library (keep_draws, save, write_json), which were
    taken before the program was loaded: a program that has a save of its own does not get to write
@@ -275,13 +275,29 @@ static void save_diagnostics(outdir *o, int k, norn_ref *posterior, norn_datum i
 
 /* ---- the draws ---- */
 
+/* --predictive: what inference_data says of a posterior; missing if it can't, which is said. */
+static norn_datum predictive(outdir *o, norn_ref *posterior)
+{
+  static const char text[] = "inference_data(_posterior)";
+  norn_state *st = o->c->st;
+  norn_datum v = norn_missing();
+  norn_status s = norn_set_global(st, "_posterior", norn_get(posterior));
+  if (s == NORN_OK) s = norn_eval(st, "--predictive", text, sizeof text - 1, NORN_LOAD_REPL, &v);
+  if (s == NORN_OK) return v;
+  cli_complain(o->c, "draws.nc without what the model predicts:");
+  complain(o);
+  return norn_missing();
+}
+
 static bool save_as(outdir *o, int k, norn_ref *posterior, const char *end, bool asked)
 {
   char path[4096];
   norn_state *st = o->c->st;
+  bool more = o->c->predictive && strcmp(end, "nc") == 0;
   path_in(o, "draws", k, end, path, sizeof path);
-  norn_datum args[] = { norn_get(posterior), norn_cstring(st, path) };
-  if (call(o, F_SAVE, args, 2, NULL) == NORN_OK) return true;
+  norn_datum groups = more ? predictive(o, posterior) : norn_missing();
+  norn_datum args[] = { norn_get(posterior), norn_cstring(st, path), groups };
+  if (call(o, F_SAVE, args, 3, NULL) == NORN_OK) return true;
   if (asked || !strstr(norn_error(st)->text, "libnetcdf")) return complain(o), false;
   if (!o->told && !o->c->quiet) cli_complain(o->c, "no draws.nc: %s", norn_error(st)->text);
   o->told = true;
