@@ -205,6 +205,7 @@ LANG_TESTS = \
   %D%/errors/interp_not_rising.norn \
   %D%/errors/inv_chi_square_nu.norn \
   %D%/errors/inverse_not_square.norn \
+  %D%/errors/keep_draws_name.norn \
   %D%/errors/kernel_expected.norn \
   %D%/errors/kernel_negative.norn \
   %D%/errors/kernel_summand.norn \
@@ -215,6 +216,7 @@ LANG_TESTS = \
   %D%/errors/laplace_outside.norn \
   %D%/errors/laplace_runaway.norn \
   %D%/errors/lkj_order.norn \
+  %D%/errors/load_no_chains.norn \
   %D%/errors/loglogistic_shape.norn \
   %D%/errors/loo_nothing.norn \
   %D%/errors/loo_of_model.norn \
@@ -355,6 +357,8 @@ LANG_TESTS = \
   %D%/errors/root_result.norn \
   %D%/errors/sample_from_flat_simplex.norn \
   %D%/errors/sample_from_improper.norn \
+  %D%/errors/save_groups_csv.norn \
+  %D%/errors/save_nothing.norn \
   %D%/errors/sbc_changes.norn \
   %D%/errors/sbc_few.norn \
   %D%/errors/scaled_inv_chi_square_range.norn \
@@ -628,6 +632,7 @@ TEST_FILES = \
   %D%/errors/interp_not_rising.err \
   %D%/errors/inv_chi_square_nu.err \
   %D%/errors/inverse_not_square.err \
+  %D%/errors/keep_draws_name.err \
   %D%/errors/kernel_expected.err \
   %D%/errors/kernel_negative.err \
   %D%/errors/kernel_summand.err \
@@ -638,6 +643,7 @@ TEST_FILES = \
   %D%/errors/laplace_outside.err \
   %D%/errors/laplace_runaway.err \
   %D%/errors/lkj_order.err \
+  %D%/errors/load_no_chains.err \
   %D%/errors/loglogistic_shape.err \
   %D%/errors/loo_nothing.err \
   %D%/errors/loo_of_model.err \
@@ -778,6 +784,8 @@ TEST_FILES = \
   %D%/errors/root_result.err \
   %D%/errors/sample_from_flat_simplex.err \
   %D%/errors/sample_from_improper.err \
+  %D%/errors/save_groups_csv.err \
+  %D%/errors/save_nothing.err \
   %D%/errors/sbc_changes.err \
   %D%/errors/sbc_few.err \
   %D%/errors/scaled_inv_chi_square_range.err \
