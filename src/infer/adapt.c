@@ -296,5 +296,5 @@ bool adapt_update(adapt *a, hmc *h, const phase *z, const transition *t)
 
 void adapt_finish(adapt *a, hmc *h)
 {
-  if (a->at > 0 && !a->fixed) h->step = averaging_final(&a->step);
+  if (a->step.count > 0 && !a->fixed) h->step = averaging_final(&a->step);
 }

@@ -1,12 +1,13 @@
 /* engine_hmc: nuts (Hoffman and Gelman 2014, with the sampling and the criterion that Stan has) and
    hmc (paths of given length), on a model's density over unconstrained coordinates.
 
-   Chains run side by side on a pool of threads, each with a clone of the density.  A step of the
+   Chains run side by side on a pool of threads, each thread with a density of its own.  A step of the
    engine lets every chain that is not over go on until it has done so many leapfrogs in all, waits
    for them, and gives their draws to the inference in the order of the leapfrogs at which they came
    (then of chains): the same for any number of threads, and however long a step is; it is made to
-   take about SLICE seconds.  All that runs programs (recording, starts from the prior, draws) is done
-   by the caller's thread while the others rest. */
+   take about SLICE seconds.  A density more means to record the program again: that is done when the
+   chains have worked as long as it takes.  All that runs programs (recording, starts from the prior,
+   draws) is done by the caller's thread while the others rest. */
 #include "infer/hmc.h"
 #include "infer/infer.h"
 #include "infer/pathfinder.h"
@@ -26,9 +27,12 @@ typedef struct sampler {
   double target, step;                   /* step: given, or 0 */
   int adapt_by, metric, start;
   norn_ref *given;                       /* start: a record of values */
-  norn_density *density;
+  norn_density *density, **clone;        /* clone (threads): densities of threads, the first is density */
+  int clones;
+  double recorded, worked;               /* seconds to record; that chains have run */
   int64_t n;
-  hmc_chain *chain;
+  hmc_chain *chain, **going;             /* going (chains): those that are not over */
+  int64_t ngoing;
   pool pool;
   pthread_t *thread;
   int threads;
@@ -160,12 +164,6 @@ static norn_status sampler_init(norn_infer *inf, void *self)
 
 /* ---- making ---- */
 
-/* The density of chain c: one for all if they take turns on one thread. */
-static norn_density *density_of(sampler *e, int64_t c)
-{
-  return e->threads > 1 && c ? norn_density_clone(e->density) : e->density;
-}
-
 static int threads_of(norn_state *st, const sampler *e)
 {
   int n = norn_config_of(st)->threads;
@@ -177,8 +175,7 @@ static bool chain_make(norn_state *st, sampler *e, int64_t c)
 {
   hmc_chain *x = &e->chain[c];
   if (!chain_new(st, x, &e->plan, (int)c, e->n, e->max_depth)) return false;
-  x->h.density = density_of(e, c);
-  if (!x->h.density) return false;
+  x->h.density = e->density;
   x->h.n = e->n;
   x->h.pool = &e->pool;
   int64_t most = e->n < 2 * FIT_ROWS ? e->n : 2 * FIT_ROWS;
@@ -191,8 +188,10 @@ static bool chain_make(norn_state *st, sampler *e, int64_t c)
 static norn_step sampler_record(norn_infer *inf, sampler *e)
 {
   norn_state *st = norn_infer_state(inf);
+  double begun = infer_seconds();
   e->density = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
   if (!e->density) return NORN_STEP_FAIL;
+  e->recorded = infer_seconds() - begun;
   e->n = norn_density_dim(e->density);
   if (e->n == 0) {
     engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that %s can move",
@@ -203,8 +202,11 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
   }
   e->chain = engine_get(st, (size_t)e->chains * sizeof *e->chain);
   e->part = engine_get(st, (size_t)e->chains * sizeof *e->part);
-  if (!e->chain || !e->part) return NORN_STEP_FAIL;
+  e->going = engine_get(st, (size_t)e->chains * sizeof *e->going);
   e->threads = threads_of(st, e);
+  e->clone = engine_get(st, (size_t)e->threads * sizeof *e->clone);
+  if (!e->chain || !e->part || !e->going || !e->clone) return NORN_STEP_FAIL;
+  e->clone[e->clones++] = e->density;
   for (int64_t c = 0; c < e->chains; c++)
     if (!chain_make(st, e, c)) return NORN_STEP_FAIL;
   e->thread = engine_get(st, (size_t)e->threads * sizeof *e->thread);
@@ -329,10 +331,28 @@ static norn_status tell_draws(norn_infer *inf, sampler *e, uint64_t until)
 
 /* ---- steps ---- */
 
+/* Job i has density i and every clones-th chain from the i-th on. */
 static void job(void *of, int i)
 {
   sampler *e = of;
-  chain_advance(&e->chain[i], e->clock);
+  for (int64_t k = i; k < e->ngoing; k += e->clones) {
+    e->going[k]->h.density = e->clone[i];
+    chain_advance(e->going[k], e->clock);
+  }
+}
+
+/* Who goes on, with how many densities. */
+static norn_status prepare(sampler *e)
+{
+  e->ngoing = 0;
+  for (int64_t c = 0; c < e->chains; c++)
+    if (!chain_over(&e->chain[c])) e->going[e->ngoing++] = &e->chain[c];
+  if (e->clones == e->threads || e->clones >= e->ngoing || e->worked < e->recorded * e->clones)
+    return NORN_OK;
+  norn_density *d = norn_density_clone(e->density);
+  if (!d) return norn_error(norn_infer_state(e->inf))->code;
+  e->clone[e->clones++] = d;
+  return NORN_OK;
 }
 
 static bool still_wanted(void *of)
@@ -363,11 +383,13 @@ static norn_step chain_trouble(norn_infer *inf, const hmc_chain *c)
 
 static norn_step sampler_advance(norn_infer *inf, sampler *e)
 {
-  double begun = infer_seconds();
   bool over = true;
+  if (prepare(e)) return NORN_STEP_FAIL;
+  double begun = infer_seconds();
   e->clock += e->slice;
-  pool_run(&e->pool, (int)e->chains, job, still_wanted, e);
+  pool_run(&e->pool, e->clones, job, still_wanted, e);
   double spent = infer_seconds() - begun;
+  e->worked += spent;
   if (spent < 0.5 * SLICE) e->slice *= 2;
   else if (spent > 2 * SLICE && e->slice > 1) e->slice /= 2;
   norn_step s = NORN_STEP_MORE;
@@ -730,12 +752,12 @@ static void sampler_free(norn_infer *inf, void *self)
   sampler *e = self;
   norn_state *st = norn_infer_state(inf);
   if (e->pooled) pool_end(&e->pool);
-  for (int64_t c = 0; c < e->chains && e->chain; c++) {
-    if (e->chain[c].h.density != e->density) norn_density_free(e->chain[c].h.density);
-    chain_free(st, &e->chain[c]);
-  }
+  for (int64_t c = 0; c < e->chains && e->chain; c++) chain_free(st, &e->chain[c]);
+  for (int i = 1; i < e->clones; i++) norn_density_free(e->clone[i]);
   engine_put(st, e->chain, (size_t)e->chains * sizeof *e->chain);
   engine_put(st, e->part, (size_t)e->chains * sizeof *e->part);
+  engine_put(st, e->going, (size_t)e->chains * sizeof *e->going);
+  engine_put(st, e->clone, (size_t)e->threads * sizeof *e->clone);
   if (e->thread) engine_put(st, e->thread, (size_t)e->threads * sizeof *e->thread);
   norn_density_free(e->density);
   if (e->given) norn_drop(e->given);

@@ -371,7 +371,9 @@ static norn_datum infer_info(norn_infer *inf, bool exact, const uint32_t *order)
   v[2] = norn_bool(exact);
   v[3] = real_or_missing(inf->log_evidence);
   v[4] = real_or_missing(inf->evidence_se);
-  v[5] = exact ? norn_missing() : norn_real(kish(inf->logw, inf->nlogw));
+  /* draws of chains hang together: their engine says by how much, at its end */
+  bool chained = inf->nchain > 1 && !inf->done;
+  v[5] = exact || chained ? norn_missing() : norn_real(kish(inf->logw, inf->nlogw));
   v[6] = inf->chains ? norn_int(inf->chains)
        : inf->chained ? norn_int(inf->nchain) : norn_missing();
   v[7] = norn_real(inf->left_over);

@@ -306,7 +306,7 @@ static void test_threads(const char *engine)
     uint64_t h = norn_hash(eval(own, code));
     if (!i) first = h, order = s.hash;
     CHECK(h == first);
-    CHECK(s.hash == order && s.n == 5 * 40);
+    CHECK(s.hash == order && s.n == 5 * 400);
     norn_free(own);
   }
 }
@@ -399,9 +399,9 @@ int main(void)
   test_shrinkage(METRIC_DIAG);
   test_shrinkage(METRIC_DENSE);
   test_leapfrog();
-  test_threads("nuts(draws = 40, warmup = 60, chains = 5)");
-  test_threads("nuts(draws = 40, warmup = 60, chains = 5, metric = \"low_rank\", init = \"prior\")");
-  test_threads("hmc(draws = 40, warmup = 60, chains = 5, steps = 5, metric = \"dense\")");
+  test_threads("nuts(draws = 400, warmup = 60, chains = 5)");
+  test_threads("nuts(draws = 400, warmup = 60, chains = 5, metric = \"low_rank\", init = \"prior\")");
+  test_threads("hmc(draws = 400, warmup = 60, chains = 5, steps = 5, metric = \"dense\")");
   test_more("nuts(draws = n, warmup = 60, chains = 2)");
   test_more("nuts(draws = n, warmup = 60, chains = 2, thin = 2, metric = \"low_rank\")");
   test_more("nuts(draws = n, warmup = 60, chains = 2, metric = \"dense\", adapt = \"stan\")");
