@@ -808,7 +808,8 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
     status = norn_fail(st, NORN_EINFER, -1,
                        "this run makes %zu choices and another %zu: gradients need the same in each",
                        r.nchoice, d->nchoice);
-  if (!status && !outside && t->g->failed) status = NORN_EMEMORY;
+  if (!status && !outside && t->g->failed)
+    status = norn_fail(st, NORN_EMEMORY, -1, "out of memory");
   if (!status && !outside && !(t->p = program_new(t->g))) status = NORN_EMEMORY;
   if (status || outside) { tape_drop(d, t); return status; }
   if (!d->fixed) { d->fixed = true; d->dim = r.at; }

@@ -40,6 +40,7 @@ libnorncore_la_SOURCES += \
   %D%/mem.c \
   %D%/model.c \
   %D%/node.c \
+  %D%/node_steps.c \
   %D%/order.c \
   %D%/parse.c \
   %D%/parse_expr.c \

@@ -38,8 +38,6 @@ val node_arith(norn_state *st, arith op, val x, val y)
   switch (op) {
   case A_NEG: return given(st, graph_op1(g, G_NEG, x));
   case A_NOT: return arith_refuse(st, op, x, x);
-  case A_IDIV: return no_derivative(st, "//");
-  case A_MOD: return no_derivative(st, "%");
   default: break;
   }
   if (!is_number(x) || !is_number(y)) {
@@ -51,6 +49,7 @@ val node_arith(norn_state *st, arith op, val x, val y)
   case A_LT: return norn_bool(graph_compare(g, GUARD_LT, x, y));
   case A_LE: return norn_bool(graph_compare(g, GUARD_LE, x, y));
   case A_EQ: case A_NE: return norn_bool(graph_compare(g, GUARD_EQ, x, y) == (op == A_EQ));
+  case A_IDIV: case A_MOD: return given(st, node_remainder(st, op, x, y));
   default: return given(st, graph_op2(g, ops[op], x, y));
   }
 }
@@ -344,18 +343,17 @@ static val n_log_sum_exp(norn_state *st, const val *args, int n)
   return reduce(st, args, n, log_add);
 }
 
-/* An operation on every number of nested arrays. */
-static val each(norn_state *st, val x, val (*f)(norn_state *, val))
+val node_each(norn_state *st, val x, val (*f)(norn_state *, val))
 {
   if (x.tag != NORN_ARRAY) return f(st, x);
   int64_t n = norn_array_length(x);
   vec *z = n > 0 ? vec_new(st, NORN_VALUES, 1, &n) : NULL;
   if (!z) return n == 0 ? x : norn_none();
   for (int64_t i = 0; i < n; i++) {
-    z->b->v[i] = each(st, element(st, x, i), f);
+    z->b->v[i] = node_each(st, element(st, x, i), f);
     if (norn_is_none(z->b->v[i])) return norn_none();
   }
-  return v_obj(NORN_ARRAY, z);
+  return vec_pack(st, z->b->v, n);
 }
 static val abs_of(norn_state *st, val x) { return graph_op1(st->graph, G_ABS, x); }
 static val exp_of(norn_state *st, val x) { return graph_op1(st->graph, G_EXP, x); }
@@ -363,12 +361,12 @@ static val same(norn_state *st, val x) { (void)st; return V_IS_INT(x) ? norn_rea
 static val n_abs(norn_state *st, const val *args, int n)
 {
   (void)n;
-  return each(st, args[0], abs_of);
+  return node_each(st, args[0], abs_of);
 }
 static val n_real(norn_state *st, const val *args, int n)
 {
   (void)n;
-  return each(st, args[0], same);
+  return node_each(st, args[0], same);
 }
 static val n_pow(norn_state *st, const val *args, int n)
 {
@@ -380,7 +378,7 @@ static val n_softmax(norn_state *st, const val *args, int n)
   val total = n_log_sum_exp(st, args, n);
   if (norn_is_none(total)) return total;
   val shifted = arith_slow(st, A_SUB, args[0], total);
-  return norn_is_none(shifted) ? shifted : each(st, shifted, exp_of);
+  return norn_is_none(shifted) ? shifted : node_each(st, shifted, exp_of);
 }
 
 static val n_logpdf(norn_state *st, const val *args, int n)
@@ -401,6 +399,10 @@ static const recorder recorders[] = {
   {"cumprod", n_cumprod}, {"dot", n_dot}, {"min", n_min}, {"max", n_max},
   {"log_sum_exp", n_log_sum_exp}, {"abs", n_abs}, {"real", n_real}, {"pow", n_pow},
   {"softmax", n_softmax}, {"logpdf", n_logpdf}, {"pdf", n_pdf},
+  {"floor", node_floor}, {"ceil", node_ceil}, {"trunc", node_trunc}, {"round", node_round},
+  {"sign", node_sign}, {"sort", node_sort}, {"order", node_order}, {"argmin", node_argmin},
+  {"argmax", node_argmax}, {"median", node_median}, {"variance", node_variance},
+  {"var", node_variance}, {"sd", node_sd}, {"interp", node_interp},
 };
 /* Natives that move values about without looking at them. */
 static const char *const movers[] = {

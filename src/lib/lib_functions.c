@@ -70,21 +70,21 @@ static bool make_room(task *k)
     bool moves = k->what == INTEGRATE && k->node[k->own + i] && read[i];
     k->lane[i] = moves ? (int32_t)d++ : -1;
   }
-  k->active = active;
   k->k = k->what == INTEGRATE ? d : n;
   k->row = tape_row(k->k);
-  size_t parts[] = {(size_t)n, (size_t)n, (size_t)((2 * n + 1) * k->row + n * n), (size_t)(2 * (n + k->np)),
-                    work_of(k)};
+  size_t parts[] = {(size_t)n, (size_t)n, (size_t)((2 * n + 1) * k->row + n * n),
+                    (size_t)(2 * (n + k->np)),                     work_of(k)};
   double **to[] = {&k->x, &k->y, &k->j, &k->gin, &k->work};
   size_t all = 0;
   for (int i = 0; i < 5; i++) all += parts[i];
   norn_lock(k->st);
-  norn_alloc(k->st, k->block, k->block_size, 0);
-  k->block = lib_memory(k->st, k->block_size = all * sizeof(double) + 16);
-  if (!k->block) k->block_size = 0;
+  double *at = lib_memory(k->st, all * sizeof(double) + 16);
+  if (at) norn_alloc(k->st, k->block, k->block_size, 0);
   norn_unlock(k->st);
-  if (!k->block) return false;
-  double *at = k->block;
+  if (!at) return k->active = -1, k->stop = true, false;
+  k->active = active;
+  k->block = at;
+  k->block_size = all * sizeof(double) + 16;
   for (int i = 0; i < 5; at += parts[i++]) *to[i] = at;
   return true;
 }
@@ -105,8 +105,8 @@ static int integrand(void *user, double x, double *out)
 /* Into work: the derivatives of the integral by its directions stay there. */
 static bool integral(task *k, const double *in)
 {
-  quadrature q = {.m = 1 + k->k, .f = integrand, .user = k, .rel_tol = k->tol, .abs_tol = k->abs_tol,
-                  .intervals = k->most};
+  quadrature q = {.m = 1 + k->k, .f = integrand, .user = k, .rel_tol = k->tol,
+                  .abs_tol = k->abs_tol, .intervals = k->most};
   quadrature_report r;
   traced_params(k->f, in + k->own, k->k, k->lane);
   k->end = (int)quadrature_run(&q, in[0], in[1], k->work, k->work + q.m, &r);
@@ -153,8 +153,8 @@ static bool root(task *k, const double *in)
                     .max_steps = k->most};
   traced_params(k->f, in + k->own, n, k->lane);
   memcpy(k->x, in, (size_t)n * sizeof *in);
-  k->end = (int)(k->what == SOLVE ? roots_near(&q, k->x, k->y, k->work)
-                                  : roots_between(value1, k, in[0], in[1], k->tol, k->most, k->x, k->y));
+  if (k->what == SOLVE) k->end = (int)roots_near(&q, k->x, k->y, k->work);
+  else k->end = (int)roots_between(value1, k, in[0], in[1], k->tol, k->most, k->x, k->y);
   k->at = k->x[0];
   k->other = k->y[0];
   for (int64_t i = 1; i < n; i++) k->other = fmax(fabs(k->other), fabs(k->y[i]));
@@ -229,7 +229,8 @@ static void minimum_adjoint(task *k, const double *in, const double *gout, doubl
     la_solve_lower(true, h, n, lambda, 1);
   }
   good = good && !slope(k, k->out, &y, at);
-  for (int64_t i = 0; i < k->np; i++) gin[k->own + i] += good ? gout[n] * k->gin[n + i] : (double)NAN;
+  for (int64_t i = 0; i < k->np; i++)
+    gin[k->own + i] += good ? gout[n] * k->gin[n + i] : (double)NAN;
   double size = sqrt(la_dot(lambda, lambda, n)), far = sqrt(la_dot(k->out, k->out, n));
   if (!good || size == 0) return;
   double step = 6.0554544523933395e-6 * (1 + far) / size;
@@ -254,18 +255,19 @@ static bool once(task *k, const double *in)
   }
 }
 
-static bool forward(void *self, const double *in, double *out)
+static bool solution(task *k, const double *in, double *out)
 {
-  task *k = self;
   int64_t active;
   size_t size = (size_t)(k->own + k->np) * sizeof *in;
   if (!k->solved || memcmp(k->last, in, size)) {
     memcpy(k->last, in, size);
-    for (;;) {
+    k->stop = false;
+    k->good = k->active >= 0 || make_room(k);
+    while (k->good) {
       k->good = once(k, in);
       traced_active(k->f, &active);
       if (active == k->active || k->what != INTEGRATE) break;      /* else a branch reads another */
-      if (!make_room(k)) { k->good = false, k->stop = true; break; }
+      k->good = make_room(k);
     }
     k->solved = !k->stop;
   }
@@ -273,7 +275,21 @@ static bool forward(void *self, const double *in, double *out)
   return k->good;
 }
 
-static void adjoint(void *self, const double *in, const double *out, const double *gout, double *gin)
+/* Want of memory rejects one point. */
+static bool forward(void *self, const double *in, double *out)
+{
+  task *k = self;
+  if (solution(k, in, out)) return true;
+  if (k->stop) {
+    norn_lock(k->st);
+    norn_clear(k->st);
+    norn_unlock(k->st);
+  }
+  return false;
+}
+
+static void adjoint(void *self, const double *in, const double *out, const double *gout,
+                    double *gin)
 {
   task *k = self;
   (void)out;
@@ -306,12 +322,14 @@ static norn_status integral_failed(const task *k)
     return s;
   }
   if (k->end == QUADRATURE_SMALL) {
-    norn_fail(st, NORN_EDOMAIN, 0, "integrate can't go on near %g: the integral may not exist", k->at);
-    return NORN_EDOMAIN;
+    return norn_fail(st, NORN_EDOMAIN, 0,
+                     "integrate can't go on near %g: the integral may not exist", k->at);
   }
-  norn_fail(st, NORN_EDOMAIN, 0, "integrate has found %g, but with an error of perhaps %g after %lld "
-            "intervals", k->at, k->other, (long long)k->most);
-  norn_hint(st, "rel_tol = asks for less and max_intervals = for more work; the integral may not exist");
+  norn_fail(st, NORN_EDOMAIN, 0,
+            "integrate has found %g, but with an error of perhaps %g after %lld intervals", k->at,
+            k->other, (long long)k->most);
+  norn_hint(st, "rel_tol = asks for less and max_intervals = for more work; the integral may not "
+            "exist");
   return NORN_EDOMAIN;
 }
 
@@ -324,13 +342,14 @@ static norn_status root_failed(task *k, const double *in)
   case ROOTS_BRACKET:
     traced_eval(k->f, &in[0], &fa);
     traced_eval(k->f, &in[1], &fb);
-    norn_fail(st, NORN_EDOMAIN, 0, "find_root needs different signs at its ends, but f(%g) = %g and "
-              "f(%g) = %g", in[0], fa, in[1], fb);
+    norn_fail(st, NORN_EDOMAIN, 0,
+              "find_root needs different signs at its ends, but f(%g) = %g and f(%g) = %g", in[0],
+              fa, in[1], fb);
     norn_hint(st, "solve_powell(f, x0) starts from one point");
     return NORN_EDOMAIN;
   case ROOTS_STUCK:
-    norn_fail(st, NORN_EDOMAIN, 0, "%s is stuck at %s%g, where f is %g: no root is near", names[k->what],
-              k->n > 1 ? "a point whose first number is " : "", k->at, k->other);
+    norn_fail(st, NORN_EDOMAIN, 0, "%s is stuck at %s%g, where f is %g: no root is near",
+              names[k->what], k->n > 1 ? "a point whose first number is " : "", k->at, k->other);
     norn_hint(st, "start elsewhere");
     return NORN_EDOMAIN;
   default:
@@ -346,8 +365,8 @@ static norn_status minimum_failed(const task *k)
   switch (k->end) {
   case MINIMISE_OUTSIDE: return not_finite(k);
   case MINIMISE_FLAT:
-    norn_fail(st, NORN_EDOMAIN, 0, "minimize ends at a point where f is flat or a saddle: the minimum "
-              "is not unique, or elsewhere");
+    norn_fail(st, NORN_EDOMAIN, 0, "minimize ends at a point where f is flat or a saddle: the "
+              "minimum is not unique, or elsewhere");
     break;
   case MINIMISE_FAR: norn_fail(st, NORN_EDOMAIN, 0, "f falls without end"); break;
   default:
@@ -405,7 +424,7 @@ static norn_status finish(task *k, const inputs *in, norn_datum *out)
     task_free(st, k);
     return lib_failed(st);
   }
-  bool good = forward(k, in->value, x);
+  bool good = solution(k, in->value, x);
   if (!good && (!in->node || k->stop)) {
     status = failed(k, in->value);
     task_free(st, k);
@@ -462,19 +481,23 @@ static bool read(task *k, const norn_datum *args, inputs *in)
   if (!lib_want_function(st, args, 0, what)) return false;
   k->scalar = pair || norn_array_length(args[1]) < 0;
   k->n = 1;
-  if (pair ? !inputs_number(in, args, 1, "a") || !inputs_number(in, args, 2, "b")
-           : k->scalar ? !inputs_number(in, args, 1, "x0") : !inputs_array(in, args, 1, "x0", &k->n))
-    return false;
+  bool good = pair ? inputs_number(in, args, 1, "a") && inputs_number(in, args, 2, "b")
+            : k->scalar ? inputs_number(in, args, 1, "x0")
+                        : inputs_array(in, args, 1, "x0", &k->n);
+  if (!good) return false;
   if (k->n == 0) return norn_fail(st, NORN_EDOMAIN, 1, "x0 is empty"), false;
   for (int i = 0; i < in->n; i++)
     if (isnan(in->value[i]) || (k->what != INTEGRATE && isinf(in->value[i])))
       return norn_fail(st, NORN_EDOMAIN, pair ? 1 + i : 1, "%s must be %s, got %g",
-                       !pair ? "x0" : i ? "b" : "a", pair ? "a number" : "finite", in->value[i]), false;
+                       !pair ? "x0" : i ? "b" : "a", pair ? "a number" : "finite", in->value[i]),
+             false;
   int at = pair ? 3 : 2;
-  if (!lib_want_above(st, args, at, k->what == INTEGRATE ? "rel_tol" : "tol", 0, &k->tol)) return false;
+  if (!lib_want_above(st, args, at, k->what == INTEGRATE ? "rel_tol" : "tol", 0, &k->tol))
+    return false;
   if (k->what != INTEGRATE) return read_most(k, args, at + 1, "max_steps");
   if (!norn_want_real(st, args, 4, "abs_tol", &k->abs_tol)) return false;
-  if (!(k->abs_tol >= 0)) return norn_fail(st, NORN_EDOMAIN, 4, "abs_tol must not be negative"), false;
+  if (!(k->abs_tol >= 0))
+    return norn_fail(st, NORN_EDOMAIN, 4, "abs_tol must not be negative"), false;
   return read_most(k, args, 5, "max_intervals");
 }
 
@@ -507,9 +530,9 @@ NATIVE(n_minimize, MINIMIZE)
 static const norn_native natives[] = {
   { "integrate", "f, a, b, rel_tol = 1e-8, abs_tol = 0.0, max_intervals = 1000",
     "The integral of f from a to b, each of which may be infinite.\n"
-    "By bisection with the rule of Gauss and Kronrod of 21 points, until the estimated error is below\n"
-    "abs_tol or rel_tol of the result; else it is an error.  f is not evaluated at the bounds.  In\n"
-    "models it can be differentiated in a, b and whatever f captures.\n"
+    "By bisection with the rule of Gauss and Kronrod of 21 points, until the estimated error is\n"
+    "below abs_tol or rel_tol of the result; else it is an error.  f is not evaluated at the\n"
+    "bounds.  In models it can be differentiated in a, b and whatever f captures.\n"
     "Example: integrate(x -> exp(-x^2 / 2), -inf, inf)^2 / (2 * pi) |> round(6)\n=> 1.0",
     n_integrate, NORN_PURE, NULL },
   { "find_root", "f, a, b, tol = 1e-12, max_steps = 200",
@@ -519,15 +542,15 @@ static const norn_native natives[] = {
     n_find_root, NORN_PURE, NULL },
   { "solve_powell", "f, x0, tol = 1e-10, max_steps = 200",
     "An x near x0 where f(x) is 0: x and f(x) are arrays of the same length, or numbers.\n"
-    "By Powell's hybrid of Newton's steps and steepest descent, with the Jacobian of f, until a step is\n"
-    "below tol (1 + |x|).  In models x can be differentiated in what f captures.\n"
-    "Example: solve_powell(v -> [v[0] + v[1] - 3, v[0] * v[1] - 2], [3, 0]) |> map(x -> round(x, 6))\n"
-    "=> [2.0, 1.0]",
+    "By Powell's hybrid of Newton's steps and steepest descent, with the Jacobian of f, until a\n"
+    "step is below tol (1 + |x|).  In models x can be differentiated in what f captures.\n"
+    "Example: solve_powell(v -> [v[0] + v[1] - 3, v[0] * v[1] - 2], [3, 0]) |> map(x -> round(x))\n"
+    "=> [2, 1]",
     n_solve_powell, NORN_PURE, NULL },
   { "minimize", "f, x0, tol = 1e-8, max_steps = 1000",
     "A local minimum of f near x0, an array or a number: a record of x and the value there.\n"
-    "By BFGS with the gradient of f, ended by Newton's steps.  In models both can be differentiated in\n"
-    "what f captures.\n"
+    "By BFGS with the gradient of f, ended by Newton's steps.  In models both can be\n"
+    "differentiated in what f captures.\n"
     "Example: round(minimize(x -> exp(x) - 2 * x, 0).x, 6)\n=> 0.693147",
     n_minimize, NORN_PURE, NULL },
 };

@@ -32,7 +32,7 @@ typedef struct problem {
   ode_options q;
   ode_system o;
   double *unit, *s, *sout, *dx, *dout, *work;    /* sized by the directions: in `block` */
-  int64_t active;                    /* captured nodes that had a direction */
+  int64_t active;                    /* captured nodes that had a direction; -1: there is no room */
   void *block, *fixed; size_t block_size, fixed_size;
   double *x;                         /* (1 + n) t, y */
   ode_report report;
@@ -108,7 +108,6 @@ static bool directions(problem *p)
     bool moves = p->node[i] && !ts && (i <= n || read[i - n - 1 - p->nt]);
     p->lane[i] = moves ? (int32_t)k++ : -1;
   }
-  p->active = active;
   ode_system *o = &p->o;
   *o = (ode_system){.n = n, .k = k, .row = tape_row(k), .jrow = tape_row(n + k), .f = slope,
                     .fs = p->method->stiff ? stiff_slope : slope_moving, .jac = jacobian,
@@ -120,12 +119,13 @@ static bool directions(problem *p)
   size_t all = 0;
   for (int i = 0; i < 6; i++) all += parts[i];
   norn_lock(p->st);
-  norn_alloc(p->st, p->block, p->block_size, 0);
-  p->block = lib_memory(p->st, p->block_size = all * sizeof(double) + 16);
-  if (!p->block) p->block_size = 0;
+  double *at = lib_memory(p->st, all * sizeof(double) + 16);
+  if (at) norn_alloc(p->st, p->block, p->block_size, 0);
   norn_unlock(p->st);
-  if (!p->block) return false;
-  double *at = p->block;
+  if (!at) return p->active = -1, p->end = ODE_END_STOP, false;
+  p->active = active;
+  p->block = at;
+  p->block_size = all * sizeof(double) + 16;
   for (int i = 0; i < 6; at += parts[i++]) *to[i] = at;
   for (int64_t i = 0; p->method->stiff && i < n; i++) p->dx[i * o->jrow + i] = 1;
   p->q.unit = p->unit;
@@ -179,25 +179,39 @@ static bool solve_once(problem *p, const double *in)
   return true;
 }
 
-static bool forward(void *self, const double *in, double *out)
+/* The solution for `in`, unless it is there already.  A branch may read captured nodes that had no
+   direction: then once more with them. */
+static bool solution(problem *p, const double *in, double *out)
 {
-  problem *p = self;
   int64_t active;
   if (!p->solved || memcmp(p->last, in, (size_t)p->nin * sizeof *in)) {
     memcpy(p->last, in, (size_t)p->nin * sizeof *in);
-    p->solved = true;
     p->good = times_good(p, in);
     p->end = p->good ? ODE_DONE : ODE_END_OUTSIDE;
+    if (p->active < 0) p->good = p->good && directions(p);
     while (p->good) {
       p->good = solve_once(p, in);
       traced_active(p->f, &active);
-      if (active == p->active) break;              /* a new branch has read another node */
+      if (active == p->active) break;
       p->good = directions(p);
     }
     p->solved = p->end != ODE_END_STOP;
   }
   if (p->good) memcpy(out, p->out, (size_t)(p->nt * p->n) * sizeof *out);
   return p->good;
+}
+
+/* Want of memory rejects one point. */
+static bool forward(void *self, const double *in, double *out)
+{
+  problem *p = self;
+  if (solution(p, in, out)) return true;
+  if (p->end == ODE_END_STOP) {
+    norn_lock(p->st);
+    norn_clear(p->st);
+    norn_unlock(p->st);
+  }
+  return false;
 }
 
 static void adjoint(void *self, const double *in, const double *out, const double *gout,
@@ -313,7 +327,7 @@ static norn_status record(problem *p, const inputs *in, norn_datum *out)
   norn_datum keep, *nodes = lib_values(st, n, &keep);
   double *value = lib_reals(st, n, &keep);
   if (!nodes || !value) return problem_free(st, p), lib_failed(st);
-  if (!forward(p, in->value, value)) {
+  if (!solution(p, in->value, value)) {
     if (p->end == ODE_END_STOP) return problem_free(st, p), lib_failed(st);
     for (int64_t i = 0; i < n; i++) value[i] = in->value[i % p->n];
   }
@@ -329,7 +343,7 @@ static norn_status plain(problem *p, const inputs *in, norn_datum *out)
   norn_status status = NORN_OK;
   norn_datum made = norn_array(st, NORN_F64, 2, (int64_t[]){p->nt, p->n}, &to);
   if (norn_is_none(made)) status = lib_failed(st);
-  else if (!forward(p, in->value, to)) status = failed(p);
+  else if (!solution(p, in->value, to)) status = failed(p);
   *out = made;
   problem_free(st, p);
   return status;
@@ -385,8 +399,8 @@ static const norn_native natives[] = {
     "The solution of y' = f(t, y) from y0 at t0: an array of its states at the times ts.\n"
     "f gives an array of as many numbers as y0 has.  By the Runge-Kutta method of Dormand and\n"
     "Prince; each step's error is below abs_tol + rel_tol |y|.  For stiff problems see ode_bdf.\n"
-    "In models the solution can be differentiated in y0, t0, ts and whatever f captures; max_steps\n"
-    "(between two of ts) taken in vain reject the point.\n"
+    "In models the solution can be differentiated in y0, t0, ts and whatever f captures;\n"
+    "max_steps (between two of ts) taken in vain reject the point.\n"
     "Example: ode_rk45((t, y) -> [-y[0]], [1], 0, [1, 2])[1, 0] |> round(6)\n=> 0.135335",
     n_rk45, NORN_PURE, NULL },
   { "ode_bdf", "f, y0, t0, ts, rel_tol = 1e-6, abs_tol = 1e-8, max_steps = 100000",

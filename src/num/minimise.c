@@ -26,7 +26,8 @@ int minimise_hessian(const minimise *q, const double *x, double *h, double *work
     for (int64_t k = 0; k < n; k++) h[i * n + k] = (high[k] - low[k]) / (to - from);
   }
   for (int64_t i = 0; i < n; i++)
-    for (int64_t k = 0; k < i; k++) h[i * n + k] = h[k * n + i] = 0.5 * (h[i * n + k] + h[k * n + i]);
+    for (int64_t k = 0; k < i; k++)
+      h[i * n + k] = h[k * n + i] = 0.5 * (h[i * n + k] + h[k * n + i]);
   return 0;
 }
 

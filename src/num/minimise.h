@@ -9,7 +9,8 @@
 
 typedef struct minimise {
   int64_t n;
-  int (*f)(void *user, const double *x, double *y, double *gradient);   /* 0; 1: not finite; 2: stop */
+  /* 0; 1: not finite; 2: stop */
+  int (*f)(void *user, const double *x, double *y, double *gradient);
   void *user;
   double tol;                        /* of x: tol (1 + |x|) */
   int64_t max_steps;

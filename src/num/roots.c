@@ -130,7 +130,9 @@ roots_end roots_near(const roots_system *q, double *x, double *y, double *work)
     double now = status ? HUGE_VAL : norm(s.fnext, n), small = q->tol * (1 + norm(x, n));
     /* At a root, where rounding alone is left of f, its size need not fall. */
     if (full && length <= small) {
-      if (now < size) memcpy(x, s.next, (size_t)n * sizeof *x), memcpy(y, s.fnext, (size_t)n * sizeof *y);
+      if (now >= size) return ROOTS_DONE;
+      memcpy(x, s.next, (size_t)n * sizeof *x);
+      memcpy(y, s.fnext, (size_t)n * sizeof *y);
       return ROOTS_DONE;
     }
     if (!(now < size * (1 - 1e-4 * fmin(1, length / was)))) {

@@ -157,6 +157,17 @@ static const struct { const char *name, *text; } models[] = {
    "fn scaled(x: c_double, k: c_int) -> c_double as \"ldexp\" derivative (x, k) -> 2.0 ^ k }\n"
    "model m() { let a ~ gamma(2, 2)\nlet b ~ normal(0, 1)\n"
    "observe 1 ~ normal(cosine(b) + power(a, b) + scaled(b, 2) * power(a, 2), 1)\n b }"},
+  {"steps", "model m() { let a ~ normal(0, 5)\nlet b ~ gamma(4, 2)\n"
+   "let y = floor(a) * b + ceil(a) - trunc(a * b) + round(b) + sign(a) * b + sum(floor([a, b]))\n"
+   "observe y ~ normal(0, 9)\n y }"},
+  {"remainders", "model m() { let a ~ normal(0, 5)\nlet b ~ gamma(4, 2)\n"
+   "let y = a % b + a // b + b % 0.6 + 7 % b + [1, 2, 3, 4][argmax([a, b, 1])] * a + order([b, a])[0]\n"
+   "observe y ~ normal(0, 9)\n y }"},
+  {"sorted", "model m() { let a ~ iid(normal(0, 1), 5)\nlet s = sort([a[0], a[1], 0.1, a[2]], descending = true)\n"
+   "observe s[0] - 2 * s[1] + s[3] * sort(a)[2] ~ normal(median(a), 0.1 + sd(a))\n"
+   "observe 1 ~ normal(median(a[0..4]) + a[argmin(a)], variance(a))\n s }"},
+  {"polygon", "model m() { let a ~ iid(normal(1, 2), 3)\nlet t = interp(a, [0, 1, 2.5], [1, 4, 2])\n"
+   "observe sum(t) + interp(a[0], [-1, 2], [a[1], a[2]]) * interp(0.3, [0, 1, 2], a) ~ normal(0, 2)\n t }"},
   {"own", "distribution laplace2(m, b) { sample = () -> m\n logpdf = x -> -log(2 * b) - abs(x - m) / b\n support = real }\n"
    "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\nobserve 1.5 ~ laplace2(a, s)\n a }"},
 };
