@@ -1,8 +1,8 @@
 #!/bin/sh
 # The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
-# conjugacy (coal_disasters), the forward-backward algorithm (hmm), arithmetic (rsa), Simpson's
-# rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big), elimination
-# and quadrature (gp_regression).  Tolerances are five standard errors of the draws that the examples
+# conjugacy (coal_disasters, model_checking), the forward-backward algorithm (hmm), arithmetic (rsa),
+# Simpson's rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big),
+# elimination and quadrature (gp_regression).  Tolerances are five standard errors of the draws that the examples
 # take.  bioassay: sums over a finer grid, and Newton's iteration.
 cd "$srcdir/examples" || exit 99
 bad=0
@@ -65,6 +65,9 @@ near 'log evidence' 3 -100.8838 .0001; near 'log evidence' 6 -100.88 .4
 near 'the last roll' 8 .0684 .0001
 run rsa
 near '"some"' 3 .4444 .0001; near 'alpha 4' 7 .00606 .00001
+# Leaving out in closed form: a gamma prior of a rate, alone and summed over the year of change.
+run model_checking
+near none 4 -205.147 0.2; near none 5 8.664 0.1; near one 4 -172.258 0.2
 # Digits, from rational arithmetic elsewhere and the tables of Q(40).
 run rare_event_big
 for line in 'all 120 fail, exactly:    1.32922799578492479103987557042308544e-88' \

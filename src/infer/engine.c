@@ -152,12 +152,20 @@ static bool column_is_scalar(norn_datum v)
   return v.tag == NORN_REAL || v.tag == NORN_INT || v.tag == NORN_BOOL;
 }
 
+/* An array of n units (0 or 1). */
+static norn_datum column_units(norn_state *st, int64_t n)
+{
+  void *data;
+  norn_datum a = norn_array(st, NORN_VALUES, 1, &n, &data);
+  if (n && !norn_is_none(a)) *(norn_datum *)data = norn_unit();
+  return a;
+}
+
 /* From words to an array on the heap. */
 static bool column_spill(norn_state *st, column *c)
 {
-  int64_t zero = 0;
-  void *data;
-  norn_datum empty = norn_array(st, NORN_VALUES, 1, &zero, &data);
+  c->skip = c->n > 0;
+  norn_datum empty = column_units(st, (int64_t)c->skip);
   if (norn_is_none(empty) || !(c->heap = norn_keep(st, empty))) return false;
   for (size_t i = 0; i < c->n; i++) {
     norn_datum v;
@@ -190,7 +198,7 @@ bool column_push(norn_state *st, column *c, norn_datum v)
 
 norn_datum column_at(norn_state *st, const column *c, size_t i)
 {
-  if (c->heap) return norn_array_at(st, norn_get(c->heap), (int64_t)i);
+  if (c->heap) return norn_array_at(st, norn_get(c->heap), (int64_t)(i + c->skip));
   norn_datum v;
   v.tag = c->tag;
   v.i = (int64_t)c->word[i];
@@ -203,7 +211,7 @@ norn_datum column_array(norn_state *st, const column *c)
   if (c->heap) {
     norn_datum a = norn_get(c->heap);
     if (!norn_array_view(a, &w) || w.elem != NORN_VALUES || w.rank != 1) return a;
-    return norn_array_pack(st, w.v, w.n);
+    return norn_array_pack(st, w.v + c->skip, w.n - (int64_t)c->skip);
   }
   int64_t n = (int64_t)c->n;
   void *data;
@@ -220,10 +228,8 @@ norn_datum column_array(norn_state *st, const column *c)
 
 void column_clear(norn_state *st, column *c)
 {
-  int64_t zero = 0;
-  void *data;
-  norn_datum empty = c->heap && c->n ? norn_array(st, NORN_VALUES, 1, &zero, &data) : norn_none();
-  if (!norn_is_none(empty)) norn_set(c->heap, empty);
+  norn_datum empty = c->heap && c->n ? column_units(st, 1) : norn_none();
+  if (!norn_is_none(empty)) { norn_set(c->heap, empty); c->skip = 1; }
   else if (c->heap && c->n) column_free(st, c);
   c->n = 0;
   c->tag = 0;

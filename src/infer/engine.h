@@ -71,8 +71,11 @@ bool option_real(norn_infer *, int i, double *out);                  /* NaN wher
 bool option_choice(norn_infer *, int i, const char *const *names, int n, int *out);
 
 /* ---- columns: growing arrays of values that outlive Norn code ---- */
-/* Scalars of one kind lie in `word`; from the first other value on all are in `heap`, an array. */
-typedef struct column { uint64_t tag; uint64_t *word; size_t n, cap; norn_ref *heap; } column;
+/* Scalars of one kind lie in `word`; from the first other value on all are in `heap`, an array,
+   behind `skip` units that keep it from being packed: integers among reals stay integers. */
+typedef struct column {
+  uint64_t tag; uint64_t *word; size_t n, cap; norn_ref *heap; size_t skip;
+} column;
 /* false: no memory, error set */
 bool       column_push(norn_state *, column *, norn_datum);
 norn_datum column_at(norn_state *, const column *, size_t i);

@@ -238,6 +238,7 @@ static bool glm_row(norn_state *st, const norn_dist *d, norn_datum y, int64_t k,
 /* How many rows an observation is: 0: itself. */
 static int64_t rows_of(norn_state *st, const norn_event *ev)
 {
+  if (norn_array_length(ev->value) < 0) return 0;
   int64_t n = parts_of(st, ev->dist);
   if (n == 0) return glm_rows(ev->dist, ev->value);
   return norn_is_none(piece(st, ev->value, 0, n)) ? 0 : n;
@@ -571,6 +572,17 @@ static norn_step pointwise_step(norn_infer *inf, void *self)
   return again_step(inf, self, false);
 }
 
+/* The values as they are: no integer among reals turns real. */
+static norn_datum unpacked(norn_state *st, const column *c)
+{
+  int64_t n = (int64_t)c->n;
+  void *to;
+  norn_datum a = norn_array(st, NORN_VALUES, 1, &n, &to);
+  for (int64_t i = 0; i < n && !norn_is_none(a); i++)
+    ((norn_datum *)to)[i] = column_at(st, c, (size_t)i);
+  return a;
+}
+
 /* A note that must be there. */
 static norn_status note(norn_infer *inf, const char *key, norn_datum v)
 {
@@ -678,7 +690,7 @@ static norn_status simulate_finish(norn_infer *inf, void *self)
     name[m - 1] = "value";
     v[m - 1] = column_array(st, &inf->values);
     f[0] = column_array(st, &e->keys);
-    f[1] = column_array(st, &e->values);
+    f[1] = unpacked(st, &e->values);
     good = !note(inf, "simulated", norn_record(st, (int)m, name, v)) &&
            !note(inf, "observed", norn_record(st, 2, names, f));
   }

@@ -234,6 +234,9 @@ static void find_reads(search *s, ast *e)
     find_reads(s, e->u.bin.b);
   } else if (e->kind == AST_LET) {
     bound(s, e->u.let.pattern, e->u.let.value);
+  } else if (e->kind == AST_DRAW) {              /* a proposal may be of the data that were there */
+    find_reads(s, e->u.draw.dist);
+    if (e->u.draw.as) find_reads(s, e->u.draw.as);
   } else if (e->kind == AST_FOR) {
     bound(s, e->u.loop.pattern, e->u.loop.over);
     for (uint32_t i = 0; t && i < t->n; i++) find_reads(s, t->v[i].init);

@@ -119,6 +119,15 @@ static void test_columns(norn_state *st)
   CHECK_STR(norn_string_view(column_at(st, &c, 101), NULL), "a");
   column_clear(st, &c);
   CHECK(c.n == 0 && column_push(st, &c, norn_bool(true)) && column_at(st, &c, 0).tag == NORN_BOOL);
+  /* integers among reals stay integers, also in a column that is used again */
+  for (int turn = 0; turn < 2; turn++) {
+    column_clear(st, &c);
+    CHECK(column_push(st, &c, norn_int(5)) && column_push(st, &c, norn_real(2.5)) &&
+          column_push(st, &c, norn_int(7)));
+    CHECK(column_at(st, &c, 0).tag == NORN_INT && column_at(st, &c, 1).d == 2.5 &&
+          column_at(st, &c, 2).i == 7 && c.n == 3);
+  }
+  CHECK(norn_array_length(column_array(st, &c)) == 3);
   column_free(st, &c);
 }
 
