@@ -276,8 +276,9 @@ static void text_done(receiver *r, char *t, int64_t n)
 static drawset_var *described(receiver *r, const char *t, int64_t n, int64_t most)
 {
   norn_datum v;
-  if (json_read(r->st, NULL, t, (size_t)n, JSON_IO_EXACT, &v) || norn_record_size(v) < 0)
-    return damaged(r), NULL;
+  norn_status code = json_read(r->st, NULL, t, (size_t)n, JSON_IO_EXACT, &v);
+  if (code == NORN_EMEMORY) r->failed = true;
+  if (code || norn_record_size(v) < 0) return damaged(r), NULL;
   drawset_var *x = drawset_described(r->s, v, most);
   if (!x && norn_error(r->st)->code == NORN_EIO) return damaged(r), NULL;
   if (!x) r->failed = true;

@@ -99,8 +99,9 @@ static bool take_norn(reader *r, const char *line, size_t n)
 {
   norn_datum v;
   while (n && (line[n - 1] == '\r' || line[n - 1] == ' ')) n--;
-  if (json_read(r->st, NULL, line, n, JSON_IO_EXACT, &v) || norn_record_size(v) < 0 || !n)
-    return wrong(r, "this line for Norn is damaged");
+  norn_status code = n ? json_read(r->st, NULL, line, n, JSON_IO_EXACT, &v) : NORN_EIO;
+  if (code == NORN_EMEMORY) return !(r->failed = true);
+  if (code || norn_record_size(v) < 0) return wrong(r, "this line for Norn is damaged");
   r->norn = true;
   norn_datum info = norn_record_get(r->st, v, "info");
   if (norn_record_size(info) >= 0) {

@@ -155,9 +155,10 @@ static bool write_draw(stream *s, chain_file *c)
 {
   if (!c->f) {
     errno = 0;
-    if (!c->about.s || c->about.failed || !(c->f = fopen(c->path, "wb"))) return broken(s, c->path);
+    if (!c->about.s || c->about.failed || !stan_csv_head(&c->set, c->about.s, NULL, &c->row) ||
+        !(c->f = fopen(c->path, "wb")))
+      return broken(s, c->path);
     c->flushed = now() - FLUSH_SECONDS;
-    if (!stan_csv_head(&c->set, c->about.s, NULL, &c->row)) return broken(s, c->path);
   } else if (c->changes != c->set.changes) {
     if (!write_again(s, c)) return false;
   }

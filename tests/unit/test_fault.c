@@ -63,6 +63,12 @@ static const char *const programs[] = {
   "let f = infer(coin(7), pathfinder(30, paths = 2))\n"
   "let a = infer(coin(7), advi(30, family = \"full_rank\", samples = 8, starts = 1, correct = true))\n"
   "print(mean(o), mean(l), mean(f), mean(a))",
+  /* draws in files, and as they come */
+  "model m() { let k ~ poisson(2); let x ~ normal(0, 1); observe 1 ~ normal(x, 1)\n"
+  "  { k: if k < 3 { k } else { 0 }, x: [x, 2 * x], s: if k > 1 { \"a\" } else { \"b\" }, r: range(k) } }\n"
+  "let p = infer(m(), importance(20))\nsave(p, \"fault_a.csv\")\nlet q = load(\"fault_a.csv\")\n"
+  "keep_draws(\"fault_b.csv\")\nlet r = infer(m(), forward(20))\nkeep_draws()\n"
+  "print(len(values(r)), values(q) == values(p))",
   /* tables */
   "import tables\n"
   "let t = { id: [1, 2, 3], g: [\"b\", \"a\", \"b\"], x: [1.5, missing, 2.5] }\n"
@@ -179,5 +185,7 @@ int main(int argc, char **argv)
     each(programs[i], stride);
     same_state(programs[i], 1 + 4 * (stride - 1));
   }
+  remove("fault_a.csv");
+  remove("fault_b.csv");
   return unit_end();
 }
