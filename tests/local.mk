@@ -311,6 +311,8 @@ LANG_TESTS = \
   %D%/errors/pareto_type_2_shape.norn \
   %D%/errors/pathfinder_init.norn \
   %D%/errors/pathfinder_outside.norn \
+  %D%/errors/pgibbs_dead.norn \
+  %D%/errors/pgibbs_one_particle.norn \
   %D%/errors/plot_chains.norn \
   %D%/errors/plot_empty.norn \
   %D%/errors/plot_height.norn \
@@ -334,6 +336,9 @@ LANG_TESTS = \
   %D%/errors/plot_unwritable.norn \
   %D%/errors/plot_weighted.norn \
   %D%/errors/plot_width.norn \
+  %D%/errors/pmmh_no_parameters.norn \
+  %D%/errors/pmmh_parameters_change.norn \
+  %D%/errors/pmmh_pattern.norn \
   %D%/errors/points_coincide.norn \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
@@ -444,6 +449,7 @@ ENGINE_TESTS = \
   %D%/engine/nuts_targets.norn \
   %D%/engine/nuts_warns.norn \
   %D%/engine/optimize_modes.norn \
+  %D%/engine/pmcmc.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \
   %D%/engine/random_domain_all.norn \
@@ -738,6 +744,8 @@ TEST_FILES = \
   %D%/errors/pareto_type_2_shape.err \
   %D%/errors/pathfinder_init.err \
   %D%/errors/pathfinder_outside.err \
+  %D%/errors/pgibbs_dead.err \
+  %D%/errors/pgibbs_one_particle.err \
   %D%/errors/plot_chains.err \
   %D%/errors/plot_empty.err \
   %D%/errors/plot_height.err \
@@ -761,6 +769,9 @@ TEST_FILES = \
   %D%/errors/plot_unwritable.err \
   %D%/errors/plot_weighted.err \
   %D%/errors/plot_width.err \
+  %D%/errors/pmmh_no_parameters.err \
+  %D%/errors/pmmh_parameters_change.err \
+  %D%/errors/pmmh_pattern.err \
   %D%/errors/points_coincide.err \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \

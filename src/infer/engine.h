@@ -23,6 +23,7 @@
        ... exact    forks, one per value       the engine, in bigs  the same
        smc          the VM (DRAW)              the VM, stopping     a particle
        mh           the engine, reusing        the VM (SCORE)       one proposal
+       pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
 
    Random numbers are counters (lane, event, iteration) of the inference's stream; the top of each
    engine's file states its lanes and iterations.  What an engine decides for itself (resampling,
@@ -36,7 +37,7 @@
 /* The built-in engines, and norn_add_engines of all of them. */
 extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate,
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
-  engine_pathfinder, engine_advi;
+  engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh;
 norn_status engines_add(norn_state *);
 
 #define ENGINE_LANE 0xffffffffu     /* the lane of streams for an engine's own decisions */

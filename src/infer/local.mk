@@ -5,6 +5,7 @@ libnorncore_la_SOURCES += \
   %D%/approx.c \
   %D%/auto.c \
   %D%/chain.c \
+  %D%/chains.c \
   %D%/collapse.c \
   %D%/density.c \
   %D%/density_choice.c \
@@ -32,6 +33,8 @@ libnorncore_la_SOURCES += \
   %D%/optimize.c \
   %D%/path.c \
   %D%/pathfinder.c \
+  %D%/pgibbs.c \
+  %D%/pmmh.c \
   %D%/posterior.c \
   %D%/predict.c \
   %D%/psis.c \
@@ -41,10 +44,12 @@ libnorncore_la_SOURCES += \
   %D%/show.c \
   %D%/smc.c \
   %D%/stats.c \
+  %D%/swarm.c \
   %D%/trajectory.c \
   %D%/watch.c \
   %D%/why.c \
   %D%/approx.h \
+  %D%/chains.h \
   %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \
@@ -58,4 +63,5 @@ libnorncore_la_SOURCES += \
   %D%/predict.h \
   %D%/psis.h \
   %D%/sbc.h \
+  %D%/swarm.h \
   %D%/watch.h

@@ -17,6 +17,7 @@
    Lanes: chain c runs in lane c; the k-th try for a start is iteration k < 1000, step s is
    iteration 1000 + s.  Which choice and the acceptance come from the engine's own stream in the
    same lane and iteration.  Observations are weighed inside the VM. */
+#include "infer/chains.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdio.h>
@@ -356,101 +357,24 @@ static norn_step mh_step(norn_infer *inf, void *self)
 
 /* ---- the end ---- */
 
-/* Column x (draws): one real number of each draw; false when the draws have none there. */
-static bool mh_column(norn_infer *inf, const char *path, double *x)
-{
-  norn_state *st = norn_infer_state(inf);
-  for (size_t i = 0; i < inf->values.n; i++) {
-    norn_datum v = posterior_part(st, column_at(st, &inf->values, i), path);
-    if (v.tag == NORN_BOOL) x[i] = (double)v.i;
-    else if (!norn_as_real(v, &x[i])) return false;
-  }
-  return true;
-}
-
-typedef struct mh_worst { double ess, rhat; char name[64]; bool constant; } mh_worst;
-
-static norn_status mh_diagnose_path(norn_infer *inf, mh *e, const char *path, double *x,
-                                    mh_worst *w)
-{
-  double ess, rhat;
-  if (!mh_column(inf, path, x)) return NORN_OK;
-  if (!diagnose_chains(norn_infer_state(inf), x, (int)e->chains, e->draws, &ess, &rhat))
-    return NORN_EMEMORY;
-  if (ess < w->ess) {
-    w->ess = ess;
-    strncpy(w->name, *path ? path : "the value", sizeof w->name - 1);
-  }
-  if (rhat > w->rhat) w->rhat = rhat;
-  return NORN_OK;
-}
-
-/* The worst ESS and R-hat of the returned numbers: the value, its fields, the first elements of
-   arrays. */
-static norn_status mh_diagnose(norn_infer *inf, mh *e, mh_worst *w)
-{
-  norn_state *st = norn_infer_state(inf);
-  size_t n = inf->values.n;
-  double *x = engine_get(st, n * sizeof *x);
-  norn_status s = x ? NORN_OK : NORN_EMEMORY;
-  norn_datum first = column_at(st, &inf->values, 0);
-  char path[80];
-  int fields = norn_record_size(first);
-  if (!s) s = mh_diagnose_path(inf, e, "", x, w);
-  for (int64_t k = 0; !s && k < norn_array_length(first) && k < 16; k++) {
-    path[0] = 0;
-    s = snprintf(path, sizeof path, "[%d]", (int)k) < 0 ? NORN_EUSE
-                                                        : mh_diagnose_path(inf, e, path, x, w);
-  }
-  for (int i = 0; !s && i < fields && i < 64; i++) {
-    norn_datum v;
-    const char *name = norn_record_at(st, first, i, &v);
-    snprintf(path, sizeof path, "%.60s", name ? name : "");
-    s = mh_diagnose_path(inf, e, path, x, w);
-    for (int64_t k = 0; !s && k < norn_array_length(v) && k < 16; k++) {
-      snprintf(path, sizeof path, "%.60s[%d]", name ? name : "", (int)k);
-      s = mh_diagnose_path(inf, e, path, x, w);
-    }
-  }
-  engine_put(st, x, n * sizeof *x);
-  return s;
-}
-
 static norn_status mh_finish(norn_infer *inf, void *self)
 {
   mh *e = self;
   norn_span nowhere = { 0, 0, 0 };
-  mh_worst w = { .ess = HUGE_VAL };
-  norn_status s = mh_diagnose(inf, e, &w);
-  if (s) return s;
-  infer_chains(inf, (int)e->chains, e->draws);
   norn_infer_note(inf, "acceptance",
                   norn_real(e->proposed ? (double)e->accepted / (double)e->proposed : 1));
   norn_infer_note(inf, "thin", norn_int(e->thin));
-  if (w.ess < HUGE_VAL) norn_infer_note(inf, "ess", norn_real(w.ess));
-  else norn_infer_note(inf, "ess", norn_missing());
-  if (w.rhat > 0) norn_infer_note(inf, "rhat", norn_real(w.rhat));
   bool choices = e->t[e->now].n || e->t[!e->now].n;
-  if (!choices) return NORN_OK;
+  if (!choices) return chains_report(inf, (int)e->chains, e->draws, "a larger thin");
   if (e->stuck == e->chains) {
     norn_infer_warn(inf, nowhere, "no move was accepted: each chain is one value, %lld times",
                     (long long)e->draws);
-    return NORN_OK;
+    return chains_report(inf, (int)e->chains, e->draws, NULL);
   }
   if (e->stuck)
     norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)e->stuck,
                     (long long)e->chains);
-  if (w.rhat > 1.01)
-    norn_infer_warn(
-      inf, nowhere,
-      "R-hat is %.5g, above 1.01: the chains do not agree; take more draws or another engine",
-      w.rhat);
-  if (w.ess < 100 * (double)e->chains)
-    norn_infer_warn(
-      inf, nowhere,
-      "the effective sample size of %s is %.3g of %lld draws: take more draws or a larger thin",
-      w.name, w.ess, (long long)(e->draws * e->chains));
-  return NORN_OK;
+  return chains_report(inf, (int)e->chains, e->draws, "a larger thin");
 }
 
 static void mh_progress(norn_infer *inf, void *self, norn_progress *p)
