@@ -174,7 +174,8 @@ static bool progress_report(norn_infer *root)
   norn_progress p;
   s->last = now;
   norn_infer_progress(root, &p);
-  if (s->progress(s->user, root->engine->name, &p)) return true;
+  const char *name = root->engine->name;
+  if (s->progress(s->user, name + (*name == '_'), &p)) return true;
   norn_fail(root->st, NORN_EINTERRUPT, -1, "interrupted");
   return false;
 }
