@@ -290,6 +290,24 @@ static void warn_ends(climb *c, int64_t nmodes, const double *value)
                     (long long)nmodes, value[0], value[1]);
 }
 
+/* What the model returns at each of several modes. */
+static norn_status note_modes(climb *c, const int64_t *of, int64_t n)
+{
+  norn_state *st = c->a->t.st;
+  int64_t none = 0;
+  void *to;
+  norn_datum v = norn_array(st, NORN_VALUES, 1, &none, &to);
+  norn_ref *list = norn_is_none(v) ? NULL : norn_keep(st, v);
+  norn_status status = list ? NORN_OK : NORN_EMEMORY;
+  for (int64_t k = 0; k < n && !status; k++) {
+    status = norn_density_value(c->a->t.density, c->u + of[k] * c->a->t.n, &v);
+    if (!status) status = norn_push(list, v);
+  }
+  if (!status) norn_infer_note(c->a->inf, "mode_values", norn_get(list));
+  if (list) norn_drop(list);
+  return status;
+}
+
 norn_status climb_report(climb *c)
 {
   norn_state *st = c->a->t.st;
@@ -309,8 +327,10 @@ norn_status climb_report(climb *c)
     norn_infer_note(inf, "modes", norn_array_f64(st, value, n));
   }
   bool good = value && of;
+  norn_status status = good && n > 1 ? note_modes(c, of, n) : NORN_OK;
   engine_put(st, value, size * sizeof *value);
   engine_put(st, of, size * sizeof *of);
+  if (status) return status;
   return good ? c->a->t.failed : NORN_EMEMORY;
 }
 

@@ -22,8 +22,8 @@ void      climb_free(climb *);
 /* A bounded number of evaluations; DONE after the last start. */
 norn_step climb_step(climb *);
 const double *climb_mode(const climb *);                               /* (n) */
-/* Notes: log_density, converged, reason, gradient_norm, iterations, evaluations, modes; and warns.
-   */
+/* Notes: log_density, converged, reason, gradient_norm, iterations, evaluations, modes, and where
+   there are several mode_values; and warns. */
 norn_status climb_report(climb *);
 /* Is the best end no mode?  Then a sentence without its beginning ("the mode ..."); *away: the
    density rises further and further from it. */
