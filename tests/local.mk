@@ -380,6 +380,7 @@ LANG_TESTS = \
   %D%/errors/table_no_column.norn \
   %D%/errors/table_no_level.norn \
   %D%/errors/table_row.norn \
+  %D%/errors/temper_improper.norn \
   %D%/errors/too_many_arguments.norn \
   %D%/errors/transform_discrete.norn \
   %D%/errors/transform_domain.norn \
@@ -456,6 +457,7 @@ ENGINE_TESTS = \
   %D%/engine/rejection_bound.norn \
   %D%/engine/sbc.norn \
   %D%/engine/stuck.norn \
+  %D%/engine/temper.norn \
   %D%/engine/transdimensional.norn \
   %D%/engine/unobserved.norn \
   %D%/engine/warns_banana.norn \
@@ -813,6 +815,7 @@ TEST_FILES = \
   %D%/errors/table_no_column.err \
   %D%/errors/table_no_level.err \
   %D%/errors/table_row.err \
+  %D%/errors/temper_improper.err \
   %D%/errors/too_many_arguments.err \
   %D%/errors/transform_discrete.err \
   %D%/errors/transform_domain.err \

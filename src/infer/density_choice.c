@@ -25,7 +25,7 @@ static norn_datum input(recording *r)
 
 static bool term(recording *r, norn_datum x)
 {
-  if (r->d->flags & (NORN_DENSITY_NO_JACOBIAN | NORN_DENSITY_ROWS)) return true;
+  if (r->d->flags & (NORN_DENSITY_NO_JACOBIAN | NORN_DENSITY_ROWS | DENSITY_LIKELIHOOD)) return true;
   return !norn_is_none(x) && graph_target(r->t->g, x, r->span);
 }
 

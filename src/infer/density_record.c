@@ -402,7 +402,7 @@ static norn_status chosen(paths *s, path *p)
   }
   if (status) return status;
   p->nchoice++;
-  if (c->improper || r->d->flags & NORN_DENSITY_ROWS) return NORN_OK;
+  if (c->improper || r->d->flags & (NORN_DENSITY_ROWS | DENSITY_LIKELIHOOD)) return NORN_OK;
   value = norn_get(p->value);
   bool good = alone(s, p) ? graph_observe(r->t->g, p->ev.dist, value, p->ev.span)
                           : weigh(s, p, graph_logpdf(r->t->g, p->ev.dist, value, false));

@@ -45,6 +45,7 @@ libnorncore_la_SOURCES += \
   %D%/smc.c \
   %D%/stats.c \
   %D%/swarm.c \
+  %D%/temper.c \
   %D%/trajectory.c \
   %D%/watch.c \
   %D%/why.c \
