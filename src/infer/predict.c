@@ -324,6 +324,9 @@ static bool density_rows(norn_infer *inf, again *e)
   for (size_t i = 0; i < n; i++)
     e->rows[i].span = norn_density_row(e->density, (int64_t)i, &e->rows[i].element);
   e->nrows = n;
+  for (size_t i = 0; i < n; i++)                 /* an observe of one number has no elements */
+    if (e->rows[i].element == 0 && (i + 1 == n || e->rows[i + 1].element != 1))
+      e->rows[i].element = -1;
   return true;
 }
 
