@@ -268,16 +268,14 @@ static void warn_ends(climb *c, int64_t nmodes, const double *value)
 {
   norn_infer *inf = c->a->inf;
   norn_span nowhere = {0, 0, 0};
-  char why[180];
-  char name[80];
+  char why[180], name[80];
   int64_t along;
   bool away, astray = climb_astray(c, &away, why, sizeof why);
   if (!astray && on_ridge(c, &along)) {
     norn_density_name(c->a->t.density, along, name, sizeof name);
-    norn_infer_warn(inf, nowhere, "the mode is not unique: starts end at different points of a ridge "
-                    "of equal density, which differ in %s; a prior, or fewer parameters, would say "
-                    "which",
-                    name);
+    norn_infer_warn(inf, nowhere, "the mode is not unique: starts end at different points of a "
+                    "ridge of equal density, which differ in %s; a prior, or fewer parameters, "
+                    "would say which", name);
   }
   if (astray)
     norn_infer_warn(inf, nowhere, "the mode %s; %s", why,
