@@ -102,7 +102,7 @@ static bool run(norn_state *st, const char *program, uint64_t k)
   if (s && s != NORN_EMEMORY) {
     char b[2000];
     norn_error_text(st, norn_error(st), b, sizeof b);
-    fprintf(stderr, "request %llu:\n%s\n", (unsigned long long)k, b);
+    fprintf(stderr, "%.60s ...\nrequest %llu:\n%s\n", program, (unsigned long long)k, b);
     CHECK(s == NORN_EMEMORY);
   }
   return reached;
