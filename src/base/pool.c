@@ -1,6 +1,6 @@
-/* pool: threads that wait for jobs.  One lock guards the list of jobs; a thread holds it only to take
-   the next number.  The caller sleeps and wakes every POLL milliseconds to see whether the work is
-   still wanted.  Without threads (n = 0) the caller does the jobs and asks itself. */
+/* pool: threads that wait for jobs.  One lock guards the list of jobs; a thread holds it only to
+   take the next number.  The caller sleeps and wakes every POLL milliseconds to see whether the
+   work is still wanted.  Without threads (n = 0) the caller does the jobs and asks itself. */
 #include "base/pool.h"
 #include <sched.h>
 #include <time.h>

@@ -1,6 +1,6 @@
-/* Progress on stderr: on a terminal one line that is drawn over itself and wiped at the end, or one a
-   chain while there is room; else a line every ten seconds.  Work that takes less than half a second
-   shows nothing. */
+/* Progress on stderr: on a terminal one line that is drawn over itself and wiped at the end, or one
+   a chain while there is room; else a line every ten seconds.  Work that takes less than half a
+   second shows nothing. */
 #include "cli.h"
 #include <string.h>
 #include <sys/ioctl.h>

@@ -1,18 +1,20 @@
 /* adapt: step size and metric during warm-up.
 
-   Stan's way (reference manual, "Automatic parameter tuning"): a fast interval of 75 transitions, then
-   windows of 25, 50, 100 ..., then a fast interval of 50; a window that would leave the next one no
-   room is drawn out to the end.  With less than 150 transitions the intervals have 15 %, 75 % and
-   10 % of them, with less than 20 there is no metric.  At the end of a window the metric becomes the
-   (co)variance of its draws, shrunk n/(n+5) var + 1e-3 5/(n+5), and the step size is sought anew.
+   Stan's way (reference manual, "Automatic parameter tuning"): a fast interval of 75 transitions,
+   then windows of 25, 50, 100 ..., then a fast interval of 50; a window that would leave the next
+   one no room is drawn out to the end.  With less than 150 transitions the intervals have 15, 75
+   and 10 % of them, with less than 20 there is no metric.  At the end of a window the metric
+   becomes the (co)variance of its draws, shrunk n/(n+5) var + 1e-3 5/(n+5), and the step size is
+   sought anew.
 
    nutpie's way (arXiv 2603.18845 and its reference implementation): the metric comes from draws and
-   gradients (diagonal: sqrt(var(draws)/var(gradients)); else metric_fit.c), fitted after every draw,
-   low rank and dense after every 20th, to an older of two windows.  The younger one takes its place
-   when it has 10 draws, in the first 30 % of warm-up, and 80 later, growing by half each time, as
-   long as there is room for the next.  The last 15 % adapt the step size only.  Draws that did not
-   move, or diverged within four steps, tell nothing and are left out.  While windows still change,
-   the step size follows the acceptance min(1, e^-d), later the symmetric 2 min(1, e^-d)/(1 + e^-d). */
+   gradients (diagonal: sqrt(var(draws)/var(gradients)); else metric_fit.c), fitted after every
+   draw, low rank and dense after every 20th, to an older of two windows.  The younger one takes its
+   place when it has 10 draws, in the first 30 % of warm-up, and 80 later, growing by half each
+   time, as long as there is room for the next.  The last 15 % adapt the step size only.  Draws that
+   did not move, or diverged within four steps, tell nothing and are left out.  While windows still
+   change, the step size follows the acceptance min(1, e^-d), later its symmetric form,
+   2 min(1, e^-d) / (1 + e^-d). */
 #include "infer/hmc.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-/* chain: one chain of nuts or hmc, which may run on a thread of its own: it computes, and leaves draws
-   and numbers about them in memory that was taken before.
+/* chain: one chain of nuts or hmc, which may run on a thread of its own: it computes, and leaves
+   draws and numbers about them in memory that was taken before.
 
    Lanes: chain c draws in lane c of a stream of the engine's own, so its draws do not depend on how
    many there are.  Iteration 0 is the start, i + 1 transition i (counted on by more()).  Events: 0
-   the transition; 1 the search of a step size after it; 2 the jitter of step size and length; 200 the
-   first search; 300 discrete choices that were summed out. */
+   the transition; 1 the search of a step size after it; 2 the jitter of step size and length; 200
+   the first search; 300 discrete choices that were summed out. */
 #include "infer/hmc.h"
 #include "num/rng.h"
 #include <string.h>
@@ -106,7 +106,8 @@ static void chain_step(hmc_chain *c)
   jitter.event = 2;
   if (p->jitter > 0) c->h.step *= 1 + p->jitter * (2 * rng_uniform(&jitter) - 1);
   double used = c->h.step;
-  if (p->steps) path_transition(&c->t, &c->h, &c->sample, path_length(p, rng_uniform(&jitter)), &g, &t);
+  int64_t steps = p->steps ? path_length(p, rng_uniform(&jitter)) : 0;
+  if (steps) path_transition(&c->t, &c->h, &c->sample, steps, &g, &t);
   else tree_transition(&c->t, &c->h, &c->sample, &g, &t);
   c->h.step = step;
   if (c->h.failed || c->h.stopped) return;

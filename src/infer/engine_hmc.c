@@ -1,13 +1,13 @@
 /* engine_hmc: nuts (Hoffman and Gelman 2014, with the sampling and the criterion that Stan has) and
    hmc (paths of given length), on a model's density over unconstrained coordinates.
 
-   Chains run side by side on a pool of threads, each thread with a density of its own.  A step of the
-   engine lets every chain that is not over go on until it has done so many leapfrogs in all, waits
-   for them, and gives their draws to the inference in the order of the leapfrogs at which they came
-   (then of chains): the same for any number of threads, and however long a step is; it is made to
-   take about SLICE seconds.  A density more means to record the program again: that is done when the
-   chains have worked as long as it takes.  All that runs programs (recording, starts from the prior,
-   draws) is done by the caller's thread while the others rest. */
+   Chains run side by side on a pool of threads, each thread with a density of its own.  A step of
+   the engine lets every chain that is not over go on until it has done so many leapfrogs in all,
+   waits for them, and gives their draws to the inference in the order of the leapfrogs at which
+   they came (then of chains): the same for any number of threads, and however long a step is; it is
+   made to take about SLICE seconds.  A density more means to record the program again: that is done
+   when the chains have worked as long as it takes.  All that runs programs (recording, starts from
+   the prior, draws) is done by the caller's thread while the others rest. */
 #include "infer/hmc.h"
 #include "infer/infer.h"
 #include "infer/pathfinder.h"
@@ -27,7 +27,7 @@ typedef struct sampler {
   double target, step;                   /* step: given, or 0 */
   int adapt_by, metric, start;
   norn_ref *given;                       /* start: a record of values */
-  norn_density *density, **clone;        /* clone (threads): densities of threads, the first is density */
+  norn_density *density, **clone;        /* clone (threads): of each thread, the first is density */
   int clones;
   double recorded, worked;               /* seconds to record; that chains have run */
   int64_t n;
@@ -91,8 +91,8 @@ static norn_status options_common(norn_infer *inf, sampler *e)
   if (e->chains > 100000) return wrong(inf, "chains", "at most 100000", (double)e->chains);
   if (e->metric == METRIC_LOW_RANK && e->adapt_by == ADAPT_STAN) {
     norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1,
-              "metric = \"low_rank\" of %s is learnt from gradients: adapt = \"stan\" has no such metric",
-              infer_engine(inf)->name);
+              "metric = \"low_rank\" of %s is learnt from gradients: adapt = \"stan\" has no such "
+              "metric", infer_engine(inf)->name);
     norn_hint(norn_infer_state(inf), "use adapt = \"nutpie\", or metric = \"dense\"");
     return NORN_EDOMAIN;
   }
@@ -194,8 +194,8 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
   e->recorded = infer_seconds() - begun;
   e->n = norn_density_dim(e->density);
   if (e->n == 0) {
-    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that %s can move",
-                infer_engine(inf)->name);
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0},
+                "this model makes no choice that %s can move", infer_engine(inf)->name);
     if (norn_density_choices(e->density))
       norn_hint(st, "its choices are discrete: enumerate() gives their posterior exactly");
     return NORN_STEP_FAIL;
@@ -225,11 +225,11 @@ static norn_step no_start(norn_infer *inf, sampler *e, int64_t c, int tries)
   norn_span span = norn_density_blame(d);
   char why[240];
   if (watch_why(d, st, norn_infer_model(inf), e->chain[c].sample.q, &span, why, sizeof why))
-    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density, in %d tries: at "
-                "the last, %s", (long long)c + 1, tries, why);
+    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density, in %d "
+                "tries: at the last, %s", (long long)c + 1, tries, why);
   else
-    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density and gradient, in "
-                "%d tries: this term was not finite", (long long)c + 1, tries);
+    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density and "
+                "gradient, in %d tries: this term was not finite", (long long)c + 1, tries);
   norn_hint(st, "%s(init = \"prior\") starts from draws of the prior, init = { name: value } from "
                 "values of yours", infer_engine(inf)->name);
   return NORN_STEP_FAIL;
@@ -242,9 +242,9 @@ static bool finite_gradient(const phase *z, int64_t n)
   return true;
 }
 
-/* A start with a finite density and gradient, in at most 100 tries.  Random ones come in pairs, chain
-   2 k + 1 opposite to chain 2 k: each is uniform on (-2, 2), but of two modes on both sides of 0 the
-   pair can't miss one. */
+/* A start with a finite density and gradient, in at most 100 tries.  Random ones come in pairs,
+   chain 2 k + 1 opposite to chain 2 k: each is uniform on (-2, 2), but of two modes on both sides
+   of 0 the pair can't miss one. */
 static norn_step start_chain(norn_infer *inf, sampler *e, int64_t c)
 {
   hmc_chain *x = &e->chain[c];
@@ -256,7 +256,8 @@ static norn_step start_chain(norn_infer *inf, sampler *e, int64_t c)
     g.event = (uint32_t)i;
     for (int64_t k = 0; k < e->n; k++) q[k] = (c & 1 ? -1 : 1) * (4 * rng_uniform(&pair) - 2);
     if (e->start == START_PRIOR && norn_density_prior(x->h.density, &g, q)) return NORN_STEP_FAIL;
-    if (e->start == START_PATHFINDER && pathfinder_start(norn_infer_state(inf), x->h.density, &g, q))
+    if (e->start == START_PATHFINDER &&
+        pathfinder_start(norn_infer_state(inf), x->h.density, &g, q))
       return NORN_STEP_FAIL;
     if (e->start == START_GIVEN && norn_density_at(x->h.density, norn_get(e->given), q))
       return NORN_STEP_FAIL;
@@ -286,7 +287,8 @@ static norn_step resume_chain(norn_infer *inf, sampler *e, int64_t c)
   if (good) hmc_evaluate(&x->h, &x->sample);
   if (x->h.failed) return NORN_STEP_FAIL;
   if (!good || !finite_gradient(&x->sample, e->n)) {
-    norn_fail(st, NORN_EINFER, 0, "this posterior does not say where chain %lld was", (long long)c + 1);
+    norn_fail(st, NORN_EINFER, 0, "this posterior does not say where chain %lld was",
+              (long long)c + 1);
     return NORN_STEP_FAIL;
   }
   x->started = true;
@@ -367,14 +369,14 @@ static norn_step chain_trouble(norn_infer *inf, const hmc_chain *c)
   norn_state *st = norn_infer_state(inf);
   if (c->h.failed || c->h.stopped) return NORN_STEP_FAIL;
   if (c->search == STEP_LARGE) {
-    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "the step size of chain %d grew past 1e7: the "
-                "log density does not fall off, so the posterior is improper", c->index + 1);
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "the step size of chain %d grew past 1e7: "
+                "the log density does not fall off, so the posterior is improper", c->index + 1);
     norn_hint(st, "give each choice a proper prior, and look for choices that nothing depends on");
     return NORN_STEP_FAIL;
   }
   if (c->search == STEP_SMALL) {
-    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "no step size of chain %d is small enough: the "
-                "density may not be continuous", c->index + 1);
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "no step size of chain %d is small enough: "
+                "the density may not be continuous", c->index + 1);
     norn_hint(st, "gradients need densities without jumps: mh() and smc() run others");
     return NORN_STEP_FAIL;
   }
@@ -398,7 +400,8 @@ static norn_step sampler_advance(norn_infer *inf, sampler *e)
     if (s == NORN_STEP_MORE) s = chain_trouble(inf, &e->chain[c]);
   }
   /* when it ends, for whatever reason, what there is is given */
-  if (tell_draws(inf, e, over || s != NORN_STEP_MORE ? UINT64_MAX : e->clock)) return NORN_STEP_FAIL;
+  uint64_t until = over || s != NORN_STEP_MORE ? UINT64_MAX : e->clock;
+  if (tell_draws(inf, e, until)) return NORN_STEP_FAIL;
   return s != NORN_STEP_MORE ? s : over ? NORN_STEP_DONE : NORN_STEP_MORE;
 }
 
@@ -435,8 +438,8 @@ typedef struct verdict {
 } verdict;
 
 /* Takes in the chains x (chains, draws) of a number. */
-static norn_status worse(norn_state *st, const sampler *e, verdict *v, const double *x, int64_t draws,
-                         const char *name)
+static norn_status worse(norn_state *st, const sampler *e, verdict *v, const double *x,
+                         int64_t draws, const char *name)
 {
   double ess, rhat;
   if (!diagnose_chains(st, x, (int)e->chains, draws, &ess, &rhat)) return NORN_EMEMORY;
@@ -500,9 +503,9 @@ static norn_status worst_choice(norn_state *st, const sampler *e, verdict *v,
   return status;
 }
 
-/* The same over the draws of the run that goes on and the new ones.  Of the old ones the values of the
-   choices are kept, not the coordinates; that changes neither ranks nor, so, the bulk ESS of numbers.
-   Where choices were not kept, the new draws are judged alone. */
+/* The same over the draws of the run that goes on and the new ones.  Of the old ones the values of
+   the choices are kept, not the coordinates; that changes neither ranks nor, so, the bulk ESS of
+   numbers.  Where choices were not kept, the new draws are judged alone. */
 static norn_status worst_joined(norn_infer *inf, const sampler *e, verdict *v)
 {
   norn_state *st = norn_infer_state(inf);
@@ -663,14 +666,14 @@ static void warn(norn_infer *inf, const sampler *e, const verdict *v)
   norn_span nowhere = {0, 0, 0};
   double total = (double)(e->chains * e->plan.draws * e->plan.thin);
   if (v->stuck == e->chains) {
-    norn_infer_warn(inf, nowhere, "none of %lld chains ever moved: each is one value, %lld times; the "
-                    "step size %.3g is too large, or the density jumps", (long long)e->chains,
+    norn_infer_warn(inf, nowhere, "none of %lld chains ever moved: each is one value, %lld times; "
+                    "the step size %.3g is too large, or the density jumps", (long long)e->chains,
                     (long long)e->plan.draws, e->chain[0].h.step);
     return;
   }
   if (v->divergent)
-    norn_infer_warn(inf, nowhere, "%lld of %.0f transitions diverged: the posterior has places that "
-                    "the sampler can't enter, so the draws may be biased; write scales times "
+    norn_infer_warn(inf, nowhere, "%lld of %.0f transitions diverged: the posterior has places "
+                    "that the sampler can't enter, so the draws may be biased; write scales times "
                     "standardised choices (non-centred), or %s",
                     (long long)v->divergent, total,
                     e->step > 0 ? "give a smaller step_size" : "raise target_accept");
@@ -686,13 +689,14 @@ static void warn(norn_infer *inf, const sampler *e, const verdict *v)
     norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)v->stuck,
                     (long long)e->chains);
   if (v->accept < 0.1)
-    norn_infer_warn(inf, nowhere, "the mean acceptance is %.2g: the step size is too large", v->accept);
+    norn_infer_warn(inf, nowhere, "the mean acceptance is %.2g: the step size is too large",
+                    v->accept);
   if (v->rhat > 1.01)
     norn_infer_warn(inf, nowhere, "R-hat is %.5g, above 1.01: the chains do not agree; take more "
                     "draws, or look for several modes", v->rhat);
   if (v->ess < 100 * (double)e->chains)
-    norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %.0f draws: take more "
-                    "draws", v->worst, v->ess, (double)(e->chains * v->draws));
+    norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %.0f draws: take "
+                    "more draws", v->worst, v->ess, (double)(e->chains * v->draws));
 }
 
 static norn_status sampler_finish(norn_infer *inf, void *self)
@@ -771,12 +775,13 @@ static void sampler_free(norn_infer *inf, void *self)
   {"chains", "4", "chains, each from a start of its own, on as many threads as there are"}, \
   {"target_accept", "0.8", "the mean acceptance that the step size is adapted to"}
 #define COMMON_LAST \
-  {"metric", "\"diag\"", "\"diag\", \"dense\", \"low_rank\" (a diagonal and the directions in which " \
-                         "it fails), all learnt, or \"unit\""}, \
+  {"metric", "\"diag\"", "\"diag\", \"dense\", \"low_rank\" (a diagonal and the directions in " \
+                         "which it fails), all learnt, or \"unit\""}, \
   {"adapt", "\"nutpie\"", "\"nutpie\": the metric comes from draws and gradients; \"stan\": from " \
                           "draws in windows"}, \
-  {"init", "\"random\"", "\"random\" (uniform on (-2, 2), unconstrained), \"prior\", \"pathfinder\" (a " \
-                         "normal near a mode), or a record of values by address"}, \
+  {"init", "\"random\"", "\"random\" (uniform on (-2, 2), unconstrained), \"prior\", " \
+                         "\"pathfinder\" (a normal near a mode), or a record of values by " \
+                         "address"}, \
   {"thin", "1", "transitions from draw to draw"}
 
 static const norn_option nuts_options[] = {
@@ -797,16 +802,16 @@ static const norn_option hmc_options[] = {
 
 const norn_engine engine_nuts = {
   .version = NORN_ENGINE_VERSION, .name = "nuts",
-  .doc = "The no-U-turn sampler: Hamiltonian Monte Carlo that finds the length of its trajectories; "
-         "for models whose choices are all continuous.",
+  .doc = "The no-U-turn sampler: Hamiltonian Monte Carlo that finds the length of its "
+         "trajectories; for models whose choices are all continuous.",
   .options = nuts_options, .noptions = NORN_COUNT(nuts_options), .size = sizeof(sampler),
   .init = sampler_init, .step = sampler_step, .finish = sampler_finish,
   .progress = sampler_progress, .free = sampler_free};
 
 const norn_engine engine_hmc = {
   .version = NORN_ENGINE_VERSION, .name = "hmc",
-  .doc = "Hamiltonian Monte Carlo with paths of given length, fixed or jittered; nuts needs no such "
-         "length.",
+  .doc = "Hamiltonian Monte Carlo with paths of given length, fixed or jittered; nuts needs no "
+         "such length.",
   .options = hmc_options, .noptions = NORN_COUNT(hmc_options), .size = sizeof(sampler),
   .init = sampler_init, .step = sampler_step, .finish = sampler_finish,
   .progress = sampler_progress, .free = sampler_free};

@@ -6,8 +6,8 @@
        adapt.c        step size and windows of warm-up;  metric.c, metric_fit.c: the metric
        hmc.c          points, leapfrog steps, the first step size
 
-   From chain.c down nothing uses the state: chains run on threads of their own, with memory that was
-   taken before (a density that must record anew locks the state by itself). */
+   From chain.c down nothing uses the state: chains run on threads of their own, with memory that
+   was taken before (a density that must record anew locks the state by itself). */
 #ifndef NORN_INFER_HMC_H
 #define NORN_INFER_HMC_H
 #include "infer/engine.h"
@@ -49,8 +49,8 @@ void metric_diagonal(metric *, const double *x);
 bool metric_factor(metric *);
 void metric_velocity(const metric *, const double *p, double *v);        /* v = M^-1 p */
 void metric_momentum(const metric *, norn_rng *, double *p);             /* p ~ normal(0, M) */
-/* As Norn has it: an array (n), rows (n, n), or { diagonal, values, vectors }; and back again, false:
-   it is not of this metric. */
+/* As Norn has it: an array (n), rows (n, n), or { diagonal, values, vectors }; and back again,
+   false: it is not of this metric. */
 norn_datum metric_value(norn_state *, const metric *);
 bool       metric_take(norn_state *, metric *, norn_datum);
 
@@ -98,7 +98,7 @@ typedef struct tree_level { double *v[TREE_VECTORS]; phase other; } tree_level;
 typedef struct tree {
   int64_t n, max_depth;
   double *memory;
-  phase z, forward, backward, propose;   /* z: where the integrator stands; after a divergence, there */
+  phase z, forward, backward, propose;   /* z: where the integrator stands, or diverged */
   span_of f, b;                          /* forward and backward halves */
   double *rho, *sum;
   tree_level *level;
@@ -195,7 +195,8 @@ typedef struct hmc_chain {
   step_search search;
 } hmc_chain;
 
-bool chain_new(norn_state *, hmc_chain *, const hmc_plan *, int index, int64_t n, int64_t max_depth);
+bool chain_new(norn_state *, hmc_chain *, const hmc_plan *, int index, int64_t n,
+               int64_t max_depth);
 void chain_free(norn_state *, hmc_chain *);
 /* The random numbers of transition i - 1, or of the start: i = 0. */
 norn_rng chain_rng(const hmc_chain *, int64_t i);

@@ -76,7 +76,8 @@ void        infer_forget_choices(norn_infer *);
 /* ---- of the draw that is about to be added (stats.c) ---- */
 norn_status infer_stats_add(norn_infer *);
 norn_status infer_chain_add(norn_infer *);
-norn_status infer_tell(norn_infer *, norn_datum value, double logw);    /* norn_on_draw's listener */
+/* Shows it to norn_on_draw's listener. */
+norn_status infer_tell(norn_infer *, norn_datum value, double logw);
 /* *order: the places of the draws, chain by chain; NULL: as they are.  false: error set. */
 bool        infer_order(norn_infer *, uint32_t **order);
 norn_datum  infer_column(norn_state *, const column *, const uint32_t *order);

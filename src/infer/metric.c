@@ -1,6 +1,6 @@
 /* metric: the mass matrix of Hamiltonian dynamics, as unit, diagonal, dense, or a diagonal with a
-   correction of low rank (Seyboldt, Carlson, Carpenter 2026, "Preconditioning Hamiltonian Monte Carlo
-   by minimizing Fisher divergence", arXiv 2603.18845):
+   correction of low rank (Seyboldt, Carlson, Carpenter 2026, "Preconditioning Hamiltonian Monte
+   Carlo by minimizing Fisher divergence", arXiv 2603.18845):
 
        M^-1 = D (I + U' (L - I) U) D,   M = D^-1 (I + U' (L^-1 - I) U) D^-1,
        p = D^-1 (z + U' (L^-1/2 - I) U z) is normal(0, M) for z normal(0, I). */

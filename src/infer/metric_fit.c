@@ -1,5 +1,5 @@
-/* metric_fit: a dense or low-rank metric from draws and gradients (Seyboldt, Carlson, Carpenter 2026,
-   arXiv 2603.18845, algorithm 1).
+/* metric_fit: a dense or low-rank metric from draws and gradients (Seyboldt, Carlson, Carpenter
+   2026, arXiv 2603.18845, algorithm 1).
 
    Of what is linear in the coordinates, the Fisher divergence to a standard normal is least for the
    inverse metric S that solves S C_g S = C_x, the geometric mean of the covariance C_x of the draws
@@ -8,9 +8,9 @@
        S = C_g^-1/2 (C_g^1/2 C_x C_g^1/2)^1/2 C_g^-1/2
 
    (of draws from a normal, more than there are coordinates, it is their true covariance, exactly).
-   First each coordinate is scaled by sigma_i = (var x_i / var g_i)^1/4; then C_x and C_g are looked at
-   in the space that draws and gradients span, as X X'/gamma + I, and S is I outside of it.  Low rank
-   keeps the eigenvectors whose eigenvalue is above 2 or below 1/2. */
+   First each coordinate is scaled by sigma_i = (var x_i / var g_i)^1/4; then C_x and C_g are looked
+   at in the space that draws and gradients span, as X X'/gamma + I, and S is I outside of it.  Low
+   rank keeps the eigenvectors whose eigenvalue is above 2 or below 1/2. */
 #include "infer/hmc.h"
 #include "num/la.h"
 #include <string.h>
@@ -35,8 +35,8 @@ fit *fit_new(norn_state *st, int64_t n, int64_t rows)
   *f = (fit){.n = n, .rows = rows, .k = n < 2 * rows ? n : 2 * rows};
   int64_t k = f->k, sizes[] = {n, rows * n, rows * n, n * k, rows * k, rows * k,
                                k * k, k * k, k * k, k * k, k * k, k, n * k};
-  double **own[] = {&f->scale, &f->x, &f->y, &f->basis, &f->px, &f->py, &f->cx, &f->cg, &f->a, &f->b,
-                    &f->c, &f->value, &f->u};
+  double **own[] = {&f->scale, &f->x, &f->y, &f->basis, &f->px,    &f->py, &f->cx,
+                    &f->cg,    &f->a, &f->b, &f->c,     &f->value, &f->u};
   for (int i = 0; i < NORN_COUNT(sizes); i++) f->size += (size_t)sizes[i];
   double *at = engine_get(st, f->size * sizeof *at);
   if (!at) {

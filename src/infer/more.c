@@ -171,7 +171,8 @@ static norn_datum join_field(norn_state *st, const half *h, const char *name, no
   if (!strcmp(name, "stats")) return stats;
   if (!strcmp(name, "bfmi") && chains >= 1)
     return join_bfmi(st, norn_record_get(st, stats, "energy"), (int64_t)chains);
-  if (!strcmp(name, "divergent")) return join_divergent(st, norn_record_get(st, stats, "diverging"));
+  if (!strcmp(name, "divergent"))
+    return join_divergent(st, norn_record_get(st, stats, "diverging"));
   for (int i = 0; i < NORN_COUNT(fields); i++) {
     if (strcmp(fields[i].name, name)) continue;
     if (fields[i].how == JOIN_LAST) return norn_is_none(b) ? norn_missing() : b;

@@ -1,7 +1,7 @@
 /* stats: what is told about draws beside their values: the chain of each, and numbers by name.
 
-   An engine that runs several chains at once leaves their draws in the order in which they come; the
-   posterior has those of chain 0 first, then those of chain 1.  The draws of a chain keep their
+   An engine that runs several chains at once leaves their draws in the order in which they come;
+   the posterior has those of chain 0 first, then those of chain 1.  The draws of a chain keep their
    order, so a sort by counting is all there is to do. */
 #include "infer/infer.h"
 #include <string.h>
@@ -39,7 +39,8 @@ static bool stat_fill(norn_state *st, infer_stat *s, size_t n)
   return true;
 }
 
-/* The numbers of draw nlogw, which is about to be added; a name that comes twice: the last stands. */
+/* The numbers of draw nlogw, which is about to be added; of a name that comes twice the last
+   stands. */
 norn_status infer_stats_add(norn_infer *inf)
 {
   size_t k = inf->nlogw;
@@ -61,7 +62,8 @@ norn_datum infer_stats(norn_infer *inf, const uint32_t *order)
   for (size_t i = 0; good && i < inf->nstat; i++) {
     infer_stat *s = &inf->stat[i];
     void *to;
-    good = stat_fill(st, s, inf->nlogw) && !norn_is_none(v[i] = norn_array(st, NORN_F64, 1, &n, &to));
+    good = stat_fill(st, s, inf->nlogw) &&
+      !norn_is_none(v[i] = norn_array(st, NORN_F64, 1, &n, &to));
     name[i] = s->name;
     for (int64_t k = 0; good && k < n; k++) ((double *)to)[k] = s->x[order ? order[k] : k];
   }

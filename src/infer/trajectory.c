@@ -1,9 +1,9 @@
 /* trajectory: one transition of Hamiltonian Monte Carlo.
 
    nuts, as Stan has it: multinomial sampling from the trajectory (Betancourt 2017, "A conceptual
-   introduction to Hamiltonian Monte Carlo", appendix A.5), the generalised criterion with the sum of
-   momenta rho, and two further checks across the halves of a tree.  Its tree is built in place: each
-   depth has its own vectors.
+   introduction to Hamiltonian Monte Carlo", appendix A.5), the generalised criterion with the sum
+   of momenta rho, and two further checks across the halves of a tree.  Its tree is built in place:
+   each depth has its own vectors.
    hmc: a path of given length, whose end is accepted with probability min(1, e^-d) (Neal 2011). */
 #include "infer/hmc.h"
 #include "num/rng.h"
@@ -55,8 +55,9 @@ bool tree_new(norn_state *st, tree *e, int64_t n, int64_t max_depth)
   double *at = e->memory = engine_get(st, (size_t)(vectors * n + 1) * sizeof *at);
   e->level = engine_get(st, (size_t)(max_depth + 1) * sizeof *e->level);
   if (!at || !e->level) return false;
-  double **own[] = {&e->rho,       &e->sum,     &e->f.p_begin, &e->f.p_end, &e->f.v_begin, &e->f.v_end,
-                    &e->f.rho,     &e->b.p_begin, &e->b.p_end, &e->b.v_begin, &e->b.v_end, &e->b.rho};
+  span_of *f = &e->f, *b = &e->b;
+  double **own[] = {&e->rho, &e->sum,     &f->p_begin, &f->p_end,   &f->v_begin, &f->v_end,
+                    &f->rho, &b->p_begin, &b->p_end,   &b->v_begin, &b->v_end,   &b->rho};
   for (int i = 0; i < NORN_COUNT(own); i++, at += n) *own[i] = at;
   for (int64_t d = 0; d <= max_depth; d++) {
     if (!phase_new(st, &e->level[d].other, n)) return false;

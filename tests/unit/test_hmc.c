@@ -1,5 +1,6 @@
 /* test_hmc.c: the parts that nuts and hmc are made of: metrics, their fit, the windows of warm-up,
-   leapfrog steps; and that draws depend neither on the number of threads nor on how a run is cut. */
+   leapfrog steps; and that draws depend neither on the number of threads nor on how a run is cut
+   in pieces. */
 #include "infer/hmc.h"
 #include "infer/infer.h"
 #include "num/la.h"
@@ -47,7 +48,8 @@ static void test_momentum(const metric *m)
     }
 }
 
-static const double sigma[N * N] = {4, 1.2, 0, -0.3, 1.2, 1, 0.2, 0, 0, 0.2, 0.25, 0.1, -0.3, 0, 0.1, 9};
+static const double sigma[N * N] = {4, 1.2, 0,    -0.3, 1.2,  1, 0.2, 0,
+                                    0, 0.2, 0.25, 0.1,  -0.3, 0, 0.1, 9};
 
 static void test_metrics(void)
 {
@@ -212,7 +214,8 @@ static void test_shrinkage(metric_kind kind)
   adapt_restart(&a, &h);
   for (int i = 0; i < 100; i++) {
     norn_rng g = {.stream = 3, .iter = (uint32_t)i};
-    for (int k = 0; k < N; k++) z.q[k] = rows[i][k] = rng_normal(&g) * (k + 1) + (k ? z.q[k - 1] : 7);
+    for (int k = 0; k < N; k++)
+      z.q[k] = rows[i][k] = rng_normal(&g) * (k + 1) + (k ? z.q[k - 1] : 7);
     CHECK(adapt_update(&a, &h, &z, &t) == (i == 99));
   }
   inverse_of(&h.m, w);
@@ -235,7 +238,8 @@ static void test_leapfrog(void)
   hmc h = {.n = N, .density = norn_density_of(st, N, normal_density, NULL)};
   phase z = {.logp = 0}, start = {.logp = 0};
   norn_rng g = {.stream = 9};
-  CHECK(phase_new(st, &z, N) && phase_new(st, &start, N) && metric_new(st, &h.m, METRIC_DENSE, N, 0));
+  CHECK(phase_new(st, &z, N) && phase_new(st, &start, N));
+  CHECK(metric_new(st, &h.m, METRIC_DENSE, N, 0));
   memcpy(h.m.full, sigma, sizeof sigma);
   CHECK(metric_factor(&h.m));
   for (int i = 0; i < N; i++) start.q[i] = 0.3 * i - 0.5;
@@ -311,8 +315,8 @@ static void test_threads(const char *engine)
   }
 }
 
-/* The value of the program with an engine of n draws, run afresh: the hash of its draws by chain and
-   of their energies. */
+/* The value of the program with an engine of n draws, run afresh: the hash of its draws by chain
+   and of their energies. */
 static uint64_t hash_of(const char *engine, const char *how)
 {
   char code[900];
@@ -400,7 +404,8 @@ int main(void)
   test_shrinkage(METRIC_DENSE);
   test_leapfrog();
   test_threads("nuts(draws = 400, warmup = 60, chains = 5)");
-  test_threads("nuts(draws = 400, warmup = 60, chains = 5, metric = \"low_rank\", init = \"prior\")");
+  test_threads("nuts(draws = 400, warmup = 60, chains = 5, metric = \"low_rank\", "
+               "init = \"prior\")");
   test_threads("hmc(draws = 400, warmup = 60, chains = 5, steps = 5, metric = \"dense\")");
   test_more("nuts(draws = n, warmup = 60, chains = 2)");
   test_more("nuts(draws = n, warmup = 60, chains = 2, thin = 2, metric = \"low_rank\")");

@@ -1,5 +1,5 @@
-/* test_pool.c: every job is done once, by however many threads; the caller may ask them to end; and a
-   pool ends also when it never had work. */
+/* test_pool.c: every job is done once, by however many threads; the caller may ask them to end; and
+   a pool ends also when it never had work. */
 #include "base/pool.h"
 #include "unit.h"
 #include <time.h>

@@ -1,6 +1,7 @@
-/* test_weave.c: draws of several chains that come in any order stand by chain in the posterior, with
-   their weights, choices and numbers; who looks on sees each of them once and may stop the work; what
-   was drawn then is not lost.  The engine of this test leaves draw k of chain c as 100 c + k. */
+/* test_weave.c: draws of several chains that come in any order stand by chain in the posterior,
+   with their weights, choices and numbers; who looks on sees each of them once and may stop the
+   work; what was drawn then is not lost.  The engine of this test leaves draw k of chain c as 100 c
+   + k. */
 #include "norn.h"
 #include "unit.h"
 
@@ -21,7 +22,7 @@ static norn_step weave_step(norn_infer *inf, void *self)
   double x = 100 * c + k;
   if (norn_infer_stat(inf, "lp", -x) ||
       (k == 1 && norn_infer_stat(inf, "late", x)) ||          /* not of every draw */
-      norn_infer_choice(inf, 77, norn_string(st, "abc" + c, 1)) ||
+      norn_infer_choice(inf, 77, norn_string(st, &"abc"[c], 1)) ||
       norn_infer_draw(inf, norn_real(x), c == 1 ? log(2) : 0))
     return NORN_STEP_FAIL;
   return NORN_STEP_MORE;
