@@ -1,6 +1,7 @@
 /* latent.h: values that a run has not looked at yet (latent.c). */
 #ifndef NORN_LANG_LATENT_H
 #define NORN_LANG_LATENT_H
+#include "lang/node.h"
 #include "lang/state.h"
 
 static inline bool v_is_latent(val x) { return V_KIND(x) == NORN_LATENT; }
@@ -8,6 +9,14 @@ static inline bool v_is_latent(val x) { return V_KIND(x) == NORN_LATENT; }
 static inline val latent_value(norn_state *st, val x)
 {
   return v_is_latent(x) && st->latent ? st->latent(st->latent_user, x.i) : x;
+}
+/* Is x the whole number k, for branches; a node leaves a guard. */
+static inline bool equals_small(norn_state *st, val x, int k)
+{
+  if (V_IS_INT(x)) return x.i == k;
+  if (V_IS_REAL(x)) return x.d == k;
+  if (v_is_latent(x)) return value_equal(latent_value(st, x), norn_int(k));
+  return v_is_node(x) ? node_equals(st, x, k) : x.tag == NORN_BIG && value_equal(x, norn_int(k));
 }
 /* After the instruction at pc has failed: true if registers that it reads held latent values, which
    are now what they stand for: it runs again. */

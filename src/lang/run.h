@@ -88,6 +88,8 @@ val   vm_native(norn_run *, const norn_native *, const val *args, int n);
 val   vm_native_value(norn_state *, const norn_native *, const val *args, int n);
 val   vm_getf(norn_run *, val x, sym name, uint64_t *cache);
 val   vm_index(norn_run *, val x, val i);
+/* w[0] at the n places after it; `which` says which of them are there (vec_index). */
+val  vm_index_many(norn_run *, const val *w, int n, unsigned which);
 val   vm_iterlen(norn_run *, val x);
 val   vm_len(norn_run *, val x);
 void  vm_matchfail(norn_run *, val x, bool in_let);

@@ -216,14 +216,6 @@ static inline void object_header(const heap *h, obj *o, unsigned kind, unsigned 
     NEXT; \
   }
 
-static inline bool equals_small(norn_state *st, val x, int k)
-{
-  if (V_IS_INT(x)) return x.i == k;
-  if (V_IS_REAL(x)) return x.d == k;
-  if (v_is_latent(x)) return value_equal(latent_value(st, x), norn_int(k));
-  return v_is_node(x) ? node_equals(st, x, k) : x.tag == NORN_BIG && value_equal(x, norn_int(k));
-}
-
 /* ---- frames ---- */
 
 /* A window for function q at W; `after` is where its caller goes on. */
@@ -695,13 +687,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(INDEXN): {
     SAFEPOINT;
     const val *w = &RB;
-    val places[NORN_RANK_MAX];
-    if (unlikely(st->latent != NULL) && pc->c <= NORN_RANK_MAX) {
-      for (int i = 1; i < pc->c; i++) places[i - 1] = latent_value(st, w[i]);
-      TRY(vec_index(st, w[0], places, pc->c - 1, (unsigned)pc[1].i), st->err_arg);
-      NEXT2;
-    }
-    TRY(vec_index(st, w[0], w + 1, pc->c - 1, (unsigned)pc[1].i), st->err_arg);
+    TRY(vm_index_many(r, w, pc->c - 1, (unsigned)pc[1].i), st->err_arg);
     NEXT2;
   }
   OP(REST): SAFEPOINT; TRY(vec_slice(st, RB, SIMM(pc->c), v_vec(RB)->len), -1); NEXT;

@@ -438,6 +438,14 @@ val vm_index(norn_run *r, val x, val i)
   return norn_none();
 }
 
+val vm_index_many(norn_run *r, const val *w, int n, unsigned which)
+{
+  val places[NORN_RANK_MAX];
+  if (!r->st->latent || n > NORN_RANK_MAX) return vec_index(r->st, w[0], w + 1, n, which);
+  for (int i = 0; i < n; i++) places[i] = latent_value(r->st, w[i + 1]);
+  return vec_index(r->st, w[0], places, n, which);
+}
+
 val vm_len(norn_run *r, val x)
 {
   if (x.tag == NORN_STR) return norn_int(v_str(x)->chars);
