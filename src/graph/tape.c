@@ -32,7 +32,8 @@ struct tape {
   step *step; uint32_t nstep, nearly;        /* the first nearly: of parameters only */
   called *call;
   uint32_t *out, *arg;               /* arg: operands of densities */
-  graph_guard *guard; uint32_t nguard;       /* a, b: registers */
+  /* a, b: registers; the first nquick are of inputs and what is made of parameters only */
+  graph_guard *guard; uint32_t nguard, nquick;
   void *block; size_t size;
 };
 
@@ -197,12 +198,30 @@ static void fill(tape *t, const layout *l)
     if (!graph_is_node(v)) t->value[end + i] = v.tag == NORN_REAL ? v.d : (double)v.i;
     if (t->out[i] < t->nin) t->reads[t->out[i]] = true;
   }
-  for (uint32_t i = 0; i < t->nguard; i++) {
-    t->guard[i] = g->guard[i];
-    t->guard[i].a = l->reg[g->guard[i].a] - 1;
-    t->guard[i].b = l->reg[g->guard[i].b] - 1;
-    if (t->guard[i].a < t->nin) t->reads[t->guard[i].a] = true;
-    if (t->guard[i].b < t->nin) t->reads[t->guard[i].b] = true;
+}
+
+/* Is the value of a node known before the steps of an evaluation. */
+static bool is_early(const layout *l, uint32_t node)
+{
+  return !l->vary[node] || l->g->node[node].op == G_INPUT;
+}
+
+static void guards_make(tape *t, const layout *l)
+{
+  const graph *g = l->g;
+  uint32_t n = 0;
+  for (int late = 0; late < 2; late++) {
+    if (late) t->nquick = n;
+    for (uint32_t i = 0; i < t->nguard; i++) {
+      const graph_guard *from = &g->guard[i];
+      if ((is_early(l, from->a) && is_early(l, from->b)) == late) continue;
+      graph_guard *to = &t->guard[n++];
+      *to = *from;
+      to->a = l->reg[from->a] - 1;
+      to->b = l->reg[from->b] - 1;
+      if (to->a < t->nin) t->reads[to->a] = true;
+      if (to->b < t->nin) t->reads[to->b] = true;
+    }
   }
 }
 
@@ -230,6 +249,7 @@ static bool tape_make(tape *t, const norn_datum *out)
     carve_all(t, &l, &c);
     steps_make(t, &l);
     fill(t, &l);
+    guards_make(t, &l);
   } else {
     norn_fail(t->st, NORN_EMEMORY, -1, "out of memory");
   }
@@ -447,9 +467,10 @@ static bool run_tangent(tape *t, const step *s, const step *end)
   return inside;
 }
 
-static tape_status guarded(const tape *t)
+/* Do the guards from .. to - 1 hold. */
+static tape_status guarded(const tape *t, uint32_t from, uint32_t to)
 {
-  for (uint32_t i = 0; i < t->nguard; i++) {
+  for (uint32_t i = from; i < to; i++) {
     const graph_guard *g = &t->guard[i];
     double x = t->value[g->a], y = t->value[g->b];
     bool holds = g->kind == GUARD_LT ? x < y : g->kind == GUARD_LE ? x <= y : x == y;
@@ -481,9 +502,10 @@ tape_status tape_params(tape *t, const double *p, int64_t k, const int32_t *lane
 
 tape_status tape_eval(tape *t, const double *x, double *out)
 {
-  memcpy(t->value, x, t->nvary * sizeof *x);
+  for (uint32_t i = 0; i < t->nvary; i++) t->value[i] = x[i];
+  if (t->nquick && guarded(t, 0, t->nquick)) return TAPE_GUARD;
   bool inside = run(t, t->step + t->nearly, t->step + t->nstep);
-  tape_status s = t->nguard ? guarded(t) : TAPE_OK;
+  tape_status s = guarded(t, t->nquick, t->nguard);
   for (uint32_t i = 0; i < t->nout; i++) out[i] = t->value[t->out[i]];
   return s ? s : inside ? TAPE_OK : TAPE_OUTSIDE;
 }
@@ -498,9 +520,10 @@ tape_status tape_tangent(tape *t, const double *x, uint32_t first, const double 
 {
   int64_t row = t->row;
   for (uint32_t i = 0; i < t->nvary; i++) t->value[i] = x[i];
+  if (t->nquick && guarded(t, 0, t->nquick)) return TAPE_GUARD;
   row_copy(t->tangent + first * row, dx, (t->nvary - first) * row);
   bool inside = run_tangent(t, t->step + t->nearly, t->step + t->nstep);
-  tape_status s = t->nguard ? guarded(t) : TAPE_OK;
+  tape_status s = guarded(t, t->nquick, t->nguard);
   for (uint32_t i = 0; i < t->nout; i++) {
     out[i] = t->value[t->out[i]];
     if (t->moves[t->out[i]]) row_copy(dout + i * row, t->tangent + t->out[i] * row, row);

@@ -401,6 +401,8 @@ static const norn_native natives[] = {
     "Prince; each step's error is below abs_tol + rel_tol |y|.  For stiff problems see ode_bdf.\n"
     "In models the solution can be differentiated in y0, t0, ts and whatever f captures;\n"
     "max_steps (between two of ts) taken in vain reject the point.\n"
+    "Where f jumps at a time that depends on a choice, end one solution there and begin another:\n"
+    "the derivative does not see the jump move.\n"
     "Example: ode_rk45((t, y) -> [-y[0]], [1], 0, [1, 2])[1, 0] |> round(6)\n=> 0.135335",
     n_rk45, NORN_PURE, NULL },
   { "ode_bdf", "f, y0, t0, ts, rel_tol = 1e-6, abs_tol = 1e-8, max_steps = 100000",

@@ -200,6 +200,12 @@ static const struct { const char *name, *prior, *solved, *exact; } models[] = {
    "let z = ode_rk45((t, y) -> if t < 1 { [r - k * y[0]] } else { [-k * y[0]] }, [0], 0, [0.5, 1, 2], "
    "rel_tol = 1e-11, abs_tol = 1e-12)\nlet v = [z[0, 0], z[1, 0], z[2, 0]]\n",
    "let top = r / k * (1 - exp(-k))\nlet v = [r / k * (1 - exp(-0.5 * k)), top, top * exp(-k)]\n"},
+  {"moving jump", "let k ~ exponential(1)\nlet r ~ normal(1, 1)\nlet e ~ uniform(0.6, 1.5)\n",
+   "let a = ode_rk45((t, y) -> [r - k * y[0]], [0], 0, [0.5, e], rel_tol = 1e-11, abs_tol = 1e-12)\n"
+   "let b = ode_rk45((t, y) -> [-k * y[0]], a[1], e, [2, 3], rel_tol = 1e-11, abs_tol = 1e-12)\n"
+   "let v = [a[0, 0], b[0, 0], b[1, 0]]\n",
+   "let top = r / k * (1 - exp(-k * e))\n"
+   "let v = [r / k * (1 - exp(-0.5 * k)), top * exp(-k * (2 - e)), top * exp(-k * (3 - e))]\n"},
   {"late parameter", "let k ~ exponential(1)\nlet r ~ normal(1, 1)\n",      /* r is read from t = 1 on */
    "let z = ode_bdf((t, y) -> if t < 1 { [-k * y[0]] } else { [r - k * y[0]] }, [1], 0, [0.5, 1, 2], "
    "rel_tol = 1e-10, abs_tol = 1e-11)\nlet v = [z[0, 0], z[1, 0], z[2, 0]]\n",
