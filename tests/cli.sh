@@ -178,17 +178,23 @@ model slow(y) {
 }
 NORN
 echo '{"y": [1, 2, 3]}' >y.json
-# long: runs norn in the background until its first draws are in a file, with its id in $pid.
+# long: runs norn in the background until some hundred draws are in a file, with its id in $pid.
 long() {
   rm -rf "$1"
   "$NORN" infer slow.norn --data y.json --engine nuts --draws 1000000 --chains 1 --out "$1" >out 2>err & pid=$!
   n=0
-  while [ $n -lt 100 ] && ! grep -q '^-[0-9]' "$1/draws.csv" 2>/dev/null; do n=$((n + 1)); sleep 0.1; done
+  drawn=0
+  while [ $n -lt 300 ] && [ "$drawn" -lt 300 ]; do
+    n=$((n + 1))
+    sleep 0.1
+    drawn=$(grep -c '^-[0-9]' "$1/draws.csv" 2>/dev/null)
+    drawn=${drawn:-0}
+  done
 }
 long killed
 kill -9 $pid 2>/dev/null
 wait $pid 2>/dev/null
-run 0 -e 'let p = load("killed/draws.csv")' -e 'len(values(p)) >= 10 and abs(mean(p.mu) - 2) < 1 and info(p).stopped and len(info(p).stats.lp) == len(values(p))'; is true
+run 0 -e 'let p = load("killed/draws.csv")' -e 'len(values(p)) >= 300 and abs(mean(p.mu) - 2) < 1 and info(p).stopped and len(info(p).stats.lp) == len(values(p))'; is true
 long stopped
 kill -INT $pid 2>/dev/null
 wait $pid

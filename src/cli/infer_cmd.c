@@ -408,6 +408,7 @@ static norn_status infer_once(job *j, int chain, int of)
 {
   cli *c = j->c;
   norn_posterior p;
+  if (interrupt_seen()) return NORN_EINTERRUPT;       /* while the program was read */
   outdir_keep(j->dir, of > 1 ? chain : 0);
   progress_start(c);
   norn_limits_start(c->st);
