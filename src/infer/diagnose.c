@@ -126,7 +126,7 @@ bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, dou
   return good;
 }
 
-/* ESS of z (chains, n) as it is; y: scratch of as many, mean (2 chains).  NaN when all are equal. */
+/* ESS of z (chains, n) as it is; y: scratch of as many, mean (2 chains).  NaN: all are equal. */
 static double ess_of(const double *z, int chains, int64_t n, double *y, double *mean)
 {
   double w, v;
@@ -174,8 +174,8 @@ static double mcse_mean(const request *r)
   return sqrt(v / ess_of(r->x, r->chains, r->n, r->y, r->mean));
 }
 
-/* var(s) = var(s^2) / (4 s^2), var(s^2) = (E d^4 - (E d^2)^2) / ESS of d^2, d = x - mean (Kenney and
-   Keeping 1951). */
+/* var(s) = var(s^2) / (4 s^2), var(s^2) = (E d^4 - (E d^2)^2) / ESS of d^2, d = x - mean (Kenney
+   and Keeping 1951). */
 static double mcse_sd(const request *r)
 {
   double second = 0, fourth = 0;
@@ -188,8 +188,8 @@ static double mcse_sd(const request *r)
   return sqrt((fourth - second * second) / ess / second / 4);
 }
 
-/* Half the distance of the draws between which the quantile lies with probability .68: its level has
-   distribution beta(ESS p + 1, ESS (1 - p) + 1). */
+/* Half the distance of the draws between which the quantile lies with probability .68: its level
+   has distribution beta(ESS p + 1, ESS (1 - p) + 1). */
 static double mcse_quantile(const request *r, double p)
 {
   double ess = ess_quantile(r, p), s = (double)r->all, a = ess * p + 1, b = ess * (1 - p) + 1;

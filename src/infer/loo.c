@@ -1,14 +1,15 @@
 /* loo: what a model would have said of each observation had it been left out.
 
    log p(y_i | y_-i) is estimated from draws of the whole posterior by importance sampling with
-   weights 1 / p(y_i | theta), Pareto smoothed (Vehtari, Gelman, Gabry 2017, "Practical Bayesian model
-   evaluation using leave-one-out cross-validation and WAIC", Statistics and Computing 27, eq. 10). */
+   weights 1 / p(y_i | theta), Pareto smoothed (Vehtari, Gelman, Gabry 2017, "Practical Bayesian
+   model evaluation using leave-one-out cross-validation and WAIC", Statistics and Computing 27,
+   eq. 10). */
 #include "infer/predict.h"
 #include "infer/engine.h"
 #include "infer/psis.h"
 
-/* Effective draws per draw of the density itself, for the length of the tail: 1 if it does not vary,
-   or draws are weighted or independent. */
+/* Effective draws per draw of the density itself, for the length of the tail: 1 if it does not
+   vary, or draws are weighted or independent. */
 static bool relative_ess(norn_state *st, const double *ll, size_t n, int chains, double *scratch,
                          double *out)
 {
@@ -22,7 +23,8 @@ static bool relative_ess(norn_state *st, const double *ll, size_t n, int chains,
   return true;
 }
 
-bool loo_of(norn_state *st, const double *ll, const double *logw, size_t n, int chains, loo_row *out)
+bool loo_of(norn_state *st, const double *ll, const double *logw, size_t n, int chains,
+            loo_row *out)
 {
   double *lw = engine_get(st, n * sizeof *lw), *x = engine_get(st, n * sizeof *x), r_eff;
   bool good = lw && x && relative_ess(st, ll, n, logw ? 0 : chains, x, &r_eff);

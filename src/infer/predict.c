@@ -1,8 +1,8 @@
 /* predict: a model run again, draw by draw of a posterior, for what it says of each observation.
 
-   Two engines that the library's functions are made of.  A run's choices are answered with those of
-   the posterior's draw, by address; of a simulation without a posterior they are drawn from their
-   prior.  At an observation
+   Two engines that the library's functions are made of.  A run's choices are answered with those
+   of the posterior's draw, by address; of a simulation without a posterior they are drawn from
+   their prior.  At an observation
 
      _pointwise(post)     notes its log density, element by element where it is a product (loo):
                           the draw's value is the array of them, its weight that of the posterior's.
@@ -11,9 +11,9 @@
      _simulate(post, n)   answers with a value drawn from its distribution (prior_predictive,
                           posterior_predictive, sbc); the draw's value is what the model returns
 
-   Observations are known by address and line: `for j in 0..n { observe y[j] ~ d }` is one site whose
-   values are y.  Lanes: draw i runs in lane i; simulated observations have the event word of their
-   address, line and ordinal, and come from a stream of their own. */
+   Observations are known by address and line: `for j in 0..n { observe y[j] ~ d }` is one site
+   whose values are y.  Lanes: draw i runs in lane i; simulated observations have the event word
+   of their address, line and ordinal, and come from a stream of their own. */
 #include "infer/predict.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
@@ -213,11 +213,12 @@ static int64_t glm_rows(const norn_dist *d, norn_datum y)
   norn_view x;
   size_t n = strlen(d->row->name);
   bool glm = n > 4 && !strcmp(d->row->name + n - 4, "_glm") && d->n > 0;
-  return glm && norn_array_view(d->args[0], &x) && norn_array_length(y) == x.dims[0] ? x.dims[0] : 0;
+  if (!glm || !norn_array_view(d->args[0], &x)) return 0;
+  return norn_array_length(y) == x.dims[0] ? x.dims[0] : 0;
 }
 
-/* Row k of it: its matrix has this row alone; intercepts and scales are of the row where there is one
-   for each (categorical_logit_glm has one for each category). */
+/* Row k of it: its matrix has this row alone; intercepts and scales are of the row where there is
+   one for each (categorical_logit_glm has one for each category). */
 static bool glm_row(norn_state *st, const norn_dist *d, norn_datum y, int64_t k, norn_datum *dist,
                     norn_datum *value)
 {
@@ -306,8 +307,10 @@ static norn_step pointwise_draw(norn_infer *inf, again *e)
 static norn_status density_open(norn_infer *inf, again *e)
 {
   norn_state *st = norn_infer_state(inf);
-  if (norn_array_length(posterior_info(st, norn_infer_option(inf, 0), "summed")) < 1) return NORN_OK;
-  e->density = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), NORN_DENSITY_ROWS);
+  norn_datum summed = posterior_info(st, norn_infer_option(inf, 0), "summed");
+  if (norn_array_length(summed) < 1) return NORN_OK;
+  e->density = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf),
+                                NORN_DENSITY_ROWS);
   if (!e->density) return norn_error(st)->code;
   e->u = engine_get(st, (size_t)(norn_density_dim(e->density) + 1) * sizeof *e->u);
   return e->u ? NORN_OK : NORN_EMEMORY;
@@ -369,8 +372,8 @@ static bool site_taken(const again *e, const char *name)
   return false;
 }
 
-/* "group[2].y[3]" -> "group.y"; what has no name of its own ("a.#1") gets its line, "@12", or line and
-   column, "@12:3". */
+/* "group[2].y[3]" -> "group.y"; what has no name of its own ("a.#1") gets its line, "@12", or
+   line and column, "@12:3". */
 static void site_name(norn_state *st, again *e, uint64_t addr, norn_span span, char *out)
 {
   char name[256] = "", place[300], *to = out;

@@ -2,10 +2,10 @@
    smoothed importance sampling", JMLR 25(72)).
 
    The M largest weights, M = min(S / 5, 3 sqrt(S / r_eff)), are taken as draws of a generalised
-   Pareto distribution above the largest of the others, fitted after Zhang and Stephens 2009 ("A new
-   and efficient estimation method for the generalized Pareto distribution", Technometrics 51), and
-   replaced by its quantiles at (j - 1/2) / M, in order.  Smoothed weights are cut off at the largest
-   raw one.  Weights are kept as logarithms, relative to the largest. */
+   Pareto distribution above the largest of the others, fitted after Zhang and Stephens 2009 ("A
+   new and efficient estimation method for the generalized Pareto distribution", Technometrics
+   51), and replaced by its quantiles at (j - 1/2) / M, in order.  Smoothed weights are cut off at
+   the largest raw one.  Weights are kept as logarithms, relative to the largest. */
 #include "infer/psis.h"
 #include "infer/engine.h"
 #include <stdlib.h>
@@ -50,8 +50,9 @@ static double fit_loglik(const double *x, size_t n, double theta)
   return -log(mean) - 1;
 }
 
-/* Zhang and Stephens' posterior mean of theta over a grid of m quantiles of their prior, whose scale
-   is set by the first quartile of x: theta_j = 1/max + (1 - sqrt(m / (j - 1/2))) / (3 quartile). */
+/* Zhang and Stephens' posterior mean of theta over a grid of m quantiles of their prior, whose
+   scale is set by the first quartile of x:
+       theta_j = 1/max + (1 - sqrt(m / (j - 1/2))) / (3 quartile) */
 void psis_fit(const double *x, size_t n, double *k, double *sigma)
 {
   int m = 30 + (int)sqrt((double)n);
@@ -79,7 +80,7 @@ static double pareto_quantile(double p, double k, double sigma)
   return fabs(k) < 1e-12 ? sigma * e : sigma * expm1(k * e) / k;
 }
 
-/* The tail w (m, rising, relative to the largest weight), which lies above `cut`; x: scratch (m). */
+/* The tail w (m, rising, relative to the largest weight), which lies above `cut`; x (m): scratch. */
 static void smooth_tail(weight *w, size_t m, double cut, double *x, double *khat)
 {
   double k, sigma, base = exp(cut);

@@ -1,10 +1,11 @@
 /* sbc: simultaneous confidence bands for the empirical distribution function of uniform numbers
-   (Saeilynoja, Buerkner, Vehtari 2022, "Graphical test for discrete uniformity and its applications
-   in goodness-of-fit evaluation and multiple sample comparison", Statistics and Computing 32(32)).
+   (Saeilynoja, Buerkner, Vehtari 2022, "Graphical test for discrete uniformity and its
+   applications in goodness-of-fit evaluation and multiple sample comparison", Statistics and
+   Computing 32(32)).
 
-   X_i, how many of n numbers are at most z_i = i / k, is binomial(n, z_i); a pointwise band takes its
-   quantiles at gamma / 2 and 1 - gamma / 2.  The probability that the path stays inside of all is
-   summed forward over i: given X_i the rest falls before z_{i+1} with probability
+   X_i, how many of n numbers are at most z_i = i / k, is binomial(n, z_i); a pointwise band takes
+   its quantiles at gamma / 2 and 1 - gamma / 2.  The probability that the path stays inside of
+   all is summed forward over i: given X_i the rest falls before z_{i+1} with probability
    (z_{i+1} - z_i) / (1 - z_i).  gamma is the largest with which that is at least the coverage. */
 #include "infer/sbc.h"
 #include "infer/engine.h"

@@ -196,9 +196,9 @@ static int score(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val 
   return stop_weighed(r, ev, y, span, flags);
 }
 
-/* The value that stands in the place of an observation (_observing); false: error set.  Keys stand in
-   the order in which the observations came when they were made, factors not counted: so its own is
-   at or before where the run is now. */
+/* The value that stands in the place of an observation (_observing); false: error set.  Keys stand
+   in the order in which the observations came when they were made, factors not counted: so its own
+   is at or before where the run is now. */
 static bool replace(norn_run *r, val *y, uint64_t comp, uint64_t span)
 {
   int64_t key = (int64_t)hash_observation(addr_event(r->addr, comp), span_unpack(span));

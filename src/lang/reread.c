@@ -1,11 +1,11 @@
 /* reread: observations whose data the program also reads elsewhere.
 
-   `observe` gives its value back, so that it can be answered with a simulated one; a program in which
-   the observed expression is read in another place would not see that one there.  For each function
-   this finds what its observes observe (the name that the expression starts with, and its field; of
-   a loop variable also what the loop runs over; of a plain let also what it was bound to), then
-   whether such a name is read in another place.  len(y) and the loop and the let that led to it are
-   no such places.  What is read in other functions is not looked at. */
+   `observe` gives its value back, so that it can be answered with a simulated one; a program in
+   which the observed expression is read in another place would not see that one there.  For each
+   function this finds what its observes observe (the name that the expression starts with, and
+   its field; of a loop variable also what the loop runs over; of a plain let also what it was
+   bound to), then whether such a name is read in another place.  len(y) and the loop and the let
+   that led to it are no such places.  What is read in other functions is not looked at. */
 #include "lang/comp.h"
 #include <string.h>
 
@@ -74,7 +74,8 @@ static void each_child(search *s, const ast *e, visit f)
   case AST_FOR: each_of_loop(s, e, f); break;
   case AST_NEXT: each(s, e->u.next.v, e->u.next.n, f); one(s, e->u.next.keep, f); break;
   case AST_LET: one(s, e->u.let.value, f); break;
-  case AST_DRAW: one(s, e->u.draw.dist, f); one(s, e->u.draw.via, f); one(s, e->u.draw.as, f); break;
+  case AST_DRAW:
+    one(s, e->u.draw.dist, f); one(s, e->u.draw.via, f); one(s, e->u.draw.as, f); break;
   default: break;
   }
 }
@@ -152,7 +153,8 @@ static void roots_in(search *s, const ast *e, ast *observe, int depth)
     return;
   }
   if (e->kind == AST_CALL)
-    for (uint32_t i = 0; i < e->u.call.n; i++) roots_in(s, e->u.call.v[i].value, observe, depth + 1);
+    for (uint32_t i = 0; i < e->u.call.n; i++)
+      roots_in(s, e->u.call.v[i].value, observe, depth + 1);
   else if (e->kind == AST_ARRAY)
     for (uint32_t i = 0; i < e->u.list.n; i++) roots_in(s, e->u.list.v[i], observe, depth + 1);
   else if (e->kind == AST_UNARY || e->kind == AST_BINARY) {
@@ -194,7 +196,8 @@ static void observed(search *s, ast *e)
 {
   const char *field;
   if (stem(e, &field)) indices(s, e);
-  else if (e->kind == AST_UNARY || e->kind == AST_BINARY || e->kind == AST_CALL || e->kind == AST_ARRAY)
+  else if (e->kind == AST_UNARY || e->kind == AST_BINARY || e->kind == AST_CALL ||
+           e->kind == AST_ARRAY)
     each_child(s, e, observed);
   else find_reads(s, e);
 }

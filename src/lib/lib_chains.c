@@ -19,8 +19,8 @@ typedef struct question {
 
 static double weight_at(const question *q, int64_t i) { return q->w ? q->w[i] : 1 / (double)q->n; }
 
-/* Half the distance of the quantiles between which the level's beta distribution has probability .68
-   (as diagnose.c's mcse_quantile). */
+/* Half the distance of the quantiles between which the level's beta distribution has probability
+   .68 (as diagnose.c's mcse_quantile). */
 static double error_of_quantile(norn_state *st, const question *q, const double *x, double ess)
 {
   double a = ess * q->p + 1, b = ess * (1 - q->p) + 1;
@@ -168,10 +168,11 @@ static const norn_native natives[] = {
    EXAMPLE "ess(infer(m(), forward(100)))\n=> 100.0", f_ess, 0, NULL},
   {"ess_bulk", "post", "The same as ess(post)."
    EXAMPLE "ess_bulk(infer(m(), forward(100)))\n=> 100.0", f_ess, 0, NULL},
-  {"ess_tail", "post", "The effective sample size for the 5 % and the 95 % quantile, the smaller one."
-   INDEPENDENT
+  {"ess_tail", "post",
+   "The effective sample size for the 5 % and the 95 % quantile, the smaller one." INDEPENDENT
    EXAMPLE "ess_tail(infer(m(), forward(100)))\n=> 100.0", f_ess_tail, 0, NULL},
-  {"ess_mean", "post", "The effective sample size for the mean, of the draws as they are." INDEPENDENT
+  {"ess_mean", "post",
+   "The effective sample size for the mean, of the draws as they are." INDEPENDENT
    EXAMPLE "ess_mean(infer(m(), forward(100)))\n=> 100.0", f_ess_mean, 0, NULL},
   {"ess_sd", "post", "The effective sample size for the sd, of distances from the mean." INDEPENDENT
    EXAMPLE "ess_sd(infer(m(), forward(100)))\n=> 100.0", f_ess_sd, 0, NULL},
@@ -184,7 +185,8 @@ static const norn_native natives[] = {
    EXAMPLE "mcse(infer(m(), forward(400))) < 0.1\n=> true", f_mcse, 0, NULL},
   {"mcse_sd", "post", "The Monte-Carlo standard error of a posterior's sd."
    EXAMPLE "mcse_sd(infer(m(), forward(400))) < 0.1\n=> true", f_mcse_sd, 0, NULL},
-  {"mcse_quantile", "post, p", "The Monte-Carlo standard error of a posterior's quantile of level p."
+  {"mcse_quantile", "post, p",
+   "The Monte-Carlo standard error of a posterior's quantile of level p."
    EXAMPLE "mcse_quantile(infer(m(), forward(400)), 0.5) < 0.2\n=> true", f_mcse_quantile, 0, NULL},
 };
 

@@ -1,5 +1,5 @@
-/* lib_predict.c: what loo(post) and compare(...) tell, from the log densities of each observation at
-   each draw (infer/predict.c, infer/loo.c).  The Norn half, which runs the model, is in
+/* lib_predict.c: what loo(post) and compare(...) tell, from the log densities of each observation
+   at each draw (infer/predict.c, infer/loo.c).  The Norn half, which runs the model, is in
    stdlib/prelude.norn. */
 #include "infer/engine.h"
 #include "infer/posterior.h"
@@ -96,7 +96,8 @@ static const char *row_place(norn_state *st, norn_datum rows, int64_t k, char *b
 static void loo_text(norn_state *st, const loo *l, norn_datum rows, text *t)
 {
   char where[400];
-  text_printf(t, "PSIS-LOO of %lld rows from %lld draws\n", (long long)l->rows, (long long)l->draws);
+  text_printf(t, "PSIS-LOO of %lld rows from %lld draws\n", (long long)l->rows,
+              (long long)l->draws);
   text_printf(t, "            estimate       se\n");
   text_printf(t, "  elpd_loo %9.2f %8.2f\n  p_loo    %9.2f %8.2f\n  looic    %9.2f %8.2f\n", l->sum,
               l->se, l->p_sum, l->p_se, -2 * l->sum, 2 * l->se);
@@ -112,7 +113,8 @@ static void loo_warn(norn_state *st, const loo *l, norn_datum rows, norn_datum f
   if (l->bad)
     norn_warning(st, (norn_span){ 0, 0, 0 },
                  "k-hat is above %.2f for %lld of %lld rows, worst %.2f (row %lld at %s): their "
-                 "elpd can't be trusted; a heavier-tailed likelihood, or refitting without them, can",
+                 "elpd can't be trusted; a heavier-tailed likelihood, or refitting without them, "
+                 "can",
                  l->threshold, (long long)l->bad, (long long)l->rows, l->khat[l->worst],
                  (long long)l->worst, row_place(st, rows, l->worst, where, sizeof where));
   if (at)
@@ -303,7 +305,8 @@ static const norn_native natives[] = {
    "let p = infer(m(), importance(100)); "
    "len(_loo(infer(m(), _pointwise(p)), p).khat)\n=> 1", f_loo, 0, NULL},
   {"compare", "loos", "Models of the same data by how well they predict what was left out, best "
-   "first.\nTakes results of loo, or a record of them; gives the differences of elpd_loo to the best\n"
+   "first.\nTakes results of loo, or a record of them; gives the differences of elpd_loo to the "
+   "best\n"
    "with their standard errors (models), and the table as text: print(summary(compare(a, b))).\n"
    "Example: model m(s) { let x ~ normal(0, s); for y in [1, 2] { observe y ~ normal(x, 1) }; x }; "
    "compare(loo(infer(m(1), importance(500))), loo(infer(m(9), importance(500)))).models[0]."

@@ -1,10 +1,11 @@
-/* lib_sbc.c: simulation-based calibration (Talts, Betancourt, Simpson, Vehtari, Gelman 2018; bands:
-   infer/sbc.c).  Where choices come from their priors and data from them, each is one more draw of
-   the posterior of that data: its rank among the posterior's draws is uniform, if the engine is
-   right.  The Norn half, which simulates and infers, is in stdlib/prelude.norn.
+/* lib_sbc.c: simulation-based calibration (Talts, Betancourt, Simpson, Vehtari, Gelman 2018;
+   bands: infer/sbc.c).  Where choices come from their priors and data from them, each is one more
+   draw of the posterior of that data: its rank among the posterior's draws is uniform, if the
+   engine is right.  The Norn half, which simulates and infers, is in stdlib/prelude.norn.
 
-   Ranks are told as u in (0, 1): of a draw with L draws below it (e of them equal) u = (L - e + U (e +
-   1)) / (n + 1), U uniform, which is exactly uniform for n independent draws, ties or not. */
+   Ranks are told as u in (0, 1): with b of n draws below and e equal
+       u = (b + U (e + 1)) / (n + 1),  U uniform,
+   which is exactly uniform if the draws are independent, ties or not. */
 #include "infer/engine.h"
 #include "infer/posterior.h"
 #include "infer/sbc.h"
@@ -149,9 +150,9 @@ static bool rank_all(among *a, const norn_posterior *sim, const norn_posterior *
   return true;
 }
 
-/* log p(data | choices): where an engine forgets the data its choices may still be calibrated, but
-   not this (Modrak et al. 2023, "Simulation-based calibration checking for Bayesian computation: the
-   choice of test quantities shapes sensitivity"). */
+/* log p(data | choices): where an engine forgets the data its choices may still be calibrated,
+   but not this (Modrak et al. 2023, "Simulation-based calibration checking for Bayesian
+   computation: the choice of test quantities shapes sensitivity"). */
 static bool rank_loglik(among *a, const norn_posterior *post, norn_datum truth, norn_datum ll)
 {
   a->name = "log likelihood";
@@ -268,7 +269,8 @@ static void judge(calibration *c, parameter *p)
   c->outside += p->outside;
 }
 
-/* What the shape of u says of the posterior: its mean and its variance beside those of a uniform. */
+/* What the shape of u says of the posterior: its mean and its variance beside those of a uniform.
+   */
 static const char *shape(const parameter *p)
 {
   double m = 0, v = 0;
@@ -411,7 +413,8 @@ static norn_status f_sbc(norn_state *st, const norn_datum *args, int n, norn_dat
 }
 
 static const norn_native natives[] = {
-  {"_ranks", "sim, post, loglik = missing, logliks = missing", "Where what was simulated lies among the draws of a posterior.\n"
+  {"_ranks", "sim, post, loglik = missing, logliks = missing",
+   "Where what was simulated lies among the draws of a posterior.\n"
    "Example: model m() { let x ~ normal(0, 1); x }; "
    "_ranks(infer(m(), forward(1)), infer(m(), forward(100))).names\n=> [\"x\"]",
    f_ranks, 0, NULL},

@@ -12,9 +12,9 @@ static double uniform_next(uint64_t *s)
   return ((double)(*s >> 11) + .5) * 0x1p-53;
 }
 
-/* Log densities -(y_k - m)^2 / 2 / s^2 - log s at m = 4 (u - 1/2), s = 3/2 + v, y_k = k - 3, of pairs
-   of uniforms u, v: elpd and k-hat of rows and p_loo by az.loo(reff = 1, pointwise = True) of ArviZ
-   0.23.4. */
+/* Log densities -(y_k - m)^2 / 2 / s^2 - log s at m = 4 (u - 1/2), s = 3/2 + v, y_k = k - 3, of
+   pairs of uniforms u, v: elpd and k-hat of rows and p_loo by az.loo(reff = 1, pointwise = True)
+   of ArviZ 0.23.4. */
 static const double elpd[ROWS] = {
   -2.6931085625160796, -1.6447895461926105, -1.0612871059960067, -0.8741454743254069,
   -1.0594427810255196, -1.6375899487050711, -2.6732139739982417, -4.250007482389097 };

@@ -1,5 +1,5 @@
-/* test_psis.c: Pareto smoothed weights against the package ArviZ, and k-hat against tails whose shape
-   is known. */
+/* test_psis.c: Pareto smoothed weights against the package ArviZ, and k-hat against tails whose
+   shape is known. */
 #include "unit.h"
 #include "infer/psis.h"
 #include "num/rng.h"
