@@ -2,7 +2,7 @@
 # The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
 # conjugacy (coal_disasters, model_checking), the forward-backward algorithm (hmm), arithmetic (rsa),
 # Simpson's rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big),
-# elimination and quadrature (gp_regression).  Tolerances are five standard errors of the draws that the examples
+# elimination and quadrature (gp_regression), Bayes' rule (mixture).  Tolerances are five standard errors of the draws that the examples
 # take.  bioassay: sums over a finer grid, and Newton's iteration.
 cd "$srcdir/examples" || exit 99
 bad=0
@@ -50,6 +50,8 @@ for seed in 1 2; do
   near 'log evidence' 3 -5.96586 .0001; near 'log evidence' 5 -5.966 .085
   near 'rho =' 3 1.3471 .0006; near 'rho =' 6 1.347 .025
   near 'rho unknown' 5 .8238 .0006; near 'rho unknown' 8 .8238 .005
+  run mixture $seed
+  echo "$out" | grep -q 'below 0.03: true' || { echo "mixture.norn: labels are not Bayes' rule"; bad=1; }
   run bioassay $seed
   near grid 3 .9502 .0006; near grid 5 .8635 .0006; near grid 7 9.983 .006; near grid 9 4.287 .006
   near grid 12 -4.0400 .0001
