@@ -151,7 +151,7 @@ void axes_bottom(const axes *a, unsigned flags)
 {
   ticks t;
   double last = -1e9;
-  ticks_make(&t, a->x.lo, a->x.hi, (int)((a->right - a->left) / 55) + 1, flags & AXIS_WHOLE);
+  ticks_make(&t, a->x.lo, a->x.hi, (int)((a->right - a->left) / 68) + 1, flags & AXIS_WHOLE);
   for (int k = 0; k < t.n; k++) {
     double x = scale_at(&a->x, t.at[k]), half = canvas_word_width(t.word[k], WORD_SMALL) / 2;
     if (flags & AXIS_GRID) canvas_segment(a->c, x, a->top, x, a->bottom, &grid);

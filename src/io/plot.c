@@ -181,12 +181,23 @@ static bool has_legend(const plot *p)
          (p->kind == PLOT_ess && !p->ncourse);
 }
 
+/* A legend stands beside the title if there is room, else below it. */
+static bool legend_below(const plot *p, double width)
+{
+  double taken = 0;
+  if (!has_legend(p) || !p->title) return has_legend(p);
+  if (legend_chains(p)) taken += 40 + 40 * legend_chains(p);
+  if (any_divergent(p)) taken += 70;
+  if (p->kind == PLOT_ppc || p->kind == PLOT_ess) taken += 160;
+  return canvas_word_width(p->title, WORD_LARGE * 1.08) + taken + 20 > width - 2 * MARGIN;
+}
+
 bool plot_size(plot *p, double *width, double *height)
 {
   const double least = .45;      /* of what suits */
-  double extra = 2 * MARGIN + (p->title ? TITLE : 0) + (has_legend(p) && !p->title ? LEGEND : 0) +
-                 (p->note ? NOTE : 0);
-  double wide = body_width(p), high = body_height(p) + extra;
+  double wide = body_width(p), high = body_height(p) + 2 * MARGIN + (p->title ? TITLE : 0) +
+                                      (p->note ? NOTE : 0);
+  if (legend_below(p, p->width ? p->width : wide)) high += LEGEND;
   *width = ceil(least * wide);
   *height = ceil(least * high);
   if (p->width == 0) p->width = wide;
@@ -251,16 +262,17 @@ bool plot_draw(plot *p, canvas *c)
   p->left = p->top = MARGIN;
   p->right = p->width - MARGIN;
   p->bottom = p->height - MARGIN;
+  bool below = legend_below(p, p->width);
   canvas_box(c, 0, 0, p->width, p->height, &paper);
   if (p->title) {
     char buf[512];
-    canvas_word(c, p->left, p->top + 12, plot_fit(p->title, WORD_LARGE * 1.08,
-                                                  (p->right - p->left) * (has_legend(p) ? .6 : 1),
-                                                  buf, sizeof buf),
+    canvas_word(c, p->left, p->top + 12,
+                plot_fit(p->title, WORD_LARGE * 1.08, p->right - p->left, buf, sizeof buf),
                 WORD_LARGE, WORD_BOLD, INK);
-    if (has_legend(p)) legend(p, p->top + 11);
+    if (has_legend(p) && !below) legend(p, p->top + 11);
     p->top += TITLE;
-  } else if (has_legend(p)) {
+  }
+  if (below) {
     legend(p, p->top + 8);
     p->top += LEGEND;
   }
