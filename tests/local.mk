@@ -68,6 +68,7 @@ UNIT_TESTS = \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
+  %D%/unit/test_tape \
   %D%/unit/test_values \
   %D%/unit/test_weave
 
