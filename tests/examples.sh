@@ -2,8 +2,8 @@
 # The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
 # conjugacy (coal_disasters, model_checking), the forward-backward algorithm (hmm), arithmetic (rsa),
 # Simpson's rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big),
-# elimination and quadrature (gp_regression), Bayes' rule (mixture).  Tolerances are five standard errors of the draws that the examples
-# take.  bioassay: sums over a finer grid, and Newton's iteration.
+# elimination and quadrature (gp_regression), Bayes' rule (mixture), sums over a finer grid and Newton's
+# iteration (bioassay).  Tolerances are five standard errors of the draws that the examples take.
 cd "$srcdir/examples" || exit 99
 bad=0
 out=

@@ -457,6 +457,7 @@ ENGINE_TESTS = \
   %D%/engine/random_domain_all.norn \
   %D%/engine/rejection_bound.norn \
   %D%/engine/sbc.norn \
+  %D%/engine/slice.norn \
   %D%/engine/stuck.norn \
   %D%/engine/temper.norn \
   %D%/engine/transdimensional.norn \

@@ -42,6 +42,7 @@ libnorncore_la_SOURCES += \
   %D%/resample.c \
   %D%/sbc.c \
   %D%/show.c \
+  %D%/slice.c \
   %D%/smc.c \
   %D%/stats.c \
   %D%/swarm.c \

@@ -1,0 +1,203 @@
+/* slice: the engine slice_sampler, slice sampling of one coordinate after the other (Neal 2003,
+   sections 4.1 and 4.2: stepping out and shrinkage), for models with a density over R^n.  It needs no
+   gradient and no step size: densities with corners and jumps are no trouble, correlations are.
+
+   A level below the density at the present point is drawn, an interval around the point is stepped out
+   to both sides until its ends lie below the level, and points are drawn from it, shrinking it to where
+   they fell outside, until one lies above.  The width of a first interval is learnt for each coordinate
+   in the warm-up, from the size of its moves, and then stays.
+
+   Random numbers: sweep k of chain c: the engine's stream, lane c, iteration k + 1; its start: 0. */
+#include "infer/chains.h"
+#include "infer/infer.h"
+#include "num/rng.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { STARTS = 100, STEPS = 50 };
+
+typedef struct slice {
+  int64_t draws, warmup, thin, chains;
+  uint64_t stream;
+  norn_density *d;
+  int64_t n;
+  double *u, *v, *width, *moved;       /* (n) each: point, proposal, widths, sums of moves */
+  double logp;
+  int chain;
+  int64_t at, evaluations;
+  bool started;
+} slice;
+
+static norn_status slice_init(norn_infer *inf, void *self)
+{
+  slice *e = self;
+  if (!option_int(inf, 0, 1, &e->draws) || !option_int(inf, 1, 0, &e->warmup) ||
+      !option_int(inf, 2, 1, &e->thin) || !option_int(inf, 3, 1, &e->chains))
+    return NORN_EDOMAIN;
+  if (e->chains > 100000)
+    return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "chains of slice_sampler must be at most 100000");
+  e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 10, 0);
+  return NORN_OK;
+}
+
+static bool slice_record(norn_infer *inf, slice *e)
+{
+  norn_state *st = norn_infer_state(inf);
+  e->d = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
+  if (!e->d) return false;
+  e->n = norn_density_dim(e->d);
+  if (e->n == 0)
+    return engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that slice_sampler can "
+                       "move"), false;
+  e->u = engine_get(st, (size_t)(4 * e->n) * sizeof *e->u);
+  if (!e->u) return false;
+  e->v = e->u + e->n;
+  e->width = e->v + e->n;
+  e->moved = e->width + e->n;
+  return true;
+}
+
+static norn_rng numbers(const slice *e, int64_t sweep)
+{
+  return (norn_rng){.stream = e->stream, .lane = (uint32_t)e->chain, .iter = (uint32_t)sweep};
+}
+
+/* A start where the density is not 0: draws of the prior. */
+static bool slice_start(norn_infer *inf, slice *e)
+{
+  for (int i = 0; i < STARTS; i++) {
+    norn_rng g = numbers(e, 0);
+    g.event = (uint32_t)i;
+    if (norn_density_prior(e->d, &g, e->u) || norn_density_eval(e->d, e->u, &e->logp, NULL)) return false;
+    if (!(e->logp > -HUGE_VAL)) continue;
+    for (int64_t k = 0; k < e->n; k++) {
+      e->width[k] = 1;
+      e->moved[k] = 0;
+    }
+    e->at = 0;
+    return e->started = true;
+  }
+  engine_fail(norn_infer_state(inf), NORN_EINFER, norn_density_blame(e->d),
+              "slice_sampler found no start: each of %d draws of the prior has density 0", STARTS);
+  return false;
+}
+
+/* Log density with coordinate k at x; false: error set. */
+static bool at(slice *e, int64_t k, double x, double *logp)
+{
+  e->v[k] = x;
+  e->evaluations++;
+  return norn_density_eval(e->d, e->v, logp, NULL) == NORN_OK;
+}
+
+/* One end of the interval, from x on by steps of w while it is above the level. */
+static bool step_out(slice *e, int64_t k, double w, double level, int steps, double *x)
+{
+  for (; steps > 0; steps--) {
+    double logp;
+    if (!at(e, k, *x, &logp)) return false;
+    if (!(logp > level)) return true;
+    *x += w;
+  }
+  return true;
+}
+
+static bool slice_one(slice *e, int64_t k, norn_rng *g)
+{
+  double x = e->u[k], level = e->logp + log(rng_uniform(g)), w = e->width[k];
+  double low = x - w * rng_uniform(g), high = low + w, logp, y;
+  int left = (int)(STEPS * rng_uniform(g));              /* of STEPS in all: Neal's limit m */
+  memcpy(e->v, e->u, (size_t)e->n * sizeof *e->v);
+  if (!step_out(e, k, -w, level, left, &low) || !step_out(e, k, w, level, STEPS - 1 - left, &high))
+    return false;
+  for (;;) {
+    y = low + (high - low) * rng_uniform(g);
+    if (!at(e, k, y, &logp)) return false;
+    if (logp > level || !(high - low > 1e-300) || y == x) break;
+    if (y < x) low = y;
+    else high = y;
+  }
+  if (!(logp > level)) { y = x; logp = e->logp; }
+  e->moved[k] += fabs(y - x);
+  e->u[k] = y;
+  e->logp = logp;
+  return true;
+}
+
+static norn_step slice_sweep(norn_infer *inf, slice *e)
+{
+  norn_rng g = numbers(e, e->at + 1);
+  for (int64_t k = 0; k < e->n; k++)
+    if (!slice_one(e, k, &g)) return NORN_STEP_FAIL;
+  e->at++;
+  if (e->at <= e->warmup) {
+    /* a slice is some three times as wide as the mean move in it */
+    for (int64_t k = 0; k < e->n && e->at >= 10; k++)
+      if (e->moved[k] > 0) e->width[k] = 3 * e->moved[k] / (double)e->at;
+    return NORN_STEP_MORE;
+  }
+  if ((e->at - e->warmup) % e->thin) return NORN_STEP_MORE;
+  g = numbers(e, e->at);
+  g.event = 300;
+  norn_infer_chain(inf, e->chain);
+  if (norn_infer_stat(inf, "lp", e->logp) || norn_density_draw(e->d, inf, e->u, 0, &g))
+    return NORN_STEP_FAIL;
+  return NORN_STEP_MORE;
+}
+
+static norn_step slice_step(norn_infer *inf, void *self)
+{
+  slice *e = self;
+  if (!e->d) return slice_record(inf, e) ? NORN_STEP_MORE : NORN_STEP_FAIL;
+  int64_t limit = e->evaluations + 1000;
+  while (e->evaluations < limit) {
+    if (!e->started && !slice_start(inf, e)) return NORN_STEP_FAIL;
+    norn_step step = slice_sweep(inf, e);
+    if (step != NORN_STEP_MORE) return step;
+    if (e->at < e->warmup + e->draws * e->thin) continue;
+    e->started = false;
+    if (++e->chain == e->chains) return NORN_STEP_DONE;
+  }
+  return NORN_STEP_MORE;
+}
+
+static norn_status slice_finish(norn_infer *inf, void *self)
+{
+  slice *e = self;
+  norn_infer_note(inf, "evaluations", norn_int(e->evaluations));
+  if (e->d && density_note_summed(e->d, inf)) return NORN_EMEMORY;
+  return chains_report(inf, (int)e->chains, e->draws, "nuts(), if correlations are strong");
+}
+
+static void slice_progress(norn_infer *inf, void *self, norn_progress *p)
+{
+  slice *e = self;
+  double each = (double)(e->warmup + e->draws * e->thin);
+  (void)inf;
+  p->done = each * e->chain + (double)e->at * (e->chain < e->chains);
+  p->total = each * (double)e->chains;
+  if (e->chain < e->chains)
+    snprintf(p->state, sizeof p->state, "chain %d%s", e->chain + 1,
+             e->at < e->warmup ? ", warm-up" : "");
+}
+
+static void slice_free(norn_infer *inf, void *self)
+{
+  slice *e = self;
+  engine_put(norn_infer_state(inf), e->u, (size_t)(4 * e->n) * sizeof *e->u);
+  norn_density_free(e->d);
+}
+
+static const norn_option slice_options[] = {
+  {"draws", "1000", "draws kept of each chain"},
+  {"warmup", "500", "sweeps before, in which widths are learnt"},
+  {"thin", "1", "sweeps from draw to draw"},
+  {"chains", "4", "chains, each from a draw of the prior"},
+};
+
+const norn_engine engine_slice = {
+  .version = NORN_ENGINE_VERSION, .name = "slice_sampler",
+  .doc = "Slice sampling, one coordinate after the other: for densities with corners and jumps.",
+  .options = slice_options, .noptions = NORN_COUNT(slice_options), .size = sizeof(slice),
+  .init = slice_init, .step = slice_step, .finish = slice_finish, .progress = slice_progress,
+  .free = slice_free};
