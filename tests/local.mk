@@ -52,6 +52,7 @@ UNIT_TESTS = \
   %D%/unit/test_multi \
   %D%/unit/test_multi_draws \
   %D%/unit/test_names \
+  %D%/unit/test_nuts \
   %D%/unit/test_ode \
   %D%/unit/test_parse \
   %D%/unit/test_plot \
