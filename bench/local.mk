@@ -27,6 +27,17 @@ EXTRA_PROGRAMS += %D%/bench
 CLEANFILES += %D%/bench$(EXEEXT)
 
 EXTRA_DIST += \
+  %D%/peers/numpyro_peer.py \
+  %D%/peers/rstan.R \
+  %D%/peers/run.sh \
+  %D%/peers/stan/arK.stan \
+  %D%/peers/stan/blr.stan \
+  %D%/peers/stan/eight_schools.stan \
+  %D%/peers/stan/gp_regr.stan \
+  %D%/peers/stan/hmm_example.stan \
+  %D%/peers/stan/kidscore_interaction.stan \
+  %D%/peers/stan/logearn_height.stan \
+  %D%/peers/stan/lotka_volterra.stan \
   %D%/lang/bench.lua \
   %D%/lang/closures.norn \
   %D%/lang/fib.norn \
