@@ -889,6 +889,7 @@ TEST_FILES = \
   %D%/fuzz/corpus/csv/table \
   %D%/fuzz/corpus/csv/twice \
   %D%/fuzz/corpus/csv/unfinished \
+  %D%/fuzz/corpus/draws/bytes \
   %D%/fuzz/corpus/draws/cmdstan \
   %D%/fuzz/corpus/draws/cut \
   %D%/fuzz/corpus/draws/levels \

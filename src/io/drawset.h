@@ -75,6 +75,7 @@ bool drawset_add_level(drawset *, drawset_var *, const char *json, size_t n);
 void drawset_describe(const drawset_var *, text *);
 drawset_var *drawset_described(drawset *, norn_datum record, int64_t most);
 void drawset_json(text *, const char *s);                   /* a string in quotes */
+bool drawset_is_utf8(const char *s, size_t n);              /* as names of variables must be */
 /* What a path looks like without its brackets: "theta[].z" gives "theta.z", "" gives "value". */
 void drawset_name_of(const char *pattern, char *name, size_t size);
 /* How many indices a pattern has room for. */

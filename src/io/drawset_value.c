@@ -381,6 +381,15 @@ bool drawset_choices(drawset_reader *r,
 
 /* ---- variables as JSON ---- */
 
+bool drawset_is_utf8(const char *s, size_t n)
+{
+  uint32_t code;
+  size_t at = 0;
+  for (int k; at < n; at += (size_t)k)
+    if ((k = utf8_next(s + at, n - at, &code)) == 0) return false;
+  return true;
+}
+
 void drawset_json(text *t, const char *s)
 {
   text_putc(t, '"');

@@ -290,6 +290,7 @@ static drawset_var *plain_var(receiver *r, const char *name, bool stat, int rank
                               const int64_t *dims)
 {
   char pattern[NC_NAME + 2 * NORN_RANK_MAX + 1];
+  if (!drawset_is_utf8(name, strlen(name))) return damaged(r), NULL;
   snprintf(pattern, NC_NAME, "%s", name);
   for (int k = 0; k < rank; k++) strcat(pattern, "[]");
   const char *path = stat ? NULL : pattern;

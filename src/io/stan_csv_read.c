@@ -250,7 +250,8 @@ static bool cell_text(reader *r, const char *p, size_t n, char *out)
 {
   while (n && (*p == ' ' || *p == '"')) { p++; n--; }
   while (n && (p[n - 1] == ' ' || p[n - 1] == '"')) n--;
-  if (n == 0 || n > CELL || memchr(p, 0, n)) return wrong(r, "this is no name of a column");
+  if (n == 0 || n > CELL || memchr(p, 0, n) || !drawset_is_utf8(p, n))
+    return wrong(r, "this is no name of a column");
   memcpy(out, p, n);
   out[n] = 0;
   return true;
