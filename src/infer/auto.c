@@ -106,6 +106,11 @@ static norn_step auto_step(norn_infer *inf, void *self)
   for (;;)
     switch (norn_run_next(e->run, &ev)) {
     case NORN_SAMPLE:
+      if (norn_dist_flags(ev.dist) & NORN_DIST_IMPROPER && !ev.proposal) {
+        e->finite = false;                       /* it can't be drawn: nothing more is seen here */
+        auto_end(e);
+        return NORN_STEP_MORE;
+      }
       if (!auto_sample(st, e, &ev)) return NORN_STEP_FAIL;
       if (e->leaves > 1e300) { auto_end(e); return NORN_STEP_MORE; }
       break;
