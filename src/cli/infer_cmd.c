@@ -430,8 +430,13 @@ static norn_status infer_once(job *j, int chain, int of)
   norn_ref *kept = norn_is_none(post) ? NULL : norn_keep(c->st, post);
   norn_infer_free(inf);
   if (!kept) return s ? s : NORN_EMEMORY;
-  if (s && norn_posterior_view(c->st, norn_get(kept), &p))
+  if (s && norn_posterior_view(c->st, norn_get(kept), &p)) {
     cli_complain(c, "here is what was drawn so far: %lld draws", (long long)p.n);
+    if (norn_array_length(norn_record_get(c->st, p.info, "chain_lengths")) > 1)
+      cli_complain(c,
+                   "the chains have unequal lengths: there is no R-hat, and ESS counts the draws "
+                      "as if they were independent");
+  }
   norn_status shown = infer_show(j, chain, of, kept);
   norn_drop(kept);
   return s ? s : shown;
@@ -457,7 +462,8 @@ static int infer_chains(job *j)
   return cli_exit_code(s);
 }
 
-/* Loads the file, chooses the model and, with its engine if there is to be one, gives it its data. */
+/* Loads the file, chooses the model and, with its engine if there is to be one, gives it its data.
+   */
 static int load_model(job *j, bool engine)
 {
   cli *c = j->c;

@@ -443,6 +443,29 @@ static bool gather_stats(gathering *g, const drawset *s, double *logw, bool *wei
   return true;
 }
 
+/* Nothing compares chains of unequal length, which must be said. */
+static norn_datum uneven_warnings(norn_state *st, norn_datum info)
+{
+  norn_datum old = norn_record_get(st, info, "warnings"), keep;
+  int64_t n = norn_array_length(old) > 0 ? norn_array_length(old) : 0;
+  norn_datum *v = lib_values(st, n + 1, &keep);
+  if (!v) return norn_none();
+  for (int64_t k = 0; k < n; k++) v[k] = norn_array_at(st, old, k);
+  v[n] = norn_cstring(st,
+                      "the chains have unequal lengths: there is no R-hat, and ESS counts the draws "
+                          "as if they were independent");
+  return norn_is_none(v[n]) ? v[n] : norn_array_pack(st, v, n + 1);
+}
+
+/* Draws of each chain. */
+static norn_datum lengths_of(norn_state *st, const drawset *sets, int n)
+{
+  norn_datum a;
+  int64_t *length = lib_ints(st, n, &a);
+  for (int k = 0; length && k < n; k++) length[k] = sets[k].n;
+  return a;
+}
+
 /* info with what holds for these draws in the place of what the file says. */
 static norn_datum loaded_info(norn_state *st, norn_datum info, const drawset *sets, int n,
                               norn_datum stats)
@@ -457,12 +480,14 @@ static norn_datum loaded_info(norn_state *st, norn_datum info, const drawset *se
     draws += sets[k].n;
     even = even && sets[k].n == sets[0].n;
   }
-  static const char *const ours[] = { "draws", "chains", "chain_lengths", "stats" };
+  static const char *const ours[] = { "draws", "chains", "chain_lengths", "stats", "warnings" };
+  /* warnings are the file's where chains are even */
+  int nours = NORN_COUNT(ours) - even;
   bool chained = norn_record_get(st, info, "chains").tag != NORN_MISSING;
-  for (int k = 0; k < norn_record_size(info) && count < MOST - 5; k++) {
+  for (int k = 0; k < norn_record_size(info) && count < MOST - 6; k++) {
     name[count] = norn_record_at(st, info, k, &v[count]);
     bool other = true;
-    for (int i = 0; i < NORN_COUNT(ours); i++) other = other && strcmp(name[count], ours[i]) != 0;
+    for (int i = 0; i < nours; i++) other = other && strcmp(name[count], ours[i]) != 0;
     count += other;
   }
   name[count] = "draws";
@@ -474,13 +499,11 @@ static norn_datum loaded_info(norn_state *st, norn_datum info, const drawset *se
     v[count++] = norn_bool(false);
   }
   if (!even) {
-    void *p = NULL;
-    int64_t dims = n;
     name[count] = "chain_lengths";
-    v[count] = norn_array(st, NORN_I64, 1, &dims, &p);
-    if (norn_is_none(v[count])) return v[count];
-    for (int k = 0; k < n; k++) ((int64_t *)p)[k] = sets[k].n;
-    count++;
+    v[count++] = lengths_of(st, sets, n);
+    name[count] = "warnings";
+    v[count++] = uneven_warnings(st, info);
+    if (norn_is_none(v[count - 1]) || norn_is_none(v[count - 2])) return norn_none();
   }
   if (norn_record_size(stats) > 0) {
     name[count] = "stats";
