@@ -12,7 +12,7 @@
 #include <math.h>
 
 #define TINY 1e-270                  /* below: the rest may be lost */
-#define LARGE 0x1p300                /* carries are between 1 / LARGE and LARGE */
+#define LARGE 0x1p300                /* carries sum to between 1 / LARGE and LARGE */
 #define REACH 490.0                  /* log(DBL_MAX) - log(LARGE), and some room */
 
 typedef struct log_step {
@@ -159,7 +159,7 @@ static int carry_on(const scan *s, const struct loglinear *l, bool *good)
   for (uint32_t q = 0; q < s->P; q++)
     if (l->carried[q]) {
       l->carry[q] = l->now[q];
-      if (!(l->now[q] <= top)) top = l->now[q];
+      top += l->now[q];              /* a sum: which is largest would be a guess for the CPU */
     }
   if ((top > 1 / LARGE && top < LARGE) || top == 0) return 0;
   if (!(top < HUGE_VAL)) return *good = false, 0;
