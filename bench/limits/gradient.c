@@ -20,7 +20,8 @@ double limit_radon(const double *u, const double *y, double *g)
 {
   double tau = exp(u[1]), s = exp(u[2]), al[85], gal[85] = {0}, gs = 0, gtau = 0, d, ds;
   double lp = normal(u[0], 0, 10, &g[0], &d) + normal(u[3], 0, 10, &g[3], &d);
-  lp += 2 * 0.69314718055994530942 + normal(tau, 0, 1, &gtau, &d) + normal(s, 0, 1, &gs, &d) + u[1] + u[2];
+  lp += 2 * 0.69314718055994530942 + normal(tau, 0, 1, &gtau, &d) +
+        normal(s, 0, 1, &gs, &d) + u[1] + u[2];
   for (int j = 0; j < 85; j++) {
     lp += normal(u[4 + j], 0, 1, &g[4 + j], &d);
     al[j] = u[0] + tau * u[4 + j];
@@ -68,7 +69,8 @@ double limit_ark(const double *u, const double *y, double *g)
 /* mu, log w, logit a, logit of b / (1 - a) */
 double limit_garch(const double *u, const double *y, double *g)
 {
-  double w = exp(u[1]), a = logit_inv(u[2]), v = logit_inv(u[3]), b = (1 - a) * v, h[200], lp, d, ds;
+  double w = exp(u[1]), a = logit_inv(u[2]), v = logit_inv(u[3]), b = (1 - a) * v, h[200], lp, d,
+    ds;
   double gh = 0, gmu = 0, gw = 0, ga = 0, gb = 0;
   lp = u[1] + log(a) + log1p(-a) + log(v) + log1p(-v);
   h[0] = 1;
@@ -92,13 +94,14 @@ double limit_garch(const double *u, const double *y, double *g)
   return lp;
 }
 
-/* logit p, logit q, mu[0], log(mu[1] - mu[0]): the forward and backward algorithms in probabilities, each
-   step scaled. */
+/* logit p, logit q, mu[0], log(mu[1] - mu[0]): the forward and backward algorithms in
+   probabilities, each step scaled. */
 double limit_hmm(const double *u, const double *y, double *g)
 {
   enum { N = 416 };
   double p = logit_inv(u[0]), q = logit_inv(u[1]), mu[2] = {u[2], u[2] + exp(u[3])}, lp, d;
-  double A[2][2] = {{p, 1 - p}, {1 - q, q}}, gA[2][2] = {{0}}, gmu[2], e[N][2], a[N + 1][2] = {{1, 1}},
+  double A[2][2] = {{p, 1 - p}, {1 - q, q}}, gA[2][2] = {{0}}, gmu[2], e[N][2],
+    a[N + 1][2] = {{1, 1}},
          c[N], back[2] = {1, 1};
   lp = 0.69314718055994530942;        /* of two in order: 2! */
   lp += log(6 * p * (1 - p)) + log(6 * q * (1 - q)) + log(p * (1 - p)) + log(q * (1 - q)) + u[3];

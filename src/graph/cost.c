@@ -1,13 +1,14 @@
-/* cost: what a program does in an evaluation, and how long that should take (program_stats in graph.h).
-   The nanoseconds were measured on a CPU with registers of eight doubles (2.6 GHz): an element forwards
-   and backwards in lanes, and a single number; other CPUs differ by a factor. */
+/* cost: what a program does in an evaluation, and how long that should take (program_stats in
+   graph.h). The nanoseconds were measured on a CPU with registers of eight doubles (2.6 GHz): an
+   element forwards and backwards in lanes, and a single number; other CPUs differ by a factor. */
 #include "graph/program.h"
 #include "num/level.h"
 #include <string.h>
 
 typedef struct cost { double lanes, one; } cost;
 static const cost costs[G_COUNT] = {
-  [G_ADD] = {0.4, 3}, [G_SUB] = {0.6, 3}, [G_MUL] = {0.6, 4}, [G_DIV] = {0.9, 6}, [G_POW] = {24, 34},
+  [G_ADD] = {0.4, 3}, [G_SUB] = {0.6, 3}, [G_MUL] = {0.6, 4}, [G_DIV] = {0.9, 6},
+    [G_POW] = {24, 34},
   [G_NEG] = {0.3, 3}, [G_MIN] = {0.7, 4}, [G_MAX] = {0.7, 4}, [G_LOG_ADD_EXP] = {10, 50},
   [G_EXP] = {1.5, 15}, [G_LOG] = {1.6, 12}, [G_LOG1P] = {1.9, 15}, [G_EXPM1] = {2.5, 15},
   [G_SQRT] = {0.9, 7}, [G_SQUARE] = {0.5, 4}, [G_ABS] = {0.5, 4}, [G_INV] = {0.5, 6},
@@ -22,7 +23,7 @@ static const cost costs[G_COUNT] = {
 /* How much slower lanes are that are narrower. */
 static double width(const program *p)
 {
-  return p->level == &exec_base ? 2.5 : p->level == exec_level_here() && level_best() == LEVEL_AVX2 ? 1.2 : 1;
+  return p->level == &exec_base ? 2.5 : level_best() == LEVEL_AVX2 ? 1.2 : 1;
 }
 
 static double instr_cost(const program *p, const instr *c)
@@ -42,7 +43,8 @@ double scan_cost(const scan *s)
 {
   double step = s->kind == SCAN_AFFINE ? 6 : 0;
   if (s->log) return (CALL + 6.0 * s->T) * s->P;
-  for (uint32_t q = 0; q < s->P && s->kind != SCAN_AFFINE; q++) step += costs[s->column[q].c.op].one;
+  for (uint32_t q = 0; q < s->P && s->kind != SCAN_AFFINE; q++)
+    step += costs[s->column[q].c.op].one;
   return CALL * s->P + step * s->T;
 }
 

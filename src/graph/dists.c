@@ -5,7 +5,7 @@
 #include "num/la.h"
 #include <string.h>
 
-/* ---- leaves ----------------------------------------------------------------------------------- */
+/* ---- leaves ---------------------------------------------------------------------------------- */
 
 /* Visits the leaves of a value in order.  Whole numbers count but are not written. */
 typedef struct visit { const double *from; norn_datum *nodes; int64_t n; } visit;
@@ -103,7 +103,7 @@ norn_datum graph_leaf(const norn_dist *d, int64_t k)
   return norn_none();
 }
 
-/* ---- the call: value leaves first, then those of the distribution ------------------------------ */
+/* ---- the call: value leaves first, then those of the distribution ---------------------------- */
 
 typedef struct density { norn_state *st; norn_ref *dist, *x; int64_t nx, nleaf; } density;
 
@@ -164,8 +164,8 @@ static norn_datum private_record(norn_state *st, norn_datum v, int n)
   return norn_record(st, n, names, fields);
 }
 
-/* A copy that nothing else holds, with numbers for nodes; arrays of reals are copied too, since they
-   will be written to. */
+/* A copy that nothing else holds, with numbers for nodes; arrays of reals are copied too, since
+   they will be written to. */
 static norn_datum private_copy(norn_state *st, norn_datum v)
 {
   norn_view a;
@@ -245,7 +245,7 @@ static norn_datum density_record(graph *g, const norn_dist *d, norn_datum x, boo
   return out;
 }
 
-/* ---- bounds that are no leaves ---------------------------------------------------------------- */
+/* ---- bounds that are no leaves --------------------------------------------------------------- */
 
 static bool bounds_forward(void *self, const double *in, double *out)
 {
@@ -304,7 +304,7 @@ bool graph_bounds(graph *g, const norn_dist *d, int64_t n, norn_datum *out)
                           (uint32_t)(2 * n));
 }
 
-/* ---- families of numbers ---------------------------------------------------------------------- */
+/* ---- families of numbers --------------------------------------------------------------------- */
 
 static bool is_number(norn_datum v)
 {
@@ -428,7 +428,7 @@ bool graph_rows(graph *g, const norn_dist *d, norn_datum x, bool (*f)(void *user
   return each_part(g, d, x, &to);
 }
 
-/* ---- a matrix of numbers times a vector of nodes ----------------------------------------------- */
+/* ---- a matrix of numbers times a vector of nodes --------------------------------------------- */
 
 /* (program.c makes an instruction of it, where there are more than a few rows.) */
 static bool matvec_forward(void *self, const double *in, double *out)
@@ -458,7 +458,8 @@ bool graph_matvec(graph *g, const norn_view *x, const norn_datum *v, double *val
 {
   graph_matrix *k = norn_alloc(g->st, NULL, 0, sizeof *k);
   if (!k) return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), false;
-  *k = (graph_matrix){x->dims[0], x->dims[1], norn_alloc(g->st, NULL, 0, (size_t)x->n * sizeof(double))};
+  *k = (graph_matrix){x->dims[0], x->dims[1],
+                      norn_alloc(g->st, NULL, 0, (size_t)x->n * sizeof(double))};
   if (!k->x) {
     norn_alloc(g->st, k, sizeof *k, 0);
     return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), false;

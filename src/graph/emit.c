@@ -1,8 +1,10 @@
-/* emit: the scans of a program (program.h) as C text, one function forwards and one backwards for each.
+/* emit: the scans of a program (program.h) as C text, one function forwards and one backwards for
+   each.
 
-   They do what scan.c does, the same operations in the same order, so that it can't be told from the
-   numbers which of them ran: the carry stays in variables, and nothing is looked up.  Numbers come by
-   pointers; functions that are more than an instruction are those of the library, by a table. */
+   They do what scan.c does, the same operations in the same order, so that it can't be told from
+   the numbers which of them ran: the carry stays in variables, and nothing is looked up.  Numbers
+   come by pointers; functions that are more than an instruction are those of the library, by a
+   table. */
 #include "graph/jit.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,7 +32,8 @@ static void put(text *t, const char *format, ...)
 /* Steps between the column that operand j of column c comes from and now. */
 static uint32_t link_of(const scan *s, const scan_column *c, int j, uint32_t *q)
 {
-  for (*q = 0; *q < s->P; ++*q) {      /* columns do not overlap, and a start lies before its column */
+  for (*q = 0; *q < s->P; ++*q) {      /* columns do not overlap, and a start lies before its
+                                          column */
     uint32_t to = s->column[*q].c.to, at = c->c.arg[j].at;
     if (at == to) return 0;
   }
@@ -58,7 +61,7 @@ static unsigned lags_of(const scan *s, uint32_t column)
   return bits;
 }
 
-/* ---- forwards ---------------------------------------------------------------------------------- */
+/* ---- forwards -------------------------------------------------------------------------------- */
 
 static void put_operand(text *t, const scan *s, uint32_t q, int j, char *name, size_t size)
 {
@@ -93,12 +96,15 @@ static void put_value(text *t, const instr *c, const char *x, const char *y)
 
 static void put_forward(text *t, const scan *s, size_t k)
 {
-  put(t, "void norn_forward_%zu(double *v, const double *const *in, const struct norn_math *m)\n{\n", k);
+  put(t, "void norn_forward_%zu(double *v, const double *const *in, const struct norn_math *m)\n",
+      k);
+  put(t, "{\n");
   put(t, "  (void)in, (void)m;\n");
   for (uint32_t q = 0; q < s->P; q++) {
     for (int j = 0; j < s->column[q].c.nargs; j++) {
       if (s->column[q].inner >> j & 1) continue;
-      if (is_shared(&s->column[q].c.arg[j])) put(t, "  const double s%u_%d = *in[%u];\n", q, j, 2 * q + (unsigned)j);
+      if (is_shared(&s->column[q].c.arg[j]))
+        put(t, "  const double s%u_%d = *in[%u];\n", q, j, 2 * q + (unsigned)j);
       else put(t, "  const double *a%u_%d = in[%u];\n", q, j, 2 * q + (unsigned)j);
     }
     if (lags_of(s, q) & 2) put(t, "  double c%u = v[%u];\n", q, s->column[q].c.to - 1);
@@ -117,7 +123,7 @@ static void put_forward(text *t, const scan *s, size_t k)
   put(t, "  }\n}\n");
 }
 
-/* ---- backwards --------------------------------------------------------------------------------- */
+/* ---- backwards ------------------------------------------------------------------------------- */
 
 static void put_edge(text *t, const scan *s, size_t i)
 {
@@ -138,7 +144,8 @@ static void put_backward(text *t, const scan *s, size_t k)
   for (size_t i = 0; i < s->nedge; i++) {
     if (s->edge[i].sign != 0) continue;
     bool shared = jit_shared_slope(&s->column[s->edge[i].column], (int)s->edge[i].operand);
-    put(t, shared ? "  const double e%zu = *slope[%zu];\n" : "  const double *e%zu = slope[%zu];\n", i, i);
+    put(t, shared ? "  const double e%zu = *slope[%zu];\n" : "  const double *e%zu = slope[%zu];\n",
+        i, i);
   }
   for (uint32_t q = 0; q < s->P; q++)
     if (lags_of(s, q) & 2) put(t, "  double n%u = g[%u];\n", q, s->column[q].c.to + s->T - 1);
@@ -163,7 +170,8 @@ char *jit_text(const program *p, size_t *n, size_t *size)
   put(&t, "/* norn %s, operations %d: loops with a carry */\n", norn_version(), G_COUNT);
   put(&t, "struct norn_fun { const char *name; int op; double (*f)(double); "
           "double (*slope)(double, double); };\n"
-          "struct norn_math { double (*const *op)(double, double); const struct norn_fun *fun; };\n");
+          "struct norn_math { double (*const *op)(double, double); "
+          "const struct norn_fun *fun; };\n");
   for (size_t k = 0; k < p->nscan; k++) {
     if (!jit_wants(&p->scan[k])) continue;
     put_forward(&t, &p->scan[k], k);

@@ -1,4 +1,5 @@
-/* exec: runs a program (program.h): values forwards, then adjoints backwards.  Nothing is allocated.
+/* exec: runs a program (program.h): values forwards, then adjoints backwards.  Nothing is
+   allocated.
 
    Densities that are only terms of the target give their sum and, in the same pass, their
    derivatives; so do whole blocks (fused.c). */
@@ -18,7 +19,7 @@ const exec_level *exec_level_here(void)
   return levels[level_best()];
 }
 
-/* ---- densities -------------------------------------------------------------------------------- */
+/* ---- densities ------------------------------------------------------------------------------- */
 
 static bool density_forward(program *p, const instr *c, bool gradient)
 {
@@ -51,7 +52,7 @@ static void op_forward(program *p, const instr *c)
     piece_forward(p, c, k, c->n - k < CHUNK ? c->n - k : CHUNK, p->value + c->to + k);
 }
 
-/* ---- terms of the target ---------------------------------------------------------------------- */
+/* ---- terms of the target --------------------------------------------------------------------- */
 
 /* Adds n terms; false: one is outside, *where (the first) becomes its element. */
 static bool terms_add(const program *p, const double *terms, int64_t n, double *sum, int64_t *where)
@@ -94,7 +95,7 @@ static bool target_values(program *p, const instr *c, bool gradient, double *sum
   return true;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static bool call_forward(program *p, const instr *c)
 {
@@ -121,7 +122,7 @@ static void call_backward(program *p, const instr *c)
     if (k->in[i].kind == FROM_SCALAR) p->adjoint[k->in[i].at] += k->gx[i];
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static double at_place(const program *p, uint32_t at)
 {

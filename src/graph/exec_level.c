@@ -71,8 +71,8 @@ static void forward(const exec_args *a)
       lanes x = LOAD(a->x, a->sx, k), y = a->y ? LOAD(a->y, a->sy, k) : x;                         \
       lanes z = lane_load(a->z + k), g = lane_load(a->out + k);                                    \
       (void)x, (void)y, (void)z;                                                                   \
-      if (a->dx) lane_store(a->dx + k, FLOW(g, ex));                                                   \
-      if (a->dy) lane_store(a->dy + k, FLOW(g, ey));                                                 \
+      if (a->dx) lane_store(a->dx + k, FLOW(g, ex));                                               \
+      if (a->dy) lane_store(a->dy + k, FLOW(g, ey));                                               \
     }                                                                                              \
     break;
 #define ONE ((lanes){0} + 1)
@@ -89,7 +89,8 @@ static void slopes(const exec_args *a)
   SLOPES(NEG, -ONE, ZERO)
   SLOPES(MIN, SEL(x < y, 1.0, 0.0), SEL(x < y, 0.0, 1.0))
   SLOPES(MAX, SEL(x > y, 1.0, 0.0), SEL(x > y, 0.0, 1.0))
-  SLOPES(LOG_ADD_EXP, SEL(z == -HUGE_VAL, 0.0, v_exp(x - z)), SEL(z == -HUGE_VAL, 0.0, v_exp(y - z)))
+  SLOPES(LOG_ADD_EXP, SEL(z == -HUGE_VAL, 0.0, v_exp(x - z)),
+         SEL(z == -HUGE_VAL, 0.0, v_exp(y - z)))
   SLOPES(EXP, z, ZERO)
   SLOPES(LOG, 1 / x, ZERO)
   SLOPES(LOG1P, 1 / (1 + x), ZERO)
@@ -175,7 +176,8 @@ static bool range(const double *x, int64_t n, double *ends)
 
 #define UNROLL _Pragma("GCC unroll 8")
 /* R registers of rows at k. */
-static inline __attribute__((always_inline)) void linear_rows(const linear_args *a, int64_t k, int R)
+static inline __attribute__((always_inline)) void linear_rows(const linear_args *a, int64_t k,
+                                                              int R)
 {
   lanes row[4];
   uint32_t j = 0;
@@ -205,7 +207,8 @@ static void linear(const linear_args *a)
 }
 
 /* C columns from j on, each with the fixed tree of num/stats.h. */
-static inline __attribute__((always_inline)) void dots_columns(const linear_args *a, uint32_t j, int C)
+static inline __attribute__((always_inline)) void dots_columns(const linear_args *a, uint32_t j,
+                                                               int C)
 {
   enum { PARTS = 8 / LANES };
   lanes part[8][PARTS];
@@ -215,7 +218,8 @@ static inline __attribute__((always_inline)) void dots_columns(const linear_args
   for (; k + 8 <= a->n; k += 8)
     UNROLL for (int i = 0; i < PARTS; i++) {
       lanes g = lane_load(a->g + k + i * LANES);
-      UNROLL for (int c = 0; c < C; c++) part[c][i] += g * lane_load(a->col[j + (uint32_t)c] + a->at + k + i * LANES);
+      UNROLL for (int c = 0; c < C; c++)
+        part[c][i] += g * lane_load(a->col[j + (uint32_t)c] + a->at + k + i * LANES);
     }
   UNROLL for (int c = 0; c < C; c++) {
     double p[8];

@@ -1,8 +1,9 @@
 /* fuse: the second list of a program's instructions, for gradients (program.h).
 
-   A block is a target (all of its members are terms) with the instructions that serve only it, element
-   by element; they have its length.  In a block a chain of additions of products of one number and
-   constants (a linear predictor) is one instruction, whose sum goes in the order of the chain. */
+   A block is a target (all of its members are terms) with the instructions that serve only it,
+   element by element; they have its length.  In a block a chain of additions of products of one
+   number and constants (a linear predictor) is one instruction, whose sum goes in the order of the
+   chain. */
 #include "graph/program.h"
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,12 @@ typedef struct fusing {
   size_t nlist, nlocal;
 } fusing;
 
-/* ---- who reads what ---------------------------------------------------------------------------- */
+/* ---- who reads what -------------------------------------------------------------------------- */
 
 static bool is_array(const instr *c) { return c->op != G_SCAN && c->op != G_PART && c->n > 1; }
 
-/* The instruction of which operand o of n elements is the result, element by element; NULL: none. */
+/* The instruction of which operand o of n elements is the result, element by element; NULL:
+   none. */
 static const instr *result_of(const fusing *f, const operand *o, uint32_t n)
 {
   if (o->kind != FROM_VIEW || !f->owner[o->at]) return NULL;
@@ -87,7 +89,7 @@ static bool readers_find(fusing *f)
   return true;
 }
 
-/* ---- members ----------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -123,7 +125,7 @@ static void members_find(fusing *f, uint32_t i)
   qsort(f->list, f->nlist, sizeof *f->list, by_number);
 }
 
-/* ---- linear predictors --------------------------------------------------------------------------- */
+/* ---- linear predictors ----------------------------------------------------------------------- */
 
 /* What a step is as a sum of products: `from` (a step that is one; NONE) or an init, plus terms. */
 enum { NONE = 0x7fffffff };
@@ -146,7 +148,8 @@ static bool is_finite(const operand *o, uint32_t n)
 static void product_form(const instr *c, sum_form *s)
 {
   for (int j = 0; j < 2 && !s->is; j++) {
-    if (!is_number(&c->arg[j]) || c->arg[!j].kind != FROM_DATA || !is_finite(&c->arg[!j], c->n)) continue;
+    if (!is_number(&c->arg[j]) || c->arg[!j].kind != FROM_DATA || !is_finite(&c->arg[!j], c->n))
+      continue;
     s->is = true;
     s->terms = 1;
     s->b = c->arg[j];
@@ -227,16 +230,17 @@ static bool linears_find(fusing *f, fused_step *steps, uint32_t n)
       sum_of(all, &all[k], &c->arg[1], &c->arg[0]);
   }
   for (uint32_t k = 0; k < n; k++)
-    if (all[k].is && !all[k].gone && steps[k].c.op == G_ADD && !linear_of(f, steps, all, k)) return false;
+    if (all[k].is && !all[k].gone && steps[k].c.op == G_ADD && !linear_of(f, steps, all, k))
+      return false;
   for (uint32_t k = 0; k < n; k++)
     if (all[k].gone) steps[k].c.n = 0;           /* left out */
   return true;
 }
 
-/* ---- buffers ------------------------------------------------------------------------------------- */
+/* ---- buffers --------------------------------------------------------------------------------- */
 
-/* Buffers of values, then, from the last step back, of adjoints.  A sum hands its adjoint on as it is
-   to an operand that nothing else reads. */
+/* Buffers of values, then, from the last step back, of adjoints.  A sum hands its adjoint on as it
+   is to an operand that nothing else reads. */
 static void buffers_make(fusing *f, fused_step *s, uint32_t n, uint8_t *uses, uint8_t *met)
 {
   uint32_t local = 0;
@@ -252,7 +256,10 @@ static void buffers_make(fusing *f, fused_step *s, uint32_t n, uint8_t *uses, ui
     if (s[k].adjoint == NONE) s[k].adjoint = local++;
     s[k].which = instr_variable(c);
     for (int j = 0; j < c->nargs; j++) {
-      if (c->arg[j].kind != FROM_LOCAL) { s[k].slope[j] = c->op == G_DENSITY ? local++ : 0; continue; }
+      if (c->arg[j].kind != FROM_LOCAL) {
+        s[k].slope[j] = c->op == G_DENSITY ? local++ : 0;
+        continue;
+      }
       fused_step *o = &s[c->arg[j].at];
       bool only = uses[c->arg[j].at] == 1;
       if (only && (passes || (c->op == G_SUB && j == 0))) {
@@ -271,9 +278,10 @@ static void buffers_make(fusing *f, fused_step *s, uint32_t n, uint8_t *uses, ui
   if (local > f->nlocal) f->nlocal = local;
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
-/* The members as steps, whose operands in the block are LOCAL; at: the step until buffers are made. */
+/* The members as steps, whose operands in the block are LOCAL; at: the step until buffers are
+   made. */
 static void steps_make(fusing *f, fused_step *s)
 {
   for (uint32_t k = 0; k < f->nlist; k++) {

@@ -1,5 +1,5 @@
-/* fused: runs a block (program.h): CHUNK elements forwards through its steps, the terms of the target,
-   and back at once, while all is near. */
+/* fused: runs a block (program.h): CHUNK elements forwards through its steps, the terms of the
+   target, and back at once, while all is near. */
 #include "graph/program.h"
 #include <string.h>
 

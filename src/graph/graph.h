@@ -12,14 +12,15 @@
 
    Nodes are scalars.  A loop of the program leaves n like nodes; program.c finds them again: nodes
    of one operation whose operands lie in the same groups are one group, an instruction over an
-   array.  Loops so keep their shape whatever way they were written (for, map, recursion, nested, with
-   branches on data), and what does not fit is a group of its own: slower, equally right.  (DESIGN 4
-   records plates symbolically instead; recording the unrolled run costs some hundred nanoseconds a
-   node once, needs no second meaning of indices, and has no fall-back to be different in.)
+   array.  Loops so keep their shape whatever way they were written (for, map, recursion, nested,
+   with branches on data), and what does not fit is a group of its own: slower, equally right.
+   (DESIGN 4 records plates symbolically instead; recording the unrolled run costs some hundred
+   nanoseconds a node once, needs no second meaning of indices, and has no fall-back to be different
+   in.)
 
    A node as a Norn value (norn_datum): tag NORN_NODE | index << 32, payload the number that it has
-   in this run.  A branch takes the side that this number chooses and leaves a *guard*; where a guard
-   does not hold the graph is not valid and the program is recorded anew. */
+   in this run.  A branch takes the side that this number chooses and leaves a *guard*; where a
+   guard does not hold the graph is not valid and the program is recorded anew. */
 #ifndef NORN_GRAPH_H
 #define NORN_GRAPH_H
 #include "norn.h"
@@ -27,7 +28,8 @@
 /* X(NAME, number of operands).  FUN1: a real function of a native, by number (aux). */
 #define GRAPH_OPS(X) \
   X(INPUT, 0) X(CONST, 0) X(PART, 0) \
-  X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(POW, 2) X(NEG, 1) X(MIN, 2) X(MAX, 2) X(LOG_ADD_EXP, 2) \
+  X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(POW, 2) X(NEG, 1) X(MIN, 2) X(MAX, 2) \
+  X(LOG_ADD_EXP, 2) \
   X(EXP, 1) X(LOG, 1) X(LOG1P, 1) X(EXPM1, 1) X(SQRT, 1) X(SQUARE, 1) X(ABS, 1) X(INV, 1) \
   X(INV_LOGIT, 1) X(LOG1P_EXP, 1) X(LOGIT_JACOBIAN, 1) X(FUN1, 1) X(DENSITY, -1)
 typedef enum {
@@ -71,7 +73,8 @@ typedef struct graph {
   graph_term *term; size_t nterm, cterm;
   graph_called *call; size_t ncall, ccall;
   size_t ninput;
-  bool traced;                         /* `where` (nnode) is kept: the place of `now`, or norn_here */
+  bool traced;                         /* `where` (nnode) is kept: the place of `now`, or
+                                          norn_here */
   norn_span *where, now; size_t cwhere;
   bool failed;                         /* out of memory: the error is set */
 } graph;
@@ -93,17 +96,18 @@ bool       graph_compare(graph *, guard_kind, norn_datum x, norn_datum y);
 /* The log density of a SCALAR row at x; `term`: it will only be a term of the target. */
 norn_datum graph_density(graph *, const norn_dist_row *, norn_datum x, const norn_datum *p, int n,
                          bool term);
-/* The log density of any distribution at x; its arguments or x may hold nodes.  graph_observe adds it
-   to the target, element by element where it is a product. */
+/* The log density of any distribution at x; its arguments or x may hold nodes.  graph_observe adds
+   it to the target, element by element where it is a product. */
 norn_datum graph_logpdf(graph *, const norn_dist *, norn_datum x, bool term);
 bool       graph_observe(graph *, const norn_dist *, norn_datum x, norn_span);
-/* Calls f with the log density of each part of x that is a term by itself: the elements of a product. */
+/* Calls f with the log density of each part of x that is a term by itself: the elements of a
+   product. */
 bool       graph_rows(graph *, const norn_dist *, norn_datum x,
                       bool (*f)(void *user, norn_datum lw), void *user);
 /* The k-th leaf of a distribution (norn_dist_leaves): a node or a number; NONE: there is none. */
 norn_datum graph_leaf(const norn_dist *, int64_t k);
-/* The bounds of each of n units of a distribution whose leaves are nodes, as nodes; out (2 n): lower
-   ones first.  By norn_dist_bounds and its reverse mode. */
+/* The bounds of each of n units of a distribution whose leaves are nodes, as nodes; out (2 n):
+   lower ones first.  By norn_dist_bounds and its reverse mode. */
 bool       graph_bounds(graph *, const norn_dist *, int64_t n, norn_datum *out);
 /* out (m) = x (m, n) of numbers times v (n); values (m) is scratch. */
 bool       graph_matvec(graph *, const norn_view *x, const norn_datum *v, double *values,
@@ -120,13 +124,13 @@ typedef struct program program;
 program *program_new(const graph *);                              /* NULL: error set */
 void     program_free(program *);
 typedef enum { EVAL_OK, EVAL_OUTSIDE, EVAL_GUARD } eval_status;
-/* log density at u (n inputs) and its gradient (n; NULL: not wanted).  OUTSIDE: log density -inf, or
-   a parameter left its domain; blame: the term, or (size_t)-1.  GUARD: blame is the first guard that
-   does not hold. */
+/* log density at u (n inputs) and its gradient (n; NULL: not wanted).  OUTSIDE: log density -inf,
+   or a parameter left its domain; blame: the term, or (size_t)-1.  GUARD: blame is the first guard
+   that does not hold. */
 eval_status program_eval(program *, const double *u, double *logp, double *gradient, size_t *blame);
-/* What a program is made of: arrays of n operations, n sums of `steps` products, scans of n steps of
-   `steps` operations, calls (n numbers to `steps`), densities, those that are only terms, and the
-   guards of its graph.  fused: it runs in blocks together with others. */
+/* What a program is made of: arrays of n operations, n sums of `steps` products, scans of n steps
+   of `steps` operations, calls (n numbers to `steps`), densities, those that are only terms, and
+   the guards of its graph.  fused: it runs in blocks together with others. */
 typedef enum { PART_ARRAY, PART_LINEAR, PART_SCAN, PART_CALL, PART_DENSITY, PART_TERM, PART_GUARD }
   part_kind;
 typedef struct program_part {
@@ -138,8 +142,8 @@ typedef struct program_part {
 } program_part;
 bool     program_parts(const program *, const graph *, void (*f)(void *user, const program_part *),
                        void *user);
-/* The number that a node has at the last point, which must have been evaluated without a gradient: with
-   one, not every node is given its value. */
+/* The number that a node has at the last point, which must have been evaluated without a gradient:
+   with one, not every node is given its value. */
 double   program_value(const program *, uint32_t node);
 
 /* What an evaluation with a gradient does, for norn explain (cost.c). */
@@ -157,8 +161,8 @@ typedef struct program_stats {
 void program_stats_of(const program *, program_stats *);
 /* A loop with a carry: operations of a step, steps (1: no loop, steps without a rule). */
 typedef struct program_scan { size_t operations, steps; bool affine; } program_scan;
-/* Waits until the C compiler has made what it will (jit.h); false: there is no such code.  Evaluations
-   give the same bits before and after. */
+/* Waits until the C compiler has made what it will (jit.h); false: there is no such code.
+   Evaluations give the same bits before and after. */
 bool         program_generate(program *);
 size_t       program_scans(const program *);
 program_scan program_scan_at(const program *, size_t i);

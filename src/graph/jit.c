@@ -1,11 +1,12 @@
-/* jit: the C compiler makes the scans of a program (emit.c) into a shared object, in the background.
+/* jit: the C compiler makes the scans of a program (emit.c) into a shared object, in the
+   background.
 
    When evaluations have taken LONG_ENOUGH, the text is looked for in the cache, a private folder
-   ($XDG_CACHE_HOME/norn, or ~/.cache/norn), by a hash of it.  If it is not there, cc ($CC) is started
-   without a shell, writes beside it and is asked for now and then; what it made is renamed into place.
-   A cached object counts only if the text beside it is this one to the last byte, and both are
-   ours.  Evaluations go on meanwhile.  Since the code gives the same bits (emit.c), it does not matter
-   when it comes in, or whether: a compiler that is not there is no error. */
+   ($XDG_CACHE_HOME/norn, or ~/.cache/norn), by a hash of it.  If it is not there, cc ($CC) is
+   started without a shell, writes beside it and is asked for now and then; what it made is renamed
+   into place. A cached object counts only if the text beside it is this one to the last byte, and
+   both are ours.  Evaluations go on meanwhile.  Since the code gives the same bits (emit.c), it
+   does not matter when it comes in, or whether: a compiler that is not there is no error. */
 #include "graph/jit.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -37,7 +38,7 @@ struct jit {
   void *object;
 };
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* A folder of ours that nobody else may enter, made if it is not there. */
 static bool folder_ours(const char *path)
@@ -93,7 +94,8 @@ static bool write_text(const char *path, const char *text, size_t n)
   int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) return false;
   size_t at = 0;
-  for (ssize_t k = 1; at < n && k > 0; at += k > 0 ? (size_t)k : 0) k = write(file, text + at, n - at);
+  for (ssize_t k = 1; at < n && k > 0; at += k > 0 ? (size_t)k : 0)
+    k = write(file, text + at, n - at);
   return !close(file) && at == n;
 }
 
@@ -103,7 +105,7 @@ static const char *ending(char *to, const char *base, const char *end)
   return to;
 }
 
-/* ---- the object ---------------------------------------------------------------------------------- */
+/* ---- the object ------------------------------------------------------------------------------ */
 
 static void *symbol(void *object, const char *what, size_t k)
 {
@@ -144,7 +146,8 @@ static bool start(jit *j)
   for (char *w = strtok(words, " "); w && n < 10; w = strtok(NULL, " ")) argv[n++] = w;
   if (!n || !write_text(ending(source, j->own, ".c"), j->text, j->n)) return false;
   ending(object, j->own, ".so");
-  char *rest[] = {"-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno", "-w", "-shared", "-fPIC",
+  char *rest[] = {"-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno", "-w", "-shared",
+                  "-fPIC",
                   "-o", object, source, NULL};
   memcpy(argv + n, rest, sizeof rest);
   if (posix_spawn_file_actions_init(&files)) return false;
@@ -157,8 +160,8 @@ static bool start(jit *j)
   return good;
 }
 
-/* One of several chains or runs with this text builds it: that which could make the file that says so.
-   It counts for a minute at most. */
+/* One of several chains or runs with this text builds it: that which could make the file that says
+   so. It counts for a minute at most. */
 static bool lock(jit *j)
 {
   char path[PATH + 80];
@@ -233,7 +236,7 @@ static void look(program *p, jit *j, int options)
   complete(p, j, which > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* ---- a program's code ----------------------------------------------------------------------------- */
+/* ---- a program's code ------------------------------------------------------------------------ */
 
 jit *jit_new(program *p)
 {

@@ -14,8 +14,8 @@ typedef struct jit_math {
 
 /* Is the scan worth code. */
 static inline bool jit_wants(const scan *s) { return s->T >= 8 && s->P <= 400; }
-/* Is the slope of an inner operand, if it is no sign, one number in all steps: that of a product by a
-   shared number. */
+/* Is the slope of an inner operand, if it is no sign, one number in all steps: that of a product by
+   a shared number. */
 static inline bool jit_shared_slope(const scan_column *c, int j)
 {
   return c->c.op == G_MUL && !(c->inner >> !j & 1) &&
@@ -25,12 +25,13 @@ static inline bool jit_shared_slope(const scan_column *c, int j)
 /* The text for a program; to be given back with norn_alloc and its size.  NULL: no memory. */
 char *jit_text(const program *, size_t *n, size_t *size);
 
-/* Where a program stands with its code: jit_new is NULL where there is to be none (norn_config, nothing
-   to gain), or without memory (no error is set: code is never needed). */
+/* Where a program stands with its code: jit_new is NULL where there is to be none (norn_config,
+   nothing to gain), or without memory (no error is set: code is never needed). */
 typedef struct jit jit;
 jit *jit_new(program *);
 void jit_free(jit *);
-/* After an evaluation: every so often does what is next: begin, ask whether the compiler is done. */
+/* After an evaluation: every so often does what is next: begin, ask whether the compiler is
+   done. */
 void jit_turn(program *, jit *);
 /* Begins if need be and waits until the code runs; false: there is none. */
 bool jit_wait(program *, jit *);

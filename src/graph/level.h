@@ -1,5 +1,5 @@
-/* level.h: elementwise work at one CPU level (exec_level.c), between it and exec.c.  exec_one: without
-   lanes, for single numbers. */
+/* level.h: elementwise work at one CPU level (exec_level.c), between it and exec.c.  exec_one:
+   without lanes, for single numbers. */
 #ifndef NORN_GRAPH_LEVEL_H
 #define NORN_GRAPH_LEVEL_H
 #include "graph/graph.h"

@@ -3,11 +3,11 @@
 
        next_j[t] = log sum over i of exp(carry_i + a_ij[t]) + b_j[t]
 
-   In logarithms one step waits for an exponential and a logarithm of the one before.  The same sums are
-   products and sums of probabilities, if these are scaled by powers of two now and then; exponentials
-   of what is added come before and logarithms after, in lanes.  Where a number is too small or large
-   for that (a weight below e^-400 of the others that is not 0) the scan goes step by step as it
-   stands.  Derivatives are those of any scan. */
+   In logarithms one step waits for an exponential and a logarithm of the one before.  The same sums
+   are products and sums of probabilities, if these are scaled by powers of two now and then;
+   exponentials of what is added come before and logarithms after, in lanes.  Where a number is too
+   small or large for that (a weight below e^-400 of the others that is not 0) the scan goes step by
+   step as it stands.  Derivatives are those of any scan. */
 #include "graph/program.h"
 #include <math.h>
 
@@ -29,7 +29,7 @@ struct loglinear {
   double bound;                      /* of what is added */
 };
 
-/* ---- is a scan of this kind --------------------------------------------------------------------- */
+/* ---- is a scan of this kind ------------------------------------------------------------------ */
 
 /* The column and lag of inner operand j; false: further back than one step. */
 static bool link_of(const scan *s, const scan_column *c, int j, uint32_t *q, uint32_t *lag)
@@ -44,7 +44,8 @@ static bool link_of(const scan *s, const scan_column *c, int j, uint32_t *q, uin
 static bool column_fits(const scan_column *c)
 {
   if (c->c.op == G_LOG_ADD_EXP) return c->inner == 3;
-  return (c->c.op == G_ADD && (c->inner == 1 || c->inner == 2)) || (c->c.op == G_SUB && c->inner == 1);
+  return (c->c.op == G_ADD && (c->inner == 1 || c->inner == 2)) ||
+    (c->c.op == G_SUB && c->inner == 1);
 }
 
 /* How many numbers are added on the way to a column within a step, at most; 0: not of this kind. */
@@ -82,7 +83,8 @@ static bool steps_make(program *p, const scan *s, struct loglinear *l)
       from[j] = lag ? &l->carry[q] : &l->now[q];
       if (lag) l->carried[q] = true;
     }
-    *t = (log_step){.sum = c->c.op == G_LOG_ADD_EXP, .x = c->inner & 1 ? from[0] : from[1], .y = from[1],
+    *t = (log_step){.sum = c->c.op == G_LOG_ADD_EXP, .x = c->inner & 1 ? from[0] : from[1],
+                    .y = from[1],
                     .out = p->value + c->c.to};
     if (!t->sum && !(t->factor = blocks_get(&p->own, (s->T + 8) * sizeof(double)))) return false;
   }
@@ -109,7 +111,7 @@ bool loglinear_make(program *p, scan *s)
   return true;
 }
 
-/* ---- an evaluation -------------------------------------------------------------------------------- */
+/* ---- an evaluation --------------------------------------------------------------------------- */
 
 /* exp of what a column adds; false: too far from 0. */
 static bool factor_find(const program *p, const scan_column *c, log_step *t, double bound)
@@ -138,7 +140,8 @@ static bool begin(const program *p, const scan *s, const struct loglinear *l, do
 {
   double top = -HUGE_VAL;
   for (uint32_t q = 0; q < s->P; q++)
-    if (l->carried[q] && !(p->value[s->column[q].c.to - 1] <= top)) top = p->value[s->column[q].c.to - 1];
+    if (l->carried[q] && !(p->value[s->column[q].c.to - 1] <= top))
+      top = p->value[s->column[q].c.to - 1];
   if (!(fabs(top) < HUGE_VAL)) return false;
   for (uint32_t q = 0; q < s->P; q++) {
     if (!l->carried[q]) continue;
@@ -150,8 +153,8 @@ static bool begin(const program *p, const scan *s, const struct loglinear *l, do
   return true;
 }
 
-/* The carries of the next step, scaled if they are far from 1: by 2 to the -result; *good false: one is
-   lost by it. */
+/* The carries of the next step, scaled if they are far from 1: by 2 to the -result; *good false:
+   one is lost by it. */
 static int carry_on(const scan *s, const struct loglinear *l, bool *good)
 {
   double top = 0;

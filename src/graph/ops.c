@@ -1,14 +1,15 @@
-/* ops: pieces of instructions (program.h): operands that lie in scattered places are gathered into a
-   buffer, the kernel of this CPU level writes the results, and backwards the derivatives are spread to
-   where the operands came from: added element by element, by a list, or summed where one number serves
-   all. */
+/* ops: pieces of instructions (program.h): operands that lie in scattered places are gathered into
+   a buffer, the kernel of this CPU level writes the results, and backwards the derivatives are
+   spread to where the operands came from: added element by element, by a list, or summed where one
+   number serves all. */
 #include "graph/program.h"
 #include <math.h>
 #include <string.h>
 
-/* ---- operands --------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------- */
 
-const double *operand_fetch(const program *p, const operand *o, int64_t k, int64_t n, double *buffer,
+const double *operand_fetch(const program *p, const operand *o, int64_t k, int64_t n,
+                            double *buffer,
                             int *step)
 {
   *step = 1;
@@ -77,7 +78,7 @@ void piece_flow(program *p, const instr *c, int j, int64_t k, int64_t n, const d
   else p->level->add(f->to[j], d, n);
 }
 
-/* ---- sums of products ------------------------------------------------------------------------- */
+/* ---- sums of products ------------------------------------------------------------------------ */
 
 static void linear_forward(program *p, const instr *c, int64_t k, int64_t n, double *out)
 {
@@ -102,7 +103,7 @@ static void linear_backward(program *p, const instr *c, int64_t k, int64_t n, co
   if (f->which & 1) piece_flow(p, c, 0, k, n, g, f);
 }
 
-/* ---- elementwise ------------------------------------------------------------------------------ */
+/* ---- elementwise ----------------------------------------------------------------------------- */
 
 static void fun_forward(const program *p, const instr *c, int64_t k, int64_t n, double *out)
 {
@@ -118,7 +119,8 @@ static void fun_backward(program *p, const instr *c, int64_t k, int64_t n, const
   double x[CHUNK], d[CHUNK];
   int step;
   const double *from = operand_fetch(p, &c->arg[0], k, n, x, &step);
-  for (int64_t i = 0; i < n; i++) d[i] = flow(g[i], graph_functions[c->aux].slope(from[step * i], z[i]));
+  for (int64_t i = 0; i < n; i++)
+    d[i] = flow(g[i], graph_functions[c->aux].slope(from[step * i], z[i]));
   piece_flow(p, c, 0, k, n, d, f);
 }
 
@@ -133,8 +135,8 @@ void piece_forward(program *p, const instr *c, int64_t k, int64_t n, double *out
   (c->n == 1 ? &exec_one : p->level)->forward(&a);
 }
 
-/* What needs no array of derivatives: sums, and a factor that all elements share.  Gives the operands
-   that are left. */
+/* What needs no array of derivatives: sums, and a factor that all elements share.  Gives the
+   operands that are left. */
 static unsigned simple_backward(program *p, const instr *c, int64_t k, int64_t n, const double *g,
                                 const exec_args *a, const flow_to *f)
 {
@@ -155,7 +157,8 @@ static unsigned simple_backward(program *p, const instr *c, int64_t k, int64_t n
   return left;
 }
 
-void piece_backward(program *p, const instr *c, int64_t k, int64_t n, const double *z, const double *g,
+void piece_backward(program *p, const instr *c, int64_t k, int64_t n, const double *z,
+                    const double *g,
                     const flow_to *f)
 {
   double x[CHUNK], y[CHUNK], d[2][CHUNK];
@@ -186,12 +189,12 @@ void instr_backward(program *p, const instr *c, unsigned which)
   }
 }
 
-/* ---- densities -------------------------------------------------------------------------------- */
+/* ---- densities ------------------------------------------------------------------------------- */
 
 /* Are the parameters of n elements in the family's domain?  Those that are the same for all are
    looked at once; a location is in it if it is finite, and else makes the density so.  Where one
-   parameter varies, its values in the domain are an interval (if they must be whole numbers they are
-   constants, looked at when the graph was made): the ends are enough. */
+   parameter varies, its values in the domain are an interval (if they must be whole numbers they
+   are constants, looked at when the graph was made): the ends are enough. */
 static bool in_domain(const program *p, const norn_dist_row *row, const norn_block *b, int np)
 {
   double q[NORN_DIST_P] = {0}, ends[2];

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 void *blocks_get(blocks *p, size_t n)
 {
@@ -39,7 +39,7 @@ void program_free(program *p)
   norn_alloc(p->st, p, sizeof *p, 0);
 }
 
-/* ---- operands --------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 /* Operand j of n nodes, each `step` after the one before in a list. */
 typedef struct nodes { const uint32_t *node; uint32_t n, step; } nodes;
@@ -48,7 +48,7 @@ static uint32_t nodes_arg(const schedule *r, const nodes *k, uint32_t i, int j)
   return schedule_arg(r, k->node[i * k->step], j);
 }
 
-/* ---- scattered operands ------------------------------------------------------------------------- */
+/* ---- scattered operands ---------------------------------------------------------------------- */
 
 typedef struct spot { uint32_t place, i; } spot;
 static int by_place(const void *a, const void *b)
@@ -57,7 +57,8 @@ static int by_place(const void *a, const void *b)
   return x->place != y->place ? (x->place > y->place ? 1 : -1) : (x->i > y->i) - (x->i < y->i);
 }
 
-/* The segments of each chunk; out stays NULL where places are too seldom the same to be worth it. */
+/* The segments of each chunk; out stays NULL where places are too seldom the same to be worth
+   it. */
 static bool segments_make(program *p, const uint32_t *places, uint32_t n, const segments **out)
 {
   spot at[CHUNK];
@@ -113,7 +114,7 @@ static bool operand_make(program *p, const schedule *r, const nodes *k, int j, o
   return true;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static bool call_make(program *p, const graph *g, size_t c)
 {
@@ -133,7 +134,7 @@ static bool call_make(program *p, const graph *g, size_t c)
   return true;
 }
 
-/* ---- places ----------------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 /* Before a column of a scan lie the numbers with which it begins: as many as its longest lag. */
 static uint32_t column_lag(const schedule *r, const unit *u, uint32_t q)
@@ -161,7 +162,8 @@ static size_t columns_place(program *p, const schedule *r, const unit *u, size_t
 
 /* A number with which a scan begins is put where the scan wants it, if it is an instruction of its
    own and has no place yet. */
-static void adopt(program *p, const schedule *r, uint32_t node, uint32_t place, const uint32_t *unit_of)
+static void adopt(program *p, const schedule *r, uint32_t node, uint32_t place,
+                  const uint32_t *unit_of)
 {
   uint32_t k = unit_of[node];
   if (p->place[node] != NOWHERE || k == UINT32_MAX || r->g->node[node].op == G_PART) return;
@@ -175,7 +177,8 @@ static void starts_adopt(program *p, const schedule *r, const unit *u, const uin
       scan_link l = schedule_link(r, u, q, j);
       uint32_t to = l.inner ? p->place[r->member[u->first + l.q]] : 0;
       for (uint32_t t = 0; l.inner && t < l.lag; t++)
-        adopt(p, r, schedule_arg(r, r->member[u->first + t * u->P + q], j), to + t - l.lag, unit_of);
+        adopt(p, r, schedule_arg(r, r->member[u->first + t * u->P + q], j), to + t - l.lag,
+              unit_of);
     }
   }
 }
@@ -190,8 +193,8 @@ static uint32_t *units_of(schedule *r)
   return unit_of;
 }
 
-/* Places: the inputs, the scans, and the other units in the order of running, each followed by room for
-   the rest of a register. */
+/* Places: the inputs, the scans, and the other units in the order of running, each followed by room
+   for the rest of a register. */
 static bool places_make(program *p, schedule *r, const uint32_t *unit_of)
 {
   const graph *g = r->g;
@@ -221,7 +224,7 @@ static bool places_make(program *p, schedule *r, const uint32_t *unit_of)
   return true;
 }
 
-/* ---- scans ------------------------------------------------------------------------------------ */
+/* ---- scans ----------------------------------------------------------------------------------- */
 
 static double edge_sign(int op, int j)
 {
@@ -299,7 +302,8 @@ static bool starts_make(program *p, const schedule *r, const unit *u, scan *s)
 /* y = x times the y before, or x and y exchanged; z = x + y: the y that a scan may be. */
 static int scan_kind(const scan *s)
 {
-  if (s->P != 2 || s->column[0].c.op != G_MUL || s->column[1].c.op != G_ADD || s->T < 2) return SCAN_ANY;
+  if (s->P != 2 || s->column[0].c.op != G_MUL || s->column[1].c.op != G_ADD || s->T < 2)
+    return SCAN_ANY;
   for (uint32_t q = 0; q < 2; q++) {
     unsigned inner = s->column[q].inner;
     if (inner != 1 && inner != 2) return SCAN_ANY;
@@ -324,7 +328,7 @@ static bool scan_make(program *p, const schedule *r, const unit *u, instr *c)
   return edges_make(p, s) && starts_make(p, r, u, s) && loglinear_make(p, s);
 }
 
-/* ---- matrix products ---------------------------------------------------------------------------- */
+/* ---- matrix products ------------------------------------------------------------------------- */
 
 enum { ROWS = 8 };                   /* fewer rows stay a call */
 static bool is_linear(const graph_called *c)
@@ -368,7 +372,7 @@ static bool linear_make(program *p, const graph_called *call, const operand *in,
   return linear_columns(p, call->self, l->col);
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static bool instr_make(program *p, const schedule *r, const unit *u, instr *c)
 {

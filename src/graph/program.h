@@ -9,9 +9,9 @@
    An operand of an instruction over n elements is one place for all (SCALAR), n places from one on
    (VIEW), n places by a list (GATHER), or constants: one (NUMBER) or n (DATA).
 
-   There are two lists of instructions.  `code` gives every node its value.  `fast`, for gradients, does
-   the same sums in the same order, but what only serves a density over n elements is run with it, some
-   elements at a time (fuse.c): such values (LOCAL) are in no place. */
+   There are two lists of instructions.  `code` gives every node its value.  `fast`, for gradients,
+   does the same sums in the same order, but what only serves a density over n elements is run with
+   it, some elements at a time (fuse.c): such values (LOCAL) are in no place. */
 #ifndef NORN_GRAPH_PROGRAM_H
 #define NORN_GRAPH_PROGRAM_H
 #include "graph/level.h"
@@ -38,7 +38,8 @@ typedef struct segments {
 } segments;
 typedef struct operand {
   operand_kind kind;
-  uint32_t at;                       /* SCALAR, VIEW: the (first) place; LOCAL: buffer of the block */
+  uint32_t at;                       /* SCALAR, VIEW: the (first) place; LOCAL: buffer of the
+                                        block */
   const uint32_t *places;            /* GATHER: (n) */
   const segments *segments;          /* GATHER: or NULL */
   const double *data;                /* NUMBER (1), DATA (n) */
@@ -47,7 +48,8 @@ typedef struct operand {
 enum { OPERANDS = 1 + NORN_DIST_P };
 typedef struct instr {
   uint16_t op, nargs;
-  bool target;                       /* only added to the log density, never read: its members are terms */
+  bool target;                       /* only added to the log density, never read: its members are
+                                        terms */
   uint32_t n, to;                    /* elements; their first place */
   uint64_t aux;                      /* as a node's; PART: the call */
   operand arg[OPERANDS];
@@ -70,15 +72,16 @@ typedef struct fused_step {
   uint32_t value, adjoint;           /* buffers of its results */
   uint32_t slope[OPERANDS];          /* DENSITY: of its derivatives */
   uint32_t to[OPERANDS];             /* LOCAL: buffer of the operand's adjoint */
-  unsigned which, first;             /* operands with derivatives; those whose buffer is written first */
+  unsigned which, first;             /* operands with derivatives; those whose buffer is written
+                                        first */
 } fused_step;
 typedef struct fused { uint32_t n, nstep; fused_step *step; } fused;
 enum { CHUNK = 256 };
 
 /* Steps that need one another (the carry of a loop): T times the same P operations.  Operation q of
-   step t stands at column[q].c.to + t; an operand that another operation of the scan makes, lag steps
-   before, is a view of its column that starts lag places early, on the numbers with which the scan
-   begins (`start`):
+   step t stands at column[q].c.to + t; an operand that another operation of the scan makes, lag
+   steps before, is a view of its column that starts lag places early, on the numbers with which the
+   scan begins (`start`):
 
        column q of lag 2:   | start -2 | start -1 | t = 0 | t = 1 | ... | t = T - 1 |
                                                   ^ to
@@ -107,7 +110,8 @@ typedef struct scan {
   void (*backward)(double *adjoint, const double *const *slope);
   const double **pointers;           /* (2 P) room for their arguments */
   struct loglinear *log;             /* of log probabilities (loglinear.c), or NULL */
-  int kind;                          /* SCAN_ANY, SCAN_AFFINE: column 1 is a + b times itself before */
+  int kind;                          /* SCAN_ANY, SCAN_AFFINE: column 1 is a + b times itself
+                                        before */
 } scan;
 enum { SCAN_ANY, SCAN_AFFINE };
 
@@ -126,7 +130,8 @@ struct program {
   const exec_level *level;           /* the registers of this CPU */
   size_t ninput, nplace, nnode;
   double *value, *adjoint;           /* (nplace) */
-  struct range { uint32_t from, n; } *clear; size_t nclear;   /* adjoints that are used, in pieces */
+  struct range { uint32_t from, n; } *clear; size_t nclear;   /* adjoints that are used, in
+                                                                 pieces */
   uint32_t *place;                   /* (nnode) of each node; constants: index into `constant` */
   double *constant;
   instr *code; size_t ncode;
@@ -158,9 +163,11 @@ void          operand_spread(program *, const operand *, int64_t k, int64_t n, c
 typedef struct flow_to { unsigned which, first; double *to[OPERANDS]; } flow_to;
 /* Elementwise, FUN1 and linear instructions; z: their results, g: the adjoints. */
 void piece_forward(program *, const instr *, int64_t k, int64_t n, double *out);
-void piece_backward(program *, const instr *, int64_t k, int64_t n, const double *z, const double *g,
+void piece_backward(program *, const instr *, int64_t k, int64_t n, const double *z,
+                    const double *g,
                     const flow_to *);
-/* Densities and where d[i] is not NULL the derivatives; false: a parameter outside of its domain. */
+/* Densities and where d[i] is not NULL the derivatives; false: a parameter outside of its
+   domain. */
 bool piece_density(const program *, const instr *, int64_t k, int64_t n, double *logp,
                    double *const *d);
 /* Adds n derivatives of operand j to where they go. */
@@ -180,7 +187,8 @@ bool fused_run(program *, const fused *, double *sum, int64_t *where);
 
 double scan_cost(const scan *);                                   /* nanoseconds (cost.c) */
 void scan_forward(program *, scan *);
-bool loglinear_make(program *, scan *);                            /* sets scan.log; false: no memory */
+bool loglinear_make(program *, scan *);                            /* sets scan.log; false: no
+                                                                      memory */
 bool loglinear_forward(program *, scan *);                         /* false: step by step, please */
 void scan_backward(program *, scan *);
 #endif

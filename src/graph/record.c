@@ -251,9 +251,11 @@ static bool value_fits(graph *g, const norn_dist_row *row, norn_datum x, double 
   const char *want = row->flags & NORN_DIST_BOOL ? "true or false" : "an integer";
   bool whole = row->flags & NORN_DIST_DISCRETE;
   if (graph_is_node(x) ? !whole : v == (whole ? floor(v) : v)) return true;
-  if (v != v) norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be a number, got nan", row->name);
+  if (v != v)
+    norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be a number, got nan", row->name);
   else if (graph_is_node(x))
-    norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be %s, got a number that depends on a choice",
+    norn_fail(g->st, NORN_ETYPE, -1,
+              "a value of %s must be %s, got a number that depends on a choice",
               row->name, want);
   else norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be %s, got %.6g", row->name, want, v);
   return false;

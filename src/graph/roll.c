@@ -1,12 +1,15 @@
-/* roll: the steps of a chain as loops again (schedule.h).  The nodes of a chain stand in the order of
-   their making.  Where P nodes on from node i the same classes come again, T times, and each operand
-   that the loop itself makes lies as many nodes back in every turn, they are a scan of P operations and
-   T steps.  What does not repeat is a scan of one step. */
+/* roll: the steps of a chain as loops again (schedule.h).  The nodes of a chain stand in the order
+   of their making.  Where P nodes on from node i the same classes come again, T times, and each
+   operand that the loop itself makes lies as many nodes back in every turn, they are a scan of P
+   operations and T steps.  What does not repeat is a scan of one step. */
 #include "graph/schedule.h"
 
 enum { TURNS = 4 };                  /* fewer are no loop */
-typedef struct chain { const schedule *r; const uint32_t *node; uint32_t n; const uint32_t *cls, *at; }
-    chain;
+typedef struct chain {
+  const schedule *r;
+  const uint32_t *node; uint32_t n;
+  const uint32_t *cls, *at;
+} chain;
 
 /* How many nodes before node k its operand j stands, if that is at `start` or later; 0: outside. */
 static uint32_t back(const chain *c, uint32_t start, uint32_t k, int j)
@@ -15,8 +18,9 @@ static uint32_t back(const chain *c, uint32_t start, uint32_t k, int j)
   return a != UINT32_MAX && a >= start && a < k ? k - a : 0;
 }
 
-/* Is operand j of node k in a loop from `start` with period P where the rule wants it?  The rule is what
-   the operand is P nodes later, if that is inside: until the rule reaches into the loop, anything. */
+/* Is operand j of node k in a loop from `start` with period P where the rule wants it?  The rule is
+   what the operand is P nodes later, if that is inside: until the rule reaches into the loop,
+   anything. */
 static bool operand_fits(const chain *c, uint32_t start, uint32_t P, uint32_t k, int j)
 {
   uint32_t now = back(c, start, k, j), before = back(c, start, k - P, j);
@@ -76,7 +80,8 @@ static void forget(schedule *r, const unit *u)
 }
 
 /* The unit of nodes start .. start + P T; false without a unit: the starts differ. */
-static bool loop_unit(schedule *r, const chain *c, uint32_t start, uint32_t P, uint32_t T, bool *made)
+static bool loop_unit(schedule *r, const chain *c, uint32_t start, uint32_t P, uint32_t T,
+                      bool *made)
 {
   if (!schedule_unit(r, c->node + start, P * T, P, T)) return false;
   unit u = r->unit[r->nunit - 1];
@@ -105,9 +110,9 @@ static uint32_t period(const chain *c, uint32_t start, uint32_t *T)
   return best;
 }
 
-/* Where a loop of period P that could start at *start should: less than a turn later if it then ends
-   later, so that what is left over stands before it, where it can be a number that the loop begins
-   with.  Its turns. */
+/* Where a loop of period P that could start at *start should: less than a turn later if it then
+   ends later, so that what is left over stands before it, where it can be a number that the loop
+   begins with.  Its turns. */
 static uint32_t align(const chain *c, uint32_t *start, uint32_t P, uint32_t T)
 {
   uint32_t first = *start, end = first + P * T;

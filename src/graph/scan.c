@@ -1,13 +1,13 @@
 /* scan: loops with a carry (program.h), forwards and back.
 
-   Forwards the operations go step by step.  Backwards only what flows inside of the scan does: first
-   the derivatives of its operations are made in lanes, then the adjoints are brought from the last step
-   to the first by one addition (or product and addition) an edge, and then, in lanes again, each column
-   gives its operands from outside what is theirs. */
+   Forwards the operations go step by step.  Backwards only what flows inside of the scan does:
+   first the derivatives of its operations are made in lanes, then the adjoints are brought from the
+   last step to the first by one addition (or product and addition) an edge, and then, in lanes
+   again, each column gives its operands from outside what is theirs. */
 #include "graph/jit.h"
 #include "num/vspecial.h"
 
-/* ---- forwards --------------------------------------------------------------------------------- */
+/* ---- forwards -------------------------------------------------------------------------------- */
 
 static double log_add_exp(double x, double y)
 {
@@ -62,7 +62,8 @@ static void operands_find(program *p, scan *s)
   }
   for (size_t i = 0; i < s->nstart; i++) {
     uint32_t from = s->start[i].from;
-    p->value[s->start[i].to] = from & 0x80000000u ? p->constant[from & 0x7fffffffu] : p->value[from];
+    p->value[s->start[i].to] = from & 0x80000000u ? p->constant[from & 0x7fffffffu]
+      : p->value[from];
   }
 }
 
@@ -98,7 +99,7 @@ void scan_forward(program *p, scan *s)
     }
 }
 
-/* ---- backwards -------------------------------------------------------------------------------- */
+/* ---- backwards ------------------------------------------------------------------------------- */
 
 static bool all_finite(const double *x, int64_t n)
 {
@@ -187,7 +188,8 @@ void scan_backward(program *p, scan *s)
   else if (s->kind == SCAN_AFFINE && s->edge[1].finite) affine_backward(p, s);
   else any_backward(p, s);
   for (size_t i = 0; i < s->nstart; i++)
-    if (!(s->start[i].from & 0x80000000u)) p->adjoint[s->start[i].from] += p->adjoint[s->start[i].to];
+    if (!(s->start[i].from & 0x80000000u))
+      p->adjoint[s->start[i].from] += p->adjoint[s->start[i].to];
   for (uint32_t q = s->P; q-- > 0;) {
     const instr *c = &s->column[q].c;
     unsigned outside = 0;

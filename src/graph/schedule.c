@@ -1,25 +1,26 @@
 /* schedule: from nodes to units (schedule.h).
 
    First, groups.  Nodes are visited in the order of their making.  A node joins the group of its
-   operation and of the groups of its operands; since a group was opened after those of its operands,
-   the order in which groups were opened is an order in which they can run: all members of an operand's
-   group are computed before, also those that joined late.  So the copies of a loop's body fall
-   together.
+   operation and of the groups of its operands; since a group was opened after those of its
+   operands, the order in which groups were opened is an order in which they can run: all members of
+   an operand's group are computed before, also those that joined late.  So the copies of a loop's
+   body fall together.
 
    A loop with a carry leaves a small group for each step instead, and so does all that reads the
-   carry.  For these, as a compiler distributes a loop (Allen and Kennedy 1987): small groups that look
-   alike to a depth of some operations are one *class*, a statement of the loop.  Classes that need one
-   another (strongly connected, Tarjan 1972) are the chain and go step by step (roll.c); every other
-   class is one array instruction, before or after it.  Any choice of classes is right; the depth is
-   that which costs least. */
+   carry.  For these, as a compiler distributes a loop (Allen and Kennedy 1987): small groups that
+   look alike to a depth of some operations are one *class*, a statement of the loop.  Classes that
+   need one another (strongly connected, Tarjan 1972) are the chain and go step by step (roll.c);
+   every other class is one array instruction, before or after it.  Any choice of classes is right;
+   the depth is that which costs least. */
 #include "graph/schedule.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
-/* A number that very many operations share (a coefficient) is an operand of its own kind, so that what
-   it multiplies is an array beside one number; unless so many do that the groups would be small. */
+/* A number that very many operations share (a coefficient) is an operand of its own kind, so that
+   what it multiplies is an array beside one number; unless so many do that the groups would be
+   small. */
 enum { HOT = 64, HOT_MOST = 32 };
 static uint32_t operand_class(const schedule *r, uint32_t a)
 {
@@ -96,9 +97,10 @@ static bool groups_make(schedule *r)
   return true;
 }
 
-/* ---- classes ---------------------------------------------------------------------------------- */
+/* ---- classes --------------------------------------------------------------------------------- */
 
-enum { SMALL = 8, DEPTHS = 4 };      /* a group of fewer is small; depths 1 .. DEPTHS - 1 are tried */
+enum { SMALL = 8, DEPTHS = 4 };      /* a group of fewer is small; depths 1 .. DEPTHS - 1 are
+                                        tried */
 typedef struct classes {
   uint64_t *colour, *deeper;         /* (ngroup) */
   uint32_t *of, *next;               /* (ngroup) class of a group; groups of a class as a list */
@@ -196,8 +198,8 @@ static void edges_make(const schedule *r, classes *c)
   c->from[c->n] = (uint32_t)n;
 }
 
-/* Tarjan's components.  A component is complete when all that it reads is: their order is one in which
-   they can run. */
+/* Tarjan's components.  A component is complete when all that it reads is: their order is one in
+   which they can run. */
 static void components_make(classes *c, uint32_t *scratch /* (5 n + 1) */)
 {
   uint32_t *num = scratch, *low = num + c->n, *at = low + c->n, *path = at + c->n,
@@ -262,7 +264,7 @@ static double component_cost(const schedule *r, const classes *c, size_t k)
   return total;
 }
 
-/* ---- units ------------------------------------------------------------------------------------ */
+/* ---- units ----------------------------------------------------------------------------------- */
 
 bool schedule_unit(schedule *r, const uint32_t *nodes, uint32_t n, uint32_t P, uint32_t T)
 {

@@ -1,5 +1,5 @@
-/* schedule: which nodes of a graph become one instruction, and in which order (schedule.c), between it
-   and program.c. */
+/* schedule: which nodes of a graph become one instruction, and in which order (schedule.c), between
+   it and program.c. */
 #ifndef NORN_GRAPH_SCHEDULE_H
 #define NORN_GRAPH_SCHEDULE_H
 #include "graph/program.h"
@@ -9,7 +9,8 @@ enum { CONSTANT = 0x7fffffff };      /* the group of constants */
 typedef struct group { uint64_t hash; uint32_t of[OPERANDS]; uint64_t aux; uint32_t head, n, last;
                        uint16_t op, nargs; } group;
 /* What runs as one: n nodes of one operation, or the T steps of a scan, t * P + q. */
-typedef struct unit { uint32_t first, n, P, T; } unit;             /* first: in member; P 0: no scan */
+typedef struct unit { uint32_t first, n, P, T; } unit;             /* first: in member; P 0: no
+                                                                      scan */
 
 typedef struct schedule {
   const graph *g;
@@ -36,8 +37,8 @@ static inline uint32_t schedule_arg(const schedule *s, uint32_t i, int j)
 {
   return s->g->arg[s->g->node[i].args + (uint32_t)j];
 }
-/* Units of chained nodes (roll.c): scans and, before and between, steps without a rule as scans of one
-   turn.  chain (n) is sorted; cls: of each group. */
+/* Units of chained nodes (roll.c): scans and, before and between, steps without a rule as scans of
+   one turn.  chain (n) is sorted; cls: of each group. */
 bool schedule_roll(schedule *, const uint32_t *chain, uint32_t n, const uint32_t *cls);
 bool schedule_unit(schedule *, const uint32_t *nodes, uint32_t n, uint32_t P, uint32_t T);
 

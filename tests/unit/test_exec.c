@@ -1,8 +1,8 @@
-/* test_exec: recorded programs below the language.  Of elementwise operations each width gives the bits
-   of single numbers, for values and derivatives, at every length; derivatives are what differences
-   give; and an adjoint of 0 brings 0 through any derivative.  Loops with a carry whose steps were made
-   up are found as scans, have the derivatives of differences, and give the same bits as code of the C
-   compiler, if there is one. */
+/* test_exec: recorded programs below the language.  Of elementwise operations each width gives the
+   bits of single numbers, for values and derivatives, at every length; derivatives are what
+   differences give; and an adjoint of 0 brings 0 through any derivative.  Loops with a carry whose
+   steps were made up are found as scans, have the derivatives of differences, and give the same
+   bits as code of the C compiler, if there is one. */
 #include "graph/level.h"
 #include "num/level.h"
 #include "num/rng.h"
@@ -126,8 +126,8 @@ static void check_chain(norn_state *st)
   graph_free(g);
 }
 
-/* A loop of T steps whose body is made up: operations on the carries of one to three steps before, on
-   inputs, numbers and what was made; every second step's first result is a term. */
+/* A loop of T steps whose body is made up: operations on the carries of one to three steps before,
+   on inputs, numbers and what was made; every second step's first result is a term. */
 enum { INPUTS = 4, BODY = 6, MOST_STEPS = 40 };
 typedef struct body { int T, op[BODY], from[BODY][2], lag[BODY][2]; } body;
 
@@ -146,7 +146,8 @@ static body body_new(norn_rng *r)
   return b;
 }
 
-static norn_datum body_operand(const body *b, const norn_datum *in, norn_datum x[][BODY], int t, int q, int j)
+static norn_datum body_operand(const body *b, const norn_datum *in, norn_datum x[][BODY], int t,
+                               int q, int j)
 {
   int k = b->from[q][j], s = t - b->lag[q][j];
   if (k == -1) return norn_real(0.3 + (double)(t * 7 % 11) / 9);
@@ -171,7 +172,8 @@ static graph *body_record(norn_state *st, const body *b, const double *u)
     for (int q = 0; q < BODY; q++) {
       norn_datum v = tame(g, body_operand(b, in, x, t, q, 0), b->op[q], 0);
       x[t][q] = has_two(b->op[q]) && b->op[q] != G_NEG
-                  ? graph_op2(g, (graph_op)b->op[q], v, tame(g, body_operand(b, in, x, t, q, 1), b->op[q], 1))
+                  ? graph_op2(g, (graph_op)b->op[q], v,
+                              tame(g, body_operand(b, in, x, t, q, 1), b->op[q], 1))
                   : graph_op1(g, (graph_op)b->op[q], v);
       if (q == BODY - 1 || (q == 0 && t % 2)) graph_target(g, x[t][q], (norn_span){0, 0, 0});
     }
