@@ -301,7 +301,9 @@ static norn_status save_chain(saving *s, const char *path, int chain, int64_t fi
   text_init(&about, s->set->m);
   draws_about(s->st, s->model, s->engine, s->from.post.engine, chain, s->info, &about);
   put_adaptation(s->st, s->from.post.info, chain, &adapted);
-  if (!stan_csv_head(s->set, about.n ? about.s : "", adapted.n ? adapted.s : NULL, &t))
+  if (about.failed || adapted.failed)            /* half a line would be a damaged file */
+    code = norn_fail(s->st, NORN_EMEMORY, -1, "not enough memory for the draws");
+  else if (!stan_csv_head(s->set, about.n ? about.s : "", adapted.n ? adapted.s : NULL, &t))
     code = lib_failed(s->st);
   for (int64_t i = first; i < first + n && !code; i++) {
     put_draw(&s->from, s->set, i);
