@@ -25,6 +25,9 @@
        mh           the engine, reusing        the VM (SCORE)       one proposal
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
 
+   nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder and advi run the program only
+   to record it: they know a density over R^n (norn.h, norn_density; density.h).
+
    Random numbers are counters (lane, event, iteration) of the inference's stream; the top of each
    engine's file states its lanes and iterations.  What an engine decides for itself (resampling,
    acceptance) comes from a stream of its own, ENGINE_LANE of the inference's. */
