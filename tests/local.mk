@@ -273,7 +273,6 @@ LANG_TESTS = \
   %D%/errors/nuts_discrete.norn \
   %D%/errors/nuts_evidence_improper.norn \
   %D%/errors/nuts_factor_nan.norn \
-  %D%/errors/nuts_floor.norn \
   %D%/errors/nuts_improper.norn \
   %D%/errors/nuts_index.norn \
   %D%/errors/nuts_init.norn \
@@ -286,6 +285,7 @@ LANG_TESTS = \
   %D%/errors/nuts_outside_support.norn \
   %D%/errors/nuts_start_unknown.norn \
   %D%/errors/nuts_target.norn \
+  %D%/errors/nuts_unrecorded.norn \
   %D%/errors/observe_at_top.norn \
   %D%/errors/observe_without_tilde.norn \
   %D%/errors/ode_explodes.norn \
@@ -709,7 +709,6 @@ TEST_FILES = \
   %D%/errors/nuts_discrete.err \
   %D%/errors/nuts_evidence_improper.err \
   %D%/errors/nuts_factor_nan.err \
-  %D%/errors/nuts_floor.err \
   %D%/errors/nuts_improper.err \
   %D%/errors/nuts_index.err \
   %D%/errors/nuts_init.err \
@@ -722,6 +721,7 @@ TEST_FILES = \
   %D%/errors/nuts_outside_support.err \
   %D%/errors/nuts_start_unknown.err \
   %D%/errors/nuts_target.err \
+  %D%/errors/nuts_unrecorded.err \
   %D%/errors/observe_at_top.err \
   %D%/errors/observe_without_tilde.err \
   %D%/errors/ode_explodes.err \
