@@ -128,6 +128,11 @@ typedef enum { EVAL_OK, EVAL_OUTSIDE, EVAL_GUARD } eval_status;
    or a parameter left its domain; blame: the term, or (size_t)-1.  GUARD: blame is the first guard
    that does not hold. */
 eval_status program_eval(program *, const double *u, double *logp, double *gradient, size_t *blame);
+/* The same at POINTS points at once, u (POINTS, n), logp and status (POINTS), gradient (POINTS, n; NULL:
+   not wanted): each has its own status; where it is not OK logp is -inf and the gradient is not told.
+   false: no memory, error set. */
+enum { POINTS = 8 };
+bool program_eval_many(program *, const double *u, double *logp, double *gradient, eval_status *status);
 /* What a program is made of: arrays of n operations, n sums of `steps` products, scans of n steps
    of `steps` operations, calls (n numbers to `steps`), densities, those that are only terms, and
    the guards of its graph.  fused: it runs in blocks together with others. */

@@ -15,6 +15,7 @@ libnorncore_la_SOURCES += \
   %D%/fused.c \
   %D%/jit.c \
   %D%/loglinear.c \
+  %D%/many.c \
   %D%/ops.c \
   %D%/program.c \
   %D%/record.c \

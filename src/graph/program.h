@@ -143,6 +143,7 @@ struct program {
   double *local;                     /* buffers, of one block at a time */
   /* log density = base + sum over term of value: places of the nodes that are terms */
   double base;
+  struct many *many;                 /* many.c; NULL: not asked yet */
   struct jit *jit;                   /* or NULL */
   double prepare;                    /* CPU seconds that compiling took */
   uint32_t *term; size_t nterm;

@@ -111,6 +111,33 @@ norn_status norn_density_eval(norn_density *d, const double *u, double *logp, do
   return NORN_OK;
 }
 
+/* POINTS points by the program of the last one; those where it does not hold are done by themselves. */
+static norn_status eval_lanes(norn_density *d, const double *u, double *logp, double *gradient)
+{
+  eval_status status[POINTS];
+  if (!program_eval_many(d->last->p, u, logp, gradient, status)) return NORN_EMEMORY;
+  for (int b = 0; b < POINTS; b++) {
+    if (status[b] != EVAL_GUARD) continue;
+    norn_status s = norn_density_eval(d, u + b * d->dim, logp + b, gradient ? gradient + b * d->dim : NULL);
+    if (s) return s;
+  }
+  return NORN_OK;
+}
+
+norn_status norn_density_eval_many(norn_density *d, int64_t n, const double *u, double *logp,
+                                   double *gradient)
+{
+  norn_status s = NORN_OK;
+  for (int64_t i = 0; i < n && !s;) {
+    bool lanes = !d->f && d->last && n - i >= POINTS;
+    const double *at = u + i * d->dim;
+    double *g = gradient ? gradient + i * d->dim : NULL;
+    s = lanes ? eval_lanes(d, at, logp + i, g) : norn_density_eval(d, at, logp + i, g);
+    i += lanes ? POINTS : 1;
+  }
+  return s;
+}
+
 /* ---- choices ---- */
 
 const char *norn_density_name(norn_density *d, int64_t i, char *buf, size_t n)

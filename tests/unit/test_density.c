@@ -268,6 +268,36 @@ static double score(norn_datum model, norn_density *d, const double *u, double *
   }
 }
 
+/* Eight points at once are what they are one by one; so are a ninth and points outside. */
+static void check_many(norn_density *d, const char *name, norn_rng *rng)
+{
+  enum { N = 9 };
+  int64_t n = norn_density_dim(d);
+  double *u = calloc((size_t)(N * n), sizeof *u), *g = calloc((size_t)(N * n), sizeof *g);
+  double *one = calloc((size_t)n, sizeof *one), logp[N], l;
+  for (int64_t k = 0; k < N * n; k++) u[k] = norn_rng_normal(rng);
+  for (int64_t k = 0; k < n; k++) u[3 * n + k] = 700 + 50 * k;               /* most likely outside */
+  for (int with = 0; with < 2; with++) {
+    norn_density_eval(d, u, &l, NULL);
+    CHECK(norn_density_eval_many(d, N, u, logp, with ? g : NULL) == NORN_OK);
+    for (int b = 0; b < N; b++) {
+      double worst = 0;
+      CHECK(norn_density_eval(d, u + b * n, &l, with ? one : NULL) == NORN_OK);
+      bool same = l == logp[b] || (l != l && logp[b] != logp[b]) ||
+                  fabs(l - logp[b]) < 1e-12 * (1 + fabs(l));
+      if (!same) fprintf(stderr, "  %s: point %d: %.17g, alone %.17g\n", name, b, logp[b], l);
+      CHECK(same);
+      for (int64_t k = 0; with && l > -HUGE_VAL && k < n; k++)
+        worst = fmax(worst, fabs(g[b * n + k] - one[k]) / (1 + fabs(one[k])));
+      if (!(worst < 1e-9)) fprintf(stderr, "  %s: point %d: gradient off by %g\n", name, b, worst);
+      CHECK(worst < 1e-9);
+    }
+  }
+  free(u);
+  free(g);
+  free(one);
+}
+
 static void check_model(int i)
 {
   norn_datum model;
@@ -308,6 +338,7 @@ static void check_model(int i)
   CHECK(worst < 1e-6);
   printf("%-10s dim %lld: log density off by %.1e, gradient by %.1e\n", models[i].name, (long long)n,
          gap, worst);
+  check_many(d, models[i].name, &rng);
   norn_density_free(d);
   norn_drop(kept);
 }
