@@ -772,9 +772,9 @@ int64_t       norn_density_dim(const norn_density *);
 const char   *norn_density_name(norn_density *, int64_t i, char *buf, size_t n);
 /* Outside of the support *logp is -inf and the status NORN_OK. */
 norn_status   norn_density_eval(norn_density *, const double *u, double *logp, double *gradient);
-/* The same at n points, u (n, dim), logp (n), gradient (n, dim) or NULL: eight at a time in the lanes of
-   one evaluation, which pays most where a model is a loop with a carry.  Sums may differ in the last
-   bits from those of single evaluations. */
+/* The same at n points, u (n, dim), logp (n), gradient (n, dim) or NULL: where that is faster (models of
+   many small pieces) eight at a time in the lanes of one evaluation.  Sums may differ in the last bits
+   from those of single evaluations. */
 norn_status   norn_density_eval_many(norn_density *, int64_t n, const double *u, double *logp,
                                      double *gradient);
 /* Where a log density of -inf at the last point came from; file 0: unknown. */

@@ -132,6 +132,7 @@ eval_status program_eval(program *, const double *u, double *logp, double *gradi
    not wanted): each has its own status; where it is not OK logp is -inf and the gradient is not told.
    false: no memory, error set. */
 enum { POINTS = 8 };
+bool program_many_pays(const program *);             /* rather than one after the other */
 bool program_eval_many(program *, const double *u, double *logp, double *gradient, eval_status *status);
 /* What a program is made of: arrays of n operations, n sums of `steps` products, scans of n steps
    of `steps` operations, calls (n numbers to `steps`), densities, those that are only terms, and

@@ -2,9 +2,9 @@
 
        value   | place 0: point 0 .. 7 | place 1: point 0 .. 7 | ...
 
-   so that an instruction over n elements is one over 8 n numbers that lie in a row, and an operation that
-   one point has alone, the step of a loop with a carry above all, fills a register.  What one point
-   has outside of its domain, or a guard that does not hold there, concerns that point only.
+   so that an instruction over n elements is one over 8 n numbers that lie in a row, and an operation on
+   few numbers fills registers.  What one point has outside of its domain, or a guard that does not hold
+   there, concerns that point only.
 
    Values are those of single evaluations to the bit; sums over elements are by the same tree, gathered
    ones in order of their elements, so that gradients may differ in the last bits. */
@@ -382,6 +382,15 @@ static void gradients_out(const program *p, eval_status *status, double *logp, d
       logp[b] = -HUGE_VAL;
       status[b] = EVAL_OUTSIDE;
     }
+}
+
+/* Long arrays fill registers by themselves, and scans and blocks have ways of their own (scan.c, fuse.c)
+   that here run step by step: lanes pay where many short instructions are. */
+bool program_many_pays(const program *p)
+{
+  size_t elements = 0;
+  for (size_t i = 0; i < p->ncode; i++) elements += p->code[i].n;
+  return !p->nscan && !p->nlinear && elements <= 32 * p->ncode;
 }
 
 bool program_eval_many(program *p, const double *u, double *logp, double *gradient, eval_status *status)

@@ -129,7 +129,8 @@ norn_status norn_density_eval_many(norn_density *d, int64_t n, const double *u, 
 {
   norn_status s = NORN_OK;
   for (int64_t i = 0; i < n && !s;) {
-    bool lanes = !d->f && d->last && n - i >= POINTS;
+    bool lanes = !d->f && d->last && n - i >= POINTS &&
+                 (d->always_lanes || program_many_pays(d->last->p));
     const double *at = u + i * d->dim;
     double *g = gradient ? gradient + i * d->dim : NULL;
     s = lanes ? eval_lanes(d, at, logp + i, g) : norn_density_eval(d, at, logp + i, g);

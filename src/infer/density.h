@@ -92,6 +92,7 @@ struct norn_density {
   uint32_t *latent_table; size_t latent_mask;      /* latents by address: index + 1 */
   norn_span *looked; size_t nlooked, clooked;      /* choices that runs look at again later */
   bool fixed;                          /* the choices are known */
+  bool always_lanes;                   /* norn_density_eval_many: for tests */
   int tries;                           /* before that: points that had weight 0 */
   tape tape[KEPT]; int ntape;
   tape *last;                          /* that of the last point; NULL: there was none */

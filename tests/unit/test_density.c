@@ -2,6 +2,7 @@
    run with the same choices scores, plus the log Jacobians of the maps; the gradient is what
    differences of the density give. */
 #include "norn.h"
+#include "infer/density.h"
 #include "num/rng.h"
 #include "unit.h"
 #include <stdlib.h>
@@ -298,13 +299,42 @@ static void check_many(norn_density *d, const char *name, norn_rng *rng)
   free(one);
 }
 
+/* A parameter that leaves its domain at some of the points, where the formula would give numbers. */
+static void check_domains(void)
+{
+  static const char *const programs[] = {
+    "model m() { let a ~ normal(0, 2)\nobserve 0.5 ~ von_mises(0, a + 0.5)\na }\nm()",
+    "model m() { let a ~ iid(normal(0, 2), 5)\nobserve [0.1, 0.2, 0.3, 0.4, 0.5] ~ von_mises(0, a + 1)\na }\nm()"};
+  for (int k = 0; k < 2; k++) {
+    norn_datum model;
+    double u[8 * 5], logp[8], l;
+    int outside = 0;
+    CHECK(norn_eval(st, "domains", programs[k], strlen(programs[k]), 0, &model) == NORN_OK);
+    norn_density *d = norn_density_new(st, model, 7, 0);
+    CHECK(d != NULL);
+    if (!d) return;
+    int64_t n = norn_density_dim(d);
+    for (int64_t i = 0; i < 8 * n; i++) u[i] = i % 3 == 0 ? 0.7 * (double)(i / n - 4) : 0.2;
+    d->always_lanes = true;
+    norn_density_eval(d, u, &l, NULL);
+    CHECK(norn_density_eval_many(d, 8, u, logp, NULL) == NORN_OK);
+    for (int b = 0; b < 8; b++) {
+      norn_density_eval(d, u + b * n, &l, NULL);
+      CHECK(l == logp[b]);
+      outside += l == -HUGE_VAL;
+    }
+    CHECK(outside > 1 && outside < 8);
+    norn_density_free(d);
+  }
+}
+
 static void check_model(int i)
 {
   norn_datum model;
-  char text[1400];
+  char written[1400];
   double u[64], v[64], g[64], logp, up, down, jacobian, worst = 0, gap = 0;
-  snprintf(text, sizeof text, "%s\nm()", models[i].text);
-  if (norn_eval(st, models[i].name, text, strlen(text), 0, &model)) {
+  snprintf(written, sizeof written, "%s\nm()", models[i].text);
+  if (norn_eval(st, models[i].name, written, strlen(written), 0, &model)) {
     text_of(models[i].name);
     CHECK(0);
     return;
@@ -338,6 +368,7 @@ static void check_model(int i)
   CHECK(worst < 1e-6);
   printf("%-10s dim %lld: log density off by %.1e, gradient by %.1e\n", models[i].name, (long long)n,
          gap, worst);
+  d->always_lanes = true;
   check_many(d, models[i].name, &rng);
   norn_density_free(d);
   norn_drop(kept);
@@ -347,10 +378,10 @@ static void check_model(int i)
 static void check_swap(int i)
 {
   norn_datum model;
-  char text[1400];
+  char written[1400];
   double u[64], g[64], first[64], logp, value = 0;
-  snprintf(text, sizeof text, "%s\nm()", models[i].text);
-  if (norn_eval(st, models[i].name, text, strlen(text), 0, &model)) { CHECK(0); return; }
+  snprintf(written, sizeof written, "%s\nm()", models[i].text);
+  if (norn_eval(st, models[i].name, written, strlen(written), 0, &model)) { CHECK(0); return; }
   norn_density *d = norn_density_new(st, model, 7, 0);
   CHECK(d != NULL);
   if (!d) return;
@@ -374,6 +405,7 @@ int main(void)
   for (int i = 0; i < (int)(sizeof models / sizeof *models); i++) check_model(i);
   for (int i = 0; i < (int)(sizeof models / sizeof *models); i++)
     if (folder && strncmp(models[i].text, SERIES, strlen(SERIES)) == 0) check_swap(i);
+  check_domains();
   norn_free(st);
   snprintf(command, sizeof command, "ls %s/norn 2>/dev/null | grep -c so; rm -r %s", cache, cache);
   if (folder) CHECK(system(command) == 0);
