@@ -13,17 +13,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int by_value(const void *a, const void *b)
+/* A number as one that orders like it: the bits, with those of negative ones turned round. */
+typedef struct key { uint64_t bits; const double *at; } key;
+static uint64_t ordered_bits(double x)
 {
-  const double *x = *(const double *const *)a, *y = *(const double *const *)b;
-  return *x < *y ? -1 : *x > *y;
+  uint64_t u;
+  memcpy(&u, &x, sizeof u);
+  return u >> 63 ? ~u : u | 1ull << 63;
 }
 
-/* z = normal scores of the ranks of x (n); ties get their mean rank.  at (n) is scratch. */
-static void rank_scores(const double *x, double *z, const double **at, size_t n)
+/* Sorts k (n) by bits, byte by byte from the last (LSD radix sort); other (n) is scratch. */
+static void sort_keys(key *k, key *other, size_t n)
 {
-  for (size_t i = 0; i < n; i++) at[i] = &x[i];
-  qsort(at, n, sizeof *at, by_value);
+  size_t count[8][256] = {{0}};
+  key *from = k;
+  for (size_t i = 0; i < n; i++)
+    for (int b = 0; b < 8; b++) count[b][k[i].bits >> 8 * b & 255]++;
+  for (int b = 0; b < 8; b++) {
+    size_t at = 0, *c = count[b];
+    if (c[from[0].bits >> 8 * b & 255] == n) continue;          /* all have this byte */
+    for (int v = 0; v < 256; v++) {
+      size_t m = c[v];
+      c[v] = at;
+      at += m;
+    }
+    key *to = from == k ? other : k;
+    for (size_t i = 0; i < n; i++) to[c[from[i].bits >> 8 * b & 255]++] = from[i];
+    from = to;
+  }
+  if (from != k) memcpy(k, from, n * sizeof *k);
+}
+
+/* z = normal scores of the ranks of x (n); ties get their mean rank.  at (n): where the draws are, in
+   order; keys (2 n) is scratch. */
+static void rank_scores(const double *x, double *z, const double **at, key *keys, size_t n)
+{
+  for (size_t i = 0; i < n; i++) keys[i] = (key){ordered_bits(x[i]), &x[i]};
+  sort_keys(keys, keys + n, n);
+  for (size_t i = 0; i < n; i++) at[i] = keys[i].at;
   for (size_t i = 0, j; i < n; i = j) {
     for (j = i + 1; j < n && *at[j] == *at[i]; j++) { }
     double rank = .5 * (double)(i + j - 1) + 1,
@@ -107,15 +134,16 @@ bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, dou
   double *y = engine_get(st, bytes), *z = engine_get(st, bytes),
          *mean = engine_get(st, (size_t)m * sizeof *mean);
   const double **at = engine_get(st, (size_t)all * sizeof *at);
-  bool good = y && z && mean && at;
+  key *keys = engine_get(st, (size_t)(2 * all) * sizeof *keys);
+  bool good = y && z && mean && at && keys;
   if (good && split(x, chains, n, y)) {
     double w, v;
-    rank_scores(y, z, at, (size_t)all);
+    rank_scores(y, z, at, keys, (size_t)all);
     double bulk = chains_rhat(z, m, half, &w, &v, mean);
     *ess = w > 0 ? chains_ess(z, m, half, w, v, mean) : m;
     double median = all & 1 ? *at[all / 2] : .5 * (*at[all / 2 - 1] + *at[all / 2]);
     for (int64_t i = 0; i < all; i++) y[i] = fabs(y[i] - median);
-    rank_scores(y, z, at, (size_t)all);
+    rank_scores(y, z, at, keys, (size_t)all);
     double tail = chains_rhat(z, m, half, &w, &v, mean);
     *rhat = tail > bulk ? tail : bulk;         /* a NaN tail (all equal) does not count */
   }
@@ -123,6 +151,7 @@ bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, dou
   engine_put(st, z, bytes);
   engine_put(st, mean, (size_t)m * sizeof *mean);
   engine_put(st, at, (size_t)all * sizeof *at);
+  engine_put(st, keys, (size_t)(2 * all) * sizeof *keys);
   return good;
 }
 
