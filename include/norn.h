@@ -222,7 +222,7 @@ const char *norn_version(void);
 /* What large matrices are worked on with: "OpenBLAS 0.3.21, SkylakeX" or "own".  Opens it, which
    nothing else does before the first of them. */
 const char *norn_linear_algebra(void);
-/* Of another library that is opened when it is first wanted ("cairo"): its name and version, "cairo
+/* Of another library that is opened when it is first wanted ("cairo", "netcdf"): its name and version, "cairo
    1.16.0"; NULL: it is not here.  Opens it. */
 const char *norn_package(const char *name);
 /* Stop at the next poll; safe in signal handlers and threads. */

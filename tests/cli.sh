@@ -69,6 +69,7 @@ run 1 --load nowhere.so -e 1; complains 'nowhere.so'
 # ---- what it says of itself
 run 0 --version; says 'norn 0.1.0'; says smc; says 'linear algebra: '
 NORN_BLAS=own run 0 --version; says 'linear algebra: own'
+NORN_NETCDF=none run 0 --version; says 'draws in files: CSV, JSON, but no NetCDF: there is no libnetcdf'
 NORN_CAIRO=none run 0 --version; says 'pictures: SVG, but no PNG and PDF: there is no cairo'
 NORN_CAIRO=none run 1 -e 'plot([1.0, 2.0], "a.png")'; complains 'PNG and PDF need cairo'
 NORN_CAIRO=none run 0 -e 'plot([1.0, 2.0], "a.svg")'

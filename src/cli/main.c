@@ -125,6 +125,9 @@ static int version_main(cli *c)
   const char *cairo = norn_package("cairo");
   printf("\npictures: SVG, %s%s", cairo ? "PNG and PDF by " : "but no PNG and PDF: there is no cairo",
          cairo ? cairo : "");
+  const char *netcdf = norn_package("netcdf");
+  printf("\ndraws in files: CSV, JSON, %s%s", netcdf ? "NetCDF by " : "but no NetCDF: there is no libnetcdf",
+         netcdf ? netcdf : "");
 #ifdef __VERSION__
   printf("\ncompiled by: %s%s\n",
 #ifdef __clang__

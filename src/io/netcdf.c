@@ -15,6 +15,7 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER;
 static netcdf_api found;
+static char version[60];
 
 void netcdf_lock(void) { pthread_mutex_lock(&busy); }
 void netcdf_unlock(void) { pthread_mutex_unlock(&busy); }
@@ -56,8 +57,17 @@ static void find_netcdf(void)
   if (file && *file) h = dlopen(file, RTLD_NOW | RTLD_LOCAL);
   else
     for (int k = 0; k < NORN_COUNT(names) && !h; k++) h = dlopen(names[k], RTLD_NOW | RTLD_LOCAL);
-  if (h && find_all(h, &a)) found = a;
+  if (!h || !find_all(h, &a)) return;
+  found = a;
+  const char *(*release)(void) = NULL;                /* "4.9.0 of ..." */
+  snprintf(version, sizeof version, "libnetcdf");
+  if (find(h, "nc_inq_libvers", &release)) {
+    const char *s = release();
+    snprintf(version, sizeof version, "libnetcdf %.*s", (int)strcspn(s, " "), s);
+  }
 }
+
+const char *netcdf_version(void) { return netcdf_open() ? version : NULL; }
 
 const netcdf_api *netcdf_open(void)
 {

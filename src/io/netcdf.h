@@ -26,5 +26,6 @@ norn_status netcdf_write(norn_state *, const char *path, const netcdf_group *, i
 /* The groups posterior and sample_stats of a file.  It is read by a process of its own, so that a
    damaged file that crashes HDF5 is an error here. */
 typedef struct netcdf_file { int64_t chains; norn_datum info; } netcdf_file;
+const char *netcdf_version(void);                      /* "libnetcdf 4.9.0"; NULL: it is not here */
 norn_status netcdf_read(norn_state *, const char *path, drawset *, netcdf_file *);
 #endif

@@ -1,10 +1,11 @@
 /* packages.c: the outside libraries that are opened when they are first wanted, and which of them are
    here. */
 #include "io/canvas.h"
+#include "io/netcdf.h"
 #include <string.h>
 
 static const struct { const char *name; const char *(*version)(void); } packages[] = {
-  { "cairo", canvas_cairo },
+  { "cairo", canvas_cairo }, { "netcdf", netcdf_version },
 };
 
 const char *norn_package(const char *name)
