@@ -6,6 +6,7 @@
    already.  Scanning whole stacks each time is quadratic in depth. */
 #include "lang/run.h"
 #include "lang/latent.h"
+#include "lang/array.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -533,19 +534,35 @@ bool run_visit_live(const norn_run *r, const latent_visit *v)
   return walk_live(r, NULL, visit_latent, (void *)(uintptr_t)v);
 }
 
-struct hashing { uint64_t h; };
+struct hashing { uint64_t h; norn_state *st; };
+static void hash_add(struct hashing *s, uint64_t h)
+{
+  s->h = hash_mix(s->h + h * 0x9e3779b97f4a7c15u);
+}
+
+/* Of long arrays (data, mostly, which all runs share) the ends are enough: histories grow there. */
+enum { LONG = 128, FIRST = 8, LAST = 32 };
+static void hash_long(struct hashing *s, const vec *v)
+{
+  hash_add(s, (uint64_t)v->len);
+  for (int64_t i = 0; i < FIRST; i++) hash_add(s, value_hash(vec_at(s->st, v, i)));
+  for (int64_t i = v->len - LAST; i < v->len; i++) hash_add(s, value_hash(vec_at(s->st, v, i)));
+}
+
 static bool hash_one(void *user, const val *x, const val *y)
 {
   struct hashing *s = user;
   (void)y;
   if (x->tag == V_ADDR) return true;
-  s->h = hash_mix(s->h + value_hash(*x) * 0x9e3779b97f4a7c15u);
+  if (x->tag == NORN_ARRAY && v_vec(*x)->len > LONG && vec_rank(v_vec(*x)) == 1)
+    hash_long(s, v_vec(*x));
+  else hash_add(s, value_hash(*x));
   return true;
 }
 
 uint64_t norn_run_hash(norn_run *r)
 {
-  struct hashing s = {(uint64_t)(uintptr_t)r->pc};
+  struct hashing s = {(uint64_t)(uintptr_t)r->pc, r->st};
   walk_live(r, NULL, hash_one, &s);
   s.h ^= r->bits;
   s.h ^= r->memo.tag == NORN_UNIT ? 0 : value_hash(r->memo);
