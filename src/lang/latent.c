@@ -25,29 +25,27 @@ void norn_latent_attach(norn_state *st, norn_datum (*value)(void *user, int64_t 
 }
 
 enum { DEEPEST = 200 };
-static bool holds(val x, int depth);
-
-static bool any(const val *v, int64_t n, int depth)
+static bool any(const val *v, int64_t n, bool (*is)(val), int depth)
 {
   for (int64_t i = 0; i < n; i++)
-    if (holds(v[i], depth + 1)) return true;
+    if (latent_holds(v[i], is, depth + 1)) return true;
   return false;
 }
 
-static bool holds(val x, int depth)
+bool latent_holds(val x, bool (*is)(val), int depth)
 {
   norn_view v;
   norn_dist d;
-  if (x.tag == NORN_LATENT) return true;
+  if (is(x)) return true;
   if (!V_IS_HEAP(x) || depth > DEEPEST) return false;
   if (x.tag == NORN_ARRAY)
-    return norn_array_view(x, &v) && v.elem == NORN_VALUES && any(v.v, v.n, depth);
-  if (x.tag == NORN_RECORD) return any(v_rec(x)->f, v_rec(x)->sh->n, depth);
-  if (V_KIND(x) == NORN_DATA) return any(((const data *)x.p)->f, ((const data *)x.p)->h.n, depth);
-  return norn_dist_view(x, &d) && any(d.args, d.n, depth);
+    return norn_array_view(x, &v) && v.elem == NORN_VALUES && any(v.v, v.n, is, depth);
+  if (x.tag == NORN_RECORD) return any(v_rec(x)->f, v_rec(x)->sh->n, is, depth);
+  if (V_KIND(x) == NORN_DATA) return any(((const data *)x.p)->f, ((const data *)x.p)->h.n, is, depth);
+  return norn_dist_view(x, &d) && any(d.args, d.n, is, depth);
 }
 
-bool norn_has_latent(norn_datum x) { return holds(x, 0); }
+bool norn_has_latent(norn_datum x) { return latent_holds(x, v_is_latent, 0); }
 
 /* A copy of an object with n values from `from` on, each forced. */
 static val forced_object(norn_state *st, val x, size_t head, uint32_t n)

@@ -5,6 +5,8 @@
 #include "lang/state.h"
 
 static inline bool v_is_latent(val x) { return V_KIND(x) == NORN_LATENT; }
+/* Is x, or is inside of it (arrays, records, variants, distributions), a value that `is`. */
+bool latent_holds(val x, bool (*is)(val), int depth);
 /* What a latent value is; others as they are. */
 static inline val latent_value(norn_state *st, val x)
 {

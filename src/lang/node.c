@@ -2,6 +2,7 @@
    functions of nodes, branches on them, and the natives that can be recorded.  All of it is off the
    fast paths: a node is neither an integer nor a real. */
 #include "lang/node.h"
+#include "lang/latent.h"
 #include "lang/arith_in.h"
 #include "lang/run.h"
 #include "lang/state.h"
@@ -163,27 +164,8 @@ val node_map1(norn_state *st, const norn_native *f, val x)
 
 /* ---- values that hold nodes ---- */
 
-enum { DEEPEST = 200 };
-static bool holds(val x, int depth)
-{
-  norn_view v;
-  norn_dist d;
-  if (graph_is_node(x)) return true;
-  if (depth > DEEPEST) return false;
-  if (x.tag == NORN_ARRAY && norn_array_view(x, &v) && v.elem == NORN_VALUES) {
-    for (int64_t i = 0; i < v.n; i++)
-      if (holds(v.v[i], depth + 1)) return true;
-  } else if (norn_dist_view(x, &d)) {
-    for (int i = 0; i < d.n; i++)
-      if (holds(d.args[i], depth + 1)) return true;
-  } else if (x.tag == NORN_RECORD) {
-    for (uint32_t i = 0; i < v_rec(x)->sh->n; i++)
-      if (holds(v_rec(x)->f[i], depth + 1)) return true;
-  }
-  return false;
-}
-
-bool norn_has_node(norn_datum x) { return holds(x, 0); }
+static bool node_leaf(val x) { return graph_is_node(x); }
+bool norn_has_node(norn_datum x) { return latent_holds(x, node_leaf, 0); }
 
 /* The numbers behind the nodes of a distribution's arguments. */
 static val concrete_dist(norn_state *st, val x)
