@@ -116,6 +116,8 @@ norn_status choice_record(recording *, const norn_event *, norn_datum *value, ch
 /* Could these two events, of paths that differ in discrete choices, have the same nodes: the same
    support with the same bounds.  before: of the path that came first. */
 bool        choice_like(norn_state *, const choice *, const norn_event *);
+/* Of a number between bounds of which each may be infinite. */
+norn_support_kind density_kind_between(double lower, double upper);
 norn_status density_refuse(recording *, const char *what, const char *hint);
 
 /* ---- density_record.c ---- */

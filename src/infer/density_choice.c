@@ -248,7 +248,7 @@ static bool elements_note(recording *r, const norn_datum *x, int64_t n)
 }
 
 /* A number between bounds of which each may be infinite. */
-static norn_support_kind kind_between(double lower, double upper)
+norn_support_kind density_kind_between(double lower, double upper)
 {
   if (lower == -HUGE_VAL) return upper == HUGE_VAL ? NORN_SUPPORT_REAL : NORN_SUPPORT_UPPER;
   return upper == HUGE_VAL ? NORN_SUPPORT_LOWER : NORN_SUPPORT_INTERVAL;
@@ -281,7 +281,7 @@ static bool number_nodes(recording *r, const norn_dist *d, const norn_dist *conc
     if (s->kind == NORN_SUPPORT_REAL &&
         norn_dist_noncentered(r->d->st, concrete, k, &at[0], &at[1]))
       x[k] = shifted_map(r, graph_leaf(d, at[0]), graph_leaf(d, at[1]));
-    else x[k] = scalar_map(r, kind_between(bounds[k], bounds[s->count + k]), lower, upper);
+    else x[k] = scalar_map(r, density_kind_between(bounds[k], bounds[s->count + k]), lower, upper);
     if (norn_is_none(x[k])) return false;
   }
   return true;

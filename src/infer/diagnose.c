@@ -10,7 +10,6 @@
 #include "infer/engine.h"
 #include "num/special.h"
 #include "num/stats.h"
-#include <stdlib.h>
 #include <string.h>
 
 /* A number as one that orders like it: the bits, with those of negative ones turned round. */

@@ -41,7 +41,7 @@ typedef struct point {
 
 typedef struct pmmh {
   int64_t particles, draws, burn, thin, chains;
-  norn_ref *on;                        /* patterns, or NULL */
+  norn_ref *on;                        /* a pattern, or NULL */
   uint64_t stream;
   swarm s;
   point x[2]; int now;                 /* current: x[now] */

@@ -1,5 +1,6 @@
 /* why: what makes a log density -inf at a point, in words: a run of the model goes with the values that
    its choices have there until something has weight 0 or fails. */
+#include "infer/density.h"
 #include "infer/watch.h"
 #include <stdio.h>
 #include <string.h>
@@ -15,35 +16,11 @@ static bool choice_find(norn_density *d, uint64_t addr, norn_density_choice *c)
   return false;
 }
 
-/* Leaf k of a distribution, a number (norn_dist_leaves); *k is counted down on the way. */
-static bool leaf_find(norn_datum v, int64_t *k, double *out)
-{
-  norn_dist d;
-  norn_view a;
-  if (norn_as_real(v, out)) return (*k)-- == 0;
-  if (norn_dist_view(v, &d)) {
-    for (int i = 0; i < d.n; i++)
-      if (leaf_find(d.args[i], k, out)) return true;
-  } else if (norn_array_view(v, &a)) {
-    for (int64_t i = 0; i < a.n; i++)
-      if (leaf_find(a.elem == NORN_VALUES ? a.v[i] : norn_real(norn_elem_real(v, i)), k, out))
-        return true;
-  }
-  return false;
-}
-
 static double leaf_of(const norn_dist *d, int64_t k)
 {
   double x = (double)NAN;
-  for (int i = 0; i < d->n; i++)
-    if (leaf_find(d->args[i], &k, &x)) return x;
-  return (double)NAN;
-}
-
-static norn_support_kind kind_between(double lower, double upper)
-{
-  if (lower == -HUGE_VAL) return upper == HUGE_VAL ? NORN_SUPPORT_REAL : NORN_SUPPORT_UPPER;
-  return upper == HUGE_VAL ? NORN_SUPPORT_LOWER : NORN_SUPPORT_INTERVAL;
+  norn_as_real(graph_leaf(d, k), &x);
+  return x;
 }
 
 /* The numbers of a choice, x (nelem), from u; bounds (2 count). */
@@ -55,7 +32,7 @@ static void constrain(norn_state *st, const norn_dist *d, const norn_density_cho
     norn_support unit = *s;
     unit.lower = bounds[k];
     unit.upper = bounds[s->count + k];
-    if (s->kind <= NORN_SUPPORT_INTERVAL) unit.kind = kind_between(unit.lower, unit.upper);
+    if (s->kind <= NORN_SUPPORT_INTERVAL) unit.kind = density_kind_between(unit.lower, unit.upper);
     if (norn_dist_noncentered(st, d, k, &at[0], &at[1]))
       x[k] = leaf_of(d, at[0]) + leaf_of(d, at[1]) * u[c->from + k];
     else norn_support_constrain(&unit, u + c->from + k * m, x + k * n, NULL);
