@@ -663,7 +663,8 @@ typedef struct {
   char state[80];
   int nparts; const norn_progress_part *parts;   /* valid until the next step; 0: it is one whole */
 } norn_progress;
-#define NORN_ENGINE_VERSION 1
+typedef struct norn_archive norn_archive;
+#define NORN_ENGINE_VERSION 2          /* 1: without `archive` */
 enum { NORN_ENGINE_EXACT = 1, NORN_ENGINE_PRIOR = 2 /* ignores observations */ };
 /* An engine.  `self` is `size` zeroed bytes of its own.  step does a bounded piece of work and
    returns MORE, DONE, FAIL (error in the state), or norn_infer_wait(...) when a run of its own met
@@ -679,8 +680,11 @@ typedef struct norn_engine {
   norn_status (*finish)(norn_infer *, void *self);   /* may be NULL: all is in */
   void        (*progress)(norn_infer *, void *self, norn_progress *);   /* may be NULL */
   void        (*free)(norn_infer *, void *self);             /* may be NULL */
+  /* Writes or reads all that self keeps between two steps (see checkpoints); NULL: it can't be
+     saved. */
+  norn_status (*archive)(norn_infer *, void *self, norn_archive *);
 } norn_engine;
-/* Each becomes a constructor. */
+/* Each becomes a constructor.  The rows are of one version, of which the older still do. */
 norn_status        norn_add_engines(norn_state *, const norn_engine *, int n);
 const norn_engine *norn_engine_at(norn_state *, int i);      /* NULL past the last */
 norn_datum         norn_engine_new(norn_state *, const norn_engine *, const norn_datum *options,
@@ -746,6 +750,53 @@ void        norn_on_draw(norn_state *, bool (*f)(void *user, norn_infer *, const
 /* Runs a run to its end: draws samples from the state's seed, runs inferences (a heap stack of
    engines, the innermost stepped), refuses observe.  Consumes the run. */
 norn_status norn_drive(norn_state *, norn_run *, norn_datum *out);
+
+/* ---- checkpoints ------------------------------------------------------------------------------ */
+
+/* An archive writes or reads: an engine's `archive` walks once through what it keeps between two
+   steps, and the same calls serve both.  Before it reads, the engine's init has run as ever, so what
+   follows from model and options alone is there already; what was there (runs, arrays, references) is
+   replaced.  Writing changes nothing.  The first failure sets the state's error; from then on all
+   calls do nothing and give false, so only the end need be looked at (norn_archive_status).  No Norn
+   code may run in between but what norn_call seals. */
+bool        norn_archive_reading(const norn_archive *);
+norn_status norn_archive_status(const norn_archive *);
+norn_state *norn_archive_state(norn_archive *);
+/* What was read makes no sense; or this can't be saved.  Gives false. */
+bool norn_archive_fail(norn_archive *, const char *format, ...) NORN_PRINTF(2, 3);
+bool norn_archive_bytes(norn_archive *, void *, size_t n);
+bool norn_archive_bool(norn_archive *, bool *);
+bool norn_archive_int(norn_archive *, int *);
+bool norn_archive_u32(norn_archive *, uint32_t *);
+bool norn_archive_i64(norn_archive *, int64_t *);
+bool norn_archive_u64(norn_archive *, uint64_t *);
+bool norn_archive_size(norn_archive *, size_t *);
+bool norn_archive_f64(norn_archive *, double *);
+/* n elements of `size` bytes that hold no pointers, of an array of norn_alloc: array_pointer is the
+   address of the pointer to it.  capacity: how many it has room for, in elements; NULL: n.  When
+   read n is what it was (archive it before); the array is made, or made larger, where it has no
+   room; without a capacity it is taken to have room for n if it is there. */
+bool norn_archive_array(norn_archive *, void *array_pointer, size_t *capacity, size_t n, size_t size);
+/* A text in a buffer of n bytes, 0-terminated. */
+bool norn_archive_text(norn_archive *, char *buffer, size_t n);
+/* A text that lives as long as the state when it is read; NULL stays NULL. */
+bool norn_archive_name(norn_archive *, const char **);
+bool norn_archive_span(norn_archive *, norn_span *);
+bool norn_archive_rng(norn_archive *, norn_rng *);            /* all but where pairs are kept */
+/* Values may share what they are made of: that stays shared. */
+bool norn_archive_value(norn_archive *, norn_datum *);
+bool norn_archive_ref(norn_archive *, norn_ref **);           /* NULL stays NULL */
+/* NULL stays NULL; two pointers to one run stay so, if the second is NULL before it is read: a run that
+   is there is freed. */
+bool norn_archive_run(norn_archive *, norn_run **);
+
+/* Writes an inference, with those that it waits for, as it stands between two steps: to a file beside
+   it first, so that whatever goes wrong the last good one stays. */
+norn_status norn_infer_save(norn_infer *, const char *path);
+/* Puts an inference that was just made, of the same program, data, engine and seed, to where the saved
+   one stood; it goes on to the same bits.  On failure (a damaged or foreign file, by name) it can only
+   be freed. */
+norn_status norn_infer_load(norn_infer *, const char *path);
 
 /* ---- densities: a model over R^n -------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include "lang/env_in.h"
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,14 +233,19 @@ norn_status norn_add_dists(norn_state *st, const norn_dist_row *table, int n)
   return add_table(st, ENV_DIST, table, sizeof *table, n, NULL);
 }
 
+/* Rows of version 1 end before `archive`, and nothing reads it in them. */
 norn_status norn_add_engines(norn_state *st, const norn_engine *table, int n)
 {
-  for (int i = 0; i < n; i++)
-    if (table[i].version != NORN_ENGINE_VERSION)
+  uint32_t version = n > 0 ? table->version : NORN_ENGINE_VERSION;
+  size_t size = version == 1 ? offsetof(norn_engine, archive) : sizeof *table;
+  for (int i = 0; i < n; i++) {
+    const norn_engine *e = (const norn_engine *)(const void *)((const char *)table + size * (size_t)i);
+    if (e->version != version || version < 1 || version > NORN_ENGINE_VERSION)
       return norn_fail(st, NORN_EUSE, -1,
                        "engine %s is made for version %u of the engine table, this is version %d",
-                       table[i].name ? table[i].name : "?", table[i].version, NORN_ENGINE_VERSION);
-  return add_table(st, ENV_ENGINE, table, sizeof *table, n, NULL);
+                       e->name ? e->name : "?", e->version, NORN_ENGINE_VERSION);
+  }
+  return add_table(st, ENV_ENGINE, table, size, n, NULL);
 }
 
 norn_status norn_add_library(norn_state *st, const char *name, const unsigned char *text_, size_t n)
