@@ -31,6 +31,8 @@ libnorncore_la_SOURCES += \
   %D%/mh.c \
   %D%/more.c \
   %D%/optimize.c \
+  %D%/particles.c \
+  %D%/particles_runs.c \
   %D%/path.c \
   %D%/pathfinder.c \
   %D%/pgibbs.c \
@@ -59,6 +61,7 @@ libnorncore_la_SOURCES += \
   %D%/infer.h \
   %D%/lbfgs.h \
   %D%/optimize.h \
+  %D%/particles.h \
   %D%/path.h \
   %D%/pathfinder.h \
   %D%/posterior.h \

@@ -1,0 +1,56 @@
+/* particles: how the particles of smc get from barrier to barrier.  smc.c keeps weights, evidence and
+   the plan of resampling, and knows nothing of what a particle is; a table says how particles start,
+   go on, are copied and end:
+
+       start -> advance, copy, advance, copy ... advance -> value and choices of each -> free
+                   |       |
+                   |       +- by (to[], from[]): may be put off until the particles are stepped
+                   +- to the next barrier: the k-th observation of each, whatever its line, or its end
+
+   particles_runs.c: one run of the VM for each (the reference).  Others must give the same draws: the
+   particle at place i has lane i; iteration is the number of barriers passed. */
+#ifndef NORN_INFER_PARTICLES_H
+#define NORN_INFER_PARTICLES_H
+#include "infer/engine.h"
+
+typedef struct particles particles;
+typedef struct particles_ops {
+  const char *name;         /* the option's word: "scalar" */
+  const char *words;        /* for reports: "one run for each particle" */
+  size_t size;              /* of its struct, which begins with a `particles` */
+  /* n particles at the beginning of the program.  Not OK: error set; free is called. */
+  norn_status (*start)(particles *);
+  /* Those that are not at their end to their next barrier: DONE when all are there.  Adds the log
+     weight of what each observed to logw[i] (-infinity: dead), and counts in p->met.  WAIT: as
+     norn_infer_wait; advance is called again.  It may return MORE in between. */
+  norn_step   (*advance)(particles *);
+  /* Particle to[k] becomes a copy of from[k], k < n; both rise, no place is in both, and what is
+     copied was not dead.  The arrays stay as they are until advance is DONE.  false: error set. */
+  bool        (*copy)(particles *, const uint32_t *to, const uint32_t *from, size_t n);
+  /* What particle i returned; it has ended. */
+  norn_datum  (*value)(particles *, size_t i);
+  /* Gives the choices of particle i, oldest first, to norn_infer_choice (under p->choices). */
+  norn_status (*choices)(particles *, size_t i);
+  void        (*free)(particles *);
+} particles_ops;
+
+struct particles {
+  const particles_ops *ops;
+  norn_infer *inf;
+  size_t n;
+  bool choices;             /* every choice of each is kept */
+  double *logw;             /* (n, and cells of -infinity up to a multiple of 8) smc sets it to 0 */
+  size_t next;              /* the particle that is stepped now; 0 when a leg begins */
+  /* Of this leg.  observing: weighed; running: not at their end; and who ruled out the dead. */
+  struct { size_t observing, running; blame dead; } met;
+};
+
+extern const particles_ops particles_runs;
+
+/* NULL: error set. */
+particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool choices);
+void       particles_free(particles *);
+void       particles_leg(particles *);                 /* the next leg begins: clears met and next */
+/* Particle i is dead since `span`. */
+void       particles_dead(particles *, size_t i, norn_span);
+#endif

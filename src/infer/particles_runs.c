@@ -1,0 +1,227 @@
+/* particles_runs: each particle of smc is a run of the VM (particles.h), as any program allows.
+
+   Without kept choices samples never leave the VM, and runs are stepped in blocks: what resampling
+   asks to be copied into a block is copied just before it is stepped, so that a large population
+   passes through the cache once per barrier and not twice.  Kept choices lie once for all descendants
+   of the particle that made them:
+
+       particle i --past[i]--> (addr, value) --parent--> (addr, value) --parent--> ... NONE */
+#include "infer/particles.h"
+#include "infer/infer.h"
+
+enum { BLOCK = 128 };
+#define NONE 0xffffffffu
+
+/* A choice in the past of particles, shared by descendants; value: its place in runs.past_value. */
+typedef struct past { uint64_t addr; uint32_t parent; uint32_t value; } past;
+/* What goes beside a run: the place of its value in runs.ended, NONE while it runs; its last choice. */
+typedef struct beside { uint32_t ended, past; } beside;
+
+typedef struct runs {
+  particles p;
+  norn_run **run;           /* (n); NULL: ended or dead */
+  beside *at;               /* (n) */
+  /* copies that resampling asks for, both rising; done up to `copied` */
+  const uint32_t *to, *from;
+  size_t ncopies, copied;
+  column ended, past_value;
+  past *past; size_t npast, cpast;
+  uint32_t *path; size_t cpath;         /* scratch: the choices of one particle */
+  norn_run *gather[BLOCK]; uint32_t place[BLOCK]; norn_event ev[BLOCK];
+} runs;
+
+static norn_status runs_start(particles *p)
+{
+  runs *e = (runs *)p;
+  norn_state *st = norn_infer_state(p->inf);
+  e->run = engine_get(st, p->n * sizeof *e->run);
+  e->at = engine_get(st, p->n * sizeof *e->at);
+  if (!e->run || !e->at) return NORN_EMEMORY;
+  unsigned flags =
+    NORN_RUN_SCORE | NORN_RUN_STOP | (p->choices ? NORN_RUN_NAMES : NORN_RUN_DRAW);
+  for (size_t i = 0; i < p->n; i++) {
+    e->run[i] = norn_infer_run(p->inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
+    if (!e->run[i]) return NORN_EMEMORY;
+    e->at[i] = (beside){ NONE, NONE };
+  }
+  return NORN_OK;
+}
+
+/* ---- one particle arrives ---- */
+
+/* Particle i has come to where it waits for the others; false: error set. */
+static bool runs_arrive(runs *e, size_t i, const norn_event *ev)
+{
+  particles *p = &e->p;
+  double lw = norn_run_logw(e->run[i]);         /* of this observation, and of `via` before it */
+  if (lw > -HUGE_VAL) norn_run_add_logw(e->run[i], -lw);
+  p->logw[i] += lw;
+  switch (ev->kind) {
+  case NORN_OBSERVE:
+    p->met.observing++;
+    p->met.running++;
+    return true;
+  case NORN_DEAD:
+    p->met.observing++;
+    norn_run_free(e->run[i]);
+    e->run[i] = NULL;
+    particles_dead(p, i, ev->span);
+    return true;
+  case NORN_DONE:
+    p->inf->improper |= (norn_run_flags_of(e->run[i]) & NORN_RUN_IMPROPER) != 0;
+    e->at[i].ended = (uint32_t)e->ended.n;
+    norn_run_free(e->run[i]);
+    e->run[i] = NULL;
+    return column_push(norn_infer_state(p->inf), &e->ended, ev->value);
+  default: return false;
+  }
+}
+
+/* ---- to the barrier ---- */
+
+static bool runs_copy(particles *p, const uint32_t *to, const uint32_t *from, size_t n)
+{
+  runs *e = (runs *)p;
+  e->to = to;
+  e->from = from;
+  e->ncopies = n;
+  e->copied = 0;
+  return true;
+}
+
+/* The copies that concern particles before `end`. */
+static bool runs_follow(runs *e, size_t end)
+{
+  size_t k = e->copied;
+  for (; k < e->ncopies && (e->to[k] < end || e->from[k] < end); k++)
+    e->at[e->to[k]] = e->at[e->from[k]];
+  int m = (int)(k - e->copied);
+  if (m && !norn_runs_copy(e->run, e->to + e->copied, e->from + e->copied, m)) return false;
+  e->copied = k;
+  return true;
+}
+
+/* Particles [next, ...) in blocks; what each block met is weighed while it is in the cache. */
+static norn_step runs_advance_drawn(runs *e)
+{
+  particles *p = &e->p;
+  while (p->next < p->n) {
+    int m = 0;
+    size_t i = p->next;
+    if (!runs_follow(e, i + BLOCK)) return NORN_STEP_FAIL;
+    for (; i < p->n && i < p->next + BLOCK; i++)
+      if (e->run[i]) { e->gather[m] = e->run[i]; e->place[m++] = (uint32_t)i; }
+    int done = m ? norn_runs_next(e->gather, e->ev, m) : 0;
+    bool waits = false;
+    for (int k = 0; k < done; k++) {
+      if (e->ev[k].kind == NORN_INFER) {
+        p->next = e->place[k];
+        norn_step s = norn_infer_wait(p->inf, e->gather[k], &e->ev[k]);
+        if (s != NORN_STEP_MORE) return s;
+        waits = true;
+        break;
+      }
+      if (!runs_arrive(e, e->place[k], &e->ev[k])) return NORN_STEP_FAIL;
+    }
+    if (waits) continue;
+    if (m && done < m) p->next = e->place[done];
+    else p->next = i;
+  }
+  return NORN_STEP_DONE;
+}
+
+/* Particle i has chosen v. */
+static bool runs_keep(runs *e, size_t i, uint64_t addr, norn_datum v)
+{
+  norn_state *st = norn_infer_state(e->p.inf);
+  if (!engine_room(st, &e->past, &e->cpast, e->npast + 1, sizeof *e->past)) return false;
+  e->past[e->npast] = (past){ addr, e->at[i].past, (uint32_t)e->past_value.n };
+  e->at[i].past = (uint32_t)e->npast++;
+  return column_push(st, &e->past_value, v);
+}
+
+/* The same with choices kept: each sample is answered here. */
+static norn_step runs_advance_kept(runs *e)
+{
+  particles *p = &e->p;
+  norn_state *st = norn_infer_state(p->inf);
+  norn_event ev;
+  if (!runs_follow(e, p->n)) return NORN_STEP_FAIL;
+  for (; p->next < p->n; p->next++) {
+    size_t i = p->next;
+    bool there = !e->run[i];
+    while (!there) {
+      norn_event_kind k = norn_run_next(e->run[i], &ev);
+      if (k == NORN_INFER) {
+        norn_step s = norn_infer_wait(p->inf, e->run[i], &ev);
+        if (s != NORN_STEP_MORE) return s;
+      } else if (k == NORN_SAMPLE) {
+        norn_datum v;
+        double excess;
+        if (!engine_sample(st, e->run[i], &ev, true, &v, &excess)) return NORN_STEP_FAIL;
+        norn_run_add_logw(e->run[i], excess);
+        norn_run_answer(e->run[i], v);
+        if (!runs_keep(e, i, ev.addr, v)) return NORN_STEP_FAIL;
+      } else {
+        if (!runs_arrive(e, i, &ev)) return NORN_STEP_FAIL;
+        there = true;
+      }
+    }
+  }
+  return NORN_STEP_DONE;
+}
+
+static norn_step runs_advance(particles *p)
+{
+  return p->choices ? runs_advance_kept((runs *)p) : runs_advance_drawn((runs *)p);
+}
+
+/* ---- the end ---- */
+
+static norn_datum runs_value(particles *p, size_t i)
+{
+  runs *e = (runs *)p;
+  return column_at(norn_infer_state(p->inf), &e->ended, e->at[i].ended);
+}
+
+static norn_status runs_choices(particles *p, size_t i)
+{
+  runs *e = (runs *)p;
+  norn_state *st = norn_infer_state(p->inf);
+  size_t n = 0;
+  for (uint32_t at = e->at[i].past; at != NONE; at = e->past[at].parent) {
+    if (!engine_room(st, &e->path, &e->cpath, n + 1, sizeof *e->path)) return NORN_EMEMORY;
+    e->path[n++] = at;
+  }
+  while (n--) {
+    const past *k = &e->past[e->path[n]];
+    if (norn_infer_choice(p->inf, k->addr, column_at(st, &e->past_value, k->value)))
+      return NORN_EMEMORY;
+  }
+  return NORN_OK;
+}
+
+static void runs_free(particles *p)
+{
+  runs *e = (runs *)p;
+  norn_state *st = norn_infer_state(p->inf);
+  for (size_t i = 0; e->run && i < p->n; i++) if (e->run[i]) norn_run_free(e->run[i]);
+  engine_put(st, e->run, p->n * sizeof *e->run);
+  engine_put(st, e->at, p->n * sizeof *e->at);
+  engine_put(st, e->past, e->cpast * sizeof *e->past);
+  engine_put(st, e->path, e->cpath * sizeof *e->path);
+  column_free(st, &e->ended);
+  column_free(st, &e->past_value);
+}
+
+const particles_ops particles_runs = {
+  .name = "scalar",
+  .words = "a run of the virtual machine for each particle",
+  .size = sizeof(runs),
+  .start = runs_start,
+  .advance = runs_advance,
+  .copy = runs_copy,
+  .value = runs_value,
+  .choices = runs_choices,
+  .free = runs_free
+};
