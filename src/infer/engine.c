@@ -82,55 +82,65 @@ static norn_datum option_fallback(norn_state *st, const char *s)
   return norn_int(strtoll(s, NULL, 10));
 }
 
-static norn_datum option_get(norn_infer *inf, int i, const norn_option **row)
+norn_datum engine_option(norn_state *st, norn_datum engine, int i)
 {
-  const norn_engine *e = infer_engine(inf);
-  *row = &e->options[i];
-  norn_datum v = norn_infer_option(inf, i);
-  return norn_is_none(v) ? option_fallback(norn_infer_state(inf), (*row)->fallback) : v;
+  const norn_datum *options;
+  const norn_engine *e = norn_engine_view(engine, &options);
+  return norn_is_none(options[i]) ? option_fallback(st, e->options[i].fallback) : options[i];
 }
 
-static bool option_wrong(norn_infer *inf, const norn_option *o, const char *wanted, norn_datum v)
+static bool option_wrong(norn_state *st, const norn_engine *e, int i, const char *wanted,
+                         norn_datum v)
 {
   char what[120];
-  norn_state *st = norn_infer_state(inf);
   const char *found = norn_describe(st, v, what, sizeof what);
-  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got %s", o->name, infer_engine(inf)->name,
-            wanted, found);
+  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got %s", e->options[i].name, e->name, wanted,
+            found);
   return false;
 }
 
-bool option_int(norn_infer *inf, int i, int64_t least, int64_t *out)
+bool engine_option_int(norn_state *st, norn_datum engine, int i, int64_t least, int64_t *out)
 {
-  const norn_option *o;
-  norn_datum v = option_get(inf, i, &o);
+  const norn_engine *e = norn_engine_view(engine, NULL);
+  norn_datum v = engine_option(st, engine, i);
   if (v.tag == NORN_REAL && v.d == floor(v.d) && fabs(v.d) < 1e15) v = norn_int((int64_t)v.d);
-  if (v.tag != NORN_INT) return option_wrong(inf, o, "an integer", v);
+  if (v.tag != NORN_INT) return option_wrong(st, e, i, "an integer", v);
   if (v.i < least) {
-    norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be at least %lld, got %lld",
-              o->name, infer_engine(inf)->name, (long long)least, (long long)v.i);
+    norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be at least %lld, got %lld", e->options[i].name,
+              e->name, (long long)least, (long long)v.i);
     return false;
   }
   *out = v.i;
   return true;
 }
 
+bool engine_option_real(norn_state *st, norn_datum engine, int i, double *out)
+{
+  norn_datum v = engine_option(st, engine, i);
+  if (v.tag == NORN_MISSING) { *out = NAN; return true; }
+  if (!norn_as_real(v, out) || isnan(*out))
+    return option_wrong(st, norn_engine_view(engine, NULL), i, "a number", v);
+  return true;
+}
+
+bool option_int(norn_infer *inf, int i, int64_t least, int64_t *out)
+{
+  return engine_option_int(inf->st, norn_get(inf->options), i, least, out);
+}
+
 bool option_real(norn_infer *inf, int i, double *out)
 {
-  const norn_option *o;
-  norn_datum v = option_get(inf, i, &o);
-  if (v.tag == NORN_MISSING) { *out = NAN; return true; }
-  if (!norn_as_real(v, out) || isnan(*out)) return option_wrong(inf, o, "a number", v);
-  return true;
+  return engine_option_real(inf->st, norn_get(inf->options), i, out);
 }
 
 bool option_choice(norn_infer *inf, int i, const char *const *names, int n, int *out)
 {
-  const norn_option *o;
+  norn_state *st = norn_infer_state(inf);
+  const norn_engine *e = infer_engine(inf);
   size_t len;
-  norn_datum v = option_get(inf, i, &o);
+  norn_datum v = engine_option(st, norn_get(inf->options), i);
   const char *s = norn_string_view(v, &len);
-  if (!s) return option_wrong(inf, o, "a string", v);
+  if (!s) return option_wrong(st, e, i, "a string", v);
   char all[200] = "";
   for (int k = 0; k < n; k++) {
     if (strlen(names[k]) == len && !memcmp(names[k], s, len)) { *out = k; return true; }
@@ -141,8 +151,8 @@ bool option_choice(norn_infer *inf, int i, const char *const *names, int n, int 
                             : ", ",
              names[k]);
   }
-  norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be %s, got \"%.40s\"", o->name,
-            infer_engine(inf)->name, all, s);
+  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got \"%.40s\"", e->options[i].name, e->name,
+            all, s);
   return false;
 }
 

@@ -22,7 +22,7 @@
        enumerate    forks, one per value       the VM (SCORE)       a path; equal states are merged
        ... exact    forks, one per value       the engine, in bigs  the same
        smc          the VM (DRAW)              the VM, stopping     a particle
-       mh           the engine, reusing        the VM (SCORE)       one proposal
+       mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
 
    nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder and advi run the program only
@@ -73,6 +73,10 @@ const norn_engine *infer_engine(norn_infer *);
 bool option_int(norn_infer *, int i, int64_t least, int64_t *out);
 bool option_real(norn_infer *, int i, double *out);                  /* NaN where it is missing */
 bool option_choice(norn_infer *, int i, const char *const *names, int n, int *out);
+/* The same of an engine value: option i, or its fallback. */
+norn_datum engine_option(norn_state *, norn_datum engine, int i);
+bool engine_option_int(norn_state *, norn_datum engine, int i, int64_t least, int64_t *out);
+bool engine_option_real(norn_state *, norn_datum engine, int i, double *out);
 
 /* ---- columns: growing arrays of values that outlive Norn code ---- */
 /* Scalars of one kind lie in `word`; from the first other value on all are in `heap`, an array,

@@ -22,6 +22,7 @@ libnorncore_la_SOURCES += \
   %D%/hmc.c \
   %D%/importance.c \
   %D%/infer.c \
+  %D%/kernel.c \
   %D%/laplace.c \
   %D%/lbfgs.c \
   %D%/loo.c \
@@ -29,6 +30,7 @@ libnorncore_la_SOURCES += \
   %D%/metric.c \
   %D%/metric_fit.c \
   %D%/mh.c \
+  %D%/mh_kernel.c \
   %D%/more.c \
   %D%/optimize.c \
   %D%/particles.c \
@@ -49,6 +51,7 @@ libnorncore_la_SOURCES += \
   %D%/stats.c \
   %D%/swarm.c \
   %D%/temper.c \
+  %D%/trace.c \
   %D%/trajectory.c \
   %D%/watch.c \
   %D%/why.c \
@@ -59,6 +62,7 @@ libnorncore_la_SOURCES += \
   %D%/enumerate.h \
   %D%/hmc.h \
   %D%/infer.h \
+  %D%/kernel.h \
   %D%/lbfgs.h \
   %D%/optimize.h \
   %D%/particles.h \
@@ -69,4 +73,5 @@ libnorncore_la_SOURCES += \
   %D%/psis.h \
   %D%/sbc.h \
   %D%/swarm.h \
+  %D%/trace.h \
   %D%/watch.h
