@@ -84,7 +84,8 @@ typedef enum {
   NORN_LATENT = 10,   /* a choice of a recorded run, looked up when the run looks at it */
   NORN_POINTER = 9,   /* an address that a foreign function gave; it can't be saved */
   NORN_STR = 0x40, NORN_ARRAY = 0x42, NORN_RECORD = 0x44, NORN_DATA = 0x46, NORN_FUN = 0x48,
-  NORN_DIST = 0x4a, NORN_MODEL = 0x4c, NORN_ENGINE = 0x4e, NORN_MAP = 0x50, NORN_BIG = 0x52
+  NORN_DIST = 0x4a, NORN_MODEL = 0x4c, NORN_ENGINE = 0x4e, NORN_MAP = 0x50, NORN_BIG = 0x52,
+  NORN_HANDLE = 0x54  /* something that C owns (norn_handle_new) */
 } norn_kind;
 
 typedef struct { uint64_t tag; union { int64_t i; double d; void *p; const void *q; }; } norn_datum;
@@ -180,6 +181,20 @@ const char *norn_record_at(norn_state *, norn_datum record, int i, norn_datum *v
 const norn_datum *norn_record_view(norn_datum record, int *n);
 /* A variant: its constructor's name and fields (ENUM has none); NULL if it is not one. */
 const char *norn_data_view(norn_state *, norn_datum, const norn_datum **fields, int *n);
+
+/* A handle: a value for something that C owns and that does not change.  Programs keep it, hand it on
+   and print it; it equals itself alone, has no order, and can't be saved.  `free` is called when no
+   value refers to it any more (in a collection: it may free memory, runs and references, and do nothing
+   else), or with the state. */
+typedef struct norn_handle_row {
+  const char *name;                                        /* "population" */
+  void (*free)(norn_state *, void *p);
+  void (*show)(norn_state *, void *p, char *buf, size_t n);   /* how it prints; NULL: <name> */
+} norn_handle_row;
+/* bytes: what p takes, so that collections come in time.  NONE: no memory, and p is still the
+   caller's. */
+norn_datum norn_handle_new(norn_state *, const norn_handle_row *, void *p, size_t bytes);
+void      *norn_handle_view(norn_datum, const norn_handle_row *);   /* NULL: no handle of that row */
 
 /* References: roots for data that outlive the next step of Norn code. */
 typedef struct norn_ref norn_ref;

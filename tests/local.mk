@@ -40,6 +40,7 @@ UNIT_TESTS = \
   %D%/unit/test_gradient \
   %D%/unit/test_gradient_fuzz \
   %D%/unit/test_gradient_ops \
+  %D%/unit/test_handle \
   %D%/unit/test_heap \
   %D%/unit/test_hmc \
   %D%/unit/test_io \

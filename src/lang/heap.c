@@ -115,17 +115,22 @@ static size_t full_at(const norn_state *st)
   return at;
 }
 
-static void *made_old(norn_state *st, obj *o, size_t n, unsigned flags)
+void heap_outside(norn_state *st, size_t n)
 {
   heap *h = &st->heap;
+  h->allocated_old += n;
+  if (h->allocated_old > full_at(st)) h->soft = h->n0;   /* the VM stops at its next safepoint */
+}
+
+static void *made_old(norn_state *st, obj *o, size_t n, unsigned flags)
+{
   if (!o) {
     state_memory(st);
     return NULL;
   }
   o->fwd = 0;
   o->flags = (uint8_t)flags;
-  h->allocated_old += n;
-  if (h->allocated_old > full_at(st)) h->soft = h->n0;   /* the VM stops at its next safepoint */
+  heap_outside(st, n);
   heap_remember(st, o);
   return o;
 }
@@ -191,6 +196,7 @@ size_t heap_size_of(const obj *o)
   case NORN_DIST: case NORN_ENGINE: z = sizeof(tab) + n * sizeof(val); break;
   case NORN_MODEL: z = sizeof(modl) + n * sizeof(val); break;
   case NORN_MAP: z = sizeof(map); break;
+  case NORN_HANDLE: z = sizeof(handle); break;
   case V_HNODE: z = hnode_size((const hnode *)o); break;
   case V_SCOPE: z = sizeof(scope) + n * sizeof(scope_fix); break;
   default: break;
@@ -200,7 +206,7 @@ size_t heap_size_of(const obj *o)
 
 static bool has_pointers(const obj *o)
 {
-  if (o->kind == NORN_STR || o->kind == NORN_BIG) return false;
+  if (o->kind == NORN_STR || o->kind == NORN_BIG || o->kind == NORN_HANDLE) return false;
   return o->kind != V_BUF || o->aux == NORN_VALUES || ((const buf *)o)->parent;
 }
 
@@ -392,6 +398,7 @@ static void collect_full(norn_state *st)
     old_each(h->old, mark_again, &g);
   }
   madvise(h->charged, (size_t)(h->n1 - h->charged), MADV_DONTNEED);
+  handles_sweep(st, false);
   h->live_after_major = old_sweep(st, old_blocks_for(h->nursery));
   h->allocated_old = 0;
   h->majors++;

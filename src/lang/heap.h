@@ -53,6 +53,8 @@ void heap_collect_full(norn_state *);                      /* only at a safepoin
    written: kind 0 and the flags, which the caller keeps (obj_init).  Fields must be filled before
    Norn code runs. */
 void *heap_alloc(norn_state *, size_t n);
+/* Memory outside of the heap that dies with an object in it counts towards the next full collection. */
+void heap_outside(norn_state *, size_t n);
 /* Non-moving from the start; remembered until the next collection. */
 void *heap_alloc_old(norn_state *, size_t n);
 /* An old object was written: scan it at the next minor collection. */

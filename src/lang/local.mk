@@ -31,6 +31,7 @@ libnorncore_la_SOURCES += \
   %D%/facts.c \
   %D%/foreign.c \
   %D%/hamt.c \
+  %D%/handle.c \
   %D%/heap.c \
   %D%/heap_old.c \
   %D%/infer.c \

@@ -98,6 +98,8 @@ static int labels_compare(val a, val b)
   case NORN_RECORD: return shapes_compare(v_rec(a)->sh, v_rec(b)->sh);
   case NORN_FUN: return protos_compare(v_clo(a)->p, v_clo(b)->p);
   case NORN_DIST: case NORN_ENGINE: return names_compare(row_name(a), row_name(b));
+  case NORN_HANDLE:
+    return signed_one((int64_t)((const handle *)a.p)->serial, (int64_t)((const handle *)b.p)->serial);
   default: return 0;
   }
 }
@@ -201,6 +203,7 @@ static uint64_t label_token(val v)
   case NORN_RECORD: return v_rec(v)->sh->hash;
   case NORN_FUN: return name_token(v_clo(v)->p->name) ^ v_clo(v)->p->span.start;
   case NORN_DIST: case NORN_ENGINE: return name_token(row_name(v));
+  case NORN_HANDLE: return ((const handle *)v.p)->serial;
   default: return 0;
   }
 }

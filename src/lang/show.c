@@ -80,6 +80,14 @@ static void show_model(show *s, val v)
               V_KIND(f) == NORN_FUN && v_clo(f)->p->name ? v_clo(f)->p->name : "->");
 }
 
+static void show_handle(show *s, const handle *o)
+{
+  char words[120];
+  snprintf(words, sizeof words, "<%s>", o->row->name);
+  if (o->row->show) o->row->show(s->st, o->p, words, sizeof words);
+  text_puts(s->t, words);
+}
+
 /* True if v was shown; false if it has children. */
 static bool show_atom(show *s, val v, size_t budget)
 {
@@ -104,6 +112,7 @@ static bool show_atom(show *s, val v, size_t budget)
   case NORN_STR: show_string(s, v_str(v), budget); return true;
   case NORN_FUN: show_closure(s, v_clo(v)->p, v_clo(v)->p->is_model ? "model" : "fn"); return true;
   case NORN_MODEL: show_model(s, v); return true;
+  case NORN_HANDLE: show_handle(s, v.p); return true;
   case NORN_ARRAY:
   case NORN_RECORD:
   case NORN_DATA:
@@ -359,6 +368,7 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
   case NORN_ENGINE: words = "an engine"; break;
   case NORN_MAP: words = "a map"; break;
   case NORN_BIG: words = "a big real"; break;
+  case NORN_HANDLE: snprintf(out, n, "a %s", ((const handle *)v.p)->row->name); break;
   case NORN_NODE: case NORN_LATENT: words = "a number that depends on a choice"; break;
   case NORN_ENUM: case NORN_DATA: snprintf(out, n, "the variant %s", ctor_name(st, v)); break;
   case NORN_ARRAY: describe_array(v_vec(v), out, n); break;

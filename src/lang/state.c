@@ -95,6 +95,7 @@ void norn_free(norn_state *st)
   if (!st) return;
   for (int k = 0; k < STATE_SLOTS; k++)
     if (st->slot[k] && st->slot_free[k]) st->slot_free[k](st, st->slot[k]);
+  handles_sweep(st, true);
   run_free_all(st);
   refs_free(st, st->refs_fresh);
   refs_free(st, st->refs_old);

@@ -55,6 +55,11 @@ struct norn_state {
   proto *protos;
   bool consts_fresh;                  /* constants or defaults made since the last collection */
 
+  /* handle.c: all that there are */
+  handle **handles;
+  size_t nhandles, chandles;
+  uint64_t handle_serial;
+
   /* run.c */
   struct norn_run **dirty;            /* runs that ran since the last collection */
   size_t ndirty, cdirty;
@@ -111,6 +116,9 @@ double state_now(void);               /* monotonic seconds */
 void record_free(norn_state *);       /* symbols and shapes */
 /* Constants and defaults in entries; whoever makes one sets consts_fresh. */
 void env_scan(norn_state *, gc *);
+
+/* handle.c: frees what handles without a mark own; or all of them own. */
+void handles_sweep(norn_state *, bool all);
 
 /* addr.c */
 /* Of kind NAME or CALL; 0: no memory. */

@@ -97,6 +97,8 @@ typedef struct tab { obj h; const void *row; val a[]; } tab;
 /* MODEL: a[0] the closure, a[1] constraints (given/do: NORN_ARRAY of [kind, name, value] or unit),
    a[2..] arguments. */
 typedef struct modl { obj h; uint64_t pad; val a[]; } modl;
+/* HANDLE: never young (handle.c). */
+typedef struct handle { obj h; const norn_handle_row *row; void *p; uint64_t serial; } handle;
 /* given() and do() in force: absolute addresses fixed within a model that is running; or replaced
    observations, a record of keys and values (what: FIX_OBSERVED). */
 enum { FIX_GIVEN, FIX_DO, FIX_OBSERVED };

@@ -66,8 +66,11 @@ static const char *kind_name(norn_datum v)
 
 static norn_status y_type_of(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
+  char what[120];
   (void)n;
-  return lib_give(st, norn_cstring(st, kind_name(args[0])), out);
+  if (norn_kind_of(args[0]) != NORN_HANDLE)
+    return lib_give(st, norn_cstring(st, kind_name(args[0])), out);
+  return lib_give(st, norn_cstring(st, norn_describe(st, args[0], what, sizeof what) + 2), out);
 }
 
 static norn_status y_is_missing(norn_state *st, const norn_datum *args, int n, norn_datum *out)
