@@ -833,6 +833,28 @@ void          norn_density_free(norn_density *);
 /* The same density for another thread: evaluations of clones (norn_density_eval) may run at once, all
    else only while none does.  NULL: error set. */
 norn_density *norn_density_clone(norn_density *);
+/* A density over a block of the choices: the others are *held* at their present values, which are no
+   coordinates, so its dimension is that of the block.  `kind` says at a choice which it is; `value` gives
+   the present value of an address, or NONE: it does not exist now; `count` how many exist.  A held real
+   number, or array of them, is an input of what is recorded; any other is a constant, and a recording is
+   void when it changes.  Where runs do not make just the choices that exist the density is 0.  Discrete
+   choices that are free are summed out.  What `value` gives need live only until Norn code runs.  NULL:
+   error set. */
+typedef enum { NORN_HOLD_FREE, NORN_HOLD_HELD } norn_hold_kind;
+typedef struct {
+  norn_hold_kind (*kind)(void *user, const norn_event *);
+  norn_datum (*value)(void *user, uint64_t addr);
+  int64_t (*count)(void *user);
+  void *user;
+} norn_hold;
+norn_density *norn_density_block(norn_state *, norn_datum model, uint64_t stream, unsigned flags,
+                                 norn_hold);
+/* To be called when values have changed.  Gives the coordinates of the present ones (dim), borrowed until
+   the next call; *anew: the block has other choices now, or choices of other sizes.  NULL: error set. */
+const double *norn_density_present(norn_density *, bool *anew);
+/* Tells the values that the coordinates' choices have at u, in their order. */
+norn_status   norn_density_tell(norn_density *, const double *u,
+                                norn_status (*f)(void *user, uint64_t addr, norn_datum), void *user);
 int64_t       norn_density_dim(const norn_density *);
 /* "theta[3]": coordinate i; of maps that change the dimension: "p[0]" for the first free one. */
 const char   *norn_density_name(norn_density *, int64_t i, char *buf, size_t n);

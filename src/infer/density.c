@@ -31,6 +31,7 @@ void norn_density_free(norn_density *d)
   if (!d) return;
   norn_state *st = d->st;
   for (int i = 0; i < d->ntape; i++) tape_free(d, &d->tape[i]);
+  engine_put(st, d->here, (size_t)d->nhere * sizeof *d->here);
   engine_put(st, d->choice, d->cchoice * sizeof *d->choice);
   engine_put(st, d->latent, d->clatent * sizeof *d->latent);
   engine_put(st, d->looked, d->clooked * sizeof *d->looked);
@@ -68,6 +69,7 @@ norn_density *norn_density_new(norn_state *st, norn_datum model, uint64_t stream
 norn_density *norn_density_clone(norn_density *d)
 {
   if (d->f) return norn_density_of(d->st, d->dim, d->f, d->user);
+  if (d->block) return norn_density_block(d->st, norn_get(d->model), d->stream, d->flags, d->hold);
   return norn_density_new(d->st, norn_get(d->model), d->stream, d->flags);
 }
 
@@ -81,7 +83,7 @@ static eval_status eval_kept(norn_density *d, const double *u, double *logp, dou
   for (int i = -1; i < d->ntape; i++) {
     tape *t = i < 0 ? first : &d->tape[i];
     if (!t || (i >= 0 && t == first)) continue;
-    eval_status s = program_eval(t->p, u, logp, gradient, &where);
+    eval_status s = hold_eval(d, t, u, logp, gradient, &where);
     if (s == EVAL_GUARD) continue;
     t->used = ++d->clock;
     d->last = t;
@@ -106,7 +108,7 @@ norn_status norn_density_eval(norn_density *d, const double *u, double *logp, do
   norn_status status = density_record(d, u, &t);
   norn_unlock(d->st);
   if (status || !t) return status;
-  if (program_eval(t->p, u, logp, gradient, &where) == EVAL_GUARD) *logp = -HUGE_VAL;
+  if (hold_eval(d, t, u, logp, gradient, &where) == EVAL_GUARD) *logp = -HUGE_VAL;
   d->last = t;
   return NORN_OK;
 }
@@ -129,7 +131,7 @@ norn_status norn_density_eval_many(norn_density *d, int64_t n, const double *u, 
 {
   norn_status s = NORN_OK;
   for (int64_t i = 0; i < n && !s;) {
-    bool lanes = !d->f && d->last && n - i >= POINTS &&
+    bool lanes = !d->f && !d->block && d->last && n - i >= POINTS &&
                  (d->always_lanes || program_many_pays(d->last->p));
     const double *at = u + i * d->dim;
     double *g = gradient ? gradient + i * d->dim : NULL;

@@ -4,6 +4,7 @@
        density_record.c  runs answered with nodes: the paths of a recording
        density_choice.c  a continuous choice as nodes: its map to R^n, its prior
        density_draw.c    values at a point, drawing what was summed out, starts
+       density_hold.c    blocks: choices that are held, what makes a recording void
 
    Discrete choices with finitely many values are summed out.  A run that meets one is forked, one
    path a value; each path gathers the nodes of its log weight.  Paths that come to be in the same
@@ -68,6 +69,10 @@ typedef struct lattice {
 /* A row of observed data: for NORN_DENSITY_ROWS. */
 typedef struct data_row { norn_span span; int64_t element; weight w; } data_row;
 
+/* A held choice of a recording: inputs first .. first + n - 1 of its program, or (n 0) a constant of
+   this hash.  answer: what runs get. */
+typedef struct held { uint64_t addr, hash; uint32_t first, n; norn_ref *answer; } held;
+
 /* One recording. */
 typedef struct tape {
   graph *g;
@@ -77,6 +82,12 @@ typedef struct tape {
   lattice l;
   data_row *row; size_t nrow, crow;
   uint64_t used, made;                 /* by the clock of the density: last, and recorded */
+  /* Of a block: its held choices; for each input a coordinate, or NOTHING: held; inputs and their
+     derivatives; the epoch in which the held ones were filled in, and whether constants are the same. */
+  held *held; size_t nheld, cheld;
+  uint32_t *from; size_t cfrom;
+  double *in, *gradient; size_t nin;
+  uint64_t epoch; bool stands;
 } tape;
 
 struct norn_density {
@@ -92,6 +103,11 @@ struct norn_density {
   uint32_t *latent_table; size_t latent_mask;      /* latents by address: index + 1 */
   norn_span *looked; size_t nlooked, clooked;      /* choices that runs look at again later */
   bool fixed;                          /* the choices are known */
+  bool block, constants;               /* some are held; all of them as constants */
+  norn_hold hold;
+  uint64_t epoch;                      /* of the held values */
+  double *here; int64_t nhere;         /* coordinates of the present values, and room for them */
+  int64_t ndiscrete;                   /* free choices that are summed out, as they are now */
   bool always_lanes;                   /* norn_density_eval_many: for tests */
   int tries;                           /* before that: points that had weight 0 */
   tape tape[KEPT]; int ntape;
@@ -105,13 +121,20 @@ typedef struct recording {
   tape *t;
   const double *u;                     /* NULL: the dimension is not known yet */
   size_t nchoice;                      /* continuous choices recorded */
+  bool forked;                         /* there were paths side by side: a choice may be met again */
   int64_t at, x;                       /* inputs and constrained numbers so far */
   norn_span span;
   uint64_t addr;
 } recording;
 
 /* ---- density_choice.c ---- */
-/* Records a continuous choice: *value has its nodes.  Its Jacobian is a term; its prior is not yet. */
+/* What a choice is, by its event's distribution without nodes; its place in u and x is the recording's. */
+norn_status choice_read(recording *, const norn_dist *concrete, choice *);
+bool        choice_same(const choice *, const choice *);
+/* n values as nested arrays of the shape; NONE: no memory. */
+norn_datum  choice_nested(norn_state *, const norn_datum *x, int rank, const int64_t *dims);
+/* Records a continuous choice: *value has its nodes.  Its Jacobian is a term; its prior is not yet.
+   *choice NULL, of a block: it is not the choice that it should be. */
 norn_status choice_record(recording *, const norn_event *, norn_datum *value, choice **);
 /* Could these two events, of paths that differ in discrete choices, have the same nodes: the same
    support with the same bounds.  before: of the path that came first. */
@@ -126,7 +149,20 @@ norn_status density_refuse(recording *, const char *what, const char *hint);
 norn_status density_record(norn_density *, const double *u, tape **out);
 void        tape_free(norn_density *, tape *);
 
+/* ---- density_hold.c ---- */
+/* Notes what the graph's next input is. */
+bool        hold_input(recording *, uint32_t coordinate);
+/* The held choice of this event: it has an answer.  NULL: it does not exist now, or the error is set. */
+held       *hold_meet(recording *, const norn_event *);
+/* program_eval, with inputs of coordinates and held values; GUARD too where the recording is void. */
+eval_status hold_eval(norn_density *, tape *, const double *u, double *logp, double *gradient,
+                      size_t *where);
+bool        hold_complete(const recording *);            /* the run has made the choices that exist */
+void        hold_free(norn_state *, tape *);
+
 /* ---- density_draw.c ---- */
+/* A value of a choice as its free coordinates, in u + c->u; false: it is not inside. */
+bool        choice_unconstrain(const choice *, norn_state *, const norn_dist *, norn_datum x, double *u);
 /* The value of a choice at the last point, packed. */
 norn_datum  choice_value(norn_density *, const choice *);
 #endif

@@ -19,6 +19,7 @@ static norn_datum input(recording *r)
 {
   norn_rng g = {.stream = r->d->stream, .lane = (uint32_t)r->d->tries, .iter = (uint32_t)r->at};
   double v = r->u ? r->u[r->at] : r->d->tries ? 4 * rng_uniform(&g) - 2 : 0;
+  if (r->d->block && !hold_input(r, (uint32_t)r->at)) return norn_none();
   r->at++;
   return graph_input(r->t->g, v);
 }
@@ -173,29 +174,39 @@ static norn_status shape_of(recording *r, const norn_dist *d, choice *c)
   return NORN_OK;
 }
 
-static bool same_choice(const choice *a, const choice *b)
+bool choice_same(const choice *a, const choice *b)
 {
   return a->addr == b->addr && a->s.kind == b->s.kind && a->s.size == b->s.size &&
          a->s.count == b->s.count && a->nelem == b->nelem;
+}
+
+norn_status choice_read(recording *r, const norn_dist *concrete, choice *c)
+{
+  *c = (choice){.addr = r->addr, .span = r->span, .u = r->at, .x = r->x,
+                .improper = norn_dist_flags(concrete) & NORN_DIST_IMPROPER};
+  norn_status status = norn_dist_support(r->d->st, concrete, &c->s);
+  if (status) return status;
+  if (norn_dist_flags(concrete) & NORN_DIST_DISCRETE)
+    return density_refuse(r, "is discrete and has no end of values: it can't be summed out",
+                          "bound it: truncate(..., upper = N); or use mh() or smc()");
+  if (c->s.kind >= NORN_SUPPORT_BOOL)
+    return density_refuse(r, "has a support that has no map to R^n", "use mh() or smc()");
+  c->nfree = norn_support_free(&c->s) * c->s.count;
+  c->nelem = norn_support_elems(&c->s) * c->s.count;
+  return NORN_OK;
 }
 
 /* The choice that this event is; the first recording makes the list, later ones must follow it. */
 static norn_status choice_of(recording *r, const norn_dist *concrete, choice **out)
 {
   norn_density *d = r->d;
-  choice c = {.addr = r->addr, .span = r->span, .u = r->at, .x = r->x,
-              .improper = norn_dist_flags(concrete) & NORN_DIST_IMPROPER};
-  norn_status status = norn_dist_support(d->st, concrete, &c.s);
+  choice c;
+  norn_status status = choice_read(r, concrete, &c);
   if (status) return status;
-  if (norn_dist_flags(concrete) & NORN_DIST_DISCRETE)
-    return density_refuse(r, "is discrete and has no end of values: it can't be summed out",
-                          "bound it: truncate(..., upper = N); or use mh() or smc()");
-  if (c.s.kind >= NORN_SUPPORT_BOOL)
-    return density_refuse(r, "has a support that has no map to R^n", "use mh() or smc()");
-  c.nfree = norn_support_free(&c.s) * c.s.count;
-  c.nelem = norn_support_elems(&c.s) * c.s.count;
   if (d->fixed) {
-    if (r->nchoice >= d->nchoice || !same_choice(&d->choice[r->nchoice], &c))
+    bool other = r->nchoice >= d->nchoice || !choice_same(&d->choice[r->nchoice], &c);
+    if (other && d->block) return NORN_OK;
+    if (other)
       return density_refuse(r, "is not a choice of every run: gradients need the same choices in each",
                     "mh() and smc() run programs whose choices change");
     c.rank = d->choice[r->nchoice].rank;
@@ -213,8 +224,7 @@ static norn_status choice_of(recording *r, const norn_dist *concrete, choice **o
   return NORN_OK;
 }
 
-/* n values as nested arrays of the shape. */
-static norn_datum nested(norn_state *st, const norn_datum *x, int rank, const int64_t *dims)
+norn_datum choice_nested(norn_state *st, const norn_datum *x, int rank, const int64_t *dims)
 {
   void *to;
   if (rank == 0) return *x;
@@ -224,7 +234,7 @@ static norn_datum nested(norn_state *st, const norn_datum *x, int rank, const in
   for (int i = 1; i < rank; i++) row *= dims[i];
   for (int64_t k = 0; k < dims[0]; k++) ((norn_datum *)to)[k] = norn_unit();
   for (int64_t k = 0; k < dims[0]; k++) {
-    norn_datum e = nested(st, x + k * row, rank - 1, dims + 1);
+    norn_datum e = choice_nested(st, x + k * row, rank - 1, dims + 1);
     if (norn_is_none(e)) return e;
     ((norn_datum *)to)[k] = e;
   }
@@ -318,11 +328,12 @@ norn_status choice_record(recording *r, const norn_event *ev, norn_datum *value,
   if (ev->dist->n > 16) return density_refuse(r, "has too many parameters", NULL);
   for (int i = 0; i < ev->dist->n; i++) args[i] = norn_concrete(st, ev->dist->args[i]);
   norn_status status = choice_of(r, &concrete, &c);
-  if (status) return status;
+  *out = NULL;
+  if (status || !c) return status;
   norn_datum *x = engine_get(st, (size_t)c->nelem * sizeof *x);
   bool good = x && choice_nodes(r, ev->dist, &concrete, c, x) && elements_note(r, x, c->nelem);
   *value = norn_none();
-  if (good) *value = nested(st, x, c->rank, c->dims);
+  if (good) *value = choice_nested(st, x, c->rank, c->dims);
   engine_put(st, x, (size_t)c->nelem * sizeof *x);
   if (norn_is_none(*value)) return norn_error(st)->code ? norn_error(st)->code : NORN_EMEMORY;
   r->nchoice++;

@@ -267,9 +267,7 @@ static bool unit_support(const choice *c, norn_state *st, const norn_dist *dist,
   return good;
 }
 
-/* A value of a choice as its free coordinates; false: it is not inside. */
-static bool unconstrain(const choice *c, norn_state *st, const norn_dist *dist, norn_datum x,
-                        double *u)
+bool choice_unconstrain(const choice *c, norn_state *st, const norn_dist *dist, norn_datum x, double *u)
 {
   int64_t elems = norn_support_elems(&c->s), m = norn_support_free(&c->s);
   double stack[64], *v = elems <= 64 ? stack : engine_get(st, (size_t)elems * sizeof *v);
@@ -313,7 +311,7 @@ static norn_status walk(norn_density *d, pick_fn pick, void *of, double *u)
       }
       if (k >= d->nchoice) { status = norn_fail(st, NORN_EUSE, -1, "one choice too many"); break; }
       if ((status = pick(d, &d->choice[k], &ev, of, &x))) break;
-      if (!unconstrain(&d->choice[k], st, ev.dist, x, u) && u)
+      if (!choice_unconstrain(&d->choice[k], st, ev.dist, x, u) && u)
         status = engine_fail(st, NORN_EDOMAIN, ev.span, "a start lies outside of the support");
       k++;
       norn_run_answer(run, x);

@@ -378,6 +378,39 @@ static norn_status choice_again(paths *s, path *p)
   return p->value ? NORN_OK : NORN_EMEMORY;
 }
 
+/* Its prior, once its value is known. */
+static norn_status chosen_weigh(paths *s, path *p, bool improper)
+{
+  graph *g = s->r->t->g;
+  if (improper || s->r->d->flags & (NORN_DENSITY_ROWS | DENSITY_LIKELIHOOD)) return NORN_OK;
+  norn_datum value = norn_get(p->value);
+  bool good = alone(s, p) ? graph_observe(g, p->ev.dist, value, p->ev.span)
+                          : weigh(s, p, graph_logpdf(g, p->ev.dist, value, false));
+  if (good) return NORN_OK;
+  engine_place(s->r->d->st, p->ev.span);
+  return no_memory(s->r->d->st);
+}
+
+/* A choice that is held, or of which nobody knows now. */
+static norn_status held_chosen(paths *s, path *p)
+{
+  norn_state *st = s->r->d->st;
+  held *h = hold_meet(s->r, &p->ev);
+  p->at = ANSWERED;
+  if (!h && norn_error(st)->code) return norn_error(st)->code;
+  if (!h) path_dies(s, p);
+  if (p->at == DEAD) return NORN_OK;
+  p->value = norn_keep(st, h ? norn_get(h->answer) : norn_unit());
+  if (!p->value) return NORN_EMEMORY;
+  return h ? chosen_weigh(s, p, norn_dist_flags(p->ev.dist) & NORN_DIST_IMPROPER) : NORN_OK;
+}
+
+static bool is_held(const norn_density *d, const norn_event *ev)
+{
+  return d->hold.kind(d->hold.user, ev) == NORN_HOLD_HELD ||
+         norn_is_none(d->hold.value(d->hold.user, ev->addr));
+}
+
 static norn_status chosen(paths *s, path *p)
 {
   recording *r = s->r;
@@ -391,6 +424,7 @@ static norn_status chosen(paths *s, path *p)
     c = &r->d->choice[p->nchoice];
   } else {
     status = choice_record(r, &p->ev, &value, &c);
+    if (!status && !c) return path_dies(s, p), NORN_OK;
     if (!status && !(p->value = norn_keep(st, value))) status = NORN_EMEMORY;
     if (!status && s->n > 1) {
       if (!engine_room(st, &s->answer, &s->canswer, r->nchoice, sizeof *s->answer))
@@ -402,13 +436,7 @@ static norn_status chosen(paths *s, path *p)
   }
   if (status) return status;
   p->nchoice++;
-  if (c->improper || r->d->flags & (NORN_DENSITY_ROWS | DENSITY_LIKELIHOOD)) return NORN_OK;
-  value = norn_get(p->value);
-  bool good = alone(s, p) ? graph_observe(r->t->g, p->ev.dist, value, p->ev.span)
-                          : weigh(s, p, graph_logpdf(r->t->g, p->ev.dist, value, false));
-  if (good) return NORN_OK;
-  engine_place(st, p->ev.span);
-  return no_memory(st);
+  return chosen_weigh(s, p, c->improper);
 }
 
 /* The event's distribution and value, with what its latents are. */
@@ -460,6 +488,7 @@ static norn_status path_next(paths *s, path *p)
     p->value = norn_keep(st, p->ev.value);
     return p->value ? NORN_OK : NORN_EMEMORY;
   case NORN_SAMPLE:
+    if (r->d->block && is_held(r->d, &p->ev)) return held_chosen(s, p);
     if (!engine_is_discrete(p->ev.dist)) return chosen(s, p);
     p->at = WAITING;
     return NORN_OK;
@@ -468,7 +497,7 @@ static norn_status path_next(paths *s, path *p)
     return engine_fail(st, NORN_EINFER, p->ev.span,
                        "an inference inside a model can't be recorded for a gradient");
   default:
-    if (r->nchoice > 0 && norn_error(st)->code == NORN_EDOMAIN && r->d->fixed) {
+    if ((r->nchoice > 0 || r->d->block) && norn_error(st)->code == NORN_EDOMAIN && r->d->fixed) {
       r->d->blame = norn_error(st)->span;
       norn_clear(st);
       s->outside = true;
@@ -588,6 +617,7 @@ static norn_status path_fork(paths *s, size_t i, norn_datum v, norn_datum lw)
   *q = (path){.run = norn_run_fork(p->run, ++s->lane), .from = p->from, .fixed = p->fixed,
               .nchoice = p->nchoice, .nrow = p->nrow, .row = p->row, .ev = p->ev};
   s->n++;
+  r->forked = true;
   if (s->n > r->t->l.widest) r->t->l.widest = (uint32_t)s->n;
   q->pick = pick_add(s, latent, v);
   if (!q->run || q->pick == NOTHING) return NORN_EMEMORY;
@@ -748,6 +778,7 @@ void tape_free(norn_density *d, tape *t)
   engine_put(st, t->element, t->celement * sizeof *t->element);
   engine_put(st, t->number, t->cnumber * sizeof *t->number);
   engine_put(st, t->row, t->crow * sizeof *t->row);
+  hold_free(st, t);
   lattice_free(st, &t->l);
   memset(t, 0, sizeof *t);
 }
@@ -804,6 +835,13 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
     status = record_once(&r, &outside, &again);
     if (again) tape_free(d, t);
   }
+  if (d->block && status && status != NORN_EMEMORY && !d->constants) {
+    d->constants = true;                                 /* what can't be recorded may be of held ones */
+    norn_clear(st);
+    tape_drop(d, t);
+    return density_record(d, u, out);
+  }
+  if (!status && !outside && d->block && !hold_complete(&r)) outside = true;
   if (!status && !outside && d->fixed && r.nchoice != d->nchoice)
     status = norn_fail(st, NORN_EINFER, -1,
                        "this run makes %zu choices and another %zu: gradients need the same in each",
