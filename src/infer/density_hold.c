@@ -303,7 +303,8 @@ norn_status norn_density_tell(norn_density *d, const double *u,
   double logp;
   if (d->f) return norn_fail(d->st, NORN_EUSE, -1, "this density has no named choices");
   norn_status status = norn_density_eval(d, u, &logp, NULL);
-  if (!status && !d->last) return norn_fail(d->st, NORN_EUSE, -1, "this point has no values: its density is 0");
+  if (!status && !d->last)
+    return norn_fail(d->st, NORN_EUSE, -1, "this point has no values: its density is 0");
   for (size_t i = 0; i < d->nchoice && !status; i++) {
     norn_datum x = choice_value(d, &d->choice[i]);
     status = norn_is_none(x) ? NORN_EMEMORY : f(user, d->choice[i].addr, x);
