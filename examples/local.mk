@@ -13,7 +13,8 @@ EXAMPLES = \
   %D%/mixture.norn \
   %D%/model_checking.norn \
   %D%/rare_event_big.norn \
-  %D%/rsa.norn
+  %D%/rsa.norn \
+  %D%/sobol.norn
 
 ## list EXAMPLE_FILES *.json *.csv README */* */*/*
 EXAMPLE_FILES = \

@@ -124,6 +124,11 @@ LANG_TESTS = \
   %D%/lib/strings.norn \
   %D%/lib/system.norn \
   %D%/lib/tables.norn \
+  %D%/errors/adaptive_discrete.norn \
+  %D%/errors/adaptive_improper.norn \
+  %D%/errors/adaptive_no_function.norn \
+  %D%/errors/adaptive_not_finite.norn \
+  %D%/errors/adaptive_random.norn \
   %D%/errors/address_twice.norn \
   %D%/errors/advi_family.norn \
   %D%/errors/all_particles_dead.norn \
@@ -424,6 +429,7 @@ LANG_TESTS = \
 
 ## list ENGINE_TESTS engine/*.norn
 ENGINE_TESTS = \
+  %D%/engine/adaptive_importance.norn \
   %D%/engine/aligned.norn \
   %D%/engine/approx_exact.norn \
   %D%/engine/approx_warns.norn \
@@ -560,6 +566,11 @@ TEST_FILES = \
   %D%/unit/walk.h \
   %D%/fuzz/drawset_use.h \
   %D%/fuzz/replay.h \
+  %D%/errors/adaptive_discrete.err \
+  %D%/errors/adaptive_improper.err \
+  %D%/errors/adaptive_no_function.err \
+  %D%/errors/adaptive_not_finite.err \
+  %D%/errors/adaptive_random.err \
   %D%/errors/address_twice.err \
   %D%/errors/advi_family.err \
   %D%/errors/all_particles_dead.err \

@@ -32,8 +32,9 @@
 #include "graph/graph.h"
 
 #define NOTHING UINT32_MAX
-/* Beside the flags of norn.h: without priors of continuous choices and Jacobians. */
-enum { DENSITY_LIKELIHOOD = 1 << 8 };
+/* Beside the flags of norn.h: without priors of continuous choices and Jacobians; without observations,
+   factors and conditions. */
+enum { DENSITY_LIKELIHOOD = 1 << 8, DENSITY_PRIOR = 1 << 9 };
 enum { KEPT = 16 };                    /* programs, of which the least recently used goes */
 
 /* A continuous choice. */

@@ -492,7 +492,7 @@ static norn_status path_next(paths *s, path *p)
     if (!engine_is_discrete(p->ev.dist)) return chosen(s, p);
     p->at = WAITING;
     return NORN_OK;
-  case NORN_OBSERVE: return observed(s, p);
+  case NORN_OBSERVE: return r->d->flags & DENSITY_PRIOR ? NORN_OK : observed(s, p);
   case NORN_INFER:
     return engine_fail(st, NORN_EINFER, p->ev.span,
                        "an inference inside a model can't be recorded for a gradient");

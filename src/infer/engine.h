@@ -25,8 +25,8 @@
        mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
 
-   nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder and advi run the program only
-   to record it: they know a density over R^n (norn.h, norn_density; density.h).
+   nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder, advi and adaptive_importance
+   run the program only to record it: they know a density over R^n (norn.h, norn_density; density.h).
 
    Random numbers are counters (lane, event, iteration) of the inference's stream; the top of each
    engine's file states its lanes and iterations.  What an engine decides for itself (resampling,
@@ -40,7 +40,8 @@
 /* The built-in engines, and norn_add_engines of all of them. */
 extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate,
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
-  engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice;
+  engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
+  engine_adaptive_importance;
 norn_status engines_add(norn_state *);
 
 #define ENGINE_LANE 0xffffffffu     /* the lane of streams for an engine's own decisions */

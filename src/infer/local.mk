@@ -1,6 +1,7 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
   %D%/adapt.c \
+  %D%/adaptive_importance.c \
   %D%/advi.c \
   %D%/approx.c \
   %D%/auto.c \
