@@ -16,6 +16,7 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/limits/densities.c \
   %D%/limits/discrete.c \
   %D%/limits/filter.c \
+  %D%/limits/filter_lanes.c \
   %D%/limits/gradient.c \
   %D%/limits/logistic.c \
   %D%/limits/loops.c \

@@ -73,7 +73,8 @@ UNIT_TESTS = \
   %D%/unit/test_stress \
   %D%/unit/test_tape \
   %D%/unit/test_values \
-  %D%/unit/test_weave
+  %D%/unit/test_weave \
+  %D%/unit/test_weights
 
 ## list LANG_TESTS lang/*.norn lib/*.norn errors/*.norn
 LANG_TESTS = \

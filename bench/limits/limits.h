@@ -5,6 +5,10 @@
 
 /* Bootstrap filter, scalar, one xoshiro256++ and a Ziggurat normal a particle-step: log evidence. */
 double limit_filter(int steps, int particles, const double *y, uint64_t seed);
+/* Bootstrap filters of three models (filter_lanes.c) by vectors: log evidence; of N a multiple of 16. */
+enum { LIMIT_LGSS, LIMIT_SV, LIMIT_JUMP };
+double limit_filter_avx2(int model, int steps, int particles, const double *y, uint64_t seed);
+double limit_filter_avx512(int model, int steps, int particles, const double *y, uint64_t seed);
 /* Exact log evidence of the same model by the Kalman filter. */
 double limit_kalman(int steps, const double *y);
 /* Single-site MH with prior proposals on beta(1, 1), 100 bernoulli observations: posterior mean. */

@@ -157,6 +157,10 @@ typedef enum {
 extern const char *const resample_names[RESAMPLE_COUNT];
 /* count[i] offspring of particle i, their sum is n; w (n): weights, unnormalised, of that sum. */
 void resample(resample_kind, const double *w, double sum, uint32_t *count, size_t n, norn_rng *);
+/* The same as rising numbers: below[i] is the sum of count[0 .. i].  work: room for n.  Gives what
+   resample_spread does. */
+double resample_below(resample_kind, const double *w, double sum, uint32_t *below, size_t n,
+                      norn_rng *, double *work);
 /* Mean over particles of the variance of their number of offspring. */
 double resample_spread(resample_kind, const double *w, double sum, size_t n);
 

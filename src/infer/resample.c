@@ -1,9 +1,11 @@
-/* resample: numbers of offspring with expectation n w_i, in one pass each.
+/* resample: numbers of offspring with expectation n w_i, in one pass each: one number after the other,
+   and for many particles (resample_below) by vectors, num/weights.h.
 
    Systematic and stratified: Kitagawa 1996; residual: Liu and Chen 1998 (whole parts, then a
    multinomial of the rest); multinomial: ordered uniforms from exponential spacings.  Cumulative
    sums are in double: their error is below 1e-10 of a particle at a million particles. */
 #include "infer/engine.h"
+#include "num/weights.h"
 
 const char *const resample_names[RESAMPLE_COUNT] = { "systematic", "stratified", "residual",
                                                      "multinomial" };
@@ -31,11 +33,13 @@ static void resample_systematic(const double *w, double sum, uint32_t *count, si
 static void resample_stratified(const double *w, double sum, uint32_t *count, size_t n,
                                 norn_rng *rng)
 {
-  double scale = (double)n / sum, cum = w[0] * scale;
+  enum { PART = 256 };                  /* of an array that goes on (norn_rng_uniforms) */
+  double scale = (double)n / sum, cum = w[0] * scale, u[PART];
   size_t j = 0;
   for (size_t i = 0; i < n; i++) count[i] = 0;
   for (size_t i = 0; i < n; i++) {
-    double at = (double)i + norn_rng_uniform(rng);
+    if (i % PART == 0) norn_rng_uniforms(rng, u, (int64_t)(n - i < PART ? n - i : PART));
+    double at = (double)i + u[i % PART];
     while (at >= cum && j + 1 < n) cum += w[++j] * scale;
     while (w[j] <= 0 && j) j--;                 /* rounding at the end: never a dead one */
     count[j]++;
@@ -133,4 +137,18 @@ double resample_spread(resample_kind kind, const double *w, double sum, size_t n
     c += x;
   }
   return s / (double)n;
+}
+
+double resample_below(resample_kind kind, const double *w, double sum, uint32_t *below, size_t n,
+                      norn_rng *rng, double *work)
+{
+  if (kind == RESAMPLE_SYSTEMATIC || kind == RESAMPLE_STRATIFIED) {
+    bool each = kind == RESAMPLE_STRATIFIED;
+    if (each) norn_rng_uniforms(rng, work, (int64_t)n);
+    else work[0] = norn_rng_uniform(rng);
+    return weights_below(w, sum, n, work, each, below);
+  }
+  resample(kind, w, sum, below, n, rng);
+  for (size_t i = 1; i < n; i++) below[i] += below[i - 1];
+  return resample_spread(kind, w, sum, n);
 }

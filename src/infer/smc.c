@@ -28,6 +28,7 @@
    How particles get from barrier to barrier is behind particles.h. */
 #include "infer/infer.h"
 #include "infer/particles.h"
+#include "num/weights.h"
 #include <string.h>
 
 enum { COURSE = 512 };
@@ -51,10 +52,10 @@ typedef struct smc {
   resample_kind how;
   double threshold;
   uint64_t stream;
-  double *w, *share;        /* (n) scratch: weights, sums by ancestor */
+  double *w, *share;        /* (n) scratch: weights; sums by ancestor, random numbers */
   origin *at;               /* (n) */
-  uint32_t *count;          /* (n) offspring; scratch for ancestors */
-  uint32_t *to, *from;      /* (n) copies that resampling asks for, both rising */
+  uint32_t *below;          /* (n) running sums of offspring; scratch for ancestors */
+  uint32_t *to, *from;      /* (n, and some room) copies that resampling asks for, both rising */
   /* segment: resamplings since ancestors were forgotten */
   uint32_t barrier, resamplings, segment;
   bool observed;            /* something */
@@ -83,10 +84,10 @@ static norn_status smc_init(norn_infer *inf, void *self)
   e->w = engine_get(st, e->n * sizeof *e->w);
   e->share = engine_get(st, e->n * sizeof *e->share);
   e->at = engine_get(st, e->n * sizeof *e->at);
-  e->count = engine_get(st, e->n * sizeof *e->count);
-  e->to = engine_get(st, e->n * sizeof *e->to);
-  e->from = engine_get(st, e->n * sizeof *e->from);
-  if (!e->w || !e->share || !e->at || !e->count || !e->to || !e->from) return NORN_EMEMORY;
+  e->below = engine_get(st, e->n * sizeof *e->below);
+  e->to = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->to);
+  e->from = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
+  if (!e->w || !e->share || !e->at || !e->below || !e->to || !e->from) return NORN_EMEMORY;
   for (size_t i = 0; i < e->n; i++) e->at[i] = (origin){ (uint32_t)i, (uint32_t)i };
   e->p = particles_new(inf, &particles_runs, e->n, keep == KEEP_CHOICES);
   return e->p ? NORN_OK : NORN_EMEMORY;
@@ -113,10 +114,17 @@ static double smc_ancestors(smc *e, double sum, size_t *alive)
 static size_t smc_eves(smc *e)
 {
   size_t n = 0;
-  memset(e->count, 0, e->n * sizeof *e->count);
+  memset(e->below, 0, e->n * sizeof *e->below);
   for (size_t i = 0; i < e->n; i++)
-    if (e->w[i] > 0 && !e->count[e->at[i].eve]++) n++;
+    if (e->w[i] > 0 && !e->below[e->at[i].eve]++) n++;
   return n;
+}
+
+/* Now and then is enough; a sum over ancestors costs as much as a resampling. */
+static bool smc_looks(const smc *e)
+{
+  uint32_t every = e->n < 4096 ? 4 : 16;
+  return e->n > 1 && e->segment % every == every - 1;
 }
 
 static void smc_forget_ancestors(smc *e)
@@ -128,51 +136,23 @@ static void smc_forget_ancestors(smc *e)
 
 /* ---- resampling ---- */
 
-/* w = weights scaled to a largest of 1; returns their sum, and the log of the scale. */
-static double smc_weights(smc *e, double *log_scale, double *squares)
-{
-  double top = -HUGE_VAL, s = 0, q = 0;
-  for (size_t i = 0; i < e->n; i++) if (e->p->logw[i] > top) top = e->p->logw[i];
-  for (size_t i = 0; i < e->n; i++) {
-    double w = e->p->logw[i] == -HUGE_VAL ? 0 : exp(e->p->logw[i] - top);
-    e->w[i] = w;
-    s += w;
-    q += w * w;
-  }
-  *log_scale = top;
-  *squares = q;
-  return s;
-}
-
 /* Places without offspring become copies of those with several; a single offspring stays in place.
-   The particles themselves follow by p->ops->copy. */
-static size_t smc_plan(smc *e)
-{
-  size_t empty = 0, n = 0;
-  for (size_t j = 0; j < e->n; j++)
-    for (uint32_t c = e->count[j]; c > 1; c--) {
-      while (e->count[empty]) empty++;
-      e->at[empty] = e->at[j];
-      e->to[n] = (uint32_t)empty++;
-      e->from[n++] = (uint32_t)j;
-    }
-  return n;
-}
-
-/* false: error set. */
-static bool smc_resample(smc *e, double sum, double log_scale)
+   false: error set. */
+static bool smc_resample(smc *e, weights_sum all)
 {
   norn_rng g = { .stream = e->stream, .iter = e->barrier };
+  double n = (double)e->n;
+  bool look = smc_looks(e);
   size_t alive;
-  bool look = e->n > 1 && e->segment % 4 == 3;    /* now and then is enough */
-  double v = look ? smc_ancestors(e, sum, &alive) : 0;
-  resample(e->how, e->w, sum, e->count, e->n, &g);
-  size_t copies = smc_plan(e);
-  for (size_t i = 0; i < e->n; i++) e->p->logw[i] = 0;
-  e->log_z += log_scale + log(sum / (double)e->n);
+  double v = look ? smc_ancestors(e, all.sum, &alive) : 0;
+  double rho = resample_below(e->how, e->w, all.sum, e->below, e->n, &g, e->share);
+  size_t copies = weights_copies(e->below, e->n, e->to, e->from);
+  for (size_t k = 0; k < copies; k++) e->at[e->to[k]] = e->at[e->from[k]];
+  memset(e->p->logw, 0, e->n * sizeof *e->p->logw);
+  e->log_z += all.top + log(all.sum / n);
   e->resamplings++;
   e->segment++;
-  e->spread += log1p(resample_spread(e->how, e->w, sum, e->n) / ((double)e->n - 1));
+  e->spread += log1p(rho / (n - 1));
   if (look && alive < e->n / 8) {
     e->variance += v;
     smc_forget_ancestors(e);
@@ -203,16 +183,16 @@ static void smc_keep_course(course *c, uint32_t barrier, double ess, double evid
 static norn_step smc_barrier(norn_infer *inf, smc *e)
 {
   norn_state *st = norn_infer_state(inf);
-  double scale, squares, sum = smc_weights(e, &scale, &squares);
+  weights_sum all = weights_exp(e->p->logw, e->w, e->n);
   const blame *dead = &e->p->met.dead;
-  if (!(sum > 0)) return blame_all_dead(st, dead->n ? dead : &inf->dead, "particle");
-  double ess = sum * sum / squares, n = (double)e->n;
+  if (!(all.sum > 0)) return blame_all_dead(st, dead->n ? dead : &inf->dead, "particle");
+  double ess = all.sum * all.sum / all.squares, n = (double)e->n;
   if (ess < e->least_ess) e->least_ess = ess;
   e->observed |= e->p->met.observing > 0;
   if (!e->p->met.running) return NORN_STEP_DONE;
-  smc_keep_course(&e->course, e->barrier, ess, e->log_z + scale + log(sum / n));
+  smc_keep_course(&e->course, e->barrier, ess, e->log_z + all.top + log(all.sum / n));
   bool due = e->threshold >= 1 || ess <= e->threshold * n;
-  if (due && !smc_resample(e, sum, scale)) return NORN_STEP_FAIL;
+  if (due && !smc_resample(e, all)) return NORN_STEP_FAIL;
   e->barrier++;
   particles_leg(e->p);
   /* the iteration of each particle went up when it stopped */
@@ -255,13 +235,13 @@ static norn_status smc_finish(norn_infer *inf, void *self)
 {
   smc *e = self;
   norn_span nowhere = { 0, 0, 0 };
-  double scale, squares, sum = smc_weights(e, &scale, &squares), n = (double)e->n,
-                         ess = sum * sum / squares;
+  weights_sum all = weights_exp(e->p->logw, e->w, e->n);
+  double n = (double)e->n, ess = all.sum * all.sum / all.squares;
   size_t alive = 0;
-  double v = e->n > 1 ? smc_ancestors(e, sum, &alive) : NAN;
+  double v = e->n > 1 ? smc_ancestors(e, all.sum, &alive) : NAN;
   norn_status s = smc_draws(inf, e);
   if (s) return s;
-  norn_infer_evidence(inf, e->log_z + scale + log(sum / n), sqrt(e->variance + v));
+  norn_infer_evidence(inf, e->log_z + all.top + log(all.sum / n), sqrt(e->variance + v));
   norn_infer_note(inf, "barriers", norn_int((int64_t)e->barrier));
   norn_infer_note(inf, "resamplings", norn_int((int64_t)e->resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
@@ -296,9 +276,9 @@ static void smc_free(norn_infer *inf, void *self)
   engine_put(st, e->w, e->n * sizeof *e->w);
   engine_put(st, e->share, e->n * sizeof *e->share);
   engine_put(st, e->at, e->n * sizeof *e->at);
-  engine_put(st, e->count, e->n * sizeof *e->count);
-  engine_put(st, e->to, e->n * sizeof *e->to);
-  engine_put(st, e->from, e->n * sizeof *e->from);
+  engine_put(st, e->below, e->n * sizeof *e->below);
+  engine_put(st, e->to, (e->n + WEIGHTS_ROOM) * sizeof *e->to);
+  engine_put(st, e->from, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
 }
 
 static const norn_option smc_options[] = {

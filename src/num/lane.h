@@ -34,6 +34,9 @@ typedef uint64_t lane_bits;
 static inline lanes lane_of(lane_bits u) { lanes d; memcpy(&d, &u, 8); return d; }
 static inline lane_bits lane_to_bits(lanes x) { lane_bits u; memcpy(&u, &x, 8); return u; }
 static inline lanes lane_sqrt(lanes x) { return __builtin_sqrt(x); }
+/* b where one is NaN or both are 0 */
+static inline lanes lane_max(lanes a, lanes b) { return a > b ? a : b; }
+static inline lanes lane_min(lanes a, lanes b) { return a < b ? a : b; }
 static inline lanes lane_load(const double *p) { return *p; }
 static inline void lane_store(double *p, lanes x) { *p = x; }
 /* table[k]; k is a whole number inside the table */
@@ -90,6 +93,30 @@ static inline bool lane_any(lane_mask c)
   int64_t any = 0;
   for (int i = 0; i < LANES; i++) any |= c[i];
   return any != 0;
+#endif
+}
+static inline lanes lane_max(lanes a, lanes b)
+{
+#if defined LANE_X86 && LANES == 8
+  return _mm512_max_pd(a, b);
+#elif defined LANE_X86 && LANES == 4
+  return _mm256_max_pd(a, b);
+#elif defined LANE_X86 && LANES == 2
+  return _mm_max_pd(a, b);
+#else
+  return lane_sel(a > b, a, b);
+#endif
+}
+static inline lanes lane_min(lanes a, lanes b)
+{
+#if defined LANE_X86 && LANES == 8
+  return _mm512_min_pd(a, b);
+#elif defined LANE_X86 && LANES == 4
+  return _mm256_min_pd(a, b);
+#elif defined LANE_X86 && LANES == 2
+  return _mm_min_pd(a, b);
+#else
+  return lane_sel(a < b, a, b);
 #endif
 }
 static inline lanes lane_sqrt(lanes x)

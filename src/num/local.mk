@@ -1,7 +1,7 @@
 ## Compiled once for each register width (Makefile.am).
-LEVEL_SOURCES += %D%/la_level.c %D%/stream_level.c
+LEVEL_SOURCES += %D%/la_level.c %D%/stream_level.c %D%/weights_level.c
 
-## list libnorncore_la_SOURCES *.c *.h !la_level.c !stream_level.c
+## list libnorncore_la_SOURCES *.c *.h !la_level.c !stream_level.c !weights_level.c
 libnorncore_la_SOURCES += \
   %D%/interp.c \
   %D%/kde.c \
@@ -20,6 +20,7 @@ libnorncore_la_SOURCES += \
   %D%/special_normal.c \
   %D%/stats.c \
   %D%/stream.c \
+  %D%/weights.c \
   %D%/interp.h \
   %D%/kde.h \
   %D%/la.h \
@@ -37,4 +38,5 @@ libnorncore_la_SOURCES += \
   %D%/stats.h \
   %D%/stream.h \
   %D%/vmath.h \
-  %D%/vspecial.h
+  %D%/vspecial.h \
+  %D%/weights.h

@@ -18,8 +18,8 @@ static inline double v_double(uint64_t bits) { double d; memcpy(&d, &bits, 8); r
 static inline uint64_t v_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 
 static inline lanes v_abs(lanes x) { return lane_of(lane_to_bits(x) & 0x7fffffffffffffffu); }
-static inline lanes v_max(lanes a, lanes b) { return SEL(a > b, a, b); }     /* b if one is NaN */
-static inline lanes v_min(lanes a, lanes b) { return SEL(a < b, a, b); }
+static inline lanes v_max(lanes a, lanes b) { return lane_max(a, b); }       /* b if one is NaN */
+static inline lanes v_min(lanes a, lanes b) { return lane_min(a, b); }
 /* The whole number below, |x| <= 2^51. */
 static inline lanes v_floor(lanes x)
 {
