@@ -37,34 +37,6 @@ void bench_events(void)
 
 /* ---- engines ---- */
 
-static double filter_norn(int steps, int particles, int repeats, double *z)
-{
-  norn_state *st = bench_load("infer/lgss.norn");
-  norn_datum args[2] = { norn_int(steps), norn_int(particles) };
-  double best = INFINITY;
-  for (int k = 0; k < repeats; k++) best = least(best, bench_call(st, "run", args, 2, z));
-  norn_free(st);
-  return 1e9 * best / ((double)steps * particles);
-}
-
-void bench_smc(void)
-{
-  enum { T = 1000 };
-  double y[T], z, c = INFINITY;
-  for (int t = 0; t < T; t++) y[t] = 3 * sin(t / 5.0);
-  for (int k = 0; k < 3; k++) {
-    double t = bench_cpu();
-    limit_filter(T, 10000, y, (uint64_t)k);
-    c = least(c, bench_cpu() - t);
-  }
-  c = 1e9 * c / (T * 1e4);
-  double n = filter_norn(T, 10000, 3, &z);
-  bench_row("smc lgss T=1000 N=10000, a particle-step", n, "ns", "C", c, "at most 100 ns, C at 18");
-  printf("%-44s log evidence %.3f, Kalman %.3f\n", "", z, limit_kalman(T, y));
-  double small = filter_norn(T, 1000, 5, &z), large = filter_norn(100, 100000, 2, &z);
-  bench_row("smc lgss N=100000 beside N=1000", large, "ns", "N=1000", small, "at most 1.2");
-}
-
 void bench_mh(void)
 {
   int y[100], draws = 100000;

@@ -1,6 +1,6 @@
 ## `make bench` prints every speed as a ratio to hand-written C in the same run (bench/bench.c).
 EXTRA_PROGRAMS += %D%/bench
-## list %C%_bench_SOURCES *.c *.h limits/*.c limits/*.h
+## list %C%_bench_SOURCES *.c *.h limits/*.c limits/*.h !limits/filter_lanes.c
 %C%_bench_SOURCES = \
   %D%/bench.c \
   %D%/dist.c \
@@ -11,12 +11,12 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/lang.c \
   %D%/nuts.c \
   %D%/posteriordb.c \
+  %D%/smc.c \
   %D%/stream.c \
   %D%/bench.h \
   %D%/limits/densities.c \
   %D%/limits/discrete.c \
   %D%/limits/filter.c \
-  %D%/limits/filter_lanes.c \
   %D%/limits/gradient.c \
   %D%/limits/logistic.c \
   %D%/limits/loops.c \
@@ -24,7 +24,17 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/limits/philox.c \
   %D%/limits/limits.h
 %C%_bench_CFLAGS  = $(AM_CFLAGS) -O2
-%C%_bench_LDADD   = libnorncore.la
+%C%_bench_LDADD   = libnorncore.la $(%C%_bench_LANES)
+%C%_bench_LANES   =
+if X86_LEVELS
+%C%_bench_LANES       += %D%/libfilter2.la %D%/libfilter5.la
+EXTRA_LTLIBRARIES      = %D%/libfilter2.la %D%/libfilter5.la
+FILTER_CFLAGS          = $(AM_CFLAGS) -O3 -ffp-contract=fast
+%C%_libfilter2_la_SOURCES = %D%/limits/filter_lanes.c
+%C%_libfilter2_la_CFLAGS  = $(FILTER_CFLAGS) -DLEVEL=avx2 -DLANES=4 -mavx2 -mfma
+%C%_libfilter5_la_SOURCES = %D%/limits/filter_lanes.c
+%C%_libfilter5_la_CFLAGS  = $(FILTER_CFLAGS) -DLEVEL=avx512 -DLANES=8 -mavx512f -mavx512dq -mavx512vl
+endif
 CLEANFILES += %D%/bench$(EXEEXT)
 
 EXTRA_DIST += \

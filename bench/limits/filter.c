@@ -97,6 +97,23 @@ double limit_filter(int steps, int n, const double *ys, uint64_t seed)
   return z;
 }
 
+double limit_weights(const double *logw, double *w, int n)
+{
+  double top = -1e300, s = 0;
+  for (int i = 0; i < n; i++) if (logw[i] > top) top = logw[i];
+  for (int i = 0; i < n; i++) s += w[i] = exp(logw[i] - top);
+  return s;
+}
+
+void limit_resample(const double *w, double sum, double u, uint32_t *from, int n)
+{
+  double c = w[0] * n / sum;
+  for (int i = 0, j = 0; i < n; i++) {
+    while (c < i + u && j < n - 1) c += w[++j] * n / sum;
+    from[i] = (uint32_t)j;
+  }
+}
+
 double limit_kalman(int steps, const double *y)
 {
   double m = 0, p = 0, z = 0;

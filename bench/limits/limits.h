@@ -5,6 +5,9 @@
 
 /* Bootstrap filter, scalar, one xoshiro256++ and a Ziggurat normal a particle-step: log evidence. */
 double limit_filter(int steps, int particles, const double *y, uint64_t seed);
+/* Their parts: w = exp(logw - greatest), gives the sum; ancestors by systematic resampling. */
+double limit_weights(const double *logw, double *w, int n);
+void   limit_resample(const double *w, double sum, double u, uint32_t *from, int n);
 /* Bootstrap filters of three models (filter_lanes.c) by vectors: log evidence; of N a multiple of 16. */
 enum { LIMIT_LGSS, LIMIT_SV, LIMIT_JUMP };
 double limit_filter_avx2(int model, int steps, int particles, const double *y, uint64_t seed);

@@ -1,0 +1,121 @@
+/* bench/smc: particles beside filters by hand, scalar (limits/filter.c) and by vectors
+   (limits/filter_lanes.c), and what is around the runs: weights and resampling. */
+#include "bench.h"
+#include "infer/engine.h"
+#include "num/weights.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { T = 1000, N = 10000 };
+
+/* ns of a particle-step of `model` in bench/infer/lgss.norn, best of several; *z: log evidence */
+static double filter_norn(const char *model, int steps, int particles, int repeats, double *z)
+{
+  norn_state *st = bench_load("infer/lgss.norn");
+  norn_datum args[2] = { norn_int(steps), norn_int(particles) };
+  double best = INFINITY;
+  for (int k = 0; k < repeats; k++) best = least(best, bench_call(st, model, args, 2, z));
+  norn_free(st);
+  return 1e9 * best / ((double)steps * particles);
+}
+
+/* The same by hand, at the best level of this CPU; 0: it has none. */
+static double filter_lanes(int model, const double *y)
+{
+  double best = INFINITY;
+#ifdef HAVE_X86_LEVELS
+  for (int k = 0; k < 4; k++) {
+    double t = bench_cpu();
+    if (level_best() == LEVEL_BASE) return 0;
+    (level_best() == LEVEL_AVX2 ? limit_filter_avx2 : limit_filter_avx512)(model, T, N, y, (uint64_t)k);
+    best = least(best, bench_cpu() - t);
+  }
+  return 1e9 * best / ((double)T * N);
+#else
+  (void)model; (void)y; (void)best;
+  return 0;
+#endif
+}
+
+/* ---- what is around the runs ---- */
+
+typedef struct around {
+  double logw[N], w[N], work[N];
+  uint32_t below[N], to[N + WEIGHTS_ROOM], from[N + WEIGHTS_ROOM];
+} around;
+
+static double sum_of;
+static void do_weights(around *a) { sum_of = weights_exp(a->logw, a->w, N).sum; }
+static void do_resample(around *a)
+{
+  norn_rng g = { .stream = 1 };
+  resample_below(RESAMPLE_SYSTEMATIC, a->w, sum_of, a->below, N, &g, a->work);
+  sum_of += 1e-300 * (double)weights_copies(a->below, N, a->to, a->from);
+}
+static void do_stratified(around *a)
+{
+  norn_rng g = { .stream = 1 };
+  resample_below(RESAMPLE_STRATIFIED, a->w, sum_of, a->below, N, &g, a->work);
+  sum_of += 1e-300 * (double)weights_copies(a->below, N, a->to, a->from);
+}
+static void hand_weights(around *a) { sum_of = limit_weights(a->logw, a->w, N); }
+static void hand_resample(around *a) { limit_resample(a->w, sum_of, 0.3, a->to, N); }
+
+static double per_particle(void (*f)(around *), around *a)
+{
+  double best = INFINITY;
+  for (int k = 0; k < 20; k++) {
+    double t = bench_cpu();
+    for (int i = 0; i < 50; i++) f(a);
+    best = least(best, bench_cpu() - t);
+  }
+  return 1e9 * best / (50.0 * N);
+}
+
+static void rows_around(void)
+{
+  around *a = calloc(1, sizeof *a);
+  norn_rng g = { .stream = 1 };
+  if (!a) return;
+  for (int i = 0; i < N; i++) {                  /* as in lgss: an effective sample size of 0.7 N */
+    double z = norn_rng_normal(&g);
+    a->logw[i] = -0.6 * z * z;
+  }
+  double w = per_particle(do_weights, a), w_hand = per_particle(hand_weights, a);
+  double r = per_particle(do_resample, a), r_hand = per_particle(hand_resample, a);
+  bench_row("smc: weights, a particle", w, "ns", "C", w_hand, "");
+  bench_row("smc: resample, systematic, a particle", r, "ns", "C", r_hand, "");
+  bench_row("smc: resample, stratified, a particle", per_particle(do_stratified, a), "ns", "", 0, "");
+  bench_row("smc: weights and resample, a particle", w + r, "ns", "C", w_hand + r_hand, "at most 3 ns");
+  free(a);
+}
+
+void bench_smc(void)
+{
+  static const struct { const char *name, *f, *goal; } models[] = {
+    [LIMIT_LGSS] = { "lgss", "run", "lanes: at most 11 ns" },
+    [LIMIT_SV] = { "volatility", "run_volatility", "lanes: at most 13 ns" },
+    [LIMIT_JUMP] = { "jumps", "run_jumps", "lanes: at most 24 ns" }
+  };
+  double y[T], z, c = INFINITY;
+  for (int t = 0; t < T; t++) y[t] = 3 * sin(t / 5.0);
+  for (int k = 0; k < 3; k++) {
+    double t = bench_cpu();
+    limit_filter(T, N, y, (uint64_t)k);
+    c = least(c, bench_cpu() - t);
+  }
+  c = 1e9 * c / (T * (double)N);
+  double n = filter_norn("run", T, N, 3, &z);
+  bench_row("smc lgss T=1000 N=10000, a particle-step", n, "ns", "C", c, "at most 100 ns, C at 18");
+  printf("%-44s log evidence %.3f, Kalman %.3f\n", "", z, limit_kalman(T, y));
+  for (int m = 0; m < 3; m++) {
+    char what[80];
+    if (m) n = filter_norn(models[m].f, T, N, 3, &z);
+    snprintf(what, sizeof what, "smc %s, a particle-step", models[m].name);
+    bench_row(what, n, "ns", "C lanes", filter_lanes(m, y), models[m].goal);
+  }
+  double small = filter_norn("run", T, 1000, 5, &z), large = filter_norn("run", 100, 100000, 2, &z);
+  bench_row("smc lgss N=100000 beside N=1000", large, "ns", "N=1000", small, "at most 1.2");
+  rows_around();
+}
