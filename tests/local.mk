@@ -260,6 +260,8 @@ LANG_TESTS = \
   %D%/errors/more_draws_than_balls.norn \
   %D%/errors/negative_sd.norn \
   %D%/errors/negative_weight.norn \
+  %D%/errors/nested_continuous_gradient.norn \
+  %D%/errors/nested_smc_gradient.norn \
   %D%/errors/next_outside_fold.norn \
   %D%/errors/no_match.norn \
   %D%/errors/no_such_column.norn \
@@ -454,6 +456,7 @@ ENGINE_TESTS = \
   %D%/engine/loo_warns.norn \
   %D%/engine/low_ess.norn \
   %D%/engine/nested.norn \
+  %D%/engine/nested_gradient.norn \
   %D%/engine/normal_normal.norn \
   %D%/engine/nuts_metric.norn \
   %D%/engine/nuts_normal.norn \
@@ -702,6 +705,8 @@ TEST_FILES = \
   %D%/errors/more_draws_than_balls.err \
   %D%/errors/negative_sd.err \
   %D%/errors/negative_weight.err \
+  %D%/errors/nested_continuous_gradient.err \
+  %D%/errors/nested_smc_gradient.err \
   %D%/errors/next_outside_fold.err \
   %D%/errors/no_match.err \
   %D%/errors/no_such_column.err \

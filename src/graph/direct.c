@@ -1,5 +1,5 @@
 /* direct: log densities of families of vectors that are a few nodes of numbers: one category by its
-   probabilities or log weights, mixtures.  Rows of data so become array instructions, where a call
+   probabilities or log weights, mixtures, posteriors of nested enumerations.  Rows of data so become array instructions, where a call
    would ask the family's row for each; what rows share (a sum of weights) is one node. */
 #include "graph/record.h"
 #include <string.h>
@@ -89,10 +89,22 @@ static bool mixture(graph *g, const norn_dist *d, norn_datum x, norn_datum *out)
   return true;
 }
 
+/* A posterior that was enumerated while recording: its values and their log probabilities. */
+static bool posterior(graph *g, const norn_dist *d, norn_datum x, norn_datum *out)
+{
+  int64_t n = norn_array_length(d->args[0]);
+  if (norn_has_node(x) || norn_has_node(d->args[0])) return false;
+  *out = norn_real(-HUGE_VAL);
+  for (int64_t i = 0; i < n; i++)
+    if (norn_equal(norn_array_at(g->st, d->args[0], i), x)) *out = norn_array_at(g->st, d->args[1], i);
+  return true;
+}
+
 bool graph_direct(graph *g, const norn_dist *d, norn_datum x, norn_datum *out)
 {
   const char *name = d->row->name;
   if (d->n == 1 && !strcmp(name, "categorical")) return category(g, d, x, false, out);
   if (d->n == 1 && !strcmp(name, "categorical_logit")) return category(g, d, x, true, out);
+  if (d->n == 2 && d->row->flags & NORN_DIST_POSTERIOR) return posterior(g, d, x, out);
   return d->n == 2 && !strcmp(name, "mixture") && mixture(g, d, x, out);
 }

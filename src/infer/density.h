@@ -3,6 +3,7 @@
        density.c         programs by guards, evaluation, names, rows
        density_record.c  runs answered with nodes: the paths of a recording
        density_choice.c  a continuous choice as nodes: its map to R^n, its prior
+       density_nested.c  enumerations inside of it: their posteriors as nodes
        density_draw.c    values at a point, drawing what was summed out, starts
        density_hold.c    blocks: choices that are held, what makes a recording void
 
@@ -160,6 +161,13 @@ eval_status hold_eval(norn_density *, tape *, const double *u, double *logp, dou
                       size_t *where);
 bool        hold_complete(const recording *);            /* the run has made the choices that exist */
 void        hold_free(norn_state *, tape *);
+
+/* ---- density_nested.c ---- */
+/* The posterior of a nested inference that a recorded run waits for: the log probabilities of its values
+   may be nodes. */
+norn_status density_nested(recording *, const norn_event *, norn_datum *out);
+/* Answers such a run when it is run again with numbers. */
+norn_status density_nested_again(norn_state *, norn_run *, const norn_event *);
 
 /* ---- density_draw.c ---- */
 /* A value of a choice as its free coordinates, in u + c->u; false: it is not inside. */

@@ -163,6 +163,7 @@ static norn_status run_again(norn_density *d, const drawn *z, norn_datum *out)
       else norn_run_answer(run, choice_value(d, &d->choice[k++]));
       break;
     case NORN_OBSERVE: break;
+    case NORN_INFER: status = density_nested_again(st, run, &ev); break;
     default: status = norn_error(st)->code ? norn_error(st)->code : NORN_EINFER; break;
     }
   }
@@ -304,6 +305,7 @@ static norn_status walk(norn_density *d, pick_fn pick, void *of, double *u)
     switch (norn_run_next(run, &ev)) {
     case NORN_DONE: more = false; break;
     case NORN_OBSERVE: break;
+    case NORN_INFER: status = density_nested_again(st, run, &ev); break;
     case NORN_SAMPLE:
       if (engine_is_discrete(ev.dist)) {
         if (!(status = pick(d, NULL, &ev, of, &x))) norn_run_answer(run, x);

@@ -493,9 +493,17 @@ static norn_status path_next(paths *s, path *p)
     p->at = WAITING;
     return NORN_OK;
   case NORN_OBSERVE: return r->d->flags & DENSITY_PRIOR ? NORN_OK : observed(s, p);
-  case NORN_INFER:
-    return engine_fail(st, NORN_EINFER, p->ev.span,
-                       "an inference inside a model can't be recorded for a gradient");
+  case NORN_INFER: {
+    norn_datum v;
+    s->now = p;
+    if (!density_nested(r, &p->ev, &v)) {
+      s->now = NULL;
+      p->at = ANSWERED;
+      p->value = norn_keep(st, v);
+      return p->value ? NORN_OK : NORN_EMEMORY;
+    }
+    s->now = NULL;
+  } /* fall through */
   default:
     if ((r->nchoice > 0 || r->d->block) && norn_error(st)->code == NORN_EDOMAIN && r->d->fixed) {
       r->d->blame = norn_error(st)->span;

@@ -208,6 +208,29 @@ norn_status norn_infer_all(norn_state *st, norn_datum model, norn_datum engine,
   return norn_is_none(*posterior) ? drive_status(st) : NORN_OK;
 }
 
+norn_status infer_exact(norn_state *st, norn_datum model, norn_datum engine, norn_span span,
+                        norn_datum *out)
+{
+  infer_slot *s = infer_slot_of(st);
+  *out = exact_get(st, model, engine);
+  if (!norn_is_none(*out)) return NORN_OK;
+  norn_ref *m = norn_keep(st, model), *e = norn_keep(st, engine);
+  norn_infer *inf = m && e && s ? infer_make(st, model, engine, 0) : NULL;
+  if (inf) {
+    infer_slot was = *s;                         /* nobody listens */
+    s->progress = NULL;
+    s->drawn = NULL;
+    *out = infer_run_to_end(inf);
+    s->progress = was.progress;
+    s->drawn = was.drawn;
+  }
+  if (norn_is_none(*out)) engine_place(st, span);
+  else exact_put(st, norn_get(m), norn_get(e), *out);
+  if (m) norn_drop(m);
+  if (e) norn_drop(e);
+  return norn_is_none(*out) ? drive_status(st) : NORN_OK;
+}
+
 /* ---- top level ---- */
 
 /* `observe` and the like where no inference runs. */

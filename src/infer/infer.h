@@ -94,6 +94,9 @@ norn_datum  infer_resumed(norn_infer *);      /* the posterior that more() conti
 norn_status infer_collapse(norn_infer *, size_t eves);
 /* The warnings of a nested inference become the outer one's. */
 void        infer_inherit(norn_infer *outer, const norn_infer *inner);
+/* The posterior of a nested model by an exact engine, at once and silently, or that of equal model and engine
+   from before. */
+norn_status infer_exact(norn_state *, norn_datum model, norn_datum engine, norn_span, norn_datum *out);
 extern const norn_engine engine_auto, engine_more;
 /* Steps an inference to its end, reporting progress; consumes it.  NONE: error set. */
 norn_datum  infer_run_to_end(norn_infer *);

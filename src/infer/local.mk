@@ -12,6 +12,7 @@ libnorncore_la_SOURCES += \
   %D%/density_choice.c \
   %D%/density_draw.c \
   %D%/density_hold.c \
+  %D%/density_nested.c \
   %D%/density_record.c \
   %D%/diagnose.c \
   %D%/drive.c \

@@ -26,6 +26,9 @@ enum { POST_VALUES, POST_LOGW, POST_INFO, POST_CHOICES, POST_MODEL, POST_ENGINE,
        POST_CUMULATIVE, POST_ATOMS, POST_ATOM_LOGP, POST_ORDER, POST_ARGS };
 
 extern const norn_dist_row posterior_row_atoms, posterior_row_draws;
+/* Of an enumeration inside of a recorded model (density_nested.c): only values and log weights, which may
+   be nodes. */
+extern const norn_dist_row posterior_row_recorded;
 
 /* The row and arguments of a posterior; false if the value is none. */
 static inline bool posterior_args(norn_datum p, norn_dist *d)

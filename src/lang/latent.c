@@ -42,6 +42,8 @@ bool latent_holds(val x, bool (*is)(val), int depth)
     return norn_array_view(x, &v) && v.elem == NORN_VALUES && any(v.v, v.n, is, depth);
   if (x.tag == NORN_RECORD) return any(v_rec(x)->f, v_rec(x)->sh->n, is, depth);
   if (V_KIND(x) == NORN_DATA) return any(((const data *)x.p)->f, ((const data *)x.p)->h.n, is, depth);
+  if (x.tag == NORN_MODEL) return any(((const modl *)x.p)->a, ((const modl *)x.p)->h.n, is, depth);
+  if (x.tag == NORN_FUN) return any(v_clo(x)->cap, v_clo(x)->h.n, is, depth);
   return norn_dist_view(x, &d) && any(d.args, d.n, is, depth);
 }
 
@@ -83,6 +85,8 @@ norn_datum norn_force(norn_state *st, norn_datum x)
   if (x.tag == NORN_ARRAY) return forced_array(st, x);
   if (x.tag == NORN_RECORD) return forced_object(st, x, sizeof(rec), v_rec(x)->sh->n);
   if (V_KIND(x) == NORN_DATA) return forced_object(st, x, sizeof(data), ((const data *)x.p)->h.n);
+  if (x.tag == NORN_MODEL) return forced_object(st, x, sizeof(modl), ((const modl *)x.p)->h.n);
+  if (x.tag == NORN_FUN) return forced_object(st, x, sizeof(clo), v_clo(x)->h.n);
   return forced_object(st, x, sizeof(tab), ((const tab *)x.p)->h.n);
 }
 

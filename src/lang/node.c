@@ -396,12 +396,24 @@ static const char *const movers[] = {
   "integrate", "find_root", "solve_powell", "minimize",
 };
 
+/* values, weights and log_weights of a posterior that was enumerated while recording: a distribution of
+   values and log probabilities. */
+static val n_posterior(norn_state *st, const char *name, const val *args)
+{
+  norn_dist d;
+  if (!norn_dist_view(args[0], &d) || !(d.row->flags & NORN_DIST_POSTERIOR) || d.n != 2) return norn_none();
+  if (!strcmp(name, "values")) return d.args[0];
+  if (!strcmp(name, "log_weights")) return d.args[1];
+  return strcmp(name, "weights") ? norn_none() : node_each(st, d.args[1], exp_of);
+}
+
 node_native node_record(norn_state *st, const norn_native *f, const val *args, int n, val *out)
 {
   bool any = false;
   *out = norn_none();
   for (int i = 0; i < n && !any; i++) any = norn_has_node(args[i]);
   if (!any) return NODE_CALL;
+  if (n == 1 && !norn_is_none(*out = n_posterior(st, f->name, args))) return NODE_DONE;
   for (size_t i = 0; i < sizeof recorders / sizeof *recorders; i++)
     if (!strcmp(recorders[i].name, f->name)) {
       *out = recorders[i].f(st, args, n);
