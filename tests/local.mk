@@ -51,6 +51,7 @@ UNIT_TESTS = \
   %D%/unit/test_limits \
   %D%/unit/test_loo \
   %D%/unit/test_map \
+  %D%/unit/test_mh \
   %D%/unit/test_multi \
   %D%/unit/test_multi_draws \
   %D%/unit/test_names \
@@ -251,6 +252,16 @@ LANG_TESTS = \
   %D%/errors/mean_not_finite.norn \
   %D%/errors/mean_not_vector.norn \
   %D%/errors/mean_of_nothing.norn \
+  %D%/errors/mh_drift.norn \
+  %D%/errors/mh_on.norn \
+  %D%/errors/mh_pattern.norn \
+  %D%/errors/mh_proposal_drift.norn \
+  %D%/errors/mh_proposal_error.norn \
+  %D%/errors/mh_proposal_no_density.norn \
+  %D%/errors/mh_proposal_observe.norn \
+  %D%/errors/mh_proposal_other.norn \
+  %D%/errors/mh_proposal_unused.norn \
+  %D%/errors/mh_proposal_value.norn \
   %D%/errors/minimize_falls.norn \
   %D%/errors/minimize_flat.norn \
   %D%/errors/minimize_not_finite.norn \

@@ -14,7 +14,7 @@ struct norn_infer {
   const norn_engine *engine;
   void *self;
   norn_ref *model, *options;        /* options: the engine value, or a unit (the printed rule) */
-  uint64_t stream;
+  uint64_t stream, stamps;          /* stamps: traces made (trace.h) */
   bool begun, done, failed, finished, told;
   bool spoilt;                      /* its end went wrong: there is no result */
   bool by_rule;                     /* no engine was named: the printed rule chose it */

@@ -8,6 +8,7 @@ libnorncore_la_SOURCES += \
   %D%/chain.c \
   %D%/chains.c \
   %D%/collapse.c \
+  %D%/coords.c \
   %D%/density.c \
   %D%/density_choice.c \
   %D%/density_draw.c \
@@ -33,13 +34,16 @@ libnorncore_la_SOURCES += \
   %D%/metric.c \
   %D%/metric_fit.c \
   %D%/mh.c \
+  %D%/mh_drift.c \
   %D%/mh_kernel.c \
+  %D%/mh_proposal.c \
   %D%/more.c \
   %D%/optimize.c \
   %D%/particles.c \
   %D%/particles_runs.c \
   %D%/path.c \
   %D%/pathfinder.c \
+  %D%/pattern.c \
   %D%/pgibbs.c \
   %D%/pmmh.c \
   %D%/posterior.c \
@@ -60,6 +64,7 @@ libnorncore_la_SOURCES += \
   %D%/why.c \
   %D%/approx.h \
   %D%/chains.h \
+  %D%/coords.h \
   %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \
@@ -67,10 +72,12 @@ libnorncore_la_SOURCES += \
   %D%/infer.h \
   %D%/kernel.h \
   %D%/lbfgs.h \
+  %D%/mh.h \
   %D%/optimize.h \
   %D%/particles.h \
   %D%/path.h \
   %D%/pathfinder.h \
+  %D%/pattern.h \
   %D%/posterior.h \
   %D%/predict.h \
   %D%/psis.h \

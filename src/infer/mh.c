@@ -5,12 +5,12 @@
    same lane and iteration. */
 #include "infer/chains.h"
 #include "infer/infer.h"
-#include "infer/kernel.h"
+#include "infer/mh.h"
 #include "infer/posterior.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { STARTS = 1000, WORK = 256 };
+enum { STARTS = 1000, WORK = 256, LOOK = 100 };
 
 typedef struct mh {
   int64_t draws, burn, thin, chains;
@@ -117,6 +117,7 @@ static void mh_next_chain(mh *e)
 
 static norn_step mh_one(norn_infer *inf, mh *e)
 {
+  int64_t last = e->burn + e->draws * e->thin;
   if (!e->started) return mh_start(inf, e);
   if (e->at == e->burn) e->moved = e->k->accepted;
   e->k->adapts = e->at < e->burn;
@@ -124,8 +125,9 @@ static norn_step mh_one(norn_infer *inf, mh *e)
   norn_step s = kernel_step(e->k, &e->g, &e->t);
   if (s != NORN_STEP_DONE) return s;
   e->at++;
+  if (!e->chain && e->at == (last < LOOK ? last : LOOK) && mh_patterns(e->k, &e->t)) return NORN_STEP_FAIL;
   if (mh_record(inf, e)) return NORN_STEP_FAIL;
-  if (e->at >= e->burn + e->draws * e->thin) mh_next_chain(e);
+  if (e->at >= last) mh_next_chain(e);
   return NORN_STEP_DONE;
 }
 
@@ -186,7 +188,12 @@ static const norn_option mh_options[] = {
   { "burn", "1000", "steps before the first draw" },
   { "thin", "1", "steps from draw to draw" },
   { "chains", "4", "chains, each from a start of its own" },
-  { "steps", "1", "transitions of a step: of move(mh(steps = 3))" }
+  { "steps", "1", "transitions of a step: of move(mh(steps = 3))" },
+  { "proposal", "missing", "a function of the current values that gives a model of the new ones" },
+  { "on", "missing", "which choices may change: a pattern of addresses, or an array of them" },
+  { "drift", "missing", "size of random walks in the place of draws from the prior; or a record of sizes "
+                        "by pattern" },
+  { "block", "missing", "patterns of choices that are renewed together" }
 };
 
 const norn_engine engine_mh = { .version = NORN_ENGINE_VERSION,

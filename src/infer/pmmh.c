@@ -17,7 +17,9 @@
    Random numbers: iteration k of chain c has a stream of its own for its filter; the engine's decisions
    lie in lane c, event k of another. */
 #include "infer/chains.h"
+#include "infer/coords.h"
 #include "infer/infer.h"
+#include "infer/pattern.h"
 #include "infer/swarm.h"
 #include <stdio.h>
 #include <string.h>
@@ -91,26 +93,11 @@ static norn_rng own_numbers(const pmmh *e, uint32_t event)
 
 /* ---- parameters ---- */
 
-/* Does a name fit a pattern, in which * stands for anything? */
-static bool fits(const char *name, const char *pattern)
-{
-  for (; *pattern; pattern++, name++) {
-    if (*pattern == '*') {
-      while (*++pattern == '*') {}
-      for (; *name; name++)
-        if (fits(name, pattern)) return true;
-      return !*pattern;
-    }
-    if (*name != *pattern) return false;
-  }
-  return !*name;
-}
-
 static bool is_param(norn_state *st, const pmmh *e, uint64_t addr)
 {
   char name[200];
   if (!e->on) return e->s.barrier == 0;
-  return fits(norn_addr_name(st, addr, name, sizeof name), norn_string_view(norn_get(e->on), NULL));
+  return pattern_fits(norn_addr_name(st, addr, name, sizeof name), norn_string_view(norn_get(e->on), NULL));
 }
 
 static param *param_of(point *x, uint64_t addr)
@@ -118,41 +105,6 @@ static param *param_of(point *x, uint64_t addr)
   for (size_t i = 0; i < x->np; i++)
     if (x->p[i].addr == addr) return &x->p[i];
   return NULL;
-}
-
-/* The coordinates of a value, and log p + log |dx/du|; false: error set. */
-static bool unconstrained(norn_state *st, const norn_event *ev, norn_datum v, const norn_support *s,
-                          double *u, double *logp)
-{
-  int64_t elems = norn_support_elems(s), m = norn_support_free(s), n = norn_array_length(v);
-  double *x = engine_get(st, (size_t)(2 * elems) * sizeof *x), j = 0;
-  bool good = x && engine_logp(st, ev->dist, v, ev->span, logp);
-  for (int64_t k = 0; k < s->count && good; k++) {
-    for (int64_t i = 0; i < elems; i++)
-      if (n < 0) norn_as_real(v, &x[i]);
-      else x[i] = norn_elem_real(v, k * elems + i);
-    good = norn_support_unconstrain(s, x, u + k * m);
-    if (good) norn_support_constrain(s, u + k * m, x + elems, &j);
-  }
-  *logp += j;
-  engine_put(st, x, (size_t)(2 * elems) * sizeof *x);
-  return good;
-}
-
-/* The value at coordinates u, of the shape of `like`. */
-static norn_datum constrained(norn_state *st, const norn_support *s, const double *u, norn_datum like,
-                              double *jacobian)
-{
-  norn_view w;
-  int64_t elems = norn_support_elems(s), m = norn_support_free(s);
-  double one;
-  void *to = &one;
-  norn_datum v = norn_unit();
-  if (norn_array_view(like, &w)) v = norn_array(st, NORN_F64, w.rank, w.dims, &to);
-  if (norn_is_none(v)) return v;
-  for (int64_t k = 0; k < s->count; k++)
-    norn_support_constrain(s, u + k * m, (double *)to + k * elems, jacobian);
-  return norn_array_length(v) < 0 ? norn_real(one) : v;
 }
 
 static norn_status changed_set(norn_state *st, const norn_event *ev)
@@ -182,7 +134,7 @@ static norn_status param_propose(norn_infer *inf, pmmh *e, norn_run *run, const 
     norn_status status = norn_dist_support(st, ev->dist, &s);
     if (status) return status;
     if (norn_support_free(&s) * s.count != p.nfree) return changed_set(st, ev);
-    *v = constrained(st, &s, new->u + p.from, was, &jacobian);
+    *v = coords_value(st, ev->dist, &s, new->u + p.from, was, &jacobian);
     if (norn_is_none(*v)) return NORN_EMEMORY;
   }
   if (!engine_logp(st, ev->dist, *v, ev->span, &p.logp)) return norn_error(st)->code;
@@ -219,8 +171,8 @@ static norn_status param_draw(norn_infer *inf, pmmh *e, norn_run *run, const nor
     return NORN_EMEMORY;
   if (!engine_room(st, &new->u, &new->cu, (size_t)(p.from + p.nfree + 1), sizeof *new->u))
     return NORN_EMEMORY;
-  bool good = p.discrete ? engine_logp(st, ev->dist, *v, ev->span, &p.logp)
-                         : unconstrained(st, ev, *v, &s, new->u + p.from, &p.logp);
+  bool good = engine_logp(st, ev->dist, *v, ev->span, &p.logp) &&
+    (p.discrete || coords_of(st, ev->dist, &s, *v, new->u + p.from, &p.logp));
   new->log_prior += p.logp;
   new->p[new->np++] = p;
   if (good) return NORN_OK;

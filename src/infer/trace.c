@@ -33,7 +33,7 @@ norn_datum trace_result(const trace *t)
 
 void trace_clear(trace *t)
 {
-  t->n = t->nmovable = 0;
+  t->n = 0;
   t->logw = t->excess = 0;
   if (t->size) memset(t->place, 0, t->size * sizeof *t->place);
   if (t->run) norn_run_free(t->run);
@@ -56,7 +56,7 @@ static void trace_index(trace *t, size_t i)
   t->place[k] = (uint32_t)i + 1;
 }
 
-static trace_choice *trace_add(norn_state *st, trace *t, uint64_t addr)
+trace_choice *trace_add(norn_state *st, trace *t, uint64_t addr)
 {
   if (!engine_room(st, &t->c, &t->cap, t->n + 1, sizeof *t->c)) return NULL;
   if (2 * (t->n + 1) > t->size) {
@@ -76,7 +76,7 @@ static trace_choice *trace_add(norn_state *st, trace *t, uint64_t addr)
     for (size_t i = 0; i < t->n; i++) trace_index(t, i);
   }
   trace_choice *c = &t->c[t->n++];
-  c->addr = addr;
+  *c = (trace_choice){.addr = addr, .ref = c->ref};
   trace_index(t, t->n - 1);
   return c;
 }
@@ -88,10 +88,25 @@ void trace_free(norn_state *st, trace *t)
   engine_put(st, t->c, t->cap * sizeof *t->c);
   engine_put(st, t->key, t->size * sizeof *t->key);
   engine_put(st, t->place, t->size * sizeof *t->place);
-  engine_put(st, t->movable, t->cmovable * sizeof *t->movable);
   if (t->result_ref) norn_drop(t->result_ref);
   *t = (trace){0};
 }
+
+bool sites_of(norn_state *st, sites *s, const trace *t, const target *g)
+{
+  if (s->stamp == t->stamp) return true;
+  s->n = t->n;
+  if (g->movable) {
+    if (!engine_room(st, &s->at, &s->cap, t->n + 1, sizeof *s->at)) return false;
+    s->n = 0;
+    for (size_t i = 0; i < t->n; i++)
+      if (g->movable(g->user, t->c[i].addr)) s->at[s->n++] = (uint32_t)i;
+  }
+  s->stamp = t->stamp;
+  return true;
+}
+
+void sites_free(norn_state *st, sites *s) { engine_put(st, s->at, s->cap * sizeof *s->at); }
 
 /* Where a row tells no bounds but lists its values, they are its support. */
 uint64_t support_key(norn_state *st, const norn_dist *d)
@@ -120,6 +135,7 @@ bool execution_begin(execution *x, norn_infer *inf, const target *g, trace *t, u
 {
   norn_state *st = norn_infer_state(inf);
   trace_clear(t);
+  t->stamp = ++inf->stamps;
   *x = (execution){.inf = inf, .g = g, .t = t, .meet = meet, .user = user};
   x->run = norn_run_new(st, norn_infer_model(inf), NULL, 0);
   if (!x->run) return false;
@@ -162,18 +178,13 @@ trace_choice *execution_add(execution *x, const norn_event *ev, uint64_t support
     excess = logp - q;
   }
   if (!fresh && logp == -HUGE_VAL) x->impossible = true;
-  bool movable = x->g->movable && x->g->movable(x->g->user, ev->addr);
-  if (movable && !engine_room(st, &t->movable, &t->cmovable, t->nmovable + 1, sizeof *t->movable))
-    return NULL;
   trace_choice *c = trace_add(st, t, ev->addr);
   if (!c) return NULL;
-  if (movable) t->movable[t->nmovable++] = (uint32_t)(t->n - 1);
   c->row = ev->dist->row;
   c->support = support;
   c->span = ev->span;
   c->logp = logp;
   c->excess = excess;
-  c->mark = 0;
   t->excess += excess;
   if (!keep_value(st, &c->value, &c->ref, v)) return NULL;
   norn_run_answer(x->run, v);

@@ -26,8 +26,7 @@ typedef struct trace_choice {
 typedef struct trace {
   trace_choice *c; size_t n, cap;
   uint64_t *key; uint32_t *place; size_t size;      /* address -> place + 1, open addressing */
-  uint32_t *movable; size_t nmovable, cmovable;     /* places of choices that the target's predicate
-                                                       lets change; none are listed without one */
+  uint64_t stamp;                      /* which choices there are: of no other trace of its inference */
   double logw, excess;                 /* of the observations that count, by themselves; of all choices */
   norn_datum result; norn_ref *result_ref;          /* trace_result */
   norn_run *run;                       /* standing at its barrier; NULL: it went to its end */
@@ -52,17 +51,17 @@ bool          trace_set(norn_state *, trace_choice *, norn_datum);       /* fals
 /* What the run returned; NONE if it stands at a barrier. */
 norn_datum    trace_result(const trace *);
 trace_choice *trace_find(const trace *, uint64_t addr);                  /* NULL: there is none */
-/* How many choices may change, and the k-th of them. */
-static inline size_t trace_movables(const trace *t, const target *g)
-{
-  return g->movable ? t->nmovable : t->n;
-}
-static inline size_t trace_movable(const trace *t, const target *g, size_t k)
-{
-  return g->movable ? t->movable[k] : k;
-}
+/* One more, cleared but for its ref.  NULL: no memory. */
+trace_choice *trace_add(norn_state *, trace *, uint64_t addr);
 void          trace_clear(trace *);                                      /* memory is kept */
 void          trace_free(norn_state *, trace *);
+
+/* Which choices of a trace a target lets change: places at[0 .. n - 1], where at is NULL the first n.
+   Asked again at every transition, it looks through the trace only if that has other choices. */
+typedef struct sites { uint64_t stamp; uint32_t *at; size_t n, cap; } sites;
+bool sites_of(norn_state *, sites *, const trace *, const target *);    /* false: no memory */
+void sites_free(norn_state *, sites *);
+static inline size_t sites_at(const sites *s, size_t k) { return s->at ? s->at[k] : k; }
 
 /* A run that fills a trace.  `meet` is called at each choice and must call execution_add; false: an
    error is set. */
