@@ -474,6 +474,10 @@ struct norn_dist_row {
   double (*sample1)(const double *p, norn_rng *);
   /* n draws, of parameters p[i][k] where bit i of `many` is set, else p[i][0].  NULL: sample1. */
   void (*samples)(norn_rng *, int64_t n, unsigned many, const double *const *p, double *out);
+  /* What sample1 draws for each of n runs whose counters differ in the lane only: lane[k], or
+     rng->lane + k where lane is NULL; to the same bits.  NULL: sample1. */
+  void (*lane_samples)(const norn_rng *, const uint32_t *lane, int64_t n, unsigned many,
+                       const double *const *p, double *out);
   double (*cdf1)(double x, const double *p);
   double (*quantile1)(double prob, const double *p);
   /* d logp / d (x, p[0], ...) into out[0..]; returns logp. */
@@ -652,6 +656,37 @@ unsigned        norn_run_flags_of(const norn_run *);
 double          norn_run_logw(const norn_run *);             /* what SCORE and `via` gathered */
 void            norn_run_add_logw(norn_run *, double);       /* what the engine adds */
 norn_state     *norn_run_state(const norn_run *);
+/* n runs of one program that go on together in lanes: one execution of the VM stands for all that
+   are in the same state, its numbers are vectors (lang/lanes.h).  What cannot be done so is done by
+   runs of their own: draws, values and errors are those of n runs with lanes 0 .. n-1.  Made of a
+   run that has not started and has DRAW, SCORE and STOP; it is consumed.  NULL: error set. */
+typedef struct norn_lanes norn_lanes;
+norn_lanes     *norn_lanes_new(norn_run *first, size_t n);
+/* What a leg, from one observation to the next, has met: weighed; not at their end. */
+typedef struct norn_lanes_leg {
+  size_t observing, running;
+  bool improper;                 /* as NORN_RUN_IMPROPER */
+  norn_run *run; norn_event ev;  /* of NORN_INFER: answer it, then call again */
+  /* A run is dead since `span`. */
+  void (*dead)(void *user, size_t i, norn_span span);
+  void *user;
+} norn_lanes_leg;
+/* All to their next observation or their end, whose log weights are added to logw[i]: NORN_OBSERVE;
+   or NORN_INFER, or NORN_ERROR. */
+norn_event_kind norn_lanes_next(norn_lanes *, double *logw, norn_lanes_leg *);
+/* to[k] becomes a copy of from[k], k < n, as in norn_runs_copy; both rise and share no place. */
+bool            norn_lanes_copy(norn_lanes *, const uint32_t *to, const uint32_t *from, size_t n);
+norn_datum      norn_lanes_value(norn_lanes *, size_t i);    /* what run i returned; it has ended */
+void            norn_lanes_free(norn_lanes *);
+/* How it went: groups that stand now; splits and mergers; runs that had to go on by themselves, and
+   where and why the first; whether all do so for good. */
+typedef struct {
+  size_t groups, splits, merged, alone;
+  bool fallen_apart;
+  norn_span where;
+  char why[160];
+} norn_lanes_report;
+void            norn_lanes_look(const norn_lanes *, norn_lanes_report *);
 /* The event's own random numbers. */
 void            norn_run_rng(const norn_run *, const norn_event *, norn_rng *);
 uint32_t        norn_run_lane(const norn_run *);

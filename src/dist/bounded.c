@@ -182,6 +182,7 @@ static const norn_dist_row rows[] = {
    .doc = "The uniform distribution on lower <= x <= upper.\nDensity 1 / (upper - lower).",
    .check1 = uniform_check, .logp1 = uniform_logp1,
    .block = uniform_block, .sample1 = uniform_sample1, .samples = uniform_samples,
+   .lane_samples = uniform_lane_samples,
    .cdf1 = uniform_cdf1, .quantile1 = uniform_quantile1, .partials1 = uniform_partials1,
    .range1 = uniform_range1, .lower_is = 1, .upper_is = 2,
    .tails1 = uniform_tails1,

@@ -12,7 +12,9 @@ enum { NORMAL_DRAWS(DRAW) DRAWS_OF_UNIFORM, DRAWS_BEFORE = DRAWS_OF_UNIFORM - 1,
        UNIFORM_DRAWS(DRAW) DRAWS_FAMILIES };
 #undef DRAW
 #define DRAW(name, np) \
-  void name##_samples(norn_rng *, int64_t n, unsigned many, const double *const *p, double *out);
+  void name##_samples(norn_rng *, int64_t n, unsigned many, const double *const *p, double *out); \
+  void name##_lane_samples(const norn_rng *, const uint32_t *lane, int64_t n, unsigned many, \
+                           const double *const *p, double *out);
 NORMAL_DRAWS(DRAW) UNIFORM_DRAWS(DRAW)
 #undef DRAW
 

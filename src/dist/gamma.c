@@ -133,6 +133,7 @@ static const norn_dist_row rows[] = {
           "Density beta exp(-beta x) on x >= 0.",
    .check1 = exponential_check, .logp1 = exponential_logp1,
    .block = exponential_block, .sample1 = exponential_sample1, .samples = exponential_samples,
+   .lane_samples = exponential_lane_samples,
    .cdf1 = exponential_cdf1, .quantile1 = exponential_quantile1,
    .partials1 = exponential_partials1,
    .rate_is = 1, .range1 = dist_positive, .tails1 = exponential_tails1,

@@ -192,6 +192,7 @@ static const norn_dist_row rows[] = {
    .check1 = bernoulli_logit_check, .logp1 = bernoulli_logit_logp1,
    .block = bernoulli_logit_block, .sample1 = bernoulli_logit_sample1,
    .samples = bernoulli_logit_samples,
+   .lane_samples = bernoulli_logit_lane_samples,
    .cdf1 = bernoulli_logit_cdf1, .quantile1 = bernoulli_logit_quantile1,
    .partials1 = bernoulli_logit_partials1, .range1 = bernoulli_logit_range1,
    .tails1 = bernoulli_logit_tails1, .moments1 = bernoulli_logit_moments1},

@@ -16,6 +16,7 @@
 #include "lang/env_in.h"
 #include "lang/ast.h"
 #include "lang/latent.h"
+#include "lang/lanes.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -344,6 +345,7 @@ static bool fits_kind(norn_state *st, int code, const val *d, val x, fault *f)
   switch (code) {
   case T_REAL:
     if (V_KIND(x) == NORN_NODE) x = norn_real(x.d);
+    if (v_is_lanes(x)) return lanes_fit(st, x, d[0], d[1]);
     return (V_IS_REAL(x) || V_IS_INT(x)) && in_bounds(d[0], d[1], x);
   case T_INT: return V_IS_INT(x) && in_bounds(d[0], d[1], x);
   case T_BOOL: return V_IS_BOOL(x);

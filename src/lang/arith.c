@@ -5,6 +5,7 @@
 #include "lang/part.h"
 #include "lang/node.h"
 #include "lang/latent.h"
+#include "lang/lanes.h"
 #include <math.h>
 
 double arith_pow(double a, double b) { return b == 2 ? a * a : pow(a, b); }
@@ -197,6 +198,8 @@ val arith_slow(norn_state *st, arith op, val x, val y)
     y = op == A_EQ || op == A_NE ? norn_force(st, y) : latent_value(st, y);
     if (norn_is_none(x) || norn_is_none(y)) return norn_none();
   }
+  if (NORN_UNLIKELY(st->lanes != NULL) && (lanes_inside(x) || lanes_inside(y)))
+    return lanes_arith(st, op, x, y);
   if (v_is_node(x) || v_is_node(y)) {
     if (x.tag != NORN_ARRAY && y.tag != NORN_ARRAY) return node_arith(st, op, x, y);
     if (op < A_LT) return arith_arrays(st, op, x, y);

@@ -3,6 +3,7 @@
 #include "lang/arith_in.h"
 #include "lang/big.h"
 #include "lang/node.h"
+#include "lang/lanes.h"
 #include <math.h>
 #include <string.h>
 
@@ -268,5 +269,6 @@ static val map1(norn_state *st, const norn_native *f, val x, int depth)
 
 val arith_map1(norn_state *st, const norn_native *f, val x)
 {
+  if (NORN_UNLIKELY(st->lanes != NULL) && lanes_inside(x)) return lanes_map1(st, f, x);
   return map1(st, f, norn_force(st, x), 0);
 }

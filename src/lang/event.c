@@ -2,6 +2,7 @@
    flags say so, turned into something else by given() and do(), else handed to whoever drives. */
 #include "lang/run.h"
 #include "lang/latent.h"
+#include "lang/lanes.h"
 #include <math.h>
 #include <string.h>
 
@@ -158,6 +159,14 @@ int event_weight(norn_run *r, norn_event *ev, val w, double lw, uint64_t span, u
   return stop_weighed(r, ev, w, span, flags);
 }
 
+int event_lanes(norn_run *r, norn_event *ev, val w, uint64_t span, unsigned flags)
+{
+  if (!lanes_weight(r, w)) return FAILED;
+  r->nobserve++;
+  r->iter++;
+  return stop_weighed(r, ev, norn_unit(), span, flags);
+}
+
 /* factor of a node: only those who record drive such runs. */
 int event_node_weight(norn_run *r, norn_event *ev, val lw, uint64_t span)
 {
@@ -223,6 +232,13 @@ static bool replace(norn_run *r, val *y, uint64_t comp, uint64_t span)
   return false;
 }
 
+static bool holds_lanes(const norn_dist *d, val y)
+{
+  bool any = v_is_lanes(y);
+  for (int i = 0; i < d->n; i++) any |= lanes_inside(d->args[i]);
+  return any;
+}
+
 int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val y, uint64_t comp,
                   uint64_t span, unsigned flags)
 {
@@ -230,6 +246,13 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   if (y.tag == NORN_MISSING)
     return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
   if (r->flags & RUN_REPLACED && !replace(r, &y, comp, span)) return FAILED;
+  if (r->flags & RUN_LANES && holds_lanes(d, y)) {
+    if (!lanes_observe(r, d, y)) return FAILED;
+    r->nobserve++;
+    r->iter++;
+    *dst = y;
+    return stop_weighed(r, ev, norn_unit(), span, flags);
+  }
   if (!r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, span_unpack(span));
   r->nobserve++;
   if (r->flags & NORN_RUN_SCORE) return score(r, ev, dst, d, y, span, flags);
@@ -286,12 +309,28 @@ static int fixed(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
   return k;
 }
 
+/* A choice of all lanes of a group. */
+static int in_lanes(norn_run *r, val *dst, const norn_dist *d, const norn_dist *q, uint64_t addr,
+                    norn_span at)
+{
+  if (q || r->scope.tag != NORN_UNIT) {
+    lanes_alone(r->st, q ? "a choice with a proposal (via)" : "given() or do()");
+    return FAILED;
+  }
+  if (!lanes_sample(r, dst, d, addr)) return FAILED;
+  if (r->flags & NORN_RUN_CHECK && !check_address(r, addr, at)) return FAILED;
+  r->nsample++;
+  r->nhold = 0;
+  return IN_PLACE;
+}
+
 int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const norn_dist *q,
                  uint64_t comp, uint64_t span, unsigned flags)
 {
   norn_state *st = r->st;
   uint64_t addr = addr_event(r->addr, comp);
   norn_span at = span_unpack(span);
+  if (r->flags & RUN_LANES) return in_lanes(r, dst, d, q, addr, at);
   if (!r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
   if (comp && r->flags & NORN_RUN_NAMES) addr_note(st, addr, r->addr, comp);
   if (r->flags & NORN_RUN_CHECK && !check_address(r, addr, at)) return FAILED;

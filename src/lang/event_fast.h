@@ -23,12 +23,13 @@ static inline val outcome(const norn_dist_row *row, double x)
   return row->flags & NORN_DIST_BOOL ? norn_bool(x != 0) : norn_int((int64_t)x);
 }
 
-/* A choice that needs nothing but its parameters: a scalar family, no scope, no names wanted. */
+/* A choice that needs nothing but its parameters: a scalar family, no scope, no names wanted, no
+   lanes. */
 static inline bool is_plain(const norn_run *r, const norn_dist_row *row, const val *a, int n,
                             double *p)
 {
   int which;
-  return !(r->flags & (NORN_RUN_CHECK | NORN_RUN_NAMES)) && !r->rare && row->sample1 &&
+  return !(r->flags & (NORN_RUN_CHECK | NORN_RUN_NAMES | RUN_LANES)) && !r->rare && row->sample1 &&
          scalars(a, n, p) && !row->check1(p, &which);
 }
 

@@ -35,6 +35,12 @@ libnorncore_la_SOURCES += \
   %D%/heap.c \
   %D%/heap_old.c \
   %D%/infer.c \
+  %D%/lanes.c \
+  %D%/lanes_arith.c \
+  %D%/lanes_event.c \
+  %D%/lanes_merge.c \
+  %D%/lanes_vec.c \
+  %D%/lanes_walk.c \
   %D%/latent.c \
   %D%/lex.c \
   %D%/liveness.c \
@@ -76,6 +82,7 @@ libnorncore_la_SOURCES += \
   %D%/hamt.h \
   %D%/heap.h \
   %D%/heap_in.h \
+  %D%/lanes.h \
   %D%/latent.h \
   %D%/lex.h \
   %D%/node.h \

@@ -3,6 +3,7 @@
 
    A table is stored by address and must outlive the state; see env_in.h for what happens later. */
 #include "lang/env_in.h"
+#include "lang/lanes.h"
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
@@ -316,6 +317,7 @@ norn_datum norn_dist_new(norn_state *st, const norn_dist_row *row, const norn_da
   if (v.tag == NORN_NONE) return v;
   norn_dist d;
   norn_dist_view(v, &d);
+  if (st->lanes && lanes_inside(v)) return lanes_dist(st, &d) ? v : norn_none();
   return norn_dist_check(st, &d) == NORN_OK ? v : norn_none();
 }
 

@@ -10,6 +10,7 @@
 
 #define FRAME_SIZE 2
 enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER };
+#define RUN_LANES (1u << 29)       /* in flags: of a group (lanes.h) */
 #define RUN_REPLACED (1u << 30)    /* in flags: a scope replaces observations (_observing) */
 /* A swarm of runs is stepped in turn, each from cold caches, so a run lies in one piece of memory:
 
@@ -93,6 +94,7 @@ val  vm_index_many(norn_run *, const val *w, int n, unsigned which);
 val   vm_iterlen(norn_run *, val x);
 val   vm_len(norn_run *, val x);
 void  vm_matchfail(norn_run *, val x, bool in_let);
+bool  vm_holds_lanes(norn_run *, const val *, int n);        /* then they go alone */
 bool  vm_may_run_again(const ins *pc, const val *R);
 void  vm_want(norn_state *, int arg, const char *rule, val got);   /* "<rule>, got <this>" */
 void  vm_bad_weight(norn_state *, double lw);
@@ -106,6 +108,8 @@ int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val 
                     uint64_t span, unsigned flags);
 /* w: the log weight as the program gave it, lw as a double */
 int   event_weight(norn_run *, norn_event *, val w, double lw, uint64_t span, unsigned flags);
+/* factor or condition of what differs by lane */
+int   event_lanes(norn_run *, norn_event *, val w, uint64_t span, unsigned flags);
 int   event_node_weight(norn_run *, norn_event *, val lw, uint64_t span);
 norn_status model_enter(norn_run *, val *W, val model, uint64_t path, const proto **p);
 val   memo_key(norn_state *, const val *args, int n, val id);

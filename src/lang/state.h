@@ -76,6 +76,7 @@ struct norn_state {
   struct graph *graph;                /* being recorded, or NULL */
   norn_datum (*latent)(void *user, int64_t k);   /* latent.c; NULL: there are none */
   void *latent_user;
+  struct group *lanes;                /* lanes.h: the group that executes, or NULL */
   int sealed_depth;
   uint64_t mem_ids;                   /* mem() made outside runs */
   proto *memo_stubs[9];

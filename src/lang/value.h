@@ -19,6 +19,7 @@ typedef norn_datum val;
 /* Kinds beside those of norn_kind; none is ever seen by a program. */
 enum {
   V_FRAME = 10, V_ADDR = 11,
+  V_LANES = 12,                                  /* lanes.h; p is its lane_vec, the upper half its kind */
   V_HEAP = 0x40, V_BUF = 0x60, V_SCOPE = 0x62, V_HNODE = 0x64
 };
 
@@ -128,6 +129,8 @@ static inline val v_enum(uint32_t ctor)
   v.i = 0;
   return v;
 }
+
+static inline bool v_is_lanes(val v) { return V_KIND(v) == V_LANES; }
 
 static inline str *v_str(val v) { return (str *)v.p; }
 static inline vec *v_vec(val v) { return (vec *)v.p; }

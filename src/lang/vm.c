@@ -7,6 +7,7 @@
    Safepoints: an instruction that must allocate and finds the nursery full jumps to `full`, which
    collects and runs the instruction again; so no instruction may have had an effect before that. */
 #include "lang/node.h"
+#include "lang/lanes.h"
 #include "lang/latent.h"
 #include "lang/event_fast.h"
 #include "lang/run.h"
@@ -54,7 +55,24 @@
     SAVE; \
     val v_ = arith_slow(st, operation, left, right); \
     if (unlikely(norn_is_none(v_))) FAIL; \
+    if (unlikely(v_is_lanes(v_)) && !lanes_decide(st, &v_)) FAIL; \
     test = v_.i; \
+  } while (0)
+
+/* Values that must not hold lanes, where nothing else would notice. */
+#define NO_LANES(values, n) do { \
+    if (unlikely(st->lanes != NULL) && vm_holds_lanes(r, (values), (n))) FAIL; \
+  } while (0)
+
+/* An array of which the elements from `from` on are new: with lanes, numbers are of one kind still. */
+#define SETTLED(array, from) do { \
+    val a_ = (array); \
+    int64_t from_ = (from); \
+    if (unlikely(st->lanes != NULL) && !norn_is_none(a_)) { \
+      SAVE; \
+      a_ = lanes_settled(st, a_, from_); \
+    } \
+    TRY(a_, -1); \
   } while (0)
 
 /* Calls and loops: limits and interrupts are looked at when the fuel is used up. */
@@ -403,9 +421,9 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     if (likely(V_IS_BOOL(*x))) { set_bool(&RA, !x->i); NEXT; }
     SLOWLY(A_NOT, *x, *x);
   }
-  OP(MATMUL): SAFEPOINT; SAVE; TRY(vec_matmul(st, RB, RC), -1); NEXT;
-  OP(TRANSPOSE): SAFEPOINT; TRY(vec_transpose(st, RB), -1); NEXT;
-  OP(CONCAT): SAFEPOINT; TRY(vec_concat(st, RB, RC), -1); NEXT;
+  OP(MATMUL): SAFEPOINT; SAVE; NO_LANES(&RB, 1); NO_LANES(&RC, 1); TRY(vec_matmul(st, RB, RC), -1); NEXT;
+  OP(TRANSPOSE): SAFEPOINT; NO_LANES(&RB, 1); TRY(vec_transpose(st, RB), -1); NEXT;
+  OP(CONCAT): SAFEPOINT; SETTLED(vec_concat(st, RB, RC), norn_array_length(RB)); NEXT;
   OP(RANGE): {
     SAFEPOINT;
     const val *x = &RB, *y = &RC;
@@ -449,8 +467,19 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   BRANCH_INT(JNGEI, A_LE, true, >=, false)
   BRANCH_REAL(JNLTK, A_LT, false, <)
   BRANCH_REAL(JNGTK, A_LT, true, >)
-  OP(JNEQI): if (equals_small(st, RA, SIMM(pc->b))) NEXT; JUMP;
-  OP(JEQI): JUMP_IF(equals_small(st, RA, SIMM(pc->b))); NEXT;
+  OP(JNEQI): OP(JEQI): {
+    const val *x = &RA;
+    bool test;
+    if (likely(V_IS_INT(*x))) test = x->i == SIMM(pc->b);
+    else if (unlikely(v_is_lanes(*x))) {
+      SAVE;
+      sx = lanes_is_small(st, *x, SIMM(pc->b));
+      if (norn_is_none(sx)) FAIL;
+      test = sx.i;
+    } else test = equals_small(st, *x, SIMM(pc->b));
+    JUMP_IF(test == (pc->op == OP_JEQI));
+    NEXT;
+  }
   OP(FJNLT): if (RA.d < RB.d) NEXT; JUMP;
   OP(FJNLE): if (RA.d <= RB.d) NEXT; JUMP;
   OP(FJNLTK): if (RA.d < pc[1].f) NEXT2; JUMP;
@@ -567,7 +596,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     if (likely(V_IS_REAL(*x))) { set_real(&RA, f->real1(x->d)); NEXT2; }
     if (V_IS_INT(*x)) { set_real(&RA, f->real1((double)x->i)); NEXT2; }
     SAFEPOINT;
-    if (unlikely(st->graph != NULL)) SAVE;
+    if (unlikely(st->graph != NULL || st->lanes != NULL)) SAVE;
     TRY(arith_map1(st, f, *x), 0);
     NEXT2;
   }
@@ -634,9 +663,9 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     TRY(rec_with(st, w[0], s, w + 1, n), 0);
     NEXT2;
   }
-  OP(ARRAY): SAFEPOINT; TRY(vec_pack(st, &RB, pc->c), -1); NEXT;
-  OP(STRCAT): SAFEPOINT; TRY(str_concat(st, &RB, pc->c), -1); NEXT;
-  OP(DIST): SAFEPOINT; TRY(norn_dist_new(st, pc[1].p, &RB, pc->c), st->err_arg); NEXT2;
+  OP(ARRAY): SAFEPOINT; SETTLED(vec_pack(st, &RB, pc->c), 0); NEXT;
+  OP(STRCAT): SAFEPOINT; NO_LANES(&RB, pc->c); TRY(str_concat(st, &RB, pc->c), -1); NEXT;
+  OP(DIST): SAFEPOINT; SAVE; TRY(norn_dist_new(st, pc[1].p, &RB, pc->c), st->err_arg); NEXT2;
   OP(ENGINE): SAFEPOINT; TRY(norn_engine_new(st, pc[1].p, &RB, pc->c), st->err_arg); NEXT2;
   OP(MODEL): {
     modl *o;
@@ -681,12 +710,14 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       }
     }
     SAFEPOINT;
+    SAVE;
     TRY(vm_index(r, *x, *y), st->err_arg);
     NEXT;
   }
   OP(INDEXN): {
     SAFEPOINT;
     const val *w = &RB;
+    if (pc->c > 2) NO_LANES(w, pc->c);
     TRY(vm_index_many(r, w, pc->c - 1, (unsigned)pc[1].i), st->err_arg);
     NEXT2;
   }
@@ -722,7 +753,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       NEXT;
     }
     SAFEPOINT;
-    TRY(vec_push(st, *x, *y), -1);
+    SETTLED(vec_push(st, *x, *y), v_vec(*x)->len);
     NEXT;
   }
   OP(JNTAG): if (RA.tag == pc[1].u) NEXT2; JUMP;
@@ -844,6 +875,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   }
   OP(FACTOR): {
     double lw;
+    if (unlikely(v_is_lanes(RA))) EVENT(event_lanes(r, ev, RA, pc[1].u, NORN_EV_FACTOR), 2, 0);
     if (unlikely(v_is_node(RA)))
       EVENT(event_node_weight(r, ev, RA, pc[1].u), 2, 0);
     if (!norn_as_real(RA, &lw)) FAIL_WANT(0, "factor needs a log weight", RA);
@@ -855,6 +887,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   }
   OP(CONDITION): {
     const val *x = &RA;
+    if (unlikely(v_is_lanes(*x))) EVENT(event_lanes(r, ev, *x, pc[1].u, NORN_EV_CONDITION), 2, 0);
     if (unlikely(!V_IS_BOOL(*x))) goto not_bool;
     double lw = x->i ? 0 : -INFINITY;
     EVENT(event_weight(r, ev, norn_real(lw), lw, pc[1].u, NORN_EV_CONDITION), 2, 0);
@@ -862,6 +895,10 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(INFER): {
     SAFEPOINT;
     const val *w = &RA;
+    if (unlikely(st->lanes != NULL)) {
+      lanes_alone(st, "an inference inside of a model");
+      FAIL;
+    }
     if (!vm_can_infer(st, w)) FAIL_ARG(st->err_arg);
     hold(r, (uint32_t)(w - R), 2, false);
     r->R = R;
@@ -887,6 +924,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       NEXT;
     }
     if (unlikely(st->graph)) { SAVE; TRY(node_logpdf(st, &d, RC), 1); NEXT; }
+    if (unlikely(st->lanes != NULL)) { SAVE; TRY(lanes_logpdf(st, &d, RC), 1); NEXT; }
     if (norn_dist_logp(st, &d, RC, &lp)) FAIL_ARG(1);
     set_real(&RA, lp);
     NEXT;
@@ -903,6 +941,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     }
     SAFEPOINT;
     norn_dist d = {row, w, n};
+    if (unlikely(st->lanes != NULL)) { SAVE; TRY(lanes_logpdf(st, &d, w[n]), n); NEXT2; }
     if (norn_dist_check(st, &d)) FAIL_ARG(st->err_arg);
     if (unlikely(norn_dist_is_big(&d, w[n]))) {
       TRY(vm_logpdf_big(st, &d, w[n]), n);
@@ -919,6 +958,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(MEMNEW): SAFEPOINT; SAVE; TRY(memo_new(r, RB), 0); NEXT2;
   OP(MEMGET): {                                  /* the value; or the key, and to the call */
     SAFEPOINT;
+    NO_LANES(R, SIMM(pc->b));
     val id = v_clo(R[-1])->cap[1], key = memo_key(st, R, SIMM(pc->b), id);
     if (norn_is_none(key)) FAIL;
     uint64_t hash = value_hash(key);
@@ -965,6 +1005,16 @@ slowly:
   TRY(arith_slow(st, sop, sx, sy), -1);
   NEXTN(1 + op_table[pc->op].nlit);
 not_bool:
+  if (v_is_lanes(RA)) {
+    SAVE;
+    sx = RA;
+    if (lanes_kind(sx) == LANE_BOOL) {
+      if (pc->op == OP_CHECKB) NEXT;
+      if (!lanes_decide(st, &sx)) FAIL;
+      if ((pc->op == OP_JT) == (sx.i != 0)) JUMP;
+      NEXT;
+    }
+  }
   if (v_is_latent(RA) && pc->op != OP_CONDITION) {
     sx = latent_value(st, RA);
     if (V_IS_BOOL(sx)) {
@@ -975,6 +1025,13 @@ not_bool:
   vm_want(st, 0, "a condition must be true or false", RA);
   arg = 0;
 fail:
+  if (unlikely(st->lanes != NULL)) {
+    SAVE;
+    if (lanes_leave(r)) {                        /* stands here: its lanes part, or go alone */
+      *ev = (norn_event){.kind = NORN_ERROR};
+      return NORN_ERROR;
+    }
+  }
   if (unlikely(st->latent != NULL) && latent_retry(r, pc, R)) {
     arg = -1;
     r->nhold = 0;

@@ -1,6 +1,7 @@
 /* vm_slow.c: the cold halves of instructions: calls of anything but a plain function with the right
    number of arguments, fields and elements of anything but records and arrays, and error places. */
 #include "lang/latent.h"
+#include "lang/lanes.h"
 #include "lang/run.h"
 #include "lang/env.h"
 #include "lang/node.h"
@@ -117,6 +118,7 @@ static val native_value(norn_state *st, const norn_native *f, const val *args, i
   val known[NATIVE_ARGS];
   st->err_arg = -1;
   if (st->latent && f->f && n <= NATIVE_ARGS && !latent_native(st, f, &args, n, known)) return out;
+  if (st->lanes && f->f && lanes_native(st, f, args, n, &out)) return out;
   if (st->graph && f->f && node_record(st, f, args, n, &out) == NODE_DONE) return out;
   if (!f->f) {
     if (n != 1) return state_fail(st, NORN_ETYPE, "%s takes 1 argument, got %d", f->name, n);
@@ -429,6 +431,7 @@ val vm_index(norn_run *r, val x, val i)
   st->err.code = NORN_OK;
   st->err_arg = -1;
   i = latent_value(st, i);
+  if (v_is_lanes(i)) return lanes_index(st, x, i);
   if (x.tag == NORN_ARRAY) return array_index(st, v_vec(x), i);
   if (x.tag == NORN_RECORD) return record_index(st, x, i);
   if (x.tag == NORN_DIST) return posterior_index(st, x, i);
@@ -469,6 +472,16 @@ val vm_iterlen(norn_run *r, val x)
 }
 
 /* ---- what instructions refuse ---- */
+
+bool vm_holds_lanes(norn_run *r, const val *v, int n)
+{
+  for (int i = 0; i < n; i++)
+    if (lanes_inside(v[i])) {
+      r->st->current == r ? lanes_alone(r->st, "a value that holds lanes") : (void)0;
+      return true;
+    }
+  return false;
+}
 
 void vm_want(norn_state *st, int arg, const char *rule, val got)
 {

@@ -33,6 +33,8 @@ void stream_normals(int level, norn_rng *g, double *out, int64_t n)
 {
   fill(levels[level]->normals, g, out, n);
 }
+const stream_fns *stream_best(void) { return levels[level_best()]; }
+
 void norn_rng_uniforms(norn_rng *g, double *out, int64_t n)
 {
   stream_uniforms(level_best(), g, out, n);

@@ -28,17 +28,18 @@ INLINE lane_bits half_product(lane_bits a, lane_bits b)
 #endif
 }
 
-/* rng_philox of the counters (lane, event, iter, at[r]). */
-INLINE void philox(const norn_rng *g, const lane_bits *at, lane_bits (*w)[4])
+/* rng_philox of the counters (lane[r], event, iter, draw[r]). */
+INLINE void philox(const norn_rng *g, const lane_bits *lane, const lane_bits *draw,
+                   lane_bits (*w)[4])
 {
   const lane_bits none = {0}, m0 = none + 0xd2511f53u, m1 = none + 0xcd9e8d57u;
   uint32_t k0 = (uint32_t)g->stream, k1 = (uint32_t)(g->stream >> 32);
 #pragma GCC unroll 2
   for (int r = 0; r < SIDE; r++) {
-    w[r][0] = none + g->lane;
+    w[r][0] = lane[r];
     w[r][1] = none + g->event;
     w[r][2] = none + g->iter;
-    w[r][3] = at[r];
+    w[r][3] = draw[r];
   }
 #pragma GCC unroll 10
   for (int round = 0; round < 10; round++) {
@@ -62,27 +63,32 @@ INLINE lanes unit(lane_bits low, lane_bits high)
   return lane_of(x >> 12 | 0x3ff0000000000000u) - (1 - 0x1p-53);
 }
 
+/* Of two uniforms two normals (Box and Muller 1958). */
+INLINE void pair(lanes *u, lanes *v)
+{
+  lanes s, c, radius = lane_sqrt(-2 * v_log_normal(*u));
+  v_sincos2pi(*v, &s, &c);
+  *u = radius * c;
+  *v = radius * s;
+}
+
 /* STEP numbers from block `at`: the two of block j are numbers j and j+8 of its sixteen. */
 INLINE void step(const norn_rng *g, uint32_t at, bool normal, double *out)
 {
+  const lane_bits none = {0}, lane[SIDE] = {none + g->lane, none + g->lane};
   lane_bits count;
   for (int i = 0; i < LANES; i++) count[i] = at + (uint32_t)i;
 #pragma GCC unroll 2
   for (int b = 0; b < BLOCKS; b += SIDE * LANES) {
     lane_bits draw[SIDE], w[SIDE][4];
     for (int r = 0; r < SIDE; r++) draw[r] = count + (uint64_t)(b + r * LANES);
-    philox(g, draw, w);
+    philox(g, lane, draw, w);
 #pragma GCC unroll 2
     for (int r = 0; r < SIDE; r++) {
       int j = b + r * LANES;
       double *to = out + 2 * (j & ~7) + (j & 7);
       lanes u = unit(w[r][0], w[r][1]), v = unit(w[r][2], w[r][3]);
-      if (normal) {
-        lanes s, c, radius = lane_sqrt(-2 * v_log_normal(u));
-        v_sincos2pi(v, &s, &c);
-        u = radius * c;
-        v = radius * s;
-      }
+      if (normal) pair(&u, &v);
       lane_store(to, u);
       lane_store(to + 8, v);
     }
@@ -103,4 +109,89 @@ INLINE void run(const norn_rng *g, bool normal, double *out, int64_t n)
 
 static void uniforms(const norn_rng *g, double *out, int64_t n) { run(g, false, out, n); }
 static void normals(const norn_rng *g, double *out, int64_t n) { run(g, true, out, n); }
-const stream_fns STREAM_NAME(stream_, LEVEL) = {uniforms, normals};
+/* ---- lanes: a number of each of many runs ---- */
+
+/* SIDE registers of counters of single lanes; both halves of a block of normals are made. */
+INLINE void lane_step(const norn_rng *g, const uint32_t *lane, bool normal, double *out)
+{
+  const lane_bits none = {0};
+  lane_bits at[SIDE], draw[SIDE], high[SIDE], w[SIDE][4];
+#pragma GCC unroll 2
+  for (int r = 0; r < SIDE; r++) {
+    for (int i = 0; i < LANES; i++) at[r][i] = lane[r * LANES + i];
+    high[r] = at[r] & 8;
+    if (normal) at[r] &= ~(none + 8);
+    draw[r] = none + (normal ? g->draw | 0x80000000u : g->draw);
+  }
+  philox(g, at, draw, w);
+#pragma GCC unroll 2
+  for (int r = 0; r < SIDE; r++) {
+    lanes u = unit(w[r][0], w[r][1]);
+    if (normal) {
+      lanes v = unit(w[r][2], w[r][3]);
+      pair(&u, &v);
+      for (int i = 0; i < LANES; i++) out[r * LANES + i] = high[r][i] ? v[i] : u[i];
+    } else {
+      lane_store(out + r * LANES, u);
+    }
+  }
+}
+
+/* Lanes first .. first + STEP - 1, `first` a multiple of 16: one block serves lanes j and j + 8. */
+INLINE void pair_step(const norn_rng *g, uint32_t first, double *out)
+{
+  const lane_bits none = {0}, draw[SIDE] = {none + (g->draw | 0x80000000u), none + (g->draw | 0x80000000u)};
+  lane_bits count;
+  for (int i = 0; i < LANES; i++) count[i] = (uint64_t)i;
+#pragma GCC unroll 2
+  for (int b = 0; b < BLOCKS; b += SIDE * LANES) {
+    lane_bits at[SIDE], w[SIDE][4];
+    for (int r = 0; r < SIDE; r++) {
+      int j = b + r * LANES;
+      at[r] = count + (uint64_t)(first + (uint32_t)(2 * (j & ~7) + (j & 7)));
+    }
+    philox(g, at, draw, w);
+#pragma GCC unroll 2
+    for (int r = 0; r < SIDE; r++) {
+      int j = b + r * LANES;
+      double *to = out + 2 * (j & ~7) + (j & 7);
+      lanes u = unit(w[r][0], w[r][1]), v = unit(w[r][2], w[r][3]);
+      pair(&u, &v);
+      lane_store(to, u);
+      lane_store(to + 8, v);
+    }
+  }
+}
+
+/* By way of buffers where a step is not full. */
+INLINE void lane_run(const norn_rng *g, const uint32_t *lane, bool normal, double *out, int64_t n)
+{
+  enum { MANY = SIDE * LANES };
+  const norn_rng own = *g;
+  int64_t k = 0;
+  if (normal && !lane && own.lane % 16 == 0) {
+    for (; k + STEP <= n; k += STEP) pair_step(&own, own.lane + (uint32_t)k, out + k);
+    if (k == n) return;
+  }
+  for (; k < n; k += MANY) {
+    uint32_t at[MANY];
+    double part[MANY];
+    int64_t m = n - k < MANY ? n - k : MANY;
+    for (int i = 0; i < MANY; i++) {
+      int64_t j = i < m ? k + i : k;
+      at[i] = lane ? lane[j] : own.lane + (uint32_t)j;
+    }
+    lane_step(&own, at, normal, m == MANY ? out + k : part);
+    if (m < MANY) memcpy(out + k, part, (size_t)m * sizeof *out);
+  }
+}
+
+static void lane_uniforms(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
+{
+  lane_run(g, lane, false, out, n);
+}
+static void lane_normals(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
+{
+  lane_run(g, lane, true, out, n);
+}
+const stream_fns STREAM_NAME(stream_, LEVEL) = {uniforms, normals, lane_uniforms, lane_normals};

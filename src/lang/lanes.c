@@ -1,0 +1,564 @@
+/* lanes.c: a population of runs in lanes: groups go to the next barrier, split, are dissolved into
+   runs of their own, and are resampled (lanes.h; norn_lanes in norn.h). */
+#include "lang/lanes.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- making and freeing ---- */
+
+void group_free(norn_lanes *l, group *g)
+{
+  mem *m = &l->st->mem;
+  if (!g) return;
+  if (g->run) norn_run_free(g->run);
+  mem_put(m, g->lane, ((size_t)l->n + LANE_PAD) * sizeof *g->lane);
+  lane_buffer_put(l, g->logw);
+  lane_buffer_put(l, g->mask);
+  if (g->at) layout_drop(l, g->at);
+  mem_put(m, g, sizeof *g);
+}
+
+bool group_add(norn_lanes *l, group *g)
+{
+  if (mem_grow(&l->st->mem, &l->group, &l->cgroup, l->ngroup + 1, sizeof *l->group)) {
+    l->group[l->ngroup++] = g;
+    return true;
+  }
+  state_memory(l->st);
+  return false;
+}
+
+static group *group_new(norn_lanes *l)
+{
+  group *g = mem_zero(&l->st->mem, sizeof *g);
+  if (g) g->all = l;
+  else state_memory(l->st);
+  return g;
+}
+
+/* The last group takes its place. */
+static void group_remove(norn_lanes *l, size_t i)
+{
+  group_free(l, l->group[i]);
+  l->group[i] = l->group[--l->ngroup];
+}
+
+static uint32_t *lane_list(norn_lanes *l)
+{
+  uint32_t *p = mem_get(&l->st->mem, ((size_t)l->n + LANE_PAD) * sizeof *p);
+  if (!p) state_memory(l->st);
+  return p;
+}
+
+static uint32_t lane_at(const group *g, uint32_t k) { return g->lane ? g->lane[k] : k; }
+
+norn_lanes *norn_lanes_new(norn_run *first, size_t n)
+{
+  norn_state *st = first->st;
+  norn_lanes *l = n && n < UINT32_MAX / 2 ? mem_zero(&st->mem, sizeof *l) : NULL;
+  if (!l) {
+    norn_run_free(first);
+    state_memory(st);
+    return NULL;
+  }
+  l->st = st;
+  l->n = (uint32_t)n;
+  l->flags = first->flags & ~(unsigned)NORN_RUN_CHECK;
+  l->state = mem_zero(&st->mem, n);
+  l->value = mem_zero(&st->mem, n * sizeof *l->value);
+  group *g = group_new(l);
+  if (g) g->run = first;
+  else norn_run_free(first);
+  if (g) g->at = layout_new(l, NULL, l->n);
+  if (!g || !g->at || !l->state || !l->value || !group_add(l, g)) {
+    state_memory(st);
+    group_free(l, g);
+    norn_lanes_free(l);
+    return NULL;
+  }
+  first->flags = (first->flags & ~(unsigned)NORN_RUN_DRAW) | RUN_LANES;
+  first->lane = 0;
+  return l;
+}
+
+void norn_lanes_free(norn_lanes *l)
+{
+  if (!l) return;
+  mem *m = &l->st->mem;
+  while (l->ngroup) group_remove(l, 0);
+  mem_put(m, l->group, l->cgroup * sizeof *l->group);
+  while (l->vecs) {
+    lane_vec *h = l->vecs;
+    l->vecs = h->next;
+    lane_vec_free(l, h);
+  }
+  while (l->free) {
+    struct cells *c = l->free;
+    l->free = c->next;
+    mem_put(m, c, lane_bytes(l));
+  }
+  for (uint32_t i = 0; l->run && i < l->n; i++)
+    if (l->run[i]) norn_run_free(l->run[i]);
+  mem_put(m, l->run, l->n * sizeof *l->run);
+  mem_put(m, l->state, l->n);
+  mem_put(m, l->value, l->n * sizeof *l->value);
+  if (l->values) norn_drop(l->values);
+  lanes_merge_free(l);
+  mem_put(m, l, sizeof *l);
+}
+
+/* ---- what the VM says ---- */
+
+static void note_reason(norn_lanes *l, const norn_run *r, const char *why)
+{
+  norn_lanes_report *p = &l->report;
+  if (p->why[0]) return;
+  snprintf(p->why, sizeof p->why, "%s", why);
+  p->where = run_place(r);
+}
+
+void lanes_alone(norn_state *st, const char *why)
+{
+  group *g = st->lanes;
+  if (g->want) return;
+  if (st->current != g->run) {              /* inside of a native, which must fail */
+    if (!st->err.code) norn_fail(st, NORN_EINFER, -1, "%s", why);
+    return;
+  }
+  g->want = WANT_ALONE;
+  note_reason(g->all, g->run, why);
+}
+
+bool lanes_leave(norn_run *r)
+{
+  norn_state *st = r->st;
+  group *g = st->lanes;
+  if (r != g->run) return false;
+  norn_status code = st->err.code;
+  if (!g->want) {
+    if (code == NORN_EMEMORY || code == NORN_ELIMIT || code == NORN_EINTERRUPT) return false;
+    lanes_alone(st, st->err.text);
+  } else if (code == NORN_EMEMORY || code == NORN_EINTERRUPT) {
+    g->want = WANT_NOTHING;
+    return false;
+  }
+  norn_clear(st);
+  r->nhold = 0;
+  return true;
+}
+
+/* ---- dissolving ---- */
+
+typedef struct one_lane { group *g; uint32_t k; bool failed; } one_lane;
+
+static bool take_lane(void *user, val *x, const proto *p, int reg)
+{
+  one_lane *o = user;
+  (void)p, (void)reg;
+  if (!v_is_lanes(*x) && (!V_IS_HEAP(*x) || !lanes_inside(*x))) return true;
+  val v = lane_of(o->g, *x, o->k);
+  if (norn_is_none(v)) {
+    o->failed = true;
+    return false;
+  }
+  *x = v;
+  return true;
+}
+
+/* Older frames are looked at again by the next collection: they refer to new objects. */
+void lanes_lift_water(norn_run *r)
+{
+  for (val *R = r->R;;) {
+    val *f = R - FRAME_SIZE;
+    if (FRAME_PC(f) == run_water_code) f[0].q = r->wpc;
+    if (FRAME_PC(f) == run_halt_code) return;
+    R = (val *)((char *)R - FRAME_DIST(f));
+  }
+}
+
+/* Lane k of g as a run that stands where the group does.  NULL: error set. */
+static norn_run *run_of_lane(group *g, uint32_t k)
+{
+  norn_lanes *l = g->all;
+  norn_run *r = norn_run_fork(g->run, lane_at(g, k));
+  if (!r) return NULL;
+  r->flags = l->flags;
+  if (g->weighed) r->logw = g->logw[k];
+  lanes_lift_water(r);
+  run_dirty(r);
+  one_lane o = { g, k, false };
+  lanes_walk(r, take_lane, &o);
+  if (!o.failed) return r;
+  norn_run_free(r);
+  return NULL;
+}
+
+/* The lanes of g where mask is set (NULL: all) become runs.  false: error set. */
+static bool dissolve(group *g, const uint8_t *mask)
+{
+  norn_lanes *l = g->all;
+  if (!l->run && !(l->run = mem_zero(&l->st->mem, l->n * sizeof *l->run))) {
+    state_memory(l->st);
+    return false;
+  }
+  for (uint32_t k = 0; k < g->at->n; k++) {
+    if (mask && !mask[k]) continue;
+    uint32_t i = lane_at(g, k);
+    l->run[i] = run_of_lane(g, k);
+    if (!l->run[i]) return false;
+    l->nruns++;
+    l->report.alone++;
+  }
+  return true;
+}
+
+/* ---- splitting ---- */
+
+/* The lanes of `from` where mask is `side`, which are m, as what g is: layout, lanes and weights. */
+static bool take_side(group *g, const group *from, const uint8_t *mask, bool side, uint32_t m)
+{
+  norn_lanes *l = g->all;
+  layout *at = layout_new(l, from->at, m);
+  uint32_t *lane = at ? lane_list(l) : NULL, j = 0;
+  double *logw = lane && from->weighed ? lane_buffer(l) : NULL;
+  if (!lane || (from->weighed && !logw)) {
+    if (at) layout_drop(l, at);
+    mem_put(&l->st->mem, lane, ((size_t)l->n + LANE_PAD) * sizeof *lane);
+    return false;
+  }
+  for (uint32_t k = 0; k < from->at->n; k++) {
+    if ((mask[k] != 0) != side) continue;
+    at->map[j] = k;
+    lane[j] = lane_at(from, k);
+    if (logw) logw[j] = from->logw[k];
+    j++;
+  }
+  g->at = at;
+  g->lane = lane;
+  g->logw = logw;
+  g->weighed = from->weighed;
+  return true;
+}
+
+/* One side of group g as a group of its own.  NULL: error set. */
+static group *side_group(group *g, bool side, uint32_t m)
+{
+  norn_lanes *l = g->all;
+  group *s = group_new(l);
+  if (!s) return NULL;
+  s->run = norn_run_fork(g->run, lane_at(g, 0));
+  if (s->run && take_side(s, g, g->mask, side, m)) return s;
+  group_free(l, s);
+  return NULL;
+}
+
+/* Group i does not go on: its lanes part.  false: error set. */
+static bool part(norn_lanes *l, size_t i)
+{
+  group *g = l->group[i];
+  uint32_t yes = 0, n = g->at->n;
+  bool alone = g->alone;
+  if (g->want == WANT_ALONE) {
+    bool done = dissolve(g, NULL);
+    group_remove(l, i);
+    return done;
+  }
+  g->want = WANT_NOTHING;
+  for (uint32_t k = 0; k < n; k++) yes += g->mask[k];
+  l->report.splits++;
+  for (int side = 0; side < 2; side++) {
+    uint32_t m = side ? yes : n - yes;
+    if (m >= LANES_FEW && !(side && alone)) {
+      group *s = side_group(g, side, m);
+      if (!s) return false;
+      if (!group_add(l, s)) { group_free(l, s); return false; }
+      continue;
+    }
+    for (uint32_t k = 0; !side && k < n; k++) g->mask[k] ^= 1;
+    bool done = dissolve(g, g->mask);
+    for (uint32_t k = 0; !side && k < n; k++) g->mask[k] ^= 1;
+    if (!done) return false;
+  }
+  group_remove(l, i);
+  return true;
+}
+
+/* ---- arriving ---- */
+
+static void lane_dies(norn_lanes *l, uint32_t i, double *logw, norn_lanes_leg *leg, norn_span span)
+{
+  logw[i] = -INFINITY;
+  l->state[i] = LANE_DEAD;
+  leg->observing++;
+  if (leg->dead) leg->dead(leg->user, i, span);
+}
+
+/* The weights of the leg; those of weight 0 are dead. */
+static void weigh(norn_lanes *l, group *g, double *logw, norn_lanes_leg *leg, norn_span span)
+{
+  uint32_t n = g->at->n, dead = 0;
+  for (uint32_t k = 0; k < n; k++) {
+    uint32_t i = lane_at(g, k);
+    logw[i] += g->weighed ? g->logw[k] : g->run->logw;
+  }
+  for (uint32_t k = 0; k < n; k++) dead += !(logw[lane_at(g, k)] > -INFINITY);
+  for (uint32_t k = 0; dead && k < n; k++) {
+    uint32_t i = lane_at(g, k);
+    if (logw[i] > -INFINITY) continue;
+    lane_dies(l, i, logw, leg, span);
+    l->removed = true;
+  }
+  leg->observing += n - dead;
+  leg->running += n - dead;
+  g->run->logw = 0;
+  g->weighed = false;
+}
+
+/* A value for what run i returned.  false: error set. */
+static bool keep_value(norn_lanes *l, uint32_t i, val v)
+{
+  if (!l->values) {                                /* never packed: each stays what it was */
+    val none = norn_unit();
+    const int64_t one = 1;
+    void *at;
+    val a = norn_array(l->st, NORN_VALUES, 1, &one, &at);
+    if (norn_is_none(a)) return false;
+    *(val *)at = none;
+    l->values = norn_keep(l->st, a);
+    l->nvalues = 1;
+    if (!l->values) return false;
+  }
+  if (norn_push(l->values, v)) return false;
+  l->state[i] = LANE_ENDED;
+  l->value[i] = l->nvalues++;
+  return true;
+}
+
+static bool group_ended(norn_lanes *l, group *g, val v, double *logw)
+{
+  for (uint32_t k = 0; k < g->at->n; k++) {
+    uint32_t i = lane_at(g, k);
+    val x = lane_of(g, v, k);
+    if ((norn_is_none(x) && !norn_is_none(v)) || !keep_value(l, i, x)) return false;
+    logw[i] += g->weighed ? g->logw[k] : g->run->logw;
+  }
+  return true;
+}
+
+/* Group i on to its barrier, its end, or where its lanes part.  false: error set. */
+static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *leg)
+{
+  norn_state *st = l->st;
+  group *g = l->group[i], *up = st->lanes;
+  norn_event ev;
+  st->lanes = g;
+  norn_event_kind kind = norn_run_next(g->run, &ev);
+  st->lanes = up;
+  l->report.groups++;
+  if (g->want) return part(l, i);
+  switch (kind) {
+  case NORN_OBSERVE:
+    weigh(l, g, logw, leg, ev.span);
+    l->next++;
+    return true;
+  case NORN_DEAD:
+    for (uint32_t k = 0; k < g->at->n; k++) lane_dies(l, lane_at(g, k), logw, leg, ev.span);
+    group_remove(l, i);
+    return true;
+  case NORN_DONE: {
+    bool kept = group_ended(l, g, g->run->value, logw);
+    group_remove(l, i);
+    return kept;
+  }
+  case NORN_ERROR: return false;
+  default:
+    norn_fail(st, NORN_EUSE, -1, "an event in lanes that nobody answers");
+    return false;
+  }
+}
+
+/* Run i likewise.  DONE: it is where it waits for the others. */
+static norn_step run_step(norn_lanes *l, uint32_t i, double *logw, norn_lanes_leg *leg)
+{
+  norn_run *r = l->run[i];
+  group *up = l->st->lanes;
+  l->st->lanes = NULL;
+  norn_event_kind kind = norn_run_next(r, &leg->ev);
+  l->st->lanes = up;
+  if (kind == NORN_INFER) {
+    leg->run = r;
+    return NORN_STEP_WAIT;
+  }
+  if (kind == NORN_ERROR || kind == NORN_SAMPLE) return NORN_STEP_FAIL;
+  logw[i] += r->logw;
+  r->logw = 0;
+  if (kind == NORN_OBSERVE) {
+    leg->observing++;
+    leg->running++;
+    return NORN_STEP_DONE;
+  }
+  bool kept = true;
+  if (kind == NORN_DEAD) lane_dies(l, i, logw, leg, leg->ev.span);
+  else {
+    leg->improper |= (r->flags & NORN_RUN_IMPROPER) != 0;
+    kept = keep_value(l, i, leg->ev.value);
+  }
+  norn_run_free(r);
+  l->run[i] = NULL;
+  l->nruns--;
+  return kept ? NORN_STEP_DONE : NORN_STEP_FAIL;
+}
+
+/* ---- resampling ---- */
+
+/* Lanes with a group: which, and where in it. */
+typedef struct owners { uint32_t *group, *pos; } owners;
+
+static bool find_owners(norn_lanes *l, owners *o)
+{
+  o->group = lane_list(l);
+  o->pos = lane_list(l);
+  if (!o->group || !o->pos) return false;
+  memset(o->group, 0, l->n * sizeof *o->group);
+  for (size_t j = 0; j < l->ngroup; j++)
+    for (uint32_t k = 0; k < l->group[j]->at->n; k++) {
+      uint32_t i = lane_at(l->group[j], k);
+      if (l->state[i] == LANE_DEAD) continue;
+      o->group[i] = (uint32_t)j + 1;
+      o->pos[i] = k;
+    }
+  return true;
+}
+
+/* Group j takes the lanes whose ancestors are its own; from: each lane's ancestor (NULL: itself). */
+static bool regroup(norn_lanes *l, size_t j, const owners *o, const uint32_t *from)
+{
+  group *g = l->group[j];
+  uint32_t m = 0;
+  for (uint32_t i = 0; i < l->n; i++) m += o->group[from ? from[i] : i] == j + 1;
+  layout *at = layout_new(l, g->at, m);
+  uint32_t *lane = at ? lane_list(l) : NULL;
+  if (!lane) {
+    if (at) layout_drop(l, at);
+    return false;
+  }
+  for (uint32_t i = 0, k = 0; i < l->n; i++) {
+    uint32_t a = from ? from[i] : i;
+    if (o->group[a] != j + 1) continue;
+    at->map[k] = o->pos[a];
+    lane[k++] = i;
+  }
+  layout_drop(l, g->at);
+  g->at = at;
+  size_t bytes = ((size_t)l->n + LANE_PAD) * sizeof *lane;
+  mem_put(&l->st->mem, g->lane, bytes);
+  if (m == l->n) mem_put(&l->st->mem, lane, bytes);
+  g->lane = m == l->n ? NULL : lane;
+  return true;
+}
+
+/* Groups that have become small are dissolved, empty ones go. */
+static bool regroup_all(norn_lanes *l, const uint32_t *from)
+{
+  owners o = { NULL, NULL };
+  size_t bytes = ((size_t)l->n + LANE_PAD) * sizeof *o.group;
+  bool good = find_owners(l, &o);
+  for (size_t j = 0; good && j < l->ngroup; j++) good = regroup(l, j, &o, from);
+  mem_put(&l->st->mem, o.group, bytes);
+  mem_put(&l->st->mem, o.pos, bytes);
+  l->removed = false;
+  for (size_t j = l->ngroup; good && j-- > 0;) {
+    uint32_t m = l->group[j]->at->n;
+    if (m >= LANES_FEW || m == l->n) continue;
+    good = !m || dissolve(l->group[j], NULL);
+    group_remove(l, j);
+  }
+  return good;
+}
+
+bool norn_lanes_copy(norn_lanes *l, const uint32_t *to, const uint32_t *from, size_t n)
+{
+  if (!n) return true;
+  bool whole = l->ngroup == 1 && !l->group[0]->lane && !l->nruns;
+  for (size_t k = 0; k < n; k++) {
+    l->state[to[k]] = l->state[from[k]];
+    l->value[to[k]] = l->value[from[k]];
+  }
+  if (whole && !memchr(l->state, LANE_DEAD, l->n)) {
+    group *g = l->group[0];
+    layout *at = layout_new(l, g->at, l->n);
+    if (!at) return false;
+    for (uint32_t i = 0; i < l->n; i++) at->map[i] = i;
+    for (size_t k = 0; k < n; k++) at->map[to[k]] = from[k];
+    layout_drop(l, g->at);
+    g->at = at;
+    l->removed = false;
+    return true;
+  }
+  uint32_t *ancestor = lane_list(l);
+  if (!ancestor) return false;
+  for (uint32_t i = 0; i < l->n; i++) ancestor[i] = i;
+  for (size_t k = 0; k < n; k++) ancestor[to[k]] = from[k];
+  bool good = true;
+  if (l->run) {
+    good = norn_runs_copy(l->run, to, from, (int)n);
+    l->nruns = 0;
+    for (uint32_t i = 0; i < l->n; i++) l->nruns += l->run[i] != NULL;
+  }
+  good = good && regroup_all(l, ancestor);
+  mem_put(&l->st->mem, ancestor, ((size_t)l->n + LANE_PAD) * sizeof *ancestor);
+  return good;
+}
+
+/* ---- a leg ---- */
+
+/* Many small groups, leg after leg: runs alone are faster. */
+static bool settle(norn_lanes *l, size_t stepped)
+{
+  enum { LEGS = 8 };
+  bool apart = stepped > l->n / 64 + 8 || l->nruns > l->n / 2;
+  l->apart = apart ? l->apart + 1 : 0;
+  if (l->apart < LEGS || l->report.fallen_apart) return true;
+  l->report.fallen_apart = true;
+  while (l->ngroup) {
+    bool done = dissolve(l->group[0], NULL);
+    group_remove(l, 0);
+    if (!done) return false;
+  }
+  return true;
+}
+
+norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg)
+{
+  if (!l->in_leg) {
+    l->in_leg = true;
+    l->next = 0;
+    l->next_run = 0;
+    l->report.groups = 0;
+    leg->observing = leg->running = 0;
+    if (l->removed && !regroup_all(l, NULL)) return NORN_ERROR;
+  }
+  while (l->next < l->ngroup)
+    if (!group_step(l, l->next, logw, leg)) return NORN_ERROR;
+  for (; l->nruns && l->next_run < l->n; l->next_run++) {
+    if (!l->run[l->next_run]) continue;
+    norn_step s = run_step(l, l->next_run, logw, leg);
+    if (s != NORN_STEP_DONE) return s == NORN_STEP_WAIT ? NORN_INFER : NORN_ERROR;
+  }
+  l->in_leg = false;
+  size_t stepped = l->report.groups;
+  if (!l->report.fallen_apart && l->ngroup + l->nruns > 1 && !lanes_merge(l)) return NORN_ERROR;
+  return settle(l, stepped) ? NORN_OBSERVE : NORN_ERROR;
+}
+
+norn_datum norn_lanes_value(norn_lanes *l, size_t i)
+{
+  return norn_array_at(l->st, norn_get(l->values), l->value[i]);
+}
+
+void norn_lanes_look(const norn_lanes *l, norn_lanes_report *out)
+{
+  *out = l->report;
+  out->groups = l->ngroup;
+}

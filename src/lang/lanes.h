@@ -1,0 +1,162 @@
+/* lanes.h: many runs in lanes (norn_lanes in norn.h).
+
+   Runs that are in the same state are one *group*: one norn_run, in whose registers a number that
+   differs between lanes is a vector of cells behind a handle.  The VM executes a group like any run:
+   its fast paths know integers and reals only, and the cold functions behind them have a case for
+   lanes.  Where lanes disagree (a branch) the group splits; what lanes cannot do is done by runs of
+   their own, one for each lane, from the same instruction on.  At a barrier groups and runs in the
+   same state become one group again.
+
+   A *layout* says which lanes a vector has.  It is made from another by a map (resampling, splitting):
+
+        at the barrier   P0 <--ancestors-- P1 <--ancestors-- P2        lane k of P1 was map[k] of P0
+                                           ^--lanes where c-- A        lane k of A was map[k] of P1
+                                           ^--lanes where not c-- B
+
+   A handle keeps its vector in the layout in which it was made.  Who reads it from a younger layout
+   gathers it by the maps between them, then: so resampling and splitting touch no value, wherever
+   in the heap its handle lies, and what nobody reads any more is never gathered.
+
+   Handles that no run of the population can reach are found by marking, when enough of them have
+   been made. */
+#ifndef NORN_LANG_LANES_H
+#define NORN_LANG_LANES_H
+#include "lang/run.h"
+
+enum { LANE_REAL = NORN_REAL, LANE_INT = NORN_INT, LANE_BOOL = NORN_BOOL };
+enum { LANE_PAD = 16, LANES_FEW = 16 };    /* cells behind the last; smaller groups are dissolved */
+
+typedef union cell { double d; int64_t i; uint64_t u; } cell;
+
+typedef struct layout {
+  struct layout *up;            /* NULL: the first */
+  uint32_t *map;                /* (n) */
+  uint32_t n, depth;
+  uint32_t refs, values;        /* groups, children and vectors that refer to it; of them vectors */
+  struct layout *far;           /* map from here to an older one, made last; not counted */
+  uint32_t *far_map, far_depth;
+} layout;
+
+/* A vector of cells of one kind.  also: the same in other layouts. */
+typedef struct lane_vec {
+  struct lane_vec *next, *also;
+  layout *at;
+  cell *c;                      /* (at->n, and padding) */
+  uint8_t kind;
+  bool mark;
+} lane_vec;
+
+static inline val v_lanes(lane_vec *h)
+{
+  val v;
+  v.tag = V_LANES | (uint64_t)h->kind << 32;
+  v.p = h;
+  return v;
+}
+static inline unsigned lanes_kind(val v) { return (unsigned)(v.tag >> 32); }
+
+enum { WANT_NOTHING, WANT_ALONE, WANT_SPLIT };
+typedef struct group {
+  norn_lanes *all;
+  norn_run *run;
+  layout *at;
+  uint32_t *lane;               /* (at->n) rising; NULL: lane k is k */
+  double *logw;                 /* (at->n) of this leg, if `weighed` */
+  bool weighed;
+  /* What it asks of who drives it, instead of going on: WANT_SPLIT: the lanes where `mask` is set
+     go another way (as runs of their own if `alone`). */
+  uint8_t want;
+  bool alone;
+  uint8_t *mask;                /* (at->n) */
+} group;
+
+enum { LANE_RUNNING, LANE_ENDED, LANE_DEAD };
+struct norn_lanes {
+  norn_state *st;
+  uint32_t n;
+  group **group; size_t ngroup, cgroup;       /* all of them; [next, ngroup) are not at the barrier */
+  size_t next;
+  uint32_t next_run;                          /* the run that is stepped now */
+  norn_run **run; uint32_t nruns;             /* (n) lanes that go alone; NULL: none has yet */
+  uint8_t *state;                             /* (n) LANE_... */
+  uint32_t *value;                            /* (n) where in `values` what it returned is */
+  norn_ref *values;                           /* an array of what runs returned */
+  uint32_t nvalues;
+  unsigned flags;                             /* of runs that go alone */
+  bool removed;                               /* lanes of groups are dead */
+  bool in_leg;
+  int apart;                                  /* legs in a row that ended with many small groups */
+  lane_vec *vecs;                             /* all handles */
+  size_t made, kept;                          /* since the last marking; that it left */
+  struct cells { struct cells *next; } *free; /* vectors of n cells for reuse */
+  struct typed { struct typed *next; const proto *p; uint64_t bits[]; } *typed;   /* lanes_merge.c */
+  norn_lanes_report report;
+};
+
+/* ---- lanes_vec.c: layouts and vectors ---- */
+layout   *layout_new(norn_lanes *, layout *up, uint32_t n);        /* map is to be filled; NULL: no memory */
+void      layout_drop(norn_lanes *, layout *);
+/* The map from `from` to `up`, which is above it (or `from` itself: NULL). */
+const uint32_t *layout_map(norn_lanes *, layout *from, layout *up);
+lane_vec *lane_vec_new(norn_lanes *, layout *, unsigned kind);     /* NULL: no memory (error set) */
+void      lane_vec_free(norn_lanes *, lane_vec *);                 /* with all its `also` */
+/* Its cells in the group's layout.  NULL: no memory (error set). */
+cell     *lane_cells(group *, lane_vec *);
+size_t    lane_bytes(const norn_lanes *);                          /* of a vector */
+void     *lane_buffer(norn_lanes *);                               /* n cells; NULL: error set */
+void      lane_buffer_put(norn_lanes *, void *);
+/* Marks what runs reach and frees the rest, if it is time for that. */
+void      lanes_sweep(norn_lanes *, bool now);
+
+/* ---- lanes_merge.c ---- */
+/* Groups and runs in the same state become one group.  false: no memory (error set). */
+bool      lanes_merge(norn_lanes *);
+void      lanes_merge_free(norn_lanes *);
+
+/* ---- lanes_walk.c: values inside of values ---- */
+bool      lanes_inside(val);                                       /* is, or holds, lanes */
+/* The value of lane k of the group.  NONE: error set. */
+val       lane_of(group *, val, uint32_t k);
+/* An array whose elements from `from` on are new, with what packing would have made of its numbers:
+   reals where one is real.  NONE: error set, or they go alone. */
+val       lanes_settled(norn_state *, val array, int64_t from);
+/* One value of many: where each came from. */
+typedef struct lane_source {
+  val v;
+  group *g;                     /* NULL: a single lane */
+  const uint32_t *to;           /* (g->at->n, or 1) its lanes in the result */
+} lane_source;
+/* The value that is v of each lane_source, in the layout; NONE: there is none (or error set). */
+val       lanes_joined(norn_lanes *, layout *, const lane_source *, size_t n);
+/* Every register that is live and the closures that run, innermost frame first, and what the run
+   keeps beside them.  reg: -1: no register of p.  false: f said so. */
+typedef bool lanes_visitor(void *user, val *, const proto *p, int reg);
+bool      lanes_walk(norn_run *, lanes_visitor *, void *user);
+
+/* ---- lanes_arith.c: what the VM asks.  NONE, false: the error, or `want`, says why. ---- */
+val  lanes_arith(norn_state *, arith, val x, val y);
+val  lanes_map1(norn_state *, const norn_native *, val x);
+/* false: no argument holds lanes, or f only carries them. */
+bool lanes_native(norn_state *, const norn_native *, const val *args, int n, val *out);
+val  lanes_index(norn_state *, val x, val i);
+/* A branch: *v becomes what all lanes have; false: they disagree. */
+bool lanes_decide(norn_state *, val *v);
+val  lanes_is_small(norn_state *, val x, int64_t k);           /* for all lanes: is x the number k */
+bool lanes_fit(norn_state *, val x, val lower, val upper);     /* an annotation: numbers in bounds */
+
+/* ---- lanes_event.c ---- */
+bool lanes_sample(norn_run *, val *dst, const norn_dist *, uint64_t addr);
+bool lanes_observe(norn_run *, const norn_dist *, val y);      /* adds to the weights */
+bool lanes_weight(norn_run *, val lw);                         /* numbers; booleans: conditions */
+bool lanes_dist(norn_state *, const norn_dist *);              /* are the parameters good? */
+val  lanes_logpdf(norn_state *, const norn_dist *, val y);
+
+/* ---- lanes.c ---- */
+void group_free(norn_lanes *, group *);
+void lanes_lift_water(norn_run *);                              /* before older frames are written */
+bool group_add(norn_lanes *, group *);                         /* false: no memory (error set) */
+/* What lanes can't do: each goes on by itself, from this instruction on. */
+void lanes_alone(norn_state *, const char *why);
+/* An instruction of r failed.  true: the group's driver knows what to do. */
+bool lanes_leave(norn_run *r);
+#endif

@@ -1,0 +1,366 @@
+/* lanes_arith.c: arithmetic, comparisons, real functions, natives and indices of numbers that differ
+   between lanes (lanes.h).  Vectors go through plain loops; what has none is done for each lane by the
+   scalar function, whose bits the loops have too. */
+#include "lang/lanes.h"
+#include "lang/arith_in.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- operands ---- */
+
+/* n numbers (step 1) or one for all (step 0). */
+typedef struct side { const cell *c; int64_t step; cell one; void *made; } side;
+
+static bool is_number_kind(unsigned kind) { return kind == LANE_REAL || kind == LANE_INT; }
+
+/* LANE_REAL, LANE_INT, LANE_BOOL, or 0: neither lanes nor a single one of these. */
+static unsigned kind_of(val x)
+{
+  if (v_is_lanes(x)) return lanes_kind(x);
+  return V_IS_INT(x) || V_IS_REAL(x) || V_IS_BOOL(x) ? (unsigned)x.tag : 0;
+}
+
+/* As reals if asked; *made goes back by side_free.  false: no memory. */
+static bool side_of(group *g, val x, bool real, side *s)
+{
+  *s = (side){ .step = v_is_lanes(x) };
+  bool convert = real && kind_of(x) == LANE_INT;
+  if (!s->step) {
+    s->one.i = x.i;
+    if (convert) s->one.d = (double)x.i;
+    return true;
+  }
+  s->c = lane_cells(g, x.p);
+  if (!s->c) return false;
+  if (!convert) return true;
+  cell *made = lane_buffer(g->all);
+  if (!made) return false;
+  for (uint32_t k = 0; k < g->at->n; k++) made[k].d = (double)s->c[k].i;
+  s->c = s->made = made;
+  return true;
+}
+
+static void side_free(group *g, side *s) { lane_buffer_put(g->all, s->made); }
+static inline const cell *cells(const side *s) { return s->step ? s->c : &s->one; }
+
+/* ---- loops ---- */
+
+/* z = e of x and y, eight at a time, which compilers turn into vector code. */
+#define LOOP(z, x, y, n, e) do { \
+    int64_t k_ = 0, n_ = (n); \
+    if ((x)->step && (y)->step) { \
+      const cell *restrict a_ = (x)->c, *restrict b_ = (y)->c; \
+      for (; k_ + 8 <= n_; k_ += 8) \
+        for (int j_ = 0; j_ < 8; j_++) { const cell a = a_[k_ + j_], b = b_[k_ + j_]; (z)[k_ + j_] e; } \
+      for (; k_ < n_; k_++) { const cell a = a_[k_], b = b_[k_]; (z)[k_] e; } \
+    } else if ((x)->step) { \
+      const cell *restrict a_ = (x)->c; \
+      const cell b = *cells(y); \
+      for (; k_ + 8 <= n_; k_ += 8) \
+        for (int j_ = 0; j_ < 8; j_++) { const cell a = a_[k_ + j_]; (z)[k_ + j_] e; } \
+      for (; k_ < n_; k_++) { const cell a = a_[k_]; (z)[k_] e; } \
+    } else { \
+      const cell *restrict b_ = (y)->c; \
+      const cell a = *cells(x); \
+      for (; k_ + 8 <= n_; k_ += 8) \
+        for (int j_ = 0; j_ < 8; j_++) { const cell b = b_[k_ + j_]; (z)[k_ + j_] e; } \
+      for (; k_ < n_; k_++) { const cell b = b_[k_]; (z)[k_] e; } \
+    } \
+  } while (0)
+
+static void reals(arith op, cell *restrict z, const side *x, const side *y, int64_t n)
+{
+  switch (op) {
+  case A_ADD: LOOP(z, x, y, n, .d = a.d + b.d); break;
+  case A_SUB: LOOP(z, x, y, n, .d = a.d - b.d); break;
+  case A_MUL: LOOP(z, x, y, n, .d = a.d * b.d); break;
+  case A_DIV: LOOP(z, x, y, n, .d = a.d / b.d); break;
+  case A_IDIV: LOOP(z, x, y, n, .d = arith_floor_div(a.d, b.d)); break;
+  case A_MOD: LOOP(z, x, y, n, .d = arith_mod(a.d, b.d)); break;
+  default: LOOP(z, x, y, n, .d = arith_pow(a.d, b.d)); break;
+  }
+}
+
+static void compared(arith op, bool real, cell *restrict z, const side *x, const side *y, int64_t n)
+{
+  switch (op) {
+  case A_LT: if (real) LOOP(z, x, y, n, .i = a.d < b.d); else LOOP(z, x, y, n, .i = a.i < b.i); break;
+  case A_LE: if (real) LOOP(z, x, y, n, .i = a.d <= b.d); else LOOP(z, x, y, n, .i = a.i <= b.i); break;
+  case A_EQ: if (real) LOOP(z, x, y, n, .i = a.d == b.d); else LOOP(z, x, y, n, .i = a.i == b.i); break;
+  default: if (real) LOOP(z, x, y, n, .i = a.d != b.d); else LOOP(z, x, y, n, .i = a.i != b.i); break;
+  }
+}
+
+/* false: an overflow, or a division by zero. */
+static bool ints(arith op, cell *z, const side *x, const side *y, int64_t n)
+{
+  bool good = true;
+  for (int64_t k = 0; k < n; k++) {
+    int64_t a = cells(x)[k * x->step].i, b = cells(y)[k * y->step].i;
+    if ((op == A_IDIV || op == A_MOD) && b == 0) return false;
+    if (op == A_POW && b < 0) return false;
+    good &= arith_int(op, a, b, &z[k].i);
+  }
+  return good;
+}
+
+static bool any_zero(const side *y, int64_t n)
+{
+  for (int64_t k = 0; k < (y->step ? n : 1); k++)
+    if (cells(y)[k].d == 0) return true;
+  return false;
+}
+
+/* ---- arithmetic ---- */
+
+static val alone(norn_state *st, const char *why)
+{
+  lanes_alone(st, why);
+  return norn_none();
+}
+
+/* Two numbers, or a comparison of two booleans. */
+static val binary(group *g, arith op, val x, val y, unsigned a, unsigned b)
+{
+  norn_state *st = g->run->st;
+  bool compare = op >= A_LT && op <= A_NE;
+  bool real = a == LANE_REAL || b == LANE_REAL || op == A_DIV;
+  side s, t;
+  bool room = side_of(g, x, real, &s) & side_of(g, y, real, &t);
+  lane_vec *z = room ? lane_vec_new(g->all, g->at, compare ? LANE_BOOL : real ? LANE_REAL : LANE_INT)
+                     : NULL;
+  bool good = true;
+  int64_t n = g->at->n;
+  if (!z) room = false;
+  else if (compare) compared(op, real, z->c, &s, &t, n);
+  else if (!real) good = ints(op, z->c, &s, &t, n);
+  else if (op == A_DIV && a == LANE_INT && b == LANE_INT && any_zero(&t, n)) good = false;
+  else if ((op == A_IDIV || op == A_MOD) && any_zero(&t, n)) good = false;
+  else reals(op, z->c, &s, &t, n);
+  side_free(g, &s);
+  side_free(g, &t);
+  if (!room) return norn_none();
+  return good ? v_lanes(z) : alone(st, "arithmetic that some lanes can't do");
+}
+
+static val unary(group *g, arith op, val x)
+{
+  norn_state *st = g->run->st;
+  unsigned kind = lanes_kind(x);
+  if ((op == A_NOT) != (kind == LANE_BOOL)) return arith_refuse(st, op, x, x);
+  const cell *c = lane_cells(g, x.p);
+  lane_vec *z = c ? lane_vec_new(g->all, g->at, kind) : NULL;
+  if (!z) return norn_none();
+  bool least = false;
+  for (uint32_t k = 0; k < g->at->n; k++) {
+    if (kind == LANE_REAL) z->c[k].d = -c[k].d;
+    else if (kind == LANE_BOOL) z->c[k].i = !c[k].i;
+    else {
+      least |= c[k].i == INT64_MIN;
+      z->c[k].u = -c[k].u;
+    }
+  }
+  return least ? alone(st, "an integer overflow") : v_lanes(z);
+}
+
+/* The scalar operation for each lane. */
+static val each(group *g, arith op, val x, val y)
+{
+  norn_state *st = g->run->st;
+  lane_vec *z = NULL;
+  for (uint32_t k = 0; k < g->at->n; k++) {
+    val a = lane_of(g, x, k), b = lane_of(g, y, k);
+    val v = norn_is_none(a) || norn_is_none(b) ? norn_none() : arith_slow(st, op, a, b);
+    if (norn_is_none(v)) return v;
+    if (!z && !(z = lane_vec_new(g->all, g->at, (unsigned)v.tag))) return norn_none();
+    if (z->kind != v.tag || V_IS_HEAP(v)) return alone(st, "results of several kinds");
+    z->c[k].i = v.i;
+  }
+  return v_lanes(z);
+}
+
+/* One of x and y is, or holds, lanes. */
+val lanes_arith(norn_state *st, arith op, val x, val y)
+{
+  group *g = st->lanes;
+  if (!v_is_lanes(x) && !v_is_lanes(y)) return alone(st, "an operation of values that hold lanes");
+  lanes_sweep(g->all, false);
+  if (op == A_NEG || op == A_NOT) return unary(g, op, x);
+  unsigned a = kind_of(x), b = kind_of(y);
+  bool same = op == A_EQ || op == A_NE;
+  if (same && (!a || !b || (a == LANE_BOOL) != (b == LANE_BOOL))) {
+    if (x.tag == NORN_BIG || y.tag == NORN_BIG) return alone(st, "a comparison with a big");
+    return norn_bool(op == A_NE);
+  }
+  if (same && a == LANE_BOOL) return binary(g, op, x, y, LANE_INT, LANE_INT);
+  if (!is_number_kind(a) || !is_number_kind(b)) return arith_refuse(st, op, x, y);
+  if (a != b && op >= A_LT && op <= A_NE) return each(g, op, x, y);
+  if (op == A_POW && a == LANE_INT && b == LANE_INT) return each(g, op, x, y);
+  return binary(g, op, x, y, a, b);
+}
+
+val lanes_map1(norn_state *st, const norn_native *f, val x)
+{
+  group *g = st->lanes;
+  side s;
+  if (!v_is_lanes(x)) return alone(st, "a function of values that hold lanes");
+  lanes_sweep(g->all, false);
+  if (!is_number_kind(lanes_kind(x))) {
+    state_fail(st, NORN_ETYPE, "%s needs a number", f->name);
+    return norn_none();
+  }
+  if (!side_of(g, x, true, &s)) return norn_none();
+  lane_vec *z = lane_vec_new(g->all, g->at, LANE_REAL);
+  for (uint32_t k = 0; z && k < g->at->n; k++) z->c[k].d = f->real1(s.c[k].d);
+  side_free(g, &s);
+  return z ? v_lanes(z) : norn_none();
+}
+
+/* ---- natives ---- */
+
+/* Only carry values about. */
+static bool is_carrier(const norn_native *f)
+{
+  static const char *const names[] = { "len", "first", "last", "take", "drop", "slice", "reverse" };
+  for (int i = 0; i < NORN_COUNT(names); i++)
+    if (!strcmp(names[i], f->name)) return true;
+  return false;
+}
+
+/* f of the arguments of lane k. */
+static val call_lane(group *g, const norn_native *f, const val *args, int n, uint32_t k)
+{
+  enum { ARGS = 24 };
+  norn_state *st = g->run->st;
+  val own[ARGS], out = norn_none();
+  size_t lent = st->nscratch;
+  if (n > ARGS) return alone(st, "a function of many arguments");
+  for (int i = 0; i < n; i++) {
+    own[i] = lane_of(g, args[i], k);
+    if (norn_is_none(own[i]) && !norn_is_none(args[i])) return norn_none();
+  }
+  if (f->f(st, own, n, &out)) out = norn_none();
+  else if (norn_is_none(out)) state_fail(st, NORN_EUSE, "%s gave no value", f->name);
+  state_scratch_free(st, lent);
+  return out;
+}
+
+bool lanes_native(norn_state *st, const norn_native *f, const val *args, int n, val *out)
+{
+  group *g = st->lanes;
+  bool inside = false;
+  for (int i = 0; i < n; i++) inside |= lanes_inside(args[i]);
+  if (!inside || is_carrier(f)) return false;
+  *out = norn_none();
+  if (!(f->flags & NORN_PURE)) {
+    alone(st, "a function with effects");
+    return true;
+  }
+  uint32_t m = g->at->n;
+  mem *mm = &st->mem;
+  lane_source *s = mem_get(mm, m * sizeof *s);
+  uint32_t *to = mem_get(mm, m * sizeof *to), k = 0;
+  if (!s || !to) state_memory(st);
+  for (; s && to && k < m; k++) {
+    to[k] = k;
+    s[k] = (lane_source){ call_lane(g, f, args, n, k), NULL, to + k };
+    if (norn_is_none(s[k].v)) break;
+  }
+  if (s && to && k == m) {
+    *out = lanes_joined(g->all, g->at, s, m);
+    if (norn_is_none(*out) && !st->err.code) alone(st, "results of several kinds");
+  }
+  mem_put(mm, s, m * sizeof *s);
+  mem_put(mm, to, m * sizeof *to);
+  return true;
+}
+
+/* ---- elements ---- */
+
+/* Element i of each lane, or of each row that differs by lane. */
+static val element_each(group *g, vec *v, const cell *i)
+{
+  norn_state *st = g->run->st;
+  uint32_t n = g->at->n, *to = mem_get(&st->mem, n * sizeof *to), k = 0;
+  lane_source *s = mem_get(&st->mem, n * sizeof *s);
+  val out = norn_none();
+  if (!to || !s) state_memory(st);
+  for (; to && s && k < n; k++) {
+    to[k] = k;
+    s[k] = (lane_source){ lane_of(g, vec_at(st, v, i[k].i), k), NULL, to + k };
+    if (norn_is_none(s[k].v)) break;
+  }
+  if (to && s && k == n) {
+    out = lanes_joined(g->all, g->at, s, n);
+    if (norn_is_none(out) && !st->err.code) alone(st, "elements of several kinds");
+  }
+  mem_put(&st->mem, to, n * sizeof *to);
+  mem_put(&st->mem, s, n * sizeof *s);
+  return out;
+}
+
+/* An index that differs by lane. */
+val lanes_index(norn_state *st, val x, val i)
+{
+  group *g = st->lanes;
+  if (x.tag != NORN_ARRAY || lanes_kind(i) != LANE_INT) return alone(st, "an index");
+  vec *v = v_vec(x);
+  const cell *c = lane_cells(g, i.p);
+  bool inside = true;
+  uint32_t n = g->at->n;
+  if (!c) return norn_none();
+  for (uint32_t k = 0; k < n; k++) inside &= (uint64_t)c[k].i < (uint64_t)v->len;
+  if (!inside) return alone(st, "an index outside of its array");
+  unsigned elem = vec_elem(v);
+  if (vec_rank(v) != 1 || elem == NORN_VALUES || !vec_flat(st, v)) return element_each(g, v, c);
+  lane_vec *z = lane_vec_new(g->all, g->at, elem == NORN_F64 ? LANE_REAL
+                                            : elem == NORN_I64 ? LANE_INT : LANE_BOOL);
+  const void *e = vec_elems(v);
+  for (uint32_t k = 0; z && k < n; k++)
+    z->c[k].i = elem == NORN_B8 ? ((const uint8_t *)e)[c[k].i] : ((const int64_t *)e)[c[k].i];
+  return z ? v_lanes(z) : norn_none();
+}
+
+/* ---- branches and annotations ---- */
+
+bool lanes_decide(norn_state *st, val *v)
+{
+  group *g = st->lanes;
+  uint32_t n = g->at->n, yes = 0;
+  const cell *c = lane_cells(g, v->p);
+  if (!c || lanes_kind(*v) != LANE_BOOL) return false;
+  for (uint32_t k = 0; k < n; k++) yes += (uint32_t)c[k].i;
+  if (yes == 0 || yes == n) {
+    *v = norn_bool(yes > 0);
+    return true;
+  }
+  if (st->current != g->run) {
+    norn_fail(st, NORN_EINFER, -1, "lanes disagree inside of a function");
+    return false;
+  }
+  if (!g->mask && !(g->mask = lane_buffer(g->all))) return false;
+  for (uint32_t k = 0; k < n; k++) g->mask[k] = c[k].i != 0;
+  g->want = WANT_SPLIT;
+  g->alone = false;
+  return false;
+}
+
+val lanes_is_small(norn_state *st, val x, int64_t k)
+{
+  val v = lanes_arith(st, A_EQ, x, norn_int(k));
+  return v_is_lanes(v) && !lanes_decide(st, &v) ? norn_none() : v;
+}
+
+bool lanes_fit(norn_state *st, val x, val lower, val upper)
+{
+  group *g = st->lanes;
+  double lo = -INFINITY, hi = INFINITY;
+  unsigned kind = lanes_kind(x);
+  const cell *c = is_number_kind(kind) ? lane_cells(g, x.p) : NULL;
+  bool any = norn_as_real(lower, &lo) | norn_as_real(upper, &hi), fits = c != NULL;
+  for (uint32_t k = 0; any && fits && k < g->at->n; k++) {
+    double d = kind == LANE_REAL ? c[k].d : (double)c[k].i;
+    fits = d >= lo && d <= hi;
+  }
+  return fits;
+}

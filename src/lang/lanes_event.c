@@ -1,0 +1,305 @@
+/* lanes_event.c: choices and observations in lanes (lanes.h): draws by counters that differ in the
+   lane only, densities by the family's block. */
+#include "lang/lanes.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- parameters ---- */
+
+/* The parameters of a scalar family: numbers, or one for each lane where bit i of many is set. */
+typedef struct parameters {
+  const double *p[1 + NORN_DIST_P];
+  double one[1 + NORN_DIST_P];
+  unsigned many;
+  void *made[1 + NORN_DIST_P];
+} parameters;
+
+static void parameters_free(group *g, parameters *q)
+{
+  for (int i = 0; i <= NORN_DIST_P; i++) lane_buffer_put(g->all, q->made[i]);
+}
+
+/* Argument x as number i.  false: it is none, or no memory. */
+static bool parameter(group *g, val x, int i, parameters *q)
+{
+  q->p[i] = &q->one[i];
+  if (V_IS_REAL(x) || V_IS_INT(x)) {
+    q->one[i] = V_IS_REAL(x) ? x.d : (double)x.i;
+    return true;
+  }
+  if (!v_is_lanes(x) || lanes_kind(x) == LANE_BOOL) return false;
+  const cell *c = lane_cells(g, x.p);
+  if (!c) return false;
+  q->many |= 1u << i;
+  q->p[i] = &c->d;
+  if (lanes_kind(x) == LANE_REAL) return true;
+  double *made = lane_buffer(g->all);
+  if (!made) return false;
+  for (uint32_t k = 0; k < g->at->n; k++) made[k] = (double)c[k].i;
+  q->p[i] = q->made[i] = made;
+  return true;
+}
+
+static bool parameters_of(group *g, const norn_dist *d, parameters *q)
+{
+  memset(q, 0, sizeof *q);
+  if (!(d->row->flags & NORN_DIST_SCALAR) || !d->row->check1 || d->n > NORN_DIST_P) return false;
+  for (int i = 0; i < d->n; i++)
+    if (!parameter(g, d->args[i], i, q)) return false;
+  return true;
+}
+
+/* The smallest and largest of n numbers; false: one is not a number. */
+static bool range_of(const double *x, uint32_t n, double *lo, double *hi)
+{
+  double a[8], b[8], sum[8] = { 0 };
+  uint32_t k = 0;
+  for (int j = 0; j < 8; j++) a[j] = b[j] = x[0];
+  for (; k + 8 <= n; k += 8)
+    for (int j = 0; j < 8; j++) {
+      double y = x[k + (uint32_t)j];
+      a[j] = y < a[j] ? y : a[j];
+      b[j] = y > b[j] ? y : b[j];
+      sum[j] += y * 0;
+    }
+  for (; k < n; k++) {
+    a[0] = x[k] < a[0] ? x[k] : a[0];
+    b[0] = x[k] > b[0] ? x[k] : b[0];
+    sum[0] += x[k] * 0;
+  }
+  double all = 0;
+  *lo = a[0], *hi = b[0];
+  for (int j = 0; j < 8; j++) {
+    if (a[j] < *lo) *lo = a[j];
+    if (b[j] > *hi) *hi = b[j];
+    all += sum[j];
+  }
+  return all == 0;
+}
+
+/* The domains of families that are drawn in lanes are convex: if the corners of a box lie inside,
+   all of it does. */
+static bool corners_good(group *g, const norn_dist_row *row, const parameters *q, int np)
+{
+  double lo[NORN_DIST_P], hi[NORN_DIST_P], p[NORN_DIST_P];
+  int which;
+  for (int i = 0; i < np; i++) {
+    lo[i] = hi[i] = *q->p[i];
+    if (q->many >> i & 1 && !range_of(q->p[i], g->at->n, &lo[i], &hi[i])) return false;
+  }
+  for (unsigned c = 0; c < 1u << np; c++) {
+    if (c & ~q->many) continue;
+    for (int i = 0; i < np; i++) p[i] = c >> i & 1 ? hi[i] : lo[i];
+    if (row->check1(p, &which)) return false;
+  }
+  return true;
+}
+
+/* Are the parameters of all lanes in their domain?  Else those of which they are not go alone. */
+static bool all_good(group *g, const norn_dist_row *row, const parameters *q, int np)
+{
+  double p[NORN_DIST_P] = { 0 };
+  int which;
+  uint32_t bad = 0;
+  if (row->lane_samples && corners_good(g, row, q, np)) return true;
+  if (!g->mask && !(g->mask = lane_buffer(g->all))) return false;
+  for (uint32_t k = 0; k < g->at->n; k++) {
+    for (int i = 0; i < np; i++) p[i] = q->p[i][q->many >> i & 1 ? k : 0];
+    bad += g->mask[k] = row->check1(p, &which) != NULL;
+  }
+  if (!bad) return true;
+  if (bad == g->at->n) lanes_alone(g->run->st, "parameters outside of their domain");
+  else {
+    g->want = WANT_SPLIT;
+    g->alone = true;
+  }
+  return false;
+}
+
+/* ---- choices ---- */
+
+/* Reals as what the family gives.  false: one fits no integer. */
+static bool as_outcomes(const norn_dist_row *row, lane_vec *z, uint32_t n)
+{
+  bool fits = true;
+  z->kind = row->flags & NORN_DIST_BOOL ? LANE_BOOL : LANE_INT;
+  for (uint32_t k = 0; k < n; k++) {
+    double x = z->c[k].d;
+    fits &= x < 0x1p62 && x > -0x1p62;
+    z->c[k].i = z->kind == LANE_BOOL ? x != 0 : x < 0x1p62 && x > -0x1p62 ? (int64_t)x : 0;
+  }
+  return fits;
+}
+
+static void draw(group *g, const norn_dist_row *row, const parameters *q, int np, uint64_t addr,
+                 double *out)
+{
+  norn_run *r = g->run;
+  norn_rng rng = { r->stream, 0, (uint32_t)(addr ^ addr >> 32), r->iter, 0, NULL };
+  uint32_t n = g->at->n;
+  double p[NORN_DIST_P] = { 0 };
+  if (row->lane_samples) {
+    row->lane_samples(&rng, g->lane, n, q->many, q->p, out);
+    return;
+  }
+  for (uint32_t k = 0; k < n; k++) {
+    norn_rng own = rng;
+    own.lane = g->lane ? g->lane[k] : k;
+    own.pairs = r->st->pairs;
+    for (int i = 0; i < np; i++) p[i] = q->p[i][q->many >> i & 1 ? k : 0];
+    out[k] = row->sample1(p, &own);
+  }
+}
+
+bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
+{
+  group *g = r->st->lanes;
+  parameters q;
+  lanes_sweep(g->all, false);
+  lane_vec *z = NULL;
+  bool good = d->row->sample1 && (norn_dist_flags(d) & NORN_DIST_SCALAR) && parameters_of(g, d, &q);
+  if (!good) lanes_alone(r->st, "a choice that has no lanes");
+  good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
+  if (good) {
+    draw(g, d->row, &q, d->n, addr, &z->c->d);
+    good = !(d->row->flags & NORN_DIST_DISCRETE) || as_outcomes(d->row, z, g->at->n);
+    if (!good) lanes_alone(r->st, "a choice that fits no integer");
+  }
+  if (d->row->sample1) parameters_free(g, &q);
+  if (good) *dst = v_lanes(z);
+  return good;
+}
+
+/* ---- densities ---- */
+
+/* The value as what the density takes, behind the parameters: 1: done, 0: not of this kind. */
+static bool value_of(group *g, const norn_dist_row *row, val y, parameters *q, double *one,
+                     const double **at, bool *many)
+{
+  unsigned kind = v_is_lanes(y) ? lanes_kind(y) : (unsigned)y.tag;
+  bool discrete = row->flags & NORN_DIST_DISCRETE;
+  if (kind == LANE_REAL ? discrete : kind == LANE_BOOL ? !(row->flags & NORN_DIST_BOOL) : kind != LANE_INT)
+    return false;
+  *many = v_is_lanes(y);
+  *at = one;
+  if (!*many) {
+    *one = kind == LANE_REAL ? y.d : (double)y.i;
+    return true;
+  }
+  const cell *c = lane_cells(g, y.p);
+  if (!c) return false;
+  *at = &c->d;
+  if (kind == LANE_REAL) return true;
+  double *made = q->made[NORN_DIST_P] = lane_buffer(g->all);
+  if (!made) return false;
+  for (uint32_t k = 0; k < g->at->n; k++) made[k] = (double)c[k].i;
+  *at = made;
+  return true;
+}
+
+/* n log densities from k on. */
+static void densities(const norn_dist_row *row, const parameters *q, int np, const double *y,
+                      bool many, uint32_t k, uint32_t n, double *out)
+{
+  if (row->block) {
+    norn_block b = { .n = n, .many = q->many << 1 | many, .keep = NORN_KEEP_ALL, .logp = out };
+    b.arg[0] = y + (many ? k : 0);
+    for (int i = 0; i < np; i++) b.arg[1 + i] = q->p[i] + (q->many >> i & 1 ? k : 0);
+    row->block(&b);
+    return;
+  }
+  double p[NORN_DIST_P] = { 0 };
+  for (uint32_t j = 0; j < n; j++) {
+    for (int i = 0; i < np; i++) p[i] = q->p[i][q->many >> i & 1 ? k + j : 0];
+    out[j] = row->logp1(y[many ? k + j : 0], p);
+  }
+}
+
+/* What was weighed before any lanes were: one number for all. */
+static bool weights(group *g)
+{
+  if (g->weighed) return true;
+  if (!g->logw && !(g->logw = lane_buffer(g->all))) return false;
+  for (uint32_t k = 0; k < g->at->n; k++) g->logw[k] = g->run->logw;
+  g->run->logw = 0;
+  return g->weighed = true;
+}
+
+bool lanes_observe(norn_run *r, const norn_dist *d, val y)
+{
+  enum { PART = 512 };
+  group *g = r->st->lanes;
+  parameters q;
+  double lp[PART], one;
+  const double *at;
+  bool many, good, number = true;
+  lanes_sweep(g->all, false);
+  good = parameters_of(g, d, &q) && d->row->logp1 && value_of(g, d->row, y, &q, &one, &at, &many);
+  if (!good) lanes_alone(r->st, "an observation that has no lanes");
+  good = good && all_good(g, d->row, &q, d->n) && weights(g);
+  uint32_t n = g->at->n;
+  for (uint32_t k = 0; good && k < n; k += PART) {
+    uint32_t m = n - k < PART ? n - k : PART;
+    densities(d->row, &q, d->n, at, many, k, m, lp);
+    for (uint32_t j = 0; j < m; j++) {
+      number &= lp[j] == lp[j];
+      g->logw[k + j] += lp[j];
+    }
+  }
+  parameters_free(g, &q);
+  if (good && !number) {            /* its lane says so */
+    g->weighed = false;
+    lanes_alone(r->st, "a log density that is not a number");
+    return false;
+  }
+  return good;
+}
+
+bool lanes_weight(norn_run *r, val lw)
+{
+  group *g = r->st->lanes;
+  const cell *c = lane_cells(g, lw.p);
+  unsigned kind = lanes_kind(lw);
+  bool good = c != NULL;
+  for (uint32_t k = 0; good && kind == LANE_REAL && k < g->at->n; k++)
+    if (!(c[k].d < INFINITY)) {
+      lanes_alone(r->st, "a weight that is none");
+      good = false;
+    }
+  if (!good || !weights(g)) return false;
+  for (uint32_t k = 0; k < g->at->n; k++)
+    g->logw[k] += kind == LANE_REAL  ? c[k].d
+                  : kind == LANE_INT ? (double)c[k].i
+                  : c[k].i           ? 0.0
+                                     : -INFINITY;
+  return true;
+}
+
+/* ---- distributions as values ---- */
+
+bool lanes_dist(norn_state *st, const norn_dist *d)
+{
+  group *g = st->lanes;
+  parameters q;
+  bool good = parameters_of(g, d, &q);
+  if (!good) lanes_alone(st, "a distribution that has no lanes");
+  good = good && all_good(g, d->row, &q, d->n);
+  parameters_free(g, &q);
+  return good;
+}
+
+val lanes_logpdf(norn_state *st, const norn_dist *d, val y)
+{
+  group *g = st->lanes;
+  parameters q;
+  double one;
+  const double *at;
+  bool many, good = parameters_of(g, d, &q) && d->row->logp1 &&
+                    value_of(g, d->row, y, &q, &one, &at, &many);
+  if (!good) lanes_alone(st, "a density that has no lanes");
+  lane_vec *z = NULL;
+  good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
+  if (good) densities(d->row, &q, d->n, at, many, 0, g->at->n, &z->c->d);
+  parameters_free(g, &q);
+  return good ? v_lanes(z) : norn_none();
+}

@@ -1,0 +1,345 @@
+/* lanes_vec.c: layouts and vectors of lanes (lanes.h). */
+#include "lang/lanes.h"
+#include <string.h>
+
+/* ---- layouts ---- */
+
+layout *layout_new(norn_lanes *l, layout *up, uint32_t n)
+{
+  mem *m = &l->st->mem;
+  layout *p = mem_zero(m, sizeof *p);
+  if (!p) {
+    state_memory(l->st);
+    return NULL;
+  }
+  p->n = n;
+  p->refs = 1;
+  if (!up) return p;
+  p->map = mem_get(m, ((size_t)n + LANE_PAD) * sizeof *p->map);
+  if (!p->map) {
+    mem_put(m, p, sizeof *p);
+    state_memory(l->st);
+    return NULL;
+  }
+  p->up = up;
+  p->depth = up->depth + 1;
+  up->refs++;
+  return p;
+}
+
+static void forget_far(norn_lanes *l, layout *p)
+{
+  mem_put(&l->st->mem, p->far_map, ((size_t)p->n + LANE_PAD) * sizeof *p->far_map);
+  p->far = NULL;
+  p->far_map = NULL;
+}
+
+void layout_drop(norn_lanes *l, layout *p)
+{
+  mem *m = &l->st->mem;
+  while (p && --p->refs == 0) {
+    layout *up = p->up;
+    forget_far(l, p);
+    mem_put(m, p->map, ((size_t)p->n + LANE_PAD) * sizeof *p->map);
+    mem_put(m, p, sizeof *p);
+    p = up;
+  }
+}
+
+static void compose(uint32_t *restrict map, const uint32_t *restrict further, uint32_t n)
+{
+  for (uint32_t k = 0; k < n; k++) map[k] = further[map[k]];
+}
+
+const uint32_t *layout_map(norn_lanes *l, layout *from, layout *up)
+{
+  if (from->up == up) return from->map;
+  layout *at = from->up;
+  size_t bytes = ((size_t)from->n + LANE_PAD) * sizeof *from->map;
+  if (from->far && from->far->depth >= up->depth) {     /* on from where the last one ended */
+    if (from->far == up) return from->far_map;
+    at = from->far;
+  } else {
+    if (!from->far_map && !(from->far_map = mem_get(&l->st->mem, bytes))) {
+      state_memory(l->st);
+      return NULL;
+    }
+    memcpy(from->far_map, from->map, bytes);
+  }
+  for (; at != up; at = at->up) compose(from->far_map, at->map, from->n);
+  from->far = up;
+  return from->far_map;
+}
+
+/* ---- cells ---- */
+
+size_t lane_bytes(const norn_lanes *l) { return ((size_t)l->n + LANE_PAD) * sizeof(cell); }
+
+void *lane_buffer(norn_lanes *l)
+{
+  struct cells *c = l->free;
+  if (c) {
+    l->free = c->next;
+    return c;
+  }
+  c = mem_get(&l->st->mem, lane_bytes(l));
+  if (!c) state_memory(l->st);
+  return c;
+}
+
+void lane_buffer_put(norn_lanes *l, void *p)
+{
+  if (!p) return;
+  struct cells *c = p;
+  c->next = l->free;
+  l->free = c;
+}
+
+/* ---- vectors ---- */
+
+static lane_vec *vec_make(norn_lanes *l, layout *at, unsigned kind)
+{
+  lane_vec *h = mem_get(&l->st->mem, sizeof *h);
+  if (!h) {
+    state_memory(l->st);
+    return NULL;
+  }
+  *h = (lane_vec){ .at = at, .kind = (uint8_t)kind };
+  h->c = lane_buffer(l);
+  if (!h->c) {
+    mem_put(&l->st->mem, h, sizeof *h);
+    return NULL;
+  }
+  at->refs++;
+  at->values++;
+  l->made++;
+  return h;
+}
+
+lane_vec *lane_vec_new(norn_lanes *l, layout *at, unsigned kind)
+{
+  lane_vec *h = vec_make(l, at, kind);
+  if (!h) return NULL;
+  h->next = l->vecs;
+  l->vecs = h;
+  return h;
+}
+
+static void leave(norn_lanes *l, layout *at)
+{
+  at->values--;
+  layout_drop(l, at);
+}
+
+void lane_vec_free(norn_lanes *l, lane_vec *h)
+{
+  while (h) {
+    lane_vec *also = h->also;
+    lane_buffer_put(l, h->c);
+    leave(l, h->at);
+    mem_put(&l->st->mem, h, sizeof *h);
+    h = also;
+  }
+}
+
+static void gather(uint64_t *restrict to, const uint64_t *restrict from, const uint32_t *restrict map,
+                   uint32_t n)
+{
+  for (uint32_t k = 0; k < n; k++) to[k] = from[(int32_t)map[k]];
+}
+
+/* Is `up` the layout or one that it was made from. */
+static bool is_above(const layout *up, const layout *p)
+{
+  while (p && p->depth > up->depth) p = p->up;
+  return p == up;
+}
+
+cell *lane_cells(group *g, lane_vec *h)
+{
+  norn_lanes *l = g->all;
+  lane_vec *from = NULL;
+  for (lane_vec *v = h; v; v = v->also) {
+    if (v->at == g->at) return v->c;
+    if (is_above(v->at, g->at) && (!from || v->at->depth > from->at->depth)) from = v;
+  }
+  const uint32_t *map = layout_map(l, g->at, from->at);
+  if (!map) return NULL;
+  if (l->ngroup == 1 && !h->also) {              /* nobody else reads it as it was */
+    cell *c = lane_buffer(l);
+    if (!c) return NULL;
+    gather((uint64_t *)c, (const uint64_t *)h->c, map, g->at->n);
+    lane_buffer_put(l, h->c);
+    layout *was = h->at;
+    h->c = c;
+    h->at = g->at;
+    g->at->refs++;
+    g->at->values++;
+    leave(l, was);
+    return c;
+  }
+  lane_vec *v = vec_make(l, g->at, h->kind);
+  if (!v) return NULL;
+  gather((uint64_t *)v->c, (const uint64_t *)from->c, map, g->at->n);
+  v->also = h->also;
+  h->also = v;
+  return v->c;
+}
+
+/* ---- what can't be reached ---- */
+
+/* Heap objects that were seen, a table of addresses; and values that are still to be looked at. */
+typedef struct values { const val *v; size_t n; } values;
+typedef struct marking {
+  mem *m;
+  const void **at; size_t n, mask;
+  values *todo; size_t ntodo, ctodo;
+  bool failed;
+} marking;
+
+static size_t place_of(const void **at, size_t mask, const void *p)
+{
+  size_t k = (size_t)hash_mix((uintptr_t)p) & mask;
+  while (at[k] && at[k] != p) k = (k + 1) & mask;
+  return k;
+}
+
+static bool seen_before(marking *s, const void *p)
+{
+  if (!s->at || 2 * (s->n + 1) > s->mask) {
+    size_t old = s->at ? s->mask + 1 : 0, size = old ? 2 * old : 64;
+    const void **at = mem_zero(s->m, size * sizeof *at);
+    if (!at) return s->failed = true;
+    for (size_t i = 0; i < old; i++)
+      if (s->at[i]) at[place_of(at, size - 1, s->at[i])] = s->at[i];
+    mem_put(s->m, s->at, old * sizeof *at);
+    s->at = at;
+    s->mask = size - 1;
+  }
+  size_t k = place_of(s->at, s->mask, p);
+  if (s->at[k]) return true;
+  s->at[k] = p;
+  s->n++;
+  return false;
+}
+
+static void mark_later(marking *s, const val *v, size_t n)
+{
+  if (!n) return;
+  if (mem_grow(s->m, &s->todo, &s->ctodo, s->ntodo + 1, sizeof *s->todo))
+    s->todo[s->ntodo++] = (values){ v, n };
+  else s->failed = true;
+}
+
+static void mark_buffer(marking *s, buf *b)
+{
+  for (; b && b->h.aux == NORN_VALUES && !seen_before(s, b); b = b->parent)
+    mark_later(s, b->v, b->fill - b->base);
+}
+
+static void mark_object(marking *s, val x)
+{
+  const obj *o = x.p;
+  switch (V_KIND(x)) {
+  case NORN_RECORD: mark_later(s, v_rec(x)->f, v_rec(x)->sh->n); break;
+  case NORN_DATA: mark_later(s, ((const data *)x.p)->f, o->n); break;
+  case NORN_FUN: mark_later(s, v_clo(x)->cap, o->n); break;
+  case NORN_DIST: case NORN_ENGINE: mark_later(s, v_tab(x)->a, o->n); break;
+  case NORN_MODEL: mark_later(s, ((const modl *)x.p)->a, o->n); break;
+  default: break;
+  }
+}
+
+static void mark_one(marking *s, val x);
+static void mark_map(marking *s, val map)
+{
+  val key, value;
+  for (int64_t i = 0; norn_map_at(map, i, &key, &value); i++) {
+    mark_one(s, key);
+    mark_one(s, value);
+  }
+}
+
+static void mark_one(marking *s, val x)
+{
+  if (V_KIND(x) == V_LANES) ((lane_vec *)x.p)->mark = true;
+  if (!V_IS_HEAP(x) || x.tag == NORN_STR || x.tag == NORN_BIG) return;
+  if (x.tag == NORN_ARRAY) mark_buffer(s, v_vec(x)->b);
+  else if (!seen_before(s, x.p)) {
+    if (x.tag == NORN_MAP) mark_map(s, x);
+    else mark_object(s, x);
+  }
+}
+
+static bool mark_value(void *user, val *x, const proto *p, int reg)
+{
+  marking *s = user;
+  (void)p, (void)reg;
+  mark_one(s, *x);
+  while (s->ntodo) {
+    values some = s->todo[--s->ntodo];
+    for (size_t i = 0; i < some.n; i++) mark_one(s, some.v[i]);
+  }
+  return !s->failed;
+}
+
+/* Older layouts from which nothing is gathered any more are forgotten. */
+static void cut(norn_lanes *l, layout *p)
+{
+  layout *last = NULL;
+  for (layout *q = p; q; q = q->up)
+    if (q->values) last = q;
+  if (!last) last = p;
+  if (!last->up) return;
+  layout *up = last->up;
+  for (layout *q = p; q; q = q->up)
+    if (q->far && q->far->depth < last->depth) forget_far(l, q);
+  mem_put(&l->st->mem, last->map, ((size_t)last->n + LANE_PAD) * sizeof *last->map);
+  last->map = NULL;
+  last->up = NULL;
+  layout_drop(l, up);
+}
+
+/* Layouts in a row in which nothing lies and from which one group alone descends become one map. */
+static void shorten(norn_lanes *l, layout *p)
+{
+  enum { LONG = 16 };
+  int n = 0;
+  for (layout *q = p->up; q && !q->values && q->refs == 1; q = q->up) n++;
+  if (n < LONG) return;
+  forget_far(l, p);
+  while (p->up && !p->up->values && p->up->refs == 1 && p->up->up) {
+    layout *q = p->up;
+    compose(p->map, q->map, p->n);
+    p->up = q->up;
+    q->up->refs++;
+    layout_drop(l, q);
+  }
+}
+
+void lanes_sweep(norn_lanes *l, bool now)
+{
+  size_t due = l->kept / 4 + 4;
+  if (due * lane_bytes(l) < (size_t)256 << 10) due = ((size_t)256 << 10) / lane_bytes(l);
+  if (!now && l->made < due) return;
+  marking s = { .m = &l->st->mem };
+  for (size_t i = 0; i < l->ngroup; i++) lanes_walk(l->group[i]->run, mark_value, &s);
+  if (s.at) mem_put(s.m, s.at, (s.mask + 1) * sizeof *s.at);
+  mem_put(s.m, s.todo, s.ctodo * sizeof *s.todo);
+  l->kept = l->made = 0;
+  for (lane_vec **at = &l->vecs; *at;) {
+    lane_vec *h = *at;
+    if (!h->mark && !s.failed) {
+      *at = h->next;
+      lane_vec_free(l, h);
+      continue;
+    }
+    h->mark = false;
+    for (lane_vec *v = h; v; v = v->also) l->kept++;
+    at = &h->next;
+  }
+  if (l->ngroup == 1) {
+    shorten(l, l->group[0]->at);
+    cut(l, l->group[0]->at);
+  }
+}
