@@ -46,6 +46,7 @@ UNIT_TESTS = \
   %D%/unit/test_hold \
   %D%/unit/test_io \
   %D%/unit/test_la \
+  %D%/unit/test_lanes \
   %D%/unit/test_latent \
   %D%/unit/test_lib \
   %D%/unit/test_limits \

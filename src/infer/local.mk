@@ -40,6 +40,7 @@ libnorncore_la_SOURCES += \
   %D%/more.c \
   %D%/optimize.c \
   %D%/particles.c \
+  %D%/particles_lanes.c \
   %D%/particles_runs.c \
   %D%/path.c \
   %D%/pathfinder.c \

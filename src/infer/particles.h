@@ -32,6 +32,7 @@ typedef struct particles_ops {
   /* Gives the choices of particle i, oldest first, to norn_infer_choice (under p->choices). */
   norn_status (*choices)(particles *, size_t i);
   void        (*free)(particles *);
+  void        (*note)(particles *);         /* how it went, by norn_infer_note; may be NULL */
 } particles_ops;
 
 struct particles {
@@ -45,7 +46,9 @@ struct particles {
   struct { size_t observing, running; blame dead; } met;
 };
 
-extern const particles_ops particles_runs;
+extern const particles_ops particles_runs, particles_lanes;
+/* The table that option k ("auto", "scalar", "lanes") asks for; NULL: error set. */
+const particles_ops *particles_choose(norn_infer *, int k, size_t n, bool choices);
 
 /* NULL: error set. */
 particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool choices);

@@ -89,7 +89,9 @@ static norn_status smc_init(norn_infer *inf, void *self)
   e->from = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
   if (!e->w || !e->share || !e->at || !e->below || !e->to || !e->from) return NORN_EMEMORY;
   for (size_t i = 0; i < e->n; i++) e->at[i] = (origin){ (uint32_t)i, (uint32_t)i };
-  e->p = particles_new(inf, &particles_runs, e->n, keep == KEEP_CHOICES);
+  const particles_ops *ops = particles_choose(inf, 4, e->n, keep == KEEP_CHOICES);
+  if (!ops) return NORN_EDOMAIN;
+  e->p = particles_new(inf, ops, e->n, keep == KEEP_CHOICES);
   return e->p ? NORN_OK : NORN_EMEMORY;
 }
 
@@ -245,6 +247,7 @@ static norn_status smc_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "barriers", norn_int((int64_t)e->barrier));
   norn_infer_note(inf, "resamplings", norn_int((int64_t)e->resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
+  if (e->p->ops->note) e->p->ops->note(e->p);
   if (e->observed) smc_note_course(inf, &e->course);
   if (!e->observed)
     norn_infer_warn(inf, nowhere,
@@ -287,7 +290,10 @@ static const norn_option smc_options[] = {
   { "threshold", "0.5",
     "resample when the effective sample size is at most this part of the particles; 1: at every "
     "observation" },
-  { "keep", "\"value\"", "value: the returned value; choices: every choice by address too" }
+  { "keep", "\"value\"", "value: the returned value; choices: every choice by address too" },
+  { "executor", "\"auto\"",
+    "scalar: a run of the VM for each particle; lanes: one run for all that are in the same state; "
+    "auto: lanes where they are faster.  The draws are the same" }
 };
 
 const norn_engine engine_smc = {
