@@ -27,6 +27,7 @@ EXAMPLE_FILES = \
   %D%/embed/hello.c \
   %D%/embed/imh.c \
   %D%/embed/native.c \
+  %D%/embed/online.c \
   %D%/embed/pendulum.c \
   %D%/embed/stream.c \
   %D%/posteriordb/README \

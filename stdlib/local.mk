@@ -3,6 +3,7 @@
 STDLIB = \
   %D%/lists.norn \
   %D%/maps.norn \
+  %D%/online.norn \
   %D%/prelude.norn \
   %D%/sets.norn \
   %D%/stats.norn \

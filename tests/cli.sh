@@ -94,6 +94,13 @@ echo 'fn runaway(n) = 1 + runaway(n + 1)
 print(runaway(0))' >runaway.norn
 run 1 --max-memory 64M runaway.norn
 complains memory; complains 'runaway.norn:1:'
+# a filter does not remember what it was fed: 600 times 2,000 weighted values are 19 MB
+echo 'import online
+model first() { 0.0 }
+model step(x, y) { let x2 ~ normal(0.9 * x, 1); observe y ~ normal(x2, 1); x2 }
+let f = for t in 0..600 with f = online.start(first(), step, particles = 2000) { next online.feed(f, sin(t / 5)) }
+print(f.n)' >online.norn
+run 0 --max-memory 14M online.norn; is 600
 echo 'fn forever(n) = forever(n + 1)
 forever(0)' >forever.norn
 run 1 --max-steps 1e6 forever.norn; complains step; complains 'forever.norn:1:'

@@ -51,6 +51,14 @@ expect stream ./stream <<'WANT'
  75 %: slope 2.0
 slope 2.0, intercept 1.1
 WANT
+expect online ./online <<'WANT'
+measured 21.3, estimate 21
+measured 21.1, estimate 21
+measured 35.0, estimate 21
+measured 21.4, estimate 21
+measured 21.2, estimate 21
+measured 21.5, estimate 21
+WANT
 expect distribution ./distribution <<'WANT'
 variance 13.6
 below 5 m/s: 0.542

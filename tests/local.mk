@@ -323,6 +323,7 @@ LANG_TESTS = \
   %D%/errors/ode_times_before.norn \
   %D%/errors/ode_times_fall.norn \
   %D%/errors/ode_tolerance.norn \
+  %D%/errors/online_step.norn \
   %D%/errors/optimize_jacobian.norn \
   %D%/errors/optimize_more.norn \
   %D%/errors/optimize_no_start.norn \
@@ -475,6 +476,7 @@ ENGINE_TESTS = \
   %D%/engine/nuts_summed.norn \
   %D%/engine/nuts_targets.norn \
   %D%/engine/nuts_warns.norn \
+  %D%/engine/online.norn \
   %D%/engine/optimize_modes.norn \
   %D%/engine/pmcmc.norn \
   %D%/engine/posterior.norn \
@@ -768,6 +770,7 @@ TEST_FILES = \
   %D%/errors/ode_times_before.err \
   %D%/errors/ode_times_fall.err \
   %D%/errors/ode_tolerance.err \
+  %D%/errors/online_step.err \
   %D%/errors/optimize_jacobian.err \
   %D%/errors/optimize_more.err \
   %D%/errors/optimize_no_start.err \

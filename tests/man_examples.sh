@@ -87,7 +87,7 @@ done
 
 while IFS= read -r line; do
   engine=${line%%(*}
-  got=$("$NORN" doc "$engine" | sed -n 's/^  \([a-z_]* = [^ ]*\) .*/\1/p' | paste -s -d , - | sed 's/,/, /g')
+  got=$("$NORN" doc "$engine" | sed -n 's/^  \([a-z_]* = [^ ]*\) .*/\1/p; s/^  \([a-z_]*\)   *[a-z].*/\1/p' | paste -s -d , - | sed 's/,/, /g')
   [ "$line" = "$engine($got)" ] || fail "$line, but norn doc has $engine($got)"
 done <engines
 for engine in $("$NORN" --version | sed -n 's/^engines: //p'); do

@@ -13,7 +13,7 @@ norn_status engines_add(norn_state *st)
                                      &engine_hmc,       &engine_optimize,  &engine_laplace,
                                      &engine_pathfinder, &engine_advi,     &engine_pgibbs,
                                      &engine_pmmh,      &engine_temper,    &engine_slice,    &engine_forward,
-                                     &engine_adaptive_importance,           &engine_more,     &engine_pointwise,
+                                     &engine_adaptive_importance, &engine_online,           &engine_more,     &engine_pointwise,
                                      &engine_simulate };
   norn_status s = NORN_OK;
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);

@@ -41,7 +41,7 @@
 extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate,
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
   engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
-  engine_adaptive_importance;
+  engine_adaptive_importance, engine_online;
 norn_status engines_add(norn_state *);
 
 #define ENGINE_LANE 0xffffffffu     /* the lane of streams for an engine's own decisions */

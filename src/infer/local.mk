@@ -38,6 +38,7 @@ libnorncore_la_SOURCES += \
   %D%/mh_kernel.c \
   %D%/mh_proposal.c \
   %D%/more.c \
+  %D%/online.c \
   %D%/optimize.c \
   %D%/particles.c \
   %D%/particles_lanes.c \

@@ -23,6 +23,10 @@ static const unsigned char stats_norn[] = {
 static const unsigned char strings_norn[] = {
 #include "stdlib/strings.inc"
 0 };
+static const unsigned char online_norn[] = {
+#include "stdlib/online.inc"
+  0
+};
 static const unsigned char tables_norn[] = {
 #include "stdlib/tables.inc"
 0 };
@@ -34,6 +38,7 @@ static const struct { const char *name; const unsigned char *source; size_t n; }
   { "sets", sets_norn, sizeof sets_norn - 1 },
   { "stats", stats_norn, sizeof stats_norn - 1 },
   { "strings", strings_norn, sizeof strings_norn - 1 },
+  { "online", online_norn, sizeof online_norn - 1 },
   { "tables", tables_norn, sizeof tables_norn - 1 },
 };
 
