@@ -136,10 +136,15 @@ bool option_real(norn_infer *inf, int i, double *out)
 
 bool option_choice(norn_infer *inf, int i, const char *const *names, int n, int *out)
 {
-  norn_state *st = norn_infer_state(inf);
-  const norn_engine *e = infer_engine(inf);
+  return engine_option_choice(inf->st, norn_get(inf->options), i, names, n, out);
+}
+
+bool engine_option_choice(norn_state *st, norn_datum engine, int i, const char *const *names, int n,
+                          int *out)
+{
+  const norn_engine *e = norn_engine_view(engine, NULL);
   size_t len;
-  norn_datum v = engine_option(st, norn_get(inf->options), i);
+  norn_datum v = engine_option(st, engine, i);
   const char *s = norn_string_view(v, &len);
   if (!s) return option_wrong(st, e, i, "a string", v);
   char all[200] = "";

@@ -78,6 +78,8 @@ bool option_choice(norn_infer *, int i, const char *const *names, int n, int *ou
 norn_datum engine_option(norn_state *, norn_datum engine, int i);
 bool engine_option_int(norn_state *, norn_datum engine, int i, int64_t least, int64_t *out);
 bool engine_option_real(norn_state *, norn_datum engine, int i, double *out);
+bool engine_option_choice(norn_state *, norn_datum engine, int i, const char *const *names, int n,
+                          int *out);
 
 /* ---- columns: growing arrays of values that outlive Norn code ---- */
 /* Scalars of one kind lie in `word`; from the first other value on all are in `heap`, an array,

@@ -27,7 +27,7 @@
 
    How particles get from barrier to barrier is behind particles.h. */
 #include "infer/infer.h"
-#include "infer/particles.h"
+#include "infer/smc.h"
 #include "num/weights.h"
 #include <string.h>
 
@@ -63,14 +63,18 @@ typedef struct smc {
   course course;
 } smc;
 
-static norn_status smc_init(norn_infer *inf, void *self)
+size_t smc_size(void) { return sizeof(smc); }
+
+norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const particles_ops *ops)
 {
   smc *e = self;
   norn_state *st = norn_infer_state(inf);
   int64_t n;
   int how, keep;
-  if (!option_int(inf, 0, 1, &n) || !option_choice(inf, 1, resample_names, RESAMPLE_COUNT, &how) ||
-      !option_real(inf, 2, &e->threshold) || !option_choice(inf, 3, keep_names, KEEP_COUNT, &keep))
+  if (!engine_option_int(st, engine, 0, 1, &n) ||
+      !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how) ||
+      !engine_option_real(st, engine, 2, &e->threshold) ||
+      !engine_option_choice(st, engine, 3, keep_names, KEEP_COUNT, &keep))
     return NORN_EDOMAIN;
   if (!(e->threshold >= 0 && e->threshold <= 1))
     return norn_fail(st, NORN_EDOMAIN, -1, "threshold of smc must be in [0, 1], got %g",
@@ -89,10 +93,14 @@ static norn_status smc_init(norn_infer *inf, void *self)
   e->from = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
   if (!e->w || !e->share || !e->at || !e->below || !e->to || !e->from) return NORN_EMEMORY;
   for (size_t i = 0; i < e->n; i++) e->at[i] = (origin){ (uint32_t)i, (uint32_t)i };
-  const particles_ops *ops = particles_choose(inf, 4, e->n, keep == KEEP_CHOICES);
-  if (!ops) return NORN_EDOMAIN;
+  if (!ops && !(ops = particles_choose(inf, 4, e->n, keep == KEEP_CHOICES))) return NORN_EDOMAIN;
   e->p = particles_new(inf, ops, e->n, keep == KEEP_CHOICES);
-  return e->p ? NORN_OK : NORN_EMEMORY;
+  return e->p ? NORN_OK : norn_error(st)->code;
+}
+
+static norn_status smc_init(norn_infer *inf, void *self)
+{
+  return smc_begin(inf, self, norn_get(inf->options), NULL);
 }
 
 /* ---- evidence and its error ---- */
@@ -201,7 +209,7 @@ static norn_step smc_barrier(norn_infer *inf, smc *e)
   return NORN_STEP_MORE;
 }
 
-static norn_step smc_step(norn_infer *inf, void *self)
+norn_step smc_step(norn_infer *inf, void *self)
 {
   smc *e = self;
   norn_step s = e->p->ops->advance(e->p);
@@ -233,7 +241,7 @@ static void smc_note_course(norn_infer *inf, const course *c)
   if (!norn_is_none(all)) norn_infer_note(inf, "course", all);
 }
 
-static norn_status smc_finish(norn_infer *inf, void *self)
+norn_status smc_finish(norn_infer *inf, void *self)
 {
   smc *e = self;
   norn_span nowhere = { 0, 0, 0 };
@@ -264,14 +272,14 @@ static norn_status smc_finish(norn_infer *inf, void *self)
   return infer_collapse(inf, smc_eves(e));
 }
 
-static void smc_progress(norn_infer *inf, void *self, norn_progress *p)
+void smc_progress(norn_infer *inf, void *self, norn_progress *p)
 {
   smc *e = self;
   (void)inf;
   p->done = (double)e->barrier;
 }
 
-static void smc_free(norn_infer *inf, void *self)
+void smc_free(norn_infer *inf, void *self)
 {
   smc *e = self;
   norn_state *st = norn_infer_state(inf);
