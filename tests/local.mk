@@ -270,6 +270,9 @@ LANG_TESTS = \
   %D%/errors/missing_in_arithmetic.norn \
   %D%/errors/mixture_improper.norn \
   %D%/errors/more_draws_than_balls.norn \
+  %D%/errors/move_engine.norn \
+  %D%/errors/move_kernel.norn \
+  %D%/errors/move_nested.norn \
   %D%/errors/negative_sd.norn \
   %D%/errors/negative_weight.norn \
   %D%/errors/nested_continuous_gradient.norn \
@@ -468,6 +471,8 @@ ENGINE_TESTS = \
   %D%/engine/loo.norn \
   %D%/engine/loo_warns.norn \
   %D%/engine/low_ess.norn \
+  %D%/engine/mh_moves.norn \
+  %D%/engine/move.norn \
   %D%/engine/nested.norn \
   %D%/engine/nested_gradient.norn \
   %D%/engine/normal_normal.norn \
@@ -710,6 +715,16 @@ TEST_FILES = \
   %D%/errors/mean_not_finite.err \
   %D%/errors/mean_not_vector.err \
   %D%/errors/mean_of_nothing.err \
+  %D%/errors/mh_drift.err \
+  %D%/errors/mh_on.err \
+  %D%/errors/mh_pattern.err \
+  %D%/errors/mh_proposal_drift.err \
+  %D%/errors/mh_proposal_error.err \
+  %D%/errors/mh_proposal_no_density.err \
+  %D%/errors/mh_proposal_observe.err \
+  %D%/errors/mh_proposal_other.err \
+  %D%/errors/mh_proposal_unused.err \
+  %D%/errors/mh_proposal_value.err \
   %D%/errors/minimize_falls.err \
   %D%/errors/minimize_flat.err \
   %D%/errors/minimize_not_finite.err \
@@ -717,6 +732,9 @@ TEST_FILES = \
   %D%/errors/missing_in_arithmetic.err \
   %D%/errors/mixture_improper.err \
   %D%/errors/more_draws_than_balls.err \
+  %D%/errors/move_engine.err \
+  %D%/errors/move_kernel.err \
+  %D%/errors/move_nested.err \
   %D%/errors/negative_sd.err \
   %D%/errors/negative_weight.err \
   %D%/errors/nested_continuous_gradient.err \

@@ -17,6 +17,7 @@ norn_status engines_add(norn_state *st)
                                      &engine_simulate };
   norn_status s = NORN_OK;
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
+  for (int i = 0; i < engines_composed_n && !s; i++) s = norn_add_engines(st, engines_composed[i], 1);
   return s;
 }
 

@@ -24,6 +24,7 @@
        smc          the VM (DRAW)              the VM, stopping     a particle
        mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
+       move         the engine (swarm.h)       the VM, stopping     a particle; then the kernel's runs
 
    nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder, advi and adaptive_importance
    run the program only to record it: they know a density over R^n (norn.h, norn_density; density.h).
@@ -42,6 +43,9 @@ extern const norn_engine engine_forward, engine_rejection, engine_importance, en
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
   engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
   engine_adaptive_importance, engine_online;
+/* Engines made of engines, and the blocks of `import inference` (move.c). */
+extern const norn_engine *const engines_composed[];
+extern const int engines_composed_n;
 norn_status engines_add(norn_state *);
 
 #define ENGINE_LANE 0xffffffffu     /* the lane of streams for an engine's own decisions */

@@ -38,6 +38,8 @@ libnorncore_la_SOURCES += \
   %D%/mh_kernel.c \
   %D%/mh_proposal.c \
   %D%/more.c \
+  %D%/move.c \
+  %D%/mover.c \
   %D%/online.c \
   %D%/optimize.c \
   %D%/particles.c \
@@ -75,6 +77,7 @@ libnorncore_la_SOURCES += \
   %D%/kernel.h \
   %D%/lbfgs.h \
   %D%/mh.h \
+  %D%/mover.h \
   %D%/optimize.h \
   %D%/particles.h \
   %D%/path.h \
@@ -84,6 +87,7 @@ libnorncore_la_SOURCES += \
   %D%/predict.h \
   %D%/psis.h \
   %D%/sbc.h \
+  %D%/smc.h \
   %D%/swarm.h \
   %D%/trace.h \
   %D%/watch.h

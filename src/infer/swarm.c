@@ -7,12 +7,15 @@ bool swarm_new(norn_infer *inf, swarm *s, size_t n)
 {
   norn_state *st = norn_infer_state(inf);
   s->inf = inf;
+  s->st = st;
   s->n = n;
+  s->beta = 1;
   s->run = engine_get(st, n * sizeof *s->run);
-  s->logw = engine_get(st, 2 * n * sizeof *s->logw);
+  s->logw = engine_get(st, 3 * n * sizeof *s->logw);
   s->past = engine_get(st, 3 * n * sizeof *s->past);
   if (!s->run || !s->logw || !s->past) return false;
   s->w = s->logw + n;
+  s->lik = s->w + n;
   s->ended = s->past + n;
   s->from = s->ended + n;
   return true;
@@ -24,61 +27,163 @@ static void swarm_clear(swarm *s)
     if (s->run[i]) norn_run_free(s->run[i]);
     s->run[i] = NULL;
   }
-  column_clear(norn_infer_state(s->inf), &s->value);
-  column_clear(norn_infer_state(s->inf), &s->result);
-  s->nchoice = s->next = s->running = 0;
+  column_clear(s->st, &s->value);
+  column_clear(s->st, &s->result);
+  s->nchoice = s->compacted = s->next = s->running = 0;
   s->barrier = 0;
 }
 
 void swarm_free(swarm *s)
 {
-  if (!s->inf) return;
-  norn_state *st = norn_infer_state(s->inf);
+  norn_state *st = s->st;
+  if (!st) return;
   swarm_clear(s);
   column_free(st, &s->value);
   column_free(st, &s->result);
   engine_put(st, s->choice, s->cchoice * sizeof *s->choice);
   engine_put(st, s->run, s->n * sizeof *s->run);
-  engine_put(st, s->logw, 2 * s->n * sizeof *s->logw);
+  engine_put(st, s->logw, 3 * s->n * sizeof *s->logw);
   engine_put(st, s->past, 3 * s->n * sizeof *s->past);
 }
 
 bool swarm_start(swarm *s, uint64_t stream)
 {
-  const unsigned flags = NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_NAMES;
+  const unsigned flags = s->whole ? SWARM_FLAGS & ~NORN_RUN_STOP : SWARM_FLAGS;
   swarm_clear(s);
+  s->stream = stream;
+  s->beta = 1;
   for (size_t i = 0; i < s->n; i++) {
     s->run[i] = norn_infer_run(s->inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
     if (!s->run[i]) return false;
     norn_run_stream(s->run[i], stream, (uint32_t)i, 0);
-    s->logw[i] = 0;
+    s->logw[i] = s->lik[i] = 0;
     s->past[i] = s->ended[i] = SWARM_NONE;
   }
   return true;
 }
 
-static bool choice_add(swarm *s, size_t i, uint64_t addr, norn_datum v)
+/* ---- choices ---- */
+
+bool swarm_choose(swarm *s, size_t i, uint64_t addr, norn_datum v)
 {
-  norn_state *st = norn_infer_state(s->inf);
+  norn_state *st = s->st;
   if (!engine_room(st, &s->choice, &s->cchoice, s->nchoice + 1, sizeof *s->choice)) return false;
   s->choice[s->nchoice] = (swarm_choice){addr, s->past[i], (uint32_t)s->value.n};
   s->past[i] = (uint32_t)s->nchoice++;
   return column_push(st, &s->value, v);
 }
 
+bool swarm_path(const swarm *s, size_t i, uint32_t **path, size_t *cpath, size_t *n)
+{
+  size_t k = 0;
+  for (uint32_t at = s->past[i]; at != SWARM_NONE; at = s->choice[at].parent) k++;
+  *n = k;
+  if (!engine_room(s->st, path, cpath, k + 1, sizeof **path)) return false;
+  for (uint32_t at = s->past[i]; at != SWARM_NONE; at = s->choice[at].parent) (*path)[--k] = at;
+  return true;
+}
+
+norn_status swarm_choices(const swarm *s, size_t i, uint32_t **path, size_t *cpath)
+{
+  size_t n;
+  if (!swarm_path(s, i, path, cpath, &n)) return NORN_EMEMORY;
+  for (size_t k = 0; k < n; k++) {
+    const swarm_choice *c = &s->choice[(*path)[k]];
+    if (norn_infer_choice(s->inf, c->addr, column_at(s->st, &s->value, c->value))) return NORN_EMEMORY;
+  }
+  return NORN_OK;
+}
+
+/* Copies what is in the past of `from`'s particles [0, n) of `old` to `new`, where it is empty, and
+   with them what they returned; old and new may not be one.  Parents lie before their children, so one
+   pass renumbers. */
+static bool pasts_copy(swarm *new, const swarm *old, const uint32_t *from)
+{
+  norn_state *st = old->st;
+  uint32_t *at = engine_get(st, (old->nchoice + 1) * sizeof *at);
+  bool good = at != NULL;
+  for (size_t i = 0; i < new->n && good; i++)
+    for (uint32_t k = old->past[from[i]]; k != SWARM_NONE && !at[k]; k = old->choice[k].parent) at[k] = 1;
+  for (size_t k = 0; k < old->nchoice && good; k++) {
+    if (!at[k]) continue;
+    const swarm_choice *c = &old->choice[k];
+    good = engine_room(st, &new->choice, &new->cchoice, new->nchoice + 1, sizeof *new->choice);
+    if (!good) break;
+    new->choice[new->nchoice] = (swarm_choice){c->addr, c->parent == SWARM_NONE ? SWARM_NONE : at[c->parent],
+                                               (uint32_t)new->value.n};
+    at[k] = (uint32_t)new->nchoice++;
+    good = column_push(st, &new->value, column_at(st, &old->value, c->value));
+  }
+  for (size_t i = 0; i < new->n && good; i++) {
+    uint32_t p = old->past[from[i]], e = old->ended[from[i]];
+    new->past[i] = p == SWARM_NONE ? p : at[p];
+    new->ended[i] = e == SWARM_NONE ? e : (uint32_t)new->result.n;
+    if (e != SWARM_NONE) good = column_push(st, &new->result, column_at(st, &old->result, e));
+  }
+  engine_put(st, at, (old->nchoice + 1) * sizeof *at);
+  new->compacted = new->nchoice;
+  return good;
+}
+
+/* Drops the choices that are in nobody's past. */
+static bool compact(swarm *s)
+{
+  norn_state *st = s->st;
+  swarm new = {.st = st, .n = s->n};
+  new.past = engine_get(st, 3 * s->n * sizeof *new.past);
+  bool good = new.past != NULL;
+  if (good) {
+    new.ended = new.past + s->n;
+    uint32_t *all = new.ended + s->n;
+    for (size_t i = 0; i < s->n; i++) all[i] = (uint32_t)i;
+    good = pasts_copy(&new, s, all);
+  }
+  if (good) {
+    swarm old = *s;
+    memcpy(s->past, new.past, s->n * sizeof *s->past);
+    memcpy(s->ended, new.ended, s->n * sizeof *s->ended);
+    s->choice = new.choice;
+    s->cchoice = new.cchoice;
+    s->nchoice = s->compacted = new.nchoice;
+    s->value = new.value;
+    s->result = new.result;
+    new.choice = old.choice;
+    new.cchoice = old.cchoice;
+    new.value = old.value;
+    new.result = old.result;
+  }
+  column_free(st, &new.value);
+  column_free(st, &new.result);
+  engine_put(st, new.choice, new.cchoice * sizeof *new.choice);
+  engine_put(st, new.past, 3 * s->n * sizeof *new.past);
+  return good;
+}
+
+static bool tidy(swarm *s)
+{
+  size_t many = 2 * s->compacted + 4 * s->n + 1024;
+  return (s->nchoice <= many && s->result.n <= many) || compact(s);
+}
+
+/* ---- to the barrier ---- */
+
 /* Particle i has come to an observation, its end or its death. */
 static bool arrive(swarm *s, size_t i, const norn_event *ev)
 {
   double lw = norn_run_logw(s->run[i]);
   if (lw > -HUGE_VAL) norn_run_add_logw(s->run[i], -lw);
-  s->logw[i] += lw;
+  s->lik[i] += lw;
+  if (ev->kind == NORN_DEAD) s->logw[i] = -HUGE_VAL;
+  else s->logw[i] += s->beta * lw;
   if (ev->kind == NORN_OBSERVE) return s->running++, true;
   if (ev->kind == NORN_DEAD) {
-    norn_infer_dead(s->inf, ev->span);
-    s->logw[i] = -HUGE_VAL;
+    s->lik[i] = -HUGE_VAL;
+    if (s->died) s->died(s->died_user, i, ev->span);
+    else norn_infer_dead(s->inf, ev->span);
   } else {
+    s->inf->improper |= (norn_run_flags_of(s->run[i]) & NORN_RUN_IMPROPER) != 0;
     s->ended[i] = (uint32_t)s->result.n;
-    if (!column_push(norn_infer_state(s->inf), &s->result, ev->value)) return false;
+    if (!column_push(s->st, &s->result, ev->value)) return false;
   }
   norn_run_free(s->run[i]);
   s->run[i] = NULL;
@@ -97,9 +202,9 @@ static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
     case NORN_SAMPLE:
       if (answer(user, i, s->run[i], &ev, &v, &lw))
         return engine_failed(norn_infer_state(s->inf), ev.span);
-      norn_run_add_logw(s->run[i], lw);
+      s->logw[i] += lw;
       norn_run_answer(s->run[i], v);
-      if (!choice_add(s, i, ev.addr, v)) return NORN_STEP_FAIL;
+      if (!swarm_choose(s, i, ev.addr, v)) return NORN_STEP_FAIL;
       break;
     case NORN_INFER: {
       norn_step step = norn_infer_wait(s->inf, s->run[i], &ev);
@@ -115,6 +220,7 @@ static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
 
 norn_step swarm_advance(swarm *s, swarm_answer *answer, void *user)
 {
+  if (!s->next && !tidy(s)) return NORN_STEP_FAIL;
   for (; s->next < s->n; s->next++) {
     if (!s->run[s->next]) continue;
     norn_step step = advance_one(s, answer, user);
@@ -135,11 +241,47 @@ double swarm_weights(swarm *s, double *top)
   return sum;
 }
 
+void swarm_leg(swarm *s)
+{
+  s->next = s->running = 0;
+  s->barrier++;
+}
+
+bool swarm_places(swarm *s, const uint32_t *to, const uint32_t *from, size_t n)
+{
+  for (size_t k = 0; k < n; k++) {
+    s->past[to[k]] = s->past[from[k]];
+    s->ended[to[k]] = s->ended[from[k]];
+    s->lik[to[k]] = s->lik[from[k]];
+  }
+  return !n || norn_runs_copy(s->run, to, from, (int)n);
+}
+
+bool swarm_fork(swarm *new, const swarm *old, const uint32_t *from, size_t n, norn_infer *inf,
+                uint64_t stream)
+{
+  if (!swarm_new(inf, new, n)) return false;
+  new->stream = stream;
+  new->beta = old->beta;
+  new->whole = old->whole;
+  new->barrier = old->barrier;
+  new->running = old->running;
+  for (size_t i = 0; i < n; i++) {
+    new->past[i] = new->ended[i] = SWARM_NONE;
+    new->logw[i] = old->logw[from[i]];
+    new->lik[i] = old->lik[from[i]];
+    if (!old->run[from[i]]) continue;
+    if (!(new->run[i] = norn_run_fork(old->run[from[i]], (uint32_t)i))) return false;
+    norn_run_stream(new->run[i], stream, (uint32_t)i, new->barrier);
+  }
+  return pasts_copy(new, old, from);
+}
+
 /* A particle that is its own ancestor stays; its further descendants go to places of others, each of
    which so runs in its own lane. */
 bool swarm_copy(swarm *s, const uint32_t *from, size_t kept)
 {
-  norn_state *st = norn_infer_state(s->inf);
+  norn_state *st = s->st;
   size_t n = s->n;
   uint32_t *count = engine_get(st, 3 * n * sizeof *count), *to = count + n, *of = to + n;
   size_t m = 0, empty = kept;
@@ -152,16 +294,13 @@ bool swarm_copy(swarm *s, const uint32_t *from, size_t kept)
       while (count[empty]) empty++;
       to[m] = (uint32_t)empty;
       of[m++] = (uint32_t)j;
-      s->past[empty] = s->past[j];
-      s->ended[empty] = s->ended[j];
       empty++;                                   /* each empty place is taken once */
     }
   }
-  bool good = !m || norn_runs_copy(s->run, to, of, (int)m);
+  bool good = swarm_places(s, to, of, m);
   engine_put(st, count, 3 * n * sizeof *count);
   for (size_t i = 0; i < n; i++) s->logw[i] = 0;
-  s->next = s->running = 0;
-  s->barrier++;
+  swarm_leg(s);
   return good;
 }
 

@@ -1,11 +1,18 @@
 /* swarm: runs of one program that go from barrier to barrier (the k-th observation of each), with the
-   choices that they made, for engines that decide themselves what a choice is answered with: particle
-   Gibbs and particle marginal Metropolis-Hastings.  (smc keeps its own loop, whose samples never leave
-   the VM.)
+   choices that they made, for engines that decide themselves what a choice is answered with (particle
+   Gibbs, particle marginal Metropolis-Hastings) or change choices that were made (move, anneal, the
+   blocks of `import inference`).  (smc keeps its own loop, whose samples never leave the VM.)
 
    A choice is kept once for all descendants of the particle that made it:
 
        particle i --past[i]--> (addr, value) --parent--> (addr, value) --parent--> ... NONE
+
+   Choices that no particle has in its past any more are dropped when there are twice as many as there
+   were after the last time: O(T + N log N) of them are left after T barriers (Jacob, Murray, Rubenthaler
+   2015), as long as choices of the past do not move.
+
+   Weights: logw is of the target, the observations' log weight times beta plus the excess of proposals;
+   lik is the observations' alone, from the start.
 
    Lanes: the particle at place i runs in lane i; iteration is the number of barriers passed. */
 #ifndef NORN_INFER_SWARM_H
@@ -13,18 +20,25 @@
 #include "infer/engine.h"
 
 #define SWARM_NONE UINT32_MAX
+enum { SWARM_FLAGS = NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_NAMES };
 typedef struct swarm_choice { uint64_t addr; uint32_t parent, value; } swarm_choice;
 /* Gives the value of particle i's choice, and the log weight that it adds (as of a proposal). */
 typedef norn_status swarm_answer(void *user, size_t i, norn_run *, const norn_event *, norn_datum *v,
                                  double *lw);
 typedef struct swarm {
-  norn_infer *inf;
+  norn_infer *inf;                     /* for whom it works */
+  norn_state *st;
   size_t n;
   norn_run **run;                      /* (n) NULL: ended or dead */
   double *logw, *w;                    /* (n) since the last resampling; scratch: weights */
+  double *lik, beta;                   /* (n); 1 unless it is set after swarm_start */
   uint32_t *past, *ended;              /* (n) last choice; place of the returned value, or NONE */
   uint32_t *from;                      /* (n) scratch: ancestors */
+  uint64_t stream;
+  bool whole;                          /* no barriers: a leg goes to the end; set before swarm_start */
+  void (*died)(void *user, size_t i, norn_span); void *died_user;   /* NULL: norn_infer_dead */
   swarm_choice *choice; size_t nchoice, cchoice;
+  size_t compacted;                    /* choices that were left by the last compaction */
   column value, result;                /* of choices; returned */
   size_t next, running;                /* the particle that is stepped; those not at their end */
   uint32_t barrier;
@@ -36,8 +50,28 @@ void      swarm_free(swarm *);
 bool      swarm_start(swarm *, uint64_t stream);
 /* Every particle to its next barrier or its end: DONE when all are there. */
 norn_step swarm_advance(swarm *, swarm_answer *, void *user);
+static inline bool swarm_dead(const swarm *s, size_t i)
+{
+  return !s->run[i] && s->ended[i] == SWARM_NONE;
+}
+/* The places in s->choice of particle i's choices, oldest first, *n of them, in a growing array; false:
+   no memory. */
+bool      swarm_path(const swarm *, size_t i, uint32_t **path, size_t *cpath, size_t *n);
+/* Choices of particle i's draw, for norn_infer_choice. */
+norn_status swarm_choices(const swarm *, size_t i, uint32_t **path, size_t *cpath);
+/* Particle i chose v at addr, after all that it chose so far; false: no memory. */
+bool      swarm_choose(swarm *, size_t i, uint64_t addr, norn_datum v);
 /* s->w: weights over their greatest; gives their sum, 0 if all are dead; *top: log of the greatest. */
 double    swarm_weights(swarm *, double *top);
+/* Particle to[k] becomes a copy of from[k], k < n; both rise, no place is in both.  Weights stay. */
+bool      swarm_places(swarm *, const uint32_t *to, const uint32_t *from, size_t n);
+/* All are at a barrier: from here they go to the next.  (swarm_copy does so too.) */
+void      swarm_leg(swarm *);
+/* A swarm of particles from[i] of `old`, which stays as it is: n of them, at the same barrier with the
+   same weights, for inference `inf`, whose numbers come from `stream`.  false: error set; swarm_free
+   `new` in any case. */
+bool      swarm_fork(swarm *new, const swarm *old, const uint32_t *from, size_t n, norn_infer *,
+                     uint64_t stream);
 /* Each particle but the first `kept` becomes a copy of particle from[i]; weights are 1 again. */
 bool      swarm_copy(swarm *, const uint32_t *from, size_t kept);
 /* One of n by weights with that sum. */

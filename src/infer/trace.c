@@ -196,7 +196,8 @@ static norn_step execution_done(execution *x, const norn_event *ev)
 {
   trace *t = x->t;
   t->logw = norn_run_logw(x->run);
-  if (ev->kind == NORN_DEAD || t->logw == -HUGE_VAL) {
+  bool short_of = x->g->stands && ev->kind == NORN_DONE;
+  if (ev->kind == NORN_DEAD || t->logw == -HUGE_VAL || short_of) {
     x->dead = true;
     x->where = ev->span;
     t->logw = -HUGE_VAL;

@@ -41,6 +41,7 @@ typedef struct trace {
 typedef struct target {
   size_t barriers;
   double beta;
+  bool stands;                         /* the target is 0 where the program ends before the barrier */
   bool (*movable)(void *user, uint64_t addr); void *user;
   uint64_t stream;
   uint32_t lane, iter;

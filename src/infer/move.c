@@ -1,0 +1,192 @@
+/* move: smc(...) |> move(kernel): sequential Monte Carlo whose particles are moved after each resampling
+   (Gilks and Berzuini 2001): the kernel changes choices of the past, so that copies part again.
+
+   smc.c does what it always does; the particles (particles.h) are a swarm, whose choices are known, and a
+   mover (mover.h).  A kernel leaves the target of its barrier unchanged, so weights, the evidence (which
+   stays unbiased) and its error are those of smc.
+
+       leg:  resampled? move all  ->  all to the next barrier
+
+   Random numbers: of the program as in smc; moves have a stream of their own (mover.h). */
+#include "infer/infer.h"
+#include "infer/mover.h"
+#include "infer/smc.h"
+
+enum { OPTION_ENGINE, OPTION_KERNEL };
+
+typedef struct moving {
+  void *smc;                           /* of smc.c */
+  mover m;
+  int64_t moves;                       /* rounds */
+} moving;
+
+/* ---- the particles ---- */
+
+typedef struct movers {
+  particles p;
+  swarm s;
+  bool due;                            /* resampled, and not yet moved */
+  uint32_t *path; size_t cpath;
+} movers;
+
+static void movers_died(void *user, size_t i, norn_span span)
+{
+  particles_dead(user, i, span);
+}
+
+static norn_status movers_start(particles *p)
+{
+  movers *e = (movers *)p;
+  e->s.died = movers_died;
+  e->s.died_user = p;
+  return swarm_new(p->inf, &e->s, p->n) && swarm_start(&e->s, norn_infer_stream(p->inf)) ? NORN_OK
+                                                                                         : NORN_EMEMORY;
+}
+
+static norn_status movers_answer(void *user, size_t i, norn_run *run, const norn_event *ev, norn_datum *v,
+                                 double *lw)
+{
+  norn_state *st = user;
+  (void)i;
+  return engine_sample(st, run, ev, true, v, lw) ? NORN_OK : norn_error(st)->code;
+}
+
+static norn_step movers_advance(particles *p)
+{
+  movers *e = (movers *)p;
+  swarm *s = &e->s;
+  moving *own = p->inf->self;
+  if (e->due) {
+    norn_step step = mover_step(&own->m, s);
+    if (step != NORN_STEP_DONE) return step;
+    e->due = false;
+    own->moves++;
+    s->running = 0;
+  }
+  norn_step step = swarm_advance(s, movers_answer, s->st);
+  if (step != NORN_STEP_DONE) return step;
+  for (size_t i = 0; i < p->n; i++) {
+    p->logw[i] += s->logw[i];
+    s->logw[i] = 0;
+  }
+  p->met.running = s->running;
+  p->met.observing = s->running + p->met.dead.n;
+  swarm_leg(s);
+  return NORN_STEP_DONE;
+}
+
+static bool movers_copy(particles *p, const uint32_t *to, const uint32_t *from, size_t n)
+{
+  movers *e = (movers *)p;
+  e->due = true;
+  return swarm_places(&e->s, to, from, n);
+}
+
+static norn_datum movers_value(particles *p, size_t i)
+{
+  movers *e = (movers *)p;
+  return column_at(e->s.st, &e->s.result, e->s.ended[i]);
+}
+
+static norn_status movers_choices(particles *p, size_t i)
+{
+  movers *e = (movers *)p;
+  return swarm_choices(&e->s, i, &e->path, &e->cpath);
+}
+
+static void movers_free(particles *p)
+{
+  movers *e = (movers *)p;
+  engine_put(norn_infer_state(p->inf), e->path, e->cpath * sizeof *e->path);
+  swarm_free(&e->s);
+}
+
+static const particles_ops particles_movers = {
+  .name = "move",
+  .words = "a run of the virtual machine for each particle, whose choices are moved",
+  .size = sizeof(movers),
+  .start = movers_start,
+  .advance = movers_advance,
+  .copy = movers_copy,
+  .value = movers_value,
+  .choices = movers_choices,
+  .free = movers_free
+};
+
+/* ---- the engine ---- */
+
+static norn_status move_init(norn_infer *inf, void *self)
+{
+  moving *e = self;
+  norn_state *st = norn_infer_state(inf);
+  norn_datum engine = norn_infer_option(inf, OPTION_ENGINE);
+  const norn_engine *of = norn_engine_view(engine, NULL);
+  char what[120];
+  if (!of)
+    return norn_fail(st, NORN_ETYPE, -1, "move wants an engine of particles first, got %s",
+                     norn_describe(st, engine, what, sizeof what));
+  if (of != &engine_smc) {
+    norn_fail(st, NORN_EINFER, -1, "%s has no particles that move could move", of->name);
+    norn_hint(st, "smc(...) |> move(mh(steps = 3))");
+    return NORN_EINFER;
+  }
+  norn_status status = mover_init(&e->m, inf, norn_infer_option(inf, OPTION_KERNEL), "move",
+                                  norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 10, 0));
+  if (status) return status;
+  if (!(e->smc = engine_get(st, smc_size()))) return NORN_EMEMORY;
+  return smc_begin(inf, e->smc, norn_infer_option(inf, OPTION_ENGINE), &particles_movers);
+}
+
+static norn_step move_step(norn_infer *inf, void *self)
+{
+  moving *e = self;
+  return smc_step(inf, e->smc);
+}
+
+static norn_status move_finish(norn_infer *inf, void *self)
+{
+  moving *e = self;
+  const kernel *k = e->m.k;
+  norn_infer_note(inf, "moves", norn_int(e->moves));
+  if (k->proposed)
+    norn_infer_note(inf, "acceptance", norn_real((double)k->accepted / (double)k->proposed));
+  return smc_finish(inf, e->smc);
+}
+
+static void move_progress(norn_infer *inf, void *self, norn_progress *p)
+{
+  moving *e = self;
+  smc_progress(inf, e->smc, p);
+}
+
+static void move_free(norn_infer *inf, void *self)
+{
+  moving *e = self;
+  if (e->smc) {
+    smc_free(inf, e->smc);
+    engine_put(norn_infer_state(inf), e->smc, smc_size());
+  }
+  mover_free(&e->m);
+}
+
+static const norn_option move_options[] = {
+  { "engine", NULL, "smc(...): smc(...) |> move(mh(steps = 3))" },
+  { "kernel", NULL, "what moves each particle after each resampling: mh(steps = 3) and the like" }
+};
+
+static const norn_engine engine_move = {
+  .version = NORN_ENGINE_VERSION,
+  .name = "move",
+  .doc = "Particles of smc that are moved by a kernel after each resampling, so that copies part again.",
+  .options = move_options,
+  .noptions = NORN_COUNT(move_options),
+  .size = sizeof(moving),
+  .init = move_init,
+  .step = move_step,
+  .finish = move_finish,
+  .progress = move_progress,
+  .free = move_free
+};
+
+const norn_engine *const engines_composed[] = { &engine_move };
+const int engines_composed_n = NORN_COUNT(engines_composed);
