@@ -464,6 +464,8 @@ ENGINE_TESTS = \
   %D%/engine/exact_big.norn \
   %D%/engine/explain.norn \
   %D%/engine/gamma_poisson.norn \
+  %D%/engine/gibbs.norn \
+  %D%/engine/gibbs_structure.norn \
   %D%/engine/hmc_warns.norn \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \

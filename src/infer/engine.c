@@ -12,9 +12,10 @@ norn_status engines_add(norn_state *st)
                                      &engine_smc,       &engine_mh,        &engine_nuts,
                                      &engine_hmc,       &engine_optimize,  &engine_laplace,
                                      &engine_pathfinder, &engine_advi,     &engine_pgibbs,
-                                     &engine_pmmh,      &engine_temper,    &engine_slice,    &engine_forward,
-                                     &engine_adaptive_importance, &engine_online,           &engine_more,     &engine_pointwise,
-                                     &engine_simulate };
+                                     &engine_pmmh,      &engine_gibbs,     &engine_temper,
+                                     &engine_slice,     &engine_forward,
+                                     &engine_adaptive_importance, &engine_online,
+                                     &engine_more,      &engine_pointwise, &engine_simulate };
   norn_status s = NORN_OK;
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
   for (int i = 0; i < engines_composed_n && !s; i++) s = norn_add_engines(st, engines_composed[i], 1);
@@ -82,6 +83,13 @@ static norn_datum option_fallback(norn_state *st, const char *s)
   if (*s == '"') return norn_string(st, s + 1, strlen(s) - 2);
   if (strpbrk(s, ".eE")) return norn_real(strtod(s, NULL));
   return norn_int(strtoll(s, NULL, 10));
+}
+
+bool engine_option_given(norn_state *st, norn_datum engine, int i)
+{
+  const norn_datum *options;
+  const norn_engine *e = norn_engine_view(engine, &options);
+  return !norn_is_none(options[i]) && !norn_equal(options[i], option_fallback(st, e->options[i].fallback));
 }
 
 norn_datum engine_option(norn_state *st, norn_datum engine, int i)

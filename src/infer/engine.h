@@ -25,6 +25,7 @@
        mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
        move         the engine (swarm.h)       the VM, stopping     a particle; then the kernel's runs
+       gibbs        its kernels (kernel.h)     the VM (SCORE)       the state after a transition
 
    nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder, advi and adaptive_importance
    run the program only to record it: they know a density over R^n (norn.h, norn_density; density.h).
@@ -42,7 +43,7 @@
 extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate,
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
   engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
-  engine_adaptive_importance, engine_online;
+  engine_adaptive_importance, engine_online, engine_gibbs;
 /* Engines made of engines, and the blocks of `import inference` (move.c). */
 extern const norn_engine *const engines_composed[];
 extern const int engines_composed_n;
@@ -80,6 +81,8 @@ bool option_real(norn_infer *, int i, double *out);                  /* NaN wher
 bool option_choice(norn_infer *, int i, const char *const *names, int n, int *out);
 /* The same of an engine value: option i, or its fallback. */
 norn_datum engine_option(norn_state *, norn_datum engine, int i);
+/* Is it another than its fallback? */
+bool       engine_option_given(norn_state *, norn_datum engine, int i);
 bool engine_option_int(norn_state *, norn_datum engine, int i, int64_t least, int64_t *out);
 bool engine_option_real(norn_state *, norn_datum engine, int i, double *out);
 bool engine_option_choice(norn_state *, norn_datum engine, int i, const char *const *names, int n,

@@ -3,7 +3,9 @@
 #include "infer/infer.h"
 #include <stdio.h>
 
-static const kernel_row *const rows[] = { &kernel_mh };
+static const kernel_row *const rows[] = {
+  &kernel_mh, &kernel_enumerate, &kernel_slice, &kernel_nuts, &kernel_hmc
+};
 
 static const kernel_row *row_of(const norn_engine *e)
 {

@@ -27,6 +27,7 @@ struct kernel {
   norn_ref *engine;                                   /* its value */
   void *self;
   bool adapts;                                        /* false at first */
+  int64_t learning;                                   /* transitions for which it will, if that is known */
   int64_t proposed, accepted;                         /* of all its transitions, for whoever asks */
 };
 
@@ -39,5 +40,5 @@ norn_datum kernel_option(kernel *, int i);
 bool       kernel_int(kernel *, int i, int64_t least, int64_t *out);
 bool       kernel_real(kernel *, int i, double *out);
 
-extern const kernel_row kernel_mh;
+extern const kernel_row kernel_mh, kernel_enumerate, kernel_nuts, kernel_hmc, kernel_slice;
 #endif

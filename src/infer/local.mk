@@ -23,10 +23,13 @@ libnorncore_la_SOURCES += \
   %D%/exact.c \
   %D%/explain.c \
   %D%/forward.c \
+  %D%/gibbs.c \
   %D%/hmc.c \
   %D%/importance.c \
   %D%/infer.c \
   %D%/kernel.c \
+  %D%/kernel_enumerate.c \
+  %D%/kernel_gradient.c \
   %D%/laplace.c \
   %D%/lbfgs.c \
   %D%/loo.c \
@@ -75,6 +78,7 @@ libnorncore_la_SOURCES += \
   %D%/hmc.h \
   %D%/infer.h \
   %D%/kernel.h \
+  %D%/kernel_gradient.h \
   %D%/lbfgs.h \
   %D%/mh.h \
   %D%/mover.h \
@@ -87,6 +91,7 @@ libnorncore_la_SOURCES += \
   %D%/predict.h \
   %D%/psis.h \
   %D%/sbc.h \
+  %D%/slice.h \
   %D%/smc.h \
   %D%/swarm.h \
   %D%/trace.h \

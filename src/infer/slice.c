@@ -10,6 +10,7 @@
    Random numbers: sweep k of chain c: the engine's stream, lane c, iteration k + 1; its start: 0. */
 #include "infer/chains.h"
 #include "infer/infer.h"
+#include "infer/slice.h"
 #include "num/rng.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +20,9 @@ enum { STARTS = 100, STEPS = 50 };
 typedef struct slice {
   int64_t draws, warmup, thin, chains;
   uint64_t stream;
-  norn_density *d;
-  int64_t n;
-  double *u, *v, *width, *moved;       /* (n) each: point, proposal, widths, sums of moves */
-  double logp;
+  slicer s;
   int chain;
-  int64_t at, evaluations;
+  int64_t at;
   bool started;
 } slice;
 
@@ -43,18 +41,12 @@ static norn_status slice_init(norn_infer *inf, void *self)
 static bool slice_record(norn_infer *inf, slice *e)
 {
   norn_state *st = norn_infer_state(inf);
-  e->d = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
-  if (!e->d) return false;
-  e->n = norn_density_dim(e->d);
-  if (e->n == 0)
+  e->s.d = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
+  if (!e->s.d) return false;
+  if (norn_density_dim(e->s.d) == 0)
     return engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that slice_sampler can "
                        "move"), false;
-  e->u = engine_get(st, (size_t)(4 * e->n) * sizeof *e->u);
-  if (!e->u) return false;
-  e->v = e->u + e->n;
-  e->width = e->v + e->n;
-  e->moved = e->width + e->n;
-  return true;
+  return slicer_new(st, &e->s, e->s.d);
 }
 
 static norn_rng numbers(const slice *e, int64_t sweep)
@@ -68,22 +60,50 @@ static bool slice_start(norn_infer *inf, slice *e)
   for (int i = 0; i < STARTS; i++) {
     norn_rng g = numbers(e, 0);
     g.event = (uint32_t)i;
-    if (norn_density_prior(e->d, &g, e->u) || norn_density_eval(e->d, e->u, &e->logp, NULL)) return false;
-    if (!(e->logp > -HUGE_VAL)) continue;
-    for (int64_t k = 0; k < e->n; k++) {
-      e->width[k] = 1;
-      e->moved[k] = 0;
-    }
+    if (norn_density_prior(e->s.d, &g, e->s.u) ||
+        norn_density_eval(e->s.d, e->s.u, &e->s.logp, NULL))
+      return false;
+    if (!(e->s.logp > -HUGE_VAL)) continue;
+    slicer_start(&e->s);
     e->at = 0;
     return e->started = true;
   }
-  engine_fail(norn_infer_state(inf), NORN_EINFER, norn_density_blame(e->d),
+  engine_fail(norn_infer_state(inf), NORN_EINFER, norn_density_blame(e->s.d),
               "slice_sampler found no start: each of %d draws of the prior has density 0", STARTS);
   return false;
 }
 
+/* ---- sweeps ---- */
+
+bool slicer_new(norn_state *st, slicer *e, norn_density *d)
+{
+  e->d = d;
+  e->n = norn_density_dim(d);
+  e->u = engine_get(st, (size_t)(4 * e->n + 1) * sizeof *e->u);
+  if (!e->u) return false;
+  e->v = e->u + e->n;
+  e->width = e->v + e->n;
+  e->moved = e->width + e->n;
+  return true;
+}
+
+void slicer_free(norn_state *st, slicer *e)
+{
+  if (e->u) engine_put(st, e->u, (size_t)(4 * e->n + 1) * sizeof *e->u);
+  e->u = NULL;
+}
+
+void slicer_start(slicer *e)
+{
+  e->learnt = 0;
+  for (int64_t k = 0; k < e->n; k++) {
+    e->width[k] = 1;
+    e->moved[k] = 0;
+  }
+}
+
 /* Log density with coordinate k at x; false: error set. */
-static bool at(slice *e, int64_t k, double x, double *logp)
+static bool at(slicer *e, int64_t k, double x, double *logp)
 {
   e->v[k] = x;
   e->evaluations++;
@@ -91,7 +111,7 @@ static bool at(slice *e, int64_t k, double x, double *logp)
 }
 
 /* One end of the interval, from x on by steps of w while it is above the level. */
-static bool step_out(slice *e, int64_t k, double w, double level, int steps, double *x)
+static bool step_out(slicer *e, int64_t k, double w, double level, int steps, double *x)
 {
   for (; steps > 0; steps--) {
     double logp;
@@ -102,7 +122,7 @@ static bool step_out(slice *e, int64_t k, double w, double level, int steps, dou
   return true;
 }
 
-static bool slice_one(slice *e, int64_t k, norn_rng *g)
+static bool slice_one(slicer *e, int64_t k, norn_rng *g)
 {
   double x = e->u[k], level = e->logp + log(rng_uniform(g)), w = e->width[k];
   double low = x - w * rng_uniform(g), high = low + w, logp, y;
@@ -124,23 +144,31 @@ static bool slice_one(slice *e, int64_t k, norn_rng *g)
   return true;
 }
 
+bool slicer_sweep(slicer *e, norn_rng *g, bool learn)
+{
+  for (int64_t k = 0; k < e->n; k++)
+    if (!slice_one(e, k, g)) return false;
+  if (!learn) return true;
+  e->learnt++;
+  /* a slice is some three times as wide as the mean move in it */
+  for (int64_t k = 0; k < e->n && e->learnt >= 10; k++)
+    if (e->moved[k] > 0) e->width[k] = 3 * e->moved[k] / (double)e->learnt;
+  return true;
+}
+
+/* ---- the engine ---- */
+
 static norn_step slice_sweep(norn_infer *inf, slice *e)
 {
   norn_rng g = numbers(e, e->at + 1);
-  for (int64_t k = 0; k < e->n; k++)
-    if (!slice_one(e, k, &g)) return NORN_STEP_FAIL;
+  if (!slicer_sweep(&e->s, &g, e->at < e->warmup)) return NORN_STEP_FAIL;
   e->at++;
-  if (e->at <= e->warmup) {
-    /* a slice is some three times as wide as the mean move in it */
-    for (int64_t k = 0; k < e->n && e->at >= 10; k++)
-      if (e->moved[k] > 0) e->width[k] = 3 * e->moved[k] / (double)e->at;
-    return NORN_STEP_MORE;
-  }
+  if (e->at <= e->warmup) return NORN_STEP_MORE;
   if ((e->at - e->warmup) % e->thin) return NORN_STEP_MORE;
   g = numbers(e, e->at);
   g.event = 300;
   norn_infer_chain(inf, e->chain);
-  if (norn_infer_stat(inf, "lp", e->logp) || norn_density_draw(e->d, inf, e->u, 0, &g))
+  if (norn_infer_stat(inf, "lp", e->s.logp) || norn_density_draw(e->s.d, inf, e->s.u, 0, &g))
     return NORN_STEP_FAIL;
   return NORN_STEP_MORE;
 }
@@ -148,9 +176,9 @@ static norn_step slice_sweep(norn_infer *inf, slice *e)
 static norn_step slice_step(norn_infer *inf, void *self)
 {
   slice *e = self;
-  if (!e->d) return slice_record(inf, e) ? NORN_STEP_MORE : NORN_STEP_FAIL;
-  int64_t limit = e->evaluations + 1000;
-  while (e->evaluations < limit) {
+  if (!e->s.d) return slice_record(inf, e) ? NORN_STEP_MORE : NORN_STEP_FAIL;
+  int64_t limit = e->s.evaluations + 1000;
+  while (e->s.evaluations < limit) {
     if (!e->started && !slice_start(inf, e)) return NORN_STEP_FAIL;
     norn_step step = slice_sweep(inf, e);
     if (step != NORN_STEP_MORE) return step;
@@ -164,8 +192,8 @@ static norn_step slice_step(norn_infer *inf, void *self)
 static norn_status slice_finish(norn_infer *inf, void *self)
 {
   slice *e = self;
-  norn_infer_note(inf, "evaluations", norn_int(e->evaluations));
-  if (e->d && density_note_summed(e->d, inf)) return NORN_EMEMORY;
+  norn_infer_note(inf, "evaluations", norn_int(e->s.evaluations));
+  if (e->s.d && density_note_summed(e->s.d, inf)) return NORN_EMEMORY;
   return chains_report(inf, (int)e->chains, e->draws, "nuts(), if correlations are strong");
 }
 
@@ -184,8 +212,8 @@ static void slice_progress(norn_infer *inf, void *self, norn_progress *p)
 static void slice_free(norn_infer *inf, void *self)
 {
   slice *e = self;
-  engine_put(norn_infer_state(inf), e->u, (size_t)(4 * e->n) * sizeof *e->u);
-  norn_density_free(e->d);
+  slicer_free(norn_infer_state(inf), &e->s);
+  norn_density_free(e->s.d);
 }
 
 static const norn_option slice_options[] = {
