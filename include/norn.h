@@ -836,6 +836,7 @@ bool norn_archive_rng(norn_archive *, norn_rng *);            /* all but where p
 /* Values may share what they are made of: that stays shared. */
 bool norn_archive_value(norn_archive *, norn_datum *);
 bool norn_archive_ref(norn_archive *, norn_ref **);           /* NULL stays NULL */
+bool norn_archive_row(norn_archive *, const norn_dist_row **);       /* by its name; likewise */
 /* NULL stays NULL; two pointers to one run stay so, if the second is NULL before it is read: a run that
    is there is freed. */
 bool norn_archive_run(norn_archive *, norn_run **);

@@ -8,6 +8,7 @@ libnorncore_la_SOURCES += \
   %D%/source.c \
   %D%/text.c \
   %D%/utf8.c \
+  %D%/archive.h \
   %D%/base.h \
   %D%/foreign.h \
   %D%/pool.h

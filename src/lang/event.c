@@ -61,6 +61,16 @@ static bool seen_grow(norn_run *r)
   return true;
 }
 
+bool event_seen(norn_run *r, uint64_t addr, norn_span span)
+{
+  if (!seen_grow(r)) return false;
+  struct seen *s = seen_find(r->seen, r->seen_mask, addr);
+  s->addr = addr;
+  s->span = span;
+  r->nseen++;
+  return true;
+}
+
 static bool check_address(norn_run *r, uint64_t addr, norn_span span)
 {
   norn_state *st = r->st;

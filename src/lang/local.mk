@@ -3,6 +3,10 @@ libnorncore_la_SOURCES += \
   %D%/addr.c \
   %D%/annot.c \
   %D%/api_value.c \
+  %D%/archive.c \
+  %D%/archive_code.c \
+  %D%/archive_run.c \
+  %D%/archive_value.c \
   %D%/arith.c \
   %D%/arith_array.c \
   %D%/array.c \
@@ -69,6 +73,7 @@ libnorncore_la_SOURCES += \
   %D%/symbol.c \
   %D%/verify.c \
   %D%/vm_slow.c \
+  %D%/archive.h \
   %D%/arith_in.h \
   %D%/array.h \
   %D%/ast.h \

@@ -17,6 +17,7 @@ const ins run_water_code[1] = {{{OP_WATER, 0, 0, 0}}};
 
 /* Size classes of stacks in place: 8, 12, ..., 64 values, then powers of two. */
 enum { CLASS_FINE = 14, CLASS_MAX = 23 };
+_Static_assert(RUN_SLOTS_MAX == 64 << (CLASS_MAX - CLASS_FINE), "the largest class");
 static size_t class_slots(int c)
 {
   return c <= CLASS_FINE ? 8 + 4 * (size_t)c : (size_t)64 << (c - CLASS_FINE);
@@ -70,8 +71,7 @@ static bool run_make(norn_state *st, int c)
   return true;
 }
 
-/* A free run with room for `slots` values, from the pool if one is there. */
-static norn_run *run_get(norn_state *st, size_t slots)
+norn_run *run_get(norn_state *st, size_t slots)
 {
   int c = class_of(slots);
   if (c > CLASS_MAX || (!st->pool[c] && !run_make(st, c))) return NULL;
@@ -140,7 +140,7 @@ __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes
 
 const proto *run_proto(const norn_run *r) { return v_clo(r->R[-1])->p; }
 
-static void run_init(norn_run *r)
+void run_init(norn_run *r)
 {
   r->wpc = NULL;
   r->finished = r->started = r->sealed = r->top = false;

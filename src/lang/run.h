@@ -65,6 +65,11 @@ extern const ins run_halt_code[1], run_water_code[1];
 /* vm.c: runs until an event. */
 norn_event_kind vm_exec(norn_run *, norn_event *);
 /* run.c */
+#define RUN_SLOTS_MAX 32768       /* values that a stack in place may have */
+/* A free run with room for `slots` values, from the pool if one is there; NULL: no memory, or more than
+   RUN_SLOTS_MAX.  run_init: as before its first instruction, but for its stack. */
+norn_run *run_get(norn_state *, size_t slots);
+void  run_init(norn_run *);
 void  run_free_all(norn_state *);
 /* Room for a window at `at`: its new place; NULL: error set. */
 val  *run_grow(norn_run *, val *at, size_t bytes);
@@ -101,6 +106,8 @@ void  vm_bad_weight(norn_state *, double lw);
 val   vm_logpdf_big(norn_state *, const norn_dist *, val x);
 bool  vm_can_infer(norn_state *, const val *model_and_engine);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
+/* event.c: CHECK: an address was reached; false: no memory */
+bool  event_seen(norn_run *, uint64_t addr, norn_span);
 /* event.c: 0 answered in place, 1 stop with *ev, -1 error, 2 dead */
 int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const norn_dist *q,
                    uint64_t comp, uint64_t span, unsigned flags);

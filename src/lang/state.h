@@ -95,6 +95,7 @@ struct norn_state {
   uint64_t top_stream;                /* random numbers of top-level runs */
   uint32_t top_iter;
   const struct foreign_maker *maker;  /* makes natives of C functions; NULL: none */
+  const struct archive_row *unnamed; int nunnamed;     /* archive_code.c: archive_rows */
   bool checking;                      /* this load only checks: nothing is opened */
   void *slot[STATE_SLOTS];
   void (*slot_free[STATE_SLOTS])(norn_state *, void *);

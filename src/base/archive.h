@@ -1,0 +1,28 @@
+/* archive.h: what the language (which knows how values and runs lie in memory) and the shelf of
+   inference (which knows what an inference is) share about checkpoints, beside norn.h's
+   norn_archive_ calls.  All of it is defined by the language. */
+#ifndef NORN_BASE_ARCHIVE_H
+#define NORN_BASE_ARCHIVE_H
+#include "norn.h"
+
+/* Rows of distributions that no name of the language stands for, by names of their own; the table
+   outlives the state. */
+typedef struct archive_row { const char *name; const norn_dist_row *row; } archive_row;
+void archive_rows(norn_state *, const archive_row *, int n);
+
+/* While an archive is open nothing is collected. */
+norn_archive *archive_writer(norn_state *);                    /* NULL: error set */
+/* All that was written, in sections with their hashes; it belongs to the archive. */
+bool          archive_written(norn_archive *, const uint8_t **bytes, size_t *n);
+/* Of such bytes, which must outlive it; file: for messages.  NULL: error set. */
+norn_archive *archive_reader(norn_state *, const char *file, const uint8_t *bytes, size_t n);
+bool          archive_finished(norn_archive *);                /* all was read; else it is damaged */
+void          archive_free(norn_archive *);
+/* The names of addresses that runs have met. */
+bool          archive_addresses(norn_archive *);
+/* Of a value: the code that it may come to run, and the data that code and value hold.  Equal in
+   every process that loaded the same.  false: error set. */
+bool          archive_prints(norn_state *, norn_datum, uint64_t *program, uint64_t *data);
+/* Of the instructions of this build. */
+uint64_t      archive_build(void);
+#endif
