@@ -21,6 +21,7 @@ UNIT_TESTS = \
   %D%/unit/test_big \
   %D%/unit/test_block \
   %D%/unit/test_category \
+  %D%/unit/test_checkpoint \
   %D%/unit/test_code \
   %D%/unit/test_combine \
   %D%/unit/test_count \

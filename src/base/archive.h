@@ -18,6 +18,8 @@ bool          archive_written(norn_archive *, const uint8_t **bytes, size_t *n);
 norn_archive *archive_reader(norn_state *, const char *file, const uint8_t *bytes, size_t n);
 bool          archive_finished(norn_archive *);                /* all was read; else it is damaged */
 void          archive_free(norn_archive *);
+/* Bytes that are still to be read: of nothing can there be more. */
+size_t        archive_left(const norn_archive *);
 /* The names of addresses that runs have met. */
 bool          archive_addresses(norn_archive *);
 /* Of a value: the code that it may come to run, and the data that code and value hold.  Equal in

@@ -110,4 +110,8 @@ void  diags_free(diags *);
 /* Whole files.  NULL with *why set ("No such file or directory") on failure; the text is
    0-terminated, free with mem_put(n + 1). */
 char *file_read(mem *, const char *path, size_t *n, const char **why);
+/* Parts one after the other into a file, which is there whole or as it was: written beside it
+   (path.new), to the disk, and renamed.  false: *why. */
+bool  file_replace(const char *path, const void *const *part, const size_t *size, int n,
+                   const char **why);
 #endif

@@ -300,3 +300,28 @@ void adapt_finish(adapt *a, hmc *h)
 {
   if (a->step.count > 0 && !a->fixed) h->step = averaging_final(&a->step);
 }
+
+static bool moments_archive(norn_archive *a, moments *m, int64_t n)
+{
+  return norn_archive_bytes(a, m->mean, (size_t)(4 * n) * sizeof *m->mean) &&
+         norn_archive_i64(a, &m->count);
+}
+
+bool adapt_archive(norn_archive *a, adapt *d)
+{
+  window_rows *w = &d->rows;
+  double *x[] = { &d->step.target, &d->step.mu, &d->step.bar, &d->step.x_bar, &d->step.count,
+                  &d->step.most };
+  int64_t *k[] = { &d->at, &w->first, &w->split, &w->count, &d->window, &d->window_end, &d->first,
+                   &d->last, &d->early, &d->final, &d->size, &d->updated };
+  for (int i = 0; i < NORN_COUNT(x); i++) norn_archive_f64(a, x[i]);
+  for (int i = 0; i < NORN_COUNT(k); i++) norn_archive_i64(a, k[i]);
+  norn_archive_bool(a, &d->changed);
+  if (!moments_archive(a, &d->now, d->n) || !moments_archive(a, &d->next, d->n)) return false;
+  if (w->count < 0 || w->count > w->room || w->first < 0 || w->first > w->count || w->split < 0 ||
+      w->split > w->count)
+    return norn_archive_fail(a, "the windows of warm-up are none");
+  if (d->square) norn_archive_bytes(a, d->square, (size_t)(d->n * d->n) * sizeof *d->square);
+  size_t rows = (size_t)(w->count * d->n) * sizeof(double);
+  return norn_archive_bytes(a, w->q, rows) && norn_archive_bytes(a, w->g, rows);
+}

@@ -136,3 +136,36 @@ void chain_advance(hmc_chain *c, uint64_t leapfrogs)
          c->h.leapfrogs < leapfrogs)
     chain_step(c);
 }
+
+/* The tree is scratch, and momenta are drawn anew. */
+static bool phase_archive(norn_archive *a, phase *z, int64_t n)
+{
+  size_t size = (size_t)n * sizeof(double);
+  return norn_archive_bytes(a, z->q, size) && norn_archive_bytes(a, z->g, size) &&
+         norn_archive_f64(a, &z->logp) && norn_archive_i64(a, &z->index);
+}
+
+bool chain_archive(norn_archive *a, hmc_chain *c)
+{
+  int64_t *count[] = { &c->at, &c->kept, &c->told, &c->points, &c->divergent, &c->deep, &c->moved,
+                       &c->warm_divergent };
+  int search = (int)c->search;
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  if (c->kept < 0 || c->kept > c->plan->draws || c->told < 0 || c->told > c->kept || c->points < 0 ||
+      c->points > c->plan->points_max)
+    return norn_archive_fail(a, "a chain is not whole");
+  size_t n = (size_t)c->n, kept = (size_t)c->kept;
+  norn_archive_bytes(a, c->q, kept * n * sizeof *c->q);
+  norn_archive_bytes(a, c->stat, kept * STAT_COUNT * sizeof *c->stat);
+  norn_archive_bytes(a, c->clock, kept * sizeof *c->clock);
+  norn_archive_bytes(a, c->point, (size_t)c->points * n * sizeof *c->point);
+  norn_archive_f64(a, &c->accept_sum);
+  norn_archive_f64(a, &c->accepts);
+  norn_archive_bool(a, &c->started);
+  norn_archive_int(a, &search);
+  if (search < STEP_FOUND || search > STEP_SMALL) return norn_archive_fail(a, "a chain is not whole");
+  c->search = (step_search)search;
+  norn_archive_f64(a, &c->h.step);
+  norn_archive_u64(a, &c->h.leapfrogs);
+  return phase_archive(a, &c->sample, c->n) && metric_archive(a, &c->h.m) && adapt_archive(a, &c->a);
+}

@@ -1,5 +1,7 @@
 /* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
+#include "base/archive.h"
 #include "infer/infer.h"
+#include "infer/posterior.h"
 #include "infer/predict.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +18,10 @@ norn_status engines_add(norn_state *st)
                                      &engine_slice,     &engine_forward,
                                      &engine_adaptive_importance, &engine_online,
                                      &engine_more,      &engine_pointwise, &engine_simulate };
+  static const archive_row rows[] = { { "atoms", &posterior_row_atoms },
+                                      { "draws", &posterior_row_draws } };
   norn_status s = NORN_OK;
+  archive_rows(st, rows, NORN_COUNT(rows));
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
   for (int i = 0; i < engines_composed_n && !s; i++) s = norn_add_engines(st, engines_composed[i], 1);
   return s;

@@ -767,6 +767,26 @@ static void sampler_free(norn_infer *inf, void *self)
   if (e->given) norn_drop(e->given);
 }
 
+/* A step that recorded the program records it again. */
+static norn_status sampler_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  sampler *e = self;
+  bool pooled = e->pooled;
+  if (!norn_archive_bool(a, &pooled) || !pooled) return norn_archive_status(a);
+  if (norn_archive_reading(a) && sampler_record(inf, e) == NORN_STEP_FAIL)
+    return norn_error(norn_infer_state(inf))->code;
+  int64_t n = e->n;
+  norn_archive_i64(a, &n);
+  norn_archive_i64(a, &e->begun);
+  norn_archive_u64(a, &e->clock);
+  norn_archive_u64(a, &e->slice);
+  if (n != e->n || e->begun < 0 || e->begun > e->chains)
+    norn_archive_fail(a, "its density has another dimension");
+  for (int64_t c = 0; c < e->chains; c++)
+    if (!chain_archive(a, &e->chain[c])) break;
+  return norn_archive_status(a);
+}
+
 /* ---- tables ---- */
 
 #define COMMON_FIRST \
@@ -806,7 +826,7 @@ const norn_engine engine_nuts = {
          "trajectories; for models whose choices are all continuous.",
   .options = nuts_options, .noptions = NORN_COUNT(nuts_options), .size = sizeof(sampler),
   .init = sampler_init, .step = sampler_step, .finish = sampler_finish,
-  .progress = sampler_progress, .free = sampler_free};
+  .progress = sampler_progress, .free = sampler_free, .archive = sampler_archive};
 
 const norn_engine engine_hmc = {
   .version = NORN_ENGINE_VERSION, .name = "hmc",
@@ -814,4 +834,4 @@ const norn_engine engine_hmc = {
          "such length.",
   .options = hmc_options, .noptions = NORN_COUNT(hmc_options), .size = sizeof(sampler),
   .init = sampler_init, .step = sampler_step, .finish = sampler_finish,
-  .progress = sampler_progress, .free = sampler_free};
+  .progress = sampler_progress, .free = sampler_free, .archive = sampler_archive};

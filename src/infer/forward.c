@@ -69,6 +69,15 @@ static void forward_free(norn_infer *inf, void *self)
   if (e->run) norn_run_free(e->run);
 }
 
+static norn_status forward_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  forward *e = self;
+  (void)inf;
+  norn_archive_i64(a, &e->i);
+  norn_archive_run(a, &e->run);
+  return norn_archive_status(a);
+}
+
 static const norn_option forward_options[] = { { "n", "1000", "number of draws" } };
 
 const norn_engine engine_forward = { .version = NORN_ENGINE_VERSION,
@@ -81,4 +90,5 @@ const norn_engine engine_forward = { .version = NORN_ENGINE_VERSION,
                                      .init = forward_init,
                                      .step = forward_step,
                                      .progress = forward_progress,
-                                     .free = forward_free };
+                                     .free = forward_free,
+                                     .archive = forward_archive };

@@ -54,6 +54,8 @@ void metric_momentum(const metric *, norn_rng *, double *p);             /* p ~ 
 norn_datum metric_value(norn_state *, const metric *);
 bool       metric_take(norn_state *, metric *, norn_datum);
 
+bool metric_archive(norn_archive *, metric *);           /* of a checkpoint: into one of that kind and size */
+
 /* ---- steps (hmc.c) ---- */
 
 typedef struct hmc {
@@ -150,6 +152,7 @@ void adapt_start(adapt *, hmc *, const phase *);
 bool adapt_update(adapt *, hmc *, const phase *, const transition *);
 void adapt_restart(adapt *, hmc *);      /* after that search */
 void adapt_finish(adapt *, hmc *);       /* warm-up is over */
+bool adapt_archive(norn_archive *, adapt *);
 
 /* ---- the fit of a metric to draws and gradients (metric_fit.c) ---- */
 
@@ -203,4 +206,6 @@ norn_rng chain_rng(const hmc_chain *, int64_t i);
 bool chain_over(const hmc_chain *);
 /* Transitions until so many leapfrogs are done in all, or it is over, stopped or failed. */
 void chain_advance(hmc_chain *, uint64_t leapfrogs);
+/* Of a checkpoint, between two rounds: into one that chain_new, metric_new and adapt_new have made. */
+bool chain_archive(norn_archive *, hmc_chain *);
 #endif

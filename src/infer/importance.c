@@ -101,6 +101,16 @@ static void importance_free(norn_infer *inf, void *self)
   if (e->run) norn_run_free(e->run);
 }
 
+static norn_status importance_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  importance *e = self;
+  (void)inf;
+  norn_archive_i64(a, &e->i);
+  norn_archive_i64(a, &e->alive);
+  norn_archive_run(a, &e->run);
+  return norn_archive_status(a);
+}
+
 static const norn_option importance_options[] = { { "n", "10000", "number of weighted draws" } };
 
 const norn_engine engine_importance = {
@@ -114,5 +124,6 @@ const norn_engine engine_importance = {
   .step = importance_step,
   .finish = importance_finish,
   .progress = importance_progress,
-  .free = importance_free
+  .free = importance_free,
+  .archive = importance_archive
 };

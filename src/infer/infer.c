@@ -72,7 +72,7 @@ norn_infer *infer_make(norn_state *st, norn_datum model, norn_datum engine, uint
   inf->st = st;
   inf->engine = e;
   inf->by_rule = e == &engine_auto;
-  inf->stream = stream;
+  inf->stream = inf->stream0 = stream;
   inf->top = inf;
   inf->start = infer_seconds();
   inf->log_evidence = inf->evidence_se = NAN;
@@ -98,6 +98,10 @@ norn_status infer_become(norn_infer *inf, norn_datum value)
   const norn_engine *e = norn_engine_view(value, NULL);
   void *self = e ? engine_get(st, e->size) : NULL;
   if (!self) return NORN_EMEMORY;
+  if (!inf->named && !(inf->named = norn_keep(st, norn_get(inf->options)))) {
+    engine_put(st, self, e->size);
+    return NORN_EMEMORY;
+  }
   if (inf->engine->free) inf->engine->free(inf, inf->self);
   engine_put(st, inf->self, inf->engine->size);
   norn_set(inf->options, value);
@@ -133,7 +137,7 @@ static void infer_free_one(norn_infer *inf)
   engine_put(st, inf->note, inf->cnote * sizeof *inf->note);
   engine_put(st, inf->warning, inf->cwarning * sizeof *inf->warning);
   blame_free(st, &inf->dead);
-  norn_ref *refs[] = { inf->model, inf->options, inf->marginals, inf->resume, inf->answer };
+  norn_ref *refs[] = { inf->model, inf->options, inf->named, inf->marginals, inf->resume, inf->answer };
   for (int i = 0; i < NORN_COUNT(refs); i++) if (refs[i]) norn_drop(refs[i]);
   engine_put(st, inf, sizeof *inf);
 }
@@ -193,8 +197,7 @@ static bool infer_choice_room(norn_infer *inf)
   return true;
 }
 
-/* The column of an address, made at first sight. */
-static infer_choice *infer_choice_at(norn_infer *inf, uint64_t addr)
+infer_choice *infer_choice_column(norn_infer *inf, uint64_t addr)
 {
   if (inf->guess < inf->nchoice && inf->choice[inf->guess].addr == addr)
     return &inf->choice[inf->guess];
@@ -233,7 +236,7 @@ void infer_forget_choices(norn_infer *inf)
 /* Choice k of the draw that is being added goes to its column. */
 static norn_status infer_choice_add(norn_infer *inf, size_t k)
 {
-  infer_choice *c = infer_choice_at(inf, inf->coming_addr[k]);
+  infer_choice *c = infer_choice_column(inf, inf->coming_addr[k]);
   if (!c) return NORN_EMEMORY;
   inf->guess = (size_t)(c - inf->choice) + 1;
   if (inf->guess == inf->nchoice) inf->guess = 0;
@@ -293,7 +296,7 @@ void norn_infer_note(norn_infer *inf, const char *key, norn_datum value)
 }
 
 /* One warning a reason: `key` is the reason, the same line twice says nothing new. */
-static void infer_warn_text(norn_infer *inf, norn_span span, const void *key, const char *msg)
+static void infer_warn_text(norn_infer *inf, norn_span span, uint64_t key, const char *msg)
 {
   for (size_t i = 0; i < inf->nwarning; i++) {
     infer_warning *w = &inf->warning[i];
@@ -315,7 +318,7 @@ void norn_infer_warn(norn_infer *inf, norn_span span, const char *format, ...)
   va_start(ap, format);
   vsnprintf(msg, sizeof msg, format, ap);
   va_end(ap);
-  infer_warn_text(inf, span, format, msg);
+  infer_warn_text(inf, span, hash_bytes(format, strlen(format), 0), msg);
 }
 
 void infer_inherit(norn_infer *outer, const norn_infer *inner)

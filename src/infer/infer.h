@@ -4,7 +4,7 @@
 #define NORN_INFER_INFER_H
 #include "infer/engine.h"
 
-typedef struct infer_warning { norn_span span; const void *key; char text[240]; } infer_warning;
+typedef struct infer_warning { norn_span span; uint64_t key; char text[240]; } infer_warning;
 typedef struct infer_note { const char *key; norn_ref *value; } infer_note;
 typedef struct infer_choice { uint64_t addr; column c; } infer_choice;
 typedef struct infer_stat { const char *name; double *x; size_t n, cap; } infer_stat;
@@ -14,7 +14,9 @@ struct norn_infer {
   const norn_engine *engine;
   void *self;
   norn_ref *model, *options;        /* options: the engine value, or a unit (the printed rule) */
-  uint64_t stream, stamps;          /* stamps: traces made (trace.h) */
+  norn_ref *named;                  /* the engine value before it became another; NULL: it did not */
+  uint64_t stream, stream0;         /* stream0: as it was made */
+  uint64_t stamps;                  /* traces made (trace.h) */
   bool begun, done, failed, finished, told;
   bool spoilt;                      /* its end went wrong: there is no result */
   bool by_rule;                     /* no engine was named: the printed rule chose it */
@@ -49,6 +51,7 @@ struct norn_infer {
   blame dead;
   norn_ref *resume;                 /* more(): the posterior that goes on */
   norn_ref *answer;                 /* the result, where nothing had to be done */
+  uint64_t print[3]; bool printed;  /* fingerprints of program, data and engine (checkpoint.c) */
 };
 
 typedef struct exact_entry { uint64_t hash; norn_ref *model, *engine, *posterior; } exact_entry;
@@ -71,6 +74,8 @@ norn_infer *infer_make(norn_state *, norn_datum model, norn_datum engine, uint64
 norn_status infer_become(norn_infer *, norn_datum engine);
 /* Chains of equal length, draws in order of chain; shown and diagnosed by chain. */
 void        infer_chains(norn_infer *, int chains, int64_t per_chain);
+/* The choices at an address, a column that is made at first sight; NULL: no memory. */
+infer_choice *infer_choice_column(norn_infer *, uint64_t addr);
 /* Choices named since the last draw belong to a run that died. */
 void        infer_forget_choices(norn_infer *);
 /* ---- of the draw that is about to be added (stats.c) ---- */

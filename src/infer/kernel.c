@@ -48,6 +48,13 @@ kernel *kernel_new(norn_infer *inf, norn_datum engine, const char *inside)
 
 norn_step kernel_step(kernel *k, const target *g, trace *t) { return k->row->step(k, g, t); }
 
+bool kernel_archive(norn_archive *a, kernel *k, const target *g, trace *t)
+{
+  if (!k->row->archive) return norn_archive_fail(a, "%s can't be checkpointed", k->row->engine->name);
+  return norn_archive_bool(a, &k->adapts) && norn_archive_i64(a, &k->proposed) &&
+         norn_archive_i64(a, &k->accepted) && k->row->archive(k, g, t, a);
+}
+
 void kernel_free(kernel *k)
 {
   if (!k) return;

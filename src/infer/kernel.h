@@ -19,6 +19,9 @@ typedef struct kernel_row {
   norn_status (*init)(kernel *);                      /* reads options: kernel_int and the like */
   norn_step   (*step)(kernel *, const target *, trace *);
   void        (*free)(kernel *);                      /* may be NULL */
+  /* Of a checkpoint, between two calls of step: with the target and the trace of a transition that is
+     on its way, which have been read.  NULL: it can't be saved. */
+  bool        (*archive)(kernel *, const target *, trace *, norn_archive *);
 } kernel_row;
 
 struct kernel {
@@ -34,6 +37,7 @@ struct kernel {
 /* `inside`: who wants it: "X can't be used inside move".  NULL: error set. */
 kernel    *kernel_new(norn_infer *, norn_datum engine, const char *inside);
 norn_step  kernel_step(kernel *, const target *, trace *);
+bool       kernel_archive(norn_archive *, kernel *, const target *, trace *);
 void       kernel_free(kernel *);
 /* Option i of its engine, or its fallback; option_int and the like for kernels. */
 norn_datum kernel_option(kernel *, int i);

@@ -7,6 +7,7 @@ libnorncore_la_SOURCES += \
   %D%/auto.c \
   %D%/chain.c \
   %D%/chains.c \
+  %D%/checkpoint.c \
   %D%/collapse.c \
   %D%/coords.c \
   %D%/density.c \
@@ -71,6 +72,7 @@ libnorncore_la_SOURCES += \
   %D%/why.c \
   %D%/approx.h \
   %D%/chains.h \
+  %D%/checkpoint.h \
   %D%/coords.h \
   %D%/density.h \
   %D%/engine.h \

@@ -159,3 +159,15 @@ bool metric_take(norn_state *st, metric *m, norn_datum v)
   m->rank = rank;
   return true;
 }
+
+bool metric_archive(norn_archive *a, metric *m)
+{
+  size_t n = (size_t)m->n;
+  norn_archive_i64(a, &m->rank);
+  if (m->rank < 0 || m->rank > m->most) return norn_archive_fail(a, "the rank of a metric is none");
+  norn_archive_bytes(a, m->scale, n * sizeof *m->scale);
+  norn_archive_bytes(a, m->value, (size_t)m->rank * sizeof *m->value);
+  norn_archive_bytes(a, m->u, (size_t)m->rank * n * sizeof *m->u);
+  norn_archive_bytes(a, m->full, square(m) * sizeof *m->full);
+  return norn_archive_bytes(a, m->factor, square(m) * sizeof *m->factor);
+}

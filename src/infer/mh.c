@@ -4,6 +4,7 @@
    iteration 1000 + s.  What the engine decides comes from a stream of its own (mh_kernel.c) in the
    same lane and iteration. */
 #include "infer/chains.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/mh.h"
 #include "infer/posterior.h"
@@ -183,6 +184,29 @@ static void mh_free(norn_infer *inf, void *self)
   trace_free(norn_infer_state(inf), &e->t);
 }
 
+static norn_status mh_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  mh *e = self;
+  bool going = e->going;
+  norn_archive_int(a, &e->chain);
+  int64_t *count[] = { &e->start, &e->at, &e->moved, &e->stuck };
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  norn_archive_bool(a, &e->started);
+  norn_archive_bool(a, &going);
+  norn_archive_u32(a, &e->g.lane);
+  norn_archive_u32(a, &e->g.iter);
+  if (norn_archive_status(a)) return norn_archive_status(a);
+  if (norn_archive_reading(a) && going) {
+    bool resumed = e->resuming && e->start == 0;
+    if (!execution_start(&e->x, inf, &e->g, &e->t, resumed ? mh_resumed : NULL, inf))
+      return norn_error(norn_infer_state(inf))->code;
+    e->going = true;
+  }
+  if (trace_archive(a, &e->t) && (!going || execution_archive(a, &e->x)))
+    kernel_archive(a, e->k, &e->g, &e->t);
+  return norn_archive_status(a);
+}
+
 static const norn_option mh_options[] = {
   { "draws", "1000", "draws kept of each chain" },
   { "burn", "1000", "steps before the first draw" },
@@ -207,4 +231,5 @@ const norn_engine engine_mh = { .version = NORN_ENGINE_VERSION,
                                 .step = mh_step,
                                 .finish = mh_finish,
                                 .progress = mh_progress,
-                                .free = mh_free };
+                                .free = mh_free,
+                                .archive = mh_archive };

@@ -37,6 +37,8 @@ int         drift_move(norn_state *, drift *, const norn_event *, norn_datum old
 /* A transition with this acceptance probability ends. */
 void        drift_learn(drift *, double accept);
 
+bool        drift_archive(norn_archive *, drift *);            /* of a checkpoint: into one that was made alike */
+
 /* ---- mh_proposal.c ---- */
 /* A run of the proposal: its choices, and the log density of them. */
 typedef struct proposal_run { trace t; double logq; } proposal_run;

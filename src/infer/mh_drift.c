@@ -126,3 +126,23 @@ void drift_learn(drift *d, double accept)
     s->log_size = fmin(fmax(s->log_size, -50), 50);
   }
 }
+
+bool drift_archive(norn_archive *a, drift *d)
+{
+  size_t n = d->n;
+  norn_archive_u64(a, &d->by.hit);
+  if (!norn_archive_size(a, &n)) return false;
+  for (size_t i = 0; i < n; i++) {
+    drift_size s = i < d->n ? d->at[i] : (drift_size){ .addr = 0 };
+    if (!norn_archive_bytes(a, &s.addr, sizeof s.addr) || !norn_archive_f64(a, &s.log_size) ||
+        !norn_archive_i64(a, &s.learnt) || !norn_archive_bool(a, &s.none))
+      return false;
+    if (!norn_archive_reading(a)) continue;
+    uint32_t k = size_of(norn_archive_state(a), d, s.addr);
+    if (k != i) return norn_archive_fail(a, "the sizes of its walks are not whole");
+    d->at[k] = s;
+  }
+  norn_archive_size(a, &d->nmoved);
+  norn_archive_i64(a, &d->dim);
+  return norn_archive_array(a, &d->moved, &d->cmoved, d->nmoved, sizeof *d->moved);
+}

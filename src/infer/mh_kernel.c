@@ -319,8 +319,28 @@ static void mh_kernel_free(kernel *k)
   proposer_free(st, &m->q);
 }
 
+/* A transition begins by numbers that are counters: begun again it is the same, and goes on from where
+   its run stood. */
+static bool mh_kernel_archive(kernel *k, const target *g, trace *t, norn_archive *a)
+{
+  mh_kernel *m = k->self;
+  bool going = m->going, reads = norn_archive_reading(a);
+  norn_archive_i64(a, &m->left);
+  norn_archive_u64(a, &m->on.hit);
+  norn_archive_u64(a, &m->block.hit);
+  if (!norn_archive_bool(a, &going)) return false;
+  if (reads && going && (m->left < 1 || m->left > m->steps))
+    return norn_archive_fail(a, "a transition is not whole");
+  if (reads && going && (!transition_begin(k, g, t) || !m->going))
+    return norn_archive_fail(a, "a transition does not begin as it did");
+  if (m->has_drift && !drift_archive(a, &m->drift)) return false;
+  return !going || (trace_archive(a, &m->new) && execution_archive(a, &m->x) &&
+                    norn_archive_f64(a, &m->log_ratio) && norn_archive_f64(a, &m->old_excess));
+}
+
 const kernel_row kernel_mh = { .engine = &engine_mh,
                                .size = sizeof(mh_kernel),
                                .init = mh_kernel_init,
                                .step = mh_kernel_step,
-                               .free = mh_kernel_free };
+                               .free = mh_kernel_free,
+                               .archive = mh_kernel_archive };

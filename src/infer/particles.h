@@ -33,6 +33,9 @@ typedef struct particles_ops {
   norn_status (*choices)(particles *, size_t i);
   void        (*free)(particles *);
   void        (*note)(particles *);         /* how it went, by norn_infer_note; may be NULL */
+  /* Writes or reads all that advance goes on from, copies that were put off (to and from: the arrays
+     of `copy`) among it; start has been called.  false: error set.  NULL: it can't be saved. */
+  bool        (*archive)(particles *, norn_archive *, uint32_t *to, uint32_t *from);
 } particles_ops;
 
 struct particles {

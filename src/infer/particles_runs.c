@@ -7,6 +7,7 @@
 
        particle i --past[i]--> (addr, value) --parent--> (addr, value) --parent--> ... NONE */
 #include "infer/particles.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 
 enum { BLOCK = 128 };
@@ -214,6 +215,27 @@ static void runs_free(particles *p)
   column_free(st, &e->past_value);
 }
 
+/* ---- checkpoints ---- */
+
+static bool runs_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *from)
+{
+  runs *e = (runs *)p;
+  for (size_t i = 0; i < p->n; i++) if (!norn_archive_run(a, &e->run[i])) return false;
+  norn_archive_array(a, &e->at, NULL, p->n, sizeof *e->at);
+  norn_archive_size(a, &e->ncopies);
+  norn_archive_size(a, &e->copied);
+  if (!norn_archive_status(a) && (e->ncopies > p->n || e->copied > e->ncopies))
+    return norn_archive_fail(a, "its particles are not whole");
+  if (norn_archive_reading(a)) e->to = to, e->from = from;
+  if (e->ncopies) {
+    norn_archive_array(a, &to, NULL, e->ncopies, sizeof *to);
+    norn_archive_array(a, &from, NULL, e->ncopies, sizeof *from);
+  }
+  norn_archive_size(a, &e->npast);
+  return column_archive(a, &e->ended) && column_archive(a, &e->past_value) &&
+         norn_archive_array(a, &e->past, &e->cpast, e->npast, sizeof *e->past);
+}
+
 const particles_ops particles_runs = {
   .name = "scalar",
   .words = "a run of the virtual machine for each particle",
@@ -223,5 +245,6 @@ const particles_ops particles_runs = {
   .copy = runs_copy,
   .value = runs_value,
   .choices = runs_choices,
-  .free = runs_free
+  .free = runs_free,
+  .archive = runs_archive
 };

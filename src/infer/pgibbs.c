@@ -15,6 +15,7 @@
    Random numbers: each sweep has a stream of its own; particles lie in lanes (swarm.h); what the engine
    decides at barrier t of sweep k of chain c: its own stream, lane c, event k, iteration t. */
 #include "infer/chains.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/swarm.h"
 #include <stdio.h>
@@ -324,6 +325,28 @@ static void pgibbs_free(norn_infer *inf, void *self)
   engine_put(st, e->future, (size_t)e->particles * sizeof *e->future);
 }
 
+static norn_status pgibbs_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  pgibbs *e = self;
+  int at = (int)e->at;
+  (void)inf;
+  norn_archive_int(a, &at);
+  if (at < BEGIN || at > ANCESTORS) norn_archive_fail(a, "its phase is none");
+  e->at = (phase)at;
+  norn_archive_int(a, &e->chain);
+  norn_archive_i64(a, &e->sweep);
+  norn_archive_i64(a, &e->tries);
+  norn_archive_bool(a, &e->has);
+  size_t *count[] = { &e->naddr, &e->used, &e->candidate, &e->used_there };
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_size(a, count[i]);
+  norn_archive_array(a, &e->addr, &e->caddr, e->naddr, sizeof *e->addr);
+  norn_archive_array(a, &e->future, NULL, (size_t)e->particles, sizeof *e->future);
+  norn_archive_f64(a, &e->changed);
+  norn_archive_f64(a, &e->barriers);
+  if (column_archive(a, &e->value) && swarm_archive(a, &e->s)) norn_archive_run(a, &e->ask);
+  return norn_archive_status(a);
+}
+
 static const norn_option pgibbs_options[] = {
   {"particles", "20", "particles of a sweep, the reference among them"},
   {"draws", "1000", "draws kept of each chain"},
@@ -339,4 +362,4 @@ const norn_engine engine_pgibbs = {
          "and observations.",
   .options = pgibbs_options, .noptions = NORN_COUNT(pgibbs_options), .size = sizeof(pgibbs),
   .init = pgibbs_init, .step = pgibbs_step, .finish = pgibbs_finish, .progress = pgibbs_progress,
-  .free = pgibbs_free};
+  .free = pgibbs_free, .archive = pgibbs_archive};

@@ -17,6 +17,7 @@
    Random numbers: iteration k of chain c has a stream of its own for its filter; the engine's decisions
    lie in lane c, event k of another. */
 #include "infer/chains.h"
+#include "infer/checkpoint.h"
 #include "infer/coords.h"
 #include "infer/infer.h"
 #include "infer/pattern.h"
@@ -467,6 +468,53 @@ static void pmmh_free(norn_infer *inf, void *self)
   if (e->on) norn_drop(e->on);
 }
 
+static bool point_archive(norn_archive *a, point *x, int64_t n)
+{
+  size_t free = n > 0 && x->u ? (size_t)n : 0;
+  norn_archive_size(a, &free);
+  norn_archive_array(a, &x->u, &x->cu, free, sizeof *x->u);
+  norn_archive_f64(a, &x->log_prior);
+  norn_archive_f64(a, &x->log_z);
+  norn_archive_size(a, &x->np);
+  norn_archive_array(a, &x->p, &x->cp, x->np, sizeof *x->p);
+  return column_archive(a, &x->values);
+}
+
+/* A start that is on its way has coordinates of which no one knows yet how many they will be. */
+static int64_t coordinates(const pmmh *e)
+{
+  const point *x = &e->x[!e->now];
+  int64_t met = x->np ? x->p[x->np - 1].from + x->p[x->np - 1].nfree : 0;
+  return e->n > met ? e->n : met;
+}
+
+static norn_status pmmh_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  pmmh *e = self;
+  int64_t *count[] = { &e->n, &e->at, &e->start, &e->accepted, &e->proposed, &e->moved, &e->stuck };
+  int64_t n = coordinates(e);
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  norn_archive_int(a, &e->chain);
+  norn_archive_int(a, &e->now);
+  bool *is[] = { &e->started, &e->going, &e->observed };
+  for (int i = 0; i < NORN_COUNT(is); i++) norn_archive_bool(a, is[i]);
+  norn_archive_size(a, &e->met);
+  norn_archive_f64(a, &e->log_z);
+  if (!norn_archive_status(a) && (e->now < 0 || e->now > 1 || e->n < -1 || e->n > 1 << 20))
+    norn_archive_fail(a, "its parameters are not whole");
+  bool walks = e->z != NULL;
+  norn_archive_bool(a, &walks);
+  if (norn_archive_status(a)) return norn_archive_status(a);
+  if (walks && !e->z && (e->n < 0 || !walk_room(norn_infer_state(inf), e))) return NORN_EMEMORY;
+  size_t k = e->n > 0 ? (size_t)e->n : 0;
+  if (walks) norn_archive_bytes(a, e->z, (2 * k + k * k) * sizeof *e->z);
+  if (!point_archive(a, &e->x[0], n) || !point_archive(a, &e->x[1], n)) return norn_archive_status(a);
+  norn_archive_size(a, &e->naddr);
+  norn_archive_array(a, &e->addr, &e->caddr, e->naddr, sizeof *e->addr);
+  if (column_archive(a, &e->path) && norn_archive_ref(a, &e->value)) swarm_archive(a, &e->s);
+  return norn_archive_status(a);
+}
+
 static const norn_option pmmh_options[] = {
   {"particles", "100", "particles of a filter"},
   {"draws", "1000", "draws kept of each chain"},
@@ -483,4 +531,4 @@ const norn_engine engine_pmmh = {
          "estimates for them; for series with parameters.",
   .options = pmmh_options, .noptions = NORN_COUNT(pmmh_options), .size = sizeof(pmmh),
   .init = pmmh_init, .step = pmmh_step, .finish = pmmh_finish, .progress = pmmh_progress,
-  .free = pmmh_free};
+  .free = pmmh_free, .archive = pmmh_archive};

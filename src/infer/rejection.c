@@ -186,6 +186,19 @@ static void rejection_free(norn_infer *inf, void *self)
   if (e->run) norn_run_free(e->run);
 }
 
+static norn_status rejection_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  rejection *e = self;
+  (void)inf;
+  int64_t *count[] = { &e->kept, &e->tries, &e->in_a_row };
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  norn_archive_f64(a, &e->logw);
+  norn_archive_f64(a, &e->limit);
+  norn_archive_run(a, &e->run);
+  norn_archive_span(a, &e->last);
+  return norn_archive_status(a);
+}
+
 static const norn_option rejection_options[] = {
   { "n", "1000", "number of draws to keep" },
   { "bound", "missing",
@@ -204,4 +217,5 @@ const norn_engine engine_rejection = { .version = NORN_ENGINE_VERSION,
                                        .step = rejection_step,
                                        .finish = rejection_finish,
                                        .progress = rejection_progress,
-                                       .free = rejection_free };
+                                       .free = rejection_free,
+                                       .archive = rejection_archive };

@@ -216,6 +216,24 @@ static void slice_free(norn_infer *inf, void *self)
   norn_density_free(e->s.d);
 }
 
+static norn_status slice_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  slice *e = self;
+  bool recorded = e->d != NULL;
+  if (!norn_archive_bool(a, &recorded) || !recorded) return norn_archive_status(a);
+  if (norn_archive_reading(a) && !slice_record(inf, e)) return norn_error(norn_infer_state(inf))->code;
+  int64_t n = e->n;
+  norn_archive_i64(a, &n);
+  if (n != e->n) norn_archive_fail(a, "its density has another dimension");
+  else norn_archive_bytes(a, e->u, (size_t)(4 * n) * sizeof *e->u);
+  norn_archive_f64(a, &e->logp);
+  norn_archive_int(a, &e->chain);
+  norn_archive_i64(a, &e->at);
+  norn_archive_i64(a, &e->evaluations);
+  norn_archive_bool(a, &e->started);
+  return norn_archive_status(a);
+}
+
 static const norn_option slice_options[] = {
   {"draws", "1000", "draws kept of each chain"},
   {"warmup", "500", "sweeps before, in which widths are learnt"},
@@ -228,4 +246,4 @@ const norn_engine engine_slice = {
   .doc = "Slice sampling, one coordinate after the other: for densities with corners and jumps.",
   .options = slice_options, .noptions = NORN_COUNT(slice_options), .size = sizeof(slice),
   .init = slice_init, .step = slice_step, .finish = slice_finish, .progress = slice_progress,
-  .free = slice_free};
+  .free = slice_free, .archive = slice_archive};

@@ -26,6 +26,7 @@
    does not grow with time.  keep = "choices" also keeps every choice of each survivor.
 
    How particles get from barrier to barrier is behind particles.h. */
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/smc.h"
 #include "num/weights.h"
@@ -292,6 +293,34 @@ void smc_free(norn_infer *inf, void *self)
   engine_put(st, e->from, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
 }
 
+static norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  smc *e = self;
+  particles *p = e->p;
+  course *c = &e->course;
+  (void)inf;
+  if (!p->ops->archive) {
+    norn_archive_fail(a, "smc can't be checkpointed with particles that are %s", p->ops->words);
+    return norn_archive_status(a);
+  }
+  norn_archive_size(a, &p->next);
+  norn_archive_size(a, &p->met.observing);
+  norn_archive_size(a, &p->met.running);
+  if (!blame_archive(a, &p->met.dead) || !norn_archive_array(a, &p->logw, NULL, e->n, sizeof *p->logw) ||
+      !p->ops->archive(p, a, e->to, e->from))
+    return norn_archive_status(a);
+  norn_archive_array(a, &e->at, NULL, e->n, sizeof *e->at);
+  uint32_t *count[] = { &e->barrier, &e->resamplings, &e->segment, &c->n, &c->stride };
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_u32(a, count[i]);
+  norn_archive_bool(a, &e->observed);
+  double *x[] = { &e->log_z, &e->variance, &e->spread, &e->least_ess };
+  for (int i = 0; i < NORN_COUNT(x); i++) norn_archive_f64(a, x[i]);
+  if (c->n > COURSE) norn_archive_fail(a, "its course is too long");
+  double *line[] = { c->barrier, c->ess, c->evidence };
+  for (int i = 0; i < 3; i++) norn_archive_bytes(a, line[i], c->n * sizeof *line[i]);
+  return norn_archive_status(a);
+}
+
 static const norn_option smc_options[] = {
   { "particles", "1000", "number of particles" },
   { "resample", "\"systematic\"", "systematic, stratified, residual or multinomial" },
@@ -316,5 +345,6 @@ const norn_engine engine_smc = {
   .step = smc_step,
   .finish = smc_finish,
   .progress = smc_progress,
-  .free = smc_free
+  .free = smc_free,
+  .archive = smc_archive
 };

@@ -1,5 +1,6 @@
 /* swarm: particles with their choices (swarm.h). */
 #include "infer/swarm.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include <string.h>
 
@@ -315,4 +316,18 @@ size_t swarm_pick(const double *w, size_t n, double sum, norn_rng *g)
     if (at < 0) break;
   }
   return last;
+}
+
+bool swarm_archive(norn_archive *a, swarm *s)
+{
+  for (size_t i = 0; i < s->n; i++) if (!norn_archive_run(a, &s->run[i])) return false;
+  norn_archive_array(a, &s->logw, NULL, s->n, sizeof *s->logw);
+  norn_archive_array(a, &s->past, NULL, s->n, sizeof *s->past);
+  norn_archive_array(a, &s->ended, NULL, s->n, sizeof *s->ended);
+  norn_archive_size(a, &s->nchoice);
+  norn_archive_array(a, &s->choice, &s->cchoice, s->nchoice, sizeof *s->choice);
+  norn_archive_size(a, &s->next);
+  norn_archive_size(a, &s->running);
+  norn_archive_u32(a, &s->barrier);
+  return column_archive(a, &s->value) && column_archive(a, &s->result);
 }

@@ -74,6 +74,8 @@ bool      swarm_fork(swarm *new, const swarm *old, const uint32_t *from, size_t 
                      uint64_t stream);
 /* Each particle but the first `kept` becomes a copy of particle from[i]; weights are 1 again. */
 bool      swarm_copy(swarm *, const uint32_t *from, size_t kept);
+/* Of a checkpoint; read into a swarm of as many. */
+bool      swarm_archive(norn_archive *, swarm *);
 /* One of n by weights with that sum. */
 size_t    swarm_pick(const double *w, size_t n, double sum, norn_rng *);
 #endif

@@ -346,6 +346,34 @@ static void temper_free(norn_infer *inf, void *self)
   norn_density_free(e->lik);
 }
 
+static norn_status temper_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  temper *e = self;
+  bool recorded = e->joint != NULL;
+  if (!norn_archive_bool(a, &recorded) || !recorded) return norn_archive_status(a);
+  if (norn_archive_reading(a) && temper_record(inf, e) == NORN_STEP_FAIL)
+    return norn_error(norn_infer_state(inf))->code;
+  int64_t n = e->n;
+  norn_archive_i64(a, &n);
+  norn_archive_i64(a, &e->run);
+  norn_archive_i64(a, &e->next);
+  if (n != e->n || e->run < 0 || e->run > e->runs || e->next < 0 || e->next > e->N) {
+    norn_archive_fail(a, "its populations are not whole");
+    return norn_archive_status(a);
+  }
+  int64_t begun = e->run < e->runs ? e->run + 1 : e->runs;
+  norn_archive_bytes(a, e->u, (size_t)(begun * e->N * n) * sizeof *e->u);
+  norn_archive_bytes(a, e->l, (size_t)e->N * sizeof *e->l);
+  norn_archive_bytes(a, e->scale, (size_t)n * sizeof *e->scale);
+  norn_archive_bytes(a, e->log_z, (size_t)e->runs * sizeof *e->log_z);
+  norn_archive_u32(a, &e->temperature);
+  norn_archive_u32(a, &e->most);
+  double *x[] = { &e->b, &e->step, &e->accepted, &e->tried };
+  for (int i = 0; i < NORN_COUNT(x); i++) norn_archive_f64(a, x[i]);
+  norn_archive_bool(a, &e->started);
+  return norn_archive_status(a);
+}
+
 static const norn_option temper_options[] = {
   {"particles", "500", "particles of a run"},
   {"runs", "8", "independent runs, for the error of the evidence"},
@@ -360,4 +388,4 @@ const norn_engine engine_temper = {
          "several modes; for models with gradients.",
   .options = temper_options, .noptions = NORN_COUNT(temper_options), .size = sizeof(temper),
   .init = temper_init, .step = temper_step, .finish = temper_finish, .progress = temper_progress,
-  .free = temper_free};
+  .free = temper_free, .archive = temper_archive};

@@ -1,5 +1,6 @@
 /* trace: choices by address, and executions that fill them (trace.h). */
 #include "infer/trace.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include <string.h>
 
@@ -244,4 +245,42 @@ void execution_end(execution *x)
 {
   if (x->run) norn_run_free(x->run);
   x->run = NULL;
+}
+
+/* ---- checkpoints ---- */
+
+static bool choice_archive(norn_archive *a, trace_choice *c)
+{
+  return norn_archive_bytes(a, &c->support, sizeof c->support) && norn_archive_row(a, &c->row) &&
+         norn_archive_span(a, &c->span) && norn_archive_f64(a, &c->logp) &&
+         norn_archive_f64(a, &c->excess) && norn_archive_value(a, &c->value) &&
+         norn_archive_ref(a, &c->ref) && norn_archive_u64(a, &c->mark);
+}
+
+bool trace_archive(norn_archive *a, trace *t)
+{
+  norn_state *st = norn_archive_state(a);
+  size_t n = t->n;
+  bool reads = norn_archive_reading(a);
+  if (reads) trace_clear(t);
+  if (!norn_archive_size(a, &n)) return false;
+  for (size_t i = 0; i < n; i++) {
+    uint64_t addr = reads ? 0 : t->c[i].addr;
+    if (!norn_archive_bytes(a, &addr, sizeof addr)) return false;
+    trace_choice *c = reads ? trace_add(st, t, addr) : &t->c[i];
+    if (!c) return norn_archive_fail(a, "out of memory");
+    if (!choice_archive(a, c)) return false;
+  }
+  norn_archive_u64(a, &t->stamp);
+  norn_archive_f64(a, &t->logw);
+  norn_archive_f64(a, &t->excess);
+  return norn_archive_value(a, &t->result) && norn_archive_ref(a, &t->result_ref) &&
+         norn_archive_run(a, &t->run);
+}
+
+bool execution_archive(norn_archive *a, execution *x)
+{
+  return norn_archive_run(a, &x->run) && norn_archive_size(a, &x->passed) &&
+         norn_archive_bool(a, &x->impossible) && norn_archive_bool(a, &x->dead) &&
+         norn_archive_span(a, &x->where);
 }

@@ -89,6 +89,10 @@ bool          execution_start(execution *, norn_infer *, const target *, trace *
                               norn_datum (*given)(void *user, const norn_event *), void *user);
 /* MORE: once more, please; DONE: the run has ended, died, stands at its barrier, or is impossible. */
 norn_step     execution_step(execution *);
+/* Of a checkpoint.  An execution that is read was begun as the one that was written; its trace is read
+   before it. */
+bool          trace_archive(norn_archive *, trace *);
+bool          execution_archive(norn_archive *, execution *);
 void          execution_end(execution *);                                /* at any time */
 /* The choice of this event has this value, or (NONE) one drawn from its prior or proposal.  NULL: error
    set.  support: support_key. */

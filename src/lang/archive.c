@@ -490,6 +490,8 @@ norn_archive *archive_reader(norn_state *st, const char *file, const uint8_t *s,
   return NULL;
 }
 
+size_t archive_left(const norn_archive *a) { return left_in(a, SECTION_STATE); }
+
 bool archive_finished(norn_archive *a)
 {
   if (archive_good(a) && left_in(a, SECTION_STATE)) archive_damaged(a, "more was written than is read");

@@ -29,6 +29,8 @@ static uint32_t object_put(norn_archive *a, const obj *o)
 
 static bool value_refused(norn_archive *a, val v)
 {
+  if (v.tag == NORN_HANDLE)
+    return norn_archive_fail(a, "a %s can't be saved", ((const handle *)v.p)->row->name);
   if (v.tag == NORN_POINTER) return norn_archive_fail(a, "a pointer of C can't be saved");
   return norn_archive_fail(a, "what is being recorded can't be saved");
 }
@@ -53,7 +55,7 @@ void value_put(norn_archive *a, val v)
     put_uint(a, object_put(a, v.p));
     break;
   default:
-    if (!V_IS_HEAP(v)) value_refused(a, v);
+    if (!V_IS_HEAP(v) || kind == NORN_HANDLE) value_refused(a, v);
     else put_uint(a, object_put(a, v.p));
   }
 }

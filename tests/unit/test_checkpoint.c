@@ -1,0 +1,312 @@
+/* test_checkpoint.c: an inference that is saved after its k-th step, read into a fresh state and gone on
+   with gives the bits of one that was never stopped: draws, weights, choices and what is told about
+   them.  Each engine on programs whose runs hold every kind of value; and what is refused, by name. */
+#include "norn.h"
+#include "unit.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *const file = "test_checkpoint.tmp";
+
+/* ---- programs: each ends in a model value ---- */
+
+#define WALK \
+  "model walk(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 1)\n" \
+  "  observe y ~ normal(x2, 0.5)\n next x2 } }\n" \
+  "walk([0.5, 1.1, 0.3, -0.4, 0.9, 1.4, 2.0, 1.1])\n"
+#define NORMAL \
+  "model m(ys) { let mu ~ normal(0, 3)\n let s ~ gamma(2, 1)\n" \
+  "  for y in ys { observe y ~ normal(mu, s) }\n { mu: mu, s: s } }\nm([1.2, 0.3, 2.2, 0.9])\n"
+/* recursion, variants, closures, memo tables, maps, strings, records, bigs, histories that grow */
+static const char rich[] =
+  "type Tree = Leaf(value) | Node(left, right) | Empty\n"
+  "fn grow(n, f) = if n == 0 { Leaf(f(n)) } else { Node(grow(n - 1, f), Empty) }\n"
+  "fn total(t) = match t { Leaf(v) -> v, Node(l, r) -> total(l) + total(r), Empty -> 0 }\n"
+  "import maps\n"
+  "let table = [[1, 2, 3], [4, 5, 6]]\n"
+  "model inner(a) { let u ~ normal(a, 1)\n observe 0.2 ~ normal(u, 1)\n u }\n"
+  "model rich(ys) {\n"
+  "  let f = mem(k -> sample(normal(k, 1)))\n"
+  "  let g = x -> x + f(1)\n"
+  "  let d = truncate(normal(0, 1), lower = 0)\n"
+  "  let big_one = big(\"0.1\") + 1\n"
+  "  let out = for y in ys with s = { x: 0.0, names: [], seen: [], rows: table, m: maps.empty() } {\n"
+  "    let k ~ categorical([0.3, 0.3, 0.4])\n"
+  "    let t = grow(k, g)\n"
+  "    let z ~ inner(total(t))\n"
+  "    let p ~ d\n"
+  "    observe y ~ normal(z + p + f(k), 1)\n"
+  "    next { x: z, names: push(s.names, \"step {k}\"), seen: push(s.seen, z),\n"
+  "           rows: push(s.rows, [k, k, k]), m: maps.put(s.m, k, [z, t]) }\n"
+  "  }\n"
+  "  factor(-0.1 * real(big_one) * out.x^2)\n"
+  "  { x: out.x, names: out.names, seen: out.seen, rows: out.rows, keys: maps.keys(out.m) }\n"
+  "}\n"
+  "rich([0.4, -0.3, 1.7, 0.2, 0.8])\n";
+/* the inference waits for another inference */
+static const char nesting[] =
+  "model coin(p) { let x ~ bernoulli(p)\n let y ~ normal(if x { 1 } else { 0 }, 1)\n"
+  "  observe 0.7 ~ normal(y, 1)\n y }\n"
+  "model outer(ys) { for y in ys with a = 0.5 {\n"
+  "  let post = infer(coin(a), importance(20))\n"
+  "  let x ~ normal(mean(post), 1)\n observe y ~ normal(x, 1)\n"
+  "  next min(max(0.5 + 0.1 * x, 0.1), 0.9) } }\n"
+  "outer([0.3, 0.9, 0.5])\n";
+static const char fixed[] =
+  "model walk(ys) { let a ~ normal(0, 1)\n let xs = for y in ys with x = a {\n"
+  "  let x2 ~ normal(0.9 * x, 1)\n observe y ~ normal(x2, 0.5)\n next x2 keep x2 }\n a }\n"
+  "given(walk([0.5, 1.1, 0.3, -0.4]), { a: 0.4 })\n";
+static const char crp[] =
+  "model crp(n) { for i in 0..n with counts = [] {\n"
+  "  let total = sum(counts) + 1\n"
+  "  let k ~ categorical([c / total for c in counts] ++ [1 / total])\n"
+  "  let mu = mem(j -> sample(normal(0, 2)))\n"
+  "  observe 0.3 * i ~ normal(mu(k), 1)\n"
+  "  next if k == len(counts) { push(counts, 1) } else { for j in 0..len(counts) { if j == k {\n"
+  "    counts[j] + 1 } else { counts[j] } } } } }\n"
+  "crp(6)\n";
+
+/* ---- running ---- */
+
+static void quiet(void *user, const char *s, size_t n) { (void)user; (void)s; (void)n; }
+
+typedef struct job { norn_state *st; norn_infer *inf; } job;
+
+static norn_datum text_value(norn_state *st, const char *text)
+{
+  norn_datum v = norn_none();
+  if (norn_eval(st, "program", text, strlen(text), NORN_LOAD_REPL, &v)) {
+    char why[2000];
+    norn_error_text(st, norn_error(st), why, sizeof why);
+    fprintf(stderr, "%s\n", why);
+  }
+  return v;
+}
+
+static job begin(const char *program, const char *engine, uint64_t seed)
+{
+  norn_config c = norn_config_default();
+  c.seed = seed;
+  c.quiet = true;
+  c.output = quiet;
+  c.threads = 1;
+  job j = { norn_new(&c), NULL };
+  norn_ref *model = norn_keep(j.st, text_value(j.st, program));
+  norn_datum e = text_value(j.st, engine);
+  j.inf = norn_infer_new(j.st, norn_get(model), e);
+  CHECK(j.inf != NULL);
+  norn_drop(model);
+  return j;
+}
+
+static void end(job *j)
+{
+  norn_infer_free(j->inf);
+  norn_free(j->st);
+}
+
+static void show_error(norn_state *st)
+{
+  char why[2000];
+  norn_error_text(st, norn_error(st), why, sizeof why);
+  fprintf(stderr, "%s\n", why);
+}
+
+/* All that a posterior has but how long it took; malloc'ed. */
+static char *result(job *j, const char *of)
+{
+  norn_posterior p;
+  norn_step s;
+  do s = norn_infer_step(j->inf); while (s == NORN_STEP_MORE);
+  norn_datum post = s == NORN_STEP_DONE ? norn_infer_result(j->inf) : norn_none();
+  if (!norn_posterior_view(j->st, post, &p)) {
+    fprintf(stderr, "%s: no result\n", of);
+    show_error(j->st);
+    return strdup("");
+  }
+  norn_datum part[64] = { p.values, p.weights, p.choices };
+  int n = 3, m = norn_record_size(p.info);
+  for (int i = 0; i < m && n < 60; i++) {
+    norn_datum v;
+    if (strcmp(norn_record_at(j->st, p.info, i, &v), "seconds")) part[n++] = v;
+  }
+  char *out = calloc(1, 1);
+  size_t len = 0;
+  for (int i = 0; i < n; i++) {
+    const char *t = norn_show(j->st, part[i], true, 0);
+    size_t k = t ? strlen(t) : 0;
+    out = realloc(out, len + k + 2);
+    memcpy(out + len, t, k);
+    memcpy(out + len + k, "\n", 2);
+    len += k + 1;
+  }
+  return out;
+}
+
+/* Saved after step k, gone on with in a fresh state. */
+static void check_at(const char *of, const char *program, const char *engine, int k, const char *want)
+{
+  job a = begin(program, engine, 7);
+  norn_step s = NORN_STEP_MORE;
+  for (int i = 0; i < k && s == NORN_STEP_MORE; i++) s = norn_infer_step(a.inf);
+  if (s == NORN_STEP_MORE) {
+    unit.checks++;
+    if (norn_infer_save(a.inf, file)) {
+      unit_fail(__FILE__, __LINE__);
+      fprintf(stderr, "%s, %s, step %d:\n", of, engine, k);
+      show_error(a.st);
+    } else {
+      job b = begin(program, engine, 7);
+      if (norn_infer_load(b.inf, file)) {
+        unit_fail(__FILE__, __LINE__);
+        fprintf(stderr, "%s, %s, step %d:\n", of, engine, k);
+        show_error(b.st);
+      } else {
+        char *got = result(&b, of);
+        unit.checks++;
+        if (strcmp(got, want)) {
+          unit_fail(__FILE__, __LINE__);
+          fprintf(stderr, "%s, %s: gone on after step %d it gives\n%.600s\nnot\n%.600s\n", of, engine, k, got,
+                  want);
+        }
+        free(got);
+      }
+      end(&b);
+      /* writing changes nothing */
+      char *same = result(&a, of);
+      CHECK(!strcmp(same, want));
+      free(same);
+    }
+  }
+  end(&a);
+}
+
+/* At about `times` steps of all; those at the beginning among them. */
+static void check_engine(const char *of, const char *program, const char *engine, int times)
+{
+  job j = begin(program, engine, 7);
+  int steps = 0;
+  norn_step s;
+  do s = norn_infer_step(j.inf), steps++; while (s == NORN_STEP_MORE);
+  char *want = result(&j, of);
+  CHECK(s == NORN_STEP_DONE && *want);
+  end(&j);
+  int by = steps / times + 1;
+  for (int k = 0; k < steps; k += k < 3 ? 1 : by) check_at(of, program, engine, k, want);
+  free(want);
+}
+
+/* ---- what is refused ---- */
+
+static void check_refused(const char *program, const char *engine, uint64_t seed, const char *why)
+{
+  job j = begin(program, engine, seed);
+  unit.checks++;
+  if (!norn_infer_load(j.inf, file) || !strstr(norn_error(j.st)->text, why)) {
+    unit_fail(__FILE__, __LINE__);
+    fprintf(stderr, "not refused by \"%s\": %s\n", why, norn_error(j.st)->text);
+  }
+  end(&j);
+}
+
+static void save_at(const char *program, const char *engine, int k)
+{
+  job j = begin(program, engine, 7);
+  for (int i = 0; i < k; i++) norn_infer_step(j.inf);
+  CHECK(!norn_infer_save(j.inf, file));
+  end(&j);
+}
+
+static char *slurp(size_t *n)
+{
+  FILE *f = fopen(file, "rb");
+  char *s = malloc(1 << 22);
+  *n = fread(s, 1, 1 << 22, f);
+  fclose(f);
+  return s;
+}
+
+static void spit(const char *s, size_t n)
+{
+  FILE *f = fopen(file, "wb");
+  fwrite(s, 1, n, f);
+  fclose(f);
+}
+
+static void check_foreign(void)
+{
+  save_at(WALK, "smc(100)", 3);
+  check_refused(NORMAL, "smc(100)", 7, "another program");
+  check_refused("let unused = 1\n" NORMAL, "smc(100)", 7, "another program");
+  check_refused(WALK, "smc(101)", 7, "another engine or other options");
+  check_refused(WALK, "mh(100)", 7, "(smc)");
+  check_refused(WALK, "smc(100)", 8, "another seed");
+  save_at("let k = 2\nmodel m(y) { let x ~ normal(k, 1)\n observe y ~ normal(x, 1)\n x }\nm(1)", "smc(100)", 2);
+  check_refused("let k = 2\nmodel m(y) { let x ~ normal(k, 1)\n observe y ~ normal(x, 1)\n x }\nm(2)", "smc(100)",
+                7, "another program");
+}
+
+static void check_damaged(void)
+{
+  size_t n;
+  save_at(WALK, "smc(100)", 3);
+  char *s = slurp(&n);
+  CHECK(n > 1000);
+  for (size_t cut = 0; cut < n; cut += 1 + n / 50) {
+    spit(s, cut);
+    check_refused(WALK, "smc(100)", 7, cut < 24 ? "is no checkpoint" : "is damaged");
+  }
+  for (size_t at = 24; at < n; at += 1 + n / 100) {
+    s[at] ^= 4;
+    spit(s, n);
+    check_refused(WALK, "smc(100)", 7, "is damaged");
+    s[at] ^= 4;
+  }
+  s[16] ^= 1;
+  spit(s, n);
+  check_refused(WALK, "smc(100)", 7, "another build");
+  free(s);
+  unlink(file);
+  check_refused(WALK, "smc(100)", 7, "can't read the checkpoint");
+}
+
+int main(void)
+{
+  static const char *const both[][2] = { { "walk", WALK }, { "normal", NORMAL } };
+  for (int i = 0; i < 2; i++) {
+    const char *const *p = both[i];
+    check_engine(p[0], p[1], "smc(50)", 12);
+    check_engine(p[0], p[1], "smc(40, keep = \"choices\")", 12);
+    check_engine(p[0], p[1], "importance(700)", 8);
+    check_engine(p[0], p[1], "forward(600)", 8);
+    check_engine(p[0], p[1], "mh(300, burn = 200, chains = 2)", 12);
+    check_engine(p[0], p[1], "pgibbs(5, draws = 60, burn = 10, chains = 2)", 12);
+    check_engine(p[0], p[1], "nuts(draws = 100, warmup = 200, chains = 2)", 12);
+    check_engine(p[0], p[1], "hmc(draws = 60, warmup = 150, chains = 2)", 8);
+    check_engine(p[0], p[1], "slice_sampler(draws = 100, warmup = 50, chains = 2)", 8);
+    check_engine(p[0], p[1], "temper(particles = 60, runs = 2)", 8);
+  }
+  check_engine("normal", NORMAL, "rejection(30, bound = 3)", 6);
+  check_engine("normal", NORMAL, "pmmh(5, draws = 40, burn = 20, chains = 2)", 12);
+  check_engine("normal", NORMAL, "nuts(draws = 100, warmup = 100, chains = 2, metric = \"dense\")", 8);
+  check_engine("normal", NORMAL, "nuts(draws = 100, warmup = 100, chains = 2, metric = \"low_rank\")", 8);
+  check_engine("normal", NORMAL,
+               "nuts(draws = 100, warmup = 100, chains = 2, metric = \"dense\", adapt = \"stan\")", 8);
+  check_engine("rich", rich, "smc(30)", 10);
+  check_engine("rich", rich, "smc(30, keep = \"choices\")", 10);
+  check_engine("rich", rich, "importance(300)", 4);
+  check_engine("rich", rich, "mh(100, burn = 50, chains = 2)", 6);
+  check_engine("rich", rich, "pgibbs(4, draws = 20, burn = 5, chains = 1)", 6);
+  check_engine("nesting", nesting, "smc(4)", 30);
+  check_engine("nesting", nesting, "smc(4, keep = \"choices\")", 20);
+  check_engine("nesting", nesting, "importance(20)", 20);
+  check_engine("nesting", nesting, "mh(10, burn = 10, chains = 1)", 20);
+  check_engine("given", fixed, "smc(50)", 8);
+  check_engine("given", fixed, "mh(100, burn = 50, chains = 2)", 4);
+  check_engine("crp", crp, "smc(40)", 10);
+  check_engine("crp", crp, "mh(200, burn = 50, chains = 1)", 8);
+  check_foreign();
+  check_damaged();
+  unlink(file);
+  return unit_end();
+}
