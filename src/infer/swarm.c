@@ -322,6 +322,10 @@ bool swarm_archive(norn_archive *a, swarm *s)
 {
   for (size_t i = 0; i < s->n; i++) if (!norn_archive_run(a, &s->run[i])) return false;
   norn_archive_array(a, &s->logw, NULL, s->n, sizeof *s->logw);
+  norn_archive_array(a, &s->lik, NULL, s->n, sizeof *s->lik);
+  norn_archive_f64(a, &s->beta);
+  norn_archive_bytes(a, &s->stream, sizeof s->stream);
+  norn_archive_size(a, &s->compacted);
   norn_archive_array(a, &s->past, NULL, s->n, sizeof *s->past);
   norn_archive_array(a, &s->ended, NULL, s->n, sizeof *s->ended);
   norn_archive_size(a, &s->nchoice);
