@@ -216,20 +216,24 @@ static void slice_free(norn_infer *inf, void *self)
   norn_density_free(e->s.d);
 }
 
+static bool slicer_archive(norn_archive *a, slicer *s)
+{
+  int64_t n = s->n;
+  norn_archive_i64(a, &n);
+  if (n != s->n) return norn_archive_fail(a, "its density has another dimension");
+  return norn_archive_bytes(a, s->u, (size_t)(4 * n) * sizeof *s->u) && norn_archive_f64(a, &s->logp) &&
+         norn_archive_i64(a, &s->learnt) && norn_archive_i64(a, &s->evaluations);
+}
+
 static norn_status slice_archive(norn_infer *inf, void *self, norn_archive *a)
 {
   slice *e = self;
-  bool recorded = e->d != NULL;
+  bool recorded = e->s.d != NULL;
   if (!norn_archive_bool(a, &recorded) || !recorded) return norn_archive_status(a);
   if (norn_archive_reading(a) && !slice_record(inf, e)) return norn_error(norn_infer_state(inf))->code;
-  int64_t n = e->n;
-  norn_archive_i64(a, &n);
-  if (n != e->n) norn_archive_fail(a, "its density has another dimension");
-  else norn_archive_bytes(a, e->u, (size_t)(4 * n) * sizeof *e->u);
-  norn_archive_f64(a, &e->logp);
+  slicer_archive(a, &e->s);
   norn_archive_int(a, &e->chain);
   norn_archive_i64(a, &e->at);
-  norn_archive_i64(a, &e->evaluations);
   norn_archive_bool(a, &e->started);
   return norn_archive_status(a);
 }
