@@ -24,6 +24,7 @@ libnorncore_la_SOURCES += \
   %D%/exact.c \
   %D%/explain.c \
   %D%/forward.c \
+  %D%/genealogy.c \
   %D%/gibbs.c \
   %D%/hmc.c \
   %D%/importance.c \
@@ -77,6 +78,7 @@ libnorncore_la_SOURCES += \
   %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \
+  %D%/genealogy.h \
   %D%/hmc.h \
   %D%/infer.h \
   %D%/kernel.h \

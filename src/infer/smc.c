@@ -13,20 +13,15 @@
    Lanes: particle at place i runs in lane i; iteration is the number of barriers passed, so that
    forks part at once.  Resampling draws from the engine's own stream, one iteration per barrier.
 
-   Evidence: Z = product of mean incremental weights, unbiased.  Its error: Lee and Whiteley 2018
-   (Biometrika 105, equation 8) from the ancestors of the particles; after R resamplings
-   V = 1 - (N/(N-1))^(R+1) (1 - sum over ancestors of (sum of their weights)^2).
-   That is for multinomial resampling, which alone spreads a family of equal weights by 1 a time;
-   the others spread it by rho = mean variance of the numbers of offspring, so the power becomes a
-   product of 1 + rho/(N-1).  Ancestors are forgotten (and V added up) when fewer than N/8 are left,
-   so that long series keep an estimate; what came before then counts as independent of what comes
-   after.
+   Evidence: Z = product of mean incremental weights, unbiased; its error from the ancestors of the
+   particles (genealogy.h).
 
    By default the returned value is kept and nothing else: samples never leave the VM and memory
    does not grow with time.  keep = "choices" also keeps every choice of each survivor.
 
    How particles get from barrier to barrier is behind particles.h. */
 #include "infer/checkpoint.h"
+#include "infer/genealogy.h"
 #include "infer/infer.h"
 #include "infer/smc.h"
 #include "num/weights.h"
@@ -37,13 +32,10 @@ enum { COURSE = 512 };
 enum { KEEP_VALUE, KEEP_CHOICES, KEEP_COUNT };
 static const char *const keep_names[KEEP_COUNT] = { "value", "choices" };
 
-/* Of a particle: its ancestor when they were last forgotten, and the one at the start. */
-typedef struct origin { uint32_t ancestor, eve; } origin;
-
-/* How it went: at every stride-th barrier its number, the effective sample size and the evidence so
-   far.  When it is full, every other one goes: memory does not grow with time. */
+/* How it went: at every stride-th barrier its number, the effective sample size, the evidence so far, and
+   how many particles at the start had descendants when that was last counted.  When it is full, every other one goes: memory does not grow with time. */
 typedef struct course {
-  double barrier[COURSE], ess[COURSE], evidence[COURSE];
+  double barrier[COURSE], ess[COURSE], evidence[COURSE], ancestors[COURSE];
   uint32_t n, stride;
 } course;
 
@@ -53,14 +45,13 @@ typedef struct smc {
   resample_kind how;
   double threshold;
   uint64_t stream;
-  double *w, *share;        /* (n) scratch: weights; sums by ancestor, random numbers */
-  origin *at;               /* (n) */
-  uint32_t *below;          /* (n) running sums of offspring; scratch for ancestors */
+  genealogy tree;
+  double *w, *work;         /* (n) scratch: weights; random numbers, sums over ancestors */
+  uint32_t *below;          /* (n) scratch: running sums of offspring */
   uint32_t *to, *from;      /* (n, and some room) copies that resampling asks for, both rising */
-  /* segment: resamplings since ancestors were forgotten */
-  uint32_t barrier, resamplings, segment;
+  uint32_t barrier;
   bool observed;            /* something */
-  double log_z, variance, spread, least_ess;    /* spread: log of the product over rho */
+  double log_z, least_ess;
   course course;
 } smc;
 
@@ -72,7 +63,7 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   norn_state *st = norn_infer_state(inf);
   int64_t n;
   int how, keep;
-  if (!engine_option_int(st, engine, 0, 1, &n) ||
+  if (!engine_option_int(st, engine, 0, 2, &n) ||
       !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how) ||
       !engine_option_real(st, engine, 2, &e->threshold) ||
       !engine_option_choice(st, engine, 3, keep_names, KEEP_COUNT, &keep))
@@ -87,13 +78,12 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 3, 0);
   e->least_ess = (double)n;
   e->w = engine_get(st, e->n * sizeof *e->w);
-  e->share = engine_get(st, e->n * sizeof *e->share);
-  e->at = engine_get(st, e->n * sizeof *e->at);
+  e->work = engine_get(st, e->n * sizeof *e->work);
   e->below = engine_get(st, e->n * sizeof *e->below);
   e->to = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->to);
   e->from = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
-  if (!e->w || !e->share || !e->at || !e->below || !e->to || !e->from) return NORN_EMEMORY;
-  for (size_t i = 0; i < e->n; i++) e->at[i] = (origin){ (uint32_t)i, (uint32_t)i };
+  if (!e->w || !e->work || !e->below || !e->to || !e->from || !genealogy_new(st, &e->tree, e->n))
+    return NORN_EMEMORY;
   if (!ops && !(ops = particles_choose(inf, 4, e->n, keep == KEEP_CHOICES))) return NORN_EDOMAIN;
   e->p = particles_new(inf, ops, e->n, keep == KEEP_CHOICES);
   return e->p ? NORN_OK : norn_error(st)->code;
@@ -104,47 +94,6 @@ static norn_status smc_init(norn_infer *inf, void *self)
   return smc_begin(inf, self, norn_get(inf->options), NULL);
 }
 
-/* ---- evidence and its error ---- */
-
-/* Lee and Whiteley's V for the ancestors since they were last forgotten; *alive: ancestors left. */
-static double smc_ancestors(smc *e, double sum, size_t *alive)
-{
-  double q = 0, n = (double)e->n;
-  *alive = 0;
-  memset(e->share, 0, e->n * sizeof *e->share);
-  for (size_t i = 0; i < e->n; i++) e->share[e->at[i].ancestor] += e->w[i];
-  for (size_t i = 0; i < e->n; i++) {
-    *alive += e->share[i] > 0;
-    q += e->share[i] * e->share[i];
-  }
-  double v = 1 - exp(log(n / (n - 1)) + e->spread) * (1 - q / (sum * sum));
-  return v > 1e-13 ? v : 0;                      /* below: rounding */
-}
-
-/* Particles at the start that have descendants. */
-static size_t smc_eves(smc *e)
-{
-  size_t n = 0;
-  memset(e->below, 0, e->n * sizeof *e->below);
-  for (size_t i = 0; i < e->n; i++)
-    if (e->w[i] > 0 && !e->below[e->at[i].eve]++) n++;
-  return n;
-}
-
-/* Now and then is enough; a sum over ancestors costs as much as a resampling. */
-static bool smc_looks(const smc *e)
-{
-  uint32_t every = e->n < 4096 ? 4 : 16;
-  return e->n > 1 && e->segment % every == every - 1;
-}
-
-static void smc_forget_ancestors(smc *e)
-{
-  for (size_t i = 0; i < e->n; i++) e->at[i].ancestor = (uint32_t)i;
-  e->segment = 0;
-  e->spread = 0;
-}
-
 /* ---- resampling ---- */
 
 /* Places without offspring become copies of those with several; a single offspring stays in place.
@@ -152,28 +101,18 @@ static void smc_forget_ancestors(smc *e)
 static bool smc_resample(smc *e, weights_sum all)
 {
   norn_rng g = { .stream = e->stream, .iter = e->barrier };
-  double n = (double)e->n;
-  bool look = smc_looks(e);
-  size_t alive;
-  double v = look ? smc_ancestors(e, all.sum, &alive) : 0;
-  double rho = resample_below(e->how, e->w, all.sum, e->below, e->n, &g, e->share);
+  genealogy_look(&e->tree, e->how, e->w, all.sum, e->work);
+  double rho = resample_below(e->how, e->w, all.sum, e->below, e->n, &g, e->work);
   size_t copies = weights_copies(e->below, e->n, e->to, e->from);
-  for (size_t k = 0; k < copies; k++) e->at[e->to[k]] = e->at[e->from[k]];
+  genealogy_copy(&e->tree, e->to, e->from, copies, rho);
   memset(e->p->logw, 0, e->n * sizeof *e->p->logw);
-  e->log_z += all.top + log(all.sum / n);
-  e->resamplings++;
-  e->segment++;
-  e->spread += log1p(rho / (n - 1));
-  if (look && alive < e->n / 8) {
-    e->variance += v;
-    smc_forget_ancestors(e);
-  }
+  e->log_z += all.top + log(all.sum / (double)e->n);
   return e->p->ops->copy(e->p, e->to, e->from, copies);
 }
 
 /* ---- the barrier ---- */
 
-static void smc_keep_course(course *c, uint32_t barrier, double ess, double evidence)
+static void smc_keep_course(course *c, uint32_t barrier, double ess, double evidence, double ancestors)
 {
   if (!c->stride) c->stride = 1;
   if (barrier % c->stride) return;
@@ -182,12 +121,14 @@ static void smc_keep_course(course *c, uint32_t barrier, double ess, double evid
       c->barrier[c->n] = c->barrier[2 * c->n];
       c->ess[c->n] = c->ess[2 * c->n];
       c->evidence[c->n] = c->evidence[2 * c->n];
+      c->ancestors[c->n] = c->ancestors[2 * c->n];
     }
     c->stride *= 2;
     if (barrier % c->stride) return;
   }
   c->barrier[c->n] = barrier;
   c->ess[c->n] = ess;
+  c->ancestors[c->n] = ancestors;
   c->evidence[c->n++] = evidence;
 }
 
@@ -201,7 +142,7 @@ static norn_step smc_barrier(norn_infer *inf, smc *e)
   if (ess < e->least_ess) e->least_ess = ess;
   e->observed |= e->p->met.observing > 0;
   if (!e->p->met.running) return NORN_STEP_DONE;
-  smc_keep_course(&e->course, e->barrier, ess, e->log_z + all.top + log(all.sum / n));
+  smc_keep_course(&e->course, e->barrier, ess, e->log_z + all.top + log(all.sum / n), e->tree.eves);
   bool due = e->threshold >= 1 || ess <= e->threshold * n;
   if (due && !smc_resample(e, all)) return NORN_STEP_FAIL;
   e->barrier++;
@@ -233,12 +174,13 @@ static norn_status smc_draws(norn_infer *inf, smc *e)
 
 static void smc_note_course(norn_infer *inf, const course *c)
 {
-  static const char *const name[] = { "barrier", "ess", "log_evidence" };
+  static const char *const name[] = { "barrier", "ess", "log_evidence", "ancestors" };
   norn_state *st = norn_infer_state(inf);
   norn_datum v[] = { norn_array_f64(st, c->barrier, c->n), norn_array_f64(st, c->ess, c->n),
-                     norn_array_f64(st, c->evidence, c->n) };
-  for (int k = 0; k < 3; k++) if (norn_is_none(v[k])) return;
-  norn_datum all = norn_record(st, 3, name, v);
+                     norn_array_f64(st, c->evidence, c->n),
+                     norn_array_f64(st, c->ancestors, c->n) };
+  for (int k = 0; k < 4; k++) if (norn_is_none(v[k])) return;
+  norn_datum all = norn_record(st, 4, name, v);
   if (!norn_is_none(all)) norn_infer_note(inf, "course", all);
 }
 
@@ -248,13 +190,12 @@ norn_status smc_finish(norn_infer *inf, void *self)
   norn_span nowhere = { 0, 0, 0 };
   weights_sum all = weights_exp(e->p->logw, e->w, e->n);
   double n = (double)e->n, ess = all.sum * all.sum / all.squares;
-  size_t alive = 0;
-  double v = e->n > 1 ? smc_ancestors(e, all.sum, &alive) : NAN;
+  double v = genealogy_variance(&e->tree, e->w, all.sum, e->work);
   norn_status s = smc_draws(inf, e);
   if (s) return s;
-  norn_infer_evidence(inf, e->log_z + all.top + log(all.sum / n), sqrt(e->variance + v));
+  norn_infer_evidence(inf, e->log_z + all.top + log(all.sum / n), sqrt(v));
   norn_infer_note(inf, "barriers", norn_int((int64_t)e->barrier));
-  norn_infer_note(inf, "resamplings", norn_int((int64_t)e->resamplings));
+  norn_infer_note(inf, "resamplings", norn_int((int64_t)e->tree.resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
   if (e->p->ops->note) e->p->ops->note(e->p);
   if (e->observed) smc_note_course(inf, &e->course);
@@ -270,7 +211,7 @@ norn_status smc_finish(norn_infer *inf, void *self)
     norn_infer_warn(inf, nowhere,
                     "the effective sample size fell to %.3g of %zu particles; use more particles",
                     e->least_ess, e->n);
-  return infer_collapse(inf, smc_eves(e));
+  return infer_collapse(inf, genealogy_eves(&e->tree, e->w));
 }
 
 void smc_progress(norn_infer *inf, void *self, norn_progress *p)
@@ -286,8 +227,8 @@ void smc_free(norn_infer *inf, void *self)
   norn_state *st = norn_infer_state(inf);
   particles_free(e->p);
   engine_put(st, e->w, e->n * sizeof *e->w);
-  engine_put(st, e->share, e->n * sizeof *e->share);
-  engine_put(st, e->at, e->n * sizeof *e->at);
+  engine_put(st, e->work, e->n * sizeof *e->work);
+  genealogy_free(st, &e->tree);
   engine_put(st, e->below, e->n * sizeof *e->below);
   engine_put(st, e->to, (e->n + WEIGHTS_ROOM) * sizeof *e->to);
   engine_put(st, e->from, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
@@ -309,15 +250,15 @@ static norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
   if (!blame_archive(a, &p->met.dead) || !norn_archive_array(a, &p->logw, NULL, e->n, sizeof *p->logw) ||
       !p->ops->archive(p, a, e->to, e->from))
     return norn_archive_status(a);
-  norn_archive_array(a, &e->at, NULL, e->n, sizeof *e->at);
-  uint32_t *count[] = { &e->barrier, &e->resamplings, &e->segment, &c->n, &c->stride };
+  genealogy_archive(a, &e->tree);
+  uint32_t *count[] = { &e->barrier, &c->n, &c->stride };
   for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_u32(a, count[i]);
   norn_archive_bool(a, &e->observed);
-  double *x[] = { &e->log_z, &e->variance, &e->spread, &e->least_ess };
-  for (int i = 0; i < NORN_COUNT(x); i++) norn_archive_f64(a, x[i]);
+  norn_archive_f64(a, &e->log_z);
+  norn_archive_f64(a, &e->least_ess);
   if (c->n > COURSE) norn_archive_fail(a, "its course is too long");
-  double *line[] = { c->barrier, c->ess, c->evidence };
-  for (int i = 0; i < 3; i++) norn_archive_bytes(a, line[i], c->n * sizeof *line[i]);
+  double *line[] = { c->barrier, c->ess, c->evidence, c->ancestors };
+  for (int i = 0; i < 4; i++) norn_archive_bytes(a, line[i], c->n * sizeof *line[i]);
   return norn_archive_status(a);
 }
 
