@@ -211,7 +211,9 @@ norn_status smc_finish(norn_infer *inf, void *self)
     norn_infer_warn(inf, nowhere,
                     "the effective sample size fell to %.3g of %zu particles; use more particles",
                     e->least_ess, e->n);
-  return infer_collapse(inf, genealogy_eves(&e->tree, e->w));
+  size_t eves = genealogy_eves(&e->tree, e->w);
+  norn_infer_note(inf, "ancestors", norn_int((int64_t)eves));
+  return infer_collapse(inf, eves);
 }
 
 void smc_progress(norn_infer *inf, void *self, norn_progress *p)

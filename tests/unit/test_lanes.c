@@ -157,7 +157,7 @@ static void compare(const char *name, const char *text, const char *options, int
 int main(int argc, char **argv)
 {
   static const char *const options[] = {
-    ", particles = 1", ", particles = 15, threshold = 1", ", particles = 16", ", particles = 17, threshold = 1",
+    ", particles = 2", ", particles = 15, threshold = 1", ", particles = 16", ", particles = 17, threshold = 1",
     ", particles = 100", ", particles = 1000, threshold = 1", ", particles = 1003, resample = \"multinomial\"",
   };
   for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++) {
