@@ -464,6 +464,7 @@ ENGINE_TESTS = \
   %D%/engine/dead_smc.norn \
   %D%/engine/exact.norn \
   %D%/engine/exact_big.norn \
+  %D%/engine/exact_programs.norn \
   %D%/engine/explain.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/gibbs.norn \
@@ -493,6 +494,7 @@ ENGINE_TESTS = \
   %D%/engine/random_domain_all.norn \
   %D%/engine/rejection_bound.norn \
   %D%/engine/sbc.norn \
+  %D%/engine/sbc_pmcmc.norn \
   %D%/engine/slice.norn \
   %D%/engine/stuck.norn \
   %D%/engine/temper.norn \
