@@ -512,6 +512,7 @@ NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
 
 ## list SH_TESTS *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh
 SH_TESTS = \
+  %D%/checkpoint.sh \
   %D%/cli.sh \
   %D%/complete.sh \
   %D%/embed.sh \

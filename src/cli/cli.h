@@ -42,6 +42,9 @@ typedef struct cli {
   int chains;                          /* 0: not asked for */
   unsigned formats;                    /* of the draws in --out; 0: not asked for */
   bool predictive;                     /* and the groups of inference_data */
+  const char *checkpoint;              /* its file, or NULL */
+  double every;                        /* seconds between two checkpoints; 0: not asked for */
+  bool fresh;                          /* one that is there is not gone on from */
   progress bar;
 } cli;
 
@@ -49,7 +52,7 @@ typedef struct cli {
 bool options_parse(cli *c, int argc, char **argv);
 void options_free(cli *);
 void options_help(FILE *);
-/* "2G", "500M", "4096" as bytes; "10", "1.5s", "2m", "1h" as seconds. */
+/* "2G", "500M", "4096" as bytes; "10", "1.5s", "500ms", "2m", "1h" as seconds. */
 bool options_bytes(const char *text, size_t *out);
 bool options_seconds(const char *text, double *out);
 bool options_count(const char *text, uint64_t *out);   /* "1000" or "1e6" */
@@ -82,6 +85,9 @@ bool  cli_nearest(cli *, const char *name, char *out, size_t n);
 /* ---- Ctrl-C (interrupt.c) ---- */
 
 void interrupt_arm(norn_state *);       /* SIGINT stops this state while it is busy */
+/* From here on SIGTERM is as Ctrl-C, and the first of either is only remembered: whoever looks at
+   interrupt_seen stops in good order.  The second stops the state, the third the process. */
+void interrupt_gently(bool);
 void interrupt_busy(bool);              /* it computes; otherwise SIGINT is only remembered */
 bool interrupt_seen(void);              /* since the last call; forgets it */
 bool interrupt_wait(int fd);            /* until fd can be read; false: a signal came first */

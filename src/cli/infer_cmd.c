@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct {
   cli *c;
@@ -362,6 +363,57 @@ static void put_summary(job *j, const char *text)
 }
 
 #define PROGRESS_EVERY .05      /* seconds between two looks */
+#define CHECKPOINT_EVERY 60     /* seconds, without --every */
+
+/* ---- checkpoints ---- */
+
+static bool is_there(const char *path)
+{
+  struct stat s;
+  return stat(path, &s) == 0;
+}
+
+/* Goes on from the checkpoint, if there is one.  A file that is none of this inference is not written
+   over. */
+static norn_status checkpoint_begin(cli *c, norn_infer *inf)
+{
+  norn_progress p;
+  if (!c->checkpoint || c->fresh || !is_there(c->checkpoint)) return NORN_OK;
+  norn_status s = norn_infer_load(inf, c->checkpoint);
+  if (s != NORN_OK) return s;
+  norn_infer_progress(inf, &p);
+  if (c->quiet) return NORN_OK;
+  progress_wipe(c);
+  if (p.total > 0) fprintf(stderr, "resuming from %s, %.0f %%\n", c->checkpoint, 100 * p.done / p.total);
+  else fprintf(stderr, "resuming from %s\n", c->checkpoint);
+  return NORN_OK;
+}
+
+/* The first one is written at once, so that what can't be saved is known before the work is done; a
+   later one that can't be written is a warning, since the last good one stays. */
+static norn_status checkpoint_write(cli *c, norn_infer *inf, bool first)
+{
+  norn_status s = norn_infer_save(inf, c->checkpoint);
+  if (s == NORN_OK || first) return s;
+  cli_report(c, norn_error(c->st), true);
+  norn_clear(c->st);
+  return NORN_OK;
+}
+
+/* The work is done: the file is of no use. */
+static void checkpoint_end(cli *c)
+{
+  if (c->checkpoint) remove(c->checkpoint);
+}
+
+static norn_status interrupted(cli *c, norn_infer *inf)
+{
+  if (c->checkpoint && norn_infer_save(inf, c->checkpoint) == NORN_OK)
+    cli_complain(c, "the work so far is in %s: the same command goes on from there", c->checkpoint);
+  else if (c->checkpoint)
+    cli_report(c, norn_error(c->st), true);
+  return norn_fail(c->st, NORN_EINTERRUPT, -1, "interrupted");
+}
 
 /* Steps an inference to its end; Ctrl-C is an error like others.  What was drawn until then is the
    result of either. */
@@ -369,17 +421,25 @@ static norn_status infer_steps(job *j, norn_infer *inf)
 {
   cli *c = j->c;
   const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
-  double last = cli_now();
+  double last = cli_now(), saved = last, every = c->every > 0 ? c->every : CHECKPOINT_EVERY;
   norn_step s;
+  bool first = true;
   do {
     s = norn_infer_step(inf);
     double now = cli_now();
+    if (s == NORN_STEP_MORE && c->checkpoint) {
+      if (interrupt_seen()) return interrupted(c, inf);
+      norn_status code = first || now - saved >= every ? checkpoint_write(c, inf, first) : NORN_OK;
+      if (code != NORN_OK) return code;
+      if (first || now - saved >= every) saved = cli_now();
+      first = false;
+    }
     if (s != NORN_STEP_MORE || now - last < PROGRESS_EVERY) continue;
     norn_progress p;
     last = now;
     norn_infer_progress(inf, &p);
     progress_report(c, e ? e->name : "infer", &p);
-    if (interrupt_seen()) return norn_fail(c->st, NORN_EINTERRUPT, -1, "interrupted");
+    if (interrupt_seen()) return interrupted(c, inf);
   } while (s == NORN_STEP_MORE);
   if (s == NORN_STEP_DONE) return NORN_OK;
   norn_status code = norn_error(c->st)->code;
@@ -415,7 +475,10 @@ static norn_status infer_once(job *j, int chain, int of)
   norn_clear(c->st);
   interrupt_busy(true);
   norn_infer *inf = norn_infer_new(c->st, norn_get(j->model), norn_get(j->engine));
-  norn_status s = inf ? infer_steps(j, inf) : norn_error(c->st)->code;
+  norn_status s = inf ? checkpoint_begin(c, inf) : norn_error(c->st)->code;
+  if (c->checkpoint) interrupt_gently(true);
+  if (s == NORN_OK) s = infer_steps(j, inf);
+  if (c->checkpoint) interrupt_gently(false);
   interrupt_busy(false);
   progress_wipe(c);
   if (s != NORN_OK) {
@@ -439,6 +502,7 @@ static norn_status infer_once(job *j, int chain, int of)
   }
   norn_status shown = infer_show(j, chain, of, kept);
   norn_drop(kept);
+  if (s == NORN_OK && shown == NORN_OK) checkpoint_end(c);
   return s ? s : shown;
 }
 
@@ -449,6 +513,11 @@ static int infer_chains(job *j)
   const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
   int of = c->chains > 1 && !(e && find_option(e, "chains")) ? c->chains : 1;
   norn_status s = NORN_OK;
+  if (of > 1 && c->checkpoint) {
+    cli_complain(c, "--checkpoint is of one inference, and --chains %d makes several with this engine: run "
+                 "them one by one, each with a --seed and a file of its own", c->chains);
+    return EXIT_USAGE;
+  }
   if (of > 1 && !(j->table = draws_new(c->st))) return EXIT_PROGRAM;
   for (int i = 1; s == NORN_OK && i <= of; i++) {
     if (i > 1) norn_seed(c->st, c->config.seed + (uint64_t)i - 1);
@@ -515,6 +584,10 @@ int infer_model(cli *c, norn_ref **model)
 int infer_main(cli *c)
 {
   job j = { .c = c };
+  if (!c->checkpoint && (c->every > 0 || c->fresh)) {
+    cli_complain(c, "--%s is of checkpoints: it needs --checkpoint FILE", c->every > 0 ? "every" : "fresh");
+    return EXIT_USAGE;
+  }
   if (c->nwords != 1) {
     cli_complain(c, "infer needs one file: norn infer FILE --data D.json --engine smc");
     return EXIT_USAGE;

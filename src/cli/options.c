@@ -28,7 +28,10 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3 };
   X(out, 0, "out", "DIR", FOR_INFER, "write draws, summary, diagnostics to DIR as they come")      \
   X(format, 0, "format", "FORMAT", FOR_INFER, "of the draws: csv, nc, json, or several: csv,nc")   \
   X(predictive, 0, "predictive", NULL, FOR_INFER, "draws.nc gets what the model predicts")         \
-  X(chains, 0, "chains", "N", FOR_INFER, "independent chains")
+  X(chains, 0, "chains", "N", FOR_INFER, "independent chains")                                     \
+  X(checkpoint, 0, "checkpoint", "FILE", FOR_INFER, "keep the work in FILE, and go on from it")    \
+  X(every, 0, "every", "TIME", FOR_INFER, "between two checkpoints, such as 30s or 5m (default: 60s)") \
+  X(fresh, 0, "fresh", NULL, FOR_INFER, "begin anew, whatever checkpoint is there")
 
 #define DECLARE(id, letter, name, arg, who, text) static bool take_##id(cli *, const char *value);
 OPTIONS(DECLARE)
@@ -124,8 +127,9 @@ bool options_seconds(const char *text, double *out)
 {
   char *end;
   double d = strtod(text, &end);
-  if (end == text || !(d > 0)) return false;
-  if (strcmp(end, "m") == 0 || strcmp(end, "min") == 0) d *= 60;
+  if (end == text || !(d > 0 && d < 1e9)) return false;
+  if (strcmp(end, "ms") == 0) d /= 1000;
+  else if (strcmp(end, "m") == 0 || strcmp(end, "min") == 0) d *= 60;
   else if (strcmp(end, "h") == 0) d *= 3600;
   else if (*end && strcmp(end, "s") != 0) return false;
   *out = d;
@@ -226,6 +230,20 @@ static bool take_chains(cli *c, const char *v)
   c->chains = (int)n;
   return true;
 }
+
+static bool take_checkpoint(cli *c, const char *v)
+{
+  if (!*v) return wrong(c, "checkpoint", "the name of a file", v);
+  c->checkpoint = v;
+  return true;
+}
+
+static bool take_every(cli *c, const char *v)
+{
+  return options_seconds(v, &c->every) || wrong(c, "every", "a time such as 60s, 500ms or 5m", v);
+}
+
+static bool take_fresh(cli *c, const char *v) { (void)v; return c->fresh = true; }
 
 /* ---- parsing ---- */
 

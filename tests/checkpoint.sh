@@ -1,0 +1,172 @@
+#!/bin/sh
+# norn infer --checkpoint: killed with -9 and gone on with, the output is that of a run that was never
+# stopped; SIGTERM leaves a last checkpoint; a full disk leaves the last good one; what is refused.
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' 0
+trap 'exit 1' 1 2 13 15
+cd "$work" || exit 99
+bad=0
+
+fail() {
+  echo "checkpoint.sh: $*"
+  bad=1
+}
+
+cat >walk.norn <<'END'
+model walk(ys) {
+  for y in ys with x = 0.0 {
+    let x2 ~ normal(0.9 * x, 1)
+    observe y ~ normal(x2, 0.5)
+    next x2
+  }
+}
+END
+cat >mean.norn <<'END'
+model mean_of(ys) {
+  let mu ~ normal(0, 3)
+  let s ~ gamma(2, 1)
+  for y in ys { observe y ~ normal(mu, s) }
+  { mu: mu, s: s }
+}
+END
+cat >inner.norn <<'END'
+model inner(a) { let u ~ normal(a, 1); observe 0.3 ~ normal(u, 1); u }
+model outer(ys) {
+  for y in ys with a = 0.0 {
+    let post = infer(inner(a), importance(400))
+    let x ~ normal(mean(post), 1)
+    observe y ~ normal(x, 1)
+    next 0.5 * x
+  }
+}
+END
+awk 'BEGIN { printf "{\"ys\": ["; for (i = 0; i < 300; i++) printf "%s%.3f", i ? ", " : "", sin(i * i); print "]}" }' >long.json
+echo '{"ys": [1.2, 0.3, 2.2, 0.9, 1.1, -0.4]}' >short.json
+
+# Kills it with -9 as soon as a checkpoint is there, up to so many times; then lets it end.
+killed() {
+  times=$1
+  kills=0
+  shift
+  rm -f ck
+  while [ "$times" -gt 0 ]; do
+    rm -f mark
+    [ -f ck ] && cp ck mark
+    "$NORN" infer "$@" --checkpoint ck --every 1ms >out 2>err </dev/null &
+    pid=$!
+    # until there is one that was not there before
+    while kill -0 $pid 2>/dev/null; do
+      if [ -f ck ] && { [ ! -f mark ] || ! cmp -s ck mark; }; then break; fi
+    done
+    if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
+    wait $pid 2>/dev/null
+    [ -f ck ] || break
+    times=$((times - 1))
+  done
+  [ $kills -gt 0 ] || fail "$*: ended before it was killed"
+  [ -f ck ] || return
+  "$NORN" infer "$@" --checkpoint ck >out 2>err </dev/null || fail "$*: status $?: $(cat err)"
+  grep -q '^resuming from ck' err || fail "$*: does not say that it resumes: $(cat err)"
+  [ ! -f ck ] || fail "$*: the checkpoint is left"
+}
+
+same() {
+  "$NORN" infer "$@" -q >want 2>err </dev/null || fail "$*: $(cat err)"
+  killed 4 "$@"
+  cmp -s want out || { fail "$*: not the same after kill -9"; diff want out; }
+}
+
+same walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
+same mean.norn --data short.json --engine 'mh(draws = 12000, chains = 2)' --seed 5
+same mean.norn --data short.json --engine 'nuts(draws = 3000, chains = 2)' --seed 5
+same mean.norn --data short.json --engine 'pgibbs(20, draws = 2000, chains = 1)' --seed 5
+same inner.norn --model outer --data short.json --engine 'smc(particles = 300)' --seed 5
+
+# ---- SIGTERM
+set -- walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
+"$NORN" infer "$@" -q >want 2>err </dev/null
+rm -f ck err
+"$NORN" infer "$@" --checkpoint ck --every 1h >out 2>err </dev/null &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -f ck ]; do :; done
+cp ck first 2>/dev/null
+kill -TERM $pid
+wait $pid
+status=$?
+[ $status -eq 130 ] || fail "SIGTERM: status $status: $(cat err)"
+grep -q 'the work so far is in ck' err || fail "SIGTERM: $(cat err)"
+[ -f ck ] || fail "SIGTERM: no checkpoint"
+"$NORN" infer "$@" --checkpoint ck >out 2>err </dev/null || fail "after SIGTERM: $(cat err)"
+cmp -s want out || { fail "not the same after SIGTERM"; diff want out; }
+
+# ---- what is refused, by name, and stays
+refused() {   # TEXT ARGS...: status 1, says so, and the file is as it was
+  text=$1
+  shift
+  cp ck before
+  "$NORN" infer "$@" --checkpoint ck >out 2>err </dev/null
+  status=$?
+  [ $status -eq 1 ] || fail "$*: status $status, not 1"
+  grep -q -e "$text" err || fail "$*: not refused by '$text': $(cat err)"
+  cmp -s ck before || fail "$*: the file was changed"
+}
+mv first ck
+refused 'checkpoint of another program' mean.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
+refused 'checkpoint of other data' walk.norn --data short.json --engine 'smc(particles = 3000)' --seed 5
+refused 'another engine or other options of it (smc)' walk.norn --data long.json --engine smc --seed 5
+refused 'checkpoint of another seed' walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 6
+cp ck good
+dd if=good of=ck bs=1000 count=20 2>/dev/null
+refused 'ck is damaged' "$@"
+echo 'something else' >ck
+refused 'ck is no checkpoint of Norn' "$@"
+"$NORN" infer "$@" --checkpoint ck --fresh >out 2>err </dev/null || fail "--fresh: $(cat err)"
+cmp -s want out || fail "--fresh: not the same"
+
+usage() {   # TEXT ARGS...: status 2
+  text=$1
+  shift
+  "$NORN" infer "$@" >out 2>err </dev/null
+  status=$?
+  [ $status -eq 2 ] || fail "$*: status $status, not 2"
+  grep -q -e "$text" err || fail "$*: no '$text': $(cat err)"
+}
+usage '--every takes a time such as' "$@" --checkpoint ck --every 5x
+usage '--every takes a time such as' "$@" --checkpoint ck --every 0
+usage '--every takes a time such as' "$@" --checkpoint ck --every -3s
+usage 'needs --checkpoint' "$@" --every 5s
+usage 'needs --checkpoint' "$@" --fresh
+usage 'of one inference' "$@" --checkpoint ck --chains 2
+
+# ---- no room
+for path in none/ck /dev/full; do
+  "$NORN" infer "$@" --checkpoint $path --fresh >out 2>err </dev/null
+  status=$?
+  [ $status -eq 1 ] || fail "$path: status $status, not 1"
+  grep -q "can't write the checkpoint $path" err || fail "$path: $(cat err)"
+done
+set -- mean.norn --data short.json --engine 'mh(draws = 12000, chains = 2)' --seed 5
+"$NORN" infer "$@" -q >want 2>err </dev/null
+(
+  ulimit -f 300
+  "$NORN" infer "$@" --checkpoint ck --every 1ms >out 2>err </dev/null
+  exit $?
+)
+status=$?
+[ $status -eq 0 ] || fail "a full disk: status $status"
+grep -q "warning: can't write the checkpoint ck" err || fail "a full disk: no warning: $(head -5 err)"
+cmp -s want out || fail "a full disk changes the result"
+rm -f ck err
+(
+  ulimit -f 300
+  "$NORN" infer "$@" --checkpoint ck --every 1ms >out 2>err </dev/null &
+  pid=$!
+  while kill -0 $pid 2>/dev/null && ! grep -q "can't write" err; do :; done
+  kill -9 $pid 2>/dev/null
+  wait $pid 2>/dev/null
+)
+[ -f ck ] || fail "a full disk: the last good one is gone"
+"$NORN" infer "$@" --checkpoint ck >out 2>err </dev/null || fail "after a full disk: $(cat err)"
+cmp -s want out || { fail "after a full disk it is not the same"; diff want out; }
+
+exit $bad
