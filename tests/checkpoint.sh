@@ -161,7 +161,7 @@ rm -f ck err
   ulimit -f 300
   "$NORN" infer "$@" --checkpoint ck --every 1ms >out 2>err </dev/null &
   pid=$!
-  while kill -0 $pid 2>/dev/null && ! grep -q "can't write" err; do :; done
+  while kill -0 $pid 2>/dev/null && ! grep -q "can't write" err 2>/dev/null; do :; done
   kill -9 $pid 2>/dev/null
   wait $pid 2>/dev/null
 )
