@@ -672,6 +672,47 @@ static void adaptive_free(norn_infer *inf, void *self)
   norn_density_free(e->prior);
 }
 
+/* What a plan is; `next` is made anew by each batch. */
+static void plan_archive(adaptive *e, norn_archive *a, plan *p)
+{
+  norn_archive_int(a, &p->K);
+  norn_archive_f64(a, &p->prior);
+  if (!norn_archive_status(a) && (p->K < 0 || p->K > most_parts(e)))
+    norn_archive_fail(a, "it has an impossible number of normals");
+  for (int k = 0; !norn_archive_status(a) && k < p->K; k++) {
+    norn_archive_bytes(a, p->part[k].mean, part_size(e));
+    norn_archive_f64(a, &p->part[k].log_top);
+  }
+  if (!norn_archive_status(a)) norn_archive_bytes(a, p->b, plan_size(e));
+}
+
+/* The densities are recorded again by the next step. */
+static norn_status adaptive_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  adaptive *e = self;
+  int at = (int)e->at;
+  norn_archive_int(a, &at);
+  if (norn_archive_status(a) || at == RECORD) return norn_archive_status(a);
+  norn_archive_i64(a, &e->n);
+  norn_archive_i64(a, &e->have);
+  norn_archive_i64(a, &e->used);
+  norn_archive_i64(a, &e->left);
+  norn_archive_i64(a, &e->batches);
+  norn_archive_bool(a, &e->observed);
+  if (norn_archive_status(a)) return norn_archive_status(a);
+  if (at < LEARN || at > LEAVE || e->n < 1 || e->n > 1 << 20 || e->have < 0 || e->have > e->budget ||
+      e->used < 0 || e->used > e->have || e->left < 0 || e->left > e->have - e->used)
+    norn_archive_fail(a, "its counts do not fit");
+  else if (norn_archive_reading(a) && !make_room(norn_infer_state(inf), e))
+    return NORN_EMEMORY;
+  e->at = (phase)at;
+  if (norn_archive_status(a)) return norn_archive_status(a);
+  norn_archive_bytes(a, e->row, (size_t)e->have * e->width * sizeof *e->row);
+  norn_archive_bytes(a, e->sum, (size_t)(1 + e->J) * 3 * sizeof *e->sum);
+  plan_archive(e, a, &e->now);
+  return norn_archive_status(a);
+}
+
 static const norn_option adaptive_options[] = {
   {"functions", NULL, "functions of what the model returns: one, an array, or a record of them"},
   {"budget", "10000", "draws in all, at each of which the functions are asked"},
@@ -684,4 +725,4 @@ const norn_engine engine_adaptive_importance = {
          "learnt, with control variates; for models with continuous choices.",
   .options = adaptive_options, .noptions = NORN_COUNT(adaptive_options), .size = sizeof(adaptive),
   .init = adaptive_init, .step = adaptive_step, .finish = adaptive_finish,
-  .progress = adaptive_progress, .free = adaptive_free};
+  .progress = adaptive_progress, .free = adaptive_free, .archive = adaptive_archive};

@@ -199,6 +199,17 @@ static void online_free(norn_infer *inf, void *self)
   engine_put(st, e->from, n * sizeof *e->from);
 }
 
+static norn_status online_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  online *e = self;
+  (void)inf;
+  norn_archive_i64(a, &e->i);
+  if (!norn_archive_status(a) && (e->i < 0 || e->i > e->n)) norn_archive_fail(a, "its particles do not fit");
+  if (!norn_archive_status(a)) norn_archive_bytes(a, e->logw, (size_t)e->i * sizeof *e->logw);
+  norn_archive_run(a, &e->run);
+  return norn_archive_status(a);
+}
+
 static const norn_option online_options[] = {
   {"before", NULL, "the posterior of the state, or missing at the start"},
   {"step", NULL, "the function of a state and an observation that gives a model of the next state"},
@@ -212,4 +223,4 @@ const norn_engine engine_online = {
   .doc = "What online.start and online.feed are made of: a particle filter, one observation at a time.",
   .options = online_options, .noptions = NORN_COUNT(online_options), .size = sizeof(online),
   .init = online_init, .step = online_step, .finish = online_finish, .progress = online_progress,
-  .free = online_free};
+  .free = online_free, .archive = online_archive};

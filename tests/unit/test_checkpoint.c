@@ -285,6 +285,7 @@ int main(void)
     check_engine(p[0], p[1], "hmc(draws = 60, warmup = 150, chains = 2)", 8);
     check_engine(p[0], p[1], "slice_sampler(draws = 100, warmup = 50, chains = 2)", 8);
     check_engine(p[0], p[1], "temper(particles = 60, runs = 2)", 8);
+    check_engine(p[0], p[1], "adaptive_importance(x -> 1, budget = 400)", 6);
   }
   check_engine("normal", NORMAL, "rejection(30, bound = 3)", 6);
   check_engine("normal", NORMAL, "pmmh(5, draws = 40, burn = 20, chains = 2)", 12);
