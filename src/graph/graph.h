@@ -73,6 +73,7 @@ typedef struct graph {
   graph_term *term; size_t nterm, cterm;
   graph_called *call; size_t ncall, ccall;
   size_t ninput;
+  bool whole;                          /* inputs may be values of discrete families (incremental.h) */
   bool traced;                         /* `where` (nnode) is kept: the place of `now`, or
                                           norn_here */
   norn_span *where, now; size_t cwhere;

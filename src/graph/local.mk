@@ -13,6 +13,7 @@ libnorncore_la_SOURCES += \
   %D%/functions.c \
   %D%/fuse.c \
   %D%/fused.c \
+  %D%/incremental.c \
   %D%/jit.c \
   %D%/loglinear.c \
   %D%/many.c \
@@ -25,6 +26,7 @@ libnorncore_la_SOURCES += \
   %D%/tape.c \
   %D%/traced.c \
   %D%/graph.h \
+  %D%/incremental.h \
   %D%/jit.h \
   %D%/level.h \
   %D%/program.h \

@@ -245,12 +245,13 @@ bool graph_target(graph *g, norn_datum x, norn_span span)
   return true;
 }
 
-/* Values of discrete families are whole numbers, and so can't be continuous choices. */
+/* Values of discrete families are whole numbers, and so can't be continuous choices (g->whole: the driver
+   sees to it). */
 static bool value_fits(graph *g, const norn_dist_row *row, norn_datum x, double v)
 {
   const char *want = row->flags & NORN_DIST_BOOL ? "true or false" : "an integer";
   bool whole = row->flags & NORN_DIST_DISCRETE;
-  if (graph_is_node(x) ? !whole : v == (whole ? floor(v) : v)) return true;
+  if (graph_is_node(x) ? !whole || g->whole : v == (whole ? floor(v) : v)) return true;
   if (v != v)
     norn_fail(g->st, NORN_ETYPE, -1, "a value of %s must be a number, got nan", row->name);
   else if (graph_is_node(x))
@@ -322,7 +323,7 @@ static void sum_adjoint(void *self, const double *in, const double *out, const d
   for (int64_t i = 0; i < *(int64_t *)self; i++) gin[i] += gout[0];
 }
 static void sum_free(norn_state *st, void *self) { norn_alloc(st, self, sizeof(int64_t), 0); }
-static const graph_call sum_call = {"sum", sum_forward, sum_adjoint, sum_free,
+const graph_call graph_sum_call = {"sum", sum_forward, sum_adjoint, sum_free,
                                     .uses_state = false};
 
 norn_datum graph_sum(graph *g, const norn_datum *x, int64_t n)
@@ -338,5 +339,5 @@ norn_datum graph_sum(graph *g, const norn_datum *x, int64_t n)
   if (!self) return norn_fail(g->st, NORN_EMEMORY, -1, "out of memory"), norn_none();
   *self = n;
   for (int64_t i = 0; i < n; i++) total += number_of(x[i]);
-  return graph_called_new(g, &sum_call, self, x, (uint32_t)n, &total, &s, 1) ? s : norn_none();
+  return graph_called_new(g, &graph_sum_call, self, x, (uint32_t)n, &total, &s, 1) ? s : norn_none();
 }

@@ -12,7 +12,7 @@ double graph_compute(graph_op op, double x, double y);
 
 /* Of graph_matvec: a matrix (m, n) of numbers, by rows. */
 typedef struct graph_matrix { int64_t m, n; double *x; } graph_matrix;
-extern const graph_call graph_matvec_call;
+extern const graph_call graph_matvec_call, graph_sum_call;
 
 /* The real functions that can be recorded, by the names of natives: those of an op of their own,
    and others with value and derivative (of x and y = f(x)). */

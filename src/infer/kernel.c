@@ -54,6 +54,7 @@ bool kernel_archive(norn_archive *a, kernel *k, const target *g, trace *t)
   return norn_archive_bool(a, &k->adapts) && norn_archive_i64(a, &k->proposed) &&
          norn_archive_i64(a, &k->accepted) && k->row->archive(k, g, t, a);
 }
+bool kernel_settle(kernel *k, trace *t) { return !k->row->settle || k->row->settle(k, t); }
 
 void kernel_free(kernel *k)
 {

@@ -22,6 +22,7 @@ typedef struct kernel_row {
   /* Of a checkpoint, between two calls of step: with the target and the trace of a transition that is
      on its way, which have been read.  NULL: it can't be saved. */
   bool        (*archive)(kernel *, const target *, trace *, norn_archive *);
+  bool        (*settle)(kernel *, trace *);           /* kernel_settle; NULL: nothing is ever late */
 } kernel_row;
 
 struct kernel {
@@ -31,6 +32,7 @@ struct kernel {
   void *self;
   bool adapts;                                        /* false at first */
   int64_t learning;                                   /* transitions for which it will, if that is known */
+  bool lazy;                                          /* the caller calls kernel_settle */
   int64_t proposed, accepted;                         /* of all its transitions, for whoever asks */
 };
 
@@ -38,6 +40,9 @@ struct kernel {
 kernel    *kernel_new(norn_infer *, norn_datum engine, const char *inside);
 norn_step  kernel_step(kernel *, const target *, trace *);
 bool       kernel_archive(norn_archive *, kernel *, const target *, trace *);
+/* Of a lazy kernel: brings trace_result up to date, which steps then leave as it was.  false: error
+   set. */
+bool       kernel_settle(kernel *, trace *);
 void       kernel_free(kernel *);
 /* Option i of its engine, or its fallback; option_int and the like for kernels. */
 norn_datum kernel_option(kernel *, int i);

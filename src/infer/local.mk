@@ -40,6 +40,7 @@ libnorncore_la_SOURCES += \
   %D%/metric_fit.c \
   %D%/mh.c \
   %D%/mh_drift.c \
+  %D%/mh_graph.c \
   %D%/mh_kernel.c \
   %D%/mh_proposal.c \
   %D%/more.c \

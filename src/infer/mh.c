@@ -39,7 +39,9 @@ static norn_status mh_init(norn_infer *inf, void *self)
   e->resuming = !norn_is_none(infer_resumed(inf));
   if (e->resuming) e->burn = 0;
   e->k = kernel_new(inf, norn_get(inf->options), "mh");
-  return e->k ? NORN_OK : norn_error(norn_infer_state(inf))->code;
+  if (!e->k) return norn_error(norn_infer_state(inf))->code;
+  e->k->lazy = true;
+  return NORN_OK;
 }
 
 /* ---- starts ---- */
@@ -102,6 +104,7 @@ static norn_status mh_record(norn_infer *inf, mh *e)
 {
   int64_t k = e->at - e->burn;
   if (k <= 0 || k % e->thin) return NORN_OK;
+  if (!kernel_settle(e->k, &e->t)) return NORN_EMEMORY;
   for (size_t i = 0; i < e->t.n; i++)
     if (norn_infer_choice(inf, e->t.c[i].addr, trace_value(&e->t.c[i]))) return NORN_EMEMORY;
   return norn_infer_draw(inf, trace_result(&e->t), 0);
@@ -152,6 +155,7 @@ static norn_status mh_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "acceptance",
                   norn_real(proposed ? (double)e->k->accepted / (double)proposed : 1));
   norn_infer_note(inf, "thin", norn_int(e->thin));
+  mh_graph_note(e->k);
   if (!e->t.n) return chains_report(inf, (int)e->chains, e->draws, "a larger thin");
   if (e->stuck == e->chains) {
     norn_infer_warn(inf, nowhere, "no move was accepted: each chain is one value, %lld times",
@@ -217,7 +221,8 @@ static const norn_option mh_options[] = {
   { "on", "missing", "which choices may change: a pattern of addresses, or an array of them" },
   { "drift", "missing", "size of random walks in the place of draws from the prior; or a record of sizes "
                         "by pattern" },
-  { "block", "missing", "patterns of choices that are renewed together" }
+  { "block", "missing", "patterns of choices that are renewed together" },
+  { "incremental", "true", "run again only what depends on the change, where the program can be recorded" }
 };
 
 const norn_engine engine_mh = { .version = NORN_ENGINE_VERSION,

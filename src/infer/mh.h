@@ -9,9 +9,10 @@
 #define NORN_INFER_MH_H
 #include "infer/kernel.h"
 #include "infer/pattern.h"
+#include "graph/incremental.h"
 
 enum {
-  MH_DRAWS, MH_BURN, MH_THIN, MH_CHAINS, MH_STEPS, MH_PROPOSAL, MH_ON, MH_DRIFT, MH_BLOCK, MH_OPTIONS
+  MH_DRAWS, MH_BURN, MH_THIN, MH_CHAINS, MH_STEPS, MH_PROPOSAL, MH_ON, MH_DRIFT, MH_BLOCK, MH_INCREMENTAL
 };
 
 /* How a choice of the proposed run came to its value (trace_choice.mark). */
@@ -57,6 +58,43 @@ bool        proposer_back(kernel *, const trace *new, const trace *old);
 /* Every value of forth was used by a run that went to its end; false: error set. */
 bool        proposer_used(kernel *);
 
+/* ---- mh_graph.c ---- */
+/* An argument of a choice's distribution: a place of the graph, or (place NONE) a value. */
+typedef struct graph_arg { uint32_t place; norn_datum value; } graph_arg;
+/* A choice of the recorded trace.  easy: its value is an input, of a family of numbers.  watched: its
+   support may move with its arguments. */
+typedef struct graph_choice {
+  bool easy, watched;
+  const norn_dist_row *row;
+  int n;
+  graph_arg arg[NORN_DIST_P];
+  uint32_t input, prior;               /* places; prior NONE: it is a constant */
+} graph_choice;
+typedef struct mh_graph {
+  bool off, ready, stale;              /* stale: the trace's result is that of an earlier state */
+  char why[200];                       /* off: why, if the program can't be recorded */
+  graph *g;
+  incremental *inc;
+  graph_choice *c; size_t n, cap;
+  norn_ref *result;
+  double fixed;                        /* weight of observations that depend on no choice */
+  uint64_t version;                    /* the trace as the graph left it */
+  uint32_t *picked; size_t npicked, cpicked;    /* of this transition: places in the trace */
+  norn_datum *to; size_t cto;          /* their new values */
+  int64_t wait, again, served;         /* runs until it is recorded; the last wait; transitions made since */
+  int64_t litter;                      /* values made on the heap since the last run */
+  int64_t steps, recorded;             /* transitions made on graphs; recordings */
+} mh_graph;
+void mh_graph_free(norn_state *, mh_graph *);
+/* A transition of the picked choices: 1: made; 0: it must be made by a run; -1: error set. */
+int  mh_graph_step(kernel *, trace *);
+/* Records the trace if that seems to pay; false: error set. */
+bool mh_graph_look(kernel *, trace *);
+/* Notes for info(): "incremental", the share of transitions that were made on a graph, and why none was. */
+void mh_graph_note(kernel *);
+/* Brings the trace's result up to date; false: error set. */
+bool mh_graph_settle(kernel *, trace *);
+
 /* ---- mh_kernel.c ---- */
 struct mh_kernel {
   int64_t steps, left;                 /* transitions of a step; still to come of this one */
@@ -64,6 +102,7 @@ struct mh_kernel {
   patterns on, block;
   drift drift;
   proposer q;
+  mh_graph graph;
   bool going;
   execution x;
   const target *whole;                 /* what the caller gave */
@@ -79,6 +118,10 @@ struct mh_kernel {
   uint64_t of, own;                    /* own: stream of the kernel's decisions under stream `of` */
 };
 norn_rng    mh_numbers(mh_kernel *, uint32_t event, uint32_t draw);
+/* Is this choice of the present trace one that the transition renews? */
+bool        mh_picked(mh_kernel *, const trace_choice *);
+/* A transition with this log alpha ends: whether it is taken, and what is learnt from it. */
+bool        mh_decide(kernel *, double log_alpha);
 /* Fails if a pattern of its options has fit no choice so far, nor fits one of this trace. */
 norn_status mh_patterns(kernel *, const trace *);
 /* Whether `on` and the target let this address change. */

@@ -88,8 +88,7 @@ static bool site_pick(kernel *k, const trace *t)
   return true;
 }
 
-/* Is this choice of the current trace one that is renewed? */
-static bool is_picked(mh_kernel *m, const trace_choice *c)
+bool mh_picked(mh_kernel *m, const trace_choice *c)
 {
   if (m->has_proposal) return false;
   if (!m->whole_block) return c == &m->old->c[m->site];
@@ -112,7 +111,7 @@ static int mh_answer(mh_kernel *m, execution *x, const norn_event *ev, const tra
     return MH_GIVEN;
   }
   if (!same) return MH_FRESH;
-  if (!is_picked(m, old)) {
+  if (!mh_picked(m, old)) {
     *v = trace_value(old);
     return MH_REUSED;
   }
@@ -172,10 +171,7 @@ static bool transition_begin(kernel *k, const target *g, const trace *t)
   m->old_excess = t->excess;
   m->drift.nmoved = 0;
   m->drift.dim = 0;
-  if (!(m->has_proposal ? proposer_forth(k, t) : site_pick(k, t))) return false;
-  if (nothing(m)) return true;
-  m->going = execution_begin(&m->x, k->inf, &m->g, &m->new, 0, mh_meet, m);
-  return m->going;
+  return m->has_proposal ? proposer_forth(k, t) : site_pick(k, t);
 }
 
 /* The part of log alpha of old choices that a proposal's way back gives, and its densities. */
@@ -220,21 +216,44 @@ static void transition_take(mh_kernel *m, trace *t)
   m->blocked[1] = blocked;
 }
 
+bool mh_decide(kernel *k, double a)
+{
+  mh_kernel *m = k->self;
+  norn_rng r = mh_numbers(m, 0, 8);
+  bool take = a > -HUGE_VAL && (a >= 0 || log(norn_rng_uniform(&r)) < a);
+  k->proposed++;
+  k->accepted += take;
+  if (k->adapts && m->drift.nmoved) drift_learn(&m->drift, a >= 0 ? 1 : exp(a));
+  return take;
+}
+
 /* The proposal has been run; false: error set. */
 static bool transition_judge(kernel *k, trace *t)
 {
   mh_kernel *m = k->self;
-  norn_rng r = mh_numbers(m, 0, 8);
   double a;
   if (!transition_ratio(k, t, &a)) return false;
-  bool take = a > -HUGE_VAL && (a >= 0 || log(norn_rng_uniform(&r)) < a);
   execution_end(&m->x);
   m->going = false;
-  k->proposed++;
-  k->accepted += take;
-  if (k->adapts && m->drift.nmoved) drift_learn(&m->drift, a >= 0 ? 1 : exp(a));
-  if (take) transition_take(m, t);
+  if (mh_decide(k, a)) transition_take(m, t);
   return true;
+}
+
+/* One transition, or a piece of it. */
+static norn_step transition(kernel *k, const target *g, trace *t)
+{
+  mh_kernel *m = k->self;
+  if (!m->going) {
+    if (!transition_begin(k, g, t)) return NORN_STEP_FAIL;
+    if (nothing(m)) return NORN_STEP_DONE;
+    int made = mh_graph_step(k, t);
+    if (made) return made < 0 ? NORN_STEP_FAIL : NORN_STEP_DONE;
+    m->going = execution_begin(&m->x, k->inf, &m->g, &m->new, 0, mh_meet, m);
+    if (!m->going) return NORN_STEP_FAIL;
+  }
+  norn_step s = execution_step(&m->x);
+  if (s != NORN_STEP_DONE) return s;
+  return transition_judge(k, t) && mh_graph_look(k, t) ? NORN_STEP_DONE : NORN_STEP_FAIL;
 }
 
 static norn_step mh_kernel_step(kernel *k, const target *g, trace *t)
@@ -242,14 +261,11 @@ static norn_step mh_kernel_step(kernel *k, const target *g, trace *t)
   mh_kernel *m = k->self;
   if (!m->left) m->left = m->steps;
   while (m->left) {
-    if (!m->going && !transition_begin(k, g, t)) return NORN_STEP_FAIL;
-    if (!m->going) { m->left--; continue; }
-    norn_step s = execution_step(&m->x);
+    norn_step s = transition(k, g, t);
     if (s != NORN_STEP_DONE) return s;
-    if (!transition_judge(k, t)) return NORN_STEP_FAIL;
     m->left--;
   }
-  return NORN_STEP_DONE;
+  return k->lazy || mh_graph_settle(k, t) ? NORN_STEP_DONE : NORN_STEP_FAIL;
 }
 
 /* ---- options ---- */
@@ -298,6 +314,10 @@ static norn_status mh_kernel_init(kernel *k)
   m->has_block = given(block);
   m->has_drift = given(walk);
   m->has_proposal = given(proposal);
+  norn_datum record = kernel_option(k, MH_INCREMENTAL);
+  if (record.tag != NORN_BOOL) return norn_fail(st, NORN_ETYPE, -1, "incremental of mh must be true or false");
+  m->graph.off = !record.i || m->has_proposal;
+  m->graph.wait = m->graph.again = 10;                 /* mh_graph.c */
   if (m->has_on && !patterns_new(st, &m->on, on, "on of mh")) return NORN_ETYPE;
   if (m->has_block && !patterns_new(st, &m->block, block, "block of mh")) return NORN_ETYPE;
   if (m->has_drift) s = drift_new(st, &m->drift, walk);
@@ -310,6 +330,7 @@ static void mh_kernel_free(kernel *k)
   mh_kernel *m = k->self;
   norn_state *st = norn_infer_state(k->inf);
   if (m->going) execution_end(&m->x);
+  mh_graph_free(st, &m->graph);
   trace_free(st, &m->new);
   sites_free(st, &m->here);
   sites_free(st, &m->there);
@@ -343,4 +364,5 @@ const kernel_row kernel_mh = { .engine = &engine_mh,
                                .init = mh_kernel_init,
                                .step = mh_kernel_step,
                                .free = mh_kernel_free,
-                               .archive = mh_kernel_archive };
+                               .archive = mh_kernel_archive,
+                               .settle = mh_graph_settle };

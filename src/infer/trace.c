@@ -26,6 +26,11 @@ bool trace_set(norn_state *st, trace_choice *c, norn_datum v)
   return keep_value(st, &c->value, &c->ref, v);
 }
 
+bool trace_set_result(norn_state *st, trace *t, norn_datum v)
+{
+  return keep_value(st, &t->result, &t->result_ref, v);
+}
+
 norn_datum trace_result(const trace *t)
 {
   if (t->run) return norn_none();
@@ -136,7 +141,7 @@ bool execution_begin(execution *x, norn_infer *inf, const target *g, trace *t, u
 {
   norn_state *st = norn_infer_state(inf);
   trace_clear(t);
-  t->stamp = ++inf->stamps;
+  t->stamp = t->version = ++inf->stamps;
   *x = (execution){.inf = inf, .g = g, .t = t, .meet = meet, .user = user};
   x->run = norn_run_new(st, norn_infer_model(inf), NULL, 0);
   if (!x->run) return false;

@@ -26,7 +26,8 @@ typedef struct trace_choice {
 typedef struct trace {
   trace_choice *c; size_t n, cap;
   uint64_t *key; uint32_t *place; size_t size;      /* address -> place + 1, open addressing */
-  uint64_t stamp;                      /* which choices there are: of no other trace of its inference */
+  uint64_t stamp, version;             /* of which choices there are, and with which values: of no other
+                                          trace of its inference */
   double logw, excess;                 /* of the observations that count, by themselves; of all choices */
   norn_datum result; norn_ref *result_ref;          /* trace_result */
   norn_run *run;                       /* standing at its barrier; NULL: it went to its end */
@@ -49,6 +50,7 @@ typedef struct target {
 
 norn_datum    trace_value(const trace_choice *);
 bool          trace_set(norn_state *, trace_choice *, norn_datum);       /* false: no memory */
+bool          trace_set_result(norn_state *, trace *, norn_datum);
 /* What the run returned; NONE if it stands at a barrier. */
 norn_datum    trace_result(const trace *);
 trace_choice *trace_find(const trace *, uint64_t addr);                  /* NULL: there is none */

@@ -1,0 +1,514 @@
+/* mh_graph: a transition without a run.
+
+   The present trace is recorded as a graph (graph/incremental.h): a choice of a family of numbers is an
+   input, its prior and every observation a term; a branch leaves a guard.  A new value of one choice then
+   costs what depends on it.  Values of discrete families are answered as latent values (norn.h): the run
+   may carry them about and put them into distributions; where it looks at one (a branch, an index, an
+   addition) the choice is no input but a constant, and changing it takes a run.  So do choices of
+   vectors, guards that break, and supports that move.
+
+   Random numbers and the ratio are those of a run, so draws are too, but for the rounding of sums.
+
+   When is a trace recorded?  A recording costs some ten runs, and ends when a run is accepted.  After a
+   graph that served few transitions the next one waits, twice as long each time; after one that served
+   many, half as long.  Nothing of that depends on time. */
+#include "infer/mh.h"
+#include "infer/infer.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { PAYS = 30, LONGEST = 1 << 14, LITTER = 256 };
+#define NONE INCREMENTAL_NONE
+
+typedef struct recorder {
+  kernel *k;
+  mh_graph *m;
+  trace *t;
+  norn_run *run;
+  incremental_mark *mark; size_t nmark, cmark;
+  uint32_t *input;                     /* (n) nodes of the inputs, NONE: a constant */
+  size_t at;                           /* choices met */
+  bool refused;
+} recorder;
+
+static void graph_drop(norn_state *st, mh_graph *m)
+{
+  incremental_free(m->inc);
+  graph_free(m->g);
+  if (m->result) norn_drop(m->result);
+  m->inc = NULL;
+  m->g = NULL;
+  m->result = NULL;
+  m->ready = m->stale = false;
+  m->n = 0;
+  (void)st;
+}
+
+void mh_graph_free(norn_state *st, mh_graph *m)
+{
+  graph_drop(st, m);
+  engine_put(st, m->c, m->cap * sizeof *m->c);
+  engine_put(st, m->picked, m->cpicked * sizeof *m->picked);
+  engine_put(st, m->to, m->cto * sizeof *m->to);
+}
+
+/* ---- recording ---- */
+
+static bool refuse(recorder *r, const char *why)
+{
+  snprintf(r->m->why, sizeof r->m->why, "%s", why);
+  r->refused = true;
+  return false;
+}
+
+static bool mark(recorder *r, norn_datum node, incremental_kind kind, uint32_t of)
+{
+  norn_state *st = norn_infer_state(r->k->inf);
+  if (!graph_is_node(node)) return true;
+  if (!engine_room(st, &r->mark, &r->cmark, r->nmark + 1, sizeof *r->mark)) return false;
+  r->mark[r->nmark++] = (incremental_mark){graph_index(node), of, kind};
+  return true;
+}
+
+/* Marks each node in a value. */
+static bool nodes_mark(recorder *r, norn_datum v, incremental_kind kind, uint32_t of)
+{
+  norn_view a;
+  norn_dist d;
+  if (graph_is_node(v)) return mark(r, v, kind, of);
+  if (!norn_has_node(v)) return true;
+  int n = 0;
+  const norn_datum *part = norn_record_view(v, &n);
+  if (norn_dist_view(v, &d)) {
+    part = d.args;
+    n = d.n;
+  } else if (!part && norn_array_view(v, &a) && a.elem == NORN_VALUES) {
+    part = a.v;
+    n = (int)a.n;
+  }
+  if (!part) return refuse(r, "numbers that depend on choices are out of sight");
+  for (int i = 0; i < n; i++)
+    if (!nodes_mark(r, part[i], kind, of)) return false;
+  return true;
+}
+
+/* A run looks at a choice: from now on it is a constant. */
+static norn_datum look(void *user, int64_t i)
+{
+  recorder *r = user;
+  r->m->c[i].easy = false;
+  return trace_value(&r->t->c[i]);
+}
+
+/* What stands for a value in densities: the input behind a latent one, else itself. */
+static norn_datum behind(const recorder *r, norn_datum v)
+{
+  if (v.tag != NORN_LATENT || r->input[v.i] == NONE) return v;
+  norn_datum node = {.tag = NORN_NODE | (uint64_t)r->input[v.i] << 32};
+  node.d = r->m->g->value[r->input[v.i]];
+  return node;
+}
+
+/* The distribution of an event as the graph takes it; latents inside of arrays are told.  args (16). */
+static bool dist_behind(recorder *r, const norn_dist *d, norn_datum *args, norn_dist *out)
+{
+  norn_state *st = norn_infer_state(r->k->inf);
+  if (d->n > 16) return refuse(r, "a distribution has too many parameters");
+  bool scalar = d->row->flags & NORN_DIST_SCALAR;
+  for (int i = 0; i < d->n; i++) {
+    args[i] = scalar ? behind(r, d->args[i]) : d->args[i];
+    if (norn_has_latent(args[i])) args[i] = norn_force(st, args[i]);
+  }
+  *out = (norn_dist){d->row, args, d->n};
+  return true;
+}
+
+static bool is_number(norn_datum v)
+{
+  return v.tag == NORN_REAL || v.tag == NORN_INT || graph_is_node(v);
+}
+
+static bool can_be_input(const norn_event *ev, const norn_dist *d, norn_datum v)
+{
+  const norn_dist_row *row = d->row;
+  if (ev->proposal || !(row->flags & NORN_DIST_SCALAR) || !row->logp1 || !row->check1 || d->n > NORN_DIST_P ||
+      row->flags & (NORN_DIST_POSTERIOR | NORN_DIST_COSTLY))
+    return false;
+  for (int i = 0; i < d->n; i++)
+    if (!is_number(d->args[i])) return false;
+  return v.tag == NORN_REAL || ((v.tag == NORN_INT || v.tag == NORN_BOOL) && row->flags & NORN_DIST_DISCRETE);
+}
+
+/* May another value of its parameters give it another support?  By kinds whose bounds the row tells. */
+static bool support_moves(norn_state *st, const norn_dist *d, bool node)
+{
+  norn_support s = {NORN_SUPPORT_ANY, 0, 0, 0, 1, -1, -1};
+  if (!node) return false;
+  if (d->row->support) d->row->support(st, d, &s);
+  if (s.kind == NORN_SUPPORT_BOOL) return false;
+  return s.kind >= NORN_SUPPORT_INTEGER || s.lower_leaf != -1 || s.upper_leaf != -1;
+}
+
+/* A choice of the run: its answer and the node of its prior. */
+static bool choice_met(recorder *r, const norn_event *ev)
+{
+  norn_state *st = norn_infer_state(r->k->inf);
+  mh_graph *m = r->m;
+  norn_datum args[16], v, x, lw = norn_unit();
+  norn_dist d, plain = {ev->dist->row, NULL, ev->dist->n};
+  uint32_t i = (uint32_t)r->at;
+  if (r->at >= r->t->n || r->t->c[r->at].addr != ev->addr)
+    return refuse(r, "it does not make the same choices again");
+  if (ev->proposal) return refuse(r, "a choice has a proposal of its own (via)");
+  if (!dist_behind(r, ev->dist, args, &d)) return false;
+  graph_choice *c = &m->c[r->at++];
+  v = x = trace_value(&r->t->c[i]);
+  *c = (graph_choice){.row = d.row, .n = d.n, .input = NONE, .prior = NONE, .easy = can_be_input(ev, &d, v)};
+  r->input[i] = NONE;
+  if (c->easy) {
+    double number = v.tag == NORN_REAL ? v.d : (double)v.i;
+    x = graph_input(m->g, number);
+    if (norn_is_none(x)) return false;
+    r->input[i] = graph_index(x);
+    if (!mark(r, x, INCREMENTAL_READ, NONE)) return false;
+    if (v.tag == NORN_REAL) v = x;
+    else v = norn_latent(i);
+  }
+  bool node = false;
+  for (int j = 0; j < d.n; j++) node |= norn_has_node(d.args[j]);
+  if (c->easy) lw = graph_density(m->g, d.row, x, d.args, d.n, false);
+  else if (node) lw = graph_logpdf(m->g, &d, x, false);
+  if (norn_is_none(lw) || !mark(r, lw, INCREMENTAL_PRIOR, i)) return false;
+  c->prior = graph_is_node(lw) ? graph_index(lw) : NONE;
+  norn_datum now[16];
+  plain.args = now;
+  for (int j = 0; j < d.n; j++) now[j] = norn_concrete(st, d.args[j]);
+  for (int j = 0; c->easy && j < d.n; j++)
+    c->arg[j] = (graph_arg){graph_is_node(d.args[j]) ? graph_index(d.args[j]) : NONE, ev->dist->args[j]};
+  c->watched = support_moves(st, &plain, node);
+  for (int j = 0; node && j < d.n; j++)
+    if (!nodes_mark(r, d.args[j], c->watched ? INCREMENTAL_WATCH : INCREMENTAL_READ, c->watched ? i : NONE))
+      return false;
+  norn_run_answer(r->run, v);
+  return true;
+}
+
+static bool row_met(void *user, norn_datum lw)
+{
+  recorder *r = user;
+  double x;
+  if (graph_is_node(lw)) return mark(r, lw, INCREMENTAL_OBSERVED, NONE);
+  if (norn_as_real(lw, &x)) r->m->fixed += x;
+  return true;
+}
+
+static bool observed(recorder *r, const norn_event *ev)
+{
+  norn_state *st = norn_infer_state(r->k->inf);
+  norn_datum args[16], v = behind(r, ev->value);
+  norn_dist d;
+  if (ev->flags & NORN_EV_CONDITION) return true;            /* it holds: its guards say so */
+  if (norn_has_latent(v)) v = norn_force(st, v);
+  if (ev->flags & NORN_EV_FACTOR) return row_met(r, v);
+  return dist_behind(r, ev->dist, args, &d) && graph_rows(r->m->g, &d, v, row_met, r);
+}
+
+/* The recorded result with the present numbers; NONE without an error: not of simple kinds. */
+static norn_datum realise(mh_graph *m, norn_state *st, const trace *t, norn_datum v)
+{
+  norn_view a;
+  void *to;
+  if (graph_is_node(v)) return norn_real(incremental_value(m->inc, incremental_place(m->inc, graph_index(v))));
+  if (v.tag == NORN_LATENT) return trace_value(&t->c[v.i]);
+  if (!norn_has_node(v) && !norn_has_latent(v)) return v;
+  int n = norn_record_size(v);
+  if (n >= 0) {
+    const char *names[64];
+    norn_datum values[64];
+    if (n > 64) return norn_none();
+    for (int i = 0; i < n; i++) {
+      names[i] = norn_record_at(st, v, i, &values[i]);
+      values[i] = realise(m, st, t, values[i]);
+      if (norn_is_none(values[i])) return norn_none();
+    }
+    return norn_record(st, n, names, values);
+  }
+  if (!norn_array_view(v, &a) || a.elem != NORN_VALUES) return norn_none();
+  norn_datum list = norn_array(st, NORN_VALUES, 1, a.dims, &to);
+  if (norn_is_none(list)) return list;
+  for (int64_t i = 0; i < a.dims[0]; i++) ((norn_datum *)to)[i] = norn_unit();
+  for (int64_t i = 0; i < a.dims[0]; i++) {
+    norn_datum e = realise(m, st, t, norn_array_at(st, v, i));
+    if (norn_is_none(e)) return e;
+    ((norn_datum *)to)[i] = e;
+  }
+  return norn_array_pack(st, to, a.dims[0]);
+}
+
+/* Runs the program to its end; false: error set, or refused. */
+static bool run_recorded(recorder *r)
+{
+  norn_state *st = norn_infer_state(r->k->inf);
+  norn_event ev;
+  for (;;) {
+    switch (norn_run_next(r->run, &ev)) {
+    case NORN_SAMPLE:
+      if (!choice_met(r, &ev)) return false;
+      break;
+    case NORN_OBSERVE:
+      if (!observed(r, &ev)) return false;
+      break;
+    case NORN_DONE:
+      if (r->at != r->t->n) return refuse(r, "it does not make the same choices again");
+      if (!(r->m->result = norn_keep(st, ev.value))) return false;
+      return nodes_mark(r, ev.value, INCREMENTAL_READ, NONE);
+    case NORN_INFER: return refuse(r, "it runs an inference");
+    case NORN_DEAD: case NORN_ERROR: return false;
+    }
+  }
+}
+
+/* Nodes become places; choices that were looked at become constants. */
+static bool places_find(recorder *r)
+{
+  mh_graph *m = r->m;
+  norn_state *st = norn_infer_state(r->k->inf);
+  m->inc = incremental_new(m->g, r->mark, r->nmark);
+  if (!m->inc) return false;
+  for (size_t i = 0; i < m->n; i++) {
+    graph_choice *c = &m->c[i];
+    if (c->prior != NONE) c->prior = incremental_place(m->inc, c->prior);
+    if (c->easy) c->input = incremental_place(m->inc, r->input[i]);
+    for (int j = 0; j < c->n && j < NORN_DIST_P; j++)
+      if (c->arg[j].place != NONE) c->arg[j].place = incremental_place(m->inc, c->arg[j].place);
+  }
+  if (!norn_is_none(realise(m, st, r->t, norn_get(m->result)))) return true;
+  return norn_error(st)->code ? false : refuse(r, "what it returns holds numbers out of sight");
+}
+
+static bool record(kernel *k, trace *t)
+{
+  mh_kernel *mk = k->self;
+  norn_state *st = norn_infer_state(k->inf);
+  mh_graph *m = &mk->graph;
+  recorder r = {.k = k, .m = m, .t = t};
+  graph_drop(st, m);
+  m->fixed = 0;
+  m->n = t->n;
+  m->g = graph_new(st);
+  r.input = engine_get(st, t->n * sizeof *r.input);
+  r.run = norn_run_new(st, norn_infer_model(k->inf), NULL, 0);
+  bool good = m->g && r.input && r.run && engine_room(st, &m->c, &m->cap, t->n + 1, sizeof *m->c);
+  if (good) {
+    m->g->whole = true;
+    norn_run_flags(r.run, NORN_RUN_NAMES);
+    norn_graph_attach(st, m->g);
+    norn_latent_attach(st, look, &r);
+    good = run_recorded(&r) && places_find(&r);
+    norn_latent_attach(st, NULL, NULL);
+    norn_graph_attach(st, NULL);
+  }
+  if (r.run) norn_run_free(r.run);
+  engine_put(st, r.input, t->n * sizeof *r.input);
+  engine_put(st, r.mark, r.cmark * sizeof *r.mark);
+  m->ready = good;
+  m->version = t->version;
+  if (good) return true;
+  graph_drop(st, m);
+  m->off = true;
+  if (!r.refused && norn_error(st)->code == NORN_EMEMORY) return false;
+  if (!r.refused) snprintf(m->why, sizeof m->why, "%.199s", norn_error(st)->text);
+  norn_clear(st);
+  return true;
+}
+
+bool mh_graph_look(kernel *k, trace *t)
+{
+  mh_kernel *mk = k->self;
+  mh_graph *m = &mk->graph;
+  if (m->off || mk->g.barriers < SIZE_MAX || (m->ready && m->version == t->version)) return true;
+  if (m->ready) {                                      /* a run was accepted: it has ended */
+    m->again = m->served < PAYS ? 2 * m->again : m->again / 2;
+    m->again = m->again > LONGEST ? LONGEST : m->again < 1 ? 1 : m->again;
+    m->wait = m->again;
+    graph_drop(norn_infer_state(k->inf), m);
+  }
+  if (m->wait-- > 0) return true;
+  m->served = 0;
+  m->recorded++;
+  return record(k, t);
+}
+
+/* ---- a transition ---- */
+
+/* An argument as it is now, of the kind that it has in a run. */
+static norn_datum arg_now(const mh_graph *m, const trace *t, const graph_arg *a)
+{
+  if (a->place == NONE) return a->value;
+  double x = incremental_value(m->inc, a->place);
+  return a->value.tag == NORN_LATENT && trace_value(&t->c[a->value.i]).tag != NORN_REAL
+    ? norn_int((int64_t)x) : norn_real(x);
+}
+
+static norn_dist dist_now(const mh_graph *m, const trace *t, size_t i, norn_datum *args)
+{
+  const graph_choice *c = &m->c[i];
+  for (int j = 0; j < c->n; j++) args[j] = arg_now(m, t, &c->arg[j]);
+  return (norn_dist){c->row, args, c->n};
+}
+
+/* Which choices are renewed; false: one of them takes a run, or (failed) there is no memory. */
+static bool picks_find(kernel *k, const trace *t, bool *failed)
+{
+  mh_kernel *mk = k->self;
+  mh_graph *m = &mk->graph;
+  norn_state *st = norn_infer_state(k->inf);
+  m->npicked = 0;
+  size_t from = mk->whole_block ? 0 : mk->site, to = mk->whole_block ? t->n : mk->site + 1;
+  for (size_t i = from; i < to && i < t->n; i++) {
+    if (mk->whole_block && !mh_picked(mk, &t->c[i])) continue;
+    if (!m->c[i].easy) return false;
+    if (!engine_room(st, &m->picked, &m->cpicked, m->npicked + 1, sizeof *m->picked) ||
+        !engine_room(st, &m->to, &m->cto, m->npicked + 1, sizeof *m->to))
+      return !(*failed = true);
+    m->picked[m->npicked++] = (uint32_t)i;
+  }
+  return m->npicked > 0;
+}
+
+/* The new value of pick p; a walk that leaves its support makes *outside.  false: error set. */
+static bool pick_draw(kernel *k, const trace *t, size_t p, double *jacobian, bool *outside)
+{
+  mh_kernel *mk = k->self;
+  mh_graph *m = &mk->graph;
+  norn_state *st = norn_infer_state(k->inf);
+  const trace_choice *c = &t->c[m->picked[p]];
+  norn_datum args[NORN_DIST_P];
+  norn_dist d = dist_now(m, t, m->picked[p], args);
+  norn_event ev = {.kind = NORN_SAMPLE, .addr = c->addr, .dist = &d, .span = c->span};
+  double j;
+  if (mk->has_drift) {
+    norn_rng g = mh_numbers(mk, 1 + (uint32_t)mk->drift.nmoved, 0);
+    int how = drift_move(st, &mk->drift, &ev, trace_value(c), &g, &m->to[p], &j);
+    if (how == MH_MOVED && norn_is_none(m->to[p])) {
+      *outside = true;
+      m->to[p] = trace_value(c);
+    } else if (how == MH_MOVED) {
+      *jacobian += j;
+    }
+    if (how != MH_FRESH) return how >= 0;
+  }
+  norn_rng g = {.stream = mk->g.stream, .lane = mk->g.lane, .event = (uint32_t)(c->addr ^ c->addr >> 32),
+                .iter = mk->g.iter};                   /* as norn_run_rng */
+  incremental_skip(m->inc, m->picked[p]);
+  return !norn_dist_sample(st, &d, &g, &m->to[p]);
+}
+
+static double number(norn_datum v) { return v.tag == NORN_REAL ? v.d : (double)v.i; }
+
+/* Each choice whose support may have moved still has the one that it had. */
+static bool supports_hold(kernel *k, const trace *t)
+{
+  mh_kernel *mk = k->self;
+  mh_graph *m = &mk->graph;
+  norn_state *st = norn_infer_state(k->inf);
+  const uint32_t *of;
+  size_t n = incremental_seen(m->inc, &of);
+  norn_datum args[NORN_DIST_P];
+  for (size_t i = 0; i < n; i++) {
+    if (!m->c[of[i]].easy) return false;
+    norn_dist d = dist_now(m, t, of[i], args);
+    if (support_key(st, &d) != t->c[of[i]].support) return false;
+  }
+  return true;
+}
+
+/* Picks that depend on other picks are drawn one after the other: by a run. */
+static bool picks_apart(const mh_graph *m)
+{
+  const incremental_change *log;
+  size_t n = m->npicked > 1 ? incremental_changes(m->inc, &log) : 0;
+  for (size_t i = 0; i < n; i++)
+    for (size_t p = 0; p < m->npicked; p++) {
+      const graph_choice *c = &m->c[m->picked[p]];
+      for (int j = 0; j < c->n; j++)
+        if (c->arg[j].place == log[i].at) return false;
+    }
+  return true;
+}
+
+/* The trace takes what the graph has. */
+static bool graph_take(kernel *k, trace *t)
+{
+  mh_kernel *mk = k->self;
+  mh_graph *m = &mk->graph;
+  const incremental_change *log;
+  size_t n = incremental_changes(m->inc, &log);
+  for (size_t i = 0; i < n; i++) {
+    uint32_t of = incremental_prior_of(m->inc, log[i].at);
+    if (of != NONE) t->c[of].logp = incremental_value(m->inc, log[i].at);
+  }
+  for (size_t p = 0; p < m->npicked; p++)
+    if (!trace_set(norn_infer_state(k->inf), &t->c[m->picked[p]], m->to[p])) return false;
+  incremental_keep(m->inc);
+  t->logw = m->fixed + incremental_sum(m->inc);
+  t->version = m->version = ++k->inf->stamps;
+  m->stale = true;
+  return true;
+}
+
+static int by_run(kernel *k)
+{
+  mh_kernel *mk = k->self;
+  incremental_undo(mk->graph.inc);
+  mk->drift.nmoved = 0;
+  mk->drift.dim = 0;
+  return 0;
+}
+
+int mh_graph_step(kernel *k, trace *t)
+{
+  mh_kernel *mk = k->self;
+  mh_graph *m = &mk->graph;
+  bool failed = false, outside = false;
+  double jacobian = 0, a = -HUGE_VAL;
+  if (!m->ready || m->version != t->version || mk->g.barriers < SIZE_MAX) return 0;
+  if (m->litter > LITTER) {                            /* a run collects */
+    m->litter = 0;
+    return 0;
+  }
+  if (!picks_find(k, t, &failed)) return failed ? -1 : 0;
+  for (size_t p = 0; p < m->npicked; p++)
+    if (!pick_draw(k, t, p, &jacobian, &outside)) return -1;
+  for (size_t p = 0; p < m->npicked; p++)
+    incremental_set(m->inc, m->c[m->picked[p]].input, number(m->to[p]));
+  incremental_status s = incremental_run(m->inc);
+  if (s == INCREMENTAL_BROKEN || !supports_hold(k, t) || !picks_apart(m)) return by_run(k);
+  if (s == INCREMENTAL_OK && !outside)
+    a = mk->g.beta * incremental_observed(m->inc) + incremental_priors(m->inc) + jacobian;
+  m->served++;
+  m->steps++;
+  if (mh_decide(k, a)) return graph_take(k, t) ? 1 : -1;
+  incremental_undo(m->inc);
+  return 1;
+}
+
+bool mh_graph_settle(kernel *k, trace *t)
+{
+  mh_kernel *mk = k->self;
+  mh_graph *m = &mk->graph;
+  norn_state *st = norn_infer_state(k->inf);
+  if (!m->stale || m->version != t->version) return true;
+  norn_datum v = realise(m, st, t, norn_get(m->result));
+  m->stale = false;
+  m->litter += v.tag & 0x40 ? 1 : 0;
+  return !norn_is_none(v) && trace_set_result(st, t, v);
+}
+
+void mh_graph_note(kernel *k)
+{
+  mh_kernel *mk = k->self;
+  const mh_graph *m = &mk->graph;
+  norn_infer_note(k->inf, "incremental", norn_real(k->proposed ? (double)m->steps / (double)k->proposed : 0));
+  if (*m->why) norn_infer_note(k->inf, "not_incremental", norn_cstring(norn_infer_state(k->inf), m->why));
+}
