@@ -72,11 +72,12 @@ typedef struct graph_choice {
 } graph_choice;
 typedef struct mh_graph {
   bool off, ready, stale;              /* stale: the trace's result is that of an earlier state */
+  bool apart;                          /* whole numbers are latent values, not nodes */
   char why[200];                       /* off: why, if the program can't be recorded */
   graph *g;
   incremental *inc;
   graph_choice *c; size_t n, cap;
-  norn_ref *result;
+  norn_ref *result, *like;             /* recorded; and what it was then, of which the kinds are right */
   double fixed;                        /* weight of observations that depend on no choice */
   uint64_t version;                    /* the trace as the graph left it */
   uint32_t *picked; size_t npicked, cpicked;    /* of this transition: places in the trace */

@@ -2,10 +2,10 @@
 
    The present trace is recorded as a graph (graph/incremental.h): a choice of a family of numbers is an
    input, its prior and every observation a term; a branch leaves a guard.  A new value of one choice then
-   costs what depends on it.  Values of discrete families are answered as latent values (norn.h): the run
-   may carry them about and put them into distributions; where it looks at one (a branch, an index, an
-   addition) the choice is no input but a constant, and changing it takes a run.  So do choices of
-   vectors, guards that break, and supports that move.
+   costs what depends on it.  Whole numbers are nodes like others; if the program can't be recorded so
+   (one is an index, the end of a loop), and truth values always, they are latent values (norn.h): the run
+   may carry them about; where it looks at one, the choice is a constant, and changing it takes a run.  So
+   do choices of vectors, guards that break, and supports that move.
 
    Random numbers and the ratio are those of a run, so draws are too, but for the rounding of sums.
 
@@ -36,9 +36,10 @@ static void graph_drop(norn_state *st, mh_graph *m)
   incremental_free(m->inc);
   graph_free(m->g);
   if (m->result) norn_drop(m->result);
+  if (m->like) norn_drop(m->like);
   m->inc = NULL;
   m->g = NULL;
-  m->result = NULL;
+  m->result = m->like = NULL;
   m->ready = m->stale = false;
   m->n = 0;
   (void)st;
@@ -171,7 +172,7 @@ static bool choice_met(recorder *r, const norn_event *ev)
     if (norn_is_none(x)) return false;
     r->input[i] = graph_index(x);
     if (!mark(r, x, INCREMENTAL_READ, NONE)) return false;
-    if (v.tag == NORN_REAL) v = x;
+    if (v.tag == NORN_REAL || (v.tag == NORN_INT && !m->apart)) v = x;
     else v = norn_latent(i);
   }
   bool node = false;
@@ -213,32 +214,37 @@ static bool observed(recorder *r, const norn_event *ev)
   return dist_behind(r, ev->dist, args, &d) && graph_rows(r->m->g, &d, v, row_met, r);
 }
 
-/* The recorded result with the present numbers; NONE without an error: not of simple kinds. */
-static norn_datum realise(mh_graph *m, norn_state *st, const trace *t, norn_datum v)
+/* A recorded value with the present numbers, of the kinds that they have in `like`; NONE without an
+   error: not of simple kinds. */
+static norn_datum realise(mh_graph *m, norn_state *st, const trace *t, norn_datum v, norn_datum like)
 {
   norn_view a;
   void *to;
-  if (graph_is_node(v)) return norn_real(incremental_value(m->inc, incremental_place(m->inc, graph_index(v))));
+  if (graph_is_node(v)) {
+    double x = incremental_value(m->inc, incremental_place(m->inc, graph_index(v)));
+    return like.tag == NORN_INT ? norn_int((int64_t)x) : norn_real(x);
+  }
   if (v.tag == NORN_LATENT) return trace_value(&t->c[v.i]);
   if (!norn_has_node(v) && !norn_has_latent(v)) return v;
   int n = norn_record_size(v);
   if (n >= 0) {
     const char *names[64];
     norn_datum values[64];
-    if (n > 64) return norn_none();
+    if (n > 64 || n != norn_record_size(like)) return norn_none();
+    const norn_datum *kind = norn_record_view(like, &n);
     for (int i = 0; i < n; i++) {
       names[i] = norn_record_at(st, v, i, &values[i]);
-      values[i] = realise(m, st, t, values[i]);
+      values[i] = realise(m, st, t, values[i], kind[i]);
       if (norn_is_none(values[i])) return norn_none();
     }
     return norn_record(st, n, names, values);
   }
-  if (!norn_array_view(v, &a) || a.elem != NORN_VALUES) return norn_none();
+  if (!norn_array_view(v, &a) || a.elem != NORN_VALUES || norn_array_length(like) != a.dims[0]) return norn_none();
   norn_datum list = norn_array(st, NORN_VALUES, 1, a.dims, &to);
   if (norn_is_none(list)) return list;
   for (int64_t i = 0; i < a.dims[0]; i++) ((norn_datum *)to)[i] = norn_unit();
   for (int64_t i = 0; i < a.dims[0]; i++) {
-    norn_datum e = realise(m, st, t, norn_array_at(st, v, i));
+    norn_datum e = realise(m, st, t, norn_array_at(st, v, i), norn_array_at(st, like, i));
     if (norn_is_none(e)) return e;
     ((norn_datum *)to)[i] = e;
   }
@@ -282,10 +288,12 @@ static bool places_find(recorder *r)
     for (int j = 0; j < c->n && j < NORN_DIST_P; j++)
       if (c->arg[j].place != NONE) c->arg[j].place = incremental_place(m->inc, c->arg[j].place);
   }
-  if (!norn_is_none(realise(m, st, r->t, norn_get(m->result)))) return true;
+  if (!(m->like = norn_keep(st, trace_result(r->t)))) return false;
+  if (!norn_is_none(realise(m, st, r->t, norn_get(m->result), norn_get(m->like)))) return true;
   return norn_error(st)->code ? false : refuse(r, "what it returns holds numbers out of sight");
 }
 
+/* false: error set. */
 static bool record(kernel *k, trace *t)
 {
   mh_kernel *mk = k->self;
@@ -315,8 +323,13 @@ static bool record(kernel *k, trace *t)
   m->version = t->version;
   if (good) return true;
   graph_drop(st, m);
-  m->off = true;
   if (!r.refused && norn_error(st)->code == NORN_EMEMORY) return false;
+  if (!m->apart) {
+    norn_clear(st);
+    m->apart = true;
+    return record(k, t);
+  }
+  m->off = true;
   if (!r.refused) snprintf(m->why, sizeof m->why, "%.199s", norn_error(st)->text);
   norn_clear(st);
   return true;
@@ -341,19 +354,13 @@ bool mh_graph_look(kernel *k, trace *t)
 
 /* ---- a transition ---- */
 
-/* An argument as it is now, of the kind that it has in a run. */
-static norn_datum arg_now(const mh_graph *m, const trace *t, const graph_arg *a)
-{
-  if (a->place == NONE) return a->value;
-  double x = incremental_value(m->inc, a->place);
-  return a->value.tag == NORN_LATENT && trace_value(&t->c[a->value.i]).tag != NORN_REAL
-    ? norn_int((int64_t)x) : norn_real(x);
-}
-
-static norn_dist dist_now(const mh_graph *m, const trace *t, size_t i, norn_datum *args)
+static norn_dist dist_now(const mh_graph *m, size_t i, norn_datum *args)
 {
   const graph_choice *c = &m->c[i];
-  for (int j = 0; j < c->n; j++) args[j] = arg_now(m, t, &c->arg[j]);
+  for (int j = 0; j < c->n; j++) {
+    const graph_arg *a = &c->arg[j];
+    args[j] = a->place == NONE ? a->value : norn_real(incremental_value(m->inc, a->place));
+  }
   return (norn_dist){c->row, args, c->n};
 }
 
@@ -384,7 +391,7 @@ static bool pick_draw(kernel *k, const trace *t, size_t p, double *jacobian, boo
   norn_state *st = norn_infer_state(k->inf);
   const trace_choice *c = &t->c[m->picked[p]];
   norn_datum args[NORN_DIST_P];
-  norn_dist d = dist_now(m, t, m->picked[p], args);
+  norn_dist d = dist_now(m, m->picked[p], args);
   norn_event ev = {.kind = NORN_SAMPLE, .addr = c->addr, .dist = &d, .span = c->span};
   double j;
   if (mk->has_drift) {
@@ -417,7 +424,7 @@ static bool supports_hold(kernel *k, const trace *t)
   norn_datum args[NORN_DIST_P];
   for (size_t i = 0; i < n; i++) {
     if (!m->c[of[i]].easy) return false;
-    norn_dist d = dist_now(m, t, of[i], args);
+    norn_dist d = dist_now(m, of[i], args);
     if (support_key(st, &d) != t->c[of[i]].support) return false;
   }
   return true;
@@ -499,7 +506,7 @@ bool mh_graph_settle(kernel *k, trace *t)
   mh_graph *m = &mk->graph;
   norn_state *st = norn_infer_state(k->inf);
   if (!m->stale || m->version != t->version) return true;
-  norn_datum v = realise(m, st, t, norn_get(m->result));
+  norn_datum v = realise(m, st, t, norn_get(m->result), norn_get(m->like));
   m->stale = false;
   m->litter += v.tag & 0x40 ? 1 : 0;
   return !norn_is_none(v) && trace_set_result(st, t, v);

@@ -3,10 +3,13 @@
    Every state x of a program is found by drawing; its target is the product of the densities of its
    choices times the weight of its observations to the power beta.  From each state a transition is made
    many times: the flows pi(x) P(x, x') and pi(x') P(x', x) must be equal, for each pair, within the
-   error of their counts.  So a bias is found where it stems from, however small its effect on means. */
+   error of their counts.  So a bias is found where it stems from, however small its effect on means.
+
+   And transitions on a recorded trace against those by runs, step by step: values, densities, weights
+   and what the program returns must be the same but for the rounding of sums. */
 #include "unit.h"
 #include "infer/infer.h"
-#include "infer/kernel.h"
+#include "infer/mh.h"
 #include <stdlib.h>
 
 enum { STATES = 64, TIMES = 3000, DRAWS = 30000 };
@@ -98,12 +101,12 @@ static bool balanced(const chain *c, const char *name)
 }
 
 /* Expressions with `m` a model value and `e` an engine, in a program. */
-static void check(norn_state *st, const char *program, target g, int states)
+static void check(norn_state *st, const char *lines, target g, int states)
 {
   norn_datum out;
   chain *c = calloc(1, sizeof *c);
   trace t = {0};
-  CHECK(!norn_eval(st, "mh", program, strlen(program), NORN_LOAD_REPL, &out));
+  CHECK(!norn_eval(st, "mh", lines, strlen(lines), NORN_LOAD_REPL, &out));
   c->st = st;
   c->inf = infer_make(st, norn_global(st, "m"), norn_global(st, "e"), 77);
   c->g = g;
@@ -125,7 +128,7 @@ static void check(norn_state *st, const char *program, target g, int states)
       c->count[i][to]++;
       c->moved += to != i;
     }
-  CHECK(balanced(c, program));
+  CHECK(balanced(c, lines));
   trace_free(st, &t);
   for (int i = 0; i < c->n; i++) trace_free(st, &c->s[i].t);
   kernel_free(c->k);
@@ -148,6 +151,127 @@ static bool only_x(void *user, uint64_t addr)
 #define TWO "model two() { let a ~ categorical([0.2, 0.3, 0.5])\nlet b ~ bernoulli(0.2 + 0.3 * a)\n" \
   "let c ~ bernoulli(if b { 0.7 } else { 0.4 }) via bernoulli(0.5)\n" \
   "observe 1 ~ normal(a + (if c { 1 } else { 0 }), 1)\n 0 }\nlet m = two()\n"
+
+/* ---- on a graph, and by runs ---- */
+
+static bool near(norn_datum a, norn_datum b)
+{
+  double x, y;
+  int n = norn_record_size(a);
+  if (norn_as_real(a, &x) && norn_as_real(b, &y))
+    return a.tag == b.tag && (x == y || fabs(x - y) <= 1e-8 * (1 + fabs(x)));
+  if (n != norn_record_size(b) || norn_array_length(a) != norn_array_length(b)) return false;
+  for (int i = 0; i < n; i++)
+    if (!near(norn_record_view(a, &n)[i], norn_record_view(b, &n)[i])) return false;
+  for (int64_t i = 0; i < norn_array_length(a); i++)
+    if (!near(norn_array_at(NULL, a, i), norn_array_at(NULL, b, i))) return false;
+  return n >= 0 || norn_array_length(a) >= 0 || norn_equal(a, b);
+}
+
+static bool same_traces(const trace *a, const trace *b)
+{
+  bool same = a->n == b->n && fabs(a->logw - b->logw) <= 1e-8 * (1 + fabs(a->logw)) &&
+    near(trace_result(a), trace_result(b));
+  for (size_t i = 0; same && i < a->n; i++) {
+    const trace_choice *c = &a->c[i], *d = &b->c[i];
+    same = c->addr == d->addr && c->row == d->row && near(trace_value(c), trace_value(d)) &&
+      fabs(c->logp - d->logp) <= 1e-8 * (1 + fabs(c->logp));
+  }
+  return same;
+}
+
+/* `share`: of the transitions that are made on the graph, at least. */
+static void equal(norn_state *st, const char *model, const char *options, double share)
+{
+  enum { STEPS = 1500 };
+  char program_text[2000];
+  norn_datum out;
+  trace t[2] = {{0}, {0}};
+  kernel *k[2];
+  chain c = {.st = st, .g = {.barriers = SIZE_MAX, .beta = 1, .stream = 5}};
+  for (int i = 0; i < 2; i++) {
+    snprintf(program_text, sizeof program_text, "%s\nlet e%d = mh(%s%s%s)", model, i, options,
+             i && *options ? ", " : "", i ? "incremental = false" : "");
+    CHECK(!norn_eval(st, "mh", program_text, strlen(program_text), NORN_LOAD_REPL, &out));
+  }
+  c.inf = infer_make(st, norn_global(st, "m"), norn_global(st, "e0"), 77);
+  k[0] = kernel_new(c.inf, norn_global(st, "e0"), "a test");
+  k[1] = kernel_new(c.inf, norn_global(st, "e1"), "a test");
+  for (c.g.iter = 0; !start(&c, &t[0], NULL) && c.g.iter < 100; c.g.iter++) {}
+  CHECK(start(&c, &t[1], NULL));
+  int bad = 0;
+  for (int i = 0; i < STEPS && !bad; i++) {
+    c.g.iter = (uint32_t)(1000 + i);
+    ((mh_kernel *)k[0]->self)->graph.wait = 0;         /* whether it pays or not */
+    for (int j = 0; j < 2; j++) {
+      k[j]->adapts = i < STEPS / 2;
+      if (kernel_step(k[j], &c.g, &t[j]) != NORN_STEP_DONE) bad = i + 1;
+    }
+    if (!bad && !same_traces(&t[0], &t[1])) bad = i + 1;
+  }
+  const mh_graph *g = &((const mh_kernel *)k[0]->self)->graph;
+  if (bad) fprintf(stderr, "%s, mh(%s): step %d differs: %s\n", model, options, bad, norn_error(st)->text);
+  if (g->steps < share * STEPS)
+    fprintf(stderr, "%s: %d of %d on %d graphs%s: %s\n", model, (int)g->steps, STEPS, (int)g->recorded,
+            g->off ? ", off" : "", g->why);
+  CHECK(!bad);
+  CHECK(g->steps >= share * STEPS);
+  CHECK(k[0]->accepted == k[1]->accepted && k[0]->accepted > 0);
+  for (int j = 0; j < 2; j++) {
+    kernel_free(k[j]);
+    trace_free(st, &t[j]);
+  }
+  norn_infer_free(c.inf);
+}
+
+static void test_graph(norn_state *st)
+{
+  static const struct { const char *model; double share; } models[] = {
+    {"model bb() { let p ~ beta(1, 1); for i in 0..100 { observe (if i % 3 == 0 { 1 } else { 0 }) ~ bernoulli(p) }; p }\n"
+     "let m = bb()", .9},
+    {"model chain() { let x = for t in 0..40 with x = 0.0 { let y ~ normal(0.9 * x, 1)\n"
+     "observe real(t % 5) ~ normal(y, 0.5)\n next y keep y }\n { last: x.x, all: x.kept } }\nlet m = chain()", .9},
+    {"model hier() { let mu ~ normal(0, 5)\nlet tau ~ gamma(2, 1)\n"
+     "let th = for i in 0..20 { let z ~ normal(0, 1)\nobserve real(i) ~ normal(mu + tau * z, 1)\n mu + tau * z }\n"
+     "{ mu: mu, tau: tau, th: th } }\nlet m = hier()", .9},
+    /* a count as a parameter, and one that a branch looks at */
+    {"model counts() { let n ~ poisson(3); observe 4.2 ~ normal(n, 1); let k ~ bernoulli(0.3)\n"
+     "observe 1 ~ normal(if k { 1 } else { 0 }, 1); { n: n, k: k } }\nlet m = counts()", .1},
+    /* supports that move: by the way of densities that change, and that do not */
+    {"model wedge() { let a ~ normal(0, 1); let t ~ uniform(0, 1); let x ~ uniform(0, t); factor(log(x))\n"
+     "observe 1 ~ normal(a, 1); t + a }\nlet m = wedge()", .02},
+    {"model shift() { let a ~ normal(0, 1); let x ~ uniform(a, a + 1); observe 0.7 ~ normal(x, 0.3)\n"
+     "{ a: a, x: x } }\nlet m = shift()", .02},
+    {"model either() { let b ~ bernoulli(0.5); let c ~ normal(0, 1)\n"
+     "if b { let x ~ normal(c, 1); observe 2 ~ normal(x, 1) } else { let x ~ uniform(0, 1); observe 2 ~ normal(x, 1) }\n"
+     "b }\nlet m = either()", .05},
+    {"model guard() { let a ~ normal(0, 1); let b ~ normal(0, 1); let c ~ normal(0, 1)\n"
+     "observe 1 ~ normal(if a > b { a } else { b * 2 }, 0.5); condition(a > -2); observe c ~ normal(0, 1)\n"
+     "{ a: a, b: b } }\nlet m = guard()", .1},
+    {"model sums() { let xs = for i in 0..20 { let x ~ normal(0, 1); x }; observe 5 ~ normal(sum(xs), 1)\n"
+     "let s = for x in xs with s = 0.0 { next s + exp(x) }; observe 30 ~ normal(s, 5)\n { s: s, y: sum(xs) } }\n"
+     "let m = sums()", .9},
+    {"model vec() { let a ~ normal(0, 1); let v ~ normal(a, [1.0, 2.0, 3.0]); observe [1.0, 2, 3] ~ normal(v, 1)\n"
+     "let w ~ multi_normal([a, a], [[1.0, 0.5], [0.5, 1.0]]); { a: a, v: v, w: w } }\nlet m = vec()", .05},
+    {"model shape() { let p ~ dirichlet([1.0, 2, 3]); let a ~ normal(p[0], 1); observe 1 ~ normal(a, 1)\n"
+     "observe [1, 2, 0] ~ multinomial(3, p); { p: p, a: a } }\nlet m = shape()", .05},
+    {"model binom() { let n ~ poisson(10); let p ~ beta(2, 2); let k ~ binomial(n, p); let q ~ beta(2, 3)\n"
+     "let j ~ binomial(12, q); observe 5 ~ poisson(j); observe 4 ~ poisson(k + 0.5)\n { n: n, p: p, k: k, j: j } }\n"
+     "let m = binom()", .02},
+    {"model edge() { let s ~ gamma(2, 1); let x ~ normal(0, s); observe 1 ~ normal(x, 1)\n"
+     "let y ~ exponential(1); condition(y < 3); observe 0.5 ~ uniform(0, y); { s: s, x: x, y: y } }\nlet m = edge()", .5},
+    {"model line() { let b = for i in 0..3 { let b ~ normal(0, 2); b }\n"
+     "let x = [[1.0, 0.2, 3], [0.1, 1, 2], [1, 2, 0.5], [2, 1, 1], [0.3, 0.1, 1], [1, 1, 1]]\n"
+     "observe [1.0, 2, 0, 1, 3, 2] ~ normal(x @ b, 1); b }\nlet m = line()", .9},
+    {"model mass() { let w = for i in 0..3 { let g ~ gamma(1, 1); g }; let s = sum(w)\n"
+     "for k in [0, 1, 1, 2, 2, 2] { observe k ~ categorical([v / s for v in w]) }; w }\nlet m = mass()", .9},
+  };
+  for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+    equal(st, models[i].model, "", models[i].share);
+    equal(st, models[i].model, "drift = 0.5", 0);
+    equal(st, models[i].model, "block = [\"*[1]\", \"*\"], steps = 2", 0);
+  }
+}
 
 int main(void)
 {
@@ -181,6 +305,7 @@ int main(void)
   /* what a proposal gives may differ from what its way back gives */
   check(st, TWO "model q(t) { let a ~ categorical([0.3, 0.3, 0.4])\n"
                 "if a == 1 { let b ~ bernoulli(0.6)\n 0 } else { 0 } }\nlet e = mh(proposal = t -> q(t))", warm, 12);
+  test_graph(st);
   norn_free(st);
   return unit_end();
 }
