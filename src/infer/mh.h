@@ -72,6 +72,7 @@ typedef struct graph_choice {
 } graph_choice;
 typedef struct mh_graph {
   bool off, ready, stale;              /* stale: the trace's result is that of an earlier state */
+  bool again_now;                      /* read from a checkpoint: there was a graph */
   bool apart;                          /* whole numbers are latent values, not nodes */
   char why[200];                       /* off: why, if the program can't be recorded */
   graph *g;
@@ -93,6 +94,8 @@ int  mh_graph_step(kernel *, trace *);
 bool mh_graph_look(kernel *, trace *);
 /* Notes for info(): "incremental", the share of transitions that were made on a graph, and why none was. */
 void mh_graph_note(kernel *);
+/* Of a checkpoint: what was recorded is recorded again by the next transition. */
+bool mh_graph_archive(kernel *, const trace *, norn_archive *);
 /* Brings the trace's result up to date; false: error set. */
 bool mh_graph_settle(kernel *, trace *);
 

@@ -40,7 +40,7 @@ static void graph_drop(norn_state *st, mh_graph *m)
   m->inc = NULL;
   m->g = NULL;
   m->result = m->like = NULL;
-  m->ready = m->stale = false;
+  m->ready = m->stale = m->again_now = false;
   m->n = 0;
   (void)st;
 }
@@ -339,8 +339,9 @@ bool mh_graph_look(kernel *k, trace *t)
 {
   mh_kernel *mk = k->self;
   mh_graph *m = &mk->graph;
-  if (m->off || mk->g.barriers < SIZE_MAX || (m->ready && m->version == t->version)) return true;
-  if (m->ready) {                                      /* a run was accepted: it has ended */
+  if (m->off || mk->g.barriers < SIZE_MAX || ((m->ready || m->again_now) && m->version == t->version))
+    return true;
+  if (m->ready || m->again_now) {                                      /* a run was accepted: it has ended */
     m->again = m->served < PAYS ? 2 * m->again : m->again / 2;
     m->again = m->again > LONGEST ? LONGEST : m->again < 1 ? 1 : m->again;
     m->wait = m->again;
@@ -350,6 +351,36 @@ bool mh_graph_look(kernel *k, trace *t)
   m->served = 0;
   m->recorded++;
   return record(k, t);
+}
+
+/* After a checkpoint: the same graph, of the same trace. */
+static bool record_again(kernel *k, trace *t)
+{
+  mh_graph *m = &((mh_kernel *)k->self)->graph;
+  bool stale = m->stale;
+  if (!record(k, t)) return false;
+  m->stale = stale && m->ready;
+  return true;
+}
+
+bool mh_graph_archive(kernel *k, const trace *t, norn_archive *a)
+{
+  mh_graph *m = &((mh_kernel *)k->self)->graph;
+  bool ready = m->ready || m->again_now, stale = m->stale;
+  ready = ready && m->version == t->version;
+  norn_archive_bool(a, &m->off);
+  norn_archive_bool(a, &m->apart);
+  norn_archive_bool(a, &ready);
+  norn_archive_bool(a, &stale);
+  int64_t *const count[] = {&m->wait, &m->again, &m->served, &m->litter, &m->steps, &m->recorded};
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  if (!norn_archive_bytes(a, m->why, sizeof m->why)) return false;
+  if (!norn_archive_reading(a)) return true;
+  m->why[sizeof m->why - 1] = 0;
+  m->again_now = ready;
+  m->stale = ready && stale;
+  m->version = t->version;
+  return true;
 }
 
 /* ---- a transition ---- */
@@ -479,6 +510,7 @@ int mh_graph_step(kernel *k, trace *t)
   mh_graph *m = &mk->graph;
   bool failed = false, outside = false;
   double jacobian = 0, a = -HUGE_VAL;
+  if (m->again_now && m->version == t->version && !record_again(k, t)) return -1;
   if (!m->ready || m->version != t->version || mk->g.barriers < SIZE_MAX) return 0;
   if (m->litter > LITTER) {                            /* a run collects */
     m->litter = 0;

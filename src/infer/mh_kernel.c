@@ -239,6 +239,12 @@ static bool transition_judge(kernel *k, trace *t)
   return true;
 }
 
+static bool transition_run(kernel *k)
+{
+  mh_kernel *m = k->self;
+  return m->going = execution_begin(&m->x, k->inf, &m->g, &m->new, 0, mh_meet, m);
+}
+
 /* One transition, or a piece of it. */
 static norn_step transition(kernel *k, const target *g, trace *t)
 {
@@ -248,8 +254,7 @@ static norn_step transition(kernel *k, const target *g, trace *t)
     if (nothing(m)) return NORN_STEP_DONE;
     int made = mh_graph_step(k, t);
     if (made) return made < 0 ? NORN_STEP_FAIL : NORN_STEP_DONE;
-    m->going = execution_begin(&m->x, k->inf, &m->g, &m->new, 0, mh_meet, m);
-    if (!m->going) return NORN_STEP_FAIL;
+    if (!transition_run(k)) return NORN_STEP_FAIL;
   }
   norn_step s = execution_step(&m->x);
   if (s != NORN_STEP_DONE) return s;
@@ -352,7 +357,8 @@ static bool mh_kernel_archive(kernel *k, const target *g, trace *t, norn_archive
   if (!norn_archive_bool(a, &going)) return false;
   if (reads && going && (m->left < 1 || m->left > m->steps))
     return norn_archive_fail(a, "a transition is not whole");
-  if (reads && going && (!transition_begin(k, g, t) || !m->going))
+  if (!mh_graph_archive(k, t, a)) return false;
+  if (reads && going && (!transition_begin(k, g, t) || nothing(m) || !transition_run(k)))
     return norn_archive_fail(a, "a transition does not begin as it did");
   if (m->has_drift && !drift_archive(a, &m->drift)) return false;
   return !going || (trace_archive(a, &m->new) && execution_archive(a, &m->x) &&
