@@ -159,6 +159,7 @@ held       *hold_meet(recording *, const norn_event *);
 /* program_eval, with inputs of coordinates and held values; GUARD too where the recording is void. */
 eval_status hold_eval(norn_density *, tape *, const double *u, double *logp, double *gradient,
                       size_t *where);
+bool        hold_ready(norn_density *, tape *);          /* room for inputs; false: no memory */
 bool        hold_complete(const recording *);            /* the run has made the choices that exist */
 void        hold_free(norn_state *, tape *);
 

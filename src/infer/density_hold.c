@@ -137,8 +137,7 @@ static bool hold_fill(norn_density *d, tape *t)
   return t->stands;
 }
 
-/* Room for inputs and derivatives. */
-static bool inputs_new(norn_density *d, tape *t)
+bool hold_ready(norn_density *d, tape *t)
 {
   size_t n = t->g->ninput + 1;
   t->in = engine_get(d->st, 2 * n * sizeof *t->in);
@@ -153,7 +152,6 @@ eval_status hold_eval(norn_density *d, tape *t, const double *u, double *logp, d
 {
   if (!d->block) return program_eval(t->p, u, logp, gradient, where);
   *where = (size_t)-1;
-  if (!t->in && !inputs_new(d, t)) return EVAL_GUARD;
   if (t->epoch != d->epoch) hold_fill(d, t);
   if (!t->stands) return EVAL_GUARD;
   size_t n = t->g->ninput;

@@ -857,6 +857,7 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
   if (!status && !outside && t->g->failed)
     status = norn_fail(st, NORN_EMEMORY, -1, "out of memory");
   if (!status && !outside && !(t->p = program_new(t->g))) status = NORN_EMEMORY;
+  if (!status && !outside && d->block && !hold_ready(d, t)) status = NORN_EMEMORY;
   if (status || outside) { tape_drop(d, t); return status; }
   if (!d->fixed) { d->fixed = true; d->dim = r.at; }
   t->used = t->made = ++d->clock;

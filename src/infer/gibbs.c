@@ -144,6 +144,10 @@ static uint64_t mask_of(gibbs *e, uint64_t addr)
   for (; e->has[k]; k = (k + 1) & (e->size - 1))
     if (e->key[k] == addr) return e->mask[k];
   norn_addr_name(st, addr, name, sizeof name);
+  if (!*name || *name == '@') {
+    norn_fail(st, NORN_EMEMORY, -1, "out of memory: a choice has no name that a pattern could fit");
+    return !(e->failed = true);
+  }
   uint64_t mask = 0;
   for (int i = 0; i < e->n; i++) {
     if (!pattern_fits(name, pattern_of(&e->b[i]))) continue;

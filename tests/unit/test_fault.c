@@ -75,6 +75,15 @@ static const char *const programs[] = {
   "print(tables.filter(t, r -> r.id > 1), tables.sort_by(t, [\"g\", \"id\"]), tables.complete(t))\n"
   "print(tables.group_by(t, [\"g\", \"id\"]), tables.aggregate(t, \"g\", {n: tables.nrow}))\n"
   "print(tables.join(t, { g: [\"b\"], y: [7] }, \"g\", how = \"left\"), tables.one_hot(t.g), tables.show(t))",
+  /* blocks: all kernels, choices that come and go, values in the heap */
+  "let data = [-1.4, 0.2]\n"
+  "model m() { let mu = [sample(normal(-1, 1)), sample(normal(1.5, 1))]; let k ~ categorical([0.5, 0.5])\n"
+  "  let x = for j in 0..(k + 1) { let x ~ dirichlet([1.0, 2.0])\n x }; let s ~ uniform_of([\"a\", \"b\"])\n"
+  "  let z = for y in data { let z ~ bernoulli(0.4)\n"
+  "    observe y ~ normal(if z { mu[1] } else { mu[0] + x[0][0] }, if s == \"a\" { 0.8 } else { 1.1 })\n z }\n"
+  "  { m: mu[0], z: z } }\n"
+  "print(mean(infer(m(), gibbs({ \"#*\": nuts(), \"x.*\": slice_sampler(), \"*\": mh(), \"z.z[*]\": enumerate(), "
+  "k: enumerate(), s: enumerate() }, draws = 3, burn = 3, chains = 2)).m))",
   /* functions of functions, plain, recorded, and in a gradient */
   "let f = (t, y) -> if t < 0.5 { [-y[0]] } else { [-2 * y[0]] }\n"
   "print(ode_rk45(f, [1], 0, [1]), ode_bdf(f, [1], 0, [1]), integrate(x -> if str(x) == \"\" { 0 } else { 1 }, 0, 2))\n"

@@ -103,11 +103,30 @@ static const char bigs[] =
   "let big_xs = [big(k, bits = 64 * (k + 1)) / 7 for k in 0..40]\n"
   "print(sum(big_xs), unique(big_xs ++ big_xs) == big_xs, sort(reverse(big_xs)) == big_xs)\n";
 
+/* Forks of a run that are dropped, values of other choices, recordings between runs. */
+static const char blocks[] =
+  "let data = [-1.4, 0.2, 0.4]\n"
+  "model m() {\n"
+  "  let mu = [sample(normal(-1, 1)), sample(normal(1.5, 1))]\n"
+  "  let k ~ categorical([0.5, 0.5])\n"
+  "  let x = for j in 0..(k + 1) { let x ~ dirichlet([1.0, 2.0])\n    x }\n"
+  "  let s ~ uniform_of([\"a\", \"b\"])\n"
+  "  let z = for y in data {\n"
+  "    let z ~ bernoulli(0.4)\n"
+  "    observe y ~ normal(if z { mu[1] } else { mu[0] + x[0][0] }, if s == \"a\" { 0.8 } else { 1.1 })\n"
+  "    z\n  }\n"
+  "  { m: mu[0], z: z, s: s }\n"
+  "}\n"
+  "let p = infer(m(), gibbs({ \"#*\": nuts(), \"x.*\": slice_sampler(), \"*\": mh(), \"z.z[*]\": enumerate(),\n"
+  "  k: enumerate(), s: enumerate() }, draws = 30, burn = 20, chains = 2))\n"
+  "print(mean(p.m), draws(p.s), mean(p[\"k\"]))\n";
+
 int main(void)
 {
   const char *top = getenv("srcdir");
   if (!top) top = ".";
   compare(NULL, swarm);
+  compare(NULL, blocks);
   compare(NULL, bigs);
   folder(top, "tests/lang");
   folder(top, "tests/lib");
