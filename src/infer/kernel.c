@@ -46,7 +46,13 @@ kernel *kernel_new(norn_infer *inf, norn_datum engine, const char *inside)
   return NULL;
 }
 
-norn_step kernel_step(kernel *k, const target *g, trace *t) { return k->row->step(k, g, t); }
+norn_step kernel_step(kernel *k, const target *g, trace *t)
+{
+  norn_step s = k->row->step(k, g, t);
+  if (s == NORN_STEP_FAIL && !norn_error(norn_infer_state(k->inf))->code)
+    norn_fail(norn_infer_state(k->inf), NORN_EMEMORY, -1, "out of memory");
+  return s;
+}
 
 bool kernel_archive(norn_archive *a, kernel *k, const target *g, trace *t)
 {
