@@ -230,8 +230,8 @@ static norn_status seen_run(seen *s, norn_run *run)
       norn_run_answer(run, d->hold.value(d->hold.user, ev.addr));
       break;
     case NORN_INFER:
-      return engine_fail(d->st, NORN_EINFER, ev.span,
-                         "an inference inside a model can't be recorded for a gradient");
+      if ((status = density_nested_again(d->st, run, &ev))) return status;
+      break;
     default: return norn_error(d->st)->code ? norn_error(d->st)->code : NORN_EINFER;
     }
   }

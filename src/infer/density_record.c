@@ -5,6 +5,8 @@
    will still look at differs (norn_run_same).  Weights of paths are sums of nodes; what all paths share
    when they meet goes to the target once. */
 #include "infer/density.h"
+#include "infer/pattern.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { MOST_PATHS = 4096, MOST_FORKS = 1 << 22, MOST_VALUES = 4096 };
@@ -553,11 +555,23 @@ static uint32_t pick_add(paths *s, uint32_t latent, norn_datum v)
   return (uint32_t)l->npick++;
 }
 
+/* Adds to the hint that gibbs moves this choice by itself, others by gradients. */
+static void hint_gibbs(recording *r, const char *kernel)
+{
+  norn_state *st = r->d->st;
+  char name[100], like[100], hint[sizeof norn_error(st)->hint];
+  norn_addr_name(st, r->addr, name, sizeof name);
+  pattern_like(name, like, sizeof like);
+  snprintf(hint, sizeof hint, "%s", norn_error(st)->hint);
+  norn_hint(st, "%.130s; or gibbs({ \"%.60s\": %s, \"*\": nuts() })", hint, like, kernel);
+}
+
 static norn_status too_many(paths *s)
 {
   norn_status status =
     density_refuse(s->r, "is one of so many discrete choices that stay apart that they can't be summed "
-                   "out together", "let each be used up in its own row or step; or use smc() or mh()");
+                   "out together", "let each be used up in its own row or step");
+  hint_gibbs(s->r, "enumerate()");
   return status;
 }
 
@@ -582,9 +596,10 @@ static norn_status unbounded(paths *s, const norn_dist *concrete)
   norn_fail(st, was.code, -1, "%s", was.text);
   engine_place(st, s->r->span);
   if (1 - p < 1e-9)
-    norn_hint(st, "truncate(..., upper = %lld) leaves out %.0e of it at this point; or use mh() or smc()",
-              (long long)n, 1 - p > 0 ? 1 - p : 1e-16);
-  else norn_hint(st, "truncate(..., upper = N) bounds it; or use mh() or smc()");
+    norn_hint(st, "truncate(..., upper = %lld) leaves out %.0e of it at this point", (long long)n,
+              1 - p > 0 ? 1 - p : 1e-16);
+  else norn_hint(st, "truncate(..., upper = N) bounds it");
+  hint_gibbs(s->r, "mh()");
   return status;
 }
 
@@ -605,7 +620,7 @@ static norn_status value_at(paths *s, const path *p, int64_t k, norn_datum *v, n
   if (status || norn_is_none(*v)) return status;
   if (k >= MOST_VALUES)
     return density_refuse(s->r, "has more values than can be summed out",
-                          "bound it: truncate(..., upper = N); or use mh() or smc()");
+                          "bound it: truncate(..., upper = N)"), hint_gibbs(s->r, "mh()"), NORN_EINFER;
   *lw = graph_logpdf(s->r->t->g, p->ev.dist, *v, false);
   return norn_is_none(*lw) ? no_memory(st) : NORN_OK;
 }

@@ -179,7 +179,7 @@ static void patterns_text_of(const gibbs *e, char *buf, size_t n)
 static norn_status check_choice(gibbs *e, const trace_choice *c)
 {
   norn_state *st = state_of(e);
-  char name[160], all[200];
+  char name[120], like[120], all[140];
   uint64_t mask = mask_of(e, c->addr);
   norn_datum v = trace_value(c);
   bool whole = v.tag == NORN_INT || v.tag == NORN_BOOL;
@@ -187,17 +187,18 @@ static norn_status check_choice(gibbs *e, const trace_choice *c)
   if (mask && !(whole && !(mask & ~e->only_continuous))) return NORN_OK;
   norn_addr_name(st, c->addr, name, sizeof name);
   patterns_text_of(e, all, sizeof all);
+  pattern_like(name, like, sizeof like);
   if (!mask) {
     engine_fail(st, NORN_EINFER, c->span, "no pattern of gibbs fits the choice %s, so that it would never "
                 "change", name);
-    norn_hint(st, "the patterns are %s; * stands for anything", all);
+    norn_hint(st, "the patterns are %s; \"%s\" would fit it", all, like);
     return NORN_EINFER;
   }
   int i = 0;
   while (!(mask >> i & 1)) i++;
   engine_fail(st, NORN_EINFER, c->span, "%s is discrete, and %s() of \"%s\" moves continuous choices only: "
               "it would never change", name, e->b[i].k->row->engine->name, pattern_of(&e->b[i]));
-  norn_hint(st, "add \"%.60s\": enumerate(), or mh() if it has no end of values", name);
+  norn_hint(st, "add \"%.60s\": enumerate(), or mh() if it has no end of values", like);
   return NORN_EINFER;
 }
 

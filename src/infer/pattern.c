@@ -17,6 +17,20 @@ bool pattern_fits(const char *name, const char *pattern)
   return !*name;
 }
 
+void pattern_like(const char *name, char *buf, size_t n)
+{
+  size_t at = 0;
+  for (; *name && at + 2 < n; name++) {
+    buf[at++] = *name;
+    if (*name != '[') continue;
+    const char *end = strchr(name, ']');
+    if (!end) continue;
+    buf[at++] = '*';
+    name = end - 1;
+  }
+  buf[at] = 0;
+}
+
 bool patterns_new(norn_state *st, patterns *p, norn_datum v, const char *what)
 {
   char found[120];

@@ -6,6 +6,9 @@
 
 bool pattern_fits(const char *name, const char *pattern);
 
+/* The pattern of a name's like: "z[*].k" of "z[3].k", for hints. */
+void pattern_like(const char *name, char *buf, size_t n);
+
 /* Patterns in order, and what was found for each address so far. */
 typedef struct patterns {
   norn_state *st;
