@@ -14,7 +14,8 @@ EXAMPLES = \
   %D%/model_checking.norn \
   %D%/rare_event_big.norn \
   %D%/rsa.norn \
-  %D%/sobol.norn
+  %D%/sobol.norn \
+  %D%/topics.norn
 
 ## list EXAMPLE_FILES *.json *.csv README */* */*/*
 EXAMPLE_FILES = \

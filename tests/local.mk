@@ -195,6 +195,17 @@ LANG_TESTS = \
   %D%/errors/foreign_no_library.norn \
   %D%/errors/frechet_shape.norn \
   %D%/errors/functions_compared.norn \
+  %D%/errors/gibbs_blocks.norn \
+  %D%/errors/gibbs_discrete_nuts.norn \
+  %D%/errors/gibbs_draws_inside.norn \
+  %D%/errors/gibbs_engine.norn \
+  %D%/errors/gibbs_enumerate_continuous.norn \
+  %D%/errors/gibbs_enumerate_endless.norn \
+  %D%/errors/gibbs_in_gibbs.norn \
+  %D%/errors/gibbs_no_engine.norn \
+  %D%/errors/gibbs_no_start.norn \
+  %D%/errors/gibbs_nothing_fits.norn \
+  %D%/errors/gibbs_unmatched.norn \
   %D%/errors/given_unknown_address.norn \
   %D%/errors/glm_columns.norn \
   %D%/errors/gp_dimensions.norn \
@@ -468,6 +479,7 @@ ENGINE_TESTS = \
   %D%/engine/explain.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/gibbs.norn \
+  %D%/engine/gibbs_lda.norn \
   %D%/engine/gibbs_structure.norn \
   %D%/engine/hmc_warns.norn \
   %D%/engine/hmm.norn \
@@ -663,6 +675,17 @@ TEST_FILES = \
   %D%/errors/foreign_no_library.err \
   %D%/errors/frechet_shape.err \
   %D%/errors/functions_compared.err \
+  %D%/errors/gibbs_blocks.err \
+  %D%/errors/gibbs_discrete_nuts.err \
+  %D%/errors/gibbs_draws_inside.err \
+  %D%/errors/gibbs_engine.err \
+  %D%/errors/gibbs_enumerate_continuous.err \
+  %D%/errors/gibbs_enumerate_endless.err \
+  %D%/errors/gibbs_in_gibbs.err \
+  %D%/errors/gibbs_no_engine.err \
+  %D%/errors/gibbs_no_start.err \
+  %D%/errors/gibbs_nothing_fits.err \
+  %D%/errors/gibbs_unmatched.err \
   %D%/errors/given_unknown_address.err \
   %D%/errors/glm_columns.err \
   %D%/errors/gp_dimensions.err \
