@@ -37,6 +37,45 @@ void bench_events(void)
 
 /* ---- engines ---- */
 
+/* Microseconds of a step: what `draws` more draws of 1,000 steps cost beside as many. */
+static double mh_step(norn_state *st, const char *f, int n, int draws)
+{
+  double v, few = INFINITY, many = INFINITY;
+  for (int k = 0; k < 3; k++) {
+    norn_datum args[2] = {norn_int(n), norn_int(draws)};
+    few = least(few, bench_call(st, f, args, 2, &v));
+    args[1] = norn_int(2 * draws);
+    many = least(many, bench_call(st, f, args, 2, &v));
+  }
+  return 1e3 * (many - few) / draws;
+}
+
+/* A step that few choices depend on grows as the logarithm of their number, one that all do as that. */
+static void bench_mh_chain(void)
+{
+  static const int size[] = {100, 1000, 10000};
+  norn_state *st = bench_load("infer/mh.norn");
+  for (int i = 0; i < 3; i++) {
+    char name[80];
+    double *y = malloc((size_t)size[i] * sizeof *y), c = INFINITY;
+    for (int t = 0; y && t < size[i]; t++) y[t] = t % 5;
+    for (int k = 0; y && k < 3; k++) {
+      double t = bench_cpu(), v = limit_mh_chain(200000, y, size[i], (uint64_t)k);
+      c = least(c, 1e6 * (bench_cpu() - t) / 200000 + 0 * v);
+    }
+    free(y);
+    snprintf(name, sizeof name, "mh chain of %d states, a step", size[i]);
+    bench_row(name, mh_step(st, "run_chain", size[i], 200), "us", "C", c,
+              i ? "as log T" : "at most 5 us: 200,000 a second");
+  }
+  for (int i = 0; i < 2; i++) {
+    char name[80];
+    snprintf(name, sizeof name, "mh mean shared by %d, a step", size[i]);
+    bench_row(name, mh_step(st, "run_shared", size[i], i ? 10 : 50), "us", "", 0, "as T");
+  }
+  norn_free(st);
+}
+
 void bench_mh(void)
 {
   int y[100], draws = 100000;
@@ -54,6 +93,7 @@ void bench_mh(void)
             1e6 * c / draws,
       "at most 5 us");
   norn_free(st);
+  bench_mh_chain();
 }
 
 void bench_enumerate(void)

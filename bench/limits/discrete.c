@@ -1,6 +1,7 @@
 /* discrete.c: single-site MH on one latent probability, and enumeration of coin flips, in plain C. */
 #include "limits.h"
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,33 @@ double limit_mh(int draws, const int *y, int n, uint64_t seed)
     sum += p;
   }
   return sum / draws;
+}
+
+/* One site after the other of x_t ~ normal(0.9 x_(t-1), 1), y_t ~ normal(x_t, 0.5), t < n, drawn from its
+   prior; only the terms that change. */
+double limit_mh_chain(long steps, const double *y, int n, uint64_t seed)
+{
+  double *x = calloc((size_t)n + 1, sizeof *x), sum = 0, spare = 0;
+  bool has = false;
+  for (long k = 0; k < steps; k++) {
+    int t = (int)(unit(&seed) * n);
+    double z = spare, m = t ? 0.9 * x[t - 1] : 0;
+    if (!has) {
+      double r = sqrt(-2 * log(unit(&seed))), a = 6.283185307179586 * unit(&seed);
+      z = r * cos(a);
+      spare = r * sin(a);
+    }
+    has = !has;
+    double q = m + z, d = (x[t] - y[t]) * (x[t] - y[t]) - (q - y[t]) * (q - y[t]), lp = 2 * d;
+    if (t + 1 < n) {
+      double u = x[t + 1] - 0.9 * x[t], v = x[t + 1] - 0.9 * q;
+      lp += 0.5 * (u * u - v * v);
+    }
+    if (log(unit(&seed)) < lp) x[t] = q;
+    sum += x[n - 1];
+  }
+  free(x);
+  return sum / (double)steps;
 }
 
 typedef struct leaf { double w; unsigned char v[32]; } leaf;
