@@ -633,6 +633,10 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_STOP = 16,       /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or
                                condition; the iteration of the run's random numbers rises by one */
   NORN_RUN_DOMAIN = 64,     /* without SCORE: a parameter that left its domain gives DEAD too */
+  NORN_RUN_DELAY = 128,     /* with SCORE: what may be a conjugate prior is not sampled but kept as what
+                               is known of it; observations of it are weighed by its marginal.  It is
+                               drawn (by the run's stream, also without DRAW) when the run looks at it
+                               or ends.  No event is made of it: norn_run_delayed_choices */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
 };
@@ -690,6 +694,14 @@ void            norn_lanes_look(const norn_lanes *, norn_lanes_report *);
 /* The event's own random numbers. */
 void            norn_run_rng(const norn_run *, const norn_event *, norn_rng *);
 uint32_t        norn_run_lane(const norn_run *);
+/* Under NORN_RUN_DELAY, so far: choices that were delayed; observations that a delayed one was
+   marginalised in; delayed choices that had to be drawn before the end; all choices. */
+typedef struct { uint32_t made, met, drawn, all; } norn_delayed;
+void            norn_run_delayed(const norn_run *, norn_delayed *);
+/* The delayed choices that have been drawn, oldest first: all, at the end of a run without DRAW.
+   false: f said so, or error set. */
+bool            norn_run_delayed_choices(norn_run *, bool (*f)(void *user, uint64_t addr, norn_datum),
+                                         void *user);
 /* The printed name of an address ("theta.z[3]"), after a run with NORN_RUN_NAMES met it. */
 const char     *norn_addr_name(norn_state *, uint64_t addr, char *buf, size_t n);
 /* Hash of what a run will do from here on (code place, live registers, scope), for merging equal

@@ -86,6 +86,7 @@ LANG_TESTS = \
   %D%/lang/core_folds.norn \
   %D%/lang/core_forms.norn \
   %D%/lang/core_functions.norn \
+  %D%/lang/delayed.norn \
   %D%/lang/distributions.norn \
   %D%/lang/exhaustive.norn \
   %D%/lang/exhaustive_quiet.norn \
@@ -473,6 +474,7 @@ ENGINE_TESTS = \
   %D%/engine/dead_mh.norn \
   %D%/engine/dead_rejection.norn \
   %D%/engine/dead_smc.norn \
+  %D%/engine/delayed.norn \
   %D%/engine/exact.norn \
   %D%/engine/exact_big.norn \
   %D%/engine/exact_programs.norn \

@@ -2,22 +2,25 @@
    its observations say (likelihood weighting).
 
    Lanes: draw i runs in lane i, iteration 0.  Evidence: the mean weight Z = sum w / n, its error
-   from their spread: se(log Z) = sd(w) / (sqrt(n) Z).  Choices are kept by address. */
+   from their spread: se(log Z) = sd(w) / (sqrt(n) Z).  Choices are kept by address.
+
+   Where conjugate choices are delayed (delay.h), what is left to weigh is what they do not explain. */
+#include "infer/delay.h"
 #include "infer/infer.h"
 
-typedef struct importance { int64_t n, i, alive; norn_run *run; } importance;
+typedef struct importance { int64_t n, i, alive; bool delay; norn_run *run; } importance;
 
 static norn_status importance_init(norn_infer *inf, void *self)
 {
   importance *e = self;
-  return option_int(inf, 0, 1, &e->n) ? NORN_OK : NORN_EDOMAIN;
+  return option_int(inf, 0, 1, &e->n) && delay_option(inf, 1, &e->delay) ? NORN_OK : NORN_EDOMAIN;
 }
 
 static norn_step importance_end(norn_infer *inf, importance *e, norn_datum value, double logw)
 {
   bool alive = logw > -HUGE_VAL;
   if (!alive) infer_forget_choices(inf);
-  else if (norn_infer_draw(inf, value, logw)) return NORN_STEP_FAIL;
+  else if (!delay_choices(inf, e->run) || norn_infer_draw(inf, value, logw)) return NORN_STEP_FAIL;
   norn_run_free(e->run);
   e->run = NULL;
   e->i++;
@@ -62,7 +65,8 @@ static norn_step importance_step(norn_infer *inf, void *self)
   for (int work = 0; work < 256 && e->i < e->n; work++) {
     if (!e->run)
       e->run = norn_infer_run(inf, (uint32_t)e->i, 0,
-                              NORN_RUN_SCORE | NORN_RUN_NAMES | (e->i ? 0 : NORN_RUN_CHECK));
+                              NORN_RUN_SCORE | NORN_RUN_NAMES | (e->delay ? NORN_RUN_DELAY : 0) |
+                                (e->i ? 0 : NORN_RUN_CHECK));
     if (!e->run) return NORN_STEP_FAIL;
     norn_step s = importance_draw(inf, e);
     if (s != NORN_STEP_MORE) return s;
@@ -111,7 +115,9 @@ static norn_status importance_archive(norn_infer *inf, void *self, norn_archive 
   return norn_archive_status(a);
 }
 
-static const norn_option importance_options[] = { { "n", "10000", "number of weighted draws" } };
+static const norn_option importance_options[] = {
+  { "n", "10000", "number of weighted draws" }, DELAY_OPTION
+};
 
 const norn_engine engine_importance = {
   .version = NORN_ENGINE_VERSION,

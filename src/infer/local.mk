@@ -10,6 +10,7 @@ libnorncore_la_SOURCES += \
   %D%/checkpoint.c \
   %D%/collapse.c \
   %D%/coords.c \
+  %D%/delay.c \
   %D%/density.c \
   %D%/density_choice.c \
   %D%/density_draw.c \
@@ -76,6 +77,7 @@ libnorncore_la_SOURCES += \
   %D%/chains.h \
   %D%/checkpoint.h \
   %D%/coords.h \
+  %D%/delay.h \
   %D%/density.h \
   %D%/engine.h \
   %D%/enumerate.h \

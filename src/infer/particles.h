@@ -43,6 +43,7 @@ struct particles {
   norn_infer *inf;
   size_t n;
   bool choices;             /* every choice of each is kept */
+  bool delay;               /* conjugate choices are delayed (NORN_RUN_DELAY): runs only */
   double *logw;             /* (n, and cells of -infinity up to a multiple of 8) smc sets it to 0 */
   size_t next;              /* the particle that is stepped now; 0 when a leg begins */
   /* Of this leg.  observing: weighed; running: not at their end; and who ruled out the dead. */
@@ -54,7 +55,7 @@ extern const particles_ops particles_runs, particles_lanes;
 const particles_ops *particles_choose(norn_infer *, int k, size_t n, bool choices);
 
 /* NULL: error set. */
-particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool choices);
+particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool choices, bool delay);
 void       particles_free(particles *);
 void       particles_leg(particles *);                 /* the next leg begins: clears met and next */
 /* Particle i is dead since `span`. */

@@ -39,7 +39,8 @@ static norn_status runs_start(particles *p)
   e->at = engine_get(st, p->n * sizeof *e->at);
   if (!e->run || !e->at) return NORN_EMEMORY;
   unsigned flags =
-    NORN_RUN_SCORE | NORN_RUN_STOP | (p->choices ? NORN_RUN_NAMES : NORN_RUN_DRAW);
+    NORN_RUN_SCORE | NORN_RUN_STOP | (p->choices ? NORN_RUN_NAMES : NORN_RUN_DRAW) |
+    (p->delay ? NORN_RUN_DELAY : 0);
   for (size_t i = 0; i < p->n; i++) {
     e->run[i] = norn_infer_run(p->inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
     if (!e->run[i]) return NORN_EMEMORY;
@@ -49,6 +50,35 @@ static norn_status runs_start(particles *p)
 }
 
 /* ---- one particle arrives ---- */
+
+/* Particle i has chosen v. */
+static bool runs_keep(runs *e, size_t i, uint64_t addr, norn_datum v)
+{
+  norn_state *st = norn_infer_state(e->p.inf);
+  if (!engine_room(st, &e->past, &e->cpast, e->npast + 1, sizeof *e->past)) return false;
+  e->past[e->npast] = (past){ addr, e->at[i].past, (uint32_t)e->past_value.n };
+  e->at[i].past = (uint32_t)e->npast++;
+  return column_push(st, &e->past_value, v);
+}
+
+typedef struct keeping { runs *e; size_t i; } keeping;
+static bool runs_keep_delayed(void *user, uint64_t addr, norn_datum v)
+{
+  const keeping *k = user;
+  return runs_keep(k->e, k->i, addr, v);
+}
+
+/* Particle i is at its end, and so are its delayed choices. */
+static bool runs_end(runs *e, size_t i, norn_datum value)
+{
+  keeping k = { e, i };
+  e->at[i].ended = (uint32_t)e->ended.n;
+  if (!column_push(norn_infer_state(e->p.inf), &e->ended, value)) return false;
+  bool good = !e->p.choices || norn_run_delayed_choices(e->run[i], runs_keep_delayed, &k);
+  norn_run_free(e->run[i]);
+  e->run[i] = NULL;
+  return good;
+}
 
 /* Particle i has come to where it waits for the others; false: error set. */
 static bool runs_arrive(runs *e, size_t i, const norn_event *ev)
@@ -70,10 +100,7 @@ static bool runs_arrive(runs *e, size_t i, const norn_event *ev)
     return true;
   case NORN_DONE:
     p->inf->improper |= (norn_run_flags_of(e->run[i]) & NORN_RUN_IMPROPER) != 0;
-    e->at[i].ended = (uint32_t)e->ended.n;
-    norn_run_free(e->run[i]);
-    e->run[i] = NULL;
-    return column_push(norn_infer_state(p->inf), &e->ended, ev->value);
+    return runs_end(e, i, ev->value);
   default: return false;
   }
 }
@@ -129,16 +156,6 @@ static norn_step runs_advance_drawn(runs *e)
     else p->next = i;
   }
   return NORN_STEP_DONE;
-}
-
-/* Particle i has chosen v. */
-static bool runs_keep(runs *e, size_t i, uint64_t addr, norn_datum v)
-{
-  norn_state *st = norn_infer_state(e->p.inf);
-  if (!engine_room(st, &e->past, &e->cpast, e->npast + 1, sizeof *e->past)) return false;
-  e->past[e->npast] = (past){ addr, e->at[i].past, (uint32_t)e->past_value.n };
-  e->at[i].past = (uint32_t)e->npast++;
-  return column_push(st, &e->past_value, v);
 }
 
 /* The same with choices kept: each sample is answered here. */

@@ -21,6 +21,7 @@
 
    How particles get from barrier to barrier is behind particles.h. */
 #include "infer/checkpoint.h"
+#include "infer/delay.h"
 #include "infer/genealogy.h"
 #include "infer/infer.h"
 #include "infer/smc.h"
@@ -57,16 +58,33 @@ typedef struct smc {
 
 size_t smc_size(void) { return sizeof(smc); }
 
+/* Delayed choices have no lanes: by "auto" lanes that are asked for come first. */
+static bool smc_delay(norn_infer *inf, bool *delay)
+{
+  const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
+  bool lanes = executor && !strcmp(executor, "lanes");
+  *delay = false;
+  if (lanes && norn_infer_option(inf, 5).tag == NORN_STR) return true;
+  if (!delay_option(inf, 5, delay)) return false;
+  if (!lanes || !*delay) return true;
+  norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "smc can't delay choices in lanes");
+  norn_hint(norn_infer_state(inf), "leave out executor = \"lanes\" or delayed = true");
+  return false;
+}
+
 norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const particles_ops *ops)
 {
   smc *e = self;
   norn_state *st = norn_infer_state(inf);
   int64_t n;
   int how, keep;
-  if (!engine_option_int(st, engine, 0, 2, &n) ||
+  norn_datum delayed = norn_infer_option(inf, 5);
+  bool delay = false, exact = !ops && delayed.tag == NORN_BOOL && delayed.i;    /* one may be enough */
+  if (!engine_option_int(st, engine, 0, exact ? 1 : 2, &n) ||
       !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how) ||
       !engine_option_real(st, engine, 2, &e->threshold) ||
-      !engine_option_choice(st, engine, 3, keep_names, KEEP_COUNT, &keep))
+      !engine_option_choice(st, engine, 3, keep_names, KEEP_COUNT, &keep) ||
+      (!ops && !smc_delay(inf, &delay)))
     return NORN_EDOMAIN;
   if (!(e->threshold >= 0 && e->threshold <= 1))
     return norn_fail(st, NORN_EDOMAIN, -1, "threshold of smc must be in [0, 1], got %g",
@@ -85,7 +103,7 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   if (!e->w || !e->work || !e->below || !e->to || !e->from || !genealogy_new(st, &e->tree, e->n))
     return NORN_EMEMORY;
   if (!ops && !(ops = particles_choose(inf, 4, e->n, keep == KEEP_CHOICES))) return NORN_EDOMAIN;
-  e->p = particles_new(inf, ops, e->n, keep == KEEP_CHOICES);
+  e->p = particles_new(inf, delay ? &particles_runs : ops, e->n, keep == KEEP_CHOICES, delay);
   return e->p ? NORN_OK : norn_error(st)->code;
 }
 
@@ -207,7 +225,7 @@ norn_status smc_finish(norn_infer *inf, void *self)
     norn_infer_warn(inf, norn_infer_blame(inf, NULL),
                     "the effective sample size is %.3g of %zu particles; use more particles", ess,
                     e->n);
-  else if (e->observed && e->least_ess < 1 + n / 200 && e->least_ess < 100)
+  else if (e->observed && e->least_ess < 1 + n / 200 && e->least_ess < 100 && (e->n > 1 || !e->p->delay))
     norn_infer_warn(inf, nowhere,
                     "the effective sample size fell to %.3g of %zu particles; use more particles",
                     e->least_ess, e->n);
@@ -273,7 +291,8 @@ static const norn_option smc_options[] = {
   { "keep", "\"value\"", "value: the returned value; choices: every choice by address too" },
   { "executor", "\"auto\"",
     "scalar: a run of the VM for each particle; lanes: one run for all that are in the same state; "
-    "auto: lanes where they are faster.  The draws are the same" }
+    "auto: lanes where they are faster.  The draws are the same" },
+  DELAY_OPTION
 };
 
 const norn_engine engine_smc = {

@@ -15,7 +15,7 @@
  */
 #include "lang/env_in.h"
 #include "lang/ast.h"
-#include "lang/latent.h"
+#include "lang/delayed.h"
 #include "lang/lanes.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -341,6 +341,8 @@ static bool dist_fits(val x, bool posterior)
 
 static bool fits_kind(norn_state *st, int code, const val *d, val x, fault *f)
 {
+  bool anywhere = code == T_ANY || (code == T_REAL && d[0].tag == NORN_MISSING && d[1].tag == NORN_MISSING);
+  if (anywhere && v_is_random(x) && v_rvar(x)->h.aux != RANDOM_LEAF) return true;   /* not yet drawn */
   x = latent_value(st, x);
   switch (code) {
   case T_REAL:

@@ -4,7 +4,7 @@
 #include "lang/big.h"
 #include "lang/part.h"
 #include "lang/node.h"
-#include "lang/latent.h"
+#include "lang/delayed.h"
 #include "lang/lanes.h"
 #include <math.h>
 
@@ -193,7 +193,8 @@ static val compared(norn_state *st, arith op, val x, val y)
 
 val arith_slow(norn_state *st, arith op, val x, val y)
 {
-  if (NORN_UNLIKELY(st->latent != NULL)) {
+  if (NORN_UNLIKELY(v_is_random(x) || v_is_random(y))) return delayed_arith(st, op, x, y);
+  if (NORN_UNLIKELY(latent_on(st))) {
     x = op == A_EQ || op == A_NE ? norn_force(st, x) : latent_value(st, x);
     y = op == A_EQ || op == A_NE ? norn_force(st, y) : latent_value(st, y);
     if (norn_is_none(x) || norn_is_none(y)) return norn_none();

@@ -2,7 +2,7 @@
    become real where the other side is.  Packed arrays run in plain loops, all others by element. */
 #include "lang/arith_in.h"
 #include "lang/big.h"
-#include "lang/node.h"
+#include "lang/delayed.h"
 #include "lang/lanes.h"
 #include <math.h>
 #include <string.h>
@@ -168,7 +168,10 @@ static val shapes_differ(norn_state *st, arith op, const vec *v, const vec *w)
   return norn_none();
 }
 
-static bool is_scalar(val x) { return V_IS_INT(x) || V_IS_REAL(x) || v_is_node(x); }
+static bool is_scalar(val x)
+{
+  return V_IS_INT(x) || V_IS_REAL(x) || v_is_node(x) || v_is_random(x);
+}
 
 static val by_element(norn_state *st, arith op, val x, val y, int depth);
 
@@ -270,5 +273,7 @@ static val map1(norn_state *st, const norn_native *f, val x, int depth)
 val arith_map1(norn_state *st, const norn_native *f, val x)
 {
   if (NORN_UNLIKELY(st->lanes != NULL) && lanes_inside(x)) return lanes_map1(st, f, x);
+  val z = v_is_random(x) && !strcmp(f->name, "sqrt") ? delayed_sqrt(st, x) : norn_none();
+  if (!norn_is_none(z)) return z;
   return map1(st, f, norn_force(st, x), 0);
 }

@@ -1,7 +1,7 @@
 /* event.c: what happens at sample, observe, factor, condition: answered in place where the run's
    flags say so, turned into something else by given() and do(), else handed to whoever drives. */
 #include "lang/run.h"
-#include "lang/latent.h"
+#include "lang/delayed.h"
 #include "lang/lanes.h"
 #include <math.h>
 #include <string.h>
@@ -186,16 +186,10 @@ int event_node_weight(norn_run *r, norn_event *ev, val lw, uint64_t span)
   return stop_weighed(r, ev, lw, span, flags);
 }
 
-/* SCORE: the run weighs its observation itself. */
-static int score(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val y, uint64_t span,
-                 unsigned flags)
+/* An observation of log density lp. */
+static int weigh(norn_run *r, norn_event *ev, val *dst, val y, double lp, uint64_t span, unsigned flags)
 {
   norn_state *st = r->st;
-  double lp;
-  if (norn_dist_logp(st, d, y, &lp)) {
-    if (st->err_arg < 0) st->err_arg = d->n;
-    return FAILED;
-  }
   r->logw += lp;
   if (lp != lp) {
     norn_fail(st, NORN_EDOMAIN, -1, "the log density of this observation is not a number");
@@ -213,6 +207,17 @@ static int score(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val 
     r->rare = true;
   }
   return stop_weighed(r, ev, y, span, flags);
+}
+
+/* SCORE: the run weighs its observation itself. */
+static int score(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val y, uint64_t span,
+                 unsigned flags)
+{
+  norn_state *st = r->st;
+  double lp;
+  if (!norn_dist_logp(st, d, y, &lp)) return weigh(r, ev, dst, y, lp, span, flags);
+  if (st->err_arg < 0) st->err_arg = d->n;
+  return FAILED;
 }
 
 /* The value that stands in the place of an observation (_observing); false: error set.  Keys stand
@@ -263,8 +268,17 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
     *dst = y;
     return stop_weighed(r, ev, norn_unit(), span, flags);
   }
-  if (!r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, span_unpack(span));
+  if (v_is_random(y) && norn_is_none(y = delayed_look(st, y))) return FAILED;
+  bool random = r->flags & NORN_RUN_DELAY && delayed_args(r, d);
+  if (!random && !r->dist_in_reg && norn_dist_check(st, d))
+    return bad_parameters(r, ev, span_unpack(span));
   r->nobserve++;
+  if (random) {
+    double lp;
+    int k = delayed_observe(r, d, y, &lp);
+    if (k) return k < 0 ? FAILED : weigh(r, ev, dst, y, lp, span, flags);
+    if (norn_dist_check(st, d)) return bad_parameters(r, ev, span_unpack(span));
+  }
   if (r->flags & NORN_RUN_SCORE) return score(r, ev, dst, d, y, span, flags);
   r->d1 = *d;
   r->value = y;
@@ -341,13 +355,19 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
   uint64_t addr = addr_event(r->addr, comp);
   norn_span at = span_unpack(span);
   if (r->flags & RUN_LANES) return in_lanes(r, dst, d, q, addr, at);
-  if (!r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
+  bool random = r->flags & NORN_RUN_DELAY && delayed_args(r, d);
+  if (!random && !r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
   if (comp && r->flags & NORN_RUN_NAMES) addr_note(st, addr, r->addr, comp);
   if (r->flags & NORN_RUN_CHECK && !check_address(r, addr, at)) return FAILED;
   const scope_fix *fix = scope_find(r, addr);
   if (fix) return fixed(r, ev, dst, d, fix, comp, span);
   r->nsample++;
   if (q && norn_dist_flags(d) & NORN_DIST_IMPROPER) r->flags |= NORN_RUN_IMPROPER;
+  if (r->flags & NORN_RUN_DELAY && !q) {
+    int k = delayed_sample(r, dst, d, addr);
+    if (k) return k < 0 ? FAILED : IN_PLACE;
+    if (random && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
+  }
   if (r->flags & NORN_RUN_DRAW) return draw(r, ev, dst, d, q, addr, at);
   r->d1 = *d;
   if (q) r->d2 = *q;
@@ -395,7 +415,7 @@ val memo_key(norn_state *st, const val *args, int n, val id)
   val key = norn_array(st, NORN_VALUES, 1, &dims, &at);
   if (norn_is_none(key)) return key;
   if (n) memcpy(at, args, (size_t)n * sizeof *args);
-  for (int i = 0; st->latent && i < n; i++) {
+  for (int i = 0; latent_on(st) && i < n; i++) {
     ((val *)at)[i] = norn_force(st, args[i]);
     if (norn_is_none(((val *)at)[i])) return norn_none();
   }

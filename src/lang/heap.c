@@ -8,6 +8,7 @@
 #include "lang/heap_in.h"
 #include "lang/array.h"
 #include "lang/hamt.h"
+#include "lang/delayed.h"
 #include <string.h>
 #include <sys/mman.h>
 
@@ -199,6 +200,7 @@ size_t heap_size_of(const obj *o)
   case NORN_HANDLE: z = sizeof(handle); break;
   case V_HNODE: z = hnode_size((const hnode *)o); break;
   case V_SCOPE: z = sizeof(scope) + n * sizeof(scope_fix); break;
+  case V_RANDOM: z = delayed_size(o); break;
   default: break;
   }
   return heap_round(z);
@@ -304,6 +306,12 @@ static inline void scan_hnode(gc *g, hnode *t, bool minor)
   for (int i = 0, n = hnode_nsubs(t); i < n; i++) visit_object(g, sub + i, minor);
 }
 
+static inline void scan_random(gc *g, obj *o, bool minor)
+{
+  if (o->aux == RANDOM_NODE) visit_values(g, ((rnode *)o)->v, o->n, minor);
+  else if (o->aux == RANDOM_GRAPH) visit_value(g, &((rgraph *)o)->nodes, minor);
+}
+
 static inline __attribute__((always_inline)) void scan(gc *g, obj *o, bool minor)
 {
   switch (o->kind) {
@@ -317,6 +325,7 @@ static inline __attribute__((always_inline)) void scan(gc *g, obj *o, bool minor
   case NORN_MAP: visit_object(g, &((map *)o)->root, minor); break;
   case V_HNODE: scan_hnode(g, (hnode *)o, minor); break;
   case V_SCOPE: scan_scope(g, (scope *)o, minor); break;
+  case V_RANDOM: scan_random(g, o, minor); break;
   default: break;
   }
 }

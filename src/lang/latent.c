@@ -5,9 +5,8 @@
    natives ask for it where they meet one, and leave it in its register.  Any other instruction that
    needs the value fails on a kind that it does not know; latent_retry then puts what the driver says
    into the registers that it reads, and it runs again.  Nothing else has to know latent values. */
-#include "lang/latent.h"
+#include "lang/delayed.h"
 #include "lang/flow.h"
-#include "lang/run.h"
 #include <string.h>
 
 norn_datum norn_latent(int64_t k)
@@ -78,8 +77,14 @@ static val forced_array(norn_state *st, val x)
   return z ? vec_pack(st, z->b->v, n) : norn_none();
 }
 
+static bool delays(const norn_state *st)
+{
+  return st->current && st->current->flags & NORN_RUN_DELAY;
+}
+
 norn_datum norn_force(norn_state *st, norn_datum x)
 {
+  if (delays(st)) return delayed_force(st, x);
   if (x.tag == NORN_LATENT) return st->latent ? st->latent(st->latent_user, x.i) : x;
   if (!norn_has_latent(x)) return x;
   if (x.tag == NORN_ARRAY) return forced_array(st, x);
@@ -93,9 +98,9 @@ norn_datum norn_force(norn_state *st, norn_datum x)
 /* Forces register r; false: it held nothing latent. */
 static bool force_register(norn_state *st, val *r)
 {
-  if (!norn_has_latent(*r)) return false;
+  if (!delays(st) && !norn_has_latent(*r)) return false;
   val v = norn_force(st, *r);
-  if (norn_is_none(v)) return false;
+  if (norn_is_none(v) || (v.tag == r->tag && v.i == r->i)) return false;
   *r = v;
   return true;
 }
@@ -106,7 +111,7 @@ bool latent_retry(norn_run *r, const ins *pc, val *R)
   const proto *p = v_clo(R[-1])->p;
   flow f;
   bool found = false;
-  if (!st->latent || st->err.code == NORN_EMEMORY) return false;
+  if (!latent_on(st) || st->err.code == NORN_EMEMORY) return false;
   norn_err was = st->err;
   norn_clear(st);
   flow_of(p->code, (uint32_t)(pc - p->code), &f);
@@ -122,7 +127,7 @@ bool latent_native(norn_state *st, const norn_native *f, const val **args, int n
     "len", "push", "concat", "full", "repeat", "first", "last", "take", "drop", "slice", "reverse",
     "indexed", "set_at", "merge", "field", "print",
   };
-  bool found = false;
+  bool found = delays(st);
   for (int i = 0; i < n && !found; i++) found = norn_has_latent((*args)[i]);
   if (!found) return true;
   for (int i = 0; i < NORN_COUNT(carriers); i++)

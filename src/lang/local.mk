@@ -24,6 +24,9 @@ libnorncore_la_SOURCES += \
   %D%/comp_match.c \
   %D%/comp_prob.c \
   %D%/defdist.c \
+  %D%/delayed.c \
+  %D%/delayed_link.c \
+  %D%/delayed_value.c \
   %D%/disasm.c \
   %D%/doc.c \
   %D%/effect.c \
@@ -80,6 +83,7 @@ libnorncore_la_SOURCES += \
   %D%/big.h \
   %D%/code.h \
   %D%/comp.h \
+  %D%/delayed.h \
   %D%/env.h \
   %D%/env_in.h \
   %D%/event_fast.h \

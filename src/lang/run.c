@@ -5,7 +5,7 @@
    stack only at frames above the WATER mark: below it nothing ran, so all it refers to is old
    already.  Scanning whole stacks each time is quadratic in depth. */
 #include "lang/run.h"
-#include "lang/latent.h"
+#include "lang/delayed.h"
 #include "lang/array.h"
 #include <stddef.h>
 #include <string.h>
@@ -39,6 +39,7 @@ struct slab { struct slab *next; size_t bytes; };
 static void run_plain(norn_run *r)
 {
   r->scope = r->memo = r->value = norn_unit();
+  r->delay = NULL;
   r->rare = false;
 }
 
@@ -238,6 +239,8 @@ static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n
     b->scope = a->scope;
     b->memo = a->memo;
     b->value = a->value;
+    b->delay = a->delay;
+    if (a->delay) a->delay->h.n |= GRAPH_SHARED;
   } else if (b->rare) {
     run_plain(b);
   }
@@ -421,6 +424,7 @@ static void scan_run(gc *g, norn_run *r)
     gc_value(g, &r->scope);
     gc_value(g, &r->memo);
     gc_value(g, &r->value);
+    if (r->delay) gc_object(g, (obj **)(void *)&r->delay);
   }
   if (r->finished) return;
   val *R = r->R;
@@ -532,6 +536,18 @@ static bool visit_latent(void *user, const val *x, const val *y)
 bool run_visit_live(const norn_run *r, const latent_visit *v)
 {
   return walk_live(r, NULL, visit_latent, (void *)(uintptr_t)v);
+}
+
+static bool visit_delayed(void *user, const val *x, const val *y)
+{
+  delayed_visit *v = user;
+  (void)y;
+  return delayed_visit_value(v, *x);
+}
+
+bool run_visit_values(const norn_run *r, delayed_visit *v)
+{
+  return delayed_visit_value(v, r->memo) && walk_live(r, NULL, visit_delayed, v);
 }
 
 struct hashing { uint64_t h; norn_state *st; };

@@ -21,9 +21,9 @@ struct norn_run {
   struct norn_run *next, *all;     /* the pool; all runs ever made */
   norn_dist d1, d2;                /* of the event that waits */
   uint32_t nseen, seen_mask;
-  uint64_t pad;
-  val scope, memo, value;          /* given/do in force; mem's table; the observed value; units
-                                      unless `rare` */
+  struct rgraph *delay;            /* what is known of delayed choices (delayed.h), or NULL */
+  val scope, memo, value;          /* given/do in force; mem's table; the observed value; units and
+                                      NULL unless `rare` */
   /* ---- hot: 64 bytes that a step changes ---- */
   val *R;                          /* window */
   const ins *pc;                   /* next instruction */
@@ -36,7 +36,7 @@ struct norn_run {
   bool finished, started, top, sealed;
   uint8_t wait;                    /* WAIT_* */
   bool answered, dist_in_reg;      /* dist_in_reg: d1 is the distribution value in register hold */
-  bool rare;                       /* scope, memo or value may be set */
+  bool rare;                       /* delay, scope, memo or value may be set */
   uint8_t cls, big;                /* size class of the stack in place; grown: 1 << big values */
   /* ---- 64 bytes that it only reads ---- */
   norn_state *st;
@@ -83,6 +83,8 @@ static inline void run_dirty(norn_run *r)
 }
 void  run_water(norn_run *, val *R);
 const proto *run_proto(const norn_run *);
+struct delayed_visit;
+bool  run_visit_values(const norn_run *, struct delayed_visit *);   /* of all that is live */
 norn_span run_place(const norn_run *);               /* where a saved run stands, outside of stdlib */
 void  run_fail(norn_run *, const ins *pc, int arg);   /* completes the error: span and trace */
 /* vm_slow.c: cold halves of instructions.  false / NONE: error set. */
@@ -104,7 +106,7 @@ bool  vm_may_run_again(const ins *pc, const val *R);
 void  vm_want(norn_state *, int arg, const char *rule, val got);   /* "<rule>, got <this>" */
 void  vm_bad_weight(norn_state *, double lw);
 val   vm_logpdf_big(norn_state *, const norn_dist *, val x);
-bool  vm_can_infer(norn_state *, const val *model_and_engine);
+bool  vm_can_infer(norn_state *, val *model_and_engine);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
 /* event.c: CHECK: an address was reached; false: no memory */
 bool  event_seen(norn_run *, uint64_t addr, norn_span);

@@ -104,6 +104,7 @@ static bool show_atom(show *s, val v, size_t budget)
     show_fun(s, "fn", ((const norn_native *)v.q)->name, ((const norn_native *)v.q)->params);
     return true;
   case NORN_NODE: text_puts(s->t, "<node>"); return true;
+  case V_RANDOM: return show_atom(s, latent_value(s->st, v), budget);
   case NORN_LATENT:
     if (s->st->latent) return show_atom(s, latent_value(s->st, v), budget);
     text_puts(s->t, "<latent>");
@@ -369,7 +370,7 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
   case NORN_MAP: words = "a map"; break;
   case NORN_BIG: words = "a big real"; break;
   case NORN_HANDLE: snprintf(out, n, "a %s", ((const handle *)v.p)->row->name); break;
-  case NORN_NODE: case NORN_LATENT: words = "a number that depends on a choice"; break;
+  case NORN_NODE: case NORN_LATENT: case V_RANDOM: words = "a number that depends on a choice"; break;
   case NORN_ENUM: case NORN_DATA: snprintf(out, n, "the variant %s", ctor_name(st, v)); break;
   case NORN_ARRAY: describe_array(v_vec(v), out, n); break;
   case NORN_RECORD: describe_record(v_rec(v)->sh, out, n); break;

@@ -20,7 +20,8 @@ typedef norn_datum val;
 enum {
   V_FRAME = 10, V_ADDR = 11,
   V_LANES = 12,                                  /* lanes.h; p is its lane_vec, the upper half its kind */
-  V_HEAP = 0x40, V_BUF = 0x60, V_SCOPE = 0x62, V_HNODE = 0x64
+  V_HEAP = 0x40, V_BUF = 0x60, V_SCOPE = 0x62, V_HNODE = 0x64,
+  V_RANDOM = 0x66                              /* delayed.h */
 };
 
 #define V_IS_INT(v)  ((v).tag == NORN_INT)

@@ -7,10 +7,9 @@
    Safepoints: an instruction that must allocate and finds the nursery full jumps to `full`, which
    collects and runs the instruction again; so no instruction may have had an effect before that. */
 #include "lang/node.h"
+#include "lang/delayed.h"
 #include "lang/lanes.h"
-#include "lang/latent.h"
 #include "lang/event_fast.h"
-#include "lang/run.h"
 #include <math.h>
 
 #define likely(x) NORN_LIKELY(x)
@@ -757,7 +756,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     NEXT;
   }
   OP(JNTAG): if (RA.tag == pc[1].u) NEXT2; JUMP;
-  OP(JNARR): if (has_length(RA, SIMM(pc->b))) NEXT; JUMP;
+  OP(JNARR): if (has_length(RA, SIMM(pc->b))) NEXT; if (unlikely(v_is_random(RA))) FAIL; JUMP;
   OP(JNREC): {
     const val *x = &RA;
     if (x->tag == NORN_RECORD && shape_find(v_rec(*x)->sh, (sym)pc[1].i) >= 0) NEXT2;
@@ -894,7 +893,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   }
   OP(INFER): {
     SAFEPOINT;
-    const val *w = &RA;
+    val *w = &RA;
     if (unlikely(st->lanes != NULL)) {
       lanes_alone(st, "an inference inside of a model");
       FAIL;
@@ -983,9 +982,9 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
 
   OP(HALT): {
     SAVE;
-    r->finished = true;
+    r->finished = r->rare = true;
+    if (unlikely(r->delay != NULL) && !delayed_end(r)) FAIL;
     r->value = r->stk[0];
-    r->rare = true;
     *ev = (norn_event){.kind = NORN_DONE, .value = r->value, .count = 1};
     return NORN_DONE;
   }
@@ -1032,7 +1031,7 @@ fail:
       return NORN_ERROR;
     }
   }
-  if (unlikely(st->latent != NULL) && latent_retry(r, pc, R)) {
+  if (unlikely(latent_on(st)) && latent_retry(r, pc, R)) {
     arg = -1;
     r->nhold = 0;
     GO;

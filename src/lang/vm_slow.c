@@ -1,6 +1,6 @@
 /* vm_slow.c: the cold halves of instructions: calls of anything but a plain function with the right
    number of arguments, fields and elements of anything but records and arrays, and error places. */
-#include "lang/latent.h"
+#include "lang/delayed.h"
 #include "lang/lanes.h"
 #include "lang/run.h"
 #include "lang/env.h"
@@ -117,7 +117,7 @@ static val native_value(norn_state *st, const norn_native *f, const val *args, i
   size_t lent = st->nscratch;      /* by a native that called us */
   val known[NATIVE_ARGS];
   st->err_arg = -1;
-  if (st->latent && f->f && n <= NATIVE_ARGS && !latent_native(st, f, &args, n, known)) return out;
+  if (latent_on(st) && f->f && n <= NATIVE_ARGS && !latent_native(st, f, &args, n, known)) return out;
   if (st->lanes && f->f && lanes_native(st, f, args, n, &out)) return out;
   if (st->graph && f->f && node_record(st, f, args, n, &out) == NODE_DONE) return out;
   if (!f->f) {
@@ -444,7 +444,7 @@ val vm_index(norn_run *r, val x, val i)
 val vm_index_many(norn_run *r, const val *w, int n, unsigned which)
 {
   val places[NORN_RANK_MAX];
-  if (!r->st->latent || n > NORN_RANK_MAX) return vec_index(r->st, w[0], w + 1, n, which);
+  if (!latent_on(r->st) || n > NORN_RANK_MAX) return vec_index(r->st, w[0], w + 1, n, which);
   for (int i = 0; i < n; i++) places[i] = latent_value(r->st, w[i + 1]);
   return vec_index(r->st, w[0], places, n, which);
 }
@@ -501,8 +501,10 @@ val vm_logpdf_big(norn_state *st, const norn_dist *d, val x)
   return norn_dist_logp_big(st, d, x, 0, &out) ? norn_none() : out;
 }
 
-bool vm_can_infer(norn_state *st, const val *w)
+bool vm_can_infer(norn_state *st, val *w)
 {
+  for (int i = 0; i < 2 && st->current->delay; i++)      /* runs of another program know no delays */
+    if (norn_is_none(w[i] = delayed_force(st, w[i]))) return false;
   if (w[0].tag != NORN_MODEL) {
     vm_want(st, 0, "infer needs a model", w[0]);
     if (w[0].tag == NORN_FUN && v_clo(w[0])->p->is_model)

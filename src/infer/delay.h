@@ -1,0 +1,12 @@
+/* delay.h: the option `delayed` of engines whose runs may delay choices (delay.c). */
+#ifndef NORN_INFER_DELAY_H
+#define NORN_INFER_DELAY_H
+#include "infer/engine.h"
+
+#define DELAY_OPTION { "delayed", "\"auto\"", \
+    "true: conjugate choices are marginalised (delayed sampling); auto: where an observation meets one" }
+/* The option is the i-th; false: error set. */
+bool delay_option(norn_infer *, int i, bool *on);
+/* The delayed choices of a run that has ended, for the draw that comes next; false: error set. */
+bool delay_choices(norn_infer *, norn_run *);
+#endif

@@ -1,0 +1,309 @@
+/* delayed.c: the graph of delayed choices (delayed.h): nodes in a persistent map, trees that are
+   rerooted, nodes that are drawn.
+
+   A choice is drawn with the numbers of its address, in the iteration in which it is drawn.  Nodes
+   that neither the run nor another node can ask for are forgotten: when there are twice as many as
+   were needed the last time, the live values are looked through, so that a long filter needs no more
+   memory than its state.  Where there is too much to look through, nothing is forgotten. */
+#include "lang/delayed.h"
+#include "lang/hamt.h"
+#include "num/rng.h"
+#include <math.h>
+#include <string.h>
+
+enum { LEAST = 32 };
+
+/* ---- the map ---- */
+
+static uint64_t hash_of(int64_t id) { return hash_mix((uint64_t)id * 0x9e3779b97f4a7c15u); }
+
+/* The graph, to be written to: a run's own.  NULL: no memory. */
+static rgraph *graph_own(norn_run *r)
+{
+  norn_state *st = r->st;
+  rgraph *g = r->delay;
+  if (g && !(g->h.n & GRAPH_SHARED)) {
+    if (g->h.flags & OBJ_OLD) heap_remember(st, &g->h);
+    return g;
+  }
+  val none = g ? g->nodes : hamt_new(st);
+  rgraph *own = norn_is_none(none) ? NULL : heap_alloc(st, sizeof *own);
+  if (!own) return state_memory(st), NULL;
+  obj_init(own, V_RANDOM, RANDOM_GRAPH, 0);
+  own->made = g ? g->made : 0;
+  own->met = g ? g->met : 0;
+  own->drawn = g ? g->drawn : 0;
+  own->least = g ? g->least : LEAST;
+  own->next = g ? g->next : 0;
+  own->nodes = none;
+  r->delay = own;
+  r->rare = true;
+  return own;
+}
+
+rgraph *delayed_count(norn_run *r) { return graph_own(r); }
+
+static int64_t graph_size(const rgraph *g)
+{
+  const map *m = g->nodes.p;
+  return m->root ? m->root->count : 0;
+}
+
+/* The object of a node; NULL: error set. */
+static const rnode *find(norn_run *r, int64_t id)
+{
+  val v = r->delay ? hamt_get(r->delay->nodes, norn_int(id), hash_of(id)) : norn_none();
+  if (!norn_is_none(v)) return v.p;
+  norn_fail(r->st, NORN_EUSE, -1, "a choice of another run can't be looked at here");
+  return NULL;
+}
+
+static void unpack(const rnode *o, dnode *n)
+{
+  n->form = o->form;
+  n->at = o->at;
+  n->parent = o->parent;
+  n->scale = o->scale;
+  n->addr = o->addr;
+  n->row = o->row;
+  memcpy(n->x, o->x, sizeof n->x);
+  n->n = (int)o->h.n;
+  for (int i = 0; i < n->n; i++) n->v[i] = o->v[i];
+}
+
+/* A normal variable whose neighbour has become known, or its scale. */
+static bool renew(norn_run *r, dnode *n)
+{
+  if (n->at == AT_CHILD) {
+    const rnode *p = find(r, n->parent);
+    if (!p) return false;
+    if (p->at == AT_KNOWN) {
+      n->at = AT_ROOT;
+      n->x[0] = n->x[0] * p->x[0] + n->x[1];
+      n->x[1] = n->x[2];
+    }
+  }
+  if (n->scale >= 0) {
+    const rnode *s = find(r, n->scale);
+    if (!s) return false;
+    if (s->at == AT_KNOWN) {
+      n->x[n->at == AT_ROOT ? 1 : 2] /= s->x[0];
+      n->scale = -1;
+    }
+  }
+  return true;
+}
+
+bool delayed_load(norn_run *r, int64_t id, dnode *n)
+{
+  const rnode *o = find(r, id);
+  if (!o) return false;
+  unpack(o, n);
+  return n->form != NODE_NORMAL || n->at == AT_KNOWN || renew(r, n);
+}
+
+bool delayed_store(norn_run *r, int64_t id, const dnode *n)
+{
+  norn_state *st = r->st;
+  rgraph *g = graph_own(r);
+  rnode *o = g ? heap_alloc(st, sizeof *o + (size_t)n->n * sizeof(val)) : NULL;
+  if (!o) return false;
+  obj_init(o, V_RANDOM, RANDOM_NODE, (uint32_t)n->n);
+  o->form = n->form;
+  o->at = n->at;
+  o->parent = n->parent;
+  o->scale = n->scale;
+  o->addr = n->addr;
+  o->row = n->row;
+  memcpy(o->x, n->x, sizeof o->x);
+  for (int i = 0; i < n->n; i++) o->v[i] = n->v[i];
+  val m = hamt_put(st, g->nodes, norn_int(id), hash_of(id), v_obj(V_RANDOM, o));
+  if (norn_is_none(m)) return false;
+  g->nodes = m;
+  return true;
+}
+
+int64_t delayed_add(norn_run *r, const dnode *n)
+{
+  rgraph *g = graph_own(r);
+  if (!g) return -1;
+  int64_t id = g->next++;
+  g->made++;
+  return delayed_store(r, id, n) ? id : -1;
+}
+
+/* ---- the tree ---- */
+
+/* w, a child of the root u, becomes the root and u its child.  p(u) p(w | u) = p(w) p(u | w). */
+static void reverse(dnode *u, dnode *w, int64_t id_of_w)
+{
+  double m = u->x[0], p = u->x[1], a = w->x[0], c = w->x[1], q = w->x[2];
+  double mean = a * m + c, s = a * a * p + q, gain = a * p / s;
+  u->at = AT_CHILD;
+  u->parent = id_of_w;
+  u->x[0] = gain;
+  u->x[1] = m - gain * mean;
+  u->x[2] = p * q / s;
+  w->at = AT_ROOT;
+  w->parent = -1;
+  w->x[0] = mean;
+  w->x[1] = s;
+  w->x[2] = 0;
+}
+
+/* The ids from a child up to below its root. */
+typedef struct path { int64_t *id, few[32]; size_t n, cap; } path;
+
+static bool path_add(norn_state *st, path *p, int64_t id)
+{
+  if (p->n < NORN_COUNT(p->few)) return p->few[p->n++] = id, true;
+  if (!mem_grow(&st->mem, &p->id, &p->cap, p->n + 1, sizeof *p->id)) return state_memory(st), false;
+  if (p->n == NORN_COUNT(p->few)) memcpy(p->id, p->few, sizeof p->few);
+  p->id[p->n++] = id;
+  return true;
+}
+
+static bool path_up(norn_run *r, path *p, int64_t *id, dnode *n)
+{
+  while (n->at == AT_CHILD) {
+    if (!path_add(r->st, p, *id)) return false;
+    *id = n->parent;
+    if (!delayed_load(r, *id, n)) return false;
+  }
+  return true;
+}
+
+bool delayed_root(norn_run *r, int64_t id, dnode *n)
+{
+  path p = {.n = 0};
+  int64_t at = id;
+  if (!delayed_load(r, id, n)) return false;
+  bool good = path_up(r, &p, &at, n);
+  const int64_t *way = p.n > NORN_COUNT(p.few) ? p.id : p.few;
+  while (good && p.n--) {
+    dnode w;
+    good = delayed_load(r, way[p.n], &w);
+    if (good) reverse(n, &w, way[p.n]);
+    good = good && delayed_store(r, at, n);
+    *n = w;
+    at = way[p.n];
+  }
+  mem_put(&r->st->mem, p.id, p.cap * sizeof *p.id);
+  return good;
+}
+
+/* ---- drawing ---- */
+
+/* A number for n, which stays as it is. */
+void delayed_peek(dnode *n, norn_rng *g)
+{
+  double p[2] = {n->x[0], n->form == NODE_NORMAL ? sqrt(n->x[1]) : n->x[1]};
+  double x = n->row->sample1(p, g);
+  n->v[0] = norn_real(x);
+  n->x[0] = n->form == NODE_GAMMA && n->x[2] < 0 ? 1 / x : x;
+}
+
+/* With an unknown scale: it is drawn to draw n, forgotten, and then knows of n. */
+static bool draw_scaled(norn_run *r, dnode *n, norn_rng *g)
+{
+  dnode s, t;
+  if (!delayed_load(r, n->scale, &s)) return false;
+  t = s;
+  delayed_peek(&t, g);
+  double p[2] = {n->x[0], sqrt(n->x[1] / t.x[0])}, x = n->row->sample1(p, g), e = x - n->x[0];
+  s.x[0] += 0.5;
+  s.x[1] += e * e / (2 * n->x[1]);
+  if (!delayed_store(r, n->scale, &s)) return false;
+  n->x[0] = x;
+  n->v[0] = norn_real(x);
+  return true;
+}
+
+static bool draw_node(norn_run *r, dnode *n, norn_rng *g)
+{
+  if (n->form == NODE_LEAF) return delayed_draw_leaf(r, n, g);
+  if (n->form == NODE_NORMAL && n->scale >= 0) return draw_scaled(r, n, g);
+  delayed_peek(n, g);
+  return true;
+}
+
+bool delayed_draw(norn_run *r, int64_t id, dnode *n)
+{
+  if (!delayed_load(r, id, n)) return false;
+  if (n->at == AT_KNOWN) return true;
+  if (n->form == NODE_NORMAL && !delayed_root(r, id, n)) return false;
+  norn_rng g = {r->stream, r->lane, (uint32_t)(n->addr ^ n->addr >> 32), r->iter, 0, r->st->pairs};
+  if (!draw_node(r, n, &g)) return false;
+  n->at = AT_KNOWN;
+  n->n = 1;
+  n->parent = n->scale = -1;
+  rgraph *own = graph_own(r);
+  if (!own) return false;
+  if (!r->finished) own->drawn++;
+  return delayed_store(r, id, n);
+}
+
+/* ---- what is needed no more ---- */
+
+typedef struct needed {
+  norn_run *r;
+  val nodes;                          /* those that were found so far */
+  path todo;
+  bool failed;
+} needed;
+
+static bool need(void *user, int64_t id)
+{
+  needed *k = user;
+  norn_state *st = k->r->st;
+  val had = hamt_get(k->nodes, norn_int(id), hash_of(id));
+  if (!norn_is_none(had)) return true;
+  val o = hamt_get(k->r->delay->nodes, norn_int(id), hash_of(id));
+  if (norn_is_none(o)) return true;
+  k->nodes = hamt_put(st, k->nodes, norn_int(id), hash_of(id), o);
+  k->failed = norn_is_none(k->nodes) || !path_add(st, &k->todo, id);
+  return !k->failed;
+}
+
+/* What node id itself refers to. */
+static bool need_behind(needed *k, delayed_visit *v, int64_t id)
+{
+  const rnode *o = find(k->r, id);
+  if (!o) return false;
+  if (o->at == AT_KNOWN) return true;
+  if (o->parent >= 0 && !need(k, o->parent)) return false;
+  if (o->scale >= 0 && !need(k, o->scale)) return false;
+  for (uint32_t i = 0; i < o->h.n; i++)
+    if (!delayed_visit_value(v, o->v[i])) return false;
+  return true;
+}
+
+/* false: they were not all found. */
+static bool find_needed(needed *k)
+{
+  norn_run *r = k->r;
+  int64_t n = graph_size(r->delay);
+  delayed_visit v = {r->st, need, k, 1000 + 16 * n};
+  if (!run_visit_values(r, &v)) return false;
+  while (k->todo.n) {
+    const int64_t *id = k->todo.n > NORN_COUNT(k->todo.few) ? k->todo.id : k->todo.few;
+    if (!need_behind(k, &v, id[--k->todo.n])) return false;
+  }
+  return true;
+}
+
+bool delayed_forget(norn_run *r)
+{
+  norn_state *st = r->st;
+  if (!r->delay || graph_size(r->delay) < r->delay->least) return true;
+  needed k = {.r = r, .nodes = hamt_new(st)};
+  if (norn_is_none(k.nodes)) return false;
+  bool all = find_needed(&k);
+  mem_put(&st->mem, k.todo.id, k.todo.cap * sizeof *k.todo.id);
+  rgraph *g = k.failed || st->err.code ? NULL : graph_own(r);
+  if (!g) return false;
+  if (all) g->nodes = k.nodes;
+  int64_t twice = 2 * graph_size(g);
+  g->least = (uint32_t)(twice < LEAST ? LEAST : twice > INT32_MAX ? INT32_MAX : twice);
+  return true;
+}

@@ -1,0 +1,125 @@
+/* delayed.h: choices that a run has not made yet (NORN_RUN_DELAY): random variables as values, and
+   the graph that says what is known of each.
+
+   Murray, Lunden, Kudlicka, Broman, Schon 2018, "Delayed sampling and automatic Rao-Blackwellization
+   of probabilistic programs", with one difference.  A tree of normal variables is closed under the
+   reversal of an edge, so nothing has to be drawn to observe one of its leaves: the tree is rerooted
+   at the variable that is observed.  The root alone has a marginal; every other node has a law given
+   its neighbour on the way to the root:
+
+        x1 -> x2 -> x3 (root)         observe y ~ normal(x1, 1):  x1 (root) <- x2 <- x3
+
+   A node's state is immutable and stands in a persistent map of the run (id -> node), so a fork
+   shares what its original knew.  Values refer to nodes by id and carry a map of their own, so that
+   2 * x + 1 is random too:
+
+        value   id | a | b | p          a x^p + b
+        node    form, at | parent | scale | x ...
+
+        at        x of NORMAL              x of GAMMA    x of BETA     LEAF
+        ROOT      mean, variance           shape, rate   alpha, beta
+        CHILD     a, c, q: a parent + c                                v: its parameters
+                  with variance q
+        KNOWN     the number; v[0]: what the program sees of it
+
+   `scale` of a NORMAL is a GAMMA node g, or -1: its variances are in units of 1/g.  All nodes of a
+   tree have the same. */
+#ifndef NORN_LANG_DELAYED_H
+#define NORN_LANG_DELAYED_H
+#include "lang/latent.h"
+
+/* What a value may still become without being drawn: AFFINE p is 1; POWER b is 0 (of positive
+   numbers); ODDS x/(1-x); LEAF nothing. */
+enum { RANDOM_AFFINE, RANDOM_POWER, RANDOM_ODDS, RANDOM_LEAF };
+typedef struct rvar { obj h; int64_t node; double a, b, p; } rvar;            /* aux: of the above */
+
+enum { NODE_NORMAL, NODE_GAMMA, NODE_BETA, NODE_LEAF };
+enum { AT_ROOT, AT_CHILD, AT_KNOWN };
+enum { NODE_VALUES = NORN_DIST_P };
+/* n: values in v */
+typedef struct rnode {
+  obj h;
+  int32_t form, at;
+  int64_t parent, scale;
+  uint64_t addr;
+  const norn_dist_row *row;        /* of the family it was sampled from */
+  double x[3];
+  val v[];
+} rnode;
+
+typedef struct rgraph {
+  obj h;
+  uint32_t made, met, drawn;       /* norn_delayed */
+  uint32_t least;                  /* nodes, before it is worth looking which are needed */
+  int64_t next;
+  val nodes;                       /* map: id -> V_RANDOM, a node */
+} rgraph;
+enum { RANDOM_NODE = 16, RANDOM_GRAPH };                   /* aux of the objects that are no values */
+enum { GRAPH_SHARED = 1 };                                 /* in n of a graph: by forks */
+
+static inline rvar *v_rvar(val x) { return (rvar *)x.p; }
+
+static inline size_t delayed_size(const obj *o)
+{
+  if (o->aux == RANDOM_NODE) return sizeof(rnode) + o->n * sizeof(val);
+  return o->aux == RANDOM_GRAPH ? sizeof(rgraph) : sizeof(rvar);
+}
+
+/* A node out of its object, as it is now: under a neighbour that is known it is a root, and in the
+   units of a scale that is known. */
+typedef struct dnode {
+  int form, at;
+  int64_t parent, scale;
+  uint64_t addr;
+  const norn_dist_row *row;
+  double x[3];
+  int n;
+  val v[NODE_VALUES];
+} dnode;
+
+/* ---- delayed.c.  false and NONE: error set ---- */
+bool delayed_load(norn_run *, int64_t id, dnode *);
+bool delayed_store(norn_run *, int64_t id, const dnode *);
+/* A new node; its id, or -1. */
+int64_t delayed_add(norn_run *, const dnode *);
+/* The node, a root in its tree now.  It must be stored: its old root has it as its parent. */
+bool delayed_root(norn_run *, int64_t id, dnode *);
+/* A number for a root, which stays as it is. */
+void delayed_peek(dnode *, norn_rng *);
+/* Drawn, unless it is known. */
+bool delayed_draw(norn_run *, int64_t id, dnode *);
+/* Forgets nodes that nothing can ask for any more. */
+bool delayed_forget(norn_run *);
+/* The counts, on a graph of the run's own. */
+rgraph *delayed_count(norn_run *);
+
+/* ---- delayed_value.c ---- */
+val  delayed_value(norn_state *, int kind, int64_t id, double a, double b, double p);
+/* The number (or other value) that x stands for; drawn if it must be. */
+val  delayed_look(norn_state *, val x);
+val  delayed_of(const rvar *, const dnode *);             /* the same, of a node with its number */
+/* x with all that is random in it drawn, in the captures of functions too. */
+val  delayed_force(norn_state *, val x);
+bool delayed_inside(norn_state *, val x);                 /* is there any */
+val  delayed_arith(norn_state *, arith, val x, val y);    /* x or y is random */
+val  delayed_sqrt(norn_state *, val x);
+/* What the run returned: drawn, and with choices kept all the others too.  false: error set. */
+bool delayed_end(norn_run *);
+/* Gives the ids in x to v->f; false: it said so, or there is too much to look at. */
+typedef struct delayed_visit {
+  norn_state *st;
+  bool (*f)(void *user, int64_t id);
+  void *user;
+  int64_t left;                        /* values that may still be looked at */
+} delayed_visit;
+bool delayed_visit_value(delayed_visit *, val x);
+
+/* ---- delayed_link.c: 1 done, 0 not of this kind (all arguments are numbers now), -1 error set ---- */
+int  delayed_sample(norn_run *, val *dst, const norn_dist *d, uint64_t addr);
+/* *lp: the log density of y with the random parameter integrated out, which then knows of y. */
+int  delayed_observe(norn_run *, const norn_dist *d, val y, double *lp);
+/* Parameters of d that are random, or hold what is. */
+bool delayed_args(norn_run *, const norn_dist *d);
+/* A leaf gets its value: a draw, and its parent knows of it. */
+bool delayed_draw_leaf(norn_run *, dnode *, norn_rng *);
+#endif
