@@ -1,6 +1,7 @@
 ## The standard library in Norn, embedded as bytes: NAME.norn gives NAME.inc.
 ## list STDLIB *.norn
 STDLIB = \
+  %D%/inference.norn \
   %D%/lists.norn \
   %D%/maps.norn \
   %D%/online.norn \

@@ -137,6 +137,8 @@ LANG_TESTS = \
   %D%/errors/address_twice.norn \
   %D%/errors/advi_family.norn \
   %D%/errors/all_particles_dead.norn \
+  %D%/errors/anneal_plain.norn \
+  %D%/errors/anneal_schedule.norn \
   %D%/errors/annotation_violated.norn \
   %D%/errors/assignment.norn \
   %D%/errors/bad_escape.norn \
@@ -378,12 +380,15 @@ LANG_TESTS = \
   %D%/errors/plot_unwritable.norn \
   %D%/errors/plot_weighted.norn \
   %D%/errors/plot_width.norn \
+  %D%/errors/pmmh_biased.norn \
   %D%/errors/pmmh_no_parameters.norn \
   %D%/errors/pmmh_parameters_change.norn \
   %D%/errors/pmmh_pattern.norn \
   %D%/errors/points_coincide.norn \
   %D%/errors/points_expected.norn \
   %D%/errors/points_not_finite.norn \
+  %D%/errors/population_compare.norn \
+  %D%/errors/population_unfinished.norn \
   %D%/errors/predict_factor.norn \
   %D%/errors/predict_improper.norn \
   %D%/errors/predict_reread.norn \
@@ -464,9 +469,11 @@ LANG_TESTS = \
 ENGINE_TESTS = \
   %D%/engine/adaptive_importance.norn \
   %D%/engine/aligned.norn \
+  %D%/engine/anneal.norn \
   %D%/engine/approx_exact.norn \
   %D%/engine/approx_warns.norn \
   %D%/engine/beta_bernoulli.norn \
+  %D%/engine/blocks.norn \
   %D%/engine/collapsed.norn \
   %D%/engine/combinators.norn \
   %D%/engine/dead_enumerate.norn \
@@ -491,6 +498,7 @@ ENGINE_TESTS = \
   %D%/engine/loo_warns.norn \
   %D%/engine/low_ess.norn \
   %D%/engine/mh_moves.norn \
+  %D%/engine/mh_naive.norn \
   %D%/engine/move.norn \
   %D%/engine/nested.norn \
   %D%/engine/nested_gradient.norn \
@@ -618,6 +626,8 @@ TEST_FILES = \
   %D%/errors/address_twice.err \
   %D%/errors/advi_family.err \
   %D%/errors/all_particles_dead.err \
+  %D%/errors/anneal_plain.err \
+  %D%/errors/anneal_schedule.err \
   %D%/errors/annotation_violated.err \
   %D%/errors/assignment.err \
   %D%/errors/bad_escape.err \
@@ -859,12 +869,15 @@ TEST_FILES = \
   %D%/errors/plot_unwritable.err \
   %D%/errors/plot_weighted.err \
   %D%/errors/plot_width.err \
+  %D%/errors/pmmh_biased.err \
   %D%/errors/pmmh_no_parameters.err \
   %D%/errors/pmmh_parameters_change.err \
   %D%/errors/pmmh_pattern.err \
   %D%/errors/points_coincide.err \
   %D%/errors/points_expected.err \
   %D%/errors/points_not_finite.err \
+  %D%/errors/population_compare.err \
+  %D%/errors/population_unfinished.err \
   %D%/errors/predict_factor.err \
   %D%/errors/predict_improper.err \
   %D%/errors/predict_reread.err \

@@ -121,7 +121,7 @@ static norn_step infer_pop(norn_infer *root)
   if (inner->engine->flags & NORN_ENGINE_EXACT)
     exact_put(st, norn_get(inner->model), inner->by_rule ? norn_unit() : norn_get(inner->options),
               posterior);
-  else
+  else if (!inner->answer)
     norn_infer_note(outer, "nested",
                     norn_cstring(st, "a nested posterior is made of draws: biased O(1/n)"));
   infer_inherit(outer, inner);

@@ -24,8 +24,10 @@
        smc          the VM (DRAW)              the VM, stopping     a particle
        mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
+       _advance ... the engine, or the caller  the VM, stopping     a particle (population.h)
        move         the engine (swarm.h)       the VM, stopping     a particle; then the kernel's runs
        gibbs        its kernels (kernel.h)     the VM (SCORE)       the state after a transition
+       anneal       the engine (swarm.h)       the VM (SCORE)       a particle, whole; the same
 
    nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder, advi and adaptive_importance
    run the program only to record it: they know a density over R^n (norn.h, norn_density; density.h).
@@ -45,6 +47,7 @@ extern const norn_engine engine_forward, engine_rejection, engine_importance, en
   engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
   engine_adaptive_importance, engine_online, engine_gibbs;
 /* Engines made of engines, and the blocks of `import inference` (move.c). */
+extern const norn_engine engine_anneal;
 extern const norn_engine *const engines_composed[];
 extern const int engines_composed_n;
 norn_status engines_add(norn_state *);

@@ -3,6 +3,7 @@ libnorncore_la_SOURCES += \
   %D%/adapt.c \
   %D%/adaptive_importance.c \
   %D%/advi.c \
+  %D%/anneal.c \
   %D%/approx.c \
   %D%/auto.c \
   %D%/chain.c \
@@ -57,6 +58,7 @@ libnorncore_la_SOURCES += \
   %D%/pattern.c \
   %D%/pgibbs.c \
   %D%/pmmh.c \
+  %D%/population.c \
   %D%/posterior.c \
   %D%/predict.c \
   %D%/psis.c \
@@ -94,6 +96,7 @@ libnorncore_la_SOURCES += \
   %D%/path.h \
   %D%/pathfinder.h \
   %D%/pattern.h \
+  %D%/population.h \
   %D%/posterior.h \
   %D%/predict.h \
   %D%/psis.h \

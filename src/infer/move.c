@@ -10,6 +10,7 @@
    Random numbers: of the program as in smc; moves have a stream of their own (mover.h). */
 #include "infer/infer.h"
 #include "infer/mover.h"
+#include "infer/population.h"
 #include "infer/smc.h"
 
 enum { OPTION_ENGINE, OPTION_KERNEL };
@@ -188,5 +189,8 @@ static const norn_engine engine_move = {
   .free = move_free
 };
 
-const norn_engine *const engines_composed[] = { &engine_move };
+const norn_engine *const engines_composed[] = {
+  &engine_move, &engine_anneal, &engine_spawn, &engine_advance, &engine_ask, &engine_move_block,
+  &engine_resample, &engine_population
+};
 const int engines_composed_n = NORN_COUNT(engines_composed);

@@ -4,10 +4,8 @@
 #include "infer/infer.h"
 #include <string.h>
 
-bool swarm_new(norn_infer *inf, swarm *s, size_t n)
+static bool room(norn_state *st, swarm *s, size_t n)
 {
-  norn_state *st = norn_infer_state(inf);
-  s->inf = inf;
   s->st = st;
   s->n = n;
   s->beta = 1;
@@ -20,6 +18,12 @@ bool swarm_new(norn_infer *inf, swarm *s, size_t n)
   s->ended = s->past + n;
   s->from = s->ended + n;
   return true;
+}
+
+bool swarm_new(norn_infer *inf, swarm *s, size_t n)
+{
+  s->inf = inf;
+  return room(norn_infer_state(inf), s, n);
 }
 
 static void swarm_clear(swarm *s)
@@ -38,6 +42,7 @@ void swarm_free(swarm *s)
 {
   norn_state *st = s->st;
   if (!st) return;
+  if (s->asked) norn_drop(s->asked);
   swarm_clear(s);
   column_free(st, &s->value);
   column_free(st, &s->result);
@@ -160,7 +165,7 @@ static bool compact(swarm *s)
   return good;
 }
 
-static bool tidy(swarm *s)
+bool swarm_tidy(swarm *s)
 {
   size_t many = 2 * s->compacted + 4 * s->n + 1024;
   return (s->nchoice <= many && s->result.n <= many) || compact(s);
@@ -191,6 +196,21 @@ static bool arrive(swarm *s, size_t i, const norn_event *ev)
   return true;
 }
 
+/* Particle s->next stands at a choice, which somebody else will make. */
+static norn_step ask(swarm *s, const norn_event *ev)
+{
+  norn_datum d = norn_dist_new(s->st, ev->dist->row, ev->dist->args, ev->dist->n);
+  if (norn_is_none(d) || !(s->asked = norn_keep(s->st, d))) return NORN_STEP_FAIL;
+  s->asked_addr = ev->addr;
+  return NORN_STEP_DONE;
+}
+
+bool swarm_tell(swarm *s, uint64_t addr, norn_datum v)
+{
+  norn_run_answer(s->run[s->next], v);
+  return swarm_choose(s, s->next, addr, v);
+}
+
 /* Particle s->next to its barrier. */
 static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
 {
@@ -201,6 +221,7 @@ static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
     double lw = 0;
     switch (norn_run_next(s->run[i], &ev)) {
     case NORN_SAMPLE:
+      if (!answer) return ask(s, &ev);
       if (answer(user, i, s->run[i], &ev, &v, &lw))
         return engine_failed(norn_infer_state(s->inf), ev.span);
       s->logw[i] += lw;
@@ -221,11 +242,11 @@ static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
 
 norn_step swarm_advance(swarm *s, swarm_answer *answer, void *user)
 {
-  if (!s->next && !tidy(s)) return NORN_STEP_FAIL;
+  if (!s->next && !swarm_tidy(s)) return NORN_STEP_FAIL;
   for (; s->next < s->n; s->next++) {
     if (!s->run[s->next]) continue;
     norn_step step = advance_one(s, answer, user);
-    if (step != NORN_STEP_DONE) return step;
+    if (step != NORN_STEP_DONE || s->asked) return step;
   }
   return NORN_STEP_DONE;
 }
@@ -240,6 +261,24 @@ double swarm_weights(swarm *s, double *top)
     sum += s->w[i];
   }
   return sum;
+}
+
+/* A particle with offspring keeps its place. */
+bool swarm_ancestors(swarm *s, double sum, norn_rng *g)
+{
+  uint32_t *count = engine_get(s->st, s->n * sizeof *count);
+  size_t empty = 0;
+  if (!count) return false;
+  resample(RESAMPLE_SYSTEMATIC, s->w, sum, count, s->n, g);
+  for (size_t j = 0; j < s->n; j++) {
+    if (count[j]) s->from[j] = (uint32_t)j;
+    for (uint32_t c = count[j]; c > 1; c--) {
+      while (count[empty]) empty++;
+      s->from[empty++] = (uint32_t)j;
+    }
+  }
+  engine_put(s->st, count, s->n * sizeof *count);
+  return true;
 }
 
 void swarm_leg(swarm *s)
@@ -261,12 +300,14 @@ bool swarm_places(swarm *s, const uint32_t *to, const uint32_t *from, size_t n)
 bool swarm_fork(swarm *new, const swarm *old, const uint32_t *from, size_t n, norn_infer *inf,
                 uint64_t stream)
 {
-  if (!swarm_new(inf, new, n)) return false;
+  if (!room(old->st, new, n)) return false;
+  new->inf = inf;
   new->stream = stream;
   new->beta = old->beta;
   new->whole = old->whole;
   new->barrier = old->barrier;
   new->running = old->running;
+  new->next = old->next;
   for (size_t i = 0; i < n; i++) {
     new->past[i] = new->ended[i] = SWARM_NONE;
     new->logw[i] = old->logw[from[i]];

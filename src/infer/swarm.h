@@ -38,6 +38,7 @@ typedef struct swarm {
   bool whole;                          /* no barriers: a leg goes to the end; set before swarm_start */
   void (*died)(void *user, size_t i, norn_span); void *died_user;   /* NULL: norn_infer_dead */
   swarm_choice *choice; size_t nchoice, cchoice;
+  norn_ref *asked; uint64_t asked_addr;    /* the distribution of a choice at which `next` stands */
   size_t compacted;                    /* choices that were left by the last compaction */
   column value, result;                /* of choices; returned */
   size_t next, running;                /* the particle that is stepped; those not at their end */
@@ -48,7 +49,8 @@ bool      swarm_new(norn_infer *, swarm *, size_t n);                  /* false:
 void      swarm_free(swarm *);
 /* n fresh runs whose random numbers come from `stream`; false: error set. */
 bool      swarm_start(swarm *, uint64_t stream);
-/* Every particle to its next barrier or its end: DONE when all are there. */
+/* Every particle to its next barrier or its end: DONE when all are there.  answer NULL: DONE at each choice
+   too, which is s->asked then; swarm_tell answers it (in a copy of this swarm). */
 norn_step swarm_advance(swarm *, swarm_answer *, void *user);
 static inline bool swarm_dead(const swarm *s, size_t i)
 {
@@ -61,15 +63,20 @@ bool      swarm_path(const swarm *, size_t i, uint32_t **path, size_t *cpath, si
 norn_status swarm_choices(const swarm *, size_t i, uint32_t **path, size_t *cpath);
 /* Particle i chose v at addr, after all that it chose so far; false: no memory. */
 bool      swarm_choose(swarm *, size_t i, uint64_t addr, norn_datum v);
+bool      swarm_tell(swarm *, uint64_t addr, norn_datum);
 /* s->w: weights over their greatest; gives their sum, 0 if all are dead; *top: log of the greatest. */
 double    swarm_weights(swarm *, double *top);
 /* Particle to[k] becomes a copy of from[k], k < n; both rise, no place is in both.  Weights stay. */
 bool      swarm_places(swarm *, const uint32_t *to, const uint32_t *from, size_t n);
 /* All are at a barrier: from here they go to the next.  (swarm_copy does so too.) */
 void      swarm_leg(swarm *);
+/* Drops choices that are in nobody's past, if there are many (swarm_advance does at its begin). */
+bool      swarm_tidy(swarm *);
+/* s->from: ancestors by systematic resampling with weights s->w of that sum; false: no memory. */
+bool      swarm_ancestors(swarm *, double sum, norn_rng *);
 /* A swarm of particles from[i] of `old`, which stays as it is: n of them, at the same barrier with the
-   same weights, for inference `inf`, whose numbers come from `stream`.  false: error set; swarm_free
-   `new` in any case. */
+   same weights, for inference `inf` (or NULL), whose numbers come from `stream`.  false: error set;
+   swarm_free `new` in any case. */
 bool      swarm_fork(swarm *new, const swarm *old, const uint32_t *from, size_t n, norn_infer *,
                      uint64_t stream);
 /* Each particle but the first `kept` becomes a copy of particle from[i]; weights are 1 again. */

@@ -911,6 +911,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
                        .engine = w[1],
                        .count = 1,
                        .span = span_unpack(pc[2].u)};
+    if (unlikely(v_clo(R[-1])->p->stdlib)) ev->span = run_place(r);
     return NORN_INFER;
   }
   OP(LOGPDF): {

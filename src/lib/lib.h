@@ -22,6 +22,7 @@ norn_status lib_gp_open(norn_state *);
 norn_status lib_ode_open(norn_state *);
 norn_status lib_functions_open(norn_state *);
 norn_status lib_infer_open(norn_state *);
+norn_status lib_blocks_open(norn_state *);
 norn_status lib_chains_open(norn_state *);
 norn_status lib_predict_open(norn_state *);
 norn_status lib_sbc_open(norn_state *);

@@ -8,6 +8,9 @@
 static const unsigned char prelude_norn[] = {
 #include "stdlib/prelude.inc"
 0 };
+static const unsigned char inference_norn[] = {
+#include "stdlib/inference.inc"
+0 };
 static const unsigned char lists_norn[] = {
 #include "stdlib/lists.inc"
 0 };
@@ -33,6 +36,7 @@ static const unsigned char tables_norn[] = {
 
 static const struct { const char *name; const unsigned char *source; size_t n; } library[] = {
   { "prelude", prelude_norn, sizeof prelude_norn - 1 },
+  { "inference", inference_norn, sizeof inference_norn - 1 },
   { "lists", lists_norn, sizeof lists_norn - 1 },
   { "maps", maps_norn, sizeof maps_norn - 1 },
   { "sets", sets_norn, sizeof sets_norn - 1 },
@@ -53,7 +57,7 @@ norn_status lib_norn_open(norn_state *st)
 static norn_status (*const shelves[])(norn_state *) = {
   dist_add_all, engines_add, lib_math_open, lib_special_open, lib_big_open, lib_array_open,
   lib_sort_open, lib_string_open, lib_map_open, lib_stats_open, lib_linalg_open,
-  lib_interp_open, lib_dist_open, lib_gp_open, lib_ode_open, lib_functions_open, lib_infer_open,
+  lib_interp_open, lib_dist_open, lib_gp_open, lib_ode_open, lib_functions_open, lib_infer_open, lib_blocks_open,
   lib_chains_open, lib_predict_open, lib_sbc_open, lib_save_open, lib_plot_open,
   lib_io_open, lib_sys_open, lib_ffi_open, lib_table_open, lib_norn_open,
 };
