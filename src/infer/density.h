@@ -132,6 +132,8 @@ typedef struct recording {
 /* ---- density_choice.c ---- */
 /* What a choice is, by its event's distribution without nodes; its place in u and x is the recording's. */
 norn_status choice_read(recording *, const norn_dist *concrete, choice *);
+/* The shape of values: that of a draw, or for what can't be drawn that of the support. */
+norn_status choice_shape(recording *, const norn_dist *, choice *);
 bool        choice_same(const choice *, const choice *);
 /* n values as nested arrays of the shape; NONE: no memory. */
 norn_datum  choice_nested(norn_state *, const norn_datum *x, int rank, const int64_t *dims);
@@ -173,6 +175,8 @@ norn_status density_nested_again(norn_state *, norn_run *, const norn_event *);
 /* ---- density_draw.c ---- */
 /* A value of a choice as its free coordinates, in u + c->u; false: it is not inside. */
 bool        choice_unconstrain(const choice *, norn_state *, const norn_dist *, norn_datum x, double *u);
+/* A value of a continuous choice, uniform on (-2, 2) in its coordinates: for starts. */
+norn_status density_somewhere(norn_state *, const norn_event *, norn_rng *, norn_datum *);
 /* The value of a choice at the last point, packed. */
 norn_datum  choice_value(norn_density *, const choice *);
 #endif

@@ -144,8 +144,7 @@ static bool structured_map(recording *r, const norn_support *s, norn_datum lower
   return good;
 }
 
-/* The shape of values: that of a draw, or for what can't be drawn that of the support. */
-static norn_status shape_of(recording *r, const norn_dist *d, choice *c)
+norn_status choice_shape(recording *r, const norn_dist *d, choice *c)
 {
   norn_datum x;
   norn_view v;
@@ -214,7 +213,7 @@ static norn_status choice_of(recording *r, const norn_dist *concrete, choice **o
     c.first = (uint32_t)r->t->nelement;
     d->choice[r->nchoice] = c;
   } else {
-    if ((status = shape_of(r, concrete, &c))) return status;
+    if ((status = choice_shape(r, concrete, &c))) return status;
     c.first = (uint32_t)r->t->nelement;
     if (!engine_room(d->st, &d->choice, &d->cchoice, r->nchoice + 1, sizeof c)) return NORN_EMEMORY;
     d->choice[r->nchoice] = c;

@@ -355,6 +355,16 @@ static norn_status pick_prior(norn_density *d, const choice *c, const norn_event
   return NORN_OK;
 }
 
+norn_status density_somewhere(norn_state *st, const norn_event *ev, norn_rng *g, norn_datum *x)
+{
+  norn_density d = {.st = st};
+  recording r = {.d = &d, .span = ev->span, .addr = ev->addr};
+  choice c;
+  norn_status status = choice_read(&r, ev->dist, &c);
+  if (!status) status = choice_shape(&r, ev->dist, &c);
+  return status ? status : pick_prior(&d, &c, ev, g, x);
+}
+
 norn_status norn_density_prior(norn_density *d, norn_rng *g, double *u)
 {
   for (int64_t i = 0; d->f && i < d->dim; i++) u[i] = 4 * norn_rng_uniform(g) - 2;

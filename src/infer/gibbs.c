@@ -10,6 +10,7 @@
    Lanes: chain c is lane c; the k-th try for a start is iteration k < 1000 of the inference's stream, sweep
    s of block b is iteration 1000 + s of a stream of the block's own. */
 #include "infer/chains.h"
+#include "infer/density.h"
 #include "infer/infer.h"
 #include "infer/kernel_gradient.h"
 #include "infer/pattern.h"
@@ -175,16 +176,11 @@ static void patterns_text_of(const gibbs *e, char *buf, size_t n)
     at += (size_t)snprintf(buf + at, n - at, "%s\"%s\"", i ? ", " : "", pattern_of(&e->b[i]));
 }
 
-/* Every choice is moved by a kernel that can. */
-static norn_status check_choice(gibbs *e, const trace_choice *c)
+/* The choice is in these blocks, and none of them moves it. */
+static norn_status never_moves(gibbs *e, const trace_choice *c, uint64_t mask, bool continuous)
 {
   norn_state *st = state_of(e);
   char name[120], like[120], all[140];
-  uint64_t mask = mask_of(e, c->addr);
-  norn_datum v = trace_value(c);
-  bool whole = v.tag == NORN_INT || v.tag == NORN_BOOL;
-  if (e->failed) return NORN_EMEMORY;
-  if (mask && !(whole && !(mask & ~e->only_continuous))) return NORN_OK;
   norn_addr_name(st, c->addr, name, sizeof name);
   patterns_text_of(e, all, sizeof all);
   pattern_like(name, like, sizeof like);
@@ -196,10 +192,25 @@ static norn_status check_choice(gibbs *e, const trace_choice *c)
   }
   int i = 0;
   while (!(mask >> i & 1)) i++;
-  engine_fail(st, NORN_EINFER, c->span, "%s is discrete, and %s() of \"%s\" moves continuous choices only: "
-              "it would never change", name, e->b[i].k->row->engine->name, pattern_of(&e->b[i]));
-  norn_hint(st, "add \"%.60s\": enumerate(), or mh() if it has no end of values", like);
+  engine_fail(st, NORN_EINFER, c->span, "%s is %s, and %s() of \"%s\" moves %s choices only: it would never "
+              "change", name, continuous ? "continuous" : "discrete", e->b[i].k->row->engine->name,
+              pattern_of(&e->b[i]), continuous ? "finite" : "continuous");
+  if (continuous) norn_hint(st, "add \"%.60s\": nuts(), slice_sampler() or mh()", like);
+  else norn_hint(st, "add \"%.60s\": enumerate(), or mh() if it has no end of values", like);
   return NORN_EINFER;
+}
+
+/* Every choice is moved by a kernel that can. */
+static norn_status check_choice(gibbs *e, const trace_choice *c)
+{
+  norn_view a = {.elem = NORN_VALUES};
+  norn_datum v = trace_value(c);
+  uint64_t mask = mask_of(e, c->addr);
+  bool array = norn_array_view(v, &a), continuous = v.tag == NORN_REAL || (array && a.elem == NORN_F64);
+  if (e->failed) return NORN_EMEMORY;
+  bool moves = mask & ~(continuous ? e->only_finite : e->only_continuous);
+  if (moves || (mask && array && a.elem == NORN_VALUES)) return NORN_OK;
+  return never_moves(e, c, mask, continuous);
 }
 
 static norn_status check_choices(gibbs *e)
@@ -242,12 +253,24 @@ static norn_step no_start(gibbs *e)
   return NORN_STEP_FAIL;
 }
 
+/* What has no normaliser can't be drawn: it begins somewhere. */
+static norn_datum start_value(void *user, const norn_event *ev)
+{
+  gibbs *e = user;
+  norn_datum x;
+  norn_rng g = {.stream = norn_stream_split(norn_infer_stream(e->inf), ENGINE_LANE, OWN, MOST_BLOCKS),
+                .lane = (uint32_t)e->chain, .event = (uint32_t)(ev->addr ^ ev->addr >> 32),
+                .iter = (uint32_t)e->start};
+  if (!(norn_dist_flags(ev->dist) & NORN_DIST_IMPROPER) || ev->proposal) return norn_none();
+  return density_somewhere(state_of(e), ev, &g, &x) ? norn_none() : x;
+}
+
 /* One try, or a piece of it: DONE: it has ended. */
 static norn_step start_step(gibbs *e)
 {
   e->g = (target){.barriers = SIZE_MAX, .beta = 1, .stream = norn_infer_stream(e->inf),
                   .lane = (uint32_t)e->chain, .iter = (uint32_t)e->start};
-  if (!e->going && !execution_start(&e->x, e->inf, &e->g, &e->t, NULL, NULL)) return NORN_STEP_FAIL;
+  if (!e->going && !execution_start(&e->x, e->inf, &e->g, &e->t, start_value, e)) return NORN_STEP_FAIL;
   e->going = true;
   norn_step s = execution_step(&e->x);
   if (s != NORN_STEP_DONE) return s;

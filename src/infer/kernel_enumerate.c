@@ -233,11 +233,6 @@ static norn_step choice_begin(kernel *k, const norn_event *ev, norn_datum presen
 {
   norn_state *st = state_of(k);
   enumerator *s = k->self;
-  unsigned flags = norn_dist_flags(ev->dist);
-  if (flags & NORN_DIST_CONTINUOUS)
-    return refuse(k, ev, "is continuous", "nuts(), slice_sampler() and mh() can");
-  if (!engine_is_discrete(ev->dist) || !ev->dist->row->enumerate)
-    return refuse(k, ev, "has no list of values", "mh() can");
   s->hidden = (present.tag == NORN_INT || present.tag == NORN_BOOL) && !looked_at(s, ev->span);
   s->span = ev->span;
   s->addr = ev->addr;
@@ -499,7 +494,7 @@ static norn_step main_choice(kernel *k, norn_event *ev)
     if (!engine_sample(st, s->main, ev, false, &v, &excess)) return NORN_STEP_FAIL;
     i = item_add(st, s, ev, support_key(st, ev->dist), v);
     if (i == NOBODY) return NORN_STEP_FAIL;
-  } else if (!g->movable || g->movable(g->user, ev->addr)) {
+  } else if (engine_is_discrete(ev->dist) && (!g->movable || g->movable(g->user, ev->addr))) {
     return choice_begin(k, ev, item_value(s, i));
   }
   norn_run_answer(s->main, item_value(s, i));
