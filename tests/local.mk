@@ -205,6 +205,7 @@ LANG_TESTS = \
   %D%/errors/gibbs_enumerate_continuous.norn \
   %D%/errors/gibbs_enumerate_endless.norn \
   %D%/errors/gibbs_in_gibbs.norn \
+  %D%/errors/gibbs_new_choice.norn \
   %D%/errors/gibbs_no_engine.norn \
   %D%/errors/gibbs_no_start.norn \
   %D%/errors/gibbs_nothing_fits.norn \
@@ -488,6 +489,7 @@ ENGINE_TESTS = \
   %D%/engine/explain.norn \
   %D%/engine/gamma_poisson.norn \
   %D%/engine/gibbs.norn \
+  %D%/engine/gibbs_joint.norn \
   %D%/engine/gibbs_lda.norn \
   %D%/engine/gibbs_structure.norn \
   %D%/engine/hmc_warns.norn \
