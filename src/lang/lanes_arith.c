@@ -126,7 +126,8 @@ static val binary(group *g, arith op, val x, val y, unsigned a, unsigned b)
   bool compare = op >= A_LT && op <= A_NE;
   bool real = a == LANE_REAL || b == LANE_REAL || op == A_DIV;
   side s, t;
-  bool room = side_of(g, x, real, &s) & side_of(g, y, real, &t);
+  bool room = side_of(g, x, real, &s);
+  room &= side_of(g, y, real, &t);
   lane_vec *z = room ? lane_vec_new(g->all, g->at, compare ? LANE_BOOL : real ? LANE_REAL : LANE_INT)
                      : NULL;
   bool good = true;
@@ -357,7 +358,8 @@ bool lanes_fit(norn_state *st, val x, val lower, val upper)
   double lo = -INFINITY, hi = INFINITY;
   unsigned kind = lanes_kind(x);
   const cell *c = is_number_kind(kind) ? lane_cells(g, x.p) : NULL;
-  bool any = norn_as_real(lower, &lo) | norn_as_real(upper, &hi), fits = c != NULL;
+  bool any = norn_as_real(lower, &lo), fits = c != NULL;
+  any |= norn_as_real(upper, &hi);
   for (uint32_t k = 0; any && fits && k < g->at->n; k++) {
     double d = kind == LANE_REAL ? c[k].d : (double)c[k].i;
     fits = d >= lo && d <= hi;

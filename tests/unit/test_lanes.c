@@ -1,6 +1,6 @@
 /* test_lanes: particles in lanes against runs of their own: the same draws, weights and evidence, to
    the bit, and the same errors, at numbers of particles around where groups are dissolved. */
-#include "norn.h"
+#include "lang/state.h"
 #include "unit.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +90,7 @@ static const struct { const char *name; int few; const char *text; } programs[] 
 };
 
 static norn_state *st;
+static bool stress;           /* collect at every safepoint */
 
 /* What came of a run: a hash of draws and weights, the evidence, or the error. */
 typedef struct outcome { uint64_t hash; size_t n; char evidence[64], error[900]; int64_t alone; } outcome;
@@ -104,15 +105,15 @@ static uint64_t mix(uint64_t h, const void *p, size_t n)
 static bool drawn(void *user, norn_infer *inf, const norn_drawn *d)
 {
   outcome *o = user;
-  const char *text = norn_show(st, d->value, true, 0);
+  const char *shown = norn_show(st, d->value, true, 0);
   (void)inf;
   o->hash = mix(o->hash, &d->logw, sizeof d->logw);
-  o->hash = mix(o->hash, text, strlen(text));
+  o->hash = mix(o->hash, shown, strlen(shown));
   o->n++;
   return true;
 }
 
-static void run(const char *text, const char *executor, const char *options, outcome *o)
+static void run(const char *model, const char *executor, const char *options, outcome *o)
 {
   char program[4000];
   norn_config c = norn_config_default();
@@ -122,11 +123,12 @@ static void run(const char *text, const char *executor, const char *options, out
   c.quiet = true;
   st = norn_new(&c);
   norn_on_draw(st, drawn, o);
+  st->heap.stress = stress && !strcmp(executor, "lanes");
   snprintf(program, sizeof program,
            "let ys = [0.3, 1.2, -0.5, 2.0, 0.1, 0.7, 1.9, -1.1, 0.4, 0.0, 1.0, 0.6]\n%s\n"
            "let post = infer(m(ys), smc(executor = \"%s\"%s))\n"
            "info(post)",
-           text, executor, options);
+           model, executor, options);
   if (norn_eval(st, "lanes.norn", program, strlen(program), 0, &out))
     norn_error_text(st, norn_error(st), o->error, sizeof o->error);
   else {
@@ -137,11 +139,11 @@ static void run(const char *text, const char *executor, const char *options, out
   norn_free(st);
 }
 
-static void compare(const char *name, const char *text, const char *options, int few)
+static void compare(const char *name, const char *program, const char *options, int few)
 {
   outcome a, b;
-  run(text, "scalar", options, &a);
-  run(text, "lanes", options, &b);
+  run(program, "scalar", options, &a);
+  run(program, "lanes", options, &b);
   bool same = a.hash == b.hash && a.n == b.n && !strcmp(a.evidence, b.evidence) && !strcmp(a.error, b.error);
   CHECK(same);
   CHECK(a.n > 0 || a.error[0]);
@@ -165,5 +167,9 @@ int main(int argc, char **argv)
     for (int k = 0; k < (int)(sizeof options / sizeof *options); k++)
       compare(programs[i].name, programs[i].text, options[k], k >= 5 ? programs[i].few : -1);
   }
+  stress = true;
+  for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++)
+    if (argc < 2 || !strcmp(argv[1], programs[i].name))
+      compare(programs[i].name, programs[i].text, ", particles = 40", -1);
   return unit_end();
 }
