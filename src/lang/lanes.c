@@ -71,7 +71,9 @@ norn_lanes *norn_lanes_new(norn_run *first, size_t n)
   if (g) g->run = first;
   else norn_run_free(first);
   if (g) g->at = layout_new(l, NULL, l->n);
-  if (!g || !g->at || !l->state || !l->value || !group_add(l, g)) {
+  l->identity = lane_list(l);
+  for (uint32_t i = 0; l->identity && i < l->n; i++) l->identity[i] = i;
+  if (!g || !g->at || !l->state || !l->value || !l->identity || !group_add(l, g)) {
     state_memory(st);
     group_free(l, g);
     norn_lanes_free(l);
@@ -102,6 +104,7 @@ void norn_lanes_free(norn_lanes *l)
     if (l->run[i]) norn_run_free(l->run[i]);
   mem_put(m, l->run, l->n * sizeof *l->run);
   mem_put(m, l->state, l->n);
+  mem_put(m, l->identity, ((size_t)l->n + LANE_PAD) * sizeof *l->identity);
   mem_put(m, l->value, l->n * sizeof *l->value);
   if (l->values) norn_drop(l->values);
   lanes_merge_free(l);
@@ -298,21 +301,19 @@ static void lane_dies(norn_lanes *l, uint32_t i, double *logw, norn_lanes_leg *l
 static void weigh(norn_lanes *l, group *g, double *logw, norn_lanes_leg *leg, norn_span span)
 {
   uint32_t n = g->at->n, dead = 0;
-  for (uint32_t k = 0; k < n; k++) {
-    uint32_t i = lane_at(g, k);
-    logw[i] += g->weighed ? g->logw[k] : g->run->logw;
-  }
-  for (uint32_t k = 0; k < n; k++) dead += !(logw[lane_at(g, k)] > -INFINITY);
-  for (uint32_t k = 0; dead && k < n; k++) {
+  for (uint32_t k = 0; !g->direct && k < n; k++)
+    logw[lane_at(g, k)] += g->weighed ? g->logw[k] : g->run->logw;
+  for (uint32_t k = 0; g->dying && k < n; k++) {
     uint32_t i = lane_at(g, k);
     if (logw[i] > -INFINITY) continue;
     lane_dies(l, i, logw, leg, span);
     l->removed = true;
+    dead++;
   }
   leg->observing += n - dead;
   leg->running += n - dead;
   g->run->logw = 0;
-  g->weighed = false;
+  g->weighed = g->direct = g->dying = false;
 }
 
 /* A value for what run i returned.  false: error set. */
@@ -331,6 +332,7 @@ static bool keep_value(norn_lanes *l, uint32_t i, val v)
   }
   if (norn_push(l->values, v)) return false;
   l->state[i] = LANE_ENDED;
+  l->any_ended = true;
   l->value[i] = l->nvalues++;
   return true;
 }
@@ -481,15 +483,15 @@ bool norn_lanes_copy(norn_lanes *l, const uint32_t *to, const uint32_t *from, si
 {
   if (!n) return true;
   bool whole = l->ngroup == 1 && !l->group[0]->lane && !l->nruns;
-  for (size_t k = 0; k < n; k++) {
+  for (size_t k = 0; (l->any_ended || l->removed) && k < n; k++) {
     l->state[to[k]] = l->state[from[k]];
     l->value[to[k]] = l->value[from[k]];
   }
-  if (whole && !memchr(l->state, LANE_DEAD, l->n)) {
+  if (whole && (!l->removed || !memchr(l->state, LANE_DEAD, l->n))) {
     group *g = l->group[0];
     layout *at = layout_new(l, g->at, l->n);
     if (!at) return false;
-    for (uint32_t i = 0; i < l->n; i++) at->map[i] = i;
+    memcpy(at->map, l->identity, l->n * sizeof *at->map);
     for (size_t k = 0; k < n; k++) at->map[to[k]] = from[k];
     layout_drop(l, g->at);
     g->at = at;
@@ -539,6 +541,7 @@ norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg
     leg->observing = leg->running = 0;
     if (l->removed && !regroup_all(l, NULL)) return NORN_ERROR;
   }
+  l->logw = logw;
   while (l->next < l->ngroup)
     if (!group_step(l, l->next, logw, leg)) return NORN_ERROR;
   for (; l->nruns && l->next_run < l->n; l->next_run++) {

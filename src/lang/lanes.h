@@ -42,6 +42,8 @@ typedef struct lane_vec {
   struct lane_vec *next, *also;
   layout *at;
   cell *c;                      /* (at->n, and padding) */
+  double lo, hi;                /* if `ranged`: reals between these, which are finite */
+  bool ranged;
   uint8_t kind;
   bool mark;
 } lane_vec;
@@ -62,7 +64,8 @@ typedef struct group {
   layout *at;
   uint32_t *lane;               /* (at->n) rising; NULL: lane k is k */
   double *logw;                 /* (at->n) of this leg, if `weighed` */
-  bool weighed;
+  bool weighed, direct;         /* direct: the weights of the leg went to all->logw */
+  bool dying;                   /* a lane has weight 0 */
   /* What it asks of who drives it, instead of going on: WANT_SPLIT: the lanes where `mask` is set
      go another way (as runs of their own if `alone`). */
   uint8_t want;
@@ -79,6 +82,9 @@ struct norn_lanes {
   uint32_t next_run;                          /* the run that is stepped now */
   norn_run **run; uint32_t nruns;             /* (n) lanes that go alone; NULL: none has yet */
   uint8_t *state;                             /* (n) LANE_... */
+  bool any_ended;
+  double *logw;                               /* (n) the engine's, in a leg */
+  uint32_t *identity;                         /* (n) 0, 1, ... */
   uint32_t *value;                            /* (n) where in `values` what it returned is */
   norn_ref *values;                           /* an array of what runs returned */
   uint32_t nvalues;
@@ -100,7 +106,9 @@ void      layout_drop(norn_lanes *, layout *);
 const uint32_t *layout_map(norn_lanes *, layout *from, layout *up);
 lane_vec *lane_vec_new(norn_lanes *, layout *, unsigned kind);     /* NULL: no memory (error set) */
 void      lane_vec_free(norn_lanes *, lane_vec *);                 /* with all its `also` */
-/* Its cells in the group's layout.  NULL: no memory (error set). */
+/* It, or that of its `also`, in the group's layout; and the cells there.  NULL: no memory (error
+   set). */
+lane_vec *lane_here(group *, lane_vec *);
 cell     *lane_cells(group *, lane_vec *);
 size_t    lane_bytes(const norn_lanes *);                          /* of a vector */
 void     *lane_buffer(norn_lanes *);                               /* n cells; NULL: error set */

@@ -3,6 +3,7 @@
    scalar function, whose bits the loops have too. */
 #include "lang/lanes.h"
 #include "lang/arith_in.h"
+#include "num/lane_ops.h"
 #include <math.h>
 #include <string.h>
 
@@ -45,50 +46,70 @@ static inline const cell *cells(const side *s) { return s->step ? s->c : &s->one
 
 /* ---- loops ---- */
 
-/* z = e of x and y, eight at a time, which compilers turn into vector code. */
-#define LOOP(z, x, y, n, e) do { \
-    int64_t k_ = 0, n_ = (n); \
-    if ((x)->step && (y)->step) { \
-      const cell *restrict a_ = (x)->c, *restrict b_ = (y)->c; \
-      for (; k_ + 8 <= n_; k_ += 8) \
-        for (int j_ = 0; j_ < 8; j_++) { const cell a = a_[k_ + j_], b = b_[k_ + j_]; (z)[k_ + j_] e; } \
-      for (; k_ < n_; k_++) { const cell a = a_[k_], b = b_[k_]; (z)[k_] e; } \
-    } else if ((x)->step) { \
-      const cell *restrict a_ = (x)->c; \
-      const cell b = *cells(y); \
-      for (; k_ + 8 <= n_; k_ += 8) \
-        for (int j_ = 0; j_ < 8; j_++) { const cell a = a_[k_ + j_]; (z)[k_ + j_] e; } \
-      for (; k_ < n_; k_++) { const cell a = a_[k_]; (z)[k_] e; } \
-    } else { \
-      const cell *restrict b_ = (y)->c; \
-      const cell a = *cells(x); \
-      for (; k_ + 8 <= n_; k_ += 8) \
-        for (int j_ = 0; j_ < 8; j_++) { const cell b = b_[k_ + j_]; (z)[k_ + j_] e; } \
-      for (; k_ < n_; k_++) { const cell b = b_[k_]; (z)[k_] e; } \
-    } \
-  } while (0)
-
-static void reals(arith op, cell *restrict z, const side *x, const side *y, int64_t n)
+static void reals(arith op, cell *z, const side *x, const side *y, int64_t n)
 {
-  switch (op) {
-  case A_ADD: LOOP(z, x, y, n, .d = a.d + b.d); break;
-  case A_SUB: LOOP(z, x, y, n, .d = a.d - b.d); break;
-  case A_MUL: LOOP(z, x, y, n, .d = a.d * b.d); break;
-  case A_DIV: LOOP(z, x, y, n, .d = a.d / b.d); break;
-  case A_IDIV: LOOP(z, x, y, n, .d = arith_floor_div(a.d, b.d)); break;
-  case A_MOD: LOOP(z, x, y, n, .d = arith_mod(a.d, b.d)); break;
-  default: LOOP(z, x, y, n, .d = arith_pow(a.d, b.d)); break;
+  static const int ops[] = { [A_ADD] = LANE_OP_ADD, [A_SUB] = LANE_OP_SUB, [A_MUL] = LANE_OP_MUL,
+                             [A_DIV] = LANE_OP_DIV, [A_LT] = LANE_OP_LT, [A_LE] = LANE_OP_LE,
+                             [A_EQ] = LANE_OP_EQ, [A_NE] = LANE_OP_NE };
+  if (op != A_IDIV && op != A_MOD && op != A_POW)
+    lane_ops()->op(ops[op], z, &cells(x)->d, (int)x->step, &cells(y)->d, (int)y->step, (size_t)n);
+  else
+    for (int64_t k = 0; k < n; k++)
+      z[k].d = arith_real(op, cells(x)[k * x->step].d, cells(y)[k * y->step].d);
+}
+
+static bool int_compare(arith op, int64_t a, int64_t b)
+{
+  return op == A_LT ? a < b : op == A_LE ? a <= b : (a == b) == (op == A_EQ);
+}
+
+/* ---- bounds of results ---- */
+
+/* The bounds of a vector of reals, or of one number. */
+static bool bounds_of(group *g, val x, double *lo, double *hi)
+{
+  if (v_is_lanes(x)) {
+    const lane_vec *v = lane_here(g, x.p);
+    if (!v || v->kind != LANE_REAL || !v->ranged) return false;
+    *lo = v->lo, *hi = v->hi;
+    return true;
+  }
+  *lo = *hi = V_IS_REAL(x) ? x.d : (double)x.i;
+  return isfinite(*lo);
+}
+
+static void set_bounds(lane_vec *z, double lo, double hi)
+{
+  z->ranged = isfinite(lo) && isfinite(hi);
+  z->lo = lo, z->hi = hi;
+}
+
+/* Rounding rises with what is rounded, so the bounds of sums and products are those of the ends. */
+static void bound(group *g, arith op, lane_vec *z, val x, val y)
+{
+  double a, b, c, d;
+  if (op > A_DIV || !bounds_of(g, x, &a, &b) || !bounds_of(g, y, &c, &d)) return;
+  if (op == A_ADD) set_bounds(z, a + c, b + d);
+  if (op == A_SUB) set_bounds(z, a - d, b - c);
+  if (op == A_DIV && c <= 0 && d >= 0) return;
+  if (op == A_MUL || op == A_DIV) {
+    bool mul = op == A_MUL;
+    double e[4] = { mul ? a * c : a / c, mul ? a * d : a / d, mul ? b * c : b / c, mul ? b * d : b / d };
+    double lo = e[0], hi = e[0];
+    for (int i = 1; i < 4; i++) {
+      if (e[i] < lo) lo = e[i];
+      if (e[i] > hi) hi = e[i];
+    }
+    set_bounds(z, lo, hi);
   }
 }
 
-static void compared(arith op, bool real, cell *restrict z, const side *x, const side *y, int64_t n)
+static void bound_map(int op, lane_vec *z, const lane_vec *x)
 {
-  switch (op) {
-  case A_LT: if (real) LOOP(z, x, y, n, .i = a.d < b.d); else LOOP(z, x, y, n, .i = a.i < b.i); break;
-  case A_LE: if (real) LOOP(z, x, y, n, .i = a.d <= b.d); else LOOP(z, x, y, n, .i = a.i <= b.i); break;
-  case A_EQ: if (real) LOOP(z, x, y, n, .i = a.d == b.d); else LOOP(z, x, y, n, .i = a.i == b.i); break;
-  default: if (real) LOOP(z, x, y, n, .i = a.d != b.d); else LOOP(z, x, y, n, .i = a.i != b.i); break;
-  }
+  if (!x || x->kind != LANE_REAL || !x->ranged) return;
+  if (op == LANE_MAP_NEG) set_bounds(z, -x->hi, -x->lo);
+  if (op == LANE_MAP_EXP) set_bounds(z, lane_exp(x->lo) * (1 - 1e-12), lane_exp(x->hi) * (1 + 1e-12));
+  if (op == LANE_MAP_SQRT && x->lo >= 0) set_bounds(z, sqrt(x->lo), sqrt(x->hi));
 }
 
 /* false: an overflow, or a division by zero. */
@@ -133,11 +154,14 @@ static val binary(group *g, arith op, val x, val y, unsigned a, unsigned b)
   bool good = true;
   int64_t n = g->at->n;
   if (!z) room = false;
-  else if (compare) compared(op, real, z->c, &s, &t, n);
+  else if (compare && !real)
+    for (int64_t k = 0; k < n; k++)
+      z->c[k].i = int_compare(op, cells(&s)[k * s.step].i, cells(&t)[k * t.step].i);
   else if (!real) good = ints(op, z->c, &s, &t, n);
   else if (op == A_DIV && a == LANE_INT && b == LANE_INT && any_zero(&t, n)) good = false;
   else if ((op == A_IDIV || op == A_MOD) && any_zero(&t, n)) good = false;
   else reals(op, z->c, &s, &t, n);
+  if (z && real && !compare) bound(g, op, z, x, y);
   side_free(g, &s);
   side_free(g, &t);
   if (!room) return norn_none();
@@ -153,9 +177,13 @@ static val unary(group *g, arith op, val x)
   lane_vec *z = c ? lane_vec_new(g->all, g->at, kind) : NULL;
   if (!z) return norn_none();
   bool least = false;
+  if (kind == LANE_REAL) {
+    lane_ops()->map(LANE_MAP_NEG, &z->c->d, &c->d, g->at->n);
+    bound_map(LANE_MAP_NEG, z, lane_here(g, x.p));
+    return v_lanes(z);
+  }
   for (uint32_t k = 0; k < g->at->n; k++) {
-    if (kind == LANE_REAL) z->c[k].d = -c[k].d;
-    else if (kind == LANE_BOOL) z->c[k].i = !c[k].i;
+    if (kind == LANE_BOOL) z->c[k].i = !c[k].i;
     else {
       least |= c[k].i == INT64_MIN;
       z->c[k].u = -c[k].u;
@@ -212,7 +240,12 @@ val lanes_map1(norn_state *st, const norn_native *f, val x)
   }
   if (!side_of(g, x, true, &s)) return norn_none();
   lane_vec *z = lane_vec_new(g->all, g->at, LANE_REAL);
-  for (uint32_t k = 0; z && k < g->at->n; k++) z->c[k].d = f->real1(s.c[k].d);
+  int op = lane_map_of(f->real1);
+  if (z && op >= 0) {
+    lane_ops()->map(op, &z->c->d, &s.c->d, g->at->n);
+    bound_map(op, z, lane_here(g, x.p));
+  }
+  for (uint32_t k = 0; z && op < 0 && k < g->at->n; k++) z->c[k].d = f->real1(s.c[k].d);
   side_free(g, &s);
   return z ? v_lanes(z) : norn_none();
 }

@@ -1,6 +1,7 @@
 /* lanes_event.c: choices and observations in lanes (lanes.h): draws by counters that differ in the
    lane only, densities by the family's block. */
 #include "lang/lanes.h"
+#include "num/lane_ops.h"
 #include <math.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 typedef struct parameters {
   const double *p[1 + NORN_DIST_P];
   double one[1 + NORN_DIST_P];
+  lane_vec *v[1 + NORN_DIST_P];       /* whose numbers p[i] are; NULL: of none */
   unsigned many;
   void *made[1 + NORN_DIST_P];
 } parameters;
@@ -28,11 +30,15 @@ static bool parameter(group *g, val x, int i, parameters *q)
     return true;
   }
   if (!v_is_lanes(x) || lanes_kind(x) == LANE_BOOL) return false;
-  const cell *c = lane_cells(g, x.p);
-  if (!c) return false;
+  lane_vec *v = lane_here(g, x.p);
+  if (!v) return false;
+  const cell *c = v->c;
   q->many |= 1u << i;
   q->p[i] = &c->d;
-  if (lanes_kind(x) == LANE_REAL) return true;
+  if (lanes_kind(x) == LANE_REAL) {
+    q->v[i] = v;
+    return true;
+  }
   double *made = lane_buffer(g->all);
   if (!made) return false;
   for (uint32_t k = 0; k < g->at->n; k++) made[k] = (double)c[k].i;
@@ -49,32 +55,17 @@ static bool parameters_of(group *g, const norn_dist *d, parameters *q)
   return true;
 }
 
-/* The smallest and largest of n numbers; false: one is not a number. */
-static bool range_of(const double *x, uint32_t n, double *lo, double *hi)
+/* Their bounds, found once for a vector and those gathered from it.  false: one is not finite. */
+static bool range_of(group *g, const parameters *q, int i, double *lo, double *hi)
 {
-  double a[8], b[8], sum[8] = { 0 };
-  uint32_t k = 0;
-  for (int j = 0; j < 8; j++) a[j] = b[j] = x[0];
-  for (; k + 8 <= n; k += 8)
-    for (int j = 0; j < 8; j++) {
-      double y = x[k + (uint32_t)j];
-      a[j] = y < a[j] ? y : a[j];
-      b[j] = y > b[j] ? y : b[j];
-      sum[j] += y * 0;
-    }
-  for (; k < n; k++) {
-    a[0] = x[k] < a[0] ? x[k] : a[0];
-    b[0] = x[k] > b[0] ? x[k] : b[0];
-    sum[0] += x[k] * 0;
+  lane_vec *v = q->v[i];
+  if (v && v->ranged) {
+    *lo = v->lo, *hi = v->hi;
+    return true;
   }
-  double all = 0;
-  *lo = a[0], *hi = b[0];
-  for (int j = 0; j < 8; j++) {
-    if (a[j] < *lo) *lo = a[j];
-    if (b[j] > *hi) *hi = b[j];
-    all += sum[j];
-  }
-  return all == 0;
+  bool finite = lane_ops()->range(q->p[i], g->at->n, lo, hi);
+  if (v && finite) v->lo = *lo, v->hi = *hi, v->ranged = true;
+  return finite;
 }
 
 /* The domains of families that are drawn in lanes are convex: if the corners of a box lie inside,
@@ -85,7 +76,7 @@ static bool corners_good(group *g, const norn_dist_row *row, const parameters *q
   int which;
   for (int i = 0; i < np; i++) {
     lo[i] = hi[i] = *q->p[i];
-    if (q->many >> i & 1 && !range_of(q->p[i], g->at->n, &lo[i], &hi[i])) return false;
+    if (q->many >> i & 1 && !range_of(g, q, i, &lo[i], &hi[i])) return false;
   }
   for (unsigned c = 0; c < 1u << np; c++) {
     if (c & ~q->many) continue;
@@ -122,6 +113,7 @@ static bool all_good(group *g, const norn_dist_row *row, const parameters *q, in
 static bool as_outcomes(const norn_dist_row *row, lane_vec *z, uint32_t n)
 {
   bool fits = true;
+  z->ranged = false;
   z->kind = row->flags & NORN_DIST_BOOL ? LANE_BOOL : LANE_INT;
   for (uint32_t k = 0; k < n; k++) {
     double x = z->c[k].d;
@@ -131,15 +123,34 @@ static bool as_outcomes(const norn_dist_row *row, lane_vec *z, uint32_t n)
   return fits;
 }
 
+/* The bounds are found while a part lies in the nearest cache. */
+static void draw_parts(group *g, const norn_dist_row *row, const parameters *q, int np, norn_rng *rng,
+                       lane_vec *z)
+{
+  enum { PART = 512 };
+  const double *p[NORN_DIST_P];
+  double lo, hi;
+  z->lo = INFINITY, z->hi = -INFINITY, z->ranged = true;
+  for (uint32_t k = 0, n = g->at->n; k < n; k += PART) {
+    uint32_t m = n - k < PART ? n - k : PART;
+    for (int i = 0; i < np; i++) p[i] = q->p[i] + (q->many >> i & 1 ? k : 0);
+    rng->lane = k;
+    row->lane_samples(rng, g->lane ? g->lane + k : NULL, m, q->many, p, &z->c[k].d);
+    z->ranged &= lane_ops()->range(&z->c[k].d, m, &lo, &hi);
+    if (lo < z->lo) z->lo = lo;
+    if (hi > z->hi) z->hi = hi;
+  }
+}
+
 static void draw(group *g, const norn_dist_row *row, const parameters *q, int np, uint64_t addr,
-                 double *out)
+                 lane_vec *z)
 {
   norn_run *r = g->run;
   norn_rng rng = { r->stream, 0, (uint32_t)(addr ^ addr >> 32), r->iter, 0, NULL };
   uint32_t n = g->at->n;
   double p[NORN_DIST_P] = { 0 };
   if (row->lane_samples) {
-    row->lane_samples(&rng, g->lane, n, q->many, q->p, out);
+    draw_parts(g, row, q, np, &rng, z);
     return;
   }
   for (uint32_t k = 0; k < n; k++) {
@@ -147,7 +158,7 @@ static void draw(group *g, const norn_dist_row *row, const parameters *q, int np
     own.lane = g->lane ? g->lane[k] : k;
     own.pairs = r->st->pairs;
     for (int i = 0; i < np; i++) p[i] = q->p[i][q->many >> i & 1 ? k : 0];
-    out[k] = row->sample1(p, &own);
+    z->c[k].d = row->sample1(p, &own);
   }
 }
 
@@ -161,7 +172,7 @@ bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
   if (!good) lanes_alone(r->st, "a choice that has no lanes");
   good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
   if (good) {
-    draw(g, d->row, &q, d->n, addr, &z->c->d);
+    draw(g, d->row, &q, d->n, addr, z);
     good = !(d->row->flags & NORN_DIST_DISCRETE) || as_outcomes(d->row, z, g->at->n);
     if (!good) lanes_alone(r->st, "a choice that fits no integer");
   }
@@ -215,14 +226,33 @@ static void densities(const norn_dist_row *row, const parameters *q, int np, con
   }
 }
 
-/* What was weighed before any lanes were: one number for all. */
-static bool weights(group *g)
+/* Where the weights of the group's lanes are added up; what was weighed before any lanes were is one
+   number for all.  NULL: no memory (error set). */
+static double *weights(group *g)
 {
-  if (g->weighed) return true;
-  if (!g->logw && !(g->logw = lane_buffer(g->all))) return false;
+  if (g->direct) return g->all->logw;
+  if (g->weighed) return g->logw;
+  if (!g->lane && g->run->logw == 0 && g->run->flags & NORN_RUN_STOP) {
+    g->direct = true;
+    return g->all->logw;
+  }
+  if (!g->logw && !(g->logw = lane_buffer(g->all))) return NULL;
   for (uint32_t k = 0; k < g->at->n; k++) g->logw[k] = g->run->logw;
   g->run->logw = 0;
-  return g->weighed = true;
+  g->weighed = true;
+  return g->logw;
+}
+
+/* Adds n weights to those at w; false: one is not a number. */
+static bool add_weights(group *g, double *w, const double *lp, uint32_t n)
+{
+  if (lane_ops()->add(w, lp, n)) return true;
+  bool number = true;
+  for (uint32_t k = 0; k < n; k++) {
+    number &= lp[k] == lp[k];
+    g->dying |= lp[k] == -INFINITY;
+  }
+  return number;
 }
 
 bool lanes_observe(norn_run *r, const norn_dist *d, val y)
@@ -230,48 +260,47 @@ bool lanes_observe(norn_run *r, const norn_dist *d, val y)
   enum { PART = 512 };
   group *g = r->st->lanes;
   parameters q;
-  double lp[PART], one;
+  double lp[PART], one, *w = NULL;
   const double *at;
   bool many, good, number = true;
   lanes_sweep(g->all, false);
   good = parameters_of(g, d, &q) && d->row->logp1 && value_of(g, d->row, y, &q, &one, &at, &many);
   if (!good) lanes_alone(r->st, "an observation that has no lanes");
-  good = good && all_good(g, d->row, &q, d->n) && weights(g);
+  good = good && all_good(g, d->row, &q, d->n) && (w = weights(g));
   uint32_t n = g->at->n;
   for (uint32_t k = 0; good && k < n; k += PART) {
     uint32_t m = n - k < PART ? n - k : PART;
     densities(d->row, &q, d->n, at, many, k, m, lp);
-    for (uint32_t j = 0; j < m; j++) {
-      number &= lp[j] == lp[j];
-      g->logw[k + j] += lp[j];
-    }
+    number &= add_weights(g, w + k, lp, m);
   }
   parameters_free(g, &q);
-  if (good && !number) {            /* its lane says so */
-    g->weighed = false;
-    lanes_alone(r->st, "a log density that is not a number");
-    return false;
-  }
-  return good;
+  if (good && !number) lanes_alone(r->st, "a log density that is not a number");   /* an error there */
+  return good && number;
 }
 
 bool lanes_weight(norn_run *r, val lw)
 {
+  enum { PART = 512 };
   group *g = r->st->lanes;
   const cell *c = lane_cells(g, lw.p);
   unsigned kind = lanes_kind(lw);
-  bool good = c != NULL;
-  for (uint32_t k = 0; good && kind == LANE_REAL && k < g->at->n; k++)
+  double part[PART], *w;
+  uint32_t n = g->at->n;
+  for (uint32_t k = 0; c && kind == LANE_REAL && k < n; k++)
     if (!(c[k].d < INFINITY)) {
       lanes_alone(r->st, "a weight that is none");
-      good = false;
+      return false;
     }
-  if (!good || !weights(g)) return false;
-  for (uint32_t k = 0; k < g->at->n; k++)
-    g->logw[k] += kind == LANE_REAL  ? c[k].d
-                  : kind == LANE_INT ? (double)c[k].i
-                  : c[k].i           ? 0.0
+  if (!c || !(w = weights(g))) return false;
+  for (uint32_t k = 0; k < n; k += PART) {
+    uint32_t m = n - k < PART ? n - k : PART;
+    for (uint32_t j = 0; j < m; j++)
+      part[j] = kind == LANE_REAL    ? c[k + j].d
+                : kind == LANE_INT   ? (double)c[k + j].i
+                : c[k + j].i         ? 0.0
                                      : -INFINITY;
+    add_weights(g, w + k, part, m);
+  }
   return true;
 }
 

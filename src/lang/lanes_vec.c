@@ -1,5 +1,6 @@
 /* lanes_vec.c: layouts and vectors of lanes (lanes.h). */
 #include "lang/lanes.h"
+#include "num/lane_ops.h"
 #include <string.h>
 
 /* ---- layouts ---- */
@@ -142,12 +143,6 @@ void lane_vec_free(norn_lanes *l, lane_vec *h)
   }
 }
 
-static void gather(uint64_t *restrict to, const uint64_t *restrict from, const uint32_t *restrict map,
-                   uint32_t n)
-{
-  for (uint32_t k = 0; k < n; k++) to[k] = from[(int32_t)map[k]];
-}
-
 /* Is `up` the layout or one that it was made from. */
 static bool is_above(const layout *up, const layout *p)
 {
@@ -155,12 +150,12 @@ static bool is_above(const layout *up, const layout *p)
   return p == up;
 }
 
-cell *lane_cells(group *g, lane_vec *h)
+lane_vec *lane_here(group *g, lane_vec *h)
 {
   norn_lanes *l = g->all;
   lane_vec *from = NULL;
   for (lane_vec *v = h; v; v = v->also) {
-    if (v->at == g->at) return v->c;
+    if (v->at == g->at) return v;
     if (is_above(v->at, g->at) && (!from || v->at->depth > from->at->depth)) from = v;
   }
   const uint32_t *map = layout_map(l, g->at, from->at);
@@ -168,7 +163,7 @@ cell *lane_cells(group *g, lane_vec *h)
   if (l->ngroup == 1 && !h->also) {              /* nobody else reads it as it was */
     cell *c = lane_buffer(l);
     if (!c) return NULL;
-    gather((uint64_t *)c, (const uint64_t *)h->c, map, g->at->n);
+    lane_ops()->gather(c, h->c, map, g->at->n);
     lane_buffer_put(l, h->c);
     layout *was = h->at;
     h->c = c;
@@ -176,14 +171,21 @@ cell *lane_cells(group *g, lane_vec *h)
     g->at->refs++;
     g->at->values++;
     leave(l, was);
-    return c;
+    return h;
   }
   lane_vec *v = vec_make(l, g->at, h->kind);
   if (!v) return NULL;
-  gather((uint64_t *)v->c, (const uint64_t *)from->c, map, g->at->n);
+  lane_ops()->gather(v->c, from->c, map, g->at->n);
+  v->lo = from->lo, v->hi = from->hi, v->ranged = from->ranged;
   v->also = h->also;
   h->also = v;
-  return v->c;
+  return v;
+}
+
+cell *lane_cells(group *g, lane_vec *h)
+{
+  lane_vec *v = lane_here(g, h);
+  return v ? v->c : NULL;
 }
 
 /* ---- what can't be reached ---- */

@@ -5,6 +5,7 @@
    What keeps integers (abs, floor, max, ...) goes through one table of pairs: how it treats an
    integer, how a real. */
 #include "lib/lib.h"
+#include "num/lane_ops.h"
 #include "num/special.h"
 #include "num/stats.h"
 #include <math.h>
@@ -532,7 +533,7 @@ static norn_status m_softmax(norn_state *st, const norn_datum *args, int n, norn
 
 static const norn_native natives[] = {
   REAL("sqrt", sqrt, "The square root.", "sqrt(4)", "2.0"),
-  REAL("exp", exp, "e to the power x.", "exp(0)", "1.0"),
+  REAL("exp", lane_exp, "e to the power x.", "exp(0)", "1.0"),
   REAL("log", log, "The natural logarithm.", "log([1, e])", "[0.0, 1.0]"),
   REAL("log1p", log1p, "log(1 + x), exact for small x.", "log1p(0)", "0.0"),
   REAL("expm1", expm1, "exp(x) - 1, exact for small x.", "expm1(0)", "0.0"),
@@ -595,9 +596,9 @@ static const norn_native natives[] = {
   REAL("erfc", erfc, "1 - erf(x), exact for large x.", "erfc(0)", "1.0"),
   REAL("normal_cdf", special_norm_cdf, "The distribution function of normal(0, 1).",
        "normal_cdf(0)", "0.5"),
-  REAL("inv_logit", special_logit_inv, "1 / (1 + exp(-x)).", "inv_logit(0)", "0.5"),
+  REAL("inv_logit", lane_inv_logit, "1 / (1 + exp(-x)).", "inv_logit(0)", "0.5"),
   REAL("logit", logit, "log(p / (1 - p)).", "logit(0.5)", "0.0"),
-  REAL("log1p_exp", special_log1pexp, "log(1 + exp(x)), without overflow.", "log1p_exp(1000)",
+  REAL("log1p_exp", lane_log1p_exp, "log(1 + exp(x)), without overflow.", "log1p_exp(1000)",
        "1000.0"),
   MANY("log_sum_exp", "x, more", m_log_sum_exp,
        "log(sum(exp(x))) of an array or of several numbers, without overflow.",

@@ -1,12 +1,13 @@
 ## Compiled once for each register width (Makefile.am).
-LEVEL_SOURCES += %D%/la_level.c %D%/stream_level.c %D%/weights_level.c
+LEVEL_SOURCES += %D%/la_level.c %D%/lane_ops_level.c %D%/stream_level.c %D%/weights_level.c
 
-## list libnorncore_la_SOURCES *.c *.h !la_level.c !stream_level.c !weights_level.c
+## list libnorncore_la_SOURCES *.c *.h !la_level.c !lane_ops_level.c !stream_level.c !weights_level.c
 libnorncore_la_SOURCES += \
   %D%/interp.c \
   %D%/kde.c \
   %D%/la.c \
   %D%/la_factor.c \
+  %D%/lane_ops.c \
   %D%/level.c \
   %D%/minimise.c \
   %D%/ode.c \
@@ -26,6 +27,7 @@ libnorncore_la_SOURCES += \
   %D%/la.h \
   %D%/la_in.h \
   %D%/lane.h \
+  %D%/lane_ops.h \
   %D%/level.h \
   %D%/minimise.h \
   %D%/ode.h \

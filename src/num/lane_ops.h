@@ -1,0 +1,34 @@
+/* lane_ops: elementwise operations on vectors of numbers, for runs in lanes (lang/lanes.h): one object
+   per CPU level (lane_ops_level.c), each with the bits of the scalar operations. */
+#ifndef NORN_LANE_OPS_H
+#define NORN_LANE_OPS_H
+#include "num/level.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LANE_OP_ADD, LANE_OP_SUB, LANE_OP_MUL, LANE_OP_DIV, LANE_OP_LT, LANE_OP_LE, LANE_OP_EQ, LANE_OP_NE,
+       LANE_OPS };
+enum { LANE_MAP_NEG, LANE_MAP_SQRT, LANE_MAP_EXP, LANE_MAP_INV_LOGIT, LANE_MAP_LOG1P_EXP, LANE_MAPS };
+
+/* Vectors have room for a register more than n numbers; what lies there may be overwritten. */
+typedef struct lane_fns {
+  /* z = x op y; x, y: n numbers where its step is 1, one where it is 0.  Comparisons give 0 and 1 as
+     integers. */
+  void (*op)(int op, void *z, const double *x, int xs, const double *y, int ys, size_t n);
+  void (*map)(int op, double *z, const double *x, size_t n);
+  /* z[k] = x[at[k]], of any eight bytes. */
+  void (*gather)(void *z, const void *x, const uint32_t *at, size_t n);
+  /* The smallest and largest of n > 0 numbers; false: one is not finite. */
+  bool (*range)(const double *x, size_t n, double *lo, double *hi);
+  /* w += x; false: an x is not finite. */
+  bool (*add)(double *w, const double *x, size_t n);
+} lane_fns;
+extern const lane_fns lane_ops_base, lane_ops_avx2, lane_ops_avx512;
+const lane_fns *lane_ops_at(int level);
+const lane_fns *lane_ops(void);                  /* the widest that the CPU has */
+/* Real functions of single numbers, and the operation that one is; -1: none. */
+double          lane_exp(double);
+double          lane_inv_logit(double);
+double          lane_log1p_exp(double);
+int             lane_map_of(double (*)(double));
+#endif
