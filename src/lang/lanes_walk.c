@@ -61,12 +61,9 @@ static val array_lane(group *g, val x, uint32_t k)
   int64_t n = norn_array_length(x);
   val *v = mem_get(&st->mem, (size_t)n * sizeof *v), out = norn_none();
   if (!v) return state_memory(st);
-  int64_t i = 0;
-  for (; i < n; i++) {
-    v[i] = lane_of(g, vec_at(st, v_vec(x), i), k);
-    if (norn_is_none(v[i])) break;
-  }
-  if (i == n) out = vec_pack(st, v, n);
+  int64_t i = n;                       /* from the youngest on: maps to older layouts go on */
+  while (i > 0 && !norn_is_none(v[i - 1] = lane_of(g, vec_at(st, v_vec(x), i - 1), k))) i--;
+  if (i == 0) out = vec_pack(st, v, n);
   mem_put(&st->mem, v, (size_t)n * sizeof *v);
   return out;
 }
