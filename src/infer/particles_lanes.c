@@ -97,7 +97,7 @@ const particles_ops particles_lanes = {
 };
 
 enum { EXECUTOR_AUTO, EXECUTOR_SCALAR, EXECUTOR_LANES, EXECUTORS };
-enum { AUTO_FROM = 0x7fffffff };   /* particles from which lanes are faster */
+enum { AUTO_FROM = 16 };   /* particles from which lanes are faster, if they stay together */
 
 const particles_ops *particles_choose(norn_infer *inf, int k, size_t n, bool choices)
 {

@@ -82,7 +82,7 @@ struct norn_lanes {
   uint32_t next_run;                          /* the run that is stepped now */
   norn_run **run; uint32_t nruns;             /* (n) lanes that go alone; NULL: none has yet */
   uint8_t *state;                             /* (n) LANE_... */
-  bool any_ended;
+  bool any_gone;                              /* a lane has ended or died */
   double *logw;                               /* (n) the engine's, in a leg */
   uint32_t *identity;                         /* (n) 0, 1, ... */
   uint32_t *value;                            /* (n) where in `values` what it returned is */
@@ -91,7 +91,8 @@ struct norn_lanes {
   unsigned flags;                             /* of runs that go alone */
   bool removed;                               /* lanes of groups are dead */
   bool in_leg;
-  int apart;                                  /* legs in a row that ended with many small groups */
+  int apart;                                  /* legs in a row in which runs alone are faster */
+  size_t alone_before;                        /* report.alone when the leg began */
   lane_vec *vecs;                             /* all handles */
   size_t made, kept;                          /* since the last marking; that it left */
   struct cells { struct cells *next; } *free; /* vectors of n cells for reuse */

@@ -46,6 +46,8 @@ static const struct { const char *name; int few; const char *text; } programs[] 
   {"dead", -1, "model m(ys) { for y in ys with x = 0.0 { let u ~ uniform(-1, 1)\nlet x2 = x + u\ncondition(x2 > -1)\n"
    "observe y ~ uniform(x2 - 4, x2 + 4)\n next x2 } }"},
   {"dead parameters", -1, "model m(ys) { let s ~ normal(1, 1)\nfor y in ys { observe y ~ normal(0, s) }\n s }"},
+  {"side dies", -1, "model m(ys) { for y in ys with x = 0.0 { let c ~ bernoulli(0.2)\nlet x2 ~ normal(x, 1)\n"
+   "factor(if c { -inf } else if x2 > 1 { -1 } else { -y^2 })\n next x2 } }"},
   {"factors", 0, "model m(ys) { let a ~ normal(0, 1)\nlet k ~ poisson(3)\nfor y in ys { factor(-abs(y - a) - k)\n"
    "condition(a < 3) }\n [a, k] }"},
   {"integers", -1, "model m(ys) { for y in ys with n = 0, b = true { let k ~ poisson(2)\nlet i ~ categorical([0.2, 0.3, 0.5])\n"
