@@ -155,10 +155,10 @@ bool lanes_leave(norn_run *r)
 
 typedef struct one_lane { group *g; uint32_t k; bool failed; } one_lane;
 
-static bool take_lane(void *user, val *x, const proto *p, int reg)
+static bool take_lane(void *user, val *x, const proto *p, const ins *pc, int reg)
 {
   one_lane *o = user;
-  (void)p, (void)reg;
+  (void)p, (void)pc, (void)reg;
   if (!v_is_lanes(*x) && (!V_IS_HEAP(*x) || !lanes_inside(*x))) return true;
   val v = lane_of(o->g, *x, o->k);
   if (norn_is_none(v)) {
@@ -381,36 +381,62 @@ static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *le
   }
 }
 
-/* Run i likewise.  DONE: it is where it waits for the others. */
-static norn_step run_step(norn_lanes *l, uint32_t i, double *logw, norn_lanes_leg *leg)
+/* Run i has come to where it waits for the others, to its end, or to its death. */
+static bool run_arrives(norn_lanes *l, uint32_t i, const norn_event *ev, double *logw,
+                        norn_lanes_leg *leg)
 {
   norn_run *r = l->run[i];
-  group *up = l->st->lanes;
-  l->st->lanes = NULL;
-  norn_event_kind kind = norn_run_next(r, &leg->ev);
-  l->st->lanes = up;
-  if (kind == NORN_INFER) {
-    leg->run = r;
-    return NORN_STEP_WAIT;
-  }
-  if (kind == NORN_ERROR || kind == NORN_SAMPLE) return NORN_STEP_FAIL;
   logw[i] += r->logw;
   r->logw = 0;
-  if (kind == NORN_OBSERVE) {
+  if (ev->kind == NORN_OBSERVE) {
     leg->observing++;
     leg->running++;
-    return NORN_STEP_DONE;
+    return true;
   }
   bool kept = true;
-  if (kind == NORN_DEAD) lane_dies(l, i, logw, leg, leg->ev.span);
+  if (ev->kind == NORN_DEAD) lane_dies(l, i, logw, leg, ev->span);
   else {
     leg->improper |= (r->flags & NORN_RUN_IMPROPER) != 0;
-    kept = keep_value(l, i, leg->ev.value);
+    kept = keep_value(l, i, ev->value);
   }
   norn_run_free(r);
   l->run[i] = NULL;
   l->nruns--;
-  return kept ? NORN_STEP_DONE : NORN_STEP_FAIL;
+  return kept;
+}
+
+/* Runs from next_run on, in blocks. */
+static norn_step runs_step(norn_lanes *l, double *logw, norn_lanes_leg *leg)
+{
+  enum { BLOCK = 128 };
+  norn_run *r[BLOCK];
+  uint32_t place[BLOCK];
+  norn_event ev[BLOCK];
+  while (l->nruns && l->next_run < l->n) {
+    int m = 0, done;
+    uint32_t i = l->next_run;
+    for (; i < l->n && m < BLOCK; i++)
+      if (l->run[i]) {
+        r[m] = l->run[i];
+        place[m++] = i;
+      }
+    group *up = l->st->lanes;
+    l->st->lanes = NULL;
+    done = m ? norn_runs_next(r, ev, m) : 0;
+    l->st->lanes = up;
+    l->next_run = done < m ? place[done] : i;
+    for (int k = 0; k < done; k++) {
+      if (ev[k].kind == NORN_INFER) {
+        l->next_run = place[k];
+        leg->run = r[k];
+        leg->ev = ev[k];
+        return NORN_STEP_WAIT;
+      }
+      if (ev[k].kind == NORN_ERROR || ev[k].kind == NORN_SAMPLE) return NORN_STEP_FAIL;
+      if (!run_arrives(l, place[k], &ev[k], logw, leg)) return NORN_STEP_FAIL;
+    }
+  }
+  return NORN_STEP_DONE;
 }
 
 /* ---- resampling ---- */
@@ -499,17 +525,17 @@ bool norn_lanes_copy(norn_lanes *l, const uint32_t *to, const uint32_t *from, si
     l->removed = l->any_gone = false;
     return true;
   }
-  uint32_t *ancestor = lane_list(l);
-  if (!ancestor) return false;
-  for (uint32_t i = 0; i < l->n; i++) ancestor[i] = i;
-  for (size_t k = 0; k < n; k++) ancestor[to[k]] = from[k];
-  bool good = true;
   if (l->run) {
-    good = norn_runs_copy(l->run, to, from, (int)n);
+    if (!norn_runs_copy(l->run, to, from, (int)n)) return false;
     l->nruns = 0;
     for (uint32_t i = 0; i < l->n; i++) l->nruns += l->run[i] != NULL;
   }
-  good = good && regroup_all(l, ancestor);
+  if (!l->ngroup) return true;
+  uint32_t *ancestor = lane_list(l);
+  if (!ancestor) return false;
+  memcpy(ancestor, l->identity, l->n * sizeof *ancestor);
+  for (size_t k = 0; k < n; k++) ancestor[to[k]] = from[k];
+  bool good = regroup_all(l, ancestor);
   mem_put(&l->st->mem, ancestor, ((size_t)l->n + LANE_PAD) * sizeof *ancestor);
   return good;
 }
@@ -542,16 +568,13 @@ norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg
     l->report.groups = 0;
     l->alone_before = l->report.alone;
     leg->observing = leg->running = 0;
-    if (l->removed && !regroup_all(l, NULL)) return NORN_ERROR;
+    if (l->removed && l->ngroup && !regroup_all(l, NULL)) return NORN_ERROR;
   }
   l->logw = logw;
   while (l->next < l->ngroup)
     if (!group_step(l, l->next, logw, leg)) return NORN_ERROR;
-  for (; l->nruns && l->next_run < l->n; l->next_run++) {
-    if (!l->run[l->next_run]) continue;
-    norn_step s = run_step(l, l->next_run, logw, leg);
-    if (s != NORN_STEP_DONE) return s == NORN_STEP_WAIT ? NORN_INFER : NORN_ERROR;
-  }
+  norn_step s = runs_step(l, logw, leg);
+  if (s != NORN_STEP_DONE) return s == NORN_STEP_WAIT ? NORN_INFER : NORN_ERROR;
   l->in_leg = false;
   size_t groups = l->report.groups, alone = l->report.alone - l->alone_before;
   if (!l->report.fallen_apart && l->ngroup + l->nruns > 1 && !lanes_merge(l)) return NORN_ERROR;

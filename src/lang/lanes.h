@@ -138,8 +138,8 @@ typedef struct lane_source {
 /* The value that is v of each lane_source, in the layout; NONE: there is none (or error set). */
 val       lanes_joined(norn_lanes *, layout *, const lane_source *, size_t n);
 /* Every register that is live and the closures that run, innermost frame first, and what the run
-   keeps beside them.  reg: -1: no register of p.  false: f said so. */
-typedef bool lanes_visitor(void *user, val *, const proto *p, int reg);
+   keeps beside them.  pc: where p goes on; reg: -1: no register of p.  false: f said so. */
+typedef bool lanes_visitor(void *user, val *, const proto *p, const ins *pc, int reg);
 bool      lanes_walk(norn_run *, lanes_visitor *, void *user);
 
 /* ---- lanes_arith.c: what the VM asks.  NONE, false: the error, or `want`, says why. ---- */

@@ -26,38 +26,68 @@ static bool reads_unseen(unsigned op)
   }
 }
 
-static bool typed_bit(const struct typed *t, int r) { return t->bits[r >> 6] >> (r & 63) & 1; }
+static bool bit(const uint64_t *s, int r) { return s[r >> 6] >> (r & 63) & 1; }
+static void bit_set(uint64_t *s, int r) { s[r >> 6] |= 1ull << (r & 63); }
 
-static bool find_typed(struct typed *t)
+/* The row after the instruction at pc, from those of the places where it may go on. */
+static void row_after(const struct typed *t, uint32_t pc, const flow *f, uint64_t *out)
+{
+  uint32_t words = t->p->live_words;
+  memset(out, 0, words * sizeof *out);
+  if (f->next && pc + (uint32_t)f->size < t->p->ncode)
+    memcpy(out, t->bits + (size_t)(pc + (uint32_t)f->size) * words, words * sizeof *out);
+  for (uint32_t w = 0; f->jumps && w < words; w++) out[w] |= t->bits[(size_t)f->jump * words + w];
+}
+
+/* One instruction, backwards: as liveness.c, for such reads only.  true: its row grew. */
+static bool row_before(struct typed *t, uint32_t pc, uint64_t *s)
 {
   const proto *p = t->p;
-  bool grew = false;
+  uint32_t words = p->live_words, op = p->code[pc].op;
   flow f;
-  for (uint32_t pc = 0; pc < p->ncode; pc += (uint32_t)f.size) {
-    flow_of(p->code, pc, &f);
-    bool moves = p->code[pc].op == OP_MOVE && typed_bit(t, f.def);
-    if (!moves && !reads_unseen(p->code[pc].op)) continue;
-    for (int i = 0; i < f.nread; i++) {
-      if (typed_bit(t, f.read[i])) continue;
-      t->bits[f.read[i] >> 6] |= 1ull << (f.read[i] & 63);
-      grew = true;
-    }
-  }
+  flow_of(p->code, pc, &f);
+  row_after(t, pc, &f, s);
+  bool reads = reads_unseen(op) || (op == OP_MOVE && bit(s, f.def));
+  if (f.def >= 0) s[f.def >> 6] &= ~(1ull << (f.def & 63));
+  for (int r = f.kill; r >= 0 && r < p->nregs; r++) s[r >> 6] &= ~(1ull << (r & 63));
+  for (int i = 0; reads && i < f.nread; i++) bit_set(s, f.read[i]);
+  uint64_t *row = t->bits + (size_t)pc * words;
+  bool grew = memcmp(row, s, words * sizeof *s) != 0;
+  memcpy(row, s, words * sizeof *s);
   return grew;
 }
 
-/* NULL: no memory (error set). */
+static size_t typed_bytes(const proto *p)
+{
+  return sizeof(struct typed) + ((size_t)p->ncode + 1) * p->live_words * sizeof(uint64_t);
+}
+
+/* Before each instruction: the registers that will be read unseen.  NULL: no memory (error set). */
 static const struct typed *typed_of(norn_lanes *l, const proto *p)
 {
+  mem *m = &l->st->mem;
   for (struct typed *t = l->typed; t; t = t->next)
     if (t->p == p) return t;
-  struct typed *t = mem_zero(&l->st->mem, sizeof *t + p->live_words * sizeof(uint64_t));
-  if (!t) {
+  struct typed *t = mem_zero(m, typed_bytes(p));
+  uint32_t *starts = mem_get(m, p->ncode * sizeof *starts), n = 0;
+  flow f;
+  if (!t || !starts) {
+    mem_put(m, t, t ? typed_bytes(p) : 0);
+    mem_put(m, starts, starts ? p->ncode * sizeof *starts : 0);
     state_memory(l->st);
     return NULL;
   }
   t->p = p;
-  while (find_typed(t)) {}
+  for (uint32_t pc = 0; pc < p->ncode; pc += (uint32_t)f.size) {
+    flow_of(p->code, pc, &f);
+    starts[n++] = pc;
+  }
+  uint64_t *scratch = t->bits + (size_t)p->ncode * p->live_words;
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (uint32_t i = n; i-- > 0;) grew |= row_before(t, starts[i], scratch);
+  }
+  mem_put(m, starts, p->ncode * sizeof *starts);
   t->next = l->typed;
   return l->typed = t;
 }
@@ -67,7 +97,7 @@ void lanes_merge_free(norn_lanes *l)
   while (l->typed) {
     struct typed *t = l->typed;
     l->typed = t->next;
-    mem_put(&l->st->mem, t, sizeof *t + t->p->live_words * sizeof(uint64_t));
+    mem_put(&l->st->mem, t, typed_bytes(t->p));
   }
 }
 
@@ -112,14 +142,15 @@ static uint64_t form(uint64_t h, val x, int depth)
 /* Registers that are read unseen count with their number. */
 typedef struct hashing { norn_lanes *l; uint64_t h; size_t n; bool failed; } hashing;
 
-static bool hash_value(void *user, val *x, const proto *p, int reg)
+static bool hash_value(void *user, val *x, const proto *p, const ins *pc, int reg)
 {
   hashing *s = user;
   const struct typed *t = reg >= 0 ? typed_of(s->l, p) : NULL;
   s->n++;
   s->failed |= reg >= 0 && !t;
   s->h = form(s->h, *x, 0);
-  if (t && typed_bit(t, reg) && !v_is_lanes(*x) && number_kind(*x)) s->h = mix(s->h, (uint64_t)x->i);
+  if (t && bit(t->bits + (size_t)(pc - p->code) * p->live_words, reg) && !v_is_lanes(*x) &&
+      number_kind(*x)) s->h = mix(s->h, (uint64_t)x->i);
   return !s->failed;
 }
 
@@ -159,10 +190,10 @@ static uint32_t lane_at(const member *m, uint32_t k)
 }
 
 typedef struct places { val **v; size_t n; } places;
-static bool note_place(void *user, val *x, const proto *p, int reg)
+static bool note_place(void *user, val *x, const proto *p, const ins *pc, int reg)
 {
   places *s = user;
-  (void)p, (void)reg;
+  (void)p, (void)pc, (void)reg;
   s->v[s->n++] = x;
   return true;
 }

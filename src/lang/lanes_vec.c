@@ -273,10 +273,10 @@ static void mark_one(marking *s, val x)
   }
 }
 
-static bool mark_value(void *user, val *x, const proto *p, int reg)
+static bool mark_value(void *user, val *x, const proto *p, const ins *pc, int reg)
 {
   marking *s = user;
-  (void)p, (void)reg;
+  (void)p, (void)pc, (void)reg;
   mark_one(s, *x);
   while (s->ntodo) {
     values some = s->todo[--s->ntodo];

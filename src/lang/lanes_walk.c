@@ -317,18 +317,18 @@ val lanes_joined(norn_lanes *l, layout *at, const lane_source *s, size_t n)
 
 bool lanes_walk(norn_run *r, lanes_visitor *f, void *user)
 {
-  if (r->rare && (!f(user, &r->memo, NULL, -1) || !f(user, &r->value, NULL, -1))) return false;
+  if (r->rare && (!f(user, &r->memo, NULL, NULL, -1) || !f(user, &r->value, NULL, NULL, -1))) return false;
   if (r->finished) return true;
   val *R = r->R;
   const ins *pc = r->pc;
   for (;;) {
     const proto *p = v_clo(R[-1])->p;
-    if (!f(user, R - 1, p, -1)) return false;
+    if (!f(user, R - 1, p, pc, -1)) return false;
     const uint64_t *live = p->live + (size_t)(pc - p->code) * p->live_words;
     for (uint32_t w = 0; w < p->live_words; w++)
       for (uint64_t m = live[w]; m; m &= m - 1) {
         int reg = (int)(w * 64) + __builtin_ctzll(m);
-        if (!f(user, R + reg, p, reg)) return false;
+        if (!f(user, R + reg, p, pc, reg)) return false;
       }
     val *frame = R - FRAME_SIZE;
     pc = FRAME_PC(frame) == run_water_code ? r->wpc : FRAME_PC(frame);
