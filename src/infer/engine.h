@@ -21,7 +21,7 @@
        importance   the engine, prior or via   the VM (SCORE)       one weighted draw
        enumerate    forks, one per value       the VM (SCORE)       a path; equal states are merged
        ... exact    forks, one per value       the engine, in bigs  the same
-       smc          the VM (DRAW)              the VM, stopping     a particle
+       smc          the VM (DRAW)              the VM, stopping     a particle, or many in lanes
        mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
        _advance ... the engine, or the caller  the VM, stopping     a particle (population.h)

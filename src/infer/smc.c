@@ -216,6 +216,7 @@ norn_status smc_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "resamplings", norn_int((int64_t)e->tree.resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
   if (e->p->ops->note) e->p->ops->note(e->p);
+  else norn_infer_note(inf, "executor", norn_cstring(norn_infer_state(inf), e->p->ops->name));
   if (e->observed) smc_note_course(inf, &e->course);
   if (!e->observed)
     norn_infer_warn(inf, nowhere,

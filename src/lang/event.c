@@ -341,8 +341,11 @@ static int in_lanes(norn_run *r, val *dst, const norn_dist *d, const norn_dist *
     lanes_alone(r->st, q ? "a choice with a proposal (via)" : "given() or do()");
     return FAILED;
   }
+  if (r->flags & NORN_RUN_CHECK && r->nsample == r->nseen && !check_address(r, addr, at)) {
+    r->st->lanes->want = WANT_ERROR;
+    return FAILED;
+  }
   if (!lanes_sample(r, dst, d, addr)) return FAILED;
-  if (r->flags & NORN_RUN_CHECK && !check_address(r, addr, at)) return FAILED;
   r->nsample++;
   r->nhold = 0;
   return IN_PLACE;

@@ -137,7 +137,7 @@ bool lanes_leave(norn_run *r)
 {
   norn_state *st = r->st;
   group *g = st->lanes;
-  if (r != g->run) return false;
+  if (r != g->run || g->want == WANT_ERROR) return false;
   norn_status code = st->err.code;
   if (!g->want) {
     if (code == NORN_EMEMORY || code == NORN_ELIMIT || code == NORN_EINTERRUPT) return false;
@@ -244,13 +244,14 @@ static bool take_side(group *g, const group *from, const uint8_t *mask, bool sid
   return true;
 }
 
-/* One side of group g as a group of its own.  NULL: error set. */
-static group *side_group(group *g, bool side, uint32_t m)
+/* One side of group g as a group of its own; last: it takes the run.  NULL: error set. */
+static group *side_group(group *g, bool side, uint32_t m, bool last)
 {
   norn_lanes *l = g->all;
   group *s = group_new(l);
   if (!s) return NULL;
-  s->run = norn_run_fork(g->run, lane_at(g, 0));
+  s->run = last ? g->run : norn_run_fork(g->run, lane_at(g, 0));
+  if (last) g->run = NULL;
   if (s->run && take_side(s, g, g->mask, side, m)) return s;
   group_free(l, s);
   return NULL;
@@ -270,10 +271,11 @@ static bool part(norn_lanes *l, size_t i)
   g->want = WANT_NOTHING;
   for (uint32_t k = 0; k < n; k++) yes += g->mask[k];
   l->report.splits++;
-  for (int side = 0; side < 2; side++) {
+  for (int turn = 0; turn < 2; turn++) {
+    bool side = turn ? g->mask[0] : !g->mask[0];         /* lane 0, whose addresses are checked, last */
     uint32_t m = side ? yes : n - yes;
     if (m >= LANES_FEW && !(side && alone)) {
-      group *s = side_group(g, side, m);
+      group *s = side_group(g, side, m, turn);
       if (!s) return false;
       if (!group_add(l, s)) { group_free(l, s); return false; }
       continue;
@@ -359,7 +361,7 @@ static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *le
   norn_event_kind kind = norn_run_next(g->run, &ev);
   st->lanes = up;
   l->report.groups++;
-  if (g->want) return part(l, i);
+  if (g->want && g->want != WANT_ERROR) return part(l, i);
   switch (kind) {
   case NORN_OBSERVE:
     weigh(l, g, logw, leg, ev.span);

@@ -57,7 +57,7 @@ static inline val v_lanes(lane_vec *h)
 }
 static inline unsigned lanes_kind(val v) { return (unsigned)(v.tag >> 32); }
 
-enum { WANT_NOTHING, WANT_ALONE, WANT_SPLIT };
+enum { WANT_NOTHING, WANT_ALONE, WANT_SPLIT, WANT_ERROR };
 typedef struct group {
   norn_lanes *all;
   norn_run *run;
@@ -67,7 +67,7 @@ typedef struct group {
   bool weighed, direct;         /* direct: the weights of the leg went to all->logw */
   bool dying;                   /* a lane has weight 0 */
   /* What it asks of who drives it, instead of going on: WANT_SPLIT: the lanes where `mask` is set
-     go another way (as runs of their own if `alone`). */
+     go another way (as runs of their own if `alone`); WANT_ERROR: the error is one of the program. */
   uint8_t want;
   bool alone;
   uint8_t *mask;                /* (at->n) */

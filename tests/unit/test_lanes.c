@@ -86,6 +86,17 @@ static const struct { const char *name; int few; const char *text; } programs[] 
    "observe ys[t] ~ normal(prob(q, k -> k), 1)\n next x2 } }"},
   {"annotated", -1, "fn f(x: real, n: int) -> real = x * n\nmodel m(ys) { for y in ys with x = 0.0 { let k ~ poisson(2)\nlet a ~ normal(x, 1)\n"
    "observe y ~ normal(f(a, 2) + f(a, k), 1)\n next a / 4 } }"},
+  {"unbounded", -1, "fn f(x) = 1 + f(x + sample(normal(0, 1)))\nmodel m(ys) { let x ~ normal(0, 1)\n"
+   "observe ys[0] ~ normal(if x > 2 { f(x) } else { x }, 1)\n x }"},
+  {"unbounded in all", -1, "fn f(x) = 1 + f(x + sample(normal(0, 1)))\nmodel m(ys) { let x ~ normal(0, 1)\n"
+   "observe ys[0] ~ normal(f(x), 1)\n x }"},
+  {"index outside", -1, "model m(ys) { let k ~ poisson(1)\nfor y in ys { observe y ~ normal([1, 2, 3][k], 1) }\n k }"},
+  {"overflow", -1, "model m(ys) { for y in ys with n = 1 { let k ~ poisson(1)\nobserve y ~ normal(k, 1)\n next (n + 4)^4 + k } }"},
+  {"wrong kind", -1, "model m(ys) { let k ~ bernoulli(0.1)\nlet x ~ normal(0, 1)\nobserve ys[0] ~ normal(x + (if k { \"a\" } else { 1 }), 1)\n x }"},
+  {"no case", -1, "model m(ys) { let k ~ categorical([0.5, 0.4, 0.1])\nlet x = match k { 0 -> 1.0, 1 -> 2.0 }\n"
+   "observe ys[0] ~ normal(x, 1)\n x }"},
+  {"bad parameter", -1, "model m(ys) { observe ys[0] ~ normal(0, -1)\n 1 }"},
+  {"taken twice", -1, "model m(ys) { let x ~ normal(0, 1) as \"a\"\nlet z ~ normal(0, 1) as \"a\"\nobserve ys[0] ~ normal(x, 1)\n z }"},
   {"own distribution", -1, "distribution shifted(a) {\n sample = () -> { let u ~ uniform(0, 1)\n a + u }\n"
    " logpdf = x -> if x >= a and x <= a + 1 { 0 } else { -inf }\n support = real\n}\n"
    "model m(ys) { for y in ys with x = 0.0 { let z ~ shifted(x / 2)\nobserve y ~ normal(z, 1)\n next z } }"},
@@ -123,6 +134,7 @@ static void run(const char *model, const char *executor, const char *options, ou
   memset(o, 0, sizeof *o);
   c.seed = 7;
   c.quiet = true;
+  c.max_depth = 3000;
   st = norn_new(&c);
   norn_on_draw(st, drawn, o);
   st->heap.stress = stress && !strcmp(executor, "lanes");
@@ -132,8 +144,11 @@ static void run(const char *model, const char *executor, const char *options, ou
            "info(post)",
            model, executor, options);
   if (norn_eval(st, "lanes.norn", program, strlen(program), 0, &out))
+  {
     norn_error_text(st, norn_error(st), o->error, sizeof o->error);
-  else {
+    CHECK(norn_error(st)->span.file > 0);
+    CHECK(!norn_eval(st, "after.norn", "1 + 1", 5, 0, &out) && out.i == 2);      /* nothing is lost */
+  } else {
     snprintf(o->evidence, sizeof o->evidence, "%s", norn_show(st, norn_record_get(st, out, "log_evidence"), true, 0));
     v = norn_record_get(st, out, "lanes_alone");
     o->alone = v.tag == NORN_INT ? v.i : -1;
