@@ -118,7 +118,9 @@ INLINE void lane_step(const norn_rng *g, const uint32_t *lane, bool normal, doub
   lane_bits at[SIDE], draw[SIDE], high[SIDE], w[SIDE][4];
 #pragma GCC unroll 2
   for (int r = 0; r < SIDE; r++) {
-    for (int i = 0; i < LANES; i++) at[r][i] = lane[r * LANES + i];
+    lane_bits x = {0};
+    for (int i = 0; i < LANES; i++) x[i] = lane[r * LANES + i];
+    at[r] = x;
     high[r] = at[r] & 8;
     if (normal) at[r] &= ~(none + 8);
     draw[r] = none + (normal ? g->draw | 0x80000000u : g->draw);
