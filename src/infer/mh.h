@@ -61,14 +61,17 @@ bool        proposer_used(kernel *);
 /* ---- mh_graph.c ---- */
 /* An argument of a choice's distribution: a place of the graph, or (place NONE) a value. */
 typedef struct graph_arg { uint32_t place; norn_datum value; } graph_arg;
-/* A choice of the recorded trace.  easy: its value is an input, of a family of numbers.  watched: its
-   support may move with its arguments. */
+/* A choice of the recorded trace.  easy: its numbers are inputs.  depends: on others; watched: its support
+   may move with them.  One of several numbers has its distribution as it was recorded, others the
+   arguments. */
 typedef struct graph_choice {
-  bool easy, watched;
+  bool easy, depends, watched;
   const norn_dist_row *row;
   int n;
   graph_arg arg[NORN_DIST_P];
-  uint32_t input, prior;               /* places; prior NONE: it is a constant */
+  norn_ref *dist;
+  size_t input, ninput;                /* places of its inputs: input[...] of mh_graph */
+  uint32_t prior;                      /* a place; NONE: it is a constant */
 } graph_choice;
 typedef struct mh_graph {
   bool off, ready, stale;              /* stale: the trace's result is that of an earlier state */
@@ -78,6 +81,7 @@ typedef struct mh_graph {
   graph *g;
   incremental *inc;
   graph_choice *c; size_t n, cap;
+  uint32_t *input; size_t ninput, cinput;
   norn_ref *result, *like;             /* recorded; and what it was then, of which the kinds are right */
   double fixed;                        /* weight of observations that depend on no choice */
   uint64_t version;                    /* the trace as the graph left it */

@@ -5,7 +5,9 @@
    costs what depends on it.  Whole numbers are nodes like others; if the program can't be recorded so
    (one is an index, the end of a loop), and truth values always, they are latent values (norn.h): the run
    may carry them about; where it looks at one, the choice is a constant, and changing it takes a run.  So
-   do choices of vectors, guards that break, and supports that move.
+   do guards that break, and supports that move.  A vector has an input for each of its numbers, and what is
+   drawn from its distribution lies on the heap: after some hundred of those a run lets the heap be
+   collected.
 
    Random numbers and the ratio are those of a run, so draws are too, but for the rounding of sums.
 
@@ -26,13 +28,16 @@ typedef struct recorder {
   trace *t;
   norn_run *run;
   incremental_mark *mark; size_t nmark, cmark;
-  uint32_t *input;                     /* (n) nodes of the inputs, NONE: a constant */
   size_t at;                           /* choices met */
   bool refused;
 } recorder;
 
-static void graph_drop(norn_state *st, mh_graph *m)
+static void graph_drop(mh_graph *m)
 {
+  for (size_t i = 0; i < m->n; i++) {
+    if (m->c[i].dist) norn_drop(m->c[i].dist);
+    m->c[i].dist = NULL;
+  }
   incremental_free(m->inc);
   graph_free(m->g);
   if (m->result) norn_drop(m->result);
@@ -41,14 +46,14 @@ static void graph_drop(norn_state *st, mh_graph *m)
   m->g = NULL;
   m->result = m->like = NULL;
   m->ready = m->stale = m->again_now = false;
-  m->n = 0;
-  (void)st;
+  m->n = m->ninput = 0;
 }
 
 void mh_graph_free(norn_state *st, mh_graph *m)
 {
-  graph_drop(st, m);
+  graph_drop(m);
   engine_put(st, m->c, m->cap * sizeof *m->c);
+  engine_put(st, m->input, m->cinput * sizeof *m->input);
   engine_put(st, m->picked, m->cpicked * sizeof *m->picked);
   engine_put(st, m->to, m->cto * sizeof *m->to);
 }
@@ -104,9 +109,10 @@ static norn_datum look(void *user, int64_t i)
 /* What stands for a value in densities: the input behind a latent one, else itself. */
 static norn_datum behind(const recorder *r, norn_datum v)
 {
-  if (v.tag != NORN_LATENT || r->input[v.i] == NONE) return v;
-  norn_datum node = {.tag = NORN_NODE | (uint64_t)r->input[v.i] << 32};
-  node.d = r->m->g->value[r->input[v.i]];
+  if (v.tag != NORN_LATENT) return v;
+  uint32_t input = r->m->input[r->m->c[v.i].input];
+  norn_datum node = {.tag = NORN_NODE | (uint64_t)input << 32};
+  node.d = r->m->g->value[input];
   return node;
 }
 
@@ -150,47 +156,101 @@ static bool support_moves(norn_state *st, const norn_dist *d, bool node)
   return s.kind >= NORN_SUPPORT_INTEGER || s.lower_leaf != -1 || s.upper_leaf != -1;
 }
 
+static bool can_be_inputs(const norn_event *ev, const norn_dist *d, norn_datum v)
+{
+  norn_view a;
+  return !ev->proposal && norn_array_view(v, &a) && a.elem == NORN_F64 && a.n > 0 &&
+         !(norn_dist_flags(d) & (NORN_DIST_DISCRETE | NORN_DIST_POSTERIOR | NORN_DIST_COSTLY));
+}
+
+/* A new input with this number; NONE: no memory. */
+static norn_datum input_add(recorder *r, double x)
+{
+  mh_graph *m = r->m;
+  norn_datum v = graph_input(m->g, x);
+  if (norn_is_none(v) || !mark(r, v, INCREMENTAL_READ, NONE) ||
+      !engine_room(norn_infer_state(r->k->inf), &m->input, &m->cinput, m->ninput + 1, sizeof *m->input))
+    return norn_none();
+  m->input[m->ninput++] = graph_index(v);
+  return v;
+}
+
+/* Inputs for the numbers of an array from `at` on, in its shape. */
+static norn_datum inputs_add(recorder *r, const norn_view *a, int depth, int64_t *at)
+{
+  void *to;
+  if (depth == a->rank) return input_add(r, a->f[(*at)++]);
+  norn_datum list = norn_array(norn_infer_state(r->k->inf), NORN_VALUES, 1, &a->dims[depth], &to);
+  if (norn_is_none(list)) return list;
+  for (int64_t i = 0; i < a->dims[depth]; i++) ((norn_datum *)to)[i] = norn_unit();
+  for (int64_t i = 0; i < a->dims[depth]; i++) {
+    norn_datum e = inputs_add(r, a, depth + 1, at);
+    if (norn_is_none(e)) return e;
+    ((norn_datum *)to)[i] = e;
+  }
+  return list;
+}
+
+/* What stands for the value of choice i in densities.  NONE: error set. */
+static norn_datum choice_inputs(recorder *r, const norn_event *ev, const norn_dist *d, graph_choice *c,
+                                norn_datum v)
+{
+  norn_view a;
+  int64_t at = 0;
+  c->input = r->m->ninput;
+  if (can_be_input(ev, d, v)) v = input_add(r, v.tag == NORN_REAL ? v.d : (double)v.i);
+  else if (can_be_inputs(ev, d, v) && norn_array_view(v, &a)) {
+    norn_datum dist = norn_dist_new(norn_infer_state(r->k->inf), d->row, d->args, d->n);
+    if (norn_is_none(dist) || !(c->dist = norn_keep(norn_infer_state(r->k->inf), dist))) return norn_none();
+    v = inputs_add(r, &a, 0, &at);
+  }
+  c->ninput = r->m->ninput - c->input;
+  c->easy = c->ninput > 0;
+  return v;
+}
+
+/* What the graph must know of the arguments: all are read where a new value is drawn; where the support
+   moves with them, when they change. */
+static bool choice_args(recorder *r, const norn_event *ev, const norn_dist *d, graph_choice *c, uint32_t i)
+{
+  norn_state *st = norn_infer_state(r->k->inf);
+  norn_datum now[16];
+  norn_dist plain = {d->row, now, d->n};
+  for (int j = 0; j < d->n; j++) {
+    now[j] = norn_concrete(st, d->args[j]);
+    c->depends |= norn_has_node(d->args[j]);
+    if (c->easy && !c->dist)
+      c->arg[j] = (graph_arg){graph_is_node(d->args[j]) ? graph_index(d->args[j]) : NONE, ev->dist->args[j]};
+  }
+  c->watched = support_moves(st, &plain, c->depends);
+  for (int j = 0; c->depends && j < d->n; j++)
+    if (!nodes_mark(r, d->args[j], c->watched ? INCREMENTAL_WATCH : INCREMENTAL_READ, c->watched ? i : NONE))
+      return false;
+  return true;
+}
+
 /* A choice of the run: its answer and the node of its prior. */
 static bool choice_met(recorder *r, const norn_event *ev)
 {
-  norn_state *st = norn_infer_state(r->k->inf);
   mh_graph *m = r->m;
   norn_datum args[16], v, x, lw = norn_unit();
-  norn_dist d, plain = {ev->dist->row, NULL, ev->dist->n};
+  norn_dist d;
   uint32_t i = (uint32_t)r->at;
   if (r->at >= r->t->n || r->t->c[r->at].addr != ev->addr)
     return refuse(r, "it does not make the same choices again");
   if (ev->proposal) return refuse(r, "a choice has a proposal of its own (via)");
   if (!dist_behind(r, ev->dist, args, &d)) return false;
   graph_choice *c = &m->c[r->at++];
-  v = x = trace_value(&r->t->c[i]);
-  *c = (graph_choice){.row = d.row, .n = d.n, .input = NONE, .prior = NONE, .easy = can_be_input(ev, &d, v)};
-  r->input[i] = NONE;
-  if (c->easy) {
-    double number = v.tag == NORN_REAL ? v.d : (double)v.i;
-    x = graph_input(m->g, number);
-    if (norn_is_none(x)) return false;
-    r->input[i] = graph_index(x);
-    if (!mark(r, x, INCREMENTAL_READ, NONE)) return false;
-    if (v.tag == NORN_REAL || (v.tag == NORN_INT && !m->apart)) v = x;
-    else v = norn_latent(i);
-  }
-  bool node = false;
-  for (int j = 0; j < d.n; j++) node |= norn_has_node(d.args[j]);
-  if (c->easy) lw = graph_density(m->g, d.row, x, d.args, d.n, false);
-  else if (node) lw = graph_logpdf(m->g, &d, x, false);
+  *c = (graph_choice){.row = d.row, .n = d.n, .prior = NONE};
+  v = trace_value(&r->t->c[i]);
+  x = choice_inputs(r, ev, &d, c, v);
+  if (norn_is_none(x) || !choice_args(r, ev, &d, c, i)) return false;
+  if (c->easy && !c->dist) lw = graph_density(m->g, d.row, x, d.args, d.n, false);
+  else if (c->easy || c->depends) lw = graph_logpdf(m->g, &d, x, false);
   if (norn_is_none(lw) || !mark(r, lw, INCREMENTAL_PRIOR, i)) return false;
   c->prior = graph_is_node(lw) ? graph_index(lw) : NONE;
-  norn_datum now[16];
-  plain.args = now;
-  for (int j = 0; j < d.n; j++) now[j] = norn_concrete(st, d.args[j]);
-  for (int j = 0; c->easy && j < d.n; j++)
-    c->arg[j] = (graph_arg){graph_is_node(d.args[j]) ? graph_index(d.args[j]) : NONE, ev->dist->args[j]};
-  c->watched = support_moves(st, &plain, node);
-  for (int j = 0; node && j < d.n; j++)
-    if (!nodes_mark(r, d.args[j], c->watched ? INCREMENTAL_WATCH : INCREMENTAL_READ, c->watched ? i : NONE))
-      return false;
-  norn_run_answer(r->run, v);
+  if (c->easy && (v.tag == NORN_BOOL || (v.tag == NORN_INT && m->apart))) x = norn_latent(i);
+  norn_run_answer(r->run, x);
   return true;
 }
 
@@ -219,6 +279,7 @@ static bool observed(recorder *r, const norn_event *ev)
 static norn_datum realise(mh_graph *m, norn_state *st, const trace *t, norn_datum v, norn_datum like)
 {
   norn_view a;
+  norn_dist d;
   void *to;
   if (graph_is_node(v)) {
     double x = incremental_value(m->inc, incremental_place(m->inc, graph_index(v)));
@@ -230,21 +291,33 @@ static norn_datum realise(mh_graph *m, norn_state *st, const trace *t, norn_datu
   if (n >= 0) {
     const char *names[64];
     norn_datum values[64];
-    if (n > 64 || n != norn_record_size(like)) return norn_none();
-    const norn_datum *kind = norn_record_view(like, &n);
+    int kinds = 0;
+    const norn_datum *kind = norn_record_view(like, &kinds);
+    if (n > 64 || (kind && n != kinds)) return norn_none();
     for (int i = 0; i < n; i++) {
       names[i] = norn_record_at(st, v, i, &values[i]);
-      values[i] = realise(m, st, t, values[i], kind[i]);
+      values[i] = realise(m, st, t, values[i], kind ? kind[i] : norn_none());
       if (norn_is_none(values[i])) return norn_none();
     }
     return norn_record(st, n, names, values);
   }
-  if (!norn_array_view(v, &a) || a.elem != NORN_VALUES || norn_array_length(like) != a.dims[0]) return norn_none();
+  if (norn_dist_view(v, &d)) {
+    norn_datum args[16];
+    if (d.n > 16) return norn_none();
+    for (int i = 0; i < d.n; i++) {
+      args[i] = realise(m, st, t, d.args[i], norn_none());
+      if (norn_is_none(args[i]) && !norn_is_none(d.args[i])) return norn_none();
+    }
+    return norn_dist_new(st, d.row, args, d.n);
+  }
+  bool kinds = !norn_is_none(like);
+  if (!norn_array_view(v, &a) || a.elem != NORN_VALUES || (kinds && norn_array_length(like) != a.dims[0]))
+    return norn_none();
   norn_datum list = norn_array(st, NORN_VALUES, 1, a.dims, &to);
   if (norn_is_none(list)) return list;
   for (int64_t i = 0; i < a.dims[0]; i++) ((norn_datum *)to)[i] = norn_unit();
   for (int64_t i = 0; i < a.dims[0]; i++) {
-    norn_datum e = realise(m, st, t, norn_array_at(st, v, i), norn_array_at(st, like, i));
+    norn_datum e = realise(m, st, t, norn_array_at(st, v, i), kinds ? norn_array_at(st, like, i) : norn_none());
     if (norn_is_none(e)) return e;
     ((norn_datum *)to)[i] = e;
   }
@@ -284,10 +357,10 @@ static bool places_find(recorder *r)
   for (size_t i = 0; i < m->n; i++) {
     graph_choice *c = &m->c[i];
     if (c->prior != NONE) c->prior = incremental_place(m->inc, c->prior);
-    if (c->easy) c->input = incremental_place(m->inc, r->input[i]);
     for (int j = 0; j < c->n && j < NORN_DIST_P; j++)
       if (c->arg[j].place != NONE) c->arg[j].place = incremental_place(m->inc, c->arg[j].place);
   }
+  for (size_t i = 0; i < m->ninput; i++) m->input[i] = incremental_place(m->inc, m->input[i]);
   if (!(m->like = norn_keep(st, trace_result(r->t)))) return false;
   if (!norn_is_none(realise(m, st, r->t, norn_get(m->result), norn_get(m->like)))) return true;
   return norn_error(st)->code ? false : refuse(r, "what it returns holds numbers out of sight");
@@ -300,14 +373,13 @@ static bool record(kernel *k, trace *t)
   norn_state *st = norn_infer_state(k->inf);
   mh_graph *m = &mk->graph;
   recorder r = {.k = k, .m = m, .t = t};
-  graph_drop(st, m);
+  graph_drop(m);
   m->fixed = 0;
-  m->n = t->n;
   m->g = graph_new(st);
-  r.input = engine_get(st, t->n * sizeof *r.input);
   r.run = norn_run_new(st, norn_infer_model(k->inf), NULL, 0);
-  bool good = m->g && r.input && r.run && engine_room(st, &m->c, &m->cap, t->n + 1, sizeof *m->c);
+  bool good = m->g && r.run && engine_room(st, &m->c, &m->cap, t->n + 1, sizeof *m->c);
   if (good) {
+    m->n = t->n;
     m->g->whole = true;
     norn_run_flags(r.run, NORN_RUN_NAMES);
     norn_graph_attach(st, m->g);
@@ -317,12 +389,11 @@ static bool record(kernel *k, trace *t)
     norn_graph_attach(st, NULL);
   }
   if (r.run) norn_run_free(r.run);
-  engine_put(st, r.input, t->n * sizeof *r.input);
   engine_put(st, r.mark, r.cmark * sizeof *r.mark);
   m->ready = good;
   m->version = t->version;
   if (good) return true;
-  graph_drop(st, m);
+  graph_drop(m);
   if (!r.refused && norn_error(st)->code == NORN_EMEMORY) return false;
   if (!m->apart) {
     norn_clear(st);
@@ -345,7 +416,7 @@ bool mh_graph_look(kernel *k, trace *t)
     m->again = m->served < PAYS ? 2 * m->again : m->again / 2;
     m->again = m->again > LONGEST ? LONGEST : m->again < 1 ? 1 : m->again;
     m->wait = m->again;
-    graph_drop(norn_infer_state(k->inf), m);
+    graph_drop(m);
   }
   if (m->wait-- > 0) return true;
   m->served = 0;
@@ -385,14 +456,20 @@ bool mh_graph_archive(kernel *k, const trace *t, norn_archive *a)
 
 /* ---- a transition ---- */
 
-static norn_dist dist_now(const mh_graph *m, size_t i, norn_datum *args)
+/* The distribution of choice i as it is now; args (NORN_DIST_P) is room.  false: error set. */
+static bool dist_now(mh_graph *m, norn_state *st, const trace *t, size_t i, norn_datum *args, norn_dist *out)
 {
   const graph_choice *c = &m->c[i];
+  *out = (norn_dist){c->row, args, c->n};
+  if (c->dist) {
+    m->litter++;
+    return norn_dist_view(c->depends ? realise(m, st, t, norn_get(c->dist), norn_none()) : norn_get(c->dist), out);
+  }
   for (int j = 0; j < c->n; j++) {
     const graph_arg *a = &c->arg[j];
     args[j] = a->place == NONE ? a->value : norn_real(incremental_value(m->inc, a->place));
   }
-  return (norn_dist){c->row, args, c->n};
+  return true;
 }
 
 /* Which choices are renewed; false: one of them takes a run, or (failed) there is no memory. */
@@ -422,7 +499,8 @@ static bool pick_draw(kernel *k, const trace *t, size_t p, double *jacobian, boo
   norn_state *st = norn_infer_state(k->inf);
   const trace_choice *c = &t->c[m->picked[p]];
   norn_datum args[NORN_DIST_P];
-  norn_dist d = dist_now(m, m->picked[p], args);
+  norn_dist d;
+  if (!dist_now(m, st, t, m->picked[p], args, &d)) return false;
   norn_event ev = {.kind = NORN_SAMPLE, .addr = c->addr, .dist = &d, .span = c->span};
   double j;
   if (mk->has_drift) {
@@ -442,7 +520,13 @@ static bool pick_draw(kernel *k, const trace *t, size_t p, double *jacobian, boo
   return !norn_dist_sample(st, &d, &g, &m->to[p]);
 }
 
-static double number(norn_datum v) { return v.tag == NORN_REAL ? v.d : (double)v.i; }
+/* The inputs of a choice become the numbers of a value. */
+static void inputs_set(mh_graph *m, const graph_choice *c, norn_datum v)
+{
+  for (size_t i = 0; i < c->ninput; i++)
+    incremental_set(m->inc, m->input[c->input + i],
+                    c->dist ? norn_elem_real(v, (int64_t)i) : v.tag == NORN_REAL ? v.d : (double)v.i);
+}
 
 /* Each choice whose support may have moved still has the one that it had. */
 static bool supports_hold(kernel *k, const trace *t)
@@ -455,7 +539,8 @@ static bool supports_hold(kernel *k, const trace *t)
   norn_datum args[NORN_DIST_P];
   for (size_t i = 0; i < n; i++) {
     if (!m->c[of[i]].easy) return false;
-    norn_dist d = dist_now(m, of[i], args);
+    norn_dist d;
+    if (!dist_now(m, st, t, of[i], args, &d)) return norn_clear(st), false;
     if (support_key(st, &d) != t->c[of[i]].support) return false;
   }
   return true;
@@ -466,6 +551,8 @@ static bool picks_apart(const mh_graph *m)
 {
   const incremental_change *log;
   size_t n = m->npicked > 1 ? incremental_changes(m->inc, &log) : 0;
+  for (size_t p = 0; p < m->npicked && n; p++)
+    if (m->c[m->picked[p]].dist && m->c[m->picked[p]].depends) return false;
   for (size_t i = 0; i < n; i++)
     for (size_t p = 0; p < m->npicked; p++) {
       const graph_choice *c = &m->c[m->picked[p]];
@@ -520,7 +607,7 @@ int mh_graph_step(kernel *k, trace *t)
   for (size_t p = 0; p < m->npicked; p++)
     if (!pick_draw(k, t, p, &jacobian, &outside)) return -1;
   for (size_t p = 0; p < m->npicked; p++)
-    incremental_set(m->inc, m->c[m->picked[p]].input, number(m->to[p]));
+    inputs_set(m, &m->c[m->picked[p]], m->to[p]);
   incremental_status s = incremental_run(m->inc);
   if (s == INCREMENTAL_BROKEN || !supports_hold(k, t) || !picks_apart(m)) return by_run(k);
   if (s == INCREMENTAL_OK && !outside)

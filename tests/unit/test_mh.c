@@ -252,9 +252,9 @@ static void test_graph(norn_state *st)
      "let s = for x in xs with s = 0.0 { next s + exp(x) }; observe 30 ~ normal(s, 5)\n { s: s, y: sum(xs) } }\n"
      "let m = sums()", .9},
     {"model vec() { let a ~ normal(0, 1); let v ~ normal(a, [1.0, 2.0, 3.0]); observe [1.0, 2, 3] ~ normal(v, 1)\n"
-     "let w ~ multi_normal([a, a], [[1.0, 0.5], [0.5, 1.0]]); { a: a, v: v, w: w } }\nlet m = vec()", .05},
+     "let w ~ multi_normal([a, a], [[1.0, 0.5], [0.5, 1.0]]); { a: a, v: v, w: w } }\nlet m = vec()", .9},
     {"model shape() { let p ~ dirichlet([1.0, 2, 3]); let a ~ normal(p[0], 1); observe 1 ~ normal(a, 1)\n"
-     "observe [1, 2, 0] ~ multinomial(3, p); { p: p, a: a } }\nlet m = shape()", .05},
+     "observe [1, 2, 0] ~ multinomial(3, p); { p: p, a: a } }\nlet m = shape()", .9},
     {"model binom() { let n ~ poisson(10); let p ~ beta(2, 2); let k ~ binomial(n, p); let q ~ beta(2, 3)\n"
      "let j ~ binomial(12, q); observe 5 ~ poisson(j); observe 4 ~ poisson(k + 0.5)\n { n: n, p: p, k: k, j: j } }\n"
      "let m = binom()", .02},
@@ -263,6 +263,10 @@ static void test_graph(norn_state *st)
     {"model line() { let b = for i in 0..3 { let b ~ normal(0, 2); b }\n"
      "let x = [[1.0, 0.2, 3], [0.1, 1, 2], [1, 2, 0.5], [2, 1, 1], [0.3, 0.1, 1], [1, 1, 1]]\n"
      "observe [1.0, 2, 0, 1, 3, 2] ~ normal(x @ b, 1); b }\nlet m = line()", .9},
+    /* vectors whose supports move, and a table */
+    {"model room() { let t ~ uniform(1, 2); let u ~ uniform(0, [t, 2 * t]); let v ~ iid(exponential(t), 3)\n"
+     "let x ~ normal([[0.0, t], [1, 2]], 1); observe 2 ~ normal(sum(u) + x[1, 0] * v[2], 1); { t: t, u: u, x: x } }\n"
+     "let m = room()", .3},
     {"model mass() { let w = for i in 0..3 { let g ~ gamma(1, 1); g }; let s = sum(w)\n"
      "for k in [0, 1, 1, 2, 2, 2] { observe k ~ categorical([v / s for v in w]) }; w }\nlet m = mass()", .9},
   };
