@@ -14,6 +14,7 @@
    from which its first node was recorded. */
 #include "infer/density.h"
 #include "infer/infer.h"
+#include "infer/mh.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,9 @@ static bool explain_engine(norn_state *st, norn_datum model, text *t)
   c->quiet = quiet;
   if (step != NORN_STEP_FAIL)
     text_printf(t, "engine: %s(), as %s\n", infer_engine(inf)->name, inf->why);
+  bool good = step != NORN_STEP_FAIL && (infer_engine(inf) != &engine_mh || mh_explain(inf, t));
   norn_infer_free(inf);
-  return step != NORN_STEP_FAIL;
+  return good;
 }
 
 /* ---- choices ---- */

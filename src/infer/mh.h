@@ -98,6 +98,8 @@ int  mh_graph_step(kernel *, trace *);
 bool mh_graph_look(kernel *, trace *);
 /* Notes for info(): "incremental", the share of transitions that were made on a graph, and why none was. */
 void mh_graph_note(kernel *);
+/* For norn explain: how a step of this inference by mh, which has not begun, goes.  false: error set. */
+bool mh_explain(norn_infer *, text *);
 /* Of a checkpoint: what was recorded is recorded again by the next transition. */
 bool mh_graph_archive(kernel *, const trace *, norn_archive *);
 /* Brings the trace's result up to date; false: error set. */

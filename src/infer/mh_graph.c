@@ -638,3 +638,57 @@ void mh_graph_note(kernel *k)
   norn_infer_note(k->inf, "incremental", norn_real(k->proposed ? (double)m->steps / (double)k->proposed : 0));
   if (*m->why) norn_infer_note(k->inf, "not_incremental", norn_cstring(norn_infer_state(k->inf), m->why));
 }
+
+/* ---- explain ---- */
+
+/* A start, as mh would find one.  false: error set; *found: there is one. */
+static bool start_find(norn_infer *inf, const target *g, trace *t, bool *found)
+{
+  execution x;
+  target at = *g;
+  norn_step s = NORN_STEP_DONE;
+  *found = false;
+  for (at.iter = 0; at.iter < 100 && !*found && s == NORN_STEP_DONE; at.iter++) {
+    if (!execution_start(&x, inf, &at, t, NULL, NULL)) return false;
+    do s = execution_step(&x);
+    while (s == NORN_STEP_MORE);
+    *found = s == NORN_STEP_DONE && !x.dead;
+    execution_end(&x);
+  }
+  return s != NORN_STEP_FAIL;
+}
+
+static void graph_explain(const mh_graph *m, const trace *t, norn_state *st, text *out)
+{
+  size_t runs = 0, named = 0;
+  char name[80];
+  for (size_t i = 0; i < m->n; i++) runs += !m->c[i].easy;
+  if (!m->ready) {
+    text_printf(out, "a step: the program is run%s%s\n", *m->why ? ": " : "", m->why);
+    return;
+  }
+  text_printf(out, "a step: what depends on the changed choice, of %zu operations", incremental_size(m->inc));
+  for (size_t i = 0; i < m->n && named < 5; i++)
+    if (!m->c[i].easy && norn_addr_name(st, t->c[i].addr, name, sizeof name))
+      text_printf(out, "%s%s", named++ ? ", " : "; the program is run for ", name);
+  if (runs > named) text_printf(out, " and %zu more", runs - named);
+  text_putc(out, '\n');
+}
+
+bool mh_explain(norn_infer *inf, text *out)
+{
+  norn_state *st = norn_infer_state(inf);
+  trace t = {0};
+  target g = {.barriers = SIZE_MAX, .beta = 1, .stream = norn_infer_stream(inf)};
+  kernel *k = kernel_new(inf, norn_get(inf->options), "explain");
+  bool found, good = k && start_find(inf, &g, &t, &found);
+  if (good && found) {
+    mh_kernel *m = k->self;
+    m->g = g;
+    good = record(k, &t);
+    if (good) graph_explain(&m->graph, &t, st, out);
+  }
+  kernel_free(k);
+  trace_free(st, &t);
+  return good;
+}

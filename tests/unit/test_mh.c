@@ -154,7 +154,7 @@ static bool only_x(void *user, uint64_t addr)
 
 /* ---- on a graph, and by runs ---- */
 
-static bool near(norn_datum a, norn_datum b)
+static bool near(norn_state *st, norn_datum a, norn_datum b)
 {
   double x, y;
   int n = norn_record_size(a);
@@ -162,19 +162,19 @@ static bool near(norn_datum a, norn_datum b)
     return a.tag == b.tag && (x == y || fabs(x - y) <= 1e-8 * (1 + fabs(x)));
   if (n != norn_record_size(b) || norn_array_length(a) != norn_array_length(b)) return false;
   for (int i = 0; i < n; i++)
-    if (!near(norn_record_view(a, &n)[i], norn_record_view(b, &n)[i])) return false;
+    if (!near(st, norn_record_view(a, &n)[i], norn_record_view(b, &n)[i])) return false;
   for (int64_t i = 0; i < norn_array_length(a); i++)
-    if (!near(norn_array_at(NULL, a, i), norn_array_at(NULL, b, i))) return false;
+    if (!near(st, norn_array_at(st, a, i), norn_array_at(st, b, i))) return false;
   return n >= 0 || norn_array_length(a) >= 0 || norn_equal(a, b);
 }
 
-static bool same_traces(const trace *a, const trace *b)
+static bool same_traces(norn_state *st, const trace *a, const trace *b)
 {
   bool same = a->n == b->n && fabs(a->logw - b->logw) <= 1e-8 * (1 + fabs(a->logw)) &&
-    near(trace_result(a), trace_result(b));
+    near(st, trace_result(a), trace_result(b));
   for (size_t i = 0; same && i < a->n; i++) {
     const trace_choice *c = &a->c[i], *d = &b->c[i];
-    same = c->addr == d->addr && c->row == d->row && near(trace_value(c), trace_value(d)) &&
+    same = c->addr == d->addr && c->row == d->row && near(st, trace_value(c), trace_value(d)) &&
       fabs(c->logp - d->logp) <= 1e-8 * (1 + fabs(c->logp));
   }
   return same;
@@ -207,7 +207,7 @@ static void equal(norn_state *st, const char *model, const char *options, double
       k[j]->adapts = i < STEPS / 2;
       if (kernel_step(k[j], &c.g, &t[j]) != NORN_STEP_DONE) bad = i + 1;
     }
-    if (!bad && !same_traces(&t[0], &t[1])) bad = i + 1;
+    if (!bad && !same_traces(st, &t[0], &t[1])) bad = i + 1;
   }
   const mh_graph *g = &((const mh_kernel *)k[0]->self)->graph;
   if (bad) fprintf(stderr, "%s, mh(%s): step %d differs: %s\n", model, options, bad, norn_error(st)->text);
