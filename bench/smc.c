@@ -91,6 +91,49 @@ static void rows_around(void)
   free(a);
 }
 
+/* ---- history kept ---- */
+
+/* ns of a particle-step to the last barrier, and the most memory on the way (of the state, in MB). */
+static double history(const char *model, const char *engine, double *most)
+{
+  norn_state *st = bench_load("infer/lgss.norn");
+  norn_datum steps = norn_int(T), n = norn_int(N), m, e;
+  if (norn_call(st, norn_global(st, model), &steps, 1, &m)) bench_die(st, model);
+  norn_ref *keep = norn_keep(st, m);
+  if (norn_call(st, norn_global(st, engine), &n, 1, &e)) bench_die(st, engine);
+  norn_infer *inf = norn_infer_new(st, norn_get(keep), e);
+  if (!inf) bench_die(st, model);
+  norn_step s = NORN_STEP_MORE;
+  *most = 0;
+  double t = bench_cpu();
+  while (s == NORN_STEP_MORE) {
+    s = norn_infer_step(inf);
+    *most = fmax(*most, (double)norn_memory_used(st) / 1e6);
+  }
+  t = bench_cpu() - t;
+  if (s == NORN_STEP_FAIL) bench_die(st, model);
+  norn_infer_free(inf);
+  norn_drop(keep);
+  norn_free(st);
+  return 1e9 * t / ((double)T * N);
+}
+
+static void rows_history(void)
+{
+  double none, choices, path, none_t = INFINITY, choices_t = INFINITY, path_t = INFINITY;
+  for (int k = 0; k < 2; k++) {
+    none_t = least(none_t, history("walk_of", "engine_value", &none));
+    choices_t = least(choices_t, history("walk_of", "engine_choices", &choices));
+    path_t = least(path_t, history("path_of", "engine_value", &path));
+  }
+  bench_row("smc: choices kept, a particle-step more", choices_t - none_t, "ns", "without", none_t,
+            "at most 40 ns");
+  bench_row("smc: choices kept, most memory", choices, "MB", "without", none, "at most 30 MB");
+  bench_row("smc: states kept, a particle-step more", path_t - none_t, "ns", "without", none_t,
+            "at most 40 ns");
+  bench_row("smc: states kept, most memory", path, "MB", "without", none, "at most 30 MB");
+}
+
 void bench_smc(void)
 {
   static const struct { const char *name, *f, *goal; } models[] = {
@@ -118,4 +161,5 @@ void bench_smc(void)
   double small = filter_norn("run", T, 1000, 5, &z), large = filter_norn("run", 100, 100000, 2, &z);
   bench_row("smc lgss N=100000 beside N=1000", large, "ns", "N=1000", small, "at most 1.2");
   rows_around();
+  rows_history();
 }

@@ -492,6 +492,7 @@ ENGINE_TESTS = \
   %D%/engine/gibbs_joint.norn \
   %D%/engine/gibbs_lda.norn \
   %D%/engine/gibbs_structure.norn \
+  %D%/engine/history.norn \
   %D%/engine/hmc_warns.norn \
   %D%/engine/hmm.norn \
   %D%/engine/improper.norn \

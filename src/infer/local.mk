@@ -28,6 +28,7 @@ libnorncore_la_SOURCES += \
   %D%/forward.c \
   %D%/genealogy.c \
   %D%/gibbs.c \
+  %D%/history.c \
   %D%/hmc.c \
   %D%/importance.c \
   %D%/infer.c \
@@ -84,6 +85,7 @@ libnorncore_la_SOURCES += \
   %D%/engine.h \
   %D%/enumerate.h \
   %D%/genealogy.h \
+  %D%/history.h \
   %D%/hmc.h \
   %D%/infer.h \
   %D%/kernel.h \

@@ -2,32 +2,24 @@
 
    Without kept choices samples never leave the VM, and runs are stepped in blocks: what resampling
    asks to be copied into a block is copied just before it is stepped, so that a large population
-   passes through the cache once per barrier and not twice.  Kept choices lie once for all descendants
-   of the particle that made them:
-
-       particle i --past[i]--> (addr, value) --parent--> (addr, value) --parent--> ... NONE */
+   passes through the cache once per barrier and not twice.  Kept choices are answered here and go to
+   the particles' history (history.h). */
 #include "infer/particles.h"
 #include "infer/checkpoint.h"
+#include "infer/history.h"
 #include "infer/infer.h"
 
 enum { BLOCK = 128 };
-#define NONE 0xffffffffu
-
-/* A choice in the past of particles, shared by descendants; value: its place in runs.past_value. */
-typedef struct past { uint64_t addr; uint32_t parent; uint32_t value; } past;
-/* What goes beside a run: the place of its value in runs.ended, NONE while it runs; its last choice. */
-typedef struct beside { uint32_t ended, past; } beside;
 
 typedef struct runs {
   particles p;
   norn_run **run;           /* (n); NULL: ended or dead */
-  beside *at;               /* (n) */
+  uint32_t *ended, *tip;    /* (n) place of its value in `value`, NONE while it runs; in the history */
   /* copies that resampling asks for, both rising; done up to `copied` */
   const uint32_t *to, *from;
   size_t ncopies, copied;
-  column ended, past_value;
-  past *past; size_t npast, cpast;
-  uint32_t *path; size_t cpath;         /* scratch: the choices of one particle */
+  column value;
+  history history;
   norn_run *gather[BLOCK]; uint32_t place[BLOCK]; norn_event ev[BLOCK];
 } runs;
 
@@ -36,44 +28,36 @@ static norn_status runs_start(particles *p)
   runs *e = (runs *)p;
   norn_state *st = norn_infer_state(p->inf);
   e->run = engine_get(st, p->n * sizeof *e->run);
-  e->at = engine_get(st, p->n * sizeof *e->at);
-  if (!e->run || !e->at) return NORN_EMEMORY;
+  e->ended = engine_get(st, p->n * sizeof *e->ended);
+  e->tip = engine_get(st, p->n * sizeof *e->tip);
+  if (!e->run || !e->ended || !e->tip) return NORN_EMEMORY;
   unsigned flags =
     NORN_RUN_SCORE | NORN_RUN_STOP | (p->choices ? NORN_RUN_NAMES : NORN_RUN_DRAW) |
     (p->delay ? NORN_RUN_DELAY : 0);
   for (size_t i = 0; i < p->n; i++) {
     e->run[i] = norn_infer_run(p->inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
     if (!e->run[i]) return NORN_EMEMORY;
-    e->at[i] = (beside){ NONE, NONE };
+    e->ended[i] = e->tip[i] = HISTORY_NONE;
   }
   return NORN_OK;
 }
 
 /* ---- one particle arrives ---- */
 
-/* Particle i has chosen v. */
-static bool runs_keep(runs *e, size_t i, uint64_t addr, norn_datum v)
-{
-  norn_state *st = norn_infer_state(e->p.inf);
-  if (!engine_room(st, &e->past, &e->cpast, e->npast + 1, sizeof *e->past)) return false;
-  e->past[e->npast] = (past){ addr, e->at[i].past, (uint32_t)e->past_value.n };
-  e->at[i].past = (uint32_t)e->npast++;
-  return column_push(st, &e->past_value, v);
-}
-
 typedef struct keeping { runs *e; size_t i; } keeping;
 static bool runs_keep_delayed(void *user, uint64_t addr, norn_datum v)
 {
   const keeping *k = user;
-  return runs_keep(k->e, k->i, addr, v);
+  runs *e = k->e;
+  return history_add(norn_infer_state(e->p.inf), &e->history, &e->tip[k->i], addr, v);
 }
 
 /* Particle i is at its end, and so are its delayed choices. */
 static bool runs_end(runs *e, size_t i, norn_datum value)
 {
   keeping k = { e, i };
-  e->at[i].ended = (uint32_t)e->ended.n;
-  if (!column_push(norn_infer_state(e->p.inf), &e->ended, value)) return false;
+  e->ended[i] = (uint32_t)e->value.n;
+  if (!column_push(norn_infer_state(e->p.inf), &e->value, value)) return false;
   bool good = !e->p.choices || norn_run_delayed_choices(e->run[i], runs_keep_delayed, &k);
   norn_run_free(e->run[i]);
   e->run[i] = NULL;
@@ -96,6 +80,7 @@ static bool runs_arrive(runs *e, size_t i, const norn_event *ev)
     p->met.observing++;
     norn_run_free(e->run[i]);
     e->run[i] = NULL;
+    e->tip[i] = HISTORY_NONE;
     particles_dead(p, i, ev->span);
     return true;
   case NORN_DONE:
@@ -121,8 +106,10 @@ static bool runs_copy(particles *p, const uint32_t *to, const uint32_t *from, si
 static bool runs_follow(runs *e, size_t end)
 {
   size_t k = e->copied;
-  for (; k < e->ncopies && (e->to[k] < end || e->from[k] < end); k++)
-    e->at[e->to[k]] = e->at[e->from[k]];
+  for (; k < e->ncopies && (e->to[k] < end || e->from[k] < end); k++) {
+    e->ended[e->to[k]] = e->ended[e->from[k]];
+    e->tip[e->to[k]] = e->tip[e->from[k]];
+  }
   int m = (int)(k - e->copied);
   if (m && !norn_runs_copy(e->run, e->to + e->copied, e->from + e->copied, m)) return false;
   e->copied = k;
@@ -164,7 +151,8 @@ static norn_step runs_advance_kept(runs *e)
   particles *p = &e->p;
   norn_state *st = norn_infer_state(p->inf);
   norn_event ev;
-  if (!runs_follow(e, p->n)) return NORN_STEP_FAIL;
+  if (!runs_follow(e, p->n) || (!p->next && !history_tidy(st, &e->history, e->tip, p->n)))
+    return NORN_STEP_FAIL;
   for (; p->next < p->n; p->next++) {
     size_t i = p->next;
     bool there = !e->run[i];
@@ -179,7 +167,7 @@ static norn_step runs_advance_kept(runs *e)
         if (!engine_sample(st, e->run[i], &ev, true, &v, &excess)) return NORN_STEP_FAIL;
         norn_run_add_logw(e->run[i], excess);
         norn_run_answer(e->run[i], v);
-        if (!runs_keep(e, i, ev.addr, v)) return NORN_STEP_FAIL;
+        if (!history_add(st, &e->history, &e->tip[i], ev.addr, v)) return NORN_STEP_FAIL;
       } else {
         if (!runs_arrive(e, i, &ev)) return NORN_STEP_FAIL;
         there = true;
@@ -199,24 +187,13 @@ static norn_step runs_advance(particles *p)
 static norn_datum runs_value(particles *p, size_t i)
 {
   runs *e = (runs *)p;
-  return column_at(norn_infer_state(p->inf), &e->ended, e->at[i].ended);
+  return column_at(norn_infer_state(p->inf), &e->value, e->ended[i]);
 }
 
 static norn_status runs_choices(particles *p, size_t i)
 {
   runs *e = (runs *)p;
-  norn_state *st = norn_infer_state(p->inf);
-  size_t n = 0;
-  for (uint32_t at = e->at[i].past; at != NONE; at = e->past[at].parent) {
-    if (!engine_room(st, &e->path, &e->cpath, n + 1, sizeof *e->path)) return NORN_EMEMORY;
-    e->path[n++] = at;
-  }
-  while (n--) {
-    const past *k = &e->past[e->path[n]];
-    if (norn_infer_choice(p->inf, k->addr, column_at(st, &e->past_value, k->value)))
-      return NORN_EMEMORY;
-  }
-  return NORN_OK;
+  return history_tell(p->inf, &e->history, e->tip[i]);
 }
 
 static void runs_free(particles *p)
@@ -225,11 +202,10 @@ static void runs_free(particles *p)
   norn_state *st = norn_infer_state(p->inf);
   for (size_t i = 0; e->run && i < p->n; i++) if (e->run[i]) norn_run_free(e->run[i]);
   engine_put(st, e->run, p->n * sizeof *e->run);
-  engine_put(st, e->at, p->n * sizeof *e->at);
-  engine_put(st, e->past, e->cpast * sizeof *e->past);
-  engine_put(st, e->path, e->cpath * sizeof *e->path);
-  column_free(st, &e->ended);
-  column_free(st, &e->past_value);
+  engine_put(st, e->ended, p->n * sizeof *e->ended);
+  engine_put(st, e->tip, p->n * sizeof *e->tip);
+  column_free(st, &e->value);
+  history_free(st, &e->history);
 }
 
 /* ---- checkpoints ---- */
@@ -238,7 +214,8 @@ static bool runs_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *
 {
   runs *e = (runs *)p;
   for (size_t i = 0; i < p->n; i++) if (!norn_archive_run(a, &e->run[i])) return false;
-  norn_archive_array(a, &e->at, NULL, p->n, sizeof *e->at);
+  norn_archive_array(a, &e->ended, NULL, p->n, sizeof *e->ended);
+  norn_archive_array(a, &e->tip, NULL, p->n, sizeof *e->tip);
   norn_archive_size(a, &e->ncopies);
   norn_archive_size(a, &e->copied);
   if (!norn_archive_status(a) && (e->ncopies > p->n || e->copied > e->ncopies))
@@ -248,9 +225,7 @@ static bool runs_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *
     norn_archive_array(a, &to, NULL, e->ncopies, sizeof *to);
     norn_archive_array(a, &from, NULL, e->ncopies, sizeof *from);
   }
-  norn_archive_size(a, &e->npast);
-  return column_archive(a, &e->ended) && column_archive(a, &e->past_value) &&
-         norn_archive_array(a, &e->past, &e->cpast, e->npast, sizeof *e->past);
+  return column_archive(a, &e->value) && history_archive(a, &e->history);
 }
 
 const particles_ops particles_runs = {
