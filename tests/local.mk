@@ -697,6 +697,7 @@ TEST_FILES = \
   %D%/errors/gibbs_enumerate_continuous.err \
   %D%/errors/gibbs_enumerate_endless.err \
   %D%/errors/gibbs_in_gibbs.err \
+  %D%/errors/gibbs_new_choice.err \
   %D%/errors/gibbs_no_engine.err \
   %D%/errors/gibbs_no_start.err \
   %D%/errors/gibbs_nothing_fits.err \
