@@ -141,6 +141,8 @@ LANG_TESTS = \
   %D%/errors/anneal_schedule.norn \
   %D%/errors/annotation_violated.norn \
   %D%/errors/assignment.norn \
+  %D%/errors/backward_carries.norn \
+  %D%/errors/backward_uneven.norn \
   %D%/errors/bad_escape.norn \
   %D%/errors/bad_number.norn \
   %D%/errors/bad_option_value.norn \
@@ -473,6 +475,7 @@ ENGINE_TESTS = \
   %D%/engine/anneal.norn \
   %D%/engine/approx_exact.norn \
   %D%/engine/approx_warns.norn \
+  %D%/engine/backward.norn \
   %D%/engine/beta_bernoulli.norn \
   %D%/engine/blocks.norn \
   %D%/engine/collapsed.norn \
@@ -633,6 +636,8 @@ TEST_FILES = \
   %D%/errors/anneal_schedule.err \
   %D%/errors/annotation_violated.err \
   %D%/errors/assignment.err \
+  %D%/errors/backward_carries.err \
+  %D%/errors/backward_uneven.err \
   %D%/errors/bad_escape.err \
   %D%/errors/bad_number.err \
   %D%/errors/bad_option_value.err \

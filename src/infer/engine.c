@@ -16,7 +16,7 @@ norn_status engines_add(norn_state *st)
                                      &engine_pathfinder, &engine_advi,     &engine_pgibbs,
                                      &engine_pmmh,      &engine_gibbs,     &engine_temper,
                                      &engine_slice,     &engine_forward,
-                                     &engine_adaptive_importance, &engine_online,
+                                     &engine_adaptive_importance, &engine_online, &engine_backward,
                                      &engine_more,      &engine_pointwise, &engine_simulate };
   static const archive_row rows[] = { { "atoms", &posterior_row_atoms },
                                       { "draws", &posterior_row_draws } };

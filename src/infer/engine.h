@@ -25,6 +25,7 @@
        mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
        pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
        _advance ... the engine, or the caller  the VM, stopping     a particle (population.h)
+       backward     the engine (swarm.h)       the VM, stopping     a particle; then a question to one
        move         the engine (swarm.h)       the VM, stopping     a particle; then the kernel's runs
        gibbs        its kernels (kernel.h)     the VM (SCORE)       the state after a transition
        anneal       the engine (swarm.h)       the VM (SCORE)       a particle, whole; the same
@@ -45,7 +46,7 @@
 extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate,
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
   engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
-  engine_adaptive_importance, engine_online, engine_gibbs;
+  engine_adaptive_importance, engine_online, engine_backward, engine_gibbs;
 /* Engines made of engines, and the blocks of `import inference` (move.c). */
 extern const norn_engine engine_anneal;
 extern const norn_engine *const engines_composed[];

@@ -6,6 +6,7 @@ libnorncore_la_SOURCES += \
   %D%/anneal.c \
   %D%/approx.c \
   %D%/auto.c \
+  %D%/backward.c \
   %D%/chain.c \
   %D%/chains.c \
   %D%/checkpoint.c \

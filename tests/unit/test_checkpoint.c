@@ -293,6 +293,7 @@ int main(void)
   check_engine("normal", NORMAL, "nuts(draws = 100, warmup = 100, chains = 2, metric = \"low_rank\")", 8);
   check_engine("normal", NORMAL,
                "nuts(draws = 100, warmup = 100, chains = 2, metric = \"dense\", adapt = \"stan\")", 8);
+  check_engine("walk", WALK, "backward_simulation(20, 10)", 12);
   check_engine("rich", rich, "smc(30)", 10);
   check_engine("rich", rich, "smc(30, keep = \"choices\")", 10);
   check_engine("rich", rich, "importance(300)", 4);
