@@ -1,11 +1,13 @@
 /* auto: the printed rule of `infer(m)` without an engine.
 
    Up to PROBES runs from the prior look at the program.  If every choice they meet is finite and
-   discrete and there seem to be at most LEAVES paths: enumerate.  If the model can be recorded as a
+   discrete and there seem to be at most LEAVES paths: enumerate.  If every choice can be delayed to the
+   end (delay.h), so that a particle is an exact draw: smc(delayed = true).  If the model can be recorded as a
    density over R^n, its discrete choices summed out: nuts.  If observations come between choices (two
    or more of them, with a choice after the first): smc.  Otherwise mh.  What was chosen and why goes to the host as a
    notice.  Lanes: probe i runs in lane i of a stream of its own, so the chosen engine's draws are
    the same as if it had been named. */
+#include "infer/delay.h"
 #include "infer/infer.h"
 #include <stdio.h>
 
@@ -45,7 +47,9 @@ static bool differentiable(norn_infer *inf)
 static norn_step auto_choose(norn_infer *inf, const probe *e)
 {
   norn_state *st = norn_infer_state(inf);
+  bool conjugate = !e->finite && delay_throughout(inf);
   const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate
+    : conjugate                                          ? &engine_smc
     : !e->finite && differentiable(inf)                  ? &engine_nuts
     : e->interleaved                                     ? &engine_smc
                                                          : &engine_mh;
@@ -54,14 +58,18 @@ static norn_step auto_choose(norn_infer *inf, const probe *e)
              e->most);
   else
     snprintf(inf->why, sizeof inf->why, "%s",
-             to == &engine_smc    ? "observations come between choices"
+             conjugate            ? "all choices are conjugate: delayed sampling"
+             : to == &engine_smc  ? "observations come between choices"
              : to == &engine_nuts ? e->discrete ? "derivatives are known and discrete choices can be "
                                                   "summed out"
                                                 : "every choice is continuous and derivatives are known"
              : e->finite          ? "there are too many paths to enumerate"
                                   : "choices are not finite and come before the observations");
-  if (!inf->outer) norn_notice(st, "engine: %s(), as %s", to->name, inf->why);
-  norn_datum engine = norn_engine_new(st, to, NULL, 0);
+  inf->with = conjugate ? "delayed = true" : NULL;
+  if (!inf->outer)
+    norn_notice(st, "engine: %s(%s), as %s", to->name, inf->with ? inf->with : "", inf->why);
+  norn_datum option[6] = { norn_none(), norn_none(), norn_none(), norn_none(), norn_none(), norn_bool(true) };
+  norn_datum engine = norn_engine_new(st, to, option, conjugate ? 6 : 0);
   return norn_is_none(engine) || infer_become(inf, engine) ? NORN_STEP_FAIL : NORN_STEP_MORE;
 }
 

@@ -47,6 +47,35 @@ static bool probes(norn_infer *inf)
   return found;
 }
 
+/* Did a whole run from the prior leave every choice delayed until its end? */
+static bool is_conjugate(norn_infer *inf, uint64_t stream, uint32_t lane)
+{
+  norn_event ev;
+  norn_delayed d;
+  norn_event_kind k = NORN_OBSERVE;
+  norn_run *r = norn_infer_run(inf, lane, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW |
+                                             NORN_RUN_DELAY);
+  if (!r) return false;
+  norn_run_stream(r, stream, lane, 0);
+  for (int i = 0; i < EVENTS && k == NORN_OBSERVE; i++) k = norn_run_next(r, &ev);
+  norn_run_delayed(r, &d);
+  norn_run_free(r);
+  norn_clear(norn_infer_state(inf));
+  return k == NORN_DONE && d.met && !d.drawn && d.made == d.all;
+}
+
+bool delay_throughout(norn_infer *inf)
+{
+  norn_config *c = norn_config_of(norn_infer_state(inf));
+  void (*output)(void *, const char *, size_t) = c->output;
+  uint64_t stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 11, 0);
+  bool all = true;
+  c->output = silent;
+  for (uint32_t i = 0; i < PROBES && all; i++) all = is_conjugate(inf, stream, i);
+  c->output = output;
+  return all;
+}
+
 bool delay_option(norn_infer *inf, int i, bool *on)
 {
   norn_state *st = norn_infer_state(inf);

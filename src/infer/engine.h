@@ -30,6 +30,9 @@
        gibbs        its kernels (kernel.h)     the VM (SCORE)       the state after a transition
        anneal       the engine (swarm.h)       the VM (SCORE)       a particle, whole; the same
 
+   Under importance and smc choices that may be conjugate priors are delayed (delay.h): the VM answers
+   them with random variables, weighs what it can by their marginals, and draws them when it must.
+
    nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder, advi and adaptive_importance
    run the program only to record it: they know a density over R^n (norn.h, norn_density; density.h).
 

@@ -35,7 +35,8 @@ static bool explain_engine(norn_state *st, norn_datum model, text *t)
   while (step == NORN_STEP_MORE && infer_engine(inf) == &engine_auto) step = norn_infer_step(inf);
   c->quiet = quiet;
   if (step != NORN_STEP_FAIL)
-    text_printf(t, "engine: %s(), as %s\n", infer_engine(inf)->name, inf->why);
+    text_printf(t, "engine: %s(%s), as %s\n", infer_engine(inf)->name, inf->with ? inf->with : "",
+                inf->why);
   bool good = step != NORN_STEP_FAIL && (infer_engine(inf) != &engine_mh || mh_explain(inf, t));
   norn_infer_free(inf);
   return good;

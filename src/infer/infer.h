@@ -21,6 +21,7 @@ struct norn_infer {
   bool spoilt;                      /* its end went wrong: there is no result */
   bool by_rule;                     /* no engine was named: the printed rule chose it */
   char why[80];                     /* and why */
+  const char *with;                 /* the options that it chose, as text; NULL: none */
   norn_infer *outer, *inner;        /* whom the result is for; what it waits for */
   norn_infer *top;                  /* of the outermost: the innermost */
   norn_run *waiting;                /* the run that gets inner's posterior */

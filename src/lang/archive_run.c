@@ -4,7 +4,7 @@
    and where it goes on, and of each frame the registers that are live there (liveness.c); the rest of
    the stack means nothing.  The registers of an event that waits are kept too. */
 #include "lang/archive.h"
-#include "lang/run.h"
+#include "lang/delayed.h"
 #include <string.h>
 
 typedef struct frame { uint64_t dist, pc; const proto *p; val closure; val *R; } frame;
@@ -119,6 +119,7 @@ static bool run_put(norn_archive *a, norn_run *r)
     value_put(a, r->scope);
     value_put(a, r->memo);
     value_put(a, r->value);
+    value_put(a, r->delay ? v_obj(V_RANDOM, r->delay) : norn_unit());
   }
   if (r->seen) seen_put(a, r);
   if (!r->finished && frames_of(a, r, &f)) {
@@ -253,10 +254,12 @@ static norn_run *run_read(norn_archive *a)
   frames f = { 0 };
   size_t slots = 1;
   unsigned bits = get_byte(a);
-  val rare[3] = { norn_unit(), norn_unit(), norn_unit() };
+  val rare[4] = { norn_unit(), norn_unit(), norn_unit(), norn_unit() };
   if (!run_numbers(a, &head)) return NULL;
-  for (int k = 0; bits & 32 && k < 3; k++) rare[k] = value_get(a);
-  if ((rare[0].tag != NORN_UNIT && rare[0].tag != V_SCOPE)) archive_damaged(a, "a run is none");
+  for (int k = 0; bits & 32 && k < 4; k++) rare[k] = value_get(a);
+  bool delays = rare[3].tag == V_RANDOM && ((const obj *)rare[3].p)->aux == RANDOM_GRAPH;
+  if ((rare[0].tag != NORN_UNIT && rare[0].tag != V_SCOPE) || (rare[3].tag != NORN_UNIT && !delays))
+    archive_damaged(a, "a run is none");
   norn_run seen = { .st = a->st };
   if (bits & 64) seen_get(a, &seen);
   if (!(bits & 1)) frames_get(a, &f, &slots);
@@ -269,7 +272,7 @@ static norn_run *run_read(norn_archive *a)
     r->started = bits >> 1 & 1, r->top = bits >> 2 & 1, r->answered = bits >> 3 & 1;
     r->dist_in_reg = bits >> 4 & 1;
     r->rare = bits >> 5 & 1;
-    r->scope = rare[0], r->memo = rare[1], r->value = rare[2];
+    r->scope = rare[0], r->memo = rare[1], r->value = rare[2], r->delay = delays ? rare[3].p : NULL;
     r->seen = seen.seen, r->seen_mask = seen.seen_mask, r->nseen = seen.nseen;
     if (!(bits & 1)) {
       stack_get(a, r, &f);

@@ -5,6 +5,7 @@
    compiled code has made sure of is not looked at: the hash of each section stands for that.) */
 #include "lang/archive.h"
 #include "lang/array.h"
+#include "lang/delayed.h"
 #include "lang/hamt.h"
 #include <string.h>
 
@@ -143,6 +144,26 @@ static void scope_put(norn_archive *a, const scope *s)
   }
 }
 
+/* Random variables, what is known of them, and the graph of it (delayed.h). */
+static void random_put(norn_archive *a, const obj *o)
+{
+  if (o->aux == RANDOM_NODE) {
+    const rnode *n = (const rnode *)o;
+    put_byte(a, (unsigned)n->form);
+    put_byte(a, (unsigned)n->at);
+    put_raw(a, &n->parent, sizeof n->parent + sizeof n->scale + sizeof n->addr);
+    put_raw(a, n->x, sizeof n->x);
+    put_uint(a, code_row(a, n->row));
+    values_put(a, n->v, o->n);
+  } else if (o->aux == RANDOM_GRAPH) {
+    const rgraph *g = (const rgraph *)o;
+    put_raw(a, &g->made, 4 * sizeof g->made + sizeof g->next);       /* made, met, drawn, least, next */
+    value_put(a, g->nodes);
+  } else {
+    put_raw(a, &((const rvar *)o)->node, sizeof(rvar) - offsetof(rvar, node));
+  }
+}
+
 /* What must be known to make an object of that size. */
 static void head_put(norn_archive *a, const obj *o)
 {
@@ -169,7 +190,7 @@ static void head_put(norn_archive *a, const obj *o)
     put_byte(a, (o->flags & OBJ_STATIC) != 0);
     put_uint(a, o->n);
     break;
-  case NORN_DATA: case NORN_MODEL: put_uint(a, o->aux); put_uint(a, o->n); break;
+  case NORN_DATA: case NORN_MODEL: case V_RANDOM: put_uint(a, o->aux); put_uint(a, o->n); break;
   case V_HNODE: {
     const hnode *t = (const hnode *)o;
     put_byte(a, o->aux);
@@ -203,6 +224,7 @@ static void body_put(norn_archive *a, obj *o)
   }
   case V_HNODE: hnode_put(a, (hnode *)o); break;
   case V_SCOPE: scope_put(a, (scope *)o); break;
+  case V_RANDOM: random_put(a, o); break;
   default: norn_archive_fail(a, "a value of an unknown kind can't be saved");
   }
 }
@@ -275,7 +297,7 @@ val value_get(norn_archive *a)
   case V_ADDR: get_raw(a, &v.i, sizeof v.i); break;
   case NORN_DATA: v = data_get(a, true); break;
   case NORN_STR: case NORN_ARRAY: case NORN_RECORD: case NORN_FUN: case NORN_DIST: case NORN_MODEL:
-  case NORN_ENGINE: case NORN_MAP: case NORN_BIG: case V_SCOPE:
+  case NORN_ENGINE: case NORN_MAP: case NORN_BIG: case V_SCOPE: case V_RANDOM:
     v.p = object_there(a, kind);
     break;
   default: archive_damaged(a, "a value is of no kind");
@@ -379,6 +401,18 @@ static void *fields_made(norn_archive *a, unsigned kind, unsigned aux, size_t si
   return coming(a, n, 1) ? made(a, kind, aux, n, size + (size_t)n * each) : NULL;
 }
 
+static void *random_made(norn_archive *a)
+{
+  uint64_t aux = get_uint(a), n = get_uint(a);
+  if (!archive_good(a)) return NULL;
+  obj like = { { { V_RANDOM, 0, (uint16_t)aux, (uint32_t)n } } };
+  if ((aux > RANDOM_LAST && aux != RANDOM_NODE && aux != RANDOM_GRAPH) ||
+      n > (aux == RANDOM_NODE ? NODE_VALUES : GRAPH_SHARED))
+    return archive_damaged(a, "a delayed choice is none"), NULL;
+  if (aux == RANDOM_GRAPH) n = GRAPH_SHARED;               /* by whom else is not known */
+  return coming(a, n, 1) ? made(a, V_RANDOM, (unsigned)aux, n, delayed_size(&like)) : NULL;
+}
+
 static void *vec_made(norn_archive *a)
 {
   unsigned rank = get_byte(a);
@@ -414,6 +448,7 @@ static obj *head_get(norn_archive *a)
   case NORN_DIST: case NORN_ENGINE: return fields_made(a, kind, 0, sizeof(tab), sizeof(val));
   case NORN_MAP: return fields_made(a, kind, 0, sizeof(map), 0);
   case V_SCOPE: return fields_made(a, kind, 0, sizeof(scope), sizeof(scope_fix));
+  case V_RANDOM: return random_made(a);
   default: archive_damaged(a, "an object is of no kind"); return NULL;
   }
 }
@@ -519,6 +554,28 @@ static void scope_get(norn_archive *a, scope *s)
   }
 }
 
+static void random_get(norn_archive *a, obj *o)
+{
+  if (o->aux == RANDOM_NODE) {
+    rnode *n = (rnode *)o;
+    n->form = (int32_t)get_byte(a);
+    n->at = (int32_t)get_byte(a);
+    get_raw(a, &n->parent, sizeof n->parent + sizeof n->scale + sizeof n->addr);
+    get_raw(a, n->x, sizeof n->x);
+    const thing *t = code_thing(a, get_uint(a), THING_ROW);
+    n->row = t ? t->p : NULL;
+    values_get(a, n->v, o->n);
+    if (n->form > NODE_LAST || n->at > AT_KNOWN) archive_damaged(a, "a delayed choice is none");
+  } else if (o->aux == RANDOM_GRAPH) {
+    rgraph *g = (rgraph *)o;
+    get_raw(a, &g->made, 4 * sizeof g->made + sizeof g->next);
+    g->nodes = value_get(a);
+    if (g->nodes.tag != NORN_MAP) archive_damaged(a, "a delayed choice is none");
+  } else {
+    get_raw(a, &((rvar *)o)->node, sizeof(rvar) - offsetof(rvar, node));
+  }
+}
+
 static void body_get(norn_archive *a, obj *o)
 {
   switch (o->kind) {
@@ -532,6 +589,7 @@ static void body_get(norn_archive *a, obj *o)
   case NORN_MAP: ((map *)o)->root = (hnode *)object_of(a, get_uint(a), V_HNODE); break;
   case V_HNODE: hnode_get(a, (hnode *)o); break;
   case V_SCOPE: scope_get(a, (scope *)o); break;
+  case V_RANDOM: random_get(a, o); break;
   default: break;
   }
 }

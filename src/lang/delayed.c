@@ -194,13 +194,18 @@ bool delayed_root(norn_run *r, int64_t id, dnode *n)
 
 /* ---- drawing ---- */
 
-/* A number for n, which stays as it is. */
-void delayed_peek(dnode *n, norn_rng *g)
+bool delayed_peek(norn_run *r, dnode *n, norn_rng *g)
 {
+  if (n->form == NODE_SIMPLEX) {
+    val weights = n->v[0];
+    norn_dist d = {n->row, &weights, 1};
+    return !norn_dist_sample(r->st, &d, g, &n->v[0]);
+  }
   double p[2] = {n->x[0], n->form == NODE_NORMAL ? sqrt(n->x[1]) : n->x[1]};
   double x = n->row->sample1(p, g);
   n->v[0] = norn_real(x);
   n->x[0] = n->form == NODE_GAMMA && n->x[2] < 0 ? 1 / x : x;
+  return true;
 }
 
 /* With an unknown scale: it is drawn to draw n, forgotten, and then knows of n. */
@@ -209,7 +214,7 @@ static bool draw_scaled(norn_run *r, dnode *n, norn_rng *g)
   dnode s, t;
   if (!delayed_load(r, n->scale, &s)) return false;
   t = s;
-  delayed_peek(&t, g);
+  if (!delayed_peek(r, &t, g)) return false;
   double p[2] = {n->x[0], sqrt(n->x[1] / t.x[0])}, x = n->row->sample1(p, g), e = x - n->x[0];
   s.x[0] += 0.5;
   s.x[1] += e * e / (2 * n->x[1]);
@@ -223,8 +228,7 @@ static bool draw_node(norn_run *r, dnode *n, norn_rng *g)
 {
   if (n->form == NODE_LEAF) return delayed_draw_leaf(r, n, g);
   if (n->form == NODE_NORMAL && n->scale >= 0) return draw_scaled(r, n, g);
-  delayed_peek(n, g);
-  return true;
+  return delayed_peek(r, n, g);
 }
 
 bool delayed_draw(norn_run *r, int64_t id, dnode *n)

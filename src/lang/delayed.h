@@ -22,6 +22,8 @@
                   with variance q
         KNOWN     the number; v[0]: what the program sees of it
 
+   SIMPLEX has in v[0] the weights of its dirichlet.
+
    `scale` of a NORMAL is a GAMMA node g, or -1: its variances are in units of 1/g.  All nodes of a
    tree have the same. */
 #ifndef NORN_LANG_DELAYED_H
@@ -29,11 +31,12 @@
 #include "lang/latent.h"
 
 /* What a value may still become without being drawn: AFFINE p is 1; POWER b is 0 (of positive
-   numbers); ODDS x/(1-x); LEAF nothing. */
-enum { RANDOM_AFFINE, RANDOM_POWER, RANDOM_ODDS, RANDOM_LEAF };
+   numbers); ODDS x/(1-x); LEAF and SIMPLEX nothing. */
+enum { RANDOM_AFFINE, RANDOM_POWER, RANDOM_ODDS, RANDOM_LEAF, RANDOM_SIMPLEX,
+       RANDOM_LAST = RANDOM_SIMPLEX };
 typedef struct rvar { obj h; int64_t node; double a, b, p; } rvar;            /* aux: of the above */
 
-enum { NODE_NORMAL, NODE_GAMMA, NODE_BETA, NODE_LEAF };
+enum { NODE_NORMAL, NODE_GAMMA, NODE_BETA, NODE_LEAF, NODE_SIMPLEX, NODE_LAST = NODE_SIMPLEX };
 enum { AT_ROOT, AT_CHILD, AT_KNOWN };
 enum { NODE_VALUES = NORN_DIST_P };
 /* n: values in v */
@@ -84,8 +87,8 @@ bool delayed_store(norn_run *, int64_t id, const dnode *);
 int64_t delayed_add(norn_run *, const dnode *);
 /* The node, a root in its tree now.  It must be stored: its old root has it as its parent. */
 bool delayed_root(norn_run *, int64_t id, dnode *);
-/* A number for a root, which stays as it is. */
-void delayed_peek(dnode *, norn_rng *);
+/* n, a root, gets a value, of which nobody knows. */
+bool delayed_peek(norn_run *, dnode *, norn_rng *);
 /* Drawn, unless it is known. */
 bool delayed_draw(norn_run *, int64_t id, dnode *);
 /* Forgets nodes that nothing can ask for any more. */
@@ -120,6 +123,11 @@ int  delayed_sample(norn_run *, val *dst, const norn_dist *d, uint64_t addr);
 int  delayed_observe(norn_run *, const norn_dist *d, val y, double *lp);
 /* Parameters of d that are random, or hold what is. */
 bool delayed_args(norn_run *, const norn_dist *d);
+/* *dst gets the value of a new node: 1, or -1. */
+int  delayed_answer(norn_run *, val *dst, const dnode *, int kind, double p);
+/* delayed_vector.c: the same for families of vectors. */
+int  delayed_vector_sample(norn_run *, val *dst, const norn_dist *d, uint64_t addr);
+int  delayed_vector_observe(norn_run *, const norn_dist *d, val y, double *lp);
 /* A leaf gets its value: a draw, and its parent knows of it. */
 bool delayed_draw_leaf(norn_run *, dnode *, norn_rng *);
 #endif

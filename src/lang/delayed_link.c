@@ -6,6 +6,7 @@
                       neg_binomial(a, p / (1 - p))                       beta(a + s, b + t)
        gamma g        poisson, exponential, gamma, inv_gamma of c g;     gamma(k + s, r + t)
                       normal(m, sqrt(c / g))
+       dirichlet p    categorical(p), multinomial(n, p)                  (delayed_vector.c)
        normal x       normal, lognormal(a x + b, s)                      the Kalman step
        normal x of    normal(a x + b, sqrt(c / g))                       the same in units of 1/g,
        scale g                                                           and gamma(k + 1/2, r + e^2/2v)
@@ -292,9 +293,8 @@ static int linked(norn_run *r, const norn_dist *d, link *l)
 int delayed_observe(norn_run *r, const norn_dist *d, val y, double *lp)
 {
   link l;
-  int k = linked(r, d, &l);
-  if (k <= 0) return k;
-  k = learn(r, &l, y, lp);
+  int k = delayed_vector_observe(r, d, y, lp);
+  if (!k && (k = linked(r, d, &l)) > 0) k = learn(r, &l, y, lp);
   if (k == 0) return forced(r, d);
   if (k < 0) return k;
   rgraph *g = delayed_count(r);
@@ -305,7 +305,7 @@ int delayed_observe(norn_run *r, const norn_dist *d, val y, double *lp)
 
 /* ---- a choice ---- */
 
-static int answered(norn_run *r, val *dst, const dnode *n, int kind, double p)
+int delayed_answer(norn_run *r, val *dst, const dnode *n, int kind, double p)
 {
   int64_t id = delayed_add(r, n);
   if (id < 0) return -1;
@@ -329,7 +329,7 @@ static int sample_root(norn_run *r, val *dst, const norn_dist *d, int f, uint64_
   n.x[0] = p[0];
   n.x[1] = normal ? p[1] * p[1] : p[1];
   n.x[2] = inverse ? -1 : n.form == NODE_GAMMA ? 1 : 0;
-  return answered(r, dst, &n, n.form == NODE_GAMMA ? RANDOM_POWER : RANDOM_AFFINE, inverse ? -1 : 1);
+  return delayed_answer(r, dst, &n, n.form == NODE_GAMMA ? RANDOM_POWER : RANDOM_AFFINE, inverse ? -1 : 1);
 }
 
 static int sample_normal(norn_run *r, val *dst, const norn_dist *d, const link *l, uint64_t addr)
@@ -348,7 +348,7 @@ static int sample_normal(norn_run *r, val *dst, const norn_dist *d, const link *
     n.x[0] = l->p[0];
     n.x[1] = q;
   }
-  return answered(r, dst, &n, RANDOM_AFFINE, 1);
+  return delayed_answer(r, dst, &n, RANDOM_AFFINE, 1);
 }
 
 int delayed_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
@@ -356,6 +356,7 @@ int delayed_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
   link l;
   int f = family_of(d), k;
   if (r->flags & NORN_RUN_DRAW && !delayed_forget(r)) return -1;
+  if (f == F_NONE && (k = delayed_vector_sample(r, dst, d, addr))) return k;
   if ((k = linked(r, d, &l)) < 0 || f == F_NONE) return k;
   if (!k) return sample_root(r, dst, d, f, addr);
   if (f == F_NORMAL) return sample_normal(r, dst, d, &l, addr);
@@ -363,7 +364,7 @@ int delayed_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
   dnode n = {.form = NODE_LEAF, .at = AT_CHILD, .parent = -1, .scale = -1, .addr = addr,
             .row = d->row, .n = d->n};
   for (int i = 0; i < d->n; i++) n.v[i] = d->args[i];
-  return answered(r, dst, &n, RANDOM_LEAF, 1);
+  return delayed_answer(r, dst, &n, RANDOM_LEAF, 1);
 }
 
 /* Its parent is drawn to draw it, forgotten, and then learns of it. */
@@ -377,7 +378,7 @@ static bool draw_from(norn_run *r, const norn_dist *d, norn_rng *g, val *y)
     if (!v_is_random(a[i])) continue;
     const rvar *x = v_rvar(a[i]);
     if (!delayed_load(r, x->node, &n)) return false;
-    if (n.at != AT_KNOWN) delayed_peek(&n, g);
+    if (n.at != AT_KNOWN && !delayed_peek(r, &n, g)) return false;
     a[i] = delayed_of(x, &n);
   }
   return !norn_dist_sample(r->st, &now, g, y);
@@ -390,8 +391,8 @@ bool delayed_draw_leaf(norn_run *r, dnode *n, norn_rng *g)
   double lp;
   val y;
   if (!draw_from(r, &d, g, &y)) return false;
-  int k = linked(r, &d, &l);
-  if (k > 0) k = learn(r, &l, y, &lp);
+  int k = delayed_vector_observe(r, &d, y, &lp);
+  if (!k && (k = linked(r, &d, &l)) > 0) k = learn(r, &l, y, &lp);
   if (k < 0) return false;
   n->v[0] = y;
   n->x[0] = 0;

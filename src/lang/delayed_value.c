@@ -31,7 +31,7 @@ static double power(double x, double p)
 
 val delayed_of(const rvar *x, const dnode *n)
 {
-  if (x->h.aux == RANDOM_LEAF) return n->v[0];
+  if (x->h.aux >= RANDOM_LEAF) return n->v[0];
   if (x->h.aux == RANDOM_ODDS) return norn_real(n->x[0] / (1 - n->x[0]));
   return norn_real(x->a * power(n->x[0], x->p) + x->b);
 }

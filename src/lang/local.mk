@@ -27,6 +27,7 @@ libnorncore_la_SOURCES += \
   %D%/delayed.c \
   %D%/delayed_link.c \
   %D%/delayed_value.c \
+  %D%/delayed_vector.c \
   %D%/disasm.c \
   %D%/doc.c \
   %D%/effect.c \
