@@ -1,31 +1,42 @@
 /* delay: are choices of an inference delayed (norn.h, NORN_RUN_DELAY)?  The option `delayed` of smc and
    importance is true, false or "auto".  By "auto" up to PROBES runs from the prior look whether an
    observation is ever weighed by the marginal of a delayed choice: the first such observation decides.
-   Programs in which there is none run as if there were no delays.
+   Programs in which there is none run as if there were no delays; and so do many particles that would
+   keep long histories of delayed choices, which take some 200 bytes each.
 
    Lanes: probe i runs in lane i of a stream of its own.  What a probe prints is not seen. */
 #include "infer/delay.h"
 #include "infer/infer.h"
 #include <string.h>
 
-enum { PROBES = 2, EVENTS = 100000 };
+enum { PROBES = 2, EVENTS = 100000, MANY = 100, KEPT_MAX = 1000000 };
 
-/* One probe.  *more: another may see more. */
-static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, bool *more)
+static bool one_more(void *user, uint64_t addr, norn_datum v)
 {
+  (void)addr;
+  (void)v;
+  ++*(size_t *)user;
+  return true;
+}
+
+/* One probe for n particles.  *more: another may see more. */
+static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, size_t n, bool *more)
+{
+  size_t kept = 0;
   norn_event ev;
   norn_delayed d = {0, 0, 0, 0};
   norn_run *r = norn_infer_run(inf, lane, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW |
                                              NORN_RUN_DELAY);
   if (!r) return *more = false;
   norn_run_stream(r, stream, lane, 0);
-  for (int k = 0; k < EVENTS && !d.met && norn_run_next(r, &ev) == NORN_OBSERVE; k++)
+  for (int k = 0; k < EVENTS && (!d.met || n >= MANY) && norn_run_next(r, &ev) == NORN_OBSERVE; k++)
     norn_run_delayed(r, &d);
   norn_run_delayed(r, &d);
+  norn_run_delayed_choices(r, one_more, &kept);
   norn_run_free(r);
   norn_clear(norn_infer_state(inf));             /* a probe that fails is no reason to give up here */
   *more = d.made > 0;
-  return d.met > 0;
+  return d.met > 0 && kept * n <= KEPT_MAX;
 }
 
 static void silent(void *user, const char *s, size_t n)
@@ -35,14 +46,14 @@ static void silent(void *user, const char *s, size_t n)
   (void)n;
 }
 
-static bool probes(norn_infer *inf)
+static bool probes(norn_infer *inf, size_t n)
 {
   norn_config *c = norn_config_of(norn_infer_state(inf));
   void (*output)(void *, const char *, size_t) = c->output;
   uint64_t stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 11, 0);
   bool found = false, more = true;
   c->output = silent;
-  for (uint32_t i = 0; i < PROBES && more && !found; i++) found = probe(inf, stream, i, &more);
+  for (uint32_t i = 0; i < PROBES && more && !found; i++) found = probe(inf, stream, i, n, &more);
   c->output = output;
   return found;
 }
@@ -76,13 +87,13 @@ bool delay_throughout(norn_infer *inf)
   return all;
 }
 
-bool delay_option(norn_infer *inf, int i, bool *on)
+bool delay_option(norn_infer *inf, int i, size_t n, bool *on)
 {
   norn_state *st = norn_infer_state(inf);
   norn_datum v = norn_infer_option(inf, i);
   const char *s = norn_string_view(v, NULL);
   if (v.tag == NORN_BOOL) return *on = v.i != 0, true;
-  if (s && !strcmp(s, "auto")) return *on = probes(inf), true;
+  if (s && !strcmp(s, "auto")) return *on = probes(inf, n), true;
   norn_fail(st, NORN_EDOMAIN, -1, "delayed of %s must be true, false or \"auto\", got %s",
             infer_engine(inf)->name, norn_show(st, v, true, 40));
   return false;

@@ -5,8 +5,8 @@
 
 #define DELAY_OPTION { "delayed", "\"auto\"", \
     "true: conjugate choices are marginalised (delayed sampling); auto: where an observation meets one" }
-/* The option is the i-th; false: error set. */
-bool delay_option(norn_infer *, int i, bool *on);
+/* The option is the i-th, of n runs side by side; false: error set. */
+bool delay_option(norn_infer *, int i, size_t n, bool *on);
 /* Does every choice stay delayed until the end, in runs from the prior: is one particle exact? */
 bool delay_throughout(norn_infer *);
 /* The delayed choices of a run that has ended, for the draw that comes next; false: error set. */

@@ -13,7 +13,7 @@ typedef struct importance { int64_t n, i, alive; bool delay; norn_run *run; } im
 static norn_status importance_init(norn_infer *inf, void *self)
 {
   importance *e = self;
-  return option_int(inf, 0, 1, &e->n) && delay_option(inf, 1, &e->delay) ? NORN_OK : NORN_EDOMAIN;
+  return option_int(inf, 0, 1, &e->n) && delay_option(inf, 1, 1, &e->delay) ? NORN_OK : NORN_EDOMAIN;
 }
 
 static norn_step importance_end(norn_infer *inf, importance *e, norn_datum value, double logw)

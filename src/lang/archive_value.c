@@ -161,6 +161,7 @@ static void random_put(norn_archive *a, const obj *o)
     value_put(a, g->nodes);
   } else {
     put_raw(a, &((const rvar *)o)->node, sizeof(rvar) - offsetof(rvar, node));
+    if (rvar_has_arrays(o)) values_put(a, rvar_arrays((const rvar *)o), 2);
   }
 }
 
@@ -573,6 +574,7 @@ static void random_get(norn_archive *a, obj *o)
     if (g->nodes.tag != NORN_MAP) archive_damaged(a, "a delayed choice is none");
   } else {
     get_raw(a, &((rvar *)o)->node, sizeof(rvar) - offsetof(rvar, node));
+    if (rvar_has_arrays(o)) values_get(a, rvar_arrays((rvar *)o), 2);
   }
 }
 

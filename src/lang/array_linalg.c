@@ -1,7 +1,7 @@
 /* array_linalg.c: transpose and products of vectors and matrices.  Reals go to num/la.h; integers
    stay integers, by the obvious loop with a check for overflow. */
 #include "lang/array.h"
-#include "lang/node.h"
+#include "lang/delayed.h"
 #include "lang/state.h"
 #include "num/la.h"
 #include <string.h>
@@ -117,6 +117,11 @@ static val product(norn_state *st, vec *x, vec *y)
 
 val vec_matmul(norn_state *st, val a, val b)
 {
+  if (v_is_random(a) || v_is_random(b)) {
+    val z = gauss_matmul(st, a, b);
+    if (!norn_is_none(z) || st->err.code) return z;
+    if (norn_is_none(a = delayed_force(st, a)) || norn_is_none(b = delayed_force(st, b))) return norn_none();
+  }
   if (st->graph && (norn_has_node(a) || norn_has_node(b))) return node_matmul(st, a, b);
   vec *x = operand(st, a, 0), *y = x ? operand(st, b, 1) : NULL;
   if (!y) return norn_none();

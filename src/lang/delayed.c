@@ -49,6 +49,11 @@ static int64_t graph_size(const rgraph *g)
   return m->root ? m->root->count : 0;
 }
 
+bool delayed_has(const norn_run *r, int64_t id)
+{
+  return r->delay && !norn_is_none(hamt_get(r->delay->nodes, norn_int(id), hash_of(id)));
+}
+
 /* The object of a node; NULL: error set. */
 static const rnode *find(norn_run *r, int64_t id)
 {
@@ -77,7 +82,9 @@ static bool renew(norn_run *r, dnode *n)
   if (n->at == AT_CHILD) {
     const rnode *p = find(r, n->parent);
     if (!p) return false;
-    if (p->at == AT_KNOWN) {
+    if (p->at == AT_KNOWN && n->form == NODE_VECTOR) {
+      if (!gauss_renew(r->st, n, p->v[0])) return false;
+    } else if (p->at == AT_KNOWN) {
       n->at = AT_ROOT;
       n->x[0] = n->x[0] * p->x[0] + n->x[1];
       n->x[1] = n->x[2];
@@ -99,7 +106,8 @@ bool delayed_load(norn_run *r, int64_t id, dnode *n)
   const rnode *o = find(r, id);
   if (!o) return false;
   unpack(o, n);
-  return n->form != NODE_NORMAL || n->at == AT_KNOWN || renew(r, n);
+  if (n->at == AT_KNOWN || (n->form != NODE_NORMAL && n->form != NODE_VECTOR)) return true;
+  return renew(r, n);
 }
 
 bool delayed_store(norn_run *r, int64_t id, const dnode *n)
@@ -135,8 +143,9 @@ int64_t delayed_add(norn_run *r, const dnode *n)
 /* ---- the tree ---- */
 
 /* w, a child of the root u, becomes the root and u its child.  p(u) p(w | u) = p(w) p(u | w). */
-static void reverse(dnode *u, dnode *w, int64_t id_of_w)
+static bool reverse(norn_state *st, dnode *u, dnode *w, int64_t id_of_w)
 {
+  if (u->form == NODE_VECTOR) return gauss_reverse(st, u, w, id_of_w);
   double m = u->x[0], p = u->x[1], a = w->x[0], c = w->x[1], q = w->x[2];
   double mean = a * m + c, s = a * a * p + q, gain = a * p / s;
   u->at = AT_CHILD;
@@ -149,6 +158,7 @@ static void reverse(dnode *u, dnode *w, int64_t id_of_w)
   w->x[0] = mean;
   w->x[1] = s;
   w->x[2] = 0;
+  return true;
 }
 
 /* The ids from a child up to below its root. */
@@ -183,8 +193,7 @@ bool delayed_root(norn_run *r, int64_t id, dnode *n)
   while (good && p.n--) {
     dnode w;
     good = delayed_load(r, way[p.n], &w);
-    if (good) reverse(n, &w, way[p.n]);
-    good = good && delayed_store(r, at, n);
+    good = good && reverse(r->st, n, &w, way[p.n]) && delayed_store(r, at, n);
     *n = w;
     at = way[p.n];
   }
@@ -196,9 +205,9 @@ bool delayed_root(norn_run *r, int64_t id, dnode *n)
 
 bool delayed_peek(norn_run *r, dnode *n, norn_rng *g)
 {
-  if (n->form == NODE_SIMPLEX) {
-    val weights = n->v[0];
-    norn_dist d = {n->row, &weights, 1};
+  if (n->form == NODE_SIMPLEX || n->form == NODE_VECTOR) {
+    val args[2] = {n->v[0], n->form == NODE_VECTOR ? n->v[1] : norn_unit()};
+    norn_dist d = {n->row, args, n->form == NODE_VECTOR ? 2 : 1};
     return !norn_dist_sample(r->st, &d, g, &n->v[0]);
   }
   double p[2] = {n->x[0], n->form == NODE_NORMAL ? sqrt(n->x[1]) : n->x[1]};
@@ -235,7 +244,7 @@ bool delayed_draw(norn_run *r, int64_t id, dnode *n)
 {
   if (!delayed_load(r, id, n)) return false;
   if (n->at == AT_KNOWN) return true;
-  if (n->form == NODE_NORMAL && !delayed_root(r, id, n)) return false;
+  if ((n->form == NODE_NORMAL || n->form == NODE_VECTOR) && !delayed_root(r, id, n)) return false;
   norn_rng g = {r->stream, r->lane, (uint32_t)(n->addr ^ n->addr >> 32), r->iter, 0, r->st->pairs};
   if (!draw_node(r, n, &g)) return false;
   n->at = AT_KNOWN;

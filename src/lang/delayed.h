@@ -22,7 +22,7 @@
                   with variance q
         KNOWN     the number; v[0]: what the program sees of it
 
-   SIMPLEX has in v[0] the weights of its dirichlet.
+   SIMPLEX has in v[0] the weights of its dirichlet; VECTOR in v what NORMAL has in x: m, P; or a, c, Q.
 
    `scale` of a NORMAL is a GAMMA node g, or -1: its variances are in units of 1/g.  All nodes of a
    tree have the same. */
@@ -31,12 +31,13 @@
 #include "lang/latent.h"
 
 /* What a value may still become without being drawn: AFFINE p is 1; POWER b is 0 (of positive
-   numbers); ODDS x/(1-x); LEAF and SIMPLEX nothing. */
+   numbers); ODDS x/(1-x); ROW a (w x) + b and VECTOR w x + c of a normal vector x, with w and c behind
+   the struct (delayed_gauss.c); LEAF and SIMPLEX nothing. */
 enum { RANDOM_AFFINE, RANDOM_POWER, RANDOM_ODDS, RANDOM_LEAF, RANDOM_SIMPLEX,
-       RANDOM_LAST = RANDOM_SIMPLEX };
+       RANDOM_ROW, RANDOM_VECTOR, RANDOM_LAST = RANDOM_VECTOR };
 typedef struct rvar { obj h; int64_t node; double a, b, p; } rvar;            /* aux: of the above */
 
-enum { NODE_NORMAL, NODE_GAMMA, NODE_BETA, NODE_LEAF, NODE_SIMPLEX, NODE_LAST = NODE_SIMPLEX };
+enum { NODE_NORMAL, NODE_GAMMA, NODE_BETA, NODE_LEAF, NODE_SIMPLEX, NODE_VECTOR, NODE_LAST = NODE_VECTOR };
 enum { AT_ROOT, AT_CHILD, AT_KNOWN };
 enum { NODE_VALUES = NORN_DIST_P };
 /* n: values in v */
@@ -61,11 +62,16 @@ enum { RANDOM_NODE = 16, RANDOM_GRAPH };                   /* aux of the objects
 enum { GRAPH_SHARED = 1 };                                 /* in n of a graph: by forks */
 
 static inline rvar *v_rvar(val x) { return (rvar *)x.p; }
+static inline bool rvar_has_arrays(const obj *o) { return o->aux == RANDOM_ROW || o->aux == RANDOM_VECTOR; }
+static inline val *rvar_arrays(const rvar *x) { return (val *)(uintptr_t)(x + 1); }
+/* A number, if it is one. */
+static inline bool rvar_is_affine(const rvar *x) { return x->h.aux <= RANDOM_POWER || x->h.aux == RANDOM_ROW; }
 
 static inline size_t delayed_size(const obj *o)
 {
   if (o->aux == RANDOM_NODE) return sizeof(rnode) + o->n * sizeof(val);
-  return o->aux == RANDOM_GRAPH ? sizeof(rgraph) : sizeof(rvar);
+  if (o->aux == RANDOM_GRAPH) return sizeof(rgraph);
+  return sizeof(rvar) + (rvar_has_arrays(o) ? 2 * sizeof(val) : 0);
 }
 
 /* A node out of its object, as it is now: under a neighbour that is known it is a root, and in the
@@ -82,6 +88,7 @@ typedef struct dnode {
 
 /* ---- delayed.c.  false and NONE: error set ---- */
 bool delayed_load(norn_run *, int64_t id, dnode *);
+bool delayed_has(const norn_run *, int64_t id);           /* was it not forgotten */
 bool delayed_store(norn_run *, int64_t id, const dnode *);
 /* A new node; its id, or -1. */
 int64_t delayed_add(norn_run *, const dnode *);
@@ -128,6 +135,19 @@ int  delayed_answer(norn_run *, val *dst, const dnode *, int kind, double p);
 /* delayed_vector.c: the same for families of vectors. */
 int  delayed_vector_sample(norn_run *, val *dst, const norn_dist *d, uint64_t addr);
 int  delayed_vector_observe(norn_run *, const norn_dist *d, val y, double *lp);
+/* ---- delayed_gauss.c: normal vectors.  NONE without an error: not of this kind ---- */
+val     gauss_row(norn_state *, const rvar *, double a, double b);         /* the same ROW with these */
+val     gauss_rows(norn_state *, const rvar *, const rvar *, double sign); /* x + sign y, both of one node */
+int64_t gauss_length(const rvar *);                                       /* of a VECTOR */
+val     gauss_look(norn_state *, const rvar *, const dnode *);
+val     gauss_arith(norn_state *, arith, val x, val y);
+val     gauss_matmul(norn_state *, val x, val y);
+val     gauss_index(norn_state *, const rvar *, int64_t i);
+bool    gauss_reverse(norn_state *, dnode *u, dnode *w, int64_t id_of_w);
+bool    gauss_renew(norn_state *, dnode *, val parent);
+bool    gauss_learn_row(norn_state *, dnode *, const rvar *, double variance, double y, double *lp);
+int     gauss_sample(norn_run *, val *dst, const norn_dist *, uint64_t addr);
+int     gauss_observe(norn_run *, const norn_dist *, val y, double *lp);
 /* A leaf gets its value: a draw, and its parent knows of it. */
 bool delayed_draw_leaf(norn_run *, dnode *, norn_rng *);
 #endif

@@ -93,7 +93,8 @@ static bool is_deviation(const rvar *x) { return x->a > 0 && x->b == 0 && x->p =
 static bool fits(int f, const rvar *x, const dnode *n)
 {
   switch (f) {
-  case F_NORMAL: case F_LOGNORMAL: return n->form == NODE_NORMAL && x->h.aux == RANDOM_AFFINE;
+  case F_NORMAL: case F_LOGNORMAL:
+    return (n->form == NODE_NORMAL && x->h.aux == RANDOM_AFFINE) || x->h.aux == RANDOM_ROW;
   case F_GAMMA: case F_INV_GAMMA: case F_EXPONENTIAL: case F_POISSON:
     return n->form == NODE_GAMMA && is_scaled(x);
   case F_BERNOULLI: case F_BINOMIAL: case F_GEOMETRIC:
@@ -249,7 +250,9 @@ static int normal_observe(norn_run *r, link *l, val y, double *lp)
   bool in_log = l->family == F_LOGNORMAL;
   if (in_log && !(value > 0)) return 0;
   if (!delayed_root(r, l->x->node, &l->node)) return -1;
-  *lp = normal_learn(&l->node, l->sd ? &l->scale : NULL, l, q, in_log ? log(value) : value);
+  double at = in_log ? log(value) : value;
+  if (l->x->h.aux != RANDOM_ROW) *lp = normal_learn(&l->node, l->sd ? &l->scale : NULL, l, q, at);
+  else if (!gauss_learn_row(r->st, &l->node, l->x, q, at, lp)) return -1;
   if (in_log) *lp -= log(value);
   if (l->sd && !delayed_store(r, l->sd->node, &l->scale)) return -1;
   return delayed_store(r, l->x->node, &l->node) ? 1 : -1;
@@ -262,7 +265,7 @@ static int learn(norn_run *r, link *l, val y, double *lp)
 {
   said of;
   double value;
-  if (l->x && l->node.form == NODE_NORMAL) return normal_observe(r, l, y, lp);
+  if (l->x && (l->node.form == NODE_NORMAL || l->node.form == NODE_VECTOR)) return normal_observe(r, l, y, lp);
   if (l->x && l->node.form == NODE_BETA) {
     if (!beta_said(l, y, &of)) return 0;
     *lp = beta_learn(&l->node, &of);
@@ -359,8 +362,8 @@ int delayed_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
   if (f == F_NONE && (k = delayed_vector_sample(r, dst, d, addr))) return k;
   if ((k = linked(r, d, &l)) < 0 || f == F_NONE) return k;
   if (!k) return sample_root(r, dst, d, f, addr);
+  if (f == F_LOGNORMAL || (l.x && l.x->h.aux == RANDOM_ROW)) return forced(r, d);
   if (f == F_NORMAL) return sample_normal(r, dst, d, &l, addr);
-  if (f == F_LOGNORMAL) return forced(r, d);
   dnode n = {.form = NODE_LEAF, .at = AT_CHILD, .parent = -1, .scale = -1, .addr = addr,
             .row = d->row, .n = d->n};
   for (int i = 0; i < d->n; i++) n.v[i] = d->args[i];

@@ -31,7 +31,7 @@ static double power(double x, double p)
 
 val delayed_of(const rvar *x, const dnode *n)
 {
-  if (x->h.aux >= RANDOM_LEAF) return n->v[0];
+  if (x->h.aux == RANDOM_LEAF || x->h.aux == RANDOM_SIMPLEX) return n->v[0];
   if (x->h.aux == RANDOM_ODDS) return norn_real(n->x[0] / (1 - n->x[0]));
   return norn_real(x->a * power(n->x[0], x->p) + x->b);
 }
@@ -47,7 +47,7 @@ val delayed_look(norn_state *st, val v)
   }
   if (!delayed_draw(r, x->node, &n)) return norn_none();
   if (x->h.aux <= RANDOM_POWER && x->a == 1 && x->b == 0 && x->p == (n.form == NODE_GAMMA ? n.x[2] : 1)) return n.v[0];
-  return delayed_of(x, &n);
+  return rvar_has_arrays(&x->h) ? gauss_look(st, x, &n) : delayed_of(x, &n);
 }
 
 /* ---- arithmetic ---- */
@@ -55,13 +55,14 @@ val delayed_look(norn_state *st, val v)
 static val changed(norn_state *st, const rvar *x, double a, double b)
 {
   if (a == 0 || !isfinite(a) || !isfinite(b)) return norn_none();
+  if (x->h.aux == RANDOM_ROW) return gauss_row(st, x, a, b);
   return delayed_value(st, x->h.aux, x->node, a, b, x->p);
 }
 
 /* x op k; NONE without an error: not of this kind. */
 static val with_number(norn_state *st, arith op, const rvar *x, double k)
 {
-  if (x->h.aux > RANDOM_POWER) return norn_none();
+  if (!rvar_is_affine(x)) return norn_none();
   bool pure = x->b == 0 && x->h.aux == RANDOM_POWER && x->a > 0;
   switch (op) {
   case A_ADD: return changed(st, x, x->a, x->b + k);
@@ -78,7 +79,7 @@ static val with_number(norn_state *st, arith op, const rvar *x, double k)
 /* k op x */
 static val of_number(norn_state *st, arith op, double k, const rvar *x)
 {
-  if (x->h.aux > RANDOM_POWER) return norn_none();
+  if (!rvar_is_affine(x)) return norn_none();
   if (op == A_ADD || op == A_MUL) return with_number(st, op, x, k);
   if (op == A_SUB) return changed(st, x, -x->a, k - x->b);
   if (op != A_DIV || x->b != 0 || x->h.aux != RANDOM_POWER || k == 0) return norn_none();
@@ -88,7 +89,9 @@ static val of_number(norn_state *st, arith op, double k, const rvar *x)
 /* Two maps of one variable. */
 static val of_same(norn_state *st, arith op, const rvar *x, const rvar *y)
 {
-  if (x->node != y->node || x->h.aux != y->h.aux || x->h.aux > RANDOM_POWER) return norn_none();
+  if (x->node != y->node || x->h.aux != y->h.aux || !rvar_is_affine(x)) return norn_none();
+  if (x->h.aux == RANDOM_ROW)
+    return op == A_ADD || op == A_SUB ? gauss_rows(st, x, y, op == A_ADD ? 1 : -1) : norn_none();
   if (op == A_ADD && x->p == y->p) return changed(st, x, x->a + y->a, x->b + y->b);
   if (op == A_SUB && x->p == y->p) return changed(st, x, x->a - y->a, x->b - y->b);
   bool pure = x->h.aux == RANDOM_POWER && x->b == 0 && y->b == 0;
@@ -110,15 +113,18 @@ val delayed_arith(norn_state *st, arith op, val x, val y)
 {
   double k;
   val z = norn_none();
-  if (op == A_NEG) z = v_rvar(x)->h.aux <= RANDOM_POWER ? changed(st, v_rvar(x), -v_rvar(x)->a,
+  bool vector = (v_is_random(x) && v_rvar(x)->h.aux == RANDOM_VECTOR) ||
+                (v_is_random(y) && v_rvar(y)->h.aux == RANDOM_VECTOR);
+  if (vector) z = gauss_arith(st, op, x, y);
+  else if (op == A_NEG) z = rvar_is_affine(v_rvar(x)) ? changed(st, v_rvar(x), -v_rvar(x)->a,
                                                                   -v_rvar(x)->b) : z;
   else if (v_is_random(x) && plain(y, &k)) z = with_number(st, op, v_rvar(x), k);
   else if (v_is_random(y) && plain(x, &k)) z = of_number(st, op, k, v_rvar(y));
   else if (v_is_random(x) && v_is_random(y)) z = of_same(st, op, v_rvar(x), v_rvar(y));
   if (!norn_is_none(z) || st->err.code == NORN_EMEMORY) return z;
-  if (x.tag == NORN_ARRAY || y.tag == NORN_ARRAY) {
-    if (op < A_LT) return arith_arrays(st, op, x, y);
-  }
+  const rvar *one = v_rvar(v_is_random(x) ? x : y);
+  bool is_number = rvar_is_affine(one) || one->h.aux == RANDOM_ODDS;
+  if (is_number && op < A_LT && (x.tag == NORN_ARRAY || y.tag == NORN_ARRAY)) return arith_arrays(st, op, x, y);
   x = delayed_force(st, x);
   y = op == A_NEG ? x : norn_is_none(x) ? x : delayed_force(st, y);
   return norn_is_none(x) || norn_is_none(y) ? norn_none() : arith_slow(st, op, x, y);
@@ -332,6 +338,7 @@ bool norn_run_delayed_choices(norn_run *r, bool (*f)(void *user, uint64_t addr, 
 {
   dnode n;
   for (int64_t id = 0; r->delay && id < r->delay->next; id++) {
+    if (!delayed_has(r, id)) continue;
     if (!delayed_load(r, id, &n)) return false;
     if (n.at == AT_KNOWN && !f(user, n.addr, n.v[0])) return false;
   }

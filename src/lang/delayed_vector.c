@@ -9,13 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { V_DIRICHLET, V_CATEGORICAL, V_MULTINOMIAL, V_NONE };
+enum { V_DIRICHLET, V_CATEGORICAL, V_MULTINOMIAL, V_NORMAL, V_NONE };
 
 static int family_of(const norn_dist *d)
 {
   static const struct { const char *name; int n; } known[] = {
     [V_DIRICHLET] = {"dirichlet", 1}, [V_CATEGORICAL] = {"categorical", 1},
-    [V_MULTINOMIAL] = {"multinomial", 2},
+    [V_MULTINOMIAL] = {"multinomial", 2}, [V_NORMAL] = {"multi_normal", 2},
   };
   int f = 0;
   while (f < V_NONE && strcmp(known[f].name, d->row->name)) f++;
@@ -55,6 +55,7 @@ int delayed_vector_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t ad
 {
   dnode s;
   int64_t id;
+  if (family_of(d) == V_NORMAL) return gauss_sample(r, dst, d, addr);
   if (family_of(d) == V_DIRICHLET) return sample_dirichlet(r, dst, d, addr);
   int k = find_simplex(r, d, &id, &s);
   if (k <= 0) return k;
@@ -82,6 +83,7 @@ int delayed_vector_observe(norn_run *r, const norn_dist *d, val y, double *lp)
   dnode n;
   int64_t id;
   norn_view a;
+  if (family_of(d) == V_NORMAL) return gauss_observe(r, d, y, lp);
   int k = find_simplex(r, d, &id, &n);
   if (k <= 0) return k;
   norn_array_view(n.v[0], &a);

@@ -310,6 +310,7 @@ static inline void scan_random(gc *g, obj *o, bool minor)
 {
   if (o->aux == RANDOM_NODE) visit_values(g, ((rnode *)o)->v, o->n, minor);
   else if (o->aux == RANDOM_GRAPH) visit_value(g, &((rgraph *)o)->nodes, minor);
+  else if (rvar_has_arrays(o)) visit_values(g, rvar_arrays((rvar *)o), 2, minor);
 }
 
 static inline __attribute__((always_inline)) void scan(gc *g, obj *o, bool minor)

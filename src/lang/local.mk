@@ -25,6 +25,7 @@ libnorncore_la_SOURCES += \
   %D%/comp_prob.c \
   %D%/defdist.c \
   %D%/delayed.c \
+  %D%/delayed_gauss.c \
   %D%/delayed_link.c \
   %D%/delayed_value.c \
   %D%/delayed_vector.c \

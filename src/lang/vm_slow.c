@@ -431,6 +431,10 @@ val vm_index(norn_run *r, val x, val i)
   st->err.code = NORN_OK;
   st->err_arg = -1;
   i = latent_value(st, i);
+  if (v_is_random(x) && v_rvar(x)->h.aux == RANDOM_VECTOR && V_IS_INT(i)) {
+    val row = gauss_index(st, v_rvar(x), i.i);
+    if (!norn_is_none(row)) return row;
+  }
   if (v_is_lanes(i)) return lanes_index(st, x, i);
   if (x.tag == NORN_ARRAY) return array_index(st, v_vec(x), i);
   if (x.tag == NORN_RECORD) return record_index(st, x, i);
@@ -451,6 +455,7 @@ val vm_index_many(norn_run *r, const val *w, int n, unsigned which)
 
 val vm_len(norn_run *r, val x)
 {
+  if (v_is_random(x) && v_rvar(x)->h.aux == RANDOM_VECTOR) return norn_int(gauss_length(v_rvar(x)));
   if (x.tag == NORN_STR) return norn_int(v_str(x)->chars);
   if (x.tag == NORN_ARRAY) return norn_int(v_vec(x)->len);
   if (x.tag == NORN_RECORD) return norn_int(v_rec(x)->sh->n);

@@ -140,7 +140,7 @@ static void run(const char *model, const char *executor, const char *options, ou
   st->heap.stress = stress && !strcmp(executor, "lanes");
   snprintf(program, sizeof program,
            "let ys = [0.3, 1.2, -0.5, 2.0, 0.1, 0.7, 1.9, -1.1, 0.4, 0.0, 1.0, 0.6]\n%s\n"
-           "let post = infer(m(ys), smc(executor = \"%s\"%s))\n"
+           "let post = infer(m(ys), smc(executor = \"%s\", delayed = false%s))\n"
            "info(post)",
            model, executor, options);
   if (norn_eval(st, "lanes.norn", program, strlen(program), 0, &out))
