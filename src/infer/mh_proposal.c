@@ -53,13 +53,18 @@ static norn_datum values_of(kernel *k, const trace *t)
   arena_init(&names, &mm);
   for (size_t i = 0; good && i < t->n; i++) {
     const trace_choice *c = &t->c[i];
-    if (!mh_movable(m, c->addr) || !norn_addr_name(st, c->addr, buf, sizeof buf)) continue;
+    bool may = mh_movable(m, c->addr);
+    good = !m->on.failed;
+    if (!may) continue;
+    norn_addr_name(st, c->addr, buf, sizeof buf);
+    good = *buf;                                       /* empty: there was no memory for it */
+    if (!good) break;
     v[n] = trace_value(c);
     name[n] = arena_text(&names, buf, strlen(buf));
     good = name[n++];
   }
   if (good) out = norn_record(st, n, name, v);
-  else if (v && name) norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+  else if (v && name && !m->on.failed) norn_fail(st, NORN_EMEMORY, -1, "out of memory");
   arena_free(&names);
   engine_put(st, v, t->n * sizeof *v);
   engine_put(st, name, t->n * sizeof *name);
@@ -93,6 +98,7 @@ static bool not_movable(kernel *k, const norn_event *ev)
   norn_state *st = norn_infer_state(k->inf);
   char name[120];
   if (mh_movable(m, ev->addr)) return true;
+  if (m->on.failed) return false;
   norn_addr_name(st, ev->addr, name, sizeof name);
   engine_fail(st, NORN_EINFER, ev->span, "this proposal makes a choice %s, which mh may not change%s", name,
               m->has_on ? ": `on` does not fit it" : "");

@@ -64,7 +64,11 @@ static int ask(patterns *p, uint64_t addr)
 {
   char name[256];
   int first = -1;
-  if (!norn_addr_name(p->st, addr, name, sizeof name)) return -1;
+  norn_addr_name(p->st, addr, name, sizeof name);
+  if (!*name || *name == '@') {                        /* there was no memory for it */
+    p->failed = true;
+    return norn_fail(p->st, NORN_EMEMORY, -1, "out of memory"), -1;
+  }
   for (int64_t i = 0; i < p->n; i++) {
     if (!pattern_fits(name, patterns_text(p, i))) continue;
     if (first < 0) first = (int)i;
@@ -112,10 +116,12 @@ int patterns_which(patterns *p, uint64_t addr)
   size_t k = addr & (p->size - 1);
   for (; p->which[k]; k = (k + 1) & (p->size - 1))
     if (p->key[k] == addr) return p->which[k] - 2;
+  int which = ask(p, addr);
+  if (p->failed) return -1;
   p->key[k] = addr;
-  p->which[k] = 2 + ask(p, addr);
+  p->which[k] = 2 + which;
   p->used++;
-  return p->which[k] - 2;
+  return which;
 }
 
 void patterns_list(norn_state *st, const uint64_t *addr, size_t n, size_t stride, char *buf,

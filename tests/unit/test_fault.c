@@ -35,6 +35,13 @@ static const char *const programs[] = {
   "let d = infer(given(inner(0), { b: 2 }), enumerate())\n"
   "print(mean(a.t), evidence(b), summary(c), prob(d, x -> x == 2), post_shows(a))\n"
   "fn post_shows(p) = len(\"{p}\")",
+  /* transitions of mh: on a recorded trace, in walks and blocks, and by a proposal */
+  "model m(ys) { let s ~ gamma(2, 1); let v ~ normal(0, [s, s]); let k ~ poisson(2)\n"
+  "  let x = for y in ys { let x ~ normal(v[0] + k, s); observe y ~ normal(x, 1); x }\n  { s: s, x: x, k: k } }\n"
+  "model q(t) { let s ~ gamma(3, 3 / t.s) }\n"
+  "let a = infer(m([1, 2]), mh(draws = 40, burn = 40, chains = 1, drift = { \"s\": 0.5 }, block = [\"v\", \"x*\"]))\n"
+  "let b = infer(m([1, 2]), mh(draws = 20, burn = 5, chains = 1, proposal = t -> q(t), on = \"s\"))\n"
+  "print(mean(a.s), mean(b.s), explain(m([1])))",
   /* functions of C, with copies of arrays, results by pointer, and one of Norn that C calls */
   "foreign \"libm.so.6\" {\n"
   "  ## Bessel.\n"
