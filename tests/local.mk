@@ -110,6 +110,7 @@ LANG_TESTS = \
   %D%/lib/files.norn \
   %D%/lib/foreign.norn \
   %D%/lib/functions.norn \
+  %D%/lib/inference.norn \
   %D%/lib/interp.norn \
   %D%/lib/linalg.norn \
   %D%/lib/maps_sets.norn \

@@ -63,6 +63,16 @@ static const char *const programs[] = {
   "let p = infer(m(), importance(30))\n"
   "plot(p)\nplot(p, kind = \"forest\")\nplot(p, only = [\"x\", \"k\"], kind = \"histogram\")\n"
   "plot(for i in 0..90 { i * i % 7 / 2 }, chains = 3, kind = \"trace\")",
+  /* particles that are moved, annealed, and populations as values */
+  "import inference\n"
+  "model walk(ys) { let a ~ normal(0, 1)\n  for y in ys with x = [a] { let e ~ normal(x[0], 1)\n"
+  "  let s ~ dirichlet([1, 2])\n  observe y ~ normal(e, 1)\n  next [e, s[0]] } }\n"
+  "let ys = [0.1, 0.5]\n"
+  "let a = infer(walk(ys), smc(4, threshold = 1, keep = \"choices\") |> move(mh(steps = 2)))\n"
+  "let b = infer(walk(ys), anneal(4, runs = 2))\n"
+  "let c = inference.rmsmc(walk(ys), 4, mh(), threshold = 1)\n"
+  "let p = inference.advance(inference.spawn(walk(ys), 3), here = true)\n"
+  "print(len(values(a)), evidence(b), mean(map(c, v -> v[0])), inference.resample(p, here = true))",
   /* modes and normals in their place */
   "model coin(y) { let p ~ beta(2, 3)\n let m ~ normal(0, 1)\n observe y ~ binomial(10, p)\n p + m }\n"
   "let o = infer(coin(7), optimize(2))\n"
