@@ -481,6 +481,7 @@ ENGINE_TESTS = \
   %D%/engine/blocks.norn \
   %D%/engine/collapsed.norn \
   %D%/engine/combinators.norn \
+  %D%/engine/coverage.norn \
   %D%/engine/dead_enumerate.norn \
   %D%/engine/dead_importance.norn \
   %D%/engine/dead_mh.norn \
@@ -539,7 +540,7 @@ ENGINE_TESTS = \
 
 NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
 
-## list SH_TESTS *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh
+## list SH_TESTS *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh
 SH_TESTS = \
   %D%/checkpoint.sh \
   %D%/cli.sh \
@@ -1054,7 +1055,7 @@ endif
 
 TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
 EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) %D%/expect.sh %D%/installed.sh \
-  %D%/seeds.sh %D%/arviz.sh
+  %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh
 
 ## What sanitizers watch in continuous integration: all but the slow statistics of the engines.
 QUICK_TESTS = $(SH_TESTS) $(UNIT_TESTS) $(LANG_TESTS)
