@@ -265,13 +265,17 @@ static norn_datum start_value(void *user, const norn_event *ev)
   return density_somewhere(state_of(e), ev, &g, &x) ? norn_none() : x;
 }
 
-/* One try, or a piece of it: DONE: it has ended. */
-static norn_step start_step(gibbs *e)
+static bool start_begin(gibbs *e)
 {
   e->g = (target){.barriers = SIZE_MAX, .beta = 1, .stream = norn_infer_stream(e->inf),
                   .lane = (uint32_t)e->chain, .iter = (uint32_t)e->start};
-  if (!e->going && !execution_start(&e->x, e->inf, &e->g, &e->t, start_value, e)) return NORN_STEP_FAIL;
-  e->going = true;
+  return e->going = execution_start(&e->x, e->inf, &e->g, &e->t, start_value, e);
+}
+
+/* One try, or a piece of it: DONE: it has ended. */
+static norn_step start_step(gibbs *e)
+{
+  if (!e->going && !start_begin(e)) return NORN_STEP_FAIL;
   norn_step s = execution_step(&e->x);
   if (s != NORN_STEP_DONE) return s;
   e->started = !e->x.dead && !e->x.impossible;
@@ -347,16 +351,19 @@ static norn_step sweep_end(gibbs *e)
   return NORN_STEP_DONE;
 }
 
+static void block_target(gibbs *e)
+{
+  block *b = &e->b[e->now];
+  e->g = (target){.barriers = SIZE_MAX, .beta = 1, .movable = block_has, .user = b,
+                  .stream = norn_stream_split(norn_infer_stream(e->inf), ENGINE_LANE, OWN, (uint32_t)b->index),
+                  .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at)};
+}
+
 static norn_step block_step(gibbs *e)
 {
   block *b = &e->b[e->now];
   gradient_report r;
-  if (!e->entered) {
-    e->g = (target){.barriers = SIZE_MAX, .beta = 1, .movable = block_has, .user = b,
-                    .stream = norn_stream_split(norn_infer_stream(e->inf), ENGINE_LANE, OWN,
-                                                (uint32_t)b->index),
-                    .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at)};
-  }
+  if (!e->entered) block_target(e);
   e->entered = true;
   b->k->adapts = e->at < e->burn;
   norn_step s = kernel_step(b->k, &e->g, &e->t);
@@ -466,6 +473,34 @@ static void gibbs_free(norn_infer *inf, void *self)
   trace_free(st, &e->t);
 }
 
+static norn_status gibbs_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  gibbs *e = self;
+  bool going = e->going, reads = norn_archive_reading(a);
+  (void)inf;
+  norn_archive_int(a, &e->chain);
+  norn_archive_i64(a, &e->start);
+  norn_archive_i64(a, &e->at);
+  norn_archive_int(a, &e->now);
+  bool *flags[] = {&e->started, &going, &e->entered, &e->diverged};
+  for (int i = 0; i < NORN_COUNT(flags); i++) norn_archive_bool(a, flags[i]);
+  if (norn_archive_status(a)) return norn_archive_status(a);
+  if (e->now < 0 || e->now >= e->n || e->chain < 0 || e->chain > e->chains) {
+    norn_archive_fail(a, "its blocks are others");
+    return norn_archive_status(a);
+  }
+  if (reads && e->entered) block_target(e);
+  if (reads && going && !start_begin(e)) return norn_error(state_of(e))->code;
+  if (!trace_archive(a, &e->t) || (going && !execution_archive(a, &e->x))) return norn_archive_status(a);
+  for (int i = 0; i < e->n; i++) {
+    block *b = &e->b[i];
+    norn_archive_bool(a, &b->met);
+    norn_archive_bytes(a, &b->all, sizeof b->all);
+    if (!kernel_archive(a, b->k, &e->g, &e->t)) break;
+  }
+  return norn_archive_status(a);
+}
+
 static const norn_option gibbs_options[] = {
   {"blocks", NULL, "a record of engines by patterns of addresses, such as { \"mu\": nuts(), \"z[*]\": "
                    "enumerate() }"},
@@ -481,4 +516,4 @@ const norn_engine engine_gibbs = {
          "given the others.",
   .options = gibbs_options, .noptions = NORN_COUNT(gibbs_options), .size = sizeof(gibbs),
   .init = gibbs_init, .step = gibbs_step, .finish = gibbs_finish, .progress = gibbs_progress,
-  .free = gibbs_free};
+  .free = gibbs_free, .archive = gibbs_archive};

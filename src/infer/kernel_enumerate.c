@@ -24,6 +24,7 @@
 
    Random numbers: the program's in stream (stream, lane, 11, iteration) of the target, the k-th choice in
    lane k + 1; draws of values: the kernel's own stream, event k. */
+#include "infer/checkpoint.h"
 #include "infer/kernel.h"
 #include "infer/infer.h"
 #include <string.h>
@@ -76,6 +77,8 @@ typedef struct enumerator {
   uint32_t forgotten;
   norn_span *looked; size_t nlooked, clooked;
   uint32_t choices;                    /* drawn in this pass */
+  int64_t changed;                     /* of them */
+  bool waits;                          /* for a nested inference */
 } enumerator;
 
 static norn_state *state_of(const kernel *k) { return norn_infer_state(k->inf); }
@@ -392,8 +395,7 @@ static norn_step choice_end(kernel *k, bool merged)
   norn_datum v = candidate_value(st, s, i);
   if (at == NOBODY || !item_set(st, &s->item[at], v)) return NORN_STEP_FAIL;
   s->item[at].span = s->span;
-  k->proposed++;
-  k->accepted += i != s->old;
+  s->changed += i != s->old;
   existence(s, &s->c[s->old], &s->c[i]);
   if (s->hidden) {
     if (!engine_room(st, &s->latent, &s->clatent, s->nlatent + 1, sizeof *s->latent) ||
@@ -443,6 +445,7 @@ static bool pass_begin(kernel *k)
   const target *g = s->g;
   s->events = s->nlatent = s->passed = 0;
   s->choices = 0;
+  s->changed = 0;
   s->forgotten = NOBODY;
   s->looking = false;
   if (!items_new(st, s)) return false;
@@ -524,10 +527,13 @@ static norn_step main_step(kernel *k)
 }
 
 /* The new values once more, for their densities and what the program returns. */
-static norn_step refresh_step(enumerator *s)
+static norn_step refresh_step(kernel *k)
 {
+  enumerator *s = k->self;
   norn_step step = execution_step(&s->x);
   if (step != NORN_STEP_DONE) return step;
+  k->proposed += s->choices;
+  k->accepted += s->changed;
   execution_end(&s->x);
   s->at = IDLE;
   trace old = *s->t;
@@ -536,20 +542,15 @@ static norn_step refresh_step(enumerator *s)
   return NORN_STEP_DONE;
 }
 
-static norn_step enumerate_step(kernel *k, const target *g, trace *t)
+static norn_step pass_step(kernel *k)
 {
   norn_state *st = state_of(k);
   enumerator *s = k->self;
   norn_step step = NORN_STEP_MORE;
-  s->g = g;
-  s->t = t;
-  if (s->at == IDLE && !sites_of(st, &s->sites, t, g)) return NORN_STEP_FAIL;
-  if (s->at == IDLE && !s->sites.n) return NORN_STEP_DONE;
-  if (s->at == IDLE && !pass_begin(k)) return NORN_STEP_FAIL;
   for (int i = 0; i < EVENTS && step == NORN_STEP_MORE; i++) {
     if (s->at == REFRESH) {
       norn_latent_attach(st, NULL, NULL);
-      return refresh_step(s);
+      return refresh_step(k);
     }
     norn_latent_attach(st, look, s);
     step = s->at == ROUND ? round_step(k) : main_step(k);
@@ -557,6 +558,36 @@ static norn_step enumerate_step(kernel *k, const target *g, trace *t)
   }
   norn_latent_attach(st, NULL, NULL);
   return step;
+}
+
+static norn_step enumerate_step(kernel *k, const target *g, trace *t)
+{
+  norn_state *st = state_of(k);
+  enumerator *s = k->self;
+  s->g = g;
+  s->t = t;
+  if (s->at == IDLE && !sites_of(st, &s->sites, t, g)) return NORN_STEP_FAIL;
+  if (s->at == IDLE && !s->sites.n) return NORN_STEP_DONE;
+  if (s->at == IDLE && !pass_begin(k)) return NORN_STEP_FAIL;
+  norn_step step = pass_step(k);
+  s->waits = step == NORN_STEP_WAIT;
+  return step;
+}
+
+/* A pass on its way is made again from its start: it comes out the same. */
+static bool enumerate_archive(kernel *k, const target *g, trace *t, norn_archive *a)
+{
+  enumerator *s = k->self;
+  size_t n = s->nlooked;
+  (void)g;
+  (void)t;
+  if (!norn_archive_reading(a) && s->waits)
+    return norn_archive_fail(a, "enumerate() waits for an inference inside of the model");
+  if (!norn_archive_size(a, &n) || !archive_room(a, &s->looked, &s->clooked, n, sizeof *s->looked)) return false;
+  for (size_t i = 0; i < n; i++)
+    if (!norn_archive_span(a, &s->looked[i])) return false;
+  s->nlooked = n;
+  return true;
 }
 
 static norn_status enumerate_init(kernel *k)
@@ -586,4 +617,4 @@ static void enumerate_free(kernel *k)
 
 const kernel_row kernel_enumerate = {.engine = &engine_enumerate, .size = sizeof(enumerator),
                                      .init = enumerate_init, .step = enumerate_step,
-                                     .free = enumerate_free};
+                                     .free = enumerate_free, .archive = enumerate_archive};

@@ -33,7 +33,7 @@ typedef struct gradient {
   const target *g;                     /* of the transition that goes on */
   trace *t, next;
   execution x;
-  bool refreshing;
+  bool refreshing, again;              /* again: a checkpoint was written while it did */
   setting *s[SETTINGS]; int ns;
   uint64_t clock;
   int64_t steps, max_depth, at;        /* at: transitions of the kernel */
@@ -180,26 +180,14 @@ static void setting_free(norn_state *st, setting *s)
   engine_put(st, s, sizeof *s);
 }
 
-/* Begins to learn, at the present point. */
-static bool setting_begin(kernel *k, setting *s)
+/* Its memory, for n coordinates and so many transitions of learning. */
+static bool setting_room(kernel *k, setting *s)
 {
   norn_state *st = state_of(k);
   gradient *m = k->self;
-  int64_t left = k->adapts ? k->learning - m->at : 0;
-  setting_clear(st, s);
-  s->n = norn_density_dim(s->d);
-  s->at = 0;
-  s->learn = left > LEAST ? left : LEAST;
-  if (!k->learning) s->learn = k->adapts ? 1000 : LEAST;
-  s->frozen = false;
-  if (!s->n) return true;
-  if (k->row == &kernel_slice) {
-    if (!slicer_new(st, &s->s, s->d)) return false;
-    slicer_start(&s->s);
-    return true;
-  }
   int64_t most = s->n < MOST_RANK ? s->n : MOST_RANK;
-  s->h.density = s->d;
+  if (!s->n) return true;
+  if (k->row == &kernel_slice) return slicer_new(st, &s->s, s->n);
   s->h.n = s->n;
   return phase_new(st, &s->sample, s->n) && tree_new(st, &s->t, s->n, m->max_depth) &&
     metric_new(st, &s->h.m, (metric_kind)m->metric, s->n, most) &&
@@ -207,11 +195,26 @@ static bool setting_begin(kernel *k, setting *s)
               m->step);
 }
 
+/* Begins to learn, at the present point. */
+static bool setting_begin(kernel *k, setting *s)
+{
+  const gradient *m = k->self;
+  int64_t left = k->adapts ? k->learning - m->at : 0;
+  setting_clear(state_of(k), s);
+  s->n = norn_density_dim(s->d);
+  s->at = 0;
+  s->learn = left > LEAST ? left : LEAST;
+  if (!k->learning) s->learn = k->adapts ? 1000 : LEAST;
+  s->frozen = false;
+  if (!setting_room(k, s)) return false;
+  if (s->n && k->row == &kernel_slice) slicer_start(&s->s);
+  return true;
+}
+
 static setting *setting_new(kernel *k, uint64_t of)
 {
   norn_state *st = state_of(k);
   gradient *m = k->self;
-  norn_hold hold = {hold_kind, hold_value, hold_count, m};
   int at = m->ns;
   if (at == SETTINGS) {
     at = 0;
@@ -225,8 +228,17 @@ static setting *setting_new(kernel *k, uint64_t of)
   m->s[at] = s;
   m->ns++;
   s->of = of;
-  s->d = norn_density_block(st, norn_infer_model(k->inf), k->inf->stream, 0, hold);
-  return s->d && setting_begin(k, s) ? s : NULL;
+  return s;
+}
+
+/* Its density; one that was read from a checkpoint has had one. */
+static bool setting_record(kernel *k, setting *s)
+{
+  norn_hold hold = {hold_kind, hold_value, hold_count, k->self};
+  bool was = s->learn > 0;
+  s->d = norn_density_block(state_of(k), norn_infer_model(k->inf), k->inf->stream, 0, hold);
+  if (!s->d) return false;
+  return was && norn_density_dim(s->d) == s->n ? true : setting_begin(k, s);
 }
 
 /* The setting of the choices that there are now; *here: their coordinates. */
@@ -240,8 +252,10 @@ static setting *setting_now(kernel *k, const double **here)
     if (m->s[i]->of == of) s = m->s[i];
   if (!s && !(s = setting_new(k, of))) return NULL;
   s->used = ++m->clock;
+  if (!s->d && !setting_record(k, s)) return NULL;
   *here = norn_density_present(s->d, &anew);
   if (!*here || (anew && !setting_begin(k, s))) return NULL;
+  s->h.density = s->s.d = s->d;
   return s;
 }
 
@@ -422,12 +436,54 @@ static norn_step gradient_step(kernel *k, const target *g, trace *t)
     norn_hint(state_of(k), "mh() can");
     return NORN_STEP_FAIL;
   }
-  if (!m->refreshing) {
+  if (!m->refreshing && !m->again) {
     norn_step step = transition_now(k);
     m->at++;
     if (step != NORN_STEP_MORE) return step;
   }
+  m->again = false;
   return refresh(k);
+}
+
+/* ---- checkpoints ---- */
+
+static bool setting_archive(kernel *k, setting *s, norn_archive *a)
+{
+  bool begun = s->learn > 0;
+  int64_t *count[] = {&s->n, &s->at, &s->learn};
+  norn_archive_u64(a, &s->of);
+  norn_archive_u64(a, &s->used);
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  norn_archive_bool(a, &s->frozen);
+  if (!norn_archive_bool(a, &begun)) return false;
+  if (s->n < 0 || s->n > INT32_MAX || s->learn < 0) return norn_archive_fail(a, "a block has another size");
+  if (!begun || !s->n) return true;
+  if (norn_archive_reading(a) && !setting_room(k, s)) return norn_archive_fail(a, "out of memory");
+  if (k->row == &kernel_slice) return slicer_archive(a, &s->s);
+  return norn_archive_f64(a, &s->h.step) && norn_archive_u64(a, &s->h.leapfrogs) &&
+    metric_archive(a, &s->h.m) && adapt_archive(a, &s->a);
+}
+
+/* Densities are recorded again when they are needed. */
+static bool gradient_archive(kernel *k, const target *g, trace *t, norn_archive *a)
+{
+  gradient *m = k->self;
+  int n = m->ns;
+  bool reads = norn_archive_reading(a), again = m->refreshing;
+  (void)g;
+  (void)t;
+  norn_archive_u64(a, &m->clock);
+  norn_archive_i64(a, &m->at);
+  norn_archive_bool(a, &again);
+  norn_archive_bytes(a, &m->report, sizeof m->report);
+  if (!norn_archive_int(a, &n)) return false;
+  if (n < 0 || n > SETTINGS) return norn_archive_fail(a, "a kernel has too many settings");
+  if (reads) m->again = again;
+  for (int i = 0; i < n; i++) {
+    if (reads && !setting_new(k, 0)) return norn_archive_fail(a, "out of memory");
+    if (!setting_archive(k, m->s[i], a)) return false;
+  }
+  return true;
 }
 
 bool kernel_gradient_report(const kernel *k, gradient_report *out)
@@ -446,9 +502,9 @@ static void gradient_free(kernel *k)
   for (int i = 0; i < m->ns; i++) setting_free(st, m->s[i]);
 }
 
-const kernel_row kernel_nuts = {.engine = &engine_nuts, .size = sizeof(gradient), .init = gradient_init,
-                                .step = gradient_step, .free = gradient_free};
-const kernel_row kernel_hmc = {.engine = &engine_hmc, .size = sizeof(gradient), .init = gradient_init,
-                               .step = gradient_step, .free = gradient_free};
-const kernel_row kernel_slice = {.engine = &engine_slice, .size = sizeof(gradient), .init = gradient_init,
-                                 .step = gradient_step, .free = gradient_free};
+#define GRADIENT_ROW \
+  .size = sizeof(gradient), .init = gradient_init, .step = gradient_step, .free = gradient_free, \
+  .archive = gradient_archive
+const kernel_row kernel_nuts = {.engine = &engine_nuts, GRADIENT_ROW};
+const kernel_row kernel_hmc = {.engine = &engine_hmc, GRADIENT_ROW};
+const kernel_row kernel_slice = {.engine = &engine_slice, GRADIENT_ROW};

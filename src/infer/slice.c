@@ -46,7 +46,7 @@ static bool slice_record(norn_infer *inf, slice *e)
   if (norn_density_dim(e->s.d) == 0)
     return engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that slice_sampler can "
                        "move"), false;
-  return slicer_new(st, &e->s, e->s.d);
+  return slicer_new(st, &e->s, norn_density_dim(e->s.d));
 }
 
 static norn_rng numbers(const slice *e, int64_t sweep)
@@ -75,10 +75,9 @@ static bool slice_start(norn_infer *inf, slice *e)
 
 /* ---- sweeps ---- */
 
-bool slicer_new(norn_state *st, slicer *e, norn_density *d)
+bool slicer_new(norn_state *st, slicer *e, int64_t n)
 {
-  e->d = d;
-  e->n = norn_density_dim(d);
+  e->n = n;
   e->u = engine_get(st, (size_t)(4 * e->n + 1) * sizeof *e->u);
   if (!e->u) return false;
   e->v = e->u + e->n;
@@ -216,7 +215,7 @@ static void slice_free(norn_infer *inf, void *self)
   norn_density_free(e->s.d);
 }
 
-static bool slicer_archive(norn_archive *a, slicer *s)
+bool slicer_archive(norn_archive *a, slicer *s)
 {
   int64_t n = s->n;
   norn_archive_i64(a, &n);

@@ -66,6 +66,13 @@ static const char crp[] =
   "    counts[j] + 1 } else { counts[j] } } } } }\n"
   "crp(6)\n";
 
+/* choices of every kind, that come and go */
+static const char blocks[] =
+  "let ys = [0.3, 1.2, 0.7]\nmodel m() { let a ~ normal(0, 2)\n let k ~ categorical([0.5, 0.5])\n"
+  "  let x = for j in 0..(k + 1) { let x ~ dirichlet([1.0, 2.0])\n x }\n"
+  "  for y in ys { let z ~ bernoulli(0.4)\n observe y ~ normal(if z { a } else { x[0][0] + x[k][1] }, 0.5) }\n"
+  "  { a: a, x: x, k: k } }\nm()\n";
+
 /* ---- running ---- */
 
 static void quiet(void *user, const char *s, size_t n) { (void)user; (void)s; (void)n; }
@@ -306,6 +313,11 @@ int main(void)
   check_engine("given", fixed, "smc(50)", 8);
   check_engine("given", fixed, "mh(100, burn = 50, chains = 2)", 4);
   check_engine("crp", crp, "smc(40)", 10);
+  check_engine("normal", NORMAL, "gibbs({ mu: nuts(), s: slice_sampler() }, draws = 60, burn = 120, chains = 2)", 8);
+  check_engine("blocks", blocks, "gibbs({ \"*\": mh(steps = 3), \"x*\": nuts(), a: hmc(steps = 4), \"z[*]\": enumerate(), "
+               "k: enumerate() }, draws = 60, burn = 120, chains = 2)", 12);
+  check_engine("crp", crp, "gibbs({ \"*\": enumerate(), \"mu*\": slice_sampler(), \"*.#0\": mh() }, draws = 60, burn = 60, "
+               "chains = 1)", 8);
   check_engine("crp", crp, "mh(200, burn = 50, chains = 1)", 8);
   check_foreign();
   check_damaged();
