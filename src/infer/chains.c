@@ -87,3 +87,18 @@ norn_status chains_report(norn_infer *inf, int chains, int64_t draws, const char
       w.name, w.ess, (long long)(draws * chains), or_else);
   return NORN_OK;
 }
+
+norn_datum chains_resumed(norn_infer *inf, const norn_event *ev, int64_t chains, int chain)
+{
+  norn_state *st = norn_infer_state(inf);
+  char name[256];
+  norn_posterior p;
+  if (!norn_addr_name(st, ev->addr, name, sizeof name)) return norn_none();
+  if (!norn_posterior_view(st, infer_resumed(inf), &p) || norn_kind_of(p.choices) != NORN_RECORD)
+    return norn_none();
+  norn_datum kept = norn_record_get(st, p.choices, name);
+  int64_t n = norn_array_length(kept);
+  if (n < 1) return norn_none();
+  norn_datum v = norn_array_at(st, kept, n / chains * (chain + 1) - 1);
+  return v.tag == NORN_MISSING ? norn_none() : v;
+}

@@ -10,4 +10,7 @@ norn_status chains_diagnose(norn_infer *, int chains, int64_t draws, chains_wors
 /* Notes them, says that the draws are from chains, and warns; or_else: what else than more draws
    helps (NULL: no warnings). */
 norn_status chains_report(norn_infer *, int chains, int64_t draws, const char *or_else);
+/* The value that the posterior which goes on (more) has for this choice at the end of this chain; NONE: it
+   has none. */
+norn_datum  chains_resumed(norn_infer *, const norn_event *, int64_t chains, int chain);
 #endif

@@ -253,11 +253,14 @@ static norn_step no_start(gibbs *e)
   return NORN_STEP_FAIL;
 }
 
-/* What has no normaliser can't be drawn: it begins somewhere. */
+/* Where the posterior that goes on has ended.  What has no normaliser can't be drawn: it begins somewhere. */
 static norn_datum start_value(void *user, const norn_event *ev)
 {
   gibbs *e = user;
-  norn_datum x;
+  norn_datum x = norn_none();
+  if (!e->start && !norn_is_none(infer_resumed(e->inf)))
+    x = chains_resumed(e->inf, ev, e->chains, e->chain);
+  if (!norn_is_none(x)) return x;
   norn_rng g = {.stream = norn_stream_split(norn_infer_stream(e->inf), ENGINE_LANE, OWN, MOST_BLOCKS),
                 .lane = (uint32_t)e->chain, .event = (uint32_t)(ev->addr ^ ev->addr >> 32),
                 .iter = (uint32_t)e->start};

@@ -46,22 +46,11 @@ static norn_status mh_init(norn_infer *inf, void *self)
 
 /* ---- starts ---- */
 
-/* The value that the posterior which goes on has for this choice at the end of this chain; NONE. */
 static norn_datum mh_resumed(void *user, const norn_event *ev)
 {
   norn_infer *inf = user;
-  mh *e = inf->self;
-  norn_state *st = norn_infer_state(inf);
-  char name[256];
-  norn_posterior p;
-  if (!norn_addr_name(st, ev->addr, name, sizeof name)) return norn_none();
-  if (!norn_posterior_view(st, infer_resumed(inf), &p) || norn_kind_of(p.choices) != NORN_RECORD)
-    return norn_none();
-  norn_datum kept = norn_record_get(st, p.choices, name);
-  int64_t n = norn_array_length(kept);
-  if (n < 1) return norn_none();
-  norn_datum v = norn_array_at(st, kept, n / e->chains * (e->chain + 1) - 1);
-  return v.tag == NORN_MISSING ? norn_none() : v;
+  const mh *e = inf->self;
+  return chains_resumed(inf, ev, e->chains, e->chain);
 }
 
 static norn_step mh_no_start(norn_infer *inf)

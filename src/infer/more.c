@@ -20,8 +20,14 @@ norn_datum posterior_model(norn_state *st, norn_datum p)
   return posterior_args(p, &d) ? d.args[POST_MODEL] : norn_none();
 }
 
-/* The same engine with another number of draws: its first option, by the house's rule; of engines that
-   begin with an engine, that one's. */
+/* The option that says how many draws: the first, by the house's rule, or the one called so. */
+static int draws_of(const norn_engine *e)
+{
+  for (int i = 0; i < e->noptions; i++) if (!strcmp(e->options[i].name, "draws")) return i;
+  return 0;
+}
+
+/* The same engine with another number of draws; of engines that begin with an engine, that one's. */
 static norn_datum engine_with_draws(norn_state *st, norn_datum engine, int64_t n)
 {
   const norn_datum *options;
@@ -29,8 +35,9 @@ static norn_datum engine_with_draws(norn_state *st, norn_datum engine, int64_t n
   norn_datum mine[32];
   if (!e || e->noptions < 1 || e->noptions > NORN_COUNT(mine)) return norn_none();
   for (int i = 0; i < e->noptions; i++) mine[i] = options[i];
-  mine[0] = options[0].tag == NORN_ENGINE ? engine_with_draws(st, options[0], n) : norn_int(n);
-  if (norn_is_none(mine[0])) return mine[0];
+  int at = options[0].tag == NORN_ENGINE ? 0 : draws_of(e);
+  mine[at] = options[0].tag == NORN_ENGINE ? engine_with_draws(st, options[0], n) : norn_int(n);
+  if (norn_is_none(mine[at])) return mine[at];
   return norn_engine_new(st, e, mine, e->noptions);
 }
 
