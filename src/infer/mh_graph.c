@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAYS = 30, LONGEST = 1 << 14, LITTER = 256 };
+enum { PAYS = 30, LONGEST = 1 << 14, LITTER = 256, MOST = 1 << 21 /* operations */ };
 #define NONE INCREMENTAL_NONE
 
 typedef struct recorder {
@@ -330,6 +330,7 @@ static bool run_recorded(recorder *r)
   norn_state *st = norn_infer_state(r->k->inf);
   norn_event ev;
   for (;;) {
+    if (r->m->g->nnode > MOST) return refuse(r, "it has too many operations");
     switch (norn_run_next(r->run, &ev)) {
     case NORN_SAMPLE:
       if (!choice_met(r, &ev)) return false;
@@ -375,6 +376,7 @@ static bool record(kernel *k, trace *t)
   recorder r = {.k = k, .m = m, .t = t};
   graph_drop(m);
   m->fixed = 0;
+  norn_clear(st);                                      /* of dead runs */
   m->g = graph_new(st);
   r.run = norn_run_new(st, norn_infer_model(k->inf), NULL, 0);
   bool good = m->g && r.run && engine_room(st, &m->c, &m->cap, t->n + 1, sizeof *m->c);
@@ -394,14 +396,16 @@ static bool record(kernel *k, trace *t)
   m->version = t->version;
   if (good) return true;
   graph_drop(m);
-  if (!r.refused && norn_error(st)->code == NORN_EMEMORY) return false;
-  if (!m->apart) {
+  bool memory = !r.refused && norn_error(st)->code == NORN_EMEMORY, stop = norn_error(st)->code == NORN_EINTERRUPT;
+  if (!r.refused && (stop || norn_error(st)->code == NORN_ELIMIT)) return false;
+  if (!m->apart && !memory) {
     norn_clear(st);
     m->apart = true;
     return record(k, t);
   }
   m->off = true;
-  if (!r.refused) snprintf(m->why, sizeof m->why, "%.199s", norn_error(st)->text);
+  if (memory) snprintf(m->why, sizeof m->why, "there is no memory for it");
+  else if (!r.refused) snprintf(m->why, sizeof m->why, "%.199s", norn_error(st)->text);
   norn_clear(st);
   return true;
 }

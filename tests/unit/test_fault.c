@@ -41,7 +41,7 @@ static const char *const programs[] = {
   "model q(t) { let s ~ gamma(3, 3 / t.s) }\n"
   "let a = infer(m([1, 2]), mh(draws = 40, burn = 40, chains = 1, drift = { \"s\": 0.5 }, block = [\"v\", \"x*\"]))\n"
   "let b = infer(m([1, 2]), mh(draws = 20, burn = 5, chains = 1, proposal = t -> q(t), on = \"s\"))\n"
-  "print(mean(a.s), mean(b.s), explain(m([1])))",
+  "print(mean(a.s), mean(b.s))",
   /* functions of C, with copies of arrays, results by pointer, and one of Norn that C calls */
   "foreign \"libm.so.6\" {\n"
   "  ## Bessel.\n"
