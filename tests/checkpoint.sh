@@ -80,6 +80,8 @@ same walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
 same mean.norn --data short.json --engine 'mh(draws = 12000, chains = 2)' --seed 5
 same mean.norn --data short.json --engine 'nuts(draws = 3000, chains = 2)' --seed 5
 same mean.norn --data short.json --engine 'pgibbs(20, draws = 2000, chains = 1)' --seed 5
+same walk.norn --data short.json --engine 'smc(300, threshold = 1) |> move(mh(steps = 30))' --seed 5
+same mean.norn --data short.json --engine 'anneal(300, runs = 30, kernel = mh(steps = 5))' --seed 5
 same inner.norn --model outer --data short.json --engine 'smc(particles = 300)' --seed 5
 
 # ---- SIGTERM

@@ -289,8 +289,10 @@ LANG_TESTS = \
   %D%/errors/missing_in_arithmetic.norn \
   %D%/errors/mixture_improper.norn \
   %D%/errors/more_draws_than_balls.norn \
+  %D%/errors/move_delayed.norn \
   %D%/errors/move_engine.norn \
   %D%/errors/move_kernel.norn \
+  %D%/errors/move_lanes.norn \
   %D%/errors/move_nested.norn \
   %D%/errors/negative_sd.norn \
   %D%/errors/negative_weight.norn \

@@ -272,6 +272,23 @@ static void anneal_free(norn_infer *inf, void *self)
   engine_put(st, e->path, e->cpath * sizeof *e->path);
 }
 
+static norn_status anneal_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  anneal *e = self;
+  int at = e->at;
+  (void)inf;
+  norn_archive_int(a, &at);
+  norn_archive_i64(a, &e->run);
+  norn_archive_u32(a, &e->temperature);
+  norn_archive_u32(a, &e->most);
+  norn_archive_f64(a, &e->b);
+  norn_archive_array(a, &e->log_z, NULL, (size_t)e->runs, sizeof *e->log_z);
+  if (at < START || at > MOVE || e->run < 0 || e->run > e->runs) norn_archive_fail(a, "its phase is none");
+  e->at = at;
+  if (swarm_archive(a, &e->s)) mover_archive(a, &e->m, &e->s);
+  return norn_archive_status(a);
+}
+
 static const norn_option anneal_options[] = {
   { "particles", "500", "particles of a population" },
   { "runs", "8", "independent populations, for the error of the evidence" },
@@ -293,5 +310,6 @@ const norn_engine engine_anneal = {
   .step = anneal_step,
   .finish = anneal_finish,
   .progress = anneal_progress,
-  .free = anneal_free
+  .free = anneal_free,
+  .archive = anneal_archive
 };

@@ -13,11 +13,12 @@
 #include "infer/population.h"
 #include "infer/smc.h"
 
-enum { OPTION_ENGINE, OPTION_KERNEL };
+enum { OPTION_ENGINE, OPTION_KERNEL, OPTION_EXECUTOR = 4, OPTION_DELAYED /* of smc */ };
 
 typedef struct moving {
   void *smc;                           /* of smc.c */
   mover m;
+  swarm *s;                            /* of its particles */
   int64_t moves;                       /* rounds */
 } moving;
 
@@ -38,6 +39,8 @@ static void movers_died(void *user, size_t i, norn_span span)
 static norn_status movers_start(particles *p)
 {
   movers *e = (movers *)p;
+  moving *own = p->inf->self;
+  own->s = &e->s;
   e->s.died = movers_died;
   e->s.died_user = p;
   return swarm_new(p->inf, &e->s, p->n) && swarm_start(&e->s, norn_infer_stream(p->inf)) ? NORN_OK
@@ -95,6 +98,14 @@ static norn_status movers_choices(particles *p, size_t i)
   return swarm_choices(&e->s, i, &e->path, &e->cpath);
 }
 
+static bool movers_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *from)
+{
+  movers *e = (movers *)p;
+  (void)to;
+  (void)from;
+  return norn_archive_bool(a, &e->due) && swarm_archive(a, &e->s);
+}
+
 static void movers_free(particles *p)
 {
   movers *e = (movers *)p;
@@ -111,7 +122,8 @@ static const particles_ops particles_movers = {
   .copy = movers_copy,
   .value = movers_value,
   .choices = movers_choices,
-  .free = movers_free
+  .free = movers_free,
+  .archive = movers_archive
 };
 
 /* ---- the engine ---- */
@@ -129,6 +141,18 @@ static norn_status move_init(norn_infer *inf, void *self)
   if (of != &engine_smc) {
     norn_fail(st, NORN_EINFER, -1, "%s has no particles that move could move", of->name);
     norn_hint(st, "smc(...) |> move(mh(steps = 3))");
+    return NORN_EINFER;
+  }
+  int how;
+  static const char *const executors[] = { "auto", "scalar" };
+  if (!engine_option_choice(st, engine, OPTION_EXECUTOR, executors, 2, &how)) {
+    norn_hint(st, "move runs its particles one by one");
+    return NORN_EDOMAIN;
+  }
+  norn_datum delayed = engine_option(st, engine, OPTION_DELAYED);
+  if (delayed.tag == NORN_BOOL && delayed.i) {
+    norn_fail(st, NORN_EINFER, -1, "smc(delayed = true) can't be used inside move");
+    norn_hint(st, "choices that are delayed have no values that could be moved");
     return NORN_EINFER;
   }
   norn_status status = mover_init(&e->m, inf, norn_infer_option(inf, OPTION_KERNEL), "move",
@@ -170,6 +194,14 @@ static void move_free(norn_infer *inf, void *self)
   mover_free(&e->m);
 }
 
+static norn_status move_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  moving *e = self;
+  norn_archive_i64(a, &e->moves);
+  if (!smc_archive(inf, e->smc, a)) mover_archive(a, &e->m, e->s);
+  return norn_archive_status(a);
+}
+
 static const norn_option move_options[] = {
   { "engine", NULL, "smc(...): smc(...) |> move(mh(steps = 3))" },
   { "kernel", NULL, "what moves each particle after each resampling: mh(steps = 3) and the like" }
@@ -186,7 +218,8 @@ static const norn_engine engine_move = {
   .step = move_step,
   .finish = move_finish,
   .progress = move_progress,
-  .free = move_free
+  .free = move_free,
+  .archive = move_archive
 };
 
 const norn_engine *const engines_composed[] = {

@@ -117,12 +117,18 @@ static norn_step move_one(mover *m)
   return take(m);
 }
 
-norn_step mover_step(mover *m, swarm *s)
+/* The target of the barrier at which the swarm stands. */
+static void aim(mover *m, swarm *s)
 {
   m->s = s;
   m->g.barriers = s->whole ? SIZE_MAX : s->barrier;
   m->g.beta = s->beta;
   m->g.stands = !s->whole;
+}
+
+norn_step mover_step(mover *m, swarm *s)
+{
+  aim(m, s);
   for (int work = 0; m->next < s->n; work++, m->next++) {
     if (!s->run[m->next] && (!s->whole || swarm_dead(s, m->next))) continue;
     if (work >= WORK) return NORN_STEP_MORE;
@@ -132,4 +138,29 @@ norn_step mover_step(mover *m, swarm *s)
   m->next = 0;
   m->g.iter++;
   return NORN_STEP_DONE;
+}
+
+bool mover_archive(norn_archive *a, mover *m, swarm *s)
+{
+  int at = m->at;
+  norn_archive_int(a, &at);
+  norn_archive_size(a, &m->next);
+  norn_archive_u64(a, &m->g.stream);
+  norn_archive_u32(a, &m->g.lane);
+  norn_archive_u32(a, &m->g.iter);
+  norn_archive_bool(a, &m->lost);
+  norn_archive_size(a, &m->used);
+  norn_archive_size(a, &m->npath);
+  norn_archive_array(a, &m->path, &m->cpath, m->npath, sizeof *m->path);
+  if (at < MOVER_REST || at > MOVER_MOVE || m->used > m->npath || m->next > s->n)
+    norn_archive_fail(a, "a particle is half moved");
+  for (size_t k = 0; k < m->npath && !norn_archive_status(a); k++)
+    if (m->path[k] >= s->nchoice) norn_archive_fail(a, "its choices are not there");
+  if (norn_archive_status(a)) return false;
+  aim(m, s);
+  if (norn_archive_reading(a) && at == MOVER_BUILD && !execution_start(&m->x, m->inf, &m->g, &m->t, known, m))
+    return norn_archive_fail(a, "its program does not begin");
+  m->at = at;
+  return trace_archive(a, &m->t) && (at != MOVER_BUILD || execution_archive(a, &m->x)) &&
+         kernel_archive(a, m->k, &m->g, &m->t);
 }

@@ -38,4 +38,6 @@ norn_status mover_init(mover *, norn_infer *, norn_datum kernel, const char *ins
 /* All particles: DONE when they are.  Call again after MORE and WAIT. */
 norn_step   mover_step(mover *, swarm *);
 void        mover_free(mover *);
+/* The swarm that it moves has been archived before. */
+bool        mover_archive(norn_archive *, mover *, swarm *);
 #endif

@@ -255,7 +255,7 @@ void smc_free(norn_infer *inf, void *self)
   engine_put(st, e->from, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
 }
 
-static norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
+norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
 {
   smc *e = self;
   particles *p = e->p;

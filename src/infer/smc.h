@@ -12,4 +12,5 @@ norn_step   smc_step(norn_infer *, void *self);
 norn_status smc_finish(norn_infer *, void *self);
 void        smc_progress(norn_infer *, void *self, norn_progress *);
 void        smc_free(norn_infer *, void *self);
+norn_status smc_archive(norn_infer *, void *self, norn_archive *);
 #endif
