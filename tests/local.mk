@@ -74,6 +74,7 @@ UNIT_TESTS = \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
+  %D%/unit/test_swarm \
   %D%/unit/test_tape \
   %D%/unit/test_values \
   %D%/unit/test_weave \
@@ -787,8 +788,10 @@ TEST_FILES = \
   %D%/errors/missing_in_arithmetic.err \
   %D%/errors/mixture_improper.err \
   %D%/errors/more_draws_than_balls.err \
+  %D%/errors/move_delayed.err \
   %D%/errors/move_engine.err \
   %D%/errors/move_kernel.err \
+  %D%/errors/move_lanes.err \
   %D%/errors/move_nested.err \
   %D%/errors/negative_sd.err \
   %D%/errors/negative_weight.err \
