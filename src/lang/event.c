@@ -200,6 +200,7 @@ static int weigh(norn_run *r, norn_event *ev, val *dst, val y, double lp, uint64
     return dead(r, ev, span_unpack(span));
   }
   *dst = y;
+  r->nhold = 0;
   if (!(r->flags & NORN_RUN_STOP)) return IN_PLACE;
   r->iter++;
   if (V_IS_HEAP(y)) {
@@ -368,6 +369,7 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
   if (q && norn_dist_flags(d) & NORN_DIST_IMPROPER) r->flags |= NORN_RUN_IMPROPER;
   if (r->flags & NORN_RUN_DELAY && !q) {
     int k = delayed_sample(r, dst, d, addr);
+    if (k > 0) r->nhold = 0;
     if (k) return k < 0 ? FAILED : IN_PLACE;
     if (random && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
   }

@@ -984,7 +984,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(HALT): {
     SAVE;
     r->finished = r->rare = true;
-    if (unlikely(r->delay != NULL) && !delayed_end(r)) { pc = v_clo(R[-1])->p->code; FAIL; }
+    if (unlikely(r->delay != NULL) && !delayed_end(r)) { retried = pc = v_clo(R[-1])->p->code; FAIL; }
     r->value = r->stk[0];
     *ev = (norn_event){.kind = NORN_DONE, .value = r->value, .count = 1};
     return NORN_DONE;

@@ -42,6 +42,19 @@ static const char *const programs[] = {
   "let a = infer(m([1, 2]), mh(draws = 40, burn = 40, chains = 1, drift = { \"s\": 0.5 }, block = [\"v\", \"x*\"]))\n"
   "let b = infer(m([1, 2]), mh(draws = 20, burn = 5, chains = 1, proposal = t -> q(t), on = \"s\"))\n"
   "print(mean(a.s), mean(b.s))",
+  /* delayed choices */
+  "model m(ys) {\n"
+  "  let g ~ gamma(2, 1); let x ~ normal(0, 1 / sqrt(g)); let p ~ dirichlet([1, 2]); let b ~ beta(1, 2); let k ~ binomial(3, b)\n"
+  "  let v ~ multi_normal([0, 1], [[2, 0.5], [0.5, 1]])\n"
+  "  for y in ys with u = v, xs = [] {\n"
+  "    observe y ~ normal(x, 1 / sqrt(g)); observe 1 ~ categorical(p); observe 2 ~ poisson(3 * g)\n"
+  "    let w ~ multi_normal([[1, 0.5], [0, 0.9]] @ u, [[0.3, 0.1], [0.1, 0.4]])\n"
+  "    observe [y, y] ~ multi_normal(w + [1, 0], [[1, 0], [0, 1]]); observe y ~ normal(2 * w[0] - w[1], 1)\n"
+  "    next w, push(xs, w)\n"
+  "  } |> r -> { r: r, x: x, k: k, p: p, f: z -> z + b, e: exp(x) }\n"
+  "}\n"
+  "print(evidence(infer(m([1, 2]), smc(particles = 3, delayed = true))))\n"
+  "print(evidence(infer(m([1, 2]), importance(2))))",
   /* functions of C, with copies of arrays, results by pointer, and one of Norn that C calls */
   "foreign \"libm.so.6\" {\n"
   "  ## Bessel.\n"
