@@ -169,6 +169,9 @@ LANG_TESTS = \
   %D%/errors/cycle_a.norn \
   %D%/errors/cycle_b.norn \
   %D%/errors/deep_trace.norn \
+  %D%/errors/delayed_lanes.norn \
+  %D%/errors/delayed_option.norn \
+  %D%/errors/delayed_sd.norn \
   %D%/errors/distribution_cdf_kind.norn \
   %D%/errors/distribution_cdf_range.norn \
   %D%/errors/distribution_cdf_value.norn \
@@ -667,6 +670,9 @@ TEST_FILES = \
   %D%/errors/cycle_a.err \
   %D%/errors/cycle_b.err \
   %D%/errors/deep_trace.err \
+  %D%/errors/delayed_lanes.err \
+  %D%/errors/delayed_option.err \
+  %D%/errors/delayed_sd.err \
   %D%/errors/distribution_cdf_kind.err \
   %D%/errors/distribution_cdf_range.err \
   %D%/errors/distribution_cdf_value.err \

@@ -223,7 +223,9 @@ static void stack_get(norn_archive *a, norn_run *r, const frames *f)
   }
   const proto *p = f->v[f->n - 1].p;
   if (!archive_good(a)) return;
-  if (r->nhold > p->nregs || r->hold > p->nregs - r->nhold || r->ans >= p->nregs) {
+  /* places of events that are over may be those of another frame */
+  bool held = !r->nhold || (r->nhold <= p->nregs && r->hold <= p->nregs - r->nhold);
+  if (!held || (r->wait != WAIT_NONE && r->ans >= p->nregs)) {
     archive_damaged(a, "an event of a run is none");
     return;
   }

@@ -43,6 +43,20 @@ static const char rich[] =
   "  { x: out.x, names: out.names, seen: out.seen, rows: out.rows, keys: maps.keys(out.m) }\n"
   "}\n"
   "rich([0.4, -0.3, 1.7, 0.2, 0.8])\n";
+/* choices that are not made yet */
+static const char delayed[] =
+  "model m(ys) {\n"
+  "  let g ~ gamma(2, 1)\n let x ~ normal(0, 1 / sqrt(g))\n let p ~ dirichlet([1, 2, 1])\n"
+  "  let v ~ multi_normal([0, 1], [[2, 0.5], [0.5, 1]])\n"
+  "  for y in ys with u = v, xs = [] {\n"
+  "    let c ~ categorical(p)\n"
+  "    observe y ~ normal(x + c, 1 / sqrt(g))\n"
+  "    let w ~ multi_normal([[1, 0.5], [0, 0.9]] @ u, [[0.3, 0.1], [0.1, 0.4]])\n"
+  "    observe y ~ normal(2 * w[0] - w[1], 1)\n"
+  "    next w, push(xs, [w[0], c])\n"
+  "  } |> r -> [r.xs[0][0] + r.xs[3][1], x, p[1]]\n"
+  "}\n"
+  "m([0.4, -0.3, 1.7, 0.2, 0.8])\n";
 /* the inference waits for another inference */
 static const char nesting[] =
   "model coin(p) { let x ~ bernoulli(p)\n let y ~ normal(if x { 1 } else { 0 }, 1)\n"
@@ -301,6 +315,9 @@ int main(void)
   check_engine("normal", NORMAL,
                "nuts(draws = 100, warmup = 100, chains = 2, metric = \"dense\", adapt = \"stan\")", 8);
   check_engine("walk", WALK, "backward_simulation(20, 10)", 12);
+  check_engine("delayed", delayed, "smc(30, delayed = true)", 10);
+  check_engine("delayed", delayed, "smc(20, keep = \"choices\", delayed = true)", 10);
+  check_engine("delayed", delayed, "importance(600, delayed = true)", 4);
   check_engine("rich", rich, "smc(30)", 10);
   check_engine("rich", rich, "smc(30, keep = \"choices\")", 10);
   check_engine("rich", rich, "importance(300)", 4);
