@@ -121,12 +121,31 @@ static const char blocks[] =
   "  k: enumerate(), s: enumerate() }, draws = 30, burn = 20, chains = 2))\n"
   "print(mean(p.m), draws(p.s), mean(p[\"k\"]))\n";
 
+/* Steps of mh on recorded traces and by runs: vectors, walks, a proposal, results of arrays and records. */
+static const char steps[] =
+  "model m(ys) {\n"
+  "  let s ~ gamma(2, 1)\n"
+  "  let p ~ dirichlet([1.0, 2.0, 3.0])\n"
+  "  let v ~ normal(0, [s, 1.0])\n"
+  "  let k ~ poisson(2)\n"
+  "  let x = for y in ys { let x ~ normal(v[0] + k * p[1], s); observe y ~ normal(x, 1); [x, y] }\n"
+  "  { s: s, x: x, v: v, k: k, name: \"k{k}\" }\n"
+  "}\n"
+  "model n(ys) { let r = m_of(ys); r }\n"
+  "fn m_of(ys) { let a ~ normal(0, [1.0, 2.0]); let b ~ iid(normal(0, 1), 3); observe ys ~ normal(b * sum(a), 1); { a: a, b: b } }\n"
+  "model q(t) { let s ~ gamma(3, 3 / t.s); let p ~ dirichlet([1.0, 1.0, 1.0]) }\n"
+  "print([mean(infer(m([1, 2, 3]), mh(draws = 400, burn = 100, chains = 2, drift = d)).s) for d in [0.1, 1]])\n"
+  "let e = infer(n([1.0, 2, 3]), mh(draws = 1500, burn = 100, chains = 1))\n"
+  "print(mean(e |> map(v -> sum(v.b))), info(e).incremental > 0.9)\n"
+  "print(mean(infer(m([1, 2]), mh(draws = 200, chains = 1, proposal = t -> q(t), on = [\"s\", \"p\"])).s))\n";
+
 int main(void)
 {
   const char *top = getenv("srcdir");
   if (!top) top = ".";
   compare(NULL, swarm);
   compare(NULL, blocks);
+  compare(NULL, steps);
   compare(NULL, bigs);
   folder(top, "tests/lang");
   folder(top, "tests/lib");
