@@ -487,6 +487,7 @@ ENGINE_TESTS = \
   %D%/engine/blocks.norn \
   %D%/engine/collapsed.norn \
   %D%/engine/combinators.norn \
+  %D%/engine/composed.norn \
   %D%/engine/coverage.norn \
   %D%/engine/dead_enumerate.norn \
   %D%/engine/dead_importance.norn \
