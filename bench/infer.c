@@ -96,6 +96,38 @@ void bench_mh(void)
   bench_mh_chain();
 }
 
+/* us of a sweep: many sweeps less few. */
+static double gibbs_sweep(norn_state *st, const char *f, int n, int sweeps)
+{
+  double few = INFINITY, many = INFINITY, v;
+  norn_datum args[2] = { norn_int(n), norn_int(5) };
+  for (int k = 0; k < 3; k++) few = least(few, bench_call(st, f, args, 2, &v));
+  args[1] = norn_int(5 + sweeps);
+  for (int k = 0; k < 3; k++) many = least(many, bench_call(st, f, args, 2, &v));
+  return 1e6 * (many - few) / sweeps;
+}
+
+void bench_gibbs(void)
+{
+  static const int size[] = { 100, 1000, 10000 };
+  norn_state *st = bench_load("infer/gibbs.norn");
+  for (int i = 0; i < 6; i++) {
+    char name[80];
+    int n = size[i / 2], means = i % 2, sweeps = 200000 / n;
+    double *y = malloc((size_t)n * sizeof *y), c = INFINITY;
+    for (int t = 0; y && t < n; t++) y[t] = t % 7 - 3;
+    for (int k = 0; y && k < 3; k++) {
+      double t = bench_cpu(), v = limit_gibbs(sweeps, y, n, means, (uint64_t)k);
+      c = least(c, 1e6 * (bench_cpu() - t) / sweeps + 0 * v);
+    }
+    free(y);
+    snprintf(name, sizeof name, "gibbs, mixture of %d rows%s, a sweep", n, means ? ", means by nuts" : "");
+    bench_row(name, gibbs_sweep(st, means ? "run_both" : "run_labels", n, n > 1000 ? 10 : 50000 / n), "us", "C", c,
+              "as rows");
+  }
+  norn_free(st);
+}
+
 void bench_enumerate(void)
 {
   double v, c = INFINITY, n = INFINITY;

@@ -57,6 +57,7 @@ EXTRA_DIST += \
   %D%/lang/trees.norn \
   %D%/infer/enumerate.norn \
   %D%/infer/events.norn \
+  %D%/infer/gibbs.norn \
   %D%/infer/lgss.norn \
   %D%/infer/mh.norn \
   %D%/la/la.norn

@@ -52,6 +52,32 @@ double limit_mh_chain(long steps, const double *y, int n, uint64_t seed)
   return sum / (double)steps;
 }
 
+/* Labels of a mixture of three normals, one after the other, each from its exact distribution given the
+   means; then, if they are not known, each mean given its rows (prior normal(0, 5)). */
+double limit_gibbs(long sweeps, const double *y, int n, int means, uint64_t seed)
+{
+  static const double share[] = { 0.3, 0.3, 0.4 };
+  double mu[3] = { -3, 0.5, 4 }, all = 0;
+  for (long k = 0; k < sweeps; k++) {
+    double count[3] = { 0, 0, 0 }, sum[3] = { 0, 0, 0 };
+    for (int i = 0; i < n; i++) {
+      double w[3], at = 0;
+      for (int j = 0; j < 3; j++)
+        at += w[j] = exp(log(share[j]) - 0.5 * (y[i] - mu[j]) * (y[i] - mu[j]) - 0.9189385332046727);
+      at *= unit(&seed);
+      int z = at < w[0] ? 0 : at < w[0] + w[1] ? 1 : 2;
+      count[z]++;
+      sum[z] += y[i];
+    }
+    for (int j = 0; means && j < 3; j++) {
+      double p = 0.04 + count[j], r = sqrt(-2 * log(unit(&seed)));
+      mu[j] = sum[j] / p + r * cos(6.283185307179586 * unit(&seed)) / sqrt(p);
+    }
+    all += mu[0] + count[0];
+  }
+  return all / (double)sweeps;
+}
+
 typedef struct leaf { double w; unsigned char v[32]; } leaf;
 static void flip(leaf *out, long *n, unsigned char *v, int at, int flips, double w, double p)
 {

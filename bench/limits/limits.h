@@ -16,6 +16,7 @@ double limit_filter_avx512(int model, int steps, int particles, const double *y,
 double limit_kalman(int steps, const double *y);
 /* Single-site MH with prior proposals on beta(1, 1), 100 bernoulli observations: posterior mean. */
 double limit_mh(int draws, const int *y, int n, uint64_t seed);
+double limit_gibbs(long sweeps, const double *y, int n, int means, uint64_t seed);
 double limit_mh_chain(long steps, const double *y, int n, uint64_t seed);
 /* Depth-first enumeration of `flips` coins, an array made for each leaf: number of leaves. */
 long   limit_enumerate(int flips, double p);
