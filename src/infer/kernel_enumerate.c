@@ -227,6 +227,7 @@ static norn_step candidate_add(kernel *k, const norn_event *ev, norn_datum v)
                    .cmet = cmet, .passed = s->passed, .answer = NOBODY};
   if (!c->run) return NORN_STEP_FAIL;
   s->n++;
+  norn_run_flags(c->run, NORN_RUN_DOMAIN);             /* the main run notes names */
   norn_run_answer(c->run, s->hidden ? norn_latent((int64_t)s->nlatent) : v);
   return NORN_STEP_MORE;
 }

@@ -585,10 +585,12 @@ uint64_t norn_run_hash(norn_run *r)
   return hash_mix(s.h);
 }
 
+/* One object is the same whatever is in it (NaN equals nothing): data that runs share are not looked at. */
 static bool same_one(void *user, const val *x, const val *y)
 {
   (void)user;
-  return (x->tag == V_ADDR && y->tag == V_ADDR) || (x->tag == y->tag && value_equal(*x, *y));
+  if (x->tag != y->tag) return false;
+  return x->tag == V_ADDR || x->i == y->i || value_equal(*x, *y);
 }
 
 bool norn_run_same(norn_run *a, norn_run *b)
