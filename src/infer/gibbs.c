@@ -358,7 +358,8 @@ static void block_target(gibbs *e)
 {
   block *b = &e->b[e->now];
   e->g = (target){.barriers = SIZE_MAX, .beta = 1, .movable = block_has, .user = b,
-                  .stream = norn_stream_split(norn_infer_stream(e->inf), ENGINE_LANE, OWN, (uint32_t)b->index),
+                  .stream = norn_stream_split(norn_infer_stream(e->inf), ENGINE_LANE, OWN,
+                                              (uint32_t)b->index),
                   .lane = (uint32_t)e->chain, .iter = (uint32_t)(STARTS + e->at)};
 }
 

@@ -584,7 +584,8 @@ static bool enumerate_archive(kernel *k, const target *g, trace *t, norn_archive
   (void)t;
   if (!norn_archive_reading(a) && s->waits)
     return norn_archive_fail(a, "enumerate() waits for an inference inside of the model");
-  if (!norn_archive_size(a, &n) || !archive_room(a, &s->looked, &s->clooked, n, sizeof *s->looked)) return false;
+  if (!norn_archive_size(a, &n) || !archive_room(a, &s->looked, &s->clooked, n, sizeof *s->looked))
+    return false;
   for (size_t i = 0; i < n; i++)
     if (!norn_archive_span(a, &s->looked[i])) return false;
   s->nlooked = n;
