@@ -998,6 +998,10 @@ TEST_FILES = \
   %D%/lib/foreign/errors.txt \
   %D%/lib/foreign/types.norn \
   %D%/models/lib/exact.norn \
+  %D%/fuzz/corpus/checkpoint/kinds \
+  %D%/fuzz/corpus/checkpoint/mh \
+  %D%/fuzz/corpus/checkpoint/nested \
+  %D%/fuzz/corpus/checkpoint/walk \
   %D%/fuzz/corpus/code/annotated \
   %D%/fuzz/corpus/code/functions \
   %D%/fuzz/corpus/code/models \
@@ -1048,6 +1052,7 @@ TEST_TOOLS = \
 ## their corpora.
 ## list FUZZ_TARGETS fuzz/fuzz_*.c -.c
 FUZZ_TARGETS = \
+  %D%/fuzz/fuzz_checkpoint \
   %D%/fuzz/fuzz_code \
   %D%/fuzz/fuzz_csv \
   %D%/fuzz/fuzz_draws \

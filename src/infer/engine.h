@@ -10,7 +10,8 @@
                  v  which steps the nested inference, answers the run, and steps the engine again
              drive.c: a list of inferences, outermost first, on the heap; the innermost is stepped
 
-   An engine keeps everything between two steps in `self`; it may be dropped after any step.  Values
+   An engine keeps everything between two steps in `self`; it may be dropped after any step, and its
+   `archive` writes and reads it (checkpoint.h).  Values
    that point into the heap live until Norn code runs again: a `column` keeps them.
 
    What each engine does at an event, and who weighs:
