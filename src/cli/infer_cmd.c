@@ -389,13 +389,21 @@ static norn_status checkpoint_begin(cli *c, norn_infer *inf)
   return NORN_OK;
 }
 
-/* The first one is written at once, so that what can't be saved is known before the work is done; a
-   later one that can't be written is a warning, since the last good one stays. */
-static norn_status checkpoint_write(cli *c, norn_infer *inf, bool first)
+typedef struct saving { double last, told; bool any; } saving;   /* when: written; a warning said */
+
+/* If it is time.  The first one is written at once, so that what can't be saved is known before the work
+   is done; a later one that can't be written is a warning, since the last good one stays.  Where the
+   engine stands so that it can't be saved the next step may do. */
+static norn_status checkpoint_write(cli *c, norn_infer *inf, saving *w)
 {
+  double now = cli_now(), every = c->every > 0 ? c->every : CHECKPOINT_EVERY;
+  if (w->any && now - w->last < every) return NORN_OK;
   norn_status s = norn_infer_save(inf, c->checkpoint);
-  if (s == NORN_OK || first) return s;
-  cli_report(c, norn_error(c->st), true);
+  if (s == NORN_OK || s == NORN_EIO) w->last = cli_now();
+  if (s == NORN_OK) w->any = true;
+  if (s == NORN_OK || !w->any) return s;
+  if (s == NORN_EIO || now - w->told >= every + 1) cli_report(c, norn_error(c->st), true);
+  if (s == NORN_EIO || now - w->told >= every + 1) w->told = now;
   norn_clear(c->st);
   return NORN_OK;
 }
@@ -421,18 +429,16 @@ static norn_status infer_steps(job *j, norn_infer *inf)
 {
   cli *c = j->c;
   const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
-  double last = cli_now(), saved = last, every = c->every > 0 ? c->every : CHECKPOINT_EVERY;
+  double last = cli_now();
+  saving saved = { .last = last };
   norn_step s;
-  bool first = true;
   do {
     s = norn_infer_step(inf);
     double now = cli_now();
     if (s == NORN_STEP_MORE && c->checkpoint) {
       if (interrupt_seen()) return interrupted(c, inf);
-      norn_status code = first || now - saved >= every ? checkpoint_write(c, inf, first) : NORN_OK;
+      norn_status code = checkpoint_write(c, inf, &saved);
       if (code != NORN_OK) return code;
-      if (first || now - saved >= every) saved = cli_now();
-      first = false;
     }
     if (s != NORN_STEP_MORE || now - last < PROGRESS_EVERY) continue;
     norn_progress p;

@@ -86,6 +86,12 @@ static const char blocks[] =
   "  let x = for j in 0..(k + 1) { let x ~ dirichlet([1.0, 2.0])\n x }\n"
   "  for y in ys { let z ~ bernoulli(0.4)\n observe y ~ normal(if z { a } else { x[0][0] + x[k][1] }, 0.5) }\n"
   "  { a: a, x: x, k: k } }\nm()\n";
+static const char mixture[] =
+  "model mixture(ys) {\n"
+  "  let m0 ~ normal(-1, 2)\n let m1 ~ normal(1, 2)\n"
+  "  for y in ys { let k ~ bernoulli(0.4)\n observe y ~ normal(if k { m1 } else { m0 }, 1) }\n"
+  "  [m0, m1]\n}\n"
+  "mixture([-1.2, 0.3, 2.2, 1.9, -0.4])\n";
 
 /* ---- running ---- */
 
@@ -336,6 +342,12 @@ int main(void)
   check_engine("crp", crp, "gibbs({ \"*\": enumerate(), \"mu*\": slice_sampler(), \"*.#0\": mh() }, draws = 60, burn = 60, "
                "chains = 1)", 8);
   check_engine("crp", crp, "mh(200, burn = 50, chains = 1)", 8);
+  check_engine("walk", WALK, "smc(40) |> move(mh(steps = 2))", 12);
+  check_engine("crp", crp, "smc(20) |> move(mh())", 8);
+  check_engine("normal", NORMAL, "gibbs({ mu: nuts(), s: slice_sampler() }, draws = 60, burn = 150, chains = 2)", 10);
+  check_engine("normal", NORMAL, "gibbs({ mu: hmc(), s: mh() }, draws = 60, burn = 150, chains = 2)", 8);
+  check_engine("mixture", mixture,
+               "gibbs({ \"k*\": enumerate(), \"m*\": nuts(metric = \"dense\") }, draws = 60, burn = 150, chains = 2)", 8);
   check_foreign();
   check_damaged();
   unlink(file);
