@@ -22,6 +22,12 @@ void          archive_free(norn_archive *);
 size_t        archive_left(const norn_archive *);
 /* The names of addresses that runs have met. */
 bool          archive_addresses(norn_archive *);
+/* Runs in lanes, between two legs, into as many that were just made: each is written as a run of its own,
+   and those in the same state meet again. */
+bool          lanes_archive(norn_archive *, norn_lanes *);
+/* What is written stands so that it can't be saved now; after another step it may.  The status is
+   NORN_EINCOMPLETE; gives false. */
+bool          archive_not_now(norn_archive *, const char *why);
 /* Of a value: the code that it may come to run, and the data that code and value hold.  Equal in
    every process that loaded the same.  false: error set. */
 bool          archive_prints(norn_state *, norn_datum, uint64_t *program, uint64_t *data);

@@ -389,21 +389,28 @@ static norn_status checkpoint_begin(cli *c, norn_infer *inf)
   return NORN_OK;
 }
 
-typedef struct saving { double last, told; bool any; } saving;   /* when: written; a warning said */
+typedef struct saving { double last; bool any, told; } saving;
 
 /* If it is time.  The first one is written at once, so that what can't be saved is known before the work
    is done; a later one that can't be written is a warning, since the last good one stays.  Where the
-   engine stands so that it can't be saved the next step may do. */
+   engine stands so that it can't be saved now (NORN_EINCOMPLETE) the next step may do. */
 static norn_status checkpoint_write(cli *c, norn_infer *inf, saving *w)
 {
   double now = cli_now(), every = c->every > 0 ? c->every : CHECKPOINT_EVERY;
   if (w->any && now - w->last < every) return NORN_OK;
   norn_status s = norn_infer_save(inf, c->checkpoint);
-  if (s == NORN_OK || s == NORN_EIO) w->last = cli_now();
-  if (s == NORN_OK) w->any = true;
-  if (s == NORN_OK || !w->any) return s;
-  if (s == NORN_EIO || now - w->told >= every + 1) cli_report(c, norn_error(c->st), true);
-  if (s == NORN_EIO || now - w->told >= every + 1) w->told = now;
+  if (s == NORN_EINCOMPLETE) {
+    norn_clear(c->st);
+    return NORN_OK;
+  }
+  w->last = cli_now();
+  if (s == NORN_OK || !w->any) {
+    w->any = true;
+    return s;
+  }
+  /* what a run holds is told once, what the disk says each time */
+  if (s == NORN_EIO || !w->told) cli_report(c, norn_error(c->st), true);
+  w->told |= s != NORN_EIO;
   norn_clear(c->st);
   return NORN_OK;
 }
@@ -414,12 +421,18 @@ static void checkpoint_end(cli *c)
   if (c->checkpoint) remove(c->checkpoint);
 }
 
-static norn_status interrupted(cli *c, norn_infer *inf)
+/* Ctrl-C or SIGTERM.  OK: where it stands it can't be saved, and it goes on until it can; the second of them
+   does not wait. */
+static norn_status interrupted(cli *c, norn_infer *inf, int times)
 {
-  if (c->checkpoint && norn_infer_save(inf, c->checkpoint) == NORN_OK)
+  norn_status s = c->checkpoint && times == 1 ? norn_infer_save(inf, c->checkpoint) : NORN_OK;
+  if (s == NORN_EINCOMPLETE) {
+    norn_clear(c->st);
+    return NORN_OK;
+  }
+  if (s != NORN_OK) cli_report(c, norn_error(c->st), true);
+  else if (c->checkpoint && times == 1)
     cli_complain(c, "the work so far is in %s: the same command goes on from there", c->checkpoint);
-  else if (c->checkpoint)
-    cli_report(c, norn_error(c->st), true);
   return norn_fail(c->st, NORN_EINTERRUPT, -1, "interrupted");
 }
 
@@ -431,13 +444,14 @@ static norn_status infer_steps(job *j, norn_infer *inf)
   const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
   double last = cli_now();
   saving saved = { .last = last };
+  int asked = 0;                       /* to stop: so many times */
   norn_step s;
   do {
     s = norn_infer_step(inf);
     double now = cli_now();
     if (s == NORN_STEP_MORE && c->checkpoint) {
-      if (interrupt_seen()) return interrupted(c, inf);
-      norn_status code = checkpoint_write(c, inf, &saved);
+      asked += interrupt_seen();
+      norn_status code = asked ? interrupted(c, inf, asked) : checkpoint_write(c, inf, &saved);
       if (code != NORN_OK) return code;
     }
     if (s != NORN_STEP_MORE || now - last < PROGRESS_EVERY) continue;
@@ -445,7 +459,7 @@ static norn_status infer_steps(job *j, norn_infer *inf)
     last = now;
     norn_infer_progress(inf, &p);
     progress_report(c, e ? e->name : "infer", &p);
-    if (interrupt_seen()) return interrupted(c, inf);
+    if (!c->checkpoint && interrupt_seen()) return interrupted(c, inf, 1);
   } while (s == NORN_STEP_MORE);
   if (s == NORN_STEP_DONE) return NORN_OK;
   norn_status code = norn_error(c->st)->code;

@@ -2,6 +2,7 @@
    the VM stands for all that are in the same state, and what differs between them is a vector.  Draws,
    weights and values are those of particles_runs, to the bit. */
 #include "infer/particles.h"
+#include "base/archive.h"
 #include "infer/infer.h"
 #include <stdio.h>
 
@@ -83,6 +84,12 @@ static void lanes_note(particles *p)
   norn_infer_note(inf, "alone_for", norn_cstring(st, why));
 }
 
+static bool lanes_keep(particles *p, norn_archive *a, uint32_t *to, uint32_t *from)
+{
+  (void)to, (void)from;
+  return lanes_archive(a, ((in_lanes *)p)->l);
+}
+
 const particles_ops particles_lanes = {
   .name = "lanes",
   .words = "particles in lanes of one run of the virtual machine",
@@ -93,7 +100,8 @@ const particles_ops particles_lanes = {
   .value = lanes_value,
   .choices = lanes_choices,
   .free = lanes_free,
-  .note = lanes_note
+  .note = lanes_note,
+  .archive = lanes_keep
 };
 
 enum { EXECUTOR_AUTO, EXECUTOR_SCALAR, EXECUTOR_LANES, EXECUTORS };

@@ -29,6 +29,12 @@ bool norn_archive_fail(norn_archive *a, const char *format, ...)
   return false;
 }
 
+bool archive_not_now(norn_archive *a, const char *why)
+{
+  if (archive_good(a)) a->status = norn_fail(a->st, NORN_EINCOMPLETE, -1, "%s", why);
+  return false;
+}
+
 bool archive_damaged(norn_archive *a, const char *what)
 {
   if (!archive_good(a)) return false;

@@ -31,21 +31,26 @@ static unsigned run_bits(const norn_run *r)
          (unsigned)(r->seen != NULL) << 6;
 }
 
+/* Registers of an event that waits; what one that is over has held means nothing any more. */
+static uint32_t held(const norn_run *r) { return r->wait == WAIT_NONE ? 0 : r->nhold; }
+
 static bool run_numbers(norn_archive *a, norn_run *r)
 {
   uint64_t flags = r->flags, wait = r->wait;
+  uint32_t nhold = held(r);
   bool well = norn_archive_bytes(a, &r->addr, sizeof r->addr) && norn_archive_f64(a, &r->logw) &&
               norn_archive_bytes(a, &r->stream, sizeof r->stream) && norn_archive_u32(a, &r->lane) &&
               norn_archive_u32(a, &r->iter) && norn_archive_u64(a, &flags) &&
               norn_archive_u32(a, &r->nsample) && norn_archive_u32(a, &r->nobserve) &&
               norn_archive_u32(a, &r->bits) && norn_archive_u64(a, &wait) &&
               norn_archive_u32(a, &r->ans) && norn_archive_u32(a, &r->hold) &&
-              norn_archive_u32(a, &r->nhold);
+              norn_archive_u32(a, &nhold);
   if (!well) return false;
   if (flags > UINT32_MAX || wait > WAIT_INFER) return archive_damaged(a, "a run is none");
   if (!a->reading) return true;
   r->flags = (unsigned)flags;
   r->wait = (uint8_t)wait;
+  r->nhold = wait == WAIT_NONE ? 0 : nhold;
   return true;
 }
 
@@ -82,7 +87,7 @@ static void frame_put(norn_archive *a, const norn_run *r, const frame *f, bool t
   a->place = proto_span(f->p, (uint32_t)f->pc, -1);
   for (uint32_t k = 0; k < f->p->nregs; k++)
     if (is_live(f, k)) value_put(a, is_frame(f->R[k]) ? norn_none() : f->R[k]);
-  for (uint32_t k = 0; top && k < r->nhold; k++) value_put(a, f->R[r->hold + k]);
+  for (uint32_t k = 0; top && k < held(r); k++) value_put(a, f->R[r->hold + k]);
 }
 
 static void seen_put(norn_archive *a, const norn_run *r)
@@ -99,7 +104,7 @@ static void seen_put(norn_archive *a, const norn_run *r)
 /* Of an event that waits and whose distribution is no value: its row, at registers that it holds. */
 static void dist_put(norn_archive *a, const norn_run *r)
 {
-  bool is = r->nhold && !r->dist_in_reg && r->wait != WAIT_NONE && r->wait != WAIT_INFER && r->d1.row;
+  bool is = held(r) && !r->dist_in_reg && r->wait != WAIT_NONE && r->wait != WAIT_INFER && r->d1.row;
   put_uint(a, is ? code_row(a, r->d1.row) : 0);
   if (!is) return;
   put_uint(a, (uint64_t)(r->d1.args - r->R));
@@ -224,8 +229,8 @@ static void stack_get(norn_archive *a, norn_run *r, const frames *f)
   const proto *p = f->v[f->n - 1].p;
   if (!archive_good(a)) return;
   /* places of events that are over may be those of another frame */
-  bool held = !r->nhold || (r->nhold <= p->nregs && r->hold <= p->nregs - r->nhold);
-  if (!held || (r->wait != WAIT_NONE && r->ans >= p->nregs)) {
+  if (r->wait != WAIT_NONE &&
+      (r->nhold > p->nregs || r->hold > (uint32_t)p->nregs - r->nhold || r->ans >= p->nregs)) {
     archive_damaged(a, "an event of a run is none");
     return;
   }
@@ -242,7 +247,7 @@ static void dist_get(norn_archive *a, norn_run *r)
     uint64_t at = get_uint(a), n = get_uint(a);
     if (at < r->hold || n > r->nhold || at - r->hold > r->nhold - n) archive_damaged(a, "an event of a run is none");
     else r->d1 = (norn_dist){ t->p, r->R + at, (int)n };
-  } else if (archive_good(a) && r->nhold && r->dist_in_reg) {
+  } else if (archive_good(a) && r->nhold && r->dist_in_reg && r->wait != WAIT_INFER) {
     bool well = norn_dist_view(r->R[r->hold], &r->d1);
     if (well && r->wait == WAIT_SAMPLE && r->nhold > 1) well = norn_dist_view(r->R[r->hold + 1], &r->d2);
     if (!well) archive_damaged(a, "an event of a run is none");

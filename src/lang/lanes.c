@@ -1,6 +1,7 @@
 /* lanes.c: a population of runs in lanes: groups go to the next barrier, split, are dissolved into
    runs of their own, and are resampled (lanes.h; norn_lanes in norn.h). */
 #include "lang/lanes.h"
+#include "base/archive.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -592,4 +593,71 @@ void norn_lanes_look(const norn_lanes *l, norn_lanes_report *out)
 {
   *out = l->report;
   out->groups = l->ngroup;
+}
+
+/* ---- checkpoints ---- */
+
+/* The runs of lanes [0, n), those in groups made for this alone; `made` has them, to be freed when all are
+   written. */
+static bool runs_put(norn_lanes *l, norn_archive *a, norn_run **made)
+{
+  owners o = { NULL, NULL };
+  size_t bytes = ((size_t)l->n + LANE_PAD) * sizeof *o.group;
+  bool good = find_owners(l, &o);
+  for (uint32_t i = 0; good && i < l->n; i++) {
+    norn_run *r = l->run && l->run[i] ? l->run[i] : NULL;
+    if (!r && o.group[i] && l->state[i] == LANE_RUNNING)
+      good = (r = made[i] = run_of_lane(l->group[o.group[i] - 1], o.pos[i])) != NULL;
+    good = good && norn_archive_run(a, &r);
+  }
+  mem_put(&l->st->mem, o.group, bytes);
+  mem_put(&l->st->mem, o.pos, bytes);
+  return good;
+}
+
+static bool runs_get(norn_lanes *l, norn_archive *a)
+{
+  while (l->ngroup) group_remove(l, 0);
+  l->nruns = 0;
+  for (uint32_t i = 0; i < l->n; i++) {
+    if (!norn_archive_run(a, &l->run[i])) return false;
+    if (l->run[i] && l->state[i] != LANE_RUNNING) return norn_archive_fail(a, "its lanes are not whole");
+    l->nruns += l->run[i] != NULL;
+  }
+  return true;
+}
+
+static bool report_archive(norn_archive *a, norn_lanes_report *r)
+{
+  return norn_archive_size(a, &r->groups) && norn_archive_size(a, &r->splits) &&
+         norn_archive_size(a, &r->merged) && norn_archive_size(a, &r->alone) &&
+         norn_archive_bool(a, &r->fallen_apart) && norn_archive_span(a, &r->where) &&
+         norn_archive_text(a, r->why, sizeof r->why);
+}
+
+bool lanes_archive(norn_archive *a, norn_lanes *l)
+{
+  mem *m = &l->st->mem;
+  bool reads = norn_archive_reading(a), in_leg = l->in_leg;
+  size_t size = l->n * sizeof(norn_run *);
+  norn_lanes_report report = l->report;
+  if (in_leg) return archive_not_now(a, "particles in lanes can't be saved while one waits for an inference");
+  norn_archive_bytes(a, l->state, l->n);
+  norn_archive_array(a, &l->value, NULL, l->n, sizeof *l->value);
+  norn_archive_u32(a, &l->nvalues);
+  norn_archive_int(a, &l->apart);
+  norn_archive_bool(a, &l->any_gone);
+  norn_archive_size(a, &l->alone_before);
+  if (!report_archive(a, &report) || !norn_archive_ref(a, &l->values)) return false;
+  if (reads && l->values && norn_array_length(norn_get(l->values)) != (int64_t)l->nvalues)
+    return norn_archive_fail(a, "its lanes are not whole");
+  norn_run **made = reads ? NULL : mem_zero(m, size);
+  if (reads && !l->run) l->run = mem_zero(m, size);
+  if (reads ? !l->run : !made) return norn_archive_fail(a, "out of memory");
+  bool good = reads ? runs_get(l, a) : runs_put(l, a, made);
+  for (uint32_t i = 0; made && i < l->n; i++) if (made[i]) norn_run_free(made[i]);
+  mem_put(m, made, made ? size : 0);
+  if (good && reads && !report.fallen_apart && l->nruns > 1) good = lanes_merge(l);
+  if (reads) l->report = report;
+  return good || norn_archive_fail(a, "out of memory");
 }
