@@ -373,8 +373,8 @@ static const norn_native natives[] = {
   FN("explain", "model", f_explain,
      "How a model will be run, as a string: the engine that infer(model) chooses and why, its choices\n"
      "with their maps to R^n, what is summed out, and what was recorded for gradients, by line.\n"
-     "Example: model coin() { let p ~ beta(2, 2); observe true ~ bernoulli(p); p }; "
-     "contains(explain(coin()), \"nuts\")\n=> true"),
+     "Example: model line() { let a ~ normal(0, 1); observe 1 ~ half_cauchy(exp(a)); a }; "
+     "contains(explain(line()), \"nuts\")\n=> true"),
   FN("diagnose", "post", f_diagnose,
      "How a posterior was made and whether to trust it, as a string.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
