@@ -55,6 +55,7 @@ EXTRA_DIST += \
   %D%/lang/lpdf.norn \
   %D%/lang/mandel.norn \
   %D%/lang/trees.norn \
+  %D%/infer/crbd.norn \
   %D%/infer/enumerate.norn \
   %D%/infer/events.norn \
   %D%/infer/gibbs.norn \

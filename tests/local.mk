@@ -489,6 +489,7 @@ ENGINE_TESTS = \
   %D%/engine/combinators.norn \
   %D%/engine/composed.norn \
   %D%/engine/coverage.norn \
+  %D%/engine/crbd.norn \
   %D%/engine/dead_enumerate.norn \
   %D%/engine/dead_importance.norn \
   %D%/engine/dead_mh.norn \
@@ -978,6 +979,7 @@ TEST_FILES = \
   %D%/errors/zero_inflated_reals.err \
   %D%/lang/exhaustive_quiet.err \
   %D%/data/bern.csv \
+  %D%/data/crbd.norn \
   %D%/data/z.norn \
   %D%/repl/basic.pty \
   %D%/repl/commands.pty \
