@@ -11,7 +11,9 @@
    - Nothing here exits, aborts, prints to stderr or longjmps.  What can fail returns a
      `norn_status` (0 is success) or a datum of kind NORN_NONE; the error is in norn_error(st).
    - One thread at a time per state; only norn_interrupt may be called from elsewhere (another
-     thread or a signal handler).
+     thread or a signal handler).  An inference may run programs on threads of its own (a crew): pure
+     natives and distributions are then called there, with a state that is the thread's; the hooks of
+     norn_config are never called by two threads at once.
    - `norn_datum` is a value in two words.  One that points into the heap stays valid until the
      state runs Norn code again (norn_load, norn_run_next, norn_runs_next, norn_drive, norn_eval,
      norn_infer_step); keep it longer with norn_keep.  Natives, distributions and engine callbacks
@@ -360,7 +362,8 @@ const char *norn_doc(norn_state *, const char *name);
    *out and returns 0, or returns norn_fail(...).  It must not block and can't suspend. */
 typedef norn_status (*norn_native_fn)(norn_state *, const norn_datum *args, int n, norn_datum *out);
 enum {
-  NORN_PURE = 1,         /* same arguments, same result: may be folded */
+  NORN_PURE = 1,         /* same arguments, same result: may be folded, and called in the threads of
+                            a crew at once, with a state of each thread's own */
   NORN_VARIADIC = 2      /* the last parameter takes any number of further arguments */
 };
 typedef struct {
@@ -708,6 +711,39 @@ const char     *norn_addr_name(norn_state *, uint64_t addr, char *buf, size_t n)
    states; and whether two runs are in the same state.  Weights and lanes do not count. */
 uint64_t        norn_run_hash(norn_run *);
 bool            norn_run_same(norn_run *, norn_run *);
+
+/* ---- crews: runs on several threads ------------------------------------------------------------ */
+
+/* A crew has a fixed number of places, each with a run; between two barriers the runs go on, on as
+   many threads as it has.  Which thread does what changes no number: random numbers are counters, and
+   what is added up is added by the caller, in order of places.  While a crew is not at work its runs
+   are used like any others, by the caller's thread. */
+typedef struct norn_crew norn_crew;
+/* How many threads a crew would have here of `want` (0: of the configuration, or one a processor); 1:
+   there can be none (a crew is there already, or something is recorded, or C code has called). */
+int         norn_crew_threads(norn_state *, int want);
+/* NULL: error set. */
+norn_crew  *norn_crew_new(norn_state *, size_t places, int threads);
+/* runs[i] for each place i becomes a copy of `of`, which stands still, in lane i.  false: no memory
+   (error set); what was made is in runs, the rest is NULL. */
+bool        norn_crew_start(norn_crew *, norn_run *of, norn_run **runs);
+/* Called in the thread of the run at place i, when it has come to an event; threads do so at once.
+   false: the event is kept for the caller. */
+typedef bool norn_crew_met(void *user, size_t i, norn_run *, const norn_event *);
+/* First runs[to[k]] becomes a copy of runs[from[k]], as norn_runs_copy does (k < n, both rising, no
+   place in both); then every run that is not NULL goes on to its next event.  *left: how many of these
+   `met` has not dealt with.  false: error set. */
+bool        norn_crew_next(norn_crew *, norn_run **runs, const uint32_t *to, const uint32_t *from,
+                           size_t n, norn_crew_met *met, void *user, size_t *left);
+/* What is left to the caller of a leg, until it is false: the events that were kept, in order of places,
+   then those of the runs that had to go on in this thread (they do so now), in that order too; and at
+   last NORN_ERROR if there was one, that of the lowest place.  Of a run that is dead since a parameter
+   left its domain the state's error says so. */
+bool        norn_crew_rest(norn_crew *, size_t *place, norn_event *);
+/* The k-th of the runs that still have to go on in this thread. */
+bool        norn_crew_left(const norn_crew *, size_t k, size_t *place);
+/* The runs must be freed before. */
+void        norn_crew_free(norn_crew *);
 
 /* ---- inference ------------------------------------------------------------------------------- */
 

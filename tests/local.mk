@@ -25,6 +25,7 @@ UNIT_TESTS = \
   %D%/unit/test_code \
   %D%/unit/test_combine \
   %D%/unit/test_count \
+  %D%/unit/test_crew \
   %D%/unit/test_density \
   %D%/unit/test_diagnose \
   %D%/unit/test_dispatch \

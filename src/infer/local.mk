@@ -53,6 +53,7 @@ libnorncore_la_SOURCES += \
   %D%/online.c \
   %D%/optimize.c \
   %D%/particles.c \
+  %D%/particles_crew.c \
   %D%/particles_lanes.c \
   %D%/particles_runs.c \
   %D%/path.c \

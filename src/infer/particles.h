@@ -7,7 +7,8 @@
                    |       +- by (to[], from[]): may be put off until the particles are stepped
                    +- to the next barrier: the k-th observation of each, whatever its line, or its end
 
-   particles_runs.c: one run of the VM for each (the reference).  Others must give the same draws: the
+   particles_runs.c: one run of the VM for each (the reference); particles_crew.c: the same on threads.
+   Others must give the same draws: the
    particle at place i has lane i; iteration is the number of barriers passed. */
 #ifndef NORN_INFER_PARTICLES_H
 #define NORN_INFER_PARTICLES_H
@@ -50,7 +51,9 @@ struct particles {
   struct { size_t observing, running; blame dead; } met;
 };
 
-extern const particles_ops particles_runs, particles_lanes;
+extern const particles_ops particles_runs, particles_crew, particles_lanes;
+/* How many threads particles_crew would have; 1: particles_runs is the one to take. */
+int        particles_threads(norn_infer *, size_t n, bool choices);
 /* The table that option k ("auto", "scalar", "lanes") asks for; NULL: error set. */
 const particles_ops *particles_choose(norn_infer *, int k, size_t n, bool choices);
 

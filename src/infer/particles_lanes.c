@@ -113,5 +113,6 @@ const particles_ops *particles_choose(norn_infer *inf, int k, size_t n, bool cho
   int how;
   if (!option_choice(inf, k, names, EXECUTORS, &how)) return NULL;
   bool lanes = how == EXECUTOR_LANES || (how == EXECUTOR_AUTO && n >= AUTO_FROM);
-  return lanes && !choices ? &particles_lanes : &particles_runs;
+  if (lanes && !choices) return &particles_lanes;
+  return particles_threads(inf, n, choices) > 1 ? &particles_crew : &particles_runs;
 }

@@ -20,6 +20,8 @@ typedef struct runs {
   size_t ncopies, copied;
   column value;
   history history;
+  /* of a leg that particles_crew has begun: the only places that are still to go on, rising */
+  uint32_t *left; size_t nleft, cleft;
   norn_run *gather[BLOCK]; uint32_t place[BLOCK]; norn_event ev[BLOCK];
 } runs;
 
@@ -116,6 +118,14 @@ static bool runs_follow(runs *e, size_t end)
   return true;
 }
 
+/* Has particle i still to go on in this leg? */
+static bool runs_waits(const runs *e, size_t i)
+{
+  if (!e->nleft) return true;
+  for (size_t k = 0; k < e->nleft; k++) if (e->left[k] == i) return true;
+  return false;
+}
+
 /* Particles [next, ...) in blocks; what each block met is weighed while it is in the cache. */
 static norn_step runs_advance_drawn(runs *e)
 {
@@ -125,7 +135,7 @@ static norn_step runs_advance_drawn(runs *e)
     size_t i = p->next;
     if (!runs_follow(e, i + BLOCK)) return NORN_STEP_FAIL;
     for (; i < p->n && i < p->next + BLOCK; i++)
-      if (e->run[i]) { e->gather[m] = e->run[i]; e->place[m++] = (uint32_t)i; }
+      if (e->run[i] && runs_waits(e, i)) { e->gather[m] = e->run[i]; e->place[m++] = (uint32_t)i; }
     int done = m ? norn_runs_next(e->gather, e->ev, m) : 0;
     bool waits = false;
     for (int k = 0; k < done; k++) {
@@ -142,6 +152,7 @@ static norn_step runs_advance_drawn(runs *e)
     if (m && done < m) p->next = e->place[done];
     else p->next = i;
   }
+  e->nleft = 0;
   return NORN_STEP_DONE;
 }
 
@@ -206,6 +217,7 @@ static void runs_free(particles *p)
   engine_put(st, e->tip, p->n * sizeof *e->tip);
   column_free(st, &e->value);
   history_free(st, &e->history);
+  engine_put(st, e->left, e->cleft * sizeof *e->left);
 }
 
 /* ---- checkpoints ---- */
@@ -225,7 +237,9 @@ static bool runs_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *
     norn_archive_array(a, &to, NULL, e->ncopies, sizeof *to);
     norn_archive_array(a, &from, NULL, e->ncopies, sizeof *from);
   }
-  return column_archive(a, &e->value) && history_archive(a, &e->history);
+  if (!column_archive(a, &e->value) || !history_archive(a, &e->history)) return false;
+  norn_archive_size(a, &e->nleft);
+  return norn_archive_array(a, &e->left, &e->cleft, e->nleft, sizeof *e->left);
 }
 
 const particles_ops particles_runs = {

@@ -260,7 +260,11 @@ norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
   smc *e = self;
   particles *p = e->p;
   course *c = &e->course;
-  (void)inf;
+  if (norn_archive_reading(a) && p->ops == &particles_crew) {   /* it goes on in one thread */
+    particles_free(p);
+    e->p = p = particles_new(inf, &particles_runs, e->n, false, false);
+    if (!p) return NORN_EMEMORY;
+  }
   if (!p->ops->archive) {
     norn_archive_fail(a, "smc can't be checkpointed with particles that are %s", p->ops->words);
     return norn_archive_status(a);

@@ -43,7 +43,7 @@ static bool notes_grow(norn_state *st)
 /* Without memory, or past a million names, an address just prints as its hash. */
 void addr_note(norn_state *st, uint64_t hash, uint64_t parent, uint64_t comp)
 {
-  if (!comp || st->naddrs >= NOTES_MAX || !notes_grow(st)) return;
+  if (!comp || st->home || st->naddrs >= NOTES_MAX || !notes_grow(st)) return;
   addr_entry *e = note_find(st, hash);
   if (e->comp) return;
   *e = (addr_entry){hash, parent, comp};
@@ -78,6 +78,7 @@ uint64_t addr_component(norn_state *st, unsigned kind, sym name, uint32_t number
   const char *s = sym_name(st, name);
   uint64_t h = hash_mix(hash_bytes(s, strlen(s), kind) + number * 0x9e3779b97f4a7c15u);
   uint64_t comp = (uint64_t)kind << 56 | (h & 0xffffffffffffffu);
+  if (st->home) return addr_is_named(st, comp) ? comp : (state_at_home(st), 0);
   if (!named_grow(st)) return 0;
   addr_named *e = named_find(st, comp);
   st->nnamed += !e->comp;

@@ -56,8 +56,8 @@ norn_datum norn_array_pack(norn_state *st, const norn_datum *x, int64_t n)
 
 bool norn_array_view(norn_datum a, norn_view *out)
 {
-  if (a.tag != NORN_ARRAY || !vec_settle(v_vec(a))) return false;
-  const vec *v = v_vec(a);
+  const vec *v = a.tag == NORN_ARRAY ? vec_settle(v_vec(a)) : NULL;
+  if (!v) return false;
   out->elem = (norn_elem)vec_elem(v);
   out->rank = vec_rank(v);
   out->n = vec_count(v);
@@ -83,8 +83,8 @@ double norn_elem_real(norn_datum x, int64_t k)
 {
   double d = NAN;
   if (x.tag == NORN_ARRAY) {
-    const vec *v = v_vec(x);
-    if (k < 0 || k >= vec_count(v) || !vec_settle(v_vec(x))) return NAN;
+    const vec *v = vec_settle(v_vec(x));
+    if (!v || k < 0 || k >= vec_count(v)) return NAN;
     x = elem_value(vec_elem(v), vec_elems(v), k);
   }
   if (V_IS_BOOL(x)) return (double)x.i;

@@ -219,7 +219,8 @@ val arith_arrays(norn_state *st, arith op, val x, val y)
 val arith_negate(norn_state *st, vec *v)
 {
   val x = v_obj(NORN_ARRAY, v);
-  if (vec_elem(v) != NORN_F64 || !vec_flat(st, v)) return by_element(st, A_SUB, norn_int(0), x, 0);
+  if (vec_elem(v) == NORN_F64) v = vec_flat(st, v);
+  if (!v || vec_elem(v) != NORN_F64) return by_element(st, A_SUB, norn_int(0), x, 0);
   vec *z = alike(st, v, NORN_F64);
   const double *f = vec_elems(v);
   for (int64_t k = 0; z && k < vec_count(v); k++) z->b->f[k] = -f[k];

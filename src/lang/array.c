@@ -21,7 +21,7 @@ vec *vec_view(norn_state *st, buf *b, int rank, int64_t off, int64_t len, const 
   size_t dims = (size_t)(rank - 1) * sizeof *inner;
   vec *v = heap_alloc(st, sizeof *v + dims);
   if (!v) return NULL;
-  obj_init(v, NORN_ARRAY, (unsigned)rank, 0);
+  obj_init(v, NORN_ARRAY, (unsigned)rank, st->worker);
   v->b = b;
   v->off = off;
   v->len = len;
@@ -44,7 +44,7 @@ static buf *buf_flat(norn_state *st, unsigned elem, int64_t n)
   }
   buf *b = heap_alloc(st, BUF_HEADER + (size_t)n * elem_bytes(elem));
   if (!b) return NULL;
-  obj_init(b, V_BUF, elem, 0);
+  obj_init(b, V_BUF, elem, st->worker << 1);
   b->fill = b->cap = (uint64_t)n;
   b->base = b->scanned = 0;
   b->parent = NULL;
@@ -87,25 +87,27 @@ vec *vec_flat(norn_state *st, vec *v)
     memcpy(buf_at(flat, start - from), buf_at(b, start), (to - start) * size);
     to = start;
   }
+  if (!vec_is_own(st, v)) return vec_view(st, flat, vec_rank(v), 0, v->len, v->dims);
   v->b = flat;
   v->off = 0;
   heap_remember(st, &v->h);
   return v;
 }
 
-bool vec_settle(vec *v)
+vec *vec_settle(vec *v)
 {
-  return !v->b || !v->b->parent || vec_flat(*buf_state(v->b), v);
+  return !v->b || !v->b->parent ? v : vec_flat(crew_here(*buf_state(v->b)), v);
 }
 
 enum { NEAR = 8 };   /* links that reading follows before it flattens */
 
-/* The buffer in v's chain that has element i; NULL: no memory (error set).  May flatten v, which
-   moves i. */
+/* The buffer in v's chain that has element i; NULL: no memory (error set).  May flatten v, if it may
+   be changed here, which moves i. */
 static const buf *find(norn_state *st, vec *v, uint64_t *i)
 {
   const buf *b = v->b;
-  for (int k = 0; *i < b->base && k < NEAR; k++) b = b->parent;
+  bool own = vec_is_own(st, v);
+  for (int k = 0; *i < b->base && (k < NEAR || !own); k++) b = b->parent;
   if (*i >= b->base) return b;
   *i -= (uint64_t)v->off;
   return vec_flat(st, v) ? v->b : NULL;
@@ -210,7 +212,7 @@ static void fill_scalars(vec *v, const val *x)
 /* Copies a row; rows of integers become real in a matrix of reals. */
 static bool fill_row(norn_state *st, buf *b, int64_t at, vec *row)
 {
-  if (!vec_flat(st, row)) return false;
+  if (!(row = vec_flat(st, row))) return false;
   int64_t n = vec_count(row);
   if (row->b->h.aux == b->h.aux) {
     memcpy(buf_at(b, (uint64_t)at), vec_elems(row), (size_t)n * elem_bytes(b->h.aux));
@@ -243,8 +245,9 @@ val vec_pack(norn_state *st, const val *x, int64_t n)
 
 val vec_repack(norn_state *st, val x)
 {
-  vec *v = v_vec(x);
-  if (!vec_flat(st, v)) return norn_none();
+  vec *v = vec_flat(st, v_vec(x));
+  if (!v) return norn_none();
+  x.p = v;
   if (v->len == 0 || vec_elem(v) != NORN_VALUES) return x;
   const val *e = vec_elems(v);
   packing p = e[0].tag == NORN_ARRAY ? pack_rows(e, v->len) : pack_scalars(e, v->len);

@@ -54,8 +54,14 @@ vec *vec_view(norn_state *, buf *, int rank, int64_t off, int64_t len, const int
    once. */
 vec *vec_raw(norn_state *, unsigned elem, int rank, const int64_t *dims);
 val  vec_empty(norn_state *);
-/* Flattens an array met by code that has no state at hand; false: no memory. */
-bool vec_settle(vec *);
+/* vec_flat for code that has no state at hand; NULL: no memory. */
+vec *vec_settle(vec *);
+static inline bool vec_is_own(const norn_state *st, const vec *v)
+{
+  return !st->home || v->h.n == st->worker;
+}
+/* Whoever has the end of a buffer and is its worker may append to it. */
+static inline bool buf_is_own(const norn_state *st, const buf *b) { return b->h.n >> 1 == st->worker; }
 /* An array of VALUES packed again, if it can be; else the same.  NONE: no memory (error set). */
 val  vec_repack(norn_state *, val);
 /* True if both are arrays of the same shape (packing aside). */

@@ -135,7 +135,7 @@ static val picked(norn_state *st, vec *v, const spec *p, int n)
 {
   int64_t at = v->off, stride = vec_row(v);
   if (n == 1) return vec_at(st, v, p[0].from);
-  if (!vec_flat(st, v)) return norn_none();
+  if (!(v = vec_flat(st, v))) return norn_none();
   at = v->off;
   for (int d = 0; d < n; d++) {
     at += p[d].from * stride;
@@ -159,7 +159,7 @@ static val index_packed(norn_state *st, vec *v, places *q)
   }
   if (!slices) return picked(st, v, p, m);
   if (m == 1) return vec_slice(st, v_obj(NORN_ARRAY, v), p[0].from, p[0].to);
-  return vec_flat(st, v) ? gathered(st, v, p, m) : norn_none();
+  return (v = vec_flat(st, v)) ? gathered(st, v, p, m) : norn_none();
 }
 
 static val index_any(norn_state *st, val x, places *q);

@@ -15,12 +15,12 @@ static buf *buf_make(norn_state *st, unsigned elem, buf *parent, uint64_t base, 
   size_t n = ((cap - base) * elem_bytes(elem) + 7) / 8 * 8;
   buf *b = heap_alloc(st, BUF_HEADER + n + (parent ? sizeof(norn_state *) : 0));
   if (!b) return NULL;
-  obj_init(b, V_BUF, elem, 0);
+  obj_init(b, V_BUF, elem, st->worker << 1);
   b->fill = fill;
   b->cap = cap;
   b->base = b->scanned = base;
   b->parent = parent;
-  if (parent) *buf_state(b) = st;
+  if (parent) *buf_state(b) = st->home ? st->home : st;
   return b;
 }
 
@@ -40,14 +40,15 @@ static buf *buf_room(norn_state *st, buf *b, uint64_t *off, uint64_t count, uint
 {
   uint64_t end = *off + count, least = 8;
   while (end <= b->base) b = b->parent;
-  if (b->fill == end && b->cap - end >= more) return b;
-  bool first = b->fill == end && !b->h.n;
+  bool own = buf_is_own(st, b) && b->fill == end;
+  if (own && b->cap - end >= more) return b;
+  bool first = own && !(b->h.n & 1);
   uint64_t from = b->parent || *off < b->base ? b->base : *off, n = end - from;
   if (least < more) least = more;
   if (first || n * elem_bytes(b->h.aux) <= SHORT) {
     uint64_t slack = first ? n + more : n;
     buf *q = buf_regrow(st, b, from, end, more, slack < least ? least : slack);
-    if (q && first) b->h.n = 1;
+    if (q && first) b->h.n |= 1;
     if (q && !q->parent) *off = 0;
     return q;
   }
@@ -74,7 +75,7 @@ static vec *extended(norn_state *st, const vec *v, int64_t rows, void **at)
    too). */
 static vec *converted(norn_state *st, vec *v, unsigned elem)
 {
-  if (!vec_flat(st, v)) return NULL;
+  if (!(v = vec_flat(st, v))) return NULL;
   if (elem == NORN_F64) {
     int64_t n = vec_count(v);
     buf *b = buf_make(st, NORN_F64, NULL, 0, (uint64_t)n, (uint64_t)n + 8);
@@ -157,7 +158,7 @@ static val push_row(norn_state *st, vec *v, vec *x)
 {
   unsigned elem = joined_elem(vec_elem(v), vec_elem(x));
   void *at;
-  if (!vec_flat(st, x) || (elem != vec_elem(v) && !(v = converted(st, v, elem))))
+  if (!(x = vec_flat(st, x)) || (elem != vec_elem(v) && !(v = converted(st, v, elem))))
     return norn_none();
   vec *r = extended(st, v, 1, &at);
   if (!r) return norn_none();
@@ -198,7 +199,7 @@ static val concat_arrays(norn_state *st, vec *v, vec *w)
                 memcmp(v->dims, w->dims, (size_t)(vec_rank(v) - 1) * sizeof *v->dims) == 0;
   unsigned elem = shaped ? joined_elem(vec_elem(v), vec_elem(w)) : NORN_VALUES;
   void *at;
-  if (!vec_flat(st, w)) return norn_none();
+  if (!(w = vec_flat(st, w))) return norn_none();
   if (elem == NORN_VALUES && (vec_elem(w) != elem || vec_rank(w) > 1) &&
       !(w = converted(st, w, elem)))
     return norn_none();

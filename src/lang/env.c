@@ -210,6 +210,7 @@ env_entry *env_entry_of(norn_state *st, env_kind kind, const void *row)
   env *e = st->env;
   row_entry *known = e->rows ? row_find(e, row) : NULL;
   if (known && known->row) return known->entry->kind == kind ? known->entry : NULL;
+  if (st->home) return NULL;
   env_entry *made = entry_search(st, kind, row);
   if (!made || !rows_grow(st)) return made;
   *row_find(e, row) = (row_entry){row, made};

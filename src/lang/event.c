@@ -108,7 +108,8 @@ static int bad_parameters(norn_run *r, norn_event *ev, norn_span span)
 static void note_met(const scope *s, const scope_fix *fix)
 {
   norn_view v;
-  if (norn_array_view(s->seen_by, &v) && fix->key < v.n) ((int64_t *)(uintptr_t)v.i)[fix->key] = 1;
+  if (norn_array_view(s->seen_by, &v) && fix->key < v.n)
+    __atomic_store_n((int64_t *)(uintptr_t)v.i + fix->key, 1, __ATOMIC_RELAXED);
 }
 
 static scope_fix *scope_find(const norn_run *r, uint64_t addr)
@@ -442,6 +443,7 @@ val memo_new(norn_run *r, val f)
     norn_fail(st, NORN_ETYPE, 0, "mem takes functions of at most 8 arguments, got one of %d", n);
     return norn_none();
   }
+  if (st->home && r->top) return state_at_home(st);
   proto *p = memo_stub(st, n);
   clo *c = p ? heap_alloc(st, sizeof *c + 2 * sizeof(val)) : NULL;
   if (!c) return state_memory(st);

@@ -7,6 +7,7 @@
 
 norn_datum norn_handle_new(norn_state *st, const norn_handle_row *row, void *p, size_t bytes)
 {
+  if (st->home) return state_at_home(st);
   if (!mem_grow(&st->mem, &st->handles, &st->chandles, st->nhandles + 1, sizeof *st->handles))
     return state_memory(st);
   handle *o = heap_alloc_old(st, sizeof *o);

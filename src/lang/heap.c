@@ -13,7 +13,8 @@
 #include <sys/mman.h>
 
 enum {
-  NURSERY = 2 << 20, NURSERY_LEAST = 256 << 10, RESERVE = 64 << 20, CHARGE = 64 << 10,
+  NURSERY = 2 << 20, NURSERY_WORKER = 1 << 20, NURSERY_LEAST = 256 << 10, RESERVE = 64 << 20,
+  CHARGE = 64 << 10,
   REMEMBERED = 1 << 16,               /* a longer list is not kept */
   FULL_LEAST = 16 << 20               /* bytes grown old before a full collection is thought of */
 };
@@ -27,7 +28,7 @@ struct gc {
 
 /* ---- setting aside ---- */
 
-static bool charge(mem *m, size_t n)
+static bool charge_mem(mem *m, size_t n)
 {
   if (++m->requests == m->fail_at || (m->limit && (n > m->limit || m->used > m->limit - n))) {
     m->refused++;
@@ -38,13 +39,34 @@ static bool charge(mem *m, size_t n)
   return true;
 }
 
+/* The nursery is no memory of the allocator's, but it counts; a worker's counts at home. */
+static bool charge(norn_state *st, size_t n)
+{
+  if (!st->home) return charge_mem(&st->mem, n);
+  crew_charge_lock(st);
+  bool good = charge_mem(&st->home->mem, n);
+  crew_charge_unlock(st);
+  return good;
+}
+
+static void discharge(norn_state *st, size_t n)
+{
+  if (!st->home) {
+    st->mem.used -= n;
+    return;
+  }
+  crew_charge_lock(st);
+  st->home->mem.used -= n;
+  crew_charge_unlock(st);
+}
+
 /* Sets aside what filling the nursery up to n0 + n takes. */
 static bool set_aside(norn_state *st, size_t n)
 {
   heap *h = &st->heap;
   size_t now = (size_t)(h->charged - h->n0);
   if (n <= now) return true;
-  if (!old_pool_fill(st, old_blocks_for(n)) || !charge(&st->mem, n - now)) return false;
+  if (!old_pool_fill(st, old_blocks_for(n)) || !charge(st, n - now)) return false;
   h->charged = h->n0 + n;
   return true;
 }
@@ -56,7 +78,7 @@ static void reset(norn_state *st)
   size_t now = (size_t)(h->charged - h->n0);
   if (now > h->nursery) {
     madvise(h->n0 + h->nursery, now - h->nursery, MADV_DONTNEED);
-    st->mem.used -= now - h->nursery;
+    discharge(st, now - h->nursery);
     h->charged = h->n0 + h->nursery;
   }
   size_t n = h->nursery;
@@ -64,7 +86,7 @@ static void reset(norn_state *st)
   if (n < CHARGE) n = 0;
   now = (size_t)(h->charged - h->n0);
   if (now > n) {                              /* short of blocks: a smaller nursery */
-    st->mem.used -= now - n;
+    discharge(st, now - n);
     h->charged = h->n0 + n;
   }
   set_aside(st, n);
@@ -75,9 +97,9 @@ static void reset(norn_state *st)
 bool heap_init(norn_state *st)
 {
   heap *h = &st->heap;
-  *h = (heap){ .nursery = NURSERY, .stress = h->stress };
-  while (st->mem.limit && h->nursery > NURSERY_LEAST && h->nursery > st->mem.limit / 32)
-    h->nursery /= 2;
+  size_t limit = st->home ? st->home->mem.limit / 8 : st->mem.limit;
+  *h = (heap){ .nursery = st->home ? NURSERY_WORKER : NURSERY, .stress = h->stress };
+  while (limit && h->nursery > NURSERY_LEAST && h->nursery > limit / 32) h->nursery /= 2;
   if (!old_init(st)) return false;
   void *p = mmap(NULL, NURSERY + RESERVE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -94,7 +116,7 @@ void heap_free(norn_state *st)
   heap *h = &st->heap;
   old_free(st);
   if (h->n0) {
-    st->mem.used -= (size_t)(h->charged - h->n0);
+    discharge(st, (size_t)(h->charged - h->n0));
     munmap(h->n0, (size_t)(h->n1 - h->n0));
   }
   mem_put(&st->mem, h->remembered, h->cremembered * sizeof *h->remembered);
@@ -120,7 +142,9 @@ void heap_outside(norn_state *st, size_t n)
 {
   heap *h = &st->heap;
   h->allocated_old += n;
-  if (h->allocated_old > full_at(st)) h->soft = h->n0;   /* the VM stops at its next safepoint */
+  if (h->allocated_old <= full_at(st)) return;
+  if (st->home) st->full_due = true;            /* who works with it collects */
+  else h->soft = h->n0;                         /* the VM stops at its next safepoint */
 }
 
 static void *made_old(norn_state *st, obj *o, size_t n, unsigned flags)
@@ -387,6 +411,13 @@ static void drain(gc *g)
   while (g->top > g->base) scan(g, *--g->top, false);
 }
 
+/* The workers' nurseries are emptied. */
+static void settle_workers(norn_state *st)
+{
+  norn_state *w;
+  for (int k = 0; st->crew && (w = crew_worker(st->crew, k)); k++) heap_settle(w);
+}
+
 static void mark_again(void *g, obj *o)
 {
   if (!(o->flags & OBJ_MARK)) return;
@@ -394,24 +425,36 @@ static void mark_again(void *g, obj *o)
   drain(g);
 }
 
-/* The nursery must be empty. */
+static void sweep(norn_state *st)
+{
+  heap *h = &st->heap;
+  h->live_after_major = old_sweep(st, old_blocks_for(h->nursery));
+  h->allocated_old = 0;
+  h->majors++;
+  st->full_due = false;
+}
+
+/* The nurseries must be empty: this one, whose space is the mark stack, and the workers'. */
 static void collect_full(norn_state *st)
 {
   heap *h = &st->heap;
+  norn_state *w;
   gc g = { .st = st, .base = (obj **)h->n0, .end = (obj **)h->n1 };
   g.top = g.base;
   run_scan_all(st, &g);
+  for (int k = 0; st->crew && (w = crew_worker(st->crew, k)); k++) run_scan_all(w, &g);
   state_scan(st, &g);
   drain(&g);
   while (g.overflow) {
     g.overflow = false;
     old_each(h->old, mark_again, &g);
+    for (int k = 0; st->crew && (w = crew_worker(st->crew, k)); k++)
+      old_each(w->heap.old, mark_again, &g);
   }
   madvise(h->charged, (size_t)(h->n1 - h->charged), MADV_DONTNEED);
   handles_sweep(st, false);
-  h->live_after_major = old_sweep(st, old_blocks_for(h->nursery));
-  h->allocated_old = 0;
-  h->majors++;
+  sweep(st);
+  for (int k = 0; st->crew && (w = crew_worker(st->crew, k)); k++) sweep(w);
 }
 
 /* Inside sealed calls nothing is collected: the nursery reaches further into its reserve. */
@@ -428,16 +471,24 @@ static bool extend(norn_state *st, size_t need)
   return true;
 }
 
+static void collect_whole(norn_state *st)
+{
+  settle_workers(st);
+  collect_full(st);
+}
+
+/* A worker can't collect more than its nursery: it notes that more is due, and goes on. */
 bool heap_collect(norn_state *st, size_t need)
 {
   heap *h = &st->heap;
   if (h->nogc) return extend(st, need);
   collect_minor(st);
   bool whole = h->allocated_old > full_at(st);
-  if (whole) collect_full(st);
+  if (st->home) st->full_due |= whole;
+  else if (whole) collect_whole(st);
   reset(st);
-  if (!whole && (size_t)(h->soft - h->hp) < h->nursery / 4) {
-    collect_full(st);
+  if (!st->home && !whole && (size_t)(h->soft - h->hp) < h->nursery / 4) {
+    collect_whole(st);
     reset(st);
   }
   if ((size_t)(h->soft - h->hp) < need) {
@@ -448,10 +499,26 @@ bool heap_collect(norn_state *st, size_t need)
   return true;
 }
 
+void heap_settle(norn_state *st)
+{
+  heap *h = &st->heap;
+  collect_minor(st);
+  reset(st);
+  if (h->stress) h->soft = h->n0;
+}
+
 void heap_collect_full(norn_state *st)
 {
   collect_minor(st);
-  collect_full(st);
+  collect_whole(st);
   reset(st);
   if (st->heap.stress) st->heap.soft = st->heap.n0;
+}
+
+void heap_adopt(norn_state *home, norn_state *worker)
+{
+  collect_minor(worker);                       /* no object of it is on its list of written ones */
+  home->heap.allocated_old += worker->heap.allocated_old + worker->heap.live_after_major;
+  home->heap.minors += worker->heap.minors;
+  old_adopt(home->heap.old, worker->heap.old);
 }

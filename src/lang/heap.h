@@ -21,7 +21,10 @@
    Minor roots: frames and runs that ran since the last collection (WATER marks in stacks; clean and
    dirty lists of runs), refs set since then, globals, the memo tables and scopes of dirty runs, old
    objects allocated or written since then (the remembered list: in-place appends of pointers, old
-   objects made by C code, flattened arrays, answers given to clean runs). */
+   objects made by C code, flattened arrays, answers given to clean runs).
+
+   Workers (crew.c) have each a heap.  What lies in another heap counts as old; no nursery is pointed
+   into from outside, but by the runs that its owner scans.  A full collection marks and sweeps all. */
 #ifndef NORN_LANG_HEAP_H
 #define NORN_LANG_HEAP_H
 #include "lang/value.h"
@@ -49,6 +52,14 @@ void heap_free(norn_state *);
    will get them from heap_alloc).  false: memory limit (error set). */
 bool heap_collect(norn_state *, size_t need);
 void heap_collect_full(norn_state *);                      /* only at a safepoint */
+/* Workers and who works with them (crew.c): a minor collection, only at a safepoint; is there
+   nothing in the nursery; and all old objects of a worker that ends become home's. */
+void heap_settle(norn_state *);
+static inline bool heap_is_empty(const heap *h)
+{
+  return h->hp == h->n0 && !h->nremembered && !h->remember_all;
+}
+void heap_adopt(norn_state *home, norn_state *worker);
 /* n bytes of object memory, 16-byte aligned; NULL: memory limit (error set).  Only the header is
    written: kind 0 and the flags, which the caller keeps (obj_init).  Fields must be filled before
    Norn code runs. */

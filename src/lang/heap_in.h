@@ -34,6 +34,7 @@ static inline size_t heap_round(size_t n) { return (n + 15) & ~(size_t)15; }
 
 bool  old_init(norn_state *);
 void  old_free(norn_state *);
+void  old_adopt(old_space *to, old_space *from);                 /* all objects; from is empty then */
 /* A cell for n <= HEAP_LARGE bytes (a multiple of 16).  from_pool: a collection, which finds what
    it needs in the pool. */
 void *old_cell(norn_state *, size_t n, bool from_pool);

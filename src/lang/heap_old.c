@@ -56,6 +56,26 @@ void old_free(norn_state *st)
   st->heap.old = NULL;
 }
 
+/* Blocks go behind the first of their class, as if they were used up; what is free in them is found
+   by the next sweep. */
+void old_adopt(old_space *to, old_space *from)
+{
+  for (size_t c = 0; c < OLD_CLASSES; c++) {
+    old_block **at = to->blocks[c] ? &to->blocks[c]->next : &to->blocks[c], *rest = *at;
+    *at = from->blocks[c];
+    while (*at) at = &(*at)->next;
+    *at = rest;
+    from->blocks[c] = NULL;
+    from->free[c] = NULL;
+  }
+  old_large **large = &to->large;
+  while (*large) large = &(*large)->next;
+  *large = from->large;
+  from->large = NULL;
+  to->nblocks += from->nblocks;
+  from->nblocks = 0;
+}
+
 bool old_pool_fill(norn_state *st, size_t blocks)
 {
   old_space *s = st->heap.old;

@@ -23,6 +23,7 @@ libnorncore_la_SOURCES += \
   %D%/comp_loop.c \
   %D%/comp_match.c \
   %D%/comp_prob.c \
+  %D%/crew.c \
   %D%/defdist.c \
   %D%/delayed.c \
   %D%/delayed_gauss.c \

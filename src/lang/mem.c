@@ -51,6 +51,7 @@ static bool name_params(norn_state *st, sym *names, int nargs)
 proto *memo_stub(norn_state *st, int nargs)
 {
   if (st->memo_stubs[nargs]) return st->memo_stubs[nargs];
+  if (st->home) return state_at_home(st), NULL;
   proto *p = mem_zero(&st->mem, sizeof *p);
   if (!p) return NULL;
   stub s = {.code = mem_get(&st->mem, ((size_t)nargs + 8) * sizeof *s.code)};

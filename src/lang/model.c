@@ -166,8 +166,9 @@ scope *scope_enter(norn_state *st, const modl *m, scope *up, uint64_t path)
   for (int i = 0; i < n; i++) {
     const val *f = fix_at(c, i);
     s->fix[i] = (scope_fix){.value = f[2], .what = (uint32_t)f[0].i, .key = (uint32_t)i};
-    if (f[0].i != FIX_OBSERVED)
-      addr_parse(st, path, norn_string_view(f[1], NULL), &s->fix[i].addr);
+    if (f[0].i == FIX_OBSERVED) continue;
+    bool well = addr_parse(st, path, norn_string_view(f[1], NULL), &s->fix[i].addr);
+    if (!well && st->home && st->err.code) return NULL;            /* a name that is new to a worker */
   }
   return s;
 }

@@ -7,7 +7,8 @@ part part_whole(val v)
 {
   part p = { v, 0, 0 };
   if (v.tag != NORN_ARRAY) return p;
-  vec_settle(v_vec(v));
+  vec *flat = vec_settle(v_vec(v));
+  if (flat) p.v.p = v.p = flat;
   p.rank = vec_rank(v_vec(v));
   p.at = v_vec(v)->off;
   return p;

@@ -71,10 +71,12 @@ static shape *shape_new(norn_state *st, const sym *names, uint32_t n, uint64_t h
 const shape *shape_intern(norn_state *st, const sym *names, uint32_t n)
 {
   uint64_t hash = set_hash(st, names, n);
-  if ((!st->shapes || st->nshapes > st->shape_mask) && !table_grow(st)) return NULL;
+  if (st->home && !st->shapes) return state_at_home(st), NULL;
+  if ((!st->shapes || st->nshapes > st->shape_mask) && !st->home && !table_grow(st)) return NULL;
   shape **at = &st->shapes[hash & st->shape_mask];
   for (shape *s = *at; s; s = s->next)
     if (s->hash == hash && s->n == n && memcmp(s->names, names, n * sizeof *names) == 0) return s;
+  if (st->home) return state_at_home(st), NULL;
   shape *sh = shape_new(st, names, n, hash);
   if (!sh) return NULL;
   sh->next = *at;

@@ -311,6 +311,7 @@ static val tab_new(norn_state *st, unsigned kind, const void *row, const env_ent
 norn_datum norn_dist_new(norn_state *st, const norn_dist_row *row, const norn_datum *args, int n)
 {
   env_entry *e = env_of_row(st, row); /* NULL: a row of the caller's own, which nobody registered */
+  if (!e && st->home) return state_at_home(st);
   if (e && n > e->npars && !e->variadic)
     return state_fail(st, NORN_EUSE, "%s takes %d arguments, got %d", row->name, e->npars, n);
   val v = tab_new(st, NORN_DIST, row, e, args, n, e && n < e->npars ? e->npars : n);
@@ -333,6 +334,7 @@ norn_datum norn_engine_new(norn_state *st, const norn_engine *engine, const norn
                            int n)
 {
   env_entry *e = env_entry_of(st, ENV_ENGINE, engine);
+  if (!e && st->home) return state_at_home(st);
   /* one that is registered gets its entry here, at first use */
   for (int i = 0; !e && norn_engine_at(st, i); i++)
     if (norn_engine_at(st, i) == engine) return state_fail(st, NORN_EMEMORY, "out of memory");

@@ -235,6 +235,7 @@ static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n
   val *stk = b->stk, *lim = b->lim;
   uint8_t cls = b->cls, grown = b->big;
   bool dirty = b->in_dirty;
+  norn_state *st = b->st;
   if (a->rare) {
     b->scope = a->scope;
     b->memo = a->memo;
@@ -245,6 +246,7 @@ static inline void run_copy(norn_run *b, const norn_run *a, size_t top, size_t n
     run_plain(b);
   }
   memcpy(&b->R, &a->R, sizeof *a - RUN_RARE);
+  b->st = st;
   b->stk = stk;
   b->lim = lim;
   b->cls = cls;
@@ -274,17 +276,21 @@ static inline size_t run_extent(const norn_run *r)
   }
 }
 
+norn_run *run_fork_to(norn_state *st, norn_run *a, uint32_t lane)
+{
+  size_t top = (size_t)(a->R - a->stk), n = top + run_proto(a)->nregs;
+  norn_run *b = run_get(st, run_extent(a) + 1);
+  if (!b) state_memory(st);
+  else run_copy(b, a, top, n, lane);
+  return b;
+}
+
 norn_run *norn_run_fork(norn_run *a, uint32_t lane)
 {
   norn_state *st = a->st;
-  size_t top = (size_t)(a->R - a->stk), n = top + run_proto(a)->nregs, dirty = st->ndirty;
-  norn_run *b = run_get(st, run_extent(a) + 1);
-  if (!b) {
-    state_memory(st);
-    return NULL;
-  }
-  run_copy(b, a, top, n, lane);
-  if (!a->in_dirty && st->ndirty > dirty) {   /* a clean copy of a clean run */
+  size_t dirty = st->ndirty;
+  norn_run *b = run_fork_to(st, a, lane);
+  if (b && !a->in_dirty && st->ndirty > dirty) {   /* a clean copy of a clean run */
     st->ndirty--;
     b->in_dirty = false;
   }
@@ -297,6 +303,26 @@ static inline void prefetch_run(const norn_run *r, int lines)
   for (int k = 0; r && k < lines; k++) __builtin_prefetch(p + 64 * k, 1);
 }
 
+/* runs[to] becomes a copy of runs[from], in the memory of st, where it lies already if it is one. */
+static inline bool copy_one(norn_state *st, norn_run **runs, uint32_t to, uint32_t from, bool apart)
+{
+  norn_run *a = runs[from], *b = runs[to];
+  if (!a) {
+    norn_run_free(b);
+    runs[to] = NULL;
+    return true;
+  }
+  size_t top = (size_t)(a->R - a->stk), need = top + run_proto(a)->nregs;
+  if (b && !b->seen && (size_t)(b->lim - b->stk) > run_extent(a)) {
+    run_copy(b, a, top, need, to);
+    if (a->in_dirty || apart) run_dirty(b);
+    return true;
+  }
+  norn_run_free(b);
+  runs[to] = apart ? run_fork_to(st, a, to) : norn_run_fork(a, to);
+  return runs[to] != NULL;
+}
+
 bool norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, int n)
 {
   for (int k = 0; k < n; k++) {
@@ -304,22 +330,25 @@ bool norn_runs_copy(norn_run **runs, const uint32_t *to, const uint32_t *from, i
       prefetch_run(runs[to[k + 3]], 5);
       if (from[k + 3] != from[k + 2]) prefetch_run(runs[from[k + 3]], 5);
     }
-    norn_run *a = runs[from[k]], *b = runs[to[k]];
-    if (!a) {
-      norn_run_free(b);
-      runs[to[k]] = NULL;
-      continue;
-    }
-    size_t top = (size_t)(a->R - a->stk), need = top + run_proto(a)->nregs;
-    if (b && !b->seen && (size_t)(b->lim - b->stk) > run_extent(a)) {
-      run_copy(b, a, top, need, to[k]);
-      if (a->in_dirty) run_dirty(b);
-    } else {
-      norn_run_free(b);
-      if (!(runs[to[k]] = norn_run_fork(a, to[k]))) return false;
-    }
+    if (!copy_one(NULL, runs, to[k], from[k], false)) return false;
   }
   return true;
+}
+
+bool run_copy_to(norn_state *st, norn_run **runs, uint32_t to, uint32_t from)
+{
+  return copy_one(st, runs, to, from, true);
+}
+
+bool run_is_young(const norn_run *r)
+{
+  const heap *h = &r->st->heap;
+  if (heap_is_empty(h)) return false;
+  if (r->rare) return true;
+  const val *end = r->R + run_proto(r)->nregs;
+  for (const val *v = r->stk; v < end; v++)
+    if (V_IS_HEAP(*v) && heap_is_young(h, v->p)) return true;
+  return false;
 }
 
 void norn_run_free(norn_run *r)
@@ -347,7 +376,7 @@ void norn_run_answer(norn_run *r, norn_datum v)
   r->nhold = 0;
 }
 
-norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
+static inline norn_event_kind go_on(norn_run *r, norn_event *ev)
 {
   norn_state *st = r->st;
   if (NORN_UNLIKELY(r->finished)) {
@@ -374,6 +403,13 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
   return k;
 }
 
+norn_event_kind run_next(norn_run *r, norn_event *ev) { return go_on(r, ev); }
+
+norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
+{
+  return NORN_UNLIKELY(r->st->home != NULL) ? crew_run_next(r, ev) : go_on(r, ev);
+}
+
 /* Values of earlier events live in their runs, where a collection while later runs went on moved
    them. */
 static void renew_values(norn_run **runs, norn_event *ev, int n)
@@ -388,11 +424,15 @@ int norn_runs_next(norn_run **runs, norn_event *ev, int n)
 {
   int i = 0;
   uint64_t minors = n ? runs[0]->st->heap.minors : 0;
-  for (bool go = true; go && i < n; i++) {
+  norn_err why = {.code = NORN_OK};                   /* of the first that died of its parameters */
+  bool go = true;
+  for (; go && i < n; i++) {
     if (i + 3 < n) prefetch_run(runs[i + 3], 5);      /* a swarm is stepped from cold caches */
     norn_event_kind k = norn_run_next(runs[i], ev + i);
     go = k != NORN_INFER && k != NORN_ERROR;
+    if (NORN_UNLIKELY(k == NORN_DEAD) && !why.code) why = runs[i]->st->err;
   }
+  if (why.code && go) runs[0]->st->err = why;
   if (n && runs[0]->st->heap.minors != minors) renew_values(runs, ev, i);
   return i;
 }
@@ -462,6 +502,10 @@ void run_scan_all(norn_state *st, gc *g)
   if (gc_minor(g)) {
     for (size_t i = 0; i < st->ndirty; i++)
       if (st->dirty[i]->live) scan_run(g, st->dirty[i]);
+    norn_state *w;                             /* what the caller has put into runs of workers */
+    for (int k = 0; st->crew && (w = crew_worker(st->crew, k)); k++)
+      for (size_t i = 0; i < w->ndirty; i++)
+        if (w->dirty[i]->live) scan_run(g, w->dirty[i]);
   } else {
     for (norn_run *r = st->all; r; r = r->all)
       if (r->live) scan_run(g, r);
@@ -474,6 +518,35 @@ void run_scan_all(norn_state *st, gc *g)
     else r->in_dirty = false;
   }
   st->ndirty = k;
+}
+
+/* ---- on a worker ---- */
+
+void run_mark_set(const norn_run *r, run_mark *m)
+{
+  *m = (run_mark){r->addr, r->logw, r->scope, r->iter, r->nsample, r->nobserve, r->flags, r->rare};
+}
+
+void run_mark_back(norn_run *r, const run_mark *m)
+{
+  r->addr = m->addr;
+  r->logw = m->logw;
+  r->scope = m->scope;
+  r->iter = m->iter;
+  r->nsample = m->nsample;
+  r->nobserve = m->nobserve;
+  r->flags = m->flags;
+  r->rare = m->rare;
+}
+
+/* All that fails there runs again at home, where there are names, room and one thread; but for what
+   is no matter of the instruction, and for the one that has moved its arguments. */
+bool run_goes_home(norn_run *r, const ins *pc)
+{
+  norn_status s = r->st->err.code;
+  if (s == NORN_EINTERRUPT || s == NORN_ELIMIT || pc->op == OP_CALLX) return false;
+  norn_clear(r->st);
+  return true;
 }
 
 /* ---- merging equal states ---- */

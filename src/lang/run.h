@@ -62,8 +62,32 @@ _Static_assert(offsetof(struct norn_run, R) == RUN_RARE &&
 
 extern const ins run_halt_code[1], run_water_code[1];
 
+/* A worker's run has come to an instruction that its thread can't do: the caller's goes on with it
+   (crew.c).  No program sees this kind. */
+#define RUN_AT_HOME ((norn_event_kind)100)
+/* What an event may change before it fails on a worker; then it happens again at home. */
+typedef struct run_mark {
+  uint64_t addr;
+  double logw;
+  val scope;
+  uint32_t iter, nsample, nobserve;
+  unsigned flags;
+  bool rare;
+} run_mark;
+
 /* vm.c: runs until an event. */
 norn_event_kind vm_exec(norn_run *, norn_event *);
+/* norn_run_next, but that RUN_AT_HOME may come of a worker's run. */
+norn_event_kind run_next(norn_run *, norn_event *);
+/* runs[to] becomes a copy of runs[from], which lies elsewhere, in the memory of st. */
+bool  run_copy_to(norn_state *st, norn_run **runs, uint32_t to, uint32_t from);
+norn_run *run_fork_to(norn_state *st, norn_run *, uint32_t lane);
+bool  run_is_young(const norn_run *);                /* may it hold what lies in its nursery? */
+void  run_mark_set(const norn_run *, run_mark *);
+void  run_mark_back(norn_run *, const run_mark *);
+bool  run_goes_home(norn_run *, const ins *pc);      /* on a worker, the state's error is set */
+/* crew.c: the caller's thread steps a worker's run. */
+norn_event_kind crew_run_next(norn_run *, norn_event *);
 /* run.c */
 #define RUN_SLOTS_MAX 32768       /* values that a stack in place may have */
 /* A free run with room for `slots` values, from the pool if one is there; NULL: no memory, or more than

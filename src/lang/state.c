@@ -96,6 +96,7 @@ void norn_free(norn_state *st)
   for (int k = 0; k < STATE_SLOTS; k++)
     if (st->slot[k] && st->slot_free[k]) st->slot_free[k](st, st->slot[k]);
   handles_sweep(st, true);
+  norn_crew_free(st->crew);
   run_free_all(st);
   refs_free(st, st->refs_fresh);
   refs_free(st, st->refs_old);
@@ -159,6 +160,7 @@ void norn_limits_start(norn_state *st)
 
 norn_status norn_poll(norn_state *st)
 {
+  if (st->home) return crew_poll(st) ? NORN_OK : st->err.code;
   if (st->interrupted) {
     st->interrupted = 0;
     return norn_fail(st, NORN_EINTERRUPT, -1, "interrupted");
@@ -170,6 +172,7 @@ norn_status norn_poll(norn_state *st)
 
 bool state_poll(norn_state *st)
 {
+  if (st->home) return crew_poll(st);
   st->fuel = STATE_FUEL;
   st->steps += STATE_FUEL;
   st->mem.limit = st->cfg.max_memory;
@@ -378,9 +381,13 @@ static norn_status run_sealed(norn_state *st, norn_run *r, norn_datum *out)
   r->sealed = true;
   st->sealed_depth++;
   st->heap.nogc++;
-  norn_event_kind k = norn_run_next(r, &ev);
+  norn_event_kind k = run_next(r, &ev);
   st->heap.nogc--;
   st->sealed_depth--;
+  if (k == RUN_AT_HOME) {                       /* so does whoever called it */
+    state_at_home(st);
+    return st->err.code;
+  }
   if (k == NORN_ERROR) return st->err.code;
   if (k != NORN_DONE) return refuse_effect(st, &ev);
   *out = ev.value;

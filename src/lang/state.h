@@ -28,6 +28,12 @@ typedef struct addr_named { uint64_t comp; sym name; uint32_t number; } addr_nam
 
 struct norn_state {
   pthread_mutex_t lock;               /* recursive: whoever of several threads uses the state */
+  /* crew.c.  home: of a worker, the state that it works for; crew: of that state, its workers;
+     worker: its number, 0 at home; full_due: its old space has grown enough for a full collection */
+  norn_state *home;
+  struct norn_crew *crew;
+  uint32_t worker;
+  bool full_due;
   mem mem;
   norn_config cfg;
   heap heap;
@@ -113,6 +119,18 @@ val  state_memory(norn_state *);      /* the out-of-memory error; gives NONE */
 /* What norn_want_reals lent since there were `keep` pieces: when a native returns. */
 void state_scratch_free(norn_state *, size_t keep);
 double state_now(void);               /* monotonic seconds */
+
+/* crew.c: worker threads.  What a worker can't do (a new name, an impure native) fails with
+   state_at_home; so does what goes wrong: the instruction then runs again at home. */
+norn_state *crew_worker(const struct norn_crew *, int k);        /* NULL past the last */
+void crew_charge_lock(norn_state *worker);                       /* around changes of home's count */
+void crew_charge_unlock(norn_state *worker);
+bool crew_poll(norn_state *worker);                              /* state_poll of a worker */
+/* Whoever calls without a state at hand: the worker of this thread, or `home` itself. */
+norn_state *crew_here(norn_state *home);
+/* May a worker call this native with these arguments? */
+bool crew_may_call(const norn_native *, const val *args, int n);
+val  state_at_home(norn_state *);                                /* sets an error, gives NONE */
 
 /* record.c, env.c: freeing and roots of what they own */
 void record_free(norn_state *);       /* symbols and shapes */

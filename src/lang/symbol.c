@@ -34,12 +34,14 @@ static sym add(norn_state *st, const char *s, size_t n, uint32_t hash)
 sym sym_intern(norn_state *st, const char *s, size_t n)
 {
   uint32_t hash = (uint32_t)hash_bytes(s, n, 0);
-  if ((!st->sym_table || 2 * (st->nsyms + 1) > st->sym_mask) && !table_grow(st)) return 0;
+  if ((!st->sym_table || 2 * (st->nsyms + 1) > st->sym_mask) && !st->home && !table_grow(st))
+    return 0;
   size_t i = hash & st->sym_mask;
   for (uint32_t k; (k = st->sym_table[i]); i = (i + 1) & st->sym_mask) {
     const struct sym_entry *e = &st->syms[k];
     if (e->hash == hash && e->n == n && memcmp(e->s, s, n) == 0) return k;
   }
+  if (st->home) return state_at_home(st), 0;
   sym k = add(st, s, n, hash);
   if (k) st->sym_table[i] = k;
   return k;

@@ -54,7 +54,9 @@ typedef struct str {
 /* The storage of arrays.  aux: norn_elem.  Elements have one numbering along a chain of buffers:
    this one stores [base, fill) at index - base, its parent has [0, base) (an append that could not
    be in place shares its prefix so); base is 0 where there is no parent.  fill..cap may be appended
-   in place by the array whose end is fill.  scanned: elements below it are not young (VALUES). */
+   in place by the array whose end is fill.  scanned: elements below it are not young (VALUES).
+   n: twice the worker that made it (state.h), who alone may append in place, and 1 once it was
+   copied to a larger one. */
 typedef struct buf {
   obj h;
   uint64_t fill, cap, base;
@@ -64,7 +66,8 @@ typedef struct buf {
 } buf;
 #define BUF_HEADER 48
 
-/* An array: a view of len rows of a buffer from element off.  aux: rank; n: unused.  b NULL: empty,
+/* An array: a view of len rows of a buffer from element off.  aux: rank; n: the worker that made it,
+   who alone may change its form.  b NULL: empty,
    of no type yet (rank 1).  Row size is the product of dims[0 .. rank-2], the inner axes. */
 typedef struct vec {
   obj h;
@@ -153,7 +156,8 @@ static inline tab *v_tab(val v) { return (tab *)v.p; }
 /* ---- array.c: arrays (all may be called from C code; they allocate without collecting).  NULL and
    NONE: the error is set. ---- */
 vec *vec_new(norn_state *, norn_elem, int rank, const int64_t *dims);   /* own, zeroed buffer */
-vec *vec_flat(norn_state *, vec *);             /* the same array with no parent chain (in place) */
+/* The same array with no parent chain: in place, or on a worker that has not made it another. */
+vec *vec_flat(norn_state *, vec *);
 /* Element or row i; bounds already checked.  Flattens what lies far back in a chain. */
 val  vec_at(norn_state *, const vec *, int64_t i);
 /* x appended to v (amortised O(1)).  Packs; converts when x does not fit. */

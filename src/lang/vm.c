@@ -271,22 +271,28 @@ static inline void object_header(const heap *h, obj *o, unsigned kind, unsigned 
 /* An event of event.c: answered in place, failed, or out to whoever drives. */
 #define EVENT(call, skip, culprit) do { \
     SAVE; \
+    run_mark mark_; \
+    if (unlikely(st->home != NULL)) run_mark_set(r, &mark_); \
     int e_ = (call); \
     if (likely(e_ == 0)) NEXTN(skip); \
-    if (e_ < 0) FAIL_ARG(culprit); \
+    if (e_ < 0) { \
+      if (unlikely(st->home != NULL)) run_mark_back(r, &mark_); \
+      FAIL_ARG(culprit); \
+    } \
     r->pc = pc + (skip); \
     return ev->kind; \
   } while (0)
 
 /* ---- arrays ---- */
 
-/* May a real be appended in place?  The array ends where its buffer does, and there is room. */
-static inline bool takes_real(const vec *v)
+/* May a real be appended in place?  The buffer is this worker's, the array ends where it does, and
+   there is room. */
+static inline bool takes_real(const norn_state *st, const vec *v)
 {
   const buf *b = v->b;
   uint64_t end = (uint64_t)(v->off + v->len);
-  return b && b->h.aux == NORN_F64 && b->fill == end && end < b->cap && !b->parent &&
-         v->h.aux == 1;
+  return b && b->h.n >> 1 == st->worker && b->h.aux == NORN_F64 && b->fill == end && end < b->cap &&
+         !b->parent && v->h.aux == 1;
 }
 
 /* Patterns: n elements exactly, or, n below 0, at least -1 - n. */
@@ -339,7 +345,13 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     V_COPY(RA, *g);
     NEXT2;
   }
-  OP(SETG): V_COPY(st->globals[pc[1].i], RA); NEXT2;
+  OP(SETG):
+    if (unlikely(st->home != NULL)) {
+      state_at_home(st);
+      FAIL;
+    }
+    V_COPY(st->globals[pc[1].i], RA);
+    NEXT2;
 
   /* ---- arithmetic ---- */
 
@@ -683,7 +695,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(FIELD): V_COPY(RA, ((data *)RB.p)->f[SIMM(pc->c)]); NEXT;
   OP(GETF): {                                    /* cache: shape << 32 | place; 0: empty */
     const val *x = &RB;
-    uint64_t cache = pc[2].u;
+    uint64_t cache = __atomic_load_n(&pc[2].u, __ATOMIC_RELAXED);   /* workers share the code */
     if (likely(x->tag == NORN_RECORD && cache && v_rec(*x)->sh->id == cache >> 32)) {
       V_COPY(RA, v_rec(*x)->f[(uint32_t)cache]);
       NEXTN(3);
@@ -730,7 +742,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(NEWVEC): {
     vec *o;
     ALLOC(o, sizeof *o);
-    object_header(h, &o->h, NORN_ARRAY, 1, 0);
+    object_header(h, &o->h, NORN_ARRAY, 1, (int)st->worker);
     o->b = NULL;
     o->off = o->len = 0;
     set_object(&RA, NORN_ARRAY, o);
@@ -739,11 +751,11 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(PUSH): {
     const val *x = &RB, *y = &RC;
     if (unlikely(x->tag != NORN_ARRAY)) FAIL_WANT(0, "push needs an array", *x);
-    if (likely(V_IS_REAL(*y) && takes_real(v_vec(*x)))) {
+    if (likely(V_IS_REAL(*y) && takes_real(st, v_vec(*x)))) {
       vec *o;
       ALLOC(o, sizeof *o);
       const vec *v = v_vec(*x);
-      object_header(h, &o->h, NORN_ARRAY, 1, 0);
+      object_header(h, &o->h, NORN_ARRAY, 1, (int)st->worker);
       o->b = v->b;
       o->off = v->off;
       o->len = v->len + 1;
@@ -843,7 +855,12 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       POLL();
       uint64_t path = addr_event(r->addr, pc[1].u);
       if (pc[1].u && r->flags & NORN_RUN_NAMES) addr_note(st, path, r->addr, pc[1].u);
-      if (model_enter(r, W, *w, path, &p)) FAIL;
+      run_mark mark;
+      run_mark_set(r, &mark);
+      if (model_enter(r, W, *w, path, &p)) {
+        run_mark_back(r, &mark);
+        FAIL;
+      }
       R = r->R;
       W = &RA + FRAME_SIZE;
       ENTER_FRAME(W, pc + 3, p);
@@ -892,6 +909,10 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     EVENT(event_weight(r, ev, norn_real(lw), lw, pc[1].u, NORN_EV_CONDITION), 2, 0);
   }
   OP(INFER): {
+    if (unlikely(st->home != NULL)) {
+      state_at_home(st);
+      FAIL;
+    }
     SAFEPOINT;
     val *w = &RA;
     if (unlikely(st->lanes != NULL)) {
@@ -1025,6 +1046,12 @@ not_bool:
   vm_want(st, 0, "a condition must be true or false", RA);
   arg = 0;
 fail:
+  if (unlikely(st->home != NULL) && run_goes_home(r, pc)) {
+    SAVE;
+    r->nhold = 0;
+    ev->kind = RUN_AT_HOME;
+    return RUN_AT_HOME;
+  }
   if (unlikely(st->lanes != NULL)) {
     SAVE;
     if (lanes_leave(r)) {                        /* stands here: its lanes part, or go alone */

@@ -117,6 +117,7 @@ static val native_value(norn_state *st, const norn_native *f, const val *args, i
   size_t lent = st->nscratch;      /* by a native that called us */
   val known[NATIVE_ARGS];
   st->err_arg = -1;
+  if (NORN_UNLIKELY(st->home != NULL) && !crew_may_call(f, args, n)) return state_at_home(st);
   if (latent_on(st) && f->f && n <= NATIVE_ARGS && !latent_native(st, f, &args, n, known)) return out;
   if (st->lanes && f->f && lanes_native(st, f, args, n, &out)) return out;
   if (st->graph && f->f && node_record(st, f, args, n, &out) == NODE_DONE) return out;
@@ -155,6 +156,7 @@ val vm_native_value(norn_state *st, const norn_native *f, const val *W, int n)
   val args[NATIVE_ARGS];
   const val *given = W;
   int all = n;
+  if (!e && st->home) return state_at_home(st);
   if (e && n <= NATIVE_ARGS && e->npars <= NATIVE_ARGS) {
     if (!e->variadic && n > e->npars) {
       fail_count(st, f->name, e->npars, n);
@@ -324,7 +326,7 @@ val vm_getf(norn_run *r, val x, sym name, uint64_t *cache)
   if (x.tag == NORN_RECORD) {
     int i = shape_find(v_rec(x)->sh, name);
     if (i < 0) return no_field(st, x, name);
-    *cache = (uint64_t)v_rec(x)->sh->id << 32 | (uint32_t)i;
+    __atomic_store_n(cache, (uint64_t)v_rec(x)->sh->id << 32 | (uint32_t)i, __ATOMIC_RELAXED);
     return v_rec(x)->f[i];
   }
   if (x.tag == NORN_DIST) {
