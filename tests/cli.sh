@@ -142,7 +142,7 @@ model coin(flips, a = 1, b = 1) {
 }
 NORN
 echo '{"flips": [true, true, false, true]}' >flips.json
-run 0 infer coin.norn --data flips.json --engine importance --n 5000 --seed 1 --out results
+run 0 infer coin.norn --data flips.json --engine importance --n 5000 --delayed false --seed 1 --out results
 says p; says odds
 cmp -s out results/summary.txt || fail 'summary.txt is not what was printed'
 rows() { grep -v '^#' "$1"; }     # of a file of draws
@@ -156,7 +156,7 @@ grep -q '"engine": "importance"' results/info.json || fail 'info.json'
 grep -q 'no warnings' results/diagnostics.txt || fail 'diagnostics.txt'
 grep -q '>odds<' results/posterior.svg && grep -q '>p<' results/forest.svg || fail 'pictures'
 [ -e results/pairs.svg ] && fail 'pairs.svg without divergences'
-run 0 infer coin.norn --data flips.json --engine 'importance(n = 5000)' --seed 1 --out results
+run 0 infer coin.norn --data flips.json --engine 'importance(n = 5000, delayed = false)' --seed 1 --out results
 rows results/draws.csv | cmp -s first - || fail 'the same engine written otherwise gives other draws'
 run 0 infer coin.norn --data flips.json --engine importance --n 2000 --chains 2 --out results
 says 'chain 2 of 2'; says R-hat

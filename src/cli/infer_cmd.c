@@ -266,7 +266,8 @@ static bool write_flags(cli *c, const norn_engine *e, FILE *f, bool comma)
       list_options(c, e, flag->name);
       return false;
     }
-    bool quote = o->fallback && o->fallback[0] == '"' && flag->value[0] != '"';
+    bool quote = o->fallback && o->fallback[0] == '"' && flag->value[0] != '"' &&
+      strcmp(flag->value, "true") != 0 && strcmp(flag->value, "false") != 0;
     fprintf(f, quote ? "%s%s = \"%s\"" : "%s%s = %s", comma ? ", " : "", flag->name, flag->value);
     comma = true;
   }
