@@ -2,38 +2,45 @@
 #include "infer/kernel.h"
 #include "infer/infer.h"
 #include <stdio.h>
+#include <string.h>
 
 static const kernel_row *const rows[] = {
-  &kernel_mh, &kernel_enumerate, &kernel_slice, &kernel_nuts, &kernel_hmc
+  &kernel_mh, &kernel_enumerate, &kernel_slice, &kernel_nuts, &kernel_hmc, &kernel_gibbs
 };
 
-static const kernel_row *row_of(const norn_engine *e)
+/* gibbs in gibbs would be its blocks once more. */
+static bool fits_inside(const kernel_row *row, const char *inside)
+{
+  return row != &kernel_gibbs || strcmp(inside, "gibbs") != 0;
+}
+
+static const kernel_row *row_of(const norn_engine *e, const char *inside)
 {
   for (int i = 0; i < NORN_COUNT(rows); i++)
-    if (rows[i]->engine == e) return rows[i];
+    if (rows[i]->engine == e && fits_inside(rows[i], inside)) return rows[i];
   return NULL;
 }
 
 /* "mh, nuts": for the hint. */
-static void kernel_names(char *buf, size_t n)
+static void kernel_names(const char *inside, char *buf, size_t n)
 {
   size_t at = 0;
   buf[0] = 0;
   for (int i = 0; i < NORN_COUNT(rows) && at < n; i++)
-    at += (size_t)snprintf(buf + at, n - at, "%s%s()", i ? ", " : "", rows[i]->engine->name);
+    if (fits_inside(rows[i], inside)) at += (size_t)snprintf(buf + at, n - at, "%s%s()", i ? ", " : "", rows[i]->engine->name);
 }
 
 kernel *kernel_new(norn_infer *inf, norn_datum engine, const char *inside)
 {
   norn_state *st = norn_infer_state(inf);
   const norn_engine *e = norn_engine_view(engine, NULL);
-  const kernel_row *row = e ? row_of(e) : NULL;
+  const kernel_row *row = e ? row_of(e, inside) : NULL;
   char what[160];
   if (!row) {
     if (e) norn_fail(st, NORN_EINFER, -1, "%s can't be used inside %s", e->name, inside);
     else norn_fail(st, NORN_ETYPE, -1, "%s wants an engine, got %s", inside,
                    norn_describe(st, engine, what, sizeof what));
-    kernel_names(what, sizeof what);
+    kernel_names(inside, what, sizeof what);
     norn_hint(st, "what moves a trace can: %s", what);
     return NULL;
   }

@@ -49,5 +49,5 @@ norn_datum kernel_option(kernel *, int i);
 bool       kernel_int(kernel *, int i, int64_t least, int64_t *out);
 bool       kernel_real(kernel *, int i, double *out);
 
-extern const kernel_row kernel_mh, kernel_enumerate, kernel_nuts, kernel_hmc, kernel_slice;
+extern const kernel_row kernel_mh, kernel_enumerate, kernel_nuts, kernel_hmc, kernel_slice, kernel_gibbs;
 #endif

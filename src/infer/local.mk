@@ -35,6 +35,7 @@ libnorncore_la_SOURCES += \
   %D%/infer.c \
   %D%/kernel.c \
   %D%/kernel_enumerate.c \
+  %D%/kernel_gibbs.c \
   %D%/kernel_gradient.c \
   %D%/laplace.c \
   %D%/lbfgs.c \
