@@ -285,7 +285,7 @@ static void test_history(void)
     "  let v ~ bernoulli(0.5)\n"
     "  observe sin(t) ~ normal(if v { x2 } else { 0 }, 1)\n"
     "  next x2 } }\n"
-    "[walk(4000), smc(particles = 200, keep = \"choices\", threshold = 1.0)]";
+    "[walk(4000), smc(particles = 200, keep = \"choices\", threshold = 1.0, delayed = false)]";
   norn_state *st = norn_new(NULL);
   norn_datum job;
   CHECK(st && !norn_eval(st, "history", walks, sizeof walks - 1, 0, &job));
