@@ -21,6 +21,17 @@ model walk(ys) {
   }
 }
 END
+cat >exact.norn <<'END'
+model inner(a) { let k ~ poisson(3); observe 0.3 ~ normal(a + k, 1); k }
+model outer(ys) {
+  for y in ys with a = 0.0 {
+    let post = infer(inner(a), enumerate())
+    let x ~ normal(mean(post), 1)
+    observe y ~ normal(x, 1)
+    next 0.5 * x
+  }
+}
+END
 cat >mean.norn <<'END'
 model mean_of(ys) {
   let mu ~ normal(0, 3)
@@ -84,6 +95,8 @@ same walk.norn --data short.json --engine 'smc(300, threshold = 1) |> move(mh(st
 same mean.norn --data short.json --engine 'anneal(300, runs = 30, kernel = mh(steps = 5))' --seed 5
 same inner.norn --model outer --data short.json --engine 'smc(particles = 300)' --seed 5
 
+same exact.norn --model outer --data short.json --engine 'smc(particles = 60)' --seed 5
+
 # ---- SIGTERM
 set -- walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
 "$NORN" infer "$@" -q >want 2>err </dev/null
@@ -139,6 +152,12 @@ usage '--every takes a time such as' "$@" --checkpoint ck --every -3s
 usage 'needs --checkpoint' "$@" --every 5s
 usage 'needs --checkpoint' "$@" --fresh
 usage 'of one inference' "$@" --checkpoint ck --chains 2
+
+rm -f ck
+"$NORN" infer mean.norn --data short.json --engine 'optimize()' --checkpoint ck >out 2>err </dev/null
+status=$?
+[ $status -eq 1 ] || fail "optimize: status $status, not 1"
+grep -q "optimize can't be checkpointed" err || fail "optimize: $(cat err)"
 
 # ---- no room
 for path in none/ck /dev/full; do

@@ -240,14 +240,27 @@ static norn_status image_save(norn_infer *root, norn_archive *a, const char *pat
   return norn_fail(st, NORN_EIO, -1, "can't write the checkpoint %s: %s", path, why);
 }
 
+/* Can all of them be saved?  One that is waited for is over some day: then the others can. */
+static norn_status all_archive(const norn_infer *root)
+{
+  for (const norn_infer *inf = root; inf; inf = inf->inner) {
+    const norn_engine *e = inf->engine;
+    if (!inf->begun || (e->version >= 2 && e->archive)) continue;
+    return norn_fail(root->st, inf == root ? NORN_EINFER : NORN_EINCOMPLETE, -1,
+                     "%s can't be checkpointed", e->name);
+  }
+  return NORN_OK;
+}
+
 norn_status norn_infer_save(norn_infer *root, const char *path)
 {
   norn_state *st = root->st;
   if (root->outer || root->done || root->failed)
     return norn_fail(st, NORN_EUSE, -1, "only an outermost inference that goes on can be saved");
-  norn_archive *a = archive_writer(st);
-  if (!a) return NORN_EMEMORY;
-  norn_status s = image_save(root, a, path);
+  norn_status s = all_archive(root);
+  norn_archive *a = s ? NULL : archive_writer(st);
+  if (!a) return s ? s : NORN_EMEMORY;
+  s = image_save(root, a, path);
   archive_free(a);
   return s;
 }
