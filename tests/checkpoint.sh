@@ -40,6 +40,17 @@ model mean_of(ys) {
   { mu: mu, s: s }
 }
 END
+cat >jump.norn <<'END'
+fn hops() = if sample(bernoulli(0.7)) { 0 } else { 1 + hops() }
+model jumps(ys) {
+  for y in ys with x = 0.0, far = [] {
+    let n = hops()
+    let x2 ~ normal(0.9 * x + n, 1)
+    observe y ~ normal(x2 - n, 0.5)
+    next x2, if n > 1 { push(far, x2) } else { far }
+  }
+}
+END
 cat >inner.norn <<'END'
 model inner(a) { let u ~ normal(a, 1); observe 0.3 ~ normal(u, 1); u }
 model outer(ys) {
@@ -88,12 +99,15 @@ same() {
 }
 
 same walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
+same walk.norn --data long.json --engine 'smc(particles = 3000, executor = "lanes")' --seed 5
+same jump.norn --data long.json --engine 'smc(particles = 400, executor = "lanes")' --seed 5
 same mean.norn --data short.json --engine 'mh(draws = 12000, chains = 2)' --seed 5
 same mean.norn --data short.json --engine 'nuts(draws = 3000, chains = 2)' --seed 5
 same mean.norn --data short.json --engine 'pgibbs(20, draws = 2000, chains = 1)' --seed 5
 same walk.norn --data short.json --engine 'smc(300, threshold = 1) |> move(mh(steps = 30))' --seed 5
 same mean.norn --data short.json --engine 'anneal(300, runs = 30, kernel = mh(steps = 5))' --seed 5
 same inner.norn --model outer --data short.json --engine 'smc(particles = 300)' --seed 5
+same inner.norn --model outer --data short.json --engine 'smc(particles = 300, executor = "lanes")' --seed 5
 
 same exact.norn --model outer --data short.json --engine 'smc(particles = 60)' --seed 5
 
