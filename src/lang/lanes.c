@@ -523,9 +523,11 @@ bool norn_lanes_copy(norn_lanes *l, const uint32_t *to, const uint32_t *from, si
     if (!at) return false;
     memcpy(at->map, l->identity, l->n * sizeof *at->map);
     for (size_t k = 0; k < n; k++) at->map[to[k]] = from[k];
+    layout_forget(l, g->at);
     layout_drop(l, g->at);
     g->at = at;
     l->removed = l->any_gone = false;
+    lanes_compact(l);
     return true;
   }
   if (l->run) {

@@ -30,7 +30,8 @@ typedef union cell { double d; int64_t i; uint64_t u; } cell;
 
 typedef struct layout {
   struct layout *up;            /* NULL: the first */
-  uint32_t *map;                /* (n) */
+  uint32_t *map, room;          /* (n, room for `room`) */
+  uint32_t *keep;               /* lanes_compact.c; else NULL */
   uint32_t n, depth;
   uint32_t refs, values;        /* groups, children and vectors that refer to it; of them vectors */
   struct layout *far;           /* map from here to an older one, made last; not counted */
@@ -42,6 +43,7 @@ typedef struct lane_vec {
   struct lane_vec *next, *also;
   layout *at;
   cell *c;                      /* (at->n, and padding) */
+  uint32_t room;                /* cells that were taken for it alone; 0: a buffer of n */
   double lo, hi;                /* if `ranged`: reals between these, which are finite */
   bool ranged;
   uint8_t kind;
@@ -82,6 +84,8 @@ struct norn_lanes {
   uint32_t next_run;                          /* the run that is stepped now */
   norn_run **run; uint32_t nruns;             /* (n) lanes that go alone; NULL: none has yet */
   uint8_t *state;                             /* (n) LANE_... */
+  size_t history;                             /* lanes of older layouts that the last look at all left */
+  uint32_t old;                               /* layouts up to this depth were looked at */
   bool any_gone;                              /* a lane has ended or died */
   double *logw;                               /* (n) the engine's, in a leg */
   uint32_t *identity;                         /* (n) 0, 1, ... */
@@ -115,7 +119,13 @@ size_t    lane_bytes(const norn_lanes *);                          /* of a vecto
 void     *lane_buffer(norn_lanes *);                               /* n cells; NULL: error set */
 void      lane_buffer_put(norn_lanes *, void *);
 /* Marks what runs reach and frees the rest, if it is time for that. */
-void      lanes_sweep(norn_lanes *, bool now);
+bool      lanes_sweep(norn_lanes *, bool now);                     /* false: no memory to look */
+
+void      lane_cells_put(norn_lanes *, lane_vec *);
+void      layout_forget(norn_lanes *, layout *);                   /* its `far` */
+
+/* ---- lanes_compact.c ---- */
+void      lanes_compact(norn_lanes *);          /* if it is time: of the one group that there is */
 
 /* ---- lanes_merge.c ---- */
 /* Groups and runs in the same state become one group.  false: no memory (error set). */

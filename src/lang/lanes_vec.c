@@ -16,7 +16,8 @@ layout *layout_new(norn_lanes *l, layout *up, uint32_t n)
   p->n = n;
   p->refs = 1;
   if (!up) return p;
-  p->map = mem_get(m, ((size_t)n + LANE_PAD) * sizeof *p->map);
+  p->room = n + LANE_PAD;
+  p->map = mem_get(m, p->room * sizeof *p->map);
   if (!p->map) {
     mem_put(m, p, sizeof *p);
     state_memory(l->st);
@@ -28,7 +29,7 @@ layout *layout_new(norn_lanes *l, layout *up, uint32_t n)
   return p;
 }
 
-static void forget_far(norn_lanes *l, layout *p)
+void layout_forget(norn_lanes *l, layout *p)
 {
   mem_put(&l->st->mem, p->far_map, ((size_t)p->n + LANE_PAD) * sizeof *p->far_map);
   p->far = NULL;
@@ -40,8 +41,8 @@ void layout_drop(norn_lanes *l, layout *p)
   mem *m = &l->st->mem;
   while (p && --p->refs == 0) {
     layout *up = p->up;
-    forget_far(l, p);
-    mem_put(m, p->map, ((size_t)p->n + LANE_PAD) * sizeof *p->map);
+    layout_forget(l, p);
+    mem_put(m, p->map, p->room * sizeof *p->map);
     mem_put(m, p, sizeof *p);
     p = up;
   }
@@ -96,6 +97,13 @@ void lane_buffer_put(norn_lanes *l, void *p)
   l->free = c;
 }
 
+void lane_cells_put(norn_lanes *l, lane_vec *h)
+{
+  if (h->room) mem_put(&l->st->mem, h->c, h->room * sizeof *h->c);
+  else lane_buffer_put(l, h->c);
+  h->room = 0;
+}
+
 /* ---- vectors ---- */
 
 static lane_vec *vec_make(norn_lanes *l, layout *at, unsigned kind)
@@ -136,7 +144,7 @@ void lane_vec_free(norn_lanes *l, lane_vec *h)
 {
   while (h) {
     lane_vec *also = h->also;
-    lane_buffer_put(l, h->c);
+    lane_cells_put(l, h);
     leave(l, h->at);
     mem_put(&l->st->mem, h, sizeof *h);
     h = also;
@@ -164,7 +172,7 @@ lane_vec *lane_here(group *g, lane_vec *h)
     cell *c = lane_buffer(l);
     if (!c) return NULL;
     lane_ops()->gather(c, h->c, map, g->at->n);
-    lane_buffer_put(l, h->c);
+    lane_cells_put(l, h);
     layout *was = h->at;
     h->c = c;
     h->at = g->at;
@@ -295,8 +303,8 @@ static void cut(norn_lanes *l, layout *p)
   if (!last->up) return;
   layout *up = last->up;
   for (layout *q = p; q; q = q->up)
-    if (q->far && q->far->depth < last->depth) forget_far(l, q);
-  mem_put(&l->st->mem, last->map, ((size_t)last->n + LANE_PAD) * sizeof *last->map);
+    if (q->far && q->far->depth < last->depth) layout_forget(l, q);
+  mem_put(&l->st->mem, last->map, last->room * sizeof *last->map);
   last->map = NULL;
   last->up = NULL;
   layout_drop(l, up);
@@ -309,7 +317,7 @@ static void shorten(norn_lanes *l, layout *p)
   int n = 0;
   for (layout *q = p->up; q && !q->values && q->refs == 1; q = q->up) n++;
   if (n < LONG) return;
-  forget_far(l, p);
+  layout_forget(l, p);
   while (p->up && !p->up->values && p->up->refs == 1 && p->up->up) {
     layout *q = p->up;
     compose(p->map, q->map, p->n);
@@ -319,11 +327,11 @@ static void shorten(norn_lanes *l, layout *p)
   }
 }
 
-void lanes_sweep(norn_lanes *l, bool now)
+bool lanes_sweep(norn_lanes *l, bool now)
 {
   size_t due = l->kept / 4 + 4;
   if (due * lane_bytes(l) < (size_t)256 << 10) due = ((size_t)256 << 10) / lane_bytes(l);
-  if (!now && l->made < due) return;
+  if (!now && l->made < due) return true;
   marking s = { .m = &l->st->mem };
   for (size_t i = 0; i < l->ngroup; i++) lanes_walk(l->group[i]->run, mark_value, &s);
   if (s.at) mem_put(s.m, s.at, (s.mask + 1) * sizeof *s.at);
@@ -344,4 +352,5 @@ void lanes_sweep(norn_lanes *l, bool now)
     shorten(l, l->group[0]->at);
     cut(l, l->group[0]->at);
   }
+  return !s.failed;
 }

@@ -55,6 +55,27 @@ bool lanes_inside(val x)
 
 /* ---- one lane ---- */
 
+static val cell_value(unsigned kind, cell c)
+{
+  return kind == LANE_REAL ? norn_real(c.d) : kind == LANE_INT ? norn_int(c.i) : norn_bool(c.i);
+}
+
+/* Where lane k of the group was in older layouts: on the way up from one to the next. */
+typedef struct ancestor { layout *at; uint32_t lane; } ancestor;
+
+/* Of long histories: one lane's number, found by its ancestors; others have no use for its layout. */
+static bool old_cell(group *g, const lane_vec *h, uint32_t k, ancestor *a, cell *out)
+{
+  if (h->also || h->at == g->at) return false;
+  if (a->at->depth < h->at->depth) *a = (ancestor){ g->at, k };
+  for (; a->at != h->at; a->at = a->at->up) {
+    if (!a->at->up) return false;
+    a->lane = a->at->map[a->lane];
+  }
+  *out = h->c[a->lane];
+  return true;
+}
+
 static val array_lane(group *g, val x, uint32_t k)
 {
   norn_state *st = g->run->st;
@@ -62,7 +83,14 @@ static val array_lane(group *g, val x, uint32_t k)
   val *v = mem_get(&st->mem, (size_t)n * sizeof *v), out = norn_none();
   if (!v) return state_memory(st);
   int64_t i = n;                       /* from the youngest on: maps to older layouts go on */
-  while (i > 0 && !norn_is_none(v[i - 1] = lane_of(g, vec_at(st, v_vec(x), i - 1), k))) i--;
+  ancestor a = { g->at, k };
+  for (; i > 0; i--) {
+    enum { LONG = 64 };
+    val e = vec_at(st, v_vec(x), i - 1);
+    cell c;
+    if (n > LONG && v_is_lanes(e) && old_cell(g, e.p, k, &a, &c)) v[i - 1] = cell_value(lanes_kind(e), c);
+    else if (norn_is_none(v[i - 1] = lane_of(g, e, k))) break;
+  }
   if (i == 0) out = vec_pack(st, v, n);
   mem_put(&st->mem, v, (size_t)n * sizeof *v);
   return out;
@@ -105,11 +133,6 @@ static val object_copy(norn_state *st, val x, val **v)
   *v = parts(out, &n);
   for (uint32_t i = 0; i < n; i++) (*v)[i] = norn_unit();
   return out;
-}
-
-static val cell_value(unsigned kind, cell c)
-{
-  return kind == LANE_REAL ? norn_real(c.d) : kind == LANE_INT ? norn_int(c.i) : norn_bool(c.i);
 }
 
 /* Along the last fields, as above: `hole` is where the copy of x goes. */

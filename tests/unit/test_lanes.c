@@ -28,6 +28,10 @@ static const struct { const char *name; int few; const char *text; } programs[] 
   {"history read", 0, "model m(ys) { let r = for y in ys with x = 0.0, xs = [] { let x2 ~ normal(0.9 * x, 0.5)\n"
    "observe y ~ normal(x2 + (if len(xs) > 3 { 0.1 * xs[len(xs) - 3] } else { 0 }), 1)\n next x2, push(xs, x2) }\n"
    "sum(r.xs) + r.xs[0] }"},
+  {"kept by some", -1, "model m(ys) { let r = for y in ys with x = 0.0, xs = [] { let x2 ~ normal(0.9 * x, 0.5)\n"
+   "let c ~ bernoulli(0.4)\nlet z = if c { let u ~ normal(0, 1)\n x2 + 0.1 * u } else { x2 }\n"
+   "observe y ~ normal(z + (if len(xs) > 40 { 0.01 * xs[len(xs) - 35] } else { 0 }), 1)\n next z, push(xs, z) }\n"
+   "{sum: sum(r.xs), first: r.xs[0], all: r.xs} }"},
   {"records", 0, "model m(ys) { for y in ys with s = {x: 0.0, n: 0, v: [0.0, 1.0]} { let a ~ normal(s.x + s.v[0], 1)\n"
    "let b ~ gamma(2, 1 + s.n)\nobserve y ~ normal(a + b, 1 + s.v[1])\n next {s with x: a / 2, n: s.n + 1, v: [b, abs(a)]} } }"},
   {"closures", 0, "model m(ys) { let a ~ normal(0, 1)\nlet f = x -> a * x + 1\n"
@@ -104,6 +108,7 @@ static const struct { const char *name; int few; const char *text; } programs[] 
 
 static norn_state *st;
 static bool stress;           /* collect at every safepoint */
+static const char *observed = "[0.3, 1.2, -0.5, 2.0, 0.1, 0.7, 1.9, -1.1, 0.4, 0.0, 1.0, 0.6]";
 
 /* What came of a run: a hash of draws and weights, the evidence, or the error. */
 typedef struct outcome { uint64_t hash; size_t n; char evidence[64], error[900]; int64_t alone; } outcome;
@@ -139,10 +144,10 @@ static void run(const char *model, const char *executor, const char *options, ou
   norn_on_draw(st, drawn, o);
   st->heap.stress = stress && !strcmp(executor, "lanes");
   snprintf(program, sizeof program,
-           "let ys = [0.3, 1.2, -0.5, 2.0, 0.1, 0.7, 1.9, -1.1, 0.4, 0.0, 1.0, 0.6]\n%s\n"
+           "let ys = %s\n%s\n"
            "let post = infer(m(ys), smc(executor = \"%s\", delayed = false%s))\n"
            "info(post)",
-           model, executor, options);
+           observed, model, executor, options);
   if (norn_eval(st, "lanes.norn", program, strlen(program), 0, &out))
   {
     norn_error_text(st, norn_error(st), o->error, sizeof o->error);
@@ -184,6 +189,17 @@ int main(int argc, char **argv)
     for (int k = 0; k < (int)(sizeof options / sizeof *options); k++)
       compare(programs[i].name, programs[i].text, options[k], k >= 5 ? programs[i].few : -1);
   }
+  observed = "for t in 0..200 { sin(t * t) }";         /* histories long enough to be closed up */
+  for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++) {
+    static const char *const longs[] = { "kept", "history read", "closures made", "rare jump", "dead", "ends early",
+                                         "nested branches", "parameters", "kept by some" };
+    bool is_long = false;
+    for (int k = 0; k < (int)(sizeof longs / sizeof *longs); k++) is_long |= !strcmp(longs[k], programs[i].name);
+    if (!is_long || (argc > 1 && strcmp(argv[1], programs[i].name))) continue;
+    compare(programs[i].name, programs[i].text, ", particles = 100, threshold = 1", -1);
+    compare(programs[i].name, programs[i].text, ", particles = 300", -1);
+  }
+  observed = "[0.3, 1.2, -0.5, 2.0, 0.1, 0.7]";
   stress = true;
   for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++)
     if (argc < 2 || !strcmp(argv[1], programs[i].name))
