@@ -3,6 +3,7 @@ EXTRA_PROGRAMS += %D%/bench
 ## list %C%_bench_SOURCES *.c *.h limits/*.c limits/*.h !limits/filter_lanes.c
 %C%_bench_SOURCES = \
   %D%/bench.c \
+  %D%/crew.c \
   %D%/dist.c \
   %D%/glm.c \
   %D%/gradient.c \
