@@ -58,13 +58,15 @@ typedef struct smc {
 
 size_t smc_size(void) { return sizeof(smc); }
 
-/* Delayed choices have no lanes: by "auto" lanes that are asked for come first. */
-static bool smc_delay(norn_infer *inf, int64_t n, bool *delay)
+/* Delayed choices have no lanes: by "auto" lanes that are asked for come first.  So do kept choices: those
+   that stay delayed until the end are held by each particle, 1.6 kB for each of its steps. */
+static bool smc_delay(norn_infer *inf, int64_t n, bool kept, bool *delay)
 {
+  const char *word = norn_string_view(norn_infer_option(inf, 5), NULL);
   const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
   bool lanes = executor && !strcmp(executor, "lanes");
   *delay = false;
-  if (lanes && norn_infer_option(inf, 5).tag == NORN_STR) return true;
+  if ((lanes || kept) && word && !strcmp(word, "auto")) return true;
   if (!delay_option(inf, 5, (size_t)n, delay)) return false;
   if (!lanes || !*delay) return true;
   norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "smc can't delay choices in lanes");
@@ -84,7 +86,7 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
       !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how) ||
       !engine_option_real(st, engine, 2, &e->threshold) ||
       !engine_option_choice(st, engine, 3, keep_names, KEEP_COUNT, &keep) ||
-      (!ops && !smc_delay(inf, n, &delay)))
+      (!ops && !smc_delay(inf, n, keep == KEEP_CHOICES, &delay)))
     return NORN_EDOMAIN;
   if (!(e->threshold >= 0 && e->threshold <= 1))
     return norn_fail(st, NORN_EDOMAIN, -1, "threshold of smc must be in [0, 1], got %g",
