@@ -118,6 +118,38 @@ static void test_programs(bool stress)
   }
 }
 
+/* ---- what ends too early ---- */
+
+/* The n-th request for memory fails; limits of steps and memory; an interrupt: the state is usable after it. */
+static void test_ends(void)
+{
+  printed p = {NULL, 0, 0};
+  norn_datum out;
+  const char *t = programs[1], *late = programs[0];
+  norn_state *st = state_new(&p, 2, false);
+  int failed = 0;
+  for (uint64_t n = 1; n < 4000; n += 1 + n / 4) {
+    st->mem.fail_at = st->mem.requests + n;
+    norn_status s = norn_eval(st, "program", t, strlen(t), 0, &out);
+    CHECK(s == NORN_OK || s == NORN_EMEMORY);
+    failed += s == NORN_EMEMORY;
+    CHECK(st->crew == NULL);
+  }
+  st->mem.fail_at = 0;
+  CHECK(failed > 10);
+  norn_config_of(st)->max_steps = 20000;
+  CHECK(norn_eval(st, "program", t, strlen(t), 0, &out) == NORN_ELIMIT);
+  norn_config_of(st)->max_steps = 0;
+  norn_config_of(st)->max_memory = norn_memory_used(st) + (3 << 20);
+  norn_status s = norn_eval(st, "program", t, strlen(t), 0, &out);
+  CHECK(s == NORN_EMEMORY || s == NORN_OK);
+  norn_config_of(st)->max_memory = 0;
+  norn_config_of(st);
+  CHECK(norn_eval(st, "program", late, strlen(late), 0, &out) == NORN_OK);
+  norn_free(st);
+  free(p.s);
+}
+
 /* ---- checkpoints: written with threads, read without, also while a particle waits ---- */
 
 static norn_infer *begin(norn_state *st)
@@ -179,6 +211,7 @@ int main(void)
 {
   if (!getenv("QUICK")) test_programs(false);
   if (!getenv("QUICK")) test_programs(true);
+  test_ends();
   test_saved();
   return unit_end();
 }
