@@ -167,6 +167,11 @@ usage 'needs --checkpoint' "$@" --every 5s
 usage 'needs --checkpoint' "$@" --fresh
 usage 'of one inference' "$@" --checkpoint ck --chains 2
 
+# what the printed rule chooses
+"$NORN" infer mean.norn --data short.json --seed 5 -q >want 2>err </dev/null
+"$NORN" infer mean.norn --data short.json --seed 5 -q --checkpoint ck --fresh --every 1ms >out 2>err </dev/null ||
+  fail "without --engine: $(cat err)"
+cmp -s want out || fail "without --engine it is not the same"
 rm -f ck
 "$NORN" infer mean.norn --data short.json --engine 'optimize()' --checkpoint ck >out 2>err </dev/null
 status=$?

@@ -240,14 +240,16 @@ static norn_status image_save(norn_infer *root, norn_archive *a, const char *pat
   return norn_fail(st, NORN_EIO, -1, "can't write the checkpoint %s: %s", path, why);
 }
 
-/* Can all of them be saved?  One that is waited for is over some day: then the others can. */
+/* Can all of them be saved?  One that is waited for is over some day: then the others can; and what
+   chooses an engine will have become one. */
 static norn_status all_archive(const norn_infer *root)
 {
   for (const norn_infer *inf = root; inf; inf = inf->inner) {
     const norn_engine *e = inf->engine;
     if (!inf->begun || (e->version >= 2 && e->archive)) continue;
-    return norn_fail(root->st, inf == root ? NORN_EINFER : NORN_EINCOMPLETE, -1,
-                     "%s can't be checkpointed", e->name);
+    bool later = inf != root || e == &engine_auto || e == &engine_more;
+    return norn_fail(root->st, later ? NORN_EINCOMPLETE : NORN_EINFER, -1, "%s can't be checkpointed",
+                     e->name);
   }
   return NORN_OK;
 }
