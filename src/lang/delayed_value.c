@@ -46,7 +46,8 @@ val delayed_look(norn_state *st, val v)
     return norn_none();
   }
   if (!delayed_draw(r, x->node, &n)) return norn_none();
-  if (x->h.aux <= RANDOM_POWER && x->a == 1 && x->b == 0 && x->p == (n.form == NODE_GAMMA ? n.x[2] : 1)) return n.v[0];
+  double as_drawn = n.form == NODE_GAMMA ? n.x[2] : 1;
+  if (x->h.aux <= RANDOM_POWER && x->a == 1 && x->b == 0 && x->p == as_drawn) return n.v[0];
   return rvar_has_arrays(&x->h) ? gauss_look(st, x, &n) : delayed_of(x, &n);
 }
 
