@@ -729,12 +729,12 @@ norn_crew  *norn_crew_new(norn_state *, size_t places, int threads);
 bool        norn_crew_start(norn_crew *, norn_run *of, norn_run **runs);
 /* Called in the thread of the run at place i, when it has come to an event; threads do so at once.
    false: the event is kept for the caller. */
-typedef bool norn_crew_met(void *user, size_t i, norn_run *, const norn_event *);
+typedef bool (*norn_crew_met)(void *user, size_t i, norn_run *, const norn_event *);
 /* First runs[to[k]] becomes a copy of runs[from[k]], as norn_runs_copy does (k < n, both rising, no
    place in both); then every run that is not NULL goes on to its next event.  *left: how many of these
    `met` has not dealt with.  false: error set. */
 bool        norn_crew_next(norn_crew *, norn_run **runs, const uint32_t *to, const uint32_t *from,
-                           size_t n, norn_crew_met *met, void *user, size_t *left);
+                           size_t n, norn_crew_met met, void *user, size_t *left);
 /* What is left to the caller of a leg, until it is false: the events that were kept, in order of places,
    then those of the runs that had to go on in this thread (they do so now), in that order too; and at
    last NORN_ERROR if there was one, that of the lowest place.  Of a run that is dead since a parameter

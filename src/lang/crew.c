@@ -49,7 +49,7 @@ struct norn_crew {
   int seen_of, rest_of;
   size_t seen_at, rest_at;
   norn_run **runs;
-  norn_crew_met *met;
+  norn_crew_met met;
   void *user;
   atomic_size_t least;                  /* the lowest place with an error */
   /* threads: thread t does the work of worker t + 1, the caller that of worker 0 and of all that have
@@ -531,7 +531,7 @@ static void renew(norn_event *ev, const norn_run *r)
 }
 
 bool norn_crew_next(norn_crew *c, norn_run **runs, const uint32_t *to, const uint32_t *from, size_t n,
-                    norn_crew_met *met, void *user, size_t *left)
+                    norn_crew_met met, void *user, size_t *left)
 {
   c->runs = runs;
   c->met = met;

@@ -111,7 +111,9 @@ bool latent_retry(norn_run *r, const ins *pc, val *R)
   const proto *p = v_clo(R[-1])->p;
   flow f;
   bool found = false;
-  if (!latent_on(st) || r->finished || st->err.code == NORN_EMEMORY) return false;
+  norn_status code = st->err.code;
+  if (!latent_on(st) || r->finished || code == NORN_EMEMORY || code == NORN_EINTERRUPT || code == NORN_ELIMIT)
+    return false;
   norn_err was = st->err;
   norn_clear(st);
   flow_of(p->code, (uint32_t)(pc - p->code), &f);
