@@ -48,6 +48,7 @@ static norn_step auto_choose(norn_infer *inf, const probe *e)
 {
   norn_state *st = norn_infer_state(inf);
   bool conjugate = !e->finite && delay_throughout(inf);
+  if (norn_error(st)->code) return NORN_STEP_FAIL;         /* interrupted */
   const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate
     : conjugate                                          ? &engine_smc
     : !e->finite && differentiable(inf)                  ? &engine_nuts

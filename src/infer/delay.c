@@ -19,6 +19,15 @@ static bool one_more(void *user, uint64_t addr, norn_datum v)
   return true;
 }
 
+/* A probe that fails is no reason to give up; who interrupts it, and a limit, are.  true: go on. */
+static bool goes_on(norn_state *st)
+{
+  norn_status code = norn_error(st)->code;
+  if (code == NORN_EINTERRUPT || code == NORN_ELIMIT) return false;
+  norn_clear(st);
+  return true;
+}
+
 /* One probe for n particles.  *more: another may see more. */
 static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, size_t n, bool *more)
 {
@@ -34,8 +43,7 @@ static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, size_t n, boo
   norn_run_delayed(r, &d);
   norn_run_delayed_choices(r, one_more, &kept);
   norn_run_free(r);
-  norn_clear(norn_infer_state(inf));             /* a probe that fails is no reason to give up here */
-  *more = d.made > 0;
+  *more = goes_on(norn_infer_state(inf)) && d.made > 0;
   return d.met > 0 && kept * n <= KEPT_MAX;
 }
 
@@ -71,8 +79,7 @@ static bool is_conjugate(norn_infer *inf, uint64_t stream, uint32_t lane)
   for (int i = 0; i < EVENTS && k == NORN_OBSERVE; i++) k = norn_run_next(r, &ev);
   norn_run_delayed(r, &d);
   norn_run_free(r);
-  norn_clear(norn_infer_state(inf));
-  return k == NORN_DONE && d.met && !d.drawn && d.made == d.all;
+  return goes_on(norn_infer_state(inf)) && k == NORN_DONE && d.met && !d.drawn && d.made == d.all;
 }
 
 bool delay_throughout(norn_infer *inf)
@@ -93,7 +100,10 @@ bool delay_option(norn_infer *inf, int i, size_t n, bool *on)
   norn_datum v = norn_infer_option(inf, i);
   const char *s = norn_string_view(v, NULL);
   if (v.tag == NORN_BOOL) return *on = v.i != 0, true;
-  if (s && !strcmp(s, "auto")) return *on = probes(inf, n), true;
+  if (s && !strcmp(s, "auto")) {
+    *on = probes(inf, n);
+    return norn_error(st)->code == NORN_OK;
+  }
   norn_fail(st, NORN_EDOMAIN, -1, "delayed of %s must be true, false or \"auto\", got %s",
             infer_engine(inf)->name, norn_show(st, v, true, 40));
   return false;
