@@ -106,7 +106,8 @@ libnorncore_la_SOURCES += \
   %D%/run.h \
   %D%/state.h \
   %D%/symbol.h \
-  %D%/value.h
+  %D%/value.h \
+  %D%/vm_in.h
 
 ## list libnornvm_la_SOURCES vm.c
 libnornvm_la_SOURCES += \
