@@ -10,11 +10,14 @@
          12  observe y[j] ~ normal(theta[j], sigma[j])
              normal: 8 terms
 
+   Where smc is chosen, some particles are run to see whether they stay in lanes; where mh, a trace is recorded.
+
    The parts come from the compiled program (graph.h, program_parts), each with the place in the text
    from which its first node was recorded. */
 #include "infer/density.h"
 #include "infer/infer.h"
 #include "infer/mh.h"
+#include "infer/posterior.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +25,55 @@
 
 enum { NAME = 24, SHOWN = 56 };
 
+/* ---- particles ---- */
+
+enum { TRIED = 200 };
+#define TRY_SECONDS 1.0
+
+/* A word of what a posterior notes about how it was made. */
+static const char *noted(norn_state *st, norn_datum post, const char *key)
+{
+  const char *s = norn_string_view(posterior_info(st, post, key), NULL);
+  return s ? s : "";
+}
+
+static void explain_noted(norn_state *st, norn_datum post, text *t)
+{
+  norn_datum parted = posterior_info(st, post, "lane_splits"), left = posterior_info(st, post, "lanes_alone");
+  int64_t splits = parted.tag == NORN_INT ? parted.i : 0, alone = left.tag == NORN_INT ? left.i : 0;
+  text_printf(t, "particles: in %s (%d tried: they parted %lld time%s", noted(st, post, "executor"), TRIED,
+              (long long)splits, splits == 1 ? "" : "s");
+  if (alone) text_printf(t, ", and went alone %lld times", (long long)alone);
+  text_puts(t, ")\n");
+  if (alone) text_printf(t, "  alone at %s\n", noted(st, post, "alone_for"));
+}
+
+/* How smc would run its particles: some of them are. */
+static void explain_particles(norn_state *st, norn_datum model, text *t)
+{
+  norn_datum options[] = {norn_int(TRIED), norn_cstring(st, "systematic"), norn_real(0.5),
+                          norn_cstring(st, "value"), norn_cstring(st, "lanes"), norn_bool(false)};
+  norn_datum engine = norn_engine_new(st, &engine_smc, options, NORN_COUNT(options));
+  norn_infer *inf = norn_is_none(engine) ? NULL : norn_infer_new(st, model, engine);
+  norn_step step = inf ? NORN_STEP_MORE : NORN_STEP_FAIL;
+  double start = infer_seconds();
+  while (step == NORN_STEP_MORE && infer_seconds() - start < TRY_SECONDS) step = norn_infer_step(inf);
+  if (step == NORN_STEP_DONE) {
+    norn_datum post = norn_infer_result(inf);
+    if (!norn_is_none(post)) explain_noted(st, post, t);
+  }
+  if (inf) norn_infer_free(inf);
+  norn_clear(st);                                /* what fails here, infer will say */
+}
+
 /* ---- the rule ---- */
 
-static bool explain_engine(norn_state *st, norn_datum model, text *t)
+static bool explain_engine(norn_state *st, const norn_ref *model, text *t)
 {
   norn_config *c = norn_config_of(st);
   bool quiet = c->quiet;
   norn_step step = NORN_STEP_MORE;
-  norn_infer *inf = norn_infer_new(st, model, norn_unit());
+  norn_infer *inf = norn_infer_new(st, norn_get(model), norn_unit());
   if (!inf) return false;
   c->quiet = true;
   while (step == NORN_STEP_MORE && infer_engine(inf) == &engine_auto) step = norn_infer_step(inf);
@@ -38,7 +82,13 @@ static bool explain_engine(norn_state *st, norn_datum model, text *t)
     text_printf(t, "engine: %s(%s), as %s\n", infer_engine(inf)->name, inf->with ? inf->with : "",
                 inf->why);
   bool good = step != NORN_STEP_FAIL && (infer_engine(inf) != &engine_mh || mh_explain(inf, t));
+  bool particles = good && infer_engine(inf) == &engine_smc && !inf->with;
   norn_infer_free(inf);
+  if (particles) {
+    c->quiet = true;
+    explain_particles(st, norn_get(model), t);
+    c->quiet = quiet;
+  }
   return good;
 }
 
@@ -241,7 +291,7 @@ static bool explain_all(norn_state *st, norn_datum model, text *t)
 {
   char why[900];
   norn_ref *kept = norn_keep(st, model);
-  bool good = kept && explain_engine(st, model, t);
+  bool good = kept && explain_engine(st, kept, t);
   norn_density *d = good ? norn_density_new(st, norn_get(kept), 1, NORN_DENSITY_TRACE) : NULL;
   if (good && !d) {
     norn_error_text(st, norn_error(st), why, sizeof why);
