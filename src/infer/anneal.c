@@ -130,6 +130,17 @@ static double next_temperature(anneal *e)
   return e->b + high >= 1 - 1e-12 ? 1 : e->b + high;
 }
 
+/* No particle of the population is left: its evidence is 0, which counts.  All of them: an error. */
+static norn_step run_died(norn_infer *inf, anneal *e)
+{
+  bool all = true;
+  e->log_z[e->run++] = -HUGE_VAL;
+  e->at = START;
+  if (e->run < e->runs) return NORN_STEP_MORE;
+  for (int64_t r = 0; r < e->runs; r++) all = all && !(e->log_z[r] > -HUGE_VAL);
+  return all ? blame_all_dead(norn_infer_state(inf), &inf->dead, "particle") : NORN_STEP_DONE;
+}
+
 /* On to the next temperature, and resampled. */
 static norn_step weigh(norn_infer *inf, anneal *e)
 {
@@ -139,7 +150,7 @@ static norn_step weigh(norn_infer *inf, anneal *e)
     if (s->logw[i] > -HUGE_VAL) s->logw[i] += d * s->lik[i];
   s->beta = e->b = b;
   double sum = swarm_weights(s, &top);
-  if (!(sum > 0)) return blame_all_dead(norn_infer_state(inf), &inf->dead, "particle");
+  if (!(sum > 0)) return run_died(inf, e);
   e->at = MOVE;
   e->temperature++;
   if (!e->resamples) return NORN_STEP_MORE;
@@ -214,7 +225,7 @@ static norn_step anneal_step(norn_infer *inf, void *self)
     if (step != NORN_STEP_DONE) return step;
     for (size_t i = 0; i < e->s.n; i++)
       if (!swarm_dead(&e->s, i)) { e->at = WEIGH; return NORN_STEP_MORE; }
-    return blame_all_dead(norn_infer_state(inf), &inf->dead, "particle");
+    return run_died(inf, e);
   case WEIGH: return weigh(inf, e);
   default:
     step = mover_step(&e->m, &e->s);
