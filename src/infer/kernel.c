@@ -8,10 +8,11 @@ static const kernel_row *const rows[] = {
   &kernel_mh, &kernel_enumerate, &kernel_slice, &kernel_nuts, &kernel_hmc, &kernel_gibbs
 };
 
-/* gibbs in gibbs would be its blocks once more. */
+/* gibbs in gibbs would be its blocks once more; particles that are moved stand inside their programs. */
 static bool fits_inside(const kernel_row *row, const char *inside)
 {
-  return row != &kernel_gibbs || strcmp(inside, "gibbs") != 0;
+  bool gibbs = strcmp(inside, "gibbs") == 0;
+  return row == &kernel_gibbs ? !gibbs : gibbs || !row->whole;
 }
 
 static const kernel_row *row_of(const norn_engine *e, const char *inside)
@@ -27,7 +28,8 @@ static void kernel_names(const char *inside, char *buf, size_t n)
   size_t at = 0;
   buf[0] = 0;
   for (int i = 0; i < NORN_COUNT(rows) && at < n; i++)
-    if (fits_inside(rows[i], inside)) at += (size_t)snprintf(buf + at, n - at, "%s%s()", i ? ", " : "", rows[i]->engine->name);
+    if (fits_inside(rows[i], inside))
+      at += (size_t)snprintf(buf + at, n - at, "%s%s()", at ? ", " : "", rows[i]->engine->name);
 }
 
 kernel *kernel_new(norn_infer *inf, norn_datum engine, const char *inside)

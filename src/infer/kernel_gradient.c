@@ -502,7 +502,7 @@ static void gradient_free(kernel *k)
   for (int i = 0; i < m->ns; i++) setting_free(st, m->s[i]);
 }
 
-#define GRADIENT_ROW \
+#define GRADIENT_ROW .whole = true, \
   .size = sizeof(gradient), .init = gradient_init, .step = gradient_step, .free = gradient_free, \
   .archive = gradient_archive
 const kernel_row kernel_nuts = {.engine = &engine_nuts, GRADIENT_ROW};

@@ -287,7 +287,7 @@ static void test_history(void)
     "  next x2 } }\n"
     "[walk(4000), smc(particles = 200, keep = \"choices\", threshold = 1.0, delayed = false)]";
   norn_state *st = norn_new(NULL);
-  norn_datum job;
+  norn_datum job = norn_none();
   CHECK(st && !norn_eval(st, "history", walks, sizeof walks - 1, 0, &job));
   size_t least = norn_memory_used(st), most = 0;
   norn_infer *inf = norn_infer_new(st, norn_array_at(st, job, 0), norn_array_at(st, job, 1));
