@@ -138,6 +138,8 @@ static bool structured_map(recording *r, const norn_support *s, norn_datum lower
     good = graph_called_new(r->t->g, &map_call, self, in, (uint32_t)m, v + m, in + m, (uint32_t)n);
     for (int64_t i = 0; good && i + 1 < n; i++) x[i] = in[m + i];
     good = good && term(r, in[m + n - 1]);
+  } else {
+    engine_put(st, self, size);
   }
   engine_put(st, in, all * sizeof *in);
   engine_put(st, v, all * sizeof *v);

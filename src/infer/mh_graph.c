@@ -242,6 +242,7 @@ static bool choice_met(recorder *r, const norn_event *ev)
   if (!dist_behind(r, ev->dist, args, &d)) return false;
   graph_choice *c = &m->c[r->at++];
   *c = (graph_choice){.row = d.row, .n = d.n, .prior = NONE};
+  for (int j = 0; j < NORN_DIST_P; j++) c->arg[j].place = NONE;
   v = trace_value(&r->t->c[i]);
   x = choice_inputs(r, ev, &d, c, v);
   if (norn_is_none(x) || !choice_args(r, ev, &d, c, i)) return false;
@@ -560,7 +561,7 @@ static bool picks_apart(const mh_graph *m)
   for (size_t i = 0; i < n; i++)
     for (size_t p = 0; p < m->npicked; p++) {
       const graph_choice *c = &m->c[m->picked[p]];
-      for (int j = 0; j < c->n; j++)
+      for (int j = 0; j < c->n && j < NORN_DIST_P; j++)
         if (c->arg[j].place == log[i].at) return false;
     }
   return true;

@@ -50,6 +50,7 @@ population *population_fork(const population *old, const uint32_t *from, size_t 
   uint32_t *all = from ? NULL : engine_get(st, n * sizeof *all);
   if (!p || (!from && !all)) {
     engine_put(st, p, sizeof *p);
+    engine_put(st, all, n * sizeof *all);
     return NULL;
   }
   for (size_t i = 0; all && i < n; i++) all[i] = (uint32_t)i;
