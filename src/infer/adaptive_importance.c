@@ -173,30 +173,24 @@ static bool make_room(norn_state *st, adaptive *e)
   return plan_new(st, e, &e->now) && plan_new(st, e, &e->next);
 }
 
-static norn_step refuse(norn_density *d, norn_state *st)
+/* What can't be drawn from, or has no coordinates. */
+static norn_status refuse(norn_state *st, const norn_density *d)
 {
   char name[120];
-  norn_span span = {0, 0, 0};
-  const char *what = NULL;
-  uint64_t addr = 0;
-  for (size_t i = 0; i < d->nchoice && !what; i++)
-    if (d->choice[i].improper) {
-      what = "has an improper prior, which can't be drawn from";
-      addr = d->choice[i].addr;
-      span = d->choice[i].span;
-    }
-  if (!what && d->nlatent) {
-    what = "is discrete; adaptive_importance needs continuous choices";
-    addr = d->latent[0].addr;
-    span = d->latent[0].span;
-  }
-  if (what) {
-    engine_fail(st, NORN_EINFER, span, "%s %s", norn_addr_name(st, addr, name, sizeof name), what);
-    norn_hint(st, "expect(infer(m, importance(n)), functions) takes any model");
-    return NORN_STEP_FAIL;
-  }
-  engine_fail(st, NORN_EINFER, span, "this model makes no choice");
-  return NORN_STEP_FAIL;
+  const choice *c = density_improper(d);
+  norn_status status = NORN_EINFER;
+  if (c)
+    engine_fail(st, status, c->span, "%s has an improper prior, which can't be drawn from",
+                norn_addr_name(st, c->addr, name, sizeof name));
+  else if (d->nlatent)
+    engine_fail(st, status, d->latent[0].span, "%s is discrete; adaptive_importance needs continuous choices",
+                norn_addr_name(st, d->latent[0].addr, name, sizeof name));
+  else if (!d->dim)
+    return norn_fail(st, status, -1, "this model makes no choice");
+  else
+    return NORN_OK;
+  norn_hint(st, "expect(infer(m, importance(n)), functions) takes any model");
+  return status;
 }
 
 static norn_step adaptive_record(norn_infer *inf, adaptive *e)
@@ -205,9 +199,7 @@ static norn_step adaptive_record(norn_infer *inf, adaptive *e)
   e->joint = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
   if (!e->joint) return NORN_STEP_FAIL;
   e->n = norn_density_dim(e->joint);
-  for (size_t i = 0; i < e->joint->nchoice; i++)
-    if (e->joint->choice[i].improper) return refuse(e->joint, st);
-  if (!e->n || e->joint->nlatent) return refuse(e->joint, st);
+  if (refuse(st, e->joint)) return NORN_STEP_FAIL;
   e->prior = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), DENSITY_PRIOR);
   if (!e->prior || (!e->row && !make_room(st, e))) return NORN_STEP_FAIL;
   if (e->at == RECORD) e->at = LEARN;

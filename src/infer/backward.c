@@ -183,7 +183,7 @@ static norn_step ask(norn_infer *inf, backward *e)
   const stand *next = &e->stand[e->level + 1];
   const segment *made = &next->made[e->path[e->level + 1]];
   norn_run *like = next->run[e->path[e->level + 1]];
-  double *lw = &e->w[e->i], p;
+  double *lw = &e->w[e->i];
   for (;;) {
     norn_event ev;
     norn_step step;
@@ -196,11 +196,7 @@ static norn_step ask(norn_infer *inf, backward *e)
         return NORN_STEP_DONE;
       }
       v = column_at(st, &e->value, made->first + e->used++);
-      if (norn_dist_logp(st, ev.dist, v, &p)) {            /* of another kind: it can't be drawn here */
-        norn_clear(st);
-        p = -HUGE_VAL;
-      }
-      *lw += p;
+      swarm_weigh_value(st, &ev, v, lw);
       if (!(*lw > -HUGE_VAL)) return NORN_STEP_DONE;
       norn_run_answer(e->ask, v);
       break;
@@ -243,10 +239,7 @@ static norn_step ask_all(norn_infer *inf, backward *e)
 static uint32_t pick(backward *e)
 {
   norn_rng g = {.stream = e->stream, .lane = (uint32_t)e->draw, .iter = (uint32_t)e->level};
-  double top = -HUGE_VAL, sum = 0;
-  for (int64_t i = 0; i < e->N; i++) top = fmax(top, e->w[i]);
-  for (int64_t i = 0; i < e->N; i++) sum += e->w[i] = exp(e->w[i] - top);
-  return (uint32_t)swarm_pick(e->w, (size_t)e->N, sum, &g);
+  return (uint32_t)swarm_pick_log(e->w, (size_t)e->N, &g);
 }
 
 /* One level down: from the end (level nstand) to barrier 0. */

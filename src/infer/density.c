@@ -224,3 +224,10 @@ norn_status norn_density_loglik(norn_density *d, const double *u, double *out)
   }
   return NORN_OK;
 }
+
+const choice *density_improper(const norn_density *d)
+{
+  for (size_t i = 0; i < d->nchoice; i++)
+    if (d->choice[i].improper) return &d->choice[i];
+  return NULL;
+}

@@ -147,6 +147,10 @@ bool        choice_like(norn_state *, const choice *, const norn_event *);
 norn_support_kind density_kind_between(double lower, double upper);
 norn_status density_refuse(recording *, const char *what, const char *hint);
 
+/* ---- density.c ---- */
+/* The first choice whose prior has no normaliser; NULL: there is none. */
+const choice *density_improper(const norn_density *);
+
 /* ---- density_record.c ---- */
 /* Records at u (NULL: at zeros or, at further tries, somewhere, to learn the choices).  *out NULL:
    the point is outside. */

@@ -134,15 +134,10 @@ static norn_step ask_candidate(norn_infer *inf, pgibbs *e)
   for (;;) {
     norn_event ev;
     norn_datum v;
-    double p = 0;
     switch (norn_run_next(e->ask, &ev)) {
     case NORN_SAMPLE:
       if (!reference_value(inf, e, &e->used_there, ev.addr, &v)) { *lw = -HUGE_VAL; return NORN_STEP_DONE; }
-      if (norn_dist_logp(st, ev.dist, v, &p)) {            /* of another kind: it can't be drawn here */
-        norn_clear(st);
-        p = -HUGE_VAL;
-      }
-      *lw += p;
+      swarm_weigh_value(st, &ev, v, lw);
       if (!(*lw > -HUGE_VAL)) return NORN_STEP_DONE;
       norn_run_answer(e->ask, v);
       break;
@@ -192,11 +187,8 @@ static size_t ancestor_of_reference(pgibbs *e)
 {
   swarm *s = &e->s;
   norn_rng g = own_numbers(e, 1);
-  double top = -HUGE_VAL, sum = 0;
   if (!e->ancestor) return 0;
-  for (size_t i = 0; i < s->n; i++) top = fmax(top, e->future[i]);
-  for (size_t i = 0; i < s->n; i++) sum += e->future[i] = exp(e->future[i] - top);
-  size_t a = top > -HUGE_VAL ? swarm_pick(e->future, s->n, sum, &g) : 0;
+  size_t a = swarm_pick_log(e->future, s->n, &g);
   e->changed += a != 0;
   e->barriers++;
   return a;

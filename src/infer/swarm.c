@@ -376,3 +376,22 @@ bool swarm_archive(norn_archive *a, swarm *s)
   norn_archive_u32(a, &s->barrier);
   return column_archive(a, &s->value) && column_archive(a, &s->result);
 }
+
+size_t swarm_pick_log(double *lw, size_t n, norn_rng *g)
+{
+  double top = -HUGE_VAL, sum = 0;
+  for (size_t i = 0; i < n; i++) top = fmax(top, lw[i]);
+  if (!(top > -HUGE_VAL)) return 0;
+  for (size_t i = 0; i < n; i++) sum += lw[i] = exp(lw[i] - top);
+  return swarm_pick(lw, n, sum, g);
+}
+
+void swarm_weigh_value(norn_state *st, const norn_event *ev, norn_datum v, double *lw)
+{
+  double p;
+  if (norn_dist_logp(st, ev->dist, v, &p)) {               /* of another kind */
+    norn_clear(st);
+    p = -HUGE_VAL;
+  }
+  *lw += p;
+}

@@ -85,4 +85,9 @@ bool      swarm_copy(swarm *, const uint32_t *from, size_t kept);
 bool      swarm_archive(norn_archive *, swarm *);
 /* One of n by weights with that sum. */
 size_t    swarm_pick(const double *w, size_t n, double sum, norn_rng *);
+/* The same by log weights (n), which become weights; none of them may be infinite but below.  0 if all are
+   dead. */
+size_t    swarm_pick_log(double *lw, size_t n, norn_rng *);
+/* Adds the log density of v, chosen elsewhere, at this choice: -infinity if it can't be chosen here. */
+void      swarm_weigh_value(norn_state *, const norn_event *, norn_datum v, double *lw);
 #endif

@@ -68,16 +68,14 @@ static norn_rng numbers(const temper *e, int64_t i)
 static norn_status refuse_improper(norn_state *st, const norn_density *d)
 {
   char name[120];
-  for (size_t i = 0; i < d->nchoice; i++) {
-    if (!d->choice[i].improper) continue;
-    norn_status status =
-      engine_fail(st, NORN_EINFER, d->choice[i].span, "%s has an improper prior: it can't be drawn from, "
-                  "and the evidence would have no meaning",
-                  norn_addr_name(st, d->choice[i].addr, name, sizeof name));
-    norn_hint(st, "give it a proper prior, or use nuts()");
-    return status;
-  }
-  return NORN_OK;
+  const choice *c = density_improper(d);
+  if (!c) return NORN_OK;
+  norn_status status =
+    engine_fail(st, NORN_EINFER, c->span, "%s has an improper prior: it can't be drawn from, "
+                "and the evidence would have no meaning",
+                norn_addr_name(st, c->addr, name, sizeof name));
+  norn_hint(st, "give it a proper prior, or use nuts()");
+  return status;
 }
 
 static norn_step temper_record(norn_infer *inf, temper *e)
