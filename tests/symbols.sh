@@ -6,10 +6,12 @@ trap 'rm -rf "$work"' 0
 command -v nm >/dev/null 2>&1 || exit 77
 bad=0
 
-names() {   # the functions that norn.h declares, without comments and inline ones
-  ${CC:-cc} -fpreprocessed -dD -E -P "$srcdir/include/norn.h" 2>/dev/null |
+names() {   # the functions that norn.h and norn_infer.h declare, without comments and inline ones
+  for header in norn norn_infer; do
+    ${CC:-cc} -fpreprocessed -dD -E -P "$srcdir/include/$header.h" 2>/dev/null
+  done |
     grep -o 'norn_[a-z0-9_]*(' | tr -d '(' | sort -u >"$work/all"
-  sed -n 's/^static inline.*[ *]\(norn_[a-z0-9_]*\)(.*/\1/p' "$srcdir/include/norn.h" |
+  sed -n 's/^static inline.*[ *]\(norn_[a-z0-9_]*\)(.*/\1/p' "$srcdir"/include/norn*.h |
     sort -u >"$work/inline"
   comm -23 "$work/all" "$work/inline"
 }
