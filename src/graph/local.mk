@@ -25,6 +25,7 @@ libnorncore_la_SOURCES += \
   %D%/schedule.c \
   %D%/tape.c \
   %D%/traced.c \
+  %D%/chains.h \
   %D%/graph.h \
   %D%/incremental.h \
   %D%/jit.h \
