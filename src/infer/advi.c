@@ -519,6 +519,7 @@ static const norn_option advi_options[] = {
   {"starts", "4", "paths of Pathfinder, of which the best is where it starts"},
   {"iterations", "1000", "at most so many"},
   {"tol_rel_obj", "1e-9", "ends when the ELBO changes by less, relative to its size"},
+  DEVICE_OPTIONS,
 };
 
 const norn_engine engine_advi = {

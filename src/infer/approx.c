@@ -61,6 +61,7 @@ norn_status approx_init(approx *a, norn_infer *inf, int option)
   a->inf = inf;
   a->t.st = st;
   a->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 4, 0);
+  if (device_read(inf, &a->wish)) return norn_error(st)->code;
   if (norn_record_size(v) < 0) {
     if (!option_choice(inf, option, names, 3, &kind)) return norn_error(st)->code;
     a->start = (start_kind)kind;
@@ -87,6 +88,7 @@ norn_step approx_record(approx *a, unsigned flags)
   }
   for (size_t i = 0; i < a->t.density->nchoice; i++)
     a->improper |= a->t.density->choice[i].improper;
+  if (device_density(a->inf, &a->wish, a->t.density)) return NORN_STEP_FAIL;
   return NORN_STEP_MORE;
 }
 

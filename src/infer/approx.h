@@ -3,7 +3,7 @@
    importance weights say about it (approx.c). */
 #ifndef NORN_INFER_APPROX_H
 #define NORN_INFER_APPROX_H
-#include "infer/engine.h"
+#include "infer/device.h"
 
 /* A log density that is asked by a program of many steps: the first failure of the model stays, and
    from then on every point is outside. */
@@ -27,6 +27,7 @@ typedef struct approx {
   uint64_t stream;                     /* of the engine's own */
   start_kind start;
   norn_ref *given;                     /* START_GIVEN: a record of values by address */
+  device_wish wish;
   bool improper;                       /* a choice has no normaliser: there is no evidence */
 } approx;
 
@@ -35,7 +36,7 @@ typedef struct approx {
    "starts: \"random\" (uniform on (-2, 2), unconstrained), \"prior\", \"mixed\" (in turn), or "   \
    "a record of values by address"}
 
-/* Reads the option of starts. */
+/* Reads the option of starts, and those of the device. */
 norn_status approx_init(approx *, norn_infer *, int option);
 /* Records the model. */
 norn_step   approx_record(approx *, unsigned flags);

@@ -8,6 +8,7 @@
    made to take about SLICE seconds.  A density more means to record the program again: that is done
    when the chains have worked as long as it takes.  All that runs programs (recording, starts from
    the prior, draws) is done by the caller's thread while the others rest. */
+#include "infer/device.h"
 #include "infer/hmc.h"
 #include "infer/infer.h"
 #include "infer/pathfinder.h"
@@ -26,6 +27,7 @@ typedef struct sampler {
   int64_t chains, max_depth;
   double target, step;                   /* step: given, or 0 */
   int adapt_by, metric, start;
+  device_wish wish;
   norn_ref *given;                       /* start: a record of values */
   norn_density *density, **clone;        /* clone (threads): of each thread, the first is density */
   int clones;
@@ -156,6 +158,7 @@ static norn_status sampler_init(norn_infer *inf, void *self)
   e->inf = inf;
   norn_status status = options_common(inf, e);
   if (!status) status = nuts ? nuts_options_read(inf, e) : hmc_options_read(inf, e);
+  if (!status) status = device_read(inf, &e->wish);
   if (!status) status = options_resume(inf, e);
   e->plan.points_max = e->plan.draws < POINTS ? e->plan.draws : POINTS;
   e->slice = 64;
@@ -200,6 +203,7 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
       norn_hint(st, "its choices are discrete: enumerate() gives their posterior exactly");
     return NORN_STEP_FAIL;
   }
+  if (device_density(inf, &e->wish, e->density)) return NORN_STEP_FAIL;
   e->chain = engine_get(st, (size_t)e->chains * sizeof *e->chain);
   e->part = engine_get(st, (size_t)e->chains * sizeof *e->part);
   e->going = engine_get(st, (size_t)e->chains * sizeof *e->going);
@@ -810,6 +814,7 @@ static const norn_option nuts_options[] = {
   COMMON_LAST,
   {"jitter", "missing", "the step size of each transition varies by this part; missing: 0.1 with "
                         "nutpie's metric, 0 with Stan's"},
+  DEVICE_OPTIONS,
 };
 
 static const norn_option hmc_options[] = {
@@ -818,6 +823,7 @@ static const norn_option hmc_options[] = {
   COMMON_LAST,
   {"jitter", "0.5", "the number of steps of each transition varies by this part; 0: fixed"},
   {"step_size", "missing", "of a leapfrog step; missing: adapted"},
+  DEVICE_OPTIONS,
 };
 
 const norn_engine engine_nuts = {

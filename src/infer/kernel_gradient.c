@@ -76,7 +76,7 @@ static bool between(kernel *k, const char *name, double v, double least, double 
 /* The run's length is that of gibbs, or of whoever uses the kernel. */
 static bool no_lengths(kernel *k)
 {
-  static const char *const of_runs[] = {"draws", "warmup", "chains", "thin", "init"};
+  static const char *const of_runs[] = {"draws", "warmup", "chains", "thin", "init", "device"};
   norn_state *st = state_of(k);
   const norn_engine *e = k->row->engine;
   for (int i = 0; i < e->noptions; i++)
@@ -84,7 +84,8 @@ static bool no_lengths(kernel *k)
       if (strcmp(e->options[i].name, of_runs[j])) continue;
       if (!engine_option_given(st, norn_get(k->engine), i)) continue;
       norn_fail(st, NORN_EDOMAIN, -1, "%s of %s means nothing where it is a kernel", of_runs[j], e->name);
-      norn_hint(st, "the engine around it says how long chains are: gibbs({...}, draws = 1000, burn = 1000)");
+      norn_hint(st, strcmp(of_runs[j], "device") ? "the engine around it says how long chains are: "
+                "gibbs({...}, draws = 1000, burn = 1000)" : "kernels run on the CPU");
       return false;
     }
   return true;

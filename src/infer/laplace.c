@@ -260,6 +260,7 @@ static const norn_option laplace_options[] = {
   {"correct", "false", "true: draws are weighted by density / normal, smoothed"},
   {"starts", "4", "searches for the mode from different points"},
   APPROX_INIT_OPTION,
+  DEVICE_OPTIONS,
 };
 
 const norn_engine engine_laplace = {

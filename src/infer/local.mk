@@ -19,6 +19,7 @@ libnorncore_la_SOURCES += \
   %D%/density_hold.c \
   %D%/density_nested.c \
   %D%/density_record.c \
+  %D%/device.c \
   %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \
@@ -85,6 +86,7 @@ libnorncore_la_SOURCES += \
   %D%/coords.h \
   %D%/delay.h \
   %D%/density.h \
+  %D%/device.h \
   %D%/engine.h \
   %D%/enumerate.h \
   %D%/genealogy.h \

@@ -407,6 +407,7 @@ static const norn_option optimize_options[] = {
   {"tol_rel_grad", "1000.0",
    "ends when the next step promises less, relative and in units of 2^-52"},
   {"tol_param", "1e-8", "ends when a step is smaller"},
+  DEVICE_OPTIONS,
 };
 
 const norn_engine engine_optimize = {

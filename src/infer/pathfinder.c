@@ -299,6 +299,7 @@ static const norn_option pathfinder_options[] = {
   {"history", "6", "steps that L-BFGS remembers: the rank of the normals is twice that"},
   {"elbo_draws", "25", "draws by which the normals of a path are compared"},
   {"iterations", "1000", "at most so many of each climb"},
+  DEVICE_OPTIONS,
 };
 
 const norn_engine engine_pathfinder = {

@@ -1,0 +1,86 @@
+/* device: see device.h. */
+#include "infer/device.h"
+#include "infer/approx.h"
+#include "infer/infer.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- options ---- */
+
+static int option_named(norn_infer *inf, const char *name)
+{
+  const norn_engine *e = infer_engine(inf);
+  for (int i = 0; i < e->noptions; i++)
+    if (!strcmp(e->options[i].name, name)) return i;
+  return -1;
+}
+
+static norn_status of_the_gpu(norn_infer *inf, const char *option)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s is for the GPU, and device is \"cpu\"", option,
+            infer_engine(inf)->name);
+  norn_hint(st, "device = \"gpu\", or \"auto\" to have it where it pays");
+  return NORN_EDOMAIN;
+}
+
+norn_status device_read(norn_infer *inf, device_wish *w)
+{
+  static const char *const devices[] = {"cpu", "gpu", "auto"}, *const precisions[] = {"f64", "f32"};
+  int precision = 0;
+  norn_state *st = norn_infer_state(inf);
+  *w = (device_wish){0};
+  if (option_named(inf, "device") < 0) return NORN_OK;
+  if (!option_choice(inf, option_named(inf, "device"), devices, 3, &w->device) ||
+      !option_choice(inf, option_named(inf, "precision"), precisions, 2, &precision) ||
+      !option_bool(inf, option_named(inf, "verify"), &w->verify))
+    return norn_error(st)->code;
+  w->f32 = precision == 1;
+  if (w->device != DEVICE_CPU) return NORN_OK;
+  return w->f32 ? of_the_gpu(inf, "precision = \"f32\"")
+       : w->verify ? of_the_gpu(inf, "verify = true") : NORN_OK;
+}
+
+/* ---- the GPU ---- */
+
+struct gpu *device_gpu(norn_state *st, char *why, size_t n)
+{
+  (void)st;
+  snprintf(why, n, "this build has no GPU part");
+  return NULL;
+}
+
+norn_status device_refused(norn_infer *inf, const char *why)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_fail(st, NORN_EINFER, -1, "device = \"gpu\" of %s can't be had: %s", infer_engine(inf)->name, why);
+  norn_hint(st, "device = \"auto\" takes the CPU where there is no other way");
+  return NORN_EINFER;
+}
+
+norn_status device_open(norn_infer *inf, const device_wish *w, struct gpu **out, char *why, size_t n)
+{
+  *out = NULL;
+  if (n) *why = 0;
+  if (w->device == DEVICE_CPU) return NORN_OK;
+  *out = device_gpu(norn_infer_state(inf), why, n);
+  return *out || w->device == DEVICE_AUTO ? NORN_OK : device_refused(inf, why);
+}
+
+norn_status device_density(norn_infer *inf, const device_wish *w, norn_density *d)
+{
+  char why[300];
+  struct gpu *g;
+  (void)d;
+  if (w->device == DEVICE_CPU) return NORN_OK;
+  norn_status status = device_open(inf, w, &g, why, sizeof why);
+  if (!status) device_note(inf, g ? "gpu" : "cpu", why);
+  return status;
+}
+
+void device_note(norn_infer *inf, const char *device, const char *why)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_infer_note(inf, "device", norn_cstring(st, device));
+  if (why && *why) norn_infer_note(inf, "device_why", norn_cstring(st, why));
+}
