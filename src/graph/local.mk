@@ -23,6 +23,7 @@ libnorncore_la_SOURCES += \
   %D%/roll.c \
   %D%/scan.c \
   %D%/schedule.c \
+  %D%/segment.c \
   %D%/tape.c \
   %D%/traced.c \
   %D%/chains.h \
@@ -33,5 +34,6 @@ libnorncore_la_SOURCES += \
   %D%/program.h \
   %D%/record.h \
   %D%/schedule.h \
+  %D%/segment.h \
   %D%/tape.h \
   %D%/traced.h
