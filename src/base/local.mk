@@ -1,6 +1,7 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
   %D%/arena.c \
+  %D%/cache.c \
   %D%/edit.c \
   %D%/file.c \
   %D%/mem.c \
