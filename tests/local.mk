@@ -60,6 +60,7 @@ UNIT_TESTS = \
   %D%/unit/test_names \
   %D%/unit/test_nuts \
   %D%/unit/test_ode \
+  %D%/unit/test_op_text \
   %D%/unit/test_parse \
   %D%/unit/test_plot \
   %D%/unit/test_pool \
@@ -628,6 +629,7 @@ TEST_FILES = \
   %D%/models/wishart.norn \
   %D%/models/zero_inflated.norn \
   %D%/unit/big.h \
+  %D%/unit/compiled.h \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
   %D%/unit/pair.h \

@@ -51,6 +51,7 @@ libnorncore_la_SOURCES += \
   %D%/wishart.c \
   %D%/block.h \
   %D%/dist.h \
+  %D%/domains.h \
   %D%/draws.h \
   %D%/exact.h \
   %D%/families.h \

@@ -5,17 +5,31 @@
      ONCE(t, K_2, e)         e, never left out
 
    For a single number both are e.  Over many elements e is computed once if those parameters are
-   single numbers, when it is first needed, and remembered in a slot of its own. */
+   single numbers, when it is first needed, and remembered in a slot of its own; with NORN_MEMO also
+   where LANES is 1, which is for generated loops: once inlined, slots and marks are registers. */
 #ifndef NORN_TERMS_H
 #define NORN_TERMS_H
 #include "num/vspecial.h"
 
 enum { K_X = 1, K_1 = 2, K_2 = 4, K_3 = 8, K_4 = 16 };   /* x, then the parameters */
 
-#if LANES == 1
+#if LANES == 1 && !defined NORN_MEMO
 typedef unsigned terms;
 #define TERM(t, mask, e) ((t) & (mask) ? (e) : 0.0)
 #define ONCE(t, mask, e) ((void)(t), (void)(mask), (e))
+
+#elif LANES == 1
+enum { TERM_SLOTS = 512 };
+typedef struct term_memo {
+  unsigned many;                     /* bits of what varies; constant wherever it is used */
+  bool done[TERM_SLOTS];
+  lanes memo[TERM_SLOTS];
+} *terms;
+#define ONCE_AT(t, mask, e, k)                                                                     \
+  ((t)->many & (mask) ? (e) : (t)->done[k] ? (t)->memo[k]                                          \
+                                           : ((t)->done[k] = true, (t)->memo[k] = (e)))
+#define TERM(t, mask, e) ONCE_AT(t, mask, e, __COUNTER__)
+#define ONCE(t, mask, e) ONCE_AT(t, mask, e, __COUNTER__)
 
 #else
 enum { TERM_SLOTS = 512 };

@@ -2,31 +2,14 @@
    (Makefile.am) and once for single numbers (exec_one.c).  The formulas are those of vmath.h and
    vspecial.h, so that every level gives the same bits. */
 #include "graph/level.h"
-#include "num/vspecial.h"
+#include "graph/op_formulas.h"
 
 #define LEVEL_JOIN(a, b) a##b
 #define LEVEL_NAME(a, b) LEVEL_JOIN(a, b)
 
-static inline lanes pow_lanes(lanes x, lanes y)
-{
-#if LANES == 1
-  return pow(x, y);
-#else
-  lanes r;
-  for (int i = 0; i < LANES; i++) r[i] = y[i] == 2 ? x[i] * x[i] : pow(x[i], y[i]);
-  return r;
-#endif
-}
-
-static inline lanes log_add_exp(lanes x, lanes y)
-{
-  lanes top = v_max(x, y), low = v_min(x, y);
-  return SEL(top == low, top + V_LOG_2, top + v_log1p(v_exp(low - top)));
-}
-
 #define LOAD(p, step, k) ((step) ? lane_load((p) + (k)) : LANE((p)[0]))
 /* The last register may go past n: results and buffers have room for it (program.c). */
-#define FORWARD(NAME, e)                                                                           \
+#define FORWARD(NAME, e, ex, ey)                                                                   \
   case G_##NAME:                                                                                   \
     for (int64_t k = 0; k < a->n; k += LANES) {                                                    \
       lanes x = LOAD(a->x, a->sx, k), y = a->y ? LOAD(a->y, a->sy, k) : x;                         \
@@ -38,26 +21,7 @@ static inline lanes log_add_exp(lanes x, lanes y)
 static void forward(const exec_args *a)
 {
   switch (a->op) {
-  FORWARD(ADD, x + y)
-  FORWARD(SUB, x - y)
-  FORWARD(MUL, x * y)
-  FORWARD(DIV, x / y)
-  FORWARD(POW, pow_lanes(x, y))
-  FORWARD(NEG, -x)
-  FORWARD(MIN, v_min(x, y))
-  FORWARD(MAX, v_max(x, y))
-  FORWARD(LOG_ADD_EXP, log_add_exp(x, y))
-  FORWARD(EXP, v_exp(x))
-  FORWARD(LOG, v_log(x))
-  FORWARD(LOG1P, v_log1p(x))
-  FORWARD(EXPM1, v_expm1(x))
-  FORWARD(SQRT, lane_sqrt(x))
-  FORWARD(SQUARE, x * x)
-  FORWARD(ABS, v_abs(x))
-  FORWARD(INV, 1 / x)
-  FORWARD(INV_LOGIT, v_logit_inv(x))
-  FORWARD(LOG1P_EXP, v_log1pexp(x))
-  FORWARD(LOGIT_JACOBIAN, -v_abs(x) - 2 * v_log1p(v_exp(-v_abs(x))))
+  OP_FORMULAS(FORWARD)
   default: break;
   }
 }
@@ -65,7 +29,7 @@ static void forward(const exec_args *a)
 /* ex, ey: the derivatives of z = op(x, y).  Where the adjoint g is 0 nothing flows, also if the
    derivative is infinite or none: a choice of weight 0 in a sum over choices has no say. */
 #define FLOW(g, e) SEL((g) == 0, 0.0, (g) * (e))
-#define SLOPES(NAME, ex, ey)                                                                       \
+#define SLOPES(NAME, e, ex, ey)                                                                    \
   case G_##NAME:                                                                                   \
     for (int64_t k = 0; k < a->n; k += LANES) {                                                    \
       lanes x = LOAD(a->x, a->sx, k), y = a->y ? LOAD(a->y, a->sy, k) : x;                         \
@@ -75,33 +39,10 @@ static void forward(const exec_args *a)
       if (a->dy) lane_store(a->dy + k, FLOW(g, ey));                                               \
     }                                                                                              \
     break;
-#define ONE ((lanes){0} + 1)
-#define ZERO ((lanes){0})
-
 static void slopes(const exec_args *a)
 {
   switch (a->op) {
-  SLOPES(ADD, ONE, ONE)
-  SLOPES(SUB, ONE, -ONE)
-  SLOPES(MUL, y, x)
-  SLOPES(DIV, 1 / y, -z / y)
-  SLOPES(POW, y * pow_lanes(x, y - 1), SEL(x > 0, z * v_log(x), 0.0))
-  SLOPES(NEG, -ONE, ZERO)
-  SLOPES(MIN, SEL(x < y, 1.0, 0.0), SEL(x < y, 0.0, 1.0))
-  SLOPES(MAX, SEL(x > y, 1.0, 0.0), SEL(x > y, 0.0, 1.0))
-  SLOPES(LOG_ADD_EXP, SEL(z == -HUGE_VAL, 0.0, v_exp(x - z)),
-         SEL(z == -HUGE_VAL, 0.0, v_exp(y - z)))
-  SLOPES(EXP, z, ZERO)
-  SLOPES(LOG, 1 / x, ZERO)
-  SLOPES(LOG1P, 1 / (1 + x), ZERO)
-  SLOPES(EXPM1, z + 1, ZERO)
-  SLOPES(SQRT, 0.5 / z, ZERO)
-  SLOPES(SQUARE, 2 * x, ZERO)
-  SLOPES(ABS, SEL(x > 0, 1.0, SEL(x < 0, -1.0, 0.0)), ZERO)
-  SLOPES(INV, -z * z, ZERO)
-  SLOPES(INV_LOGIT, z * v_logit_inv(-x), ZERO)
-  SLOPES(LOG1P_EXP, v_logit_inv(x), ZERO)
-  SLOPES(LOGIT_JACOBIAN, v_logit_inv(-x) - v_logit_inv(x), ZERO)
+  OP_FORMULAS(SLOPES)
   default: break;
   }
 }

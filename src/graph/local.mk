@@ -17,6 +17,7 @@ libnorncore_la_SOURCES += \
   %D%/jit.c \
   %D%/loglinear.c \
   %D%/many.c \
+  %D%/op_text.c \
   %D%/ops.c \
   %D%/program.c \
   %D%/record.c \
@@ -31,6 +32,9 @@ libnorncore_la_SOURCES += \
   %D%/incremental.h \
   %D%/jit.h \
   %D%/level.h \
+  %D%/op_formulas.h \
+  %D%/op_functions.h \
+  %D%/op_text.h \
   %D%/program.h \
   %D%/record.h \
   %D%/schedule.h \

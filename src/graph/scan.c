@@ -9,12 +9,6 @@
 
 /* ---- forwards -------------------------------------------------------------------------------- */
 
-static double log_add_exp(double x, double y)
-{
-  double top = v_max(x, y), low = v_min(x, y);
-  return SEL(top == low, top + V_LOG_2, top + v_log1p(v_exp(low - top)));
-}
-
 /* One operation; the usual ones without a call.  The same bits as exec_level.c. */
 static inline double step_value(const scan_column *c, double x, double y)
 {
@@ -26,7 +20,7 @@ static inline double step_value(const scan_column *c, double x, double y)
   case G_NEG: return -x;
   case G_MIN: return v_min(x, y);
   case G_MAX: return v_max(x, y);
-  case G_LOG_ADD_EXP: return log_add_exp(x, y);
+  case G_LOG_ADD_EXP: return v_log_add_exp(x, y);
   case G_EXP: return v_exp(x);
   case G_LOG: return v_log(x);
   case G_SQRT: return __builtin_sqrt(x);

@@ -51,6 +51,23 @@ static inline lanes v_logit_inv(lanes x)
   lanes e = v_exp(-v_abs(x)), r = 1 / (1 + e);
   return SEL(x < 0, e * r, r);
 }
+/* log(exp x + exp y) */
+static inline lanes v_log_add_exp(lanes x, lanes y)
+{
+  lanes top = v_max(x, y), low = v_min(x, y);
+  return SEL(top == low, top + V_LOG_2, top + v_log1p(v_exp(low - top)));
+}
+/* x^y by the library; x^2 is exact there, so that the short way gives its bits. */
+static inline lanes v_pow(lanes x, lanes y)
+{
+#if LANES == 1
+  return pow(x, y);
+#else
+  lanes r;
+  for (int i = 0; i < LANES; i++) r[i] = y[i] == 2 ? x[i] * x[i] : pow(x[i], y[i]);
+  return r;
+#endif
+}
 /* x log y, 0 at x = 0 */
 static inline lanes v_xlogy(lanes x, lanes y) { return SEL(x == 0, 0.0, x * v_log(y)); }
 
