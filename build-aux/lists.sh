@@ -58,7 +58,7 @@ rewrite() {   # a local.mk on standard input, its folder the current one
   done
 }
 
-for mk in src/*/local.mk stdlib/local.mk man/local.mk examples/local.mk bench/local.mk tests/local.mk; do
+for mk in src/*/local.mk stdlib/local.mk man/local.mk examples/local.mk bench/local.mk tests/local.mk tests/gpu/local.mk; do
   new=$(cd "$(dirname "$mk")" && rewrite <local.mk && echo x)
   old=$(cat "$mk" && echo x)
   [ "$new" = "$old" ] && continue

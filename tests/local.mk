@@ -10,6 +10,8 @@ AM_TESTS_ENVIRONMENT = \
   builddir='$(builddir)'; export builddir; \
   CC='$(CC)'; export CC; \
   XDG_CACHE_HOME=/nonexistent; export XDG_CACHE_HOME; \
+  NORN_CUDA=none; export NORN_CUDA; \
+  NORN_MOCK_CFLAGS='$(SANITIZE)'; export NORN_MOCK_CFLAGS; \
   EMBED_CFLAGS='$(SANITIZE)'; export EMBED_CFLAGS; \
   PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG;
 

@@ -11,5 +11,6 @@ libnorncore_la_SOURCES += \
   %D%/utf8.c \
   %D%/archive.h \
   %D%/base.h \
+  %D%/cache.h \
   %D%/foreign.h \
   %D%/pool.h

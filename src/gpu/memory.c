@@ -95,7 +95,7 @@ norn_status gpu_arena_new(gpu *g, gpu_arena *a, size_t fixed, size_t each, int64
   size_t nfree = gpu_free_memory(g);
   int code = CU_NO_MEMORY;
   if (size < (double)nfree) {
-    a->size = fixed + SLACK + each * (size_t)n;
+    a->size = (fixed + SLACK + each * (size_t)n + ALIGN - 1) / ALIGN * ALIGN;
     code = g->cu.alloc(&a->base, a->size);
   }
   if (code == CU_OK) return NORN_OK;

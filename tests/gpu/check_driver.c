@@ -1,0 +1,332 @@
+/* check_driver.c: the shelf gpu from below: memory, copies, code, launches, shared memory and warps; and
+   on the mock, what is said when something is missing or fails. */
+#include "gpu_test.h"
+#include <math.h>
+
+/* ---- what works ---- */
+
+static const char add_text[] =
+  "KERNEL add(int64_t n, double a, const double *restrict x, double *restrict y)\n"
+  "{\n"
+  "  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;\n"
+  "  if (i < n) y[i] = a * x[i] + y[i];\n"
+  "}\n";
+
+static void adds(gpu *g)
+{
+  enum { N = 1000 };
+  gpu_module *m;
+  gpu_kernel *k = gpu_test_kernel(g, &m, "add", NULL, add_text, 0);
+  gpu_arena a;
+  double x[N], y[N], was[N];
+  int64_t n = N;
+  double c = 1.0 / 3;
+  for (int i = 0; i < N; i++) {
+    x[i] = sin(i);
+    was[i] = y[i] = cos(i);
+  }
+  CHECK(gpu_arena_new(g, &a, 0, 2 * sizeof(double), N, "numbers") == NORN_OK);
+  gpu_ptr px = gpu_arena_get(&a, sizeof x), py = gpu_arena_get(&a, sizeof y);
+  CHECK(px && py && px % 256 == 0 && py % 256 == 0 && px != py);
+  CHECK(gpu_upload(g, px, x, sizeof x) == NORN_OK && gpu_upload(g, py, y, sizeof y) == NORN_OK);
+  CHECK(k && gpu_launch_n(g, k, N, 0, GPU_ARGS(&n, &c, &px, &py)) == NORN_OK);
+  CHECK(gpu_download(g, y, py, sizeof y) == NORN_OK);
+  int bad = 0;
+  for (int i = 0; i < N; i++) {
+    volatile double p = c * x[i];    /* no contraction, here and there */
+    bad += y[i] != p + was[i];
+  }
+  CHECK(bad == 0);
+  CHECK(gpu_copy(g, px, py, sizeof y) == NORN_OK && gpu_fill(g, py, 0, sizeof y) == NORN_OK);
+  CHECK(gpu_download(g, x, px, sizeof x) == NORN_OK && gpu_download(g, was, py, sizeof was) == NORN_OK);
+  CHECK(!memcmp(x, y, sizeof x) && was[N - 1] == 0);
+  CHECK(k && gpu_kernel_use(k)->registers > 0);
+  CHECK(k && gpu_resident(g, k, 128, 0) >= gpu_info_of(g)->sms);
+  gpu_arena_free(&a);
+  gpu_module_free(m);
+}
+
+/* A sum by shared memory, then by the lanes of a warp: each thread's number is i + 1. */
+static const char sum_text[] =
+  "KERNEL sum(int n, double *out)\n"
+  "{\n"
+  "  SHARED double s[256];\n"
+  "  int i = (int)threadIdx.x, T = (int)blockDim.x;\n"
+  "  double x = 0;\n"
+  "  for (int k = i; k < n; k += T) x += k + 1 + 1000 * (int)blockIdx.x;\n"
+  "  s[i] = x;\n"
+  "  for (int half = T / 2; half >= 32; half /= 2) {\n"
+  "    __syncthreads();\n"
+  "    if (i < half) s[i] += s[i + half];\n"
+  "  }\n"
+  "  __syncthreads();\n"
+  "  if (i < 32) {\n"
+  "    x = s[i];\n"
+  "    for (int by = 16; by; by /= 2) x += __shfl_xor_sync(0xffffffffu, x, by);\n"
+  "    if (i == 0) out[blockIdx.x] = x;\n"
+  "  }\n"
+  "}\n";
+
+static void sums(gpu *g)
+{
+  enum { BLOCKS = 3 };
+  gpu_module *m;
+  gpu_kernel *k = gpu_test_kernel(g, &m, "sum", NULL, sum_text, 0);
+  gpu_ptr out = gpu_alloc(g, BLOCKS * sizeof(double), "sums");
+  double s[BLOCKS];
+  int n = 777;
+  CHECK(out && k && gpu_launch(g, k, BLOCKS, 256, 0, GPU_ARGS(&n, &out)) == NORN_OK);
+  CHECK(gpu_download(g, s, out, sizeof s) == NORN_OK);
+  for (int b = 0; b < BLOCKS; b++) CHECK(s[b] == n * (n + 1) / 2.0 + 1000.0 * b * n);
+  gpu_release(g, out);
+  gpu_module_free(m);
+}
+
+/* Room that the launch gives, votes, shuffles down and up, a barrier that counts. */
+static const char warp_text[] =
+  "KERNEL warp(int *out)\n"
+  "{\n"
+  "  SHARED_ROOM(int, room);\n"
+  "  int i = (int)threadIdx.x;\n"
+  "  room[i] = i * i;\n"
+  "  __syncthreads();\n"
+  "  out[i] = room[63 - i];\n"
+  "  out[64 + i] = (int)__ballot_sync(0xffffffffu, i % 3 == 0);\n"
+  "  out[128 + i] = __shfl_down_sync(0xffffffffu, i, 3);\n"
+  "  out[192 + i] = __shfl_up_sync(0xffffffffu, i, 1, 8);\n"
+  "  out[256 + i] = __syncthreads_count(i % 5 == 0);\n"
+  "  out[320 + i] = atomicAdd(&out[384], 1);\n"
+  "}\n";
+
+static void warps(gpu *g)
+{
+  gpu_module *m;
+  gpu_kernel *k = gpu_test_kernel(g, &m, "warp", NULL, warp_text, 0);
+  int out[385], seen = 0, bad = 0;
+  gpu_ptr p = gpu_alloc(g, sizeof out, "numbers");
+  CHECK(p && gpu_fill(g, p, 0, sizeof out) == NORN_OK);
+  CHECK(k && gpu_launch(g, k, 1, 64, 64 * sizeof(int), GPU_ARGS(&p)) == NORN_OK);
+  CHECK(gpu_download(g, out, p, sizeof out) == NORN_OK);
+  for (int i = 0; i < 64; i++) {
+    unsigned votes = 0;
+    for (int j = 0; j < 32; j++) votes |= (i / 32 * 32 + j) % 3 == 0 ? 1u << j : 0;
+    bad += out[i] != (63 - i) * (63 - i);
+    bad += (unsigned)out[64 + i] != votes;
+    bad += out[128 + i] != (i % 32 + 3 < 32 ? i + 3 : i);
+    bad += out[192 + i] != (i % 8 >= 1 ? i - 1 : i);
+    bad += out[256 + i] != 13;
+    seen += out[320 + i];
+  }
+  CHECK(bad == 0);
+  CHECK(out[384] == 64 && seen == 63 * 64 / 2);
+  gpu_release(g, p);
+  gpu_module_free(m);
+}
+
+static void times(gpu *g)
+{
+  gpu_mark from = { 0 }, to = { 0 };
+  CHECK(gpu_mark_put(g, &from) == NORN_OK && gpu_mark_put(g, &to) == NORN_OK);
+  double s = gpu_seconds(&from, &to);
+  CHECK(s >= 0 && s < 1);
+  gpu_mark_free(&from);
+  gpu_mark_free(&to);
+}
+
+/* ---- what is said ---- */
+
+static void says(norn_state *st, const char *what)
+{
+  bool there = strstr(norn_error(st)->text, what) != NULL;
+  CHECK(there);
+  if (!there) fprintf(stderr, "lacks: %s\nin: %s\n", what, norn_error(st)->text);
+}
+
+static void bad_code(gpu *g)
+{
+  norn_state *st = gpu_state(g);
+  const gpu_text t = { "broken", NULL,
+                       "/* at model.norn:3:5 */\n"
+                       "KERNEL broken(double *x)\n"
+                       "{\n"
+                       "  x[0] = 1; /* at model.norn:7:9 */\n"
+                       "  x[1] = nonsense;\n"
+                       "  x[2] = 3; /* at model.norn:8:1 */\n"
+                       "}\n", 0 };
+  CHECK(gpu_module_new(g, &t) == NULL);
+  says(st, "the generated code of broken can't be compiled for the GPU");
+  says(st, "nonsense");
+  says(st, "its line 5, `x[1] = nonsense;`");
+  CHECK_STR(norn_error(st)->hint, "that line is of model.norn:7:9");
+  gpu_module *m = gpu_module_new(g, &(gpu_text){ "add", NULL, add_text, 0 });
+  CHECK(m && !gpu_kernel_of(m, "subtract"));
+  says(st, "add has no kernel subtract");
+  gpu_module_free(m);
+}
+
+static void no_room(gpu *g)
+{
+  norn_state *st = gpu_state(g);
+  gpu_arena a;
+  CHECK(gpu_arena_new(g, &a, 100, 1000, (int64_t)1 << 50, "particles") == NORN_EMEMORY);
+  says(st, "1125899906842624 particles need ");
+  says(st, " on the GPU, which has ");
+  says(st, " would fit");
+  CHECK(gpu_alloc(g, (size_t)1 << 60, "numbers") == 0);
+  says(st, "numbers need ");
+  CHECK(gpu_arena_new(g, &a, 1000, 0, 0, "particles") == NORN_OK);
+  CHECK(gpu_arena_get(&a, a.size) && !gpu_arena_get(&a, 1));
+  says(st, "an arena of the GPU has ");
+  gpu_arena_reset(&a);
+  CHECK(gpu_arena_get(&a, 1) == a.base);
+  gpu_arena_free(&a);
+}
+
+/* A state that does not get its device: `why` is in the error. */
+static void without(const char *orders, const char *mock, const char *why)
+{
+  setenv("NORN_MOCK", orders, 1);
+  norn_state *st = gpu_test_state();
+  const char *quietly = NULL;
+  gpu_test_mock(mock);
+  CHECK(!gpu_there(st, &quietly) && quietly && strstr(quietly, why) != NULL);
+  CHECK(!gpu_open(st) && !gpu_open(st));
+  says(st, "no GPU: ");
+  says(st, why);
+  norn_free(st);
+  setenv("NORN_MOCK", "", 1);
+}
+
+static void missing(void)
+{
+  norn_config c = norn_config_default();
+  without("devices=0", "mock_cuda.so", "the driver (CUDA 13.0) sees no device");
+  without("init=100", "mock_cuda.so", "the driver (CUDA 13.0) sees no device");
+  without("init=999", "mock_cuda.so", "the driver does not start: unknown error");
+  without("version=10020", "mock_cuda.so", "the driver (CUDA 10.2) is too old: 11.2 is wanted at least");
+  without("cc=61", "mock_cuda.so", "Mock GPU: compute capability 6.1: 7.0 is wanted at least");
+  without("version=9020", "mock_old.so", "the driver (CUDA 9.2) is too old: it lacks cuLaunchKernel");
+  without("", "no_such_file.so", "NORN_CUDA: ");
+  gpu_test_mock("mock_cuda.so");
+  c.no_gpu = true;
+  norn_state *st = norn_new(&c);
+  CHECK(!gpu_open(st));
+  says(st, "it was asked to be left out");
+  norn_free(st);
+  c.no_gpu = false;
+  st = norn_new(&c);
+  setenv("NORN_NVRTC", "none", 1);
+  CHECK(!gpu_open(st));
+  says(st, "there is no NVRTC to compile with: NORN_NVRTC is none");
+  norn_free(st);
+  st = norn_new(&c);
+  setenv("NORN_CUDA", "none", 1);
+  CHECK(!gpu_open(st));
+  says(st, "NORN_CUDA is none");
+  norn_free(st);
+  setenv("NORN_GPU", "3", 1);
+  without("", "mock_cuda.so", "NORN_GPU is 3, but there is 1");
+  unsetenv("NORN_GPU");
+}
+
+static void failing(void)
+{
+  gpu_module *m;
+  norn_datum v;
+  norn_state *st = gpu_test_state();
+  gpu *g = gpu_test_open(st);
+  gpu_kernel *k = gpu_test_kernel(g, &m, "add", NULL, add_text, 0);
+  int64_t n = 1;
+  double c = 1;
+  if (!k) return;
+  gpu_ptr p = gpu_alloc(g, 8, "a number");
+  setenv("NORN_MOCK", "alloc=1", 1);
+  CHECK(!gpu_alloc(g, 8, "numbers"));
+  says(st, "numbers need 8 bytes on the GPU, which has 4.0 GiB free");
+  setenv("NORN_MOCK", "memory=1000000", 1);
+  gpu_arena a;
+  CHECK(gpu_arena_new(g, &a, 0, 1000, 2000, "chains") == NORN_EMEMORY);
+  says(st, "2000 chains need 2.0 MiB on the GPU, which has 977 KiB free; 884 would fit");
+  setenv("NORN_MOCK", "refuse=1", 1);
+  CHECK(gpu_launch(g, k, 1, 32, 0, GPU_ARGS(&n, &c, &p, &p)) != NORN_OK);
+  says(st, "the GPU failed launching add: too many resources requested for launch");
+  CHECK(!gpu_lost(g) && gpu_launch(g, k, 1, 32, 0, GPU_ARGS(&n, &c, &p, &p)) == NORN_OK);
+  setenv("NORN_MOCK", "load=222", 1);
+  CHECK(!gpu_module_new(g, &(gpu_text){ "sum", NULL, sum_text, 0 }));
+  says(st, "the driver (CUDA 13.0) does not take the code of NVRTC 13.0 for sum");
+  setenv("NORN_MOCK", "launch=1", 1);
+  CHECK(gpu_launch(g, k, 1, 32, 0, GPU_ARGS(&n, &c, &p, &p)) == NORN_OK && gpu_wait(g) != NORN_OK);
+  says(st, "no GPU: the device was lost in a kernel: unspecified launch failure");
+  CHECK(gpu_lost(g) && !gpu_open(st) && gpu_wait(g) != NORN_OK && !gpu_alloc(g, 8, "numbers"));
+  says(st, "the device was lost in a kernel");
+  gpu_release(g, p);
+  gpu_module_free(m);
+  CHECK(norn_eval(st, "test", "1 + 1", 5, NORN_LOAD_REPL, &v) == NORN_OK && v.i == 2);     /* it goes on */
+  norn_free(st);
+  setenv("NORN_MOCK", "", 1);
+}
+
+/* A kernel that would hang, or disagrees about a barrier, is found by the mock. */
+static void hanging(void)
+{
+  static const char *const bodies[] = {
+    "KERNEL hangs(int n) { if ((int)threadIdx.x < n) __syncwarp(0xffffffffu); else __syncthreads(); }\n",
+    "KERNEL hangs(int n) { if ((int)threadIdx.x < n) __syncthreads();\n else __syncthreads(); }\n",
+  };
+  for (int i = 0; i < 2; i++) {
+    norn_state *st = gpu_test_state();
+    gpu *g = gpu_test_open(st);
+    gpu_module *m;
+    int n = 5;
+    gpu_kernel *k = gpu_test_kernel(g, &m, "hangs", NULL, bodies[i], 0);
+    CHECK(gpu_launch(g, k, 1, 32, 0, GPU_ARGS(&n)) == NORN_OK && gpu_wait(g) != NORN_OK && gpu_lost(g));
+    norn_free(st);
+    setenv("NORN_MOCK", i ? "" : "again=1", 1);     /* forget it */
+  }
+}
+
+/* The order of blocks and threads changes nothing. */
+static void orders(void)
+{
+  static const char *const all[] = { "order=1", "order=2" };
+  for (int i = 0; i < 2; i++) {
+    setenv("NORN_MOCK", all[i], 1);
+    norn_state *st = gpu_test_state();
+    gpu *g = gpu_test_open(st);
+    adds(g);
+    sums(g);
+    warps(g);
+    norn_free(st);
+  }
+  setenv("NORN_MOCK", "", 1);
+}
+
+static void listed(norn_state *st)
+{
+  gpu_software s;
+  gpu_info i[4];
+  int n = gpu_list(st, &s, i, 4);
+  CHECK(n >= 1 && s.driver >= 11020 && s.nvrtc >= 11000 && i[0].usable && i[0].name[0] && i[0].memory > 0);
+}
+
+int main(void)
+{
+  norn_state *st = gpu_test_state();
+  gpu *g = gpu_test_open(st);
+  if (g) {
+    adds(g);
+    sums(g);
+    warps(g);
+    times(g);
+    bad_code(g);
+    no_room(g);
+    listed(st);
+  }
+  norn_free(st);
+  if (gpu_test_real()) return unit_end();
+  orders();
+  missing();
+  failing();
+  hanging();
+  return unit_end();
+}

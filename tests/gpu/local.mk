@@ -1,0 +1,30 @@
+## Checks of what runs on a GPU: here on a mock (mock.h), on a card by run.sh.
+## list GPU_CHECKS check_*.c -.c
+GPU_CHECKS = \
+  %D%/check_driver
+## list GPU_NORN *.norn
+GPU_NORN =
+## list GPU_FILES *.h *.sh
+GPU_FILES = \
+  %D%/gpu_test.h \
+  %D%/mock.h \
+  %D%/mock_device.h
+
+if !FUZZ
+check_PROGRAMS    += $(GPU_CHECKS)
+check_LTLIBRARIES += %D%/mock_cuda.la %D%/mock_old.la
+endif
+MOCK_SOURCES = %D%/mock_cuda.c %D%/mock_nvrtc.c %D%/mock_run.c
+MOCK_CFLAGS  = $(AM_CFLAGS) -DMOCK_FOLDER='"$(abs_srcdir)/%D%"'
+MOCK_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
+%C%_mock_cuda_la_SOURCES = $(MOCK_SOURCES)
+%C%_mock_cuda_la_CFLAGS  = $(MOCK_CFLAGS)
+%C%_mock_cuda_la_LDFLAGS = $(MOCK_LDFLAGS)
+%C%_mock_cuda_la_LIBADD  =
+%C%_mock_old_la_SOURCES  = $(MOCK_SOURCES)
+%C%_mock_old_la_CFLAGS   = $(MOCK_CFLAGS) -DMOCK_OLD
+%C%_mock_old_la_LDFLAGS  = $(MOCK_LDFLAGS)
+%C%_mock_old_la_LIBADD   =
+
+TESTS += $(GPU_CHECKS) $(GPU_NORN)
+EXTRA_DIST += $(GPU_NORN) $(GPU_FILES)

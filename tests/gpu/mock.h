@@ -1,0 +1,52 @@
+/* mock: a GPU that is none: one shared object with the entry points of the driver, of NVRTC and of
+   cuBLASLt, behind which kernels run on the CPU.
+
+       text --mock_nvrtc.c--> cc --> "cubin" (a shared object) --mock_cuda.c--> mock_run.c: for each block,
+       a fiber a thread, which stands at a barrier until all do
+
+   Norn opens it by NORN_CUDA, NORN_NVRTC and NORN_CUBLASLT.  What goes wrong is ordered by NORN_MOCK, a list
+   of word=number, which is looked at anew in each call:
+
+     version=10020     the driver's CUDA version        devices=0        how many devices
+     init=100          cuInit gives that code           cc=75            compute capability
+     memory=1000000    bytes of the device              alloc=3          the third allocation finds no room
+     load=222          loading code gives that code     refuse=2         the second launch gives 701
+     launch=2          the second launch kills the device, which is seen by who waits
+     order=1           blocks and threads go backwards; 2: in an order of chance
+   Counts are of the process and start again when NORN_MOCK changes. */
+#ifndef NORN_MOCK_H
+#define NORN_MOCK_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MOCK_SHOWN __attribute__((visibility("default")))
+/* The entry points are declared nowhere: who calls them asks for them by name. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
+/* The number behind a word of NORN_MOCK, else `otherwise`. */
+long mock_order(const char *word, long otherwise);
+/* Counts a call of that word: is it the one that the order means? */
+bool mock_now(const char *word, long *count);
+
+/* ---- what kernels call (mock_device.h declares the same) ---- */
+
+typedef struct { unsigned x, y, z; } mock_dim;
+typedef struct mock_thread { mock_dim thread, block, threads, blocks; } mock_thread;
+typedef struct mock_rt {
+  mock_thread *now;                  /* the thread that runs */
+  char *room;                        /* of SHARED_ROOM */
+  void *block_start, *block_end;     /* SHARED arrays of the object */
+  /* Until all threads of the block that have not ended are here; at: the line.  Gives how many of
+     them have `is`. */
+  int (*barrier)(int at, int is);
+  /* All lanes of mask give a value of n bytes and get that of another: how 0: of lane `what`, 1: of lane ^
+     what, 2: of lane + what, 3: of lane - what; in groups of `width`. */
+  void (*shuffle)(unsigned mask, void *value, int n, int how, int what, int width);
+  unsigned (*ballot)(unsigned mask, int is);
+} mock_rt;
+
+/* Runs a kernel: call takes addresses of its arguments.  NULL, or what went wrong. */
+const char *mock_run(mock_rt *, void (*call)(void **), mock_dim blocks, mock_dim threads, size_t shared,
+                     void **args);
+#endif
