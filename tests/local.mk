@@ -616,6 +616,7 @@ TEST_FILES = \
   %D%/models/probit.norn \
   %D%/models/radon.norn \
   %D%/models/rasch.norn \
+  %D%/models/regressions.norn \
   %D%/models/robust.norn \
   %D%/models/schools_centred.norn \
   %D%/models/schools_noncentred.norn \

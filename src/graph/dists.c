@@ -1,7 +1,7 @@
 /* dists: log densities of distributions whose arguments hold nodes.  A family of numbers gives one
    density node an element; all else is a call that keeps a copy of the distribution, puts the
    current numbers into its leaves (norn.h, norn_dist_leaves) and asks its row. */
-#include "graph/record.h"
+#include "graph/regression.h"
 #include "num/la.h"
 #include <string.h>
 
@@ -371,6 +371,7 @@ norn_datum graph_logpdf(graph *g, const norn_dist *d, norn_datum x, bool term)
   if (scalar && node && n >= 0 && norn_array_length(x) == n)
     return product_record(g, d, x, n);
   norn_datum direct;
+  if (node && graph_regression_record(g, d, x, &direct)) return direct;
   if (node && graph_direct(g, d, x, &direct)) return direct;
   return density_record(g, d, x, node);
 }

@@ -173,10 +173,10 @@ static bool targets(program *p, bool gradient, double *sum, size_t *where)
     const instr *c = &l.code[i];
     int64_t k = 0;
     if (!c->target) continue;
-    bool good = c->op == G_FUSED ? fused_run(p, &p->fused[c->aux], sum, &k)
+    bool good = c->op == G_FUSED ? fused_run(p, &p->fused[c->aux], gradient, sum, &k)
               : c->op == G_DENSITY ? target_density(p, c, gradient, sum, &k)
                                    : target_values(p, c, gradient, sum, &k);
-    *where = c->term[k];
+    *where = c->term[c->n > 1 ? k : 0];
     if (!good) return false;
   }
   return true;

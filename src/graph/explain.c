@@ -39,7 +39,7 @@ static void tell_operation(const telling *t, const instr *c, bool in_block)
   program_part part = {.kind = PART_ARRAY, .n = c->n, .name = name_of(c), .fused = in_block,
                        .span = span_at(t->g, t->node[c->to])};
   if (c->op == G_DENSITY) part.kind = c->target ? PART_TERM : PART_DENSITY;
-  if (c->target && c->term[0] < t->g->nterm) part.span = t->g->term[c->term[0]].span;
+  if (c->target && c->term && c->term[0] < t->g->nterm) part.span = t->g->term[c->term[0]].span;
   t->f(t->user, &part);
 }
 

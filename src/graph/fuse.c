@@ -56,6 +56,8 @@ static void read_instr(fusing *f, const instr *c)
   if (c->op == G_PART)
     for (uint32_t j = 0; j < p->call[c->aux].c.nin; j++)
       read_operand(f, &p->call[c->aux].in[j], 1, false);
+  for (uint32_t k = 0; c->op == G_FUSED && k < p->fused[c->aux].nstep; k++)
+    read_instr(f, &p->fused[c->aux].step[k].c);
   if (c->op != G_SCAN) return;
   const scan *s = &p->scan[c->aux];
   for (uint32_t q = 0; q < s->P; q++) {
@@ -329,16 +331,28 @@ static bool block_make(fusing *f, const instr *target, instr *out)
   return true;
 }
 
+/* Blocks that are there already (regression.c) get their buffers. */
+static void blocks_ready(fusing *f)
+{
+  for (size_t i = 0; i < f->p->nfused; i++) {
+    uint8_t uses[2] = {0}, met[2] = {0};
+    buffers_make(f, f->p->fused[i].step, f->p->fused[i].nstep, uses, met);
+  }
+}
+
 static bool fast_make(fusing *f)
 {
   program *p = f->p;
   size_t targets = 0;
   for (size_t i = 0; i < p->ncode; i++) targets += p->code[i].target;
+  const fused *before = p->fused;
+  blocks_ready(f);
   linear *all = blocks_get(&p->own, (p->nlinear + p->ncode) * sizeof *all);
   p->fast = blocks_get(&p->own, p->ncode * sizeof *p->fast);
   p->fused = blocks_get(&p->own, targets * sizeof *p->fused);
   instr *made = blocks_get(&f->temp, p->ncode * sizeof *made);
   if (!all || !p->fast || !p->fused || !made) return false;
+  memcpy(p->fused, before, p->nfused * sizeof *p->fused);
   memcpy(all, p->linear, p->nlinear * sizeof *all);
   p->linear = all;                   /* room for one more an addition */
   for (uint32_t i = 0; i < p->ncode; i++) {

@@ -5,7 +5,7 @@
 
 static double *buffer(const program *p, uint32_t i) { return p->local + (size_t)i * CHUNK; }
 
-static bool step_forward(program *p, const fused_step *s, int64_t k, int64_t n)
+static bool step_forward(program *p, const fused_step *s, bool gradient, int64_t k, int64_t n)
 {
   if (s->c.op != G_DENSITY) {
     piece_forward(p, &s->c, k, n, buffer(p, s->value));
@@ -13,7 +13,7 @@ static bool step_forward(program *p, const fused_step *s, int64_t k, int64_t n)
   }
   double *d[OPERANDS] = {NULL};
   for (int j = 0; j < s->c.nargs; j++)
-    if (s->which >> j & 1) d[j] = buffer(p, s->slope[j]);
+    if (gradient && s->which >> j & 1) d[j] = buffer(p, s->slope[j]);
   return piece_density(p, &s->c, k, n, buffer(p, s->value), d);
 }
 
@@ -36,14 +36,14 @@ static void step_backward(program *p, const fused_step *s, int64_t k, int64_t n,
   }
 }
 
-bool fused_run(program *p, const fused *b, double *sum, int64_t *where)
+bool fused_run(program *p, const fused *b, bool gradient, double *sum, int64_t *where)
 {
   const fused_step *last = &b->step[b->nstep - 1];
   for (int64_t k = 0; k < b->n; k += CHUNK) {
     int64_t n = b->n - k < CHUNK ? b->n - k : CHUNK;
     *where = k;
     for (uint32_t i = 0; i < b->nstep; i++)
-      if (!step_forward(p, &b->step[i], k, n)) return false;
+      if (!step_forward(p, &b->step[i], gradient, k, n)) return false;
     const double *terms = buffer(p, last->value);
     double total = p->level->sum(terms, n);
     *sum += total;
@@ -51,6 +51,7 @@ bool fused_run(program *p, const fused *b, double *sum, int64_t *where)
       while (*where < k + n - 1 && terms[*where - k] > -HUGE_VAL) ++*where;
       return false;
     }
+    if (!gradient) continue;
     for (int64_t i = 0; last->c.op != G_DENSITY && i < n; i++) buffer(p, last->adjoint)[i] = 1;
     for (uint32_t i = b->nstep; i-- > 0;) step_backward(p, &b->step[i], k, n, i + 1 == b->nstep);
   }

@@ -21,6 +21,7 @@ libnorncore_la_SOURCES += \
   %D%/ops.c \
   %D%/program.c \
   %D%/record.c \
+  %D%/regression.c \
   %D%/roll.c \
   %D%/scan.c \
   %D%/schedule.c \
@@ -37,6 +38,7 @@ libnorncore_la_SOURCES += \
   %D%/op_text.h \
   %D%/program.h \
   %D%/record.h \
+  %D%/regression.h \
   %D%/schedule.h \
   %D%/segment.h \
   %D%/tape.h \

@@ -296,6 +296,43 @@ static void call_slopes(const program *p, const instr *c)
   }
 }
 
+/* The operands of a block that came as one (regression.c): numbers and data. */
+static void block_numbers(const program *p, const fused *b, void (*f)(const program *, uint32_t, int), int point)
+{
+  for (uint32_t k = 0; k < b->nstep; k++) {
+    const instr *c = &b->step[k].c;
+    for (int j = 0; j < c->nargs; j++)
+      if (c->arg[j].kind == FROM_SCALAR) f(p, c->arg[j].at, point);
+    for (uint32_t j = 0; c->op == G_LINEAR && j < p->linear[c->aux].terms; j++)
+      if (p->linear[c->aux].b[j].kind == FROM_SCALAR) f(p, p->linear[c->aux].b[j].at, point);
+  }
+}
+
+static void number_in(const program *p, uint32_t place, int b)
+{
+  p->value[place] = at(p, place)[b];
+  p->adjoint[place] = 0;
+}
+
+static void number_out(const program *p, uint32_t place, int b)
+{
+  adj(p, place)[b] += p->adjoint[place];
+  p->adjoint[place] = 0;
+}
+
+/* Its rows fill registers: one point after the other. */
+static void block_terms(program *p, const instr *c, bool gradient, double *logp)
+{
+  const fused *f = &p->fused[c->aux];
+  int64_t where;
+  for (int b = 0; b < B; b++) {
+    if (p->many->outside[b]) continue;
+    block_numbers(p, f, number_in, b);
+    if (!fused_run(p, f, gradient, &logp[b], &where)) p->many->outside[b] = true;
+    else if (gradient) block_numbers(p, f, number_out, b);
+  }
+}
+
 /* Step by step; each operation of a step fills a register with the points. */
 static void scan_values(const program *p, const scan *s)
 {
@@ -326,6 +363,7 @@ static void values(const program *p)
     switch (c->op) {
     case G_PART: call_values(p, c); break;
     case G_SCAN: scan_values(p, &p->scan[c->aux]); break;
+    case G_FUSED: break;
     case G_DENSITY: if (!c->target) density_values(p, c); break;
     default:
       for (int64_t k = 0; k < c->n; k += PIECE)
@@ -341,6 +379,7 @@ static void slopes(const program *p)
     switch (c->op) {
     case G_PART: call_slopes(p, c); break;
     case G_SCAN: scan_slopes(p, &p->scan[c->aux]); break;
+    case G_FUSED: break;
     case G_DENSITY: if (!c->target) density_slopes(p, c); break;
     default:
       for (int64_t k = 0; k < c->n; k += PIECE)
@@ -413,6 +452,7 @@ bool program_eval_many(program *p, const double *u, double *logp, double *gradie
     const instr *c = &p->code[i];
     if (!c->target) continue;
     if (c->op == G_DENSITY) density_terms(p, c, gradient != NULL, sum);
+    else if (c->op == G_FUSED) block_terms(p, c, gradient != NULL, sum);
     else value_terms(p, c, gradient != NULL, sum);
   }
   for (int b = 0; b < B; b++) {

@@ -1,5 +1,6 @@
 /* program: from units of nodes (schedule.h) to instructions over arrays (graph.h, program.h). */
 #include "graph/jit.h"
+#include "graph/regression.h"
 #include "graph/schedule.h"
 #include <stdlib.h>
 #include <string.h>
@@ -395,11 +396,12 @@ static bool instr_make(program *p, const schedule *r, const unit *u, instr *c)
 static bool code_make(program *p, const schedule *r)
 {
   size_t scans = 0, linears = p->ncall;
+  p->fused = block_get(p, p->ncall * sizeof *p->fused);
   for (size_t k = 0; k < r->nunit; k++) scans += r->unit[k].P > 0;
   p->code = block_get(p, r->nunit * sizeof *p->code);
   p->scan = block_get(p, scans * sizeof *p->scan);
   p->linear = block_get(p, linears * sizeof *p->linear);
-  if (!p->code || !p->scan || !p->linear) return false;
+  if (!p->code || !p->scan || !p->linear || !p->fused) return false;
   for (size_t k = 0; k < r->nunit; k++) {
     const unit *u = &r->unit[k];
     instr *c = &p->code[p->ncode++];
@@ -417,6 +419,11 @@ static void nodes_ask(const graph *g, uint8_t *reads, uint8_t *terms)
     if (terms[g->term[i].node] < 2) terms[g->term[i].node]++;
 }
 
+static bool is_regression(const program *p, const instr *c)
+{
+  return c->op == G_PART && p->call[c->aux].c.type == &graph_regression_call;
+}
+
 /* An instruction of which every member is a term once, and nothing reads, is added as a whole. */
 static bool targets_make(program *p, schedule *r)
 {
@@ -426,11 +433,13 @@ static bool targets_make(program *p, schedule *r)
   nodes_ask(g, reads, terms);
   for (size_t k = 0; k < r->nunit; k++) {
     instr *c = &p->code[k];
-    c->target = c->op == G_DENSITY || (c->op < G_COUNT && c->op != G_PART && c->n > 1);
+    c->target = c->op == G_DENSITY || (c->op < G_COUNT && c->op != G_PART && c->n > 1) ||
+                is_regression(p, c);
     for (uint32_t i = 0; i < c->n && c->target; i++) {
       uint32_t a = r->member[r->unit[k].first + i];
       c->target = !reads[a] && terms[a] == 1;
     }
+    if (c->target && is_regression(p, c) && !regression_fuse(p, c)) return false;
   }
   return true;
 }
@@ -456,6 +465,7 @@ static bool terms_make(program *p, schedule *r, const uint32_t *unit_of)
   }
   for (size_t i = 0; i < p->ncode; i++) {
     instr *c = &p->code[i];
+    if (c->op == G_FUSED) p->fused[c->aux].step[1].c.term = c->term;
     for (int j = 0; c->op == G_DENSITY && !c->target && j < c->nargs; j++)
       if (c->arg[j].kind < FROM_NUMBER && !(c->slope[j] = block_get(p, c->n * sizeof(double))))
         return false;

@@ -54,7 +54,7 @@ typedef struct instr {
   uint64_t aux;                      /* as a node's; PART: the call */
   operand arg[OPERANDS];
   double *slope[OPERANDS];           /* DENSITY, not target: (n) its derivatives; NULL: constant */
-  const uint32_t *term;              /* target: (n) terms of its elements, for blame */
+  const uint32_t *term;              /* target: (n) terms of its elements, for blame (one, if n is 1) */
 } instr;
 
 /* Rows of sums of products (level.h): arg[0] of the instruction is `init`, if it has one. */
@@ -182,9 +182,9 @@ static inline double flow(double g, double slope) { return g == 0 ? 0 : g * slop
 
 bool program_linear(program *, uint32_t terms, linear *);          /* room; false: no memory */
 bool program_fuse(program *);                                      /* fuse.c; false: no memory */
-/* A block: adds its terms to *sum and its derivatives to the adjoints; false: outside, *where: the
-   element. */
-bool fused_run(program *, const fused *, double *sum, int64_t *where);
+/* A block: adds its terms to *sum and with a gradient its derivatives to the adjoints; false: outside,
+   *where: the element. */
+bool fused_run(program *, const fused *, bool gradient, double *sum, int64_t *where);
 
 double scan_cost(const scan *);                                   /* nanoseconds (cost.c) */
 void scan_forward(program *, scan *);
