@@ -10,46 +10,109 @@
      PICK(c, a, b)   the same for costly a and b: a side that no lane needs is not computed
      ANY(c)          whether c holds in some lane
      NOT(c)          where c does not hold (also where a comparison met NaN)
-     LANE(x)         a number in every lane */
+     LANE(x)         a number in every lane
+
+   The same files are also a text (graph/dialect.h) with which generated code begins: C for the host
+   compiler, or C++ for NVRTC, where a thread is a lane.  There NORN_DIALECT is defined, and
+   NORN_F32 makes a lane a float: the text then has floats for literals, and vmath_f32.h what
+   depends on the format.  So a formula says lane_real for the number in a lane, not double. */
 #ifndef NORN_LANE_H
 #define NORN_LANE_H
+
+#ifdef __CUDACC_RTC__
+typedef signed char int8_t;
+typedef unsigned char uint8_t;
+typedef int int32_t;
+typedef unsigned uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+#define inline __device__ __forceinline__
+#define LANE_CALLED static __device__ __noinline__
+#define LANE_UNROLL _Pragma("unroll")
+#define HUGE_VAL __longlong_as_double(0x7ff0000000000000)
+#define NAN __int_as_float(0x7fc00000)
+#else
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#define LANE_CALLED static __attribute__((noinline, unused))
+#define LANE_UNROLL _Pragma("GCC unroll 32")
+#endif
 
 #ifndef LANES
 #define LANES 1
 #endif
 
+#ifdef NORN_F32
+typedef float lane_real;
+typedef uint32_t lane_word;
+typedef int32_t lane_int;
+#undef HUGE_VAL
+#ifdef __CUDACC_RTC__
+#define HUGE_VAL __int_as_float(0x7f800000)
+#else
+#define HUGE_VAL __builtin_huge_valf()
+#endif
+#else
+typedef double lane_real;
+typedef uint64_t lane_word;
+typedef int64_t lane_int;
+#endif
+
 #if LANES == 1
-typedef double lanes;
+typedef lane_real lanes;
 typedef int lane_mask;
-typedef uint64_t lane_bits;
+typedef lane_word lane_bits;
 #define SEL(c, a, b) ((c) ? (a) : (b))
 #define PICK(c, a, b) ((c) ? (a) : (b))
 #define ANY(c) (c)
 #define NOT(c) (!(c))
 #define LANE(x) (x)
-static inline lanes lane_of(lane_bits u) { lanes d; memcpy(&d, &u, 8); return d; }
-static inline lane_bits lane_to_bits(lanes x) { lane_bits u; memcpy(&u, &x, 8); return u; }
+#if defined __CUDACC_RTC__ && defined NORN_F32
+static inline lanes lane_of(lane_bits u) { return __uint_as_float(u); }
+static inline lane_bits lane_to_bits(lanes x) { return __float_as_uint(x); }
+static inline lanes lane_sqrt(lanes x) { return __fsqrt_rn(x); }
+static inline lanes lane_floor(lanes x) { return floorf(x); }
+static inline lanes lane_fma(lanes a, lanes b, lanes c) { return __fmaf_rn(a, b, c); }
+#elif defined __CUDACC_RTC__
+static inline lanes lane_of(lane_bits u) { return __longlong_as_double((long long)u); }
+static inline lane_bits lane_to_bits(lanes x) { return (lane_bits)__double_as_longlong(x); }
+static inline lanes lane_sqrt(lanes x) { return __dsqrt_rn(x); }
+static inline lanes lane_floor(lanes x) { return floor(x); }
+#else
+static inline lanes lane_of(lane_bits u) { lanes d; memcpy(&d, &u, sizeof d); return d; }
+static inline lane_bits lane_to_bits(lanes x) { lane_bits u; memcpy(&u, &x, sizeof u); return u; }
+#ifdef NORN_F32
+static inline lanes lane_sqrt(lanes x) { return __builtin_sqrtf(x); }
+static inline lanes lane_floor(lanes x) { return __builtin_floorf(x); }
+static inline lanes lane_fma(lanes a, lanes b, lanes c) { return __builtin_fmaf(a, b, c); }
+#else
 static inline lanes lane_sqrt(lanes x) { return __builtin_sqrt(x); }
+static inline lanes lane_floor(lanes x) { return __builtin_floor(x); }
+#endif
+#endif
+static inline lanes lane_from_int(lane_bits k) { return (lanes)(lane_int)k; }
 /* b where one is NaN or both are 0 */
 static inline lanes lane_max(lanes a, lanes b) { return a > b ? a : b; }
 static inline lanes lane_min(lanes a, lanes b) { return a < b ? a : b; }
-static inline lanes lane_load(const double *p) { return *p; }
-static inline void lane_store(double *p, lanes x) { *p = x; }
+static inline lanes lane_load(const lane_real *p) { return *p; }
+static inline void lane_store(lane_real *p, lanes x) { *p = x; }
 /* table[k]; k is a whole number inside the table */
-static inline lanes lane_table(const double *table, lanes k) { return table[(int)k]; }
+static inline lanes lane_table(const lane_real *table, lanes k) { return table[(int)k]; }
+/* i + 0, 1, ... in the lanes */
+static inline lane_bits lane_count(uint32_t i) { return i; }
 
 #else
-typedef double lanes __attribute__((vector_size(8 * LANES)));
-typedef int64_t lane_mask __attribute__((vector_size(8 * LANES)));
-typedef uint64_t lane_bits __attribute__((vector_size(8 * LANES)));
+typedef lane_real lanes __attribute__((vector_size(sizeof(lane_real) * LANES)));
+typedef lane_int lane_mask __attribute__((vector_size(sizeof(lane_real) * LANES)));
+typedef lane_word lane_bits __attribute__((vector_size(sizeof(lane_real) * LANES)));
+#ifndef NORN_F32
 #if LANES == 8 && defined __AVX512F__ || LANES == 4 && defined __AVX2__ || \
   LANES == 2 && defined __SSE2__
 #define LANE_X86
 #include <immintrin.h>
+#endif
 #endif
 #define LANE(x) ((x) - (lanes){0})            /* x - 0 is x, also for -0 */
 #define NOT(c) (~(c))
@@ -63,9 +126,9 @@ typedef uint64_t lane_bits __attribute__((vector_size(8 * LANES)));
     pick_r; })
 static inline lanes lane_of(lane_bits u) { return (lanes)u; }
 static inline lane_bits lane_to_bits(lanes x) { return (lane_bits)x; }
-static inline lanes lane_load(const double *p) { lanes x; memcpy(&x, p, sizeof x); return x; }
-static inline void lane_store(double *p, lanes x) { memcpy(p, &x, sizeof x); }
-static inline lanes lane_table(const double *table, lanes k)
+static inline lanes lane_load(const lane_real *p) { lanes x; memcpy(&x, p, sizeof x); return x; }
+static inline void lane_store(lane_real *p, lanes x) { memcpy(p, &x, sizeof x); }
+static inline lanes lane_table(const lane_real *table, lanes k)
 {
   lanes r;
   for (int i = 0; i < LANES; i++) r[i] = table[(int)k[i]];
@@ -90,7 +153,7 @@ static inline bool lane_any(lane_mask c)
 #elif defined LANE_X86 && LANES == 2
   return _mm_movemask_pd((__m128d)c) != 0;
 #else
-  int64_t any = 0;
+  lane_int any = 0;
   for (int i = 0; i < LANES; i++) any |= c[i];
   return any != 0;
 #endif
@@ -128,9 +191,30 @@ static inline lanes lane_sqrt(lanes x)
 #elif defined LANE_X86 && LANES == 2
   return _mm_sqrt_pd(x);
 #else
-  for (int i = 0; i < LANES; i++) x[i] = __builtin_sqrt(x[i]);
+  for (int i = 0; i < LANES; i++)
+    x[i] = sizeof x[i] == 4 ? (lane_real)__builtin_sqrtf((float)x[i]) : (lane_real)__builtin_sqrt(x[i]);
   return x;
 #endif
 }
+static inline lanes lane_floor(lanes x)
+{
+  for (int i = 0; i < LANES; i++)
+    x[i] = sizeof x[i] == 4 ? (lane_real)__builtin_floorf((float)x[i]) : (lane_real)__builtin_floor(x[i]);
+  return x;
+}
+static inline lanes lane_from_int(lane_bits k) { return __builtin_convertvector((lane_mask)k, lanes); }
+static inline lane_bits lane_count(uint32_t i)
+{
+  lane_bits k;
+  for (int j = 0; j < LANES; j++) k[j] = i + (uint32_t)j;
+  return k;
+}
+#ifdef NORN_F32
+static inline lanes lane_fma(lanes a, lanes b, lanes c)
+{
+  for (int i = 0; i < LANES; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+}
+#endif
 #endif
 #endif
