@@ -10,9 +10,9 @@ static inline lane_mask domain_finite(lanes x) { return v_abs(x) < HUGE_VAL; }
 static inline lane_mask domain_positive(lanes x) { return (x > 0) & (x < HUGE_VAL); }
 static inline lane_mask domain_scale(lanes s)
 {
-  return (s >= 2.2250738585072014e-308) & (s <= 1.7976931348623157e308);
+  return (s >= V_TINY) & (s <= V_HUGE);
 }
-static inline lane_mask domain_whole(lanes x) { return (v_floor(x) == x) | (v_abs(x) >= 0x1p51); }
+static inline lane_mask domain_whole(lanes x) { return (v_floor(x) == x) | (v_abs(x) >= V_WHOLE / 2); }
 static inline lane_mask domain_count(lanes n) { return (n >= 0) & (n <= 0x1p53) & domain_whole(n); }
 
 /* D(NAME, number of parameters, mask): those of the families' list, by kernel name. */
@@ -34,7 +34,7 @@ static inline lane_mask domain_count(lanes n) { return (n >= 0) & (n <= 0x1p53) 
   D(beta, domain_positive(a) & domain_positive(b))                                                  \
   D(von_mises, domain_finite(a) & domain_positive(b))                                               \
   D(beta_proportion, (a > 0) & (a < 1) & domain_positive(b) & (a * b > 0) & ((1 - a) * b > 0))      \
-  D(scaled_inv_chi_square, domain_positive(a) & (b > 0) & (0.5 * a * b * b >= 2.3e-308) &           \
+  D(scaled_inv_chi_square, domain_positive(a) & (b > 0) & (0.5 * a * b * b >= V_TINY * 1.03366) &           \
     (0.5 * a * b * b < HUGE_VAL))                                                                   \
   D(weibull, domain_positive(a) & domain_scale(b)) D(frechet, domain_positive(a) & domain_scale(b)) \
   D(pareto, domain_scale(a) & domain_positive(b)) D(loglogistic, domain_scale(a) & domain_positive(b)) \
@@ -53,7 +53,7 @@ static inline lane_mask domain_count(lanes n) { return (n >= 0) & (n <= 0x1p53) 
   D(hypergeometric, (a >= 0) & domain_whole(a) & (b >= 0) & domain_whole(b) & (c >= 0) &            \
     domain_whole(c) & (b + c <= 0x1p53) & (a <= b + c))                                             \
   D(beta_neg_binomial, domain_positive(a) & domain_positive(b) & domain_positive(c) &               \
-    (a + b + c < 1e290))
+    (a + b + c < V_SAFE_MAX * 1e-10))
 
 #define DOMAIN_DEFINE(name, mask)                                                                   \
   static inline lane_mask name##_inside(lanes a) { return mask; }

@@ -117,8 +117,8 @@ static inline lanes binomial_logit_inner(terms t, lanes k, lanes n, lanes alpha)
   lanes l = n - k, p = v_logit_inv(alpha), q = v_logit_inv(-alpha);
   return TERM(t, K_X | K_1, ONCE(t, K_1, count_lfact_rest(n)) - count_lfact_rest(k) -
                             count_lfact_rest(l)) -
-         PICK(alpha < -700, count_deviance_tiny(k, n, alpha), v_deviance(k, n * p)) -
-         PICK(alpha > 700, count_deviance_tiny(l, n, -alpha), v_deviance(l, n * q));
+         PICK(alpha < -V_LOG_MAX, count_deviance_tiny(k, n, alpha), v_deviance(k, n * p)) -
+         PICK(alpha > V_LOG_MAX, count_deviance_tiny(l, n, -alpha), v_deviance(l, n * q));
 }
 static inline lanes binomial_logit_logp(terms t, lanes x, lanes n, lanes alpha)
 {
@@ -159,7 +159,7 @@ static inline lanes poisson_log_logp(terms t, lanes x, lanes alpha)
 {
   lane_mask inside = (x >= 0) & (x < HUGE_VAL);
   lanes k = SEL(inside, x, 0), lambda = v_exp(alpha);
-  lanes y = PICK((k < 16) | (alpha < -700),
+  lanes y = PICK((k < 16) | (alpha < -V_LOG_MAX),
                  count_times(k, alpha) - lambda - TERM(t, K_X, v_lfact(k)),
                  -v_deviance(k, lambda) - TERM(t, K_X, count_lfact_rest(k)));
   return SEL(inside, SEL(lambda < HUGE_VAL, y, -HUGE_VAL), -HUGE_VAL);
@@ -236,8 +236,8 @@ static inline lanes neg_binomial_2_log_inner(terms t, lanes k, lanes eta, lanes 
 {
   lanes n = phi + k, z = eta - ONCE(t, K_2, v_log(phi)), p = v_logit_inv(-z), q = v_logit_inv(z);
   return neg_binomial_rest(t, K_2, k, phi) -
-         PICK(z > 700, count_deviance_tiny(phi, n, -z), v_deviance(phi, n * p)) -
-         PICK(z < -700, count_deviance_tiny(k, n, z), v_deviance(k, n * q));
+         PICK(z > V_LOG_MAX, count_deviance_tiny(phi, n, -z), v_deviance(phi, n * p)) -
+         PICK(z < -V_LOG_MAX, count_deviance_tiny(k, n, z), v_deviance(k, n * q));
 }
 static inline lanes neg_binomial_2_log_logp(terms t, lanes x, lanes eta, lanes phi)
 {
@@ -287,7 +287,7 @@ static inline lanes neg_binomial_partials(terms t, lanes k, lanes alpha, lanes b
 /* A term that vanishes with a: a log(a/m) + m - a, 0 for tiny a (whose m may underflow) */
 static inline lanes count_deviance_shape(lanes a, lanes m)
 {
-  return SEL(a < 1e-150, 0, v_deviance(a, m));
+  return SEL(a < 1 / V_SQUARE_MAX, 0, v_deviance(a, m));
 }
 /* log of n!/(k!(n-k)!) B(k+a, n-k+b)/B(a, b): binomial mixed over beta.  With
    P = (k+a)/(n+a+b) what is large makes four deviances: of k from n P, of a from (a+b) P, and the

@@ -9,13 +9,11 @@
 /* Inside the support, and within the doubles: a draw does not leave either by rounding. */
 static inline lanes draw_positive(lanes x)
 {
-  return SEL(x < 2.2250738585072014e-308, 2.2250738585072014e-308,
-             SEL(x > 1.7976931348623157e308, 1.7976931348623157e308, x));
+  return SEL(x < V_TINY, V_TINY, SEL(x > V_HUGE, V_HUGE, x));
 }
 static inline lanes draw_finite(lanes x)
 {
-  return SEL(x > 1.7976931348623157e308, 1.7976931348623157e308,
-             SEL(x < -1.7976931348623157e308, -1.7976931348623157e308, x));
+  return SEL(x > V_HUGE, V_HUGE, SEL(x < -V_HUGE, -V_HUGE, x));
 }
 
 /* ---- of a standard normal -------------------------------------------------------------------- */
@@ -107,11 +105,11 @@ static inline lanes bernoulli_logit_draw(lanes u, lanes alpha)
   return bernoulli_draw(u, v_logit_inv(alpha));
 }
 
-/* The whole part of -log(u) / -log(1 - p); 2^52 and more is whole already. */
+/* The whole part of -log(u) / -log(1 - p); V_WHOLE and more is whole already. */
 static inline lanes geometric_draw(lanes u, lanes p)
 {
   lanes x = -v_log_normal(u) / -v_log1p(-p);            /* p = 1: a division by infinity */
-  lanes r = (x + 0x1p52) - 0x1p52;
-  return SEL(x < 0x1p52, SEL(r > x, r - 1, r), x);
+  lanes r = (x + V_WHOLE) - V_WHOLE;
+  return SEL(x < V_WHOLE, SEL(r > x, r - 1, r), x);
 }
 #endif

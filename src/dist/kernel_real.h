@@ -116,7 +116,7 @@ static inline lanes student_t_constant_slope(lanes nu)
 /* log(1 + a^2/nu), also where a^2 would overflow */
 static inline lanes student_t_log(lanes a, lanes nu)
 {
-  return PICK(a < 1e150, v_log1p(a * a / nu), 2 * v_log(a) - v_log(nu));
+  return PICK(a < V_SQUARE_MAX, v_log1p(a * a / nu), 2 * v_log(a) - v_log(nu));
 }
 /* log(1 + w) - w/(1 + w); small w: with r = w/(2 + w), 2 r^2/(1 + r) + 2 (r^3/3 + r^5/5 + ...) */
 static inline lanes kernel_log1p_rest(lanes w)
@@ -130,7 +130,7 @@ static inline lanes kernel_log1p_rest(lanes w)
 static inline lanes student_t_nu(terms t, lanes a, lanes nu)
 {
   lanes w = a * a / nu, slope = ONCE(t, K_1, student_t_constant_slope(nu));
-  return PICK(a < 1e150, slope - 0.5 * kernel_log1p_rest(w) + 0.5 / nu * (w / (1 + w)),
+  return PICK(a < V_SQUARE_MAX, slope - 0.5 * kernel_log1p_rest(w) + 0.5 / nu * (w / (1 + w)),
               slope - 0.5 * (2 * v_log(a) - v_log(nu)) + 0.5 * (nu + 1) / nu);
 }
 /* constant(nu) - log sigma - (nu+1)/2 log(1 + z^2/nu) */
@@ -143,7 +143,7 @@ static inline lanes student_t_logp(terms t, lanes x, lanes nu, lanes mu, lanes s
 static inline lanes student_t_partials(terms t, lanes x, lanes nu, lanes mu, lanes sigma, lanes *d)
 {
   lanes r = ONCE(t, K_3, 1 / sigma), z = (x - mu) * r, a = v_abs(z);
-  lanes pull = SEL(a < 1e150, (nu + 1) * z / (nu + z * z), (nu + 1) / z);
+  lanes pull = SEL(a < V_SQUARE_MAX, (nu + 1) * z / (nu + z * z), (nu + 1) / z);
   d[0] = -pull * r;
   d[1] = student_t_nu(t, a, nu);
   d[2] = pull * r;
@@ -163,7 +163,7 @@ static inline lanes half_student_t_logp(terms t, lanes x, lanes nu, lanes sigma)
 static inline lanes half_student_t_partials(terms t, lanes x, lanes nu, lanes sigma, lanes *d)
 {
   lanes r = ONCE(t, K_2, 1 / sigma), z = x * r, a = v_abs(z);
-  lanes pull = SEL(a < 1e150, (nu + 1) * z / (nu + z * z), (nu + 1) / z);
+  lanes pull = SEL(a < V_SQUARE_MAX, (nu + 1) * z / (nu + z * z), (nu + 1) / z);
   d[0] = -pull * r;
   d[1] = student_t_nu(t, a, nu);
   d[2] = (pull * z - 1) * r;
@@ -216,7 +216,7 @@ static inline lanes gumbel_logp(terms t, lanes x, lanes mu, lanes beta)
 {
   lanes z = (x - mu) * ONCE(t, K_2, 1 / beta);
   lanes l = -z - v_exp(-z) - TERM(t, K_2, v_log(beta));
-  return SEL(z < -750, -HUGE_VAL, l);
+  return SEL(z < -V_LOG_END, -HUGE_VAL, l);
 }
 static inline lanes gumbel_partials(terms t, lanes x, lanes mu, lanes beta, lanes *d)
 {
@@ -251,7 +251,7 @@ static inline lanes skew_normal_partials(terms t, lanes x, lanes xi, lanes omega
 static inline void von_mises_half(lanes x, lanes mu, lanes *sine, lanes *cosine)
 {
   lanes u = (x - mu) * (0.25 / V_PI), whole = (u + V_ROUND) - V_ROUND;
-  v_sincos2pi(SEL(v_abs(u) < 0x1p50, u - whole, 0.0), sine, cosine);
+  v_sincos2pi(SEL(v_abs(u) < V_WHOLE / 4, u - whole, 0.0), sine, cosine);
 }
 static inline lanes von_mises_logp(terms t, lanes x, lanes mu, lanes kappa)
 {

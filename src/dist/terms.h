@@ -4,16 +4,26 @@
                              the densities to be compared share these (norn_block.keep)
      ONCE(t, K_2, e)         e, never left out
 
-   For a single number both are e.  Over many elements e is computed once if those parameters are
-   single numbers, when it is first needed, and remembered in a slot of its own; with NORN_MEMO also
-   where LANES is 1, which is for generated loops: once inlined, slots and marks are registers. */
+   For a single number both are e, and for lanes of generated code (NORN_DIALECT), whose compiler sees
+   what does not change.  Over many elements e is computed once if those parameters are single
+   numbers, when it is first needed, and remembered in a slot of its own; with NORN_MEMO also where
+   LANES is 1, which is for generated loops: once inlined, slots and marks are registers. */
 #ifndef NORN_TERMS_H
 #define NORN_TERMS_H
 #include "num/vspecial.h"
 
 enum { K_X = 1, K_1 = 2, K_2 = 4, K_3 = 8, K_4 = 16 };   /* x, then the parameters */
 
-#if LANES == 1 && !defined NORN_MEMO
+#ifdef NORN_DIALECT
+#define NORN_KEEP_ALL 0xffffffffu
+#endif
+
+#if LANES > 1 && defined NORN_DIALECT
+typedef unsigned terms;
+#define TERM(t, mask, e) ((t) & (mask) ? LANE(e) : LANE(0.0))
+#define ONCE(t, mask, e) ((void)(t), (void)(mask), LANE(e))
+
+#elif LANES == 1 && !defined NORN_MEMO
 typedef unsigned terms;
 #define TERM(t, mask, e) ((t) & (mask) ? (e) : 0.0)
 #define ONCE(t, mask, e) ((void)(t), (void)(mask), (e))

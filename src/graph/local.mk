@@ -4,6 +4,7 @@ LEVEL_SOURCES += %D%/exec_level.c
 ## list libnorncore_la_SOURCES *.c *.h !exec_level.c
 libnorncore_la_SOURCES += \
   %D%/cost.c \
+  %D%/dialect.c \
   %D%/direct.c \
   %D%/dists.c \
   %D%/emit.c \
@@ -29,6 +30,7 @@ libnorncore_la_SOURCES += \
   %D%/tape.c \
   %D%/traced.c \
   %D%/chains.h \
+  %D%/dialect.h \
   %D%/graph.h \
   %D%/incremental.h \
   %D%/jit.h \
@@ -43,3 +45,21 @@ libnorncore_la_SOURCES += \
   %D%/segment.h \
   %D%/tape.h \
   %D%/traced.h
+
+## The headers in which generated code is written, in order: dialect.c includes them as bytes.
+DIALECT = \
+  num/lane.h num/vmath_f32.h num/vmath.h num/vspecial.h num/philox.h \
+  dist/terms.h dist/kernel_real.h dist/kernel_count.h dist/kernel_draw.h dist/domains.h \
+  graph/op_functions.h
+DIALECT_FILES = $(DIALECT:%=$(top_srcdir)/src/%)
+DIALECT_INC   = %D%/dialect_f64.inc %D%/dialect_f32.inc
+CLEANFILES   += $(DIALECT_INC)
+EXTRA_DIST   += build-aux/dialect.sh
+
+%D%/dialect.lo: $(DIALECT_INC)
+%D%/dialect_f64.inc: $(DIALECT_FILES) $(top_srcdir)/build-aux/dialect.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(DIALECT_FILES) > $@.tmp \
+	  && mv $@.tmp $@
+%D%/dialect_f32.inc: $(DIALECT_FILES) $(top_srcdir)/build-aux/dialect.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f32 $(DIALECT_FILES) > $@.tmp \
+	  && mv $@.tmp $@

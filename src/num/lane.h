@@ -15,11 +15,15 @@
    The same files are also a text (graph/dialect.h) with which generated code begins: C for the host
    compiler, or C++ for NVRTC, where a thread is a lane.  There NORN_DIALECT is defined, and
    NORN_F32 makes a lane a float: the text then has floats for literals, and vmath_f32.h what
-   depends on the format.  So a formula says lane_real for the number in a lane, not double. */
+   depends on the format.  So a formula says lane_real for the number in a lane, not double.
+
+     NORN_KERNEL void f(...)      what the host calls: a function, or a kernel of the device
+     NORN_DEVICE                  before a function of the text's own */
 #ifndef NORN_LANE_H
 #define NORN_LANE_H
 
 #ifdef __CUDACC_RTC__
+#pragma nv_diag_suppress 177                   /* functions that this text has no use for */
 typedef signed char int8_t;
 typedef unsigned char uint8_t;
 typedef int int32_t;
@@ -27,6 +31,9 @@ typedef unsigned uint32_t;
 typedef long long int64_t;
 typedef unsigned long long uint64_t;
 #define inline __device__ __forceinline__
+#define restrict __restrict__
+#define NORN_KERNEL extern "C" __global__
+#define NORN_DEVICE static __device__ __forceinline__
 #define LANE_CALLED static __device__ __noinline__
 #define LANE_UNROLL _Pragma("unroll")
 #define HUGE_VAL __longlong_as_double(0x7ff0000000000000)
@@ -37,6 +44,8 @@ typedef unsigned long long uint64_t;
 #include <stdint.h>
 #include <string.h>
 #define LANE_CALLED static __attribute__((noinline, unused))
+#define NORN_KERNEL
+#define NORN_DEVICE static inline
 #define LANE_UNROLL _Pragma("GCC unroll 32")
 #endif
 
@@ -64,11 +73,12 @@ typedef int64_t lane_int;
 typedef lane_real lanes;
 typedef int lane_mask;
 typedef lane_word lane_bits;
+typedef lane_int lane_ints;
 #define SEL(c, a, b) ((c) ? (a) : (b))
 #define PICK(c, a, b) ((c) ? (a) : (b))
 #define ANY(c) (c)
 #define NOT(c) (!(c))
-#define LANE(x) (x)
+#define LANE(x) ((lanes)(x))
 #if defined __CUDACC_RTC__ && defined NORN_F32
 static inline lanes lane_of(lane_bits u) { return __uint_as_float(u); }
 static inline lane_bits lane_to_bits(lanes x) { return __float_as_uint(x); }
@@ -93,6 +103,7 @@ static inline lanes lane_floor(lanes x) { return __builtin_floor(x); }
 #endif
 #endif
 static inline lanes lane_from_int(lane_bits k) { return (lanes)(lane_int)k; }
+static inline lanes lane_from_word(lane_bits k) { return (lanes)k; }
 /* b where one is NaN or both are 0 */
 static inline lanes lane_max(lanes a, lanes b) { return a > b ? a : b; }
 static inline lanes lane_min(lanes a, lanes b) { return a < b ? a : b; }
@@ -107,6 +118,7 @@ static inline lane_bits lane_count(uint32_t i) { return i; }
 typedef lane_real lanes __attribute__((vector_size(sizeof(lane_real) * LANES)));
 typedef lane_int lane_mask __attribute__((vector_size(sizeof(lane_real) * LANES)));
 typedef lane_word lane_bits __attribute__((vector_size(sizeof(lane_real) * LANES)));
+typedef lane_mask lane_ints;
 #ifndef NORN_F32
 #if LANES == 8 && defined __AVX512F__ || LANES == 4 && defined __AVX2__ || \
   LANES == 2 && defined __SSE2__
@@ -203,6 +215,7 @@ static inline lanes lane_floor(lanes x)
   return x;
 }
 static inline lanes lane_from_int(lane_bits k) { return __builtin_convertvector((lane_mask)k, lanes); }
+static inline lanes lane_from_word(lane_bits k) { return __builtin_convertvector(k, lanes); }
 static inline lane_bits lane_count(uint32_t i)
 {
   lane_bits k;

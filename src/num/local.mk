@@ -32,6 +32,7 @@ libnorncore_la_SOURCES += \
   %D%/minimise.h \
   %D%/ode.h \
   %D%/ode_in.h \
+  %D%/philox.h \
   %D%/quadrature.h \
   %D%/real.h \
   %D%/rng.h \
@@ -40,5 +41,6 @@ libnorncore_la_SOURCES += \
   %D%/stats.h \
   %D%/stream.h \
   %D%/vmath.h \
+  %D%/vmath_f32.h \
   %D%/vspecial.h \
   %D%/weights.h

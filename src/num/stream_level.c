@@ -3,7 +3,7 @@
    in the high half is noise, which the 32-bit multiplication does not see.  Two registers go through
    the ten rounds side by side, because a multiplication takes some cycles. */
 #include "num/stream.h"
-#include "num/vmath.h"
+#include "num/philox.h"
 
 #define STREAM_JOIN(a, b) a##b
 #define STREAM_NAME(a, b) STREAM_JOIN(a, b)
@@ -14,62 +14,36 @@ enum {
   STEP = 2 * BLOCKS                                /* numbers of a step */
 };
 
-/* The product of the low halves. */
-INLINE lane_bits half_product(lane_bits a, lane_bits b)
-{
-#if defined LANE_X86 && LANES == 8
-  return (lane_bits)_mm512_mul_epu32((__m512i)a, (__m512i)b);
-#elif defined LANE_X86 && LANES == 4
-  return (lane_bits)_mm256_mul_epu32((__m256i)a, (__m256i)b);
-#elif defined LANE_X86 && LANES == 2
-  return (lane_bits)_mm_mul_epu32((__m128i)a, (__m128i)b);
-#else
-  return (a & 0xffffffffu) * (b & 0xffffffffu);
-#endif
-}
-
 /* rng_philox of the counters (lane[r], event, iter, draw[r]). */
-INLINE void philox(const norn_rng *g, const lane_bits *lane, const lane_bits *draw,
-                   lane_bits (*w)[4])
+INLINE void philox(const norn_rng *g, const lane_bits *lane, const lane_bits *draw, lane_block *b)
 {
-  const lane_bits none = {0}, m0 = none + 0xd2511f53u, m1 = none + 0xcd9e8d57u;
+  const lane_bits none = {0};
   uint32_t k0 = (uint32_t)g->stream, k1 = (uint32_t)(g->stream >> 32);
 #pragma GCC unroll 2
   for (int r = 0; r < SIDE; r++) {
-    w[r][0] = lane[r];
-    w[r][1] = none + g->event;
-    w[r][2] = none + g->iter;
-    w[r][3] = draw[r];
+    b[r].w[0] = lane[r];
+    b[r].w[1] = none + g->event;
+    b[r].w[2] = none + g->iter;
+    b[r].w[3] = draw[r];
   }
 #pragma GCC unroll 10
   for (int round = 0; round < 10; round++) {
 #pragma GCC unroll 2
-    for (int r = 0; r < SIDE; r++) {
-      lane_bits p = half_product(w[r][0], m0), q = half_product(w[r][2], m1);
-      w[r][0] = q >> 32 ^ w[r][1] ^ (none + k0);
-      w[r][2] = p >> 32 ^ w[r][3] ^ (none + k1);
-      w[r][1] = q;
-      w[r][3] = p;
-    }
+    for (int r = 0; r < SIDE; r++) lane_round(&b[r], k0, k1);
     k0 += 0x9e3779b9u;
     k1 += 0xbb67ae85u;
   }
 }
 
-/* rng_unit */
-INLINE lanes unit(lane_bits low, lane_bits high)
+/* The two numbers of a block. */
+INLINE void both(const lane_block *b, bool normal, lanes *u, lanes *v)
 {
-  lane_bits x = high << 32 | (low & 0xffffffffu);
-  return lane_of(x >> 12 | 0x3ff0000000000000u) - (1 - 0x1p-53);
-}
-
-/* Of two uniforms two normals (Box and Muller 1958). */
-INLINE void pair(lanes *u, lanes *v)
-{
-  lanes s, c, radius = lane_sqrt(-2 * v_log_normal(*u));
-  v_sincos2pi(*v, &s, &c);
-  *u = radius * c;
-  *v = radius * s;
+  if (normal) {
+    lane_box_muller(b, u, v);
+  } else {
+    *u = lane_unit(b->w[0], b->w[1]);
+    *v = lane_unit(b->w[2], b->w[3]);
+  }
 }
 
 /* STEP numbers from block `at`: the two of block j are numbers j and j+8 of its sixteen. */
@@ -80,15 +54,16 @@ INLINE void step(const norn_rng *g, uint32_t at, bool normal, double *out)
   for (int i = 0; i < LANES; i++) count[i] = at + (uint32_t)i;
 #pragma GCC unroll 2
   for (int b = 0; b < BLOCKS; b += SIDE * LANES) {
-    lane_bits draw[SIDE], w[SIDE][4];
+    lane_bits draw[SIDE];
+    lane_block w[SIDE];
     for (int r = 0; r < SIDE; r++) draw[r] = count + (uint64_t)(b + r * LANES);
     philox(g, lane, draw, w);
 #pragma GCC unroll 2
     for (int r = 0; r < SIDE; r++) {
       int j = b + r * LANES;
       double *to = out + 2 * (j & ~7) + (j & 7);
-      lanes u = unit(w[r][0], w[r][1]), v = unit(w[r][2], w[r][3]);
-      if (normal) pair(&u, &v);
+      lanes u, v;
+      both(&w[r], normal, &u, &v);
       lane_store(to, u);
       lane_store(to + 8, v);
     }
@@ -115,7 +90,8 @@ static void normals(const norn_rng *g, double *out, int64_t n) { run(g, true, ou
 INLINE void lane_step(const norn_rng *g, const uint32_t *lane, bool normal, double *out)
 {
   const lane_bits none = {0};
-  lane_bits at[SIDE], draw[SIDE], high[SIDE], w[SIDE][4];
+  lane_bits at[SIDE], draw[SIDE], high[SIDE];
+  lane_block w[SIDE];
 #pragma GCC unroll 2
   for (int r = 0; r < SIDE; r++) {
     lane_bits x = {0};
@@ -128,10 +104,9 @@ INLINE void lane_step(const norn_rng *g, const uint32_t *lane, bool normal, doub
   philox(g, at, draw, w);
 #pragma GCC unroll 2
   for (int r = 0; r < SIDE; r++) {
-    lanes u = unit(w[r][0], w[r][1]);
+    lanes u, v;
+    both(&w[r], normal, &u, &v);
     if (normal) {
-      lanes v = unit(w[r][2], w[r][3]);
-      pair(&u, &v);
       for (int i = 0; i < LANES; i++) out[r * LANES + i] = high[r][i] ? v[i] : u[i];
     } else {
       lane_store(out + r * LANES, u);
@@ -147,7 +122,8 @@ INLINE void pair_step(const norn_rng *g, uint32_t first, double *out)
   for (int i = 0; i < LANES; i++) count[i] = (uint64_t)i;
 #pragma GCC unroll 2
   for (int b = 0; b < BLOCKS; b += SIDE * LANES) {
-    lane_bits at[SIDE], w[SIDE][4];
+    lane_bits at[SIDE];
+    lane_block w[SIDE];
     for (int r = 0; r < SIDE; r++) {
       int j = b + r * LANES;
       at[r] = count + (uint64_t)(first + (uint32_t)(2 * (j & ~7) + (j & 7)));
@@ -157,8 +133,8 @@ INLINE void pair_step(const norn_rng *g, uint32_t first, double *out)
     for (int r = 0; r < SIDE; r++) {
       int j = b + r * LANES;
       double *to = out + 2 * (j & ~7) + (j & 7);
-      lanes u = unit(w[r][0], w[r][1]), v = unit(w[r][2], w[r][3]);
-      pair(&u, &v);
+      lanes u, v;
+      both(&w[r], true, &u, &v);
       lane_store(to, u);
       lane_store(to + 8, v);
     }

@@ -2,30 +2,38 @@
    lane.h: additions, multiplications, divisions, square roots and selects in a fixed order, so that
    lanes, generated C and the scalar VM give the same bits (DESIGN 4, Bits).  Reductions and
    coefficients are those of fdlibm (Sun Microsystems 1993: e_log.c, e_exp.c, k_sin.c, k_cos.c),
-   summed for speed: errors are below 1 ulp for exp and 2 for the others. */
+   summed for speed: errors are below 1 ulp for exp and 2 for the others.  Floats: vmath_f32.h. */
 #ifndef NORN_VMATH_H
 #define NORN_VMATH_H
 #include "num/lane.h"
+#include "num/vmath_f32.h"
 
 #define V_LOG_SQRT_2PI 0.91893853320467274178   /* log(2 pi) / 2 */
 #define V_LOG_2 0.69314718055994530942
 #define V_LOG_PI 1.1447298858494001741
 #define V_PI 3.14159265358979323846
 #define V_SQRT_1_2 0.70710678118654752440
-#define V_ROUND 6755399441055744.0              /* 1.5 * 2^52: adding it rounds to an integer */
 
+#ifdef __CUDACC_RTC__
+static inline double v_double(uint64_t bits) { return __longlong_as_double((long long)bits); }
+static inline uint64_t v_bits(double x) { return (uint64_t)__double_as_longlong(x); }
+#else
 static inline double v_double(uint64_t bits) { double d; memcpy(&d, &bits, 8); return d; }
 static inline uint64_t v_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
+#endif
+
+#ifndef NORN_F32
+#define V_ROUND 6755399441055744.0              /* 1.5 * 2^52: adding it rounds to an integer */
+#define V_WHOLE 0x1p52                          /* numbers from here on are whole */
+#define V_TINY 2.2250738585072014e-308          /* the smallest normal and the largest number */
+#define V_HUGE 1.7976931348623157e308
+#define V_LOG_MAX 700.0                         /* exp of it is finite, and normal of minus it */
+#define V_LOG_END 750.0                         /* exp of minus it is 0, also times a few bits */
+#define V_SQUARE_MAX 1e150                      /* its square is finite */
+#define V_SAFE_MAX 1e300                        /* times a few bits it is still finite */
+#define V_GAMMA_MAX 1e305                       /* log Gamma of it is finite */
 
 static inline lanes v_abs(lanes x) { return lane_of(lane_to_bits(x) & 0x7fffffffffffffffu); }
-static inline lanes v_max(lanes a, lanes b) { return lane_max(a, b); }       /* b if one is NaN */
-static inline lanes v_min(lanes a, lanes b) { return lane_min(a, b); }
-/* The whole number below, |x| <= 2^51. */
-static inline lanes v_floor(lanes x)
-{
-  lanes r = (x + V_ROUND) - V_ROUND;
-  return SEL(r > x, r - 1, r);
-}
 
 /* log x of a positive normal x. */
 static inline lanes v_log_normal(lanes x)
@@ -49,28 +57,8 @@ static inline lanes v_log_normal(lanes x)
 static inline lanes v_log_rest(lanes x)
 {
   lanes tiny = v_log_normal(x * 0x1p54) - 54 * V_LOG_2;         /* subnormal */
-  lanes edge = SEL(x == 0, -HUGE_VAL, SEL(x < 0, (double)NAN, tiny));
+  lanes edge = SEL(x == 0, -HUGE_VAL, SEL(x < 0, (lane_real)NAN, tiny));
   return SEL(x < 1, edge, x);
-}
-
-static inline lanes v_log(lanes x)
-{
-  lane_mask rest = NOT((x >= 0x1p-1022) & (x < HUGE_VAL));
-#if LANES == 1
-  if (__builtin_expect(rest, 0)) return v_log_rest(x);
-  return v_log_normal(x);
-#else
-  lanes y = v_log_normal(x);
-  if (__builtin_expect(ANY(rest), 0)) y = SEL(rest, v_log_rest(x), y);
-  return y;
-#endif
-}
-
-/* log(1 + x): the rounding error of 1 + x is put back to first order. */
-static inline lanes v_log1p(lanes x)
-{
-  lanes y = 1 + x, l = v_log(y);
-  return SEL((y > 0) & (y < 0x1p60), l + (x - (y - 1)) / y, l);
 }
 
 /* exp x; overflows to infinity and underflows through the subnormals to 0. */
@@ -105,5 +93,35 @@ static inline void v_sincos2pi(lanes u, lanes *sine, lanes *cosine)
   lanes a = SEL((k & 1) != 0, c, s), b = SEL((k & 1) != 0, s, c);
   *sine = lane_of(lane_to_bits(a) ^ (k & 2) << 62);
   *cosine = lane_of(lane_to_bits(b) ^ ((k + 1) & 2) << 62);
+}
+#endif
+
+static inline lanes v_max(lanes a, lanes b) { return lane_max(a, b); }       /* b if one is NaN */
+static inline lanes v_min(lanes a, lanes b) { return lane_min(a, b); }
+/* The whole number below, |x| < V_WHOLE / 2. */
+static inline lanes v_floor(lanes x)
+{
+  lanes r = (x + V_ROUND) - V_ROUND;
+  return SEL(r > x, r - 1, r);
+}
+
+static inline lanes v_log(lanes x)
+{
+  lane_mask rest = NOT((x >= V_TINY) & (x < HUGE_VAL));
+#if LANES == 1
+  if (__builtin_expect(rest, 0)) return v_log_rest(x);
+  return v_log_normal(x);
+#else
+  lanes y = v_log_normal(x);
+  if (__builtin_expect(ANY(rest), 0)) y = SEL(rest, v_log_rest(x), y);
+  return y;
+#endif
+}
+
+/* log(1 + x): the rounding error of 1 + x is put back to first order. */
+static inline lanes v_log1p(lanes x)
+{
+  lanes y = 1 + x, l = v_log(y);
+  return SEL((y > 0) & (y < 0x1p60), l + (x - (y - 1)) / y, l);
 }
 #endif

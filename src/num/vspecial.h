@@ -7,23 +7,24 @@
 #define NORN_VSPECIAL_H
 #include "num/vmath.h"
 
-#if LANES > 1
-#define V_COLD static __attribute__((noinline, unused))  /* called, not copied into each kernel */
+#if LANES > 1 || defined __CUDACC_RTC__
+#define V_COLD LANE_CALLED                               /* called, not copied into each kernel */
 #else
 #define V_COLD static inline
 #endif
 
 /* c[0] + c[1] x + ... + c[n-1] x^(n-1), Horner */
-static inline lanes v_poly(const double *c, int n, lanes x)
+static inline lanes v_poly(const lane_real *c, int n, lanes x)
 {
   lanes y = LANE(c[n - 1]) + 0 * x;
-#pragma GCC unroll 32
+  LANE_UNROLL
   for (int i = n - 2; i >= 0; i--) y = y * x + c[i];
   return y;
 }
 
 /* ---- exponentials and logarithms of sums ----------------------------------------------------- */
 
+#ifndef NORN_F32
 /* exp x - 1.  With x = k log 2 + r it is 2^k (e + 1) - 1, e = expm1(r) as in v_exp (fdlibm). */
 static inline lanes v_expm1(lanes x)
 {
@@ -38,6 +39,7 @@ static inline lanes v_expm1(lanes x)
   lanes s = lane_of((lane_to_bits(k + V_ROUND) + 1023) << 52);
   return SEL(x > 700, v_exp(x), s * e + (s - 1));
 }
+#endif
 
 static inline lanes v_log1pexp(lanes x) { return v_max(x, 0.0 * x) + v_log1p(v_exp(-v_abs(x))); }
 /* log(1 - exp x), x <= 0 (Maechler 2012) */
@@ -85,10 +87,10 @@ static inline lanes v_stirling_large(lanes x)
    error 1.2e-17); elsewhere by Gamma(x+1) = x Gamma(x), downwards from 3 so that nothing cancels. */
 V_COLD lanes v_lgamma_small(lanes x)
 {
-  static const double P[] = {0.57721566490153285456, 1.5930687894613260516,
+  static const lane_real P[] = {0.57721566490153285456, 1.5930687894613260516,
     1.6597113120479896079, 0.81359639053771077264, 0.19058075108224637119,
     0.019175793114392646384, 0.00060670675114903151684, 1.3270296048892713215e-6};
-  static const double Q[] = {1.0, 3.1848064246445958043, 3.9592743566612130195,
+  static const lane_real Q[] = {1.0, 3.1848064246445958043, 3.9592743566612130195,
     2.4336351632646742377, 0.77355253789761325199, 0.12139630901380694922,
     0.0081071171836464243119, 0.00015662146898804308428};
   lanes y = SEL(x < 1, x + 1, x), product = SEL(x < 1, x, 1 + 0 * x);
@@ -109,16 +111,33 @@ static inline lanes v_lgamma(lanes x)
 {
   lanes l = PICK(x < 10, v_lgamma_small(x),
                  ((x - 0.5) * v_log_normal(x) - x) + (V_LOG_SQRT_2PI + v_stirling_large(x)));
-  return SEL(x < 1e305, l, x * 1e10);
+  return SEL(x < V_GAMMA_MAX, l, x * 1e10);
 }
 
-extern const double special_stirling_table[16];      /* at 0..15; [0] is infinite */
-extern const double special_lfact_table[16];         /* log k! */
+static inline lanes v_stirling_table(lanes k)        /* at 1..15 */
+{
+  static const lane_real S[16] = {0,
+    0.08106146679532725822, 0.041340695955409294094, 0.027677925684998339149,
+    0.020790672103765093112, 0.016644691189821192163, 0.013876128823070747999,
+    0.011896709945891770095, 0.010411265261972096497, 0.0092554621827127329177,
+    0.0083305634333628712565, 0.007573675487951840795, 0.0069428401072095298657,
+    0.0064089941880042070684, 0.0059513701127588477356, 0.005554733551962801371};
+  return lane_table(S, k);
+}
+static inline lanes v_lfact_table(lanes k)           /* log k! at 0..15 */
+{
+  static const lane_real F[16] = {0, 0,
+    0.69314718055994530942, 1.7917594692280550008, 3.1780538303479456196, 4.7874917427820459942,
+    6.5792512120101009951, 8.5251613610654143002, 10.604602902745250228, 12.801827480081469611,
+    15.104412573075515295, 17.502307845873885839, 19.98721449566188615, 22.552163853123422886,
+    25.1912211827386815, 27.899271383840891566};
+  return lane_table(F, k);
+}
 
 V_COLD lanes v_stirling_small(lanes x)               /* 0 < x < 10 */
 {
   lanes k = v_floor(SEL((x > 0) & (x < 10), x, LANE(1.0)));
-  return PICK(x == k, lane_table(special_stirling_table, k),
+  return PICK(x == k, v_stirling_table(k),
               v_lgamma_small(x) - (x - 0.5) * v_log(x) + x - V_LOG_SQRT_2PI);
 }
 /* As v_stirling_large, for all x > 0. */
@@ -131,7 +150,7 @@ static inline lanes v_stirling(lanes x)
 static inline lanes v_lfact(lanes k)
 {
   lanes small = SEL((k >= 0) & (k < 16), k, 0 * k);
-  return PICK(k < 16, lane_table(special_lfact_table, SEL(small == small, small, 0.0)),
+  return PICK(k < 16, v_lfact_table(SEL(small == small, small, 0.0)),
               v_lgamma(k + 1));
 }
 
@@ -206,7 +225,7 @@ static inline lanes v_half_gamma_ratio(lanes h)
    Laframboise 1981; relative error of the fit 7e-18). */
 V_COLD lanes v_erfcx(lanes y)
 {
-  static const double C[] = {1.2530080582697296471, -0.13562110612458115851,
+  static const lane_real C[] = {1.2530080582697296471, -0.13562110612458115851,
     -0.047562294353449196685, 0.12964515870275939232, -0.11927366341538638408,
     0.068308027344009903797, -0.023770514917171336801, 0.0025293918156939695289,
     0.0018886903449991718496, -0.00077983226965433065216, -0.00010515971958448064892,
@@ -215,7 +234,7 @@ V_COLD lanes v_erfcx(lanes y)
     -6.1660114603987649485e-7, -1.4047654315429363888e-7, 1.0183620603843024389e-7,
     4.1064013667946621476e-8, -1.3312919661039894485e-8, -8.2175950587139525738e-9,
     9.8625335103477835452e-10, 8.3937348852675267833e-10};
-  lanes t = SEL(y < 1e300, (y - 3) / (y + 3), 1.0);
+  lanes t = SEL(y < V_SAFE_MAX, (y - 3) / (y + 3), 1.0);
   return v_poly(C, 25, t) / (1 + 2 * y);
 }
 
@@ -239,13 +258,13 @@ static inline lanes v_norm_hazard(lanes x)
 static inline lanes v_bessel_i0_series(lanes x)
 {
   lanes q = 0.25 * x * x, sum = 1 + 0 * x;
-#pragma GCC unroll 32
+  LANE_UNROLL
   for (int k = 25; k > 0; k--) sum = 1 + q * (1.0 / (k * k)) * sum;
   return v_log(sum) - x;
 }
 static inline lanes v_bessel_i0_far(lanes x)
 {
-  static const double C[] = {
+  static const lane_real C[] = {
     1.0064357190398328317, 0.0066322525767983374155, 0.0002083340791901796619,
     0.000012914233973725599218, 1.263655828511284873e-6, 1.7742918940553007878e-7,
     3.4178856184969350399e-8, 8.9222212429276914734e-9, 3.2055920816504903918e-9,
@@ -263,7 +282,7 @@ static inline lanes v_bessel_i0_scaled_log(lanes x)
 static inline lanes v_bessel_gap_near(lanes x)
 {
   lanes q = 0.25 * x * x, i0 = 1 + 0 * x, i1 = 1 + 0 * x;
-#pragma GCC unroll 32
+  LANE_UNROLL
   for (int k = 25; k > 0; k--) {
     i0 = 1 + q * (1.0 / (k * k)) * i0;
     i1 = 1 + q * (1.0 / (k * (k + 1))) * i1;
@@ -272,7 +291,7 @@ static inline lanes v_bessel_gap_near(lanes x)
 }
 static inline lanes v_bessel_gap_far(lanes x)
 {
-  static const double C[] = {
+  static const lane_real C[] = {
     1.0131796844077149416, 0.013920839860340180581, 0.00081053305414474451139,
     0.000078642479005726129484, 0.000010926349679242828548, 2.0519788805802937812e-6,
     5.1092035911350304513e-7, 1.7037709880925328379e-7, 7.7931328204094974508e-8,
