@@ -6,13 +6,23 @@
 #define NORN_DOMAINS_H
 #include "num/vspecial.h"
 
+#ifdef NORN_F32
+#define DOMAIN_LEAST 1.2e-38
+#else
+#define DOMAIN_LEAST 2.3e-308
+#endif
+
 static inline lane_mask domain_finite(lanes x) { return v_abs(x) < HUGE_VAL; }
 static inline lane_mask domain_positive(lanes x) { return (x > 0) & (x < HUGE_VAL); }
 static inline lane_mask domain_scale(lanes s)
 {
   return (s >= V_TINY) & (s <= V_HUGE);
 }
-static inline lane_mask domain_whole(lanes x) { return (v_floor(x) == x) | (v_abs(x) >= V_WHOLE / 2); }
+static inline lane_mask domain_whole(lanes x)
+{
+  lane_mask whole = v_floor(x) == x, large = v_abs(x) >= V_WHOLE / 2;
+  return whole | large;
+}
 static inline lane_mask domain_count(lanes n) { return (n >= 0) & (n <= 0x1p53) & domain_whole(n); }
 
 /* D(NAME, number of parameters, mask): those of the families' list, by kernel name. */
@@ -34,7 +44,7 @@ static inline lane_mask domain_count(lanes n) { return (n >= 0) & (n <= 0x1p53) 
   D(beta, domain_positive(a) & domain_positive(b))                                                  \
   D(von_mises, domain_finite(a) & domain_positive(b))                                               \
   D(beta_proportion, (a > 0) & (a < 1) & domain_positive(b) & (a * b > 0) & ((1 - a) * b > 0))      \
-  D(scaled_inv_chi_square, domain_positive(a) & (b > 0) & (0.5 * a * b * b >= V_TINY * 1.03366) &           \
+  D(scaled_inv_chi_square, domain_positive(a) & (b > 0) & (0.5 * a * b * b >= DOMAIN_LEAST) &           \
     (0.5 * a * b * b < HUGE_VAL))                                                                   \
   D(weibull, domain_positive(a) & domain_scale(b)) D(frechet, domain_positive(a) & domain_scale(b)) \
   D(pareto, domain_scale(a) & domain_positive(b)) D(loglogistic, domain_scale(a) & domain_positive(b)) \

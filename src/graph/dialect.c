@@ -2,11 +2,11 @@
 #include "graph/dialect.h"
 
 static const char f64[] = {
-#include "src/graph/dialect_f64.inc"
+#include "graph/dialect_f64.inc"
   0
 };
 static const char f32[] = {
-#include "src/graph/dialect_f32.inc"
+#include "graph/dialect_f32.inc"
   0
 };
 

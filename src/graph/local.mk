@@ -46,20 +46,21 @@ libnorncore_la_SOURCES += \
   %D%/tape.h \
   %D%/traced.h
 
-## The headers in which generated code is written, in order: dialect.c includes them as bytes.
+## The headers in which generated code is written, in order: dialect.c includes them as bytes
+## (from a folder of the build's root, where a file of src/graph finds them by its shelf's name).
 DIALECT = \
   num/lane.h num/vmath_f32.h num/vmath.h num/vspecial.h num/philox.h \
   dist/terms.h dist/kernel_real.h dist/kernel_count.h dist/kernel_draw.h dist/domains.h \
   graph/op_functions.h
 DIALECT_FILES = $(DIALECT:%=$(top_srcdir)/src/%)
-DIALECT_INC   = %D%/dialect_f64.inc %D%/dialect_f32.inc
+DIALECT_INC   = graph/dialect_f64.inc graph/dialect_f32.inc
 CLEANFILES   += $(DIALECT_INC)
 EXTRA_DIST   += build-aux/dialect.sh
 
 %D%/dialect.lo: $(DIALECT_INC)
-%D%/dialect_f64.inc: $(DIALECT_FILES) $(top_srcdir)/build-aux/dialect.sh
+graph/dialect_f64.inc: $(DIALECT_FILES) $(top_srcdir)/build-aux/dialect.sh
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(DIALECT_FILES) > $@.tmp \
 	  && mv $@.tmp $@
-%D%/dialect_f32.inc: $(DIALECT_FILES) $(top_srcdir)/build-aux/dialect.sh
+graph/dialect_f32.inc: $(DIALECT_FILES) $(top_srcdir)/build-aux/dialect.sh
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f32 $(DIALECT_FILES) > $@.tmp \
 	  && mv $@.tmp $@

@@ -164,12 +164,13 @@ INLINE void lane_run(const norn_rng *g, const uint32_t *lane, bool normal, doubl
   }
 }
 
-static void lane_uniforms(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
+static void uniforms_of_lanes(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
 {
   lane_run(g, lane, false, out, n);
 }
-static void lane_normals(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
+static void normals_of_lanes(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
 {
   lane_run(g, lane, true, out, n);
 }
-const stream_fns STREAM_NAME(stream_, LEVEL) = {uniforms, normals, lane_uniforms, lane_normals};
+const stream_fns STREAM_NAME(stream_, LEVEL) = {uniforms, normals, uniforms_of_lanes,
+                                                  normals_of_lanes};

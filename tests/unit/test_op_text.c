@@ -61,24 +61,12 @@ static void put_family(text *t, const norn_dist_row *row, bool memo)
   text_printf(t, ";\n  }\n}\n");
 }
 
-static void put_table(text *t, const char *name, const double *table)
-{
-  text_printf(t, "const double special_%s_table[16] = {", name);
-  for (int i = 0; i < 16; i++) {
-    op_text_number(t, table[i]);
-    text_puts(t, ", ");
-  }
-  text_puts(t, "};\n");
-}
-
 static void put_all(text *t, bool memo)
 {
-  text_printf(t, "%s#define NORN_OP_FUNCTIONS\n#define lane_real double\n#include \"norn.h\"\n#include \"dist/terms.h\"\n"
+  text_printf(t, "%s#define NORN_OP_FUNCTIONS\n#include \"norn.h\"\n#include \"dist/terms.h\"\n"
            "#include \"dist/kernel_real.h\"\n#include \"dist/kernel_count.h\"\n"
            "#include \"dist/domains.h\"\n#include \"graph/op_functions.h\"\n",
            memo ? "#define NORN_MEMO\n" : "");
-  put_table(t, "stirling", special_stirling_table);
-  put_table(t, "lfact", special_lfact_table);
   for (int op = G_ADD; op < G_FUN1 && !memo; op++) put_op(t, (graph_op)op, 0, graph_op_names[op]);
   for (int i = 0; graph_functions[i].name && !memo; i++)
     if (graph_functions[i].op == G_FUN1) put_op(t, G_FUN1, (uint64_t)i, graph_functions[i].name);
