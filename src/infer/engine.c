@@ -138,6 +138,20 @@ bool engine_option_real(norn_state *st, norn_datum engine, int i, double *out)
   return true;
 }
 
+int option_at(norn_infer *inf, const char *name)
+{
+  const norn_engine *e = infer_engine(inf);
+  for (int i = 0; i < e->noptions; i++)
+    if (!strcmp(e->options[i].name, name)) return i;
+  return -1;
+}
+
+norn_status option_must(norn_infer *inf, const char *option, const char *wanted, double x)
+{
+  return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be %s, got %g", option,
+                   infer_engine(inf)->name, wanted, x);
+}
+
 bool option_int(norn_infer *inf, int i, int64_t least, int64_t *out)
 {
   return engine_option_int(inf->st, norn_get(inf->options), i, least, out);

@@ -84,6 +84,9 @@ static inline norn_step engine_failed(norn_state *st, norn_span span)
 const norn_engine *infer_engine(norn_infer *);
 
 /* ---- options, checked: the i-th of the engine; errors name it ---- */
+int  option_at(norn_infer *, const char *name);                      /* -1: the engine has none of this name */
+/* Fails with "OPTION of ENGINE must be WANTED, got x". */
+norn_status option_must(norn_infer *, const char *option, const char *wanted, double x);
 bool option_int(norn_infer *, int i, int64_t least, int64_t *out);
 bool option_real(norn_infer *, int i, double *out);                  /* NaN where it is missing */
 bool option_choice(norn_infer *, int i, const char *const *names, int n, int *out);

@@ -11,24 +11,23 @@
 #include "infer/device.h"
 #include "infer/hmc.h"
 #include "infer/infer.h"
-#include "infer/pathfinder.h"
 #include "infer/posterior.h"
+#include "infer/start.h"
 #include "infer/watch.h"
 #include "num/rng.h"
 #include <stdio.h>
 #include <string.h>
 
 #define SLICE 0.03                       /* seconds */
-enum { POINTS = 100, START_TRIES = 100 };
-typedef enum { START_RANDOM, START_PRIOR, START_PATHFINDER, START_GIVEN } start_kind;
+enum { POINTS_KEPT = 100 };
 
 typedef struct sampler {
   hmc_plan plan;
   int64_t chains, max_depth;
   double target, step;                   /* step: given, or 0 */
-  int adapt_by, metric, start;
+  int adapt_by, metric;
   device_wish wish;
-  norn_ref *given;                       /* start: a record of values */
+  start_way start;
   norn_density *density, **clone;        /* clone (threads): of each thread, the first is density */
   int clones;
   double recorded, worked;               /* seconds to record; that chains have run */
@@ -47,33 +46,7 @@ typedef struct sampler {
 
 /* ---- options ---- */
 
-static int option_at(norn_infer *inf, const char *name)
-{
-  const norn_engine *e = infer_engine(inf);
-  for (int i = 0; i < e->noptions; i++)
-    if (!strcmp(e->options[i].name, name)) return i;
-  return -1;
-}
-
-static norn_status wrong(norn_infer *inf, const char *option, const char *wanted, double got)
-{
-  return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be %s, got %g", option,
-                   infer_engine(inf)->name, wanted, got);
-}
-
 static norn_status code(norn_infer *inf) { return norn_error(norn_infer_state(inf))->code; }
-
-static norn_status option_start(norn_infer *inf, sampler *e)
-{
-  static const char *const names[] = {"random", "prior", "pathfinder"};
-  int i = option_at(inf, "init");
-  norn_datum v = norn_infer_option(inf, i);
-  if (norn_record_size(v) < 0)
-    return option_choice(inf, i, names, 3, &e->start) ? NORN_OK : code(inf);
-  e->start = START_GIVEN;
-  e->given = norn_keep(norn_infer_state(inf), v);
-  return e->given ? NORN_OK : NORN_EMEMORY;
-}
 
 /* What both engines have. */
 static norn_status options_common(norn_infer *inf, sampler *e)
@@ -89,8 +62,8 @@ static norn_status options_common(norn_infer *inf, sampler *e)
       !option_choice(inf, option_at(inf, "adapt"), ways, 2, &e->adapt_by))
     return code(inf);
   if (!(e->target > 0 && e->target < 1))
-    return wrong(inf, "target_accept", "between 0 and 1", e->target);
-  if (e->chains > 100000) return wrong(inf, "chains", "at most 100000", (double)e->chains);
+    return option_must(inf, "target_accept", "between 0 and 1", e->target);
+  if (e->chains > 100000) return option_must(inf, "chains", "at most 100000", (double)e->chains);
   if (e->metric == METRIC_LOW_RANK && e->adapt_by == ADAPT_STAN) {
     norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1,
               "metric = \"low_rank\" of %s is learnt from gradients: adapt = \"stan\" has no such "
@@ -98,7 +71,7 @@ static norn_status options_common(norn_infer *inf, sampler *e)
     norn_hint(norn_infer_state(inf), "use adapt = \"nutpie\", or metric = \"dense\"");
     return NORN_EDOMAIN;
   }
-  return option_start(inf, e);
+  return start_option(inf, &e->start);
 }
 
 static norn_status option_jitter(norn_infer *inf, sampler *e, double *out, double otherwise)
@@ -106,14 +79,14 @@ static norn_status option_jitter(norn_infer *inf, sampler *e, double *out, doubl
   (void)e;
   if (!option_real(inf, option_at(inf, "jitter"), out)) return code(inf);
   if (*out != *out) *out = otherwise;
-  return *out >= 0 && *out < 1 ? NORN_OK : wrong(inf, "jitter", "at least 0 and below 1", *out);
+  return *out >= 0 && *out < 1 ? NORN_OK : option_must(inf, "jitter", "at least 0 and below 1", *out);
 }
 
 static norn_status nuts_options_read(norn_infer *inf, sampler *e)
 {
   bool nutpie = e->adapt_by == ADAPT_NUTPIE && e->metric != METRIC_UNIT;
   if (!option_int(inf, option_at(inf, "max_depth"), 1, &e->max_depth)) return code(inf);
-  if (e->max_depth > 30) return wrong(inf, "max_depth", "at most 30", (double)e->max_depth);
+  if (e->max_depth > 30) return option_must(inf, "max_depth", "at most 30", (double)e->max_depth);
   return option_jitter(inf, e, &e->plan.jitter, nutpie ? 0.1 : 0);
 }
 
@@ -123,9 +96,9 @@ static norn_status hmc_options_read(norn_infer *inf, sampler *e)
       !option_real(inf, option_at(inf, "step_size"), &e->step))
     return code(inf);
   if (e->plan.steps > 1000000)
-    return wrong(inf, "steps", "at most 1000000", (double)e->plan.steps);
+    return option_must(inf, "steps", "at most 1000000", (double)e->plan.steps);
   if (e->step != e->step) e->step = 0;
-  else if (!(e->step > 0 && e->step < HUGE_VAL)) return wrong(inf, "step_size", "above 0", e->step);
+  else if (!(e->step > 0 && e->step < HUGE_VAL)) return option_must(inf, "step_size", "above 0", e->step);
   e->max_depth = 0;
   return option_jitter(inf, e, &e->plan.length_jitter, 0.5);
 }
@@ -160,7 +133,7 @@ static norn_status sampler_init(norn_infer *inf, void *self)
   if (!status) status = nuts ? nuts_options_read(inf, e) : hmc_options_read(inf, e);
   if (!status) status = device_read(inf, &e->wish);
   if (!status) status = options_resume(inf, e);
-  e->plan.points_max = e->plan.draws < POINTS ? e->plan.draws : POINTS;
+  e->plan.points_max = e->plan.draws < POINTS_KEPT ? e->plan.draws : POINTS_KEPT;
   e->slice = 64;
   return status;
 }
@@ -222,58 +195,18 @@ static norn_step sampler_record(norn_infer *inf, sampler *e)
 
 /* ---- starts ---- */
 
-static norn_step no_start(norn_infer *inf, sampler *e, int64_t c, int tries)
-{
-  norn_state *st = norn_infer_state(inf);
-  norn_density *d = e->chain[c].h.density;
-  norn_span span = norn_density_blame(d);
-  char why[240];
-  if (watch_why(d, st, norn_infer_model(inf), e->chain[c].sample.q, &span, why, sizeof why))
-    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density, in %d "
-                "tries: at the last, %s", (long long)c + 1, tries, why);
-  else
-    engine_fail(st, NORN_EINFER, span, "no start of chain %lld has a finite log density and "
-                "gradient, in %d tries: this term was not finite", (long long)c + 1, tries);
-  norn_hint(st, "%s(init = \"prior\") starts from draws of the prior, init = { name: value } from "
-                "values of yours", infer_engine(inf)->name);
-  return NORN_STEP_FAIL;
-}
-
-static bool finite_gradient(const phase *z, int64_t n)
-{
-  if (!(z->logp > -HUGE_VAL)) return false;
-  for (int64_t i = 0; i < n; i++) if (!isfinite(z->g[i])) return false;
-  return true;
-}
-
-/* A start with a finite density and gradient, in at most 100 tries.  Random ones come in pairs,
-   chain 2 k + 1 opposite to chain 2 k: each is uniform on (-2, 2), but of two modes on both sides
-   of 0 the pair can't miss one. */
 static norn_step start_chain(norn_infer *inf, sampler *e, int64_t c)
 {
   hmc_chain *x = &e->chain[c];
-  norn_rng g = chain_rng(x, 0);
-  int tries = e->start >= START_PATHFINDER ? 1 : START_TRIES;
-  double *q = x->sample.q;
-  for (int i = 0; i < tries; i++) {
-    norn_rng pair = {.stream = g.stream, .lane = (uint32_t)c & ~1u, .event = (uint32_t)i};
-    g.event = (uint32_t)i;
-    for (int64_t k = 0; k < e->n; k++) q[k] = (c & 1 ? -1 : 1) * (4 * rng_uniform(&pair) - 2);
-    if (e->start == START_PRIOR && norn_density_prior(x->h.density, &g, q)) return NORN_STEP_FAIL;
-    if (e->start == START_PATHFINDER &&
-        pathfinder_start(norn_infer_state(inf), x->h.density, &g, q))
-      return NORN_STEP_FAIL;
-    if (e->start == START_GIVEN && norn_density_at(x->h.density, norn_get(e->given), q))
-      return NORN_STEP_FAIL;
-    hmc_evaluate(&x->h, &x->sample);
-    if (x->h.failed) return NORN_STEP_FAIL;
-    if (!finite_gradient(&x->sample, e->n)) continue;
-    adapt_start(&x->a, &x->h, &x->sample);
-    x->h.step = e->step > 0 ? e->step : 1;
-    x->started = e->step > 0;
-    return NORN_STEP_MORE;
-  }
-  return no_start(inf, e, c, tries);
+  start_point p = {.q = x->sample.q, .g = x->sample.g};
+  norn_step s = start_find(inf, x->h.density, &e->start, chain_rng(x, 0), (uint32_t)c, &p);
+  x->h.leapfrogs += (uint64_t)p.tries;
+  x->sample.logp = p.logp;
+  if (s != NORN_STEP_MORE) return s;
+  adapt_start(&x->a, &x->h, &x->sample);
+  x->h.step = e->step > 0 ? e->step : 1;
+  x->started = e->step > 0;
+  return NORN_STEP_MORE;
 }
 
 /* Where the run that goes on has left this chain: its point, step size and metric. */
@@ -290,7 +223,7 @@ static norn_step resume_chain(norn_infer *inf, sampler *e, int64_t c)
   for (int64_t k = 0; k < e->n && good; k++) x->sample.q[k] = norn_elem_real(point, k);
   if (good) hmc_evaluate(&x->h, &x->sample);
   if (x->h.failed) return NORN_STEP_FAIL;
-  if (!good || !finite_gradient(&x->sample, e->n)) {
+  if (!good || !start_finite(x->sample.logp, x->sample.g, e->n)) {
     norn_fail(st, NORN_EINFER, 0, "this posterior does not say where chain %lld was",
               (long long)c + 1);
     return NORN_STEP_FAIL;
@@ -768,7 +701,7 @@ static void sampler_free(norn_infer *inf, void *self)
   engine_put(st, e->clone, (size_t)e->threads * sizeof *e->clone);
   if (e->thread) engine_put(st, e->thread, (size_t)e->threads * sizeof *e->thread);
   norn_density_free(e->density);
-  if (e->given) norn_drop(e->given);
+  start_free(&e->start);
 }
 
 /* A step that recorded the program records it again. */

@@ -73,6 +73,7 @@ libnorncore_la_SOURCES += \
   %D%/show.c \
   %D%/slice.c \
   %D%/smc.c \
+  %D%/start.c \
   %D%/stats.c \
   %D%/swarm.c \
   %D%/temper.c \
@@ -110,6 +111,7 @@ libnorncore_la_SOURCES += \
   %D%/sbc.h \
   %D%/slice.h \
   %D%/smc.h \
+  %D%/start.h \
   %D%/swarm.h \
   %D%/trace.h \
   %D%/watch.h
