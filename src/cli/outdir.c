@@ -269,6 +269,8 @@ static void save_diagnostics(outdir *o, int k, norn_ref *posterior, norn_datum i
   put_numbers(st, f, info, "bfmi", "E-BFMI");
   put_numbers(st, f, info, "ess", "least effective sample size");
   put_numbers(st, f, info, "rhat", "greatest R-hat");
+  put_numbers(st, f, info, "superchains", "superchains");
+  put_numbers(st, f, info, "nested_rhat", "greatest nested R-hat");
   put_worst(o, norn_get(posterior));
   fflush(f);
 }

@@ -24,16 +24,18 @@ typedef struct chains_ask {
 } chains_ask;
 
 /* Of chain m, from q to the end q' of its path with velocity v', by the energy error d_m: acceptance
-   a_m = min(1, e^-d_m), 0 where it diverged (d_m above 1000, or not a number); in coordinates of the
-   metric x = q / scale, w' = v' / scale, with the means c of x and c' of x' over chains that did not
-   diverge,
+   a_m = min(1, e^-d_m), 0 where it diverged (d_m above 1000 or not a number, or a density or gradient on
+   the path that is not finite); in coordinates of the metric x = q / scale, w' = v' / scale, with the means
+   c of x and c' of x' over chains that did not diverge,
 
        g_m = (|x' - c'|^2 - |x - c|^2) (x' - c')' w'
 
    (Hoffman, Radul, Sountsov 2021, algorithm 1; times the length of the path it is the derivative of the
    criterion in the logarithm of the length, up to a factor). */
 typedef struct chains_told {
-  double accept, harmonic;             /* the arithmetic and the harmonic mean of a_m */
+  double accept;                       /* mean of a_m */
+  double harmonic;                     /* harmonic mean of max(a_m, CHAINS_LEAST): one chain that can't move
+                                          lowers the step, and does not stop all others */
   double slope;                        /* sum a_m g_m / sum a_m; only if `learn`; 0: no chain counts */
   int64_t moved, diverged;
 } chains_told;
@@ -41,6 +43,7 @@ typedef struct chains_told {
 /* Numbers of a chain at its last transition; energy is that after it (0.5 p' M^-1 p - log density). */
 enum { CHAINS_LP, CHAINS_ACCEPT, CHAINS_DIVERGED, CHAINS_ENERGY, CHAINS_STATS };
 #define CHAINS_MAX_ERROR 1000.0
+#define CHAINS_LEAST 0.05
 
 typedef struct chains_ops {
   const char *name;                    /* "cpu", "gpu" */

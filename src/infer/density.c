@@ -57,6 +57,7 @@ norn_density *norn_density_new(norn_state *st, norn_datum model, uint64_t stream
     norn_clear(st);
     d->nchoice = 0;
     norn_status status = density_record(d, NULL, &t);
+    d->pinned = t != NULL;
     if (d->fixed || t) return d;
     if (!status)
       engine_fail(st, NORN_EINFER, d->blame, "the model has weight 0 at each of %d points", TRIES);
@@ -138,6 +139,18 @@ norn_status norn_density_eval_many(norn_density *d, int64_t n, const double *u, 
     s = lanes ? eval_lanes(d, at, logp + i, g) : norn_density_eval(d, at, logp + i, g);
     i += lanes ? POINTS : 1;
   }
+  return s;
+}
+
+norn_status density_eval_block(norn_density *d, const double *u, double *logp, double *gradient)
+{
+  norn_status s = NORN_OK;
+  eval_status status[POINTS];
+  bool lanes = d->pinned && program_many_pays(d->tape[0].p);
+  if (lanes && !program_eval_many(d->tape[0].p, u, logp, gradient, status)) return NORN_EMEMORY;
+  for (int b = 0; b < POINTS && !s; b++)
+    if (!lanes || status[b] == EVAL_GUARD)
+      s = norn_density_eval(d, u + b * d->dim, logp + b, gradient ? gradient + b * d->dim : NULL);
   return s;
 }
 

@@ -105,6 +105,7 @@ struct norn_density {
   uint32_t *latent_table; size_t latent_mask;      /* latents by address: index + 1 */
   norn_span *looked; size_t nlooked, clooked;      /* choices that runs look at again later */
   bool fixed;                          /* the choices are known */
+  bool pinned;                         /* tape[0] is that of the start, and stays: clones have the same */
   bool block, constants;               /* some are held; all of them as constants */
   norn_hold hold;
   uint64_t epoch;                      /* of the held values */
@@ -148,6 +149,9 @@ norn_support_kind density_kind_between(double lower, double upper);
 norn_status density_refuse(recording *, const char *what, const char *hint);
 
 /* ---- density.c ---- */
+/* POINTS points, each with the same bits whatever points this density, or a clone of it, was asked for
+   before. */
+norn_status density_eval_block(norn_density *, const double *u, double *logp, double *gradient);
 /* The first choice whose prior has no normaliser; NULL: there is none. */
 const choice *density_improper(const norn_density *);
 

@@ -810,8 +810,8 @@ void tape_free(norn_density *d, tape *t)
 static tape *tape_take(norn_density *d)
 {
   if (d->ntape < KEPT) return &d->tape[d->ntape++];
-  tape *t = &d->tape[0];
-  for (int i = 1; i < KEPT; i++)
+  tape *t = &d->tape[d->pinned];
+  for (int i = d->pinned + 1; i < KEPT; i++)
     if (d->tape[i].used < t->used) t = &d->tape[i];
   tape_free(d, t);
   return t;

@@ -154,6 +154,79 @@ bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, dou
   return good;
 }
 
+/* ---- superchains ---- */
+
+/* Chains are in groups of about M, each from a start of its own; of N draws,
+
+       B = variance over groups of their means,   W = mean over groups of (B~ + W~),
+       B~ = variance over the group's chains of their means (0 of one chain),
+       W~ = mean over them of the variance within (0 of one draw);   nested R-hat = sqrt(1 + B / W).
+
+   Once the starts are forgotten the mean of B is B~ / M: that is what *still gets, over W. */
+static double nested_ratio(const double *z, int chains, int groups, int64_t n, double *still)
+{
+  double between = 0, grand = 0, square = 0, all = 0, left = 0;
+  for (int k = 0, c = 0; k < groups; k++) {
+    double mean = 0, var = 0, within = 0, m = 0;
+    for (; c < chains && (int64_t)c * groups / chains == k; c++) {
+      double s = 0, q = 0, before = mean;
+      for (int64_t i = 0; i < n; i++) s += z[c * n + i];
+      s /= (double)n;
+      for (int64_t i = 0; i < n; i++) q += (z[c * n + i] - s) * (z[c * n + i] - s);
+      mean += (s - mean) / ++m;
+      var += (s - before) * (s - mean);
+      if (n > 1) within += q / (double)(n - 1);
+    }
+    var = m > 1 ? var / (m - 1) : 0;
+    all += (var + within / m) / groups;
+    left += var / m / groups;
+    double old = grand;
+    grand += (mean - grand) / (k + 1);
+    square += (mean - old) * (mean - grand);
+  }
+  between = square / (groups - 1);
+  *still = left / all;
+  return between / all;
+}
+
+/* What groups in equilibrium exceed one time in 10,000, by the chi-square distribution of B, and the 2 % of
+   variance (R-hat 1.01) that is no matter. */
+static double nested_limit(double still, int groups)
+{
+  double half = 0.5 * (groups - 1);
+  return sqrt(1 + 0.02 + still * special_gamma_p_inv(half, 0.9999) / half);
+}
+
+bool diagnose_nested(norn_state *st, const double *x, int chains, int groups, int64_t n, double *rhat,
+                     double *limit)
+{
+  int64_t all = n * chains;
+  size_t bytes = (size_t)all * sizeof(double);
+  *rhat = *limit = NAN;
+  if (groups < 2 || groups > chains) return true;
+  double *y = engine_get(st, bytes), *z = engine_get(st, bytes), still;
+  const double **at = engine_get(st, (size_t)all * sizeof *at);
+  key *keys = engine_get(st, (size_t)(2 * all) * sizeof *keys);
+  bool good = y && z && at && keys, varies = false;
+  for (int64_t i = 1; i < all && good; i++) varies |= x[i] != x[0];
+  if (good && varies) {
+    memcpy(y, x, bytes);
+    for (int folded = 0; folded < 2; folded++) {
+      rank_scores(y, z, at, keys, (size_t)all);
+      double ratio = nested_ratio(z, chains, groups, n, &still), r = sqrt(1 + ratio),
+             most = nested_limit(still, groups);
+      if (!folded || r - most > *rhat - *limit) { *rhat = r; *limit = most; }
+      double median = all & 1 ? *at[all / 2] : .5 * (*at[all / 2 - 1] + *at[all / 2]);
+      for (int64_t i = 0; i < all; i++) y[i] = fabs(x[i] - median);
+    }
+  }
+  engine_put(st, y, bytes);
+  engine_put(st, z, bytes);
+  engine_put(st, at, (size_t)all * sizeof *at);
+  engine_put(st, keys, (size_t)(2 * all) * sizeof *keys);
+  return good;
+}
+
 /* ESS of z (chains, n) as it is; y: scratch of as many, mean (2 chains).  NaN: all are equal. */
 static double ess_of(const double *z, int chains, int64_t n, double *y, double *mean)
 {
@@ -252,6 +325,7 @@ bool diagnose(norn_state *st, diagnose_what what, double p, const double *x, int
     *out = what == DIAGNOSE_RHAT ? rhat : ess;
     return true;
   }
+  if (what == DIAGNOSE_NESTED) return diagnose_nested(st, x, chains, (int)p, n, out, &ess);
   size_t all = (size_t)n * (size_t)chains, bytes = (3 * all + 2 * (size_t)chains) * sizeof(double);
   double *scratch = engine_get(st, bytes);
   if (!scratch) return false;

@@ -12,8 +12,8 @@ norn_status engines_add(norn_state *st)
 {
   const norn_engine *const all[] = { &engine_enumerate, &engine_rejection, &engine_importance,
                                      &engine_smc,       &engine_mh,        &engine_nuts,
-                                     &engine_hmc,       &engine_optimize,  &engine_laplace,
-                                     &engine_pathfinder, &engine_advi,     &engine_pgibbs,
+                                     &engine_hmc,       &engine_chees,     &engine_optimize,
+                                     &engine_laplace,   &engine_pathfinder, &engine_advi,     &engine_pgibbs,
                                      &engine_pmmh,      &engine_gibbs,     &engine_temper,
                                      &engine_slice,     &engine_forward,
                                      &engine_adaptive_importance, &engine_online, &engine_backward,

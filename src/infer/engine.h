@@ -34,7 +34,7 @@
    Under importance and smc choices that may be conjugate priors are delayed (delay.h): the VM answers
    them with random variables, weighs what it can by their marginals, and draws them when it must.
 
-   nuts, hmc, slice_sampler, temper, optimize, laplace_approx, pathfinder, advi and adaptive_importance
+   nuts, hmc, chees, slice_sampler, temper, optimize, laplace_approx, pathfinder, advi and adaptive_importance
    run the program only to record it: they know a density over R^n (norn.h, norn_density; density.h).
 
    Random numbers are counters (lane, event, iteration) of the inference's stream; the top of each
@@ -50,7 +50,7 @@
 extern const norn_engine engine_forward, engine_rejection, engine_importance, engine_enumerate,
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
   engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
-  engine_adaptive_importance, engine_online, engine_backward, engine_gibbs;
+  engine_adaptive_importance, engine_online, engine_backward, engine_gibbs, engine_chees;
 /* Engines made of engines, and the blocks of `import inference` (move.c). */
 extern const norn_engine engine_anneal;
 extern const norn_engine *const engines_composed[];
@@ -189,11 +189,17 @@ double resample_spread(resample_kind, const double *w, double sum, size_t n);
    equal. */
 bool   diagnose_chains(norn_state *, const double *x, int chains, int64_t n, double *ess,
                        double *rhat);
-/* One measure of x (chains, n); p: the level of a quantile.  NaN when all are equal.  false: no
-   memory. */
+/* Nested R-hat (Margossian, Hoffman, Sountsov, Riou-Durand, Vehtari, Gelman 2024, "Nested R-hat: assessing the
+   convergence of Markov chain Monte Carlo when running many short chains") of x (chains, n), whose chain c is of
+   superchain c groups / chains: the larger one of ranks and of folded ranks, and the limit for that: NaN when
+   all are equal. */
+bool   diagnose_nested(norn_state *, const double *x, int chains, int groups, int64_t n, double *rhat,
+                       double *limit);
+/* One measure of x (chains, n); p: the level of a quantile, or the number of superchains.  NaN when all are
+   equal.  false: no memory. */
 typedef enum {
   DIAGNOSE_ESS_BULK, DIAGNOSE_ESS_TAIL, DIAGNOSE_ESS_MEAN, DIAGNOSE_ESS_SD, DIAGNOSE_ESS_QUANTILE,
-  DIAGNOSE_RHAT, DIAGNOSE_MCSE_MEAN, DIAGNOSE_MCSE_SD, DIAGNOSE_MCSE_QUANTILE
+  DIAGNOSE_RHAT, DIAGNOSE_NESTED, DIAGNOSE_MCSE_MEAN, DIAGNOSE_MCSE_SD, DIAGNOSE_MCSE_QUANTILE
 } diagnose_what;
 bool   diagnose(norn_state *, diagnose_what, double p, const double *x, int chains, int64_t n,
                 double *out);

@@ -8,11 +8,12 @@
    made to take about SLICE seconds.  A density more means to record the program again: that is done
    when the chains have worked as long as it takes.  All that runs programs (recording, starts from
    the prior, draws) is done by the caller's thread while the others rest. */
+#include "infer/chees.h"
 #include "infer/device.h"
-#include "infer/hmc.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include "infer/start.h"
+#include "infer/verdict.h"
 #include "infer/watch.h"
 #include "num/rng.h"
 #include <stdio.h>
@@ -22,6 +23,7 @@
 enum { POINTS_KEPT = 100 };
 
 typedef struct sampler {
+  shared *shared;                        /* hmc(shared = true): it does all the work (shared.c) */
   hmc_plan plan;
   int64_t chains, max_depth;
   double target, step;                   /* step: given, or 0 */
@@ -124,10 +126,22 @@ static norn_status options_resume(norn_infer *inf, sampler *e)
   return NORN_OK;
 }
 
+/* Do the chains of hmc learn together? */
+static bool wants_shared(norn_infer *inf)
+{
+  int i = option_at(inf, "shared");
+  norn_datum v = i < 0 ? norn_none() : norn_infer_option(inf, i);
+  return v.tag == NORN_BOOL && v.i;
+}
+
 static norn_status sampler_init(norn_infer *inf, void *self)
 {
   sampler *e = self;
   bool nuts = infer_engine(inf) == &engine_nuts;
+  if (wants_shared(inf)) {
+    e->shared = engine_get(norn_infer_state(inf), sizeof *e->shared);
+    return e->shared ? shared_hmc_init(inf, e->shared) : NORN_EMEMORY;
+  }
   e->inf = inf;
   norn_status status = options_common(inf, e);
   if (!status) status = nuts ? nuts_options_read(inf, e) : hmc_options_read(inf, e);
@@ -345,6 +359,7 @@ static norn_step sampler_advance(norn_infer *inf, sampler *e)
 static norn_step sampler_step(norn_infer *inf, void *self)
 {
   sampler *e = self;
+  if (e->shared) return shared_step(inf, e->shared);
   if (!e->pooled) return sampler_record(inf, e);
   if (e->begun == e->chains) return sampler_advance(inf, e);
   bool fresh = norn_is_none(infer_resumed(inf));
@@ -353,127 +368,27 @@ static norn_step sampler_step(norn_infer *inf, void *self)
 
 /* ---- the end ---- */
 
-/* Energy Bayesian fraction of missing information (Betancourt 2016) of a chain. */
+/* Energy Bayesian fraction of missing information of a chain. */
 static double bfmi_of(const hmc_chain *c)
 {
-  double mean = 0, var = 0, jump = 0, before = 0;
-  const double *x = c->stat + STAT_ENERGY;
-  for (int64_t i = 0; i < c->kept; i++) mean += x[i * STAT_COUNT] / (double)c->kept;
-  for (int64_t i = 0; i < c->kept; before = x[i++ * STAT_COUNT]) {
-    double e = x[i * STAT_COUNT];
-    var += (e - mean) * (e - mean);
-    if (i) jump += (e - before) * (e - before);
-  }
+  double var = 0, jump = 0;
+  verdict_energy(c->stat + STAT_ENERGY, c->kept, STAT_COUNT, &var, &jump);
   return var > 0 ? jump / var : (double)NAN;
 }
 
-typedef struct verdict {
-  double rhat, ess, least_bfmi, accept;
-  char worst[160];
+/* What is counted over chains. */
+typedef struct counted {
+  double least_bfmi, accept;
   int64_t divergent, deep, stuck, leapfrogs;
-  int64_t draws;                         /* of each chain, that rhat and ess are of */
-} verdict;
+} counted;
 
-/* Takes in the chains x (chains, draws) of a number. */
-static norn_status worse(norn_state *st, const sampler *e, verdict *v, const double *x,
-                         int64_t draws, const char *name)
+static const double *draw_at(const void *of, int64_t c, int64_t k)
 {
-  double ess, rhat;
-  if (!diagnose_chains(st, x, (int)e->chains, draws, &ess, &rhat)) return NORN_EMEMORY;
-  v->draws = draws;
-  if (rhat > v->rhat) v->rhat = rhat;
-  if (!(ess < v->ess)) return NORN_OK;
-  v->ess = ess;
-  snprintf(v->worst, sizeof v->worst, "%.150s", name);
-  return NORN_OK;
+  const sampler *e = of;
+  return e->chain[c].q + k * e->n;
 }
 
-/* The worst R-hat and effective sample size over coordinates. */
-static norn_status worst_of(norn_state *st, const sampler *e, verdict *v)
-{
-  int64_t draws = e->plan.draws, total = e->chains * draws;
-  double *x = engine_get(st, (size_t)total * sizeof *x);
-  norn_status status = x ? NORN_OK : NORN_EMEMORY;
-  char name[160];
-  v->ess = HUGE_VAL;
-  for (int64_t i = 0; i < e->n && !status; i++) {
-    for (int64_t c = 0; c < e->chains; c++)
-      for (int64_t k = 0; k < draws; k++) x[c * draws + k] = e->chain[c].q[k * e->n + i];
-    status = worse(st, e, v, x, draws, norn_density_name(e->density, i, name, sizeof name));
-  }
-  engine_put(st, x, (size_t)total * sizeof *x);
-  return status;
-}
-
-/* The numbers of all choices at the new draws, y (chains, draws, m). */
-static norn_status constrain_all(const sampler *e, double *y, int64_t m)
-{
-  norn_status status = NORN_OK;
-  for (int64_t c = 0; c < e->chains && !status; c++)
-    for (int64_t k = 0; k < e->plan.draws && !status; k++, y += m)
-      status = norn_density_constrain(e->density, e->chain[c].q + k * e->n, y);
-  return status;
-}
-
-/* Of a choice of which `kept` has the old draws: each number of old and new draws together. */
-static norn_status worst_choice(norn_state *st, const sampler *e, verdict *v,
-                                const norn_density_choice *d, norn_datum kept, const double *y,
-                                int64_t m)
-{
-  int64_t new = e->plan.draws, old = norn_array_length(kept) / e->chains, all = old + new;
-  double *x = engine_get(st, (size_t)(e->chains * all) * sizeof *x);
-  norn_status status = x ? NORN_OK : NORN_EMEMORY;
-  char address[128] = "", name[160];
-  norn_addr_name(st, d->addr, address, sizeof address);
-  for (int64_t j = 0; j < d->nelem && !status; j++) {
-    for (int64_t c = 0; c < e->chains; c++) {
-      double *to = x + c * all;
-      for (int64_t k = 0; k < old; k++)
-        to[k] = norn_elem_real(norn_array_at(st, kept, c * old + k), j);
-      for (int64_t k = 0; k < new; k++) to[old + k] = y[(c * new + k) * m + d->first + j];
-    }
-    if (d->rank) snprintf(name, sizeof name, "%s[%lld]", address, (long long)j);
-    else snprintf(name, sizeof name, "%s", address);
-    status = worse(st, e, v, x, all, name);
-  }
-  engine_put(st, x, (size_t)(e->chains * all) * sizeof *x);
-  return status;
-}
-
-/* The same over the draws of the run that goes on and the new ones.  Of the old ones the values of
-   the choices are kept, not the coordinates; that changes neither ranks nor, so, the bulk ESS of
-   numbers.  Where choices were not kept, the new draws are judged alone. */
-static norn_status worst_joined(norn_infer *inf, const sampler *e, verdict *v)
-{
-  norn_state *st = norn_infer_state(inf);
-  norn_posterior p;
-  int64_t m = 0, n = norn_density_choices(e->density);
-  norn_density_choice d;
-  char name[256];
-  if (!norn_posterior_view(st, infer_resumed(inf), &p)) return NORN_EMEMORY;
-  for (int64_t i = 0; i < n; i++) {
-    norn_density_choice_at(e->density, i, &d);
-    if (d.discrete) continue;
-    m += d.nelem;
-    if (norn_record_size(p.choices) < 1 || !norn_addr_name(st, d.addr, name, sizeof name) ||
-        norn_array_length(norn_record_get(st, p.choices, name)) != p.n)
-      return worst_of(st, e, v);
-  }
-  size_t size = (size_t)(e->chains * e->plan.draws * m) * sizeof(double);
-  double *y = engine_get(st, size);
-  norn_status status = y ? constrain_all(e, y, m) : NORN_EMEMORY;
-  v->ess = HUGE_VAL;
-  for (int64_t i = 0; i < n && !status; i++) {
-    norn_density_choice_at(e->density, i, &d);
-    if (d.discrete) continue;
-    norn_addr_name(st, d.addr, name, sizeof name);
-    status = worst_choice(st, e, v, &d, norn_record_get(st, p.choices, name), y, m);
-  }
-  engine_put(st, y, size);
-  return status;
-}
-
-static void count_up(const sampler *e, verdict *v)
+static void count_up(const sampler *e, counted *v)
 {
   double sum = 0, n = 0;
   v->least_bfmi = HUGE_VAL;
@@ -598,7 +513,7 @@ static norn_status watch_draws(norn_infer *inf, const sampler *e)
   return status;
 }
 
-static void warn(norn_infer *inf, const sampler *e, const verdict *v)
+static void warn(norn_infer *inf, const sampler *e, const counted *v, const verdict *w)
 {
   norn_span nowhere = {0, 0, 0};
   double total = (double)(e->chains * e->plan.draws * e->plan.thin);
@@ -628,20 +543,23 @@ static void warn(norn_infer *inf, const sampler *e, const verdict *v)
   if (v->accept < 0.1)
     norn_infer_warn(inf, nowhere, "the mean acceptance is %.2g: the step size is too large",
                     v->accept);
-  if (v->rhat > 1.01)
+  if (w->rhat > 1.01)
     norn_infer_warn(inf, nowhere, "R-hat is %.5g, above 1.01: the chains do not agree; take more "
-                    "draws, or look for several modes", v->rhat);
-  if (v->ess < 100 * (double)e->chains)
+                    "draws, or look for several modes", w->rhat);
+  if (w->ess < 100 * (double)e->chains)
     norn_infer_warn(inf, nowhere, "the effective sample size of %s is %.3g of %.0f draws: take "
-                    "more draws", v->worst, v->ess, (double)(e->chains * v->draws));
+                    "more draws", w->worst, w->ess, (double)(e->chains * w->draws));
 }
 
 static norn_status sampler_finish(norn_infer *inf, void *self)
 {
   sampler *e = self;
-  verdict v = {.rhat = 0};
-  bool fresh = norn_is_none(infer_resumed(inf));
-  norn_status status = fresh ? worst_of(norn_infer_state(inf), e, &v) : worst_joined(inf, e, &v);
+  if (e->shared) return shared_finish(inf, e->shared);
+  counted v = {.accept = 0};
+  verdict w;
+  verdict_draws d = {.density = e->density, .chains = e->chains, .draws = e->plan.draws, .n = e->n,
+                     .at = draw_at, .of = e};
+  norn_status status = verdict_of(inf, &d, &w);
   count_up(e, &v);
   if (!status) status = note_chains(inf, e);
   if (status) return status;
@@ -653,10 +571,10 @@ static norn_status sampler_finish(norn_infer *inf, void *self)
   if (v.divergent) note_points(inf, e);
   if (!e->plan.steps) norn_infer_note(inf, "max_depth_reached", norn_int(v.deep));
   norn_infer_note(inf, "leapfrogs", norn_int(v.leapfrogs));
-  norn_infer_note(inf, "ess", v.ess < HUGE_VAL ? norn_real(v.ess) : norn_missing());
-  if (v.rhat > 0) norn_infer_note(inf, "rhat", norn_real(v.rhat));
+  norn_infer_note(inf, "ess", w.ess < HUGE_VAL ? norn_real(w.ess) : norn_missing());
+  if (w.rhat > 0) norn_infer_note(inf, "rhat", norn_real(w.rhat));
   if ((status = watch_draws(inf, e))) return status;
-  warn(inf, e, &v);
+  warn(inf, e, &v, &w);
   return note_resume(inf, e);
 }
 
@@ -665,7 +583,7 @@ static void sampler_progress(norn_infer *inf, void *self, norn_progress *p)
   sampler *e = self;
   double each = (double)(e->plan.warmup + e->plan.draws * e->plan.thin), step = 0;
   int64_t divergent = 0, warming = 0;
-  (void)inf;
+  if (e->shared) { shared_progress(inf, e->shared, p); return; }
   p->total = each * (double)e->chains;
   for (int64_t c = 0; c < e->chains && e->pooled; c++) {
     const hmc_chain *x = &e->chain[c];
@@ -692,6 +610,11 @@ static void sampler_free(norn_infer *inf, void *self)
 {
   sampler *e = self;
   norn_state *st = norn_infer_state(inf);
+  if (e->shared) {
+    shared_free(inf, e->shared);
+    engine_put(st, e->shared, sizeof *e->shared);
+    return;
+  }
   if (e->pooled) pool_end(&e->pool);
   for (int64_t c = 0; c < e->chains && e->chain; c++) chain_free(st, &e->chain[c]);
   for (int i = 1; i < e->clones; i++) norn_density_free(e->clone[i]);
@@ -708,6 +631,7 @@ static void sampler_free(norn_infer *inf, void *self)
 static norn_status sampler_archive(norn_infer *inf, void *self, norn_archive *a)
 {
   sampler *e = self;
+  if (e->shared) return shared_archive(inf, e->shared, a);
   bool pooled = e->pooled;
   if (!norn_archive_bool(a, &pooled) || !pooled) return norn_archive_status(a);
   if (norn_archive_reading(a) && sampler_record(inf, e) == NORN_STEP_FAIL)
@@ -756,6 +680,8 @@ static const norn_option hmc_options[] = {
   COMMON_LAST,
   {"jitter", "0.5", "the number of steps of each transition varies by this part; 0: fixed"},
   {"step_size", "missing", "of a leapfrog step; missing: adapted"},
+  {"shared", "false", "true: chains learn one step size and one metric together and run in lanes, as those "
+                      "of chees; for thousands of them"},
   DEVICE_OPTIONS,
 };
 

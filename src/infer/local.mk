@@ -9,6 +9,7 @@ libnorncore_la_SOURCES += \
   %D%/backward.c \
   %D%/chain.c \
   %D%/chains.c \
+  %D%/chains_cpu.c \
   %D%/checkpoint.c \
   %D%/collapse.c \
   %D%/coords.c \
@@ -23,6 +24,7 @@ libnorncore_la_SOURCES += \
   %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \
+  %D%/engine_chees.c \
   %D%/engine_hmc.c \
   %D%/enumerate.c \
   %D%/exact.c \
@@ -70,6 +72,9 @@ libnorncore_la_SOURCES += \
   %D%/rejection.c \
   %D%/resample.c \
   %D%/sbc.c \
+  %D%/shared.c \
+  %D%/shared_adapt.c \
+  %D%/shared_report.c \
   %D%/show.c \
   %D%/slice.c \
   %D%/smc.c \
@@ -79,11 +84,13 @@ libnorncore_la_SOURCES += \
   %D%/temper.c \
   %D%/trace.c \
   %D%/trajectory.c \
+  %D%/verdict.c \
   %D%/watch.c \
   %D%/why.c \
   %D%/approx.h \
   %D%/chains.h \
   %D%/checkpoint.h \
+  %D%/chees.h \
   %D%/coords.h \
   %D%/delay.h \
   %D%/density.h \
@@ -114,4 +121,5 @@ libnorncore_la_SOURCES += \
   %D%/start.h \
   %D%/swarm.h \
   %D%/trace.h \
+  %D%/verdict.h \
   %D%/watch.h

@@ -172,6 +172,7 @@ static norn_datum join_field(norn_state *st, const half *h, const char *name, no
   static const struct { const char *name; join_kind how; } fields[] = {
     {"seconds", JOIN_SUM}, {"divergences", JOIN_SUM}, {"max_depth_reached", JOIN_SUM},
     {"leapfrogs", JOIN_SUM}, {"acceptance", JOIN_MEAN}, {"rhat", JOIN_LAST},
+    {"nested_rhat", JOIN_LAST}, {"nested_rhat_limit", JOIN_LAST},
     {"warnings", JOIN_LAST}, {"resume", JOIN_LAST}};
   norn_datum a = norn_record_get(st, h[0].d.args[POST_INFO], name),
              b = norn_record_get(st, h[1].d.args[POST_INFO], name);

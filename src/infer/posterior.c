@@ -255,6 +255,13 @@ int posterior_chains(norn_state *st, norn_datum info, int64_t draws)
   return n.tag == NORN_INT && n.i > 0 && draws % n.i == 0 ? (int)n.i : 0;
 }
 
+int posterior_superchains(norn_state *st, norn_datum info, int64_t draws)
+{
+  norn_datum n = norn_record_get(st, info, "superchains");
+  int chains = posterior_chains(st, info, draws);
+  return n.tag == NORN_INT && n.i > 1 && n.i < chains && chains % n.i == 0 ? (int)n.i : 0;
+}
+
 static double info_real(norn_state *st, const norn_dist *d, const char *name)
 {
   double x;

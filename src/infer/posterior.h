@@ -63,6 +63,8 @@ norn_datum posterior_info(norn_state *, norn_datum posterior, const char *name);
 /* The chains of equal length that the draws are from, one after the other; 0: they are independent,
    weighted or not. */
 int posterior_chains(norn_state *, norn_datum info, int64_t draws);
+/* The superchains, groups of as many chains each that began at one point, that these chains are in; 0: in none. */
+int posterior_superchains(norn_state *, norn_datum info, int64_t draws);
 /* Value of a path ("mu", "theta[3]", "a.b") inside a value; NONE if it has no such part. */
 norn_datum posterior_part(norn_state *, norn_datum value, const char *path);
 /* The table that a posterior prints as (show.c); worst: of all numbers those with the worst R-hat and

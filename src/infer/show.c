@@ -7,7 +7,8 @@
        warning: ...
 
    Numbers get a row each: the value, its fields, elements of arrays (long arrays shortened).  Of
-   draws from chains it has the error of the mean, the ESS of bulk and tail and R-hat too.  Values
+   draws from chains it has the error of the mean, the ESS of bulk and tail and R-hat too (nR-hat: the
+   nested one, of superchains).  Values
    that are no numbers, or few, get a table of probabilities instead. */
 #include "infer/posterior.h"
 #include "infer/engine.h"
@@ -25,7 +26,7 @@ typedef struct shown {
 } shown;
 /* Scratch for one column: x (n) values, w (n) weights; order (n) by value. */
 typedef struct columns {
-  norn_state *st; const norn_dist *d; int64_t n; int chains;
+  norn_state *st; const norn_dist *d; int64_t n; int chains, superchains;
   bool exact, chained, worst;
   double *x, *w; int64_t *order; shown row[ROWS]; int rows; int64_t left_out;
 } columns;
@@ -88,11 +89,13 @@ static void show_keep(columns *c, const shown *r)
   c->row[at] = *r;
 }
 
-/* ESS and R-hat of c->x, from chains. */
+/* ESS and R-hat of c->x, from chains; of superchains the nested one. */
 static void show_chains(columns *c, shown *r)
 {
   int64_t each = c->n / c->chains;
+  double limit;
   diagnose_chains(c->st, c->x, c->chains, each, &r->ess, &r->rhat);
+  if (c->superchains) diagnose_nested(c->st, c->x, c->chains, c->superchains, each, &r->rhat, &limit);
   diagnose(c->st, DIAGNOSE_ESS_TAIL, 0, c->x, c->chains, each, &r->tail);
   diagnose(c->st, DIAGNOSE_MCSE_MEAN, 0, c->x, c->chains, each, &r->mcse);
 }
@@ -278,8 +281,10 @@ static void show_head(const columns *c, text *t)
   if (c->exact) text_printf(t, "exact, %lld value%s", (long long)c->n, c->n == 1 ? "" : "s");
   else text_printf(t, "%lld draw%s", (long long)c->n, c->n == 1 ? "" : "s");
   if (c->chains > 1) text_printf(t, " of %d chains", c->chains);
+  if (c->superchains) text_printf(t, " in %d superchains", c->superchains);
   if (!c->exact && !isnan(ess)) text_printf(t, ", ESS %.4g", ess);
   if (!isnan(show_info(c, "rhat"))) text_printf(t, ", R-hat %.4g", show_info(c, "rhat"));
+  if (!isnan(show_info(c, "nested_rhat"))) text_printf(t, ", nested R-hat %.4g", show_info(c, "nested_rhat"));
   if (!isnan(z)) text_printf(t, ", log evidence %.6g", z);
   if (!isnan(z) && !c->exact && !isnan(se)) text_printf(t, " +- %.2g", se);
   if (left > 0) text_printf(t, ", %.2g left unexplored", left);
@@ -300,7 +305,7 @@ static void show_titles(const columns *c, text *t, int wide)
 {
   if (c->chained)
     text_printf(t, "\n  %*s %8s %7s %8s %8s %8s %8s %6s %6s %6s", wide, "", "mean", "mcse", "sd",
-                "5%", "50%", "95%", "ESS", "tail", "R-hat");
+                "5%", "50%", "95%", "ESS", "tail", c->superchains ? "nR-hat" : "R-hat");
   else
     text_printf(t, "\n  %*s %9s %9s %9s %9s %9s%s", wide, "", "mean", "sd", "5%", "50%", "95%",
                 c->exact ? "" : "     ESS");
@@ -371,6 +376,7 @@ norn_status posterior_summary(norn_state *st, const norn_dist *d, bool worst, no
   double chains = show_info(c, "chains");
   c->chains = chains >= 1 ? (int)chains : 1;
   c->chained = posterior_chains(st, d->args[POST_INFO], c->n) > 0;
+  c->superchains = posterior_superchains(st, d->args[POST_INFO], c->n);
   c->worst = worst;
   size_t bytes = (size_t)c->n * sizeof(double);
   c->x = engine_get(st, bytes);

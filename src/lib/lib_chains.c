@@ -160,6 +160,29 @@ static norn_status f_rhat(norn_state *st, const norn_datum *args, int n, norn_da
   return each_number(st, args, DIAGNOSE_RHAT, 0, out);
 }
 
+static norn_status f_nested_rhat(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  norn_posterior post;
+  int64_t groups = 0, chains = 0;
+  if (lib_is_posterior(args[0]) && norn_posterior_view(st, args[0], &post)) {
+    chains = posterior_chains(st, post.info, post.n);
+    groups = posterior_superchains(st, post.info, post.n);
+  }
+  if (args[1].tag != NORN_MISSING) {
+    if (!norn_want_int(st, args, 1, "the number of superchains", &groups)) return lib_failed(st);
+    if (chains && (groups < 2 || chains % groups))
+      return norn_fail(st, NORN_EDOMAIN, 1, "superchains must be at least 2 and divide the %lld chains, got %lld",
+                       (long long)chains, (long long)groups);
+  }
+  if (lib_is_posterior(args[0]) && (!chains || !groups)) {
+    norn_fail(st, NORN_ETYPE, 0, "these draws are not from superchains: there is no nested R-hat");
+    norn_hint(st, "chees() makes superchains; of other chains say how many there are, each with starts in common");
+    return NORN_ETYPE;
+  }
+  return each_number(st, args, DIAGNOSE_NESTED, (double)groups, out);
+}
+
 #define EXAMPLE "\nExample: model m() { let x ~ normal(0, 1); x }; "
 #define INDEPENDENT "\nOf draws that are not from chains it is ess(post)."
 static const norn_native natives[] = {
@@ -181,6 +204,9 @@ static const norn_native natives[] = {
   {"rhat", "post", "Split R-hat of draws from chains, the larger of the rank-normalised and the "
    "folded one: near 1 if the chains agree."
    EXAMPLE "rhat(infer(m(), mh(draws = 500))) < 1.2\n=> true", f_rhat, 0, NULL},
+  {"nested_rhat", "post, superchains = missing", "Nested R-hat of draws from superchains, groups of chains "
+   "that began at one point: near 1 once they have forgotten where, however few draws a chain has."
+   EXAMPLE "nested_rhat(infer(m(), chees(draws = 5, warmup = 100))) < 1.1\n=> true", f_nested_rhat, 0, NULL},
   {"mcse", "post", "The Monte-Carlo standard error of a posterior's mean: sd / sqrt(ess_mean)."
    EXAMPLE "mcse(infer(m(), forward(400))) < 0.1\n=> true", f_mcse, 0, NULL},
   {"mcse_sd", "post", "The Monte-Carlo standard error of a posterior's sd."

@@ -326,6 +326,8 @@ int main(void)
     check_engine(p[0], p[1], "pgibbs(5, draws = 60, burn = 10, chains = 2)", 12);
     check_engine(p[0], p[1], "nuts(draws = 100, warmup = 200, chains = 2)", 12);
     check_engine(p[0], p[1], "hmc(draws = 60, warmup = 150, chains = 2)", 8);
+    check_engine(p[0], p[1], "chees(draws = 20, warmup = 100, chains = 20)", 12);
+    check_engine(p[0], p[1], "hmc(draws = 20, warmup = 100, chains = 18, steps = 4, shared = true)", 8);
     check_engine(p[0], p[1], "slice_sampler(draws = 100, warmup = 50, chains = 2)", 8);
     check_engine(p[0], p[1], "temper(particles = 60, runs = 2)", 8);
     check_engine(p[0], p[1], "adaptive_importance(x -> 1, budget = 400)", 6);

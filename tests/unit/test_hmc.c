@@ -407,11 +407,16 @@ int main(void)
   test_threads("nuts(draws = 400, warmup = 60, chains = 5, metric = \"low_rank\", "
                "init = \"prior\")");
   test_threads("hmc(draws = 400, warmup = 60, chains = 5, steps = 5, metric = \"dense\")");
+  test_threads("chees(draws = 50, warmup = 60, chains = 40)");
+  test_threads("hmc(draws = 80, warmup = 60, chains = 25, steps = 5, shared = true)");
   test_more("nuts(draws = n, warmup = 60, chains = 2)");
   test_more("nuts(draws = n, warmup = 60, chains = 2, thin = 2, metric = \"low_rank\")");
   test_more("nuts(draws = n, warmup = 60, chains = 2, metric = \"dense\", adapt = \"stan\")");
   test_more("hmc(draws = n, warmup = 60, chains = 2, steps = 4)");
+  test_more("chees(draws = n, warmup = 60, chains = 2)");
+  test_more("hmc(draws = n, warmup = 60, chains = 2, steps = 4, thin = 3, shared = true)");
   test_starve("nuts(draws = 5, warmup = 20, chains = 3)");
+  test_starve("chees(draws = 5, warmup = 20, chains = 33, superchains = 3)");
   test_starve("nuts(draws = 5, warmup = 20, chains = 2, metric = \"low_rank\")");
   test_starve("hmc(draws = 5, warmup = 20, chains = 2, metric = \"dense\", adapt = \"stan\")");
   norn_free(st);
