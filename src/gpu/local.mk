@@ -7,5 +7,16 @@ libnorncore_la_SOURCES += \
   %D%/memory.c \
   %D%/module.c \
   %D%/prelude.c \
+  %D%/weigher.c \
+  %D%/block.h \
   %D%/gpu.h \
-  %D%/gpu_in.h
+  %D%/gpu_in.h \
+  %D%/weigher.h
+
+## What particles and populations do on a device, as bytes (as the dialect is, src/graph/local.mk).
+GPU_TEXT      = gpu/block.inc
+CLEANFILES   += $(GPU_TEXT)
+%D%/weigher.lo: $(GPU_TEXT)
+gpu/block.inc: $(top_srcdir)/src/gpu/block.h $(top_srcdir)/build-aux/dialect.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(top_srcdir)/src/gpu/block.h > $@.tmp \
+	  && mv $@.tmp $@
