@@ -2,9 +2,7 @@
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 /* ---- uniform(lower, upper) ------------------------------------------------------------------- */
 
@@ -25,10 +23,7 @@ static double uniform_partials1(double x, const double *p, double *d)
 {
   return uniform_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
-static double uniform_sample1(const double *p, norn_rng *g)
-{
-  return uniform_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(uniform)
 static double uniform_cdf1(double x, const double *p)
 {
   return x <= p[0] ? 0 : x >= p[1] ? 1 : (x - p[0]) / (p[1] - p[0]);
@@ -81,19 +76,7 @@ static double beta_partials1(double x, const double *p, double *d)
 {
   return beta_partials(NORN_KEEP_ALL, x, p[0], p[1], d);
 }
-/* g/(g + h) of two gamma draws, in logarithms when a shape is below 1; inside (0, 1). */
-static double beta_sample1(const double *p, norn_rng *g)
-{
-  double x;
-  if (p[0] >= 1 && p[1] >= 1) {
-    double a = dist_draw_gamma(g, p[0]);
-    x = a / (a + dist_draw_gamma(g, p[1]));
-  } else {
-    double a = dist_draw_log_gamma(g, p[0]);
-    x = special_logit_inv(a - dist_draw_log_gamma(g, p[1]));
-  }
-  return fmin(dist_clamp_positive(x), 1 - 0x1p-53);
-}
+DIST_SAMPLE_2(beta)
 static double beta_cdf1(double x, const double *p)
 {
   return x <= 0 ? 0 : x >= 1 ? 1 : special_beta_inc(p[0], p[1], x);
@@ -142,10 +125,7 @@ static const char *beta_proportion_check(const double *p, int *which)
 DIST_FORMULA_2(beta_proportion)
 typedef struct { double p[2]; } shapes;
 static shapes shapes_of(const double *p) { return (shapes){{p[0] * p[1], (1 - p[0]) * p[1]}}; }
-static double beta_proportion_sample1(const double *p, norn_rng *g)
-{
-  return beta_sample1(shapes_of(p).p, g);
-}
+DIST_SAMPLE_2(beta_proportion)
 static double beta_proportion_cdf1(double x, const double *p)
 {
   return beta_cdf1(x, shapes_of(p).p);

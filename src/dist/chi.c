@@ -3,7 +3,7 @@
    function's shelf: P(X <= x) = P(nu/2, x/2), and Q(nu/2, nu s^2/(2x)) for the inverses. */
 #include "dist/dist.h"
 #include "dist/block.h"
-#include "dist/kernel.h"
+#include "dist/kernel_sample.h"
 
 /* ---- chi_square(nu) -------------------------------------------------------------------------- */
 
@@ -14,12 +14,7 @@ static const char *chi_square_check(const double *p, int *which)
   return p[0] < HUGE_VAL ? NULL : "degrees of freedom of chi_square must be finite";
 }
 DIST_FORMULA_1(chi_square)
-static double chi_square_sample1(const double *p, norn_rng *g)
-{
-  double h = 0.5 * p[0];
-  if (h >= 1) return dist_clamp_positive(2 * dist_draw_gamma(g, h));
-  return dist_clamp_positive(v_exp(dist_draw_log_gamma(g, h) + V_LOG_2));
-}
+DIST_SAMPLE_1(chi_square)
 static double chi_square_cdf1(double x, const double *p)
 {
   return x > 0 ? special_gamma_p(0.5 * p[0], 0.5 * x) : 0;
@@ -58,17 +53,8 @@ static const char *scaled_inv_chi_square_check(const double *p, int *which)
          "scale of scaled_inv_chi_square must keep nu s^2 within 4.6e-308..1.7e308";
 }
 DIST_FORMULA_2(scaled_inv_chi_square)
-/* inv_gamma(h, b) */
-static double inverse_draw(double h, double b, norn_rng *g)
-{
-  if (h >= 1) return dist_clamp_positive(b / dist_draw_gamma(g, h));
-  return dist_clamp_positive(v_exp(v_log(b) - dist_draw_log_gamma(g, h)));
-}
 static double half_scale(const double *p) { return 0.5 * p[0] * p[1] * p[1]; }
-static double scaled_inv_chi_square_sample1(const double *p, norn_rng *g)
-{
-  return inverse_draw(0.5 * p[0], half_scale(p), g);
-}
+DIST_SAMPLE_2(scaled_inv_chi_square)
 static double scaled_inv_chi_square_cdf1(double x, const double *p)
 {
   return x > 0 ? special_gamma_q(0.5 * p[0], half_scale(p) / x) : 0;
@@ -104,10 +90,7 @@ static const char *inv_chi_square_check(const double *p, int *which)
   return p[0] < HUGE_VAL ? NULL : "degrees of freedom of inv_chi_square must be finite";
 }
 DIST_FORMULA_1(inv_chi_square)
-static double inv_chi_square_sample1(const double *p, norn_rng *g)
-{
-  return inverse_draw(0.5 * p[0], 0.5, g);
-}
+DIST_SAMPLE_1(inv_chi_square)
 static double inv_chi_square_cdf1(double x, const double *p)
 {
   return x > 0 ? special_gamma_q(0.5 * p[0], 0.5 / x) : 0;

@@ -1,13 +1,11 @@
 /* count: families of truth values and counts: bernoulli, binomial, poisson, geometric,
    neg_binomial, neg_binomial_2, discrete_uniform.  Formulas in kernel.h; distribution functions by
    incomplete gamma and beta functions (DLMF 8.17.5, 8.4.10), quantiles by a search on them; draws
-   in sample.c. */
+   in kernel_sample.h. */
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 static void from_zero(const double *p, double *lower, double *upper)
 {
@@ -24,10 +22,7 @@ static const char *bernoulli_check(const double *p, int *which)
   return p[0] >= 0 && p[0] <= 1 ? NULL : "probability of bernoulli must be between 0 and 1";
 }
 DIST_FORMULA_1(bernoulli)
-static double bernoulli_sample1(const double *p, norn_rng *g)
-{
-  return bernoulli_draw(rng_uniform(g), p[0]);
-}
+DIST_SAMPLE_1(bernoulli)
 static double bernoulli_cdf1(double x, const double *p) { return x < 0 ? 0 : x < 1 ? 1 - p[0] : 1; }
 static double bernoulli_quantile1(double prob, const double *p) { return prob == 1 || prob > 1 - p[0]; }
 static void bernoulli_tails1(double x, const double *p, double *lower, double *upper)
@@ -59,8 +54,7 @@ static const char *binomial_check(const double *p, int *which)
   return p[1] >= 0 && p[1] <= 1 ? NULL : "probability of binomial must be between 0 and 1";
 }
 DIST_FORMULA_2(binomial)
-static double binomial_sample1(const double *p, norn_rng *g) { return dist_draw_binomial(g, p[0],
-    p[1]); }
+DIST_SAMPLE_2(binomial)
 /* P(X <= k) = I_{1-p}(n - k, k + 1) */
 static void binomial_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -102,7 +96,7 @@ static const char *poisson_check(const double *p, int *which)
   return p[0] < HUGE_VAL ? NULL : "rate of poisson must be finite";
 }
 DIST_FORMULA_1(poisson)
-static double poisson_sample1(const double *p, norn_rng *g) { return dist_draw_poisson(g, p[0]); }
+DIST_SAMPLE_1(poisson)
 /* P(X <= k) = Q(k + 1, lambda) */
 static void poisson_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -134,10 +128,7 @@ static const char *geometric_check(const double *p, int *which)
   return p[0] > 0 && p[0] <= 1 ? NULL : "probability of geometric must be above 0 and at most 1";
 }
 DIST_FORMULA_1(geometric)
-static double geometric_sample1(const double *p, norn_rng *g)
-{
-  return geometric_draw(rng_uniform(g), p[0]);
-}
+DIST_SAMPLE_1(geometric)
 static void geometric_tails1(double x, const double *p, double *lower, double *upper)
 {
   *upper = x < 0 ? 0 : (floor(x) + 1) * log1p(-p[0]);
@@ -170,12 +161,7 @@ static const char *neg_binomial_2_check(const double *p, int *which)
   return p[1] < HUGE_VAL ? NULL : "dispersion of neg_binomial_2 must be finite";
 }
 DIST_FORMULA_2(neg_binomial_2)
-/* A Poisson whose rate is gamma with mean mu and shape phi. */
-static double neg_binomial_2_sample1(const double *p, norn_rng *g)
-{
-  double rate = v_exp(dist_draw_log_gamma(g, p[1]) + v_log(p[0]) - v_log(p[1]));
-  return dist_draw_poisson(g, rate);
-}
+DIST_SAMPLE_2(neg_binomial_2)
 /* P(X <= k) = I_{phi/(phi+mu)}(phi, k + 1) */
 static void neg_binomial_2_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -212,11 +198,7 @@ static const char *neg_binomial_check(const double *p, int *which)
          "inverse scale of neg_binomial must be positive and finite";
 }
 DIST_FORMULA_2(neg_binomial)
-/* A Poisson whose rate is gamma(alpha, beta). */
-static double neg_binomial_sample1(const double *p, norn_rng *g)
-{
-  return dist_draw_poisson(g, v_exp(dist_draw_log_gamma(g, p[0]) - v_log(p[1])));
-}
+DIST_SAMPLE_2(neg_binomial)
 /* P(X <= k) = I_{beta/(beta+1)}(alpha, k + 1) */
 static void neg_binomial_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -254,10 +236,7 @@ static const char *discrete_uniform_check(const double *p, int *which)
   return p[0] <= p[1] ? NULL : "upper bound of discrete_uniform must not be below the lower bound";
 }
 DIST_FORMULA_2(discrete_uniform)
-static double discrete_uniform_sample1(const double *p, norn_rng *g)
-{
-  return p[0] + (double)rng_below(g, (uint64_t)(p[1] - p[0]) + 1);
-}
+DIST_SAMPLE_2(discrete_uniform)
 static double discrete_uniform_cdf1(double x, const double *p)
 {
   return x < p[0] ? 0 : x >= p[1] ? 1 : (floor(x) - p[0] + 1) / (p[1] - p[0] + 1);

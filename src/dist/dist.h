@@ -123,6 +123,15 @@ norn_status dist_probabilities(norn_state *, const norn_dist *, int i, const cha
 #define DIST_FORMULA_2(name) DIST_FORMULA(name, p[0], p[1])
 #define DIST_FORMULA_3(name) DIST_FORMULA(name, p[0], p[1], p[2])
 
+/* sample1 of a row from kernel_sample.h. */
+#define DIST_SAMPLE(name, ...) \
+  static double name##_sample1(const double *p, norn_rng *g) \
+  { return (void)p, name##_sample(__VA_ARGS__); }
+#define DIST_SAMPLE_0(name) DIST_SAMPLE(name, g)
+#define DIST_SAMPLE_1(name) DIST_SAMPLE(name, g, p[0])
+#define DIST_SAMPLE_2(name) DIST_SAMPLE(name, g, p[0], p[1])
+#define DIST_SAMPLE_3(name) DIST_SAMPLE(name, g, p[0], p[1], p[2])
+
 /* The argument i as an array, or a vector of length n, of finite numbers, or an error about the
    first that is none. */
 norn_status dist_finite_array(norn_state *, const norn_dist *, int i, const char *what);
@@ -181,12 +190,8 @@ double dist_search_quantile(double (*cdf1)(double, const double *), double prob,
 double dist_draw_gamma(norn_rng *, double shape);             /* scale 1 */
 /* its logarithm, also where it underflows */
 double dist_draw_log_gamma(norn_rng *, double shape);
-double dist_draw_poisson(norn_rng *, double rate);
 double dist_draw_binomial(norn_rng *, double n, double p);
-double dist_draw_binomial_logit(norn_rng *, double n, double log_odds);
 double dist_draw_beta_binomial(norn_rng *, double n, double a, double b);
-/* How many of N drawn without replacement are among the a of a + b. */
-double dist_draw_hypergeometric(norn_rng *, double N, double a, double b);
 
 /* log of the sum of exp(logp1) over the whole numbers between `from` and `to`, both included and in
    the support.  concave: logp1 is, so that the sum may end where the rest is negligible. */

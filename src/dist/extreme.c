@@ -4,9 +4,7 @@
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 /* ---- gumbel(mu, beta) ------------------------------------------------------------------------ */
 
@@ -18,10 +16,7 @@ static const char *gumbel_check(const double *p, int *which)
                     "scale of gumbel must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_2(gumbel)
-static double gumbel_sample1(const double *p, norn_rng *g)
-{
-  return gumbel_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(gumbel)
 static double gumbel_cdf1(double x, const double *p) { return exp(-exp(-((x - p[0]) / p[1]))); }
 static double gumbel_quantile1(double prob, const double *p)
 {
@@ -49,10 +44,7 @@ static const char *rayleigh_check(const double *p, int *which)
                     "scale of rayleigh must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_1(rayleigh)
-static double rayleigh_sample1(const double *p, norn_rng *g)
-{
-  return rayleigh_draw(rng_uniform(g), p[0]);
-}
+DIST_SAMPLE_1(rayleigh)
 static double rayleigh_cdf1(double x, const double *p)
 {
   double z = x / p[0];
@@ -87,10 +79,7 @@ static const char *weibull_check(const double *p, int *which)
                     "scale of weibull must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_2(weibull)
-static double weibull_sample1(const double *p, norn_rng *g)
-{
-  return weibull_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(weibull)
 /* log (x/sigma)^alpha */
 static double power_log(double x, double alpha, double sigma)
 {
@@ -138,10 +127,7 @@ static const char *frechet_check(const double *p, int *which)
                     "scale of frechet must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_2(frechet)
-static double frechet_sample1(const double *p, norn_rng *g)
-{
-  return frechet_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(frechet)
 static double frechet_cdf1(double x, const double *p)
 {
   return exp(-exp(-power_log(x, p[0], p[1])));

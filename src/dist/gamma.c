@@ -4,9 +4,7 @@
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 /* ---- exponential(beta), by rate -------------------------------------------------------------- */
 
@@ -17,10 +15,7 @@ static const char *exponential_check(const double *p, int *which)
   return p[0] < HUGE_VAL ? NULL : "rate of exponential must be finite";
 }
 DIST_FORMULA_1(exponential)
-static double exponential_sample1(const double *p, norn_rng *g)
-{
-  return exponential_draw(rng_uniform(g), p[0]);
-}
+DIST_SAMPLE_1(exponential)
 static double exponential_cdf1(double x, const double *p) { return x > 0 ? -expm1(-p[0] * x) : 0; }
 static double exponential_quantile1(double prob, const double *p) { return -log1p(-prob) / p[0]; }
 static void exponential_tails1(double x, const double *p, double *lower, double *upper)
@@ -52,11 +47,7 @@ static const char *gamma_check(const double *p, int *which)
   return p[1] < HUGE_VAL ? NULL : "rate of gamma must be finite";
 }
 DIST_FORMULA_2(gamma)
-static double gamma_sample1(const double *p, norn_rng *g)
-{
-  if (p[0] >= 1) return dist_clamp_positive(dist_draw_gamma(g, p[0]) / p[1]);
-  return dist_clamp_positive(v_exp(dist_draw_log_gamma(g, p[0]) - v_log(p[1])));
-}
+DIST_SAMPLE_2(gamma)
 static double gamma_cdf1(double x, const double *p)
 {
   return x > 0 ? special_gamma_p(p[0], p[1] * x) : 0;
@@ -94,11 +85,7 @@ static const char *inv_gamma_check(const double *p, int *which)
   return p[1] < HUGE_VAL ? NULL : "scale of inv_gamma must be finite";
 }
 DIST_FORMULA_2(inv_gamma)
-static double inv_gamma_sample1(const double *p, norn_rng *g)
-{
-  if (p[0] >= 1) return dist_clamp_positive(p[1] / dist_draw_gamma(g, p[0]));
-  return dist_clamp_positive(v_exp(v_log(p[1]) - dist_draw_log_gamma(g, p[0])));
-}
+DIST_SAMPLE_2(inv_gamma)
 static void inv_gamma_tails1(double x, const double *p, double *lower, double *upper)
 {
   special_gamma_log(p[0], x > 0 ? p[1] / x : HUGE_VAL, upper, lower);

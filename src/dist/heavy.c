@@ -4,9 +4,7 @@
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 /* ---- cauchy(mu, sigma) ----------------------------------------------------------------------- */
 
@@ -22,10 +20,7 @@ static double unit_cauchy_quantile(double prob)   /* tan(pi (prob - 1/2)) */
 {
   return prob == 0.5 ? 0 : prob < 0.5 ? -1 / draw_tan(2 * prob) : 1 / draw_tan(2 * (1 - prob));
 }
-static double cauchy_sample1(const double *p, norn_rng *g)
-{
-  return cauchy_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(cauchy)
 static double cauchy_cdf1(double x, const double *p)
 {
   double z = (x - p[0]) / p[1];
@@ -58,10 +53,7 @@ static const char *half_cauchy_check(const double *p, int *which)
                     "scale of half_cauchy must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_1(half_cauchy)
-static double half_cauchy_sample1(const double *p, norn_rng *g)
-{
-  return half_cauchy_draw(rng_uniform(g), p[0]);
-}
+DIST_SAMPLE_1(half_cauchy)
 static double half_cauchy_cdf1(double x, const double *p)
 {
   return x > 0 ? atan(x / p[0]) * (2 / V_PI) : 0;
@@ -96,17 +88,7 @@ static const char *student_t_check(const double *p, int *which)
                     "scale of student_t must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_3(student_t)
-/* Bailey 1994, "Polar generation of random variates with the t-distribution":
-   sqrt(nu (u^(-2/nu) - 1)) cos(2 pi v). */
-static double student_t_sample1(const double *p, norn_rng *g)
-{
-  double u, v, s, c;
-  rng_uniform2(g, &u, &v);
-  v_sincos2pi(v, &s, &c);
-  double e = -2 * v_log_normal(u) / p[0];
-  double r = e < 700 ? sqrt(p[0] * expm1(e)) : sqrt(p[0]) * v_exp(0.5 * e);
-  return draw_finite(p[1] + p[2] * (c == 0 ? 0 : r * c));
-}
+DIST_SAMPLE_3(student_t)
 
 /* log P(|T| > a) and log P(|T| <= a), a >= 0: I_{nu/(nu + a^2)}(nu/2, 1/2), DLMF 8.17; far out,
    where a^2 overflows, its leading term. */
@@ -193,10 +175,7 @@ static const char *half_student_t_check(const double *p, int *which)
                     "scale of half_student_t must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_2(half_student_t)
-static double half_student_t_sample1(const double *p, norn_rng *g)
-{
-  return fabs(student_t_sample1((double[]){p[0], 0, p[1]}, g));
-}
+DIST_SAMPLE_2(half_student_t)
 static void half_student_t_tails1(double x, const double *p, double *lower, double *upper)
 {
   student_t_fold(x > 0 ? x / p[1] : 0, p[0], upper, lower);
@@ -237,10 +216,7 @@ static double laplace_quantile1(double prob, const double *p)
 {
   return p[0] + p[1] * (prob < 0.5 ? log(2 * prob) : -log(2 * (1 - prob)));
 }
-static double laplace_sample1(const double *p, norn_rng *g)
-{
-  return laplace_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(laplace)
 static void laplace_tails1(double x, const double *p, double *lower, double *upper)
 {
   double z = (x - p[0]) / p[1], tail = -fabs(z) - V_LOG_2, rest = log1p(-exp(tail));
@@ -283,10 +259,7 @@ static double logistic_quantile1(double prob, const double *p)
 {
   return p[0] + p[1] * (log(prob) - log1p(-prob));
 }
-static double logistic_sample1(const double *p, norn_rng *g)
-{
-  return logistic_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(logistic)
 static void logistic_tails1(double x, const double *p, double *lower, double *upper)
 {
   double z = (x - p[0]) / p[1];

@@ -4,9 +4,7 @@
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 static void from_zero(const double *p, double *lower, double *upper)
 {
@@ -23,10 +21,7 @@ static const char *bernoulli_logit_check(const double *p, int *which)
   return isfinite(p[0]) ? NULL : "log odds of bernoulli_logit must be finite";
 }
 DIST_FORMULA_1(bernoulli_logit)
-static double bernoulli_logit_sample1(const double *p, norn_rng *g)
-{
-  return bernoulli_logit_draw(rng_uniform(g), p[0]);
-}
+DIST_SAMPLE_1(bernoulli_logit)
 static void bernoulli_logit_tails1(double x, const double *p, double *lower, double *upper)
 {
   *lower = x < 0 ? -HUGE_VAL : x < 1 ? -v_log1pexp(p[0]) : 0;
@@ -64,10 +59,7 @@ static const char *binomial_logit_check(const double *p, int *which)
   return isfinite(p[1]) ? NULL : "log odds of binomial_logit must be finite";
 }
 DIST_FORMULA_2(binomial_logit)
-static double binomial_logit_sample1(const double *p, norn_rng *g)
-{
-  return dist_draw_binomial_logit(g, p[0], p[1]);
-}
+DIST_SAMPLE_2(binomial_logit)
 /* P(X <= k) = I_{1-p}(n - k, k + 1) */
 static void binomial_logit_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -108,10 +100,7 @@ static const char *poisson_log_check(const double *p, int *which)
   return p[0] < HUGE_VAL && p[0] > -HUGE_VAL ? NULL : "log rate of poisson_log must be finite";
 }
 DIST_FORMULA_1(poisson_log)
-static double poisson_log_sample1(const double *p, norn_rng *g)
-{
-  return dist_draw_poisson(g, v_exp(p[0]));
-}
+DIST_SAMPLE_1(poisson_log)
 /* P(X <= k) = Q(k + 1, lambda) */
 static void poisson_log_tails1(double x, const double *p, double *lower, double *upper)
 {
@@ -147,11 +136,7 @@ static const char *neg_binomial_2_log_check(const double *p, int *which)
   return p[1] < HUGE_VAL ? NULL : "dispersion of neg_binomial_2_log must be finite";
 }
 DIST_FORMULA_2(neg_binomial_2_log)
-/* A Poisson whose rate is gamma with mean exp(eta) and shape phi. */
-static double neg_binomial_2_log_sample1(const double *p, norn_rng *g)
-{
-  return dist_draw_poisson(g, v_exp(dist_draw_log_gamma(g, p[1]) + (p[0] - v_log(p[1]))));
-}
+DIST_SAMPLE_2(neg_binomial_2_log)
 /* P(X <= k) = I_p(phi, k + 1), p = 1/(1 + exp z), z = eta - log phi */
 static void neg_binomial_2_log_tails1(double x, const double *p, double *lower, double *upper)
 {

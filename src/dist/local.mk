@@ -62,6 +62,7 @@ libnorncore_la_SOURCES += \
   %D%/kernel_count.h \
   %D%/kernel_draw.h \
   %D%/kernel_real.h \
+  %D%/kernel_sample.h \
   %D%/line.h \
   %D%/matrix.h \
   %D%/terms.h

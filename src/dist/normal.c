@@ -4,9 +4,7 @@
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 /* ---- normal(mu, sigma) ----------------------------------------------------------------------- */
 
@@ -18,10 +16,7 @@ static const char *normal_check(const double *p, int *which)
                     "standard deviation of normal must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_2(normal)
-static double normal_sample1(const double *p, norn_rng *g)
-{
-  return normal_draw(rng_normal(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(normal)
 static double normal_cdf1(double x, const double *p) { return special_norm_cdf((x - p[0]) / p[1]); }
 static double normal_quantile1(double prob, const double *p)
 {
@@ -60,7 +55,7 @@ static double std_normal_partials1(double x, const double *p, double *d)
   (void)p;
   return std_normal_partials(NORN_KEEP_ALL, x, d);
 }
-static double std_normal_sample1(const double *p, norn_rng *g) { (void)p; return rng_normal(g); }
+DIST_SAMPLE_0(std_normal)
 static double std_normal_cdf1(double x, const double *p) { (void)p; return special_norm_cdf(x); }
 static double std_normal_quantile1(double prob, const double *p)
 {
@@ -92,10 +87,7 @@ static const char *half_normal_check(const double *p, int *which)
                     "scale of half_normal must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_1(half_normal)
-static double half_normal_sample1(const double *p, norn_rng *g)
-{
-  return half_normal_draw(rng_normal(g), p[0]);
-}
+DIST_SAMPLE_1(half_normal)
 static double half_normal_cdf1(double x, const double *p)
 {
   return x > 0 ? erf(x / p[0] * V_SQRT_1_2) : 0;
@@ -129,10 +121,7 @@ static const char *lognormal_check(const double *p, int *which)
                     "log-standard deviation of lognormal must be within 2.3e-308..1.7e308");
 }
 DIST_FORMULA_2(lognormal)
-static double lognormal_sample1(const double *p, norn_rng *g)
-{
-  return lognormal_draw(rng_normal(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(lognormal)
 static double lognormal_cdf1(double x, const double *p)
 {
   return x > 0 ? normal_cdf1(log(x), p) : 0;

@@ -3,9 +3,7 @@
 #include "dist/dist.h"
 #include "dist/block.h"
 #include "dist/draws.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 /* ---- pareto(y_min, alpha) -------------------------------------------------------------------- */
 
@@ -19,10 +17,7 @@ static const char *pareto_check(const double *p, int *which)
   return p[1] < HUGE_VAL ? NULL : "shape of pareto must be finite";
 }
 DIST_FORMULA_2(pareto)
-static double pareto_sample1(const double *p, norn_rng *g)
-{
-  return pareto_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(pareto)
 static void pareto_tails1(double x, const double *p, double *lower, double *upper)
 {
   *upper = x > p[0] ? -p[1] * log1p((x - p[0]) / p[0]) : 0;
@@ -68,10 +63,7 @@ static const char *pareto_type_2_check(const double *p, int *which)
   return p[2] < HUGE_VAL ? NULL : "shape of pareto_type_2 must be finite";
 }
 DIST_FORMULA_3(pareto_type_2)
-static double pareto_type_2_sample1(const double *p, norn_rng *g)
-{
-  return pareto_type_2_draw(rng_uniform(g), p[0], p[1], p[2]);
-}
+DIST_SAMPLE_3(pareto_type_2)
 static double lomax_log(double x, const double *p)        /* log(1 + (x - mu)/lambda) */
 {
   return x > p[0] ? log1p((x - p[0]) / p[1]) : 0;
@@ -122,10 +114,7 @@ static const char *loglogistic_check(const double *p, int *which)
   return p[1] < HUGE_VAL ? NULL : "shape of loglogistic must be finite";
 }
 DIST_FORMULA_2(loglogistic)
-static double loglogistic_sample1(const double *p, norn_rng *g)
-{
-  return loglogistic_draw(rng_uniform(g), p[0], p[1]);
-}
+DIST_SAMPLE_2(loglogistic)
 static double loglogistic_logit(double x, const double *p)
 {
   return x > 0 ? p[1] * log(x / p[0]) : -HUGE_VAL;

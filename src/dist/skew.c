@@ -2,9 +2,7 @@
    distribution function by Owen's T, the second as an integral by Gauss and Legendre's rule. */
 #include "dist/dist.h"
 #include "dist/block.h"
-#include "dist/kernel.h"
-#include "dist/kernel_draw.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 /* ---- skew_normal(xi, omega, alpha) ----------------------------------------------------------- */
 
@@ -18,13 +16,7 @@ static const char *skew_normal_check(const double *p, int *which)
   return isfinite(p[2]) ? NULL : "shape of skew_normal must be finite";
 }
 DIST_FORMULA_3(skew_normal)
-/* delta |a| + sqrt(1 - delta^2) b of two standard normals, delta = alpha / sqrt(1 + alpha^2)
-   (Azzalini 1986) */
-static double skew_normal_sample1(const double *p, norn_rng *g)
-{
-  double h = hypot(1, p[2]), a = fabs(rng_normal(g)), b = rng_normal(g);
-  return draw_finite(p[0] + p[1] * (p[2] / h * a + b / h));
-}
+DIST_SAMPLE_3(skew_normal)
 /* With C(h, a) = Q(h)/2 - T(h, a), for alpha >= 0: F = 2 C(|z|, alpha) below 0; above it
    F = erf(z/sqrt 2) + 2 C(z, alpha) and 1 - F = Q(z) + 2 T(z, alpha): sums of positive terms.
    Negative alpha: the mirror image. */
@@ -84,35 +76,7 @@ static const char *von_mises_check(const double *p, int *which)
   return p[1] < HUGE_VAL ? NULL : "concentration of von_mises must be finite";
 }
 DIST_FORMULA_2(von_mises)
-/* An angle in -pi..pi. */
-static double turned(double a)
-{
-  double t = a - 2 * V_PI * floor(a / (2 * V_PI) + 0.5);
-  return fmin(fmax(t, -V_PI), V_PI);
-}
-/* Best and Fisher 1979, "Efficient simulation of the von Mises distribution": the wrapped Cauchy of
-   parameter rho as envelope.  In e = r - 1, r = (1 + rho^2) / (2 rho), and in w = 1 - cos(angle),
-   so that a large kappa loses nothing. */
-static double von_mises_sample1(const double *p, norn_rng *g)
-{
-  double kappa = p[1], root = hypot(1, 2 * kappa), tau = 1 + root, half = sqrt(tau);
-  double rho = half * (2 * kappa / (1 + root)) / (half + sqrt(2));
-  double rest = kappa < 1 ? 1 - rho : (sqrt(2 * tau) - 1 - 1 / (root + 2 * kappa)) / (2 * kappa);
-  double e = rest * (rest / (2 * rho));
-  for (;;) {
-    double s, c, u, v;
-    rng_uniform2(g, &u, &v);
-    v_sincos2pi(0.25 * u, &s, &c);
-    double w = 2 * s * s * (e / (e + 2 * c * c));
-    if (!(e < 1e300)) w = 2 * s * s;
-    double a = kappa * (e + w);
-    if (!(e < 1e300)) a = 1;
-    if (a * (2 - a) > v || v_log(a / v) + 1 - a >= 0) {
-      double angle = 2 * asin(sqrt(fmin(0.5 * w, 1)));
-      return turned(p[0] + (rng_uniform(g) < 0.5 ? -angle : angle));
-    }
-  }
-}
+DIST_SAMPLE_2(von_mises)
 typedef struct { double mass, pull; } arc;
 /* The mass of angles a..b away from the mode, 0 <= a < b <= pi, and the integral of cos - I1/I0
    over them, d mass / d kappa: the density falls from a on, by e^-40 at most as far as it is
@@ -149,7 +113,7 @@ static arc whole_arc(double from, double to, double kappa)
 }
 static void von_mises_tails1(double x, const double *p, double *lower, double *upper)
 {
-  double at = turned(p[0]), y = fmin(fmax(x, -V_PI), V_PI);
+  double at = sample_turned(p[0]), y = fmin(fmax(x, -V_PI), V_PI);
   double l = whole_arc(-V_PI - at, y - at, p[1]).mass;
   if (l < 0.5) {
     *lower = log(l);
@@ -169,7 +133,7 @@ static double von_mises_cdf1(double x, const double *p)
 static double von_mises_quantile1(double prob, const double *p);
 static double von_mises_cdf_partials1(double x, const double *p, double *d)
 {
-  double at = turned(p[0]);
+  double at = sample_turned(p[0]);
   d[0] = d[1] = d[2] = 0;
   if (x > -V_PI && x < V_PI) {
     d[0] = exp(von_mises_logp1(x, p));
@@ -225,7 +189,7 @@ static double skew_normal_quantile1(double prob, const double *p)
 }
 static double von_mises_quantile1(double prob, const double *p)
 {
-  double x = dist_solve_quantile(&rows[1], prob, p, turned(p[0]));
+  double x = dist_solve_quantile(&rows[1], prob, p, sample_turned(p[0]));
   return fmin(fmax(x, -V_PI), V_PI);
 }
 

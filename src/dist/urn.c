@@ -3,8 +3,7 @@
    (tailsum.c). */
 #include "dist/dist.h"
 #include "dist/block.h"
-#include "dist/kernel.h"
-#include "num/rng.h"
+#include "dist/kernel_sample.h"
 
 static bool whole(double x) { return x >= 0 && x == floor(x); }
 
@@ -22,10 +21,7 @@ static const char *beta_binomial_check(const double *p, int *which)
   return p[1] + p[2] < HUGE_VAL ? NULL : "alpha + beta of beta_binomial must be finite";
 }
 DIST_FORMULA_3(beta_binomial)
-static double beta_binomial_sample1(const double *p, norn_rng *g)
-{
-  return dist_draw_beta_binomial(g, p[0], p[1], p[2]);
-}
+DIST_SAMPLE_3(beta_binomial)
 static void beta_binomial_range1(const double *p, double *lower, double *upper)
 {
   *lower = 0;
@@ -73,12 +69,7 @@ static const char *beta_neg_binomial_check(const double *p, int *which)
   return p[0] + p[1] + p[2] < 1e290 ? NULL : "r + alpha + beta of beta_neg_binomial is too large";
 }
 DIST_FORMULA_3(beta_neg_binomial)
-/* A Poisson of rate gamma(r) (1-p)/p, p being beta(alpha, beta). */
-static double beta_neg_binomial_sample1(const double *p, norn_rng *g)
-{
-  double a = dist_draw_log_gamma(g, p[1]), b = dist_draw_log_gamma(g, p[2]);
-  return dist_draw_poisson(g, v_exp(dist_draw_log_gamma(g, p[0]) + (b - a)));
-}
+DIST_SAMPLE_3(beta_neg_binomial)
 static void beta_neg_binomial_range1(const double *p, double *lower, double *upper)
 {
   (void)p;
@@ -132,10 +123,7 @@ static const char *hypergeometric_check(const double *p, int *which)
   return p[0] <= p[1] + p[2] ? NULL : "number of draws of hypergeometric must be at most a + b";
 }
 DIST_FORMULA_3(hypergeometric)
-static double hypergeometric_sample1(const double *p, norn_rng *g)
-{
-  return dist_draw_hypergeometric(g, p[0], p[1], p[2]);
-}
+DIST_SAMPLE_3(hypergeometric)
 static void hypergeometric_range1(const double *p, double *lower, double *upper)
 {
   *lower = fmax(0, p[0] - p[2]);

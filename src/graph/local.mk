@@ -50,8 +50,8 @@ libnorncore_la_SOURCES += \
 ## (from a folder of the build's root, where a file of src/graph finds them by its shelf's name).
 DIALECT = \
   num/lane.h num/vmath_f32.h num/vmath.h num/vspecial.h num/philox.h \
-  dist/terms.h dist/kernel_real.h dist/kernel_count.h dist/kernel_draw.h dist/domains.h \
-  graph/op_functions.h
+  dist/terms.h dist/kernel_real.h dist/kernel_count.h dist/kernel_draw.h dist/families.h \
+  dist/kernel_sample.h dist/domains.h graph/op_functions.h
 DIALECT_FILES = $(DIALECT:%=$(top_srcdir)/src/%)
 DIALECT_INC   = graph/dialect_f64.inc graph/dialect_f32.inc
 CLEANFILES   += $(DIALECT_INC)

@@ -31,21 +31,27 @@ typedef unsigned uint32_t;
 typedef long long int64_t;
 typedef unsigned long long uint64_t;
 #define inline __device__ __forceinline__
-#define restrict __restrict__
 #define NORN_KERNEL extern "C" __global__
 #define NORN_DEVICE static __device__ __forceinline__
 #define LANE_CALLED static __device__ __noinline__
 #define LANE_UNROLL _Pragma("unroll")
+#ifndef NAN
+#define restrict __restrict__
 #define HUGE_VAL __longlong_as_double(0x7ff0000000000000)
-#define NAN __int_as_float(0x7fc00000)
+#define NAN __int_as_float(0x7fffffff)
+#endif
 #else
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#define LANE_CALLED static __attribute__((noinline, unused))
+#ifdef NORN_MOCK                               /* a stand-in for a device, which looks for this word */
+#define NORN_KERNEL __global__
+#else
 #define NORN_KERNEL
+#endif
 #define NORN_DEVICE static inline
+#define LANE_CALLED static __attribute__((noinline, unused))
 #define LANE_UNROLL _Pragma("GCC unroll 32")
 #endif
 
