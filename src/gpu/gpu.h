@@ -91,7 +91,8 @@ typedef struct gpu_text {
 } gpu_text;
 enum {
   GPU_FMA = 1,                       /* contraction of a * b + c is allowed (else only fma() is one) */
-  GPU_FAST = 2                       /* f32: approximate division and root, denormals are 0 */
+  GPU_FAST = 2,                      /* f32: approximate division and root, denormals are 0 */
+  GPU_HOT = 4                        /* says nothing to the compiler: the proof wants no spills in its kernels */
 };
 
 /* What a kernel takes of the device.  local: bytes of a thread beyond registers (arrays and spills);

@@ -12,7 +12,7 @@ GPU_FILES = \
   %D%/mock_device.h
 
 if !FUZZ
-check_PROGRAMS    += $(GPU_CHECKS)
+check_PROGRAMS    += $(GPU_CHECKS) %D%/prove
 check_LTLIBRARIES += %D%/mock_cuda.la %D%/mock_old.la
 endif
 MOCK_SOURCES = %D%/mock_cuda.c %D%/mock_nvrtc.c %D%/mock_run.c
