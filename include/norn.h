@@ -241,9 +241,20 @@ const char *norn_version(void);
 /* What large matrices are worked on with: "OpenBLAS 0.3.21, SkylakeX" or "own".  Opens it, which
    nothing else does before the first of them. */
 const char *norn_linear_algebra(void);
-/* Of another library that is opened when it is first wanted ("cairo", "netcdf"): its name and version, "cairo
-   1.16.0"; NULL: it is not here.  Opens it. */
+/* Of another library that is opened when it is first wanted ("cairo", "netcdf", "cuda", "nvrtc", "cublaslt"): its
+   name and version, "cairo 1.16.0"; NULL: it is not here.  Opens it. */
 const char *norn_package(const char *name);
+/* A GPU.  memory: bytes; major.minor: its compute capability; processors: multiprocessors; why: a sentence if it
+   can't be used. */
+typedef struct {
+  char name[128];
+  size_t memory;
+  int major, minor, processors;
+  bool usable;
+  char why[200];
+} norn_device;
+/* How many GPUs there are; the first `most` are described.  why (of n bytes): why none can be used, or "". */
+int         norn_devices(norn_state *, norn_device *out, int most, char *why, size_t n);
 /* Stop at the next poll; safe in signal handlers and threads. */
 void        norn_interrupt(norn_state *);
 /* For long work in which no Norn code runs: the error of an interrupt or of the limit of time, if one

@@ -12,7 +12,7 @@ enum { EXIT_FINE = 0, EXIT_PROGRAM = 1, EXIT_USAGE = 2, EXIT_INTERRUPT = 130 };
 /* ---- what the command line asked for (options.c) ---- */
 
 typedef enum {
-  CMD_REPL, CMD_RUN, CMD_EVAL, CMD_INFER, CMD_CHECK, CMD_EXPLAIN, CMD_DIS, CMD_DOC, CMD_VERSION, CMD_HELP
+  CMD_REPL, CMD_RUN, CMD_EVAL, CMD_INFER, CMD_CHECK, CMD_EXPLAIN, CMD_DIS, CMD_DOC, CMD_DEVICES, CMD_VERSION, CMD_HELP
 } cli_command;
 
 enum { FORMAT_CSV = 1, FORMAT_NC = 2, FORMAT_JSON = 4 };
@@ -108,6 +108,7 @@ int infer_main(cli *);                                      /* infer_cmd.c */
 /* The model of the file that --model names, with its data; NULL after a complaint. */
 int infer_model(cli *, norn_ref **model);
 int explain_main(cli *);                                    /* explain_cmd.c */
+int devices_main(cli *);                                    /* devices.c */
 /* A line that starts with a colon; false: leave the REPL. *failed is set when it was a mistake. */
 typedef struct session { cli *c; int inputs; char *loaded; } session;
 bool command_run(session *, const char *line, bool *failed);  /* command.c */

@@ -1,6 +1,7 @@
 ## list norn_SOURCES *.c *.h
 norn_SOURCES = \
   %D%/command.c \
+  %D%/devices.c \
   %D%/draws.c \
   %D%/explain_cmd.c \
   %D%/help.c \

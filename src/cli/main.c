@@ -128,6 +128,11 @@ static int version_main(cli *c)
   const char *netcdf = norn_package("netcdf");
   printf("\ndraws in files: CSV, JSON, %s%s", netcdf ? "NetCDF by " : "but no NetCDF: there is no libnetcdf",
          netcdf ? netcdf : "");
+  norn_device d;
+  char why[300];
+  int n = norn_devices(c->st, &d, 1, why, sizeof why);
+  if (n > 0 && d.usable) printf("\nGPU: %s, by %s", d.name, norn_package("cuda"));
+  else printf("\nGPU: none (%s)", why);
 #ifdef __VERSION__
   printf("\ncompiled by: %s%s\n",
 #ifdef __clang__
@@ -151,6 +156,7 @@ static int dispatch(cli *c)
   case CMD_EXPLAIN: return explain_main(c);
   case CMD_DIS: return dis_main(c);
   case CMD_DOC: return doc_main(c);
+  case CMD_DEVICES: return devices_main(c);
   case CMD_VERSION: return version_main(c);
   default: return repl_main(c);
   }

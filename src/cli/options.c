@@ -19,6 +19,7 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3 };
   X(time, 0, "max-time", "TIME", FOR_ALL, "seconds, or such as 2m or 1h")                          \
   X(threads, 0, "threads", "N", FOR_ALL, "threads of an inference (default: one a processor)")     \
   X(no_jit, 0, "no-jit", NULL, FOR_ALL, "no code made by the C compiler")                          \
+  X(no_gpu, 0, "no-gpu", NULL, FOR_ALL, "no GPU is looked for")                                    \
   X(safe, 0, "safe", NULL, FOR_ALL, "no foreign functions, plug-ins, or files but imports")        \
   X(version, 'V', "version", NULL, FOR_ALL, "the version and what this build has")                 \
   X(help, 'h', "help", NULL, FOR_ALL, "this text")                                                 \
@@ -58,6 +59,7 @@ static const struct {
   { "explain", CMD_EXPLAIN, "explain FILE", "how a model of FILE will be run: engine, gradient, by line" },
   { "dis", CMD_DIS, "dis FILE", "the bytecode of FILE" },
   { "doc", CMD_DOC, "doc NAME", "what a function, distribution or engine does" },
+  { "devices", CMD_DEVICES, "devices", "the GPUs of this machine, and what can't be used and why" },
 };
 enum { NCOMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -181,6 +183,12 @@ static bool take_no_jit(cli *c, const char *v)
 {
   (void)v;
   return c->config.no_jit = true;
+}
+
+static bool take_no_gpu(cli *c, const char *v)
+{
+  (void)v;
+  return c->config.no_gpu = true;
 }
 
 static bool take_safe(cli *c, const char *v)

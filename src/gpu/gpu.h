@@ -33,13 +33,18 @@ typedef struct gpu_info {
 
 typedef struct gpu_software {
   int driver;                        /* the CUDA version that the driver has, 13000 for 13.0; 0: no driver */
-  int nvrtc, blas;                   /* NVRTC's, likewise; cuBLASLt's own; 0: not here */
-  char why_driver[240], why_nvrtc[240], why_blas[240];    /* a sentence where it is 0 */
+  int nvrtc;                         /* NVRTC's, likewise; 0: not here */
+  char why_driver[240], why_nvrtc[240];    /* a sentence where it is 0 */
 } gpu_software;
 
 /* Looks at what is there, without making a context: how many devices there are.  Infos of the first
    `most` are written.  Never fails: what is wrong stands in `software`. */
 int gpu_list(norn_state *, gpu_software *, gpu_info *, int most);
+
+/* "CUDA 13.0" (of the driver), "NVRTC 13.0", "cuBLASLt 13.0"; NULL: it is not here. */
+const char *gpu_version_cuda(void);
+const char *gpu_version_nvrtc(void);
+const char *gpu_version_blas(void);
 
 /* The device of the state, opened at the first call (the environment's NORN_GPU is its number, else 0)
    and closed with the state.  NULL: error set, whose text begins "no GPU: " and says why (configured away,

@@ -120,4 +120,5 @@ void gpu_dump(const gpu_text *);
 
 /* blas.c */
 void gpu_blas_free(gpu *);
+size_t gpu_blas_version(void);       /* cuBLASLt's; 0: it is not here */
 #endif

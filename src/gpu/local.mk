@@ -7,7 +7,9 @@ libnorncore_la_SOURCES += \
   %D%/memory.c \
   %D%/module.c \
   %D%/prelude.c \
+  %D%/version.c \
   %D%/weigher.c \
+  %D%/blas.h \
   %D%/block.h \
   %D%/gpu.h \
   %D%/gpu_in.h \

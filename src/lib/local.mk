@@ -2,6 +2,7 @@
 libnorncore_la_SOURCES += \
   %D%/columns.c \
   %D%/cvalue.c \
+  %D%/devices.c \
   %D%/eval.c \
   %D%/functions.c \
   %D%/lib.c \

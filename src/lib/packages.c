@@ -1,11 +1,13 @@
 /* packages.c: the outside libraries that are opened when they are first wanted, and which of them are
    here. */
+#include "gpu/gpu.h"
 #include "io/canvas.h"
 #include "io/netcdf.h"
 #include <string.h>
 
 static const struct { const char *name; const char *(*version)(void); } packages[] = {
-  { "cairo", canvas_cairo }, { "netcdf", netcdf_version },
+  { "cairo", canvas_cairo }, { "netcdf", netcdf_version }, { "cuda", gpu_version_cuda },
+  { "nvrtc", gpu_version_nvrtc }, { "cublaslt", gpu_version_blas },
 };
 
 const char *norn_package(const char *name)

@@ -1,11 +1,15 @@
 ## Checks of what runs on a GPU: here on a mock (mock.h), on a card by run.sh.
 ## list GPU_CHECKS check_*.c -.c
 GPU_CHECKS = \
+  %D%/check_blas \
   %D%/check_blocks \
   %D%/check_driver
 ## list GPU_NORN *.norn
 GPU_NORN =
-## list GPU_FILES *.h *.sh
+## list GPU_SH devices.sh
+GPU_SH = \
+  %D%/devices.sh
+## list GPU_FILES *.h *.sh !devices.sh
 GPU_FILES = \
   %D%/gpu_test.h \
   %D%/mock.h \
@@ -15,7 +19,7 @@ if !FUZZ
 check_PROGRAMS    += $(GPU_CHECKS) %D%/prove
 check_LTLIBRARIES += %D%/mock_cuda.la %D%/mock_old.la
 endif
-MOCK_SOURCES = %D%/mock_cuda.c %D%/mock_nvrtc.c %D%/mock_run.c
+MOCK_SOURCES = %D%/mock_blas.c %D%/mock_cuda.c %D%/mock_nvrtc.c %D%/mock_run.c
 MOCK_CFLAGS  = $(AM_CFLAGS) -DMOCK_FOLDER='"$(abs_srcdir)/%D%"'
 MOCK_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
 %C%_mock_cuda_la_SOURCES = $(MOCK_SOURCES)
@@ -27,5 +31,5 @@ MOCK_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
 %C%_mock_old_la_LDFLAGS  = $(MOCK_LDFLAGS)
 %C%_mock_old_la_LIBADD   =
 
-TESTS += $(GPU_CHECKS) $(GPU_NORN)
-EXTRA_DIST += $(GPU_NORN) $(GPU_FILES)
+TESTS += $(GPU_CHECKS) $(GPU_NORN) $(GPU_SH)
+EXTRA_DIST += $(GPU_NORN) $(GPU_FILES) $(GPU_SH)
