@@ -24,6 +24,7 @@ UNIT_TESTS = \
   %D%/unit/test_block \
   %D%/unit/test_category \
   %D%/unit/test_checkpoint \
+  %D%/unit/test_chees \
   %D%/unit/test_code \
   %D%/unit/test_combine \
   %D%/unit/test_count \
@@ -162,6 +163,8 @@ LANG_TESTS = \
   %D%/errors/big_without_density.norn \
   %D%/errors/c_operators.norn \
   %D%/errors/call_of_a_number.norn \
+  %D%/errors/chees_discrete.norn \
+  %D%/errors/chees_superchains.norn \
   %D%/errors/chi_square_nu.norn \
   %D%/errors/compare_posteriors.norn \
   %D%/errors/compare_rows.norn \
@@ -229,6 +232,7 @@ LANG_TESTS = \
   %D%/errors/half_student_t_nu.norn \
   %D%/errors/hmc_discrete.norn \
   %D%/errors/hmc_jitter.norn \
+  %D%/errors/hmc_shared_stan.norn \
   %D%/errors/hmc_step_size.norn \
   %D%/errors/hmc_steps.norn \
   %D%/errors/hmc_target.norn \
@@ -489,6 +493,8 @@ ENGINE_TESTS = \
   %D%/engine/backward.norn \
   %D%/engine/beta_bernoulli.norn \
   %D%/engine/blocks.norn \
+  %D%/engine/chees.norn \
+  %D%/engine/chees_radon.norn \
   %D%/engine/collapsed.norn \
   %D%/engine/combinators.norn \
   %D%/engine/composed.norn \
@@ -667,6 +673,8 @@ TEST_FILES = \
   %D%/errors/big_without_density.err \
   %D%/errors/c_operators.err \
   %D%/errors/call_of_a_number.err \
+  %D%/errors/chees_discrete.err \
+  %D%/errors/chees_superchains.err \
   %D%/errors/chi_square_nu.err \
   %D%/errors/compare_posteriors.err \
   %D%/errors/compare_rows.err \
@@ -734,6 +742,7 @@ TEST_FILES = \
   %D%/errors/half_student_t_nu.err \
   %D%/errors/hmc_discrete.err \
   %D%/errors/hmc_jitter.err \
+  %D%/errors/hmc_shared_stan.err \
   %D%/errors/hmc_step_size.err \
   %D%/errors/hmc_steps.err \
   %D%/errors/hmc_target.err \

@@ -19,7 +19,7 @@
 typedef struct chains_ask {
   uint32_t iter;
   int64_t steps;
-  double step;
+  double step, least;
   bool learn, trial;
 } chains_ask;
 
@@ -34,8 +34,7 @@ typedef struct chains_ask {
    criterion in the logarithm of the length, up to a factor). */
 typedef struct chains_told {
   double accept;                       /* mean of a_m */
-  double harmonic;                     /* harmonic mean of max(a_m, CHAINS_LEAST): one chain that can't move
-                                          lowers the step, and does not stop all others */
+  double harmonic;                     /* harmonic mean of max(a_m, least) */
   double slope;                        /* sum a_m g_m / sum a_m; only if `learn`; 0: no chain counts */
   int64_t moved, diverged;
 } chains_told;
@@ -43,7 +42,6 @@ typedef struct chains_told {
 /* Numbers of a chain at its last transition; energy is that after it (0.5 p' M^-1 p - log density). */
 enum { CHAINS_LP, CHAINS_ACCEPT, CHAINS_DIVERGED, CHAINS_ENERGY, CHAINS_STATS };
 #define CHAINS_MAX_ERROR 1000.0
-#define CHAINS_LEAST 0.05
 
 typedef struct chains_ops {
   const char *name;                    /* "cpu", "gpu" */

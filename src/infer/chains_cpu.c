@@ -159,7 +159,7 @@ static void path_pair(chains_cpu *e, norn_density *d, int64_t pair)
     e->accept[c] = diverged ? 0 : error > 0 ? exp(-error) : 1;
     e->stat[c * CHAINS_STATS + CHAINS_DIVERGED] = diverged;
     s->accept += e->accept[c];
-    s->inverse += 1 / fmax(e->accept[c], CHAINS_LEAST);
+    s->inverse += 1 / fmax(e->accept[c], e->ask.least);
     s->diverged += diverged;
     if (diverged) continue;
     s->counted++;

@@ -31,9 +31,9 @@ bool chains_cpu_new(norn_state *, norn_density *d, int64_t chains, int threads, 
 
 /* The length of trajectories in units of the metric: Adam (Kingma and Ba 2015) without momentum on its
    logarithm, and the average that counts at the end. */
-typedef struct length_walk { double log, square, average, count; } length_walk;
+typedef struct length_walk { double log, square, average, count, least; } length_walk;
 typedef struct shared_adapt {
-  int64_t n, warmup, at, metric_end;
+  int64_t n, warmup, at, approach, metric_end;     /* ends of the approach and of the metric's learning */
   bool learns_step, learns_length, learns_metric;
   double *memory;                        /* (6, n): the four rows below, then scale and a scratch row */
   double *mean, *var, *gmean, *gvar;     /* of positions and gradients over chains and late transitions */
@@ -50,6 +50,8 @@ void shared_adapt_free(norn_state *, shared_adapt *);
 void shared_adapt_moments(shared_adapt *, const double *m);
 /* The first step size is known: the rest begins. */
 void shared_adapt_start(shared_adapt *, double target);
+/* Acceptances below count as that (graph/chains.h, least). */
+double shared_adapt_least(const shared_adapt *, int64_t chains);
 /* After a transition of warm-up, whose paths were `travelled` long. */
 void shared_adapt_update(shared_adapt *, const chains_told *, double travelled);
 void shared_adapt_finish(shared_adapt *);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SLICE 0.03                       /* seconds */
-enum { TRIAL = (int)0x80000000, TRIALS = 2000 };
+enum { TRIALS = 2000, APPROACH = 8 };     /* trials of a step size; most steps in the approach */
 
 int64_t shared_transitions(const shared_plan *p) { return p->warmup + p->draws * p->thin; }
 
@@ -205,7 +205,8 @@ static norn_step search(norn_infer *inf, shared *e)
 {
   bool grow = false;
   for (int i = 0; i < TRIALS; i++) {
-    chains_ask ask = {.iter = (uint32_t)TRIAL + (uint32_t)i, .steps = 1, .step = e->a.step, .trial = true};
+    chains_ask ask = {.iter = 0x80000000u + (uint32_t)(TRIALS * (e->at > 0) + i), .steps = 1,
+                      .step = e->a.step, .trial = true, .least = 1};
     chains_told told;
     if (e->run.ops->transition(e->run.self, &ask, &told)) return NORN_STEP_FAIL;
     e->leapfrogs += e->plan.chains;
@@ -227,6 +228,7 @@ static int64_t steps_of(const shared *e)
 {
   const shared_plan *p = &e->plan;
   double h = shared_halton((uint64_t)(p->before + e->at + 1));
+  if (e->at < e->a.approach) return (int64_t)ceil(h * fmin((double)p->max_steps, APPROACH));
   double steps = p->steps ? rint((double)p->steps * (1 + p->jitter * (2 * h - 1)))
                           : ceil((1 - p->jitter + p->jitter * h) * e->a.length / e->a.step);
   return !(steps >= 1) ? 1 : steps > (double)p->max_steps ? p->max_steps : (int64_t)steps;
@@ -242,12 +244,19 @@ static norn_status keep(shared *e, const chains_ask *ask)
   return s;
 }
 
+/* The chains are where they belong: step size and length begin anew. */
+static void approached(shared *e)
+{
+  e->searched = !e->a.learns_step;
+  shared_adapt_start(&e->a, e->plan.target);
+}
+
 static norn_status go_on(norn_infer *inf, shared *e)
 {
   const shared_plan *p = &e->plan;
   bool warm = e->at < p->warmup;
   chains_ask ask = {.iter = (uint32_t)(e->at + 1 + p->before), .steps = steps_of(e), .step = e->a.step,
-                    .learn = warm};
+                    .learn = warm, .least = shared_adapt_least(&e->a, p->chains)};
   chains_told told;
   norn_status s = e->run.ops->transition(e->run.self, &ask, &told);
   if (s) return s;
@@ -256,6 +265,7 @@ static norn_status go_on(norn_infer *inf, shared *e)
     e->warm_divergent += told.diverged;
     shared_adapt_update(&e->a, &told, ask.step * (double)ask.steps);
     if (e->a.learns_metric && e->a.at <= e->a.metric_end) s = learn_metric(inf, e);
+    if (e->at + 1 == e->a.approach) approached(e);
     if (e->at + 1 == p->warmup) shared_adapt_finish(&e->a);
   } else {
     e->divergent += told.diverged;
@@ -306,7 +316,7 @@ norn_step shared_step(norn_infer *inf, shared *e)
   int64_t all = shared_transitions(&e->plan);
   do {
     if (tell_draws(inf, e, until)) return NORN_STEP_FAIL;
-    if (e->told < e->kept * e->plan.chains || e->at == all) break;
+    if (e->told < e->kept * e->plan.chains || e->at == all || !e->searched) break;
     if (go_on(inf, e)) return NORN_STEP_FAIL;
   } while (infer_seconds() < until);
   return e->at == all && e->told == e->kept * e->plan.chains ? NORN_STEP_DONE : NORN_STEP_MORE;

@@ -6,6 +6,11 @@
    forget: the c-th counts 8 / (c + 7), so that about the last eighth stands.  It is fixed at 85 % of
    warm-up.
 
+   Approach.  In the first quarter of warm-up trajectories are short, and no chain is forgotten: one that is
+   refused for long, in a place where the density bends more than elsewhere, lowers the step size of all
+   until it has moved.  After it step size and length begin anew, and what is refused counts as accepted one
+   time in 20: then a chain that can't move does not stop all others.
+
    Step size.  Dual averaging (adapt.c) of the harmonic mean of the chains' acceptances, as in Hoffman,
    Radul, Sountsov 2021 ("An adaptive-MCMC scheme for setting trajectory lengths in Hamiltonian Monte
    Carlo"), whose target .651 is the default.
@@ -68,22 +73,32 @@ void shared_adapt_start(shared_adapt *a, double target)
 {
   a->step_walk.most = HUGE_VAL;
   averaging_start(&a->step_walk, target, a->step);
+  a->approach = a->warmup / 4;
   a->metric_end = a->warmup - (int64_t)(0.15 * (double)a->warmup);
+  a->step_walk.mu = log(a->step);        /* that of all chains is near: no larger one need be tried */
   if (a->learns_length) a->length = fmax(a->step, fmin(1, 16 * a->step));
-  a->walk = (length_walk){.log = log(a->length)};
+  a->walk = (length_walk){.log = log(a->length), .least = log(a->step) - 1};
+}
+
+double shared_adapt_least(const shared_adapt *a, int64_t chains)
+{
+  return a->at < a->approach ? 0.1 / (double)chains : 0.05;
 }
 
 static void update_length(shared_adapt *a, double slope)
 {
   const double rate = 0.025, decay = 0.95, average = 0.75;
   length_walk *w = &a->walk;
-  double least = log(a->step), most = log(a->step * (double)a->max_steps);
   if (!isfinite(slope)) return;
+  if (w->count > 4) {                    /* one path far out must not stand for all later ones */
+    double far = 4 * sqrt(w->square / (1 - pow(decay, w->count)));
+    slope = fmin(fmax(slope, -far), far);
+  }
   w->count++;
   w->square = decay * w->square + (1 - decay) * slope * slope;
   double root = sqrt(w->square / (1 - pow(decay, w->count)));
   if (root > 0) w->log += rate * slope / root;
-  w->log = fmin(fmax(w->log, least), most);
+  w->log = fmin(fmax(w->log, w->least), w->least + log((double)a->max_steps));
   w->average += pow(w->count, -average) * (w->log - w->average);
   a->length = exp(w->log);
 }
@@ -93,7 +108,7 @@ void shared_adapt_update(shared_adapt *a, const chains_told *told, double travel
   a->at++;
   a->last_accept = told->accept;
   if (a->learns_step) a->step = averaging_update(&a->step_walk, told->harmonic);
-  if (a->learns_length) update_length(a, told->slope * travelled);
+  if (a->learns_length && a->at > a->approach) update_length(a, told->slope * travelled);
 }
 
 void shared_adapt_finish(shared_adapt *a)
@@ -114,10 +129,11 @@ bool shared_adapt_archive(norn_archive *a, shared_adapt *s)
 {
   averaging *w = &s->step_walk;
   length_walk *l = &s->walk;
-  double *number[] = {&s->batches, &s->step, &s->length, &s->last_accept, &w->target, &w->mu, &w->bar,
+  double *number[] = {&l->least, &s->batches, &s->step, &s->length, &s->last_accept, &w->target, &w->mu, &w->bar,
                       &w->x_bar, &w->count, &w->most, &l->log, &l->square, &l->average, &l->count};
   for (int i = 0; i < NORN_COUNT(number); i++) norn_archive_f64(a, number[i]);
   norn_archive_i64(a, &s->at);
+  norn_archive_i64(a, &s->approach);
   norn_archive_i64(a, &s->metric_end);
   return norn_archive_bytes(a, s->memory, (size_t)(6 * s->n) * sizeof *s->memory);
 }

@@ -131,6 +131,9 @@ static void warn(norn_infer *inf, const shared *e, const verdict *v, bool nested
 {
   norn_span nowhere = {0, 0, 0};
   double total = (double)(e->plan.chains * e->plan.draws * e->plan.thin), bfmi = bfmi_of(e);
+  double mean = e->accept_sum / e->accepts;
+  /* chains that would not move in few draws, with room for some at which less is taken */
+  double by_chance = (double)e->plan.chains * pow(1 - mean, 0.5 * (e->accepts - 1));
   int64_t stuck = stuck_of(e);
   if (stuck == e->plan.chains || e->moved == 0) {
     norn_infer_warn(inf, nowhere, "none of %lld chains ever moved: each is one value, %lld times; the step "
@@ -146,12 +149,11 @@ static void warn(norn_infer *inf, const shared *e, const verdict *v, bool nested
   if (e->plan.thin == 1 && bfmi < 0.3)
     norn_infer_warn(inf, nowhere, "E-BFMI is %.2g, below 0.3: the chains explore energies slowly (heavy "
                     "tails, or a scale that its members depend on); reparameterise, or tighten priors", bfmi);
-  if (stuck)
+  if (stuck && by_chance < 0.01)
     norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved", (long long)stuck,
                     (long long)e->plan.chains);
-  if (e->accept_sum < 0.1 * e->accepts)
-    norn_infer_warn(inf, nowhere, "the mean acceptance is %.2g: the step size is too large",
-                    e->accept_sum / e->accepts);
+  if (mean < 0.1)
+    norn_infer_warn(inf, nowhere, "the mean acceptance is %.2g: the step size is too large", mean);
   if (!e->plan.steps && e->a.length / e->a.step > 0.99 * (double)e->plan.max_steps)
     norn_infer_warn(inf, nowhere, "trajectories reached max_steps %lld: the draws are right but slow; look "
                     "at scales and correlations, or raise max_steps", (long long)e->plan.max_steps);
