@@ -30,6 +30,7 @@ UNIT_TESTS = \
   %D%/unit/test_count \
   %D%/unit/test_crew \
   %D%/unit/test_density \
+  %D%/unit/test_density_text \
   %D%/unit/test_diagnose \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \
@@ -639,6 +640,7 @@ TEST_FILES = \
   %D%/models/zero_inflated.norn \
   %D%/unit/big.h \
   %D%/unit/compiled.h \
+  %D%/unit/density_models.h \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
   %D%/unit/pair.h \

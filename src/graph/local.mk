@@ -4,6 +4,9 @@ LEVEL_SOURCES += %D%/exec_level.c
 ## list libnorncore_la_SOURCES *.c *.h !exec_level.c
 libnorncore_la_SOURCES += \
   %D%/cost.c \
+  %D%/density_loop.c \
+  %D%/density_plan.c \
+  %D%/density_text.c \
   %D%/dialect.c \
   %D%/direct.c \
   %D%/dists.c \
@@ -30,6 +33,8 @@ libnorncore_la_SOURCES += \
   %D%/tape.c \
   %D%/traced.c \
   %D%/chains.h \
+  %D%/density_plan.h \
+  %D%/density_text.h \
   %D%/dialect.h \
   %D%/graph.h \
   %D%/incremental.h \

@@ -53,8 +53,11 @@ void op_text_number(text *t, double x)
   double m = frexp(x, &e);
   if (x != x) text_puts(t, "LANE((lane_real)NAN)");
   else if (fabs(x) == HUGE_VAL) text_puts(t, x > 0 ? "LANE(HUGE_VAL)" : "LANE(-HUGE_VAL)");
-  else if (x == floor(x) && fabs(x) < 1e9) text_printf(t, signbit(x) ? "LANE((lane_real)-%d)" : "LANE((lane_real)%d)", (int)fabs(x));
-  else text_printf(t, "LANE((lane_real)%s0x%llxp%d)", x < 0 ? "-" : "", (unsigned long long)ldexp(fabs(m), 53), e - 53);
+  else if (x == floor(x) && fabs(x) < 1e9)        /* a whole -0 would be 0 */
+    text_printf(t, "LANE((lane_real)%s%d.0)", signbit(x) ? "-" : "", (int)fabs(x));
+  else
+    text_printf(t, "LANE((lane_real)%s0x%llxp%d)", x < 0 ? "-" : "",
+                (unsigned long long)ldexp(fabs(m), 53), e - 53);
 }
 
 void op_text_value(text *t, graph_op op, uint64_t aux, const char *x, const char *y)

@@ -56,7 +56,8 @@ static void put_family(text *t, const norn_dist_row *row, bool memo)
   text_printf(t, "void memo_%s(int n, unsigned many, const double *in, double *d, double *logp)\n{\n", name);
   text_printf(t, "  struct term_memo memo = {many};\n  terms t = &memo;\n  double a[4];\n");
   text_printf(t, "  for (int k = 0; k < n; k++) {\n");
-  text_printf(t, "    for (int i = 0; i < 4; i++) a[i] = in[(many >> i & 1 ? 4 * k : 0) + i];\n    logp[k] = ");
+  text_printf(t, "    for (int i = 0; i < 4; i++) a[i] = in[(many >> i & 1 ? 4 * k : 0) + i];\n"
+                 "    logp[k] = ");
   op_text_partials(t, row, "t", arg, "d + 4 * k");
   text_printf(t, ";\n  }\n}\n");
 }
@@ -77,8 +78,8 @@ static void put_all(text *t, bool memo)
 
 static bool same(double a, double b) { return v_bits(a) == v_bits(b) || (a != a && b != b); }
 
-static const double some[] = {0, 1, -1, 2, 0.5, HUGE_VAL, -HUGE_VAL, 1e300, 1e-310, 3, -0.7, 15.25, -0.0, 40.5,
-                              -730, 0.999, 1e-8, NAN};
+static const double some[] = {0, 1, -1, 2, 0.5, HUGE_VAL, -HUGE_VAL, 1e300, 1e-310, 3, -0.7, 15.25, -0.0,
+                              40.5,                             -730, 0.999, 1e-8, NAN};
 
 static void check_op(void *object, graph_op op)
 {
