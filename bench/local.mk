@@ -64,6 +64,19 @@ EXTRA_DIST += \
   %D%/infer/mh.norn \
   %D%/la/la.norn
 
+## Timings that want a GPU (tests/gpu/run.sh): one program each.
+## list GPU_BENCH gpu/*.c -.c
+GPU_BENCH = \
+  %D%/gpu/device \
+  %D%/gpu/matmul
+## list GPU_BENCH_FILES gpu/*.h gpu/*.md
+GPU_BENCH_FILES = \
+  %D%/gpu/gpu_time.h \
+  %D%/gpu/RESULTS.md
+EXTRA_PROGRAMS += $(GPU_BENCH)
+EXTRA_DIST     += $(GPU_BENCH_FILES)
+CLEANFILES     += $(GPU_BENCH)
+
 bench: norn$(EXEEXT) %D%/bench$(EXEEXT)
 	NORN=./norn$(EXEEXT) NORN_BENCH='$(srcdir)/%D%' %D%/bench$(EXEEXT) $(BENCH)
 .PHONY: bench

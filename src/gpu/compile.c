@@ -89,24 +89,31 @@ static gpu_use *use_named(norn_state *st, gpu_code *c, const char *name, size_t 
     c->cuse = cap;
   }
   gpu_use *u = &c->use[c->nuse++];
-  *u = (gpu_use){ .registers = -1 };
+  *u = (gpu_use){ .registers = -1, .spill_stores = -1, .spill_loads = -1 };
   snprintf(u->name, sizeof u->name, "%.*s", (int)n, name);
   return u;
 }
 
+/* The number before a word of a line; `otherwise` where it is not. */
+static int number_before(const char *line, const char *word, int otherwise)
+{
+  const char *s = strstr(line, word), *end = line + strcspn(line, "\n");
+  if (!s || s > end) return otherwise;
+  while (s > line && s[-1] >= '0' && s[-1] <= '9') s--;
+  return atoi(s);
+}
+
 static void read_stack(const char *line, gpu_use *u)
 {
-  sscanf(line, " %d bytes stack frame, %d bytes spill stores, %d bytes spill loads", &u->local, &u->spill_stores,
-         &u->spill_loads);
+  u->local = number_before(line, " bytes stack frame", u->local);
+  u->spill_stores = number_before(line, " bytes spill stores", u->spill_stores);
+  u->spill_loads = number_before(line, " bytes spill loads", u->spill_loads);
 }
 
 static void read_used(const char *line, gpu_use *u)
 {
-  const char *r = strstr(line, "Used "), *end = line + strcspn(line, "\n"), *s = strstr(line, " bytes smem");
-  if (r && r < end) u->registers = atoi(r + 5);
-  if (!s || s > end) return;
-  while (s > line && s[-1] >= '0' && s[-1] <= '9') s--;
-  u->shared = atoi(s);
+  u->registers = number_before(line, " registers", u->registers);
+  u->shared = number_before(line, " bytes smem", u->shared);
 }
 
 /* The lines of ptxas -v: "Compiling entry function 'f' for", then of it "N bytes stack frame ..." and

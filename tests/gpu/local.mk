@@ -13,7 +13,11 @@ GPU_SH = \
 GPU_FILES = \
   %D%/gpu_test.h \
   %D%/mock.h \
-  %D%/mock_device.h
+  %D%/mock_device.h \
+  %D%/nvrtc.sh \
+  %D%/pack.sh \
+  %D%/prove.sh \
+  %D%/run.sh
 
 if !FUZZ
 check_PROGRAMS    += $(GPU_CHECKS) %D%/prove
@@ -33,3 +37,10 @@ MOCK_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
 
 TESTS += $(GPU_CHECKS) $(GPU_NORN) $(GPU_SH)
 EXTRA_DIST += $(GPU_NORN) $(GPU_FILES) $(GPU_SH)
+
+## All that run.sh runs.
+gpu-programs: norn$(EXEEXT) $(GPU_CHECKS) $(GPU_BENCH)
+## What needs no GPU, but the real compiler for one.
+gpu-proof: norn$(EXEEXT) $(GPU_CHECKS) %D%/prove$(EXEEXT) %D%/mock_cuda.la %D%/mock_old.la
+	$(SHELL) $(srcdir)/%D%/prove.sh .
+.PHONY: gpu-programs gpu-proof

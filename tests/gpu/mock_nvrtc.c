@@ -167,7 +167,7 @@ static bool write_calls(program *p, char *log, size_t size)
     write_call(f, q, name, open + 1);
     at += (size_t)snprintf(log + at, size - at, "ptxas info    : Compiling entry function '%.*s' for 'mock'\n"
                            "ptxas info    : Function properties for %.*s\n"
-                           "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
+                           "ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
                            "ptxas info    : Used 32 registers, 360 bytes cmem[0]\n", (int)name, q, (int)name, q);
     if (at + 600 > size) break;
   }

@@ -52,7 +52,7 @@ static int prove(norn_state *st, const char *path, const char *arch)
   }
   for (int k = 0; k < c.nuse; k++) {
     const gpu_use *u = &c.use[k];
-    bool spills = u->spill_stores > 0 || u->spill_loads > 0, hot = flags & GPU_HOT;
+    bool spills = u->spill_stores || u->spill_loads, hot = flags & GPU_HOT;
     bad += spills && hot;
     printf("%s: %-24s %-7s %3d registers, %5d bytes shared, %5d local, %4d spilt%s\n", spills && hot ? "FAIL" : "PASS",
            u->name, arch, u->registers, u->shared, u->local, u->spill_stores, hot ? ", hot" : "");
@@ -63,10 +63,32 @@ static int prove(norn_state *st, const char *path, const char *arch)
   return bad != 0;
 }
 
+/* Are spills seen at all?  64 numbers that live at once do not fit into the 32 registers of a thread that stands
+   among 2,048. */
+static int control(norn_state *st)
+{
+  static const char body[] =
+    "KERNEL __launch_bounds__(1024, 2) spills(double *x, int n)\n"
+    "{\n"
+    "  double y[64];\n"
+    "  double *at = x + threadIdx.x;\n"
+    "  _Pragma(\"unroll\") for (int k = 0; k < 64; k++) y[k] = at[k * 1024];\n"
+    "  for (int t = 0; t < n; t++)\n"
+    "    _Pragma(\"unroll\") for (int k = 0; k < 64; k++) y[k] = y[k] * y[(k + 7) % 64] + y[(k + 13) % 64];\n"
+    "  _Pragma(\"unroll\") for (int k = 0; k < 64; k++) at[k * 1024] = y[k];\n"
+    "}\n";
+  gpu_code c;
+  bool seen = gpu_compile(st, &(gpu_text){ .name = "spills", .text = body }, "sm_90", &c) == NORN_OK && c.nuse == 1 &&
+              c.use[0].spill_stores > 0 && c.use[0].spill_loads > 0 && c.use[0].registers == 32;
+  gpu_code_free(st, &c);
+  printf("%s: spills are seen\n", seen ? "PASS" : "FAIL");
+  return !seen;
+}
+
 int main(int argc, char **argv)
 {
   static const char *const archs[] = { "compute_90", "sm_80", "sm_90" };
-  int bad = 0;
+  int bad;
   norn_config config = norn_config_default();
   config.quiet = true;
   norn_state *st = norn_new(&config);
@@ -77,6 +99,7 @@ int main(int argc, char **argv)
     return 1;
   }
   printf("NVRTC %d.%d\n", s.nvrtc / 1000, s.nvrtc % 1000 / 10);
+  bad = control(st);
   for (int i = 1; i < argc; i++)
     for (size_t k = 0; k < sizeof archs / sizeof *archs; k++) bad += prove(st, argv[i], archs[k]);
   norn_free(st);
