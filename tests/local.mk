@@ -32,6 +32,7 @@ UNIT_TESTS = \
   %D%/unit/test_density \
   %D%/unit/test_density_text \
   %D%/unit/test_diagnose \
+  %D%/unit/test_dialect \
   %D%/unit/test_dispatch \
   %D%/unit/test_dist \
   %D%/unit/test_dist_real \
@@ -641,6 +642,8 @@ TEST_FILES = \
   %D%/unit/big.h \
   %D%/unit/compiled.h \
   %D%/unit/density_models.h \
+  %D%/unit/dialect_cases.h \
+  %D%/unit/dialect_text.h \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
   %D%/unit/pair.h \

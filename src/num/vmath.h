@@ -54,7 +54,7 @@ static inline lanes v_log_normal(lanes x)
 }
 
 /* log x of what is not a positive normal number: zero, subnormal, negative, infinite, NaN. */
-static inline lanes v_log_rest(lanes x)
+LANE_LARGE lanes v_log_rest(lanes x)
 {
   lanes tiny = v_log_normal(x * 0x1p54) - 54 * V_LOG_2;         /* subnormal */
   lanes edge = SEL(x == 0, -HUGE_VAL, SEL(x < 0, (lane_real)NAN, tiny));

@@ -107,7 +107,7 @@ V_COLD lanes v_lgamma_small(lanes x)
 }
 
 /* log Gamma(x), x > 0 */
-static inline lanes v_lgamma(lanes x)
+LANE_LARGE lanes v_lgamma(lanes x)
 {
   lanes l = PICK(x < 10, v_lgamma_small(x),
                  ((x - 0.5) * v_log_normal(x) - x) + (V_LOG_SQRT_2PI + v_stirling_large(x)));
@@ -178,7 +178,7 @@ static inline lanes v_digamma_tail(lanes x)
 }
 /* digamma(x), x > 0.  Below 10 by the recurrence; the sum of 1/(x+i) is one quotient, that of the
    derivative of x (x+1) ... and that product. */
-static inline lanes v_digamma(lanes x)
+LANE_LARGE lanes v_digamma(lanes x)
 {
   lanes product = 1 + 0 * x, slope = 0 * x, y = x;
   for (int i = 0; i < 10; i++) {
@@ -214,7 +214,7 @@ static inline lanes v_half_gamma_series(lanes h)
   return 0.5 * v_log(h) - r * (1.0 / 8 - s * (1.0 / 192 - s * (1.0 / 640 - s * (17.0 / 14336 -
          s * (31.0 / 18432)))));
 }
-static inline lanes v_half_gamma_ratio(lanes h)
+LANE_LARGE lanes v_half_gamma_ratio(lanes h)
 {
   return PICK(h < 20, v_lgamma(h + 0.5) - v_lgamma(h), v_half_gamma_series(h));
 }
@@ -274,7 +274,7 @@ static inline lanes v_bessel_i0_far(lanes x)
     -6.9325079414303781832e-11, 6.8613656052649705746e-12, 1.0621243875698751958e-11};
   return v_log(v_poly(C, 21, 20 / x - 1)) - 0.5 * v_log(x) - V_LOG_SQRT_2PI;
 }
-static inline lanes v_bessel_i0_scaled_log(lanes x)
+LANE_LARGE lanes v_bessel_i0_scaled_log(lanes x)
 {
   return PICK(x <= 10, v_bessel_i0_series(x), v_bessel_i0_far(x));
 }
@@ -302,7 +302,7 @@ static inline lanes v_bessel_gap_far(lanes x)
     -8.1904188467766049691e-10, -2.3034786729260029242e-10, 9.831246656882399633e-11};
   return v_poly(C, 24, 20 / x - 1) * (0.5 / x);
 }
-static inline lanes v_bessel_gap(lanes x)
+LANE_LARGE lanes v_bessel_gap(lanes x)
 {
   return PICK(x <= 10, v_bessel_gap_near(x), v_bessel_gap_far(x));
 }

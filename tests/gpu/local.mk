@@ -3,6 +3,7 @@
 GPU_CHECKS = \
   %D%/check_blas \
   %D%/check_blocks \
+  %D%/check_dialect \
   %D%/check_driver
 ## list GPU_NORN *.norn
 GPU_NORN =
