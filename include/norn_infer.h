@@ -104,13 +104,18 @@ norn_event_kind norn_lanes_next(norn_lanes *, double *logw, norn_lanes_leg *);
 bool            norn_lanes_copy(norn_lanes *, const uint32_t *to, const uint32_t *from, size_t n);
 norn_datum      norn_lanes_value(norn_lanes *, size_t i);    /* what run i returned; it has ended */
 void            norn_lanes_free(norn_lanes *);
+/* Legs of all lanes together are run by a backend (graph/segment.h), whose `self` outlives the lanes; what it
+   can't do the lanes do as before.  false: no memory (error set). */
+struct segment_backend;
+bool            norn_lanes_defer(norn_lanes *, const struct segment_backend *, void *self);
 /* How it went: groups that stand now; splits and mergers; runs that had to go on by themselves, and
-   where and why the first; whether all do so for good. */
+   where and why the first; whether all do so for good; legs that a backend ran, and that had to be done again;
+   why it runs none any more, or "". */
 typedef struct {
-  size_t groups, splits, merged, alone;
+  size_t groups, splits, merged, alone, generated, again;
   bool fallen_apart;
   norn_span where;
-  char why[160];
+  char why[160], not_generated[160];
 } norn_lanes_report;
 void            norn_lanes_look(const norn_lanes *, norn_lanes_report *);
 /* The event's own random numbers. */

@@ -18,7 +18,7 @@ enum { K_X = 1, K_1 = 2, K_2 = 4, K_3 = 8, K_4 = 16 };   /* x, then the paramete
 #define NORN_KEEP_ALL 0xffffffffu
 #endif
 
-#if LANES > 1 && defined NORN_DIALECT
+#if LANES > 1 && defined NORN_DIALECT && !defined NORN_MEMO
 typedef unsigned terms;
 #define TERM(t, mask, e) ((t) & (mask) ? LANE(e) : LANE(0.0))
 #define ONCE(t, mask, e) ((void)(t), (void)(mask), LANE(e))

@@ -3,6 +3,7 @@ LEVEL_SOURCES += %D%/exec_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !exec_level.c
 libnorncore_la_SOURCES += \
+  %D%/cc.c \
   %D%/cost.c \
   %D%/density_loop.c \
   %D%/density_plan.c \
@@ -30,8 +31,11 @@ libnorncore_la_SOURCES += \
   %D%/scan.c \
   %D%/schedule.c \
   %D%/segment.c \
+  %D%/segment_cc.c \
+  %D%/segment_text.c \
   %D%/tape.c \
   %D%/traced.c \
+  %D%/cc.h \
   %D%/chains.h \
   %D%/density_plan.h \
   %D%/density_text.h \
@@ -48,6 +52,9 @@ libnorncore_la_SOURCES += \
   %D%/regression.h \
   %D%/schedule.h \
   %D%/segment.h \
+  %D%/segment_cc.h \
+  %D%/segment_kernel.h \
+  %D%/segment_text.h \
   %D%/tape.h \
   %D%/traced.h
 
@@ -56,7 +63,7 @@ libnorncore_la_SOURCES += \
 DIALECT = \
   num/lane.h num/vmath_f32.h num/vmath.h num/vspecial.h num/philox.h \
   dist/terms.h dist/kernel_real.h dist/kernel_count.h dist/kernel_draw.h dist/families.h \
-  dist/kernel_sample.h dist/domains.h graph/op_functions.h
+  dist/kernel_sample.h dist/domains.h graph/op_functions.h graph/segment_kernel.h
 DIALECT_FILES = $(DIALECT:%=$(top_srcdir)/src/%)
 DIALECT_INC   = graph/dialect_f64.inc graph/dialect_f32.inc
 CLEANFILES   += $(DIALECT_INC)

@@ -15,6 +15,7 @@ static bool room(segment *s, void *array, size_t *cap, size_t n, size_t size)
   void *p;
   if (n <= *cap) return true;
   size_t more = *cap ? 2 * *cap : 16;
+  while (more < n) more *= 2;
   memcpy(&p, array, sizeof p);
   p = norn_alloc(s->st, p, *cap * size, more * size);
   if (!p) {
@@ -65,7 +66,9 @@ static segment_op *op_new(segment *s, segment_op_name op, unsigned kind, uint32_
   o->op = (uint8_t)op;
   o->kind = (uint8_t)kind;
   o->n = (uint8_t)n;
-  o->uniform = op != S_LOAD && op != S_DRAW;
+  /* what may raise a flag or is a call is done in each lane */
+  o->uniform = op != S_LOAD && op != S_DRAW && op != S_MAP && op != S_INDEX && op != S_LOGP &&
+               !(op >= S_IADD && op <= S_INEG);
   for (uint32_t i = 0; i < n; i++) {
     o->arg[i] = arg[i];
     o->uniform &= s->op[arg[i]].uniform;
@@ -204,7 +207,8 @@ bool segment_same(const segment *a, const segment *b)
 }
 
 /* An array of n elements, as large as it is. */
-static bool copy(segment *to, void *array, size_t *n, size_t *cap, const void *from, size_t count, size_t size)
+static bool copy(segment *to, void *array, size_t *n, size_t *cap, const void *from, size_t count,
+                 size_t size)
 {
   if (!room(to, array, cap, count, size)) return false;
   void *p;

@@ -122,7 +122,7 @@ segment *segment_shape(const segment *);                       /* a copy of its 
 enum { SEGMENT_AGAIN = 1, SEGMENT_DYING = 2 };                 /* flags; DYING: a weight is -inf */
 
 /* What a run is of.  Lanes are 0 .. n-1; lane k's counter is (k, event, iter, 0), its key the stream.
-   Buffers, maps and weights on the host have room for 16 more; maps name valid places there. */
+   Buffers, maps and weights on the host have room for 32 more; maps name valid places there. */
 typedef struct segment_call {
   const segment *s;
   uint32_t n, iter;

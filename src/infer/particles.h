@@ -51,10 +51,10 @@ struct particles {
   struct { size_t observing, running; blame dead; } met;
 };
 
-extern const particles_ops particles_runs, particles_crew, particles_lanes;
+extern const particles_ops particles_runs, particles_crew, particles_lanes, particles_generated, particles_auto;
 /* How many threads particles_crew would have; 1: particles_runs is the one to take. */
 int        particles_threads(norn_infer *, size_t n, bool choices);
-/* The table that option k ("auto", "scalar", "lanes") asks for; NULL: error set. */
+/* The table that option k ("auto", "scalar", "lanes", "generated") asks for; NULL: error set. */
 const particles_ops *particles_choose(norn_infer *, int k, size_t n, bool choices);
 
 /* NULL: error set. */

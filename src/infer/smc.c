@@ -64,13 +64,13 @@ static bool smc_delay(norn_infer *inf, int64_t n, bool kept, bool *delay)
 {
   const char *word = norn_string_view(norn_infer_option(inf, 5), NULL);
   const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
-  bool lanes = executor && !strcmp(executor, "lanes");
+  bool lanes = executor && (!strcmp(executor, "lanes") || !strcmp(executor, "generated"));
   *delay = false;
   if ((lanes || kept) && word && !strcmp(word, "auto")) return true;
   if (!delay_option(inf, 5, (size_t)n, delay)) return false;
   if (!lanes || !*delay) return true;
   norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "smc can't delay choices in lanes");
-  norn_hint(norn_infer_state(inf), "leave out executor = \"lanes\" or delayed = true");
+  norn_hint(norn_infer_state(inf), "leave out executor = \"%s\" or delayed = true", executor);
   return false;
 }
 
@@ -298,7 +298,8 @@ static const norn_option smc_options[] = {
   { "keep", "\"value\"", "value: the returned value; choices: every choice by address too" },
   { "executor", "\"auto\"",
     "scalar: a run of the VM for each particle; lanes: one run for all that are in the same state; "
-    "auto: lanes where they are faster.  The draws are the same" },
+    "generated: lanes whose arithmetic is compiled; auto: lanes where they are faster, compiled where that "
+    "pays.  The draws are the same" },
   DELAY_OPTION
 };
 

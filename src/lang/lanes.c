@@ -89,6 +89,7 @@ void norn_lanes_free(norn_lanes *l)
 {
   if (!l) return;
   mem *m = &l->st->mem;
+  lanes_defer_free(l);
   while (l->ngroup) group_remove(l, 0);
   mem_put(m, l->group, l->cgroup * sizeof *l->group);
   while (l->vecs) {
@@ -362,6 +363,10 @@ static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *le
   norn_event_kind kind = norn_run_next(g->run, &ev);
   st->lanes = up;
   l->report.groups++;
+  if (g->defers) {
+    int goes_on = lanes_defer_end(g, kind);
+    if (goes_on <= 0) return goes_on == 0;
+  }
   if (g->want && g->want != WANT_ERROR) return part(l, i);
   switch (kind) {
   case NORN_OBSERVE:
@@ -574,6 +579,7 @@ norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg
     l->alone_before = l->report.alone;
     leg->observing = leg->running = 0;
     if (l->removed && l->ngroup && !regroup_all(l, NULL)) return NORN_ERROR;
+    lanes_defer_begin(l);
   }
   l->logw = logw;
   while (l->next < l->ngroup)

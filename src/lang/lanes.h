@@ -21,12 +21,13 @@
    been made. */
 #ifndef NORN_LANG_LANES_H
 #define NORN_LANG_LANES_H
+#include "graph/segment.h"
 #include "lang/run.h"
 
 enum { LANE_REAL = NORN_REAL, LANE_INT = NORN_INT, LANE_BOOL = NORN_BOOL };
-enum { LANE_PAD = 16, LANES_FEW = 16 };    /* cells behind the last; smaller groups are dissolved */
+enum { LANE_PAD = 32, LANES_FEW = 16 };    /* cells behind the last; smaller groups are dissolved */
 
-typedef union cell { double d; int64_t i; uint64_t u; } cell;
+typedef segment_cell cell;
 
 typedef struct layout {
   struct layout *up;            /* NULL: the first */
@@ -42,7 +43,8 @@ typedef struct layout {
 typedef struct lane_vec {
   struct lane_vec *next, *also;
   layout *at;
-  cell *c;                      /* (at->n, and padding) */
+  cell *c;                      /* (at->n, and padding); NULL: it waits for the segment (lanes_defer.c) */
+  uint32_t op, serial;          /* its operation in segment number `serial` */
   uint32_t room;                /* cells that were taken for it alone; 0: a buffer of n */
   double lo, hi;                /* if `ranged`: reals between these, which are finite */
   bool ranged;
@@ -59,7 +61,7 @@ static inline val v_lanes(lane_vec *h)
 }
 static inline unsigned lanes_kind(val v) { return (unsigned)(v.tag >> 32); }
 
-enum { WANT_NOTHING, WANT_ALONE, WANT_SPLIT, WANT_ERROR };
+enum { WANT_NOTHING, WANT_ALONE, WANT_SPLIT, WANT_ERROR, WANT_AGAIN };
 typedef struct group {
   norn_lanes *all;
   norn_run *run;
@@ -68,8 +70,10 @@ typedef struct group {
   double *logw;                 /* (at->n) of this leg, if `weighed` */
   bool weighed, direct;         /* direct: the weights of the leg went to all->logw */
   bool dying;                   /* a lane has weight 0 */
+  bool defers;                  /* what its lanes do goes to the segment */
   /* What it asks of who drives it, instead of going on: WANT_SPLIT: the lanes where `mask` is set
-     go another way (as runs of their own if `alone`); WANT_ERROR: the error is one of the program. */
+     go another way (as runs of their own if `alone`); WANT_ERROR: the error is one of the program;
+     WANT_AGAIN: the leg is done once more, without a segment. */
   uint8_t want;
   bool alone;
   uint8_t *mask;                /* (at->n) */
@@ -101,6 +105,13 @@ struct norn_lanes {
   size_t made, kept;                          /* since the last marking; that it left */
   struct cells { struct cells *next; } *free; /* vectors of n cells for reuse */
   struct typed { struct typed *next; const proto *p; uint64_t bits[]; } *typed;   /* lanes_merge.c */
+  const segment_backend *backend; void *device;                   /* of lanes_defer.c; NULL: lanes compute */
+  segment *seg;
+  uint32_t serial;                            /* of the segment; never 0 */
+  norn_run *snapshot;                         /* the group's run at the start of the leg; NULL: none */
+  norn_ref **array; size_t narray, carray;    /* the arrays of the segment */
+  uint32_t iter;                              /* of the segment's draws */
+  int again;                                  /* legs in a row that had to be done again */
   norn_lanes_report report;
 };
 
@@ -110,6 +121,12 @@ void      layout_drop(norn_lanes *, layout *);
 /* The map from `from` to `up`, which is above it (or `from` itself: NULL). */
 const uint32_t *layout_map(norn_lanes *, layout *from, layout *up);
 lane_vec *lane_vec_new(norn_lanes *, layout *, unsigned kind);     /* NULL: no memory (error set) */
+lane_vec *lane_vec_waiting(norn_lanes *, layout *, unsigned kind, uint32_t op); /* without cells; likewise */
+/* It, or that of its `also` from which it is gathered. */
+lane_vec *lane_nearest(group *, lane_vec *);
+/* h has its cells in the group's layout now: c, of a buffer.  false: no memory (error set), c is given
+   back. */
+bool      lane_moved(group *, lane_vec *, cell *c);
 void      lane_vec_free(norn_lanes *, lane_vec *);                 /* with all its `also` */
 /* It, or that of its `also`, in the group's layout; and the cells there.  NULL: no memory (error
    set). */
@@ -120,6 +137,10 @@ void     *lane_buffer(norn_lanes *);                               /* n cells; N
 void      lane_buffer_put(norn_lanes *, void *);
 /* Marks what runs reach and frees the rest, if it is time for that. */
 bool      lanes_sweep(norn_lanes *, bool now);                     /* false: no memory to look */
+/* Its halves: marks what runs reach, and the run at the start of the leg if asked; frees the rest, and takes
+   the marks away.  false: no memory to look (all are marked, then). */
+bool      lanes_mark(norn_lanes *, bool snapshot);
+void      lanes_free_unmarked(norn_lanes *);
 
 void      lane_cells_put(norn_lanes *, lane_vec *);
 void      layout_forget(norn_lanes *, layout *);                   /* its `far` */
@@ -169,6 +190,29 @@ bool lanes_observe(norn_run *, const norn_dist *, val y);      /* adds to the we
 bool lanes_weight(norn_run *, val lw);                         /* numbers; booleans: conditions */
 bool lanes_dist(norn_state *, const norn_dist *);              /* are the parameters good? */
 val  lanes_logpdf(norn_state *, const norn_dist *, val y);
+
+/* ---- lanes_defer.c: the leg of a group that has all lanes as a segment (graph/segment.h) ---- */
+void lanes_defer_begin(norn_lanes *);          /* at the start of a leg: the group defers, if it can */
+/* A group that defers has stopped.  1: it goes on from there; 0: the leg is done again; -1: error set. */
+int  lanes_defer_end(group *, norn_event_kind);
+void lanes_defer_free(norn_lanes *);
+/* What waits is computed, and what of it is kept: all; what registers tell is read later, and *wanted, which
+   no register holds; the same at the end of the leg, when others go.  false: no memory (error set), or the group
+   wants the leg again. */
+typedef enum { FLUSH_ALL, FLUSH_READ, FLUSH_END } flush_how;
+bool lanes_flush(group *, lane_vec *wanted, flush_how);
+/* Before effects, which must not happen twice: the group computes from here on.  false: likewise. */
+bool lanes_compute(group *);
+/* As those without `_later`; false: not such a thing, the lanes compute it. */
+bool lanes_arith_later(group *, arith, val x, val y, val *out);
+bool lanes_map1_later(group *, const norn_native *, val x, val *out);
+bool lanes_index_later(group *, val x, val i, val *out);
+bool lanes_fit_later(group *, val x, double lower, double upper);
+bool lanes_sample_later(group *, const norn_dist *, uint64_t addr, val *out);
+bool lanes_observe_later(group *, const norn_dist *, val y, bool *good);
+bool lanes_weight_later(group *, val lw, bool *good);
+bool lanes_dist_later(group *, const norn_dist *, bool *good);
+bool lanes_logpdf_later(group *, const norn_dist *, val y, val *out);
 
 /* ---- lanes.c ---- */
 void group_free(norn_lanes *, group *);

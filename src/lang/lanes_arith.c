@@ -214,6 +214,8 @@ val lanes_arith(norn_state *st, arith op, val x, val y)
   group *g = st->lanes;
   if (!v_is_lanes(x) && !v_is_lanes(y)) return alone(st, "an operation of values that hold lanes");
   lanes_sweep(g->all, false);
+  val later;
+  if (g->defers && lanes_arith_later(g, op, x, y, &later)) return later;
   if (op == A_NEG || op == A_NOT) return unary(g, op, x);
   unsigned a = kind_of(x), b = kind_of(y);
   bool same = op == A_EQ || op == A_NE;
@@ -238,6 +240,8 @@ val lanes_map1(norn_state *st, const norn_native *f, val x)
     state_fail(st, NORN_ETYPE, "%s needs a number", f->name);
     return norn_none();
   }
+  val later;
+  if (g->defers && lanes_map1_later(g, f, x, &later)) return later;
   if (!side_of(g, x, true, &s)) return norn_none();
   lane_vec *z = lane_vec_new(g->all, g->at, LANE_REAL);
   int op = lane_map_of(f->real1);
@@ -284,8 +288,9 @@ bool lanes_native(norn_state *st, const norn_native *f, const val *args, int n, 
   group *g = st->lanes;
   bool inside = false;
   for (int i = 0; i < n; i++) inside |= lanes_inside(args[i]);
-  if (!inside || is_carrier(f)) return false;
   *out = norn_none();
+  if (g->defers && !(f->flags & NORN_PURE) && !is_carrier(f) && !lanes_compute(g)) return true;
+  if (!inside || is_carrier(f)) return false;
   if (!(f->flags & NORN_PURE)) {
     alone(st, "a function with effects");
     return true;
@@ -337,6 +342,8 @@ static val element_each(group *g, vec *v, const cell *i)
 val lanes_index(norn_state *st, val x, val i)
 {
   group *g = st->lanes;
+  val later;
+  if (g->defers && lanes_index_later(g, x, i, &later)) return later;
   if (x.tag != NORN_ARRAY || lanes_kind(i) != LANE_INT) return alone(st, "an index");
   vec *v = v_vec(x);
   const cell *c = lane_cells(g, i.p);
@@ -361,6 +368,7 @@ bool lanes_decide(norn_state *st, val *v)
 {
   group *g = st->lanes;
   uint32_t n = g->at->n, yes = 0;
+  if (g->defers && st->current == g->run && !lanes_flush(g, v->p, FLUSH_READ)) return false;
   const cell *c = lane_cells(g, v->p);
   if (!c || lanes_kind(*v) != LANE_BOOL) return false;
   for (uint32_t k = 0; k < n; k++) yes += (uint32_t)c[k].i;
@@ -390,9 +398,11 @@ bool lanes_fit(norn_state *st, val x, val lower, val upper)
   group *g = st->lanes;
   double lo = -INFINITY, hi = INFINITY;
   unsigned kind = lanes_kind(x);
-  const cell *c = is_number_kind(kind) ? lane_cells(g, x.p) : NULL;
-  bool any = norn_as_real(lower, &lo), fits = c != NULL;
+  bool any = norn_as_real(lower, &lo);
   any |= norn_as_real(upper, &hi);
+  if (g->defers && is_number_kind(kind)) return !any || lanes_fit_later(g, x, lo, hi);
+  const cell *c = is_number_kind(kind) ? lane_cells(g, x.p) : NULL;
+  bool fits = c != NULL;
   for (uint32_t k = 0; any && fits && k < g->at->n; k++) {
     double d = kind == LANE_REAL ? c[k].d : (double)c[k].i;
     fits = d >= lo && d <= hi;

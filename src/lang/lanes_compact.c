@@ -46,9 +46,10 @@ static void close_up(norn_lanes *l, layout *q, uint32_t *work)
     }
   for (uint32_t k = 0; k < q->n; k++) q->map[k] = work[q->map[k]];
   for (uint32_t j = 0; p->map && j < m; j++) p->map[j] = p->map[p->keep[j]];
+  if (p->map) memset(p->map + m, 0, LANE_PAD * sizeof *p->map);
   uint32_t *map = p->map ? mem_get(mm, ((size_t)m + LANE_PAD) * sizeof *map) : NULL;
   if (map) {
-    memcpy(map, p->map, m * sizeof *map);
+    memcpy(map, p->map, ((size_t)m + LANE_PAD) * sizeof *map);
     mem_put(mm, p->map, p->room * sizeof *map);
     p->map = map;
     p->room = m + LANE_PAD;

@@ -167,6 +167,7 @@ bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
   group *g = r->st->lanes;
   parameters q;
   lanes_sweep(g->all, false);
+  if (g->defers && lanes_sample_later(g, d, addr, dst)) return !norn_is_none(*dst);
   lane_vec *z = NULL;
   bool good = d->row->sample1 && (norn_dist_flags(d) & NORN_DIST_SCALAR) && parameters_of(g, d, &q);
   if (!good) lanes_alone(r->st, "a choice that has no lanes");
@@ -264,6 +265,7 @@ bool lanes_observe(norn_run *r, const norn_dist *d, val y)
   const double *at;
   bool many, good, number = true;
   lanes_sweep(g->all, false);
+  if (g->defers && lanes_observe_later(g, d, y, &good)) return good;
   good = parameters_of(g, d, &q) && d->row->logp1 && value_of(g, d->row, y, &q, &one, &at, &many);
   if (!good) lanes_alone(r->st, "an observation that has no lanes");
   good = good && all_good(g, d->row, &q, d->n) && (w = weights(g));
@@ -282,6 +284,8 @@ bool lanes_weight(norn_run *r, val lw)
 {
   enum { PART = 512 };
   group *g = r->st->lanes;
+  bool later;
+  if (g->defers && lanes_weight_later(g, lw, &later)) return later;
   const cell *c = lane_cells(g, lw.p);
   unsigned kind = lanes_kind(lw);
   double part[PART], *w;
@@ -310,7 +314,9 @@ bool lanes_dist(norn_state *st, const norn_dist *d)
 {
   group *g = st->lanes;
   parameters q;
-  bool good = parameters_of(g, d, &q);
+  bool good;
+  if (g->defers && lanes_dist_later(g, d, &good)) return good;
+  good = parameters_of(g, d, &q);
   if (!good) lanes_alone(st, "a distribution that has no lanes");
   good = good && all_good(g, d->row, &q, d->n);
   parameters_free(g, &q);
@@ -323,8 +329,10 @@ val lanes_logpdf(norn_state *st, const norn_dist *d, val y)
   parameters q;
   double one;
   const double *at;
-  bool many, good = parameters_of(g, d, &q) && d->row->logp1 &&
-                    value_of(g, d->row, y, &q, &one, &at, &many);
+  bool many, good;
+  val later;
+  if (g->defers && lanes_logpdf_later(g, d, y, &later)) return later;
+  good = parameters_of(g, d, &q) && d->row->logp1 && value_of(g, d->row, y, &q, &one, &at, &many);
   if (!good) lanes_alone(st, "a density that has no lanes");
   lane_vec *z = NULL;
   good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));

@@ -23,6 +23,7 @@ layout *layout_new(norn_lanes *l, layout *up, uint32_t n)
     state_memory(l->st);
     return NULL;
   }
+  memset(p->map + n, 0, LANE_PAD * sizeof *p->map);      /* places that are there, for whole registers */
   p->up = up;
   p->depth = up->depth + 1;
   up->refs++;
@@ -106,31 +107,43 @@ void lane_cells_put(norn_lanes *l, lane_vec *h)
 
 /* ---- vectors ---- */
 
-static lane_vec *vec_make(norn_lanes *l, layout *at, unsigned kind)
+/* With the cells c, which are given back if there is no memory (error set). */
+static lane_vec *vec_of(norn_lanes *l, layout *at, unsigned kind, cell *c)
 {
   lane_vec *h = mem_get(&l->st->mem, sizeof *h);
   if (!h) {
+    lane_buffer_put(l, c);
     state_memory(l->st);
     return NULL;
   }
-  *h = (lane_vec){ .at = at, .kind = (uint8_t)kind };
-  h->c = lane_buffer(l);
-  if (!h->c) {
-    mem_put(&l->st->mem, h, sizeof *h);
-    return NULL;
-  }
+  *h = (lane_vec){ .at = at, .kind = (uint8_t)kind, .c = c };
   at->refs++;
   at->values++;
   l->made++;
   return h;
 }
 
-lane_vec *lane_vec_new(norn_lanes *l, layout *at, unsigned kind)
+static lane_vec *vec_make(norn_lanes *l, layout *at, unsigned kind)
 {
-  lane_vec *h = vec_make(l, at, kind);
+  cell *c = lane_buffer(l);
+  return c ? vec_of(l, at, kind, c) : NULL;
+}
+
+static lane_vec *listed(norn_lanes *l, lane_vec *h)
+{
   if (!h) return NULL;
   h->next = l->vecs;
-  l->vecs = h;
+  return l->vecs = h;
+}
+
+lane_vec *lane_vec_new(norn_lanes *l, layout *at, unsigned kind) { return listed(l, vec_make(l, at, kind)); }
+
+lane_vec *lane_vec_waiting(norn_lanes *l, layout *at, unsigned kind, uint32_t op)
+{
+  lane_vec *h = listed(l, vec_of(l, at, kind, NULL));
+  if (!h) return NULL;
+  h->op = op;
+  h->serial = l->serial;
   return h;
 }
 
@@ -158,22 +171,23 @@ static bool is_above(const layout *up, const layout *p)
   return p == up;
 }
 
-lane_vec *lane_here(group *g, lane_vec *h)
+lane_vec *lane_nearest(group *g, lane_vec *h)
 {
-  norn_lanes *l = g->all;
   lane_vec *from = NULL;
   for (lane_vec *v = h; v; v = v->also) {
     if (v->at == g->at) return v;
     if (is_above(v->at, g->at) && (!from || v->at->depth > from->at->depth)) from = v;
   }
-  const uint32_t *map = layout_map(l, g->at, from->at);
-  if (!map) return NULL;
-  if (l->ngroup == 1 && !h->also) {              /* nobody else reads it as it was */
-    cell *c = lane_buffer(l);
-    if (!c) return NULL;
-    lane_ops()->gather(c, h->c, map, g->at->n);
-    lane_cells_put(l, h);
+  return from;
+}
+
+/* In place if nobody else reads it as it was; else beside it. */
+static lane_vec *moved(group *g, lane_vec *h, cell *c)
+{
+  norn_lanes *l = g->all;
+  if (l->ngroup == 1 && !h->also) {
     layout *was = h->at;
+    lane_cells_put(l, h);
     h->c = c;
     h->at = g->at;
     g->at->refs++;
@@ -181,13 +195,28 @@ lane_vec *lane_here(group *g, lane_vec *h)
     leave(l, was);
     return h;
   }
-  lane_vec *v = vec_make(l, g->at, h->kind);
+  const lane_vec *from = lane_nearest(g, h);
+  lane_vec *v = vec_of(l, g->at, h->kind, c);
   if (!v) return NULL;
-  lane_ops()->gather(v->c, from->c, map, g->at->n);
   v->lo = from->lo, v->hi = from->hi, v->ranged = from->ranged;
   v->also = h->also;
   h->also = v;
   return v;
+}
+
+bool lane_moved(group *g, lane_vec *h, cell *c) { return moved(g, h, c) != NULL; }
+
+lane_vec *lane_here(group *g, lane_vec *h)
+{
+  norn_lanes *l = g->all;
+  if (NORN_UNLIKELY(g->defers) && h->serial == l->serial && !lanes_flush(g, NULL, FLUSH_ALL)) return NULL;
+  lane_vec *from = lane_nearest(g, h);
+  if (from->at == g->at) return from;
+  const uint32_t *map = layout_map(l, g->at, from->at);
+  cell *c = map ? lane_buffer(l) : NULL;
+  if (!c) return NULL;
+  lane_ops()->gather(c, from->c, map, g->at->n);
+  return moved(g, h, c);
 }
 
 cell *lane_cells(group *g, lane_vec *h)
@@ -327,19 +356,24 @@ static void shorten(norn_lanes *l, layout *p)
   }
 }
 
-bool lanes_sweep(norn_lanes *l, bool now)
+bool lanes_mark(norn_lanes *l, bool snapshot)
 {
-  size_t due = l->kept / 4 + 4;
-  if (due * lane_bytes(l) < (size_t)256 << 10) due = ((size_t)256 << 10) / lane_bytes(l);
-  if (!now && l->made < due) return true;
   marking s = { .m = &l->st->mem };
   for (size_t i = 0; i < l->ngroup; i++) lanes_walk(l->group[i]->run, mark_value, &s);
+  if (snapshot && l->snapshot) lanes_walk(l->snapshot, mark_value, &s);
   if (s.at) mem_put(s.m, s.at, (s.mask + 1) * sizeof *s.at);
   mem_put(s.m, s.todo, s.ctodo * sizeof *s.todo);
+  for (lane_vec *h = l->vecs; s.failed && h; h = h->next) h->mark = true;
+  return !s.failed;
+}
+
+/* Those of the segment that is being made are needed until it has run. */
+void lanes_free_unmarked(norn_lanes *l)
+{
   l->kept = l->made = 0;
   for (lane_vec **at = &l->vecs; *at;) {
     lane_vec *h = *at;
-    if (!h->mark && !s.failed) {
+    if (!h->mark && !(l->snapshot && h->serial == l->serial)) {
       *at = h->next;
       lane_vec_free(l, h);
       continue;
@@ -352,5 +386,14 @@ bool lanes_sweep(norn_lanes *l, bool now)
     shorten(l, l->group[0]->at);
     cut(l, l->group[0]->at);
   }
-  return !s.failed;
+}
+
+bool lanes_sweep(norn_lanes *l, bool now)
+{
+  size_t due = l->kept / 4 + 4;
+  if (due * lane_bytes(l) < (size_t)256 << 10) due = ((size_t)256 << 10) / lane_bytes(l);
+  if (!now && l->made < due) return true;
+  bool looked = lanes_mark(l, true);
+  lanes_free_unmarked(l);
+  return looked;
 }

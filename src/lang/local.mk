@@ -48,6 +48,7 @@ libnorncore_la_SOURCES += \
   %D%/lanes.c \
   %D%/lanes_arith.c \
   %D%/lanes_compact.c \
+  %D%/lanes_defer.c \
   %D%/lanes_event.c \
   %D%/lanes_merge.c \
   %D%/lanes_vec.c \

@@ -1,10 +1,12 @@
-/* test_lanes: particles in lanes against runs of their own: the same draws, weights and evidence, to
-   the bit, and the same errors, at numbers of particles around where groups are dissolved. */
+/* test_lanes: particles in lanes, and in lanes of generated code, against runs of their own: the same draws,
+   weights and evidence, to the bit, and the same errors, at numbers of particles around where groups are
+   dissolved. */
 #include "lang/state.h"
 #include "unit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* m(ys) is the program; ys: 12 observations.  few: at most that many lanes may go on alone, at
    N = 1000 (-1: any). */
@@ -111,7 +113,11 @@ static bool stress;           /* collect at every safepoint */
 static const char *observed = "[0.3, 1.2, -0.5, 2.0, 0.1, 0.7, 1.9, -1.1, 0.4, 0.0, 1.0, 0.6]";
 
 /* What came of a run: a hash of draws and weights, the evidence, or the error. */
-typedef struct outcome { uint64_t hash; size_t n; char evidence[64], error[900]; int64_t alone; } outcome;
+typedef struct outcome {
+  uint64_t hash; size_t n;
+  char evidence[64], error[900];
+  int64_t alone, generated;
+} outcome;
 
 static uint64_t mix(uint64_t h, const void *p, size_t n)
 {
@@ -142,7 +148,7 @@ static void run(const char *model, const char *executor, const char *options, ou
   c.max_depth = 3000;
   st = norn_new(&c);
   norn_on_draw(st, drawn, o);
-  st->heap.stress = stress && !strcmp(executor, "lanes");
+  st->heap.stress = stress && strcmp(executor, "scalar");
   snprintf(program, sizeof program,
            "let ys = %s\n%s\n"
            "let post = infer(m(ys), smc(executor = \"%s\", delayed = false%s))\n"
@@ -157,25 +163,76 @@ static void run(const char *model, const char *executor, const char *options, ou
     snprintf(o->evidence, sizeof o->evidence, "%s", norn_show(st, norn_record_get(st, out, "log_evidence"), true, 0));
     v = norn_record_get(st, out, "lanes_alone");
     o->alone = v.tag == NORN_INT ? v.i : -1;
+    v = norn_record_get(st, out, "generated_legs");
+    o->generated = v.tag == NORN_INT ? v.i : -1;
   }
   norn_free(st);
 }
 
+static bool is_same(const outcome *a, const outcome *b)
+{
+  return a->hash == b->hash && a->n == b->n && !strcmp(a->evidence, b->evidence) && !strcmp(a->error, b->error);
+}
+
+static int generated_somewhere;       /* programs of which generated code ran a leg */
+
 static void compare(const char *name, const char *program, const char *options, int few)
 {
+  static const char *const executors[] = { "lanes", "generated" };
   outcome a, b;
   run(program, "scalar", options, &a);
-  run(program, "lanes", options, &b);
-  bool same = a.hash == b.hash && a.n == b.n && !strcmp(a.evidence, b.evidence) && !strcmp(a.error, b.error);
-  CHECK(same);
   CHECK(a.n > 0 || a.error[0]);
-  if (getenv("LANES_SAY")) printf("%-18s %-42s %6zu alone %lld %s %s\n", name, options, b.n, (long long)b.alone, b.evidence, b.error);
-  if (!same)
-    fprintf(stderr, "  %s (%s): %zu draws, %s, %s\n  in lanes: %zu draws, %s, %s\n", name, options, a.n,
-            a.evidence, a.error, b.n, b.evidence, b.error);
-  bool alone = few < 0 || b.alone <= few;
-  CHECK(alone);
-  if (!alone) fprintf(stderr, "  %s (%s): %lld lanes went on alone\n", name, options, (long long)b.alone);
+  for (int i = 0; i < 2; i++) {
+    run(program, executors[i], options, &b);
+    bool same = is_same(&a, &b), alone = few < 0 || b.alone <= few;
+    CHECK(same);
+    CHECK(alone);
+    if (getenv("LANES_SAY"))
+      printf("%-18s %-42s %6zu alone %lld generated %lld %s %s\n", name, options, b.n, (long long)b.alone,
+             (long long)b.generated, b.evidence, b.error);
+    if (!same)
+      fprintf(stderr, "  %s (%s): %zu draws, %s, %s\n  %s: %zu draws, %s, %s\n", name, options, a.n, a.evidence,
+              a.error, executors[i], b.n, b.evidence, b.error);
+    if (!alone) fprintf(stderr, "  %s (%s): %lld lanes went on alone\n", name, options, (long long)b.alone);
+    generated_somewhere += b.generated > 0;
+  }
+}
+
+/* A cache of its own, and a compiler that is quick. */
+static char cache[] = "/tmp/norn-lanes-XXXXXX";
+static void cache_begin(void)
+{
+  static const char *const mine = " -O0";
+  char cc[300];
+  const char *given = getenv("CC");
+  snprintf(cc, sizeof cc, "%s%s", given && *given ? given : "cc", mine);
+  bool made = mkdtemp(cache) && !setenv("XDG_CACHE_HOME", cache, 1) && !setenv("CC", cc, 1);
+  CHECK(made);
+}
+static void cache_end(void)
+{
+  char command[100];
+  snprintf(command, sizeof command, "rm -rf %s", cache);
+  int gone = system(command);
+  CHECK(gone == 0);
+}
+
+/* Where no compiler is to be had, auto does without, and "generated" is an error that says so. */
+static void without_compiler(void)
+{
+  outcome a, b;
+  char folder[200], *was = strdup(getenv("CC"));
+  snprintf(folder, sizeof folder, "%s/none", cache);
+  bool set = !setenv("CC", "/bin/false", 1) && !setenv("XDG_CACHE_HOME", folder, 1) && !mkdir(folder, 0700);
+  CHECK(set);
+  run(programs[0].text, "scalar", ", particles = 100", &a);
+  run(programs[0].text, "auto", ", particles = 100", &b);
+  CHECK(is_same(&a, &b) && b.generated == 0);
+  run(programs[0].text, "generated", ", particles = 100", &b);
+  CHECK(strstr(b.error, "there is no generated code for these particles: the C compiler did not make it"));
+  set = !setenv("CC", was, 1) && !setenv("XDG_CACHE_HOME", cache, 1);
+  CHECK(set);
+  free(was);
 }
 
 int main(int argc, char **argv)
@@ -184,6 +241,8 @@ int main(int argc, char **argv)
     ", particles = 2", ", particles = 15, threshold = 1", ", particles = 16", ", particles = 17, threshold = 1",
     ", particles = 100", ", particles = 1000, threshold = 1", ", particles = 1003, resample = \"multinomial\"",
   };
+  cache_begin();
+  if (argc < 2) without_compiler();
   for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++) {
     if (argc > 1 && strcmp(argv[1], programs[i].name)) continue;
     for (int k = 0; k < (int)(sizeof options / sizeof *options); k++)
@@ -204,5 +263,7 @@ int main(int argc, char **argv)
   for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++)
     if (argc < 2 || !strcmp(argv[1], programs[i].name))
       compare(programs[i].name, programs[i].text, ", particles = 40", -1);
+  cache_end();
+  CHECK(argc > 1 || generated_somewhere > 100);
   return unit_end();
 }
