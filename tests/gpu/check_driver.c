@@ -2,6 +2,7 @@
    on the mock, what is said when something is missing or fails. */
 #include "gpu_test.h"
 #include <math.h>
+#include <pthread.h>
 
 /* ---- what works ---- */
 
@@ -254,6 +255,9 @@ static void failing(void)
   setenv("NORN_MOCK", "load=222", 1);
   CHECK(!gpu_module_new(g, &(gpu_text){ "sum", NULL, sum_text, 0 }));
   says(st, "the driver (CUDA 13.0) does not take the code of NVRTC 13.0 for sum");
+  setenv("NORN_MOCK", "copy=1", 1);
+  CHECK(gpu_download(g, &c, p, 8) != NORN_OK && gpu_download(g, &c, p, 8) == NORN_OK);
+  says(st, "the GPU failed copying from it: invalid argument");
   setenv("NORN_MOCK", "launch=1", 1);
   CHECK(gpu_launch(g, k, 1, 32, 0, GPU_ARGS(&n, &c, &p, &p)) == NORN_OK && gpu_wait(g) != NORN_OK);
   says(st, "no GPU: the device was lost in a kernel: unspecified launch failure");
@@ -301,6 +305,104 @@ static void orders(void)
   setenv("NORN_MOCK", "", 1);
 }
 
+/* ---- the cache -------------------------------------------------------------------------------- */
+
+/* In a folder of its own: what was compiled once is not compiled again, whatever is damaged is. */
+static void cached(void)
+{
+  char dir[] = "/tmp/norn-gpu-XXXXXX", command[200];
+  const gpu_text t = { "add", NULL, add_text, 0 };
+  const char *was = getenv("XDG_CACHE_HOME");
+  char *before = was ? strdup(was) : NULL;
+  CHECK(mkdtemp(dir) != NULL);
+  setenv("XDG_CACHE_HOME", dir, 1);
+  norn_state *st = gpu_test_state();
+  gpu *g = gpu_test_open(st);
+  gpu_module *m = gpu_module_new(g, &t);
+  CHECK(m != NULL);
+  gpu_module_free(m);
+  setenv("NORN_MOCK", "compile=1", 1);
+  m = gpu_module_new(g, &t);
+  CHECK(m && gpu_kernel_of(m, "add"));
+  gpu_module_free(m);
+  CHECK(!gpu_module_new(g, &(gpu_text){ "add", NULL, add_text, GPU_FMA }));      /* another entry */
+  says(st, "the generated code of add can't be compiled for the GPU");
+  snprintf(command, sizeof command, "for f in %s/norn/*.cubin; do echo nothing >$f; done", dir);
+  CHECK(system(command) == 0);
+  setenv("NORN_MOCK", "compile=2", 1);
+  m = gpu_module_new(g, &t);                         /* compiled anew */
+  CHECK(m && gpu_kernel_of(m, "add"));
+  gpu_module_free(m);
+  m = gpu_module_new(g, &t);                         /* and kept again */
+  CHECK(m && gpu_kernel_of(m, "add"));
+  gpu_module_free(m);
+  norn_free(st);
+  setenv("NORN_MOCK", "", 1);
+  snprintf(command, sizeof command, "ls %s/norn | grep -c . | grep -q '^2$' && rm -r %s", dir, dir);
+  CHECK(system(command) == 0);
+  if (before) setenv("XDG_CACHE_HOME", before, 1);
+  else unsetenv("XDG_CACHE_HOME");
+  free(before);
+}
+
+/* ---- memory that is not there ----------------------------------------------------------------- */
+
+typedef struct { size_t used; long left; } hook;
+
+/* Refuses the request that comes when left has been counted down to 0; -1: none. */
+static void *scarce(void *user, void *p, size_t old, size_t n)
+{
+  hook *h = user;
+  if (n > old && h->left >= 0 && h->left-- == 0) return NULL;
+  void *q = n ? realloc(p, n) : (free(p), NULL);
+  if (n && !q) return NULL;
+  h->used += n - old;
+  return q;
+}
+
+static void short_of_memory(void)
+{
+  bool done = false;
+  gpu_test_mock("mock_cuda.so");
+  for (long k = 0; k < 200 && !done; k++) {
+    hook h = { .left = -1 };
+    norn_config c = norn_config_default();
+    c.quiet = true;
+    c.alloc = scarce;
+    c.alloc_user = &h;
+    norn_state *st = norn_new(&c);
+    h.left = k;
+    gpu *g = gpu_open(st);
+    gpu_module *m = g ? gpu_module_new(g, &(gpu_text){ "add", NULL, add_text, 0 }) : NULL;
+    bool made = m && gpu_kernel_of(m, "add");       /* the cache can be done without */
+    done = made && h.left >= 0;
+    CHECK(made || norn_error(st)->code != NORN_OK);
+    norn_free(st);
+    CHECK(h.used == 0);
+  }
+  CHECK(done);
+}
+
+/* ---- states and threads ----------------------------------------------------------------------- */
+
+static void *in_thread(void *p)
+{
+  sums(p);
+  return NULL;
+}
+
+static void others(norn_state *st)
+{
+  pthread_t t;
+  norn_state *other = gpu_test_state();
+  gpu *g = gpu_test_open(st), *h = gpu_test_open(other);
+  CHECK(g != h);
+  adds(h);
+  CHECK(pthread_create(&t, NULL, in_thread, g) == 0 && pthread_join(t, NULL) == 0);
+  norn_free(other);
+  adds(g);
+}
+
 static void listed(norn_state *st)
 {
   gpu_software s;
@@ -321,10 +423,13 @@ int main(void)
     bad_code(g);
     no_room(g);
     listed(st);
+    others(st);
   }
   norn_free(st);
   if (gpu_test_real()) return unit_end();
   orders();
+  cached();
+  short_of_memory();
   missing();
   failing();
   hanging();

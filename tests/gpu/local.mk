@@ -7,10 +7,11 @@ GPU_CHECKS = \
   %D%/check_driver
 ## list GPU_NORN *.norn
 GPU_NORN =
-## list GPU_SH devices.sh
+## list GPU_SH devices.sh table.sh
 GPU_SH = \
-  %D%/devices.sh
-## list GPU_FILES *.h *.sh !devices.sh
+  %D%/devices.sh \
+  %D%/table.sh
+## list GPU_FILES *.h *.sh !devices.sh !table.sh
 GPU_FILES = \
   %D%/gpu_test.h \
   %D%/mock.h \

@@ -11,6 +11,7 @@
      init=100          cuInit gives that code           cc=75            compute capability
      memory=1000000    bytes of the device              alloc=3          the third allocation finds no room
      load=222          loading code gives that code     refuse=2         the second launch gives 701
+     compile=1         the first compilation fails      copy=2           the second copy from the device gives 1
      launch=2          the second launch kills the device, which is seen by who waits
      order=1           blocks and threads go backwards; 2: in an order of chance
    Counts are of the process and start again when NORN_MOCK changes. */
@@ -27,7 +28,7 @@
 /* The number behind a word of NORN_MOCK, else `otherwise`. */
 long mock_order(const char *word, long otherwise);
 /* Counts a call of that word: is it the one that the order means? */
-bool mock_now(const char *word, long *count);
+bool mock_now(const char *word);
 
 /* ---- what kernels call (mock_device.h declares the same) ---- */
 

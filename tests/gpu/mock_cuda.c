@@ -15,7 +15,8 @@ static struct {
   bool started, lost;
   int contexts;
   size_t used;
-  long allocs, launches, refused;
+  struct block *blocks;
+  struct { char word[12]; long n; } counts[8];
   char orders[400];
 } device;
 
@@ -27,7 +28,7 @@ static const char *orders(void)
   if (!s) s = "";
   if (strncmp(device.orders, s, sizeof device.orders - 1)) {
     snprintf(device.orders, sizeof device.orders, "%s", s);
-    device.allocs = device.launches = device.refused = 0;
+    memset(device.counts, 0, sizeof device.counts);
     device.lost = false;
   }
   return s;
@@ -44,10 +45,13 @@ long mock_order(const char *word, long otherwise)
   return otherwise;
 }
 
-bool mock_now(const char *word, long *count)
+bool mock_now(const char *word)
 {
   long when = mock_order(word, 0);
-  return ++*count == when;
+  int k = 0;
+  while (device.counts[k].word[0] && strcmp(device.counts[k].word, word)) k++;
+  snprintf(device.counts[k].word, sizeof device.counts[k].word, "%s", word);
+  return ++device.counts[k].n == when;
 }
 
 /* ---- the device ---- */
@@ -138,12 +142,6 @@ MOCK_SHOWN int cuDevicePrimaryCtxRetain(void **context, int d)
   return OK;
 }
 
-MOCK_SHOWN int cuDevicePrimaryCtxRelease_v2(int d)
-{
-  (void)d;
-  return device.contexts-- > 0 ? OK : INVALID;
-}
-
 static int alive(void)
 {
   orders();
@@ -158,7 +156,7 @@ MOCK_SHOWN int cuCtxSetCurrent(void *context)
 
 /* ---- memory ---- */
 
-typedef struct block { size_t n; struct block *next, *back; char pad[232]; } block;
+typedef struct block { size_t n; struct block *next; char pad[240]; } block;
 _Static_assert(sizeof(block) == 256, "blocks are aligned to 256");
 
 MOCK_SHOWN int cuMemGetInfo_v2(size_t *nfree, size_t *all)
@@ -171,10 +169,12 @@ MOCK_SHOWN int cuMemGetInfo_v2(size_t *nfree, size_t *all)
 MOCK_SHOWN int cuMemAlloc_v2(uint64_t *p, size_t n)
 {
   if (alive()) return alive();
-  if (mock_now("alloc", &device.allocs) || !n || n > total() || device.used > total() - n) return n ? NO_MEMORY : INVALID;
+  if (mock_now("alloc") || !n || n > total() || device.used > total() - n) return n ? NO_MEMORY : INVALID;
   block *b = aligned_alloc(256, sizeof *b + (n + 255) / 256 * 256);
   if (!b) return NO_MEMORY;
   b->n = n;
+  b->next = device.blocks;
+  device.blocks = b;
   device.used += n;
   memset(b + 1, 0xff, n);            /* NaN */
   *p = (uint64_t)(uintptr_t)(b + 1);
@@ -183,7 +183,10 @@ MOCK_SHOWN int cuMemAlloc_v2(uint64_t *p, size_t n)
 
 MOCK_SHOWN int cuMemFree_v2(uint64_t p)
 {
-  block *b = (block *)(uintptr_t)p - 1;
+  block *b = (block *)(uintptr_t)p - 1, **at = &device.blocks;
+  while (*at && *at != b) at = &(*at)->next;
+  if (!*at) return INVALID;
+  *at = b->next;
   device.used -= b->n;
   free(b);
   return OK;
@@ -199,6 +202,7 @@ MOCK_SHOWN int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t n, voi
 MOCK_SHOWN int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t n, void *stream)
 {
   (void)stream;
+  if (mock_now("copy")) return INVALID;
   if (!alive()) memcpy(to, (void *)(uintptr_t)from, n);
   return alive();
 }
@@ -215,6 +219,16 @@ MOCK_SHOWN int cuMemsetD8Async(uint64_t p, unsigned char c, size_t n, void *stre
   (void)stream;
   if (!alive()) memset((void *)(uintptr_t)p, c, n);
   return alive();
+}
+
+/* With its last user a device's memory goes. */
+MOCK_SHOWN int cuDevicePrimaryCtxRelease_v2(int d)
+{
+  (void)d;
+  if (device.contexts <= 0) return INVALID;
+  if (--device.contexts == 0)
+    while (device.blocks) cuMemFree_v2((uint64_t)(uintptr_t)(device.blocks + 1));
+  return OK;
 }
 
 /* ---- streams and events ---- */
@@ -369,8 +383,8 @@ MOCK_SHOWN int cuLaunchKernel(void *function_p, unsigned gx, unsigned gy, unsign
   (void)stream;
   (void)extra;
   if (alive()) return alive();
-  if (mock_now("refuse", &device.refused)) return TOO_MUCH;
-  if (mock_now("launch", &device.launches)) {
+  if (mock_now("refuse")) return TOO_MUCH;
+  if (mock_now("launch")) {
     device.lost = true;
     return OK;
   }

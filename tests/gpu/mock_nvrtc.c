@@ -272,6 +272,7 @@ MOCK_SHOWN int nvrtcCompileProgram(void *program_p, int n, const char *const *op
       at += (size_t)snprintf(includes + at, sizeof includes - at, "#include \"%s\"\n", options[k] + 14);
     if (!strncmp(options[k], "--gpu-architecture=compute_", 27)) p->ptx = true;
   }
+  if (mock_now("compile")) return 11;     /* NVRTC_ERROR_INTERNAL_ERROR */
   if (!start_folder(p)) return 2;
   int bad = compile(p, includes);
   remove_folder(p);

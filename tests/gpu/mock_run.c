@@ -25,12 +25,12 @@ enum { STACK = 1 << 20, THREADS = 1024, VALUE = 16 };
 typedef enum { NEW, READY, BARRIER, WARP, ENDED } where;
 typedef struct { where is; mock_thread me; int line, vote; unsigned mask; int how, what, width, n;
                  unsigned char value[VALUE]; unsigned got; struct fiber *fiber; } task;
-typedef struct fiber { ucontext_t at; char *stack; void *fake; struct fiber *next; } fiber;
+typedef struct fiber { ucontext_t at; char *stack; void *fake; struct fiber *next, *other; } fiber;
 
 static struct {
   task t[THREADS];
   int n, begun, order[THREADS], current;
-  fiber *idle, *here;
+  fiber *idle, *here, *all;          /* by next; by other */
   ucontext_t home;
   void *home_fake;
   const void *home_bottom; size_t home_size;
@@ -90,6 +90,8 @@ static fiber *fiber_new(void)
   f->stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (f->stack != MAP_FAILED) {
     set_up(f);
+    f->other = m.all;
+    m.all = f;
     return f;
   }
   free(f);
@@ -106,12 +108,13 @@ static void enter(fiber *f)
 
 static void free_fibers(void)
 {
-  while (m.idle) {
-    fiber *f = m.idle;
-    m.idle = f->next;
+  while (m.all) {
+    fiber *f = m.all;
+    m.all = f->other;
     munmap(f->stack, STACK);
     free(f);
   }
+  m.idle = NULL;
 }
 
 /* ---- what threads wait for ---- */
@@ -322,7 +325,6 @@ const char *mock_run(mock_rt *rt, void (*call)(void **), mock_dim blocks, mock_d
     run_block(threads, blocks, b, shared);
   }
   free(rt->room);
-  if (!m.wrong) free_fibers();       /* others stand in the middle of a thread, and stay */
-  else m.idle = NULL;
+  free_fibers();
   return m.wrong;
 }

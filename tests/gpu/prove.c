@@ -85,6 +85,21 @@ static int control(norn_state *st)
   return !seen;
 }
 
+/* Products and sums are contracted where a text allows it, and only there. */
+static int contraction(norn_state *st)
+{
+  static const char body[] = "KERNEL f(double *x) { x[0] = x[1] * x[2] + x[3]; }\n";
+  bool right = true;
+  for (unsigned flags = 0; flags <= GPU_FMA; flags += GPU_FMA) {
+    gpu_code c;
+    const gpu_text t = { .name = "f", .text = body, .flags = flags };
+    right &= gpu_compile(st, &t, "compute_90", &c) == NORN_OK && (strstr(c.bytes, "fma.rn.f64") != NULL) == (flags != 0);
+    gpu_code_free(st, &c);
+  }
+  printf("%s: contraction only where it is allowed\n", right ? "PASS" : "FAIL");
+  return !right;
+}
+
 int main(int argc, char **argv)
 {
   static const char *const archs[] = { "compute_90", "sm_80", "sm_90" };
@@ -99,7 +114,7 @@ int main(int argc, char **argv)
     return 1;
   }
   printf("NVRTC %d.%d\n", s.nvrtc / 1000, s.nvrtc % 1000 / 10);
-  bad = control(st);
+  bad = control(st) + contraction(st);
   for (int i = 1; i < argc; i++)
     for (size_t k = 0; k < sizeof archs / sizeof *archs; k++) bad += prove(st, argv[i], archs[k]);
   norn_free(st);
