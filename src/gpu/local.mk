@@ -1,5 +1,8 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
+  %D%/bigdata.c \
+  %D%/bigdata_block.c \
+  %D%/bigdata_text.c \
   %D%/blas.c \
   %D%/compile.c \
   %D%/device.c \
@@ -9,6 +12,9 @@ libnorncore_la_SOURCES += \
   %D%/prelude.c \
   %D%/version.c \
   %D%/weigher.c \
+  %D%/bigdata.h \
+  %D%/bigdata_in.h \
+  %D%/bigdata_text.h \
   %D%/blas.h \
   %D%/block.h \
   %D%/gpu.h \

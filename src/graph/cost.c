@@ -48,6 +48,13 @@ double scan_cost(const scan *s)
   return CALL * s->P + step * s->T;
 }
 
+double fused_cost(const program *p, const fused *b)
+{
+  double ns = 0;
+  for (uint32_t k = 0; k < b->nstep; k++) ns += instr_cost(p, &b->step[k].c);
+  return ns / 1000;
+}
+
 static void count(program_stats *s, const instr *c)
 {
   s->instructions++;

@@ -147,13 +147,35 @@ static list list_of(const program *p, bool gradient)
   return gradient ? (list){p->fast, p->nfast} : (list){p->code, p->ncode};
 }
 
+/* The block on the device that instruction i of a list is, or (of `code`) is part of; -1: none. */
+static int64_t on_device(const program *p, bool gradient, size_t i)
+{
+  if (!p->device) return -1;
+  int64_t b = gradient ? (p->fast[i].op == G_FUSED ? (int64_t)p->fast[i].aux : -1)
+                       : (int64_t)p->block_of[i] - 1;
+  return b >= 0 && p->device->has[b] ? b : -1;
+}
+
+/* A block there, or here where it fails there. */
+static bool device_block(program *p, uint32_t b, bool gradient, double *sum, int64_t *where)
+{
+  device_result r = p->device->run(p->device, p, b, gradient, sum);
+  *where = 0;
+  return r == DEVICE_FAILED ? fused_run(p, &p->fused[b], gradient, sum, where) : r == DEVICE_DONE;
+}
+
 /* Values of all but densities that are only terms; false: outside. */
 static bool forward(program *p, bool gradient)
 {
   list l = list_of(p, gradient);
   bool good = true;
+  p->behind = false;
   for (size_t i = 0; i < l.n && good; i++) {
     const instr *c = &l.code[i];
+    if (!gradient && on_device(p, false, i) >= 0) {
+      p->behind |= c->op != G_FUSED;
+      continue;
+    }
     switch (c->op) {
     case G_PART: good = call_forward(p, c); break;
     case G_SCAN: scan_forward(p, &p->scan[c->aux]); break;
@@ -165,6 +187,17 @@ static bool forward(program *p, bool gradient)
   return good;
 }
 
+void program_catch_up(program *p)
+{
+  p->behind = false;
+  for (size_t i = 0; i < p->ncode; i++) {
+    const instr *c = &p->code[i];
+    if (on_device(p, false, i) < 0 || c->op == G_FUSED) continue;
+    if (c->op != G_DENSITY) op_forward(p, c);
+    else if (!c->target) density_forward(p, c, false);
+  }
+}
+
 /* The terms of instructions, into *sum; false: outside, *where is the term. */
 static bool targets(program *p, bool gradient, double *sum, size_t *where)
 {
@@ -173,7 +206,9 @@ static bool targets(program *p, bool gradient, double *sum, size_t *where)
     const instr *c = &l.code[i];
     int64_t k = 0;
     if (!c->target) continue;
-    bool good = c->op == G_FUSED ? fused_run(p, &p->fused[c->aux], gradient, sum, &k)
+    int64_t device = on_device(p, gradient, i);
+    bool good = device >= 0 ? device_block(p, (uint32_t)device, gradient, sum, &k)
+              : c->op == G_FUSED ? fused_run(p, &p->fused[c->aux], gradient, sum, &k)
               : c->op == G_DENSITY ? target_density(p, c, gradient, sum, &k)
                                    : target_values(p, c, gradient, sum, &k);
     *where = c->term[c->n > 1 ? k : 0];

@@ -328,6 +328,7 @@ static bool block_make(fusing *f, const instr *target, instr *out)
   buffers_make(f, b->step, b->nstep, uses, uses + n);
   *out = (instr){.op = G_FUSED, .n = target->n, .target = true, .term = target->term,
                  .aux = p->nfused++};
+  for (uint32_t k = 0; k < n; k++) p->block_of[f->list[k]] = p->nfused;
   return true;
 }
 
@@ -351,7 +352,10 @@ static bool fast_make(fusing *f)
   p->fast = blocks_get(&p->own, p->ncode * sizeof *p->fast);
   p->fused = blocks_get(&p->own, targets * sizeof *p->fused);
   instr *made = blocks_get(&f->temp, p->ncode * sizeof *made);
-  if (!all || !p->fast || !p->fused || !made) return false;
+  p->block_of = blocks_get(&p->own, p->ncode * sizeof *p->block_of);
+  if (!all || !p->fast || !p->fused || !made || !p->block_of) return false;
+  for (size_t i = 0; i < p->ncode; i++)
+    if (p->code[i].op == G_FUSED) p->block_of[i] = (uint32_t)p->code[i].aux + 1;
   memcpy(p->fused, before, p->nfused * sizeof *p->fused);
   memcpy(all, p->linear, p->nlinear * sizeof *all);
   p->linear = all;                   /* room for one more an addition */

@@ -35,6 +35,7 @@ static void *block_get(program *p, size_t n) { return blocks_get(&p->own, n); }
 void program_free(program *p)
 {
   if (!p) return;
+  if (p->device) p->device->free(p->device);
   jit_free(p->jit);
   blocks_free(&p->own);
   norn_alloc(p->st, p, sizeof *p, 0);
@@ -523,5 +524,6 @@ bool program_generate(program *p) { return jit_wait(p, p->jit); }
 double program_value(const program *p, uint32_t node)
 {
   uint32_t at = p->place[node];
+  if (p->behind) program_catch_up((program *)(uintptr_t)p);
   return at & 0x80000000u ? p->constant[at & 0x7fffffffu] : p->value[at];
 }

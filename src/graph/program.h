@@ -115,6 +115,15 @@ typedef struct scan {
 } scan;
 enum { SCAN_ANY, SCAN_AFFINE };
 
+/* Blocks that run elsewhere, on a GPU (gpu/bigdata.h); the program frees it. */
+typedef enum { DEVICE_DONE, DEVICE_OUTSIDE, DEVICE_FAILED } device_result;
+typedef struct program_device {
+  const bool *has;                   /* (nfused) */
+  /* fused_run there; FAILED: nothing was added, and the CPU does it */
+  device_result (*run)(struct program_device *, program *, uint32_t block, bool gradient, double *sum);
+  void (*free)(struct program_device *);
+} program_device;
+
 /* Operations of instructions beside those of nodes; aux: which scan, linear, fused. */
 enum { G_SCAN = G_COUNT, G_LINEAR, G_FUSED };
 
@@ -141,6 +150,9 @@ struct program {
   linear *linear; size_t nlinear;
   fused *fused; size_t nfused;
   double *local;                     /* buffers, of one block at a time */
+  program_device *device;            /* or NULL */
+  uint32_t *block_of;                /* (ncode) 1 + the block that an instruction is part of; 0: none */
+  bool behind;                       /* values of blocks on the device were not computed */
   /* log density = base + sum over term of value: places of the nodes that are terms */
   double base;
   struct many *many;                 /* many.c; NULL: not asked yet */
@@ -181,6 +193,10 @@ unsigned instr_variable(const instr *);
 static inline double flow(double g, double slope) { return g == 0 ? 0 : g * slope; }
 
 bool program_linear(program *, uint32_t terms, linear *);          /* room; false: no memory */
+/* Values that an evaluation without a gradient left out, since their blocks ran on the device. */
+void program_catch_up(program *);
+/* The predicted microseconds of a block on the CPU (cost.c), with a gradient. */
+double fused_cost(const program *, const fused *);
 bool program_fuse(program *);                                      /* fuse.c; false: no memory */
 /* A block: adds its terms to *sum and with a gradient its derivatives to the adjoints; false: outside,
    *where: the element. */

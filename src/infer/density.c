@@ -36,6 +36,7 @@ void norn_density_free(norn_density *d)
   engine_put(st, d->latent, d->clatent * sizeof *d->latent);
   engine_put(st, d->looked, d->clooked * sizeof *d->looked);
   engine_put(st, d->latent_table, (d->latent_mask ? d->latent_mask + 1 : 0) * sizeof(uint32_t));
+  bigdata_free(d->gpu);
   if (d->model) norn_drop(d->model);
   engine_put(st, d, sizeof *d);
 }
@@ -71,7 +72,45 @@ norn_density *norn_density_clone(norn_density *d)
 {
   if (d->f) return norn_density_of(d->st, d->dim, d->f, d->user);
   if (d->block) return norn_density_block(d->st, norn_get(d->model), d->stream, d->flags, d->hold);
-  return norn_density_new(d->st, norn_get(d->model), d->stream, d->flags);
+  norn_density *c = norn_density_new(d->st, norn_get(d->model), d->stream, d->flags);
+  char why[200];
+  if (!c || !d->gpu || density_gpu(c, bigdata_keep(d->gpu), why, sizeof why) >= 0) return c;
+  norn_density_free(c);
+  return NULL;
+}
+
+/* ---- on a GPU ---- */
+
+int density_gpu(norn_density *d, bigdata *on, char *why, size_t size)
+{
+  int most = 0;
+  bigdata_free(d->gpu);
+  d->gpu = on;
+  *why = 0;
+  for (int i = 0; i < d->ntape; i++) {
+    int n = bigdata_attach(on, d->tape[i].p, why, size);
+    if (n < 0) return n;
+    if (n > most) most = n;
+  }
+  return most;
+}
+
+void density_gpu_look(norn_density *d)
+{
+  const char *why = bigdata_failure(d->gpu);
+  if (!why || d->told || bigdata_differs(d->gpu)) return;
+  d->told = true;
+  norn_warning(d->st, (norn_span){0, 0, 0}, "the GPU failed, and the CPU has gone on: %s", why);
+}
+
+/* With checks: numbers that differ are an error. */
+static norn_status gpu_checked(norn_density *d)
+{
+  if (!bigdata_differs(d->gpu)) return NORN_OK;
+  norn_lock(d->st);
+  norn_fail(d->st, NORN_EINFER, -1, "verify = true: %s", bigdata_failure(d->gpu));
+  norn_unlock(d->st);
+  return NORN_EINFER;
 }
 
 /* ---- asking ---- */
@@ -103,7 +142,7 @@ norn_status norn_density_eval(norn_density *d, const double *u, double *logp, do
     if (*logp != *logp || *logp == HUGE_VAL) *logp = -HUGE_VAL;
     return NORN_OK;
   }
-  if (eval_kept(d, u, logp, gradient) != EVAL_GUARD) return NORN_OK;
+  if (eval_kept(d, u, logp, gradient) != EVAL_GUARD) return gpu_checked(d);
   *logp = -HUGE_VAL;
   norn_lock(d->st);
   norn_status status = density_record(d, u, &t);
@@ -111,7 +150,7 @@ norn_status norn_density_eval(norn_density *d, const double *u, double *logp, do
   if (status || !t) return status;
   if (hold_eval(d, t, u, logp, gradient, &where) == EVAL_GUARD) *logp = -HUGE_VAL;
   d->last = t;
-  return NORN_OK;
+  return gpu_checked(d);
 }
 
 /* POINTS points by the program of the last one; those where it does not hold are done by themselves. */
@@ -132,7 +171,7 @@ norn_status norn_density_eval_many(norn_density *d, int64_t n, const double *u, 
 {
   norn_status s = NORN_OK;
   for (int64_t i = 0; i < n && !s;) {
-    bool lanes = !d->f && !d->block && d->last && n - i >= POINTS &&
+    bool lanes = !d->f && !d->block && !d->gpu && d->last && n - i >= POINTS &&
                  (d->always_lanes || program_many_pays(d->last->p));
     const double *at = u + i * d->dim;
     double *g = gradient ? gradient + i * d->dim : NULL;

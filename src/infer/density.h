@@ -30,6 +30,7 @@
 #ifndef NORN_INFER_DENSITY_H
 #define NORN_INFER_DENSITY_H
 #include "infer/engine.h"
+#include "gpu/bigdata.h"
 #include "graph/graph.h"
 
 #define NOTHING UINT32_MAX
@@ -113,6 +114,7 @@ struct norn_density {
   int64_t ndiscrete;                   /* free choices that are summed out, as they are now */
   bool always_lanes;                   /* norn_density_eval_many: for tests */
   int tries;                           /* before that: points that had weight 0 */
+  bigdata *gpu; bool told;             /* where blocks of its programs run, or NULL; told of its failure */
   tape tape[KEPT]; int ntape;
   tape *last;                          /* that of the last point; NULL: there was none */
   norn_span blame;
@@ -149,6 +151,11 @@ norn_support_kind density_kind_between(double lower, double upper);
 norn_status density_refuse(recording *, const char *what, const char *hint);
 
 /* ---- density.c ---- */
+/* Blocks of its programs, and of those recorded later, run on a GPU; takes it.  How many; 0: none, and why;
+   -1: error set. */
+int         density_gpu(norn_density *, bigdata *, char *why, size_t size);
+/* Warns once if the GPU has failed and the CPU has gone on. */
+void        density_gpu_look(norn_density *);
 /* POINTS points, each with the same bits whatever points this density, or a clone of it, was asked for
    before. */
 norn_status density_eval_block(norn_density *, const double *u, double *logp, double *gradient);

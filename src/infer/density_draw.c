@@ -196,6 +196,7 @@ norn_status norn_density_value(norn_density *d, const double *u, norn_datum *out
     if (!norn_is_none(*out)) memcpy(to, u, (size_t)d->dim * sizeof *u);
     return norn_is_none(*out) ? NORN_EMEMORY : NORN_OK;
   }
+  density_gpu_look(d);
   if (!at_point(d, u)) return no_value(d);
   norn_status status = lattice_draw(d, NULL, &z) ? value_on(d, &z, out) : NORN_EMEMORY;
   drawn_free(d, &z);

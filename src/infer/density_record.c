@@ -872,6 +872,9 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
   if (!status && !outside && t->g->failed)
     status = norn_fail(st, NORN_EMEMORY, -1, "out of memory");
   if (!status && !outside && !(t->p = program_new(t->g))) status = NORN_EMEMORY;
+  char why[200];
+  if (!status && !outside && d->gpu && bigdata_attach(d->gpu, t->p, why, sizeof why) < 0)
+    status = norn_error(st)->code;
   if (!status && !outside && d->block && !hold_ready(d, t)) status = NORN_EMEMORY;
   if (status || outside) { tape_drop(d, t); return status; }
   if (!d->fixed) { d->fixed = true; d->dim = r.at; }

@@ -1,6 +1,8 @@
 /* device: see device.h. */
 #include "infer/device.h"
 #include "infer/approx.h"
+#include "gpu/gpu.h"
+#include "infer/density.h"
 #include "infer/infer.h"
 #include <stdio.h>
 #include <string.h>
@@ -45,9 +47,10 @@ norn_status device_read(norn_infer *inf, device_wish *w)
 
 struct gpu *device_gpu(norn_state *st, char *why, size_t n)
 {
-  (void)st;
-  snprintf(why, n, "this build has no GPU part");
-  return NULL;
+  const char *reason = NULL;
+  gpu *g = gpu_there(st, &reason);
+  if (n) snprintf(why, n, "%s", g || !reason ? "" : reason);
+  return g;
 }
 
 norn_status device_refused(norn_infer *inf, const char *why)
@@ -67,15 +70,34 @@ norn_status device_open(norn_infer *inf, const device_wish *w, struct gpu **out,
   return *out || w->device == DEVICE_AUTO ? NORN_OK : device_refused(inf, why);
 }
 
-norn_status device_density(norn_infer *inf, const device_wish *w, norn_density *d)
+/* An error there that only an order makes one of the inference. */
+static norn_status failed_there(norn_infer *inf, const device_wish *w)
 {
   char why[300];
-  struct gpu *g;
-  (void)d;
+  norn_state *st = norn_infer_state(inf);
+  if (w->device == DEVICE_GPU) return norn_error(st)->code;
+  snprintf(why, sizeof why, "%.290s", norn_error(st)->text);
+  norn_clear(st);
+  device_note(inf, "cpu", why);
+  return NORN_OK;
+}
+
+norn_status device_density(norn_infer *inf, const device_wish *w, norn_density *d)
+{
+  char why[300] = "";
+  gpu *g;
   if (w->device == DEVICE_CPU) return NORN_OK;
   norn_status status = device_open(inf, w, &g, why, sizeof why);
-  if (!status) device_note(inf, g ? "gpu" : "cpu", why);
-  return status;
+  if (status) return status;
+  if (!g) return device_note(inf, "cpu", why), NORN_OK;
+  bigdata *on = bigdata_new(g, (bigdata_wish){.f32 = w->f32, .order = w->device == DEVICE_GPU,
+                                              .verify = w->verify});
+  if (!on) return norn_error(norn_infer_state(inf))->code;
+  int n = density_gpu(d, on, why, sizeof why);
+  if (n < 0) return failed_there(inf, w);
+  if (!n && w->device == DEVICE_GPU) return device_refused(inf, why);
+  device_note(inf, n ? "gpu" : "cpu", n ? NULL : why);
+  return NORN_OK;
 }
 
 void device_note(norn_infer *inf, const char *device, const char *why)

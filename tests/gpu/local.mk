@@ -1,6 +1,7 @@
 ## Checks of what runs on a GPU: here on a mock (mock.h), on a card by run.sh.
 ## list GPU_CHECKS check_*.c -.c
 GPU_CHECKS = \
+  %D%/check_bigdata \
   %D%/check_blas \
   %D%/check_blocks \
   %D%/check_dialect \
