@@ -68,6 +68,7 @@ EXTRA_DIST += \
 ## list GPU_BENCH gpu/*.c -.c
 GPU_BENCH = \
   %D%/gpu/device \
+  %D%/gpu/dialect \
   %D%/gpu/glm \
   %D%/gpu/matmul
 ## list GPU_BENCH_FILES gpu/*.h gpu/*.md

@@ -28,7 +28,7 @@ static inline lanes sample_hypot1(lanes a)
 /* ---- gamma variables of scale 1 ---------------------------------------------------------------- */
 
 /* Marsaglia and Tsang 2000, "A simple method for generating gamma variables": shape >= 1. */
-V_COLD lanes sample_gamma_large(norn_rng *g, lanes shape)
+static inline lanes sample_gamma_large(norn_rng *g, lanes shape)
 {
   lanes d = shape - 1.0 / 3, c = 1 / (3 * lane_sqrt(d));
   for (;;) {
@@ -39,33 +39,38 @@ V_COLD lanes sample_gamma_large(norn_rng *g, lanes shape)
     if (v_log(u) < 0.5 * s + d * (1 - v + v_log(v))) return d * v;
   }
 }
-/* Its logarithm, also where it underflows.  Shapes below 1: G(a) = G(a+1) u^(1/a). */
+/* G and b such that G exp(-b) is a gamma variable, which may be far below any number.  Shapes below 1:
+   G(a) = G(a+1) u^(1/a); for others b is 0. */
+static inline lanes sample_gamma_boost(norn_rng *g, lanes shape, lanes *boost)
+{
+  *boost = shape >= 1 ? 0 : rng_exponential(g) / shape;
+  return sample_gamma_large(g, shape >= 1 ? shape : shape + 1);
+}
 static inline lanes sample_log_gamma(norn_rng *g, lanes shape)
 {
-  if (shape >= 1) return v_log(sample_gamma_large(g, shape));
-  lanes boost = rng_exponential(g) / shape;
-  return v_log(sample_gamma_large(g, shape + 1)) - boost;
+  lanes boost, x = sample_gamma_boost(g, shape, &boost);
+  return v_log(x) - boost;
 }
 static inline lanes sample_gamma(norn_rng *g, lanes shape)
 {
-  return shape >= 1 ? sample_gamma_large(g, shape) : v_exp(sample_log_gamma(g, shape));
+  lanes boost, x = sample_gamma_boost(g, shape, &boost);
+  return shape >= 1 ? x : v_exp(v_log(x) - boost);
 }
 
 static inline lanes gamma_sample(norn_rng *g, lanes alpha, lanes beta)
 {
-  if (alpha >= 1) return draw_positive(sample_gamma(g, alpha) / beta);
-  return draw_positive(v_exp(sample_log_gamma(g, alpha) - v_log(beta)));
+  lanes boost, x = sample_gamma_boost(g, alpha, &boost);
+  return draw_positive(alpha >= 1 ? x / beta : v_exp((v_log(x) - boost) - v_log(beta)));
 }
 static inline lanes inv_gamma_sample(norn_rng *g, lanes alpha, lanes beta)
 {
-  if (alpha >= 1) return draw_positive(beta / sample_gamma(g, alpha));
-  return draw_positive(v_exp(v_log(beta) - sample_log_gamma(g, alpha)));
+  lanes boost, x = sample_gamma_boost(g, alpha, &boost);
+  return draw_positive(alpha >= 1 ? beta / x : v_exp(v_log(beta) - (v_log(x) - boost)));
 }
 static inline lanes chi_square_sample(norn_rng *g, lanes nu)
 {
-  lanes h = 0.5 * nu;
-  if (h >= 1) return draw_positive(2 * sample_gamma(g, h));
-  return draw_positive(v_exp(sample_log_gamma(g, h) + V_LOG_2));
+  lanes h = 0.5 * nu, boost, x = sample_gamma_boost(g, h, &boost);
+  return draw_positive(h >= 1 ? 2 * x : v_exp((v_log(x) - boost) + V_LOG_2));
 }
 static inline lanes inv_chi_square_sample(norn_rng *g, lanes nu)
 {
@@ -75,18 +80,12 @@ static inline lanes scaled_inv_chi_square_sample(norn_rng *g, lanes nu, lanes s)
 {
   return inv_gamma_sample(g, 0.5 * nu, 0.5 * nu * s * s);
 }
-/* g/(g + h) of two gamma draws, in logarithms when a shape is below 1; inside (0, 1). */
+/* x/(x + y) of two gamma draws, in logarithms when a shape is below 1; inside (0, 1). */
 static inline lanes beta_sample(norn_rng *g, lanes alpha, lanes beta)
 {
-  lanes x;
-  if (alpha >= 1 && beta >= 1) {
-    lanes a = sample_gamma(g, alpha);
-    x = a / (a + sample_gamma(g, beta));
-  } else {
-    lanes a = sample_log_gamma(g, alpha);
-    x = v_logit_inv(a - sample_log_gamma(g, beta));
-  }
-  return sample_below_one(draw_positive(x));
+  lanes b, c, x = sample_gamma_boost(g, alpha, &b), y = sample_gamma_boost(g, beta, &c);
+  lanes r = alpha >= 1 && beta >= 1 ? x / (x + y) : v_logit_inv((v_log(x) - b) - (v_log(y) - c));
+  return sample_below_one(draw_positive(r));
 }
 static inline lanes beta_proportion_sample(norn_rng *g, lanes mu, lanes kappa)
 {
@@ -179,7 +178,7 @@ static inline lanes sample_poisson_large(norn_rng *g, lanes rate)
     if (v_log(v) - log_hat <= poisson_logp(NORN_KEEP_ALL, k, rate)) return k;
   }
 }
-V_COLD lanes poisson_sample(norn_rng *g, lanes rate)
+static inline lanes poisson_sample(norn_rng *g, lanes rate)
 {
   if (!(rate < V_SAFE_MAX)) return rate;     /* no integer holds it anyway */
   return rate < 10 ? sample_poisson_small(g, rate) : sample_poisson_large(g, rate);
@@ -237,7 +236,7 @@ static inline lanes sample_binomial_large(norn_rng *g, lanes n, lanes p)
     if (log_u <= binomial_logp(NORN_KEEP_ALL, k, n, p) - top) return k;
   }
 }
-V_COLD lanes binomial_sample(norn_rng *g, lanes n, lanes p)
+static inline lanes binomial_sample(norn_rng *g, lanes n, lanes p)
 {
   lanes q = p > 0.5 ? 1 - p : p;
   lanes k = n * q < 10 ? sample_binomial_small(g, n, q) : sample_binomial_large(g, n, q);
@@ -260,7 +259,7 @@ static inline lanes beta_binomial_sample(norn_rng *g, lanes n, lanes a, lanes b)
 /* Stadlober 1990, "The ratio of uniforms approach for generating discrete random variates",
    J. Comput. Appl. Math. 31: a table mountain of width h around the mean,
    h = 2 sqrt(2/e) sqrt(variance + 1/2) + 3 - 2 sqrt(3/e), holds the mass scaled to 1 at the top. */
-V_COLD lanes hypergeometric_sample(norn_rng *g, lanes N, lanes a, lanes b)
+static inline lanes hypergeometric_sample(norn_rng *g, lanes N, lanes a, lanes b)
 {
   lanes c = a + b, low = v_max(N - b, 0), high = v_min(N, a);
   if (low == high) return low;

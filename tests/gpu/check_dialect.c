@@ -70,8 +70,8 @@ static bool get(bench *b, int rows)
 
 static void wrong_at(const bench *b, const family_cases *c, const char *what, int k, double is, double should)
 {
-  fprintf(stderr, "  %s %s %s of (%g; %g, %g, %g): %.17g is not %.17g\n", b->f32 ? "f32" : "f64", c->name, what,
-          c->x[k], c->p[0][k], c->p[1][k], c->p[2][k], is, should);
+  fprintf(stderr, "  %s %s %s of (%g; %g, %g, %g): %.17g is not %.17g\n", b->f32 ? "f32" : "f64", c->name,
+          what, c->x[k], c->p[0][k], c->p[1][k], c->p[2][k], is, should);
 }
 
 static void densities(bench *b, const family_cases *c)
@@ -170,7 +170,7 @@ static void on_device(gpu *g, bool f32)
 {
   bench b = {.g = g, .f32 = f32};
   family_cases *all = cases_new(f32);
-  gpu_text t = {f32 ? "dialect32" : "dialect64", dialect_text(f32), dialect_body, 0};
+  gpu_text t = {f32 ? "dialect32" : "dialect64", dialect_text(f32), dialect_body, GPU_HOT};
   size_t n = CASES * 8;
   b.m = gpu_module_new(g, &t);
   if (!b.m) fprintf(stderr, "%s\n", norn_error(gpu_state(g))->text);

@@ -41,8 +41,10 @@ static void case_make(family_cases *c, norn_rng *g, int k, bool floats)
     for (int i = 0; i < NORN_DIST_P; i++) p[i] = (floats ? mild : from)[norn_rng_below(g, 14)];
   while (c->row->check1(p, &which));
   double x = c->row->sample1(p, g);
-  for (int tries = 0; floats && tries < 100 && !(fabs(case_float(x)) < 1e30 && (x == 0 || fabs(x) > 1e-30)); tries++)
+  for (int tries = 0; floats && tries < 100; tries++) {
+    if (x == 0 || (fabs(x) > 1e-30 && fabs(x) < 1e30)) break;
     x = c->row->sample1(p, g);
+  }
   if (norn_rng_below(g, 8) == 0) x = some[norn_rng_below(g, floats ? 5 : 17)];
   c->x[k] = floats ? case_float(x) : x;
   for (int i = 0; i < c->np; i++) c->p[i][k] = p[i];

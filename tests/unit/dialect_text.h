@@ -100,5 +100,6 @@ static const char dialect_body[] =
   "ONE(sin2pi, sin2pi(x)) ONE(cos2pi, cos2pi(x)) ONE(sqrt, lane_sqrt(x)) ONE(lgamma, v_lgamma(x))\n"
   "ONE(digamma, v_digamma(x)) ONE(stirling, v_stirling(x)) ONE(lfact, v_lfact(x)) ONE(erfcx, v_erfcx(x))\n"
   "ONE(bessel, v_bessel_i0_scaled_log(x)) ONE(gap, v_bessel_gap(x)) ONE(logit_inv, v_logit_inv(x))\n"
-  "ONE(log1pexp, v_log1pexp(x)) ONE(norm_log_cdf, v_norm_log_cdf(x)) ONE(half_gamma, v_half_gamma_ratio(x))\n";
+  "ONE(log1pexp, v_log1pexp(x)) ONE(norm_log_cdf, v_norm_log_cdf(x))\n"
+  "ONE(half_gamma, v_half_gamma_ratio(x))\n";
 #endif
