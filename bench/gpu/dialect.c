@@ -99,9 +99,9 @@ static void table(gpu *g, bool f32)
   static const char *const names[] = {"philox", "uniform", "normal", "normals", "log", "exp", "sincos", "divide",
                                       "sqrt", "normal_logp", "poisson_logp", "bernoulli_logit", "lgamma"};
   const char *kind = f32 ? "f32" : "f64";
-  static char text[sizeof body + 100];
-  snprintf(text, sizeof text, "#define FMA %s\n%s", f32 ? "__fmaf_rn" : "__fma_rn", body);
-  gpu_text t = {f32 ? "time32" : "time64", dialect_text(f32), text, GPU_HOT};
+  static char all[sizeof body + 100];
+  snprintf(all, sizeof all, "#define FMA %s\n%s", f32 ? "__fmaf_rn" : "__fma_rn", body);
+  gpu_text t = {f32 ? "time32" : "time64", dialect_text(f32), all, GPU_HOT};
   gpu_module *m = gpu_module_new(g, &t);
   CHECK(m != NULL);
   if (!m) {
