@@ -4,6 +4,8 @@ libnorncore_la_SOURCES += \
   %D%/bigdata_block.c \
   %D%/bigdata_text.c \
   %D%/blas.c \
+  %D%/chains.c \
+  %D%/chains_text.c \
   %D%/compile.c \
   %D%/device.c \
   %D%/load.c \
@@ -17,6 +19,7 @@ libnorncore_la_SOURCES += \
   %D%/bigdata_text.h \
   %D%/blas.h \
   %D%/block.h \
+  %D%/chains.h \
   %D%/gpu.h \
   %D%/gpu_in.h \
   %D%/weigher.h

@@ -11,17 +11,17 @@ static const char *const head =
   "#if TT == 1\n"
   "#define V(k) v[(int64_t)(k) * stride]\n"
   "#define SYNC() ((void)0)\n"
-  "static wide sum_wide(wide x) { return x; }\n"
-  "static lanes sum_lanes(lanes x) { return x; }\n"
-  "static int any_of(int c) { return c; }\n"
+  "static inline wide sum_wide(wide x) { return x; }\n"
+  "static inline lanes sum_lanes(lanes x) { return x; }\n"
+  "static inline int any_of(int c) { return c; }\n"
   "#else\n"
   "#define V(k) v[k]\n"
   "#define SYNC() __syncwarp()\n"
-  "static wide sum_wide(wide x)\n{\n"
+  "static inline wide sum_wide(wide x)\n{\n"
   "  for (int m = TT / 2; m; m >>= 1) x += __shfl_xor_sync(0xffffffffu, x, m);\n  return x;\n}\n"
-  "static lanes sum_lanes(lanes x)\n{\n"
+  "static inline lanes sum_lanes(lanes x)\n{\n"
   "  for (int m = TT / 2; m; m >>= 1) x += __shfl_xor_sync(0xffffffffu, x, m);\n  return x;\n}\n"
-  "static int any_of(int c)\n{\n"
+  "static inline int any_of(int c)\n{\n"
   "  for (int m = TT / 2; m; m >>= 1) c |= __shfl_xor_sync(0xffffffffu, c, m);\n  return c;\n}\n"
   "#endif\n"
   "#ifdef NORN_MEMO\n"
@@ -431,7 +431,7 @@ static void put_all(plan *q)
 {
   char base[NAME];
   put_literal(base, q->p->base, &q->o->m);
-  PUT("static int density_at(lanes *v, const lanes *D, const uint32_t *I, int tid, int64_t stride, "
+  PUT("static inline int density_at(lanes *v, const lanes *D, const uint32_t *I, int tid, int64_t stride, "
       "wide *logp)\n{\n  int outside = 0, status = 0;\n  wide total = 0;\n  (void)D, (void)I, (void)tid, (void)stride;\n");
   PUT("  for (int i = tid; i < NSLOT; i += TT) A(i) = 0;\n");
   q->dirty = true;
