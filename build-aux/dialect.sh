@@ -1,7 +1,7 @@
 #!/bin/sh
 # dialect.sh f64|f32 FILE...: the headers in this order as one text, for src/graph/dialect.c, on
 # standard output: numbers of bytes with commas, as C reads them.  What they include of each other is
-# left out.  f32: literals with a point or an exponent become floats.
+# left out; each TERM and ONCE of a formula gets a number (src/dist/terms.h).  f32: literals with a point or an exponent become floats.
 set -eu
 kind=$1
 shift
@@ -17,4 +17,11 @@ esac
   for file; do
     sed -E -e '/^#include "/d' -e "$float" "$file"
   done
-} | od -v -An -to1 | sed 's/ \([0-7][0-7]*\)/0\1,/g'
+} | awk '!/^#define/ {
+  line = ""
+  while (match($0, /(TERM|ONCE)[(]/)) {
+    line = line substr($0, 1, RSTART + 3) "_N(" n++ ", "
+    $0 = substr($0, RSTART + 5)
+  }
+  $0 = line $0
+} { print }' | od -v -An -to1 | sed 's/ \([0-7][0-7]*\)/0\1,/g'

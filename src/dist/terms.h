@@ -18,28 +18,28 @@ enum { K_X = 1, K_1 = 2, K_2 = 4, K_3 = 8, K_4 = 16 };   /* x, then the paramete
 #define NORN_KEEP_ALL 0xffffffffu
 #endif
 
-#if LANES > 1 && defined NORN_DIALECT && !defined NORN_MEMO
-typedef unsigned terms;
-#define TERM(t, mask, e) ((t) & (mask) ? LANE(e) : LANE(0.0))
-#define ONCE(t, mask, e) ((void)(t), (void)(mask), LANE(e))
-
-#elif LANES == 1 && !defined NORN_MEMO
-typedef unsigned terms;
-#define TERM(t, mask, e) ((t) & (mask) ? (e) : 0.0)
-#define ONCE(t, mask, e) ((void)(t), (void)(mask), (e))
-
-#elif LANES == 1
+/* In generated code each has a number k (build-aux/dialect.sh): NVRTC counts nothing. */
+#if defined NORN_DIALECT && defined NORN_MEMO && LANES == 1
 enum { TERM_SLOTS = 512 };
 typedef struct term_memo {
   unsigned many;                     /* bits of what varies; constant wherever it is used */
   bool done[TERM_SLOTS];
   lanes memo[TERM_SLOTS];
 } *terms;
-#define ONCE_AT(t, mask, e, k)                                                                     \
+#define ONCE_N(k, t, mask, e)                                                                      \
   ((t)->many & (mask) ? (e) : (t)->done[k] ? (t)->memo[k]                                          \
                                            : ((t)->done[k] = true, (t)->memo[k] = (e)))
-#define TERM(t, mask, e) ONCE_AT(t, mask, e, __COUNTER__)
-#define ONCE(t, mask, e) ONCE_AT(t, mask, e, __COUNTER__)
+#define TERM_N(k, t, mask, e) ONCE_N(k, t, mask, e)
+
+#elif defined NORN_DIALECT && !defined NORN_MEMO
+typedef unsigned terms;
+#define TERM_N(k, t, mask, e) ((t) & (mask) ? LANE(e) : LANE(0.0))
+#define ONCE_N(k, t, mask, e) ((void)(t), (void)(mask), LANE(e))
+
+#elif LANES == 1
+typedef unsigned terms;
+#define TERM(t, mask, e) ((t) & (mask) ? (e) : 0.0)
+#define ONCE(t, mask, e) ((void)(t), (void)(mask), (e))
 
 #else
 enum { TERM_SLOTS = 512 };
@@ -73,5 +73,7 @@ static inline __attribute__((always_inline)) bool term_kept(terms t, unsigned ma
     (t)->memo[k]; })
 #define TERM(t, mask, e) TERM_AT(t, mask, e, __COUNTER__)
 #define ONCE(t, mask, e) ONCE_AT(t, mask, e, __COUNTER__)
+#define TERM_N(k, t, mask, e) TERM_AT(t, mask, e, k)
+#define ONCE_N(k, t, mask, e) ONCE_AT(t, mask, e, k)
 #endif
 #endif

@@ -71,7 +71,7 @@ static inline lane_real fun_psi(lane_real x)
 static inline lane_real fun_trigamma(lane_real x)
 {
   lane_real sum = 0, y = x;
-  if (!(x > 0 && x < HUGE_VAL)) return (lane_real)NAN;
+  if (!(x > 1 / V_SQUARE_MAX && x < V_SAFE_MAX)) return (lane_real)NAN;
   for (; y < 15; y += 1) sum += 1 / (y * y);
   lane_real r = 1 / y, s = r * r;
   lane_real tail = s * (1.0 / 6 - s * (1.0 / 30 - s * (1.0 / 42 - s * (1.0 / 30 - s * (5.0 / 66 -

@@ -7,11 +7,6 @@ GPU_CHECKS = \
   %D%/check_density \
   %D%/check_dialect \
   %D%/check_driver
-  %D%/check_dialect \
-=======
-  %D%/check_density \
->>>>>>> 3683d12 (gpu/chains: whole transitions of many chains of Hamiltonian dynamics on a GPU; check_density compares densities and transitions with those of the host)
-  %D%/check_driver
 ## list GPU_NORN *.norn
 GPU_NORN =
 ## list GPU_SH devices.sh table.sh

@@ -3,6 +3,7 @@
    NORN_MEMO remembers and gives the same bits. */
 #include "graph/op_text.h"
 #include "dist/dist.h"
+#include "graph/dialect.h"
 #include "graph/level.h"
 #include "graph/record.h"
 #include "num/rng.h"
@@ -64,10 +65,8 @@ static void put_family(text *t, const norn_dist_row *row, bool memo)
 
 static void put_all(text *t, bool memo)
 {
-  text_printf(t, "%s#define NORN_OP_FUNCTIONS\n#include \"norn.h\"\n#include \"dist/terms.h\"\n"
-           "#include \"dist/kernel_real.h\"\n#include \"dist/kernel_count.h\"\n"
-           "#include \"dist/domains.h\"\n#include \"graph/op_functions.h\"\n",
-           memo ? "#define NORN_MEMO\n" : "");
+  text_printf(t, "%s#define NORN_OP_FUNCTIONS\n", memo ? "#define NORN_MEMO\n" : "");
+  text_put(t, dialect_text(false), dialect_size(false));
   for (int op = G_ADD; op < G_FUN1 && !memo; op++) put_op(t, (graph_op)op, 0, graph_op_names[op]);
   for (int i = 0; graph_functions[i].name && !memo; i++)
     if (graph_functions[i].op == G_FUN1) put_op(t, G_FUN1, (uint64_t)i, graph_functions[i].name);
