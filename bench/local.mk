@@ -70,7 +70,8 @@ GPU_BENCH = \
   %D%/gpu/device \
   %D%/gpu/dialect \
   %D%/gpu/glm \
-  %D%/gpu/matmul
+  %D%/gpu/matmul \
+  %D%/gpu/particles
 ## list GPU_BENCH_FILES gpu/*.h gpu/*.md
 GPU_BENCH_FILES = \
   %D%/gpu/gpu_time.h \

@@ -23,7 +23,9 @@
    Ancestors, as weights_copies (num/weights.h) places them: a particle with offspring stays, and the d-th
    place without gets the d-th of the further offspring, both in order.  A map has room for twice the places:
    entry i is the ancestor of place i; or, with its top bit set, says at which of the entries from `room` on
-   it stands.  So each chunk writes both parts side by side, and nothing is scattered. */
+   it stands.  So each chunk writes both parts side by side, and nothing is scattered.
+
+   BLOCK_NO_KERNELS: the functions alone. */
 #ifndef NORN_BLOCK_H
 #define NORN_BLOCK_H
 
@@ -193,6 +195,7 @@ typedef struct weights_all {
   uint32_t at;                   /* blocks of weights_ancestors that have begun, ever */
 } weights_all;
 
+#ifndef BLOCK_NO_KERNELS
 /* Of each chunk: its scale, the sum of its weights and of their squares.  logw: room for whole chunks, what
    lies behind the last particle is -infinity. */
 KERNEL weights_chunks(const lane_real *logw, double *scale, uint64_t *sum, double *squares)
@@ -280,6 +283,8 @@ KERNEL weights_total(uint32_t chunks, int k, const double *scale, const uint64_t
   }
 }
 
+#endif
+
 /* ---- ancestors -------------------------------------------------------------------------------- */
 
 /* Points are at k + u (systematic), or at k + u_k, u_k the k-th number of the array of the counter
@@ -352,6 +357,7 @@ DEVICE void weights_large(const weights_points *p, uint32_t first, uint32_t belo
   }
 }
 
+#ifndef BLOCK_NO_KERNELS
 /* map (2, room): of every place its ancestor; spread (chunks): sum of the variances of their offspring.
    begun: how many blocks had begun before this launch (it counts on in all->at). */
 KERNEL weights_ancestors(const lane_real *logw, int k, weights_points p, const double *scale, const uint64_t *base,
@@ -428,6 +434,7 @@ KERNEL weights_ancestors(const lane_real *logw, int k, weights_points p, const d
   }
   if (large) weights_large(&p, first, below, start, many, map + room);
 }
+#endif
 
 /* ---- maps ------------------------------------------------------------------------------------- */
 
@@ -437,7 +444,7 @@ DEVICE uint32_t block_map_at(const uint32_t *map, uint32_t room, uint32_t i)
   return a & BLOCK_MAP_FAR ? map[room + (a & ~BLOCK_MAP_FAR)] : a;
 }
 
-#ifndef BLOCK_TWIN
+#if !defined BLOCK_TWIN && !defined BLOCK_NO_KERNELS
 DEVICE uint32_t block_thread(void) { return blockIdx.x * blockDim.x + threadIdx.x; }
 
 /* to[i] = map[further[i]]; without a map, or a further one, that is the identity. */

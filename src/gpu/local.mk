@@ -12,6 +12,7 @@ libnorncore_la_SOURCES += \
   %D%/memory.c \
   %D%/module.c \
   %D%/prelude.c \
+  %D%/segment_gpu.c \
   %D%/version.c \
   %D%/weigher.c \
   %D%/bigdata.h \
@@ -22,12 +23,17 @@ libnorncore_la_SOURCES += \
   %D%/chains.h \
   %D%/gpu.h \
   %D%/gpu_in.h \
+  %D%/segment_gpu.h \
+  %D%/segment_lanes.h \
   %D%/weigher.h
 
-## What particles and populations do on a device, as bytes (as the dialect is, src/graph/local.mk).
-GPU_TEXT      = gpu/block.inc
+## What particles do on a device, as bytes (as the dialect is, src/graph/local.mk).
+GPU_TEXT      = gpu/block.inc gpu/segment_lanes.inc
 CLEANFILES   += $(GPU_TEXT)
-%D%/weigher.lo: $(GPU_TEXT)
+%D%/weigher.lo %D%/segment_gpu.lo: $(GPU_TEXT)
 gpu/block.inc: $(top_srcdir)/src/gpu/block.h $(top_srcdir)/build-aux/dialect.sh
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(top_srcdir)/src/gpu/block.h > $@.tmp \
+	  && mv $@.tmp $@
+gpu/segment_lanes.inc: $(top_srcdir)/src/gpu/segment_lanes.h $(top_srcdir)/build-aux/dialect.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(top_srcdir)/src/gpu/segment_lanes.h > $@.tmp \
 	  && mv $@.tmp $@

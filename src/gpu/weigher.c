@@ -30,18 +30,16 @@ struct weigher {
   int units;                                     /* K: sums are in units of 2^(scale - K) */
   gpu_module *m;
   gpu_kernel *k[KERNELS];
-  gpu_ptr logw, scale, sum, squares, spread, base, status, all;
+  gpu_ptr logw[2], scale, sum, squares, spread, base, status, all;
   uint32_t begun, epoch;                         /* of weights_ancestors */
   bool spread_known;
 };
 
 uint32_t weigher_room_of(uint32_t n) { return (n / CHUNK + (n % CHUNK != 0)) * CHUNK; }
-size_t weigher_each(bool f32) { return f32 ? 5 : 9; }
+size_t weigher_each(bool f32) { return f32 ? 9 : 17; }
 
-gpu *weigher_gpu(const weigher *b) { return b->g; }
-bool weigher_f32(const weigher *b) { return b->f32; }
 uint32_t weigher_room(const weigher *b) { return b->room; }
-gpu_ptr weigher_logw(const weigher *b) { return b->logw; }
+gpu_ptr weigher_logw(const weigher *b, int which) { return b->logw[which]; }
 gpu_ptr weigher_flags(const weigher *b) { return b->all + offsetof(all, flags); }
 size_t weigher_map_size(const weigher *b) { return 2 * (size_t)b->room * sizeof(uint32_t); }
 
@@ -49,7 +47,7 @@ static size_t real_size(const weigher *b) { return b->f32 ? sizeof(float) : size
 
 static bool load(weigher *b)
 {
-  gpu_text t = { "weigher", dialect_text(b->f32), block_text(), 0 };
+  gpu_text t = { "weigher", dialect_text(b->f32), block_text(), GPU_HOT };
   if (!(b->m = gpu_module_new(b->g, &t))) return false;
   for (int i = 0; i < KERNELS; i++)
     if (!(b->k[i] = gpu_kernel_of(b->m, names[i]))) return false;
@@ -60,7 +58,8 @@ static bool room(weigher *b)
 {
   size_t word = b->chunks * sizeof(uint64_t);
   gpu_ptr *of[] = { &b->scale, &b->sum, &b->squares, &b->spread, &b->base, &b->status };
-  if (!(b->logw = gpu_alloc(b->g, b->room * real_size(b), "log weights"))) return false;
+  for (int i = 0; i < 2; i++)
+    if (!(b->logw[i] = gpu_alloc(b->g, b->room * real_size(b), "log weights"))) return false;
   for (int i = 0; i < NORN_COUNT(of); i++)
     if (!(*of[i] = gpu_alloc(b->g, word, "sums of weights"))) return false;
   return (b->all = gpu_alloc(b->g, sizeof(all), "sums of weights")) != 0;
@@ -77,7 +76,7 @@ weigher *weigher_new(gpu *g, uint32_t n, bool f32)
   b->chunks = b->room / CHUNK;
   for (b->units = 62; ((uint64_t)1 << (62 - b->units)) < b->room;) b->units--;
   if (load(b) && room(b) && !gpu_fill(g, b->status, 0, b->chunks * sizeof(uint64_t)) &&
-      !gpu_fill(g, b->all, 0, sizeof(all)) && !weigher_clear(b))
+      !gpu_fill(g, b->all, 0, sizeof(all)) && !weigher_clear(b, b->logw[0]) && !weigher_clear(b, b->logw[1]))
     return b;
   weigher_free(b);
   return NULL;
@@ -86,7 +85,7 @@ weigher *weigher_new(gpu *g, uint32_t n, bool f32)
 void weigher_free(weigher *b)
 {
   if (!b) return;
-  gpu_ptr of[] = { b->logw, b->scale, b->sum, b->squares, b->spread, b->base, b->status, b->all };
+  gpu_ptr of[] = { b->logw[0], b->logw[1], b->scale, b->sum, b->squares, b->spread, b->base, b->status, b->all };
   for (int i = 0; i < NORN_COUNT(of); i++) gpu_release(b->g, of[i]);
   gpu_module_free(b->m);
   norn_alloc(gpu_state(b->g), b, sizeof *b, 0);
@@ -94,36 +93,36 @@ void weigher_free(weigher *b)
 
 /* ---- log weights ---- */
 
-norn_status weigher_clear(weigher *b)
+norn_status weigher_clear(weigher *b, gpu_ptr logw)
 {
   float f = 0;
   double d = 0;
   void *zero = b->f32 ? (void *)&f : (void *)&d;
   return gpu_launch(b->g, b->k[K_FILL], b->room / THREADS, THREADS, 0,
-                    GPU_ARGS(&b->n, &b->room, zero, &b->logw));
+                    GPU_ARGS(&b->n, &b->room, zero, &logw));
 }
 
 enum { PIECE = 4096 };
 
-norn_status weigher_put_logw(weigher *b, const double *from)
+norn_status weigher_put_logw(weigher *b, gpu_ptr logw, const double *from)
 {
   float f[PIECE];
   norn_status s = NORN_OK;
-  if (!b->f32) return gpu_upload(b->g, b->logw, from, b->n * sizeof *from);
+  if (!b->f32) return gpu_upload(b->g, logw, from, b->n * sizeof *from);
   for (uint32_t i = 0; i < b->n && !s; i += PIECE) {
     uint32_t m = b->n - i < PIECE ? b->n - i : PIECE;
     for (uint32_t j = 0; j < m; j++) f[j] = (float)from[i + j];
-    s = gpu_upload(b->g, b->logw + i * sizeof *f, f, m * sizeof *f);
+    s = gpu_upload(b->g, logw + i * sizeof *f, f, m * sizeof *f);
   }
   return s;
 }
 
 /* Floats lie in the upper half of `to` at first. */
-norn_status weigher_get_logw(weigher *b, double *to)
+norn_status weigher_get_logw(weigher *b, gpu_ptr logw, double *to)
 {
-  if (!b->f32) return gpu_download(b->g, to, b->logw, b->n * sizeof *to);
+  if (!b->f32) return gpu_download(b->g, to, logw, b->n * sizeof *to);
   char *at = (char *)to + b->n * sizeof(float);
-  norn_status s = gpu_download(b->g, at, b->logw, b->n * sizeof(float));
+  norn_status s = gpu_download(b->g, at, logw, b->n * sizeof(float));
   for (uint32_t i = 0; i < b->n && !s; i++) {
     float f;
     memcpy(&f, at + i * sizeof f, sizeof f);
@@ -134,11 +133,11 @@ norn_status weigher_get_logw(weigher *b, double *to)
 
 /* ---- sums ---- */
 
-norn_status weigher_weigh(weigher *b)
+norn_status weigher_weigh(weigher *b, gpu_ptr logw)
 {
   gpu_ptr spread = b->spread_known ? b->spread : 0;
   norn_status s = gpu_launch(b->g, b->k[K_CHUNKS], b->chunks, THREADS, 0,
-                             GPU_ARGS(&b->logw, &b->scale, &b->sum, &b->squares));
+                             GPU_ARGS(&logw, &b->scale, &b->sum, &b->squares));
   if (s) return s;
   return gpu_launch(b->g, b->k[K_TOTAL], 1, THREADS, 0,
                     GPU_ARGS(&b->chunks, &b->units, &b->scale, &b->sum, &b->squares, &spread, &b->base, &b->all));
@@ -159,12 +158,13 @@ norn_status weigher_look(weigher *b, weigher_sums *to)
 
 /* ---- ancestors ---- */
 
-norn_status weigher_ancestors(weigher *b, bool each, double u, uint64_t stream, uint32_t iter, gpu_ptr map)
+norn_status weigher_ancestors(weigher *b, gpu_ptr logw, bool each, double u, uint64_t stream, uint32_t iter,
+                              gpu_ptr map)
 {
   points p = { b->n, each, u, stream, iter, 0 };
   if (++b->epoch > LAST_EPOCH) b->epoch = 1;
   norn_status s = gpu_launch(b->g, b->k[K_ANCESTORS], b->chunks, THREADS, 0,
-                             GPU_ARGS(&b->logw, &b->units, &p, &b->scale, &b->base, &b->all, &b->begun, &b->epoch,
+                             GPU_ARGS(&logw, &b->units, &p, &b->scale, &b->base, &b->all, &b->begun, &b->epoch,
                                       &b->status, &b->room, &map, &b->spread));
   b->begun += b->chunks;
   b->spread_known = true;

@@ -18,29 +18,30 @@ typedef struct weigher_sums {
   unsigned flags;                /* what kernels have put into weigher_flags since the last weigher_weigh */
 } weigher_sums;
 
-/* n log weights, all 0.  NULL: error set. */
+/* For n particles.  NULL: error set. */
 weigher    *weigher_new(gpu *, uint32_t n, bool f32);
 void        weigher_free(weigher *);
-gpu        *weigher_gpu(const weigher *);
-bool        weigher_f32(const weigher *);
-/* n in whole chunks: so many numbers have room in the log weights, and twice as many in a map. */
+/* n in whole chunks: so many numbers have room in log weights, and twice as many in a map. */
 uint32_t    weigher_room(const weigher *);
 uint32_t    weigher_room_of(uint32_t n);
-gpu_ptr     weigher_logw(const weigher *);
-gpu_ptr     weigher_flags(const weigher *);            /* a uint32_t to which kernels add bits */
-size_t      weigher_map_size(const weigher *);         /* bytes */
-/* Bytes of a particle that a `weigher` takes. */
+/* Log weights (room): two of them, all 0 at first; behind the n-th stands -infinity.  Which of them is meant,
+   others say. */
+gpu_ptr     weigher_logw(const weigher *, int which);
+gpu_ptr     weigher_flags(const weigher *);          /* a uint32_t to which kernels add bits */
+size_t      weigher_map_size(const weigher *);       /* bytes */
+/* Bytes of a particle that a weigher takes. */
 size_t      weigher_each(bool f32);
 
-norn_status weigher_clear(weigher *);                  /* all are 0 */
-norn_status weigher_put_logw(weigher *, const double *);       /* (n) */
-norn_status weigher_get_logw(weigher *, double *);
+norn_status weigher_clear(weigher *, gpu_ptr logw);              /* all are 0 */
+norn_status weigher_put_logw(weigher *, gpu_ptr logw, const double *);       /* (n) */
+norn_status weigher_get_logw(weigher *, gpu_ptr logw, double *);
 /* Adds up; then looks. */
-norn_status weigher_weigh(weigher *);
+norn_status weigher_weigh(weigher *, gpu_ptr logw);
 norn_status weigher_look(weigher *, weigher_sums *);
-/* The map of a resampling by the weights that were added up: systematic by u, or stratified (`each`) by the
-   array of numbers of the counter (lane 0, event 0, iter) of the stream. */
-norn_status weigher_ancestors(weigher *, bool each, double u, uint64_t stream, uint32_t iter, gpu_ptr map);
+/* The map of a resampling by the log weights that were added up last: systematic by u, or stratified (`each`)
+   by the array of numbers of the counter (lane 0, event 0, iter) of the stream. */
+norn_status weigher_ancestors(weigher *, gpu_ptr logw, bool each, double u, uint64_t stream, uint32_t iter,
+                              gpu_ptr map);
 /* to = map[further] (either may be 0: the identity), for n entries; x = x[map] in place, for what the map of
    a resampling left where it was; entries to the host. */
 norn_status weigher_map_compose(weigher *, gpu_ptr map, gpu_ptr further, uint32_t n, gpu_ptr to);

@@ -6,7 +6,8 @@ GPU_CHECKS = \
   %D%/check_blocks \
   %D%/check_density \
   %D%/check_dialect \
-  %D%/check_driver
+  %D%/check_driver \
+  %D%/check_segment
 ## list GPU_NORN *.norn
 GPU_NORN =
 ## list GPU_SH devices.sh table.sh
@@ -15,6 +16,7 @@ GPU_SH = \
   %D%/table.sh
 ## list GPU_FILES *.h *.sh !devices.sh !table.sh
 GPU_FILES = \
+  %D%/gpu_steps.h \
   %D%/gpu_test.h \
   %D%/mock.h \
   %D%/mock_device.h \

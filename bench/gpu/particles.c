@@ -1,0 +1,123 @@
+/* particles: particle filters on a GPU: how many particles take a step in a second, where the time goes, beside
+   the bandwidth of copies in the same run; and an evidence beside its exact value. */
+#include "gpu_time.h"
+#include "../../tests/gpu/gpu_steps.h"
+#include <math.h>
+
+enum { STEPS = 100 };
+
+/* Data of the model itself. */
+static void simulate(const gpu_model *m, double *y)
+{
+  norn_rng g = { .stream = 42 };
+  double x = 0;
+  for (int t = 0; t < STEPS; t++) {
+    x = t ? m->m + m->a * (x - m->m) + m->s * norn_rng_normal(&g) : m->m + m->first * norn_rng_normal(&g);
+    y[t] = m->volatility ? exp(x / 2) * norn_rng_normal(&g) : x + m->r * norn_rng_normal(&g);
+  }
+}
+
+/* Kalman 1960. */
+static double kalman(const gpu_model *m, const double *y)
+{
+  double mean = m->m, var = m->first * m->first, lp = 0;
+  for (int t = 0; t < STEPS; t++) {
+    if (t) mean = m->m + m->a * (mean - m->m), var = m->a * m->a * var + m->s * m->s;
+    double s = var + m->r * m->r, e = y[t] - mean;
+    lp -= .5 * (log(2 * M_PI * s) + e * e / s);
+    mean += var / s * e;
+    var *= m->r * m->r / s;
+  }
+  return lp;
+}
+
+/* The log evidence, resampling after every step; NaN: it failed.  *se: of it, from what the effective sample
+   sizes say. */
+static double filter(gpu *g, const gpu_model *m, const double *y, uint32_t n, bool f32, uint64_t stream,
+                     double *seconds, segment_gpu_times *times, double *se)
+{
+  gpu_filter f = { .s = segment_gpu_new(g, n, f32), .n = n, .stream = stream };
+  double log_z = 0, v = 0, from = 0;
+  if (f.s && times) segment_gpu_timing(f.s, times);
+  bool good = f.s != NULL;
+  for (int t = 0; good && t < STEPS; t++) {
+    if (t == 3 && !(good = gpu_wait(g) == NORN_OK)) break;       /* kernels are there */
+    if (t == 3 && times) *times = (segment_gpu_times){ 0 };
+    if (t == 3) from = gpu_time_now();
+    good = gpu_filter_step(&f, m, y[t]);
+    log_z += f.sums.log_sum - log(n);
+    v += 1 / f.sums.ess - 1.0 / n;
+    if (good && t + 1 < STEPS) good = gpu_filter_resample(&f, false);
+  }
+  good = good && gpu_wait(g) == NORN_OK;
+  *seconds = (gpu_time_now() - from) / (STEPS - 3);
+  *se = sqrt(v);
+  if (!good) fprintf(stderr, "%s\n", norn_error(gpu_state(g))->text);
+  segment_gpu_free(f.s);
+  CHECK(good);
+  return good ? log_z : NAN;
+}
+
+static norn_status copy(void *p)
+{
+  gpu_ptr *b = p;
+  return gpu_copy((gpu *)(uintptr_t)b[0], b[1], b[2], b[3]);
+}
+
+static void bandwidth(gpu *g)
+{
+  size_t n = (size_t)(gpu_time_small() ? 1 : 512) << 20;
+  gpu_ptr b[] = { (uintptr_t)g, gpu_alloc(g, n, "bytes"), gpu_alloc(g, n, "bytes"), n };
+  double s = b[1] && b[2] ? gpu_time(g, copy, b) : NAN;
+  gpu_test_figure("particles: copies", "", "%.3g TB/s", 2e-12 * (double)n / s);
+  gpu_release(g, b[1]);
+  gpu_release(g, b[2]);
+}
+
+static void speeds(gpu *g, uint32_t n, bool f32, const char *name, const char *goal)
+{
+  const gpu_model sv = { .volatility = true, .m = -1, .a = .97, .s = .2, .first = .8, .event = 77 };
+  double y[STEPS], seconds, se;
+  segment_gpu_times t;
+  char words[100];
+  simulate(&sv, y);
+  filter(g, &sv, y, n, f32, 1, &seconds, NULL, &se);
+  snprintf(words, sizeof words, "particles: %s", name);
+  gpu_test_figure(words, goal, "%.3g particle-steps/s", n / seconds);
+  filter(g, &sv, y, n, f32, 1, &seconds, &t, &se);
+  const double part[] = { t.propagate, t.sums, t.ancestors };
+  static const char *const names[] = { "propagate and weigh", "sums", "ancestors" };
+  for (int i = 0; i < 3; i++) {
+    snprintf(words, sizeof words, "particles: %s, %s", name, names[i]);
+    gpu_test_figure(words, "", "%.4g us a step", 1e6 * part[i] / (double)t.legs);
+  }
+}
+
+static void evidence(gpu *g, uint32_t n, bool f32, const char *name)
+{
+  const gpu_model lgss = { .m = 0, .a = .9, .s = .5, .first = 1, .r = 1, .event = 77 };
+  double y[STEPS], seconds, se;
+  char words[100];
+  simulate(&lgss, y);
+  double z = (filter(g, &lgss, y, n, f32, 7, &seconds, NULL, &se) - kalman(&lgss, y)) / se;
+  snprintf(words, sizeof words, "particles: LGSS %s, log evidence less Kalman's", name);
+  gpu_test_figure(words, "within 4", "%.2f standard errors", z);
+  CHECK(fabs(z) < 4);
+}
+
+int main(void)
+{
+  norn_state *st = gpu_test_state();
+  gpu *g = gpu_test_open(st);
+  if (g) {
+    bool small = gpu_time_small();
+    bandwidth(g);
+    speeds(g, small ? 3000 : 10000000, true, "SV f32 1e7", "3e10");
+    speeds(g, small ? 3000 : 10000000, false, "SV f64 1e7", "");
+    if (!small) speeds(g, 100000, true, "SV f32 1e5", "");
+    evidence(g, small ? 3000 : 1000000, false, "f64 1e6");
+    evidence(g, small ? 3000 : 1000000, true, "f32 1e6");
+  }
+  norn_free(st);
+  return unit_end();
+}

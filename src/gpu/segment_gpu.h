@@ -1,0 +1,45 @@
+/* segment_gpu: segments of particles in lanes (graph/segment.h) on a GPU, which keeps all there is of a
+   particle: vectors, maps of resamplings, log weights (weigher.h).
+
+       run: load x[map] --> draw, compute --> store vectors, log weights --> sums of weights --> one look:
+            flags, evidence, effective sample size
+
+   The log weights after a leg lie beside those before it, so that a leg whose flags say that it is to be done
+   again has changed nothing. */
+#ifndef NORN_GPU_SEGMENT_H
+#define NORN_GPU_SEGMENT_H
+#include "gpu/weigher.h"
+#include "graph/segment.h"
+
+typedef struct segment_gpu segment_gpu;
+/* `self` is a segment_gpu; it keeps weights. */
+extern const segment_backend segment_gpu_backend;
+
+/* For populations of n lanes (vectors and maps may have fewer).  NULL: error set; if there is no room, it says
+   how many would have. */
+segment_gpu *segment_gpu_new(gpu *, uint32_t n, bool f32);
+/* Buffers and maps that others still hold are given back with it. */
+void         segment_gpu_free(segment_gpu *);
+gpu         *segment_gpu_device(const segment_gpu *);
+
+/* What the weights add up to since they were last all the same: after a run that weighed, no look at the
+   device. */
+norn_status  segment_gpu_sums(segment_gpu *, weigher_sums *);
+/* Log weights that the host has found (n) are added. */
+norn_status  segment_gpu_add(segment_gpu *, const double *);
+norn_status  segment_gpu_logw(segment_gpu *, double *);
+/* The map of a resampling by the weights (weigher_ancestors), which are all the same after it.  NULL: error
+   set. */
+void        *segment_gpu_resample(segment_gpu *, bool each, double u, uint64_t stream, uint32_t iter);
+/* What is carried along by each particle beside its vectors: a number, at first its own.  0: error set. */
+gpu_ptr      segment_gpu_eves(segment_gpu *);
+norn_status  segment_gpu_inherit(segment_gpu *, const void *map, gpu_ptr);
+
+/* Where time goes: seconds of the device since this was switched on, which makes every step wait. */
+typedef struct segment_gpu_times { double propagate, sums, ancestors, rest; int64_t legs; } segment_gpu_times;
+void         segment_gpu_timing(segment_gpu *, segment_gpu_times *);
+/* For reports: kernels that were made, bytes that are held. */
+void         segment_gpu_look(const segment_gpu *, int *kernels, size_t *bytes);
+/* The whole text of a segment's kernel; text_free.  false: no memory. */
+bool         segment_gpu_text(const segment *, bool f32, text *prologue, text *body);
+#endif
