@@ -9,7 +9,7 @@ AM_TESTS_ENVIRONMENT = \
   srcdir='$(srcdir)'; export srcdir; \
   builddir='$(builddir)'; export builddir; \
   CC='$(CC)'; export CC; \
-  XDG_CACHE_HOME=/nonexistent; export XDG_CACHE_HOME; \
+  XDG_CACHE_HOME='$(abs_builddir)/%D%/cache'; export XDG_CACHE_HOME; \
   NORN_CUDA=none; export NORN_CUDA; \
   NORN_MOCK_CFLAGS='$(SANITIZE)'; export NORN_MOCK_CFLAGS; \
   EMBED_CFLAGS='$(SANITIZE)'; export EMBED_CFLAGS; \
@@ -1084,6 +1084,9 @@ FUZZ_TARGETS = \
   %D%/fuzz/fuzz_printer \
   %D%/fuzz/fuzz_program
 
+## What tests compile is kept with the build, not with the user's.
+clean-local:
+	rm -rf %D%/cache
 LDADD = libnorncore.la $(FUZZ_LDFLAGS)
 if FUZZ
 AM_CPPFLAGS += -DNORN_FUZZ

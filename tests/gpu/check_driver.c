@@ -345,6 +345,26 @@ static void cached(void)
   free(before);
 }
 
+/* Texts are written where NORN_DUMP_KERNELS says, whole. */
+static void dumped(void)
+{
+  char dir[] = "/tmp/norn-dump-XXXXXX", command[300];
+  const char *was = getenv("NORN_DUMP_KERNELS");
+  char *before = was ? strdup(was) : NULL;
+  CHECK(mkdtemp(dir) != NULL);
+  setenv("NORN_DUMP_KERNELS", dir, 1);
+  norn_state *st = gpu_test_state();
+  gpu_module_free(gpu_module_new(gpu_test_open(st), &(gpu_text){ "add", "/* prologue */\n", add_text, GPU_FMA }));
+  norn_free(st);
+  snprintf(command, sizeof command,
+           "f=$(ls %s/add-*.cu) && head -n 1 $f | grep -q '^/\\* norn kernel add, flags 1 \\*/$' && grep -q '^/. prologue' $f &&"
+           " grep -q '^KERNEL add(' $f && rm -r %s", dir, dir);
+  CHECK(system(command) == 0);
+  if (before) setenv("NORN_DUMP_KERNELS", before, 1);
+  else unsetenv("NORN_DUMP_KERNELS");
+  free(before);
+}
+
 /* ---- memory that is not there ----------------------------------------------------------------- */
 
 typedef struct { size_t used; long left; } hook;
@@ -429,6 +449,7 @@ int main(void)
   if (gpu_test_real()) return unit_end();
   orders();
   cached();
+  dumped();
   short_of_memory();
   missing();
   failing();

@@ -50,3 +50,6 @@ gpu-programs: norn$(EXEEXT) $(GPU_CHECKS) $(GPU_BENCH)
 gpu-proof: norn$(EXEEXT) $(GPU_CHECKS) %D%/prove$(EXEEXT) %D%/mock_cuda.la %D%/mock_old.la
 	$(SHELL) $(srcdir)/%D%/prove.sh .
 .PHONY: gpu-programs gpu-proof
+
+## Sanitizers watch them too: the mock and what it compiles.
+QUICK_TESTS += $(GPU_CHECKS) $(GPU_SH)

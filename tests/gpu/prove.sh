@@ -11,8 +11,8 @@ work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' 0
 bad=0
 nvrtc=$(sh "$here/nvrtc.sh" "$build") || { echo 'FAIL: there is no NVRTC'; exit 1; }
-mkdir "$work/kernels"
-NORN_DUMP_KERNELS=$work/kernels NORN=$build/norn XDG_CACHE_HOME=/nonexistent NORN_GPU_TEST=0
+mkdir "$work/kernels" "$work/cache"
+NORN_DUMP_KERNELS=$work/kernels NORN=$build/norn XDG_CACHE_HOME=$work/cache NORN_GPU_TEST=0
 export NORN_DUMP_KERNELS NORN XDG_CACHE_HOME NORN_GPU_TEST
 for f in "$build"/tests/gpu/check_*; do
   case $f in *.o | *.sh | *.log | *.trs) continue ;; esac
