@@ -182,8 +182,9 @@ static unsigned some(size_t n) { return n ? (unsigned)n : 1; }
 
 bool segment_gpu_text(const segment *s, bool f32, text *prologue, text *body)
 {
-  text_printf(prologue, s->nfun ? "#define NORN_OP_FUNCTIONS\n#define BLOCK_NO_KERNELS\n"
-                                : "#define BLOCK_NO_KERNELS\n");
+  /* the macros of CPUs, which the dialect ends in, are not wanted */
+  text_printf(prologue, "#define NORN_SEGMENT_KERNEL_H\n#define BLOCK_NO_KERNELS\n%s",
+              s->nfun ? "#define NORN_OP_FUNCTIONS\n" : "");
   text_put(prologue, dialect_text(f32), dialect_size(f32));
   text_put(prologue, block_text(), strlen(block_text()));
   text_printf(prologue, "#define SEG_SLOTS %u\n#define SEG_INS %u\n#define SEG_OUTS %u\n#define SEG_MAPS %u\n"
