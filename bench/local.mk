@@ -72,10 +72,11 @@ GPU_BENCH = \
   %D%/gpu/glm \
   %D%/gpu/matmul \
   %D%/gpu/particles
-## list GPU_BENCH_FILES gpu/*.h gpu/*.md
+## list GPU_BENCH_FILES gpu/*.h gpu/*.md gpu/*.py
 GPU_BENCH_FILES = \
   %D%/gpu/gpu_time.h \
-  %D%/gpu/RESULTS.md
+  %D%/gpu/RESULTS.md \
+  %D%/gpu/peer.py
 EXTRA_PROGRAMS += $(GPU_BENCH)
 EXTRA_DIST     += $(GPU_BENCH_FILES)
 CLEANFILES     += $(GPU_BENCH)

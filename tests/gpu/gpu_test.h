@@ -16,8 +16,8 @@ static inline bool gpu_test_real(void)
   return s && !strcmp(s, "1");
 }
 
-/* A file of tests/gpu as it was built: FOLDER/.libs/NAME, where this program lies in FOLDER or in a
-   neighbour of it. */
+/* A file of tests/gpu as it was built: FOLDER/.libs/NAME, where this program lies in FOLDER, in a neighbour of
+   it, or in bench/gpu. */
 static inline const char *gpu_test_file(const char *name, char *path, size_t n)
 {
   char self[1000];
@@ -25,8 +25,9 @@ static inline const char *gpu_test_file(const char *name, char *path, size_t n)
   self[len > 0 ? len : 0] = 0;
   char *slash = strrchr(self, '/');
   if (slash) *slash = 0;
-  for (int up = 0; up < 2; up++) {
-    snprintf(path, n, up ? "%s/../gpu/.libs/%s" : "%s/.libs/%s", self, name);
+  static const char *const folders[] = { ".", "../gpu", "../../tests/gpu" };
+  for (int k = 0; k < 3; k++) {
+    snprintf(path, n, "%s/%s/.libs/%s", self, folders[k], name);
     if (!access(path, R_OK)) break;
   }
   return path;

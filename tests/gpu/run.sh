@@ -5,6 +5,7 @@
 #
 # WHERE is a folder or an archive that pack.sh made, or a build tree (without: build/ beside this one, whose
 # programs `make gpu-programs` builds).  DIR gets the table (results.md) and what each program wrote.
+# Rows of JAX are made where Python has it (bench/gpu/peer.py; NORN_GPU_PEER=no: not).
 # Nothing new is started after NORN_GPU_SECONDS (480) seconds; one program may take 150.  The exit status is 1
 # if a check failed, or if there is no GPU.
 set -u
@@ -33,10 +34,12 @@ esac
 where=$(cd "$where" && pwd) || exit 99
 if [ -d "$where/bin" ]; then
   norn=$where/bin/norn checks=$where/bin/check timings=$where/bin/time sources=$where/tests expect=$where/expect.sh
+  peer=$where/peer.py
   LD_LIBRARY_PATH=$where/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export LD_LIBRARY_PATH
 else
   norn=$where/norn checks=$where/tests/gpu timings=$where/bench/gpu sources=$here expect=$here/../expect.sh
+  peer=$here/../../bench/gpu/peer.py
 fi
 [ -x "$norn" ] || { echo "run.sh: there is no $norn"; exit 99; }
 
@@ -124,6 +127,9 @@ for f in $(programs "$timings" '*'); do
   case $f in *.o) continue ;; esac
   run "$(basename "$f")" time "$f"
 done
+if [ -f "$peer" ] && [ "${NORN_GPU_PEER-}" != no ] && command -v python3 >/dev/null 2>&1; then
+  run peer time python3 "$peer"
+fi
 if command -v compute-sanitizer >/dev/null 2>&1; then
   for f in $(programs "$checks" 'check_*'); do
     late && { row sanitizer 'left out' '' ''; break; }
