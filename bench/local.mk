@@ -67,6 +67,7 @@ EXTRA_DIST += \
 ## Timings that want a GPU (tests/gpu/run.sh): one program each.
 ## list GPU_BENCH gpu/*.c -.c
 GPU_BENCH = \
+  %D%/gpu/chains \
   %D%/gpu/device \
   %D%/gpu/dialect \
   %D%/gpu/glm \

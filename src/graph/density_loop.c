@@ -124,6 +124,23 @@ static void density_args(const step *s, const char *arg[OPERANDS])
   for (int j = 0; j < OPERANDS; j++) arg[j] = j < s->c->nargs ? s->arg[j] : "LANE((lane_real)0)";
 }
 
+bool is_inside(const instr *c)
+{
+  const norn_dist_row *row = op_text_row(c->aux);
+  double q[NORN_DIST_P] = {0};
+  int which;
+  for (int j = 1; j < c->nargs; j++)
+    if (c->arg[j].kind != FROM_NUMBER && c->arg[j].kind != FROM_DATA && j != row->location_is) return false;
+  for (uint32_t i = 0; i < c->n; i++) {
+    for (int j = 1; j < c->nargs; j++) {
+      const operand *o = &c->arg[j];
+      q[j - 1] = o->kind == FROM_NUMBER ? *o->data : o->kind == FROM_DATA ? o->data[i] : 0;
+    }
+    if (row->check1(q, &which)) return false;
+  }
+  return true;
+}
+
 /* Are the parameters inside; a location that is not finite makes the density so. */
 static void put_inside(plan *q, const step *s)
 {
@@ -171,7 +188,7 @@ static void body_value(body *b, uint32_t k, bool slopes)
   if (s->c->op == G_LINEAR) { body_linear(b, s, &q->p->linear[s->c->aux]); return; }
   if (s->c->op == G_DENSITY) {
     body_density(b, s, slopes);
-    if (inside_varies(s->c)) put_inside(q, s);
+    if (inside_varies(s->c) && !is_inside(s->c)) put_inside(q, s);
     return;
   }
   PUT("      const lanes w%u = ", k);
@@ -203,7 +220,8 @@ static void body_memos(body *b)
 static void body_insides(body *b)
 {
   for (uint32_t k = 0; k < b->n; k++)
-    if (b->s[k].c->op == G_DENSITY && !inside_varies(b->s[k].c)) put_inside(b->q, &b->s[k]);
+    if (b->s[k].c->op == G_DENSITY && !inside_varies(b->s[k].c) && !is_inside(b->s[k].c))
+      put_inside(b->q, &b->s[k]);
 }
 
 /* ---- derivatives -------------------------------------------------------------------------------- */

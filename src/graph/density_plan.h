@@ -25,6 +25,7 @@ typedef struct plan {
   bool failed;                         /* no memory */
   struct known { const void *at; uint32_t order, n, offset; } *known; size_t nknown;
   uint32_t norder;
+  size_t parts;                        /* of densities that were split */
 } plan;
 
 /* How the derivative of a gathered operand goes. */
@@ -68,6 +69,8 @@ void     loop_forward(plan *, const instr *);              /* values of n > 1 el
 void     loop_fused(plan *, const fused *);                /* terms and derivatives */
 void     loop_density(plan *, const instr *);              /* the same of a density alone */
 void     loop_back(plan *, const instr *, unsigned which); /* derivatives, adjoints in memory */
+/* Are the parameters constants that are inside: then nobody need ask. */
+bool     is_inside(const instr *);
 /* A literal into a name of NAME bytes. */
 enum { NAME = 96 };
 void     put_literal(char *to, double x, mem *);

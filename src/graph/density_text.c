@@ -96,9 +96,12 @@ static void single_density(plan *q, const instr *c, const char *name, const char
   PUT("  lanes %s[%d];\n  TERMS(t%s, %u);\n  const lanes %s = ", d, c->nargs, id, ~0u >> 1, name);
   snprintf(arg[0] + NAME - 30, 30, "t%s", id);
   op_text_partials(q->t, row, arg[0] + NAME - 30, args, d);
-  PUT(";\n  outside |= !(");
-  op_text_domain(q->t, row, args);
-  PUT(");\n");
+  PUT(";\n");
+  if (!is_inside(c)) {
+    PUT("  outside |= !(");
+    op_text_domain(q->t, row, args);
+    PUT(");\n");
+  }
 }
 
 static void single_forward(plan *q, const instr *c)
@@ -158,6 +161,79 @@ static void single_target(plan *q, const instr *c, size_t i)
     put_adjoint(q, c->arg[j].at, e);
   }
   q->o->operations += 30;
+}
+
+/* ---- densities with few sorts of parameters ----------------------------------------------------- */
+
+/* Elements a and b have the same constant parameters. */
+static bool same_sort(const instr *c, uint32_t a, uint32_t b)
+{
+  for (int j = 1; j < c->nargs; j++)
+    if (c->arg[j].kind == FROM_DATA && memcmp(&c->arg[j].data[a], &c->arg[j].data[b], sizeof(double)))
+      return false;
+  return true;
+}
+
+enum { SORTS = 4 };
+/* The first element of each sort; 0: there is one, or too many. */
+static int sorts_find(const instr *c, uint32_t first[SORTS])
+{
+  int n = 0;
+  for (uint32_t i = 0; i < c->n; i++) {
+    int k = 0;
+    while (k < n && !same_sort(c, i, first[k])) k++;
+    if (k < n) continue;
+    if (n == SORTS) return 0;
+    first[n++] = i;
+  }
+  return n > 1 ? n : 0;
+}
+
+/* Operand j of elements e (m), as simple as it is. */
+static operand operand_part(plan *q, const operand *o, const uint32_t *e, uint32_t m, bool parameter)
+{
+  operand part = *o;
+  if (o->kind == FROM_DATA) {
+    double *x = blocks_get(&q->temp, m * sizeof *x);
+    if (!x) return q->failed = true, part;
+    for (uint32_t i = 0; i < m; i++) x[i] = o->data[e[i]];
+    part.data = x;
+    if (parameter || m == 1) part.kind = FROM_NUMBER;
+  } else if (o->kind == FROM_VIEW || o->kind == FROM_GATHER) {
+    uint32_t *x = blocks_get(&q->temp, m * sizeof *x);
+    bool view = true, same = true;
+    if (!x) return q->failed = true, part;
+    for (uint32_t i = 0; i < m; i++) {
+      x[i] = o->kind == FROM_VIEW ? o->at + e[i] : o->places[e[i]];
+      view &= x[i] == x[0] + i;
+      same &= x[i] == x[0];
+    }
+    part = (operand){.kind = same ? FROM_SCALAR : view ? FROM_VIEW : FROM_GATHER, .at = x[0], .places = x};
+  }
+  return part;
+}
+
+/* A density that is a term, for each sort of constant parameters by itself: what follows from them is then
+   computed once, by the compiler. */
+static void density_target(plan *q, const instr *c)
+{
+  uint32_t first[SORTS], *e = blocks_get(&q->temp, c->n * sizeof *e);
+  int n = sorts_find(c, first);
+  if (!e) { q->failed = true; return; }
+  if (!n) { loop_density(q, c); return; }
+  for (int k = 0; k < n && !q->failed; k++) {
+    instr *part = blocks_get(&q->temp, sizeof *part);
+    uint32_t m = 0;
+    if (!part) { q->failed = true; return; }
+    for (uint32_t i = 0; i < c->n; i++)
+      if (same_sort(c, i, first[k])) e[m++] = i;
+    *part = *c;
+    part->n = m;
+    for (int j = 0; j < c->nargs; j++) part->arg[j] = operand_part(q, &c->arg[j], e, m, j > 0);
+    if (q->failed) return;
+    if (m == 1) single_target(q, part, q->p->nfast + q->parts++);
+    else loop_density(q, part);
+  }
 }
 
 /* ---- scans -------------------------------------------------------------------------------------- */
@@ -403,7 +479,7 @@ static void put_targets(plan *q)
     if (c->op == G_FUSED) loop_fused(q, &p->fused[c->aux]);
     else if (c->op != G_DENSITY) put_values(q, c);
     else if (c->n == 1) single_target(q, c, i);
-    else loop_density(q, c);
+    else density_target(q, c);
   }
   put_sync(q);
   for (size_t i = 0; i < p->nterm; i++) {
