@@ -92,6 +92,8 @@ norn_lanes     *norn_lanes_new(norn_run *first, size_t n);
 typedef struct norn_lanes_leg {
   size_t observing, running;
   bool improper;                 /* as NORN_RUN_IMPROPER */
+  bool deferred;                 /* a backend (norn_lanes_defer) ran all of it; if it keeps the weights, they were
+                                    added to its own, and none to logw */
   norn_run *run; norn_event ev;  /* of NORN_INFER: answer it, then call again */
   /* A run is dead since `span`. */
   void (*dead)(void *user, size_t i, norn_span span);
@@ -108,6 +110,9 @@ void            norn_lanes_free(norn_lanes *);
    can't do the lanes do as before.  false: no memory (error set). */
 struct segment_backend;
 bool            norn_lanes_defer(norn_lanes *, const struct segment_backend *, void *self);
+/* As norn_lanes_copy, after a leg that was deferred, by a map of the backend, which is taken: lane k becomes a
+   copy of lane map[k]. */
+bool            norn_lanes_copy_map(norn_lanes *, void *map);
 /* How it went: groups that stand now; splits and mergers; runs that had to go on by themselves, and
    where and why the first; whether all do so for good; legs that a backend ran, and that had to be done again;
    why it runs none any more, or "". */
@@ -116,6 +121,7 @@ typedef struct {
   bool fallen_apart;
   norn_span where;
   char why[160], not_generated[160];
+  norn_span not_where;             /* where the last leg stood that had to be done again */
 } norn_lanes_report;
 void            norn_lanes_look(const norn_lanes *, norn_lanes_report *);
 /* The event's own random numbers. */

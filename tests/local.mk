@@ -78,6 +78,7 @@ UNIT_TESTS = \
   %D%/unit/test_rng \
   %D%/unit/test_samplers \
   %D%/unit/test_sbc \
+  %D%/unit/test_segment \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* PIECE: lanes of one at least; ASK: runs between looks; SHAPES: structures that are compiled, at most. */
-enum { THREADS = 64, PIECE = 2048, ASK = 64, SHAPES = 64 };
-/* A compiler is started when lanes times operations were as many: about a second of lanes.  (It takes about a
-   second itself; measured: 1 ns for an operation of a lane.) */
-#define WORTH 1e9
+/* PIECE: lanes of one at least; SHAPES: structures that are compiled, at most. */
+enum { THREADS = 64, PIECE = 2048, SHAPES = 64 };
+/* A compiler is started when lanes times operations were as many: about a second of lanes, which ask every 64th
+   time.  (It takes about a second itself; measured: 1 ns for an operation of a lane.) */
+#define WORTH (1e9 / 64)
 
 /* As generated code has it (segment_kernel.h). */
 typedef struct array_arg { const void *at; int64_t n; } array_arg;
@@ -41,7 +41,6 @@ typedef struct kernel {
   segment *shape;
   cc *made;                      /* NULL: it can't be */
   segment_fn f;                  /* NULL: not yet */
-  int left;                      /* runs until the next look */
   double met;                    /* lanes times operations so far */
 } kernel;
 
@@ -153,8 +152,6 @@ static segment_status ready(segment_cc *e, kernel *k, uint32_t n)
 {
   if (k->f) return SEGMENT_RAN;
   k->met += (double)n * (double)k->shape->nop;
-  if (!e->wait && k->left-- > 0) return SEGMENT_LATER;
-  k->left = ASK;
   if (k->made && (e->wait || k->met >= WORTH)) cc_start(k->made);
   cc_state state = k->made ? cc_look(k->made, e->wait) : CC_NEVER;
   if (state == CC_BUILDS || state == CC_IDLE) return SEGMENT_LATER;

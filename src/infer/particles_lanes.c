@@ -12,11 +12,15 @@ typedef struct in_lanes {
   particles p;
   norn_lanes *l;
   segment_cc *code;         /* NULL: lanes compute */
+  double work;              /* particles times legs so far */
   norn_lanes_leg leg;
   bool begun;               /* a leg that waited for an inference goes on */
 } in_lanes;
 
 static void lanes_dead(void *user, size_t i, norn_span span) { particles_dead(user, i, span); }
+
+/* Steps of particles after which auto looks for code in the cache: some ten milliseconds. */
+#define AUTO_GENERATED 1e6
 
 /* Segments become code: at once if they must, else when that is worth it. */
 static norn_status lanes_generate(in_lanes *e)
@@ -48,12 +52,15 @@ static norn_status lanes_start(particles *p)
   e->leg.dead = lanes_dead;
   e->leg.user = p;
   if (!e->l) return NORN_EMEMORY;
-  return p->ops == &particles_lanes ? NORN_OK : lanes_generate(e);
+  return p->ops == &particles_generated ? lanes_generate(e) : NORN_OK;
 }
 
 static norn_step lanes_advance(particles *p)
 {
   in_lanes *e = (in_lanes *)p;
+  e->work += (double)p->n;
+  if (p->ops == &particles_auto && !e->code && e->work >= AUTO_GENERATED && lanes_generate(e))
+    return NORN_STEP_FAIL;
   for (;;) {
     norn_event_kind kind = norn_lanes_next(e->l, p->logw, &e->leg);
     if (kind == NORN_INFER) {
@@ -106,8 +113,9 @@ static void lanes_note(particles *p)
   norn_infer_note(inf, "executor", norn_cstring(st, r.fallen_apart ? "lanes, then scalar"
                                                     : r.generated  ? "generated"
                                                                    : "lanes"));
-  if (e->code) norn_infer_note(inf, "generated_legs", norn_int((int64_t)r.generated));
-  if (r.not_generated[0]) norn_infer_note(inf, "not_generated_for", norn_cstring(st, r.not_generated));
+  bool generates = r.generated || p->ops == &particles_generated;
+  if (generates) norn_infer_note(inf, "generated_legs", norn_int((int64_t)r.generated));
+  if (generates && r.not_generated[0]) norn_infer_note(inf, "not_generated_for", norn_cstring(st, r.not_generated));
   norn_infer_note(inf, "lane_splits", norn_int((int64_t)r.splits));
   norn_infer_note(inf, "lanes_alone", norn_int((int64_t)r.alone));
   if (!r.alone) return;

@@ -587,6 +587,7 @@ norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg
   norn_step s = runs_step(l, logw, leg);
   if (s != NORN_STEP_DONE) return s == NORN_STEP_WAIT ? NORN_INFER : NORN_ERROR;
   l->in_leg = false;
+  leg->deferred = l->deferred;
   size_t groups = l->report.groups, alone = l->report.alone - l->alone_before;
   if (!l->report.fallen_apart && l->ngroup + l->nruns > 1 && !lanes_merge(l)) return NORN_ERROR;
   return settle(l, groups, alone) ? NORN_OBSERVE : NORN_ERROR;

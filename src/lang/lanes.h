@@ -35,6 +35,7 @@ typedef struct layout {
   uint32_t *keep;               /* lanes_compact.c; else NULL */
   uint32_t n, depth;
   uint32_t refs, values;        /* groups, children and vectors that refer to it; of them vectors */
+  void *dev;                    /* the map where the backend keeps its own; then map may be NULL (layout_host) */
   struct layout *far;           /* map from here to an older one, made last; not counted */
   uint32_t *far_map, far_depth;
 } layout;
@@ -43,7 +44,9 @@ typedef struct layout {
 typedef struct lane_vec {
   struct lane_vec *next, *also;
   layout *at;
-  cell *c;                      /* (at->n, and padding); NULL: it waits for the segment (lanes_defer.c) */
+  cell *c;                      /* (at->n, and padding), or NULL: lane_host */
+  void *b;                      /* the same in a buffer of the backend, or NULL; without both it waits for
+                                   the segment (lanes_defer.c) */
   uint32_t op, serial;          /* its operation in segment number `serial` */
   uint32_t room;                /* cells that were taken for it alone; 0: a buffer of n */
   double lo, hi;                /* if `ranged`: reals between these, which are finite */
@@ -106,11 +109,15 @@ struct norn_lanes {
   struct cells { struct cells *next; } *free; /* vectors of n cells for reuse */
   struct typed { struct typed *next; const proto *p; uint64_t bits[]; } *typed;   /* lanes_merge.c */
   const segment_backend *backend; void *device;                   /* of lanes_defer.c; NULL: lanes compute */
+  const segment_backend *store; void *stored;                     /* whose buffers vectors may lie in, or NULL */
+  void *maps[8]; int nmaps;                   /* its maps of this segment alone */
   segment *seg;
   uint32_t serial;                            /* of the segment; never 0 */
   norn_run *snapshot;                         /* the group's run at the start of the leg; NULL: none */
   norn_ref **array; size_t narray, carray;    /* the arrays of the segment */
   uint32_t iter;                              /* of the segment's draws */
+  int rest;                                   /* legs until the backend is asked again */
+  bool deferred;                              /* the backend ran this leg of all lanes */
   int again;                                  /* legs in a row that had to be done again */
   norn_lanes_report report;
 };
@@ -124,9 +131,13 @@ lane_vec *lane_vec_new(norn_lanes *, layout *, unsigned kind);     /* NULL: no m
 lane_vec *lane_vec_waiting(norn_lanes *, layout *, unsigned kind, uint32_t op); /* without cells; likewise */
 /* It, or that of its `also` from which it is gathered. */
 lane_vec *lane_nearest(group *, lane_vec *);
-/* h has its cells in the group's layout now: c, of a buffer.  false: no memory (error set), c is given
-   back. */
-bool      lane_moved(group *, lane_vec *, cell *c);
+/* h has its cells in the group's layout now: c, of a buffer, or b, of the backend.  false: no memory (error
+   set), they are given back. */
+bool      lane_moved(group *, lane_vec *, cell *c, void *b);
+bool      lane_waits(const lane_vec *);
+/* Cells of the host, read back if need be; the map likewise; false, NULL: error set. */
+bool      lane_host(norn_lanes *, lane_vec *);
+bool      layout_host(norn_lanes *, layout *);
 void      lane_vec_free(norn_lanes *, lane_vec *);                 /* with all its `also` */
 /* It, or that of its `also`, in the group's layout; and the cells there.  NULL: no memory (error
    set). */

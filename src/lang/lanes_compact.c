@@ -75,7 +75,7 @@ void lanes_compact(norn_lanes *l)
 {
   enum { STEP = 16, MANY = 32 };
   group *g = l->group[0];
-  if (g->at->depth % STEP || l->kept < MANY) return;
+  if (g->at->depth % STEP || l->kept < MANY || l->store) return;
   uint32_t *work = lanes_sweep(l, true) ? lane_buffer(l) : NULL;
   if (!work) {
     norn_clear(l->st);

@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { AGAIN_MAX = 8 };           /* legs in a row that had to be done again: then lanes compute for good */
+/* AGAIN_MAX: legs in a row that had to be done again: then lanes compute for good; REST: legs before a backend
+   that is not ready is asked again. */
+enum { AGAIN_MAX = 8, REST = 63 };
 
 /* ---- the leg ---- */
 
@@ -26,6 +28,7 @@ bool norn_lanes_defer(norn_lanes *l, const segment_backend *b, void *self)
   if (!l->seg && !(l->seg = segment_new(l->st))) return false;
   l->backend = b;
   l->device = self;
+  if (b->buffer_new) l->store = b, l->stored = self;
   l->serial = 1;
   return true;
 }
@@ -33,6 +36,7 @@ bool norn_lanes_defer(norn_lanes *l, const segment_backend *b, void *self)
 static void segment_done(norn_lanes *l)
 {
   segment_clear(l->seg);
+  while (l->nmaps) l->store->map_free(l->stored, l->maps[--l->nmaps]);
   while (l->narray) norn_drop(l->array[--l->narray]);
   if (++l->serial == 0) l->serial = 1;
 }
@@ -46,13 +50,35 @@ static void snapshot_drop(norn_lanes *l)
 void lanes_defer_free(norn_lanes *l)
 {
   snapshot_drop(l);
-  while (l->narray) norn_drop(l->array[--l->narray]);
+  if (l->seg) segment_done(l);
   mem_put(&l->st->mem, l->array, l->carray * sizeof *l->array);
   segment_free(l->seg);
 }
 
+bool norn_lanes_copy_map(norn_lanes *l, void *map)
+{
+  group *g = l->group[0];
+  layout *at = layout_new(l, NULL, l->n);
+  if (!at) {
+    l->store->map_free(l->stored, map);
+    return false;
+  }
+  at->room = l->n + LANE_PAD;
+  at->dev = map;
+  at->up = g->at;
+  at->depth = g->at->depth + 1;
+  layout_forget(l, g->at);
+  g->at = at;                        /* the older one's reference is its child's now */
+  return true;
+}
+
 void lanes_defer_begin(norn_lanes *l)
 {
+  l->deferred = false;
+  if (l->rest > 0) {
+    l->rest--;
+    return;
+  }
   if (!l->backend || l->ngroup != 1 || l->nruns || l->group[0]->lane || l->group[0]->at->n != l->n) return;
   group *g = l->group[0];
   l->snapshot = norn_run_fork(g->run, 0);
@@ -90,18 +116,36 @@ static void leg_again(group *g)
   l->report.again++;
 }
 
+static int32_t put1(group *g, segment_op_name op, unsigned kind, int32_t x);
+static int32_t slot_real(group *g, double x);
+
+/* What was weighed by one number for all goes where the weights are. */
+static bool weight_of_all(group *g)
+{
+  norn_run *r = g->run;
+  if (!g->all->backend->keeps_weights || r->logw == 0) return true;
+  if (put1(g, S_WEIGH, 0, slot_real(g, r->logw)) < 0) return false;
+  r->logw = 0;
+  return true;
+}
+
 int lanes_defer_end(group *g, norn_event_kind kind)
 {
   norn_lanes *l = g->all;
   bool waits = l->seg->nop > 0, good = true;
   if (kind == NORN_ERROR && !g->want) return -1;        /* no memory, a limit, an interrupt */
-  if (kind == NORN_OBSERVE) good = lanes_flush(g, NULL, FLUSH_END);
+  if (g->want == WANT_AGAIN) good = false;
+  else if (kind == NORN_OBSERVE) good = weight_of_all(g) && lanes_flush(g, NULL, FLUSH_END);
   else if (kind == NORN_DONE) good = lanes_flush(g, NULL, FLUSH_ALL);
-  else if (waits || g->want == WANT_AGAIN) good = (g->want = WANT_AGAIN, false);
+  else if (waits) {                              /* they part before it has run */
+    g->want = WANT_AGAIN;
+    good = false;
+  }
   if (!good && g->want != WANT_AGAIN) return -1;
   if (good) {
     snapshot_drop(l);
     g->defers = false;
+    l->deferred = kind == NORN_OBSERVE || kind == NORN_DONE;
     if (kind == NORN_OBSERVE) l->again = 0, l->report.generated++;
     return 1;
   }
@@ -118,6 +162,17 @@ static bool was_mapped(const segment *s, const lane_vec *h)
   return o->op == S_LOAD && s->in[o->aux].map;
 }
 
+/* Room for a vector of the segment, on the host or of the backend; and back. */
+static void *room_new(norn_lanes *l)
+{
+  return l->store ? l->store->buffer_new(l->stored, l->n) : lane_buffer(l);
+}
+static void room_put(norn_lanes *l, void *at)
+{
+  if (l->store) l->store->buffer_free(l->stored, at);
+  else lane_buffer_put(l, at);
+}
+
 /* Which vectors get cells: those that wait and are marked (or all), and what was read by a map.  false: no
    memory (error set). */
 static bool outputs(group *g, bool exact, const lane_vec *wanted)
@@ -126,11 +181,11 @@ static bool outputs(group *g, bool exact, const lane_vec *wanted)
   segment *s = l->seg;
   for (lane_vec *h = l->vecs; h; h = h->next) {
     if (h->serial != l->serial || (exact && !h->mark && h != wanted)) continue;
-    if (h->c && !was_mapped(s, h)) continue;
-    cell *c = lane_buffer(l);
+    if (!lane_waits(h) && !was_mapped(s, h)) continue;
+    void *c = room_new(l);
     if (!c) return false;
     if (!segment_output_to(s, h->op, c)) {
-      lane_buffer_put(l, c);
+      room_put(l, c);
       return false;
     }
   }
@@ -140,7 +195,7 @@ static bool outputs(group *g, bool exact, const lane_vec *wanted)
 /* What outputs gave is given back, or becomes the vectors' cells. */
 static void outputs_back(norn_lanes *l)
 {
-  for (size_t i = 0; i < l->seg->nout; i++) lane_buffer_put(l, l->seg->out[i].at);
+  for (size_t i = 0; i < l->seg->nout; i++) room_put(l, l->seg->out[i].at);
   l->seg->nout = 0;
 }
 
@@ -152,8 +207,12 @@ static bool outputs_taken(group *g, bool exact, const lane_vec *wanted)
   bool good = true;
   for (lane_vec *h = l->vecs; h; h = h->next) {
     if (h->serial != l->serial || (exact && !h->mark && h != wanted)) continue;
-    if (!h->c) h->c = s->out[i++].at;
-    else if (was_mapped(s, h)) good &= lane_moved(g, h, s->out[i++].at);
+    bool waits = lane_waits(h);
+    if (!waits && !was_mapped(s, h)) continue;
+    void *at = s->out[i++].at;
+    if (!waits) good &= lane_moved(g, h, l->store ? NULL : at, l->store ? at : NULL);
+    else if (l->store) h->b = at;
+    else h->c = at;
   }
   s->nout = 0;
   return good;
@@ -170,6 +229,7 @@ static bool again(group *g)
 {
   norn_state *st = g->run->st;
   g->want = WANT_AGAIN;
+  g->all->report.not_where = run_place(g->run);
   if (st->current != g->run && st->lanes == g && !st->err.code)
     norn_fail(st, NORN_EINFER, -1, "the lanes compute this again");
   return false;
@@ -182,6 +242,7 @@ static bool ran(group *g, segment_status status, unsigned flags)
   char why[sizeof l->report.not_generated];
   if (status == SEGMENT_FAILED) return false;
   if (status == SEGMENT_RAN && !(flags & SEGMENT_AGAIN)) return true;
+  if (status == SEGMENT_LATER) l->rest = REST;
   if (status == SEGMENT_NEVER) {
     l->backend->why(l->device, why, sizeof why);
     give_up(l, why);
@@ -200,6 +261,7 @@ bool lanes_flush(group *g, lane_vec *wanted, flush_how how)
   norn_lanes *l = g->all;
   segment *s = l->seg;
   bool exact = how != FLUSH_ALL;
+  if (g->want == WANT_AGAIN) return false;
   if (!s->nop) return true;
   if (exact && !lanes_mark(l, false)) {
     unmark(l);
@@ -242,19 +304,58 @@ static unsigned kind_of(val x)
   return V_IS_INT(x) || V_IS_REAL(x) || V_IS_BOOL(x) ? (unsigned)x.tag : 0;
 }
 
+/* A layout's map as the backend's.  NULL: error set. */
+static const void *layout_stored(norn_lanes *l, layout *p)
+{
+  if (!p->dev) p->dev = l->store->map_new(l->stored, p->map, p->n);
+  return p->dev;
+}
+
+/* The backend's map from the group's layout to one above it: of one resampling, or made for this segment.
+   NULL: error set. */
+static const void *stored_map(group *g, layout *up)
+{
+  norn_lanes *l = g->all;
+  const void *map = layout_stored(l, g->at);
+  void *made = NULL;
+  for (layout *p = g->at->up; map && p != up; p = p->up) {
+    const void *further = layout_stored(l, p);
+    void *next = further ? l->store->map_compose(l->stored, map, further, g->at->n) : NULL;
+    if (made) l->store->map_free(l->stored, made);
+    map = made = next;
+  }
+  if (!made) return map;
+  if (l->nmaps < NORN_COUNT(l->maps)) return l->maps[l->nmaps++] = made;
+  l->store->map_free(l->stored, made);
+  norn_fail(l->st, NORN_ELIMIT, -1, "a step reads vectors of too many ages at once");
+  return NULL;
+}
+
+/* A vector's buffer of the backend.  NULL: error set. */
+static const void *stored(norn_lanes *l, lane_vec *h)
+{
+  if (h->b || !(h->b = l->store->buffer_new(l->stored, h->at->n))) return h->b;
+  if (l->store->buffer_write(l->stored, h->b, h->at->n, h->kind, h->c)) return h->b;
+  l->store->buffer_free(l->stored, h->b);
+  return h->b = NULL;
+}
+
 /* A vector of the segment, or one that it reads: by the map of the last resampling alone, which no other look
    changes.  -1: error set, or the leg is wanted again. */
 static int32_t load(group *g, lane_vec *h)
 {
   norn_lanes *l = g->all;
+  const void *map = NULL;
   if (h->serial == l->serial) return (int32_t)h->op;
   lane_vec *from = lane_nearest(g, h);
-  uint32_t map = 0;
-  if (from->at != g->at && from->at == g->at->up) {
-    map = segment_map(l->seg, g->at->map);
-    if (!map) return -1;
-  } else if (from->at != g->at && !(from = lane_here(g, h))) return -1;
-  int32_t op = segment_load(l->seg, h->kind, from->c, map);
+  if (from->at != g->at && l->store && !(map = stored_map(g, from->at))) return -1;
+  if (from->at != g->at && !map) {
+    if (from->at == g->at->up) map = g->at->map;
+    else if (!(from = lane_here(g, h))) return -1;
+  }
+  uint32_t which = map ? segment_map(l->seg, map) : 0;
+  const void *at = l->store ? stored(l, from) : from->c;
+  int32_t op = at && (which || !map) ? segment_load(l->seg, h->kind, at, which) : -1;
   if (op < 0) return -1;
   h->op = (uint32_t)op;
   h->serial = l->serial;
@@ -322,6 +423,16 @@ static bool square_later(group *g, val x, val y, val *out)
   return true;
 }
 
+/* Division by a power of two is a product, to the bit: its inverse then. */
+static bool halves(val *y)
+{
+  int e;
+  double d = V_IS_REAL(*y) ? y->d : V_IS_INT(*y) ? (double)y->i : 0;
+  if (v_is_lanes(*y) || fabs(frexp(d, &e)) != 0.5 || e < -1000 || e > 1000) return false;
+  *y = norn_real(1 / d);
+  return true;
+}
+
 bool lanes_arith_later(group *g, arith op, val x, val y, val *out)
 {
   static const uint8_t reals[] = { [A_ADD] = S_ADD, [A_SUB] = S_SUB, [A_MUL] = S_MUL, [A_DIV] = S_DIV,
@@ -337,6 +448,7 @@ bool lanes_arith_later(group *g, arith op, val x, val y, val *out)
   if (op == A_POW) return is_number(b) && square_later(g, x, y, out);
   segment_op_name is = op >= NORN_COUNT(reals) ? S_LOAD : real ? reals[op] : ints[op];
   if (is == S_LOAD) return false;
+  if (op == A_DIV && halves(&y)) is = S_MUL;
   int32_t arg[2] = { operand(g, x, real), operand(g, y, real) };
   unsigned kind = compares ? LANE_BOOL : real ? LANE_REAL : LANE_INT;
   if (op == A_DIV && a == LANE_INT && b == LANE_INT && put1(g, S_NONZERO, 0, arg[1]) < 0) arg[1] = -1;

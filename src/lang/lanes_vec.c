@@ -43,7 +43,8 @@ void layout_drop(norn_lanes *l, layout *p)
   while (p && --p->refs == 0) {
     layout *up = p->up;
     layout_forget(l, p);
-    mem_put(m, p->map, p->room * sizeof *p->map);
+    mem_put(m, p->map, p->map ? p->room * sizeof *p->map : 0);
+    if (p->dev) l->store->map_free(l->stored, p->dev);
     mem_put(m, p, sizeof *p);
     p = up;
   }
@@ -54,8 +55,19 @@ static void compose(uint32_t *restrict map, const uint32_t *restrict further, ui
   for (uint32_t k = 0; k < n; k++) map[k] = further[map[k]];
 }
 
+bool layout_host(norn_lanes *l, layout *p)
+{
+  if (p->map || !p->dev) return true;
+  p->map = mem_get(&l->st->mem, p->room * sizeof *p->map);
+  if (!p->map) return state_memory(l->st), false;
+  memset(p->map + p->n, 0, LANE_PAD * sizeof *p->map);
+  return l->store->map_read(l->stored, p->dev, p->n, p->map);
+}
+
 const uint32_t *layout_map(norn_lanes *l, layout *from, layout *up)
 {
+  for (layout *p = from; p != up; p = p->up)
+    if (!layout_host(l, p)) return NULL;
   if (from->up == up) return from->map;
   layout *at = from->up;
   size_t bytes = ((size_t)from->n + LANE_PAD) * sizeof *from->map;
@@ -102,7 +114,21 @@ void lane_cells_put(norn_lanes *l, lane_vec *h)
 {
   if (h->room) mem_put(&l->st->mem, h->c, h->room * sizeof *h->c);
   else lane_buffer_put(l, h->c);
+  if (h->b) l->store->buffer_free(l->stored, h->b);
   h->room = 0;
+  h->b = NULL;
+}
+
+bool lane_waits(const lane_vec *h) { return !h->c && !h->b; }
+
+bool lane_host(norn_lanes *l, lane_vec *h)
+{
+  if (h->c || !h->b) return true;
+  cell *c = lane_buffer(l);
+  if (!c) return false;
+  if (l->store->buffer_read(l->stored, h->b, h->at->n, h->kind, c)) h->c = c;
+  else lane_buffer_put(l, c);
+  return h->c != NULL;
 }
 
 /* ---- vectors ---- */
@@ -182,13 +208,14 @@ lane_vec *lane_nearest(group *g, lane_vec *h)
 }
 
 /* In place if nobody else reads it as it was; else beside it. */
-static lane_vec *moved(group *g, lane_vec *h, cell *c)
+static lane_vec *moved(group *g, lane_vec *h, cell *c, void *b)
 {
   norn_lanes *l = g->all;
   if (l->ngroup == 1 && !h->also) {
     layout *was = h->at;
     lane_cells_put(l, h);
     h->c = c;
+    h->b = b;
     h->at = g->at;
     g->at->refs++;
     g->at->values++;
@@ -197,26 +224,30 @@ static lane_vec *moved(group *g, lane_vec *h, cell *c)
   }
   const lane_vec *from = lane_nearest(g, h);
   lane_vec *v = vec_of(l, g->at, h->kind, c);
+  if (!v && b) l->store->buffer_free(l->stored, b);
   if (!v) return NULL;
+  v->b = b;
   v->lo = from->lo, v->hi = from->hi, v->ranged = from->ranged;
   v->also = h->also;
   h->also = v;
   return v;
 }
 
-bool lane_moved(group *g, lane_vec *h, cell *c) { return moved(g, h, c) != NULL; }
+bool lane_moved(group *g, lane_vec *h, cell *c, void *b) { return moved(g, h, c, b) != NULL; }
 
 lane_vec *lane_here(group *g, lane_vec *h)
 {
   norn_lanes *l = g->all;
-  if (NORN_UNLIKELY(g->defers) && h->serial == l->serial && !lanes_flush(g, NULL, FLUSH_ALL)) return NULL;
+  bool segment_has = NORN_UNLIKELY(g->defers) && h->serial == l->serial && (lane_waits(h) || h->at != g->at);
+  if (segment_has && !lanes_flush(g, NULL, FLUSH_ALL)) return NULL;
   lane_vec *from = lane_nearest(g, h);
+  if (!lane_host(l, from)) return NULL;
   if (from->at == g->at) return from;
   const uint32_t *map = layout_map(l, g->at, from->at);
   cell *c = map ? lane_buffer(l) : NULL;
   if (!c) return NULL;
   lane_ops()->gather(c, from->c, map, g->at->n);
-  return moved(g, h, c);
+  return moved(g, h, c, NULL);
 }
 
 cell *lane_cells(group *g, lane_vec *h)
@@ -333,8 +364,10 @@ static void cut(norn_lanes *l, layout *p)
   layout *up = last->up;
   for (layout *q = p; q; q = q->up)
     if (q->far && q->far->depth < last->depth) layout_forget(l, q);
-  mem_put(&l->st->mem, last->map, last->room * sizeof *last->map);
+  mem_put(&l->st->mem, last->map, last->map ? last->room * sizeof *last->map : 0);
+  if (last->dev) l->store->map_free(l->stored, last->dev);
   last->map = NULL;
+  last->dev = NULL;
   last->up = NULL;
   layout_drop(l, up);
 }
@@ -344,6 +377,7 @@ static void shorten(norn_lanes *l, layout *p)
 {
   enum { LONG = 16 };
   int n = 0;
+  if (l->store) return;                          /* maps are the backend's */
   for (layout *q = p->up; q && !q->values && q->refs == 1; q = q->up) n++;
   if (n < LONG) return;
   layout_forget(l, p);

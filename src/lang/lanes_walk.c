@@ -66,10 +66,10 @@ typedef struct ancestor { layout *at; uint32_t lane; } ancestor;
 /* Of long histories: one lane's number, found by its ancestors; others have no use for its layout. */
 static bool old_cell(group *g, const lane_vec *h, uint32_t k, ancestor *a, cell *out)
 {
-  if (h->also || h->at == g->at) return false;
+  if (h->also || h->at == g->at || !h->c) return false;
   if (a->at->depth < h->at->depth) *a = (ancestor){ g->at, k };
   for (; a->at != h->at; a->at = a->at->up) {
-    if (!a->at->up) return false;
+    if (!a->at->up || !a->at->map) return false;
     a->lane = a->at->map[a->lane];
   }
   *out = h->c[a->lane];
