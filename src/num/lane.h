@@ -33,6 +33,7 @@ typedef unsigned long long uint64_t;
 #define inline __device__ __forceinline__
 #define NORN_KERNEL extern "C" __global__
 #define NORN_DEVICE static __device__ __forceinline__
+#define LANE_INLINE static inline
 #define LANE_CALLED static __device__ __noinline__
 #define LANE_LARGE LANE_CALLED                  /* inline on the host, called on a device */
 #define LANE_UNROLL _Pragma("unroll")
@@ -52,6 +53,7 @@ typedef unsigned long long uint64_t;
 #define NORN_KERNEL
 #endif
 #define NORN_DEVICE static inline
+#define LANE_INLINE static inline __attribute__((always_inline))
 #define LANE_CALLED static __attribute__((noinline, unused))
 #define LANE_LARGE static inline
 #define LANE_UNROLL _Pragma("GCC unroll 32")

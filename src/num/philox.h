@@ -41,7 +41,7 @@ typedef struct { lane_bits w[4]; } lane_block;
 
 #if LANES > 1 && !defined NORN_F32
 /* The product of the low halves. */
-static inline lane_bits lane_half_product(lane_bits a, lane_bits b)
+LANE_INLINE lane_bits lane_half_product(lane_bits a, lane_bits b)
 {
 #if defined LANE_X86 && LANES == 8
   return (lane_bits)_mm512_mul_epu32((__m512i)a, (__m512i)b);
@@ -54,7 +54,7 @@ static inline lane_bits lane_half_product(lane_bits a, lane_bits b)
 #endif
 }
 /* One round, with the keys of that round. */
-static inline void lane_round(lane_block *b, uint32_t k0, uint32_t k1)
+LANE_INLINE void lane_round(lane_block *b, uint32_t k0, uint32_t k1)
 {
   const lane_bits none = {0};
   lane_bits p = lane_half_product(b->w[0], none + 0xd2511f53u);
@@ -66,7 +66,7 @@ static inline void lane_round(lane_block *b, uint32_t k0, uint32_t k1)
 }
 #elif LANES > 1
 typedef uint64_t lane_wide __attribute__((vector_size(8 * LANES)));
-static inline void lane_round(lane_block *b, uint32_t k0, uint32_t k1)
+LANE_INLINE void lane_round(lane_block *b, uint32_t k0, uint32_t k1)
 {
   lane_wide p = __builtin_convertvector(b->w[0], lane_wide) * 0xd2511f53u;
   lane_wide q = __builtin_convertvector(b->w[2], lane_wide) * 0xcd9e8d57u;
@@ -106,7 +106,7 @@ static inline lane_block lane_philox(uint64_t key, lane_bits lane, uint32_t even
 
 /* The middles of 2^52 (floats: 2^23) equal cells of (0, 1): never 0 or 1, 1 - u is exact and as
    likely as u. */
-static inline lanes lane_unit(lane_bits low, lane_bits high)
+LANE_INLINE lanes lane_unit(lane_bits low, lane_bits high)
 {
 #ifdef NORN_F32
   (void)low;
@@ -119,7 +119,7 @@ static inline lanes lane_unit(lane_bits low, lane_bits high)
 
 /* Box and Muller 1958: sqrt(-2 log u) cos 2 pi v for the low lane of a pair, sin for the high one.
    Floats: u has all bits of its word, as many as a float holds, for the sake of the tails. */
-static inline void lane_box_muller(const lane_block *b, lanes *low, lanes *high)
+LANE_INLINE void lane_box_muller(const lane_block *b, lanes *low, lanes *high)
 {
   lanes s, c;
 #ifdef NORN_F32
