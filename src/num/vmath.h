@@ -32,6 +32,7 @@ static inline uint64_t v_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return 
 #define V_SQUARE_MAX 1e150                      /* its square is finite */
 #define V_SAFE_MAX 1e300                        /* times a few bits it is still finite */
 #define V_GAMMA_MAX 1e305                       /* log Gamma of it is finite */
+#define V_STIRLING 10                           /* from here on Stirling's series is exact */
 
 static inline lanes v_abs(lanes x) { return lane_of(lane_to_bits(x) & 0x7fffffffffffffffu); }
 

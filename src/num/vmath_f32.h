@@ -16,6 +16,7 @@
 #define V_SQUARE_MAX 1e18                       /* its square is finite */
 #define V_SAFE_MAX 1e36                         /* times a few bits it is still finite */
 #define V_GAMMA_MAX 1e36                        /* log Gamma of it is finite */
+#define V_STIRLING 3                            /* from here on Stirling's series is exact */
 
 static inline lanes v_abs(lanes x) { return lane_of(lane_to_bits(x) & 0x7fffffffu); }
 

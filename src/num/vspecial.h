@@ -143,7 +143,7 @@ V_COLD lanes v_stirling_small(lanes x)               /* 0 < x < 10 */
 /* As v_stirling_large, for all x > 0. */
 static inline lanes v_stirling(lanes x)
 {
-  return PICK(x >= 10, v_stirling_large(x), v_stirling_small(x));
+  return PICK(x >= V_STIRLING, v_stirling_large(x), v_stirling_small(x));
 }
 
 /* log k! of a whole number k >= 0 */
