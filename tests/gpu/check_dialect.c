@@ -1,9 +1,10 @@
 /* check_dialect: every density, derivative, domain and draw of a scalar family, by generated text on the
    device, against the library's rows: random words, draw counts and domains equal, numbers of doubles
-   within 2 units in the last place (the largest is printed), of floats near.  And, where NVRTC is, that
-   the text compiles for sm_80 and sm_90 and that what is hot keeps to registers. */
+   within 2 units in the last place (the largest is printed), of floats near.  Where NVRTC is, the text of
+   floats has no instruction of doubles; that its kernels keep to registers is proved by prove.sh. */
 #include "gpu_test.h"
 #include "graph/dialect.h"
+#include "../unit/compiled.h"
 #include "../unit/dialect_cases.h"
 #include "../unit/dialect_text.h"
 
@@ -17,6 +18,8 @@ typedef struct bench {
   double host[OUT * CASES];
   uint32_t words[4 * CASES];
   double worst_logp, worst_slope, worst_draw;        /* units in the last place */
+  void *twin;                                        /* the text of floats by the host's compiler, or NULL */
+  int64_t twins, unlike;                             /* numbers compared with it, with other bits */
 } bench;
 
 static size_t width(const bench *b) { return b->f32 ? 4 : 8; }
@@ -74,6 +77,27 @@ static void wrong_at(const bench *b, const family_cases *c, const char *what, in
           what, c->x[k], c->p[0][k], c->p[1][k], c->p[2][k], is, should);
 }
 
+/* The floats of a kernel of densities beside those of the host's compiler. */
+static void beside_twin(bench *b, const family_cases *c, const char *what, int rows)
+{
+  static float x[CASES], p[CASE_P * CASES], out[OUT * CASES];
+  void (*f)(int64_t, const float *, const float *, float *);
+  char name[80];
+  snprintf(name, sizeof name, "%s_%s", c->name, what);
+  void *symbol = dlsym(b->twin, name);
+  CHECK(symbol != NULL);
+  if (!symbol) return;
+  memcpy(&f, &symbol, sizeof f);
+  for (int k = 0; k < CASES; k++) x[k] = (float)c->x[k];
+  for (int k = 0; k < CASE_P * CASES; k++) p[k] = (float)c->p[k / CASES][k % CASES];
+  f(CASES, x, p, out);
+  for (int k = 0; k < rows * CASES; k++) {
+    float is = ((const float *)b->host)[k];
+    b->twins++;
+    b->unlike += memcmp(&is, &out[k], 4) && !(is != is && out[k] != out[k]);
+  }
+}
+
 static void densities(bench *b, const family_cases *c)
 {
   int64_t n = CASES;
@@ -82,6 +106,7 @@ static void densities(bench *b, const family_cases *c)
   for (int slopes = 0; slopes < 2; slopes++) {
     if (!run(b, c, slopes ? "slopes" : "logps", GPU_ARGS(&n, &b->x, &b->p, &b->out)) ||
         !get(b, slopes ? c->np + 2 : 1)) return;
+    if (b->twin) beside_twin(b, c, slopes ? "slopes" : "logps", slopes ? c->np + 2 : 1);
     for (int k = 0; k < CASES; k++) {
       double p[NORN_DIST_P], d[1 + NORN_DIST_P], scale = 0;
       case_p(c, k, p);
@@ -165,13 +190,24 @@ static void numbers(bench *b)
   CHECK(worst <= (b->f32 ? 3e-6 : 4e-16));
 }
 
-/* Text for a device: all families, without the functions of one number. */
+/* The text of floats as C, if there is a compiler. */
+static void *twin_new(void)
+{
+  char *code = malloc(dialect_size(true) + sizeof dialect_body);
+  if (!code || system("${CC:-cc} --version >/dev/null 2>&1")) return free(code), NULL;
+  int n = sprintf(code, "%s%s", dialect_text(true), dialect_body);
+  void *o = compiled(code, (size_t)n, "");
+  free(code);
+  return o;
+}
+
 static void on_device(gpu *g, bool f32)
 {
   bench b = {.g = g, .f32 = f32};
   family_cases *all = cases_new(f32);
   gpu_text t = {f32 ? "dialect32" : "dialect64", dialect_text(f32), dialect_body, GPU_HOT};
   size_t n = CASES * 8;
+  b.twin = f32 ? twin_new() : NULL;
   b.m = gpu_module_new(g, &t);
   if (!b.m) fprintf(stderr, "%s\n", norn_error(gpu_state(g))->text);
   CHECK(b.m && all);
@@ -192,13 +228,44 @@ static void on_device(gpu *g, bool f32)
       gpu_test_figure("dialect f64: ulp from the CPU, draws", "<= 2", "%g", b.worst_draw);
     }
   }
+  if (b.twin) {
+    CHECK(b.unlike <= b.twins / 100);
+    gpu_test_figure("dialect f32: numbers of a million with other bits than the CPU's", "0", "%.0f",
+                    1e6 * (double)b.unlike / (double)(b.twins ? b.twins : 1));
+    dlclose(b.twin);
+  }
   gpu_release(g, b.x), gpu_release(g, b.p), gpu_release(g, b.out), gpu_release(g, b.next);
   gpu_module_free(b.m);
   free(all);
 }
 
+/* NVRTC itself, where it is: in the text of floats no instruction is of doubles. */
+static void no_doubles(const char *nvrtc)
+{
+  norn_config c = norn_config_default();
+  gpu_software soft;
+  gpu_text t = {"dialect32", dialect_text(true), dialect_body, 0};
+  gpu_code code = {0};
+  if (nvrtc) setenv("NORN_NVRTC", nvrtc, 1);
+  else unsetenv("NORN_NVRTC");
+  norn_state *st = norn_new(&c);
+  gpu_list(st, &soft, NULL, 0);
+  if (soft.nvrtc) {
+    CHECK(gpu_compile(st, &t, "compute_80", &code) == NORN_OK);
+    if (norn_error(st)->code) fprintf(stderr, "%s\n", norn_error(st)->text);
+    CHECK(code.n && memmem(code.bytes, code.n, ".f32", 4));
+    CHECK(code.n && !memmem(code.bytes, code.n, ".f64", 4));
+    gpu_code_free(st, &code);
+  } else {
+    printf("not compiled by NVRTC: %s\n", soft.why_nvrtc);
+  }
+  norn_free(st);
+}
+
 int main(void)
 {
+  const char *nvrtc = getenv("NORN_NVRTC");
+  if (!gpu_test_real()) no_doubles(nvrtc);
   norn_state *st = gpu_test_state();
   gpu *g = gpu_test_open(st);
   if (g) {
