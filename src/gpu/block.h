@@ -326,9 +326,11 @@ DEVICE uint32_t weights_points_below(const weights_points *p, uint64_t c, uint64
 /* Variance of the number of points in a piece that ends at x and began at `from`. */
 DEVICE double weights_variance(bool each, double from, double x)
 {
-  double d = x - from, f = d - floor(d), a = ceil(from) - from, b = x - floor(x);
+  double d = x - from, low = floor(from), high = floor(x), f = d - floor(d), a, b;
   if (!each) return f * (1 - f);
-  return floor(from) == floor(x) ? d * (1 - d) : a * (1 - a) + b * (1 - b);
+  a = low < from ? low + 1 - from : 0;
+  b = x - high;
+  return low == high ? d * (1 - d) : a * (1 - a) + b * (1 - b);
 }
 
 /* More further offspring than these are written by all threads of a block, not by the particle's own. */

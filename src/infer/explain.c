@@ -48,7 +48,8 @@ static void explain_noted(norn_state *st, norn_datum post, text *t)
   if (alone) text_printf(t, "  alone at %s\n", noted(st, post, "alone_for"));
   text_puts(t, splits || alone ? "  generated code: up to where they part or go alone\n"
                                : "  generated code: from each observation to the next (executor = \"generated\", "
-                                 "or auto where it pays)\n");
+                                 "or auto where it pays)\n"
+                                 "  on a GPU: the same (device = \"gpu\"), if each family and function has a form there\n");
 }
 
 /* How smc would run its particles: some of them are. */

@@ -118,10 +118,15 @@ static double runs_rho(const genealogy *g, int which, resample_kind kind, const 
 }
 
 /* Now and then is enough: it costs as much as a resampling. */
+bool genealogy_due(const genealogy *g)
+{
+  uint32_t every = g->n < 4096 ? 4 : g->elsewhere && g->n > 1 << 17 ? (uint32_t)(g->n / 64) : 16;
+  return g->n >= 2 && g->resamplings % every == every - 1;
+}
+
 void genealogy_look(genealogy *g, resample_kind kind, const double *w, double sum, double *share)
 {
-  uint32_t every = g->n < 4096 ? 4 : 16;
-  if (g->n < 2 || g->resamplings % every != every - 1) return;
+  if (!genealogy_due(g)) return;
   count(g, w);
   if (g->open && g->left < few(g->n)) shift(g, w, sum, share);
   if (kind == RESAMPLE_RESIDUAL || kind == RESAMPLE_MULTINOMIAL) return;
@@ -131,12 +136,15 @@ void genealogy_look(genealogy *g, resample_kind kind, const double *w, double su
 }
 
 /* A window opens when half of the first one's way is gone. */
-void genealogy_copy(genealogy *g, const uint32_t *to, const uint32_t *from, size_t n, double rho)
+bool genealogy_passed(genealogy *g, double rho)
 {
-  for (size_t k = 0; k < n; k++) g->of[to[k]] = g->of[from[k]];
   for (int i = 0; i < 2; i++) g->spread[i] += log1p(rho * g->apart[i] / ((double)g->n - 1));
   g->resamplings++;
-  if (g->open || g->left >= 2 * few(g->n)) return;
+  return !g->open && g->left < 2 * few(g->n);
+}
+
+void genealogy_open(genealogy *g)
+{
   g->open = true;
   g->spread[1] = 0;
   g->apart[1] = 1;
@@ -144,4 +152,10 @@ void genealogy_copy(genealogy *g, const uint32_t *to, const uint32_t *from, size
     g->of[i].second = (uint32_t)i;
     g->eve[1][i] = g->eve[0][g->of[i].first];
   }
+}
+
+void genealogy_copy(genealogy *g, const uint32_t *to, const uint32_t *from, size_t n, double rho)
+{
+  for (size_t k = 0; k < n; k++) g->of[to[k]] = g->of[from[k]];
+  if (genealogy_passed(g, rho)) genealogy_open(g);
 }

@@ -32,6 +32,7 @@ typedef struct genealogy {
   double apart[2];          /* part of rho that parts families (1 where neighbours are strangers) */
   bool open;                /* there is a second window */
   double variance;          /* of the steps that are counted */
+  bool elsewhere;           /* `of` is filled only to be looked at: looks are dear, and rare for many particles */
   uint32_t resamplings, eves;           /* eves: particles at the start that had descendants then */
 } genealogy;
 
@@ -42,6 +43,11 @@ bool   genealogy_archive(norn_archive *, genealogy *);
 void   genealogy_look(genealogy *, resample_kind, const double *w, double sum, double *share);
 /* After it: particle to[k] is a copy of from[k]. */
 void   genealogy_copy(genealogy *, const uint32_t *to, const uint32_t *from, size_t n, double rho);
+/* Particles that are elsewhere: will the next look do something; the same as genealogy_copy, but for `of`:
+   true: then `of` is filled and genealogy_open called. */
+bool   genealogy_due(const genealogy *);
+bool   genealogy_passed(genealogy *, double rho);
+void   genealogy_open(genealogy *);
 /* Variance of the log evidence, now; NaN with one particle. */
 double genealogy_variance(const genealogy *, const double *w, double sum, double *share);
 /* Particles at the start that have descendants, now. */

@@ -58,6 +58,7 @@ libnorncore_la_SOURCES += \
   %D%/optimize.c \
   %D%/particles.c \
   %D%/particles_crew.c \
+  %D%/particles_gpu.c \
   %D%/particles_lanes.c \
   %D%/particles_runs.c \
   %D%/path.c \

@@ -15,6 +15,9 @@
 #include "infer/engine.h"
 
 typedef struct particles particles;
+/* What the weights of all add up to; spread: the mean variance of the numbers of offspring in the last
+   resampling. */
+typedef struct particles_sums { double log_sum, ess, spread; } particles_sums;
 typedef struct particles_ops {
   const char *name;         /* the option's word: "scalar" */
   const char *words;        /* for reports: "one run for each particle" */
@@ -37,6 +40,14 @@ typedef struct particles_ops {
   /* Writes or reads all that advance goes on from, copies that were put off (to and from: the arrays
      of `copy`) among it; start has been called.  false: error set.  NULL: it can't be saved. */
   bool        (*archive)(particles *, norn_archive *, uint32_t *to, uint32_t *from);
+  /* Of populations that keep weights and ancestors themselves; else all NULL.  p->logw does not count then,
+     nor is `copy` called.  false: error set.  resample: by the points that g begins with; the weights are
+     all the same after it.  window: the second window of the genealogy opens, or becomes the first.
+     fetch: log weights, and whose descendant each is in a window (either may be NULL). */
+  bool        (*sums)(particles *, particles_sums *);
+  bool        (*resample)(particles *, resample_kind, norn_rng *g);
+  bool        (*window)(particles *, bool opens);
+  bool        (*fetch)(particles *, double *logw, uint32_t *family, int which);
 } particles_ops;
 
 struct particles {
@@ -49,9 +60,11 @@ struct particles {
   size_t next;              /* the particle that is stepped now; 0 when a leg begins */
   /* Of this leg.  observing: weighed; running: not at their end; and who ruled out the dead. */
   struct { size_t observing, running; blame dead; } met;
+  char refused[200];        /* why others must do it, from the start (device = "auto") */
 };
 
-extern const particles_ops particles_runs, particles_crew, particles_lanes, particles_generated, particles_auto;
+extern const particles_ops particles_runs, particles_crew, particles_lanes, particles_generated, particles_auto,
+  particles_gpu;
 /* How many threads particles_crew would have; 1: particles_runs is the one to take. */
 int        particles_threads(norn_infer *, size_t n, bool choices);
 /* The table that option k ("auto", "scalar", "lanes", "generated") asks for; NULL: error set. */

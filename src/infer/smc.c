@@ -19,9 +19,11 @@
    By default the returned value is kept and nothing else: samples never leave the VM and memory
    does not grow with time.  keep = "choices" also keeps every choice of each survivor.
 
-   How particles get from barrier to barrier is behind particles.h. */
+   How particles get from barrier to barrier is behind particles.h.  Those of a GPU keep weights, ancestors
+   and families there: of these only sums are read at a barrier, and families when the genealogy is looked at. */
 #include "infer/checkpoint.h"
 #include "infer/delay.h"
+#include "infer/device.h"
 #include "infer/genealogy.h"
 #include "infer/infer.h"
 #include "infer/smc.h"
@@ -52,6 +54,10 @@ typedef struct smc {
   uint32_t *to, *from;      /* (n, and some room) copies that resampling asks for, both rising */
   uint32_t barrier;
   bool observed;            /* something */
+  bool kept;                /* choices are */
+  bool passed;              /* they were resampled, and the genealogy has not been told */
+  struct smc *other;        /* verify: the same on the CPU, after it */
+  bool done;                /* this one has ended, `other` goes on */
   double log_z, least_ess;
   course course;
 } smc;
@@ -64,14 +70,58 @@ static bool smc_delay(norn_infer *inf, int64_t n, bool kept, bool *delay)
 {
   const char *word = norn_string_view(norn_infer_option(inf, 5), NULL);
   const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
-  bool lanes = executor && (!strcmp(executor, "lanes") || !strcmp(executor, "generated"));
+  const char *device = norn_string_view(norn_infer_option(inf, 6), NULL);
+  bool lanes = (executor && (!strcmp(executor, "lanes") || !strcmp(executor, "generated"))) ||
+               (device && !strcmp(device, "gpu"));
   *delay = false;
   if ((lanes || kept) && word && !strcmp(word, "auto")) return true;
   if (!delay_option(inf, 5, (size_t)n, delay)) return false;
   if (!lanes || !*delay) return true;
   norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "smc can't delay choices in lanes");
-  norn_hint(norn_infer_state(inf), "leave out executor = \"%s\" or delayed = true", executor);
+  if (device && !strcmp(device, "gpu")) norn_hint(norn_infer_state(inf), "leave out device = \"gpu\" or delayed = true");
+  else norn_hint(norn_infer_state(inf), "leave out executor = \"%s\" or delayed = true", executor);
   return false;
+}
+
+/* Particles of the GPU, if that is wished for and can be; *verify: the CPU is to do it too. */
+static norn_status smc_device(norn_infer *inf, smc *e, bool delay, const particles_ops **ops, bool *verify)
+{
+  enum { FROM = 100000 };               /* auto: fewer are done before a kernel is compiled */
+  device_wish w;
+  struct gpu *g = NULL;
+  char why[300];
+  norn_status s = device_read(inf, &w);
+  if (s || w.device == DEVICE_CPU) return s;
+  const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
+  const char *cant = executor && strcmp(executor, "auto") ? "executor is chosen, which is of the CPU" : e->kept ? "keep = \"choices\" is for the CPU" : delay ? "delayed choices are for the CPU"
+                     : e->how > RESAMPLE_STRATIFIED
+                       ? "resample must be \"systematic\" or \"stratified\" there" : NULL;
+  if (cant && w.device == DEVICE_GPU) return device_refused(inf, cant);
+  if (!cant && w.device == DEVICE_AUTO && e->n < FROM) cant = "there are few particles";
+  if (!cant && (s = device_open(inf, &w, &g, why, sizeof why))) return s;
+  if (!g) device_note(inf, "cpu", cant ? cant : why);
+  else *ops = &particles_gpu;
+  *verify = g && w.verify;
+  return NORN_OK;
+}
+
+static bool smc_room(norn_state *st, smc *e)
+{
+  e->w = engine_get(st, e->n * sizeof *e->w);
+  e->work = engine_get(st, e->n * sizeof *e->work);
+  e->below = engine_get(st, e->n * sizeof *e->below);
+  e->to = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->to);
+  e->from = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
+  return e->w && e->work && e->below && e->to && e->from && genealogy_new(st, &e->tree, e->n);
+}
+
+/* verify: the CPU's run of the same; it begins when this one has ended. */
+static norn_status smc_other(norn_infer *inf, smc *e, norn_datum engine)
+{
+  norn_state *st = norn_infer_state(inf);
+  const particles_ops *ops = particles_choose(inf, 4, e->n, false);
+  e->other = ops ? engine_get(st, sizeof *e->other) : NULL;
+  return e->other ? smc_begin(inf, e->other, engine, ops) : norn_error(st)->code;
 }
 
 norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const particles_ops *ops)
@@ -80,7 +130,10 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   norn_state *st = norn_infer_state(inf);
   int64_t n;
   int how, keep;
+  if (ops && infer_engine(inf) != &engine_smc && engine_option_given(st, engine, 6))
+    return norn_fail(st, NORN_EDOMAIN, -1, "%s has its particles on the CPU: leave out device", infer_engine(inf)->name);
   norn_datum delayed = norn_infer_option(inf, 5);
+  bool verify = false;
   bool delay = false, exact = !ops && delayed.tag == NORN_BOOL && delayed.i;    /* one may be enough */
   if (!engine_option_int(st, engine, 0, exact ? 1 : 2, &n) ||
       !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how) ||
@@ -97,16 +150,17 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   e->how = (resample_kind)how;
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 3, 0);
   e->least_ess = (double)n;
-  e->w = engine_get(st, e->n * sizeof *e->w);
-  e->work = engine_get(st, e->n * sizeof *e->work);
-  e->below = engine_get(st, e->n * sizeof *e->below);
-  e->to = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->to);
-  e->from = engine_get(st, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
-  if (!e->w || !e->work || !e->below || !e->to || !e->from || !genealogy_new(st, &e->tree, e->n))
-    return NORN_EMEMORY;
-  if (!ops && !(ops = particles_choose(inf, 4, e->n, keep == KEEP_CHOICES))) return NORN_EDOMAIN;
-  e->p = particles_new(inf, delay ? &particles_runs : ops, e->n, keep == KEEP_CHOICES, delay);
-  return e->p ? NORN_OK : norn_error(st)->code;
+  e->kept = keep == KEEP_CHOICES;
+  if (!smc_room(st, e)) return NORN_EMEMORY;
+  if (!ops) {
+    norn_status s = smc_device(inf, e, delay, &ops, &verify);
+    if (s) return s;
+  }
+  if (!ops && !(ops = particles_choose(inf, 4, e->n, e->kept))) return NORN_EDOMAIN;
+  e->p = particles_new(inf, delay ? &particles_runs : ops, e->n, e->kept, delay);
+  if (!e->p) return norn_error(st)->code;
+  e->tree.elsewhere = e->p->ops->sums != NULL;
+  return verify ? smc_other(inf, e, engine) : NORN_OK;
 }
 
 static norn_status smc_init(norn_infer *inf, void *self)
@@ -115,6 +169,56 @@ static norn_status smc_init(norn_infer *inf, void *self)
 }
 
 /* ---- resampling ---- */
+
+/* The families of particles that are elsewhere; and their weights. */
+static bool smc_fetch(smc *e, bool weights)
+{
+  uint32_t *family = e->to;             /* scratch */
+  particles *p = e->p;
+  if (weights) {
+    if (!p->ops->fetch(p, p->logw, NULL, 0)) return false;
+    weights_exp(p->logw, e->w, e->n);
+  }
+  for (int k = 0; k < 1 + e->tree.open; k++) {
+    if (!p->ops->fetch(p, NULL, family, k)) return false;
+    for (size_t i = 0; i < e->n; i++) *(k ? &e->tree.of[i].second : &e->tree.of[i].first) = family[i];
+  }
+  return true;
+}
+
+/* What the weights add up to; of particles elsewhere, so that the formulas hold: weights 1 / n, and no one's. */
+static bool smc_sums(smc *e, weights_sum *all)
+{
+  particles_sums s;
+  if (!e->p->ops->sums) {
+    *all = weights_exp(e->p->logw, e->w, e->n);
+    return true;
+  }
+  if (!e->p->ops->sums(e->p, &s)) return false;
+  *all = (weights_sum){ s.log_sum, s.log_sum > -HUGE_VAL, 1 / s.ess };
+  if (!e->passed) return true;
+  e->passed = false;
+  if (!genealogy_passed(&e->tree, s.spread)) return true;
+  if (!smc_fetch(e, false)) return false;
+  genealogy_open(&e->tree);
+  return e->p->ops->window(e->p, true);
+}
+
+/* The same where the particles are. */
+static bool smc_resample_there(smc *e, weights_sum all)
+{
+  norn_rng g = { .stream = e->stream, .iter = e->barrier };
+  if (genealogy_due(&e->tree)) {
+    bool open = e->tree.open;
+    if (!smc_fetch(e, true)) return false;
+    double sum = weights_exp(e->p->logw, e->w, e->n).sum;
+    genealogy_look(&e->tree, e->how, e->w, sum, e->work);
+    if (open && !e->tree.open && !e->p->ops->window(e->p, false)) return false;
+  }
+  e->passed = true;
+  e->log_z += all.top + log(all.sum / (double)e->n);
+  return e->p->ops->resample(e->p, e->how, &g);
+}
 
 /* Places without offspring become copies of those with several; a single offspring stays in place.
    false: error set. */
@@ -155,7 +259,8 @@ static void smc_keep_course(course *c, uint32_t barrier, double ess, double evid
 static norn_step smc_barrier(norn_infer *inf, smc *e)
 {
   norn_state *st = norn_infer_state(inf);
-  weights_sum all = weights_exp(e->p->logw, e->w, e->n);
+  weights_sum all;
+  if (!smc_sums(e, &all)) return NORN_STEP_FAIL;
   const blame *dead = &e->p->met.dead;
   if (!(all.sum > 0)) return blame_all_dead(st, dead->n ? dead : &inf->dead, "particle");
   double ess = all.sum * all.sum / all.squares, n = (double)e->n;
@@ -164,18 +269,34 @@ static norn_step smc_barrier(norn_infer *inf, smc *e)
   if (!e->p->met.running) return NORN_STEP_DONE;
   smc_keep_course(&e->course, e->barrier, ess, e->log_z + all.top + log(all.sum / n), e->tree.eves);
   bool due = e->threshold >= 1 || ess <= e->threshold * n;
-  if (due && !smc_resample(e, all)) return NORN_STEP_FAIL;
+  if (due && !(e->p->ops->sums ? smc_resample_there : smc_resample)(e, all)) return NORN_STEP_FAIL;
   e->barrier++;
   particles_leg(e->p);
   /* the iteration of each particle went up when it stopped */
   return NORN_STEP_MORE;
 }
 
+/* They can't be where they were wished, and nothing has come of them yet: the CPU begins. */
+static norn_step smc_anew(norn_infer *inf, smc *e)
+{
+  const particles_ops *ops = particles_choose(inf, 4, e->n, false);
+  device_note(inf, "cpu", e->p->refused);
+  particles_free(e->p);
+  e->p = ops ? particles_new(inf, ops, e->n, false, false) : NULL;
+  e->tree.elsewhere = false;
+  return e->p ? NORN_STEP_MORE : NORN_STEP_FAIL;
+}
+
 norn_step smc_step(norn_infer *inf, void *self)
 {
   smc *e = self;
+  if (e->done) return smc_step(inf, e->other);
   norn_step s = e->p->ops->advance(e->p);
-  return s == NORN_STEP_DONE ? smc_barrier(inf, e) : s;
+  if (s == NORN_STEP_DONE && e->p->refused[0]) return smc_anew(inf, e);
+  if (s == NORN_STEP_DONE) s = smc_barrier(inf, e);
+  if (s != NORN_STEP_DONE || !e->other) return s;
+  e->done = true;
+  return NORN_STEP_MORE;
 }
 
 /* ---- the end ---- */
@@ -204,16 +325,47 @@ static void smc_note_course(norn_infer *inf, const course *c)
   if (!norn_is_none(all)) norn_infer_note(inf, "course", all);
 }
 
+/* verify: the evidence beside the CPU's: the random bits are the same, so that doubles differ by rounding, and
+   by what one particle does whose ancestor rounding changed. */
+static norn_status smc_verify(norn_infer *inf, smc *e, double log_z, double sd)
+{
+  smc *o = e->other;
+  device_wish w;
+  norn_status status = device_read(inf, &w);
+  if (status) return status;
+  weights_sum all = weights_exp(o->p->logw, o->w, o->n);
+  double cpu = o->log_z + all.top + log(all.sum / (double)o->n);
+  double far = fabs(log_z - cpu), most = (w.f32 ? 6 : .01) * sd + (w.f32 ? 1e-4 : 1e-9) * (1 + fabs(cpu));
+  norn_infer_note(inf, "cpu_log_evidence", norn_real(cpu));
+  if (far <= most && e->barrier == o->barrier) return NORN_OK;
+  norn_fail(norn_infer_state(inf), NORN_EINFER, -1,
+            "the GPU differs from the CPU: log evidence %.10g and %.10g after %u and %u observations, where %.2g is "
+            "allowed", log_z, cpu, (unsigned)e->barrier, (unsigned)o->barrier, most);
+  return NORN_EINFER;
+}
+
+/* What is kept elsewhere comes here. */
+static norn_status smc_home(norn_infer *inf, smc *e)
+{
+  weights_sum all;
+  if (!e->p->ops->sums) return NORN_OK;
+  return smc_sums(e, &all) && smc_fetch(e, true) ? NORN_OK : norn_error(norn_infer_state(inf))->code;
+}
+
 norn_status smc_finish(norn_infer *inf, void *self)
 {
   smc *e = self;
   norn_span nowhere = { 0, 0, 0 };
+  norn_status home = smc_home(inf, e);
+  if (home) return home;
   weights_sum all = weights_exp(e->p->logw, e->w, e->n);
   double n = (double)e->n, ess = all.sum * all.sum / all.squares;
   double v = genealogy_variance(&e->tree, e->w, all.sum, e->work);
   norn_status s = smc_draws(inf, e);
   if (s) return s;
-  norn_infer_evidence(inf, e->log_z + all.top + log(all.sum / n), sqrt(v));
+  double log_z = e->log_z + all.top + log(all.sum / n);
+  norn_infer_evidence(inf, log_z, sqrt(v));
+  if (e->other && (s = smc_verify(inf, e, log_z, sqrt(v)))) return s;
   norn_infer_note(inf, "barriers", norn_int((int64_t)e->barrier));
   norn_infer_note(inf, "resamplings", norn_int((int64_t)e->tree.resamplings));
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
@@ -248,6 +400,8 @@ void smc_free(norn_infer *inf, void *self)
 {
   smc *e = self;
   norn_state *st = norn_infer_state(inf);
+  if (e->other) smc_free(inf, e->other);
+  engine_put(st, e->other, sizeof *e->other);
   particles_free(e->p);
   engine_put(st, e->w, e->n * sizeof *e->w);
   engine_put(st, e->work, e->n * sizeof *e->work);
@@ -300,7 +454,8 @@ static const norn_option smc_options[] = {
     "scalar: a run of the VM for each particle; lanes: one run for all that are in the same state; "
     "generated: lanes whose arithmetic is compiled; auto: lanes where they are faster, compiled where that "
     "pays.  The draws are the same" },
-  DELAY_OPTION
+  DELAY_OPTION,
+  DEVICE_OPTIONS
 };
 
 const norn_engine engine_smc = {
