@@ -43,6 +43,7 @@ UNIT_TESTS = \
   %D%/unit/test_fault \
   %D%/unit/test_foreign \
   %D%/unit/test_functions \
+  %D%/unit/test_fused_text \
   %D%/unit/test_glm \
   %D%/unit/test_gradient \
   %D%/unit/test_gradient_fuzz \

@@ -63,7 +63,8 @@ static bool data_room(bigdata *d)
 
 gpu_ptr bigdata_data(bigdata *d, const void *x, size_t n, size_t unit)
 {
-  resident r = {.bytes = n, .unit = unit, .hash = {content(x, n, 0xcbf29ce484222325u + unit), content(x, n, unit)}};
+  resident r = {.bytes = n, .unit = unit,
+                .hash = {content(x, n, 0xcbf29ce484222325u + unit), content(x, n, unit)}};
   for (size_t i = 0; i < d->ndata; i++)
     if (d->data[i].bytes == n && d->data[i].unit == unit && d->data[i].hash[0] == r.hash[0] &&
         d->data[i].hash[1] == r.hash[1])
@@ -124,6 +125,8 @@ static bool part_of(const program *p, uint32_t block, const gpu_info *info, bool
   if (good) {
     *out = (bigdata_part){.block = block, .n = s.b->n, .columns = s.ncolumn, .bytes = bytes_of(&s, f32),
                           .cpu_us = fused_cost(p, s.b), .lacks = s.lacks};
+    for (size_t i = 0; i < p->nfast; i++)
+      if (p->fast[i].op == G_FUSED && p->fast[i].aux == block) out->term = p->fast[i].term[0];
     out->gpu_us = LAUNCH_US + 1e6 * out->bytes / (SHARE * bandwidth) + 1e6 * host_bytes(&s) / 20e9;
     if (!out->lacks && s.nnumber + s.ncolumn + 3 * s.neach > ARGUMENTS) out->lacks = "so many columns";
   }
@@ -160,8 +163,8 @@ static bool choose(const bigdata *d, const program *p, bool *has, char *why, siz
   }
   if (!any && largest >= 0 && d->wish.order) has[largest] = true;
   else if (!any && largest >= 0)
-    snprintf(why, size, "its largest block, of %u elements, is predicted to take %.3g us there and %.3g us here",
-             most, gpu_time, cpu);
+    snprintf(why, size, "its largest block, of %u elements, is predicted to take %.3g us there and %.3g us "
+             "here", most, gpu_time, cpu);
   else if (!any && lacks) snprintf(why, size, "there is no code for %s on a GPU", lacks);
   else if (!any) snprintf(why, size, "the density has no rows of data that run as one block");
   return true;
@@ -187,7 +190,8 @@ static void give_up(bigdata *d)
   norn_clear(d->st);
 }
 
-static device_result attached_run(program_device *self, program *p, uint32_t block, bool gradient, double *sum)
+static device_result attached_run(program_device *self, program *p, uint32_t block, bool gradient,
+                                  double *sum)
 {
   attached *a = (attached *)self;
   bigdata *d = a->d;

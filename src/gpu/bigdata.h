@@ -30,7 +30,7 @@ typedef struct bigdata_part {
   uint32_t block, n, columns;
   double bytes, cpu_us, gpu_us;      /* of a gradient; predicted */
   const char *lacks;                 /* NULL: it can run there */
-  norn_span span;
+  uint32_t term;                     /* of the graph: its first one */
 } bigdata_part;
 enum { BIGDATA_BANDWIDTH = 3000 };                             /* GB/s, where no device says it */
 /* f is called for each block of the program; info: of a device, or NULL.  false: no memory. */

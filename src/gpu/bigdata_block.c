@@ -85,7 +85,8 @@ static bool each_make(bigdata *d, block_on *b, uint32_t *index)
 /* ---- derivatives that are kept ------------------------------------------------------------------ */
 
 /* The elements of a gather by place, in pieces of at most PIECE_MOST elements of one place. */
-static bool pieces_make(bigdata *d, block_on *b, const operand *o, const each_on *e, kept_on *k, uint32_t *work)
+static bool pieces_make(bigdata *d, block_on *b, const operand *o, const each_on *e, kept_on *k,
+                        uint32_t *work)
 {
   uint32_t n = (uint32_t)b->n, m = e->n, most = m + n / PIECE_MOST + 2, at = 0;
   uint32_t *order = work, *first = norn_alloc(d->st, NULL, 0, 2 * ((size_t)m + most + 2) * sizeof *first);
@@ -221,8 +222,8 @@ static norn_status gather_sums(bigdata *d, const block_on *b, uint32_t u)
   gpu_ptr order = k->order, begin = k->begin, first = k->first, piece = k->piece, slopes = k->d;
   norn_status s = gpu_launch(d->g, b->pieces, (32 * npiece + BIGDATA_THREADS - 1) / BIGDATA_THREADS,
                              BIGDATA_THREADS, 0, GPU_ARGS(&npiece, &order, &begin, &slopes, &piece));
-  return s ? s : gpu_launch(d->g, b->places, (nplace + BIGDATA_THREADS - 1) / BIGDATA_THREADS, BIGDATA_THREADS,
-                            0, GPU_ARGS(&nplace, &first, &piece, &to));
+  return s ? s : gpu_launch(d->g, b->places, (nplace + BIGDATA_THREADS - 1) / BIGDATA_THREADS,
+                            BIGDATA_THREADS, 0, GPU_ARGS(&nplace, &first, &piece, &to));
 }
 
 static norn_status launch(bigdata *d, const program *p, block_on *b, bool gradient)

@@ -17,7 +17,7 @@ struct bigdata {
   char why[300];
 };
 
-/* An operand with a number for each element: its values there, and for a gather which one each element has. */
+/* An operand with a number for each element: its values there; for a gather, which one each element has. */
 typedef struct each_on {
   gpu_ptr values, index;
   uint32_t first, n;                   /* of the host's values; how many */
@@ -58,7 +58,8 @@ typedef struct attached {
 gpu_ptr bigdata_data(bigdata *, const void *, size_t bytes, size_t unit);
 gpu_ptr bigdata_column(bigdata *, const double *, size_t n);
 
-bool          bigdata_block_make(bigdata *, const program *, uint32_t block, block_on *);   /* false: error set */
+/* false: error set. */
+bool          bigdata_block_make(bigdata *, const program *, uint32_t block, block_on *);
 void          bigdata_block_free(bigdata *, block_on *);
 /* FAILED: error set, nothing was added. */
 device_result bigdata_block_run(bigdata *, program *, block_on *, bool gradient, double *sum);

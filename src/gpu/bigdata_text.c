@@ -127,8 +127,8 @@ static void put_loads(text *t, const fused_shape *s)
 static void put_sums(text *t, uint32_t sums, bool f32)
 {
   for (uint32_t k = 0; k < sums; k++)
-    if (k != SUM_OUTSIDE) text_printf(t, f32 ? "  double A%u = 0; lane_real a%u = 0;\n" : "  double a%u = 0;\n",
-                                      k, k);
+    if (k != SUM_OUTSIDE)
+      text_printf(t, f32 ? "  double A%u = 0; lane_real a%u = 0;\n" : "  double a%u = 0;\n", k, k);
   text_puts(t, "  uint32_t bad = 0;\n");
 }
 

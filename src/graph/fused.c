@@ -1,6 +1,6 @@
 /* fused: runs a block (program.h): CHUNK elements forwards through its steps, the terms of the
    target, and back at once, while all is near. */
-#include "graph/program.h"
+#include "graph/fused_cc.h"
 #include <string.h>
 
 static double *buffer(const program *p, uint32_t i) { return p->local + (size_t)i * CHUNK; }
@@ -39,6 +39,7 @@ static void step_backward(program *p, const fused_step *s, int64_t k, int64_t n,
 bool fused_run(program *p, const fused *b, bool gradient, double *sum, int64_t *where)
 {
   const fused_step *last = &b->step[b->nstep - 1];
+  if (gradient && b->code && fused_code_run(p, b->code, sum, where)) return true;
   for (int64_t k = 0; k < b->n; k += CHUNK) {
     int64_t n = b->n - k < CHUNK ? b->n - k : CHUNK;
     *where = k;

@@ -1,4 +1,5 @@
-/* jit: scans as machine code, made by the C compiler (jit.c) from text (emit.c). */
+/* jit: scans, or blocks where there are none, as machine code, made by the C compiler (jit.c) from text (emit.c,
+   fused_cc.c). */
 #ifndef NORN_GRAPH_JIT_H
 #define NORN_GRAPH_JIT_H
 #include "graph/program.h"

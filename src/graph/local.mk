@@ -18,6 +18,7 @@ libnorncore_la_SOURCES += \
   %D%/functions.c \
   %D%/fuse.c \
   %D%/fused.c \
+  %D%/fused_cc.c \
   %D%/fused_text.c \
   %D%/incremental.c \
   %D%/jit.c \
@@ -41,6 +42,7 @@ libnorncore_la_SOURCES += \
   %D%/density_plan.h \
   %D%/density_text.h \
   %D%/dialect.h \
+  %D%/fused_cc.h \
   %D%/fused_text.h \
   %D%/graph.h \
   %D%/incremental.h \

@@ -297,7 +297,8 @@ static void call_slopes(const program *p, const instr *c)
 }
 
 /* The operands of a block that came as one (regression.c): numbers and data. */
-static void block_numbers(const program *p, const fused *b, void (*f)(const program *, uint32_t, int), int point)
+static void block_numbers(const program *p, const fused *b,
+                          void (*f)(const program *, uint32_t, int), int point)
 {
   for (uint32_t k = 0; k < b->nstep; k++) {
     const instr *c = &b->step[k].c;

@@ -1,4 +1,5 @@
 /* program: from units of nodes (schedule.h) to instructions over arrays (graph.h, program.h). */
+#include "graph/fused_cc.h"
 #include "graph/jit.h"
 #include "graph/regression.h"
 #include "graph/schedule.h"
@@ -36,6 +37,7 @@ void program_free(program *p)
 {
   if (!p) return;
   if (p->device) p->device->free(p->device);
+  for (size_t i = 0; i < p->nfused; i++) fused_code_free(p->fused[i].code);
   jit_free(p->jit);
   blocks_free(&p->own);
   norn_alloc(p->st, p, sizeof *p, 0);

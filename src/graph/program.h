@@ -75,7 +75,10 @@ typedef struct fused_step {
   unsigned which, first;             /* operands with derivatives; those whose buffer is written
                                         first */
 } fused_step;
-typedef struct fused { uint32_t n, nstep; fused_step *step; } fused;
+typedef struct fused {
+  uint32_t n, nstep; fused_step *step;
+  struct fused_code *code;           /* made by the C compiler (jit.h), or NULL: not yet */
+} fused;
 enum { CHUNK = 256 };
 
 /* Steps that need one another (the carry of a loop): T times the same P operations.  Operation q of

@@ -99,8 +99,8 @@ static int kind_of(norn_state *st, const norn_dist *d, norn_datum y)
   for (int i = 0; i < NORN_COUNT(kinds); i++) {
     if (strcmp(d->row->name, kinds[i].glm)) continue;
     if (d->n != 3 + kinds[i].scale || norn_has_node(d->args[0]) || norn_has_node(y) ||
-        !norn_array_view(d->args[0], &x) || x.rank != 2 || x.elem == NORN_VALUES || !x.dims[0] || !x.dims[1] ||
-        norn_array_length(d->args[2]) != x.dims[1])
+        !norn_array_view(d->args[0], &x) || x.rank != 2 || x.elem == NORN_VALUES || !x.dims[0] ||
+        !x.dims[1] || norn_array_length(d->args[2]) != x.dims[1])
       return -1;
     for (int j = 1; j < d->n; j += 2)
       if (!is_number(d->args[j]) && norn_has_node(d->args[j])) return -1;

@@ -30,6 +30,9 @@ norn_status device_open(norn_infer *, const device_wish *, struct gpu **out, cha
 /* Has programs of a density computed there, as far as that goes, from now on; with device = "gpu" an error
    where no part of them can be.  Notes what was done. */
 norn_status device_density(norn_infer *, const device_wish *, norn_density *);
+/* For norn explain: which blocks of the density a GPU would take with device = "auto", and why not the
+   others; of the GPU that is there, or of one like those of today.  false: no memory. */
+bool        device_explain(norn_density *, text *);
 /* The error of an order that can't be carried out. */
 norn_status device_refused(norn_infer *, const char *why);
 /* info(post).device, and device_why where a reason is given (NULL: none). */

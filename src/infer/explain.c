@@ -15,6 +15,7 @@
    The parts come from the compiled program (graph.h, program_parts), each with the place in the text
    from which its first node was recorded. */
 #include "infer/density.h"
+#include "infer/device.h"
 #include "infer/infer.h"
 #include "infer/mh.h"
 #include "infer/posterior.h"
@@ -305,7 +306,7 @@ static bool explain_all(norn_state *st, norn_datum model, text *t)
   } else if (good) {
     explain_choices(d, t);
     explain_latents(d, t);
-    good = explain_program(d, t);
+    good = explain_program(d, t) && device_explain(d, t);
   }
   norn_density_free(d);
   if (kept) norn_drop(kept);

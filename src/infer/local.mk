@@ -21,6 +21,7 @@ libnorncore_la_SOURCES += \
   %D%/density_nested.c \
   %D%/density_record.c \
   %D%/device.c \
+  %D%/device_explain.c \
   %D%/diagnose.c \
   %D%/drive.c \
   %D%/engine.c \

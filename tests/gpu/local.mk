@@ -9,7 +9,11 @@ GPU_CHECKS = \
   %D%/check_driver \
   %D%/check_segment
 ## list GPU_NORN *.norn
-GPU_NORN =
+GPU_NORN = \
+  %D%/smc.norn \
+  %D%/smc_choices.norn \
+  %D%/smc_parts.norn \
+  %D%/smc_residual.norn
 ## list GPU_SH devices.sh table.sh
 GPU_SH = \
   %D%/devices.sh \
