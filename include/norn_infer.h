@@ -172,6 +172,17 @@ bool        norn_crew_next(norn_crew *, norn_run **runs, const uint32_t *to, con
 bool        norn_crew_rest(norn_crew *, size_t *place, norn_event *);
 /* The k-th of the runs that still have to go on in this thread. */
 bool        norn_crew_left(const norn_crew *, size_t k, size_t *place);
+/* Tasks: C code that goes on in all workers' threads at once, each with the state of its worker: it makes,
+   steps and answers runs of that state, and keeps values with it, as if it were alone.  What can't be done
+   there comes to it as NORN_INFER with no model: it returns, and goes on with that run in the caller's
+   thread (between two calls of norn_crew_work), which may also look at all values of the workers then; or,
+   where `count` is 1, in a later task, since memory has to be collected before. */
+typedef void (*norn_crew_task)(void *user, int k, norn_state *);
+int         norn_crew_size(const norn_crew *);           /* workers */
+norn_state *norn_crew_state(norn_crew *, int k);         /* of worker k, for the caller's thread */
+void        norn_crew_work(norn_crew *, norn_crew_task, void *user);
+/* The error of worker k becomes that of the crew's state. */
+void        norn_crew_error(norn_crew *, int k);
 /* The runs must be freed before. */
 void        norn_crew_free(norn_crew *);
 

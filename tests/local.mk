@@ -22,6 +22,7 @@ UNIT_TESTS = \
   %D%/unit/test_base \
   %D%/unit/test_big \
   %D%/unit/test_block \
+  %D%/unit/test_branches \
   %D%/unit/test_category \
   %D%/unit/test_checkpoint \
   %D%/unit/test_chees \
@@ -649,6 +650,7 @@ TEST_FILES = \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
   %D%/unit/pair.h \
+  %D%/unit/threads.h \
   %D%/unit/unit.h \
   %D%/unit/walk.h \
   %D%/fuzz/drawset_use.h \

@@ -7,22 +7,22 @@
 #include <string.h>
 
 /* Column x (draws): one real number of each draw; false when the draws have none there. */
-static bool value_column(norn_infer *inf, const char *path, double *x)
+static bool value_column(norn_infer *inf, const char *path, const uint32_t *order, double *x)
 {
   norn_state *st = norn_infer_state(inf);
   for (size_t i = 0; i < inf->values.n; i++) {
-    norn_datum v = posterior_part(st, column_at(st, &inf->values, i), path);
+    norn_datum v = posterior_part(st, column_at(st, &inf->values, order ? order[i] : i), path);
     if (v.tag == NORN_BOOL) x[i] = (double)v.i;
     else if (!norn_as_real(v, &x[i])) return false;
   }
   return true;
 }
 
-static norn_status worst_of_path(norn_infer *inf, int chains, int64_t draws, const char *path, double *x,
-                                    chains_worst *w)
+static norn_status worst_of_path(norn_infer *inf, int chains, int64_t draws, const char *path,
+                                 const uint32_t *order, double *x, chains_worst *w)
 {
   double ess, rhat;
-  if (!value_column(inf, path, x)) return NORN_OK;
+  if (!value_column(inf, path, order, x)) return NORN_OK;
   if (!diagnose_chains(norn_infer_state(inf), x, chains, draws, &ess, &rhat))
     return NORN_EMEMORY;
   if (ess < w->ess) {
@@ -40,27 +40,29 @@ norn_status chains_diagnose(norn_infer *inf, int chains, int64_t draws, chains_w
   norn_state *st = norn_infer_state(inf);
   size_t n = inf->values.n;
   double *x = engine_get(st, n * sizeof *x);
-  norn_status s = x ? NORN_OK : NORN_EMEMORY;
-  norn_datum first = column_at(st, &inf->values, 0);
+  uint32_t *order = NULL;
+  norn_status s = x && infer_order(inf, &order) ? NORN_OK : NORN_EMEMORY;
+  norn_datum first = column_at(st, &inf->values, order ? order[0] : 0);
   char path[80];
   int fields = norn_record_size(first);
-  if (!s) s = worst_of_path(inf, chains, draws, "", x, w);
+  if (!s) s = worst_of_path(inf, chains, draws, "", order, x, w);
   for (int64_t k = 0; !s && k < norn_array_length(first) && k < 16; k++) {
     path[0] = 0;
     s = snprintf(path, sizeof path, "[%d]", (int)k) < 0 ? NORN_EUSE
-                                                        : worst_of_path(inf, chains, draws, path, x, w);
+                                                        : worst_of_path(inf, chains, draws, path, order, x, w);
   }
   for (int i = 0; !s && i < fields && i < 64; i++) {
     norn_datum v;
     const char *name = norn_record_at(st, first, i, &v);
     snprintf(path, sizeof path, "%.60s", name ? name : "");
-    s = worst_of_path(inf, chains, draws, path, x, w);
+    s = worst_of_path(inf, chains, draws, path, order, x, w);
     for (int64_t k = 0; !s && k < norn_array_length(v) && k < 16; k++) {
       snprintf(path, sizeof path, "%.60s[%d]", name ? name : "", (int)k);
-      s = worst_of_path(inf, chains, draws, path, x, w);
+      s = worst_of_path(inf, chains, draws, path, order, x, w);
     }
   }
   engine_put(st, x, n * sizeof *x);
+  engine_put(st, order, n * sizeof *order);
   return s;
 }
 

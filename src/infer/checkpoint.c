@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FORM = 1, ORDER = 0x01020304, DEEPEST = 10000 };
+enum { FORM = 2, ORDER = 0x01020304, DEEPEST = 10000 };
 static const char magic[8] = { 'N', 'O', 'R', 'N', 'C', 'K', 'P', 'T' };
 
 typedef struct preface { char magic[8]; uint32_t version, order; uint64_t build; } preface;
@@ -78,9 +78,9 @@ static bool choices_archive(norn_archive *a, norn_infer *inf)
     if (!norn_archive_bytes(a, &addr, sizeof addr)) return false;
     infer_choice *c = norn_archive_reading(a) ? infer_choice_column(inf, addr) : &inf->choice[i];
     if (!c) return norn_archive_fail(a, "out of memory");
-    if (!column_archive(a, &c->c)) return false;
+    if (!norn_archive_u64(a, &c->first) || !column_archive(a, &c->c)) return false;
   }
-  return norn_archive_size(a, &inf->guess) && norn_archive_size(a, &inf->cells) &&
+  return norn_archive_bool(a, &inf->mixed) && norn_archive_size(a, &inf->guess) && norn_archive_size(a, &inf->cells) &&
          norn_archive_bool(a, &inf->no_choices);
 }
 

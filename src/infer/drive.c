@@ -9,6 +9,7 @@
    them (VALUES_MAX values in all) by those two, and forgets all when that is full.  Monte-Carlo
    posteriors are random measures, fresh in each run: never kept, and the outer result notes that it
    is biased O(1/n). */
+#include "infer/branches.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdio.h>
@@ -98,6 +99,11 @@ static uint64_t nested_stream(norn_run *run, const norn_event *ev)
 
 norn_step norn_infer_wait(norn_infer *inf, norn_run *run, const norn_event *ev)
 {
+  if (inf->trunk && norn_is_none(ev->value)) {
+    inf->rests = ev->count == 1;
+    return branch_away(inf);
+  }
+  if (inf->trunk) inf = inf->trunk;
   norn_datum known = exact_get(inf->st, ev->value, ev->engine);
   if (!norn_is_none(known)) {
     norn_run_answer(run, known);

@@ -289,6 +289,21 @@ void column_free(norn_state *st, column *c)
 
 /* ---- blame ---- */
 
+static bool blame_count(norn_state *st, blame *b, norn_span s, uint64_t count)
+{
+  for (size_t i = 0; i < b->n; i++) {
+    norn_span t = b->line[i].span;
+    if (t.start == s.start && t.end == s.end && t.file == s.file) {
+      b->line[i].count += count;
+      return true;
+    }
+  }
+  if (!engine_room(st, &b->line, &b->cap, b->n + 1, sizeof *b->line)) return false;
+  b->line[b->n].span = s;
+  b->line[b->n++].count = count;
+  return true;
+}
+
 void blame_add(norn_state *st, blame *b, norn_span s)
 {
   const norn_err *err = norn_error(st);
@@ -296,13 +311,14 @@ void blame_add(norn_state *st, blame *b, norn_span s)
     if (!*b->why) snprintf(b->why, sizeof b->why, "%.199s", err->text);
     norn_clear(st);
   }
-  for (size_t i = 0; i < b->n; i++) {
-    norn_span t = b->line[i].span;
-    if (t.start == s.start && t.end == s.end && t.file == s.file) { b->line[i].count++; return; }
-  }
-  if (!engine_room(st, &b->line, &b->cap, b->n + 1, sizeof *b->line)) { norn_clear(st); return; }
-  b->line[b->n].span = s;
-  b->line[b->n++].count = 1;
+  if (!blame_count(st, b, s, 1)) norn_clear(st);
+}
+
+void blame_join(norn_state *st, blame *b, const blame *more)
+{
+  for (size_t i = 0; i < more->n; i++)
+    if (!blame_count(st, b, more->line[i].span, more->line[i].count)) return;
+  if (!*b->why) memcpy(b->why, more->why, sizeof b->why);
 }
 
 norn_span blame_most(const blame *b, uint64_t *count)

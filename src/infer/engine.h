@@ -117,6 +117,7 @@ void       column_free(norn_state *, column *);
 typedef struct blame_line { norn_span span; uint64_t count; } blame_line;
 typedef struct blame { blame_line *line; size_t n, cap; char why[200]; } blame;
 void      blame_add(norn_state *, blame *, norn_span);
+void      blame_join(norn_state *, blame *, const blame *more);      /* leaves the error as it is */
 norn_span blame_most(const blame *, uint64_t *count);                /* file 0 when there is none */
 void      blame_free(norn_state *, blame *);
 /* Fails with "every X has weight 0 after the observation at PLACE"; what: "particle", "draw",

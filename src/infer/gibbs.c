@@ -5,10 +5,12 @@
    would never move, which is an error; choices that begin to exist since another changed are drawn from
    their prior.
 
-   Kernels learn in the burn-in; each chain has its own.
+   Kernels learn in the burn-in; each chain has its own, and goes on on a thread of its own (branches.h)
+   where no kernel records densities, which is the caller's thread's to do.
 
    Lanes: chain c is lane c; the k-th try for a start is iteration k < 1000 of the inference's stream, sweep
    s of block b is iteration 1000 + s of a stream of the block's own. */
+#include "infer/branches.h"
 #include "infer/chains.h"
 #include "infer/density.h"
 #include "infer/infer.h"
@@ -26,7 +28,7 @@ typedef struct block {
   norn_ref *pattern, *engine;
   kernel *k;
   bool met;                            /* a choice fits */
-  gradient_report all;                 /* of all chains that are over */
+  gradient_report all;                 /* of the trunk: of all chains that are over */
 } block;
 
 struct gibbs {
@@ -40,7 +42,7 @@ struct gibbs {
   execution x;
   target g;
   trace t;
-  int chain;
+  int chain, last;                     /* last: 1 + the last chain that is over */
   int64_t start, at;                   /* tries for a start; sweeps of this chain */
   int now;                             /* the block whose turn it is */
   bool started, going, entered, diverged;
@@ -92,11 +94,12 @@ static norn_status blocks_read(gibbs *e)
   return status;
 }
 
-static norn_status gibbs_init(norn_infer *inf, void *self)
+static norn_status gibbs_chain_init(norn_infer *inf, void *self)
 {
   gibbs *e = self;
   norn_state *st = norn_infer_state(inf);
   e->inf = inf;
+  e->chain = branch_index(inf);
   if (!option_int(inf, 1, 1, &e->draws) || !option_int(inf, 2, 0, &e->burn) ||
       !option_int(inf, 3, 1, &e->thin) || !option_int(inf, 4, 1, &e->chains))
     return NORN_EDOMAIN;
@@ -308,40 +311,6 @@ static norn_status record(gibbs *e)
   return status ? status : norn_infer_draw(e->inf, trace_result(&e->t), 0);
 }
 
-static void reports_add(gibbs *e)
-{
-  for (int i = 0; i < e->n; i++) {
-    gradient_report r, *all = &e->b[i].all;
-    if (!kernel_gradient_report(e->b[i].k, &r)) continue;
-    all->transitions += r.transitions;
-    all->divergent += r.divergent;
-    all->accept += r.accept;
-    all->late += r.late;
-    all->step = r.step;
-  }
-}
-
-/* Each chain has kernels of its own. */
-static norn_status next_chain(gibbs *e)
-{
-  norn_status status = NORN_OK;
-  reports_add(e);
-  e->chain++;
-  e->started = false;
-  e->start = e->at = 0;
-  for (int i = 0; i < e->n && !status && e->chain < e->chains; i++) {
-    block *b = &e->b[i];
-    kernel *k = kernel_new(e->inf, norn_get(b->engine), "gibbs");
-    if (!k) return norn_error(state_of(e))->code;
-    k->learning = e->burn;
-    k->proposed = b->k->proposed;
-    k->accepted = b->k->accepted;
-    kernel_free(b->k);
-    b->k = k;
-  }
-  return status;
-}
-
 static norn_step sweep_end(gibbs *e)
 {
   e->now = 0;
@@ -350,7 +319,6 @@ static norn_step sweep_end(gibbs *e)
     return NORN_STEP_FAIL;
   if (record(e)) return NORN_STEP_FAIL;
   e->diverged = false;
-  if (e->at >= e->burn + e->draws * e->thin && next_chain(e)) return NORN_STEP_FAIL;
   return NORN_STEP_DONE;
 }
 
@@ -379,15 +347,61 @@ static norn_step block_step(gibbs *e)
   return sweep_end(e);
 }
 
-static norn_step gibbs_step(norn_infer *inf, void *self)
+static int64_t length_of(const gibbs *e) { return e->burn + e->draws * e->thin; }
+
+static norn_step gibbs_chain_step(norn_infer *inf, void *self)
 {
   gibbs *e = self;
   (void)inf;
-  for (int work = 0; work < WORK && e->chain < e->chains; work++) {
+  for (int work = 0; work < WORK && e->at < length_of(e); work++) {
     norn_step s = e->started ? block_step(e) : start_step(e);
     if (s != NORN_STEP_DONE) return s;
   }
-  return e->chain < e->chains ? NORN_STEP_MORE : NORN_STEP_DONE;
+  return e->at < length_of(e) ? NORN_STEP_MORE : NORN_STEP_DONE;
+}
+
+/* ---- all chains ---- */
+
+static void gibbs_add(void *all, const void *one)
+{
+  gibbs *e = all;
+  const gibbs *c = one;
+  for (int i = 0; i < e->n; i++) {
+    gradient_report r, *sum = &e->b[i].all;
+    e->b[i].k->proposed += c->b[i].k->proposed;
+    e->b[i].k->accepted += c->b[i].k->accepted;
+    if (!kernel_gradient_report(c->b[i].k, &r)) continue;
+    sum->transitions += r.transitions;
+    sum->divergent += r.divergent;
+    sum->accept += r.accept;
+    sum->late += r.late;
+    if (c->chain + 1 > e->last) sum->step = r.step;
+  }
+  if (c->chain + 1 > e->last) e->last = c->chain + 1;
+}
+
+static bool gibbs_counts(norn_archive *a, void *all)
+{
+  gibbs *e = all;
+  for (int i = 0; i < e->n; i++) {
+    kernel *k = e->b[i].k;
+    if (!norn_archive_bytes(a, &e->b[i].all, sizeof e->b[i].all) || !norn_archive_i64(a, &k->proposed) ||
+        !norn_archive_i64(a, &k->accepted))
+      return false;
+  }
+  return norn_archive_int(a, &e->last);
+}
+
+static int64_t gibbs_chains(const void *all) { return ((const gibbs *)all)->chains; }
+
+static bool gibbs_alone(norn_infer *inf, const void *all)
+{
+  const gibbs *e = all;
+  gradient_report r;
+  (void)inf;
+  for (int i = 0; i < e->n; i++)
+    if (kernel_gradient_report(e->b[i].k, &r) || kernel_mh_proposes(e->b[i].k)) return true;
+  return false;
 }
 
 /* ---- the end ---- */
@@ -436,7 +450,7 @@ static void warn_block(gibbs *e, const block *b)
 
 static norn_status gibbs_finish(norn_infer *inf, void *self)
 {
-  gibbs *e = self;
+  gibbs *e = branches_all(self);
   int64_t divergent = 0;
   norn_infer_note(inf, "thin", norn_int(e->thin));
   norn_status status = note_blocks(e);
@@ -448,15 +462,12 @@ static norn_status gibbs_finish(norn_infer *inf, void *self)
   return status ? status : chains_report(inf, (int)e->chains, e->draws, "other blocks");
 }
 
-static void gibbs_progress(norn_infer *inf, void *self, norn_progress *p)
+static void gibbs_progress(const void *self, norn_progress *p)
 {
-  gibbs *e = self;
-  double each = (double)(e->burn + e->draws * e->thin);
-  (void)inf;
-  p->done = each * e->chain + (double)e->at;
-  p->total = each * (double)e->chains;
-  if (e->chain < e->chains)
-    snprintf(p->state, sizeof p->state, "chain %d%s", e->chain + 1, e->at < e->burn ? ", burning in" : "");
+  const gibbs *e = self;
+  p->done = (double)e->at;
+  p->total = (double)length_of(e);
+  if (e->at < e->burn) snprintf(p->state, sizeof p->state, ", burning in");
 }
 
 static void gibbs_free(norn_infer *inf, void *self)
@@ -482,14 +493,13 @@ static norn_status gibbs_archive(norn_infer *inf, void *self, norn_archive *a)
   gibbs *e = self;
   bool going = e->going, reads = norn_archive_reading(a);
   (void)inf;
-  norn_archive_int(a, &e->chain);
   norn_archive_i64(a, &e->start);
   norn_archive_i64(a, &e->at);
   norn_archive_int(a, &e->now);
   bool *flags[] = {&e->started, &going, &e->entered, &e->diverged};
   for (int i = 0; i < NORN_COUNT(flags); i++) norn_archive_bool(a, flags[i]);
   if (norn_archive_status(a)) return norn_archive_status(a);
-  if (e->now < 0 || e->now >= e->n || e->chain < 0 || e->chain > e->chains) {
+  if (e->now < 0 || e->now >= e->n) {
     norn_archive_fail(a, "its blocks are others");
     return norn_archive_status(a);
   }
@@ -505,6 +515,13 @@ static norn_status gibbs_archive(norn_infer *inf, void *self, norn_archive *a)
   return norn_archive_status(a);
 }
 
+static const branches_row gibbs_row = {
+  .size = sizeof(gibbs), .init = gibbs_chain_init, .step = gibbs_chain_step, .free = gibbs_free,
+  .archive = gibbs_archive, .add = gibbs_add, .counts = gibbs_counts, .chains = gibbs_chains,
+  .progress = gibbs_progress, .alone = gibbs_alone};
+
+static norn_status gibbs_init(norn_infer *inf, void *self) { return branches_init(inf, self, &gibbs_row); }
+
 static const norn_option gibbs_options[] = {
   {"blocks", NULL, "a record of engines by patterns of addresses, such as { \"mu\": nuts(), \"z[*]\": "
                    "enumerate() }"},
@@ -518,6 +535,6 @@ const norn_engine engine_gibbs = {
   .version = NORN_ENGINE_VERSION, .name = "gibbs",
   .doc = "Gibbs sampling: blocks of choices, by patterns of addresses, each moved by an engine of its own "
          "given the others.",
-  .options = gibbs_options, .noptions = NORN_COUNT(gibbs_options), .size = sizeof(gibbs),
-  .init = gibbs_init, .step = gibbs_step, .finish = gibbs_finish, .progress = gibbs_progress,
-  .free = gibbs_free, .archive = gibbs_archive};
+  .options = gibbs_options, .noptions = NORN_COUNT(gibbs_options), .size = sizeof(branches),
+  .init = gibbs_init, .step = branches_step, .finish = gibbs_finish, .progress = branches_progress,
+  .free = branches_free, .archive = branches_archive};

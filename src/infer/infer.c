@@ -4,6 +4,7 @@
 #include "infer/posterior.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -151,6 +152,72 @@ void norn_infer_free(norn_infer *inf)
   }
 }
 
+/* ---- chains of their own ---- */
+
+static void infer_warn_text(norn_infer *, norn_span, uint64_t key, const char *msg);
+
+norn_infer *infer_branch(norn_infer *trunk, norn_state *st, int chain, size_t size)
+{
+  norn_infer *inf = engine_get(st, sizeof *inf);
+  if (!inf) return NULL;
+  *inf = (norn_infer){.st = st, .engine = trunk->engine, .stream = trunk->stream, .stream0 = trunk->stream0,
+                      .top = inf, .trunk = trunk, .branch = chain, .chain = chain, .begun = true,
+                      .start = trunk->start, .log_evidence = NAN, .evidence_se = NAN,
+                      .resume = trunk->resume};
+  inf->model = norn_keep(st, norn_get(trunk->model));
+  inf->options = norn_keep(st, norn_get(trunk->options));
+  inf->self = engine_get(st, size);
+  if (inf->model && inf->options && inf->self) return inf;
+  engine_put(st, inf->self, size);
+  inf->self = NULL;
+  infer_branch_free(inf);
+  return NULL;
+}
+
+void infer_branch_free(norn_infer *inf)
+{
+  blame_join(inf->trunk->st, &inf->trunk->dead, &inf->dead);
+  inf->resume = NULL;
+  infer_free_one(inf);
+}
+
+/* Draw i of a branch. */
+static norn_status take_draw(norn_infer *trunk, norn_infer *from, size_t i)
+{
+  norn_status s = NORN_OK;
+  for (size_t k = 0; k < from->nchoice && !s; k++) {
+    if (i >= from->choice[k].c.n) continue;
+    norn_datum v = column_at(from->st, &from->choice[k].c, i);
+    if (v.tag == NORN_MISSING) continue;
+    s = norn_infer_choice(trunk, from->choice[k].addr, v);
+  }
+  for (size_t k = 0; k < from->nstat && !s; k++)
+    if (i < from->stat[k].n) s = norn_infer_stat(trunk, from->stat[k].name, from->stat[k].x[i]);
+  norn_infer_chain(trunk, from->branch);
+  return s ? s : norn_infer_draw(trunk, column_at(from->st, &from->values, i), from->logw[i]);
+}
+
+norn_status infer_take(norn_infer *trunk, norn_infer *from)
+{
+  norn_status s = NORN_OK;
+  trunk->improper |= from->improper;
+  for (size_t i = 0; i < from->nwarning; i++)
+    infer_warn_text(trunk, from->warning[i].span, from->warning[i].key, from->warning[i].text);
+  from->nwarning = 0;
+  for (size_t i = 0; i < from->nlogw && !s; i++) s = take_draw(trunk, from, i);
+  for (size_t k = 0; k < from->nchoice && !s && from->nlogw && !trunk->no_choices; k++) {
+    infer_choice *c = infer_choice_column(trunk, from->choice[k].addr);
+    uint64_t first = (uint64_t)from->branch << 32 | k;
+    if (c && first < c->first) c->first = first;
+    trunk->mixed = true;
+  }
+  for (size_t k = 0; k < from->nchoice; k++) column_clear(from->st, &from->choice[k].c);
+  for (size_t k = 0; k < from->nstat; k++) from->stat[k].n = 0;
+  column_clear(from->st, &from->values);
+  from->nlogw = from->cells = 0;
+  return s;
+}
+
 /* ---- what an engine asks ---- */
 
 norn_state *norn_infer_state(norn_infer *inf) { return inf->st; }
@@ -212,12 +279,13 @@ infer_choice *infer_choice_column(norn_infer *inf, uint64_t addr)
     return NULL;
   inf->slot[k] = (uint32_t)++inf->nchoice;
   infer_choice *c = &inf->choice[inf->nchoice - 1];
-  *c = (infer_choice){ .addr = addr };
+  *c = (infer_choice){.addr = addr, .first = (uint64_t)inf->chain << 32 | (inf->nchoice - 1)};
   return c;
 }
 
 norn_status norn_infer_choice(norn_infer *inf, uint64_t addr, norn_datum value)
 {
+  inf = infer_keeper(inf);
   if (inf->no_choices) return NORN_OK;
   norn_state *st = inf->st;
   if (!engine_room(st, &inf->coming_addr, &inf->ccoming, inf->coming.n + 1,
@@ -265,6 +333,9 @@ static norn_status infer_draw_add(norn_infer *inf, norn_datum value, double logw
 
 norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
 {
+  norn_infer *keeper = infer_keeper(inf);
+  if (keeper != inf) norn_infer_chain(keeper, inf->branch);
+  inf = keeper;
   norn_status status = infer_draw_add(inf, value, logw);
   infer_forget_choices(inf);
   if (status || inf->cells <= CELLS_MAX || inf->no_choices) return status;
@@ -407,6 +478,25 @@ static norn_datum infer_info(norn_infer *inf, bool exact, const uint32_t *order)
   return norn_record(inf->st, n, name, v);
 }
 
+static int by_first(const void *a, const void *b)
+{
+  uint64_t x = ((const infer_choice *)a)->first, y = ((const infer_choice *)b)->first;
+  return (x > y) - (x < y);
+}
+
+/* In the order in which one chain after another would have made them. */
+static void infer_choices_sort(norn_infer *inf)
+{
+  qsort(inf->choice, inf->nchoice, sizeof *inf->choice, by_first);
+  inf->guess = 0;
+  memset(inf->slot, 0, inf->nslot * sizeof *inf->slot);
+  for (size_t i = 0; i < inf->nchoice; i++) {
+    size_t k = inf->choice[i].addr & (inf->nslot - 1);
+    while (inf->slot[k]) k = (k + 1) & (inf->nslot - 1);
+    inf->slot[k] = (uint32_t)i + 1;
+  }
+}
+
 /* address -> column; names that cannot be had are given by their hash. */
 static norn_datum infer_choices(norn_infer *inf, const uint32_t *order)
 {
@@ -419,6 +509,7 @@ static norn_datum infer_choices(norn_infer *inf, const uint32_t *order)
   mem m;
   mem_init(&m);
   arena_init(&names, &m);
+  if (inf->mixed) infer_choices_sort(inf);
   for (size_t i = 0; v && name && i < inf->nchoice; i++) {
     infer_choice *c = &inf->choice[i];
     char buf[256];

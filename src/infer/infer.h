@@ -6,7 +6,8 @@
 
 typedef struct infer_warning { norn_span span; uint64_t key; char text[240]; } infer_warning;
 typedef struct infer_note { const char *key; norn_ref *value; } infer_note;
-typedef struct infer_choice { uint64_t addr; column c; } infer_choice;
+/* first: of chains that were taken over, the first that has made it, and its place there */
+typedef struct infer_choice { uint64_t addr, first; column c; } infer_choice;
 typedef struct infer_stat { const char *name; double *x; size_t n, cap; } infer_stat;
 
 struct norn_infer {
@@ -23,6 +24,11 @@ struct norn_infer {
   char why[80];                     /* and why */
   const char *with;                 /* the options that it chose, as text; NULL: none */
   norn_infer *outer, *inner;        /* whom the result is for; what it waits for */
+  /* of a chain (branches.h): whose it is, which it is; a run of it must go on in the caller's thread */
+  norn_infer *trunk;
+  int branch;
+  bool away, rests;                 /* or, rests: in a later round */
+  bool mixed;                       /* draws of several chains were taken over: columns are put in order */
   norn_infer *top;                  /* of the outermost: the innermost */
   norn_run *waiting;                /* the run that gets inner's posterior */
   double start;                     /* seconds */
@@ -92,6 +98,17 @@ norn_datum  infer_stats(norn_infer *, const uint32_t *order);       /* a record 
 norn_datum  infer_lengths(norn_infer *);
 void        infer_stats_free(norn_infer *);
 
+/* A chain of an inference, with that state and so many bytes of its own in self; what it leaves goes to
+   the trunk at once, where that has the same state, else by infer_take, which empties it.  NULL: error set
+   in st. */
+norn_infer *infer_branch(norn_infer *trunk, norn_state *st, int chain, size_t size);
+norn_status infer_take(norn_infer *trunk, norn_infer *branch);
+void        infer_branch_free(norn_infer *);     /* self is gone */
+/* Who keeps what an engine says of a draw. */
+static inline norn_infer *infer_keeper(norn_infer *inf)
+{
+  return NORN_UNLIKELY(inf->trunk != NULL) && inf->trunk->st == inf->st ? inf->trunk : inf;
+}
 void        infer_left_over(norn_infer *, double mass);
 norn_status infer_marginals(norn_infer *, norn_datum record);
 norn_datum  infer_resumed(norn_infer *);      /* the posterior that more() continues; NONE */

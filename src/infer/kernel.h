@@ -50,5 +50,6 @@ norn_datum kernel_option(kernel *, int i);
 bool       kernel_int(kernel *, int i, int64_t least, int64_t *out);
 bool       kernel_real(kernel *, int i, double *out);
 
+bool       kernel_mh_proposes(const kernel *);      /* mh with a proposal of the user's own */
 extern const kernel_row kernel_mh, kernel_enumerate, kernel_nuts, kernel_hmc, kernel_slice, kernel_gibbs;
 #endif

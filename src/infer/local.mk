@@ -7,6 +7,7 @@ libnorncore_la_SOURCES += \
   %D%/approx.c \
   %D%/auto.c \
   %D%/backward.c \
+  %D%/branches.c \
   %D%/chain.c \
   %D%/chains.c \
   %D%/chains_cpu.c \
@@ -90,6 +91,7 @@ libnorncore_la_SOURCES += \
   %D%/watch.c \
   %D%/why.c \
   %D%/approx.h \
+  %D%/branches.h \
   %D%/chains.h \
   %D%/checkpoint.h \
   %D%/chees.h \

@@ -1,8 +1,10 @@
-/* mh: chains of Metropolis-Hastings transitions on traces (mh_kernel.c), each from a start of its own.
+/* mh: chains of Metropolis-Hastings transitions on traces (mh_kernel.c), each from a start of its own and
+   with a kernel of its own, on threads (branches.h).
 
    Lanes: chain c runs in lane c; the k-th try for a start is iteration k < 1000, step s is
    iteration 1000 + s.  What the engine decides comes from a stream of its own (mh_kernel.c) in the
    same lane and iteration. */
+#include "infer/branches.h"
 #include "infer/chains.h"
 #include "infer/checkpoint.h"
 #include "infer/infer.h"
@@ -24,9 +26,11 @@ typedef struct mh {
   kernel *k;
   int64_t moved, stuck;      /* accepted before the draws of this chain; chains that never moved */
   bool resuming;
+  bool choices;              /* of all: a chain has made some */
+  int told;                  /* of all: the first chain whose counts have come */
 } mh;
 
-static norn_status mh_init(norn_infer *inf, void *self)
+static norn_status mh_chain_init(norn_infer *inf, void *self)
 {
   mh *e = self;
   if (!option_int(inf, 0, 1, &e->draws) || !option_int(inf, 1, 0, &e->burn) ||
@@ -35,7 +39,9 @@ static norn_status mh_init(norn_infer *inf, void *self)
   if (e->chains > 100000)
     return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1,
                      "chains of mh must be at most 100000");
-  e->g = (target){ .barriers = SIZE_MAX, .beta = 1, .stream = norn_infer_stream(inf) };
+  e->chain = branch_index(inf);
+  e->told = INT32_MAX;
+  e->g = (target){.barriers = SIZE_MAX, .beta = 1, .stream = norn_infer_stream(inf), .lane = (uint32_t)e->chain};
   e->resuming = !norn_is_none(infer_resumed(inf));
   if (e->resuming) e->burn = 0;
   e->k = kernel_new(inf, norn_get(inf->options), "mh");
@@ -99,18 +105,11 @@ static norn_status mh_record(norn_infer *inf, mh *e)
   return norn_infer_draw(inf, trace_result(&e->t), 0);
 }
 
-static void mh_next_chain(mh *e)
-{
-  if (e->k->accepted == e->moved) e->stuck++;
-  e->chain++;
-  e->g.lane = (uint32_t)e->chain;
-  e->started = false;
-  e->start = e->at = 0;
-}
+static int64_t mh_length(const mh *e) { return e->burn + e->draws * e->thin; }
 
 static norn_step mh_one(norn_infer *inf, mh *e)
 {
-  int64_t last = e->burn + e->draws * e->thin;
+  int64_t last = mh_length(e);
   if (!e->started) return mh_start(inf, e);
   if (e->at == e->burn) e->moved = e->k->accepted;
   e->k->adapts = e->at < e->burn;
@@ -119,33 +118,62 @@ static norn_step mh_one(norn_infer *inf, mh *e)
   if (s != NORN_STEP_DONE) return s;
   e->at++;
   if (!e->chain && e->at == (last < LOOK ? last : LOOK) && mh_patterns(e->k, &e->t)) return NORN_STEP_FAIL;
-  if (mh_record(inf, e)) return NORN_STEP_FAIL;
-  if (e->at >= last) mh_next_chain(e);
-  return NORN_STEP_DONE;
+  return mh_record(inf, e) ? NORN_STEP_FAIL : NORN_STEP_DONE;
 }
 
-static norn_step mh_step(norn_infer *inf, void *self)
+static norn_step mh_chain_step(norn_infer *inf, void *self)
 {
   mh *e = self;
-  for (int work = 0; work < WORK && e->chain < e->chains; work++) {
+  for (int work = 0; work < WORK && e->at < mh_length(e); work++) {
     norn_step s = mh_one(inf, e);
     if (s != NORN_STEP_DONE) return s;
   }
-  return e->chain < e->chains ? NORN_STEP_MORE : NORN_STEP_DONE;
+  return e->at < mh_length(e) ? NORN_STEP_MORE : NORN_STEP_DONE;
+}
+
+/* ---- all chains ---- */
+
+static void mh_add(void *all, const void *one)
+{
+  mh *e = all;
+  const mh *c = one;
+  e->k->accepted += c->k->accepted;
+  e->k->proposed += c->k->proposed;
+  e->stuck += c->k->accepted == c->moved;
+  e->choices |= c->t.n > 0;
+  mh_graph_add(e->k, c->k, c->chain < e->told);
+  if (c->chain < e->told) e->told = c->chain;
+}
+
+static bool mh_counts(norn_archive *a, void *all)
+{
+  mh *e = all;
+  return norn_archive_i64(a, &e->k->accepted) && norn_archive_i64(a, &e->k->proposed) &&
+         norn_archive_i64(a, &e->stuck) && norn_archive_bool(a, &e->choices) && norn_archive_int(a, &e->told) &&
+         mh_graph_counts(a, e->k);
+}
+
+static int64_t mh_chains(const void *all) { return ((const mh *)all)->chains; }
+
+/* A proposal of the user's own calls Norn functions from C. */
+static bool mh_alone(norn_infer *inf, const void *all)
+{
+  (void)inf;
+  return kernel_mh_proposes(((const mh *)all)->k);
 }
 
 /* ---- the end ---- */
 
 static norn_status mh_finish(norn_infer *inf, void *self)
 {
-  mh *e = self;
+  mh *e = branches_all(self);
   norn_span nowhere = { 0, 0, 0 };
   int64_t proposed = e->k->proposed;
   norn_infer_note(inf, "acceptance",
                   norn_real(proposed ? (double)e->k->accepted / (double)proposed : 1));
   norn_infer_note(inf, "thin", norn_int(e->thin));
   mh_graph_note(e->k);
-  if (!e->t.n) return chains_report(inf, (int)e->chains, e->draws, "a larger thin");
+  if (!e->choices) return chains_report(inf, (int)e->chains, e->draws, "a larger thin");
   if (e->stuck == e->chains) {
     norn_infer_warn(inf, nowhere, "no move was accepted: each chain is one value, %lld times",
                     (long long)e->draws);
@@ -157,16 +185,12 @@ static norn_status mh_finish(norn_infer *inf, void *self)
   return chains_report(inf, (int)e->chains, e->draws, "a larger thin");
 }
 
-static void mh_progress(norn_infer *inf, void *self, norn_progress *p)
+static void mh_progress(const void *self, norn_progress *p)
 {
-  mh *e = self;
-  double each = (double)(e->burn + e->draws * e->thin);
-  (void)inf;
-  p->done = each * e->chain + (double)e->at;
-  p->total = each * (double)e->chains;
-  if (e->chain < e->chains)
-    snprintf(p->state, sizeof p->state, "chain %d%s", e->chain + 1,
-             e->at < e->burn ? ", burning in" : "");
+  const mh *e = self;
+  p->done = (double)e->at;
+  p->total = (double)mh_length(e);
+  if (e->at < e->burn) snprintf(p->state, sizeof p->state, ", burning in");
 }
 
 static void mh_free(norn_infer *inf, void *self)
@@ -181,12 +205,10 @@ static norn_status mh_archive(norn_infer *inf, void *self, norn_archive *a)
 {
   mh *e = self;
   bool going = e->going;
-  norn_archive_int(a, &e->chain);
-  int64_t *count[] = { &e->start, &e->at, &e->moved, &e->stuck };
+  int64_t *count[] = { &e->start, &e->at, &e->moved };
   for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
   norn_archive_bool(a, &e->started);
   norn_archive_bool(a, &going);
-  norn_archive_u32(a, &e->g.lane);
   norn_archive_u32(a, &e->g.iter);
   if (norn_archive_status(a)) return norn_archive_status(a);
   if (norn_archive_reading(a) && going) {
@@ -199,6 +221,12 @@ static norn_status mh_archive(norn_infer *inf, void *self, norn_archive *a)
     kernel_archive(a, e->k, &e->g, &e->t);
   return norn_archive_status(a);
 }
+
+static const branches_row mh_row = {
+  .size = sizeof(mh), .init = mh_chain_init, .step = mh_chain_step, .free = mh_free, .archive = mh_archive,
+  .add = mh_add, .counts = mh_counts, .chains = mh_chains, .progress = mh_progress, .alone = mh_alone};
+
+static norn_status mh_init(norn_infer *inf, void *self) { return branches_init(inf, self, &mh_row); }
 
 static const norn_option mh_options[] = {
   { "draws", "1000", "draws kept of each chain" },
@@ -220,10 +248,10 @@ const norn_engine engine_mh = { .version = NORN_ENGINE_VERSION,
                                        "drawn anew and the program run again.",
                                 .options = mh_options,
                                 .noptions = NORN_COUNT(mh_options),
-                                .size = sizeof(mh),
+                                .size = sizeof(branches),
                                 .init = mh_init,
-                                .step = mh_step,
+                                .step = branches_step,
                                 .finish = mh_finish,
-                                .progress = mh_progress,
-                                .free = mh_free,
-                                .archive = mh_archive };
+                                .progress = branches_progress,
+                                .free = branches_free,
+                                .archive = branches_archive };

@@ -76,6 +76,7 @@ typedef struct graph_choice {
 typedef struct mh_graph {
   bool off, ready, stale;              /* stale: the trace's result is that of an earlier state */
   bool again_now;                      /* read from a checkpoint: there was a graph */
+  bool away;                           /* it can't be recorded in this thread */
   bool apart;                          /* whole numbers are latent values, not nodes */
   char why[200];                       /* off: why, if the program can't be recorded */
   graph *g;
@@ -92,12 +93,17 @@ typedef struct mh_graph {
   int64_t steps, recorded;             /* transitions made on graphs; recordings */
 } mh_graph;
 void mh_graph_free(norn_state *, mh_graph *);
-/* A transition of the picked choices: 1: made; 0: it must be made by a run; -1: error set. */
+/* A transition of the picked choices: 1: made; 0: it must be made by a run; -1: error set; 2: the trace
+   must be recorded in the caller's thread first (branches.h). */
 int  mh_graph_step(kernel *, trace *);
 /* Records the trace if that seems to pay; false: error set. */
 bool mh_graph_look(kernel *, trace *);
 /* Notes for info(): "incremental", the share of transitions that were made on a graph, and why none was. */
 void mh_graph_note(kernel *);
+/* What another kernel has counted, and why it was not recorded (`first`: before this one's); both from a
+   checkpoint. */
+void mh_graph_add(kernel *, const kernel *, bool first);
+bool mh_graph_counts(norn_archive *, kernel *);
 /* For norn explain: how a step of this inference by mh, which has not begun, goes.  false: error set. */
 bool mh_explain(norn_infer *, text *);
 /* Of a checkpoint: what was recorded is recorded again by the next transition. */

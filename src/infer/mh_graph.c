@@ -29,7 +29,7 @@ typedef struct recorder {
   norn_run *run;
   incremental_mark *mark; size_t nmark, cmark;
   size_t at;                           /* choices met */
-  bool refused;
+  bool refused, away;                  /* away: the run must go on in the caller's thread */
 } recorder;
 
 static void graph_drop(mh_graph *m)
@@ -343,7 +343,9 @@ static bool run_recorded(recorder *r)
       if (r->at != r->t->n) return refuse(r, "it does not make the same choices again");
       if (!(r->m->result = norn_keep(st, ev.value))) return false;
       return nodes_mark(r, ev.value, INCREMENTAL_READ, NONE);
-    case NORN_INFER: return refuse(r, "it runs an inference");
+    case NORN_INFER:
+      r->away = norn_is_none(ev.value);
+      return r->away ? false : refuse(r, "it runs an inference");
     case NORN_DEAD: case NORN_ERROR: return false;
     }
   }
@@ -397,6 +399,10 @@ static bool record(kernel *k, trace *t)
   m->version = t->version;
   if (good) return true;
   graph_drop(m);
+  if (r.away) {                                        /* so it is made anew there */
+    m->again_now = m->away = true;
+    return true;
+  }
   bool memory = !r.refused && norn_error(st)->code == NORN_EMEMORY, stop = norn_error(st)->code == NORN_EINTERRUPT;
   if (!r.refused && (stop || norn_error(st)->code == NORN_ELIMIT)) return false;
   if (!m->apart && !memory) {
@@ -434,6 +440,7 @@ static bool record_again(kernel *k, trace *t)
 {
   mh_graph *m = &((mh_kernel *)k->self)->graph;
   bool stale = m->stale;
+  m->away = false;
   if (!record(k, t)) return false;
   m->stale = stale && m->ready;
   return true;
@@ -603,6 +610,7 @@ int mh_graph_step(kernel *k, trace *t)
   bool failed = false, outside = false;
   double jacobian = 0, a = -HUGE_VAL;
   if (m->again_now && m->version == t->version && !record_again(k, t)) return -1;
+  if (m->away) return 2;
   if (!m->ready || m->version != t->version || mk->g.barriers < SIZE_MAX) return 0;
   if (m->litter > LITTER) {                            /* a run collects */
     m->litter = 0;
@@ -634,6 +642,22 @@ bool mh_graph_settle(kernel *k, trace *t)
   m->stale = false;
   m->litter += v.tag & 0x40 ? 1 : 0;
   return !norn_is_none(v) && trace_set_result(st, t, v);
+}
+
+void mh_graph_add(kernel *k, const kernel *of, bool first)
+{
+  mh_graph *m = &((mh_kernel *)k->self)->graph;
+  const mh_graph *n = &((const mh_kernel *)of->self)->graph;
+  m->steps += n->steps;
+  m->recorded += n->recorded;
+  if (*n->why && (first || !*m->why)) memcpy(m->why, n->why, sizeof m->why);
+}
+
+bool mh_graph_counts(norn_archive *a, kernel *k)
+{
+  mh_graph *m = &((mh_kernel *)k->self)->graph;
+  return norn_archive_i64(a, &m->steps) && norn_archive_i64(a, &m->recorded) &&
+         norn_archive_text(a, m->why, sizeof m->why);
 }
 
 void mh_graph_note(kernel *k)

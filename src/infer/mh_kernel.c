@@ -22,6 +22,7 @@
    and walks (event 1) from the engine's stream in the same lane and iteration.  A proposal's run, and
    further transitions of a step (steps > 1), have streams of their own. */
 #include "infer/mh.h"
+#include "infer/branches.h"
 #include "infer/infer.h"
 
 norn_rng mh_numbers(mh_kernel *m, uint32_t event, uint32_t draw)
@@ -38,6 +39,11 @@ bool mh_movable(mh_kernel *m, uint64_t addr)
 {
   if (m->whole->movable && !m->whole->movable(m->whole->user, addr)) return false;
   return !m->has_on || patterns_have(&m->on, addr);
+}
+
+bool kernel_mh_proposes(const kernel *k)
+{
+  return k->row == &kernel_mh && ((const mh_kernel *)k->self)->has_proposal;
 }
 
 static bool movable(void *user, uint64_t addr) { return mh_movable(user, addr); }
@@ -253,6 +259,7 @@ static norn_step transition(kernel *k, const target *g, trace *t)
     if (!transition_begin(k, g, t)) return NORN_STEP_FAIL;
     if (nothing(m)) return NORN_STEP_DONE;
     int made = mh_graph_step(k, t);
+    if (made == 2) return branch_away(k->inf);
     if (made) return made < 0 ? NORN_STEP_FAIL : NORN_STEP_DONE;
     if (!transition_run(k)) return NORN_STEP_FAIL;
   }

@@ -13,7 +13,9 @@
    change (path degeneracy).  It costs a run of the rest for each particle at each barrier.
 
    Random numbers: each sweep has a stream of its own; particles lie in lanes (swarm.h); what the engine
-   decides at barrier t of sweep k of chain c: its own stream, lane c, event k, iteration t. */
+   decides at barrier t of sweep k of chain c: its own stream, lane c, event k, iteration t.  Chains go on
+   on threads (branches.h). */
+#include "infer/branches.h"
 #include "infer/chains.h"
 #include "infer/checkpoint.h"
 #include "infer/infer.h"
@@ -42,7 +44,7 @@ typedef struct pgibbs {
   double changed, barriers;            /* how often the past changed */
 } pgibbs;
 
-static norn_status pgibbs_init(norn_infer *inf, void *self)
+static norn_status pgibbs_chain_init(norn_infer *inf, void *self)
 {
   pgibbs *e = self;
   norn_state *st = norn_infer_state(inf);
@@ -58,8 +60,10 @@ static norn_status pgibbs_init(norn_infer *inf, void *self)
                      e->chains > 100000 ? "chains" : "particles",
                      e->chains > 100000 ? 100000 : 1 << 24);
   e->ancestor = v.i;
+  e->chain = branch_index(inf);
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 7, 0);
   e->future = engine_get(st, (size_t)e->particles * sizeof *e->future);
+  if (!branch_is(inf)) return e->future ? NORN_OK : NORN_EMEMORY;
   return e->future && swarm_new(inf, &e->s, (size_t)e->particles) ? NORN_OK : NORN_EMEMORY;
 }
 
@@ -245,11 +249,7 @@ static norn_step sweep_end(norn_infer *inf, pgibbs *e, double sum)
     if (norn_infer_draw(inf, column_at(st, &s->result, s->ended[k]), 0)) return NORN_STEP_FAIL;
   }
   e->at = BEGIN;
-  if (past_burn < e->draws * e->thin) return NORN_STEP_MORE;
-  e->chain++;
-  e->sweep = e->tries = 0;
-  e->has = false;
-  return e->chain < e->chains ? NORN_STEP_MORE : NORN_STEP_DONE;
+  return past_burn < e->draws * e->thin ? NORN_STEP_MORE : NORN_STEP_DONE;
 }
 
 static norn_step at_barrier(norn_infer *inf, pgibbs *e)
@@ -267,7 +267,7 @@ static norn_step at_barrier(norn_infer *inf, pgibbs *e)
   return next_generation(e, sum) ? NORN_STEP_MORE : NORN_STEP_FAIL;
 }
 
-static norn_step pgibbs_step(norn_infer *inf, void *self)
+static norn_step pgibbs_chain_step(norn_infer *inf, void *self)
 {
   pgibbs *e = self;
   norn_step step;
@@ -286,24 +286,36 @@ static norn_step pgibbs_step(norn_infer *inf, void *self)
   return NORN_STEP_MORE;
 }
 
+static void pgibbs_add(void *all, const void *one)
+{
+  pgibbs *e = all;
+  const pgibbs *c = one;
+  e->changed += c->changed;
+  e->barriers += c->barriers;
+}
+
+static bool pgibbs_counts(norn_archive *a, void *all)
+{
+  pgibbs *e = all;
+  return norn_archive_f64(a, &e->changed) && norn_archive_f64(a, &e->barriers);
+}
+
+static int64_t pgibbs_chains(const void *all) { return ((const pgibbs *)all)->chains; }
+
 static norn_status pgibbs_finish(norn_infer *inf, void *self)
 {
-  pgibbs *e = self;
+  pgibbs *e = branches_all(self);
   norn_infer_note(inf, "sweeps", norn_int(e->chains * (e->burn + e->draws * e->thin)));
   if (e->barriers > 0) norn_infer_note(inf, "ancestors_changed", norn_real(e->changed / e->barriers));
   return chains_report(inf, (int)e->chains, e->draws, "more particles");
 }
 
-static void pgibbs_progress(norn_infer *inf, void *self, norn_progress *p)
+static void pgibbs_progress(const void *self, norn_progress *p)
 {
-  pgibbs *e = self;
-  double each = (double)(e->burn + e->draws * e->thin);
-  (void)inf;
-  p->done = each * e->chain + (double)e->sweep;
-  p->total = each * (double)e->chains;
-  if (e->chain < e->chains)
-    snprintf(p->state, sizeof p->state, "chain %d%s", e->chain + 1,
-             e->sweep < e->burn ? ", burning in" : "");
+  const pgibbs *e = self;
+  p->done = (double)e->sweep;
+  p->total = (double)(e->burn + e->draws * e->thin);
+  if (e->sweep < e->burn) snprintf(p->state, sizeof p->state, ", burning in");
 }
 
 static void pgibbs_free(norn_infer *inf, void *self)
@@ -325,7 +337,6 @@ static norn_status pgibbs_archive(norn_infer *inf, void *self, norn_archive *a)
   norn_archive_int(a, &at);
   if (at < BEGIN || at > ANCESTORS) norn_archive_fail(a, "its phase is none");
   e->at = (phase)at;
-  norn_archive_int(a, &e->chain);
   norn_archive_i64(a, &e->sweep);
   norn_archive_i64(a, &e->tries);
   norn_archive_bool(a, &e->has);
@@ -338,6 +349,13 @@ static norn_status pgibbs_archive(norn_infer *inf, void *self, norn_archive *a)
   if (column_archive(a, &e->value) && swarm_archive(a, &e->s)) norn_archive_run(a, &e->ask);
   return norn_archive_status(a);
 }
+
+static const branches_row pgibbs_row = {
+  .size = sizeof(pgibbs), .init = pgibbs_chain_init, .step = pgibbs_chain_step, .free = pgibbs_free,
+  .archive = pgibbs_archive, .add = pgibbs_add, .counts = pgibbs_counts, .chains = pgibbs_chains,
+  .progress = pgibbs_progress};
+
+static norn_status pgibbs_init(norn_infer *inf, void *self) { return branches_init(inf, self, &pgibbs_row); }
 
 static const norn_option pgibbs_options[] = {
   {"particles", "20", "particles of a sweep, the reference among them"},
@@ -352,6 +370,6 @@ const norn_engine engine_pgibbs = {
   .version = NORN_ENGINE_VERSION, .name = "pgibbs",
   .doc = "Particle Gibbs: a particle filter around the last draw gives the next; for series of choices "
          "and observations.",
-  .options = pgibbs_options, .noptions = NORN_COUNT(pgibbs_options), .size = sizeof(pgibbs),
-  .init = pgibbs_init, .step = pgibbs_step, .finish = pgibbs_finish, .progress = pgibbs_progress,
-  .free = pgibbs_free, .archive = pgibbs_archive};
+  .options = pgibbs_options, .noptions = NORN_COUNT(pgibbs_options), .size = sizeof(branches),
+  .init = pgibbs_init, .step = branches_step, .finish = pgibbs_finish, .progress = branches_progress,
+  .free = branches_free, .archive = branches_archive};

@@ -15,7 +15,8 @@
    z the normal step, a its acceptance, a* .234 (.44 in one dimension); after it they stay.
 
    Random numbers: iteration k of chain c has a stream of its own for its filter; the engine's decisions
-   lie in lane c, event k of another. */
+   lie in lane c, event k of another.  Chains go on on threads (branches.h). */
+#include "infer/branches.h"
 #include "infer/chains.h"
 #include "infer/checkpoint.h"
 #include "infer/coords.h"
@@ -62,7 +63,7 @@ typedef struct pmmh {
   int64_t accepted, proposed, moved, stuck;
 } pmmh;
 
-static norn_status pmmh_init(norn_infer *inf, void *self)
+static norn_status pmmh_chain_init(norn_infer *inf, void *self)
 {
   pmmh *e = self;
   norn_state *st = norn_infer_state(inf);
@@ -82,8 +83,9 @@ static norn_status pmmh_init(norn_infer *inf, void *self)
     if (!(e->on = norn_keep(st, on))) return NORN_EMEMORY;
   }
   e->n = -1;
+  e->chain = branch_index(inf);
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 8, 0);
-  return swarm_new(inf, &e->s, (size_t)e->particles) ? NORN_OK : NORN_EMEMORY;
+  return !branch_is(inf) || swarm_new(inf, &e->s, (size_t)e->particles) ? NORN_OK : NORN_EMEMORY;
 }
 
 static norn_rng own_numbers(const pmmh *e, uint32_t event)
@@ -286,18 +288,7 @@ static bool filter_resample(pmmh *e, double sum, double top)
   for (size_t i = 0; i < s->n; i++) q += s->w[i] * s->w[i];
   s->next = s->running = 0;
   if (sum * sum > 0.5 * (double)s->n * q) return s->barrier++, true;
-  uint32_t *count = engine_get(norn_infer_state(s->inf), s->n * sizeof *count);
-  if (!count) return false;
-  resample(RESAMPLE_SYSTEMATIC, s->w, sum, count, s->n, &g);
-  size_t empty = 0;
-  for (size_t j = 0; j < s->n; j++) {
-    if (count[j]) s->from[j] = (uint32_t)j;
-    for (uint32_t c = count[j]; c > 1; c--) {
-      while (count[empty]) empty++;
-      s->from[empty++] = (uint32_t)j;
-    }
-  }
-  engine_put(norn_infer_state(s->inf), count, s->n * sizeof *count);
+  if (!swarm_ancestors(s, sum, &g)) return false;
   e->log_z += top + log(sum / (double)s->n);
   return swarm_copy(s, s->from, 0);
 }
@@ -368,14 +359,6 @@ static norn_step filter_started(norn_infer *inf, pmmh *e, double sum)
   return path_take(inf, e, sum) ? NORN_STEP_MORE : NORN_STEP_FAIL;
 }
 
-static void next_chain(pmmh *e)
-{
-  e->stuck += e->moved == 0;
-  e->chain++;
-  e->at = e->start = e->moved = 0;
-  e->started = false;
-}
-
 /* A proposal's filter has ended. */
 static norn_step filter_judged(norn_infer *inf, pmmh *e, double sum)
 {
@@ -397,12 +380,10 @@ static norn_step filter_judged(norn_infer *inf, pmmh *e, double sum)
   }
   e->at++;
   if (pmmh_record(inf, e)) return NORN_STEP_FAIL;
-  if (e->at < e->burn + e->draws * e->thin) return NORN_STEP_MORE;
-  next_chain(e);
-  return e->chain < e->chains ? NORN_STEP_MORE : NORN_STEP_DONE;
+  return e->at < e->burn + e->draws * e->thin ? NORN_STEP_MORE : NORN_STEP_DONE;
 }
 
-static norn_step pmmh_step(norn_infer *inf, void *self)
+static norn_step pmmh_chain_step(norn_infer *inf, void *self)
 {
   pmmh *e = self;
   for (int work = 0; work < 64; work++) {
@@ -423,9 +404,27 @@ static norn_step pmmh_step(norn_infer *inf, void *self)
   return NORN_STEP_MORE;
 }
 
+static void pmmh_add(void *all, const void *one)
+{
+  pmmh *e = all;
+  const pmmh *c = one;
+  e->accepted += c->accepted;
+  e->proposed += c->proposed;
+  e->stuck += c->moved == 0;
+}
+
+static bool pmmh_counts(norn_archive *a, void *all)
+{
+  pmmh *e = all;
+  return norn_archive_i64(a, &e->accepted) && norn_archive_i64(a, &e->proposed) &&
+         norn_archive_i64(a, &e->stuck);
+}
+
+static int64_t pmmh_chains(const void *all) { return ((const pmmh *)all)->chains; }
+
 static norn_status pmmh_finish(norn_infer *inf, void *self)
 {
-  pmmh *e = self;
+  pmmh *e = branches_all(self);
   norn_span nowhere = {0, 0, 0};
   double rate = e->proposed ? (double)e->accepted / (double)e->proposed : 0;
   norn_infer_note(inf, "acceptance", norn_real(rate));
@@ -436,17 +435,13 @@ static norn_status pmmh_finish(norn_infer *inf, void *self)
   return chains_report(inf, (int)e->chains, e->draws, "more particles");
 }
 
-static void pmmh_progress(norn_infer *inf, void *self, norn_progress *p)
+static void pmmh_progress(const void *self, norn_progress *p)
 {
-  pmmh *e = self;
-  double each = (double)(e->burn + e->draws * e->thin);
-  (void)inf;
-  p->done = each * e->chain + (double)e->at;
-  p->total = each * (double)e->chains;
-  if (e->chain < e->chains)
-    snprintf(p->state, sizeof p->state, "chain %d%s, acceptance %.2f", e->chain + 1,
-             e->at < e->burn ? ", burning in" : "",
-             e->proposed ? (double)e->accepted / (double)e->proposed : 0);
+  const pmmh *e = self;
+  p->done = (double)e->at;
+  p->total = (double)(e->burn + e->draws * e->thin);
+  snprintf(p->state, sizeof p->state, "%s, acceptance %.2f", e->at < e->burn ? ", burning in" : "",
+           e->proposed ? (double)e->accepted / (double)e->proposed : 0);
 }
 
 static void pmmh_free(norn_infer *inf, void *self)
@@ -515,6 +510,13 @@ static norn_status pmmh_archive(norn_infer *inf, void *self, norn_archive *a)
   return norn_archive_status(a);
 }
 
+static const branches_row pmmh_row = {
+  .size = sizeof(pmmh), .init = pmmh_chain_init, .step = pmmh_chain_step, .free = pmmh_free,
+  .archive = pmmh_archive, .add = pmmh_add, .counts = pmmh_counts, .chains = pmmh_chains,
+  .progress = pmmh_progress};
+
+static norn_status pmmh_init(norn_infer *inf, void *self) { return branches_init(inf, self, &pmmh_row); }
+
 static const norn_option pmmh_options[] = {
   {"particles", "100", "particles of a filter"},
   {"draws", "1000", "draws kept of each chain"},
@@ -529,6 +531,6 @@ const norn_engine engine_pmmh = {
   .version = NORN_ENGINE_VERSION, .name = "pmmh",
   .doc = "Particle marginal Metropolis-Hastings: moves parameters by the evidence that a particle filter "
          "estimates for them; for series with parameters.",
-  .options = pmmh_options, .noptions = NORN_COUNT(pmmh_options), .size = sizeof(pmmh),
-  .init = pmmh_init, .step = pmmh_step, .finish = pmmh_finish, .progress = pmmh_progress,
-  .free = pmmh_free, .archive = pmmh_archive};
+  .options = pmmh_options, .noptions = NORN_COUNT(pmmh_options), .size = sizeof(branches),
+  .init = pmmh_init, .step = branches_step, .finish = pmmh_finish, .progress = branches_progress,
+  .free = branches_free, .archive = branches_archive};

@@ -10,6 +10,7 @@
 
 norn_status norn_infer_stat(norn_infer *inf, const char *name, double x)
 {
+  inf = infer_keeper(inf);
   if (!engine_room(inf->st, &inf->coming_stat, &inf->cstat_value, inf->ncoming_stat + 1,
                    sizeof *inf->coming_stat) ||
       !engine_room(inf->st, &inf->coming_name, &inf->cstat_name, inf->ncoming_stat + 1,

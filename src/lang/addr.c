@@ -19,35 +19,57 @@ enum { NOTES_MAX = 1 << 20, SHOWN_MAX = 64 };
 
 /* ---- notes ---- */
 
-static addr_entry *note_find(const norn_state *st, uint64_t hash)
+/* The entry of that hash in a table, or the free one where it belongs. */
+static addr_entry *entry_of(addr_entry *table, size_t mask, uint64_t hash)
 {
-  size_t i = (size_t)hash & st->addr_mask;
-  while (st->addrs[i].comp && st->addrs[i].hash != hash) i = (i + 1) & st->addr_mask;
-  return &st->addrs[i];
+  size_t i = (size_t)hash & mask;
+  while (table[i].comp && table[i].hash != hash) i = (i + 1) & mask;
+  return &table[i];
 }
 
-static bool notes_grow(norn_state *st)
+static bool notes_grow(norn_state *st, addr_entry **table, size_t *mask, size_t n)
 {
-  size_t old = st->addrs ? st->addr_mask + 1 : 0, size = old ? old * 2 : 256;
-  if (old && st->naddrs * 2 < old) return true;
-  addr_entry *was = st->addrs, *table = mem_zero(&st->mem, size * sizeof *table);
-  if (!table) return false;
-  st->addrs = table;
-  st->addr_mask = size - 1;
+  size_t old = *table ? *mask + 1 : 0, size = old ? old * 2 : 256;
+  if (old && n * 2 < old) return true;
+  addr_entry *was = *table, *now = mem_zero(&st->mem, size * sizeof *now);
+  if (!now) return false;
   for (size_t i = 0; i < old; i++)
-    if (was[i].comp) *note_find(st, was[i].hash) = was[i];
+    if (was[i].comp) *entry_of(now, size - 1, was[i].hash) = was[i];
   mem_put(&st->mem, was, old * sizeof *was);
+  *table = now;
+  *mask = size - 1;
   return true;
+}
+
+/* What is known of a hash; NULL: nothing. */
+static const addr_entry *note_find(const norn_state *st, uint64_t hash)
+{
+  const addr_entry *e = st->addrs ? entry_of(st->addrs, st->addr_mask, hash) : NULL;
+  if ((!e || !e->comp) && st->own) e = entry_of(st->own, st->own_mask, hash);
+  return e && e->comp ? e : NULL;
 }
 
 /* Without memory, or past a million names, an address just prints as its hash. */
 void addr_note(norn_state *st, uint64_t hash, uint64_t parent, uint64_t comp)
 {
-  if (!comp || st->home || st->naddrs >= NOTES_MAX || !notes_grow(st)) return;
-  addr_entry *e = note_find(st, hash);
+  addr_entry **table = st->home ? &st->own : &st->addrs;
+  size_t *mask = st->home ? &st->own_mask : &st->addr_mask, *n = st->home ? &st->nown : &st->naddrs;
+  if (!comp || (st->home && note_find(st, hash))) return;
+  if (st->naddrs + st->nown >= NOTES_MAX || !notes_grow(st, table, mask, *n)) return;
+  addr_entry *e = entry_of(*table, *mask, hash);
   if (e->comp) return;
   *e = (addr_entry){hash, parent, comp};
-  st->naddrs++;
+  ++*n;
+}
+
+void addr_take(norn_state *home, norn_state *w)
+{
+  if (!w->own) return;
+  for (size_t i = 0; i <= w->own_mask; i++)
+    if (w->own[i].comp) addr_note(home, w->own[i].hash, w->own[i].parent, w->own[i].comp);
+  mem_put(&w->mem, w->own, (w->own_mask + 1) * sizeof *w->own);
+  w->own = NULL;
+  w->nown = w->own_mask = 0;
 }
 
 /* ---- named components ---- */
@@ -139,9 +161,9 @@ const char *norn_addr_name(norn_state *st, uint64_t addr, char *out, size_t size
 {
   uint64_t comps[SHOWN_MAX];
   int n = 0;
-  while (n < SHOWN_MAX && st->addrs) {
+  while (n < SHOWN_MAX) {
     const addr_entry *e = note_find(st, addr);
-    if (!e->comp) break;
+    if (!e) break;
     comps[SHOWN_MAX - ++n] = e->comp;
     addr = e->parent;
   }

@@ -17,7 +17,12 @@
 
    What a worker can't do (a new name or shape, a native that is not pure, a nested inference, whatever
    fails) ends the run's leg with RUN_AT_HOME, before the instruction had an effect; the caller's thread
-   goes on with it to its event, as home, when all workers are parked. */
+   goes on with it to its event, as home, when all workers are parked.
+
+   Tasks (norn_crew_work) are C code in the workers' threads, which makes and steps runs of the worker's
+   own state, engines' chains for one: what such a run can't do there comes to it as NORN_INFER without a
+   model, and it ends its task; stepped by the caller's thread the run then goes on as home.  Names of
+   addresses that a worker's runs note wait with it until home takes them over. */
 #include "lang/run.h"
 #include "base/pool.h"
 #include "num/real.h"
@@ -37,6 +42,7 @@ typedef struct worker {
   size_t *home, nhome, chome;           /* places whose runs must go on at home */
   size_t failed;                        /* place of its error; NOWHERE: none */
   norn_err dead; size_t dead_at;        /* why the first of its dead is dead */
+  norn_run *away; norn_event event;     /* of a task: an event that the caller's thread must deal with */
 } worker;
 
 struct norn_crew {
@@ -50,6 +56,7 @@ struct norn_crew {
   size_t seen_at, rest_at;
   norn_run **runs;
   norn_crew_met met;
+  norn_crew_task task;                  /* NULL: runs go on */
   void *user;
   atomic_size_t least;                  /* the lowest place with an error */
   /* threads: thread t does the work of worker t + 1, the caller that of worker 0 and of all that have
@@ -58,6 +65,7 @@ struct norn_crew {
   pthread_cond_t work, rest;
   pthread_t *thread;
   int nthreads, spin, mine;             /* mine: the worker whose work the caller does now */
+  bool tasks;                           /* it has tasks */
   atomic_uint leg;                      /* rises by one when work begins */
   atomic_int left;
   atomic_bool quit, working;
@@ -243,6 +251,11 @@ static inline void prefetch(const norn_run *r)
 
 static void work(norn_crew *c, worker *w)
 {
+  if (c->task) {
+    c->task(c->user, (int)(w - c->w), w->st);
+    if (!heap_is_empty(&w->st->heap)) heap_settle(w->st);
+    return;
+  }
   while (w->at < w->end && !w->st->full_due) {
     size_t end = w->at + BLOCK < w->end ? w->at + BLOCK : w->end;
     if (!follow(w, c->runs, end)) {
@@ -352,6 +365,8 @@ static void worker_free(norn_crew *c, worker *w)
   run_free_all(st);
   st->ndirty = 0;
   st->all = NULL;
+  addr_take(home, st);
+  state_drop_refs(st);
   if (st->heap.old) heap_adopt(home, st);
   heap_free(st);
   state_scratch_free(st, 0);
@@ -519,15 +534,121 @@ static norn_event_kind at_home(norn_crew *c, norn_run *r, norn_event *ev)
   return k;
 }
 
-norn_event_kind crew_run_next(norn_run *r, norn_event *ev)
-{
-  return at_home(r->st->home->crew, r, ev);
-}
-
 /* Values live in the runs, where collections since have moved them. */
 static void renew(norn_event *ev, const norn_run *r)
 {
   if ((ev->kind == NORN_DONE || ev->kind == NORN_OBSERVE) && V_IS_HEAP(ev->value)) ev->value = r->value;
+}
+
+/* ---- tasks ---- */
+
+/* Distributions that call Norn code, or keep what they have found out, are home's to ask. */
+static bool is_for_home(const norn_dist *d)
+{
+  if (!d) return false;
+  if (d->row->flags & (NORN_DIST_COSTLY | NORN_DIST_POSTERIOR)) return true;
+  for (int i = 0; i < d->n; i++) {
+    norn_dist inner;
+    norn_view a;
+    if (norn_dist_view(d->args[i], &inner) && is_for_home(&inner)) return true;
+    if (norn_array_view(d->args[i], &a) && a.elem == NORN_VALUES)
+      for (int64_t k = 0; k < a.n; k++)
+        if (norn_dist_view(a.v[k], &inner) && is_for_home(&inner)) return true;
+  }
+  return false;
+}
+
+static norn_event_kind in_task(norn_crew *c, norn_run *r, norn_event *ev)
+{
+  worker *w = &c->w[r->st->worker - 1];
+  if (w->st->full_due) {                       /* before it goes on the heaps must be collected */
+    *ev = (norn_event){.kind = NORN_INFER, .count = 1};
+    return NORN_INFER;
+  }
+  norn_event_kind k = run_next(r, ev);
+  if (k == NORN_SAMPLE && (is_for_home(ev->dist) || is_for_home(ev->proposal))) {
+    w->away = r;
+    w->event = *ev;
+  } else if (k != RUN_AT_HOME) {
+    return k;
+  }
+  *ev = (norn_event){.kind = NORN_INFER};
+  return NORN_INFER;
+}
+
+/* A run of a task goes on in the caller's thread: as home, which records what the worker does.  What it
+   met is old when the task's code sees it, and its error is the worker's. */
+static norn_event_kind task_at_home(norn_crew *c, norn_run *r, norn_event *ev)
+{
+  norn_state *home = c->st, *st = r->st;
+  worker *w = &c->w[st->worker - 1];
+  if (w->away == r) {
+    w->away = NULL;
+    *ev = w->event;
+    return ev->kind;
+  }
+  home->graph = st->graph;
+  home->latent = st->latent;
+  home->latent_user = st->latent_user;
+  norn_event_kind k = at_home(c, r, ev);
+  home->graph = NULL;
+  home->latent = NULL;
+  if (home->err.code) {
+    st->err = home->err;
+    norn_clear(home);
+  }
+  if (!heap_is_empty(&home->heap)) heap_settle(home);
+  if (k == NORN_INFER) {
+    ev->value = r->R[r->hold];
+    ev->engine = r->R[r->hold + 1];
+  } else {
+    renew(ev, r);
+  }
+  share(st, home);
+  return k;
+}
+
+norn_event_kind crew_run_next(norn_run *r, norn_event *ev)
+{
+  norn_crew *c = r->st->home->crew;
+  if (atomic_load_explicit(&c->working, memory_order_relaxed)) return in_task(c, r, ev);
+  return c->tasks ? task_at_home(c, r, ev) : at_home(c, r, ev);
+}
+
+int norn_crew_size(const norn_crew *c) { return c->k; }
+
+norn_state *norn_crew_state(norn_crew *c, int k)
+{
+  norn_state *st = c->w[k].st;
+  c->tasks = true;
+  quiet(c);
+  share(st, c->st);
+  return st;
+}
+
+void norn_crew_work(norn_crew *c, norn_crew_task task, void *user)
+{
+  bool due = false;
+  c->tasks = true;
+  quiet(c);
+  for (int i = 0; i < c->k; i++) due |= c->w[i].st->full_due;
+  if (due) heap_collect_full(c->st);
+  leg_begin(c);
+  c->task = task;
+  c->user = user;
+  go(c);
+  c->task = NULL;
+  for (int i = 0; i < c->k; i++) addr_take(c->st, c->w[i].st);
+  quiet(c);
+}
+
+void norn_crew_error(norn_crew *c, int k)
+{
+  norn_state *st = c->w[k].st;
+  c->st->err = st->err;
+  c->st->err_arg = -1;
+  if (st->err.code == NORN_EINTERRUPT) __atomic_store_n(&c->st->interrupted, 0, __ATOMIC_RELAXED);
+  norn_clear(st);
 }
 
 bool norn_crew_next(norn_crew *c, norn_run **runs, const uint32_t *to, const uint32_t *from, size_t n,
@@ -592,7 +713,7 @@ bool norn_crew_rest(norn_crew *c, size_t *place, norn_event *ev)
   for (int i = 0; i < c->k; i++) norn_clear(c->w[i].st);
   if (*place == NOWHERE) return false;
   c->st->err_arg = -1;
-  if (c->st->err.code == NORN_EINTERRUPT) c->st->interrupted = 0;
+  if (c->st->err.code == NORN_EINTERRUPT) __atomic_store_n(&c->st->interrupted, 0, __ATOMIC_RELAXED);
   *ev = (norn_event){.kind = NORN_ERROR};
   return true;
 }

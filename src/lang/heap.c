@@ -444,6 +444,7 @@ static void collect_full(norn_state *st)
   run_scan_all(st, &g);
   for (int k = 0; st->crew && (w = crew_worker(st->crew, k)); k++) run_scan_all(w, &g);
   state_scan(st, &g);
+  for (int k = 0; st->crew && (w = crew_worker(st->crew, k)); k++) state_scan_refs(w, &g);
   drain(&g);
   while (g.overflow) {
     g.overflow = false;

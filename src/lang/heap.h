@@ -93,4 +93,5 @@ void gc_object(gc *, obj **);
 bool gc_minor(const gc *);
 void run_scan_all(norn_state *, gc *);
 void state_scan(norn_state *, gc *);
+void state_scan_refs(norn_state *, gc *);
 #endif

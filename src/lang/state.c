@@ -81,6 +81,13 @@ static void refs_free(norn_state *st, norn_ref *f)
   }
 }
 
+void state_drop_refs(norn_state *st)
+{
+  refs_free(st, st->refs_fresh);
+  refs_free(st, st->refs_old);
+  st->refs_fresh = st->refs_old = NULL;
+}
+
 /* What norn_want_reals lent to a native ends with it. */
 void state_scratch_free(norn_state *st, size_t keep)
 {
@@ -98,8 +105,7 @@ void norn_free(norn_state *st)
   handles_sweep(st, true);
   norn_crew_free(st->crew);
   run_free_all(st);
-  refs_free(st, st->refs_fresh);
-  refs_free(st, st->refs_old);
+  state_drop_refs(st);
   env_free(st);
   heap_free(st);
   real_forget();
@@ -124,7 +130,7 @@ norn_config *norn_config_of(norn_state *st)
 }
 
 size_t norn_memory_used(norn_state *st) { return st->mem.used; }
-void norn_interrupt(norn_state *st) { st->interrupted = 1; }
+void norn_interrupt(norn_state *st) { __atomic_store_n(&st->interrupted, 1, __ATOMIC_RELAXED); }
 
 void norn_seed(norn_state *st, uint64_t seed)
 {
@@ -161,8 +167,8 @@ void norn_limits_start(norn_state *st)
 norn_status norn_poll(norn_state *st)
 {
   if (st->home) return crew_poll(st) ? NORN_OK : st->err.code;
-  if (st->interrupted) {
-    st->interrupted = 0;
+  if (__atomic_load_n(&st->interrupted, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&st->interrupted, 0, __ATOMIC_RELAXED);
     return norn_fail(st, NORN_EINTERRUPT, -1, "interrupted");
   }
   if (st->deadline > 0 && state_now() > st->deadline)
@@ -338,9 +344,8 @@ void norn_notice(norn_state *st, const char *format, ...)
 
 /* ---- roots ---- */
 
-void state_scan(norn_state *st, gc *g)
+void state_scan_refs(norn_state *st, gc *g)
 {
-  for (size_t i = 0; i < st->nglobals; i++) gc_value(g, st->globals + i);
   for (norn_ref *f = st->refs_fresh, *next; f; f = next) {
     next = f->next;
     gc_value(g, &f->v);
@@ -353,6 +358,12 @@ void state_scan(norn_state *st, gc *g)
   st->refs_fresh = NULL;
   if (!gc_minor(g))
     for (norn_ref *f = st->refs_old; f; f = f->next) gc_value(g, &f->v);
+}
+
+void state_scan(norn_state *st, gc *g)
+{
+  for (size_t i = 0; i < st->nglobals; i++) gc_value(g, st->globals + i);
+  state_scan_refs(st, g);
   if (gc_minor(g) && !st->consts_fresh) return;
   st->consts_fresh = false;
   for (proto *p = st->protos; p; p = p->next)

@@ -78,7 +78,7 @@ struct norn_state {
   int64_t fuel;                       /* polls left before state_poll */
   uint64_t steps;                     /* polls done, in units that fuel counted down */
   double deadline;                    /* monotonic seconds; 0: none */
-  volatile int interrupted;
+  int interrupted;                    /* atomic: norn_interrupt may come from anywhere */
   struct graph *graph;                /* being recorded, or NULL */
   norn_datum (*latent)(void *user, int64_t k);   /* latent.c; NULL: there are none */
   void *latent_user;
@@ -89,6 +89,8 @@ struct norn_state {
 
   addr_entry *addrs;
   size_t naddrs, addr_mask;
+  addr_entry *own;                    /* of a worker: what home has not taken over yet (addr_take) */
+  size_t nown, own_mask;
   addr_named *named;
   size_t nnamed, named_mask;
 
@@ -119,6 +121,7 @@ val  state_memory(norn_state *);      /* the out-of-memory error; gives NONE */
 /* What norn_want_reals lent since there were `keep` pieces: when a native returns. */
 void state_scratch_free(norn_state *, size_t keep);
 double state_now(void);               /* monotonic seconds */
+void state_drop_refs(norn_state *);   /* of a state that ends */
 
 /* crew.c: worker threads.  What a worker can't do (a new name, an impure native) fails with
    state_at_home; so does what goes wrong: the instruction then runs again at home. */
@@ -146,6 +149,8 @@ uint64_t addr_component(norn_state *, unsigned kind, sym name, uint32_t number);
 bool addr_is_named(const norn_state *, uint64_t comp);
 void addr_note(norn_state *, uint64_t hash, uint64_t parent, uint64_t comp);
 void addr_show(norn_state *, text *, uint64_t comp);     /* one component as text */
+/* What a worker has noted becomes home's, when no worker works. */
+void addr_take(norn_state *home, norn_state *worker);
 /* "theta.z[3]" to the hash that a run whose path is `base` reaches; false: not an address. */
 bool addr_parse(norn_state *, uint64_t base, const char *name, uint64_t *hash);
 

@@ -1,52 +1,7 @@
 /* test_crew.c: worker threads: what a program prints, its draws and its errors are the same with one
    thread, two, three and eight, also when every safepoint collects; limits, an interrupt and memory that
    ends leave the state usable; and crews by their own calls. */
-#include "unit.h"
-#include "lang/run.h"
-#include <stdlib.h>
-
-typedef struct printed { char *s; size_t n, cap; } printed;
-
-static void print(void *user, const char *s, size_t n)
-{
-  printed *p = user;
-  if (p->n + n + 1 > p->cap) p->s = realloc(p->s, p->cap = 2 * (p->n + n) + 100);
-  memcpy(p->s + p->n, s, n);
-  p->n += n;
-  p->s[p->n] = 0;
-}
-
-static norn_state *state_new(printed *p, int threads, bool stress)
-{
-  norn_config c = norn_config_default();
-  c.output = print;
-  c.output_user = p;
-  c.quiet = true;
-  c.threads = threads;
-  c.max_depth = 5000;
-  norn_state *st = norn_new(&c);
-  if (stress) {
-    st->heap.stress = true;
-    st->heap.soft = st->heap.n0;
-  }
-  return st;
-}
-
-static char *run(const char *program, int threads, bool stress)
-{
-  printed p = {NULL, 0, 0};
-  char error[2000];
-  norn_datum out;
-  norn_state *st = state_new(&p, threads, stress);
-  if (norn_eval(st, "program", program, strlen(program), 0, &out)) {
-    norn_error_text(st, norn_error(st), error, sizeof error);
-    print(&p, error, strlen(error));
-  }
-  print(&p, "", 0);
-  CHECK(st->crew == NULL);
-  norn_free(st);
-  return p.s;
-}
+#include "threads.h"
 
 #define SHOW "let v = values(p)\nprint(evidence(p), v[0], v[len(v) - 1], hash(v), info(p).resamplings)\n"
 
@@ -104,42 +59,23 @@ static const char *const programs[] = {
 
 static void test_programs(bool stress)
 {
-  for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-    char *one = run(programs[i], 1, false);
-    static const int threads[] = {2, 3, 8};
-    for (int k = 0; k < (stress ? 1 : 3); k++) {
-      char *more = run(programs[i], threads[k], stress);
-      if (strcmp(one, more)) fprintf(stderr, "program %zu, %d threads%s:\n", i, threads[k], stress ? ", stress" : "");
-      CHECK_STR(more, one);
-      free(more);
-    }
-    if (getenv("SHOW")) fprintf(stderr, "%s\n", one);
-    free(one);
-  }
+  programs_compare(programs, sizeof programs / sizeof *programs, stress);
 }
 
 /* ---- what ends too early ---- */
 
-/* The n-th request for memory fails; limits of steps and memory; an interrupt: the state is usable after it. */
+/* The n-th request for memory fails; limits of memory, steps and time; an interrupt: the state is usable
+   after it. */
 static void test_ends(void)
 {
   printed p = {NULL, 0, 0};
   norn_datum out;
   const char *t = programs[1], *late = programs[0];
   norn_state *st = state_new(&p, 2, false);
-  int failed = 0;
-  for (uint64_t n = 1; n < 4000; n += 1 + n / 4) {
-    st->mem.fail_at = st->mem.requests + n;
-    norn_status s = norn_eval(st, "program", t, strlen(t), 0, &out);
-    CHECK(s == NORN_OK || s == NORN_EMEMORY);
-    failed += s == NORN_EMEMORY;
-    CHECK(st->crew == NULL);
-  }
-  st->mem.fail_at = 0;
-  CHECK(failed > 10);
-  norn_config_of(st)->max_steps = 20000;
-  CHECK(norn_eval(st, "program", t, strlen(t), 0, &out) == NORN_ELIMIT);
-  norn_config_of(st)->max_steps = 0;
+  memory_fails(t, 4000);
+  ends_compare("model walk() { for i in 0..1000000 with x = 0.0 { let x2 ~ normal(x, 1)\n"
+               "observe 0.0 ~ normal(x2, 1)\n next x2 } }\n"
+               "infer(walk(), smc(executor = \"scalar\", delayed = false, particles = 2000))", late);
   norn_config_of(st)->max_memory = norn_memory_used(st) + (3 << 20);
   norn_status s = norn_eval(st, "program", t, strlen(t), 0, &out);
   CHECK(s == NORN_EMEMORY || s == NORN_OK);
