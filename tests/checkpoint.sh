@@ -173,10 +173,11 @@ usage 'of one inference' "$@" --checkpoint ck --chains 2
   fail "without --engine: $(cat err)"
 cmp -s want out || fail "without --engine it is not the same"
 rm -f ck
-"$NORN" infer mean.norn --data short.json --engine 'optimize()' --checkpoint ck >out 2>err </dev/null
+echo 'model coin() { let x ~ bernoulli(0.3); x }' >coin.norn
+"$NORN" infer coin.norn --engine 'enumerate()' --checkpoint ck >out 2>err </dev/null
 status=$?
-[ $status -eq 1 ] || fail "optimize: status $status, not 1"
-grep -q "optimize can't be checkpointed" err || fail "optimize: $(cat err)"
+[ $status -eq 1 ] || fail "enumerate: status $status, not 1"
+grep -q "enumerate can't be checkpointed" err || fail "enumerate: $(cat err)"
 
 # ---- no room
 for path in none/ck /dev/full; do

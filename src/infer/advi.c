@@ -508,6 +508,27 @@ static void advi_free(norn_infer *inf, void *self)
   approx_free(&e->a);
 }
 
+static norn_status advi_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  advi *e = self;
+  int phase = (int)e->phase;
+  norn_archive_int(a, &phase);
+  if (phase < RECORD || phase > LEAVE) norn_archive_fail(a, "its phase is none");
+  if (norn_archive_status(a) || phase == RECORD) return norn_archive_status(a);
+  if (norn_archive_reading(a) && advi_record(e) == NORN_STEP_FAIL)
+    return norn_error(norn_infer_state(inf))->code;
+  e->phase = (phase_of)phase;
+  size_t bytes = e->nroom * sizeof *e->room;
+  norn_archive_i64(a, &e->at);
+  norn_archive_i64(a, &e->a.t.evaluations);
+  norn_archive_f64(a, &e->change);
+  norn_archive_bytes(a, e->room, bytes);
+  if (normal_archive(a, &e->best, e->room, bytes) && normal_archive(a, &e->other, e->room, bytes) &&
+      path_archive(a, &e->p) && lbfgs_archive(a, &e->l))
+    cloud_archive(a, &e->drawn);
+  return norn_archive_status(a);
+}
+
 static const norn_option advi_options[] = {
   {"draws", "1000", "draws from the normal"},
   {"family", "\"mean_field\"",
@@ -527,4 +548,4 @@ const norn_engine engine_advi = {
   .doc = "The normal with the highest evidence bound (ELBO), in unconstrained coordinates; says by "
          "k-hat how far it is from the posterior.",
   .options = advi_options, .noptions = NORN_COUNT(advi_options), .size = sizeof(advi),
-  .init = advi_init, .step = advi_step, .progress = advi_progress, .free = advi_free};
+  .init = advi_init, .step = advi_step, .progress = advi_progress, .free = advi_free, .archive = advi_archive};

@@ -143,6 +143,18 @@ bool cloud_new(norn_state *st, cloud *c, int64_t size, int64_t n)
   return true;
 }
 
+bool cloud_archive(norn_archive *a, cloud *c)
+{
+  double *real[] = {&c->khat, &c->khat_se, &c->log_evidence, &c->se, &c->ess};
+  norn_archive_i64(a, &c->tried);
+  norn_archive_i64(a, &c->kept);
+  if (c->kept < 0 || c->kept > c->size) return norn_archive_fail(a, "its draws are not whole");
+  for (int i = 0; i < NORN_COUNT(real); i++) norn_archive_f64(a, real[i]);
+  size_t kept = (size_t)c->kept * sizeof *c->u;
+  return norn_archive_bytes(a, c->u, kept * (size_t)c->n) && norn_archive_bytes(a, c->lp, kept) &&
+         norn_archive_bytes(a, c->lq, kept) && norn_archive_bytes(a, c->w, kept);
+}
+
 void cloud_free(cloud *c)
 {
   if (c->u) engine_put(c->st, c->u, cloud_bytes(c));

@@ -63,6 +63,7 @@ typedef struct cloud {
 } cloud;
 bool cloud_new(norn_state *, cloud *, int64_t size, int64_t n);
 void cloud_free(cloud *);
+bool cloud_archive(norn_archive *, cloud *);
 /* Adds one draw. */
 void cloud_add(cloud *, target *, const double *u, double lq);
 /* Importance weights lp - lq: evidence from the raw ones, then smoothed (psis.h).  false: no

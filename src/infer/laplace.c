@@ -255,6 +255,23 @@ static void laplace_free(norn_infer *inf, void *self)
   approx_free(&e->a);
 }
 
+static norn_status laplace_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  laplace *e = self;
+  int phase = (int)e->phase;
+  norn_archive_int(a, &phase);
+  if (phase < RECORD || phase > LEAVE) norn_archive_fail(a, "its phase is none");
+  if (norn_archive_status(a) || phase == RECORD) return norn_archive_status(a);
+  if (norn_archive_reading(a) && laplace_record(e) == NORN_STEP_FAIL)
+    return norn_error(norn_infer_state(inf))->code;
+  e->phase = (phase_of)phase;
+  norn_archive_i64(a, &e->at);
+  norn_archive_f64(a, &e->log_det);
+  norn_archive_bytes(a, e->a_matrix, doubles(e) * sizeof *e->a_matrix);
+  if (climb_archive(a, &e->c)) cloud_archive(a, &e->drawn);
+  return norn_archive_status(a);
+}
+
 static const norn_option laplace_options[] = {
   {"draws", "1000", "draws from the normal"},
   {"correct", "false", "true: draws are weighted by density / normal, smoothed"},
@@ -268,4 +285,4 @@ const norn_engine engine_laplace = {
   .doc = "The normal at the mode with the curvature there, in unconstrained coordinates; says by "
          "k-hat how far it is from the posterior.",
   .options = laplace_options, .noptions = NORN_COUNT(laplace_options), .size = sizeof(laplace),
-  .init = laplace_init, .step = laplace_step, .progress = laplace_progress, .free = laplace_free};
+  .init = laplace_init, .step = laplace_step, .progress = laplace_progress, .free = laplace_free, .archive = laplace_archive};

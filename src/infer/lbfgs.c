@@ -53,6 +53,21 @@ void lbfgs_free(lbfgs *l)
   l->x = NULL;
 }
 
+bool lbfgs_archive(norn_archive *a, lbfgs *l)
+{
+  int64_t *count[] = {&l->stored, &l->newest, &l->iterations, &l->evaluations};
+  int end = (int)l->end;
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  norn_archive_int(a, &end);
+  norn_archive_bool(a, &l->paired);
+  norn_archive_f64(a, &l->value);
+  if (end < LBFGS_GOING || end > LBFGS_STUCK || l->stored < 0 || l->stored > l->limit.history ||
+      l->newest < -1 || l->newest >= l->limit.history)
+    return norn_archive_fail(a, "a search is not whole");
+  l->end = (lbfgs_end)end;
+  return norn_archive_bytes(a, l->x, doubles(l) * sizeof *l->x);
+}
+
 static double evaluate(lbfgs *l, const double *x, double *g)
 {
   l->evaluations++;

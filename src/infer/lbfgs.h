@@ -54,6 +54,8 @@ void      lbfgs_free(lbfgs *);
 lbfgs_end lbfgs_start(lbfgs *, const double *x);
 /* One iteration. */
 lbfgs_end lbfgs_step(lbfgs *);
+/* Of a checkpoint; one of the same n and limits is there. */
+bool      lbfgs_archive(norn_archive *, lbfgs *);
 /* Pair k of those kept, 0 the oldest. */
 void      lbfgs_pair(const lbfgs *, int64_t k, const double **s, const double **y);
 #endif

@@ -114,7 +114,9 @@ static norn_step move_one(mover *m)
   if (step == NORN_STEP_DONE) step = kernel_step(m->k, &m->g, &m->t);
   if (step != NORN_STEP_DONE) return step;
   m->at = MOVER_REST;
-  return take(m);
+  step = take(m);
+  m->npath = m->used = 0;              /* its places may go when the swarm is tidied */
+  return step;
 }
 
 /* The target of the barrier at which the swarm stands. */

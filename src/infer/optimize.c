@@ -55,6 +55,28 @@ void climb_free(climb *c)
   lbfgs_free(&c->l);
 }
 
+bool climb_archive(norn_archive *a, climb *c)
+{
+  int64_t *count[] = {&c->at, &c->best, &c->scaled, &c->a->t.evaluations};
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  norn_archive_bool(a, &c->running);
+  norn_archive_bool(a, &c->again);
+  if (c->at < 0 || c->at > c->starts || c->best < 0 || c->best >= c->starts || c->scaled < -1 ||
+      c->scaled > c->a->t.n)
+    return norn_archive_fail(a, "a search is not whole");
+  for (int64_t i = 0; i < c->starts; i++) {
+    climb_end *e = &c->ends[i];
+    int end = (int)e->end;
+    norn_archive_f64(a, &e->value);
+    norn_archive_f64(a, &e->gradient);
+    norn_archive_int(a, &end);
+    norn_archive_i64(a, &e->iterations);
+    if (end < LBFGS_GOING || end > LBFGS_STUCK) return norn_archive_fail(a, "a search is not whole");
+    e->end = (lbfgs_end)end;
+  }
+  return norn_archive_bytes(a, c->u, climb_doubles(c) * sizeof *c->u) && lbfgs_archive(a, &c->l);
+}
+
 const double *climb_mode(const climb *c) { return c->u + c->best * c->a->t.n; }
 
 static norn_step climb_begin(climb *c)
@@ -362,16 +384,19 @@ static norn_status optimize_init(norn_infer *inf, void *self)
   return approx_init(&e->a, inf, 3);
 }
 
+static norn_step optimize_record(optimize *e)
+{
+  e->ready = true;
+  norn_step s = approx_record(&e->a, e->jacobian ? 0 : NORN_DENSITY_NO_JACOBIAN);
+  if (s != NORN_STEP_MORE) return s;
+  return climb_new(&e->c, &e->a, e->starts, &e->limits) ? NORN_STEP_MORE : NORN_STEP_FAIL;
+}
+
 static norn_step optimize_step(norn_infer *inf, void *self)
 {
   optimize *e = self;
   (void)inf;
-  if (!e->ready) {
-    e->ready = true;
-    norn_step s = approx_record(&e->a, e->jacobian ? 0 : NORN_DENSITY_NO_JACOBIAN);
-    if (s != NORN_STEP_MORE) return s;
-    return climb_new(&e->c, &e->a, e->starts, &e->limits) ? NORN_STEP_MORE : NORN_STEP_FAIL;
-  }
+  if (!e->ready) return optimize_record(e);
   norn_step s = climb_step(&e->c);
   if (s != NORN_STEP_DONE) return s;
   norn_rng g = {.stream = e->a.stream, .lane = 0xfffffff0u};
@@ -395,6 +420,18 @@ static void optimize_free(norn_infer *inf, void *self)
   approx_free(&e->a);
 }
 
+/* What was recorded is recorded again. */
+static norn_status optimize_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  optimize *e = self;
+  bool ready = e->ready;
+  if (!norn_archive_bool(a, &ready) || !ready) return norn_archive_status(a);
+  if (norn_archive_reading(a) && optimize_record(e) == NORN_STEP_FAIL)
+    return norn_error(norn_infer_state(inf))->code;
+  climb_archive(a, &e->c);
+  return norn_archive_status(a);
+}
+
 static const norn_option optimize_options[] = {
   {"starts", "4", "searches from different points, of which the highest end is kept"},
   {"iterations", "2000", "at most so many of each search"},
@@ -415,4 +452,4 @@ const norn_engine engine_optimize = {
   .doc = "Finds the mode (maximum a posteriori) by L-BFGS; the posterior is that one point.",
   .options = optimize_options, .noptions = NORN_COUNT(optimize_options), .size = sizeof(optimize),
   .init = optimize_init, .step = optimize_step, .progress = optimize_progress,
-  .free = optimize_free};
+  .free = optimize_free, .archive = optimize_archive};

@@ -19,6 +19,7 @@ typedef struct climb {
 
 bool      climb_new(climb *, approx *, int64_t starts, const lbfgs_limits *);
 void      climb_free(climb *);
+bool      climb_archive(norn_archive *, climb *);
 /* A bounded number of evaluations; DONE after the last start. */
 norn_step climb_step(climb *);
 const double *climb_mode(const climb *);                               /* (n) */

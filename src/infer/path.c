@@ -350,6 +350,36 @@ void path_free(path *p)
   p->t = NULL;
 }
 
+static bool place_archive(norn_archive *a, double **at, double *room, size_t bytes)
+{
+  int64_t k = norn_archive_reading(a) || !*at ? -1 : (int64_t)(*at - room);
+  if (!norn_archive_i64(a, &k)) return false;
+  if (k < -1 || k >= (int64_t)(bytes / sizeof **at)) return norn_archive_fail(a, "a normal is not whole");
+  *at = k < 0 ? NULL : room + k;
+  return true;
+}
+
+bool normal_archive(norn_archive *a, path_normal *q, double *room, size_t bytes)
+{
+  norn_archive_i64(a, &q->n);
+  norn_archive_i64(a, &q->k);
+  norn_archive_f64(a, &q->log_det);
+  return norn_archive_f64(a, &q->elbo) && place_archive(a, &q->mean, room, bytes) &&
+         place_archive(a, &q->root, room, bytes) && place_archive(a, &q->q, room, bytes) &&
+         place_archive(a, &q->l, room, bytes);
+}
+
+bool path_archive(norn_archive *a, path *p)
+{
+  size_t bytes = sizes_of(p).all * sizeof *p->room;
+  norn_archive_u64(a, &p->stream);
+  norn_archive_u32(a, &p->lane);
+  norn_archive_i64(a, &p->at);
+  norn_archive_bool(a, &p->begun);
+  return lbfgs_archive(a, &p->l) && norn_archive_bytes(a, p->room, bytes) &&
+         normal_archive(a, &p->now, p->room, bytes) && normal_archive(a, &p->best, p->room, bytes);
+}
+
 void path_begin(path *p, const double *u, uint64_t stream, uint32_t lane)
 {
   p->stream = stream;

@@ -33,6 +33,10 @@ void path_begin(path *, const double *u, uint64_t stream, uint32_t lane);
 /* One iteration; true: there are more.  best.elbo is -infinity if no normal was found. */
 bool path_step(path *);
 
+/* Of checkpoints.  A normal lies in `room`, which has been read. */
+bool path_archive(norn_archive *, path *);
+bool normal_archive(norn_archive *, path_normal *, double *room, size_t bytes);
+
 /* u = mean + S^1/2 z, z (n) normal; work (n).  The log density of u. */
 double normal_draw(const path_normal *, const double *z, double *u, double *work);
 /* The log density at u; work (2 n). */

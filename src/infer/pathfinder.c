@@ -290,6 +290,30 @@ static void pathfinder_free(norn_infer *inf, void *self)
   approx_free(&e->a);
 }
 
+static norn_status pathfinder_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  pathfinder *e = self;
+  int phase = (int)e->phase;
+  norn_archive_int(a, &phase);
+  if (phase < RECORD || phase > LEAVE) norn_archive_fail(a, "its phase is none");
+  if (norn_archive_status(a) || phase == RECORD) return norn_archive_status(a);
+  if (norn_archive_reading(a) && pathfinder_record(e) == NORN_STEP_FAIL)
+    return norn_error(norn_infer_state(inf))->code;
+  e->phase = (phase_of)phase;
+  int64_t *count[] = {&e->at, &e->from, &e->each, &e->alive, &e->chosen, &e->a.t.evaluations};
+  for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
+  if (e->alive < 0 || e->alive > e->paths || e->chosen < 0 || e->chosen > e->draws || e->at < 0)
+    norn_archive_fail(a, "its paths are others");
+  if (norn_archive_status(a)) return norn_archive_status(a);
+  norn_archive_bytes(a, e->room, room_bytes(e));
+  norn_archive_bytes(a, e->origin, (size_t)most_draws(e) * sizeof *e->origin);
+  norn_archive_bytes(a, e->order, (size_t)e->draws * sizeof *e->order);
+  for (int64_t i = 0; i < e->alive; i++)
+    if (!normal_archive(a, &e->normals[i], e->room, room_bytes(e))) return norn_archive_status(a);
+  if (path_archive(a, &e->p)) cloud_archive(a, &e->drawn);
+  return norn_archive_status(a);
+}
+
 static const norn_option pathfinder_options[] = {
   {"draws", "1000", "draws kept"},
   {"paths", "4", "climbs from different starts"},
@@ -309,7 +333,7 @@ const norn_engine engine_pathfinder = {
   .options = pathfinder_options, .noptions = NORN_COUNT(pathfinder_options),
   .size = sizeof(pathfinder),
   .init = pathfinder_init, .step = pathfinder_step, .progress = pathfinder_progress,
-  .free = pathfinder_free};
+  .free = pathfinder_free, .archive = pathfinder_archive};
 
 /* ---- starts for chains ---- */
 

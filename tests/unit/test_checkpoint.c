@@ -333,6 +333,16 @@ int main(void)
     check_engine(p[0], p[1], "temper(particles = 60, runs = 2)", 8);
     check_engine(p[0], p[1], "adaptive_importance(x -> 1, budget = 400)", 6);
   }
+  for (int i = 0; i < 2; i++) {
+    const char *const *p = both[i];
+    check_engine(p[0], p[1], "optimize(starts = 3)", 8);
+    check_engine(p[0], p[1], "laplace_approx(draws = 500)", 10);
+    check_engine(p[0], p[1], "pathfinder(draws = 500, paths = 3)", 10);
+    check_engine(p[0], p[1], "advi(draws = 500)", 14);
+    check_engine(p[0], p[1], "advi(draws = 300, family = \"full_rank\", correct = true)", 10);
+  }
+  check_engine("normal", NORMAL, "anneal(20, runs = 2, kernel = nuts())", 12);
+  check_engine("walk", WALK, "smc(10) |> move(hmc(steps = 3))", 10);
   check_engine("normal", NORMAL, "rejection(30, bound = 3)", 6);
   check_engine("normal", NORMAL, "pmmh(5, draws = 40, burn = 20, chains = 2)", 12);
   check_engine("normal", NORMAL, "nuts(draws = 100, warmup = 100, chains = 2, metric = \"dense\")", 8);
