@@ -71,7 +71,8 @@ norn_density *norn_density_new(norn_state *st, norn_datum model, uint64_t stream
 norn_density *norn_density_clone(norn_density *d)
 {
   if (d->f) return norn_density_of(d->st, d->dim, d->f, d->user);
-  if (d->block) return norn_density_block(d->st, norn_get(d->model), d->stream, d->flags, d->hold);
+  if (d->block)
+    return density_block_part(d->st, norn_get(d->model), d->stream, d->flags, d->hold, d->barriers);
   norn_density *c = norn_density_new(d->st, norn_get(d->model), d->stream, d->flags);
   char why[200];
   if (!c || !d->gpu || density_gpu(c, bigdata_keep(d->gpu), why, sizeof why) >= 0) return c;

@@ -108,6 +108,7 @@ struct norn_density {
   bool fixed;                          /* the choices are known */
   bool pinned;                         /* tape[0] is that of the start, and stays: clones have the same */
   bool block, constants;               /* some are held; all of them as constants */
+  size_t barriers;                     /* of a block: runs end with that observation; 0: with themselves */
   norn_hold hold;
   uint64_t epoch;                      /* of the held values */
   double *here; int64_t nhere;         /* coordinates of the present values, and room for them */
@@ -176,6 +177,9 @@ held       *hold_meet(recording *, const norn_event *);
 /* program_eval, with inputs of coordinates and held values; GUARD too where the recording is void. */
 eval_status hold_eval(norn_density *, tape *, const double *u, double *logp, double *gradient,
                       size_t *where);
+/* norn_density_block of a program up to an observation (1: the first), factors and conditions among them. */
+norn_density *density_block_part(norn_state *, norn_datum model, uint64_t stream, unsigned flags, norn_hold,
+                                 size_t barriers);
 bool        hold_ready(norn_density *, tape *);          /* room for inputs; false: no memory */
 bool        hold_complete(const recording *);            /* the run has made the choices that exist */
 void        hold_free(norn_state *, tape *);

@@ -214,13 +214,16 @@ static norn_status seen_choice(seen *s, const norn_event *ev, norn_datum v)
 static norn_status seen_run(seen *s, norn_run *run)
 {
   norn_density *d = s->r.d;
+  size_t passed = 0;
   for (;;) {
     norn_event ev;
     norn_datum v;
     norn_status status = NORN_OK;
     switch (norn_run_next(run, &ev)) {
     case NORN_DONE: return NORN_OK;
-    case NORN_OBSERVE: break;
+    case NORN_OBSERVE:
+      if (++passed == d->barriers) return NORN_OK;
+      break;
     case NORN_SAMPLE:
       v = d->hold.value(d->hold.user, ev.addr);
       if (norn_is_none(v))
@@ -281,6 +284,12 @@ const double *norn_density_present(norn_density *d, bool *anew)
 norn_density *norn_density_block(norn_state *st, norn_datum model, uint64_t stream, unsigned flags,
                                  norn_hold hold)
 {
+  return density_block_part(st, model, stream, flags, hold, 0);
+}
+
+norn_density *density_block_part(norn_state *st, norn_datum model, uint64_t stream, unsigned flags,
+                                 norn_hold hold, size_t barriers)
+{
   bool anew;
   norn_density *d = engine_get(st, sizeof *d);
   if (!d) return NULL;
@@ -288,6 +297,7 @@ norn_density *norn_density_block(norn_state *st, norn_datum model, uint64_t stre
   d->stream = stream;
   d->flags = flags;
   d->block = true;
+  d->barriers = barriers;
   d->hold = hold;
   d->model = norn_keep(st, model);
   if (d->model && norn_density_present(d, &anew)) return d;

@@ -21,6 +21,7 @@ typedef struct path {
   double fixed;
   uint32_t *known; size_t nknown, cknown;      /* picks of latents that were not forgotten */
   size_t nchoice;                      /* continuous choices met */
+  size_t passed;                       /* observations */
   int64_t nrow; norn_span row;         /* observations since the last meeting of all, the first one */
   norn_event ev;
   norn_ref *dist; norn_dist seen;      /* the event's distribution without latents, if it had some */
@@ -466,6 +467,13 @@ static void event_view(path *p)
   if (p->dist && norn_dist_view(norn_get(p->dist), &p->seen)) p->ev.dist = &p->seen;
 }
 
+static norn_status path_ends(norn_state *st, path *p, norn_datum value)
+{
+  p->at = ENDED;
+  p->value = norn_keep(st, value);
+  return p->value ? NORN_OK : NORN_EMEMORY;
+}
+
 /* To the next event, and what it weighs. */
 static norn_status path_next(paths *s, path *p)
 {
@@ -486,15 +494,18 @@ static norn_status path_next(paths *s, path *p)
   if (s->forgotten != NOTHING) return NORN_OK;
   switch (kind) {
   case NORN_DONE:
-    p->at = ENDED;
-    p->value = norn_keep(st, p->ev.value);
-    return p->value ? NORN_OK : NORN_EMEMORY;
+    if (r->d->barriers) return s->outside = true, NORN_OK;   /* it should stand at an observation */
+    return path_ends(st, p, p->ev.value);
   case NORN_SAMPLE:
     if (r->d->block && is_held(r->d, &p->ev)) return held_chosen(s, p);
     if (!engine_is_discrete(p->ev.dist)) return chosen(s, p);
     p->at = WAITING;
     return NORN_OK;
-  case NORN_OBSERVE: return r->d->flags & DENSITY_PRIOR ? NORN_OK : observed(s, p);
+  case NORN_OBSERVE: {
+    norn_status status = r->d->flags & DENSITY_PRIOR ? NORN_OK : observed(s, p);
+    bool last = ++p->passed == r->d->barriers && p->at != DEAD;
+    return status || !last ? status : path_ends(st, p, norn_unit());
+  }
   case NORN_INFER: {
     norn_datum v;
     s->now = p;

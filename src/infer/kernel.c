@@ -8,11 +8,10 @@ static const kernel_row *const rows[] = {
   &kernel_mh, &kernel_enumerate, &kernel_slice, &kernel_nuts, &kernel_hmc, &kernel_gibbs
 };
 
-/* gibbs in gibbs would be its blocks once more; particles that are moved stand inside their programs. */
+/* gibbs in gibbs would be its blocks once more. */
 static bool fits_inside(const kernel_row *row, const char *inside)
 {
-  bool gibbs = strcmp(inside, "gibbs") == 0;
-  return row == &kernel_gibbs ? !gibbs : gibbs || !row->whole;
+  return row != &kernel_gibbs || strcmp(inside, "gibbs");
 }
 
 static const kernel_row *row_of(const norn_engine *e, const char *inside)

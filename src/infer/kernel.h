@@ -23,7 +23,6 @@ typedef struct kernel_row {
      on its way, which have been read.  NULL: it can't be saved. */
   bool        (*archive)(kernel *, const target *, trace *, norn_archive *);
   bool        (*settle)(kernel *, trace *);           /* kernel_settle; NULL: nothing is ever late */
-  bool        whole;                                  /* moves traces of whole programs only */
 } kernel_row;
 
 struct kernel {

@@ -6,9 +6,19 @@
    kernel adapts, over as many transitions as are still to come, and then stays as it is; one that is new
    after that, or has hardly begun, learns for LEAST transitions (`late` counts them) and then stays too.
 
+   Particles that are moved stand inside of a program, or under a part b of the likelihood (trace.h, target).
+   A setting belongs to such a target: its density ends with the observation where the particles stand, and
+   with b < 1 it is the mixture
+
+       b log p(u, y) + (1 - b) log p(u),
+
+   for which a second density is recorded without the observations.  At b = 0 nothing is moved: the
+   particles are draws of the prior already.
+
    Random numbers: the kernel's own stream in the target's lane and iteration; event 0 the transition, 1
    and 200 searches of a step size, 2 jitter. */
 #include "infer/kernel_gradient.h"
+#include "infer/density.h"
 #include "infer/hmc.h"
 #include "infer/infer.h"
 #include "infer/slice.h"
@@ -18,8 +28,12 @@
 enum { SETTINGS = 32, LEAST = 100, OWN = 12, MOST_RANK = 2 * FIT_ROWS };
 
 typedef struct setting {
-  uint64_t of, used;                   /* hash of its choices; when it was last used */
+  uint64_t of, used;                   /* hash of its choices and target; when it was last used */
   norn_density *d;
+  double beta;
+  norn_density *prior, *mix;           /* beta < 1: without observations, and the mixture; else NULL */
+  double *g; int64_t ng;               /* a gradient of the prior */
+  bool failed;                         /* one of the mixture's densities: the error is set */
   int64_t n, at, learn;                /* transitions done; of them learning */
   bool frozen;
   hmc h;
@@ -149,7 +163,7 @@ static int64_t hold_count(void *user) { return (int64_t)((const gradient *)user)
 /* What tells one set of choices from another. */
 static uint64_t signature(const gradient *m)
 {
-  uint64_t h = 0;
+  uint64_t h = m->g->barriers == SIZE_MAX ? 0 : hash_mix(m->g->barriers + 1);
   for (size_t i = 0; i < m->t->n; i++) {
     const trace_choice *c = &m->t->c[i];
     norn_datum v = trace_value(c);
@@ -178,6 +192,9 @@ static void setting_free(norn_state *st, setting *s)
 {
   setting_clear(st, s);
   norn_density_free(s->d);
+  norn_density_free(s->prior);
+  norn_density_free(s->mix);
+  engine_put(st, s->g, (size_t)s->ng * sizeof *s->g);
   engine_put(st, s, sizeof *s);
 }
 
@@ -201,11 +218,12 @@ static bool setting_begin(kernel *k, setting *s)
 {
   const gradient *m = k->self;
   int64_t left = k->adapts ? k->learning - m->at : 0;
+  bool part = m->g->barriers != SIZE_MAX || m->g->beta != 1;
   setting_clear(state_of(k), s);
   s->n = norn_density_dim(s->d);
   s->at = 0;
   s->learn = left > LEAST ? left : LEAST;
-  if (!k->learning) s->learn = k->adapts ? 1000 : LEAST;
+  if (!k->learning) s->learn = k->adapts && !part ? 1000 : LEAST;
   s->frozen = false;
   if (!setting_room(k, s)) return false;
   if (s->n && k->row == &kernel_slice) slicer_start(&s->s);
@@ -237,9 +255,53 @@ static bool setting_record(kernel *k, setting *s)
 {
   norn_hold hold = {hold_kind, hold_value, hold_count, k->self};
   bool was = s->learn > 0;
-  s->d = norn_density_block(state_of(k), norn_infer_model(k->inf), k->inf->stream, 0, hold);
+  const target *g = ((const gradient *)k->self)->g;
+  size_t part = g->barriers == SIZE_MAX ? 0 : g->barriers;
+  s->d = density_block_part(state_of(k), norn_infer_model(k->inf), k->inf->stream, 0, hold, part);
   if (!s->d) return false;
   return was && norn_density_dim(s->d) == s->n ? true : setting_begin(k, s);
+}
+
+/* ---- a part of the likelihood ---- */
+
+static double mixture(void *user, const double *u, double *du)
+{
+  setting *s = user;
+  double all = 0, prior = 0;
+  s->failed = s->failed || norn_density_eval(s->d, u, &all, du) ||
+    norn_density_eval(s->prior, u, &prior, du ? s->g : NULL);
+  if (s->failed || !(all > -HUGE_VAL) || !(prior > -HUGE_VAL)) return -HUGE_VAL;
+  for (int64_t i = 0; du && i < s->n; i++)
+    du[i] = s->beta * du[i] + (1 - s->beta) * s->g[i];
+  return s->beta * all + (1 - s->beta) * prior;
+}
+
+/* The density of the target, at the present values; another part of the likelihood begins to learn anew. */
+static bool setting_aim(kernel *k, setting *s)
+{
+  gradient *m = k->self;
+  norn_state *st = state_of(k);
+  norn_hold hold = {hold_kind, hold_value, hold_count, m};
+  bool anew, other = s->beta != m->g->beta;
+  size_t part = m->g->barriers == SIZE_MAX ? 0 : m->g->barriers;
+  s->beta = m->g->beta;
+  s->h.density = s->s.d = s->d;
+  if (s->beta == 1 && !other) return true;
+  if (other && s->at && !setting_begin(k, s)) return false;
+  s->h.density = s->s.d = s->d;
+  if (s->beta == 1) return true;
+  if (!s->prior)
+    s->prior = density_block_part(st, norn_infer_model(k->inf), k->inf->stream, DENSITY_PRIOR, hold, part);
+  if (!s->prior || !norn_density_present(s->prior, &anew)) return false;
+  if (s->ng != s->n + 1 || !s->mix) {
+    norn_density_free(s->mix);
+    engine_put(st, s->g, (size_t)s->ng * sizeof *s->g);
+    s->ng = s->n + 1;
+    s->g = engine_get(st, (size_t)s->ng * sizeof *s->g);
+    s->mix = norn_density_of(st, s->n, mixture, s);
+  }
+  s->h.density = s->s.d = s->mix;
+  return s->g && s->mix;
 }
 
 /* The setting of the choices that there are now; *here: their coordinates. */
@@ -256,8 +318,7 @@ static setting *setting_now(kernel *k, const double **here)
   if (!s->d && !setting_record(k, s)) return NULL;
   *here = norn_density_present(s->d, &anew);
   if (!*here || (anew && !setting_begin(k, s))) return NULL;
-  s->h.density = s->s.d = s->d;
-  return s;
+  return setting_aim(k, s) ? s : NULL;
 }
 
 /* ---- transitions ---- */
@@ -393,13 +454,14 @@ static norn_step transition_now(kernel *k)
   if (!s) return NORN_STEP_FAIL;
   if (!s->n) return NORN_STEP_DONE;
   memcpy(slice ? s->s.u : s->sample.q, here, (size_t)s->n * sizeof *here);
-  if (slice && norn_density_eval(s->d, s->s.u, &s->s.logp, NULL)) return NORN_STEP_FAIL;
+  if (slice && norn_density_eval(s->s.d, s->s.u, &s->s.logp, NULL)) return NORN_STEP_FAIL;
   if (!slice) hmc_evaluate(&s->h, &s->sample);
   if (s->h.failed) return NORN_STEP_FAIL;
   if (!((slice ? s->s.logp : s->sample.logp) > -HUGE_VAL)) return no_density(k, s);
   if (!s->frozen && s->at && !learns(k, s, s->at)) freeze(k, s);
   m->report.late += !k->adapts && !s->frozen;
   step = slice ? slice_transition(k, s) : hmc_transition(k, s);
+  if (s->failed) step = NORN_STEP_FAIL;
   if (step != NORN_STEP_MORE) return step;
   s->at++;
   k->proposed++;
@@ -432,11 +494,7 @@ static norn_step gradient_step(kernel *k, const target *g, trace *t)
   gradient *m = k->self;
   m->g = g;
   m->t = t;
-  if (g->barriers != SIZE_MAX || g->beta != 1) {
-    norn_fail(state_of(k), NORN_EINFER, -1, "%s can't move a part of a program", k->row->engine->name);
-    norn_hint(state_of(k), "mh() can");
-    return NORN_STEP_FAIL;
-  }
+  if (g->beta == 0) return NORN_STEP_DONE;
   if (!m->refreshing && !m->again) {
     norn_step step = transition_now(k);
     m->at++;
@@ -454,6 +512,7 @@ static bool setting_archive(kernel *k, setting *s, norn_archive *a)
   int64_t *count[] = {&s->n, &s->at, &s->learn};
   norn_archive_u64(a, &s->of);
   norn_archive_u64(a, &s->used);
+  norn_archive_f64(a, &s->beta);
   for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
   norn_archive_bool(a, &s->frozen);
   if (!norn_archive_bool(a, &begun)) return false;
@@ -503,7 +562,7 @@ static void gradient_free(kernel *k)
   for (int i = 0; i < m->ns; i++) setting_free(st, m->s[i]);
 }
 
-#define GRADIENT_ROW .whole = true, \
+#define GRADIENT_ROW \
   .size = sizeof(gradient), .init = gradient_init, .step = gradient_step, .free = gradient_free, \
   .archive = gradient_archive
 const kernel_row kernel_nuts = {.engine = &engine_nuts, GRADIENT_ROW};
