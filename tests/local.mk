@@ -531,6 +531,7 @@ ENGINE_TESTS = \
   %D%/engine/mh_moves.norn \
   %D%/engine/mh_naive.norn \
   %D%/engine/move.norn \
+  %D%/engine/move_gradient.norn \
   %D%/engine/nested.norn \
   %D%/engine/nested_gradient.norn \
   %D%/engine/normal_normal.norn \
