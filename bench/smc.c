@@ -170,11 +170,13 @@ void bench_smc(void)
     double hand = filter_lanes(m, y);
     bench_row(what, n, "ns", "C lanes", hand, models[m].goal);
     snprintf(what, sizeof what, "smc %s generated, a particle-step", models[m].name);
-    bench_row(what, filter_norn(models[m].generated, T, N, 4, &z), "ns", "C lanes", hand, models[m].goal_generated);
+    n = filter_norn(models[m].generated, T, N, 4, &z);
+    bench_row(what, n, "ns", "C lanes", hand, models[m].goal_generated);
   }
   double small = filter_norn("run", T, 1000, 5, &z), large = filter_norn("run", 100, 100000, 2, &z);
   bench_row("smc lgss N=100000 beside N=1000", large, "ns", "N=1000", small, "at most 1.2");
-  small = filter_norn("run_generated", T, 1000, 5, &z), large = filter_norn("run_generated", 100, 100000, 2, &z);
+  small = filter_norn("run_generated", T, 1000, 5, &z);
+  large = filter_norn("run_generated", 100, 100000, 2, &z);
   bench_row("smc lgss generated N=100000 beside N=1000", large, "ns", "N=1000", small, "at most 1.2");
   rows_around();
   row_history("states kept", "path_of", "engine_auto", "engine_auto");

@@ -28,6 +28,7 @@ struct cc {
   char own[CACHE_FILE];              /* what this build writes, without ending */
   pid_t compiler;
   void *object;
+  bool homeless;                     /* the cache has no folder */
 };
 
 bool cc_allowed(norn_state *st)
@@ -112,6 +113,7 @@ cc *cc_new(norn_state *st, char *words, size_t n, size_t size, const char *const
   *c = (cc){ .st = st, .state = NEVER, .text = words, .n = n, .size = size };
   for (int i = 0; flags && flags[i] && i < FLAGS; i++) c->flags[i] = flags[i];
   if (!cache_base(c->base, c->text, c->n)) {
+    c->homeless = true;
     finish(c);
     return c;
   }
@@ -159,6 +161,11 @@ cc_state cc_look(cc *c, bool wait)
   } while (wait && (c->state == BUILDS || c->state == WAITS));
   static const cc_state states[] = { CC_IDLE, CC_BUILDS, CC_BUILDS, CC_READY, CC_NEVER };
   return states[c->state];
+}
+
+const char *cc_why(const cc *c)
+{
+  return c->homeless ? "there is no folder to keep it in" : "the C compiler did not make it";
 }
 
 void *cc_symbol(cc *c, const char *name) { return c->object ? dlsym(c->object, name) : NULL; }

@@ -18,6 +18,8 @@ void     cc_start(cc *);
 cc_state cc_look(cc *, bool wait);
 /* Of an object that is ready; NULL: it has no such name. */
 void    *cc_symbol(cc *, const char *name);
+/* Why there is none, after CC_NEVER. */
+const char *cc_why(const cc *);
 /* Ends what is being built; the object's functions are gone. */
 void     cc_free(cc *);
 #endif

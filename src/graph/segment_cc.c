@@ -159,8 +159,9 @@ static segment_status ready(segment_cc *e, kernel *k, uint32_t n)
   memcpy(&k->f, &f, sizeof f);
   if (k->f) return SEGMENT_RAN;
   e->why = !cc_allowed(e->st)       ? "compilers are not allowed here"
+           : k->made              ? cc_why(k->made)
            : e->nkernels > SHAPES ? "each step computes something else"
-                                  : "the C compiler did not make it";
+                                  : "out of memory";
   return SEGMENT_NEVER;
 }
 
@@ -221,13 +222,13 @@ static segment_status cc_run(void *self, segment_call *c)
   return SEGMENT_RAN;
 }
 
-static void cc_why(void *self, char *why, size_t n)
+static void backend_why(void *self, char *why, size_t n)
 {
   const segment_cc *e = self;
   snprintf(why, n, "%s", e->why ? e->why : "");
 }
 
-const segment_backend segment_cc_backend = { .name = "generated", .run = cc_run, .why = cc_why };
+const segment_backend segment_cc_backend = { .name = "generated", .run = cc_run, .why = backend_why };
 
 /* ---- making and freeing ---- */
 

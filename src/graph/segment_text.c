@@ -172,8 +172,8 @@ static void put_good(text *t, const segment *s, uint32_t k)
   }
   text_printf(t, "  { SEG_CALL_BEGIN(v%u) ", (unsigned)k);
   put_call_begin(t, s, k, 0);
-  text_printf(t, "SEG_INSIDE(%s, %u, %u) SEG_CALL_END(v%u) SEG_EACH { SEG_AGAIN(v%u[r] == 0) } }\n", o->row->name,
-           (unsigned)o->n, (unsigned)k, (unsigned)k, (unsigned)k);
+  text_printf(t, "SEG_INSIDE(%s, %u, %u) SEG_CALL_END(v%u) SEG_EACH { SEG_AGAIN(v%u[r] == 0) } }\n",
+              o->row->name, (unsigned)o->n, (unsigned)k, (unsigned)k, (unsigned)k);
 }
 
 /* The number that is drawn, as z<k>[r] (k if it is of kind REAL); then what it stands for. */
@@ -193,8 +193,8 @@ static void put_draw(text *t, const segment *s, uint32_t k)
   } else {
     text_printf(t, "  SEG_CALL_BEGIN(%c%u) ", to, (unsigned)k);
     put_call_begin(t, s, k, 1);
-    text_printf(t, "SEG_SAMPLE(%s, %u, %u, %u) SEG_CALL_END(%c%u)\n", o->row->name, (unsigned)o->n - 1, (unsigned)k,
-             word, to, (unsigned)k);
+    text_printf(t, "SEG_SAMPLE(%s, %u, %u, %u) SEG_CALL_END(%c%u)\n", o->row->name, (unsigned)o->n - 1,
+                (unsigned)k, word, to, (unsigned)k);
   }
   if (o->kind == NORN_INT) text_printf(t, "  SEG_TO_INT(v%u, z%u[r])\n", (unsigned)k, (unsigned)k);
   if (o->kind == NORN_BOOL)

@@ -47,10 +47,10 @@ static void explain_noted(norn_state *st, norn_datum post, text *t)
   if (alone) text_printf(t, ", and went alone %lld times", (long long)alone);
   text_puts(t, ")\n");
   if (alone) text_printf(t, "  alone at %s\n", noted(st, post, "alone_for"));
-  text_puts(t, splits || alone ? "  generated code: up to where they part or go alone\n"
-                               : "  generated code: from each observation to the next (executor = \"generated\", "
-                                 "or auto where it pays)\n"
-                                 "  on a GPU: the same (device = \"gpu\"), if each family and function has a form there\n");
+  bool whole = !splits && !alone;
+  text_printf(t, "  generated code (executor = \"generated\", or auto where it pays): %s\n",
+              whole ? "from each observation to the next" : "up to where they part or go alone");
+  if (whole) text_puts(t, "  on a GPU: the same (device = \"gpu\"), if each family and function has a form there\n");
 }
 
 /* How smc would run its particles: some of them are. */

@@ -115,7 +115,8 @@ static void lanes_note(particles *p)
                                                                    : "lanes"));
   bool generates = r.generated || p->ops == &particles_generated;
   if (generates) norn_infer_note(inf, "generated_legs", norn_int((int64_t)r.generated));
-  if (generates && r.not_generated[0]) norn_infer_note(inf, "not_generated_for", norn_cstring(st, r.not_generated));
+  if (generates && r.not_generated[0])
+    norn_infer_note(inf, "not_generated_for", norn_cstring(st, r.not_generated));
   norn_infer_note(inf, "lane_splits", norn_int((int64_t)r.splits));
   norn_infer_note(inf, "lanes_alone", norn_int((int64_t)r.alone));
   if (!r.alone) return;
