@@ -4,6 +4,7 @@
        shared.c         one inference of many chains: starts, transitions, draws, checkpoints
        shared_adapt.c   what warm-up learns
        shared_report.c  what is told at the end
+       shared_device.c  where the chains run
        chains_cpu.c     the executor on threads and lanes (graph/chains.h)
 
    After warm-up nothing that chains share changes any more: they are then independent, given what it
@@ -80,7 +81,7 @@ typedef struct shared {
   chains_run run;
   int64_t n;
   shared_adapt a;
-  bool begun, searched;                  /* chains are at their starts; there is a first step size */
+  bool begun, searched, verified;        /* chains are at their starts; there is a first step size */
   int64_t at, kept, told;                /* transitions; draws of each chain; draws given, of all chains */
   double *q;                             /* (draws, chains, n) */
   double *stat;                          /* (draws, chains, CHAINS_STATS) */
@@ -98,6 +99,13 @@ int64_t     shared_transitions(const shared_plan *);
 norn_status shared_hmc_init(norn_infer *, shared *);      /* engine_chees.c: of hmc's options */
 norn_status shared_init(norn_infer *, shared *);          /* after the plan has been filled in */
 norn_step   shared_step(norn_infer *, shared *);
+/* Fills in `run`: by what is wished and can be had (shared_device.c). */
+norn_status shared_executor(norn_infer *, shared *);
+/* verify = true, on a GPU: a transition from where the chains are, and the draws of row k, are compared
+   with the CPU's; an error where they differ by more than rounding. */
+bool        shared_verifies(const shared *);
+norn_status shared_verify_start(norn_infer *, shared *);
+norn_status shared_verify_draws(norn_infer *, shared *, int64_t k);
 norn_status shared_finish(norn_infer *, shared *);        /* shared_report.c */
 void        shared_progress(norn_infer *, shared *, norn_progress *);
 void        shared_free(norn_infer *, shared *);

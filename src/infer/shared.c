@@ -53,12 +53,6 @@ static bool shared_room(norn_state *st, shared *e)
   return e->q && e->stat && e->used;
 }
 
-static int threads_of(norn_state *st)
-{
-  int n = norn_config_of(st)->threads;
-  return n > 0 ? n : pool_processors();
-}
-
 /* The first step records the program. */
 static norn_step shared_record(norn_infer *inf, shared *e)
 {
@@ -76,8 +70,7 @@ static norn_step shared_record(norn_infer *inf, shared *e)
       norn_hint(st, "its choices are discrete: enumerate() gives their posterior exactly");
     return NORN_STEP_FAIL;
   }
-  if (!shared_room(st, e) || !shared_adapt_new(st, &e->a, e->n) ||
-      !chains_cpu_new(st, e->density, p->chains, threads_of(st), e->recorded, p->stream, &e->run))
+  if (!shared_room(st, e) || !shared_adapt_new(st, &e->a, e->n) || shared_executor(inf, e))
     return NORN_STEP_FAIL;
   e->a.warmup = p->warmup;
   e->a.max_steps = p->max_steps;
@@ -234,12 +227,13 @@ static int64_t steps_of(const shared *e)
   return !(steps >= 1) ? 1 : steps > (double)p->max_steps ? p->max_steps : (int64_t)steps;
 }
 
-static norn_status keep(shared *e, const chains_ask *ask)
+static norn_status keep(norn_infer *inf, shared *e, const chains_ask *ask)
 {
   int64_t k = e->kept, m = e->plan.chains;
   e->used[2 * k] = ask->step;
   e->used[2 * k + 1] = (double)ask->steps;
   norn_status s = e->run.ops->read(e->run.self, e->q + k * m * e->n, e->stat + k * m * CHAINS_STATS);
+  if (!s && shared_verifies(e)) s = shared_verify_draws(inf, e, k);
   if (!s) e->kept++;
   return s;
 }
@@ -272,7 +266,7 @@ static norn_status go_on(norn_infer *inf, shared *e)
     e->moved += told.moved;
     e->accept_sum += told.accept;
     e->accepts++;
-    if ((e->at - p->warmup + 1) % p->thin == 0) s = keep(e, &ask);
+    if ((e->at - p->warmup + 1) % p->thin == 0) s = keep(inf, e, &ask);
   }
   if (!s) e->at++;
   return s;
@@ -312,6 +306,8 @@ norn_step shared_step(norn_infer *inf, shared *e)
   if (!e->run.ops) return shared_record(inf, e);
   if (!e->begun) return begin(inf, e);
   if (!e->searched) return search(inf, e);
+  if (!e->verified && shared_verifies(e) && shared_verify_start(inf, e)) return NORN_STEP_FAIL;
+  e->verified = true;
   double until = infer_seconds() + SLICE;
   int64_t all = shared_transitions(&e->plan);
   do {

@@ -129,7 +129,8 @@ bool shared_adapt_archive(norn_archive *a, shared_adapt *s)
 {
   averaging *w = &s->step_walk;
   length_walk *l = &s->walk;
-  double *number[] = {&l->least, &s->batches, &s->step, &s->length, &s->last_accept, &w->target, &w->mu, &w->bar,
+  double *number[] = {&l->least, &s->batches, &s->step, &s->length, &s->last_accept, &w->target, &w->mu,
+                      &w->bar,
                       &w->x_bar, &w->count, &w->most, &l->log, &l->square, &l->average, &l->count};
   for (int i = 0; i < NORN_COUNT(number); i++) norn_archive_f64(a, number[i]);
   norn_archive_i64(a, &s->at);

@@ -219,11 +219,12 @@ static double number(const char *code)
 static void test_length(void)
 {
   double t = number("model m() { let x ~ iid(normal(0, 1), 10); x }\n"
-                    "info(infer(m(), chees(draws = 5, warmup = 1000, chains = 256, step_size = 0.1))).trajectory_length");
+                    "let e = chees(draws = 5, warmup = 1000, chains = 256, step_size = 0.1)\n"
+                    "info(infer(m(), e)).trajectory_length");
   CHECK(fabs(t - 2.2467) < 0.2);
   if (!(fabs(t - 2.2467) < 0.2)) fprintf(stderr, "length %g\n", t);
   t = number("model m() { let x ~ iid(normal(0, 1), 10); for i in 0..10 { let y ~ normal(0, 100) }; x }\n"
-             "info(infer(m(), chees(draws = 5, warmup = 1000, chains = 256, step_size = 0.1))).trajectory_length");
+             "info(infer(m(), e)).trajectory_length");
   CHECK(fabs(t - 2.2467) < 0.2);
   double v = number("model m() { let x ~ iid(normal(3, 50), 4); let y ~ normal(0, 0.1); y }\n"
                     "let i = info(infer(m(), chees(draws = 5, warmup = 200, chains = 128)))\n"
