@@ -68,6 +68,7 @@ EXTRA_DIST += \
 ## list GPU_BENCH gpu/*.c -.c
 GPU_BENCH = \
   %D%/gpu/chains \
+  %D%/gpu/chees \
   %D%/gpu/device \
   %D%/gpu/dialect \
   %D%/gpu/glm \

@@ -10,6 +10,7 @@ EXAMPLES = \
   %D%/gallery.norn \
   %D%/gp_regression.norn \
   %D%/hmm.norn \
+  %D%/many_chains.norn \
   %D%/mixture.norn \
   %D%/model_checking.norn \
   %D%/rare_event_big.norn \

@@ -3,7 +3,7 @@
    threads and lanes, a device has another).
 
        put          where chains start: their densities and gradients
-       metric       M^-1 = diag(scale^2) from now on
+       metric       M^-1 = diag(scale^2) from now on: before the first transition too
        transition   p ~ normal(0, M), `steps` leapfrogs of size `step`, then the new point or the old one
        moments      of positions and gradients over chains, as they are now
        read         positions and numbers of the last transition
@@ -36,6 +36,7 @@ typedef struct chains_told {
   double accept;                       /* mean of a_m */
   double harmonic;                     /* harmonic mean of max(a_m, least) */
   double slope;                        /* sum a_m g_m / sum a_m; only if `learn`; 0: no chain counts */
+  double criterion;                    /* sum a_m (|x' - c'|^2 - |x - c|^2)^2 / 4 / sum a_m; likewise */
   int64_t moved, diverged;
 } chains_told;
 

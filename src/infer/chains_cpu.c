@@ -19,7 +19,7 @@
 enum { PAIR = 2 * POINTS };
 
 /* Sums over the chains of a pair that count. */
-typedef struct pair_sums { double accept, inverse, slope, counted, moved, diverged; } pair_sums;
+typedef struct pair_sums { double accept, inverse, slope, criterion, counted, moved, diverged; } pair_sums;
 
 typedef struct chains_cpu {
   norn_state *st;
@@ -173,7 +173,8 @@ static void path_pair(chains_cpu *e, norn_density *d, int64_t pair)
 
 /* ---- the criterion, and acceptance ---- */
 
-static double chain_slope(const chains_cpu *e, int64_t chain)
+/* (|x' - c'|^2 - |x - c|^2)^2 / 4, and its derivative in time. */
+static double chain_criterion(const chains_cpu *e, int64_t chain, double *slope)
 {
   const double *q = row(e, e->q, chain), *q1 = row(e, e->q1, chain), *w = row(e, e->w, chain);
   double before = 0, after = 0, along = 0;
@@ -183,7 +184,8 @@ static double chain_slope(const chains_cpu *e, int64_t chain)
     after += y * y;
     along += y * w[i];
   }
-  return (after - before) * along;
+  *slope = (after - before) * along;
+  return 0.25 * (after - before) * (after - before);
 }
 
 static void end_pair(chains_cpu *e, norn_density *d, int64_t pair)
@@ -195,8 +197,11 @@ static void end_pair(chains_cpu *e, norn_density *d, int64_t pair)
   for (int64_t c = from; c < from + PAIR && real(e, c); c++) {
     double *stat = e->stat + c * CHAINS_STATS, a = e->accept[c];
     if (e->ask.learn && a > 0) {
-      double g = chain_slope(e, c);
-      if (isfinite(g)) s->slope += a * g;
+      double g, f = chain_criterion(e, c, &g);
+      if (isfinite(f) && isfinite(g)) {
+        s->criterion += a * f;
+        s->slope += a * g;
+      }
     }
     if (e->ask.trial) continue;
     norn_rng r = {.stream = e->stream, .lane = (uint32_t)c, .iter = e->ask.iter, .draw = (uint32_t)e->n};
@@ -305,12 +310,14 @@ static norn_status cpu_transition(void *self, const chains_ask *ask, chains_told
     all.accept += x->accept;
     all.inverse += x->inverse;
     all.slope += x->slope;
+    all.criterion += x->criterion;
     all.moved += x->moved;
     all.diverged += x->diverged;
   }
   told->accept = all.accept / (double)e->chains;
   told->harmonic = (double)e->chains / all.inverse;
   told->slope = all.accept > 0 ? all.slope / all.accept : 0;
+  told->criterion = all.accept > 0 ? all.criterion / all.accept : 0;
   told->moved = (int64_t)all.moved;
   told->diverged = (int64_t)all.diverged;
   return NORN_OK;

@@ -101,6 +101,8 @@ norn_status shared_init(norn_infer *, shared *);          /* after the plan has 
 norn_step   shared_step(norn_infer *, shared *);
 /* Fills in `run`: by what is wished and can be had (shared_device.c). */
 norn_status shared_executor(norn_infer *, shared *);
+/* A line of norn explain: whether a GPU could have such chains. */
+void        shared_explain(const norn_density *, text *);
 /* verify = true, on a GPU: a transition from where the chains are, and the draws of row k, are compared
    with the CPU's; an error where they differ by more than rounding. */
 bool        shared_verifies(const shared *);

@@ -9,11 +9,13 @@
        recorded: 1234 operations in 14 instructions, 3 x from here
          12  observe y[j] ~ normal(theta[j], sigma[j])
              normal: 8 terms
+       many chains on a GPU: whole transitions of chees() and hmc(shared = true)
 
    Where smc is chosen, some particles are run to see whether they stay in lanes; where mh, a trace is recorded.
 
    The parts come from the compiled program (graph.h, program_parts), each with the place in the text
    from which its first node was recorded. */
+#include "infer/chees.h"
 #include "infer/density.h"
 #include "infer/device.h"
 #include "infer/infer.h"
@@ -307,6 +309,7 @@ static bool explain_all(norn_state *st, norn_datum model, text *t)
     explain_choices(d, t);
     explain_latents(d, t);
     good = explain_program(d, t) && device_explain(d, t);
+    if (good) shared_explain(d, t);
   }
   norn_density_free(d);
   if (kept) norn_drop(kept);

@@ -77,6 +77,7 @@ libnorncore_la_SOURCES += \
   %D%/sbc.c \
   %D%/shared.c \
   %D%/shared_adapt.c \
+  %D%/shared_device.c \
   %D%/shared_report.c \
   %D%/show.c \
   %D%/slice.c \

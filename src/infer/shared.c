@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SLICE 0.03                       /* seconds */
-enum { TRIALS = 2000, APPROACH = 8 };     /* trials of a step size; most steps in the approach */
+enum { TRIALS = 2000, APPROACH = 32 };     /* trials of a step size; most steps in the approach */
 
 int64_t shared_transitions(const shared_plan *p) { return p->warmup + p->draws * p->thin; }
 

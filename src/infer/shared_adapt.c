@@ -17,9 +17,12 @@
 
    Length T of trajectories.  The same paper's algorithm 1: a transition follows h T, h by Halton's sequence;
    the gradient of the criterion ChEES = E (|x' - E x'|^2 - |x - E x|^2)^2 / 4 in log T, estimated over the
-   chains, moves log T by Adam with rate .025, no momentum and .95 for the squares.  Distances are those of
-   the metric's coordinates, so that no coordinate counts more for its unit; the paper has the metric fixed
-   and does not say.  What counts after warm-up is the average of log T with weights c^-0.75. */
+   chains, moves log T by Adam with rate .025, no momentum and .95 for the squares.  Here it is that of
+   ChEES / sqrt(T), as a trajectory costs what it is long: where a coordinate has a heavy tail, ChEES itself
+   goes on rising far beyond the length that is best (a radon-shaped hierarchy: 17 instead of 5, at a third of
+   the effective draws a gradient; ChEES / T stops short of it, at 2).  Distances are those of the metric's
+   coordinates, so that no coordinate counts more for its unit; the paper has the metric fixed and does not
+   say.  What counts after warm-up is the average of log T with weights c^-0.75. */
 #include "infer/chees.h"
 #include <string.h>
 
@@ -85,6 +88,7 @@ double shared_adapt_least(const shared_adapt *a, int64_t chains)
   return a->at < a->approach ? 0.1 / (double)chains : 0.05;
 }
 
+/* slope: that of the criterion in log T, of a transition. */
 static void update_length(shared_adapt *a, double slope)
 {
   const double rate = 0.025, decay = 0.95, average = 0.75;
@@ -108,7 +112,7 @@ void shared_adapt_update(shared_adapt *a, const chains_told *told, double travel
   a->at++;
   a->last_accept = told->accept;
   if (a->learns_step) a->step = averaging_update(&a->step_walk, told->harmonic);
-  if (a->learns_length && a->at > a->approach) update_length(a, told->slope * travelled);
+  if (a->learns_length && a->at > a->approach) update_length(a, told->slope * travelled - 0.5 * told->criterion);
 }
 
 void shared_adapt_finish(shared_adapt *a)

@@ -25,8 +25,15 @@ static const char *lacks(const norn_density *d, char *why, size_t n)
   const program *p = whole_program(d);
   const char *of = p ? gpu_chains_lacks(p, part, sizeof part) : "a run that goes more than one way";
   if (!of) return NULL;
-  snprintf(why, n, "%s has no code for it yet", of);
+  snprintf(why, n, "%s has no code for it", of);
   return why;
+}
+
+void shared_explain(const norn_density *d, text *t)
+{
+  char why[300];
+  if (lacks(d, why, sizeof why)) text_printf(t, "many chains on a GPU: no, %s\n", why);
+  else text_puts(t, "many chains on a GPU: whole transitions of chees() and hmc(shared = true)\n");
 }
 
 /* Seconds that the transitions would take here, of eight steps each. */
@@ -84,11 +91,11 @@ norn_status shared_executor(norn_infer *inf, shared *e)
 
 bool shared_verifies(const shared *e) { return e->plan.wish.verify && !strcmp(e->run.ops->name, "gpu"); }
 
-static norn_status differs(norn_infer *inf, const char *what, double gpu, double cpu)
+static norn_status differs(norn_infer *inf, const char *what, double there, double here)
 {
   return engine_fail(norn_infer_state(inf), NORN_EINFER, (norn_span){0, 0, 0},
                      "the GPU does not say what the CPU says: %s is %.10g there and %.10g here", what,
-                     gpu, cpu);
+                     there, here);
 }
 
 /* `part` of the numbers may differ, of numbers about 1. */

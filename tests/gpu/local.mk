@@ -4,6 +4,7 @@ GPU_CHECKS = \
   %D%/check_bigdata \
   %D%/check_blas \
   %D%/check_blocks \
+  %D%/check_chees \
   %D%/check_density \
   %D%/check_dialect \
   %D%/check_driver \
