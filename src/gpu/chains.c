@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHUNK_CHAINS = 64, WORK = 6, TOLD = 5, WARP = 32 };   /* as chains_text.c has them */
+enum { CHUNK_CHAINS = 64, WORK = 7, TOLD = 6, WARP = 32 };   /* as chains_text.c has them */
 
 typedef struct gpu_chains {
   gpu *g;
@@ -210,6 +210,7 @@ static norn_status chains_transition(void *self, const chains_ask *ask, chains_t
   told->accept = t[0] / (double)e->chains;
   told->harmonic = (double)e->chains / t[1];
   told->slope = t[0] > 0 ? t[2] / t[0] : 0;
+  told->criterion = t[0] > 0 ? t[5] / t[0] : 0;
   told->moved = (int64_t)t[3];
   told->diverged = (int64_t)t[4];
   return NORN_OK;
