@@ -270,6 +270,25 @@ static void failing(void)
   setenv("NORN_MOCK", "", 1);
 }
 
+/* On a card: a kernel that traps takes the device with it, and nothing else.  (Not under the sanitizer, which would
+   count it.) */
+static void trapping(void)
+{
+  static const char body[] = "KERNEL traps(int *x) { if (threadIdx.x == 3) __trap();\n  x[threadIdx.x] = 1; }\n";
+  norn_datum v;
+  norn_state *st = gpu_test_state();
+  gpu *g = gpu_test_open(st);
+  gpu_module *m;
+  gpu_kernel *k = gpu_test_kernel(g, &m, "traps", NULL, body, 0);
+  gpu_ptr p = gpu_alloc(g, 32 * sizeof(int), "numbers");
+  CHECK(k && p && gpu_launch(g, k, 1, 32, 0, GPU_ARGS(&p)) == NORN_OK && gpu_wait(g) != NORN_OK);
+  says(st, "no GPU: the device was lost in a kernel: ");
+  CHECK(gpu_lost(g) && !gpu_open(st));
+  CHECK(norn_eval(st, "test", "1 + 1", 5, NORN_LOAD_REPL, &v) == NORN_OK && v.i == 2);
+  gpu_release(g, p);
+  norn_free(st);
+}
+
 /* A kernel that would hang, or disagrees about a barrier, is found by the mock. */
 static void hanging(void)
 {
@@ -446,7 +465,10 @@ int main(void)
     others(st);
   }
   norn_free(st);
-  if (gpu_test_real()) return unit_end();
+  if (gpu_test_real()) {
+    if (!getenv("NORN_GPU_SMALL")) trapping();
+    return unit_end();
+  }
   orders();
   cached();
   dumped();
