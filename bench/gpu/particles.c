@@ -1,5 +1,5 @@
-/* particles: particle filters on a GPU: how many particles take a step in a second, where the time goes, beside
-   the bandwidth of copies in the same run; and an evidence beside its exact value. */
+/* particles: particle filters on a GPU: how many particles take a step in a second, where the time goes,
+   beside the bandwidth of copies in the same run; and an evidence beside its exact value. */
 #include "gpu_time.h"
 #include "../../tests/gpu/gpu_steps.h"
 #include <math.h>
@@ -105,6 +105,38 @@ static void evidence(gpu *g, uint32_t n, bool f32, const char *name)
   CHECK(fabs(z) < 4);
 }
 
+/* Seconds of a whole inference in Norn; NaN: it failed. */
+static double whole(norn_state *st, uint32_t n, int steps)
+{
+  char words[900];
+  norn_datum out;
+  double from = gpu_time_now();
+  snprintf(words, sizeof words,
+           "model volatility(ys) {\n"
+           "  for y in ys with x = -1.0 {\n"
+           "    let x2 ~ normal(-1 + 0.97 * (x + 1), 0.2)\n"
+           "    observe y ~ normal(0, exp(0.5 * x2))\n"
+           "    next x2\n"
+           "  }\n"
+           "}\n"
+           "evidence(infer(volatility(for t in 0..%d { 3 * sin(t / 5) }), smc(particles = %u, threshold = 1.0,\n"
+           "  delayed = false, device = \"gpu\", precision = \"f32\")))\n", steps, (unsigned)n);
+  if (!norn_eval(st, "bench", words, strlen(words), 0, &out)) return gpu_time_now() - from;
+  fprintf(stderr, "%s\n", norn_error(st)->text);
+  norn_clear(st);
+  return NAN;
+}
+
+/* What a step costs there, where the VM says what is to be done; and how long the whole takes, with the draws. */
+static void wholes(norn_state *st, uint32_t n)
+{
+  whole(st, n / 10, 5);
+  double few = whole(st, n, 10), many = whole(st, n, 110);
+  gpu_test_figure("particles: smc(device = \"gpu\") in Norn, SV f32 1e7", "", "%.3g particle-steps/s",
+                  n / ((many - few) / 100));
+  gpu_test_figure("particles: the same, all of it with 110 observations", "", "%.3g s", many);
+}
+
 int main(void)
 {
   norn_state *st = gpu_test_state();
@@ -117,6 +149,7 @@ int main(void)
     if (!small) speeds(g, 100000, true, "SV f32 1e5", "");
     evidence(g, small ? 3000 : 1000000, false, "f64 1e6");
     evidence(g, small ? 3000 : 1000000, true, "f32 1e6");
+    if (!small) wholes(st, 10000000);
   }
   norn_free(st);
   return unit_end();

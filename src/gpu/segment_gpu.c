@@ -27,7 +27,7 @@ typedef struct kernel {
 /* Device memory that is used again. */
 typedef struct piece { struct piece *next; gpu_ptr at; size_t bytes; bool lent; } piece;
 
-typedef struct data { struct data *next; const void *host; int64_t n; unsigned elem; uint64_t sum; gpu_ptr at; } data;
+typedef struct data { struct data *next; int64_t n; unsigned elem; uint64_t sum; gpu_ptr at; } data;
 
 struct segment_gpu {
   gpu *g;
@@ -58,7 +58,8 @@ static norn_status no_room(segment_gpu *s, size_t more)
   double each = (double)(s->held + more) / s->n, fit = .95 * (double)s->free0 / each;
   norn_clear(st);
   norn_fail(st, NORN_EMEMORY, -1, "%u particles need more than %.3g GiB on the GPU, which had %.3g GiB free; "
-            "%.2g would fit", (unsigned)s->n, (double)(s->held + more) / 0x1p30, (double)s->free0 / 0x1p30, fit);
+            "%.2g would fit", (unsigned)s->n, (double)(s->held + more) / 0x1p30, (double)s->free0 / 0x1p30,
+            fit);
   norn_hint(st, "fewer particles, or precision = \"f32\"");
   return NORN_EMEMORY;
 }
@@ -264,7 +265,7 @@ static gpu_ptr array_at(segment_gpu *s, const segment_array *a)
     if (d->n == a->n && d->elem == a->elem && d->sum == sum) return d->at;
   data *d = norn_alloc(st, NULL, 0, sizeof *d);
   if (!d) return 0;
-  *d = (data){ s->arrays, a->at, a->n, a->elem, sum, gpu_alloc(s->g, bytes + 8, "an array") };
+  *d = (data){ s->arrays, a->n, a->elem, sum, gpu_alloc(s->g, bytes + 8, "an array") };
   bool good = d->at != 0;
   if (good && s->f32 && a->elem == NORN_F64) {
     const double *x = a->at;
@@ -427,7 +428,8 @@ static bool buffer_write(void *self, void *buffer, uint32_t n, unsigned kind, co
   for (uint32_t i = 0; i < n; i += PIECE) {
     uint32_t m = n - i < PIECE ? n - i : PIECE;
     for (uint32_t j = 0; j < m; j++) f[j] = (float)from[i + j].d, b[j] = from[i + j].i != 0;
-    if (gpu_upload(s->g, address(buffer) + i * each, kind == NORN_BOOL ? (void *)b : (void *)f, m * each)) return false;
+    const void *p = kind == NORN_BOOL ? (const void *)b : (const void *)f;
+    if (gpu_upload(s->g, address(buffer) + i * each, p, m * each)) return false;
   }
   return true;
 }
@@ -451,7 +453,7 @@ static void *map_compose(void *self, const void *map, const void *further, uint3
 {
   segment_gpu *s = self;
   gpu_ptr p = map_take(s);
-  if (p && weigher_map_compose(s->w, address(map), address(further), n, p)) {
+  if (p && weigher_map_compose(s->w, address(further), address(map), n, p)) {
     give(s, p);
     p = 0;
   }

@@ -85,7 +85,8 @@ weigher *weigher_new(gpu *g, uint32_t n, bool f32)
 void weigher_free(weigher *b)
 {
   if (!b) return;
-  gpu_ptr of[] = { b->logw[0], b->logw[1], b->scale, b->sum, b->squares, b->spread, b->base, b->status, b->all };
+  gpu_ptr of[] = { b->logw[0], b->logw[1], b->scale, b->sum, b->squares, b->spread, b->base, b->status,
+                   b->all };
   for (int i = 0; i < NORN_COUNT(of); i++) gpu_release(b->g, of[i]);
   gpu_module_free(b->m);
   norn_alloc(gpu_state(b->g), b, sizeof *b, 0);
@@ -140,7 +141,8 @@ norn_status weigher_weigh(weigher *b, gpu_ptr logw)
                              GPU_ARGS(&logw, &b->scale, &b->sum, &b->squares));
   if (s) return s;
   return gpu_launch(b->g, b->k[K_TOTAL], 1, THREADS, 0,
-                    GPU_ARGS(&b->chunks, &b->units, &b->scale, &b->sum, &b->squares, &spread, &b->base, &b->all));
+                    GPU_ARGS(&b->chunks, &b->units, &b->scale, &b->sum, &b->squares, &spread, &b->base,
+                             &b->all));
 }
 
 norn_status weigher_look(weigher *b, weigher_sums *to)

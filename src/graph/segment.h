@@ -150,7 +150,7 @@ typedef struct segment_backend {
   void  (*buffer_free)(void *self, void *buffer);
   bool  (*buffer_read)(void *self, const void *buffer, uint32_t n, unsigned kind, segment_cell *to);
   bool  (*buffer_write)(void *self, void *buffer, uint32_t n, unsigned kind, const segment_cell *from);
-  /* Maps that stay with it: from the host; of map[further], to a new one; to the host. */
+  /* Maps that stay with it: from the host; of further[map], to a new one; to the host. */
   void *(*map_new)(void *self, const uint32_t *map, uint32_t n);
   void *(*map_compose)(void *self, const void *map, const void *further, uint32_t n);
   bool  (*map_read)(void *self, const void *map, uint32_t n, uint32_t *to);

@@ -20,7 +20,7 @@
    does not grow with time.  keep = "choices" also keeps every choice of each survivor.
 
    How particles get from barrier to barrier is behind particles.h.  Those of a GPU keep weights, ancestors
-   and families there: of these only sums are read at a barrier, and families when the genealogy is looked at. */
+   and families there: only sums are read at a barrier, and families when the genealogy is looked at. */
 #include "infer/checkpoint.h"
 #include "infer/delay.h"
 #include "infer/device.h"
@@ -78,7 +78,8 @@ static bool smc_delay(norn_infer *inf, int64_t n, bool kept, bool *delay)
   if (!delay_option(inf, 5, (size_t)n, delay)) return false;
   if (!lanes || !*delay) return true;
   norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "smc can't delay choices in lanes");
-  if (device && !strcmp(device, "gpu")) norn_hint(norn_infer_state(inf), "leave out device = \"gpu\" or delayed = true");
+  if (device && !strcmp(device, "gpu"))
+    norn_hint(norn_infer_state(inf), "leave out device = \"gpu\" or delayed = true");
   else norn_hint(norn_infer_state(inf), "leave out executor = \"%s\" or delayed = true", executor);
   return false;
 }
@@ -93,9 +94,12 @@ static norn_status smc_device(norn_infer *inf, smc *e, bool delay, const particl
   norn_status s = device_read(inf, &w);
   if (s || w.device == DEVICE_CPU) return s;
   const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
-  const char *cant = executor && strcmp(executor, "auto") ? "executor is chosen, which is of the CPU" : e->kept ? "keep = \"choices\" is for the CPU" : delay ? "delayed choices are for the CPU"
-                     : e->how > RESAMPLE_STRATIFIED
-                       ? "resample must be \"systematic\" or \"stratified\" there" : NULL;
+  const char *cant =
+    executor && strcmp(executor, "auto") ? "executor is chosen, which is of the CPU"
+    : e->kept                            ? "keep = \"choices\" is for the CPU"
+    : delay                              ? "delayed choices are for the CPU"
+    : e->how > RESAMPLE_STRATIFIED       ? "resample must be \"systematic\" or \"stratified\" there"
+                                         : NULL;
   if (cant && w.device == DEVICE_GPU) return device_refused(inf, cant);
   if (!cant && w.device == DEVICE_AUTO && e->n < FROM) cant = "there are few particles";
   if (!cant && (s = device_open(inf, &w, &g, why, sizeof why))) return s;
@@ -131,7 +135,8 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   int64_t n;
   int how, keep;
   if (ops && infer_engine(inf) != &engine_smc && engine_option_given(st, engine, 6))
-    return norn_fail(st, NORN_EDOMAIN, -1, "%s has its particles on the CPU: leave out device", infer_engine(inf)->name);
+    return norn_fail(st, NORN_EDOMAIN, -1, "%s has its particles on the CPU: leave out device",
+                     infer_engine(inf)->name);
   norn_datum delayed = norn_infer_option(inf, 5);
   bool verify = false;
   bool delay = false, exact = !ops && delayed.tag == NORN_BOOL && delayed.i;    /* one may be enough */
@@ -186,7 +191,7 @@ static bool smc_fetch(smc *e, bool weights)
   return true;
 }
 
-/* What the weights add up to; of particles elsewhere, so that the formulas hold: weights 1 / n, and no one's. */
+/* What the weights add up to; of particles elsewhere as if one had all of it: the formulas hold. */
 static bool smc_sums(smc *e, weights_sum *all)
 {
   particles_sums s;
@@ -339,8 +344,8 @@ static norn_status smc_verify(norn_infer *inf, smc *e, double log_z, double sd)
   norn_infer_note(inf, "cpu_log_evidence", norn_real(cpu));
   if (far <= most && e->barrier == o->barrier) return NORN_OK;
   norn_fail(norn_infer_state(inf), NORN_EINFER, -1,
-            "the GPU differs from the CPU: log evidence %.10g and %.10g after %u and %u observations, where %.2g is "
-            "allowed", log_z, cpu, (unsigned)e->barrier, (unsigned)o->barrier, most);
+            "the GPU differs from the CPU: log evidence %.10g and %.10g after %u and %u observations, where "
+            "%.2g is allowed", log_z, cpu, (unsigned)e->barrier, (unsigned)o->barrier, most);
   return NORN_EINFER;
 }
 

@@ -14,7 +14,10 @@ static const double data[STEPS] = { .3, -1.2, .05, 2.1, -.4, .9 };
 
 static const gpu_model model = { .volatility = true, .m = -1, .a = .97, .s = .2, .first = 1, .event = 77 };
 
-typedef struct population { double x[N], logw[N], w[N], work[N]; uint32_t below[N], to[N + 4], from[N + 4]; } population;
+typedef struct population {
+  double x[N], logw[N], w[N], work[N];
+  uint32_t below[N], to[N + 4], from[N + 4];
+} population;
 
 static void by_hand(population *p, int t)
 {
@@ -160,7 +163,7 @@ static void maps(gpu *g)
   void *x = b->map_new(s, a, M), *y = b->map_new(s, c, M), *z = b->map_compose(s, x, y, M);
   uint32_t bad = 0;
   CHECK(x && y && z && b->map_read(s, z, M, got));
-  for (uint32_t i = 0; i < M; i++) bad += got[i] != a[c[i]];
+  for (uint32_t i = 0; i < M; i++) bad += got[i] != c[a[i]];
   CHECK(bad == 0);
   /* a resampling: the eves follow its map */
   double *lw = malloc(M * sizeof *lw);
@@ -171,7 +174,7 @@ static void maps(gpu *g)
   CHECK(r && eves && segment_gpu_inherit(s, r, eves) == NORN_OK);
   CHECK(b->map_read(s, r, M, got) && gpu_download(g, c, eves, sizeof c) == NORN_OK);
   CHECK(!memcmp(got, c, sizeof c));
-  z = b->map_compose(s, x, r, M);
+  z = b->map_compose(s, r, x, M);
   CHECK(z && b->map_read(s, z, M, c));
   bad = 0;
   for (uint32_t i = 0; i < M; i++) bad += c[i] != a[got[i]];

@@ -10,8 +10,14 @@
 /* volatility: y ~ normal(0, exp(x / 2)), else y ~ normal(x, r).  The first x ~ normal(m, first). */
 typedef struct gpu_model { bool volatility; double m, a, s, first, r; uint32_t event; } gpu_model;
 
-static inline int32_t gpu_real(segment *s, double x) { return segment_slot(s, NORN_REAL, (segment_cell){ .d = x }); }
-static inline int32_t gpu_word(segment *s, uint32_t x) { return segment_slot(s, NORN_INT, (segment_cell){ .u = x }); }
+static inline int32_t gpu_real(segment *s, double x)
+{
+  return segment_slot(s, NORN_REAL, (segment_cell){ .d = x });
+}
+static inline int32_t gpu_word(segment *s, uint32_t x)
+{
+  return segment_slot(s, NORN_INT, (segment_cell){ .u = x });
+}
 static inline int32_t gpu_two(segment *s, segment_op_name op, unsigned kind, int32_t a, int32_t b)
 {
   return segment_put(s, op, kind, 2, (uint32_t[]){ (uint32_t)a, (uint32_t)b });
@@ -48,7 +54,13 @@ static inline segment *gpu_step(norn_state *st, const gpu_model *m, const void *
 }
 
 /* A filter that goes on step by step; `resample` after the last step moves the states at the next one. */
-typedef struct gpu_filter { segment_gpu *s; uint32_t n, t; uint64_t stream; void *x, *map; weigher_sums sums; } gpu_filter;
+typedef struct gpu_filter {
+  segment_gpu *s;
+  uint32_t n, t;
+  uint64_t stream;
+  void *x, *map;
+  weigher_sums sums;
+} gpu_filter;
 
 static inline bool gpu_filter_step(gpu_filter *f, const gpu_model *m, double y)
 {
