@@ -225,6 +225,8 @@ int bigdata_attach(bigdata *d, program *p, char *why, size_t size)
 {
   int n = 0;
   if (size) *why = 0;
+  if (p->device) p->device->free(p->device);
+  p->device = NULL;
   if (!p->nfused) return snprintf(why, size, "the density has no rows of data that run as one block"), 0;
   if (d->dead) return snprintf(why, size, "%s", d->why), 0;
   attached *a = attached_new(d, p);

@@ -168,6 +168,36 @@ static void outside(norn_state *st, gpu *g)
   norn_density_free(d);
 }
 
+/* A launch that is refused, a device that dies: the CPU goes on with the same numbers, and the reason is kept;
+   no room for the data, a text that does not compile: an order is an error. */
+static void failing(norn_state *st, gpu *g)
+{
+  static const struct { const char *order, *says; bool attaches; } cases[] = {
+    {"refuse=1", "too many resources", true}, {"alloc=1", "need", false}, {"compile=1", "can't be compiled", false},
+    {"launch=1", "the device was lost", true}};
+  static double u[30], here[30], there_g[30];
+  for (int i = 0; i < 4; i++) {
+    norn_density *a = density_of(st, models[1].code, 310 + i), *b = density_of(st, models[1].code, 310 + i);
+    double la, lb;
+    char why[300];
+    if (!a || !b) return;
+    setenv("NORN_MOCK", cases[i].attaches ? "" : cases[i].order, 1);
+    bigdata *on = bigdata_new(g, (bigdata_wish){.order = true});
+    int n = on ? density_gpu(b, on, why, sizeof why) : -1;
+    CHECK(n == (cases[i].attaches ? 1 : i == 2 ? n : -1));        /* the text may be in the cache */
+    if (n < 0) CHECK(strstr(norn_error(st)->text, cases[i].says) != NULL);
+    norn_clear(st);
+    setenv("NORN_MOCK", cases[i].order, 1);
+    CHECK(!norn_density_eval(a, u, &la, here) && !norn_density_eval(b, u, &lb, there_g));
+    bool same = n > 0 && !cases[i].attaches ? fabs(la - lb) < 1e-12 * fabs(la) : la == lb && !memcmp(here, there_g, sizeof here);
+    CHECK(same);
+    if (cases[i].attaches) CHECK(bigdata_failure(b->gpu) && strstr(bigdata_failure(b->gpu), cases[i].says));
+    norn_density_free(a);
+    norn_density_free(b);
+  }
+  setenv("NORN_MOCK", "", 1);
+}
+
 /* ---- engines ---- */
 
 static double real_of(norn_state *st, const char *code)
@@ -237,6 +267,7 @@ int main(void)
     shared(st, g);
     outside(st, g);
     engines(st);
+    if (!real) failing(st, g);           /* kills the device: last */
   }
   norn_free(st);
   return unit_end();
