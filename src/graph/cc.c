@@ -29,6 +29,7 @@ struct cc {
   pid_t compiler;
   void *object;
   bool homeless;                     /* the cache has no folder */
+  bool plain;                        /* without flags -f..., which not all compilers know */
 };
 
 bool cc_allowed(norn_state *st)
@@ -67,8 +68,10 @@ static bool start(cc *c)
   bool said = false;
   for (int i = 1; i < n; i++) said |= !strncmp(argv[i], "-O", 2);
   if (!said) argv[n++] = "-O2";
-  for (int i = 0; c->flags[i]; i++)
-    if (!said || strncmp(c->flags[i], "-O", 2)) argv[n++] = (char *)(uintptr_t)c->flags[i];
+  for (int i = 0; c->flags[i]; i++) {
+    if (said && !strncmp(c->flags[i], "-O", 2)) continue;
+    if (!c->plain || strncmp(c->flags[i], "-f", 2)) argv[n++] = (char *)(uintptr_t)c->flags[i];
+  }
   for (int i = 0; i < NORN_COUNT(rest); i++) argv[n++] = rest[i];
   argv[n] = NULL;
   if (posix_spawn_file_actions_init(&files)) return false;
@@ -133,6 +136,14 @@ static void complete(cc *c, bool made)
 {
   char from[CACHE_FILE], to[CACHE_FILE];
   c->state = NEVER;
+  if (!made && !c->plain && c->flags[0]) {
+    c->plain = true;
+    unlink(cache_file(from, c->own, ".c"));
+    if (start(c)) {
+      c->state = BUILDS;
+      return;
+    }
+  }
   if (made && !rename(cache_file(from, c->own, ".c"), cache_file(to, c->base, ".c")) &&
       !rename(cache_file(from, c->own, ".so"), cache_file(to, c->base, ".so")))
     take(c);

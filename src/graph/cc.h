@@ -10,7 +10,8 @@ typedef enum { CC_IDLE, CC_BUILDS, CC_READY, CC_NEVER } cc_state;
 bool     cc_allowed(norn_state *);
 /* Takes the object of text (n bytes; of norn_alloc and `size`, now its own) from the cache, if it is there.
    flags: compiler arguments beside the usual, NULL at the end (at most 8); they must follow from the text.
-   NULL: no memory (no error is set). */
+   Those that begin with -f are left out for a compiler that fails with them.  NULL: no memory (no error is
+   set). */
 cc      *cc_new(norn_state *, char *text, size_t n, size_t size, const char *const *flags);
 /* If it is idle: starts $CC (cc) without a shell, or waits for another that builds the same. */
 void     cc_start(cc *);
