@@ -215,6 +215,10 @@ norn_status infer_take(norn_infer *trunk, norn_infer *from)
   for (size_t k = 0; k < from->nstat; k++) from->stat[k].n = 0;
   column_clear(from->st, &from->values);
   from->nlogw = from->cells = 0;
+  if (trunk->no_choices && !from->no_choices) {
+    from->no_choices = true;
+    infer_drop_choices(from);
+  }
   return s;
 }
 
