@@ -45,15 +45,32 @@ static uint32_t longest(const program *p)
   return n;
 }
 
-/* Enough threads to fill the device; more than elements, or with much that one thread does, are none. */
+/* Warps of a multiprocessor at once: by shared memory, and by how many there are. */
+static double warps_of(const gpu_info *info, const density_code *c, int64_t chains, int T, bool f32)
+{
+  double memory = (double)(c->room + c->ninput + 16) * (double)real_size(f32) * (WARP / T) + 1024;
+  double fit = T > 1 ? (double)info->shared_sm / memory : 2048 / WARP;
+  return fmin(fmin(fit, 64), (double)chains * T / WARP / info->sms);
+}
+
+/* What all threads of a chain do alike costs more with more of them: as few as hide the latencies, which WARPS
+   warps of a multiprocessor do; no more than half of the elements of the longest loop. */
 int gpu_chains_threads(const gpu_info *info, const program *p, int64_t chains, bool f32)
 {
-  enum { ENOUGH = 512 };               /* threads of a multiprocessor that hide its latencies */
-  int64_t want = (int64_t)info->sms * ENOUGH, n = longest(p);
-  int T = 1;
-  (void)f32;
-  while (T < WARP && chains * T < want && 2 * T <= n) T *= 2;
-  return T;
+  enum { WARPS = 16 };
+  density_code c;
+  int64_t n = longest(p);
+  int T = 1, best = 1;
+  double most = 0;
+  bool good = density_code_new(p, 8, f32, &c);
+  for (; good && T <= WARP && (T == 1 || 2 * T <= n); T *= 2) {
+    double warps = fmin(warps_of(info, &c, chains, T, f32), WARPS);
+    if (warps <= 1.05 * most) continue;
+    most = warps;
+    best = T;
+  }
+  density_code_free(&c);
+  return best;
 }
 
 /* Numbers of a chain's memory, and between those of two so that neighbours meet no bank twice. */

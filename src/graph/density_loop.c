@@ -24,7 +24,7 @@ typedef struct step {
 typedef struct body {
   plan *q;
   loop l;
-  step *s; uint32_t n;
+  step *s; uint32_t n, room;
   bool adjoints;
 } body;
 
@@ -503,7 +503,7 @@ static void body_close(body *b, const char *more)
 /* Memory for n steps; false: none. */
 static bool body_new(plan *q, body *b, uint32_t n)
 {
-  *b = (body){.q = q, .n = n, .s = blocks_get(&q->temp, n * sizeof *b->s)};
+  *b = (body){.q = q, .room = n, .s = blocks_get(&q->temp, n * sizeof *b->s)};
   return b->s || (q->failed = true, false);
 }
 
@@ -516,21 +516,56 @@ static void body_plan(body *b, uint32_t n, bool adjoints)
   plan_loop(b->q, &b->l, n, c, b->n, adjoints);
 }
 
+/* Adds an instruction behind those that make its operands anew; gives its step. */
+static uint32_t body_add(body *b, const instr *c, const uint32_t *of, unsigned which)
+{
+  plan *q = b->q;
+  step s = {.which = which, .keep = NOSLOT};
+  instr *mine = blocks_get(&q->temp, sizeof *mine);
+  if (!mine) return q->failed = true, 0;
+  *mine = *c;
+  for (int j = 0; j < c->nargs && !q->failed; j++) {
+    uint32_t *e;
+    const instr *maker = plan_inlined(q, &c->arg[j], c->n, &e);
+    if (c->arg[j].kind == FROM_LOCAL) s.of[j] = of[j];
+    if (!maker || q->failed) continue;
+    instr part = *maker;
+    part.n = c->n;
+    for (int i = 0; i < part.nargs; i++) part.arg[i] = plan_part(q, &maker->arg[i], e, c->n, false);
+    unsigned bits = 0;
+    for (int i = 0; i < part.nargs; i++) bits |= (unsigned)(part.arg[i].kind < FROM_NUMBER) << i;
+    s.of[j] = body_add(b, &part, NULL, bits);
+    mine->arg[j] = (operand){.kind = FROM_LOCAL};
+  }
+  s.c = mine;
+  s.k = (int)b->n;
+  if (b->n == b->room) {               /* more room */
+    step *more = blocks_get(&q->temp, 2 * b->room * sizeof *more);
+    if (!more) return q->failed = true, 0;
+    memcpy(more, b->s, b->room * sizeof *more);
+    b->s = more;
+    b->room *= 2;
+  }
+  b->s[b->n] = s;
+  return b->n++;
+}
+
 void loop_forward(plan *q, const instr *c)
 {
   body b;
-  if (!body_new(q, &b, 1)) return;
-  b.s[0] = (step){.c = c, .keep = NOSLOT};
+  if (!body_new(q, &b, 4)) return;
+  uint32_t last = body_add(&b, c, NULL, 0);
+  if (q->failed) return;
   body_plan(&b, c->n, false);
   if (q->failed) return;
   put_sync(q);
   PUT("  {\n");
   body_shared(&b);
-  if (c->op == G_DENSITY) body_insides(&b);
+  body_insides(&b);
   body_memos(&b);
   PUT("    for (int i = tid; i < %u; i += TT) {\n", c->n);
-  body_value(&b, 0, false);
-  PUT("      V(%u + i) = w0;\n    }\n  }\n", q->slot[c->to]);
+  for (uint32_t k = 0; k < b.n; k++) body_value(&b, k, false);
+  PUT("      V(%u + i) = w%u;\n    }\n  }\n", q->slot[c->to], last);
   q->dirty = true;
 }
 
@@ -576,29 +611,31 @@ static void body_whole(body *b, uint32_t n, bool values, uint32_t at)
 void loop_fused(plan *q, const fused *f)
 {
   body b;
-  if (!body_new(q, &b, f->nstep)) return;
-  for (uint32_t k = 0; k < f->nstep; k++) {
-    step *s = &b.s[k];
-    *s = (step){.c = &f->step[k].c, .k = (int)k, .which = instr_variable(&f->step[k].c), .keep = NOSLOT};
-    for (int j = 0; j < s->c->nargs; j++)
-      for (uint32_t i = 0; s->c->arg[j].kind == FROM_LOCAL && i < k; i++)
-        if (f->step[i].value == s->c->arg[j].at) s->of[j] = i;
+  uint32_t *now = blocks_get(&q->temp, f->nstep * sizeof *now);
+  if (!now || !body_new(q, &b, f->nstep + 4)) { q->failed = true; return; }
+  for (uint32_t k = 0; k < f->nstep && !q->failed; k++) {
+    const instr *c = &f->step[k].c;
+    uint32_t of[OPERANDS] = {0};
+    for (int j = 0; j < c->nargs; j++)
+      for (uint32_t i = 0; c->arg[j].kind == FROM_LOCAL && i < k; i++)
+        if (f->step[i].value == c->arg[j].at) of[j] = now[i];
+    now[k] = body_add(&b, c, of, instr_variable(c));
   }
-  body_whole(&b, f->n, false, 0);
+  if (!q->failed) body_whole(&b, f->n, false, 0);
 }
 
 void loop_density(plan *q, const instr *c)
 {
   body b;
-  if (!body_new(q, &b, 1)) return;
-  b.s[0] = (step){.c = c, .which = instr_variable(c), .keep = NOSLOT};
-  body_whole(&b, c->n, false, 0);
+  if (!body_new(q, &b, 4)) return;
+  body_add(&b, c, NULL, instr_variable(c));
+  if (!q->failed) body_whole(&b, c->n, false, 0);
 }
 
 void loop_back(plan *q, const instr *c, unsigned which)
 {
   body b;
-  if (!which || !body_new(q, &b, 1)) return;
-  b.s[0] = (step){.c = c, .which = which, .keep = NOSLOT};
-  body_whole(&b, c->n, true, c->to);
+  if (!which || !body_new(q, &b, 4)) return;
+  body_add(&b, c, NULL, which);
+  if (!q->failed) body_whole(&b, c->n, true, c->to);
 }

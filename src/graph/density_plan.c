@@ -10,11 +10,133 @@ static void *get(plan *q, size_t n)
   return b;
 }
 
+/* ---- what readers compute again ---------------------------------------------------------------- */
+
+/* Cheap operations on few elements whose readers are loops over few: each computes it again, forwards and
+   backwards, and it needs no memory.  That is what says how many chains fit side by side. */
+static bool is_cheap(const instr *c)
+{
+  switch (c->op) {
+  case G_ADD: case G_SUB: case G_MUL: case G_NEG: case G_SQUARE: case G_ABS: case G_MIN: case G_MAX:
+    return c->n > 1 && !c->target;
+  default: return false;
+  }
+}
+
+/* The one instruction that makes all places of an operand; 0: there are several. */
+static uint32_t maker_of(const plan *q, const operand *o, uint32_t n)
+{
+  if (o->kind != FROM_VIEW && o->kind != FROM_GATHER) return 0;
+  uint32_t maker = q->owner[o->kind == FROM_VIEW ? o->at : o->places[0]];
+  for (uint32_t i = 1; i < n && maker; i++)
+    if (q->owner[o->kind == FROM_VIEW ? o->at + i : o->places[i]] != maker) return 0;
+  return maker;
+}
+
+/* What is read otherwise than whole operands of loops can't be inlined. */
+static void read_place(plan *q, uint32_t place)
+{
+  if (place < q->p->nplace && q->owner[place]) q->inlined[q->owner[place] - 1] = 0;
+}
+
+static void read_operand(plan *q, const operand *o, uint32_t n, bool whole, uint32_t *reads)
+{
+  uint32_t maker = whole ? maker_of(q, o, n) : 0;
+  if (maker) { reads[maker - 1] += n; return; }
+  if (o->kind == FROM_SCALAR) read_place(q, o->at);
+  for (uint32_t i = 0; i < n && o->kind == FROM_VIEW; i++) read_place(q, o->at + i);
+  for (uint32_t i = 0; i < n && o->kind == FROM_GATHER; i++) read_place(q, o->places[i]);
+}
+
+static void read_instr(plan *q, const instr *c, uint32_t *reads)
+{
+  const program *p = q->p;
+  bool whole = c->op < G_COUNT ? c->op != G_PART && c->n > 1 : c->op == G_LINEAR;
+  for (int j = 0; j < c->nargs; j++) read_operand(q, &c->arg[j], c->n, whole, reads);
+  if (c->op == G_LINEAR)
+    for (uint32_t j = 0; j < p->linear[c->aux].terms; j++)
+      read_operand(q, &p->linear[c->aux].b[j], 1, false, reads);
+  if (c->op == G_PART)
+    for (uint32_t j = 0; j < p->call[c->aux].c.nin; j++)
+      read_operand(q, &p->call[c->aux].in[j], 1, false, reads);
+  for (uint32_t k = 0; c->op == G_FUSED && k < p->fused[c->aux].nstep; k++)
+    read_instr(q, &p->fused[c->aux].step[k].c, reads);
+  if (c->op != G_SCAN) return;
+  const scan *s = &p->scan[c->aux];
+  for (uint32_t k = 0; k < s->P; k++)
+    for (int j = 0; j < s->column[k].c.nargs; j++) read_operand(q, &s->column[k].c.arg[j], s->T, false, reads);
+  for (size_t i = 0; i < s->nstart; i++) {
+    read_place(q, s->start[i].from);
+    read_place(q, s->start[i].to);
+  }
+}
+
+static void inlined_find(plan *q)
+{
+  const program *p = q->p;
+  q->owner = get(q, (p->nplace + 1) * sizeof *q->owner);
+  q->inlined = get(q, p->nfast + 1);
+  uint32_t *reads = get(q, (p->nfast + 1) * sizeof *reads);
+  if (q->failed) return;
+  for (size_t i = 0; i < p->nfast; i++) {
+    const instr *c = &p->fast[i];
+    if (!is_cheap(c)) continue;
+    q->inlined[i] = 1;
+    for (uint32_t k = 0; k < c->n; k++) q->owner[c->to + k] = (uint32_t)i + 1;
+  }
+  for (size_t i = 0; i < p->nfast; i++) read_instr(q, &p->fast[i], reads);
+  for (size_t i = 0; i < p->nterm; i++) read_place(q, p->term[i]);
+  for (size_t i = 0; i < p->nguard; i++) {
+    read_place(q, p->guard[i].a);
+    read_place(q, p->guard[i].b);
+  }
+  for (size_t i = 0; i < p->nfast; i++)
+    if (reads[i] > 2 * p->fast[i].n || !reads[i]) q->inlined[i] = 0;
+}
+
+const instr *plan_inlined(plan *q, const operand *o, uint32_t n, uint32_t **e)
+{
+  uint32_t maker = maker_of(q, o, n);
+  if (!maker || !q->inlined[maker - 1]) return NULL;
+  const instr *c = &q->p->fast[maker - 1];
+  if (!(*e = get(q, n * sizeof **e))) return NULL;
+  for (uint32_t i = 0; i < n; i++) (*e)[i] = (o->kind == FROM_VIEW ? o->at + i : o->places[i]) - c->to;
+  return c;
+}
+
+operand plan_part(plan *q, const operand *o, const uint32_t *e, uint32_t m, bool parameter)
+{
+  operand part = *o;
+  if (o->kind == FROM_DATA) {
+    double *x = get(q, m * sizeof *x);
+    if (!x) return part;
+    for (uint32_t i = 0; i < m; i++) x[i] = o->data[e[i]];
+    part.data = x;
+    if (parameter || m == 1) part.kind = FROM_NUMBER;
+  } else if (o->kind == FROM_VIEW || o->kind == FROM_GATHER) {
+    uint32_t *x = get(q, m * sizeof *x);
+    bool view = true, same = true;
+    if (!x) return part;
+    for (uint32_t i = 0; i < m; i++) {
+      x[i] = o->kind == FROM_VIEW ? o->at + e[i] : o->places[e[i]];
+      view &= x[i] == x[0] + i;
+      same &= x[i] == x[0];
+    }
+    uint32_t maker = q->owner[x[0]];
+    same &= !maker || !q->inlined[maker - 1];         /* only loops can make it anew */
+    part = (operand){.kind = same ? FROM_SCALAR : view && m > 1 ? FROM_VIEW : FROM_GATHER, .at = x[0], .places = x};
+  }
+  return part;
+}
+
 /* ---- memory: which places have a slot ---------------------------------------------------------- */
 
 static void mark(plan *q, uint32_t place, uint32_t n)
 {
-  for (uint32_t i = 0; i < n; i++) q->slot[place + i] = 1;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t maker = q->owner[place + i];
+    if (!maker || !q->inlined[maker - 1]) q->slot[place + i] = 1;
+  }
 }
 
 static void mark_operand(plan *q, const operand *o, uint32_t n)
@@ -60,6 +182,7 @@ bool plan_memory(plan *q)
   const program *p = q->p;
   q->slot = get(q, (p->nplace + 1) * sizeof *q->slot);
   q->single = get(q, p->nplace + 1);
+  inlined_find(q);
   if (q->failed) return false;
   mark(q, 0, (uint32_t)p->ninput);
   for (size_t i = 0; i < p->nfast; i++) {

@@ -19,6 +19,8 @@ typedef struct plan {
   bool f32;
   int T;
   uint32_t *slot;                      /* (nplace) or NOSLOT */
+  uint8_t *inlined;                    /* (nfast) what its readers compute again: it is in no place */
+  uint32_t *owner;                     /* (nplace) 1 + the instruction of `fast` whose result stands there */
   uint8_t *single;                     /* (nplace) 1: in registers r and a */
   uint32_t scratch, most;              /* numbers beyond 2 nslot in use now, at most */
   bool dirty;                          /* memory was written since the last SYNC */
@@ -58,6 +60,10 @@ gather  *plan_gather(const loop *, const operand *);
 bool     plan_late(const loop *, const operand *);
 uint32_t plan_data(plan *, const loop *, const double *data);     /* D: offset of n numbers in the order */
 uint32_t plan_view(plan *, const loop *, uint32_t place);         /* I: slots of n places from one on */
+/* The instruction that makes all n elements of an operand and is inlined, or NULL; which of its elements, e. */
+const instr *plan_inlined(plan *, const operand *, uint32_t n, uint32_t **e);
+/* Elements e (m) of an operand, as simple as they are; parameter: constants of these are one number. */
+operand  plan_part(plan *, const operand *, const uint32_t *e, uint32_t m, bool parameter);
 uint32_t plan_scratch(plan *, uint32_t n);
 uint32_t plan_index(plan *, const uint32_t *x, uint32_t n);
 

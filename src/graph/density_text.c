@@ -189,30 +189,6 @@ static int sorts_find(const instr *c, uint32_t first[SORTS])
   return n > 1 ? n : 0;
 }
 
-/* Operand j of elements e (m), as simple as it is. */
-static operand operand_part(plan *q, const operand *o, const uint32_t *e, uint32_t m, bool parameter)
-{
-  operand part = *o;
-  if (o->kind == FROM_DATA) {
-    double *x = blocks_get(&q->temp, m * sizeof *x);
-    if (!x) return q->failed = true, part;
-    for (uint32_t i = 0; i < m; i++) x[i] = o->data[e[i]];
-    part.data = x;
-    if (parameter || m == 1) part.kind = FROM_NUMBER;
-  } else if (o->kind == FROM_VIEW || o->kind == FROM_GATHER) {
-    uint32_t *x = blocks_get(&q->temp, m * sizeof *x);
-    bool view = true, same = true;
-    if (!x) return q->failed = true, part;
-    for (uint32_t i = 0; i < m; i++) {
-      x[i] = o->kind == FROM_VIEW ? o->at + e[i] : o->places[e[i]];
-      view &= x[i] == x[0] + i;
-      same &= x[i] == x[0];
-    }
-    part = (operand){.kind = same ? FROM_SCALAR : view ? FROM_VIEW : FROM_GATHER, .at = x[0], .places = x};
-  }
-  return part;
-}
-
 /* A density that is a term, for each sort of constant parameters by itself: what follows from them is then
    computed once, by the compiler. */
 static void density_target(plan *q, const instr *c)
@@ -229,9 +205,11 @@ static void density_target(plan *q, const instr *c)
       if (same_sort(c, i, first[k])) e[m++] = i;
     *part = *c;
     part->n = m;
-    for (int j = 0; j < c->nargs; j++) part->arg[j] = operand_part(q, &c->arg[j], e, m, j > 0);
+    for (int j = 0; j < c->nargs; j++) part->arg[j] = plan_part(q, &c->arg[j], e, m, j > 0);
     if (q->failed) return;
-    if (m == 1) single_target(q, part, q->p->nfast + q->parts++);
+    bool single = m == 1;
+    for (int j = 0; j < c->nargs; j++) single &= part->arg[j].kind != FROM_GATHER;
+    if (single) single_target(q, part, q->p->nfast + q->parts++);
     else loop_density(q, part);
   }
 }
@@ -435,7 +413,7 @@ static void put_forward(plan *q)
   const program *p = q->p;
   for (size_t i = 0; i < p->nfast && !q->failed; i++) {
     const instr *c = &p->fast[i];
-    if (c->op == G_FUSED || (c->op == G_DENSITY && c->target)) continue;
+    if (c->op == G_FUSED || (c->op == G_DENSITY && c->target) || q->inlined[i]) continue;
     if (c->op == G_SCAN) scan_text(q, &p->scan[c->aux]);
     else if (c->op == G_PART && is_sum(&p->call[c->aux].c)) sum_forward(q, c, &p->call[c->aux]);
     else if (c->op == G_PART) product_forward(q, c, &p->call[c->aux]);
@@ -494,7 +472,7 @@ static void put_backward(plan *q)
   const program *p = q->p;
   for (size_t i = p->nfast; i-- > 0 && !q->failed;) {
     const instr *c = &p->fast[i];
-    if (c->op == G_FUSED || (c->op == G_DENSITY && c->target)) continue;
+    if (c->op == G_FUSED || (c->op == G_DENSITY && c->target) || q->inlined[i]) continue;
     if (c->op == G_SCAN) scan_back(q, &p->scan[c->aux]);
     else if (c->op == G_PART && is_sum(&p->call[c->aux].c)) sum_back(q, c, &p->call[c->aux]);
     else if (c->op == G_PART) product_back(q, c, &p->call[c->aux]);
