@@ -92,13 +92,12 @@ int main(void)
   int64_t chains = gpu_time_small() ? 40 : 10000;
   for (int f32 = 0; f32 < 2; f32++) {
     int best = gpu_chains_threads(gpu_info_of(g), p, chains, f32);
-    for (int T = f32 ? 4 : 1; T <= (f32 ? 16 : 32); T *= 2)
-      if (!gpu_time_small() || T == 8) figure(g, p, chains, T, f32, 0, T == best);
+    for (int T = 4; T <= (f32 ? 16 : 32); T *= 2)
+      if (!gpu_time_small() || T == best) figure(g, p, chains, T, f32, 0, T == best);
   }
   if (!gpu_time_small()) {
-    figure(g, p, chains, 8, false, GPU_FMA, false);
+    figure(g, p, chains, 16, false, GPU_FMA, false);
     figure(g, p, chains, 8, true, GPU_FMA | GPU_FAST, false);
-    figure(g, p, 100000, 4, false, 0, false);
   }
   norn_density_free(d);
   norn_free(st);

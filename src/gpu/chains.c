@@ -45,12 +45,12 @@ static uint32_t longest(const program *p)
   return n;
 }
 
-/* Warps of a multiprocessor at once: by shared memory, and by how many there are. */
+/* Warps of a multiprocessor at once: by shared memory (threads 1: by the cache that it is part of), and by how
+   many there are. */
 static double warps_of(const gpu_info *info, const density_code *c, int64_t chains, int T, bool f32)
 {
   double memory = (double)(c->room + c->ninput + 16) * (double)real_size(f32) * (WARP / T) + 1024;
-  double fit = T > 1 ? (double)info->shared_sm / memory : 2048 / WARP;
-  return fmin(fmin(fit, 64), (double)chains * T / WARP / info->sms);
+  return fmin(fmin((double)info->shared_sm / memory, 64), (double)chains * T / WARP / info->sms);
 }
 
 /* What all threads of a chain do alike costs more with more of them: as few as hide the latencies, which WARPS
@@ -84,7 +84,7 @@ static uint32_t step_of(const density_code *c, bool f32)
 
 size_t gpu_chains_bytes(const program *p, bool f32)
 {
-  return (5 * p->ninput + 2 * (p->nplace + p->ninput)) * real_size(f32) + (2 + WORK + CHAINS_STATS) * sizeof(double);
+  return (7 * p->ninput + 2 * p->nplace) * real_size(f32) + (2 + WORK + CHAINS_STATS) * sizeof(double);
 }
 
 /* ---- making ------------------------------------------------------------------------------------- */
@@ -286,14 +286,14 @@ static norn_status chains_make(gpu_chains *e, const program *p, const gpu_chains
   return s;
 }
 
-norn_status gpu_chains_new(gpu *g, const program *p, int64_t chains, uint64_t stream, const gpu_chains_wish *w,
-                           chains_run *out)
+norn_status gpu_chains_new(gpu *g, const program *p, int64_t chains, uint64_t stream,
+                           const gpu_chains_wish *w, chains_run *out)
 {
   norn_state *st = gpu_state(g);
   gpu_chains *e = norn_alloc(st, NULL, 0, sizeof *e);
   if (!e) return norn_fail(st, NORN_EMEMORY, -1, "out of memory");
-  *e = (gpu_chains){.g = g, .st = st, .chains = chains, .n = (int64_t)p->ninput, .stream = stream, .f32 = w->f32,
-                    .chunks = (chains + CHUNK_CHAINS - 1) / CHUNK_CHAINS};
+  *e = (gpu_chains){.g = g, .st = st, .chains = chains, .n = (int64_t)p->ninput, .stream = stream,
+                    .f32 = w->f32, .chunks = (chains + CHUNK_CHAINS - 1) / CHUNK_CHAINS};
   e->T = w->threads ? w->threads : gpu_chains_threads(gpu_info_of(g), p, chains, w->f32);
   e->host = norn_alloc(st, NULL, 0, (size_t)(chains * e->n + 1) * sizeof *e->host);
   norn_status s = e->host ? chains_make(e, p, w) : norn_fail(st, NORN_EMEMORY, -1, "out of memory");

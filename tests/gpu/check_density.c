@@ -63,7 +63,8 @@ static bool text_make(text *t, int T, int each)
   int has = 0;
   for (int i = 0; i < MODELS; i++) {
     density_code_free(&all[i].code);
-    all[i].has = i % each == 0 && all[i].d && all[i].d->last &&
+    bool wanted = i % each == 0 || !strcmp(name_of(i), "interleaved") || !strcmp(name_of(i), "one then one");
+    all[i].has = wanted && all[i].d && all[i].d->last &&
                  density_code_new(all[i].d->last->p, T, false, &all[i].code);
     if (!all[i].has) continue;
     has++;
@@ -84,7 +85,7 @@ static bool text_make(text *t, int T, int each)
       "  for (int i = tid; i < NINPUT; i += TT) g[c * NINPUT + i] = A(i);\n"
       "  if (tid == 0) {\n    logp[c] = lp;\n    status[c] = s;\n  }\n}\n", i, i);
   }
-  CHECK(has * each >= 30);
+  CHECK(has * each >= 28);
   return !t->failed;
 }
 
@@ -109,6 +110,10 @@ static void compare(int i, int T, const double *u, const double *g, const double
     if (!good && !wrong++)
       fprintf(stderr, "  %s with %d threads: status %d, not %d; %.17g, not %.17g\n", name_of(i), T, status[k], (int)s,
               logp[k], l);
+    for (int64_t j = 0; j < n && !good && wrong == 1; j++)
+      if (!near(g[k * n + j], want[j], scale))
+        fprintf(stderr, "    derivative %lld: %.17g, not %.17g; at %.17g\n", (long long)j, g[k * n + j], want[j],
+                u[k * n + j]);
   }
   CHECK(!wrong);
 }
@@ -278,7 +283,8 @@ int main(void)
   }
   static const int threads[] = {1, 4, 32};
   for (int k = 0; k < 3; k++)
-    if (!small || k == 1) check_densities(g, threads[k], small ? 7 : gpu_test_real() && k != 1 ? 3 : 1);
+    if (!small || k == 1)
+      check_densities(g, threads[k], small ? 7 : !gpu_test_real() ? 1 : k == 1 ? 3 : 12);   /* compiling takes long */
   if (!gpu_test_real()) {
     setenv("NORN_MOCK", "order=2", 1);
     check_densities(g, 32, 1);
@@ -287,7 +293,8 @@ int main(void)
     density_code_free(&all[i].code);
     norn_density_free(all[i].d);
   }
-  for (int k = 0; k < 6 && !small; k++) check_chains(g, "radon", radon, 1 << k, false);
+  for (int k = 0; k < 6 && !small; k++)
+    if (!gpu_test_real() || k == 3) check_chains(g, "radon", radon, 1 << k, false);
   check_chains(g, "radon", radon, 8, true);
   check_chains(g, "schools", schools, 0, false);
   check_chains(g, "shifted", shifted, 16, false);
