@@ -234,8 +234,12 @@ static void engines(norn_state *st)
   norn_datum v;
   CHECK(!norn_eval(st, "setup", setup, strlen(setup), NORN_LOAD_REPL, &v));
   double here = real_of(st, "mean(infer(m(), nuts(draws = 400, warmup = 200, chains = 1)))");
-  double on = real_of(st, "mean(infer(m(), nuts(draws = 40, warmup = 40, chains = 1, device = \"gpu\", verify = true)))");
-  CHECK(fabs(here - on) < 0.2);
+  bool real = gpu_test_real();           /* few draws on the mock: of a standard deviation of 0.35, ten count */
+  double on = real_of(st, real ? "mean(infer(m(), nuts(draws = 1000, chains = 1, device = \"gpu\", verify = true)))"
+                               : "mean(infer(m(), nuts(draws = 40, warmup = 40, chains = 1, device = \"gpu\", "
+                                 "verify = true)))");
+  CHECK(fabs(here - on) < (real ? 0.12 : 0.5));
+  if (!(fabs(here - on) < (real ? 0.12 : 0.5))) fprintf(stderr, "nuts: %g here, %g there\n", here, on);
   static const char *const others[] = {"optimize(starts = 1", "laplace_approx(draws = 50, starts = 1",
     "pathfinder(draws = 50, paths = 1", "advi(draws = 50, samples = 10, starts = 1"};
   for (int i = 0; i < 4; i++) {
