@@ -101,7 +101,7 @@ static norn_status module_make(gpu_chains *e, const density_code *c, uint32_t st
   text_put(&prologue, dialect_text(e->f32), dialect_size(e->f32));
   bool good = gpu_chains_text(&body, c, step, e->shared > 0) && !prologue.failed;
   if (!good) norn_fail(e->st, NORN_EMEMORY, -1, "out of memory");
-  else e->module = gpu_module_new(e->g, &(gpu_text){"chains", prologue.s, body.s, flags | GPU_HOT});
+  else e->module = gpu_module_new(e->g, &(gpu_text){"chains", prologue.s, body.s, flags});
   text_free(&prologue);
   text_free(&body);
   if (!e->module) return norn_error(e->st)->code;
@@ -275,7 +275,7 @@ static norn_status chains_make(gpu_chains *e, const program *p, const gpu_chains
   if (!s) {
     uint32_t step = step_of(&c, e->f32);
     shape_make(e, &c, step);
-    s = module_make(e, &c, step, w->flags);
+    s = module_make(e, &c, step, w->flags | (w->threads ? 0 : GPU_HOT));       /* forced numbers may spill */
     if (!s && e->shared) {
       s = gpu_kernel_shared(e->g, e->put, e->shared);
       if (!s) s = gpu_kernel_shared(e->g, e->paths, e->shared);
