@@ -54,6 +54,7 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_CHECK = 8,       /* an address reached twice is an error with both lines */
   NORN_RUN_STOP = 16,       /* with SCORE: stop (NORN_OBSERVE) after each scored observe, factor or
                                condition; the iteration of the run's random numbers rises by one */
+  NORN_RUN_STAY = 256,      /* with STOP: it does not rise: the draws are those of a run without stops */
   NORN_RUN_DOMAIN = 64,     /* without SCORE: a parameter that left its domain gives DEAD too */
   NORN_RUN_DELAY = 128,     /* with SCORE: what may be a conjugate prior is not sampled but kept as what
                                is known of it; observations of it are weighed by its marginal.  It is

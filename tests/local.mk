@@ -182,6 +182,7 @@ LANG_TESTS = \
   %D%/errors/cycle_b.norn \
   %D%/errors/deep_trace.norn \
   %D%/errors/delayed_lanes.norn \
+  %D%/errors/delayed_lanes_importance.norn \
   %D%/errors/delayed_option.norn \
   %D%/errors/delayed_sd.norn \
   %D%/errors/distribution_cdf_kind.norn \
@@ -523,6 +524,7 @@ ENGINE_TESTS = \
   %D%/engine/history.norn \
   %D%/engine/hmc_warns.norn \
   %D%/engine/hmm.norn \
+  %D%/engine/importance_lanes.norn \
   %D%/engine/improper.norn \
   %D%/engine/kalman.norn \
   %D%/engine/loo.norn \
@@ -697,6 +699,7 @@ TEST_FILES = \
   %D%/errors/cycle_b.err \
   %D%/errors/deep_trace.err \
   %D%/errors/delayed_lanes.err \
+  %D%/errors/delayed_lanes_importance.err \
   %D%/errors/delayed_option.err \
   %D%/errors/delayed_sd.err \
   %D%/errors/distribution_cdf_kind.err \

@@ -109,6 +109,29 @@ bool delay_option(norn_infer *inf, int i, size_t n, bool *on)
   return false;
 }
 
+/* The engine's option of this name is one of the two words (the other may be NULL). */
+static bool says(norn_infer *inf, const char *option, const char *word, const char *other)
+{
+  int k = option_at(inf, option);
+  const char *s = k < 0 ? NULL : norn_string_view(norn_infer_option(inf, k), NULL);
+  return s && (!strcmp(s, word) || (other && !strcmp(s, other)));
+}
+
+bool delay_lanes_option(norn_infer *inf, int i, size_t n, bool kept, bool *on)
+{
+  norn_state *st = norn_infer_state(inf);
+  bool gpu = says(inf, "device", "gpu", NULL), lanes = gpu || says(inf, "executor", "lanes", "generated");
+  *on = false;
+  if ((lanes || kept) && says(inf, "delayed", "auto", NULL)) return true;
+  if (!delay_option(inf, i, n, on)) return false;
+  if (!lanes || !*on) return true;
+  norn_fail(st, NORN_EDOMAIN, -1, "%s can't delay choices in lanes", infer_engine(inf)->name);
+  if (gpu) norn_hint(st, "leave out device = \"gpu\" or delayed = true");
+  else norn_hint(st, "leave out executor = \"%s\" or delayed = true",
+                 norn_string_view(norn_infer_option(inf, option_at(inf, "executor")), NULL));
+  return false;
+}
+
 static bool choice(void *user, uint64_t addr, norn_datum v) { return !norn_infer_choice(user, addr, v); }
 
 bool delay_choices(norn_infer *inf, norn_run *r) { return norn_run_delayed_choices(r, choice, inf); }

@@ -7,6 +7,10 @@
     "true: conjugate choices are marginalised (delayed sampling); auto: where an observation meets one" }
 /* The option is the i-th, of n runs side by side; false: error set. */
 bool delay_option(norn_infer *, int i, size_t n, bool *on);
+/* The same of engines that have lanes, where choices can't be delayed: by "auto" lanes that are asked for
+   come first.  So do choices that are kept by each of many particles (kept): those that stay delayed until
+   the end are held, 1.6 kB for each of its steps. */
+bool delay_lanes_option(norn_infer *, int i, size_t n, bool kept, bool *on);
 /* Does every choice stay delayed until the end, in runs from the prior: is one particle exact? */
 bool delay_throughout(norn_infer *);
 /* The delayed choices of a run that has ended, for the draw that comes next; false: error set. */

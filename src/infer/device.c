@@ -100,6 +100,19 @@ norn_status device_density(norn_infer *inf, const device_wish *w, norn_density *
   return NORN_OK;
 }
 
+norn_status device_compare(norn_infer *inf, bool f32, const double log_z[2], double sd,
+                           const uint32_t seen[2])
+{
+  double there = log_z[0], cpu = log_z[1], far = fabs(there - cpu);
+  double most = (f32 ? 6 : .01) * sd + (f32 ? 1e-4 : 1e-9) * (1 + fabs(cpu));
+  norn_infer_note(inf, "cpu_log_evidence", norn_real(cpu));
+  if (far <= most && seen[0] == seen[1]) return NORN_OK;
+  norn_fail(norn_infer_state(inf), NORN_EINFER, -1,
+            "the GPU differs from the CPU: log evidence %.10g and %.10g after %u and %u observations, where "
+            "%.2g is allowed", there, cpu, (unsigned)seen[0], (unsigned)seen[1], most);
+  return NORN_EINFER;
+}
+
 void device_note(norn_infer *inf, const char *device, const char *why)
 {
   norn_state *st = norn_infer_state(inf);

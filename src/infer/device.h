@@ -33,6 +33,10 @@ norn_status device_density(norn_infer *, const device_wish *, norn_density *);
 /* For norn explain: which blocks of the density a GPU would take with device = "auto", and why not the
    others; of the GPU that is there, or of one like those of today.  false: no memory. */
 bool        device_explain(norn_density *, text *);
+/* verify: log evidence of the GPU and of the CPU, of standard error sd, after so many observations: the
+   random bits are the same, so that doubles differ by rounding, and by what one particle does whose
+   ancestor rounding changed.  Notes the CPU's; an error if they differ by more. */
+norn_status device_compare(norn_infer *, bool f32, const double log_z[2], double sd, const uint32_t seen[2]);
 /* The error of an order that can't be carried out. */
 norn_status device_refused(norn_infer *, const char *why);
 /* info(post).device, and device_why where a reason is given (NULL: none). */

@@ -6,12 +6,12 @@
 static size_t padded(size_t n) { return (n + 7) / 8 * 8; }
 
 particles *particles_new(norn_infer *inf, const particles_ops *ops, size_t n, bool choices,
-                         bool delay)
+                         bool delay, unsigned more)
 {
   norn_state *st = norn_infer_state(inf);
   particles *p = engine_get(st, ops->size);
   if (!p) return NULL;
-  *p = (particles){ .ops = ops, .inf = inf, .n = n, .choices = choices, .delay = delay };
+  *p = (particles){ .ops = ops, .inf = inf, .n = n, .choices = choices, .delay = delay, .more = more };
   p->logw = engine_get(st, padded(n) * sizeof *p->logw);
   for (size_t i = n; p->logw && i < padded(n); i++) p->logw[i] = -HUGE_VAL;
   if (!p->logw || ops->start(p)) {

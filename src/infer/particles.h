@@ -1,6 +1,6 @@
 /* particles: how the particles of smc get from barrier to barrier.  smc.c keeps weights, evidence and
    the plan of resampling, and knows nothing of what a particle is; a table says how particles start,
-   go on, are copied and end:
+   go on, are copied and end (the draws of importance are particles that are never copied):
 
        start -> advance, copy, advance, copy ... advance -> value and choices of each -> free
                    |       |
@@ -9,7 +9,7 @@
 
    particles_runs.c: one run of the VM for each (the reference); particles_crew.c: the same on threads.
    Others must give the same draws: the
-   particle at place i has lane i; iteration is the number of barriers passed. */
+   particle at place i has lane i; iteration is the number of barriers passed, or stays 0. */
 #ifndef NORN_INFER_PARTICLES_H
 #define NORN_INFER_PARTICLES_H
 #include "infer/engine.h"
@@ -56,6 +56,7 @@ struct particles {
   size_t n;
   bool choices;             /* every choice of each is kept */
   bool delay;               /* conjugate choices are delayed (NORN_RUN_DELAY): runs only */
+  unsigned more;            /* NORN_RUN_STAY, or 0: more flags of their runs */
   double *logw;             /* (n, and cells of -infinity up to a multiple of 8) smc sets it to 0 */
   size_t next;              /* the particle that is stepped now; 0 when a leg begins */
   /* Of this leg.  observing: weighed; running: not at their end; and who ruled out the dead. */
@@ -70,8 +71,15 @@ int        particles_threads(norn_infer *, size_t n, bool choices);
 /* The table that option k ("auto", "scalar", "lanes", "generated") asks for; NULL: error set. */
 const particles_ops *particles_choose(norn_infer *, int k, size_t n, bool choices);
 
+/* The table of the GPU, if that is wished for and can be; else NULL and a note of why not, where that is
+   asked.  k: the option of particles_choose; cant: why it can't be (NULL: it can); *verify: the CPU is to do
+   it too. */
+norn_status particles_device(norn_infer *, int k, size_t n, const char *cant, const particles_ops **,
+                             bool *verify);
+
 /* NULL: error set. */
-particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool choices, bool delay);
+particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool choices, bool delay,
+                         unsigned more);
 void       particles_free(particles *);
 void       particles_leg(particles *);                 /* the next leg begins: clears met and next */
 /* Particle i is dead since `span`. */

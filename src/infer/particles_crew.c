@@ -26,7 +26,7 @@ static norn_status crew_start(particles *p)
 {
   crew *e = (crew *)p;
   norn_state *st = norn_infer_state(p->inf);
-  const unsigned flags = NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW;
+  const unsigned flags = NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW | p->more;
   e->run = engine_get(st, p->n * sizeof *e->run);
   e->ended = engine_get(st, p->n * sizeof *e->ended);
   e->tip = engine_get(st, p->n * sizeof *e->tip);

@@ -35,7 +35,8 @@ static norn_status gpu_start(particles *p)
   if (s) return s;
   if (!g) return device_refused(p->inf, why);
   if (!(e->s = segment_gpu_new(g, (uint32_t)p->n, e->wish.f32))) return norn_error(st)->code;
-  norn_run *r = norn_infer_run(p->inf, 0, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW | NORN_RUN_CHECK);
+  norn_run *r = norn_infer_run(p->inf, 0, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW | NORN_RUN_CHECK |
+                                             p->more);
   e->l = r ? norn_lanes_new(r, p->n) : NULL;
   e->leg.dead = gpu_dead;
   e->leg.user = p;
@@ -178,6 +179,26 @@ static void gpu_note(particles *p)
   norn_infer_note(inf, "gpu_legs", norn_int((int64_t)r.generated));
   norn_infer_note(inf, "gpu_kernels", norn_int(kernels));
   norn_infer_note(inf, "gpu_bytes", norn_int((int64_t)bytes));
+}
+
+norn_status particles_device(norn_infer *inf, int k, size_t n, const char *cant, const particles_ops **ops,
+                             bool *verify)
+{
+  enum { FROM = 100000 };               /* auto: fewer are done before a kernel is compiled */
+  device_wish w;
+  struct gpu *g = NULL;
+  char why[300];
+  norn_status s = device_read(inf, &w);
+  if (s || w.device == DEVICE_CPU) return s;
+  const char *executor = norn_string_view(norn_infer_option(inf, k), NULL);
+  if (executor && strcmp(executor, "auto")) cant = "executor is chosen, which is of the CPU";
+  if (cant && w.device == DEVICE_GPU) return device_refused(inf, cant);
+  if (!cant && w.device == DEVICE_AUTO && n < FROM) cant = "there are few particles";
+  if (!cant && (s = device_open(inf, &w, &g, why, sizeof why))) return s;
+  if (!g) device_note(inf, "cpu", cant ? cant : why);
+  else *ops = &particles_gpu;
+  *verify = g && w.verify;
+  return NORN_OK;
 }
 
 const particles_ops particles_gpu = {

@@ -47,7 +47,7 @@ static norn_status lanes_start(particles *p)
 {
   in_lanes *e = (in_lanes *)p;
   norn_run *r = norn_infer_run(p->inf, 0, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW |
-                                             NORN_RUN_CHECK);
+                                             NORN_RUN_CHECK | p->more);
   e->l = r ? norn_lanes_new(r, p->n) : NULL;
   e->leg.dead = lanes_dead;
   e->leg.user = p;

@@ -35,7 +35,7 @@ static norn_status runs_start(particles *p)
   if (!e->run || !e->ended || !e->tip) return NORN_EMEMORY;
   unsigned flags =
     NORN_RUN_SCORE | NORN_RUN_STOP | (p->choices ? NORN_RUN_NAMES : NORN_RUN_DRAW) |
-    (p->delay ? NORN_RUN_DELAY : 0);
+    (p->delay ? NORN_RUN_DELAY : 0) | p->more;
   for (size_t i = 0; i < p->n; i++) {
     e->run[i] = norn_infer_run(p->inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
     if (!e->run[i]) return NORN_EMEMORY;

@@ -64,49 +64,15 @@ typedef struct smc {
 
 size_t smc_size(void) { return sizeof(smc); }
 
-/* Delayed choices have no lanes: by "auto" lanes that are asked for come first.  So do kept choices: those
-   that stay delayed until the end are held by each particle, 1.6 kB for each of its steps. */
-static bool smc_delay(norn_infer *inf, int64_t n, bool kept, bool *delay)
-{
-  const char *word = norn_string_view(norn_infer_option(inf, 5), NULL);
-  const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
-  const char *device = norn_string_view(norn_infer_option(inf, 6), NULL);
-  bool lanes = (executor && (!strcmp(executor, "lanes") || !strcmp(executor, "generated"))) ||
-               (device && !strcmp(device, "gpu"));
-  *delay = false;
-  if ((lanes || kept) && word && !strcmp(word, "auto")) return true;
-  if (!delay_option(inf, 5, (size_t)n, delay)) return false;
-  if (!lanes || !*delay) return true;
-  norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "smc can't delay choices in lanes");
-  if (device && !strcmp(device, "gpu"))
-    norn_hint(norn_infer_state(inf), "leave out device = \"gpu\" or delayed = true");
-  else norn_hint(norn_infer_state(inf), "leave out executor = \"%s\" or delayed = true", executor);
-  return false;
-}
-
 /* Particles of the GPU, if that is wished for and can be; *verify: the CPU is to do it too. */
 static norn_status smc_device(norn_infer *inf, smc *e, bool delay, const particles_ops **ops, bool *verify)
 {
-  enum { FROM = 100000 };               /* auto: fewer are done before a kernel is compiled */
-  device_wish w;
-  struct gpu *g = NULL;
-  char why[300];
-  norn_status s = device_read(inf, &w);
-  if (s || w.device == DEVICE_CPU) return s;
-  const char *executor = norn_string_view(norn_infer_option(inf, 4), NULL);
-  const char *cant =
-    executor && strcmp(executor, "auto") ? "executor is chosen, which is of the CPU"
-    : e->kept                            ? "keep = \"choices\" is for the CPU"
-    : delay                              ? "delayed choices are for the CPU"
-    : e->how > RESAMPLE_STRATIFIED       ? "resample must be \"systematic\" or \"stratified\" there"
-                                         : NULL;
-  if (cant && w.device == DEVICE_GPU) return device_refused(inf, cant);
-  if (!cant && w.device == DEVICE_AUTO && e->n < FROM) cant = "there are few particles";
-  if (!cant && (s = device_open(inf, &w, &g, why, sizeof why))) return s;
-  if (!g) device_note(inf, "cpu", cant ? cant : why);
-  else *ops = &particles_gpu;
-  *verify = g && w.verify;
-  return NORN_OK;
+  const char *cant = e->kept    ? "keep = \"choices\" is for the CPU"
+                     : delay    ? "delayed choices are for the CPU"
+                     : e->how > RESAMPLE_STRATIFIED
+                       ? "resample must be \"systematic\" or \"stratified\" there"
+                       : NULL;
+  return particles_device(inf, 4, e->n, cant, ops, verify);
 }
 
 static bool smc_room(norn_state *st, smc *e)
@@ -144,7 +110,7 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
       !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how) ||
       !engine_option_real(st, engine, 2, &e->threshold) ||
       !engine_option_choice(st, engine, 3, keep_names, KEEP_COUNT, &keep) ||
-      (!ops && !smc_delay(inf, n, keep == KEEP_CHOICES, &delay)))
+      (!ops && !delay_lanes_option(inf, 5, (size_t)n, keep == KEEP_CHOICES, &delay)))
     return NORN_EDOMAIN;
   if (!(e->threshold >= 0 && e->threshold <= 1))
     return norn_fail(st, NORN_EDOMAIN, -1, "threshold of smc must be in [0, 1], got %g",
@@ -162,7 +128,7 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
     if (s) return s;
   }
   if (!ops && !(ops = particles_choose(inf, 4, e->n, e->kept))) return NORN_EDOMAIN;
-  e->p = particles_new(inf, delay ? &particles_runs : ops, e->n, e->kept, delay);
+  e->p = particles_new(inf, delay ? &particles_runs : ops, e->n, e->kept, delay, 0);
   if (!e->p) return norn_error(st)->code;
   e->tree.elsewhere = e->p->ops->sums != NULL;
   return verify ? smc_other(inf, e, engine) : NORN_OK;
@@ -287,7 +253,7 @@ static norn_step smc_anew(norn_infer *inf, smc *e)
   const particles_ops *ops = particles_choose(inf, 4, e->n, false);
   device_note(inf, "cpu", e->p->refused);
   particles_free(e->p);
-  e->p = ops ? particles_new(inf, ops, e->n, false, false) : NULL;
+  e->p = ops ? particles_new(inf, ops, e->n, false, false, 0) : NULL;
   e->tree.elsewhere = false;
   return e->p ? NORN_STEP_MORE : NORN_STEP_FAIL;
 }
@@ -330,8 +296,7 @@ static void smc_note_course(norn_infer *inf, const course *c)
   if (!norn_is_none(all)) norn_infer_note(inf, "course", all);
 }
 
-/* verify: the evidence beside the CPU's: the random bits are the same, so that doubles differ by rounding, and
-   by what one particle does whose ancestor rounding changed. */
+/* verify: the evidence beside the CPU's. */
 static norn_status smc_verify(norn_infer *inf, smc *e, double log_z, double sd)
 {
   smc *o = e->other;
@@ -340,13 +305,8 @@ static norn_status smc_verify(norn_infer *inf, smc *e, double log_z, double sd)
   if (status) return status;
   weights_sum all = weights_exp(o->p->logw, o->w, o->n);
   double cpu = o->log_z + all.top + log(all.sum / (double)o->n);
-  double far = fabs(log_z - cpu), most = (w.f32 ? 6 : .01) * sd + (w.f32 ? 1e-4 : 1e-9) * (1 + fabs(cpu));
-  norn_infer_note(inf, "cpu_log_evidence", norn_real(cpu));
-  if (far <= most && e->barrier == o->barrier) return NORN_OK;
-  norn_fail(norn_infer_state(inf), NORN_EINFER, -1,
-            "the GPU differs from the CPU: log evidence %.10g and %.10g after %u and %u observations, where "
-            "%.2g is allowed", log_z, cpu, (unsigned)e->barrier, (unsigned)o->barrier, most);
-  return NORN_EINFER;
+  return device_compare(inf, w.f32, (const double[]){ log_z, cpu }, sd,
+                        (const uint32_t[]){ e->barrier, o->barrier });
 }
 
 /* What is kept elsewhere comes here. */
@@ -423,7 +383,7 @@ norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
   course *c = &e->course;
   if (norn_archive_reading(a) && p->ops == &particles_crew) {   /* it goes on in one thread */
     particles_free(p);
-    e->p = p = particles_new(inf, &particles_runs, e->n, false, false);
+    e->p = p = particles_new(inf, &particles_runs, e->n, false, false, 0);
     if (!p) return NORN_EMEMORY;
   }
   if (!p->ops->archive) {

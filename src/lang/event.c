@@ -164,7 +164,7 @@ int event_weight(norn_run *r, norn_event *ev, val w, double lw, uint64_t span, u
       return dead(r, ev, span_unpack(span));
     }
     if (!(r->flags & NORN_RUN_STOP)) return IN_PLACE;
-    r->iter++;
+    run_next_iteration(r);
   } else if (in_model(r)) {
     flags |= NORN_EV_IN_MODEL;
   }
@@ -179,7 +179,7 @@ int event_lanes(norn_run *r, norn_event *ev, val w, uint64_t span, unsigned flag
 {
   if (!lanes_weight(r, w)) return FAILED;
   r->nobserve++;
-  r->iter++;
+  run_next_iteration(r);
   return stop_weighed(r, ev, norn_unit(), span, flags);
 }
 
@@ -208,7 +208,7 @@ static int weigh(norn_run *r, norn_event *ev, val *dst, val y, double lp, uint64
   *dst = y;
   r->nhold = 0;
   if (!(r->flags & NORN_RUN_STOP)) return IN_PLACE;
-  r->iter++;
+  run_next_iteration(r);
   if (V_IS_HEAP(y)) {
     r->value = y;
     r->rare = true;
@@ -271,7 +271,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   if (r->flags & RUN_LANES && holds_lanes(d, y)) {
     if (!lanes_observe(r, d, y)) return FAILED;
     r->nobserve++;
-    r->iter++;
+    run_next_iteration(r);
     *dst = y;
     return stop_weighed(r, ev, norn_unit(), span, flags);
   }

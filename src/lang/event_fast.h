@@ -103,7 +103,7 @@ static inline norn_event_kind asked(norn_run *r, norn_event *ev, uint64_t comp, 
 static inline norn_event_kind scored(norn_run *r, norn_event *ev, val y, uint64_t span)
 {
   r->wait = WAIT_NONE;
-  r->iter++;
+  run_next_iteration(r);
   if (NORN_UNLIKELY(V_IS_HEAP(y))) {
     r->value = y;
     r->rare = true;

@@ -105,6 +105,8 @@ static inline void run_dirty(norn_run *r)
   r->in_dirty = true;
   st->dirty[st->ndirty++] = r;                       /* has room for every run */
 }
+/* A run stops after an observation. */
+static inline void run_next_iteration(norn_run *r) { r->iter += !(r->flags & NORN_RUN_STAY); }
 void  run_water(norn_run *, val *R);
 const proto *run_proto(const norn_run *);
 struct delayed_visit;

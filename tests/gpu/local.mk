@@ -11,6 +11,8 @@ GPU_CHECKS = \
   %D%/check_segment
 ## list GPU_NORN *.norn
 GPU_NORN = \
+  %D%/importance.norn \
+  %D%/importance_choices.norn \
   %D%/smc.norn \
   %D%/smc_choices.norn \
   %D%/smc_parts.norn \

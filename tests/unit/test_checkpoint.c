@@ -322,6 +322,7 @@ int main(void)
     check_engine(p[0], p[1], "smc(50, executor = \"scalar\")", 12);
     check_engine(p[0], p[1], "smc(40, keep = \"choices\")", 12);
     check_engine(p[0], p[1], "importance(700)", 8);
+    check_engine(p[0], p[1], "importance(700, keep = \"value\", executor = \"lanes\")", 12);
     check_engine(p[0], p[1], "forward(600)", 8);
     check_engine(p[0], p[1], "mh(300, burn = 200, chains = 2)", 12);
     check_engine(p[0], p[1], "pgibbs(5, draws = 60, burn = 10, chains = 2)", 12);
@@ -361,6 +362,8 @@ int main(void)
   check_engine("conjugate", conjugate, "smc(20, delayed = true)", 9);
   check_engine("conjugate", conjugate, "importance(600, delayed = true)", 4);
   check_engine("rich", rich, "importance(300)", 4);
+  check_engine("rich", rich, "importance(300, keep = \"value\", executor = \"lanes\")", 6);
+  check_engine("rich", rich, "importance(300, keep = \"value\", executor = \"scalar\")", 4);
   check_engine("rich", rich, "mh(100, burn = 50, chains = 2)", 6);
   check_engine("rich", rich, "pgibbs(4, draws = 20, burn = 5, chains = 1)", 6);
   check_engine("nesting", nesting, "smc(4)", 30);

@@ -1,8 +1,9 @@
 /* test_lanes: particles in lanes, and in lanes of generated code, against runs of their own: the same draws,
-   weights and evidence, to the bit, and the same errors, at numbers of particles around where groups are
-   dissolved. */
+   weights and evidence (of smc, and of importance beside its runs that keep choices), to the bit, and the same
+   errors, at numbers of particles around where groups are dissolved. */
 #include "lang/state.h"
 #include "unit.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,7 @@ static const struct { const char *name; int few; const char *text; } programs[] 
 
 static norn_state *st;
 static bool stress;           /* collect at every safepoint */
+static const char *engine = "smc";
 static const char *observed = "[0.3, 1.2, -0.5, 2.0, 0.1, 0.7, 1.9, -1.1, 0.4, 0.0, 1.0, 0.6]";
 
 /* What came of a run: a hash of draws and weights, the evidence, or the error. */
@@ -152,9 +154,9 @@ static void run(const char *model, const char *executor, const char *options, ou
   st->heap.stress = stress && strcmp(executor, "scalar");
   snprintf(program, sizeof program,
            "let ys = %s\n%s\n"
-           "let post = infer(m(ys), smc(executor = \"%s\", delayed = false%s))\n"
+           "let post = infer(m(ys), %s(executor = \"%s\", delayed = false%s))\n"
            "info(post)",
-           observed, model, executor, options);
+           observed, model, engine, executor, options);
   if (norn_eval(st, "lanes.norn", program, strlen(program), 0, &out))
   {
     norn_error_text(st, norn_error(st), o->error, sizeof o->error);
@@ -175,7 +177,7 @@ static bool is_same(const outcome *a, const outcome *b)
   return a->hash == b->hash && a->n == b->n && !strcmp(a->evidence, b->evidence) && !strcmp(a->error, b->error);
 }
 
-static int generated_somewhere;       /* programs of which generated code ran a leg */
+static int generated_somewhere, generated_importance;   /* programs of which generated code ran a leg */
 
 static void compare(const char *name, const char *program, const char *options, int few)
 {
@@ -197,6 +199,33 @@ static void compare(const char *name, const char *program, const char *options, 
     if (!alone) fprintf(stderr, "  %s (%s): %lld lanes went on alone\n", name, options, (long long)b.alone);
     generated_somewhere += b.generated > 0;
   }
+}
+
+/* Importance: the runs that keep choices are the reference.  Which of several errors is met first depends on
+   the order; what `via` and an observation after it weigh is added up in another order. */
+static void compare_importance(const char *name, const char *program, int n)
+{
+  static const char *const executors[] = { "auto", "scalar", "lanes", "generated" };
+  outcome a, b;
+  char options[60];
+  bool is_near = !strcmp(name, "proposals");
+  engine = "importance";
+  snprintf(options, sizeof options, ", n = %d", n);
+  run(program, "auto", options, &a);
+  CHECK(a.n > 0 || a.error[0]);
+  snprintf(options, sizeof options, ", n = %d, keep = \"value\"", n);
+  for (int i = 0; i < 4; i++) {
+    run(program, executors[i], options, &b);
+    bool same = a.error[0]  ? b.error[0] != 0
+                : is_near   ? a.n == b.n && !b.error[0] && fabs(atof(a.evidence) - atof(b.evidence)) < 1e-9
+                            : is_same(&a, &b);
+    CHECK(same);
+    if (!same)
+      fprintf(stderr, "  importance, %s (%d): %zu draws, %s, %s\n  %s: %zu draws, %s, %s\n", name, n, a.n, a.evidence,
+              a.error, executors[i], b.n, b.evidence, b.error);
+    generated_importance += b.generated > 0;
+  }
+  engine = "smc";
 }
 
 /* A cache of its own, and a compiler that is quick. */
@@ -252,6 +281,8 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], programs[i].name)) continue;
     for (int k = 0; k < (int)(sizeof options / sizeof *options); k++)
       compare(programs[i].name, programs[i].text, options[k], k >= 5 ? programs[i].few : -1);
+    compare_importance(programs[i].name, programs[i].text, 17);
+    compare_importance(programs[i].name, programs[i].text, 1000);
   }
   for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++) {
     static const char *const large[] = { "lgss", "parameters", "integers", "dead parameters", "mem of data" };
@@ -275,6 +306,6 @@ int main(int argc, char **argv)
     if (argc < 2 || !strcmp(argv[1], programs[i].name))
       compare(programs[i].name, programs[i].text, ", particles = 40", -1);
   cache_end();
-  CHECK(argc > 1 || generated_somewhere > 100);
+  CHECK(argc > 1 || (generated_somewhere > 100 && generated_importance > 20));
   return unit_end();
 }
