@@ -142,7 +142,7 @@ static inline lanes von_mises_sample(norn_rng *g, lanes mu, lanes kappa)
     lanes a = kappa * (e + w);
     if (!(e < V_SAFE_MAX)) a = 1;
     if (a * (2 - a) > v || v_log(a / v) + 1 - a >= 0) {
-      lanes angle = 2 * (lanes)asin(lane_sqrt(v_min(0.5 * w, 1)));
+      lanes angle = 2 * v_asin_unit(lane_sqrt(v_min(0.5 * w, 1)));
       return sample_turned(mu + (rng_uniform(g) < 0.5 ? -angle : angle));
     }
   }

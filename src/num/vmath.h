@@ -125,4 +125,19 @@ static inline lanes v_log1p(lanes x)
   lanes y = 1 + x, l = v_log(y);
   return SEL((y > 0) & (y < 0x1p60), l + (x - (y - 1)) / y, l);
 }
+
+/* arc sine of x in [0, 1], below 2 ulp: the rational approximation of fdlibm's e_asin.c, and beyond 1/2 by
+   asin x = pi/2 - 2 asin sqrt((1 - x)/2). */
+static inline lanes v_asin_unit(lanes x)
+{
+  lane_mask small = x <= 0.5;
+  lanes z = SEL(small, x * x, 0.5 * (1 - x)), s = SEL(small, x, lane_sqrt(z));
+  lanes p = z * (1.66666666666666657415e-01 + z * (-3.25565818622400915405e-01 +
+           z * (2.01212532134862925881e-01 + z * (-4.00555345006794114027e-02 +
+           z * (7.91534994289814532176e-04 + z * 3.47933107596021167570e-05)))));
+  lanes q = 1 + z * (-2.40339491173441421878e+00 + z * (2.02094576023350569471e+00 +
+           z * (-6.88283971605453293030e-01 + z * 7.70381505559019352791e-02)));
+  lanes r = s * (p / q), rest = 0.25 * V_PI - 2 * s;
+  return SEL(small, s + r, 0.25 * V_PI - ((2 * r - 6.12323399573676603587e-17) - rest));
+}
 #endif

@@ -189,7 +189,7 @@ static double ulps(double got, big exact)
 
 static void test_vmath(void)
 {
-  double worst[4] = {0};
+  double worst[5] = {0};
   norn_rng g = at(3, 1, 4, 1);
   for (int i = 0; i < 20000; i++) {
     big_reset();
@@ -203,10 +203,13 @@ static void test_vmath(void)
     big angle = mul(two(), mul(pi_(), num(u)));
     worst[3] = fmax(worst[3], fabs(dbl(sub(num(s), sin_(angle)))) * 0x1p53);
     worst[3] = fmax(worst[3], fabs(dbl(sub(num(c), cos_(angle)))) * 0x1p53);
+    double a = v_asin_unit(u), off = dbl(over(sub(sin_(num(a)), num(u)), cos_(num(a))));
+    worst[4] = fmax(worst[4], fabs(off) / (nextafter(a, HUGE_VAL) - a));
   }
-  printf("log %.2f, exp %.2f, log1p %.2f ulp, sincos %.2f eps\n",
-         worst[0], worst[1], worst[2], worst[3]);
-  CHECK(worst[0] < 2 && worst[1] < 1 && worst[2] < 2 && worst[3] < 2.5);
+  printf("log %.2f, exp %.2f, log1p %.2f, asin %.2f ulp, sincos %.2f eps\n",
+         worst[0], worst[1], worst[2], worst[4], worst[3]);
+  CHECK(worst[0] < 2 && worst[1] < 1 && worst[2] < 2 && worst[3] < 2.5 && worst[4] < 2);
+  CHECK(v_asin_unit(0) == 0 && v_asin_unit(1) == V_PI / 2);
 }
 
 static void test_vmath_edges(void)
