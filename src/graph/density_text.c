@@ -216,16 +216,45 @@ static void density_target(plan *q, const instr *c)
 
 /* ---- scans -------------------------------------------------------------------------------------- */
 
-/* Operand j of column k in step t. */
-static void scan_operand(plan *q, const loop *l, const scan_column *c, uint32_t k, int j, char *to)
+/* Is it one number for all that no step writes. */
+static bool is_fixed(const plan *q, const scan *s, const operand *o)
 {
-  const operand *o = &c->c.arg[j];
-  if (o->kind == FROM_NUMBER || o->kind == FROM_SCALAR) { operand_name(q, o, to); return; }
+  if (o->kind != FROM_SCALAR || q->single[o->at]) return false;
+  for (uint32_t k = 0; k < s->P; k++)
+    if (o->at - s->column[k].c.to < s->T) return false;
+  return true;
+}
+
+/* Before the steps: operands that are one number for all, of all columns or of those with derivatives inside.
+   A step may not read them behind FLOW's question: NVRTC 13.0 (not 13.5) then reads from another address,
+   that number's plus the distance of two of the arrays that the step goes through. */
+static void scan_shared(plan *q, const scan *s, bool inner)
+{
+  for (uint32_t k = 0; k < s->P; k++) {
+    const scan_column *c = &s->column[k];
+    for (int j = 0; j < c->c.nargs; j++) {
+      const operand *o = &c->c.arg[j];
+      if (is_fixed(q, s, o) && (c->inner || !inner))
+        PUT("    const lanes x%u_%d = V(%u);\n", k, j, q->slot[o->at]);
+    }
+  }
+}
+
+/* Operand j of column k in step t. */
+static void scan_operand(plan *q, const loop *l, const scan *s, uint32_t k, int j, char *to)
+{
+  const operand *o = &s->column[k].c.arg[j];
+  bool fixed = is_fixed(q, s, o);
+  if (o->kind == FROM_NUMBER || (o->kind == FROM_SCALAR && q->single[o->at])) {
+    operand_name(q, o, to);
+    return;
+  }
   snprintf(to, NAME, "x%u_%d", k, j);
+  if (fixed) return;
   if (o->kind == FROM_DATA) PUT("      const lanes %s = D[%u + t];\n", to, plan_data(q, l, o->data));
   else if (o->kind == FROM_GATHER)
     PUT("      const lanes %s = V(I[%u + t]);\n", to, plan_gather(l, o)->table);
-  else PUT("      const lanes %s = V(%u + t);\n", to, q->slot[o->at]);
+  else PUT("      const lanes %s = V(%u%s);\n", to, q->slot[o->at], o->kind == FROM_SCALAR ? "" : " + t");
 }
 
 static bool scan_plan(plan *q, const scan *s, loop *l)
@@ -250,11 +279,12 @@ static void scan_text(plan *q, const scan *s)
     else place_name(q, x, from);
     PUT("    V(%u) = %s;\n", q->slot[s->start[i].to], x);
   }
+  scan_shared(q, s, false);
   PUT("    for (int t = 0; t < %u; t++) {\n", s->T);
   for (uint32_t k = 0; k < s->P; k++) {
     const scan_column *c = &s->column[k];
-    scan_operand(q, &l, c, k, 0, x);
-    if (c->c.nargs > 1) scan_operand(q, &l, c, k, 1, y);
+    scan_operand(q, &l, s, k, 0, x);
+    if (c->c.nargs > 1) scan_operand(q, &l, s, k, 1, y);
     PUT("      V(%u + t) = ", q->slot[c->c.to]);
     op_text_value(q->t, (graph_op)c->c.op, c->c.aux, x, y);
     PUT(";\n");
@@ -271,13 +301,15 @@ static void scan_inner_back(plan *q, const scan *s)
   char x[NAME], y[NAME] = "", z[NAME];
   if (!scan_plan(q, s, &l)) return;
   put_sync(q);
-  PUT("  if (tid == 0) {\n    for (int t = %u; t >= 0; t--) {\n", s->T - 1);
+  PUT("  if (tid == 0) {\n");
+  scan_shared(q, s, true);
+  PUT("    for (int t = %u; t >= 0; t--) {\n", s->T - 1);
   for (uint32_t k = s->P; k-- > 0;) {
     const scan_column *c = &s->column[k];
     if (!c->inner) continue;
     PUT("      {\n");
-    scan_operand(q, &l, c, k, 0, x);
-    if (c->c.nargs > 1) scan_operand(q, &l, c, k, 1, y);
+    scan_operand(q, &l, s, k, 0, x);
+    if (c->c.nargs > 1) scan_operand(q, &l, s, k, 1, y);
     snprintf(z, sizeof z, "z%u", k);
     PUT("      const lanes z%u = V(%u + t), b%u = A(%u + t);\n", k, q->slot[c->c.to], k, q->slot[c->c.to]);
     for (int j = 0; j < c->c.nargs; j++) {
