@@ -43,18 +43,91 @@ static void sort_keys(key *k, key *other, size_t n)
   if (from != k) memcpy(k, from, n * sizeof *k);
 }
 
-/* z = normal scores of the ranks of x (n); ties get their mean rank.  at (n): where the draws are, in
-   order; keys (2 n) is scratch. */
-static void rank_scores(const double *x, double *z, const double **at, key *keys, size_t n)
+/* Room to rank n numbers again and again; score: of the whole ranks, which most have. */
+typedef struct ranking {
+  size_t n;
+  double *score, *z;                     /* (n) */
+  const double **at, **folded;           /* (n) where the numbers are, in order */
+  key *keys;                             /* (2 n) scratch */
+} ranking;
+
+static double rank_score(double rank, size_t n)
 {
-  for (size_t i = 0; i < n; i++) keys[i] = (key){ordered_bits(x[i]), &x[i]};
-  sort_keys(keys, keys + n, n);
-  for (size_t i = 0; i < n; i++) at[i] = keys[i].at;
+  return special_norm_quantile((rank - .375) / ((double)n + .25));
+}
+
+static void ranking_free(norn_state *st, ranking *r)
+{
+  engine_put(st, r->score, r->n * sizeof *r->score);
+  engine_put(st, r->z, r->n * sizeof *r->z);
+  engine_put(st, r->at, r->n * sizeof *r->at);
+  engine_put(st, r->folded, r->n * sizeof *r->folded);
+  engine_put(st, r->keys, 2 * r->n * sizeof *r->keys);
+  *r = (ranking){0};
+}
+
+static bool ranking_new(norn_state *st, ranking *r, size_t n)
+{
+  *r = (ranking){.n = n};
+  r->score = engine_get(st, n * sizeof *r->score);
+  r->z = engine_get(st, n * sizeof *r->z);
+  r->at = engine_get(st, n * sizeof *r->at);
+  r->folded = engine_get(st, n * sizeof *r->folded);
+  r->keys = engine_get(st, 2 * n * sizeof *r->keys);
+  if (r->score && r->z && r->at && r->folded && r->keys) {
+    for (size_t i = 0; i < n; i++) r->score[i] = rank_score((double)i + 1, n);
+    return true;
+  }
+  ranking_free(st, r);
+  return false;
+}
+
+/* Where the numbers of x are, in order. */
+static void sort_numbers(ranking *r, const double *x, const double **at)
+{
+  for (size_t i = 0; i < r->n; i++) r->keys[i] = (key){ordered_bits(x[i]), &x[i]};
+  sort_keys(r->keys, r->keys + r->n, r->n);
+  for (size_t i = 0; i < r->n; i++) at[i] = r->keys[i].at;
+}
+
+/* z of elements i to j of an order, which are equal, is that of their mean rank. */
+static void score_ties(ranking *r, const double *x, const double **at, size_t i, size_t j)
+{
+  double s = j - i == 1 ? r->score[i] : rank_score(.5 * (double)(i + j - 1) + 1, r->n);
+  for (size_t k = i; k < j; k++) r->z[at[k] - x] = s;
+}
+
+/* at, z = order and normal scores of the ranks of x; ties get their mean rank. */
+static void rank_scores(ranking *r, const double *x)
+{
+  sort_numbers(r, x, r->at);
+  for (size_t i = 0, j; i < r->n; i = j) {
+    for (j = i + 1; j < r->n && *r->at[j] == *r->at[i]; j++) { }
+    score_ties(r, x, r->at, i, j);
+  }
+}
+
+/* Distances from the median rise to both sides of it: their order is that of two runs merged. */
+static void merge_folded(ranking *r, double median)
+{
+  size_t right = 0, to = 0, left;
+  while (right < r->n && *r->at[right] < median) right++;
+  for (left = right; left > 0 || right < r->n;) {
+    bool from_left = left > 0 && (right == r->n || median - *r->at[left - 1] < *r->at[right] - median);
+    r->folded[to++] = from_left ? r->at[--left] : r->at[right++];
+  }
+}
+
+/* z = scores of the distances from the median of x, which rank_scores() has ordered. */
+static void rank_folded(ranking *r, const double *x)
+{
+  size_t n = r->n;
+  double median = n & 1 ? *r->at[n / 2] : .5 * (*r->at[n / 2 - 1] + *r->at[n / 2]);
+  merge_folded(r, median);
   for (size_t i = 0, j; i < n; i = j) {
-    for (j = i + 1; j < n && *at[j] == *at[i]; j++) { }
-    double rank = .5 * (double)(i + j - 1) + 1,
-           s = special_norm_quantile((rank - .375) / ((double)n + .25));
-    for (size_t k = i; k < j; k++) z[at[k] - x] = s;
+    double d = fabs(*r->folded[i] - median);
+    for (j = i + 1; j < n && fabs(*r->folded[j] - median) == d; j++) { }
+    score_ties(r, x, r->folded, i, j);
   }
 }
 
@@ -122,36 +195,43 @@ static bool split(const double *x, int chains, int64_t n, double *y)
   return false;
 }
 
-bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, double *ess,
-                     double *rhat)
+/* y: the halves of chains, if their draws are odd in number and so one is left out; else they are x. */
+struct diagnose_room {
+  norn_state *st;
+  int chains; int64_t n;
+  ranking r, whole;                      /* of the halves; of all draws, where that is more */
+  double *y, *mean;
+};
+
+diagnose_room *diagnose_room_new(norn_state *st, int chains, int64_t n)
 {
-  int64_t half = n / 2, all = 2 * half * chains;
-  size_t bytes = (size_t)all * sizeof(double);
-  int m = 2 * chains;
-  *ess = *rhat = NAN;
-  if (half < 2) return true;
-  double *y = engine_get(st, bytes), *z = engine_get(st, bytes),
-         *mean = engine_get(st, (size_t)m * sizeof *mean);
-  const double **at = engine_get(st, (size_t)all * sizeof *at);
-  key *keys = engine_get(st, (size_t)(2 * all) * sizeof *keys);
-  bool good = y && z && mean && at && keys;
-  if (good && split(x, chains, n, y)) {
-    double w, v;
-    rank_scores(y, z, at, keys, (size_t)all);
-    double bulk = chains_rhat(z, m, half, &w, &v, mean);
-    *ess = w > 0 ? chains_ess(z, m, half, w, v, mean) : m;
-    double median = all & 1 ? *at[all / 2] : .5 * (*at[all / 2 - 1] + *at[all / 2]);
-    for (int64_t i = 0; i < all; i++) y[i] = fabs(y[i] - median);
-    rank_scores(y, z, at, keys, (size_t)all);
-    double tail = chains_rhat(z, m, half, &w, &v, mean);
-    *rhat = tail > bulk ? tail : bulk;         /* a NaN tail (all equal) does not count */
-  }
-  engine_put(st, y, bytes);
-  engine_put(st, z, bytes);
-  engine_put(st, mean, (size_t)m * sizeof *mean);
-  engine_put(st, at, (size_t)all * sizeof *at);
-  engine_put(st, keys, (size_t)(2 * all) * sizeof *keys);
-  return good;
+  size_t halves = (size_t)(n / 2 * 2 * chains), all = (size_t)(n * chains);
+  diagnose_room *d = engine_get(st, sizeof *d);
+  if (!d) return NULL;
+  *d = (diagnose_room){.st = st, .chains = chains, .n = n};
+  d->mean = engine_get(st, (size_t)(2 * chains) * sizeof *d->mean);
+  d->y = engine_get(st, halves * sizeof *d->y);
+  if (d->mean && d->y && ranking_new(st, &d->r, halves) && (halves == all || ranking_new(st, &d->whole, all)))
+    return d;
+  diagnose_room_free(d);
+  return NULL;
+}
+
+void diagnose_room_free(diagnose_room *d)
+{
+  if (!d) return;
+  norn_state *st = d->st;
+  ranking_free(st, &d->r);
+  ranking_free(st, &d->whole);
+  engine_put(st, d->mean, (size_t)(2 * d->chains) * sizeof *d->mean);
+  engine_put(st, d->y, (size_t)(d->n / 2 * 2 * d->chains) * sizeof *d->y);
+  engine_put(st, d, sizeof *d);
+}
+
+static bool varies(const double *x, int64_t n)
+{
+  for (int64_t i = 1; i < n; i++) if (x[i] != x[0]) return true;
+  return false;
 }
 
 /* ---- superchains ---- */
@@ -197,34 +277,67 @@ static double nested_limit(double still, int groups)
   return sqrt(1 + 0.02 + still * special_gamma_p_inv(half, 0.9999) / half);
 }
 
+/* Takes in the scores as they are: of draws, then of their distances from the median. */
+static void take_split(diagnose_room *d, bool folded, diagnosed *out)
+{
+  int m = 2 * d->chains;
+  int64_t half = d->n / 2;
+  double w, v, rhat = chains_rhat(d->r.z, m, half, &w, &v, d->mean);
+  if (!folded) out->ess = w > 0 ? chains_ess(d->r.z, m, half, w, v, d->mean) : m;
+  if (!folded || rhat > out->rhat) out->rhat = rhat;      /* a NaN of distances (all equal) does not count */
+}
+
+static void take_nested(diagnose_room *d, const ranking *r, int groups, bool folded, diagnosed *out)
+{
+  double still, ratio = nested_ratio(r->z, d->chains, groups, d->n, &still), rhat = sqrt(1 + ratio),
+                most = nested_limit(still, groups);
+  if (folded && !(rhat - most > out->nested - out->limit)) return;
+  out->nested = rhat;
+  out->limit = most;
+}
+
+void diagnose_draws(diagnose_room *d, const double *x, int groups, diagnosed *out)
+{
+  bool odd = d->n & 1, nested = groups >= 2 && groups <= d->chains, halves = d->n > 3;
+  const double *y = odd ? d->y : x;
+  *out = (diagnosed){NAN, NAN, NAN, NAN};
+  halves = halves && (odd ? split(x, d->chains, d->n, d->y) : varies(x, d->n * d->chains));
+  bool once = nested && !odd && varies(x, d->n * d->chains);
+  for (int folded = 0; folded < 2 && (halves || once); folded++) {
+    if (folded) rank_folded(&d->r, y);
+    else rank_scores(&d->r, y);
+    if (halves) take_split(d, folded, out);
+    if (once) take_nested(d, &d->r, groups, folded, out);
+  }
+  if (!nested || !odd || !varies(x, d->n * d->chains)) return;
+  for (int folded = 0; folded < 2; folded++) {
+    if (folded) rank_folded(&d->whole, x);
+    else rank_scores(&d->whole, x);
+    take_nested(d, &d->whole, groups, folded, out);
+  }
+}
+
+bool diagnose_chains(norn_state *st, const double *x, int chains, int64_t n, double *ess, double *rhat)
+{
+  diagnosed v = {NAN, NAN, NAN, NAN};
+  diagnose_room *d = diagnose_room_new(st, chains, n);
+  if (d) diagnose_draws(d, x, 0, &v);
+  diagnose_room_free(d);
+  *ess = v.ess;
+  *rhat = v.rhat;
+  return d != NULL;
+}
+
 bool diagnose_nested(norn_state *st, const double *x, int chains, int groups, int64_t n, double *rhat,
                      double *limit)
 {
-  int64_t all = n * chains;
-  size_t bytes = (size_t)all * sizeof(double);
-  *rhat = *limit = NAN;
-  if (groups < 2 || groups > chains) return true;
-  double *y = engine_get(st, bytes), *z = engine_get(st, bytes), still;
-  const double **at = engine_get(st, (size_t)all * sizeof *at);
-  key *keys = engine_get(st, (size_t)(2 * all) * sizeof *keys);
-  bool good = y && z && at && keys, varies = false;
-  for (int64_t i = 1; i < all && good; i++) varies |= x[i] != x[0];
-  if (good && varies) {
-    memcpy(y, x, bytes);
-    for (int folded = 0; folded < 2; folded++) {
-      rank_scores(y, z, at, keys, (size_t)all);
-      double ratio = nested_ratio(z, chains, groups, n, &still), r = sqrt(1 + ratio),
-             most = nested_limit(still, groups);
-      if (!folded || r - most > *rhat - *limit) { *rhat = r; *limit = most; }
-      double median = all & 1 ? *at[all / 2] : .5 * (*at[all / 2 - 1] + *at[all / 2]);
-      for (int64_t i = 0; i < all; i++) y[i] = fabs(x[i] - median);
-    }
-  }
-  engine_put(st, y, bytes);
-  engine_put(st, z, bytes);
-  engine_put(st, at, (size_t)all * sizeof *at);
-  engine_put(st, keys, (size_t)(2 * all) * sizeof *keys);
-  return good;
+  diagnosed v = {NAN, NAN, NAN, NAN};
+  diagnose_room *d = diagnose_room_new(st, chains, n);
+  if (d) diagnose_draws(d, x, groups, &v);
+  diagnose_room_free(d);
+  *rhat = v.nested;
+  *limit = v.limit;
+  return d != NULL;
 }
 
 /* ESS of z (chains, n) as it is; y: scratch of as many, mean (2 chains).  NaN: all are equal. */

@@ -196,6 +196,13 @@ bool   diagnose_chains(norn_state *, const double *x, int chains, int64_t n, dou
    all are equal. */
 bool   diagnose_nested(norn_state *, const double *x, int chains, int groups, int64_t n, double *rhat,
                        double *limit);
+/* Both at once, of draws of (chains, n) again and again in one room: a room is one thread's, which needs no
+   state for it.  groups 0: no superchains.  NaN: what there is not. */
+typedef struct diagnose_room diagnose_room;
+typedef struct diagnosed { double ess, rhat, nested, limit; } diagnosed;
+diagnose_room *diagnose_room_new(norn_state *, int chains, int64_t n);         /* NULL: error set */
+void   diagnose_room_free(diagnose_room *);
+void   diagnose_draws(diagnose_room *, const double *x, int groups, diagnosed *);
 /* One measure of x (chains, n); p: the level of a quantile, or the number of superchains.  NaN when all are
    equal.  false: no memory. */
 typedef enum {
