@@ -74,8 +74,12 @@ typedef struct shared_plan {
   int64_t before;                        /* transitions of the run that goes on */
 } shared_plan;
 
+/* Where the time goes, for info(post).phases. */
+enum { PHASE_RECORD, PHASE_COMPILE, PHASE_START, PHASE_WARMUP, PHASE_DRAWS, PHASE_READ, PHASE_DIAGNOSE, PHASES };
+
 typedef struct shared {
   shared_plan plan;
+  double spent[PHASES];                  /* seconds */
   norn_density *density;
   double recorded;
   chains_run run;

@@ -61,7 +61,7 @@ static norn_step shared_record(norn_infer *inf, shared *e)
   double begun = infer_seconds();
   e->density = norn_density_new(st, norn_infer_model(inf), norn_infer_stream(inf), 0);
   if (!e->density) return NORN_STEP_FAIL;
-  e->recorded = infer_seconds() - begun;
+  e->recorded = e->spent[PHASE_RECORD] = infer_seconds() - begun;
   e->n = norn_density_dim(e->density);
   if (e->n == 0) {
     engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, "this model makes no choice that %s can move",
@@ -70,8 +70,10 @@ static norn_step shared_record(norn_infer *inf, shared *e)
       norn_hint(st, "its choices are discrete: enumerate() gives their posterior exactly");
     return NORN_STEP_FAIL;
   }
+  begun = infer_seconds();
   if (!shared_room(st, e) || !shared_adapt_new(st, &e->a, e->n) || shared_executor(inf, e))
     return NORN_STEP_FAIL;
+  e->spent[PHASE_COMPILE] = infer_seconds() - begun;
   e->a.warmup = p->warmup;
   e->a.max_steps = p->max_steps;
   e->a.learns_step = !(p->step > 0) && p->warmup > 0;
@@ -301,20 +303,35 @@ static norn_status tell_draws(norn_infer *inf, shared *e, double until)
   return s;
 }
 
+/* What has passed since `from` was for that; returns the time. */
+static double spend(shared *e, int of, double from)
+{
+  double now = infer_seconds();
+  e->spent[of] += now - from;
+  return now;
+}
+
 norn_step shared_step(norn_infer *inf, shared *e)
 {
   if (!e->run.ops) return shared_record(inf, e);
-  if (!e->begun) return begin(inf, e);
-  if (!e->searched) return search(inf, e);
+  double now = infer_seconds(), until = now + SLICE;
+  if (!e->begun || !e->searched) {
+    bool started = e->begun;
+    norn_step s = started ? search(inf, e) : begin(inf, e);
+    e->spent[started ? PHASE_WARMUP : PHASE_START] += infer_seconds() - now;
+    return s;
+  }
   if (!e->verified && shared_verifies(e) && shared_verify_start(inf, e)) return NORN_STEP_FAIL;
   e->verified = true;
-  double until = infer_seconds() + SLICE;
   int64_t all = shared_transitions(&e->plan);
   do {
     if (tell_draws(inf, e, until)) return NORN_STEP_FAIL;
+    now = spend(e, PHASE_READ, now);
     if (e->told < e->kept * e->plan.chains || e->at == all || !e->searched) break;
+    int doing = e->at < e->plan.warmup ? PHASE_WARMUP : PHASE_DRAWS;
     if (go_on(inf, e)) return NORN_STEP_FAIL;
-  } while (infer_seconds() < until);
+    now = spend(e, doing, now);
+  } while (now < until);
   return e->at == all && e->told == e->kept * e->plan.chains ? NORN_STEP_DONE : NORN_STEP_MORE;
 }
 

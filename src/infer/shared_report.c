@@ -160,8 +160,21 @@ static void warn(norn_infer *inf, const shared *e, const verdict *v, bool nested
   warn_chains(inf, e, v, nested);
 }
 
+/* Seconds by what they were for. */
+static void note_phases(norn_infer *inf, const shared *e)
+{
+  static const char *const names[PHASES] = {
+    [PHASE_RECORD] = "record", [PHASE_COMPILE] = "compile", [PHASE_START] = "start", [PHASE_WARMUP] = "warmup",
+    [PHASE_DRAWS] = "draws", [PHASE_READ] = "read", [PHASE_DIAGNOSE] = "diagnose"};
+  norn_datum v[PHASES];
+  for (int i = 0; i < PHASES; i++) v[i] = norn_real(e->spent[i]);
+  norn_datum all = norn_record(norn_infer_state(inf), PHASES, names, v);
+  if (!norn_is_none(all)) norn_infer_note(inf, "phases", all);
+}
+
 norn_status shared_finish(norn_infer *inf, shared *e)
 {
+  double begun = infer_seconds();
   bool nested = e->plan.groups > 1 && e->plan.groups < e->plan.chains;
   verdict v;
   verdict_draws d = {.density = e->density, .chains = e->plan.chains, .draws = e->plan.draws, .n = e->n,
@@ -181,5 +194,7 @@ norn_status shared_finish(norn_infer *inf, shared *e)
   if (nested && v.rhat > 0) norn_infer_note(inf, "nested_rhat_limit", norn_real(v.limit));
   if ((status = watch_draws(inf, e))) return status;
   warn(inf, e, &v, nested);
+  e->spent[PHASE_DIAGNOSE] += infer_seconds() - begun;
+  note_phases(inf, e);
   return note_resume(inf, e);
 }
