@@ -75,7 +75,9 @@ typedef struct shared_plan {
 } shared_plan;
 
 /* Where the time goes, for info(post).phases. */
-enum { PHASE_RECORD, PHASE_COMPILE, PHASE_START, PHASE_WARMUP, PHASE_DRAWS, PHASE_READ, PHASE_DIAGNOSE, PHASES };
+enum {
+  PHASE_RECORD, PHASE_COMPILE, PHASE_START, PHASE_WARMUP, PHASE_DRAWS, PHASE_READ, PHASE_DIAGNOSE, PHASES
+};
 
 typedef struct shared {
   shared_plan plan;

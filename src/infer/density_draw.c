@@ -1,5 +1,6 @@
 /* density_draw: values at a point of R^n, what was summed out drawn given it, and points for values. */
 #include "infer/density.h"
+#include "infer/infer.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -218,6 +219,7 @@ static norn_status choices_out(norn_density *d, norn_infer *inf, const drawn *z)
 {
   norn_state *st = d->st;
   norn_status status = NORN_OK;
+  if (infer_keeper(inf)->no_choices) return NORN_OK;
   for (size_t i = 0; i < d->nchoice && !status; i++) {
     norn_datum x = choice_value(d, &d->choice[i]);
     status = norn_is_none(x) ? NORN_EMEMORY : norn_infer_choice(inf, d->choice[i].addr, x);

@@ -335,6 +335,14 @@ static norn_status infer_draw_add(norn_infer *inf, norn_datum value, double logw
   return infer_tell(inf, value, logw);
 }
 
+static void give_up_choices(norn_infer *inf)
+{
+  inf->no_choices = true;
+  infer_drop_choices(inf);
+  norn_infer_note(inf, "choices",
+                  norn_cstring(inf->st, "not kept: too many; return what you want to see"));
+}
+
 norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
 {
   norn_infer *keeper = infer_keeper(inf);
@@ -342,12 +350,16 @@ norn_status norn_infer_draw(norn_infer *inf, norn_datum value, double logw)
   inf = keeper;
   norn_status status = infer_draw_add(inf, value, logw);
   infer_forget_choices(inf);
-  if (status || inf->cells <= CELLS_MAX || inf->no_choices) return status;
-  inf->no_choices = true;
-  infer_drop_choices(inf);
-  norn_infer_note(inf, "choices",
-                  norn_cstring(inf->st, "not kept: too many; return what you want to see"));
-  return NORN_OK;
+  if (!status && inf->cells > CELLS_MAX && !inf->no_choices) give_up_choices(inf);
+  return status;
+}
+
+void infer_expect(norn_infer *inf, double draws, size_t choices)
+{
+  infer_slot *s = infer_slot_of(inf->st);
+  inf = infer_keeper(inf);
+  bool heard = s && s->drawn && !inf->outer;
+  if (!heard && !inf->no_choices && draws * (double)choices > (double)CELLS_MAX) give_up_choices(inf);
 }
 
 void norn_infer_evidence(norn_infer *inf, double log_evidence, double se)

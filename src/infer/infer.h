@@ -83,6 +83,9 @@ norn_status infer_become(norn_infer *, norn_datum engine);
 void        infer_chains(norn_infer *, int chains, int64_t per_chain);
 /* The choices at an address, a column that is made at first sight; NULL: no memory. */
 infer_choice *infer_choice_column(norn_infer *, uint64_t addr);
+/* So many draws will come, each with that many choices: if those would be too many to be kept beside the
+   draws, and nobody listens (norn_on_draw), none is kept from the start. */
+void        infer_expect(norn_infer *, double draws, size_t choices);
 /* Choices named since the last draw belong to a run that died. */
 void        infer_forget_choices(norn_infer *);
 /* ---- of the draw that is about to be added (stats.c) ---- */

@@ -73,6 +73,7 @@ static norn_step shared_record(norn_infer *inf, shared *e)
   begun = infer_seconds();
   if (!shared_room(st, e) || !shared_adapt_new(st, &e->a, e->n) || shared_executor(inf, e))
     return NORN_STEP_FAIL;
+  infer_expect(inf, (double)p->draws * (double)p->chains, e->density->nchoice);
   e->spent[PHASE_COMPILE] = infer_seconds() - begun;
   e->a.warmup = p->warmup;
   e->a.max_steps = p->max_steps;

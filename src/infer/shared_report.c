@@ -164,8 +164,8 @@ static void warn(norn_infer *inf, const shared *e, const verdict *v, bool nested
 static void note_phases(norn_infer *inf, const shared *e)
 {
   static const char *const names[PHASES] = {
-    [PHASE_RECORD] = "record", [PHASE_COMPILE] = "compile", [PHASE_START] = "start", [PHASE_WARMUP] = "warmup",
-    [PHASE_DRAWS] = "draws", [PHASE_READ] = "read", [PHASE_DIAGNOSE] = "diagnose"};
+    [PHASE_RECORD] = "record", [PHASE_COMPILE] = "compile", [PHASE_START] = "start",
+    [PHASE_WARMUP] = "warmup", [PHASE_DRAWS] = "draws", [PHASE_READ] = "read", [PHASE_DIAGNOSE] = "diagnose"};
   norn_datum v[PHASES];
   for (int i = 0; i < PHASES; i++) v[i] = norn_real(e->spent[i]);
   norn_datum all = norn_record(norn_infer_state(inf), PHASES, names, v);

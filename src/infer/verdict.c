@@ -1,8 +1,8 @@
 /* verdict: what draws over R^n say about their chains, by coordinate or by choice. */
 #include "infer/verdict.h"
+#include "base/pool.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
-#include "base/pool.h"
 #include <stdio.h>
 #include <string.h>
 
