@@ -154,7 +154,7 @@ norn_status infer_tell(norn_infer *inf, norn_datum value, double logw)
 {
   norn_state *st = inf->st;
   infer_slot *s = infer_slot_of(st);
-  if (!s || !s->drawn || inf->outer) return NORN_OK;
+  if (!s || !s->drawn || inf->outer || inf->trunk) return NORN_OK;      /* the trunk tells what it takes */
   size_t n = inf->coming.n;
   norn_datum *choice = engine_get(st, n * sizeof *choice);
   if (!choice) return NORN_EMEMORY;

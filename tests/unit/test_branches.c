@@ -127,6 +127,39 @@ static void test_full(void)
   free(said[1]);
 }
 
+/* ---- who looks on ---- */
+
+typedef struct told { pthread_t by; int n, elsewhere; uint64_t sum[5]; } told;
+
+static bool tell(void *user, norn_infer *inf, const norn_drawn *d)
+{
+  told *t = user;
+  (void)inf;
+  t->n++;
+  t->elsewhere += !pthread_equal(t->by, pthread_self());
+  t->sum[d->chain] = t->sum[d->chain] * 31 + norn_hash(d->value) + (uint64_t)d->nchoice;
+  return true;
+}
+
+/* Every draw is told once, by the caller's thread, in the order of its chain. */
+static void test_told(void)
+{
+  told one = {.by = pthread_self()}, t;
+  for (int threads = 1; threads < 4; threads++) {
+    printed p = {NULL, 0, 0};
+    norn_datum out;
+    norn_state *st = state_new(&p, threads, false);
+    t = (told){.by = pthread_self()};
+    norn_on_draw(st, tell, &t);
+    CHECK(!norn_eval(st, "program", programs[1], strlen(programs[1]), 0, &out));
+    CHECK(t.n == 5 * 300 && t.elsewhere == 0);
+    if (threads == 1) one = t;
+    for (int c = 0; c < 5; c++) CHECK(t.sum[c] == one.sum[c]);
+    norn_free(st);
+    free(p.s);
+  }
+}
+
 /* ---- checkpoints ---- */
 
 static const char *const saved[] = {
@@ -193,6 +226,7 @@ int main(void)
 {
   test_columns();
   test_full();
+  test_told();
   programs_compare(programs, sizeof programs / sizeof *programs, false);
   programs_compare(programs, sizeof programs / sizeof *programs, true);
   ends_compare(endless, programs[0]);
