@@ -3,6 +3,7 @@
    that is known exactly; nested R-hat beside its formulas. */
 #include "infer/chees.h"
 #include "num/rng.h"
+#include "num/special.h"
 #include "unit.h"
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,62 @@ static void test_nested(void)
   CHECK(diagnose_nested(st, x, 64, 16, 1, &rhat, &limit) && isnan(rhat));
 }
 
+/* R-hat, plainly: of ranks counted one by one, of x (m, n) with m chains halved already. */
+static double plain_rhat(const double *x, int m, int n)
+{
+  double z[400], grand = 0, b = 0, w = 0, mean[400];
+  int all = m * n;
+  for (int i = 0; i < all; i++) {
+    double below = 0, same = 0;
+    for (int k = 0; k < all; k++) { below += x[k] < x[i]; same += x[k] == x[i]; }
+    z[i] = special_norm_quantile((below + 0.5 * (same + 1) - 0.375) / (all + 0.25));
+  }
+  for (int c = 0; c < m; c++) {
+    double q = 0;
+    mean[c] = 0;
+    for (int i = 0; i < n; i++) mean[c] += z[c * n + i] / n;
+    for (int i = 0; i < n; i++) q += (z[c * n + i] - mean[c]) * (z[c * n + i] - mean[c]);
+    w += q / (n - 1) / m;
+    grand += mean[c] / m;
+  }
+  for (int c = 0; c < m; c++) b += (mean[c] - grand) * (mean[c] - grand) / (m - 1);
+  return sqrt((w * (n - 1) / n + b) / w);
+}
+
+/* Draws ranked once give what they give one by one, with ties (rounded draws), with few on one side of the
+   median, and where a draw of each chain is left out. */
+static void test_ranked_once(void)
+{
+  static double x[360], folded[360];
+  for (int times = 0; times < 40; times++) {
+    int n = 8 + times % 2, m = 40, all = m * 8;
+    double ess, rhat, nested, limit;
+    fill(x, 8, 5, n, times % 5 * 0.4, 0.5, (uint32_t)times);
+    if (times % 3 == 0) for (int i = 0; i < m * n; i++) x[i] = rint(4 * x[i]) / 4;
+    if (times % 4 == 1) for (int i = 0; i < m * n; i++) x[i] = exp(2 * x[i]);
+    diagnose_room *room = diagnose_room_new(st, m, n);
+    diagnosed v;
+    diagnose_draws(room, folded, 8, &v);                 /* a room is used again */
+    diagnose_draws(room, x, 8, &v);
+    CHECK(diagnose_chains(st, x, m, n, &ess, &rhat) && diagnose_nested(st, x, m, 8, n, &nested, &limit));
+    CHECK(v.ess == ess && v.rhat == rhat && v.nested == nested && v.limit == limit);
+    diagnose_room_free(room);
+    if (n > 8) continue;
+    double most[360];
+    memcpy(most, x, sizeof most);
+    for (int i = 0; i < all; i++)                        /* sorted, for the median */
+      for (int k = i; k > 0 && most[k] < most[k - 1]; k--) {
+        double y = most[k];
+        most[k] = most[k - 1];
+        most[k - 1] = y;
+      }
+    double median = 0.5 * (most[all / 2 - 1] + most[all / 2]);
+    for (int i = 0; i < all; i++) folded[i] = fabs(x[i] - median);
+    double want = fmax(plain_rhat(x, 2 * m, 4), plain_rhat(folded, 2 * m, 4));
+    CHECK(fabs(rhat - want) < 1e-12);
+  }
+}
+
 int main(void)
 {
   st = norn_new(NULL);
@@ -295,6 +352,7 @@ int main(void)
   test_halton();
   test_length();
   test_nested();
+  test_ranked_once();
   norn_free(st);
   return unit_end();
 }
