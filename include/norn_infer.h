@@ -106,6 +106,9 @@ norn_event_kind norn_lanes_next(norn_lanes *, double *logw, norn_lanes_leg *);
 /* to[k] becomes a copy of from[k], k < n, as in norn_runs_copy; both rise and share no place. */
 bool            norn_lanes_copy(norn_lanes *, const uint32_t *to, const uint32_t *from, size_t n);
 norn_datum      norn_lanes_value(norn_lanes *, size_t i);    /* what run i returned; it has ended */
+/* The same of all n runs, 8 bytes each (a double, an int64_t, of booleans 0 or 1), where they ended together
+   with numbers of one kind: *tag; NULL: they did not.  Borrowed. */
+const void     *norn_lanes_numbers(const norn_lanes *, uint64_t *tag);
 void            norn_lanes_free(norn_lanes *);
 /* Legs of all lanes together are run by a backend (graph/segment.h), whose `self` outlives the lanes; what it
    can't do the lanes do as before.  false: no memory (error set). */

@@ -362,6 +362,32 @@ void infer_expect(norn_infer *inf, double draws, size_t choices)
   if (!heard && !inf->no_choices && draws * (double)choices > (double)CELLS_MAX) give_up_choices(inf);
 }
 
+norn_status infer_draw_numbers(norn_infer *inf, uint64_t tag, const void *number, const double *logw,
+                               size_t n, bool *done)
+{
+  norn_state *st = inf->st;
+  const infer_slot *s = infer_slot_of(st);
+  column *c = &inf->values;
+  size_t alive = 0;
+  bool told = s && s->drawn && !inf->outer;
+  bool with = inf->coming.n || inf->ncoming_stat || inf->chain || inf->of;
+  *done = !told && !with && !inf->trunk && !c->heap && (!c->n || c->tag == tag);
+  if (!*done) return NORN_OK;
+  for (size_t i = 0; i < n; i++) alive += logw[i] != -HUGE_VAL;
+  if (!alive) return NORN_OK;
+  if (infer_chain_add(inf) ||
+      !engine_room(st, &inf->logw, &inf->clogw, inf->nlogw + alive, sizeof *inf->logw) ||
+      (c->n + alive > c->cap && !engine_room(st, &c->word, &c->cap, c->n + alive, sizeof *c->word)))
+    return NORN_EMEMORY;
+  c->tag = tag;
+  for (size_t i = 0; i < n; i++) {
+    if (logw[i] == -HUGE_VAL) continue;
+    memcpy(&c->word[c->n++], (const uint64_t *)number + i, sizeof *c->word);
+    inf->logw[inf->nlogw++] = logw[i];
+  }
+  return NORN_OK;
+}
+
 void norn_infer_evidence(norn_infer *inf, double log_evidence, double se)
 {
   if (inf->improper) {

@@ -91,6 +91,10 @@ void        infer_forget_choices(norn_infer *);
 /* ---- of the draw that is about to be added (stats.c) ---- */
 norn_status infer_stats_add(norn_infer *);
 norn_status infer_chain_add(norn_infer *);
+/* n draws that are numbers of that kind (norn_lanes_numbers), those of log weight -infinity left out; *done:
+   false: they must be given one by one (norn_infer_draw). */
+norn_status infer_draw_numbers(norn_infer *, uint64_t tag, const void *number, const double *logw,
+                               size_t n, bool *done);
 /* Shows it to norn_on_draw's listener. */
 norn_status infer_tell(norn_infer *, norn_datum value, double logw);
 /* *order: the places of the draws, chain by chain; NULL: as they are.  false: error set. */

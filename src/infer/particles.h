@@ -33,6 +33,8 @@ typedef struct particles_ops {
   bool        (*copy)(particles *, const uint32_t *to, const uint32_t *from, size_t n);
   /* What particle i returned; it has ended. */
   norn_datum  (*value)(particles *, size_t i);
+  /* What all returned, where that is norn_lanes_numbers; NULL: take the value of each.  May be NULL. */
+  const void *(*numbers)(particles *, uint64_t *tag);
   /* Gives the choices of particle i, oldest first, to norn_infer_choice (under p->choices). */
   norn_status (*choices)(particles *, size_t i);
   void        (*free)(particles *);

@@ -154,6 +154,11 @@ static bool gpu_copy_none(particles *p, const uint32_t *to, const uint32_t *from
 
 static norn_datum gpu_value(particles *p, size_t i) { return norn_lanes_value(((on_gpu *)p)->l, i); }
 
+static const void *gpu_numbers(particles *p, uint64_t *tag)
+{
+  return norn_lanes_numbers(((on_gpu *)p)->l, tag);
+}
+
 static norn_status gpu_choices(particles *p, size_t i) { return (void)p, (void)i, NORN_OK; }
 
 static void gpu_free(particles *p)
@@ -209,6 +214,7 @@ const particles_ops particles_gpu = {
   .advance = gpu_advance,
   .copy = gpu_copy_none,
   .value = gpu_value,
+  .numbers = gpu_numbers,
   .choices = gpu_choices,
   .free = gpu_free,
   .note = gpu_note,

@@ -86,6 +86,11 @@ static norn_datum lanes_value(particles *p, size_t i)
   return norn_lanes_value(((in_lanes *)p)->l, i);
 }
 
+static const void *lanes_numbers(particles *p, uint64_t *tag)
+{
+  return norn_lanes_numbers(((in_lanes *)p)->l, tag);
+}
+
 /* Choices are kept by particles_runs only. */
 static norn_status lanes_choices(particles *p, size_t i)
 {
@@ -134,7 +139,7 @@ static bool lanes_keep(particles *p, norn_archive *a, uint32_t *to, uint32_t *fr
   {                                                                                                \
     .name = word, .words = what, .size = sizeof(in_lanes), .start = lanes_start,                   \
     .advance = lanes_advance, .copy = lanes_copy, .value = lanes_value, .choices = lanes_choices,  \
-    .free = lanes_free, .note = lanes_note, .archive = lanes_keep                                  \
+    .numbers = lanes_numbers, .free = lanes_free, .note = lanes_note, .archive = lanes_keep        \
   }
 const particles_ops particles_lanes =
   IN_LANES("lanes", "particles in lanes of one run of the virtual machine");

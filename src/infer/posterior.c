@@ -97,6 +97,35 @@ static int64_t atoms_find(norn_state *st, const int64_t *slot, int64_t m, norn_d
   return k;
 }
 
+/* Are more than n / 2 of these n reals distinct, by a bound from below: the bits that their hashes set?  A
+   table of that many atoms would be made to be thrown away, which of 10^7 draws takes seconds. */
+static bool mostly_distinct(norn_state *st, const double *x, int64_t n)
+{
+  enum { FROM = 4096, EACH = 4, PIECE = 64 };
+  size_t bits = 64, at[PIECE];
+  int64_t found = 0;
+  if (n < FROM) return false;
+  while (bits < (size_t)n * EACH) bits *= 2;
+  uint64_t *set = norn_alloc(st, NULL, 0, bits / 8);
+  if (!set) return false;
+  memset(set, 0, bits / 8);
+  for (int64_t i = 0; i < n && found <= n / 2; i += PIECE) {
+    int m = n - i < PIECE ? (int)(n - i) : PIECE;
+    for (int k = 0; k < m; k++) {                        /* words are fetched while more is hashed */
+      at[k] = posterior_hash(norn_real(x[i + k])) & (bits - 1);
+      __builtin_prefetch(&set[at[k] >> 6], 1);
+    }
+    for (int k = 0; k < m; k++) {
+      uint64_t bit = (uint64_t)1 << (at[k] & 63), *word = &set[at[k] >> 6];
+      found += !(*word & bit);
+      *word |= bit;
+    }
+    if (i + m == 256 && found > 250) found = n;          /* as in atoms_fill */
+  }
+  norn_alloc(st, set, bits / 8, 0);
+  return found > n / 2;
+}
+
 /* Fills the table; false when no two draws are equal reals (then it is of no use) or memory is
    out. */
 static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, const norn_view *lw,
@@ -104,7 +133,7 @@ static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, co
 {
   int64_t n = v->dims[0];
   bool reals = v->elem == NORN_F64 && !exact;
-  if (reals && v->rank > 1) return false;
+  if (reals && (v->rank > 1 || mostly_distinct(st, v->f, n))) return false;
   if (!atoms_new(st, n, t)) return false;
   for (int64_t i = 0; i < n; i++) {
     int64_t k = atoms_find(st, t->slot, t->m, values, norn_array_at(st, values, i));

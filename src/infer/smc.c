@@ -275,6 +275,13 @@ norn_step smc_step(norn_infer *inf, void *self)
 static norn_status smc_draws(norn_infer *inf, smc *e)
 {
   const particles *p = e->p;
+  uint64_t tag;
+  const void *number = p->ops->numbers && !p->choices ? p->ops->numbers(e->p, &tag) : NULL;
+  if (number) {
+    bool done;
+    norn_status s = infer_draw_numbers(inf, tag, number, p->logw, e->n, &done);
+    if (s || done) return s;
+  }
   for (size_t i = 0; i < e->n; i++) {
     if (p->logw[i] == -HUGE_VAL) continue;
     norn_status s = p->choices ? p->ops->choices(e->p, i) : NORN_OK;

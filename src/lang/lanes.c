@@ -97,6 +97,7 @@ void norn_lanes_free(norn_lanes *l)
     l->vecs = h->next;
     lane_vec_free(l, h);
   }
+  lane_buffer_put(l, l->number);
   while (l->free) {
     struct cells *c = l->free;
     l->free = c->next;
@@ -342,8 +343,25 @@ static bool keep_value(norn_lanes *l, uint32_t i, val v)
   return true;
 }
 
+/* All lanes end, each with a number: these stay a vector, since so many values would cost more than many a
+   leg.  false: error set. */
+static bool numbers_ended(norn_lanes *l, group *g, val v, double *logw)
+{
+  const cell *c = lane_cells(g, v.p);
+  if (!c || !(l->number = lane_buffer(l))) return false;
+  memcpy(l->number, c, l->n * sizeof *c);
+  memcpy(l->value, l->identity, l->n * sizeof *l->value);
+  memset(l->state, LANE_ENDED, l->n);
+  l->number_kind = (uint8_t)lanes_kind(v);
+  l->any_gone = true;
+  if (g->weighed) for (uint32_t i = 0; i < l->n; i++) logw[i] += g->logw[i];
+  else if (g->run->logw != 0) for (uint32_t i = 0; i < l->n; i++) logw[i] += g->run->logw;
+  return true;
+}
+
 static bool group_ended(norn_lanes *l, group *g, val v, double *logw)
 {
+  if (v_is_lanes(v) && !g->lane && g->at->n == l->n && !l->values) return numbers_ended(l, g, v, logw);
   for (uint32_t k = 0; k < g->at->n; k++) {
     uint32_t i = lane_at(g, k);
     val x = lane_of(g, v, k);
@@ -517,6 +535,7 @@ static bool regroup_all(norn_lanes *l, const uint32_t *from)
 bool norn_lanes_copy(norn_lanes *l, const uint32_t *to, const uint32_t *from, size_t n)
 {
   if (!n) return true;
+  if (l->number) l->number_mixed = true;
   bool whole = l->ngroup == 1 && !l->group[0]->lane && !l->nruns;
   for (size_t k = 0; l->any_gone && k < n; k++) {
     l->state[to[k]] = l->state[from[k]];
@@ -593,8 +612,23 @@ norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg
   return settle(l, groups, alone) ? NORN_OBSERVE : NORN_ERROR;
 }
 
+static norn_datum number_of(const norn_lanes *l, size_t i)
+{
+  cell c = l->number[l->value[i]];
+  return l->number_kind == LANE_REAL  ? norn_real(c.d)
+         : l->number_kind == LANE_INT ? norn_int(c.i)
+                                      : norn_bool(c.i);
+}
+
+const void *norn_lanes_numbers(const norn_lanes *l, uint64_t *tag)
+{
+  *tag = l->number_kind;
+  return l->number_mixed ? NULL : l->number;
+}
+
 norn_datum norn_lanes_value(norn_lanes *l, size_t i)
 {
+  if (l->number) return number_of(l, i);
   return norn_array_at(l->st, norn_get(l->values), l->value[i]);
 }
 
@@ -644,6 +678,19 @@ static bool report_archive(norn_archive *a, norn_lanes_report *r)
          norn_archive_text(a, r->why, sizeof r->why);
 }
 
+/* Numbers of a vector as values, as they are archived. */
+static bool numbers_boxed(norn_lanes *l)
+{
+  cell *number = l->number;
+  for (uint32_t i = 0; i < l->n && number; i++) {
+    val v = number_of(l, i);
+    if (l->state[i] == LANE_ENDED && !keep_value(l, i, v)) return false;
+  }
+  lane_buffer_put(l, number);
+  l->number = NULL;
+  return true;
+}
+
 bool lanes_archive(norn_archive *a, norn_lanes *l)
 {
   mem *m = &l->st->mem;
@@ -651,6 +698,8 @@ bool lanes_archive(norn_archive *a, norn_lanes *l)
   size_t size = l->n * sizeof(norn_run *);
   norn_lanes_report report = l->report;
   if (in_leg) return archive_not_now(a, "particles in lanes can't be saved while one waits for an inference");
+  if (!reads && !numbers_boxed(l)) return false;
+  if (reads) lane_buffer_put(l, l->number), l->number = NULL;
   norn_archive_bytes(a, l->state, l->n);
   norn_archive_array(a, &l->value, NULL, l->n, sizeof *l->value);
   norn_archive_u32(a, &l->nvalues);

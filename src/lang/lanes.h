@@ -99,6 +99,8 @@ struct norn_lanes {
   uint32_t *value;                            /* (n) where in `values` what it returned is */
   norn_ref *values;                           /* an array of what runs returned */
   uint32_t nvalues;
+  cell *number; uint8_t number_kind;          /* (n) instead of these: all ended together with numbers */
+  bool number_mixed;                          /* lanes were copied since */
   unsigned flags;                             /* of runs that go alone */
   bool removed;                               /* lanes of groups are dead */
   bool in_leg;
