@@ -552,6 +552,7 @@ ENGINE_TESTS = \
   %D%/engine/sbc.norn \
   %D%/engine/sbc_pmcmc.norn \
   %D%/engine/slice.norn \
+  %D%/engine/smc_numbers.norn \
   %D%/engine/stuck.norn \
   %D%/engine/temper.norn \
   %D%/engine/transdimensional.norn \
