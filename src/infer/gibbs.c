@@ -164,6 +164,14 @@ static uint64_t mask_of(gibbs *e, uint64_t addr)
   return e->mask[k] = mask;
 }
 
+/* A predicate has no error to give, and who asked it has gone on, with runs that clear the state's. */
+static bool has_failed(gibbs *e)
+{
+  if (e->failed && !norn_error(state_of(e))->code)
+    norn_fail(state_of(e), NORN_EMEMORY, -1, "out of memory");
+  return e->failed;
+}
+
 static bool block_has(void *user, uint64_t addr)
 {
   const block *b = user;
@@ -210,7 +218,7 @@ static norn_status check_choice(gibbs *e, const trace_choice *c)
   norn_datum v = trace_value(c);
   uint64_t mask = mask_of(e, c->addr);
   bool array = norn_array_view(v, &a), continuous = v.tag == NORN_REAL || (array && a.elem == NORN_F64);
-  if (e->failed) return NORN_EMEMORY;
+  if (has_failed(e)) return NORN_EMEMORY;
   bool moves = mask & ~(continuous ? e->only_finite : e->only_continuous);
   if (moves || (mask && array && a.elem == NORN_VALUES)) return NORN_OK;
   return never_moves(e, c, mask, continuous);
@@ -339,7 +347,7 @@ static norn_step block_step(gibbs *e)
   e->entered = true;
   b->k->adapts = e->at < e->burn;
   norn_step s = kernel_step(b->k, &e->g, &e->t);
-  if (e->failed) return NORN_STEP_FAIL;
+  if (has_failed(e)) return NORN_STEP_FAIL;
   if (s != NORN_STEP_DONE) return s;
   e->entered = false;
   if (kernel_gradient_report(b->k, &r)) e->diverged |= r.diverged;
