@@ -67,7 +67,7 @@ static norn_status on_device(norn_infer *inf, shared *e, chains_run *out, char *
   if (!order && !pays(e->density, &e->plan, threads_of(st), why, n)) return NORN_OK;
   norn_status s = device_open(inf, w, &g, why, n);
   if (s || !g) return s;
-  gpu_chains_wish wish = {.f32 = w->f32};
+  gpu_chains_wish wish = {.f32 = w->f32, .flags = GPU_FMA};     /* a product and a sum in one rounding */
   s = gpu_chains_new(g, whole_program(e->density), e->plan.chains, e->plan.stream, &wish, out);
   if (!s || order) return s;
   snprintf(why, n, "%.200s", norn_error(st)->text);
