@@ -29,7 +29,7 @@ says() {
 program check/check_fine '[ "$NORN_GPU_TEST" = 1 ] && echo "figure: speed | 3 m/s | 2 m/s"'
 program time/walk 'echo "figure: walk | 5 km/h | 4 km/h"'
 echo 'print(1 + 1)  # expect: 2' >"$work/pack/tests/sum.norn"
-program ../compute-sanitizer 'shift 4; "$@"'
+program ../compute-sanitizer 'shift 6; "$@"'
 mv "$work/pack/compute-sanitizer" "$work"
 runs 0
 says '^Mock GPU, CUDA 13.0, NVRTC 13.0, 20'
