@@ -105,27 +105,6 @@ static norn_status hmc_options_read(norn_infer *inf, sampler *e)
   return option_jitter(inf, e, &e->plan.length_jitter, 0.5);
 }
 
-/* The stream and the count of transitions of the run that goes on. */
-static norn_status options_resume(norn_infer *inf, sampler *e)
-{
-  norn_state *st = norn_infer_state(inf);
-  norn_datum post = infer_resumed(inf);
-  e->plan.stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 3, 0);
-  if (norn_is_none(post)) return NORN_OK;
-  norn_datum state = posterior_info(st, post, "resume"),
-             stream = norn_record_get(st, state, "stream"),
-             at = norn_record_get(st, state, "transitions");
-  if (stream.tag != NORN_INT || at.tag != NORN_INT) {
-    norn_fail(st, NORN_EINFER, 0, "this posterior does not say where its chains were");
-    norn_hint(st, "more() goes on from what infer() gave, not from parts or summaries of it");
-    return NORN_EINFER;
-  }
-  e->plan.stream = (uint64_t)stream.i;
-  e->plan.before = at.i;
-  e->plan.warmup = 0;
-  return NORN_OK;
-}
-
 /* Do the chains of hmc learn together? */
 static bool wants_shared(norn_infer *inf)
 {
@@ -146,7 +125,7 @@ static norn_status sampler_init(norn_infer *inf, void *self)
   norn_status status = options_common(inf, e);
   if (!status) status = nuts ? nuts_options_read(inf, e) : hmc_options_read(inf, e);
   if (!status) status = device_read(inf, &e->wish);
-  if (!status) status = options_resume(inf, e);
+  if (!status) status = infer_resume_chains(inf, &e->plan.stream, &e->plan.before, &e->plan.warmup);
   e->plan.points_max = e->plan.draws < POINTS_KEPT ? e->plan.draws : POINTS_KEPT;
   e->slice = 64;
   return status;
@@ -405,23 +384,6 @@ static void count_up(const sampler *e, counted *v)
   v->accept = sum / n;
 }
 
-static norn_datum f64(norn_state *st, int rank, const int64_t *dims, double **data)
-{
-  void *to = NULL;
-  norn_datum out = norn_array(st, NORN_F64, rank, dims, &to);
-  *data = to;
-  return out;
-}
-
-/* A note that more() needs: it must be there. */
-static norn_status note(norn_infer *inf, const char *key, norn_datum value)
-{
-  if (norn_is_none(value)) return NORN_EMEMORY;
-  norn_infer_note(inf, key, value);
-  for (size_t i = 0; i < inf->nnote; i++) if (!strcmp(inf->note[i].key, key)) return NORN_OK;
-  return norn_fail(inf->st, NORN_EMEMORY, -1, "out of memory");
-}
-
 /* Indices of the draws whose transition diverged. */
 static void note_divergent(norn_infer *inf, const sampler *e)
 {
@@ -453,7 +415,7 @@ static void note_points(norn_infer *inf, const sampler *e)
     double *to;
     int64_t k = 0;
     names[i] = norn_density_name(e->density, i, name[i], sizeof name[i]);
-    good = !norn_is_none(v[i] = f64(st, 1, &m, &to));
+    good = !norn_is_none(v[i] = infer_reals(st, 1, &m, &to));
     for (int64_t c = 0; c < e->chains && good; c++)
       for (int64_t j = 0; j < e->chain[c].points; j++) to[k++] = e->chain[c].point[j * e->n + i];
   }
@@ -471,20 +433,20 @@ static norn_status note_resume(norn_infer *inf, const sampler *e)
   const hmc_plan *p = &e->plan;
   int64_t dims[] = {e->chains, e->n};
   double *to;
-  norn_datum points = f64(st, 2, dims, &to);
+  norn_datum points = infer_reals(st, 2, dims, &to);
   if (norn_is_none(points)) return NORN_EMEMORY;
   for (int64_t c = 0; c < e->chains; c++)
     memcpy(to + c * e->n, e->chain[c].sample.q, (size_t)e->n * sizeof *to);
   norn_datum v[] = {norn_int((int64_t)p->stream),
                     norn_int(p->before + p->warmup + p->draws * p->thin), points};
-  return note(inf, "resume", norn_record(st, 3, names, v));
+  return infer_note_must(inf, "resume", norn_record(st, 3, names, v));
 }
 
 static norn_status note_chains(norn_infer *inf, const sampler *e)
 {
   norn_state *st = norn_infer_state(inf);
   double *step, *bfmi;
-  norn_datum steps = f64(st, 1, &e->chains, &step), bfmis = f64(st, 1, &e->chains, &bfmi);
+  norn_datum steps = infer_reals(st, 1, &e->chains, &step), bfmis = infer_reals(st, 1, &e->chains, &bfmi);
   norn_datum *inverse = engine_get(st, (size_t)e->chains * sizeof *inverse);
   bool good = inverse && !norn_is_none(steps) && !norn_is_none(bfmis);
   for (int64_t c = 0; c < e->chains && good; c++) {
@@ -493,8 +455,8 @@ static norn_status note_chains(norn_infer *inf, const sampler *e)
     good = !norn_is_none(inverse[c] = metric_value(st, &e->chain[c].h.m));
   }
   if (good) norn_infer_note(inf, "bfmi", bfmis);
-  good = good && !note(inf, "step_size", steps) &&
-    !note(inf, "inverse_metric", norn_array_pack(st, inverse, e->chains));
+  good = good && !infer_note_must(inf, "step_size", steps) &&
+    !infer_note_must(inf, "inverse_metric", norn_array_pack(st, inverse, e->chains));
   engine_put(st, inverse, (size_t)e->chains * sizeof *inverse);
   return good ? NORN_OK : NORN_EMEMORY;
 }

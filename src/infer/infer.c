@@ -233,6 +233,28 @@ norn_datum infer_resumed(norn_infer *inf)
   return inf->resume ? norn_get(inf->resume) : norn_none();
 }
 
+norn_status infer_resume_lost(norn_state *st)
+{
+  norn_fail(st, NORN_EINFER, 0, "this posterior does not say where its chains were");
+  norn_hint(st, "more() goes on from what infer() gave, not from parts or summaries of it");
+  return NORN_EINFER;
+}
+
+norn_status infer_resume_chains(norn_infer *inf, uint64_t *stream, int64_t *before, int64_t *warmup)
+{
+  norn_state *st = inf->st;
+  norn_datum post = infer_resumed(inf);
+  *stream = norn_stream_split(inf->stream, ENGINE_LANE, 3, 0);
+  if (norn_is_none(post)) return NORN_OK;
+  norn_datum state = posterior_info(st, post, "resume"), of = norn_record_get(st, state, "stream"),
+             at = norn_record_get(st, state, "transitions");
+  if (of.tag != NORN_INT || at.tag != NORN_INT) return infer_resume_lost(st);
+  *stream = (uint64_t)of.i;
+  *before = at.i;
+  *warmup = 0;
+  return NORN_OK;
+}
+
 norn_datum norn_infer_option(norn_infer *inf, int i)
 {
   const norn_datum *options;
@@ -406,6 +428,22 @@ void norn_infer_note(norn_infer *inf, const char *key, norn_datum value)
   if (!engine_room(inf->st, &inf->note, &inf->cnote, inf->nnote + 1, sizeof *inf->note)) return;
   norn_ref *r = norn_keep(inf->st, value);
   if (r) inf->note[inf->nnote++] = (infer_note){ key, r };
+}
+
+norn_status infer_note_must(norn_infer *inf, const char *key, norn_datum value)
+{
+  if (norn_is_none(value)) return NORN_EMEMORY;
+  norn_infer_note(inf, key, value);
+  for (size_t i = 0; i < inf->nnote; i++) if (!strcmp(inf->note[i].key, key)) return NORN_OK;
+  return norn_fail(inf->st, NORN_EMEMORY, -1, "out of memory");
+}
+
+norn_datum infer_reals(norn_state *st, int rank, const int64_t *dims, double **data)
+{
+  void *to = NULL;
+  norn_datum out = norn_array(st, NORN_F64, rank, dims, &to);
+  *data = to;
+  return out;
 }
 
 /* One warning a reason: `key` is the reason, the same line twice says nothing new. */

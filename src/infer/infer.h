@@ -119,6 +119,13 @@ static inline norn_infer *infer_keeper(norn_infer *inf)
 void        infer_left_over(norn_infer *, double mass);
 norn_status infer_marginals(norn_infer *, norn_datum record);
 norn_datum  infer_resumed(norn_infer *);      /* the posterior that more() continues; NONE */
+/* The stream of an engine's chains, and of those that more() continues that of the first run, the
+   transitions before, and no warm-up. */
+norn_status infer_resume_chains(norn_infer *, uint64_t *stream, int64_t *before, int64_t *warmup);
+norn_status infer_resume_lost(norn_state *);  /* the error of a posterior that does not say it */
+/* A note that more() needs: it must be there. */
+norn_status infer_note_must(norn_infer *, const char *key, norn_datum value);
+norn_datum  infer_reals(norn_state *, int rank, const int64_t *dims, double **data);   /* NONE: no memory */
 /* Warns when a real quantity of the draws has few distinct values and they stem from few particles
    (collapse.c). */
 norn_status infer_collapse(norn_infer *, size_t eves);

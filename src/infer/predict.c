@@ -589,16 +589,6 @@ static norn_datum unpacked(norn_state *st, const column *c)
   return a;
 }
 
-/* A note that must be there. */
-static norn_status note(norn_infer *inf, const char *key, norn_datum v)
-{
-  if (norn_is_none(v)) return NORN_EMEMORY;
-  norn_infer_note(inf, key, v);
-  for (size_t i = 0; i < inf->nnote; i++)
-    if (!strcmp(inf->note[i].key, key)) return NORN_OK;
-  return norn_fail(norn_infer_state(inf), NORN_EMEMORY, -1, "out of memory");
-}
-
 /* Where each row is: the place of its observe, and which element of it. */
 static norn_status pointwise_finish(norn_infer *inf, void *self)
 {
@@ -614,10 +604,10 @@ static norn_status pointwise_finish(norn_infer *inf, void *self)
                         e->rows[i].element < 0 ? norn_missing() : norn_int(e->rows[i].element) };
     v[i] = norn_record(st, 2, names, f);
   }
-  norn_status code = note(inf, "rows", norn_array_pack(st, v, (int64_t)e->nrows));
+  norn_status code = infer_note_must(inf, "rows", norn_array_pack(st, v, (int64_t)e->nrows));
   engine_put(st, v, e->nrows * sizeof *v);
   norn_span_text(st, e->factor, place, sizeof place);
-  return code ? code : note(inf, "factor", e->factors ? norn_cstring(st, place) : norn_missing());
+  return code ? code : infer_note_must(inf, "factor", e->factors ? norn_cstring(st, place) : norn_missing());
 }
 
 static const norn_option pointwise_options[] = { { "post", NULL, "the posterior" } };
@@ -697,8 +687,8 @@ static norn_status simulate_finish(norn_infer *inf, void *self)
     v[m - 1] = column_array(st, &inf->values);
     f[0] = column_array(st, &e->keys);
     f[1] = unpacked(st, &e->values);
-    good = !note(inf, "simulated", norn_record(st, (int)m, name, v)) &&
-           !note(inf, "observed", norn_record(st, 2, names, f));
+    good = !infer_note_must(inf, "simulated", norn_record(st, (int)m, name, v)) &&
+           !infer_note_must(inf, "observed", norn_record(st, 2, names, f));
   }
   engine_put(st, name, m * sizeof *name);
   engine_put(st, v, m * sizeof *v);

@@ -22,27 +22,10 @@ static norn_rng rng_of(const shared *e, int64_t chain, int64_t iteration)
 
 /* ---- making ---- */
 
-/* The stream and the count of transitions of the run that goes on. */
-static norn_status plan_resume(norn_infer *inf, shared *e)
+norn_status shared_init(norn_infer *inf, shared *e)
 {
-  norn_state *st = norn_infer_state(inf);
-  norn_datum post = infer_resumed(inf);
-  e->plan.stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 3, 0);
-  if (norn_is_none(post)) return NORN_OK;
-  norn_datum state = posterior_info(st, post, "resume"), stream = norn_record_get(st, state, "stream"),
-             at = norn_record_get(st, state, "transitions");
-  if (stream.tag != NORN_INT || at.tag != NORN_INT) {
-    norn_fail(st, NORN_EINFER, 0, "this posterior does not say where its chains were");
-    norn_hint(st, "more() goes on from what infer() gave, not from parts or summaries of it");
-    return NORN_EINFER;
-  }
-  e->plan.stream = (uint64_t)stream.i;
-  e->plan.before = at.i;
-  e->plan.warmup = 0;
-  return NORN_OK;
+  return infer_resume_chains(inf, &e->plan.stream, &e->plan.before, &e->plan.warmup);
 }
-
-norn_status shared_init(norn_infer *inf, shared *e) { return plan_resume(inf, e); }
 
 static bool shared_room(norn_state *st, shared *e)
 {
@@ -143,7 +126,7 @@ static norn_step resume(norn_infer *inf, shared *e, double *q)
     for (int64_t i = 0; i < e->n && good; i++) q[c * e->n + i] = norn_elem_real(point, i);
   }
   if (good) return NORN_STEP_MORE;
-  norn_fail(st, NORN_EINFER, 0, "this posterior does not say where its chains were");
+  infer_resume_lost(st);
   return NORN_STEP_FAIL;
 }
 

@@ -39,23 +39,6 @@ static int64_t stuck_of(const shared *e)
 
 /* ---- notes ---- */
 
-static norn_datum f64(norn_state *st, int rank, const int64_t *dims, double **data)
-{
-  void *to = NULL;
-  norn_datum out = norn_array(st, NORN_F64, rank, dims, &to);
-  *data = to;
-  return out;
-}
-
-/* A note that more() needs: it must be there. */
-static norn_status note(norn_infer *inf, const char *key, norn_datum value)
-{
-  if (norn_is_none(value)) return NORN_EMEMORY;
-  norn_infer_note(inf, key, value);
-  for (size_t i = 0; i < inf->nnote; i++) if (!strcmp(inf->note[i].key, key)) return NORN_OK;
-  return norn_fail(inf->st, NORN_EMEMORY, -1, "out of memory");
-}
-
 /* Places of the draws whose transition diverged. */
 static void note_divergent(norn_infer *inf, const shared *e)
 {
@@ -79,15 +62,15 @@ static norn_status note_resume(norn_infer *inf, const shared *e)
   const shared_plan *p = &e->plan;
   int64_t dims[] = {p->chains, e->n};
   double *q, *scale;
-  norn_datum points = f64(st, 2, dims, &q), inverse = f64(st, 1, &e->n, &scale);
+  norn_datum points = infer_reals(st, 2, dims, &q), inverse = infer_reals(st, 1, &e->n, &scale);
   if (norn_is_none(points) || norn_is_none(inverse) || e->run.ops->read(e->run.self, q, NULL))
     return NORN_EMEMORY;
   for (int64_t i = 0; i < e->n; i++) scale[i] = e->a.scale[i] * e->a.scale[i];
   norn_datum v[] = {norn_int((int64_t)p->stream), norn_int(p->before + shared_transitions(p)),
                     norn_real(e->a.length), points};
-  norn_status s = note(inf, "resume", norn_record(st, NORN_COUNT(v), names, v));
-  if (!s) s = note(inf, "inverse_metric", inverse);
-  return s ? s : note(inf, "step_size", norn_real(e->a.step));
+  norn_status s = infer_note_must(inf, "resume", norn_record(st, NORN_COUNT(v), names, v));
+  if (!s) s = infer_note_must(inf, "inverse_metric", inverse);
+  return s ? s : infer_note_must(inf, "step_size", norn_real(e->a.step));
 }
 
 /* What the density itself says, by the draws of some chains. */
