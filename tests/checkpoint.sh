@@ -101,7 +101,7 @@ same() {
 same walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
 same walk.norn --data long.json --engine 'smc(particles = 3000, executor = "lanes")' --seed 5
 same jump.norn --data long.json --engine 'smc(particles = 400, executor = "lanes")' --seed 5
-same mean.norn --data short.json --engine 'mh(draws = 12000, chains = 2)' --seed 5
+same mean.norn --data short.json --engine 'mh(draws = 120000, chains = 2)' --seed 5
 same mean.norn --data short.json --engine 'nuts(draws = 3000, chains = 2)' --seed 5
 same mean.norn --data short.json --engine 'pgibbs(20, draws = 2000, chains = 1)' --seed 5
 same walk.norn --data short.json --engine 'smc(300, threshold = 1) |> move(mh(steps = 30))' --seed 5
@@ -186,7 +186,7 @@ for path in none/ck /dev/full; do
   [ $status -eq 1 ] || fail "$path: status $status, not 1"
   grep -q "can't write the checkpoint $path" err || fail "$path: $(cat err)"
 done
-set -- mean.norn --data short.json --engine 'mh(draws = 12000, chains = 2)' --seed 5
+set -- mean.norn --data short.json --engine 'mh(draws = 120000, chains = 2)' --seed 5
 "$NORN" infer "$@" -q >want 2>err </dev/null
 (
   ulimit -f 300
