@@ -111,6 +111,7 @@ libnorncore_la_SOURCES += \
   %D%/lbfgs.h \
   %D%/mh.h \
   %D%/mover.h \
+  %D%/net.h \
   %D%/optimize.h \
   %D%/particles.h \
   %D%/path.h \
