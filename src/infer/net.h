@@ -91,6 +91,8 @@ typedef struct net_runs {
   size_t cstart, cinput;
 } net_runs;
 void net_runs_free(norn_state *, net_runs *);
+/* Appends run r of `from` to `to`.  false: error set. */
+bool net_runs_add(norn_state *, const net_schema *, net_runs *to, const net_runs *from, int r);
 
 /* Where simulated runs come from. */
 typedef struct net_source net_source;
@@ -117,6 +119,8 @@ typedef struct net_spec {      /* what a constructor pfn(...), npe(...), distrib
   int batch, most_batch;       /* sequences a step; with adapt: at most */
   bool adapt;                  /* AdAdaGrad */
   int64_t steps;               /* 0: by seconds */
+  int64_t simulations;         /* so many simulated runs, used again and again; 0: each is used once */
+  int patience;                /* with these: rounds without a better held-out score before it ends */
   double rate, decay, clip, warm;
   norn_datum inputs;           /* kept by who holds the spec */
 } net_spec;
@@ -125,6 +129,8 @@ typedef struct net_spec {      /* what a constructor pfn(...), npe(...), distrib
    with their borders.  false: error set. */
 bool net_schema_learn(norn_state *, net_schema *, net_source *, const net_spec *, int n);
 void net_schema_free(norn_state *, net_schema *);
+/* false: error set, and nothing is left in `to`. */
+bool net_schema_copy(norn_state *, net_schema *to, const net_schema *from);
 /* The site of an address, with its indices; -1: none. */
 int  net_schema_site(const net_schema *, norn_state *, uint64_t addr, int32_t *index);
 
