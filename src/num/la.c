@@ -93,6 +93,7 @@ static void find_blas(void)
   if (find(handle, "cblas_dgemm", &b.gemm) && find(handle, "dgelqf_", &b.gelqf) &&
       find(handle, "dorglq_", &b.orglq) && find(handle, "dsyevd_", &b.syevd) &&
       find(handle, "dgesdd_", &b.gesdd)) {
+    find(handle, "cblas_sgemm", &b.gemm_f32);
     if (find(handle, "openblas_set_num_threads", &set_threads)) set_threads(1);
     name_blas(handle, &b);
     blas_found = b;
@@ -115,6 +116,12 @@ const char *la_name(void)
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 
 /* ---- products ---- */
+
+void la_gemm_f32(const la_blas *b, bool ta, bool tb, int m, int n, int k, const float *x, int ldx, const float *y,
+                 int ldy, bool add, float *c, int ldc)
+{
+  b->gemm_f32(ROW_MAJOR, ta ? TRANS : NO_TRANS, tb ? TRANS : NO_TRANS, m, n, k, 1, x, ldx, y, ldy, add, c, ldc);
+}
 
 /* Below, calling and packing cost OpenBLAS more than they bring. */
 static bool big_product(int64_t m, int64_t n, int64_t k, int64_t ld)

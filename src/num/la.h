@@ -12,6 +12,9 @@
 /* c (m, n) = alpha op(a) op(b) + beta c, op(a) (m, k), op(b) (k, n); ta: a is stored (k, m). */
 void la_mul(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
             const double *b, double beta, double *c);
+/* Of floats: c (m, n) = op(a) op(b), or added to c; lda, ldb and ldc from row to row as stored.  Any thread. */
+void la_product_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                    int64_t ldb, bool add, float *c, int64_t ldc);
 /* y (m) = a (m, n) x; ta: a' x, y (n) */
 void la_mul_vector(bool ta, int64_t m, int64_t n, const double *a, const double *x, double *y);
 double la_dot(const double *x, const double *y, int64_t n);

@@ -1,11 +1,12 @@
 ## Compiled once for each register width (Makefile.am).
-LEVEL_SOURCES += %D%/la_level.c %D%/lane_ops_level.c %D%/stream_level.c %D%/weights_level.c
+LEVEL_SOURCES += %D%/la_level.c %D%/la_f32_level.c %D%/lane_ops_level.c %D%/stream_level.c %D%/weights_level.c
 
-## list libnorncore_la_SOURCES *.c *.h !la_level.c !lane_ops_level.c !stream_level.c !weights_level.c
+## list libnorncore_la_SOURCES *.c *.h !la_level.c !la_f32_level.c !lane_ops_level.c !stream_level.c !weights_level.c
 libnorncore_la_SOURCES += \
   %D%/interp.c \
   %D%/kde.c \
   %D%/la.c \
+  %D%/la_f32.c \
   %D%/la_factor.c \
   %D%/lane_ops.c \
   %D%/level.c \
@@ -40,6 +41,7 @@ libnorncore_la_SOURCES += \
   %D%/special.h \
   %D%/stats.h \
   %D%/stream.h \
+  %D%/vec.h \
   %D%/vmath.h \
   %D%/vmath_f32.h \
   %D%/vspecial.h \
