@@ -80,6 +80,7 @@ UNIT_TESTS = \
   %D%/unit/test_random \
   %D%/unit/test_real \
   %D%/unit/test_rng \
+  %D%/unit/test_safetensors \
   %D%/unit/test_samplers \
   %D%/unit/test_sbc \
   %D%/unit/test_segment \
@@ -1074,7 +1075,16 @@ TEST_FILES = \
   %D%/fuzz/corpus/printer/long \
   %D%/fuzz/corpus/printer/malformed \
   %D%/fuzz/corpus/printer/tabs \
-  %D%/fuzz/corpus/program/coin
+  %D%/fuzz/corpus/program/coin \
+  %D%/fuzz/corpus/safetensors/cut \
+  %D%/fuzz/corpus/safetensors/deep \
+  %D%/fuzz/corpus/safetensors/empty \
+  %D%/fuzz/corpus/safetensors/gap \
+  %D%/fuzz/corpus/safetensors/net \
+  %D%/fuzz/corpus/safetensors/overlap \
+  %D%/fuzz/corpus/safetensors/product \
+  %D%/fuzz/corpus/safetensors/scalars \
+  %D%/fuzz/corpus/safetensors/twice
 
 ## Programs that scripts run; they are no tests themselves.
 ## list TEST_TOOLS tools/*.c -.c
@@ -1093,7 +1103,8 @@ FUZZ_TARGETS = \
   %D%/fuzz/fuzz_netcdf \
   %D%/fuzz/fuzz_parse \
   %D%/fuzz/fuzz_printer \
-  %D%/fuzz/fuzz_program
+  %D%/fuzz/fuzz_program \
+  %D%/fuzz/fuzz_safetensors
 
 ## What tests compile is kept with the build, not with the user's.
 clean-local:

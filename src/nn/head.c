@@ -177,7 +177,7 @@ bool nn_head_fit(norn_state *st, nn_head *h, double *target, size_t n)
     return false;
   }
   if (!h->border) h->border = norn_alloc(st, NULL, 0, (size_t)(h->n + 1) * sizeof *h->border);
-  if (!h->border) return false;
+  if (!h->border) return !norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
   fit_bars(h, target, n);
   return true;
 }

@@ -12,6 +12,8 @@ libnorncore_la_SOURCES += \
   %D%/optimise.c \
   %D%/params.c \
   %D%/room.c \
+  %D%/safetensors.c \
+  %D%/safetensors_write.c \
   %D%/tokens.c \
   %D%/exp_f32.h \
   %D%/head.h \
