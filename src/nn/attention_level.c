@@ -92,58 +92,50 @@ static void add(float c, const float *x, float *y, int64_t d)
 
 /* ---- weights ---- */
 
-/* The packed place of the key that query i is, or -1: it is none, or an unseen one; *own: which key it is, or -1. */
-static int64_t place_of(const work *w, int i, int64_t *place, int *own)
+/* The key that query i is and sees apart, since it is not among the packed keys that i sees; -1: there is none. */
+static int64_t own_key(const nn_attention *a, int64_t i)
 {
-  *own = w->a->self < 0 ? -1 : w->a->self + i;
-  if (*own < 0 || w->a->order[*own] == NN_UNSEEN) return -1;
-  while (w->key[*place] < *own) ++*place;
-  return *place;
+  int64_t own = a->self + i;
+  return a->self < 0 || (a->order[own] < a->see[i] && a->order[own] != NN_UNSEEN) ? -1 : own;
 }
 
-/* s (wide) scores become weights with sum 1; kept: one more score, of what the query itself is, which becomes its
-   weight.  Gives the logarithm of the sum. */
-static float soften(const work *w, float *s, float see, int64_t place, float *kept)
+/* s (wide) scores of keys of these orders become weights that are seen from `see`; *own: one more score, or
+   -infinity, which becomes its weight.  Their sum is 1.  Gives the logarithm of what it was. */
+static float soften(int64_t wide, const float *order, float see, float c, float *s, float *own)
 {
   const vec none = vec_of(-HUGE_VALF), limit = vec_of(see);
-  if (place >= 0) *kept = s[place];
-  vec most = vec_of(*kept);
-  for (int64_t j = 0; j < w->wide; j += VEC) {
-    vec x = vec_select(vec_load(w->order + j) < limit, vec_load(s + j), none);
+  vec most = vec_of(*own), sum = { 0 };
+  for (int64_t j = 0; j < wide; j += VEC) {
+    vec x = vec_select(vec_load(order + j) < limit, vec_load(s + j), none);
     vec_store(s + j, x);
     most = vec_max(x, most);
   }
-  if (place >= 0) s[place] = *kept;
-  float top = vec_greatest(most), c = w->scale;
+  float top = vec_greatest(most);
   if (top == -HUGE_VALF) {                       /* nothing is seen */
-    memset(s, 0, (size_t)w->wide * sizeof *s);
-    *kept = 0;
+    memset(s, 0, (size_t)wide * sizeof *s);
+    *own = 0;
     return 0;
   }
-  vec sum = { 0 };
-  for (int64_t j = 0; j < w->wide; j += VEC) {
-    vec x = vec_load(s + j), e = vec_exp((x - top) * c);
-    e = vec_select(x == none, vec_of(0), e);
+  for (int64_t j = 0; j < wide; j += VEC) {
+    vec x = vec_load(s + j), e = vec_select(x == none, vec_of(0), vec_exp((x - top) * c));
     vec_store(s + j, e);
     sum += e;
   }
-  float own = place >= 0 || *kept == -HUGE_VALF ? 0 : vec_exp(vec_of((*kept - top) * c))[0];
-  float z = vec_sum(sum) + own, r = 1 / z;
-  for (int64_t j = 0; j < w->wide; j += VEC) vec_store(s + j, vec_load(s + j) * r);
-  *kept = own * r;
+  float self = *own == -HUGE_VALF ? 0 : vec_exp(vec_of((*own - top) * c))[0], z = vec_sum(sum) + self, r = 1 / z;
+  for (int64_t j = 0; j < wide; j += VEC) vec_store(s + j, vec_load(s + j) * r);
+  *own = self * r;
   return top * c + logf(z);
 }
 
 /* The same weights from the logarithm of the sum. */
-static void soften_again(const work *w, float *s, float see, int64_t place, float *kept, float lse)
+static void soften_again(int64_t wide, const float *order, float see, float scale, float lse, float *s, float *own)
 {
-  const vec limit = vec_of(see), c = vec_of(w->scale), top = vec_of(-lse);
-  if (place >= 0) *kept = s[place];
-  for (int64_t j = 0; j < w->wide; j += VEC)
-    vec_store(s + j, vec_select(vec_load(w->order + j) < limit, vec_exp(vec_fma(vec_load(s + j), c, top)), vec_of(0)));
-  float own = *kept == -HUGE_VALF ? 0 : vec_exp(vec_fma(vec_of(*kept), c, top))[0];
-  if (place >= 0) s[place] = own;
-  *kept = place >= 0 ? 0 : own;
+  const vec limit = vec_of(see), c = vec_of(scale), top = vec_of(-lse);
+  for (int64_t j = 0; j < wide; j += VEC) {
+    vec e = vec_exp(vec_fma(vec_load(s + j), c, top));
+    vec_store(s + j, vec_select(vec_load(order + j) < limit, e, vec_of(0)));
+  }
+  *own = *own == -HUGE_VALF ? 0 : vec_exp(vec_fma(vec_of(*own), c, top))[0];
 }
 
 /* Scores of queries from .. from + n - 1 of head h, into p. */
@@ -159,23 +151,22 @@ static void scores(const work *w, int h, int64_t from, int64_t n)
 static void forward_head(const work *w, int h, float *y, int64_t ystep, float *lse)
 {
   const nn_attention *a = w->a;
-  int64_t at = (int64_t)h * a->d, place = 0;
-  int own;
+  int64_t at = (int64_t)h * a->d, own[ROWS];
+  float self[ROWS];
   pack_columns(w, a->k + at, w->kt);
   pack_rows(w, a->v + at, a->kstep, w->key, w->n, w->v);
   for (int64_t from = 0; from < a->nq; from += ROWS) {
     int64_t n = a->nq - from < ROWS ? a->nq - from : ROWS;
-    float self[ROWS];
     scores(w, h, from, n);
     for (int64_t r = 0; r < n; r++) {
-      int i = (int)(from + r);
-      int64_t here = place_of(w, i, &place, &own);
-      self[r] = here < 0 && own >= 0 ? dot(a->q + i * a->qstep + at, a->k + own * a->kstep + at, a->d) : -HUGE_VALF;
-      lse[(int64_t)i * a->heads + h] = soften(w, w->p + r * w->wide, a->see[i], here, self + r);
+      int64_t i = from + r;
+      own[r] = own_key(a, i);
+      self[r] = own[r] < 0 ? -HUGE_VALF : dot(a->q + i * a->qstep + at, a->k + own[r] * a->kstep + at, a->d);
+      lse[i * a->heads + h] = soften(w->wide, w->order, a->see[i], w->scale, w->p + r * w->wide, self + r);
     }
     vec_block(n, a->d, w->n, w->p, w->wide, 1, w->v, w->dw, false, y + from * ystep + at, ystep);
     for (int64_t r = 0; r < n; r++)
-      if (self[r] != 0) add(self[r], a->v + (a->self + from + r) * a->kstep + at, y + (from + r) * ystep + at, a->d);
+      if (own[r] >= 0) add(self[r], a->v + own[r] * a->kstep + at, y + (from + r) * ystep + at, a->d);
   }
 }
 
@@ -188,33 +179,32 @@ static void forward(const nn_attention *a, float *y, int64_t ystep, float *lse, 
 
 /* ---- backward ---- */
 
-/* Of query i (row r of the block): its weights and, in place of dp, the derivatives in its scores; also what its own
-   term adds to the derivatives of the key that it is. */
-static void backward_row(const work *w, int h, int i, int64_t r, int64_t *place, const float *y, const float *dy,
-                         float lse, float *dq, float *dk, float *dv)
+/* Of query i (row r of the block): its weights and, in place of dp, the derivatives in its scores; dq begins with what
+   comes of its own term, which also adds to the derivatives of the key that it is. */
+static void backward_row(const work *w, int64_t at, int64_t i, int64_t r, const float *y, const float *dy, float lse,
+                         float *dq, float *dk, float *dv)
 {
   const nn_attention *a = w->a;
-  int64_t at = (int64_t)h * a->d;
-  int own;
-  int64_t here = place_of(w, i, place, &own);
-  const float *q = a->q + i * a->qstep + at, *k = a->k + own * a->kstep + at, *v = a->v + own * a->kstep + at;
-  float self = here < 0 && own >= 0 ? dot(q, k, a->d) : -HUGE_VALF;
+  int64_t own = own_key(a, i), step = (own < 0 ? 0 : own) * a->kstep + at;
+  const float *q = a->q + i * a->qstep + at, *k = a->k + step, *v = a->v + step;
+  float self = own < 0 ? -HUGE_VALF : dot(q, k, a->d);
   float *p = w->p + r * w->wide, *dp = w->dp + r * w->wide, mean = dot(dy, y, a->d);
-  soften_again(w, p, a->see[i], here, &self, lse);
+  soften_again(w->wide, w->order, a->see[i], w->scale, lse, p, &self);
   for (int64_t j = 0; j < w->wide; j += VEC)
     vec_store(dp + j, vec_load(p + j) * (vec_load(dp + j) - mean) * w->scale);
-  if (here >= 0 || own < 0) return;
+  memset(dq, 0, (size_t)a->d * sizeof *dq);
+  if (own < 0) return;
   float ds = self * (dot(dy, v, a->d) - mean) * w->scale;
   add(ds, k, dq, a->d);
-  add(ds, q, dk + own * a->kstep + at, a->d);
-  add(self, dy, dv + own * a->kstep + at, a->d);
+  add(ds, q, dk + step, a->d);
+  add(self, dy, dv + step, a->d);
 }
 
 static void backward_head(const work *w, int h, const float *y, const float *dy, int64_t ystep, const float *lse,
                           float *dq, float *dk, float *dv)
 {
   const nn_attention *a = w->a;
-  int64_t at = (int64_t)h * a->d, place = 0;
+  int64_t at = (int64_t)h * a->d;
   pack_columns(w, a->k + at, w->kt);
   pack_columns(w, a->v + at, w->vt);
   pack_rows(w, a->k + at, a->kstep, w->key, w->n, w->k);
@@ -222,24 +212,22 @@ static void backward_head(const work *w, int h, const float *y, const float *dy,
   memset(w->dv, 0, (size_t)(w->n * w->dw) * sizeof(float));
   for (int64_t from = 0; from < a->nq; from += ROWS) {
     int64_t n = a->nq - from < ROWS ? a->nq - from : ROWS;
-    const float *g = dy + from * ystep + at;
+    const float *g = dy + from * ystep + at, *q = a->q + from * a->qstep + at;
+    float *to = dq + from * a->qstep + at;
     scores(w, h, from, n);
     vec_block(n, w->wide, a->d, g, ystep, 1, w->vt, w->wide, false, w->dp, w->wide);
-    for (int64_t r = 0; r < n; r++) {
-      int64_t i = from + r;
-      memset(dq + i * a->qstep + at, 0, (size_t)a->d * sizeof *dq);
-      backward_row(w, h, (int)i, r, &place, y + i * ystep + at, dy + i * ystep + at, lse[i * a->heads + h],
-                   dq + i * a->qstep + at, dk, dv);
-    }
-    pack_rows(w, a->q + from * a->qstep + at, a->qstep, NULL, n, w->q);
+    for (int64_t r = 0; r < n; r++)
+      backward_row(w, at, from + r, r, y + (from + r) * ystep + at, g + r * ystep, lse[(from + r) * a->heads + h],
+                   to + r * a->qstep, dk, dv);
+    pack_rows(w, q, a->qstep, NULL, n, w->q);
     pack_rows(w, g, ystep, NULL, n, w->dy);
-    vec_block(n, a->d, w->n, w->dp, w->wide, 1, w->k, w->dw, true, dq + from * a->qstep + at, a->qstep);
+    vec_block(n, a->d, w->n, w->dp, w->wide, 1, w->k, w->dw, true, to, a->qstep);
     vec_block(w->n, w->dw, n, w->dp, 1, w->wide, w->q, w->dw, true, w->dk, w->dw);
     vec_block(w->n, w->dw, n, w->p, 1, w->wide, w->dy, w->dw, true, w->dv, w->dw);
   }
   for (int64_t j = 0; j < w->n; j++) {
-    memcpy(dk + w->key[j] * a->kstep + at, w->dk + j * w->dw, (size_t)a->d * sizeof *dk);
-    memcpy(dv + w->key[j] * a->kstep + at, w->dv + j * w->dw, (size_t)a->d * sizeof *dv);
+    add(1, w->dk + j * w->dw, dk + w->key[j] * a->kstep + at, a->d);
+    add(1, w->dv + j * w->dw, dv + w->key[j] * a->kstep + at, a->d);
   }
 }
 
@@ -255,4 +243,43 @@ static void backward(const nn_attention *a, const float *y, const float *dy, int
   for (int h = 0; h < a->heads; h++) backward_head(&w, h, y, dy, ystep, lse, dq, dk, dv);
 }
 
-const nn_attention_ops OPS_NAME(nn_attention_, LEVEL) = { forward, backward };
+/* ---- from memory ---- */
+
+static void recall_head(const nn_recall *a, int h, float *y, int64_t ystep, float *scratch)
+{
+  int64_t at = (int64_t)h * a->d, room = a->wide + padded(a->most);
+  float *p = scratch, *order = p + ROWS * room, own[ROWS], c = 1 / __builtin_sqrtf((float)a->d);
+  memcpy(order, a->order, (size_t)a->wide * sizeof *order);
+  for (int64_t from = 0; from < a->rows; from += ROWS) {
+    int64_t n = a->rows - from < ROWS ? a->rows - from : ROWS;
+    vec_block(n, a->wide, a->d, a->q + from * a->qstep + at, a->qstep, 1, a->kt + h * a->d * a->wide, a->wide, false, p,
+              room);
+    for (int64_t r = 0; r < n; r++) {
+      const nn_recalled *m = a->row + from + r;
+      const float *q = a->q + (from + r) * a->qstep + at;
+      float *s = p + r * room + a->wide;
+      int64_t wide = padded(m->n);
+      for (int64_t j = 0; j < wide; j++) {
+        order[a->wide + j] = j < m->n ? m->order[j] : NN_UNSEEN;
+        s[j] = j < m->n ? dot(q, m->kv + j * a->step + at, a->d) : 0;
+      }
+      own[r] = m->k ? dot(q, m->k + at, a->d) : -HUGE_VALF;
+      soften(a->wide + wide, order, m->see, c, p + r * room, own + r);
+    }
+    vec_block(n, a->d, a->keys, p, room, 1, a->v + h * a->keys * a->dw, a->dw, false, y + from * ystep + at, ystep);
+    for (int64_t r = 0; r < n; r++) {
+      const nn_recalled *m = a->row + from + r;
+      const float *s = p + r * room + a->wide;
+      float *to = y + (from + r) * ystep + at;
+      for (int64_t j = 0; j < m->n; j++) add(s[j], m->kv + j * a->step + a->step / 2 + at, to, a->d);
+      if (m->k) add(own[r], m->v + at, to, a->d);
+    }
+  }
+}
+
+static void recall(const nn_recall *a, float *y, int64_t ystep, float *scratch)
+{
+  for (int h = 0; h < a->heads; h++) recall_head(a, h, y, ystep, scratch);
+}
+
+const nn_attention_ops OPS_NAME(nn_attention_, LEVEL) = { forward, backward, recall };

@@ -7,6 +7,7 @@ libnorncore_la_SOURCES += \
   %D%/head_bars.c \
   %D%/head_finite.c \
   %D%/head_mixture.c \
+  %D%/memory.c \
   %D%/model.c \
   %D%/ops.c \
   %D%/optimise.c \

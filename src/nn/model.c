@@ -130,7 +130,7 @@ void nn_block_mlp(const nn_model *m, const nn_block *b, const nn_acts *v, int64_
   nn_linear_forward(n, ff, d, g, nn_w(m, b->mlp_out.weight), nn_w(m, b->mlp_out.bias), x1, x2);
 }
 
-static void block_forward(const nn_model *m, int l, const nn_acts *v, const nn_tokens *k, const float *x, bool learn)
+void nn_block_forward(const nn_model *m, int l, const nn_acts *v, const nn_tokens *k, const float *x, bool learn)
 {
   const nn_block *b = m->block + l;
   int64_t d = m->s.d, shift = l * v->layer;
@@ -177,7 +177,7 @@ static void forward(const nn_model *m, const nn_acts *v, const nn_tokens *k, boo
   const float *x = v->x;
   nn_embed_forward(v->n, k->j, m->s.d, k->row, k->coef, nn_w(m, m->table), v->x);
   for (int l = 0; l < m->s.layers; l++) {
-    block_forward(m, l, v, k, x, learn);
+    nn_block_forward(m, l, v, k, x, learn);
     x = v->x2 + l * v->layer;
   }
   nn_model_heads(m, v, k, x, learn);

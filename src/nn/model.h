@@ -57,4 +57,6 @@ bool       nn_memory_context(nn_memory *, nn_room *, const nn_tokens *);
 bool       nn_memory_next(nn_memory *, nn_room *, const int32_t *who, const nn_tokens *, float *z);
 /* Sequence to[k] becomes a copy of from[k], k < n; both rise, no place is in both (resampling). */
 void       nn_memory_copy(nn_memory *, const int32_t *to, const int32_t *from, int n);
+/* Forgets the sequences, not the context. */
+void       nn_memory_restart(nn_memory *);
 #endif

@@ -46,6 +46,8 @@ static inline float *nn_w(const nn_model *m, int tensor) { return m->p->w + m->p
 static inline float *nn_g(const nn_model *m, float *g, int tensor) { return g + m->p->tensor[tensor].at; }
 /* Lays out a room's memory; false: there is none. */
 bool nn_room_lay(nn_room *, const nn_model *, int64_t n, int64_t keys, const nn_tokens *, bool learn);
+/* One block on all tokens of a part, from x (n, d) to v->x2. */
+void nn_block_forward(const nn_model *, int l, const nn_acts *, const nn_tokens *, const float *x, bool learn);
 /* Parts of a block on n rows: x1 = x + out(o), then x2 = x1 + MLP(LN(x1)); u keeps what going back needs if learn. */
 void nn_block_mlp(const nn_model *, const nn_block *, const nn_acts *, int64_t n, const float *x, int64_t shift,
                   float *x1, float *x2, bool learn);

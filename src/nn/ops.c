@@ -127,3 +127,8 @@ void nn_attention_backward(const nn_attention *a, const float *y, const float *d
 {
   attention()->backward(a, y, dy, ystep, lse, dq, dk, dv, scratch);
 }
+
+void nn_recall_forward(const nn_recall *a, float *y, int64_t ystep, float *scratch)
+{
+  attention()->recall(a, y, ystep, scratch);
+}

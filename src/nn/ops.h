@@ -64,9 +64,32 @@ void nn_attention_forward(const nn_attention *, float *y, int64_t ystep, float *
 void nn_attention_backward(const nn_attention *, const float *y, const float *dy, int64_t ystep, const float *lse,
                            float *dq, float *dk, float *dv, float *scratch);
 
-/* One step of AdamW on n numbers (optimise.h): m = b1 m + (1 - b1) s g, v = b2 v + (1 - b2) s^2 g^2,
-   w -= shrink w + rate m / (sqrt(v) root + eps) */
-typedef struct nn_adam_numbers { float beta1, beta2, eps, scale, rate, root, shrink; } nn_adam_numbers;
+/* Attention from memory, forward only: queries (rows) of many sequences, which share `keys` keys (a context) and have
+   up to `most` of their own. */
+typedef struct nn_recalled {   /* of one query */
+  const float *kv;             /* (n, step): k | v of what its sequence remembers */
+  const int16_t *order;        /* (n) */
+  int n;
+  int16_t see;
+  const float *k, *v;          /* itself as a key that is seen apart, or NULL */
+} nn_recalled;
+typedef struct nn_recall {
+  int heads, d;
+  int64_t rows, keys, wide, dw, most, step;      /* wide, dw: keys and d as multiples of 16; step: 2 heads d */
+  const float *q;
+  int64_t qstep;
+  const float *kt, *v;         /* (heads, d, wide), (heads, keys, dw) of the context, padded with zeros */
+  const float *order;          /* (wide); padding: NN_UNSEEN */
+  const nn_recalled *row;      /* (rows) */
+} nn_recall;
+/* y (rows, ystep); scratch as of nn_attention_room(heads, d, rows, wide + most) */
+void nn_recall_forward(const nn_recall *, float *y, int64_t ystep, float *scratch);
+
+/* One step of AdamW on n numbers (optimise.h): m = beta1 m + fresh1 s g, v = beta2 v + fresh2 s^2 g^2,
+   w -= shrink w + rate m / (sqrt(v) root + eps); s: scale, fresh = 1 - beta as f64 has it */
+typedef struct nn_adam_numbers {
+  float beta1, fresh1, beta2, fresh2, eps, scale, rate, root, shrink;
+} nn_adam_numbers;
 void nn_adam_numbers_step(const nn_adam_numbers *, int64_t n, const float *g, float *m, float *v, float *w);
 
 /* For heads: z (n) becomes exp(z - greatest z) in y (y may be z); gives the sum, and the greatest in *top. */
@@ -94,6 +117,7 @@ typedef struct nn_attention_ops {
   void (*forward)(const nn_attention *, float *, int64_t, float *, float *);
   void (*backward)(const nn_attention *, const float *, const float *, int64_t, const float *, float *, float *, float *,
                    float *);
+  void (*recall)(const nn_recall *, float *, int64_t, float *);
 } nn_attention_ops;
 extern const nn_ops nn_ops_base, nn_ops_avx2, nn_ops_avx512;
 extern const nn_attention_ops nn_attention_base, nn_attention_avx2, nn_attention_avx512;

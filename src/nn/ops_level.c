@@ -143,7 +143,7 @@ static void embed_backward(int64_t n, int64_t rows, int64_t d, const int32_t *ro
 
 static void adam(const nn_adam_numbers *a, int64_t n, const float *g, float *m, float *v, float *w)
 {
-  vec b1 = vec_of(a->beta1), b2 = vec_of(a->beta2), c1 = 1 - b1, c2 = 1 - b2;
+  vec b1 = vec_of(a->beta1), b2 = vec_of(a->beta2), c1 = vec_of(a->fresh1), c2 = vec_of(a->fresh2);
   for (int64_t j = 0; j < n; j += VEC) {
     int64_t left = n - j;
     vec e = vec_load_part(g + j, left) * a->scale, x = vec_load_part(w + j, left);

@@ -32,7 +32,8 @@ double nn_adam_step(nn_adam *a, nn_params *p, const float *g, double progress)
   int64_t step = ++a->step;
   if (!isfinite(norm)) return norm;
   double c1 = 1 - pow(a->beta1, (double)step), c2 = 1 - pow(a->beta2, (double)step);
-  nn_adam_numbers k = { .beta1 = (float)a->beta1, .beta2 = (float)a->beta2, .eps = (float)a->eps,
+  nn_adam_numbers k = { .beta1 = (float)a->beta1, .fresh1 = (float)(1 - a->beta1), .beta2 = (float)a->beta2,
+                        .fresh2 = (float)(1 - a->beta2), .eps = (float)a->eps,
                         .scale = a->clip > 0 && norm > a->clip ? (float)(a->clip / norm) : 1,
                         .rate = (float)(rate / c1), .root = (float)(1 / sqrt(c2)) };
   for (int i = 0; i < p->n; i++) {

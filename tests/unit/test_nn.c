@@ -588,6 +588,175 @@ static void check_unseen(void)
   whole_free(&w);
 }
 
+/* ---- memory ---- */
+
+/* Tokens from .. from + n - 1 of sequences who[0 .. b-1] as a batch in *k (arrays of w and of `at`, `head`), with the
+   questions among them. */
+typedef struct piece {
+  nn_tokens k;
+  int32_t row[B * T * J], at[QUESTIONS], head[QUESTIONS];
+  float coef[B * T * J];
+  int16_t order[B * T], see[B * T];
+  int question[QUESTIONS];
+} piece;
+static void cut(const whole *w, const int32_t *who, int b, int from, int n, piece *p)
+{
+  p->k = (nn_tokens){ b, n, J, p->row, p->coef, p->order, p->see, 0, p->at, p->head, NULL };
+  for (int i = 0; i < b * n; i++) {
+    int src = who[i / n] * T + from + i % n;
+    memcpy(p->row + i * J, w->row + src * J, sizeof(int32_t) * J);
+    memcpy(p->coef + i * J, w->coef + src * J, sizeof(float) * J);
+    p->order[i] = w->order[src];
+    p->see[i] = w->see[src];
+  }
+  for (int h = 0; h < 2; h++)
+    for (int i = 0; i < b * n; i++)
+      for (int q = 0; q < QUESTIONS; q++)
+        if (w->at[q] == who[i / n] * T + from + i % n && w->which[q] == h) {
+          p->question[p->k.nq] = q;
+          p->at[p->k.nq] = i;
+          p->head[p->k.nq++] = h;
+        }
+}
+
+/* Where the answer to question q begins among all. */
+static int answer_at(int q) { return q < B ? 3 * q : 9 + 5 * (q - B); }
+
+static double pieces_apart(const piece *p, const float *z, const float *all)
+{
+  double worst = 0;
+  for (int q = 0; q < p->k.nq; q++)
+    for (int c = 0; c < (p->head[q] ? 5 : 3); c++)
+      worst = fmax(worst, fabs((double)*z++ - (double)all[answer_at(p->question[q]) + c]));
+  return worst;
+}
+
+/* The same answers from sequences that share the context of the first and go on by pieces. */
+static void check_memory(bool swiglu)
+{
+  whole w;
+  piece p;
+  nn_room *r = nn_room_new(state);
+  if (!r || !whole_new(&w, swiglu)) return;
+  for (int b = 1; b < B; b++) {
+    memcpy(w.row + b * T * J, w.row, sizeof(int32_t) * 3 * J);
+    memcpy(w.coef + b * T * J, w.coef, sizeof(float) * 3 * J);
+  }
+  float all[39], z[39];
+  CHECK(nn_room_fit(r, w.m, &w.k, false));
+  nn_model_answers(w.m, r, &w.k, all);
+  nn_memory *y = nn_memory_new(state, w.m, B, 2);
+  static const int32_t every[] = { 0, 1, 2 }, some[] = { 1, 2 }, one[] = { 0 };
+  cut(&w, every, 1, 0, 3, &p);
+  CHECK(y && nn_memory_context(y, r, &p.k));
+  cut(&w, every, 3, 3, 2, &p);                   /* a question, and the value that was drawn */
+  CHECK(p.k.nq == 3 && nn_memory_next(y, r, every, &p.k, z) && pieces_apart(&p, z, all) < 3e-6);
+  cut(&w, some, 2, 5, 1, &p);
+  CHECK(p.k.nq == 2 && nn_memory_next(y, r, some, &p.k, z) && pieces_apart(&p, z, all) < 3e-6);
+  cut(&w, some, 2, 6, 3, &p);                    /* a value, a question that sees it, padding */
+  CHECK(p.k.nq == 2 && nn_memory_next(y, r, some, &p.k, z) && pieces_apart(&p, z, all) < 3e-6);
+  cut(&w, one, 1, 5, 4, &p);
+  CHECK(p.k.nq == 2 && nn_memory_next(y, r, one, &p.k, z) && pieces_apart(&p, z, all) < 3e-6);
+  CHECK(!nn_memory_next(y, r, one, &p.k, z));    /* it is full */
+  CHECK_STR(norn_error(state)->text, "a net's memory has room for 2 tokens, and more are to be remembered");
+  norn_clear(state);
+  cut(&w, one, 1, 7, 1, &p);                     /* sequence 2 as a copy of 0: its third question again */
+  nn_memory_copy(y, (const int32_t[]){ 2 }, one, 1);
+  CHECK(nn_memory_next(y, r, (const int32_t[]){ 2 }, &p.k, z) && pieces_apart(&p, z, all) < 3e-6);
+  nn_memory_restart(y);
+  cut(&w, every, 3, 3, 6, &p);
+  CHECK(p.k.nq == 9 && nn_memory_next(y, r, every, &p.k, z) && pieces_apart(&p, z, all) < 3e-6);
+  nn_memory_free(y);
+  y = nn_memory_new(state, w.m, 1, 8);           /* all of it in one piece, without a context */
+  cut(&w, one, 1, 0, T, &p);
+  CHECK(y && nn_memory_next(y, r, one, &p.k, z) && pieces_apart(&p, z, all) < 3e-6);
+  nn_memory_free(y);
+  nn_room_free(r);
+  whole_free(&w);
+}
+
+/* ---- steps ---- */
+
+/* Two tensors, of which the first decays. */
+static bool small_params(nn_params *p)
+{
+  nn_params_init(p, state);
+  bool made = nn_params_add(p, "a", 2, (int64_t[]){ 3, 6 }, true) == 0 && nn_params_add(p, "b", 1, (int64_t[]){ 5 }, false) == 1;
+  return made && nn_params_make(p, true);
+}
+
+/* AdamW as Loshchilov and Hutter's algorithm 2 has it, in doubles. */
+static void ref_adam(const nn_adam *a, int64_t step, double rate, double decay, double g, double *m, double *v, double *w)
+{
+  *m = a->beta1 * *m + (1 - a->beta1) * g;
+  *v = a->beta2 * *v + (1 - a->beta2) * g * g;
+  double mh = *m / (1 - pow(a->beta1, (double)step)), vh = *v / (1 - pow(a->beta2, (double)step));
+  *w -= rate * mh / (sqrt(vh) + a->eps) + rate * decay * *w;
+}
+
+static void check_adam(void)
+{
+  nn_params p;
+  nn_adam a = { .rate = .01, .beta1 = .9, .beta2 = .99, .eps = 1e-6, .decay = .1, .clip = 2, .warm = 2, .steps = 10 };
+  if (!small_params(&p)) return;
+  CHECK(p.tensor[1].at == 32 && p.count == 48 && nn_params_find(&p, "b") == p.tensor + 1 && !nn_params_find(&p, "c"));
+  double m[48] = { 0 }, v[48] = { 0 }, w[48] = { 0 };
+  for (int i = 0; i < 48; i++) if (i < 18 || (i >= 32 && i < 37)) w[i] = p.w[i] = (float)uniform();
+  for (int step = 1; step <= 6; step++) {
+    float g[48] = { 0 };
+    double norm = 0, rate = .01 * (step == 1 ? .5 : 1) * (step <= 3 ? 1 : .5 * (1 + cos(M_PI * (step - 3) / 8.0)));
+    for (int i = 0; i < 48; i++) {
+      if (i < 18 || (i >= 32 && i < 37)) g[i] = (float)uniform() * (step < 4 ? 1 : .1F);
+      norm += (double)g[i] * (double)g[i];
+    }
+    CHECK_NEAR(nn_adam_rate(&a, -1), rate, 1e-15);
+    CHECK_NEAR(nn_adam_step(&a, &p, g, -1), sqrt(norm), 1e-6);
+    CHECK((sqrt(norm) > 2) == (step < 4));       /* both sides of the clip */
+    for (int i = 0; i < 48; i++) {
+      ref_adam(&a, step, rate, i < 32 ? .1 : 0, g[i] * fmin(1, 2 / sqrt(norm)), m + i, v + i, w + i);
+      CHECK_NEAR(p.w[i], w[i], 1e-6);
+    }
+  }
+  CHECK(a.step == 6);
+  CHECK_NEAR(nn_adam_rate(&a, .25), .01 * .5 * (1 + sqrt(.5)), 1e-12);
+  CHECK_NEAR(nn_adam_rate(&a, 1), 0, 1e-12);
+  /* by hand: from moments of 0 the first step is the rate, against the gradient's sign */
+  nn_adam b = { .rate = .5, .beta1 = .9, .beta2 = .999, .eps = 0 };
+  float g[48] = { 3, -1e-3F }, old[2] = { p.w[0], p.w[1] }, before[48];
+  memset(p.m, 0, sizeof m / 2);
+  memset(p.v, 0, sizeof v / 2);
+  for (int i = 2; i < 48; i++) g[i] = 1;
+  nn_adam_step(&b, &p, g, -1);
+  CHECK_NEAR(p.w[0], old[0] - .5, 1e-6);
+  CHECK_NEAR(p.w[1], old[1] + .5, 1e-6);
+  /* what is not finite changes nothing */
+  memcpy(before, p.w, sizeof before);
+  g[7] = NAN;
+  CHECK(isnan(nn_adam_step(&b, &p, g, -1)) && b.step == 2);
+  g[7] = HUGE_VALF;
+  CHECK(isinf(nn_adam_step(&b, &p, g, -1)) && b.step == 3 && memcmp(before, p.w, sizeof before) == 0);
+  nn_params_free(&p);
+}
+
+/* Parts' gradients: all of 1 +- e in one number: the variance of a part's mean is e^2 n / (n - 1). */
+static void check_batch_size(void)
+{
+  nn_params p;
+  if (!small_params(&p)) return;
+  float g[4][48] = { { 0 } };
+  const float *part[4] = { g[0], g[1], g[2], g[3] };
+  for (int k = 0; k < 4; k++) g[k][5] = (k % 2 ? 1.5F : .5F) / 4;
+  /* sum 1; means .5 and 1.5: variance 1/3 of means of 8 / 4 sequences, 2/3 of one's */
+  CHECK(nn_batch_size(&p, part, 4, 8, .1, 1000) == 67);
+  CHECK(nn_batch_size(&p, part, 4, 8, .1, 50) == 50);
+  CHECK(nn_batch_size(&p, part, 4, 8, .5, 1000) == 8);
+  for (int k = 0; k < 4; k++) g[k][5] = .25F;
+  CHECK(nn_batch_size(&p, part, 4, 8, .1, 1000) == 8);
+  for (int k = 0; k < 4; k++) g[k][5] = k % 2 ? 1 : -1;        /* no signal at all */
+  CHECK(nn_batch_size(&p, part, 4, 8, .1, 1000) == 1000);
+  nn_params_free(&p);
+}
+
 static void check_refused(void)
 {
   nn_params p;
@@ -608,6 +777,10 @@ int main(void)
   check_whole(true);
   check_parts();
   check_unseen();
+  check_memory(false);
+  check_memory(true);
+  check_adam();
+  check_batch_size();
   check_refused();
   norn_free(state);
   return unit_end();
