@@ -40,6 +40,10 @@ norn_status dist_moments(norn_state *, const norn_dist *, norn_datum *mean, norn
 void        dist_tails(const norn_dist_row *, double x, const double *p, double *lower,
                        double *upper);
 
+/* The map of a structured support in kernel_map.h, which generated code calls: NAME of map_NAME, and the two bounds
+   that it takes.  NULL: it has none. */
+const char *dist_map_kernel(const norn_support *, double bound[2]);
+
 /* Of a family named *_glm (glm.c), in one pass: the log density, and derivatives by argument: what
    norn_dist_partials adds to the leaves of argument i is added to to[i], where that is not NULL,
    and work for what nobody wants is not done.  logp and gx may be NULL. */

@@ -61,6 +61,7 @@ libnorncore_la_SOURCES += \
   %D%/kernel.h \
   %D%/kernel_count.h \
   %D%/kernel_draw.h \
+  %D%/kernel_map.h \
   %D%/kernel_real.h \
   %D%/kernel_sample.h \
   %D%/line.h \

@@ -67,6 +67,11 @@ operand  plan_part(plan *, const operand *, const uint32_t *e, uint32_t m, bool 
 uint32_t plan_scratch(plan *, uint32_t n);
 uint32_t plan_index(plan *, const uint32_t *x, uint32_t n);
 
+/* ---- density_call.c ---- */
+const char *call_lacks(const graph_called *);          /* NULL: it has text; else what has none */
+void     call_forward_text(plan *, const instr *, const call_instr *);
+void     call_back_text(plan *, const instr *, const call_instr *);
+
 /* ---- density_loop.c ---- */
 void     put_sync(plan *);             /* if memory was written */
 /* Adds an expression, the same in all threads, to the adjoint of a place. */

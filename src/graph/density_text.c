@@ -10,12 +10,14 @@ static const char *const head =
   "#define FLOW(g, e) SEL((g) == 0, LANE((lane_real)0), (g) * (e))\n"
   "#if TT == 1\n"
   "#define V(k) v[(int64_t)(k) * stride]\n"
+  "#define VS stride\n"
   "#define SYNC() ((void)0)\n"
   "static inline wide sum_wide(wide x) { return x; }\n"
   "static inline lanes sum_lanes(lanes x) { return x; }\n"
   "static inline int any_of(int c) { return c; }\n"
   "#else\n"
   "#define V(k) v[k]\n"
+  "#define VS 1\n"
   "#define SYNC() __syncwarp()\n"
   "static inline wide sum_wide(wide x)\n{\n"
   "  for (int m = TT / 2; m; m >>= 1) x += __shfl_xor_sync(0xffffffffu, x, m);\n  return x;\n}\n"
@@ -39,15 +41,9 @@ static const char *const head =
 
 /* ---- what has text ------------------------------------------------------------------------------ */
 
-static bool is_sum(const graph_called *c) { return c->type == &graph_sum_call; }
-static bool is_product(const graph_called *c) { return c->type == &graph_matvec_call; }
-
 static const char *instr_lacks(const program *p, const instr *c)
 {
-  if (c->op == G_PART) {
-    const graph_called *k = &p->call[c->aux].c;
-    return is_sum(k) || is_product(k) ? NULL : k->type->name;
-  }
+  if (c->op == G_PART) return call_lacks(&p->call[c->aux].c);
   return c->op < G_COUNT ? op_text_lacks((graph_op)c->op, c->aux) : NULL;
 }
 
@@ -343,101 +339,6 @@ static void scan_back(plan *q, const scan *s)
   }
 }
 
-/* ---- calls -------------------------------------------------------------------------------------- */
-
-/* Slots of the inputs that are places, and whether all differ; those that are numbers stand as NOSLOT. */
-static uint32_t *call_slots(plan *q, const call_instr *k, bool *differ)
-{
-  uint32_t *x = blocks_get(&q->temp, (k->c.nin + 1) * sizeof *x);
-  uint8_t *seen = blocks_get(&q->temp, q->o->nslot + 1);
-  *differ = true;
-  if (!x || !seen) return q->failed = true, NULL;
-  for (uint32_t i = 0; i < k->c.nin; i++) {
-    x[i] = k->in[i].kind == FROM_SCALAR ? q->slot[k->in[i].at] : NOSLOT;
-    if (x[i] == NOSLOT) continue;
-    *differ &= !seen[x[i]];
-    seen[x[i]] = 1;
-  }
-  return x;
-}
-
-/* Sum of numbers. */
-static void sum_forward(plan *q, const instr *c, const call_instr *k)
-{
-  bool differ;
-  double rest = 0;
-  char name[NAME];
-  uint32_t *slots = call_slots(q, k, &differ), n = 0;
-  if (!slots) return;
-  for (uint32_t i = 0; i < k->c.nin; i++)
-    if (slots[i] == NOSLOT) rest += k->x[i];
-    else slots[n++] = slots[i];
-  put_sync(q);
-  put_literal(name, rest, &q->o->m);
-  PUT("  {\n    wide s = 0;\n    for (int i = tid; i < %u; i += TT) s += V(I[%u + i]);\n", n,
-      plan_index(q, slots, n));
-  PUT("    s = sum_wide(s) + %s;\n    if (tid == 0) V(%u) = (lanes)s;\n  }\n", name, q->slot[c->to]);
-  q->dirty = true;
-}
-
-static void sum_back(plan *q, const instr *c, const call_instr *k)
-{
-  bool differ;
-  uint32_t *slots = call_slots(q, k, &differ), n = 0;
-  if (!slots) return;
-  for (uint32_t i = 0; i < k->c.nin; i++)
-    if (slots[i] != NOSLOT) slots[n++] = slots[i];
-  put_sync(q);
-  PUT(differ ? "  for (int i = tid; i < %u; i += TT)" : "  for (int i = 0; i < %u && tid == 0; i++)", n);
-  PUT(" A(I[%u + i]) += A(%u);\n", plan_index(q, slots, n), q->slot[c->to]);
-  q->dirty = true;
-}
-
-/* A matrix of few rows times numbers. */
-static void product_name(plan *q, const call_instr *k, uint32_t j, const uint32_t *slots, char *to)
-{
-  if (slots[j] == NOSLOT) put_literal(to, k->x[j], &q->o->m);
-  else snprintf(to, NAME, "V(%u)", slots[j]);
-}
-
-static void product_forward(plan *q, const instr *c, const call_instr *k)
-{
-  const graph_matrix *m = k->c.self;
-  bool differ;
-  uint32_t *slots = call_slots(q, k, &differ);
-  loop l = {.n = (uint32_t)(m->m * m->n)};
-  if (!slots) return;
-  uint32_t x = plan_data(q, &l, m->x);
-  char name[NAME];
-  put_sync(q);
-  PUT("  for (int i = tid; i < %u; i += TT) {\n    lanes s = 0;\n", (uint32_t)m->m);
-  for (uint32_t j = 0; j < m->n; j++) {
-    product_name(q, k, j, slots, name);
-    PUT("    s += D[%u + i * %u] * %s;\n", x + j, (uint32_t)m->n, name);
-  }
-  PUT("    V(%u + i) = s;\n  }\n", q->slot[c->to]);
-  q->dirty = true;
-}
-
-static void product_back(plan *q, const instr *c, const call_instr *k)
-{
-  const graph_matrix *m = k->c.self;
-  bool differ;
-  uint32_t *slots = call_slots(q, k, &differ);
-  loop l = {.n = (uint32_t)(m->m * m->n)};
-  if (!slots) return;
-  uint32_t x = plan_data(q, &l, m->x);
-  put_sync(q);
-  PUT("  if (tid == 0) {\n");
-  for (uint32_t j = 0; j < m->n; j++) {
-    if (slots[j] == NOSLOT) continue;
-    PUT("    for (int i = 0; i < %u; i++) A(%u) += A(%u + i) * D[%u + i * %u];\n", (uint32_t)m->m, slots[j],
-        q->slot[c->to], x + j, (uint32_t)m->n);
-  }
-  PUT("  }\n");
-  q->dirty = true;
-}
-
 /* ---- the whole ---------------------------------------------------------------------------------- */
 
 static void put_forward(plan *q)
@@ -447,8 +348,7 @@ static void put_forward(plan *q)
     const instr *c = &p->fast[i];
     if (c->op == G_FUSED || (c->op == G_DENSITY && c->target) || q->inlined[i]) continue;
     if (c->op == G_SCAN) scan_text(q, &p->scan[c->aux]);
-    else if (c->op == G_PART && is_sum(&p->call[c->aux].c)) sum_forward(q, c, &p->call[c->aux]);
-    else if (c->op == G_PART) product_forward(q, c, &p->call[c->aux]);
+    else if (c->op == G_PART) call_forward_text(q, c, &p->call[c->aux]);
     else if (c->n == 1) single_forward(q, c);
     else loop_forward(q, c);
   }
@@ -506,8 +406,7 @@ static void put_backward(plan *q)
     const instr *c = &p->fast[i];
     if (c->op == G_FUSED || (c->op == G_DENSITY && c->target) || q->inlined[i]) continue;
     if (c->op == G_SCAN) scan_back(q, &p->scan[c->aux]);
-    else if (c->op == G_PART && is_sum(&p->call[c->aux].c)) sum_back(q, c, &p->call[c->aux]);
-    else if (c->op == G_PART) product_back(q, c, &p->call[c->aux]);
+    else if (c->op == G_PART) call_back_text(q, c, &p->call[c->aux]);
     else if (c->n == 1) single_back(q, c);
     else loop_back(q, c, instr_variable(c));
   }

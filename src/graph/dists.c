@@ -1,6 +1,7 @@
 /* dists: log densities of distributions whose arguments hold nodes.  A family of numbers gives one
    density node an element; all else is a call that keeps a copy of the distribution, puts the
    current numbers into its leaves (norn.h, norn_dist_leaves) and asks its row. */
+#include "graph/calls.h"
 #include "graph/regression.h"
 #include "num/la.h"
 #include <string.h>
@@ -105,7 +106,7 @@ norn_datum graph_leaf(const norn_dist *d, int64_t k)
 
 /* ---- the call: value leaves first, then those of the distribution ---------------------------- */
 
-typedef struct density { norn_state *st; norn_ref *dist, *x; int64_t nx, nleaf; } density;
+typedef graph_density_self density;
 
 static bool density_forward(void *self, const double *in, double *out)
 {
@@ -147,7 +148,7 @@ static void density_free(norn_state *st, void *self)
   norn_alloc(st, k, sizeof *k, 0);
 }
 
-static const graph_call density_call = {"density", density_forward, density_adjoint, density_free,
+const graph_call graph_density_call = {"density", density_forward, density_adjoint, density_free,
                                         .uses_state = true};
 
 static norn_datum private_copy(norn_state *st, norn_datum v);
@@ -241,7 +242,7 @@ static norn_datum density_record(graph *g, const norn_dist *d, norn_datum x, boo
   visit w = {.nodes = list};
   leaves_walk(&x, &w);
   for (int i = 0; i < d->n; i++) leaves_walk((norn_datum *)(uintptr_t)&d->args[i], &w);
-  if (!graph_called_new(g, &density_call, k, list, (uint32_t)n, &value, &out, 1)) return made;
+  if (!graph_called_new(g, &graph_density_call, k, list, (uint32_t)n, &value, &out, 1)) return made;
   return out;
 }
 

@@ -4,7 +4,9 @@ LEVEL_SOURCES += %D%/exec_level.c
 ## list libnorncore_la_SOURCES *.c *.h !exec_level.c
 libnorncore_la_SOURCES += \
   %D%/cc.c \
+  %D%/constraint.c \
   %D%/cost.c \
+  %D%/density_call.c \
   %D%/density_loop.c \
   %D%/density_plan.c \
   %D%/density_text.c \
@@ -37,6 +39,7 @@ libnorncore_la_SOURCES += \
   %D%/segment_text.c \
   %D%/tape.c \
   %D%/traced.c \
+  %D%/calls.h \
   %D%/cc.h \
   %D%/chains.h \
   %D%/density_plan.h \
@@ -48,6 +51,7 @@ libnorncore_la_SOURCES += \
   %D%/incremental.h \
   %D%/jit.h \
   %D%/level.h \
+  %D%/multi_kernel.h \
   %D%/op_formulas.h \
   %D%/op_functions.h \
   %D%/op_text.h \
@@ -65,9 +69,9 @@ libnorncore_la_SOURCES += \
 ## The headers in which generated code is written, in order: dialect.c includes them as bytes
 ## (from a folder of the build's root, where a file of src/graph finds them by its shelf's name).
 DIALECT = \
-  num/lane.h num/vmath_f32.h num/vmath.h num/vspecial.h num/philox.h \
+  num/lane.h num/vmath_f32.h num/vmath.h num/vspecial.h num/philox.h dist/kernel_map.h \
   dist/terms.h dist/kernel_real.h dist/kernel_count.h dist/kernel_draw.h dist/families.h \
-  dist/kernel_sample.h dist/domains.h graph/op_functions.h graph/segment_kernel.h
+  dist/kernel_sample.h dist/domains.h graph/op_functions.h graph/multi_kernel.h graph/segment_kernel.h
 DIALECT_FILES = $(DIALECT:%=$(top_srcdir)/src/%)
 DIALECT_INC   = graph/dialect_f64.inc graph/dialect_f32.inc
 CLEANFILES   += $(DIALECT_INC)

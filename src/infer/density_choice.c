@@ -2,6 +2,7 @@
    the map of its support to R^n (norn.h, norn_support), with the log Jacobian as a term.  Bounds that
    move with other parameters are nodes too; a noncentered() choice is location + scale u. */
 #include "infer/density.h"
+#include "graph/calls.h"
 #include "num/rng.h"
 #include <string.h>
 
@@ -72,77 +73,25 @@ static norn_datum bound_of(const norn_dist *d, const norn_support *s, bool upper
   return norn_real(b == b ? b : *bounds);
 }
 
-/* A structured support: its map as a call; the last result is the log Jacobian.  If `moved`, the
-   two bounds are inputs after the free numbers. */
-typedef struct structured {
-  norn_support s;
-  size_t size;
-  bool moved;
-  double work[];
-} structured;
-
-static norn_support support_at(const structured *k, const double *u)
-{
-  norn_support s = k->s;
-  if (k->moved) {
-    s.lower = u[norn_support_free(&s)];
-    s.upper = u[norn_support_free(&s) + 1];
-  }
-  return s;
-}
-
-static bool map_forward(void *self, const double *u, double *x)
-{
-  norn_support s = support_at(self, u);
-  double j = 0;
-  norn_support_constrain(&s, u, x, &j);
-  x[norn_support_elems(&s)] = j;
-  return j == j && j < HUGE_VAL && j > -HUGE_VAL;
-}
-static void map_adjoint(void *self, const double *u, const double *x, const double *gx, double *gu)
-{
-  structured *k = self;
-  norn_support s = support_at(k, u);
-  double *bound = gu + norn_support_free(&s);
-  norn_support_adjoint(&s, u, x, gx, gx[norn_support_elems(&s)], gu, k->moved ? bound : NULL,
-                       k->moved ? bound + 1 : NULL, k->work);
-}
-static void map_free(norn_state *st, void *self)
-{
-  engine_put(st, self, ((structured *)self)->size);
-}
-static const graph_call map_call = {"constraint", map_forward, map_adjoint, map_free,
-                                    .uses_state = false};
-
+/* A structured support: its map as a call; the last result is the log Jacobian, a term.  If its bounds are nodes,
+   they are inputs after the free numbers. */
 static bool structured_map(recording *r, const norn_support *s, norn_datum lower, norn_datum upper,
                            norn_datum *x)
 {
   norn_state *st = r->d->st;
   int64_t m = norn_support_free(s), n = norn_support_elems(s) + 1;
-  size_t size = sizeof(structured) + (size_t)n * sizeof(double), all = (size_t)(m + n + 2);
-  structured *self = engine_get(st, size);
+  size_t all = (size_t)(m + n + 2);
+  bool moved = !norn_is_none(lower);
   norn_datum *in = engine_get(st, all * sizeof *in);
-  double *v = engine_get(st, all * sizeof *v);
-  bool good = self && in && v;
-  if (good) {
-    self->s = *s;
-    self->size = size;
-    self->moved = !norn_is_none(lower);
-    for (int64_t i = 0; i < m; i++) in[i] = input(r);
-    if (self->moved) {
-      in[m++] = lower;
-      in[m++] = upper;
-    }
-    for (int64_t i = 0; i < m; i++) v[i] = in[i].d;
-    map_forward(self, v, v + m);
-    good = graph_called_new(r->t->g, &map_call, self, in, (uint32_t)m, v + m, in + m, (uint32_t)n);
-    for (int64_t i = 0; good && i + 1 < n; i++) x[i] = in[m + i];
-    good = good && term(r, in[m + n - 1]);
-  } else {
-    engine_put(st, self, size);
-  }
+  if (!in) return false;
+  for (int64_t i = 0; i < m; i++) in[i] = input(r);
+  in[m] = lower;
+  in[m + 1] = upper;
+  norn_datum *out = in + m + 2;
+  bool good = graph_constrain(r->t->g, s, in, moved, out);
+  for (int64_t i = 0; good && i + 1 < n; i++) x[i] = out[i];
+  good = good && term(r, out[n - 1]);
   engine_put(st, in, all * sizeof *in);
-  engine_put(st, v, all * sizeof *v);
   return good;
 }
 

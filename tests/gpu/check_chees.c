@@ -40,7 +40,8 @@ static const char models[] =
   "for i in 0..40 { observe y[i] ~ normal(a[county[i]], s) }\n{ mu: mu, tau: tau, s: s } }\n"
   "model branch() { let x ~ normal(0, 1)\n let b = if x > 0 { 1 } else { 2 }\n"
   "observe 1 ~ normal(x * b, 1)\n x }\n"
-  "model shares() { let p ~ dirichlet([1, 2, 3])\n p }\n";
+  "model shares() { let p ~ dirichlet([1, 2, 3])\n p }\n"
+  "model scatter() { let w ~ wishart(4, [[1, 0.2], [0.2, 2]])\n w }\n";
 
 /* ---- transition by transition ---------------------------------------------------------------- */
 
@@ -133,6 +134,8 @@ static void inferences(void)
   }
   CHECK(number("let p = infer(radon(), hmc(draws = 3, warmup = 8, chains = 20, steps = 2, shared = true, "
                "device = \"gpu\", verify = true))\nlen(draws(more(p, 2)))") == 100);
+  CHECK(fabs(number("let p = infer(shares(), chees(draws = 20, warmup = 100, chains = 64, device = \"gpu\", "
+                    "verify = true))\nmean(p[2])") - 0.5) < 0.05);
   /* too little work for a GPU is done here */
   CHECK(number("let p = infer(radon(), chees(draws = 3, warmup = 20, chains = 20, device = \"auto\"))\n"
                "if info(p).device == \"cpu\" { 1 } else { 0 }") == 1);
@@ -142,7 +145,7 @@ static void errors(void)
 {
   refused("infer(branch(), chees(device = \"gpu\"))", "a branch on a parameter has no code for it");
   refused("infer(branch(), chees(device = \"gpu\"))", "device = \"gpu\" of chees can't be had");
-  refused("infer(shares(), chees(device = \"gpu\"))", "has no code for it");
+  refused("infer(scatter(), chees(device = \"gpu\"))", "wishart has no code for it");
   refused("infer(radon(), chees(precision = \"f32\"))", "is for the GPU");
   norn_datum v;
   if (!gpu_test_real()) {

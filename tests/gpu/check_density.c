@@ -76,7 +76,9 @@ static bool text_make(text *t, int T, int each)
   int has = 0;
   for (int i = 0; i < MODELS; i++) {
     density_code_free(&all[i].code);
-    bool wanted = i % each == 0 || !strcmp(name_of(i), "interleaved") || !strcmp(name_of(i), "one then one");
+    static const char *const always[] = {"interleaved", "one then one", "simplexes", "factors"};
+    bool wanted = i % each == 0;
+    for (int k = 0; k < NORN_COUNT(always); k++) wanted |= !strcmp(name_of(i), always[k]);
     all[i].has = wanted && all[i].d && all[i].d->last &&
                  density_code_new(all[i].d->last->p, T, false, &all[i].code);
     if (!all[i].has) continue;
@@ -261,6 +263,19 @@ static void check_chains(gpu *g, const char *name, const char *program_text, int
   norn_density_free(d);
 }
 
+/* Chains of simplexes, ordered vectors, factors and correlations. */
+static void check_maps(gpu *g)
+{
+  char written[4000];
+  for (int i = 0; i < KNOWN; i++) {
+    if (strcmp(models[i].name, "simplexes") && strcmp(models[i].name, "factors")) continue;
+    snprintf(written, sizeof written, "%s\nm()", models[i].text);
+    check_chains(g, models[i].name, written, 1, false);
+    check_chains(g, models[i].name, written, 4, false);
+    if (!gpu_test_real()) check_chains(g, models[i].name, written, 2, true);
+  }
+}
+
 /* What can't be says what. */
 static void check_refusals(gpu *g)
 {
@@ -271,10 +286,11 @@ static void check_refusals(gpu *g)
   if (!d) return;
   CHECK_STR(gpu_chains_lacks(d->last->p, why, sizeof why), "a branch on a parameter");
   norn_density_free(d);
-  d = density_of("simplex", "model m() { let p ~ dirichlet([1, 2, 3])\nobserve 1 ~ normal(p[0] * p[1], 1)\np }\nm()");
+  d = density_of("matrix", "model m() { let w ~ wishart(4, [[1, 0.2], [0.2, 2]])\nobserve 1 ~ normal(w[0, 0], 1)\nw }\nm()");
   if (!d) return;
   const char *lacks = gpu_chains_lacks(d->last->p, why, sizeof why);
   const gpu_chains_wish wish = {.threads = 8};
+  CHECK_STR(lacks, "wishart");
   if (lacks) {
     CHECK(gpu_chains_new(g, d->last->p, 8, 5, &wish, &run) != NORN_OK && !run.ops);
     CHECK(strstr(norn_error(st)->text, lacks) != NULL);
@@ -312,6 +328,7 @@ int main(void)
   check_chains(g, "radon", radon, 8, true);
   check_chains(g, "schools", schools, 0, false);
   check_chains(g, "shifted", shifted, 16, false);
+  check_maps(g);
   check_refusals(g);
   norn_free(st);
   return unit_end();

@@ -163,5 +163,13 @@ static const struct { const char *name, *text; } models[] = {
    "observe sum(t) + interp(a[0], [-1, 2], [a[1], a[2]]) * interp(0.3, [0, 1, 2], a) ~ normal(0, 2)\n t }"},
   {"own", "distribution laplace2(m, b) { sample = () -> m\n logpdf = x -> -log(2 * b) - abs(x - m) / b\n support = real }\n"
    "model m() { let s ~ exponential(1)\nlet a ~ normal(0, 1)\nobserve 1.5 ~ laplace2(a, s)\n a }"},
+  {"simplexes", "let ys = [2, 0, 1, 3, 1, 0, 2]\nmodel m() { let al ~ iid(gamma(2, 1), 3)\nlet p ~ dirichlet(al)\n"
+   "let q ~ dirichlet([0.5, 1, 2, 4])\nlet c ~ ordered(iid(gamma(2, p[0]), 3))\nlet d ~ ordered(iid(normal(q[1], 2), 2))\n"
+   "for y in ys { observe 0.4 * y ~ normal(p[0] * c[2] + p[1] * d[0] - q[3], 1) }\n p }"},
+  {"factors", "model m() { let s ~ iid(half_normal(1), 3)\nlet l ~ lkj_corr_cholesky(3, 1.5)\n"
+   "let lower = for i in 0..3 { for j in 0..3 { s[i] * l[i, j] } }\n"
+   "let mu ~ iid(normal(0, 1), 3)\nlet r ~ lkj_corr(3, 2)\n"
+   "for y in [[0.3, 0.2, -1], [1.0, -0.4, 0.3]] { observe y ~ multi_normal_cholesky(mu, lower) }\n"
+   "observe [0.1, 0.2, 0.4] ~ multi_normal(mu, r)\n l }"},
 };
 #endif
