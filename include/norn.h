@@ -182,6 +182,9 @@ int         norn_record_size(norn_datum);                /* -1 if not a record *
 const char *norn_record_at(norn_state *, norn_datum record, int i, norn_datum *value);
 /* Its fields in order, borrowed; NULL if it is not one. */
 const norn_datum *norn_record_view(norn_datum record, int *n);
+/* Parameter i of a model value: its name, and the argument for it (NONE: not given, so that its default
+   holds); NULL past the last, or if it is no model value. */
+const char *norn_model_at(norn_state *, norn_datum model, int i, norn_datum *value);
 /* A variant: its constructor's name and fields (ENUM has none); NULL if it is not one. */
 const char *norn_data_view(norn_state *, norn_datum, const norn_datum **fields, int *n);
 

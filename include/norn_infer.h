@@ -141,6 +141,9 @@ bool            norn_run_delayed_choices(norn_run *, bool (*f)(void *user, uint6
                                          void *user);
 /* The printed name of an address ("theta.z[3]"), after a run with NORN_RUN_NAMES met it. */
 const char     *norn_addr_name(norn_state *, uint64_t addr, char *buf, size_t n);
+/* How many observations stand before that of the event, by its span, in the text of its function; -1: there is none
+   at the span. */
+int             norn_observe_number(norn_state *, norn_span);
 /* Hash of what a run will do from here on (code place, live registers, scope), for merging equal
    states; and whether two runs are in the same state.  Weights and lanes do not count. */
 uint64_t        norn_run_hash(norn_run *);

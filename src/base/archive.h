@@ -31,6 +31,9 @@ bool          archive_not_now(norn_archive *, const char *why);
 /* Of a value: the code that it may come to run, and the data that code and value hold.  Equal in
    every process that loaded the same.  false: error set. */
 bool          archive_prints(norn_state *, norn_datum, uint64_t *program, uint64_t *data);
+/* The code alone, whatever file it stands in and wherever there, and of a model value without its
+   arguments. */
+bool          archive_program(norn_state *, norn_datum, uint64_t *program);
 /* Of the instructions of this build. */
 uint64_t      archive_build(void);
 #endif

@@ -20,8 +20,9 @@
    With `subsets` > 0 that share of training's runs has a random part of the observations hidden (they become
    questions in their place) and of the latents shown, so that missing data and given() are in what was learned.
 
-   Files: net_schema.c (sites), net_runs.c (simulated runs), net_tokens.c (their layout), net_train.c, net_file.c,
-   net_propose.c (asking), amortized.c (the engine), net_diagnose.c. */
+   Files: net_schema.c (sites), net_learn.c (found out from runs), net_event.c (numbers of choices), net_source.c
+   (simulated runs), net_tokens.c (their layout), net_train.c, net_file.c, net_propose.c (asking), amortized.c (the
+   engine), net_diagnose.c. */
 #ifndef NORN_INFER_NET_H
 #define NORN_INFER_NET_H
 #include "infer/engine.h"
@@ -39,25 +40,35 @@ typedef enum {
   NET_COUNT        /* a whole number >= 0 */
 } net_value;
 
-enum { NET_ARGS = 8, NET_INDICES = 3, NET_WIDE = 64 };
+enum { NET_ARGS = 8, NET_INDICES = 3, NET_WIDE = 64, NET_HOT = 32, NET_COVARIATES = 32 };
+/* The name is the address with [] for each list of indices in it; repeated parts (recursion: rest.rest.rest.x) are
+   one, and how many there were is one more index.  An observation that is not the first of its function has its
+   number there behind it, "y[]~1"; values of another kind than those of the first of that name have it behind a
+   colon, "x:bool". */
 typedef struct net_site {
   char name[96];               /* the pattern: "theta[].z" */
   bool latent, observed;       /* it was met as the one, as the other */
+  bool split;                  /* coordinates are alike: they share mean, sd and head, their number is an index, and
+                                  in a context each is a token of its own */
+  bool plain;                  /* coordinates are the numbers themselves, whatever the support */
   net_value value;
-  int coords;                  /* most coordinates of a value that were met (1 of discrete ones) */
+  int coords;                  /* most coordinates of a value that were met (1 of discrete numbers) */
   int categories;
   int nargs;                   /* numbers of the distribution's arguments that are features, at most NET_ARGS */
   int ncovariates;             /* of `inputs`, features of its elements */
-  double *mean, *sd;           /* (coords) of coordinates */
-  double arg_mean[NET_ARGS], arg_sd[NET_ARGS];     /* of arguments, after asinh */
-  double index_scale[NET_INDICES];
+  uint32_t inputs;             /* bit i: these are of input i */
+  int hot;                     /* indices below it have rows of their own, too */
+  double *mean, *sd;           /* (coords; split: 1) of coordinates; of asinh of counts */
+  double arg_mean[NET_ARGS], arg_sd[NET_ARGS];     /* of arguments, after asinh; sd 0: it never changes */
+  double index_scale[NET_INDICES];                 /* 0: it is no feature */
   int row;                     /* its first row of the table (net_schema.c says the layout) */
-  int head;                    /* its first head: one for each coordinate; -1: never asked for */
+  int head;                    /* its first head: one for each coordinate (split: one); -1: never asked for */
 } net_site;
 
 typedef struct net_input {     /* an argument of the model that the net sees */
   char name[64];
   bool array;                  /* a feature of elements; else a token */
+  int width;                   /* numbers of an element */
   double mean, sd;
   int row;
 } net_input;
@@ -69,6 +80,8 @@ typedef struct net_schema {
   int rows;                    /* of the table */
   int longest, context;        /* most tokens of a sequence, of its context, that training has seen */
   int wide;                    /* j: most rows a token */
+  int hot;                     /* most of sites' */
+  struct net_places *places;   /* what was found for each address so far (net_schema_open) */
 } net_schema;
 
 /* ---- simulated runs ---- */
@@ -78,8 +91,8 @@ typedef struct net_event {
   uint64_t addr;
   int32_t site;                /* -1: a site that the schema does not have */
   int32_t index[NET_INDICES];
-  bool observed;
-  uint16_t nx, nargs;          /* coordinates (or 1: category, count), arguments */
+  bool observed;               /* else it is asked for: a choice, or an observation that is missing */
+  uint16_t nx, nargs;          /* numbers: coordinates, or categories and counts; arguments */
   uint32_t x, arg;             /* where in `number` they begin */
 } net_event;
 typedef struct net_runs {
@@ -87,7 +100,7 @@ typedef struct net_runs {
   size_t *start;               /* (n + 1) in event */
   net_event *event; size_t nevent, cevent;
   double *number; size_t nnumber, cnumber;
-  uint32_t *input;             /* (n, inputs) where in `number` the inputs of each run begin; then their lengths */
+  uint32_t *input;             /* (n, inputs, 2) where in `number` an input of a run begins, and its length */
   size_t cstart, cinput;
 } net_runs;
 void net_runs_free(norn_state *, net_runs *);
@@ -105,6 +118,8 @@ void        net_source_free(net_source *);
 /* Runs first .. first + n - 1 into *out (emptied before); a pure function of the stream and their numbers,
    whatever was asked before.  In lanes where the program allows.  false: error set. */
 bool        net_source_runs(net_source *, const net_schema *, uint64_t first, int n, net_runs *out);
+/* The numbers of a model value's inputs, in *out (emptied before) as those of a run 0 without events. */
+bool        net_inputs_of(const net_schema *, norn_state *, norn_datum model, net_runs *out);
 /* A hash of the program (its code, and that of what it calls): the same for other data. */
 uint64_t    net_program(norn_state *, norn_datum what);
 
@@ -125,10 +140,13 @@ typedef struct net_spec {      /* what a constructor pfn(...), npe(...), distrib
   norn_datum inputs;           /* kept by who holds the spec */
 } net_spec;
 
-/* From n runs of the source (whose numbers are above those of any training): sites, sizes, means and spreads, heads
+/* From runs 2^41 .. 2^41 + n - 1 of the source (training takes those below 2^40): sites, sizes, means and spreads, heads
    with their borders.  false: error set. */
 bool net_schema_learn(norn_state *, net_schema *, net_source *, const net_spec *, int n);
 void net_schema_free(norn_state *, net_schema *);
+/* Of one whose fields were set by hand (read from a file): memory for what is found about addresses.  false: error
+   set.  Schemas that were learned or copied have it. */
+bool net_schema_open(norn_state *, net_schema *);
 /* false: error set, and nothing is left in `to`. */
 bool net_schema_copy(norn_state *, net_schema *to, const net_schema *from);
 /* The site of an address, with its indices; -1: none. */
@@ -149,7 +167,9 @@ void net_token_value(const net_schema *, const net_event *, const double *number
 void net_token_question(const net_schema *, const net_event *, const double *number, int c, const double *covariates,
                         int32_t *row, float *coef);
 void net_token_input(const net_schema *, int input, double x, int32_t *row, float *coef);
-/* How many tokens the context of an observed value takes: 1, or its coordinates if there are more than NET_WIDE. */
+/* The covariates of coordinate c of an event of run k, in out (NET_COVARIATES); NULL: it has none. */
+const double *net_covariates(const net_schema *, const net_runs *, int k, const net_event *, int c, double *out);
+/* How many tokens the context of a shown value takes: 1, or of `split` sites its coordinates. */
 int  net_context_tokens(const net_schema *, const net_event *);
 /* The head of coordinate c, and between its scale and the coordinate's: target = (x - mean) / sd of reals. */
 int    net_head_of(const net_schema *, const net_event *, int c);

@@ -506,21 +506,40 @@ bool archive_finished(norn_archive *a)
 
 /* ---- fingerprints ---- */
 
-bool archive_prints(norn_state *st, norn_datum v, uint64_t *program, uint64_t *values)
+/* The archive of a value and of the code that it may come to run; NULL: no memory. */
+static norn_archive *followed(norn_state *st, norn_datum v, bool code_only)
 {
   norn_archive *a = archive_writer(st);
-  if (!a) return false;
+  if (!a) return NULL;
   a->prints = true;
+  a->code_only = code_only;
   value_put(a, v);
   while (archive_good(a) && (a->written < a->nobject || a->nfollow)) {
     objects_put(a);
     code_follow(a);
   }
+  return a;
+}
+
+bool archive_prints(norn_state *st, norn_datum v, uint64_t *program, uint64_t *values)
+{
+  norn_archive *a = followed(st, v, false);
+  if (!a) return false;
   const bytes *b = a->out;
   *program = hash_bytes(b[SECTION_CODE].s, b[SECTION_CODE].n, 0);
   *values = hash_bytes(b[SECTION_HEADS].s, b[SECTION_HEADS].n,
                      hash_bytes(b[SECTION_BODIES].s, b[SECTION_BODIES].n,
                                 hash_bytes(b[SECTION_STATE].s, b[SECTION_STATE].n, 0)));
+  bool good = archive_good(a);
+  archive_free(a);
+  return good;
+}
+
+bool archive_program(norn_state *st, norn_datum v, uint64_t *program)
+{
+  norn_archive *a = followed(st, v, true);
+  if (!a) return false;
+  *program = hash_bytes(a->out[SECTION_CODE].s, a->out[SECTION_CODE].n, 0);
   bool good = archive_good(a);
   archive_free(a);
   return good;

@@ -35,6 +35,7 @@ struct norn_archive {
   norn_state *st;
   bool reading;
   bool prints;                        /* only the fingerprint is wanted: code is followed */
+  bool code_only;                     /* prints: of code wherever it stands, not of a model's arguments */
   norn_status status;
   const char *file;                   /* for messages */
   int in;                             /* the section that calls write to or read from */

@@ -87,8 +87,8 @@ static bool read_file(norn_archive *a, thing *t)
 
 /* ---- functions ---- */
 
-/* Instructions, and of literals what is the same in every process. */
-static uint64_t code_hash(const proto *p)
+/* Instructions, and of literals what is the same in every process; `anywhere`: in every file, too. */
+static uint64_t code_hash(const proto *p, bool anywhere)
 {
   uint64_t h = p->ncode;
   for (uint32_t pc = 0; pc < p->ncode;) {
@@ -97,7 +97,7 @@ static uint64_t code_hash(const proto *p)
     for (int i = 0; i < o->nlit; i++) {
       uint64_t u = p->code[pc + 1 + (uint32_t)i].u;
       if (o->literals[i] == 'e') u &= 0xffffffffffffu;             /* not the number of the file */
-      if (strchr("ifatke", o->literals[i])) h = hash_mix(h ^ u);
+      if (strchr(anywhere ? "ifatk" : "ifatke", o->literals[i])) h = hash_mix(h ^ u);
     }
     pc += 1 + (uint32_t)o->nlit;
   }
@@ -125,8 +125,8 @@ uint32_t code_proto(norn_archive *a, const proto *p)
   int was, nargs = 0;
   while (nargs < NORN_COUNT(a->st->memo_stubs) && a->st->memo_stubs[nargs] != p) nargs++;
   bool stub = nargs < NORN_COUNT(a->st->memo_stubs);
-  uint32_t file = stub ? 0 : code_file(a, p->file);
-  if (!stub && !file)
+  uint32_t file = stub || a->code_only ? 0 : code_file(a, p->file);
+  if (!stub && !file && !a->code_only)
     return norn_archive_fail(a, "%s can't be saved: it is in no file", p->name ? p->name : "a function"), 0u;
   uint32_t k = thing_new(a, p, stub ? THING_STUB : THING_PROTO, &was);
   if (was < 0) return k;
@@ -134,13 +134,13 @@ uint32_t code_proto(norn_archive *a, const proto *p)
     put_uint(a, (uint64_t)nargs);
   } else {
     put_uint(a, file);
-    put_uint(a, ordinal_of(p));
+    put_uint(a, a->code_only ? 0 : ordinal_of(p));
     put_text(a, p->name, strlen(p->name));
-    put_uint(a, p->span.start);
+    put_uint(a, a->code_only ? 0 : p->span.start);
     put_uint(a, p->ncode);
     put_uint(a, p->nregs);
     put_uint(a, p->ncap);
-    put_uint(a, code_hash(p));
+    put_uint(a, code_hash(p, a->code_only));
   }
   if (a->prints) follow(a, p);
   return thing_end(a, k, was);
@@ -177,7 +177,7 @@ static bool read_proto(norn_archive *a, thing *t)
   if (!archive_good(a)) return false;
   const proto *p = find_proto(a, (uint32_t)(uintptr_t)file->p, ordinal);
   if (!p || p->span.start != start || p->ncode != ncode || p->nregs != nregs || p->ncap != ncap ||
-      code_hash(p) != hash)
+      code_hash(p, false) != hash)
     return norn_archive_fail(a, "the function %.*s is not what it was", len < 100 ? (int)len : 100,
                              name);
   t->p = p;

@@ -115,6 +115,7 @@ static void modl_put(norn_archive *a, const modl *m)
   norn_view c;
   bool given = a->prints && norn_array_view(m->a[1], &c);
   value_put(a, m->a[0]);
+  if (a->code_only) return;
   if (given) values_put(a, c.v + 1, (size_t)c.n - 1);
   else value_put(a, m->a[1]);
   values_put(a, m->a + 2, m->h.n - 2);

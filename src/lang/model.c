@@ -146,6 +146,17 @@ const norn_native model_natives[3] = {
      observing, NORN_PURE, NULL},
 };
 
+const char *norn_model_at(norn_state *st, norn_datum model, int i, norn_datum *value)
+{
+  *value = norn_none();
+  if (model.tag != NORN_MODEL) return NULL;
+  const modl *m = model.q;
+  const proto *p = v_clo(m->a[0])->p;
+  if (i < 0 || i >= p->nargs) return NULL;
+  if (i < (int)m->h.n - 2) *value = m->a[2 + i];
+  return sym_name(st, p->params[i]);
+}
+
 bool scope_replaces(const scope *s)
 {
   for (uint32_t i = 0; i < s->h.n; i++) if (s->fix[i].what == FIX_OBSERVED) return true;
