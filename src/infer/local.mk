@@ -56,6 +56,11 @@ libnorncore_la_SOURCES += \
   %D%/more.c \
   %D%/move.c \
   %D%/mover.c \
+  %D%/net_event.c \
+  %D%/net_learn.c \
+  %D%/net_schema.c \
+  %D%/net_source.c \
+  %D%/net_tokens.c \
   %D%/online.c \
   %D%/optimize.c \
   %D%/particles.c \
@@ -112,6 +117,7 @@ libnorncore_la_SOURCES += \
   %D%/mh.h \
   %D%/mover.h \
   %D%/net.h \
+  %D%/net_in.h \
   %D%/optimize.h \
   %D%/particles.h \
   %D%/path.h \

@@ -44,12 +44,57 @@ bool net_runs_event(norn_state *st, net_runs *r)
          engine_room(st, &r->event, &r->cevent, r->nevent + 1, sizeof *r->event);
 }
 
+/* Numbers of `from` from `at` on, at the end of `to`'s.  Gives where; UINT32_MAX: no memory, error set. */
+static uint32_t numbers_add(norn_state *st, net_runs *to, const net_runs *from, uint32_t at, size_t n)
+{
+  if (!net_runs_number(st, to, n)) return UINT32_MAX;
+  memcpy(to->number + to->nnumber, from->number + at, n * sizeof *to->number);
+  to->nnumber += n;
+  return (uint32_t)(to->nnumber - n);
+}
+
+bool net_runs_add(norn_state *st, const net_schema *h, net_runs *to, const net_runs *from, int r)
+{
+  size_t ni = (size_t)h->ninput, n = (size_t)to->n, all = 2 * (n + 1) * ni;
+  if (!engine_room(st, &to->start, &to->cstart, n + 2, sizeof *to->start) ||
+      !engine_room(st, &to->input, &to->cinput, all + 1, sizeof *to->input))
+    return false;
+  if (!n) to->start[0] = 0;
+  for (size_t i = 0; i < ni; i++) {
+    const uint32_t *in = from->input + 2 * ((size_t)r * ni + i);
+    uint32_t *out = to->input + 2 * (n * ni + i);
+    out[1] = in[1];
+    if ((out[0] = numbers_add(st, to, from, in[0], in[1])) == UINT32_MAX) return false;
+  }
+  for (size_t k = from->start[r]; k < from->start[r + 1]; k++) {
+    net_event e = from->event[k];
+    if (!net_runs_event(st, to)) return false;
+    e.x = numbers_add(st, to, from, e.x, e.nx);
+    e.arg = e.x == UINT32_MAX ? e.x : numbers_add(st, to, from, e.arg, e.nargs);
+    if (e.arg == UINT32_MAX) return false;
+    to->event[to->nevent++] = e;
+  }
+  to->start[++to->n] = to->nevent;
+  return true;
+}
+
 /* ---- what a value is made of ---- */
+
+/* Does it combine a distribution of booleans? */
+static bool of_booleans(const norn_dist *d)
+{
+  norn_dist base;
+  norn_view w;
+  if (!d->n) return false;
+  bool several = norn_array_view(d->args[0], &w) && w.elem == NORN_VALUES && w.n > 0;
+  return norn_dist_view(several ? w.v[0] : d->args[0], &base) && net_class_of(&base) == NET_CLASS_BOOL;
+}
 
 net_class net_class_of(const norn_dist *d)
 {
   unsigned f = d->row->flags_of ? norn_dist_flags(d) : d->row->flags;
-  return f & NORN_DIST_BOOL ? NET_CLASS_BOOL : f & NORN_DIST_DISCRETE ? NET_CLASS_WHOLE : NET_CLASS_REAL;
+  if (f & NORN_DIST_BOOL || (d->row->flags_of && f & NORN_DIST_DISCRETE && of_booleans(d))) return NET_CLASS_BOOL;
+  return f & NORN_DIST_DISCRETE ? NET_CLASS_WHOLE : NET_CLASS_REAL;
 }
 
 net_class net_class_of_site(const net_site *s)

@@ -216,7 +216,8 @@ static int look_up(const net_schema *h, net_schema *add, norn_state *st, const n
 {
   char shown[NAME_MOST], pattern[96], name[128];
   norn_addr_name(st, ev->addr, shown, sizeof shown);
-  if (*shown == '@') return NET_NAMELESS;
+  if (*shown == '@' && ev->addr) return NET_NAMELESS;
+  if (*shown == '@') *shown = 0;             /* a literal that is observed by the model itself */
   if (strlen(shown) + 1 >= sizeof shown || !pattern_of(shown, pattern, sizeof pattern, index)) {
     if (!add) return -1;
     engine_fail(st, NORN_EINFER, ev->span, "the name of this choice is too long for a net: %.60s ...", shown);

@@ -93,30 +93,3 @@ norn_span proto_span(const proto *p, uint32_t pc, int arg)
   }
   return best ? (norn_span){p->file, best->start, best->end} : p->span;
 }
-
-/* ---- observations ---- */
-
-/* The number of the observation at that place among those of the function, in the order of the text; -1. */
-static int observe_number(const proto *p, norn_span at)
-{
-  int before = 0;
-  bool found = false;
-  for (uint32_t pc = 0; pc < p->ncode; pc += 1 + (uint32_t)op_table[p->code[pc].op].nlit) {
-    unsigned op = p->code[pc].op;
-    if (op != OP_OBSERVE && op != OP_OBSERVED) continue;
-    norn_span s = span_unpack(p->code[pc + (op == OP_OBSERVED ? 3 : 2)].u);
-    found |= s.start == at.start && s.file == at.file;
-    before += s.start < at.start;
-  }
-  return found ? before : -1;
-}
-
-int norn_observe_number(norn_state *st, norn_span at)
-{
-  int k = -1;
-  for (const proto *p = st->protos; p && k < 0; p = p->next)
-    if (p->file == at.file && at.start >= p->span.start && at.start < p->span.end) k = observe_number(p, at);
-  for (const proto *p = st->protos; p && k < 0; p = p->next)
-    if (p->file == at.file) k = observe_number(p, at);
-  return k;
-}

@@ -7,6 +7,7 @@
    it.  A name that no run of an inference met is an error (norn_model_check): a misspelt name must
    not sample the prior silently. */
 #include "lang/env_in.h"
+#include "lang/flow.h"
 #include <string.h>
 
 enum { PER_FIX = 3 };
@@ -220,4 +221,31 @@ norn_status norn_model_check(norn_state *st, val model)
     return NORN_EINFER;
   }
   return NORN_OK;
+}
+
+/* ---- observations ---- */
+
+/* The number of the observation at that place among those of the function, in the order of the text; -1. */
+static int observe_number(const proto *p, norn_span at)
+{
+  int before = 0;
+  bool found = false;
+  for (uint32_t pc = 0; pc < p->ncode; pc += 1 + (uint32_t)op_table[p->code[pc].op].nlit) {
+    unsigned op = p->code[pc].op;
+    if (op != OP_OBSERVE && op != OP_OBSERVED) continue;
+    norn_span s = span_unpack(p->code[pc + (op == OP_OBSERVED ? 3 : 2)].u);
+    found |= s.start == at.start && s.file == at.file;
+    before += s.start < at.start;
+  }
+  return found ? before : -1;
+}
+
+int norn_observe_number(norn_state *st, norn_span at)
+{
+  int k = -1;
+  for (const proto *p = st->protos; p && k < 0; p = p->next)
+    if (p->file == at.file && at.start >= p->span.start && at.start < p->span.end) k = observe_number(p, at);
+  for (const proto *p = st->protos; p && k < 0; p = p->next)
+    if (p->file == at.file) k = observe_number(p, at);
+  return k;
 }
