@@ -173,6 +173,8 @@ void bench_smc(void)
     n = filter_norn(models[m].generated, T, N, 4, &z);
     bench_row(what, n, "ns", "C lanes", hand, models[m].goal_generated);
   }
+  bench_row("smc sides, a particle-step", filter_norn("run_sides", T, N, 3, &z), "ns", "", 0, "");
+  bench_row("smc sides generated, a particle-step", filter_norn("run_sides_generated", T, N, 4, &z), "ns", "", 0, "");
   double small = filter_norn("run", T, 1000, 5, &z), large = filter_norn("run", 100, 100000, 2, &z);
   bench_row("smc lgss N=100000 beside N=1000", large, "ns", "N=1000", small, "at most 1.2");
   small = filter_norn("run_generated", T, 1000, 5, &z);

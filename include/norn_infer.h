@@ -117,11 +117,12 @@ bool            norn_lanes_defer(norn_lanes *, const struct segment_backend *, v
 /* As norn_lanes_copy, after a leg that was deferred, by a map of the backend, which is taken: lane k becomes a
    copy of lane map[k]. */
 bool            norn_lanes_copy_map(norn_lanes *, void *map);
-/* How it went: groups that stand now; splits and mergers; runs that had to go on by themselves, and
+/* How it went: groups that stand now; splits, branches both of whose ways were gone,
+   mergers; runs that had to go on by themselves, and
    where and why the first; whether all do so for good; legs that a backend ran, and that had to be done again;
    why it runs none any more, or "". */
 typedef struct {
-  size_t groups, splits, merged, alone, generated, again;
+  size_t groups, splits, selects, merged, alone, generated, again;
   bool fallen_apart;
   norn_span where;
   char why[160], not_generated[160];

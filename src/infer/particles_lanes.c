@@ -123,6 +123,7 @@ static void lanes_note(particles *p)
   if (generates && r.not_generated[0])
     norn_infer_note(inf, "not_generated_for", norn_cstring(st, r.not_generated));
   norn_infer_note(inf, "lane_splits", norn_int((int64_t)r.splits));
+  norn_infer_note(inf, "lane_selects", norn_int((int64_t)r.selects));
   norn_infer_note(inf, "lanes_alone", norn_int((int64_t)r.alone));
   if (!r.alone) return;
   snprintf(why, sizeof why, "%s: %s", norn_span_text(st, r.where, where, sizeof where), r.why);

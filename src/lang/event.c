@@ -358,6 +358,31 @@ static int in_lanes(norn_run *r, val *dst, const norn_dist *d, const norn_dist *
   return IN_PLACE;
 }
 
+bool event_sample_some(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
+{
+  return r->scope.tag == NORN_UNIT && lanes_sample(r, dst, d, addr);
+}
+
+bool event_met(const norn_run *r, uint64_t addr)
+{
+  return r->flags & NORN_RUN_CHECK && r->seen && is_taken(seen_find(r->seen, r->seen_mask, addr));
+}
+
+/* Duplicates among them are left to check_address, too: the way is gone again by lanes that part. */
+bool event_chosen(norn_run *r, const event_place *e, int n)
+{
+  if (!(r->flags & NORN_RUN_CHECK) || r->nsample != r->nseen) return true;
+  if (r->nseen + (uint32_t)n > SEEN_MAX) return true;
+  for (int i = 0; i < n; i++) {
+    if (event_met(r, e[i].addr)) return false;
+    for (int k = 0; k < i; k++)
+      if (e[k].addr == e[i].addr) return false;
+  }
+  for (int i = 0; i < n; i++, r->nsample++)
+    if (!event_seen(r, e[i].addr, e[i].span)) return false;
+  return true;
+}
+
 int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const norn_dist *q,
                  uint64_t comp, uint64_t span, unsigned flags)
 {

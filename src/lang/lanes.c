@@ -127,7 +127,7 @@ static void note_reason(norn_lanes *l, const norn_run *r, const char *why)
 void lanes_alone(norn_state *st, const char *why)
 {
   group *g = st->lanes;
-  if (g->want) return;
+  if (g->want || g->all->selecting) return;
   if (st->current != g->run) {              /* inside of a native, which must fail */
     if (!st->err.code) norn_fail(st, NORN_EINFER, -1, "%s", why);
     return;
@@ -673,7 +673,7 @@ static bool runs_get(norn_lanes *l, norn_archive *a)
 static bool report_archive(norn_archive *a, norn_lanes_report *r)
 {
   return norn_archive_size(a, &r->groups) && norn_archive_size(a, &r->splits) &&
-         norn_archive_size(a, &r->merged) && norn_archive_size(a, &r->alone) &&
+         norn_archive_size(a, &r->selects) && norn_archive_size(a, &r->merged) && norn_archive_size(a, &r->alone) &&
          norn_archive_bool(a, &r->fallen_apart) && norn_archive_span(a, &r->where) &&
          norn_archive_text(a, r->why, sizeof r->why);
 }

@@ -3,7 +3,8 @@
    Runs that are in the same state are one *group*: one norn_run, in whose registers a number that
    differs between lanes is a vector of cells behind a handle.  The VM executes a group like any run:
    its fast paths know integers and reals only, and the cold functions behind them have a case for
-   lanes.  Where lanes disagree (a branch) the group splits; what lanes cannot do is done by runs of
+   lanes.  Where lanes disagree (a branch) both ways are gone, if they are
+   short and pure (lanes_select.c), or the group splits; what lanes cannot do is done by runs of
    their own, one for each lane, from the same instruction on.  At a barrier groups and runs in the
    same state become one group again.
 
@@ -109,6 +110,8 @@ struct norn_lanes {
   lane_vec *vecs;                             /* all handles */
   size_t made, kept;                          /* since the last marking; that it left */
   struct cells { struct cells *next; } *free; /* vectors of n cells for reuse */
+  bool selecting;                             /* lanes_select.c holds values that no register does */
+  struct lanes_vain { const ins *pc; int n; } vain[16];           /* branches where it did in vain */
   struct typed { struct typed *next; const proto *p; uint64_t bits[]; } *typed;   /* lanes_merge.c */
   const segment_backend *backend; void *device;                   /* of lanes_defer.c; NULL: lanes compute */
   const segment_backend *store; void *stored;                     /* whose buffers vectors may lie in, or NULL */
@@ -165,6 +168,8 @@ void      lanes_compact(norn_lanes *);          /* if it is time: of the one gro
 /* Groups and runs in the same state become one group.  false: no memory (error set). */
 bool      lanes_merge(norn_lanes *);
 void      lanes_merge_free(norn_lanes *);
+/* Does an instruction from word pc on read the register as a number, without looking? */
+bool      lanes_reads_unseen(norn_lanes *, const proto *, uint32_t pc, int reg);
 
 /* ---- lanes_walk.c: values inside of values ---- */
 bool      lanes_inside(val);                                       /* is, or holds, lanes */
@@ -194,8 +199,14 @@ bool lanes_native(norn_state *, const norn_native *, const val *args, int n, val
 val  lanes_index(norn_state *, val x, val i);
 /* A branch: *v becomes what all lanes have; false: they disagree. */
 bool lanes_decide(norn_state *, val *v);
-val  lanes_is_small(norn_state *, val x, int64_t k);           /* for all lanes: is x the number k */
+/* a in the lanes where c (booleans) holds, b in others: numbers or booleans of one kind. */
+val  lanes_choose(group *, val c, val a, val b);
 bool lanes_fit(norn_state *, val x, val lower, val upper);     /* an annotation: numbers in bounds */
+
+/* ---- lanes_select.c ---- */
+/* The branch at r->pc, on *v.  0: *v is what all lanes have; 1: both ways were gone, r->pc is where they meet;
+   -1: the lanes part, or an error. */
+int  lanes_branch(norn_run *r, val *v);
 
 /* ---- lanes_event.c ---- */
 bool lanes_sample(norn_run *, val *dst, const norn_dist *, uint64_t addr);
@@ -220,6 +231,7 @@ bool lanes_compute(group *);
 bool lanes_arith_later(group *, arith, val x, val y, val *out);
 bool lanes_map1_later(group *, const norn_native *, val x, val *out);
 bool lanes_index_later(group *, val x, val i, val *out);
+val  lanes_choose_later(group *, val c, val a, val b);
 bool lanes_fit_later(group *, val x, double lower, double upper);
 bool lanes_sample_later(group *, const norn_dist *, uint64_t addr, val *out);
 bool lanes_observe_later(group *, const norn_dist *, val y, bool *good);

@@ -208,12 +208,23 @@ static val each(group *g, arith op, val x, val y)
   return v_lanes(z);
 }
 
+/* An integer that is compared with reals, as a real if that is the same. */
+static void as_compared(val *x, val y)
+{
+  const int64_t most = (int64_t)1 << 53;
+  if (V_IS_INT(*x) && kind_of(y) == LANE_REAL && x->i <= most && x->i >= -most) *x = norn_real((double)x->i);
+}
+
 /* One of x and y is, or holds, lanes. */
 val lanes_arith(norn_state *st, arith op, val x, val y)
 {
   group *g = st->lanes;
   if (!v_is_lanes(x) && !v_is_lanes(y)) return alone(st, "an operation of values that hold lanes");
   lanes_sweep(g->all, false);
+  if (op >= A_LT && op <= A_NE) {
+    as_compared(&x, y);
+    as_compared(&y, x);
+  }
   val later;
   if (g->defers && lanes_arith_later(g, op, x, y, &later)) return later;
   if (op == A_NEG || op == A_NOT) return unary(g, op, x);
@@ -364,6 +375,30 @@ val lanes_index(norn_state *st, val x, val i)
 
 /* ---- branches and annotations ---- */
 
+/* The wider bounds of two vectors or numbers. */
+static void bound_choice(group *g, lane_vec *z, val x, val y)
+{
+  double a, b, c, d;
+  if (z->kind == LANE_REAL && bounds_of(g, x, &a, &b) && bounds_of(g, y, &c, &d))
+    set_bounds(z, fmin(a, c), fmax(b, d));
+}
+
+val lanes_choose(group *g, val c, val a, val b)
+{
+  side s, t;
+  unsigned kind = kind_of(a);
+  if (!kind || kind_of(b) != kind) return alone(g->run->st, "values of several kinds");
+  if (g->defers) return lanes_choose_later(g, c, a, b);
+  const cell *is = lane_cells(g, c.p);
+  bool room = is && side_of(g, a, false, &s);
+  lane_vec *z = room && side_of(g, b, false, &t) ? lane_vec_new(g->all, g->at, kind) : NULL;
+  if (!z) return norn_none();
+  const cell *x = cells(&s), *y = cells(&t);
+  for (uint32_t k = 0, n = g->at->n; k < n; k++) z->c[k].u = is[k].i ? x[k * s.step].u : y[k * t.step].u;
+  bound_choice(g, z, a, b);
+  return v_lanes(z);
+}
+
 bool lanes_decide(norn_state *st, val *v)
 {
   group *g = st->lanes;
@@ -385,12 +420,6 @@ bool lanes_decide(norn_state *st, val *v)
   g->want = WANT_SPLIT;
   g->alone = false;
   return false;
-}
-
-val lanes_is_small(norn_state *st, val x, int64_t k)
-{
-  val v = lanes_arith(st, A_EQ, x, norn_int(k));
-  return v_is_lanes(v) && !lanes_decide(st, &v) ? norn_none() : v;
 }
 
 bool lanes_fit(norn_state *st, val x, val lower, val upper)

@@ -491,6 +491,12 @@ bool lanes_index_later(group *g, val x, val i, val *out)
   return true;
 }
 
+val lanes_choose_later(group *g, val c, val a, val b)
+{
+  int32_t arg[3] = { operand(g, c, false), operand(g, a, false), operand(g, b, false) };
+  return waiting(g, kind_of(a), put(g, S_SELECT, kind_of(a), 3, arg));
+}
+
 bool lanes_fit_later(group *g, val x, double lower, double upper)
 {
   int32_t arg[3] = { operand(g, x, true), slot_real(g, lower), slot_real(g, upper) };

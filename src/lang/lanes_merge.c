@@ -92,6 +92,12 @@ static const struct typed *typed_of(norn_lanes *l, const proto *p)
   return l->typed = t;
 }
 
+bool lanes_reads_unseen(norn_lanes *l, const proto *p, uint32_t pc, int reg)
+{
+  const struct typed *t = typed_of(l, p);
+  return !t || bit(t->bits + (size_t)pc * p->live_words, reg);
+}
+
 void lanes_merge_free(norn_lanes *l)
 {
   while (l->typed) {

@@ -139,6 +139,12 @@ bool  event_seen(norn_run *, uint64_t addr, norn_span);
 /* event.c: 0 answered in place, 1 stop with *ev, -1 error, 2 dead */
 int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const norn_dist *q,
                    uint64_t comp, uint64_t span, unsigned flags);
+/* Of lanes: a choice that only some of them make; was one made at that address; lane 0 has made these
+   (false: one of them twice). */
+bool  event_sample_some(norn_run *, val *dst, const norn_dist *d, uint64_t addr);
+typedef struct event_place { uint64_t addr; norn_span span; } event_place;
+bool  event_met(const norn_run *, uint64_t addr);
+bool  event_chosen(norn_run *, const event_place *, int n);
 int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp,
                     uint64_t span, unsigned flags);
 /* w: the log weight as the program gave it, lw as a double */

@@ -231,8 +231,9 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     if (likely(V_IS_INT(*x))) test = x->i == SIMM(pc->b);
     else if (unlikely(v_is_lanes(*x))) {
       SAVE;
-      sx = lanes_is_small(st, *x, SIMM(pc->b));
+      sx = lanes_arith(st, A_EQ, *x, norn_int(SIMM(pc->b)));
       if (norn_is_none(sx)) FAIL;
+      if (v_is_lanes(sx)) LANES_BRANCH(sx);
       test = sx.i;
     } else test = equals_small(st, *x, SIMM(pc->b));
     JUMP_IF(test == (pc->op == OP_JEQI));
@@ -778,7 +779,7 @@ not_bool:
     sx = RA;
     if (lanes_kind(sx) == LANE_BOOL) {
       if (pc->op == OP_CHECKB) NEXT;
-      if (!lanes_decide(st, &sx)) FAIL;
+      LANES_BRANCH(sx);
       if ((pc->op == OP_JT) == (sx.i != 0)) JUMP;
       NEXT;
     }

@@ -45,12 +45,18 @@
 /* Register a gets the result of the general operation; `slowly` goes on behind the instruction. */
 #define SLOWLY(operation, left, right) \
   do { sop = (operation); sx = (left); sy = (right); goto slowly; } while (0)
+/* A branch on lanes, saved: *v becomes what all have; or both ways were gone. */
+#define LANES_BRANCH(v) do { \
+    int ways_ = lanes_branch(r, &(v)); \
+    if (ways_ < 0) FAIL; \
+    if (ways_ > 0) { pc = r->pc; GO; } \
+  } while (0)
 /* The general comparison. */
 #define TEST_SLOWLY(test, operation, left, right) do { \
     SAVE; \
     val v_ = arith_slow(st, operation, left, right); \
     if (unlikely(norn_is_none(v_))) FAIL; \
-    if (unlikely(v_is_lanes(v_)) && !lanes_decide(st, &v_)) FAIL; \
+    if (unlikely(v_is_lanes(v_))) LANES_BRANCH(v_); \
     test = v_.i; \
   } while (0)
 

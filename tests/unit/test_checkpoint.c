@@ -149,7 +149,7 @@ static void show_error(norn_state *st)
 /* How the work was done, not what came of it. */
 static int told_of_work(const char *name)
 {
-  static const char *const names[] = { "seconds", "phases", "executor", "lane_splits", "lanes_alone",
+  static const char *const names[] = { "seconds", "phases", "executor", "lane_splits", "lane_selects", "lanes_alone",
                                        "alone_for", "generated_legs", "not_generated_for" };
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) if (!strcmp(name, names[i])) return 1;
   return 0;

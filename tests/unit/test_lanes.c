@@ -104,6 +104,37 @@ static const struct { const char *name; int few; const char *text; } programs[] 
    "observe ys[0] ~ normal(x, 1)\n x }"},
   {"bad parameter", -1, "model m(ys) { observe ys[0] ~ normal(0, -1)\n 1 }"},
   {"taken twice", -1, "model m(ys) { let x ~ normal(0, 1) as \"a\"\nlet z ~ normal(0, 1) as \"a\"\nobserve ys[0] ~ normal(x, 1)\n z }"},
+  {"select", 0, "model m(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 0.8)\nlet k ~ poisson(1)\n"
+   "let a = if x2 > 0 { x2 } else { 0.3 * x2 + 0.1 }\n"
+   "let b = if a > 1 and x2 < 1.5 { a + 1 } else if a < -1 or k == 2 { -a } else { max(a, 0.5) }\n"
+   "let c = if k > 1 { k - 1 } else { 2 * k }\nlet d = k == 0 or b > 0.7\n"
+   "let e = if d { if a < 0.2 { sqrt(abs(b)) } else { exp(-a) } } else { b^2 }\n"
+   "let f = if not d { 1.5 } else { 2.0 }\nlet g = if x2 > 0.25 { true } else { d }\n"
+   "observe y ~ normal(b / 3 + e / 5 + c, 1)\nfactor(if g { -0.1 } else { -0.2 })\n next 0.3 * (a + b) / f } }"},
+  {"select returns", 0, "fn relu(x) = if x > 0 { x } else { 0.1 * x }\n"
+   "fn three(x) = if x > 1 { 1.0 } else if x < -1 { -1.0 } else { x * x }\n"
+   "fn typed(c) = if c { 1.0 } else { 2.5 }\n"
+   "model m(ys) { for y in ys with x = 0.0 { let x2 ~ normal(x, 1)\nlet c ~ bernoulli(0.4)\n"
+   "observe y ~ normal(relu(x2) + three(x2) + (if c { relu(-x2) } else { 0.0 }), typed(c) * typed(not c))\n"
+   " next three(x2) } }"},
+  {"select elements", 0, "model m(ys) { let w = [0.5, 1.5, 2.5]\nfor y in ys with x = 0.0, v = [0.0, 0.5] {\n"
+   "let i ~ discrete_uniform(0, 6)\nlet x2 ~ normal(x, 1)\nlet s = {a: x2, b: 0.5}\n"
+   "let a = if i > 2 { if i < 5 { s.b } else { 0.25 } } else { w[i] + s.a }\n"
+   "let b = if i > 0 { 6 / i } else { 0.75 }\nlet c = if i > 1 { 7 % i } else { len(w) }\n"
+   "let z = if c > 1 { v[0] } else { v[1] }\n"
+   "observe y ~ normal(a + z, 1 + b)\n next x2 / 3, [c * 0.2, x2] } }"},
+  {"select draws", 0, "model m(ys) { for y in ys with x = 0.0 { let jump ~ bernoulli(0.1)\nlet x2 ~ normal(0.9 * x, 0.5)\n"
+   "let x3 = if jump { let far ~ normal(x2, 2)\n far } else { x2 }\n"
+   "let x4 = if x3 > 0 { let d ~ exponential(2)\n x3 + d } else if x3 < -1 { let d ~ normal(0, 1)\n d } else { x3 }\n"
+   "observe y ~ normal(x4, 1)\n next x4 } }"},
+  {"select of two kinds", -1, "model m(ys) { for y in ys with x = 0.0 { let x2 ~ normal(x, 1)\nlet z = if x2 > 0 { x2 } else { 0 }\n"
+   "observe y ~ normal(z, 1)\n next z } }"},
+  {"select of what fails", -1, "model m(ys) { for y in ys with x = 0.0, n = 1 { let x2 ~ normal(x, 1)\nlet k ~ poisson(1)\n"
+   "let z = if x2 > 0 { let d ~ normal(0, x2)\n d } else { -0.5 }\n"
+   "let n2 = if n < 1000000 { (n + k) * (n + 1) * (n + 2) } else { 1 }\n"
+   "observe y ~ normal(z + [1, 2, 3][(if k > 4 { 7 } else { k // 2 })], 1)\n next z, n2 } }"},
+  {"select, taken twice", -1, "model m(ys) { let c ~ bernoulli(0.5)\nlet x = if c { let a ~ normal(0, 1)\n a } else { let a ~ normal(1, 1)\n a }\n"
+   "let z = if x > -9 { let b ~ normal(x, 1) as \"a\"\n b } else { 0.0 }\nobserve ys[0] ~ normal(z, 1)\n z }"},
   {"own distribution", -1, "distribution shifted(a) {\n sample = () -> { let u ~ uniform(0, 1)\n a + u }\n"
    " logpdf = x -> if x >= a and x <= a + 1 { 0 } else { -inf }\n support = real\n}\n"
    "model m(ys) { for y in ys with x = 0.0 { let z ~ shifted(x / 2)\nobserve y ~ normal(z, 1)\n next z } }"},
