@@ -569,7 +569,15 @@ ENGINE_TESTS = \
   %D%/engine/warns_schools.norn \
   %D%/engine/zero_is_false.norn
 
-NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS)
+## list AMORTIZED_TESTS amortized/*.norn !amortized/tasks.norn
+AMORTIZED_TESTS = \
+  %D%/amortized/references.norn
+
+## list AMORTIZED_FILES amortized/tasks.norn amortized/*.sh
+AMORTIZED_FILES = \
+  %D%/amortized/tasks.norn
+
+NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS) $(AMORTIZED_TESTS)
 
 ## list SH_TESTS *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh
 SH_TESTS = \
@@ -1013,6 +1021,11 @@ TEST_FILES = \
   %D%/lang/exhaustive_quiet.err \
   %D%/data/bern.csv \
   %D%/data/crbd.norn \
+  %D%/data/sbibm.LICENSE \
+  %D%/data/sbibm_bernoulli_glm.json \
+  %D%/data/sbibm_gaussian_linear.json \
+  %D%/data/sbibm_slcp.json \
+  %D%/data/sbibm_two_moons.json \
   %D%/data/z.norn \
   %D%/repl/basic.pty \
   %D%/repl/commands.pty \
@@ -1119,7 +1132,7 @@ check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(FUZZ_TARGETS)
 endif
 
 TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
-EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) %D%/expect.sh %D%/installed.sh \
+EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) $(AMORTIZED_FILES) %D%/expect.sh %D%/installed.sh \
   %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh
 
 ## What sanitizers watch in continuous integration: all but the slow statistics of the engines.
@@ -1127,3 +1140,26 @@ QUICK_TESTS = $(SH_TESTS) $(UNIT_TESTS) $(LANG_TESTS)
 quick-check:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(QUICK_TESTS)'
 .PHONY: quick-check
+
+## What shows that a release tarball is whole: all that reads files of the source tree or does as a user does.  What
+## only computes does so in the same way as in the build from which the tarball was made.
+## list DIST_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !checkpoint.sh !layers.sh !posteriordb.sh
+DIST_SH = \
+  %D%/cli.sh \
+  %D%/complete.sh \
+  %D%/embed.sh \
+  %D%/examples.sh \
+  %D%/foreign.sh \
+  %D%/fuzz.sh \
+  %D%/imports.sh \
+  %D%/man_examples.sh \
+  %D%/netcdf.sh \
+  %D%/readme.sh \
+  %D%/repl.sh \
+  %D%/symbols.sh
+
+DIST_UNIT  = %D%/unit/test_diagnose %D%/unit/test_docs %D%/unit/test_parse %D%/unit/test_stress
+DIST_TESTS = $(DIST_SH) $(DIST_UNIT) $(LANG_TESTS) $(GPU_SH) $(EXAMPLES)
+dist-check:
+	$(MAKE) $(AM_MAKEFLAGS) distcheck TESTS='$(DIST_TESTS)'
+.PHONY: dist-check

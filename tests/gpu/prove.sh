@@ -14,15 +14,17 @@ nvrtc=$(sh "$here/nvrtc.sh" "$build") || { echo 'FAIL: there is no NVRTC'; exit 
 mkdir "$work/kernels" "$work/cache"
 NORN_DUMP_KERNELS=$work/kernels NORN=$build/norn XDG_CACHE_HOME=$work/cache NORN_GPU_TEST=0
 export NORN_DUMP_KERNELS NORN XDG_CACHE_HOME NORN_GPU_TEST
-for f in "$build"/tests/gpu/check_*; do
+jobs=$(nproc 2>/dev/null || echo 2)
+# As many at a time as there are cores; each is quiet unless it fails.
+for f in "$build"/tests/gpu/check_* "$here"/*.norn; do
   case $f in *.o | *.sh | *.log | *.trs) continue ;; esac
-  [ -x "$f" ] && [ -f "$f" ] || continue
-  "$f" >"$work/log" 2>&1 || { echo "FAIL: $(basename "$f")"; tail -n 20 "$work/log"; bad=1; }
-done
-for f in "$here"/*.norn; do
-  [ -f "$f" ] || continue
-  sh "$here/../expect.sh" "$f" >"$work/log" 2>&1 || { echo "FAIL: $(basename "$f")"; tail -n 20 "$work/log"; bad=1; }
-done
+  [ -f "$f" ] && echo "$f"
+done | here=$here work=$work xargs -P "$jobs" -I '{}' sh -c '
+  log=$work/${1##*/}.log
+  case $1 in
+  *.norn) sh "$here/../expect.sh" "$1" ;;
+  *) "$1" ;;
+  esac >"$log" 2>&1 || { echo "FAIL: ${1##*/}"; tail -n 20 "$log"; exit 1; }' sh '{}' || bad=1
 unset NORN_DUMP_KERNELS
 # what a check wrote to see it fail
 rm -f "$work"/kernels/broken-*.cu
@@ -33,5 +35,9 @@ for f in "$work"/kernels/*.cu; do
   *) seen="${seen-} ${f##*-}" ;;
   esac
 done
-NORN_NVRTC=$nvrtc "$build/tests/gpu/prove" "$work"/kernels/*.cu || bad=1
+# The largest first, so that the last to end is a small one.
+NORN_NVRTC=$nvrtc
+export NORN_NVRTC
+"$build/tests/gpu/prove" --seen || bad=1
+ls -S "$work"/kernels/*.cu | xargs -P "$jobs" -n 1 "$build/tests/gpu/prove" || bad=1
 exit $bad
