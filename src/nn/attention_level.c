@@ -67,13 +67,18 @@ static void pack_rows(const work *w, const float *from, int64_t step, const int3
   }
 }
 
-/* x (d, wide) from the packed keys' rows, padded with zeros. */
+/* x (d, wide) from the packed keys' rows, padded with zeros, a register of keys and of numbers at a time. */
 static void pack_columns(const work *w, const float *from, float *x)
 {
-  for (int64_t i = 0; i < w->wide; i++) {
-    const float *row = from + (i < w->n ? w->key[i] : 0) * w->a->kstep;
-    for (int64_t e = 0; e < w->a->d; e++) x[e * w->wide + i] = i < w->n ? row[e] : 0;
-  }
+  int64_t d = w->a->d;
+  for (int64_t i = 0; i < w->wide; i += VEC)
+    for (int64_t e = 0; e < d; e += VEC) {
+      vec r[VEC];
+      for (int64_t j = 0; j < VEC; j++)
+        r[j] = i + j < w->n ? vec_load_part(from + w->key[i + j] * w->a->kstep + e, d - e) : (vec){ 0 };
+      vec_transpose(r);
+      for (int64_t j = 0; j < VEC && e + j < d; j++) vec_store(x + (e + j) * w->wide + i, r[j]);
+    }
 }
 
 static float dot(const float *x, const float *y, int64_t d)

@@ -30,11 +30,8 @@ static const nn_attention_ops *attention(void)
 void nn_linear_forward(int64_t n, int64_t i, int64_t o, const float *x, const float *w, const float *b,
                        const float *add, float *y)
 {
-  if (add && add != y) memcpy(y, add, (size_t)(n * o) * sizeof *y);
-  if (b && add)
-    for (int64_t r = 0; r < n; r++) nn_axpy(o, 1, b, y + r * o);
-  else if (b)
-    for (int64_t r = 0; r < n; r++) memcpy(y + r * o, b, (size_t)o * sizeof *y);
+  if (b) ops()->spread(n, o, b, add, y);
+  else if (add && add != y) memcpy(y, add, (size_t)(n * o) * sizeof *y);
   la_product_f32(false, true, n, o, i, x, i, w, i, b || add, y, o);
 }
 

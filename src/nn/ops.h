@@ -100,6 +100,7 @@ void nn_axpy(int64_t n, float c, const float *x, float *y);
 /* The same at a CPU level, for the dispatch in ops.c. */
 typedef struct nn_ops {
   void (*columns)(int64_t n, int64_t d, const float *x, float *sum);      /* sum (d) += rows of x (n, d) */
+  void (*spread)(int64_t n, int64_t d, const float *b, const float *add, float *y);      /* each row: b + add's or b */
   void (*norm_forward)(int64_t, int64_t, const float *, const float *, const float *, float *, float *);
   void (*norm_backward)(int64_t, int64_t, const float *, const float *, const float *, const float *, float *, float *,
                         float *);

@@ -25,6 +25,17 @@ static void columns(int64_t n, int64_t d, const float *x, float *sum)
   }
 }
 
+static void spread(int64_t n, int64_t d, const float *b, const float *more, float *y)
+{
+  for (int64_t j = 0; j < d; j += VEC) {
+    vec c = vec_load_part(b + j, d - j);
+    for (int64_t i = 0; i < n; i++) {
+      vec x = more ? vec_load_part(more + i * d + j, d - j) + c : c;
+      vec_store_part(y + i * d + j, x, d - j);
+    }
+  }
+}
+
 /* ---- layer norm ---- */
 
 static void norm_forward(int64_t n, int64_t d, const float *x, const float *gain, const float *bias, float *y,
@@ -177,6 +188,6 @@ static float exps(int64_t n, const float *z, float *y, float *top)
 }
 
 const nn_ops OPS_NAME(nn_ops_, LEVEL) = {
-  columns, norm_forward, norm_backward, gelu_forward, gelu_backward, swiglu_forward, swiglu_backward,
+  columns, spread, norm_forward, norm_backward, gelu_forward, gelu_backward, swiglu_forward, swiglu_backward,
   embed_forward, embed_backward, adam, exps, axpy,
 };

@@ -132,6 +132,35 @@ VEC_INLINE vec vec_exp(vec x)
 /* 1 / (1 + exp -x) */
 VEC_INLINE vec vec_logistic(vec x) { return 1 / (1 + vec_exp(-x)); }
 
+/* r[i][j] and r[j][i] change places, of VEC registers.  At stage h, registers i and i + h (bit h of i not set) change
+   the halves of their pieces of 2 h numbers. */
+VEC_INLINE void vec_transpose(vec *r)
+{
+#if defined VEC_X86 && LANES == 8
+  VEC_UNROLL
+  for (int h = 1; h < VEC; h *= 2) {
+    vec_ints low, high;
+    VEC_UNROLL
+    for (int j = 0; j < VEC; j++) {
+      low[j] = j & h ? VEC + (j - h) : j;
+      high[j] = j & h ? VEC + j : j + h;
+    }
+    VEC_UNROLL
+    for (int i = 0; i < VEC; i++) {
+      if (i & h) continue;
+      vec a = r[i], b = r[i + h];
+      r[i] = _mm512_permutex2var_ps(a, (__m512i)low, b);
+      r[i + h] = _mm512_permutex2var_ps(a, (__m512i)high, b);
+    }
+  }
+#else
+  float x[VEC][VEC];
+  for (int i = 0; i < VEC; i++) vec_store(x[i], r[i]);
+  for (int i = 0; i < VEC; i++)
+    for (int j = 0; j < VEC; j++) r[i][j] = x[j][i];
+#endif
+}
+
 /* ---- products ---- */
 
 /* Rows of at most two registers: c (rows, n) = a b, or added to c; a[i, p] at a[i ai + p ap]; b (k, n) is read by

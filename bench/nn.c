@@ -1,0 +1,162 @@
+/* bench/nn: a step of training (eight parts of a batch, forwards and backwards, and AdamW) on one core, at the two sizes
+   of the amortized proofs and a larger one: ms, GFLOP/s, and how much of it the products alone take, in the same shapes.
+   Beside it PyTorch's step of the same model, where bench/peers/nn.sh found it. */
+#include "bench.h"
+#include "nn/model.h"
+#include "nn/optimise.h"
+#include "num/la.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARTS = 8, ROWS = 16, WIDE = 3 };
+typedef struct net_size { const char *name; int d, layers, heads, ff, bars, batch, t, context; } net_size;
+static const net_size sizes[] = {
+  { "coin", 32, 3, 2, 64, 100, 128, 20, 19 },
+  { "gp", 64, 4, 4, 128, 300, 64, 32, 12 },
+  { "medium", 128, 4, 8, 256, 300, 64, 64, 32 },
+};
+
+typedef struct training {
+  nn_head head;
+  nn_params p;
+  nn_model *m;
+  nn_room *room;
+  nn_tokens k, part[PARTS];
+  float *g, *sum;
+  nn_adam adam;
+} training;
+
+static void *some(size_t n)
+{
+  void *p = calloc(n + 64, 1);
+  if (!p) exit(1);
+  return p;
+}
+
+static double next(uint64_t *s)
+{
+  *s = *s * 6364136223846793005u + 1442695040888963407u;
+  return (double)(*s >> 11) * 0x1p-53;
+}
+
+static nn_head bars(int n)
+{
+  nn_head h = { .kind = NN_BARS, .n = n, .tail = { .5, .5 }, .scale = 1 };
+  h.border = some((size_t)(n + 1) * sizeof *h.border);
+  for (int i = 0; i <= n; i++) h.border[i] = -2.5 + 5.0 * i / n;
+  return h;
+}
+
+static nn_tokens tokens(const net_size *z)
+{
+  uint64_t s = 5;
+  int n = z->batch * z->t, nq = z->batch * (z->t - z->context), q = 0;
+  nn_tokens k = { .b = z->batch, .t = z->t, .j = WIDE, .row = some((size_t)(n * WIDE) * 4),
+                  .coef = some((size_t)(n * WIDE) * 4), .order = some((size_t)n * 2), .see = some((size_t)n * 2),
+                  .nq = nq, .at = some((size_t)nq * 4), .head = some((size_t)nq * 4), .target = some((size_t)nq * 4) };
+  for (int i = 0; i < n; i++) {
+    bool asked = i % z->t >= z->context;
+    for (int j = 0; j < WIDE; j++) {
+      k.row[i * WIDE + j] = (int)(next(&s) * ROWS);
+      k.coef[i * WIDE + j] = (float)next(&s);
+    }
+    k.order[i] = asked ? NN_UNSEEN : 0;
+    k.see[i] = 1;
+    if (asked) {
+      k.at[q] = i;
+      k.target[q++] = (float)(4 * next(&s) - 2);
+    }
+  }
+  return k;
+}
+
+static training begin(norn_state *st, const net_size *z)
+{
+  training x = { .head = bars(z->bars), .adam = nn_adam_usual, .k = tokens(z) };
+  nn_shape shape = { .d = z->d, .layers = z->layers, .heads = z->heads, .ff = z->ff, .rows = ROWS };
+  norn_rng g = { .stream = 3 };
+  nn_params_init(&x.p, st);
+  nn_head *head = some(sizeof *head);
+  *head = x.head;
+  x.m = nn_model_new(st, &x.p, &shape, head, 1);
+  x.room = nn_room_new(st);
+  if (!x.m || !x.room || !nn_params_make(&x.p, true)) bench_die(st, "nn");
+  nn_model_start(x.m, &g);
+  x.g = some(x.p.count * sizeof *x.g);
+  x.sum = some(x.p.count * sizeof *x.g);
+  for (int i = 0; i < PARTS; i++) {
+    size_t bytes = (size_t)x.k.nq * 4;
+    nn_tokens_part(&x.k, x.k.b * i / PARTS, x.k.b / PARTS, x.part + i, some(bytes), some(bytes), some(bytes));
+  }
+  return x;
+}
+
+static void step(training *x)
+{
+  memset(x->sum, 0, x->p.count * sizeof *x->sum);
+  for (int i = 0; i < PARTS; i++) {
+    memset(x->g, 0, x->p.count * sizeof *x->g);
+    nn_model_loss(x->m, x->room, x->part + i, 1 / (float)x->k.nq, x->g, NULL);
+    for (size_t j = 0; j < x->p.count; j++) x->sum[j] += x->g[j];
+  }
+  nn_adam_step(&x->adam, &x->p, x->sum, -1);
+}
+
+/* One product forwards and its two backwards, `times` times; FLOPs in all. */
+static double linear(int n, int i, int o, int times)
+{
+  float *x = some((size_t)(n * i) * 4), *w = some((size_t)(i * o) * 4), *y = some((size_t)(n * o) * 4);
+  for (int k = 0; k < times; k++) {
+    la_product_f32(false, true, n, o, i, x, i, w, i, false, y, o);
+    la_product_f32(false, false, n, i, o, y, o, w, i, false, x, i);
+    la_product_f32(true, false, o, i, n, y, o, x, i, true, w, i);
+  }
+  free(x), free(w), free(y);
+  return 6.0 * n * i * o * times;
+}
+
+static double products(const net_size *z)
+{
+  int n = z->batch * z->t / PARTS, nq = z->batch * (z->t - z->context) / PARTS, blocks = PARTS * z->layers;
+  return linear(n, z->d, 3 * z->d, blocks) + linear(n, z->d, z->d, blocks) + linear(n, z->d, z->ff, blocks) +
+         linear(n, z->ff, z->d, blocks) + linear(nq, z->d, z->ff, PARTS) + linear(nq, z->ff, z->bars, PARTS);
+}
+
+/* Lines "pytorch,coin,ms"; 0: there is none. */
+static double peer(const char *size)
+{
+  const char *path = getenv("NORN_PEERS");
+  FILE *f = fopen(path ? path : "peers/nn.csv", "r");
+  char line[200], name[40];
+  double ms = 0, found = 0;
+  if (!f) return 0;
+  while (fgets(line, sizeof line, f))
+    if (sscanf(line, "pytorch,%39[^,],%lf", name, &ms) == 2 && strcmp(name, size) == 0) found = ms;
+  fclose(f);
+  return found;
+}
+
+void bench_nn(void)
+{
+  norn_state *st = bench_state();
+  char what[120];
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const net_size *z = sizes + i;
+    training x = begin(st, z);
+    double best = INFINITY, only = INFINITY, flops = 0;
+    for (int k = 0; k < 12; k++) {
+      double t = bench_cpu();
+      step(&x);
+      best = least(best, bench_cpu() - t);
+      t = bench_cpu();
+      flops = products(z);
+      only = least(only, bench_cpu() - t);
+    }
+    snprintf(what, sizeof what, "nn: step of %s (%zu numbers), %.1f GFLOP/s", z->name, x.p.count, 1e-9 * flops / best);
+    bench_row(what, 1e3 * best, "ms", "PyTorch", peer(z->name), "1");
+    snprintf(what, sizeof what, "nn: its products alone, %.1f GFLOP/s, %.0f %%", 1e-9 * flops / only, 100 * only / best);
+    bench_row(what, 1e3 * only, "ms", "", 0, z->d >= 64 ? "60 %" : "");
+  }
+  norn_free(st);
+}
