@@ -116,11 +116,14 @@ static double linear(int n, int i, int o, int times)
   return 6.0 * n * i * o * times;
 }
 
+/* Those of a step; in the last block only questions go on. */
 static double products(const net_size *z)
 {
-  int n = z->batch * z->t / PARTS, nq = z->batch * (z->t - z->context) / PARTS, blocks = PARTS * z->layers;
-  return linear(n, z->d, 3 * z->d, blocks) + linear(n, z->d, z->d, blocks) + linear(n, z->d, z->ff, blocks) +
-         linear(n, z->ff, z->d, blocks) + linear(nq, z->d, z->ff, PARTS) + linear(nq, z->ff, z->bars, PARTS);
+  int n = z->batch * z->t / PARTS, nq = z->batch * (z->t - z->context) / PARTS, d = z->d, ff = z->ff;
+  int blocks = PARTS * (z->layers - 1);
+  double all = linear(n, d, 3 * d, blocks) + linear(n, d, d, blocks) + linear(n, d, ff, blocks) + linear(n, ff, d, blocks);
+  double last = linear(n, d, 2 * d, PARTS) + linear(nq, d, d, 2 * PARTS) + linear(nq, d, ff, PARTS) + linear(nq, ff, d, PARTS);
+  return all + last + linear(nq, d, ff, PARTS) + linear(nq, ff, z->bars, PARTS);
 }
 
 /* Lines "pytorch,coin,ms"; 0: there is none. */

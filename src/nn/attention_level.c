@@ -100,8 +100,8 @@ static void add(float c, const float *x, float *y, int64_t d)
 /* The key that query i is and sees apart, since it is not among the packed keys that i sees; -1: there is none. */
 static int64_t own_key(const nn_attention *a, int64_t i)
 {
-  int64_t own = a->self + i;
-  return a->self < 0 || (a->order[own] < a->see[i] && a->order[own] != NN_UNSEEN) ? -1 : own;
+  int own = a->own ? a->own[i] : -1;
+  return own < 0 || (a->order[own] < a->see[i] && a->order[own] != NN_UNSEEN) ? -1 : own;
 }
 
 /* s (wide) scores of keys of these orders become weights that are seen from `see`; *own: one more score, or

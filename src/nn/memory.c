@@ -121,6 +121,7 @@ bool nn_memory_context(nn_memory *y, nn_room *r, const nn_tokens *k)
   nn_tokens only = *k;
   only.nq = 0;
   if (!nn_room_lay(r, m, k->t, k->t, &only, false)) return no_room(y->st);
+  nn_acts_ask(&r->acts, &only);
   nn_embed_forward(k->t, k->j, y->d, k->row, k->coef, nn_w(m, m->table), r->acts.x);
   for (int l = 0; l < y->layers; l++) {
     nn_block_forward(m, l, &r->acts, &only, r->acts.x, false);
@@ -206,7 +207,7 @@ bool nn_memory_next(nn_memory *y, nn_room *r, const int32_t *who, const nn_token
   if (!nn_room_lay(r, m, n, y->wide + padded(y->most), k, false)) return no_room(y->st);
   nn_embed_forward(n, k->j, y->d, k->row, k->coef, nn_w(m, m->table), r->acts.x);
   for (int l = 0; l < y->layers; l++) block_next(y, l, &r->acts, who, k);
-  nn_model_heads(m, &r->acts, k, r->acts.x, false);
+  nn_model_heads(m, &r->acts, k, k->at, r->acts.x, false);
   if (k->nq) memcpy(z, r->acts.z, (size_t)r->acts.zn * sizeof *z);
   return true;
 }

@@ -108,13 +108,47 @@ void nn_model_start(nn_model *m, norn_rng *g)
 
 /* ---- forward ---- */
 
-static void self_attention(const nn_model *m, const nn_tokens *k, int i, const float *qkv, nn_attention *a)
+/* Counts questions by their token, which makes the order stable. */
+void nn_acts_ask(const nn_acts *v, const nn_tokens *k)
+{
+  int64_t n = v->n;
+  int32_t *count = v->own, before = 0;
+  memset(count, 0, (size_t)n * sizeof *count);
+  for (int q = 0; q < k->nq; q++) count[k->at[q]]++;
+  for (int64_t i = 0; i < n; i++) {
+    int32_t here = count[i];
+    if (i % k->t == 0) v->first[i / k->t] = before;
+    count[i] = before;
+    before += here;
+  }
+  v->first[k->b] = before;
+  for (int q = 0; q < k->nq; q++) {
+    int32_t at = k->at[q], to = v->place[q] = count[at]++;
+    v->asked[to] = at;
+    v->own_asked[to] = at % k->t;
+    v->see_asked[to] = k->see[at];
+  }
+  for (int64_t i = 0; i < n; i++) v->own[i] = (int32_t)(i % k->t);
+}
+
+/* Of sequence i in a block in which all tokens attend, with rows q | k | v. */
+static nn_attention all_attend(const nn_model *m, const nn_acts *v, const nn_tokens *k, int i, int64_t shift)
 {
   int64_t d = m->s.d, first = (int64_t)i * k->t;
-  const float *q = qkv + first * 3 * d;
-  *a = (nn_attention){ .heads = m->s.heads, .d = m->s.d / m->s.heads, .nq = k->t, .nk = k->t, .self = 0,
-                       .q = q, .k = q + d, .v = q + 2 * d, .qstep = 3 * d, .kstep = 3 * d,
-                       .see = k->see + first, .order = k->order + first };
+  const float *q = v->qkv + shift + first * 3 * d;
+  return (nn_attention){ .heads = m->s.heads, .d = m->s.d / m->s.heads, .nq = k->t, .nk = k->t, .own = v->own,
+                         .q = q, .k = q + d, .v = q + 2 * d, .qstep = 3 * d, .kstep = 3 * d, .see = k->see + first,
+                         .order = k->order + first };
+}
+
+/* In the last block, whose keys are rows k | v and whose queries are the questions'. */
+static nn_attention asked_attend(const nn_model *m, const nn_acts *v, const nn_tokens *k, int i, int64_t shift)
+{
+  int64_t d = m->s.d, first = (int64_t)i * k->t, from = v->first[i];
+  const float *key = v->qkv + shift + first * 2 * d;
+  return (nn_attention){ .heads = m->s.heads, .d = m->s.d / m->s.heads, .nq = v->first[i + 1] - v->first[i],
+                         .nk = k->t, .own = v->own_asked + from, .q = v->q + from * d, .k = key, .v = key + d,
+                         .qstep = d, .kstep = 2 * d, .see = v->see_asked + from, .order = k->order + first };
 }
 
 void nn_block_mlp(const nn_model *m, const nn_block *b, const nn_acts *v, int64_t n, const float *x, int64_t shift,
@@ -134,16 +168,33 @@ void nn_block_forward(const nn_model *m, int l, const nn_acts *v, const nn_token
 {
   const nn_block *b = m->block + l;
   int64_t d = m->s.d, shift = l * v->layer;
-  float *a = v->a + shift, *qkv = v->qkv + shift;
-  nn_attention at;
-  nn_norm_forward(v->n, d, x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), a, v->stat1 + shift);
-  nn_linear_forward(v->n, d, 3 * d, a, nn_w(m, b->qkv.weight), nn_w(m, b->qkv.bias), NULL, qkv);
+  nn_norm_forward(v->n, d, x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a + shift, v->stat1 + shift);
+  nn_linear_forward(v->n, d, 3 * d, v->a + shift, nn_w(m, b->qkv.weight), nn_w(m, b->qkv.bias), NULL, v->qkv + shift);
   for (int i = 0; i < k->b; i++) {
+    nn_attention at = all_attend(m, v, k, i, shift);
     int64_t first = (int64_t)i * k->t;
-    self_attention(m, k, i, qkv, &at);
     nn_attention_forward(&at, v->o + shift + first * d, d, v->lse + shift + first * m->s.heads, v->scratch);
   }
   nn_block_mlp(m, b, v, v->n, x, shift, v->x1 + shift, v->x2 + shift, learn);
+}
+
+/* After the last block only questions are looked at: all tokens are keys there, but only they go on.  x2: (nq, d). */
+static void last_forward(const nn_model *m, const nn_acts *v, const nn_tokens *k, const float *x, bool learn)
+{
+  const nn_block *b = m->block + m->s.layers - 1;
+  int64_t d = m->s.d, shift = (m->s.layers - 1) * v->layer;
+  const float *w = nn_w(m, b->qkv.weight), *bias = nn_w(m, b->qkv.bias);
+  nn_norm_forward(v->n, d, x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a + shift, v->stat1 + shift);
+  nn_linear_forward(v->n, d, 2 * d, v->a + shift, w + d * d, bias + d, NULL, v->qkv + shift);
+  nn_rows_forward(v->nq, d, v->asked, v->a + shift, v->aq);
+  nn_rows_forward(v->nq, d, v->asked, x, v->xa);
+  nn_linear_forward(v->nq, d, d, v->aq, w, bias, NULL, v->q);
+  for (int i = 0; i < k->b; i++) {
+    nn_attention at = asked_attend(m, v, k, i, shift);
+    int64_t from = v->first[i];
+    nn_attention_forward(&at, v->o + shift + from * d, d, v->lse + shift + from * m->s.heads, v->scratch);
+  }
+  nn_block_mlp(m, b, v, v->nq, v->xa, shift, v->x1 + shift, v->x2 + shift, learn);
 }
 
 /* The questions from .. of one head; how many. */
@@ -154,11 +205,11 @@ static int64_t same_head(const nn_tokens *k, int64_t from)
   return to - from;
 }
 
-void nn_model_heads(const nn_model *m, const nn_acts *v, const nn_tokens *k, const float *x, bool learn)
+void nn_model_heads(const nn_model *m, const nn_acts *v, const nn_tokens *k, const int32_t *at, const float *x, bool learn)
 {
   int64_t d = m->s.d, ff = m->s.ff;
   float *z = v->z;
-  nn_rows_forward(k->nq, d, k->at, x, v->xq);
+  nn_rows_forward(k->nq, d, at, x, v->xq);
   nn_norm_forward(k->nq, d, v->xq, nn_w(m, m->norm.weight), nn_w(m, m->norm.bias), v->f, v->statf);
   for (int64_t q = 0, n; q < k->nq; q += n) {
     const nn_top *t = m->top + k->head[q];
@@ -175,12 +226,14 @@ void nn_model_heads(const nn_model *m, const nn_acts *v, const nn_tokens *k, con
 static void forward(const nn_model *m, const nn_acts *v, const nn_tokens *k, bool learn)
 {
   const float *x = v->x;
+  nn_acts_ask(v, k);
   nn_embed_forward(v->n, k->j, m->s.d, k->row, k->coef, nn_w(m, m->table), v->x);
-  for (int l = 0; l < m->s.layers; l++) {
+  for (int l = 0; l < m->s.layers - 1; l++) {
     nn_block_forward(m, l, v, k, x, learn);
     x = v->x2 + l * v->layer;
   }
-  nn_model_heads(m, v, k, x, learn);
+  last_forward(m, v, k, x, learn);
+  nn_model_heads(m, v, k, v->place, v->x2 + (m->s.layers - 1) * v->layer, learn);
 }
 
 void nn_model_answers(const nn_model *m, nn_room *room, const nn_tokens *k, float *z)
@@ -192,7 +245,7 @@ void nn_model_answers(const nn_model *m, nn_room *room, const nn_tokens *k, floa
 
 /* ---- backward ---- */
 
-/* From dz to dx of the last block, which is 0 but at questions. */
+/* From dz to dx (nq, d) of what the last block gave. */
 static void heads_backward(const nn_model *m, const nn_acts *v, const nn_tokens *k, float *g)
 {
   int64_t d = m->s.d, ff = m->s.ff;
@@ -211,13 +264,14 @@ static void heads_backward(const nn_model *m, const nn_acts *v, const nn_tokens 
   memset(v->dxq, 0, (size_t)(k->nq * d) * sizeof(float));
   nn_norm_backward(k->nq, d, v->df, v->xq, v->statf, nn_w(m, m->norm.weight), v->dxq, nn_g(m, g, m->norm.weight),
                    nn_g(m, g, m->norm.bias));
-  memset(v->dx, 0, (size_t)(v->n * d) * sizeof(float));
-  nn_rows_backward(k->nq, d, k->at, v->dxq, v->dx);
+  for (int q = 0; q < k->nq; q++)
+    memcpy(v->dx + v->place[q] * d, v->dxq + q * d, (size_t)d * sizeof(float));
 }
 
-static void mlp_backward(const nn_model *m, const nn_block *b, const nn_acts *v, int64_t shift, float *g)
+/* n rows, through the MLP and the product after attention: dx is then that in the stream before it, dn in attention. */
+static void mlp_backward(const nn_model *m, const nn_block *b, const nn_acts *v, int64_t n, int64_t shift, float *g)
 {
-  int64_t d = m->s.d, ff = m->s.ff, n = v->n;
+  int64_t d = m->s.d, ff = m->s.ff;
   float *du = m->s.swiglu ? v->du : v->dg;
   nn_linear_backward(n, ff, d, v->dx, v->g + shift, nn_w(m, b->mlp_out.weight), v->dg,
                      nn_g(m, g, b->mlp_out.weight), nn_g(m, g, b->mlp_out.bias));
@@ -227,19 +281,20 @@ static void mlp_backward(const nn_model *m, const nn_block *b, const nn_acts *v,
                      nn_g(m, g, b->mlp_in.weight), nn_g(m, g, b->mlp_in.bias));
   nn_norm_backward(n, d, v->dn, v->x1 + shift, v->stat2 + shift, nn_w(m, b->norm2.weight), v->dx,
                    nn_g(m, g, b->norm2.weight), nn_g(m, g, b->norm2.bias));
-}
-
-static void attention_backward(const nn_model *m, const nn_block *b, const nn_acts *v, const nn_tokens *k,
-                               int64_t shift, const float *x, float *g)
-{
-  int64_t d = m->s.d, n = v->n;
-  nn_attention at;
   nn_linear_backward(n, d, d, v->dx, v->o + shift, nn_w(m, b->out.weight), v->dn, nn_g(m, g, b->out.weight),
                      nn_g(m, g, b->out.bias));
+}
+
+static void block_backward(const nn_model *m, int l, const nn_acts *v, const nn_tokens *k, float *g)
+{
+  const nn_block *b = m->block + l;
+  int64_t d = m->s.d, n = v->n, shift = l * v->layer;
+  const float *x = l ? v->x2 + shift - v->layer : v->x;
+  mlp_backward(m, b, v, n, shift, g);
   for (int i = 0; i < k->b; i++) {
+    nn_attention at = all_attend(m, v, k, i, shift);
     int64_t first = (int64_t)i * k->t;
     float *dq = v->dqkv + first * 3 * d;
-    self_attention(m, k, i, v->qkv + shift, &at);
     nn_attention_backward(&at, v->o + shift + first * d, v->dn + first * d, d, v->lse + shift + first * m->s.heads, dq,
                           dq + d, dq + 2 * d, v->scratch);
   }
@@ -249,14 +304,36 @@ static void attention_backward(const nn_model *m, const nn_block *b, const nn_ac
                    nn_g(m, g, b->norm1.bias));
 }
 
+/* The last block: dx (nq, d) before, (n, d) after. */
+static void last_backward(const nn_model *m, const nn_acts *v, const nn_tokens *k, float *g)
+{
+  const nn_block *b = m->block + m->s.layers - 1;
+  int64_t d = m->s.d, n = v->n, nq = v->nq, shift = (m->s.layers - 1) * v->layer;
+  const float *w = nn_w(m, b->qkv.weight), *x = m->s.layers > 1 ? v->x2 + shift - v->layer : v->x;
+  float *dw = nn_g(m, g, b->qkv.weight), *db = nn_g(m, g, b->qkv.bias);
+  mlp_backward(m, b, v, nq, shift, g);
+  for (int i = 0; i < k->b; i++) {
+    nn_attention at = asked_attend(m, v, k, i, shift);
+    int64_t from = v->first[i];
+    float *dk = v->dqkv + (int64_t)i * k->t * 2 * d;
+    nn_attention_backward(&at, v->o + shift + from * d, v->dn + from * d, d, v->lse + shift + from * m->s.heads,
+                          v->dq + from * d, dk, dk + d, v->scratch);
+  }
+  memcpy(v->dxa, v->dx, (size_t)(nq * d) * sizeof(float));
+  memset(v->dx, 0, (size_t)(n * d) * sizeof(float));
+  nn_rows_backward(nq, d, v->asked, v->dxa, v->dx);
+  nn_linear_backward(n, d, 2 * d, v->dqkv, v->a + shift, w + d * d, v->dn, dw + d * d, db + d);
+  nn_linear_backward(nq, d, d, v->dq, v->aq, w, v->dxa, dw, db);
+  nn_rows_backward(nq, d, v->asked, v->dxa, v->dn);
+  nn_norm_backward(n, d, v->dn, x, v->stat1 + shift, nn_w(m, b->norm1.weight), v->dx, nn_g(m, g, b->norm1.weight),
+                   nn_g(m, g, b->norm1.bias));
+}
+
 static void backward(const nn_model *m, const nn_acts *v, const nn_tokens *k, float *g)
 {
   heads_backward(m, v, k, g);
-  for (int l = m->s.layers - 1; l >= 0; l--) {
-    int64_t shift = l * v->layer;
-    mlp_backward(m, m->block + l, v, shift, g);
-    attention_backward(m, m->block + l, v, k, shift, l ? v->x2 + shift - v->layer : v->x, g);
-  }
+  last_backward(m, v, k, g);
+  for (int l = m->s.layers - 2; l >= 0; l--) block_backward(m, l, v, k, g);
   nn_embed_backward(v->n, k->j, m->s.d, k->row, k->coef, v->dx, nn_g(m, g, m->table));
 }
 

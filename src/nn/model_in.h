@@ -29,6 +29,12 @@ typedef struct nn_acts {
   float *a, *qkv, *lse, *o, *x1, *c, *u, *g, *x2, *stat1, *stat2;
   float *xq, *f, *statf, *hu, *hg, *z;           /* of questions; hu, hg: (nq, ff) */
   float *dx, *dn, *dqkv, *du, *dg, *dxq, *df, *dz;
+  float *aq, *q, *xa, *dq, *dxa;                 /* (nq, d) of the last block, where only questions attend */
+  int32_t *own;                /* (n) the number of a token in its sequence */
+  int32_t *place;              /* (nq) where questions come by rising token */
+  int32_t *asked, *own_asked;  /* (nq) in that order: the token, its number in its sequence */
+  int16_t *see_asked;
+  int32_t *first;              /* (b + 1) questions before each sequence */
   float *scratch;              /* of attention */
   size_t count;
 } nn_acts;
@@ -46,11 +52,13 @@ static inline float *nn_w(const nn_model *m, int tensor) { return m->p->w + m->p
 static inline float *nn_g(const nn_model *m, float *g, int tensor) { return g + m->p->tensor[tensor].at; }
 /* Lays out a room's memory; false: there is none. */
 bool nn_room_lay(nn_room *, const nn_model *, int64_t n, int64_t keys, const nn_tokens *, bool learn);
+/* Who is asked, and where. */
+void nn_acts_ask(const nn_acts *, const nn_tokens *);
 /* One block on all tokens of a part, from x (n, d) to v->x2. */
 void nn_block_forward(const nn_model *, int l, const nn_acts *, const nn_tokens *, const float *x, bool learn);
 /* Parts of a block on n rows: x1 = x + out(o), then x2 = x1 + MLP(LN(x1)); u keeps what going back needs if learn. */
 void nn_block_mlp(const nn_model *, const nn_block *, const nn_acts *, int64_t n, const float *x, int64_t shift,
                   float *x1, float *x2, bool learn);
-/* z of all questions from x (n, d). */
-void nn_model_heads(const nn_model *, const nn_acts *, const nn_tokens *, const float *x, bool learn);
+/* z of all questions from rows at[q] of x. */
+void nn_model_heads(const nn_model *, const nn_acts *, const nn_tokens *, const int32_t *at, const float *x, bool learn);
 #endif

@@ -46,12 +46,13 @@ void nn_rows_backward(int64_t n, int64_t d, const int32_t *at, const float *dy, 
 
        y[i] = sum_k p[i, k] v[k],   p[i, k] = softmax over the seen k of q[i] . k[k] / sqrt(d)
 
-   (Vaswani et al. 2017, "Attention Is All You Need").  i sees k if order[k] < see[i]; and query i is key self + i, which
-   it sees whatever these say, unless self is -1.  What sees nothing gets 0.  Queries and keys may be rows of one
+   (Vaswani et al. 2017, "Attention Is All You Need").  i sees k if order[k] < see[i]; and query i is key own[i], which it
+   sees whatever these say, or none of them (own is NULL).  What sees nothing gets 0.  Queries and keys may be rows of one
    array or of two; nk may differ from nq. */
 typedef struct nn_attention {
   int heads, d;
-  int nq, nk, self;
+  int nq, nk;
+  const int32_t *own;          /* (nq) or NULL */
   const float *q, *k, *v;
   int64_t qstep, kstep;        /* from row to row of q; of k and v */
   const int16_t *see, *order;  /* (nq), (nk) */

@@ -27,6 +27,8 @@ static float *take(nn_acts *v, float *base, int64_t n)
   return x;
 }
 
+static int32_t *take_ints(nn_acts *v, float *base, int64_t n) { return (int32_t *)(void *)take(v, base, n); }
+
 static int64_t answers(const nn_model *m, const nn_tokens *k)
 {
   int64_t n = 0;
@@ -34,41 +36,65 @@ static int64_t answers(const nn_model *m, const nn_tokens *k)
   return n;
 }
 
-static void lay(nn_acts *v, float *base, const nn_model *m, int64_t n, int64_t keys, const nn_tokens *k, bool learn)
+/* Of one block; the last one's has a row for each question, and there may be more of them than tokens. */
+static void lay_block(nn_acts *v, float *base, const nn_model *m, bool learn)
 {
-  int64_t d = m->s.d, ff = m->s.ff, wide = nn_model_mlp_width(&m->s), nq = k->nq;
-  *v = (nn_acts){ .n = n, .nq = nq, .zn = answers(m, k) };
-  v->x = take(v, base, n * d);
-  size_t first = v->count;
+  int64_t d = m->s.d, n = v->n, rows = v->nq > n ? v->nq : n;
   v->a = take(v, base, n * d);
   v->qkv = take(v, base, 3 * n * d);
-  v->lse = take(v, base, n * m->s.heads);
-  v->o = take(v, base, n * d);
-  v->x1 = take(v, base, n * d);
-  v->c = take(v, base, n * d);
-  v->u = take(v, base, n * wide);
-  v->g = take(v, base, n * ff);
-  v->x2 = take(v, base, n * d);
+  v->lse = take(v, base, rows * m->s.heads);
+  v->o = take(v, base, rows * d);
+  v->x1 = take(v, base, rows * d);
+  v->c = take(v, base, rows * d);
+  v->u = take(v, base, rows * nn_model_mlp_width(&m->s));
+  v->g = take(v, base, rows * m->s.ff);
   v->stat1 = take(v, base, 2 * n);
-  v->stat2 = take(v, base, 2 * n);
-  if (learn) {
-    v->layer = (int64_t)(v->count - first);
-    v->count += (size_t)(v->layer * (m->s.layers - 1));
-  } else v->x2 = v->x;
+  v->stat2 = take(v, base, 2 * rows);
+  if (learn) v->x2 = take(v, base, rows * d);
+}
+
+static void lay_questions(nn_acts *v, float *base, const nn_model *m, const nn_tokens *k)
+{
+  int64_t d = m->s.d, ff = m->s.ff, nq = v->nq;
   v->xq = take(v, base, nq * d);
   v->f = take(v, base, nq * d);
   v->statf = take(v, base, 2 * nq);
   v->hu = take(v, base, nq * ff);
   v->hg = take(v, base, nq * ff);
   v->z = take(v, base, v->zn);
+  v->aq = take(v, base, nq * d);
+  v->q = take(v, base, nq * d);
+  v->xa = take(v, base, nq * d);
+  v->own = take_ints(v, base, v->n);
+  v->place = take_ints(v, base, nq);
+  v->asked = take_ints(v, base, nq);
+  v->own_asked = take_ints(v, base, nq);
+  v->see_asked = (int16_t *)(void *)take(v, base, nq);
+  v->first = take_ints(v, base, k->b + 1);
+}
+
+static void lay(nn_acts *v, float *base, const nn_model *m, int64_t n, int64_t keys, const nn_tokens *k, bool learn)
+{
+  int64_t d = m->s.d, nq = k->nq, rows = n > nq ? n : nq;
+  *v = (nn_acts){ .n = n, .nq = nq, .zn = answers(m, k) };
+  v->x = take(v, base, rows * d);
+  size_t first = v->count;
+  lay_block(v, base, m, learn);
   if (learn) {
-    v->dx = take(v, base, n * d);
-    v->dn = take(v, base, n * d);
+    v->layer = (int64_t)(v->count - first);
+    v->count += (size_t)(v->layer * (m->s.layers - 1));
+  } else v->x2 = v->x;
+  lay_questions(v, base, m, k);
+  if (learn) {
+    v->dx = take(v, base, rows * d);
+    v->dn = take(v, base, rows * d);
     v->dqkv = take(v, base, 3 * n * d);
-    v->du = take(v, base, n * wide);
-    v->dg = take(v, base, (n > nq ? n : nq) * ff);
+    v->du = take(v, base, rows * nn_model_mlp_width(&m->s));
+    v->dg = take(v, base, rows * m->s.ff);
     v->dxq = take(v, base, nq * d);
     v->df = take(v, base, nq * d);
+    v->dq = take(v, base, nq * d);
+    v->dxa = take(v, base, nq * d);
     v->dz = take(v, base, v->zn);
   }
   v->scratch = take(v, base, nn_attention_room(m->s.heads, m->s.d / m->s.heads, (int)keys, (int)keys));

@@ -102,7 +102,7 @@ static void ref_attention(const nn_attention *a, const double *q, const double *
       double z = 0, *to = y + i * wide + h * a->d;
       for (int e = 0; e < a->d; e++) to[e] = 0;
       for (int j = 0; j < a->nk; j++) {
-        bool seen = a->order[j] < a->see[i] || (a->self >= 0 && a->self + i == j);
+        bool seen = a->order[j] < a->see[i] || (a->own && a->own[i] == j);
         double s = 0;
         for (int e = 0; e < a->d; e++) s += q[i * a->qstep + h * a->d + e] * k[j * a->kstep + h * a->d + e];
         double p = seen ? exp(s / sqrt(a->d)) : 0;
@@ -294,8 +294,8 @@ static double attention_loss(const double *x, const void *of)
   const nn_attention *a = &s->a;
   int64_t wide = (int64_t)a->heads * a->d;
   double *y = room((size_t)(a->nq * wide), sizeof *y);
-  const double *kv = a->self >= 0 ? x : x + a->nq * a->qstep;
-  ref_attention(a, x, kv + (a->self >= 0 ? wide : 0), kv + (a->self >= 0 ? 2 : 1) * wide, y);
+  const double *kv = a->own ? x : x + a->nq * a->qstep;
+  ref_attention(a, x, kv + (a->own ? wide : 0), kv + (a->own ? 2 : 1) * wide, y);
   double l = weighted(y, s->r, a->nq * wide);
   free(y);
   return l;
@@ -312,7 +312,9 @@ static void check_attention(const nn_attention_ops *ops, int heads, int d, int n
   float *lse = room((size_t)(nq * heads), sizeof *lse);
   float *scratch = room((size_t)nn_attention_room(heads, d, nq, nk ? nk : nq), sizeof *scratch);
   for (int64_t i = 0; i < nx; i++) x[i] = f[i] = (float)(2 * x[i]);
-  nn_attention a = { heads, d, nq, nk ? nk : nq, nk ? -1 : 0, f, nk ? f + ny : f + wide, nk ? f + ny + wide : f + 2 * wide,
+  int32_t own[80];
+  for (int i = 0; i < 80; i++) own[i] = i;
+  nn_attention a = { heads, d, nq, nk ? nk : nq, nk ? NULL : own, f, nk ? f + ny : f + wide, nk ? f + ny + wide : f + 2 * wide,
                      nk ? wide : 3 * wide, nk ? 2 * wide : 3 * wide, see, order };
   seen s = { a, r };
   const double *k = nk ? x + ny : x + wide;
@@ -451,7 +453,9 @@ static void ref_block(const whole *w, const double *p, int l, double *x)
   ref_norm(N, D, x, tensor(w, p, l, "norm1.weight"), tensor(w, p, l, "norm1.bias"), a);
   ref_linear(N, D, 3 * D, a, tensor(w, p, l, "attention.qkv.weight"), tensor(w, p, l, "attention.qkv.bias"), qkv);
   for (int b = 0; b < B; b++) {
-    nn_attention at = { .heads = 3, .d = 4, .nq = T, .nk = T, .qstep = 3 * D, .kstep = 3 * D, .see = w->see + b * T,
+    int32_t own[T];
+    for (int i = 0; i < T; i++) own[i] = i;
+    nn_attention at = { .own = own, .heads = 3, .d = 4, .nq = T, .nk = T, .qstep = 3 * D, .kstep = 3 * D, .see = w->see + b * T,
                         .order = w->order + b * T };
     const double *q = qkv + b * T * 3 * D;
     ref_attention(&at, q, q + D, q + 2 * D, o + b * T * D);
