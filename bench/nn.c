@@ -1,6 +1,6 @@
-/* bench/nn: a step of training (eight parts of a batch, forwards and backwards, and AdamW) on one core, at the two sizes
-   of the amortized proofs and a larger one: ms, GFLOP/s, and how much of it the products alone take, in the same shapes.
-   Beside it PyTorch's step of the same model, where bench/peers/nn.sh found it. */
+/* bench/nn: a step of training (eight parts of a batch, forwards and backwards, and AdamW) on one core, at
+   the two sizes of the amortized proofs and a larger one: ms, GFLOP/s, and how much of it the products alone
+   take, in the same shapes. Beside it PyTorch's step of the same model, where bench/peers/nn.sh found it. */
 #include "bench.h"
 #include "nn/model.h"
 #include "nn/optimise.h"
@@ -52,9 +52,17 @@ static nn_tokens tokens(const net_size *z)
 {
   uint64_t s = 5;
   int n = z->batch * z->t, nq = z->batch * (z->t - z->context), q = 0;
-  nn_tokens k = { .b = z->batch, .t = z->t, .j = WIDE, .row = some((size_t)(n * WIDE) * 4),
-                  .coef = some((size_t)(n * WIDE) * 4), .order = some((size_t)n * 2), .see = some((size_t)n * 2),
-                  .nq = nq, .at = some((size_t)nq * 4), .head = some((size_t)nq * 4), .target = some((size_t)nq * 4) };
+  nn_tokens k = { .b = z->batch,
+                  .t = z->t,
+                  .j = WIDE,
+                  .row = some((size_t)(n * WIDE) * 4),
+                  .coef = some((size_t)(n * WIDE) * 4),
+                  .order = some((size_t)n * 2),
+                  .see = some((size_t)n * 2),
+                  .nq = nq,
+                  .at = some((size_t)nq * 4),
+                  .head = some((size_t)nq * 4),
+                  .target = some((size_t)nq * 4) };
   for (int i = 0; i < n; i++) {
     bool asked = i % z->t >= z->context;
     for (int j = 0; j < WIDE; j++) {
@@ -121,8 +129,10 @@ static double products(const net_size *z)
 {
   int n = z->batch * z->t / PARTS, nq = z->batch * (z->t - z->context) / PARTS, d = z->d, ff = z->ff;
   int blocks = PARTS * (z->layers - 1);
-  double all = linear(n, d, 3 * d, blocks) + linear(n, d, d, blocks) + linear(n, d, ff, blocks) + linear(n, ff, d, blocks);
-  double last = linear(n, d, 2 * d, PARTS) + linear(nq, d, d, 2 * PARTS) + linear(nq, d, ff, PARTS) + linear(nq, ff, d, PARTS);
+  double all = linear(n, d, 3 * d, blocks) + linear(n, d, d, blocks) + linear(n, d, ff, blocks) +
+               linear(n, ff, d, blocks);
+  double last = linear(n, d, 2 * d, PARTS) + linear(nq, d, d, 2 * PARTS) + linear(nq, d, ff, PARTS) +
+                linear(nq, ff, d, PARTS);
   return all + last + linear(nq, d, ff, PARTS) + linear(nq, ff, z->bars, PARTS);
 }
 
@@ -156,9 +166,11 @@ void bench_nn(void)
       flops = products(z);
       only = least(only, bench_cpu() - t);
     }
-    snprintf(what, sizeof what, "nn: step of %s (%zu numbers), %.1f GFLOP/s", z->name, x.p.count, 1e-9 * flops / best);
+    snprintf(what, sizeof what, "nn: step of %s (%zu numbers), %.1f GFLOP/s", z->name, x.p.count,
+             1e-9 * flops / best);
     bench_row(what, 1e3 * best, "ms", "PyTorch", peer(z->name), "1");
-    snprintf(what, sizeof what, "nn: its products alone, %.1f GFLOP/s, %.0f %%", 1e-9 * flops / only, 100 * only / best);
+    snprintf(what, sizeof what, "nn: its products alone, %.1f GFLOP/s, %.0f %%", 1e-9 * flops / only,
+             100 * only / best);
     bench_row(what, 1e3 * only, "ms", "", 0, z->d >= 64 ? "60 %" : "");
   }
   norn_free(st);

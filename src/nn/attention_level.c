@@ -1,9 +1,9 @@
 /* attention_level: attention as ops.h has it, compiled once per CPU level (src/nn/local.mk).
 
-   The keys of one head that anybody but themselves may see are packed, as rows and as columns, into scratch that is
-   padded to whole registers; what is left are small products (vec_block) between those and blocks of queries.  A
-   query that is an unseen key itself (a question) has its own term apart.  Backwards the weights are computed again
-   from the logarithms of their sums, so that memory grows with the number of tokens only:
+   The keys of one head that anybody but themselves may see are packed, as rows and as columns, into scratch
+   that is padded to whole registers; what is left are small products (vec_block) between those and blocks of
+   queries.  A query that is an unseen key itself (a question) has its own term apart.  Backwards the weights
+   are computed again from the logarithms of their sums, so that memory grows with the number of tokens only:
 
        dv = p' dy,  dp = dy v',  ds = p (dp - dy . y) / sqrt(d),  dq = ds k,  dk = ds' q
 
@@ -35,7 +35,9 @@ static int64_t padded(int64_t n) { return (n + VEC - 1) / VEC * VEC; }
 static void begin(work *w, const nn_attention *a, float *scratch)
 {
   int64_t most = padded(a->nk), dw = padded(a->d);
-  *w = (work){ .a = a, .dw = dw, .scale = 1 / __builtin_sqrtf((float)a->d), .key = (int32_t *)(void *)scratch };
+  *w = (work){
+    .a = a, .dw = dw, .scale = 1 / __builtin_sqrtf((float)a->d), .key = (int32_t *)(void *)scratch
+  };
   w->order = scratch + most;
   for (int i = 0; i < a->nk; i++)
     if (a->order[i] != NN_UNSEEN) {
@@ -59,7 +61,8 @@ static void begin(work *w, const nn_attention *a, float *scratch)
 }
 
 /* x (n, dw) from rows of an array, padded with zeros. */
-static void pack_rows(const work *w, const float *from, int64_t step, const int32_t *which, int64_t n, float *x)
+static void pack_rows(const work *w, const float *from, int64_t step, const int32_t *which, int64_t n,
+                      float *x)
 {
   for (int64_t i = 0; i < n; i++, x += w->dw) {
     const float *row = from + (which ? which[i] : i) * step;
@@ -84,7 +87,8 @@ static void pack_columns(const work *w, const float *from, float *x)
 static float dot(const float *x, const float *y, int64_t d)
 {
   vec s = { 0 };
-  for (int64_t e = 0; e < d; e += VEC) s = vec_fma(vec_load_part(x + e, d - e), vec_load_part(y + e, d - e), s);
+  for (int64_t e = 0; e < d; e += VEC)
+    s = vec_fma(vec_load_part(x + e, d - e), vec_load_part(y + e, d - e), s);
   return vec_sum(s);
 }
 
@@ -92,12 +96,14 @@ static float dot(const float *x, const float *y, int64_t d)
 static void add(float c, const float *x, float *y, int64_t d)
 {
   for (int64_t e = 0; e < d; e += VEC)
-    vec_store_part(y + e, vec_fma(vec_of(c), vec_load_part(x + e, d - e), vec_load_part(y + e, d - e)), d - e);
+    vec_store_part(y + e, vec_fma(vec_of(c), vec_load_part(x + e, d - e), vec_load_part(y + e, d - e)),
+                   d - e);
 }
 
 /* ---- weights ---- */
 
-/* The key that query i is and sees apart, since it is not among the packed keys that i sees; -1: there is none. */
+/* The key that query i is and sees apart, since it is not among the packed keys that i sees; -1: there is
+   none. */
 static int64_t own_key(const nn_attention *a, int64_t i)
 {
   int own = a->own ? a->own[i] : -1;
@@ -126,14 +132,16 @@ static float soften(int64_t wide, const float *order, float see, float c, float 
     vec_store(s + j, e);
     sum += e;
   }
-  float self = *own == -HUGE_VALF ? 0 : vec_exp(vec_of((*own - top) * c))[0], z = vec_sum(sum) + self, r = 1 / z;
+  float self = *own == -HUGE_VALF ? 0 : vec_exp(vec_of((*own - top) * c))[0], z = vec_sum(sum) + self,
+        r = 1 / z;
   for (int64_t j = 0; j < wide; j += VEC) vec_store(s + j, vec_load(s + j) * r);
   *own = self * r;
   return top * c + logf(z);
 }
 
 /* The same weights from the logarithm of the sum. */
-static void soften_again(int64_t wide, const float *order, float see, float scale, float lse, float *s, float *own)
+static void soften_again(int64_t wide, const float *order, float see, float scale, float lse, float *s,
+                         float *own)
 {
   const vec limit = vec_of(see), c = vec_of(scale), top = vec_of(-lse);
   for (int64_t j = 0; j < wide; j += VEC) {
@@ -147,8 +155,8 @@ static void soften_again(int64_t wide, const float *order, float see, float scal
 static void scores(const work *w, int h, int64_t from, int64_t n)
 {
   const nn_attention *a = w->a;
-  vec_block(n, w->wide, a->d, a->q + from * a->qstep + (int64_t)h * a->d, a->qstep, 1, w->kt, w->wide, false, w->p,
-            w->wide);
+  vec_block(n, w->wide, a->d, a->q + from * a->qstep + (int64_t)h * a->d, a->qstep, 1, w->kt, w->wide, false,
+            w->p, w->wide);
 }
 
 /* ---- forward ---- */
@@ -184,10 +192,10 @@ static void forward(const nn_attention *a, float *y, int64_t ystep, float *lse, 
 
 /* ---- backward ---- */
 
-/* Of query i (row r of the block): its weights and, in place of dp, the derivatives in its scores; dq begins with what
-   comes of its own term, which also adds to the derivatives of the key that it is. */
-static void backward_row(const work *w, int64_t at, int64_t i, int64_t r, const float *y, const float *dy, float lse,
-                         float *dq, float *dk, float *dv)
+/* Of query i (row r of the block): its weights and, in place of dp, the derivatives in its scores; dq begins
+   with what comes of its own term, which also adds to the derivatives of the key that it is. */
+static void backward_row(const work *w, int64_t at, int64_t i, int64_t r, const float *y, const float *dy,
+                         float lse, float *dq, float *dk, float *dv)
 {
   const nn_attention *a = w->a;
   int64_t own = own_key(a, i), step = (own < 0 ? 0 : own) * a->kstep + at;
@@ -205,8 +213,8 @@ static void backward_row(const work *w, int64_t at, int64_t i, int64_t r, const 
   add(self, dy, dv + step, a->d);
 }
 
-static void backward_head(const work *w, int h, const float *y, const float *dy, int64_t ystep, const float *lse,
-                          float *dq, float *dk, float *dv)
+static void backward_head(const work *w, int h, const float *y, const float *dy, int64_t ystep,
+                          const float *lse, float *dq, float *dk, float *dv)
 {
   const nn_attention *a = w->a;
   int64_t at = (int64_t)h * a->d;
@@ -222,8 +230,8 @@ static void backward_head(const work *w, int h, const float *y, const float *dy,
     scores(w, h, from, n);
     vec_block(n, w->wide, a->d, g, ystep, 1, w->vt, w->wide, false, w->dp, w->wide);
     for (int64_t r = 0; r < n; r++)
-      backward_row(w, at, from + r, r, y + (from + r) * ystep + at, g + r * ystep, lse[(from + r) * a->heads + h],
-                   to + r * a->qstep, dk, dv);
+      backward_row(w, at, from + r, r, y + (from + r) * ystep + at, g + r * ystep,
+                   lse[(from + r) * a->heads + h], to + r * a->qstep, dk, dv);
     pack_rows(w, q, a->qstep, NULL, n, w->q);
     pack_rows(w, g, ystep, NULL, n, w->dy);
     vec_block(n, a->d, w->n, w->dp, w->wide, 1, w->k, w->dw, true, to, a->qstep);
@@ -257,8 +265,8 @@ static void recall_head(const nn_recall *a, int h, float *y, int64_t ystep, floa
   memcpy(order, a->order, (size_t)a->wide * sizeof *order);
   for (int64_t from = 0; from < a->rows; from += ROWS) {
     int64_t n = a->rows - from < ROWS ? a->rows - from : ROWS;
-    vec_block(n, a->wide, a->d, a->q + from * a->qstep + at, a->qstep, 1, a->kt + h * a->d * a->wide, a->wide, false, p,
-              room);
+    vec_block(n, a->wide, a->d, a->q + from * a->qstep + at, a->qstep, 1, a->kt + h * a->d * a->wide, a->wide,
+              false, p, room);
     for (int64_t r = 0; r < n; r++) {
       const nn_recalled *m = a->row + from + r;
       const float *q = a->q + (from + r) * a->qstep + at;
@@ -271,7 +279,8 @@ static void recall_head(const nn_recall *a, int h, float *y, int64_t ystep, floa
       own[r] = m->k ? dot(q, m->k + at, a->d) : -HUGE_VALF;
       soften(a->wide + wide, order, m->see, c, p + r * room, own + r);
     }
-    vec_block(n, a->d, a->keys, p, room, 1, a->v + h * a->keys * a->dw, a->dw, false, y + from * ystep + at, ystep);
+    vec_block(n, a->d, a->keys, p, room, 1, a->v + h * a->keys * a->dw, a->dw, false, y + from * ystep + at,
+              ystep);
     for (int64_t r = 0; r < n; r++) {
       const nn_recalled *m = a->row + from + r;
       const float *s = p + r * room + a->wide;

@@ -1,9 +1,9 @@
 /* memory.c: sequences that go on token by token (model.h).
 
-   Of each block, keys and values are kept: those of the context once, laid out as attention wants them (keys as columns
-   of a head, values as rows), those of a sequence as rows k | v.  New tokens of all sequences go through the blocks
-   together, so that products are large; what they remember is written before they attend, and order and see say who
-   sees it. */
+   Of each block, keys and values are kept: those of the context once, laid out as attention wants them (keys
+   as columns of a head, values as rows), those of a sequence as rows k | v.  New tokens of all sequences go
+   through the blocks together, so that products are large; what they remember is written before they attend,
+   and order and see say who sees it. */
 #include "nn/model_in.h"
 #include <string.h>
 
@@ -30,7 +30,8 @@ static void *make(norn_state *st, size_t bytes)
 {
   void *p = norn_alloc(st, NULL, 0, bytes + PAD * sizeof(float));
   if (p) memset(p, 0, bytes + PAD * sizeof(float));
-  else norn_fail(st, NORN_EMEMORY, -1, "no memory for the %zu bytes that a net keeps of its sequences", bytes);
+  else
+    norn_fail(st, NORN_EMEMORY, -1, "no memory for the %zu bytes that a net keeps of its sequences", bytes);
   return p;
 }
 
@@ -141,7 +142,8 @@ static bool places(nn_memory *y, const int32_t *who, const nn_tokens *k)
     for (int i = 0; i < k->t; i++) {
       if (k->order[b * k->t + i] == NN_UNSEEN) continue;
       if (*len == y->most) {
-        norn_fail(y->st, NORN_EUSE, -1, "a net's memory has room for %d tokens, and more are to be remembered", y->most);
+        norn_fail(y->st, NORN_EUSE, -1,
+                  "a net's memory has room for %d tokens, and more are to be remembered", y->most);
         return false;
       }
       y->own[at + (*len)++] = k->order[b * k->t + i];
@@ -176,8 +178,8 @@ static void remember(nn_memory *y, int l, const int32_t *who, const nn_tokens *k
         memcpy(to, kv, 2 * (size_t)d * sizeof *to);
         to += 2 * d;
       }
-      y->row[row] = (nn_recalled){ y->kv + at * 2 * d, y->own + s * y->most, (int)len, k->see[row], apart ? kv : NULL,
-                                   apart ? kv + d : NULL };
+      y->row[row] = (nn_recalled){ y->kv + at * 2 * d, y->own + s * y->most, (int)len,
+                                   k->see[row],        apart ? kv : NULL,    apart ? kv + d : NULL };
     }
   }
 }
@@ -190,9 +192,20 @@ static void block_next(nn_memory *y, int l, const nn_acts *v, const int32_t *who
   nn_norm_forward(v->n, d, v->x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a, v->stat1);
   nn_linear_forward(v->n, d, 3 * d, v->a, nn_w(m, b->qkv.weight), nn_w(m, b->qkv.bias), NULL, v->qkv);
   remember(y, l, who, k, v->qkv);
-  nn_recall a = { .heads = m->s.heads, .d = (int)dh, .rows = v->n, .keys = y->keys, .wide = y->wide, .dw = y->dw,
-                  .most = y->most, .step = 2 * d, .q = v->qkv, .qstep = 3 * d, .kt = y->kt + l * d * y->wide,
-                  .v = y->v + l * heads * y->keys * y->dw, .order = y->order, .row = y->row };
+  nn_recall a = { .heads = m->s.heads,
+                  .d = (int)dh,
+                  .rows = v->n,
+                  .keys = y->keys,
+                  .wide = y->wide,
+                  .dw = y->dw,
+                  .most = y->most,
+                  .step = 2 * d,
+                  .q = v->qkv,
+                  .qstep = 3 * d,
+                  .kt = y->kt + l * d * y->wide,
+                  .v = y->v + l * heads * y->keys * y->dw,
+                  .order = y->order,
+                  .row = y->row };
   nn_recall_forward(&a, v->o, d, v->scratch);
   nn_block_mlp(m, b, v, v->n, v->x, 0, v->x1, v->x2, false);
 }
@@ -218,7 +231,8 @@ void nn_memory_copy(nn_memory *y, const int32_t *to, const int32_t *from, int n)
     int64_t a = to[c], b = from[c], each = (int64_t)y->most * 2 * y->d;
     size_t len = (size_t)y->len[b];
     for (int64_t l = 0; l < y->layers; l++)
-      memcpy(y->kv + (l * y->n + a) * each, y->kv + (l * y->n + b) * each, len * 2 * (size_t)y->d * sizeof *y->kv);
+      memcpy(y->kv + (l * y->n + a) * each, y->kv + (l * y->n + b) * each,
+             len * 2 * (size_t)y->d * sizeof *y->kv);
     memcpy(y->own + a * y->most, y->own + b * y->most, len * sizeof *y->own);
     y->len[a] = y->len[b];
   }

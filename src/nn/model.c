@@ -1,7 +1,8 @@
 /* model.c: the transformer of model.h, forwards and backwards, on one part of a batch.
 
-   Pre-LN (Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture"): what a block adds to the
-   stream begins at 0, since the weights of its last products do.  Going back, dx is the derivative in the stream. */
+   Pre-LN (Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture"): what a block adds to
+   the stream begins at 0, since the weights of its last products do.  Going back, dx is the derivative in the
+   stream. */
 #include "nn/model_in.h"
 #include <math.h>
 #include <stdarg.h>
@@ -55,9 +56,10 @@ static bool name_tensors(nn_model *m)
 
 static bool shape_is_right(norn_state *st, const nn_shape *s)
 {
-  if (s->d > 0 && s->layers > 0 && s->heads > 0 && s->ff > 0 && s->rows > 0 && s->d % s->heads == 0) return true;
-  norn_fail(st, NORN_EDOMAIN, -1, "a net can't have d = %d, layers = %d, heads = %d, ff = %d", s->d, s->layers,
-            s->heads, s->ff);
+  if (s->d > 0 && s->layers > 0 && s->heads > 0 && s->ff > 0 && s->rows > 0 && s->d % s->heads == 0)
+    return true;
+  norn_fail(st, NORN_EDOMAIN, -1, "a net can't have d = %d, layers = %d, heads = %d, ff = %d", s->d,
+            s->layers, s->heads, s->ff);
   norn_hint(st, "all are at least 1, and d is a multiple of heads");
   return false;
 }
@@ -136,13 +138,23 @@ static nn_attention all_attend(const nn_model *m, const nn_acts *v, const nn_tok
 {
   int64_t d = m->s.d, first = (int64_t)i * k->t;
   const float *q = v->qkv + shift + first * 3 * d;
-  return (nn_attention){ .heads = m->s.heads, .d = m->s.d / m->s.heads, .nq = k->t, .nk = k->t, .own = v->own,
-                         .q = q, .k = q + d, .v = q + 2 * d, .qstep = 3 * d, .kstep = 3 * d, .see = k->see + first,
+  return (nn_attention){ .heads = m->s.heads,
+                         .d = m->s.d / m->s.heads,
+                         .nq = k->t,
+                         .nk = k->t,
+                         .own = v->own,
+                         .q = q,
+                         .k = q + d,
+                         .v = q + 2 * d,
+                         .qstep = 3 * d,
+                         .kstep = 3 * d,
+                         .see = k->see + first,
                          .order = k->order + first };
 }
 
 /* In the last block, whose keys are rows k | v and whose queries are the questions'. */
-static nn_attention asked_attend(const nn_model *m, const nn_acts *v, const nn_tokens *k, int i, int64_t shift)
+static nn_attention asked_attend(const nn_model *m, const nn_acts *v, const nn_tokens *k, int i,
+                                 int64_t shift)
 {
   int64_t d = m->s.d, first = (int64_t)i * k->t, from = v->first[i];
   const float *key = v->qkv + shift + first * 2 * d;
@@ -151,25 +163,29 @@ static nn_attention asked_attend(const nn_model *m, const nn_acts *v, const nn_t
                          .qstep = d, .kstep = 2 * d, .see = v->see_asked + from, .order = k->order + first };
 }
 
-void nn_block_mlp(const nn_model *m, const nn_block *b, const nn_acts *v, int64_t n, const float *x, int64_t shift,
-                  float *x1, float *x2, bool learn)
+void nn_block_mlp(const nn_model *m, const nn_block *b, const nn_acts *v, int64_t n, const float *x,
+                  int64_t shift, float *x1, float *x2, bool learn)
 {
   int64_t d = m->s.d, ff = m->s.ff;
   float *c = v->c + shift, *u = v->u + shift, *g = v->g + shift;
   nn_linear_forward(n, d, d, v->o + shift, nn_w(m, b->out.weight), nn_w(m, b->out.bias), x, x1);
   nn_norm_forward(n, d, x1, nn_w(m, b->norm2.weight), nn_w(m, b->norm2.bias), c, v->stat2 + shift);
-  nn_linear_forward(n, d, nn_model_mlp_width(&m->s), c, nn_w(m, b->mlp_in.weight), nn_w(m, b->mlp_in.bias), NULL, u);
+  nn_linear_forward(n, d, nn_model_mlp_width(&m->s), c, nn_w(m, b->mlp_in.weight), nn_w(m, b->mlp_in.bias),
+                    NULL, u);
   if (m->s.swiglu) nn_swiglu_forward(n, ff, u, g);
   else nn_gelu_forward(n * ff, u, g, learn ? u : NULL);
   nn_linear_forward(n, ff, d, g, nn_w(m, b->mlp_out.weight), nn_w(m, b->mlp_out.bias), x1, x2);
 }
 
-void nn_block_forward(const nn_model *m, int l, const nn_acts *v, const nn_tokens *k, const float *x, bool learn)
+void nn_block_forward(const nn_model *m, int l, const nn_acts *v, const nn_tokens *k, const float *x,
+                      bool learn)
 {
   const nn_block *b = m->block + l;
   int64_t d = m->s.d, shift = l * v->layer;
-  nn_norm_forward(v->n, d, x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a + shift, v->stat1 + shift);
-  nn_linear_forward(v->n, d, 3 * d, v->a + shift, nn_w(m, b->qkv.weight), nn_w(m, b->qkv.bias), NULL, v->qkv + shift);
+  nn_norm_forward(v->n, d, x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a + shift,
+                  v->stat1 + shift);
+  nn_linear_forward(v->n, d, 3 * d, v->a + shift, nn_w(m, b->qkv.weight), nn_w(m, b->qkv.bias), NULL,
+                    v->qkv + shift);
   for (int i = 0; i < k->b; i++) {
     nn_attention at = all_attend(m, v, k, i, shift);
     int64_t first = (int64_t)i * k->t;
@@ -178,13 +194,15 @@ void nn_block_forward(const nn_model *m, int l, const nn_acts *v, const nn_token
   nn_block_mlp(m, b, v, v->n, x, shift, v->x1 + shift, v->x2 + shift, learn);
 }
 
-/* After the last block only questions are looked at: all tokens are keys there, but only they go on.  x2: (nq, d). */
+/* After the last block only questions are looked at: all tokens are keys there, but only they go on.  x2:
+   (nq, d). */
 static void last_forward(const nn_model *m, const nn_acts *v, const nn_tokens *k, const float *x, bool learn)
 {
   const nn_block *b = m->block + m->s.layers - 1;
   int64_t d = m->s.d, shift = (m->s.layers - 1) * v->layer;
   const float *w = nn_w(m, b->qkv.weight), *bias = nn_w(m, b->qkv.bias);
-  nn_norm_forward(v->n, d, x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a + shift, v->stat1 + shift);
+  nn_norm_forward(v->n, d, x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a + shift,
+                  v->stat1 + shift);
   nn_linear_forward(v->n, d, 2 * d, v->a + shift, w + d * d, bias + d, NULL, v->qkv + shift);
   nn_rows_forward(v->nq, d, v->asked, v->a + shift, v->aq);
   nn_rows_forward(v->nq, d, v->asked, x, v->xa);
@@ -205,7 +223,8 @@ static int64_t same_head(const nn_tokens *k, int64_t from)
   return to - from;
 }
 
-void nn_model_heads(const nn_model *m, const nn_acts *v, const nn_tokens *k, const int32_t *at, const float *x, bool learn)
+void nn_model_heads(const nn_model *m, const nn_acts *v, const nn_tokens *k, const int32_t *at,
+                    const float *x, bool learn)
 {
   int64_t d = m->s.d, ff = m->s.ff;
   float *z = v->z;
@@ -262,14 +281,16 @@ static void heads_backward(const nn_model *m, const nn_acts *v, const nn_tokens 
     dz += n * width;
   }
   memset(v->dxq, 0, (size_t)(k->nq * d) * sizeof(float));
-  nn_norm_backward(k->nq, d, v->df, v->xq, v->statf, nn_w(m, m->norm.weight), v->dxq, nn_g(m, g, m->norm.weight),
-                   nn_g(m, g, m->norm.bias));
+  nn_norm_backward(k->nq, d, v->df, v->xq, v->statf, nn_w(m, m->norm.weight), v->dxq,
+                   nn_g(m, g, m->norm.weight), nn_g(m, g, m->norm.bias));
   for (int q = 0; q < k->nq; q++)
     memcpy(v->dx + v->place[q] * d, v->dxq + q * d, (size_t)d * sizeof(float));
 }
 
-/* n rows, through the MLP and the product after attention: dx is then that in the stream before it, dn in attention. */
-static void mlp_backward(const nn_model *m, const nn_block *b, const nn_acts *v, int64_t n, int64_t shift, float *g)
+/* n rows, through the MLP and the product after attention: dx is then that in the stream before it, dn in
+   attention. */
+static void mlp_backward(const nn_model *m, const nn_block *b, const nn_acts *v, int64_t n, int64_t shift,
+                         float *g)
 {
   int64_t d = m->s.d, ff = m->s.ff;
   float *du = m->s.swiglu ? v->du : v->dg;
@@ -295,13 +316,13 @@ static void block_backward(const nn_model *m, int l, const nn_acts *v, const nn_
     nn_attention at = all_attend(m, v, k, i, shift);
     int64_t first = (int64_t)i * k->t;
     float *dq = v->dqkv + first * 3 * d;
-    nn_attention_backward(&at, v->o + shift + first * d, v->dn + first * d, d, v->lse + shift + first * m->s.heads, dq,
-                          dq + d, dq + 2 * d, v->scratch);
+    nn_attention_backward(&at, v->o + shift + first * d, v->dn + first * d, d,
+                          v->lse + shift + first * m->s.heads, dq, dq + d, dq + 2 * d, v->scratch);
   }
-  nn_linear_backward(n, d, 3 * d, v->dqkv, v->a + shift, nn_w(m, b->qkv.weight), v->dn, nn_g(m, g, b->qkv.weight),
-                     nn_g(m, g, b->qkv.bias));
-  nn_norm_backward(n, d, v->dn, x, v->stat1 + shift, nn_w(m, b->norm1.weight), v->dx, nn_g(m, g, b->norm1.weight),
-                   nn_g(m, g, b->norm1.bias));
+  nn_linear_backward(n, d, 3 * d, v->dqkv, v->a + shift, nn_w(m, b->qkv.weight), v->dn,
+                     nn_g(m, g, b->qkv.weight), nn_g(m, g, b->qkv.bias));
+  nn_norm_backward(n, d, v->dn, x, v->stat1 + shift, nn_w(m, b->norm1.weight), v->dx,
+                   nn_g(m, g, b->norm1.weight), nn_g(m, g, b->norm1.bias));
 }
 
 /* The last block: dx (nq, d) before, (n, d) after. */
@@ -316,8 +337,8 @@ static void last_backward(const nn_model *m, const nn_acts *v, const nn_tokens *
     nn_attention at = asked_attend(m, v, k, i, shift);
     int64_t from = v->first[i];
     float *dk = v->dqkv + (int64_t)i * k->t * 2 * d;
-    nn_attention_backward(&at, v->o + shift + from * d, v->dn + from * d, d, v->lse + shift + from * m->s.heads,
-                          v->dq + from * d, dk, dk + d, v->scratch);
+    nn_attention_backward(&at, v->o + shift + from * d, v->dn + from * d, d,
+                          v->lse + shift + from * m->s.heads, v->dq + from * d, dk, dk + d, v->scratch);
   }
   memcpy(v->dxa, v->dx, (size_t)(nq * d) * sizeof(float));
   memset(v->dx, 0, (size_t)(n * d) * sizeof(float));
@@ -325,8 +346,8 @@ static void last_backward(const nn_model *m, const nn_acts *v, const nn_tokens *
   nn_linear_backward(n, d, 2 * d, v->dqkv, v->a + shift, w + d * d, v->dn, dw + d * d, db + d);
   nn_linear_backward(nq, d, d, v->dq, v->aq, w, v->dxa, dw, db);
   nn_rows_backward(nq, d, v->asked, v->dxa, v->dn);
-  nn_norm_backward(n, d, v->dn, x, v->stat1 + shift, nn_w(m, b->norm1.weight), v->dx, nn_g(m, g, b->norm1.weight),
-                   nn_g(m, g, b->norm1.bias));
+  nn_norm_backward(n, d, v->dn, x, v->stat1 + shift, nn_w(m, b->norm1.weight), v->dx,
+                   nn_g(m, g, b->norm1.weight), nn_g(m, g, b->norm1.bias));
 }
 
 static void backward(const nn_model *m, const nn_acts *v, const nn_tokens *k, float *g)
@@ -337,7 +358,8 @@ static void backward(const nn_model *m, const nn_acts *v, const nn_tokens *k, fl
   nn_embed_backward(v->n, k->j, m->s.d, k->row, k->coef, v->dx, nn_g(m, g, m->table));
 }
 
-double nn_model_loss(const nn_model *m, nn_room *room, const nn_tokens *k, float scale, float *g, double *loss)
+double nn_model_loss(const nn_model *m, nn_room *room, const nn_tokens *k, float scale, float *g,
+                     double *loss)
 {
   const nn_acts *v = &room->acts;
   double sum = 0;

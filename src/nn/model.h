@@ -6,8 +6,8 @@
        z (nq, k) = head(LN(x[at]))       for each question     d -> ff -> k, one for each head (head.h)
 
    Each operation is a pair X_forward, X_backward on one thread, in f32, shapes at every argument (ops.h).  A
-   batch is split into parts of sequences, always the same whatever the threads; each part has a gradient of its
-   own, and these are added in order. */
+   batch is split into parts of sequences, always the same whatever the threads; each part has a gradient of
+   its own, and these are added in order. */
 #ifndef NORN_NN_MODEL_H
 #define NORN_NN_MODEL_H
 #include "nn/head.h"
@@ -50,10 +50,10 @@ nn_memory *nn_memory_new(norn_state *, const nn_model *, int n, int most);
 void       nn_memory_free(nn_memory *);
 /* The context: one sequence of tokens (b = 1; see 1), before anything else. */
 bool       nn_memory_context(nn_memory *, nn_room *, const nn_tokens *);
-/* The next tokens of sequences who[0 .. b-1], t of each, in tk (b, t), of which those whose order is not NN_UNSEEN
-   are remembered; they see all that is remembered of their sequence, the context, and one another by order and
-   see, which count from the beginning of the sequence.  z: the answers to its questions.  false: no memory,
-   error set. */
+/* The next tokens of sequences who[0 .. b-1], t of each, in tk (b, t), of which those whose order is not
+   NN_UNSEEN are remembered; they see all that is remembered of their sequence, the context, and one another
+   by order and see, which count from the beginning of the sequence.  z: the answers to its questions.  false:
+   no memory, error set. */
 bool       nn_memory_next(nn_memory *, nn_room *, const int32_t *who, const nn_tokens *, float *z);
 /* Sequence to[k] becomes a copy of from[k], k < n; both rise, no place is in both (resampling). */
 void       nn_memory_copy(nn_memory *, const int32_t *to, const int32_t *from, int n);

@@ -20,8 +20,8 @@ struct nn_model {
   nn_top *top;                 /* (nhead) */
 };
 
-/* Where the arrays of a part of n tokens with nq questions lie.  What a block keeps for going back lies `layer`
-   numbers further for each block; if nothing is learned all blocks use one. */
+/* Where the arrays of a part of n tokens with nq questions lie.  What a block keeps for going back lies
+   `layer` numbers further for each block; if nothing is learned all blocks use one. */
 typedef struct nn_acts {
   int64_t n, nq, zn;           /* zn: numbers of all answers */
   int64_t layer;
@@ -55,10 +55,13 @@ bool nn_room_lay(nn_room *, const nn_model *, int64_t n, int64_t keys, const nn_
 /* Who is asked, and where. */
 void nn_acts_ask(const nn_acts *, const nn_tokens *);
 /* One block on all tokens of a part, from x (n, d) to v->x2. */
-void nn_block_forward(const nn_model *, int l, const nn_acts *, const nn_tokens *, const float *x, bool learn);
-/* Parts of a block on n rows: x1 = x + out(o), then x2 = x1 + MLP(LN(x1)); u keeps what going back needs if learn. */
-void nn_block_mlp(const nn_model *, const nn_block *, const nn_acts *, int64_t n, const float *x, int64_t shift,
-                  float *x1, float *x2, bool learn);
+void nn_block_forward(const nn_model *, int l, const nn_acts *, const nn_tokens *, const float *x,
+                      bool learn);
+/* Parts of a block on n rows: x1 = x + out(o), then x2 = x1 + MLP(LN(x1)); u keeps what going back needs if
+   learn. */
+void nn_block_mlp(const nn_model *, const nn_block *, const nn_acts *, int64_t n, const float *x,
+                  int64_t shift, float *x1, float *x2, bool learn);
 /* z of all questions from rows at[q] of x. */
-void nn_model_heads(const nn_model *, const nn_acts *, const nn_tokens *, const int32_t *at, const float *x, bool learn);
+void nn_model_heads(const nn_model *, const nn_acts *, const nn_tokens *, const int32_t *at, const float *x,
+                    bool learn);
 #endif

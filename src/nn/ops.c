@@ -1,4 +1,5 @@
-/* ops.c: the operations of ops.h: products by la_product_f32, the rest at the widest level that the CPU has. */
+/* ops.c: the operations of ops.h: products by la_product_f32, the rest at the widest level that the CPU has.
+ */
 #include "nn/ops.h"
 #include "num/la.h"
 #include "num/level.h"
@@ -35,8 +36,8 @@ void nn_linear_forward(int64_t n, int64_t i, int64_t o, const float *x, const fl
   la_product_f32(false, true, n, o, i, x, i, w, i, b || add, y, o);
 }
 
-void nn_linear_backward(int64_t n, int64_t i, int64_t o, const float *dy, const float *x, const float *w, float *dx,
-                        float *dw, float *db)
+void nn_linear_backward(int64_t n, int64_t i, int64_t o, const float *dy, const float *x, const float *w,
+                        float *dx, float *dw, float *db)
 {
   if (dx) la_product_f32(false, false, n, i, o, dy, o, w, i, false, dx, i);
   la_product_f32(true, false, o, i, n, dy, o, x, i, true, dw, i);
@@ -45,25 +46,26 @@ void nn_linear_backward(int64_t n, int64_t i, int64_t o, const float *dy, const 
 
 /* ---- by rows ---- */
 
-void nn_norm_forward(int64_t n, int64_t d, const float *x, const float *gain, const float *bias, float *y, float *stat)
+void nn_norm_forward(int64_t n, int64_t d, const float *x, const float *gain, const float *bias, float *y,
+                     float *stat)
 {
   ops()->norm_forward(n, d, x, gain, bias, y, stat);
 }
 
-void nn_norm_backward(int64_t n, int64_t d, const float *dy, const float *x, const float *stat, const float *gain,
-                      float *dx, float *dgain, float *dbias)
+void nn_norm_backward(int64_t n, int64_t d, const float *dy, const float *x, const float *stat,
+                      const float *gain, float *dx, float *dgain, float *dbias)
 {
   ops()->norm_backward(n, d, dy, x, stat, gain, dx, dgain, dbias);
 }
 
-void nn_embed_forward(int64_t n, int64_t j, int64_t d, const int32_t *row, const float *coef, const float *table,
-                      float *x)
+void nn_embed_forward(int64_t n, int64_t j, int64_t d, const int32_t *row, const float *coef,
+                      const float *table, float *x)
 {
   ops()->embed_forward(n, j, d, row, coef, table, x);
 }
 
-void nn_embed_backward(int64_t n, int64_t j, int64_t d, const int32_t *row, const float *coef, const float *dx,
-                       float *dtable)
+void nn_embed_backward(int64_t n, int64_t j, int64_t d, const int32_t *row, const float *coef,
+                       const float *dx, float *dtable)
 {
   ops()->embed_backward(n, j, d, row, coef, dx, dtable);
 }
@@ -80,7 +82,10 @@ void nn_rows_backward(int64_t n, int64_t d, const int32_t *at, const float *dy, 
 
 /* ---- by numbers ---- */
 
-void nn_gelu_forward(int64_t n, const float *x, float *y, float *slope) { ops()->gelu_forward(n, x, y, slope); }
+void nn_gelu_forward(int64_t n, const float *x, float *y, float *slope)
+{
+  ops()->gelu_forward(n, x, y, slope);
+}
 
 void nn_gelu_backward(int64_t n, const float *dy, const float *slope, float *dx)
 {
@@ -119,8 +124,8 @@ void nn_attention_forward(const nn_attention *a, float *y, int64_t ystep, float 
   attention()->forward(a, y, ystep, lse, scratch);
 }
 
-void nn_attention_backward(const nn_attention *a, const float *y, const float *dy, int64_t ystep, const float *lse,
-                           float *dq, float *dk, float *dv, float *scratch)
+void nn_attention_backward(const nn_attention *a, const float *y, const float *dy, int64_t ystep,
+                           const float *lse, float *dq, float *dk, float *dv, float *scratch)
 {
   attention()->backward(a, y, dy, ystep, lse, dq, dk, dv, scratch);
 }

@@ -1,4 +1,5 @@
-/* ops_level: the operations of ops.h that go by rows and numbers, compiled once per CPU level (src/nn/local.mk). */
+/* ops_level: the operations of ops.h that go by rows and numbers, compiled once per CPU level
+   (src/nn/local.mk). */
 #include "nn/ops.h"
 #include "num/vec.h"
 
@@ -8,7 +9,8 @@
 static void axpy(int64_t n, float c, const float *x, float *y)
 {
   for (int64_t j = 0; j < n; j += VEC)
-    vec_store_part(y + j, vec_fma(vec_of(c), vec_load_part(x + j, n - j), vec_load_part(y + j, n - j)), n - j);
+    vec_store_part(y + j, vec_fma(vec_of(c), vec_load_part(x + j, n - j), vec_load_part(y + j, n - j)),
+                   n - j);
 }
 
 static void columns(int64_t n, int64_t d, const float *x, float *sum)
@@ -55,14 +57,15 @@ static void norm_forward(int64_t n, int64_t d, const float *x, const float *gain
     stat[2 * i + 1] = r;
     for (int64_t j = 0; j < d; j += VEC) {
       vec c = (vec_load_part(x + j, d - j) - mean) * r;
-      vec_store_part(y + j, vec_fma(c, vec_load_part(gain + j, d - j), vec_load_part(bias + j, d - j)), d - j);
+      vec_store_part(y + j, vec_fma(c, vec_load_part(gain + j, d - j), vec_load_part(bias + j, d - j)),
+                     d - j);
     }
   }
 }
 
 /* With c = (x - mean) r and e = dy gain: dx = r (e - mean of e - c mean of e c). */
-static void norm_backward(int64_t n, int64_t d, const float *dy, const float *x, const float *stat, const float *gain,
-                          float *dx, float *dgain, float *dbias)
+static void norm_backward(int64_t n, int64_t d, const float *dy, const float *x, const float *stat,
+                          const float *gain, float *dx, float *dgain, float *dbias)
 {
   for (int64_t i = 0; i < n; i++, x += d, dy += d, dx += d) {
     vec mean = vec_of(stat[2 * i]), r = vec_of(stat[2 * i + 1]), se = { 0 }, sec = { 0 };
@@ -142,8 +145,8 @@ static void embed_forward(int64_t n, int64_t rows, int64_t d, const int32_t *row
     }
 }
 
-static void embed_backward(int64_t n, int64_t rows, int64_t d, const int32_t *row, const float *coef, const float *dx,
-                           float *dtable)
+static void embed_backward(int64_t n, int64_t rows, int64_t d, const int32_t *row, const float *coef,
+                           const float *dx, float *dtable)
 {
   for (int64_t i = 0; i < n; i++, row += rows, coef += rows, dx += d)
     for (int64_t r = 0; r < rows; r++)
@@ -158,7 +161,8 @@ static void adam(const nn_adam_numbers *a, int64_t n, const float *g, float *m, 
   for (int64_t j = 0; j < n; j += VEC) {
     int64_t left = n - j;
     vec e = vec_load_part(g + j, left) * a->scale, x = vec_load_part(w + j, left);
-    vec p = vec_fma(b1, vec_load_part(m + j, left), c1 * e), q = vec_fma(b2, vec_load_part(v + j, left), c2 * e * e);
+    vec p = vec_fma(b1, vec_load_part(m + j, left), c1 * e),
+        q = vec_fma(b2, vec_load_part(v + j, left), c2 * e * e);
     vec_store_part(m + j, p, left);
     vec_store_part(v + j, q, left);
     vec_store_part(w + j, x - (a->shrink * x + a->rate * p / (vec_sqrt(q) * a->root + a->eps)), left);

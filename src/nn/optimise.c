@@ -3,7 +3,9 @@
 #include "nn/ops.h"
 #include <math.h>
 
-const nn_adam nn_adam_usual = { .rate = 1e-3, .beta1 = .9, .beta2 = .999, .eps = 1e-8, .decay = 0, .clip = 1, .warm = 100 };
+const nn_adam nn_adam_usual = {
+  .rate = 1e-3, .beta1 = .9, .beta2 = .999, .eps = 1e-8, .decay = 0, .clip = 1, .warm = 100
+};
 
 /* Loshchilov, Hutter 2017, "SGDR": half a cosine, after a rise in a straight line. */
 double nn_adam_rate(const nn_adam *a, double progress)
@@ -44,9 +46,10 @@ double nn_adam_step(nn_adam *a, nn_params *p, const float *g, double progress)
   return norm;
 }
 
-/* The mean of a part of b / parts sequences differs from that of all; scaled up by `parts`, gradients of parts are
-   such means, whose variance is that of one sequence's gradient over b / parts. */
-int64_t nn_batch_size(const nn_params *p, const float *const *part, int parts, int64_t b, double theta, int64_t most)
+/* The mean of a part of b / parts sequences differs from that of all; scaled up by `parts`, gradients of
+   parts are such means, whose variance is that of one sequence's gradient over b / parts. */
+int64_t nn_batch_size(const nn_params *p, const float *const *part, int parts, int64_t b, double theta,
+                      int64_t most)
 {
   double square = 0, spread = 0;
   if (parts < 2) return b < most ? b : most;

@@ -1,5 +1,5 @@
-/* params.h: the numbers that a net learns: named tensors in one array, with their gradients and the moments of
-   the optimiser in arrays of the same layout beside it. */
+/* params.h: the numbers that a net learns: named tensors in one array, with their gradients and the moments
+   of the optimiser in arrays of the same layout beside it. */
 #ifndef NORN_NN_PARAMS_H
 #define NORN_NN_PARAMS_H
 #include "norn.h"

@@ -1,8 +1,8 @@
-/* room.c: a thread's memory for one part of a batch: all arrays of model_in.h in one piece, each beginning at a cache
-   line.  The layout is computed again for each part, which is cheap; the piece only grows. */
+/* room.c: a thread's memory for one part of a batch: all arrays of model_in.h in one piece, each beginning at
+   a cache line.  The layout is computed again for each part, which is cheap; the piece only grows. */
 #include "nn/model_in.h"
 
-enum { LINE = 16 };                    /* floats: a cache line, and the widest register, by which reads may end late */
+enum { LINE = 16 }; /* floats: a cache line, and the widest register, by which reads may end late */
 
 nn_room *nn_room_new(norn_state *st)
 {
@@ -73,7 +73,8 @@ static void lay_questions(nn_acts *v, float *base, const nn_model *m, const nn_t
   v->first = take_ints(v, base, k->b + 1);
 }
 
-static void lay(nn_acts *v, float *base, const nn_model *m, int64_t n, int64_t keys, const nn_tokens *k, bool learn)
+static void lay(nn_acts *v, float *base, const nn_model *m, int64_t n, int64_t keys, const nn_tokens *k,
+                bool learn)
 {
   int64_t d = m->s.d, nq = k->nq, rows = n > nq ? n : nq;
   *v = (nn_acts){ .n = n, .nq = nq, .zn = answers(m, k) };

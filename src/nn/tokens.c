@@ -1,7 +1,8 @@
 /* tokens.c: parts of a batch (tokens.h). */
 #include "nn/tokens.h"
 
-void nn_tokens_part(const nn_tokens *k, int from, int n, nn_tokens *part, int32_t *at, int32_t *head, float *target)
+void nn_tokens_part(const nn_tokens *k, int from, int n, nn_tokens *part, int32_t *at, int32_t *head,
+                    float *target)
 {
   int64_t first = (int64_t)from * k->t, end = first + (int64_t)n * k->t;
   *part = *k;

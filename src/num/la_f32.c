@@ -34,8 +34,8 @@ static const float *packed(bool tb, const float *b, int64_t ldb, int64_t p0, int
   return pack;
 }
 
-static void own_product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                        int64_t ldb, float *c, int64_t ldc)
+static void own_product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                        const float *b, int64_t ldb, float *c, int64_t ldc)
 {
   float pack[LA_DEPTH * COLUMNS];
   const la_kernels_f32 *f = kernels();
@@ -52,11 +52,12 @@ static void own_product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const
 
 static bool big_product(int64_t m, int64_t n, int64_t k, int64_t ld)
 {
-  return (double)m * (double)n * (double)k > 2e4 && m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && ld <= INT_MAX;
+  return (double)m * (double)n * (double)k > 2e4 && m <= INT_MAX && n <= INT_MAX && k <= INT_MAX &&
+         ld <= INT_MAX;
 }
 
-void la_product_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                    int64_t ldb, bool add, float *c, int64_t ldc)
+void la_product_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                    const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
 {
   if (m == 0 || n == 0) return;
   int64_t ld = lda > ldb ? lda : ldb;

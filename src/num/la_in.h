@@ -28,8 +28,8 @@ typedef struct la_kernels {
 extern const la_kernels la_base, la_avx2, la_avx512;
 /* The same of floats, from la_f32_level.c: c += a b, with whole tiles of two registers of floats. */
 typedef struct la_kernels_f32 {
-  void (*block)(int64_t m, int64_t n, int64_t k, const float *a, int64_t ai, int64_t ap, const float *b, int64_t ldb,
-                float *c, int64_t ldc);
+  void (*block)(int64_t m, int64_t n, int64_t k, const float *a, int64_t ai, int64_t ap, const float *b,
+                int64_t ldb, float *c, int64_t ldc);
 } la_kernels_f32;
 extern const la_kernels_f32 la_f32_base, la_f32_avx2, la_f32_avx512;
 
@@ -38,8 +38,8 @@ extern const la_kernels_f32 la_f32_base, la_f32_avx2, la_f32_avx512;
 typedef struct la_blas {
   void (*gemm)(int order, int ta, int tb, int m, int n, int k, double alpha, const double *a,
                int lda, const double *b, int ldb, double beta, double *c, int ldc);
-  void (*gemm_f32)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
-                   int ldb, float beta, float *c, int ldc);           /* NULL: the library has none */
+  void (*gemm_f32)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
+                   const float *b, int ldb, float beta, float *c, int ldc); /* NULL: the library has none */
   void (*gelqf)(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
                 const int *lwork, int *info);
   void (*orglq)(const int *m, const int *n, const int *k, double *a, const int *lda,
@@ -60,7 +60,7 @@ void la_add_product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double al
                     const double *a, int64_t lda, const double *b, int64_t ldb, double *c,
                     int64_t ldc);
 /* c = op(a) op(b), or added to c, by the library. */
-void la_gemm_f32(const la_blas *, bool ta, bool tb, int m, int n, int k, const float *a, int lda, const float *b, int ldb,
-                 bool add, float *c, int ldc);
+void la_gemm_f32(const la_blas *, bool ta, bool tb, int m, int n, int k, const float *a, int lda,
+                 const float *b, int ldb, bool add, float *c, int ldc);
 void la_axpy(double c, const double *x, double *y, int64_t n);   /* y += c x */
 #endif

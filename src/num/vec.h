@@ -1,6 +1,6 @@
-/* vec: one vector register of floats, for the files that are compiled once per CPU level: twice as many as doubles
-   (lane.h).  Unlike formulas in lanes, what is built on it may round differently from level to level: sums are fused
-   where the machine has it, so that training goes at the speed of the CPU. */
+/* vec: one vector register of floats, for the files that are compiled once per CPU level: twice as many as
+   doubles (lane.h).  Unlike formulas in lanes, what is built on it may round differently from level to level:
+   sums are fused where the machine has it, so that training goes at the speed of the CPU. */
 #ifndef NORN_VEC_H
 #define NORN_VEC_H
 #include <math.h>
@@ -116,15 +116,16 @@ VEC_INLINE float vec_greatest(vec x)
 #endif
 }
 
-/* exp x, within 2 ulp; 0 below -87.3, 2^127.5 above 88.4, NaN stays.  x = k log 2 + r; exp r = 1 + r + r^2 P(r) with the
-   fit of vmath_f32.h (3.1e-9). */
+/* exp x, within 2 ulp; 0 below -87.3, 2^127.5 above 88.4, NaN stays.  x = k log 2 + r; exp r = 1 + r + r^2
+   P(r) with the fit of vmath_f32.h (3.1e-9). */
 VEC_INLINE vec vec_exp(vec x)
 {
   vec c = vec_min(vec_of(88.376F), vec_max(vec_of(-88), x));      /* NaN stays: it is the second */
   vec n = vec_fma(c, vec_of(1.442695041F), vec_of(12582912.0F)), k = n - 12582912.0F;
   vec r = vec_fma(k, vec_of(-1.428606766e-6F), vec_fma(k, vec_of(-0.6931457520F), c));
   vec p = vec_fma(vec_of(0.001381447595F), r, vec_of(0.008368780471F));
-  p = vec_fma(vec_fma(vec_fma(p, r, vec_of(0.04166839402F)), r, vec_of(0.1666652011F)), r, vec_of(0.4999999341F));
+  p = vec_fma(vec_fma(vec_fma(p, r, vec_of(0.04166839402F)), r, vec_of(0.1666652011F)), r,
+              vec_of(0.4999999341F));
   vec y = vec_fma(vec_fma(p, r, vec_of(1)), r, vec_of(1));
   vec_ints e = (((vec_ints)n - 0x4b400000) + 127) << 23;
   return y * (vec)e;                                              /* k = -127: the factor is 0 */
@@ -132,8 +133,8 @@ VEC_INLINE vec vec_exp(vec x)
 /* 1 / (1 + exp -x) */
 VEC_INLINE vec vec_logistic(vec x) { return 1 / (1 + vec_exp(-x)); }
 
-/* r[i][j] and r[j][i] change places, of VEC registers.  At stage h, registers i and i + h (bit h of i not set) change
-   the halves of their pieces of 2 h numbers. */
+/* r[i][j] and r[j][i] change places, of VEC registers.  At stage h, registers i and i + h (bit h of i not
+   set) change the halves of their pieces of 2 h numbers. */
 VEC_INLINE void vec_transpose(vec *r)
 {
 #if defined VEC_X86 && LANES == 8
@@ -163,8 +164,8 @@ VEC_INLINE void vec_transpose(vec *r)
 
 /* ---- products ---- */
 
-/* Rows of at most two registers: c (rows, n) = a b, or added to c; a[i, p] at a[i ai + p ap]; b (k, n) is read by
-   whole registers. */
+/* Rows of at most two registers: c (rows, n) = a b, or added to c; a[i, p] at a[i ai + p ap]; b (k, n) is
+   read by whole registers. */
 VEC_INLINE void vec_tile(int rows, int wide, int64_t n, int64_t k, const float *a, int64_t ai, int64_t ap,
                          const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
 {
@@ -202,8 +203,8 @@ enum { VEC_ROWS = 4 };
 #endif
 
 /* c (m, n) = a b, or added to c, as vec_tile has it, for operands that lie in the nearest cache. */
-VEC_INLINE void vec_block(int64_t m, int64_t n, int64_t k, const float *a, int64_t ai, int64_t ap, const float *b,
-                          int64_t ldb, bool add, float *c, int64_t ldc)
+VEC_INLINE void vec_block(int64_t m, int64_t n, int64_t k, const float *a, int64_t ai, int64_t ap,
+                          const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
 {
   for (int64_t j = 0; j < n; j += 2 * VEC) {
     int64_t left = n - j, i = 0;

@@ -1,5 +1,6 @@
-/* Transformers: every operation and its derivative against slow ones in doubles, whose derivatives are differences, at
-   every CPU level; the whole model against the same; masks; memories against whole sequences; AdamW. */
+/* Transformers: every operation and its derivative against slow ones in doubles, whose derivatives are
+   differences, at every CPU level; the whole model against the same; masks; memories against whole sequences;
+   AdamW. */
 #include "nn/model.h"
 #include "nn/ops.h"
 #include "nn/optimise.h"
@@ -66,7 +67,8 @@ static double apart(const float *a, const double *b, int64_t n)
 
 /* ---- operations in doubles ---- */
 
-static void ref_linear(int64_t n, int64_t i, int64_t o, const double *x, const double *w, const double *b, double *y)
+static void ref_linear(int64_t n, int64_t i, int64_t o, const double *x, const double *w, const double *b,
+                       double *y)
 {
   for (int64_t r = 0; r < n; r++)
     for (int64_t c = 0; c < o; c++) {
@@ -137,8 +139,10 @@ static double linear_loss(const double *x, const void *of)
 static void check_linear(int64_t n, int64_t i, int64_t o)
 {
   int64_t total = n * i + o * i + o, ny = n * o;
-  double *x = room((size_t)total, sizeof *x), *r = room((size_t)ny, sizeof *r), *g = room((size_t)total, sizeof *g);
-  float *f = randoms(total, x), *dy = randoms(ny, r), *y = room((size_t)ny, sizeof *y), *d = room((size_t)total, sizeof *d);
+  double *x = room((size_t)total, sizeof *x), *r = room((size_t)ny, sizeof *r),
+         *g = room((size_t)total, sizeof *g);
+  float *f = randoms(total, x), *dy = randoms(ny, r), *y = room((size_t)ny, sizeof *y),
+        *d = room((size_t)total, sizeof *d);
   double *want = room((size_t)ny, sizeof *want);
   shape s = { n, i, o, r };
   ref_linear(n, i, o, x, x + n * i, x + n * i + o * i, want);
@@ -158,14 +162,16 @@ static void check_linear(int64_t n, int64_t i, int64_t o)
 /* Products of floats in all four forms, whichever way they go. */
 static void check_product(int64_t m, int64_t n, int64_t k)
 {
-  double *x = room((size_t)(m * k), sizeof *x), *z = room((size_t)(k * n), sizeof *z), *c = room((size_t)(m * n), sizeof *c);
+  double *x = room((size_t)(m * k), sizeof *x), *z = room((size_t)(k * n), sizeof *z),
+         *c = room((size_t)(m * n), sizeof *c);
   float *a = randoms(m * k, x), *b = randoms(k * n, z), *y = room((size_t)(m * n), sizeof *y);
   for (int form = 0; form < 8; form++) {
     bool ta = form & 1, tb = form & 2, add = form & 4;
     for (int64_t i = 0; i < m; i++)
       for (int64_t j = 0; j < n; j++) {
         double s = add ? c[i * n + j] : 0;
-        for (int64_t p = 0; p < k; p++) s += (ta ? x[p * m + i] : x[i * k + p]) * (tb ? z[j * k + p] : z[p * n + j]);
+        for (int64_t p = 0; p < k; p++)
+          s += (ta ? x[p * m + i] : x[i * k + p]) * (tb ? z[j * k + p] : z[p * n + j]);
         c[i * n + j] = s;
       }
     if (!add) memset(y, 0xff, (size_t)(m * n) * sizeof *y);       /* NaN is overwritten */
@@ -190,9 +196,11 @@ static double norm_loss(const double *x, const void *of)
 static void check_norm(const nn_ops *ops, int64_t n, int64_t d)
 {
   int64_t total = n * d + 2 * d, ny = n * d;
-  double *x = room((size_t)total, sizeof *x), *r = room((size_t)ny, sizeof *r), *g = room((size_t)total, sizeof *g);
+  double *x = room((size_t)total, sizeof *x), *r = room((size_t)ny, sizeof *r),
+         *g = room((size_t)total, sizeof *g);
   double *want = room((size_t)ny, sizeof *want);
-  float *f = randoms(total, x), *dy = randoms(ny, r), *y = room((size_t)ny, sizeof *y), *stat = room((size_t)(2 * n), sizeof *stat);
+  float *f = randoms(total, x), *dy = randoms(ny, r), *y = room((size_t)ny, sizeof *y),
+        *stat = room((size_t)(2 * n), sizeof *stat);
   float *dx = room((size_t)total, sizeof *dx);
   shape s = { n, d, 0, r };
   ref_norm(n, d, x, x + ny, x + ny + d, want);
@@ -227,7 +235,8 @@ static void check_gates(const nn_ops *ops, int64_t n, int64_t f)
 {
   int64_t nx = 2 * n * f;
   double *x = room((size_t)nx, sizeof *x), *r = room((size_t)nx, sizeof *r), *g = room((size_t)nx, sizeof *g);
-  float *a = randoms(nx, x), *dy = randoms(nx, r), *y = room((size_t)nx, sizeof *y), *dx = room((size_t)nx, sizeof *dx);
+  float *a = randoms(nx, x), *dy = randoms(nx, r), *y = room((size_t)nx, sizeof *y),
+        *dx = room((size_t)nx, sizeof *dx);
   shape s = { n, f, 0, r };
   ops->swiglu_forward(n, f, a, y);
   for (int64_t i = 0; i < n; i++)
@@ -254,7 +263,8 @@ static void check_edges(const nn_ops *ops)
 {
   float x[20] = { -1e4F, -90, -30, -1e-30F, 0, 1e-30F, 30, 90, 1e4F, NAN, -HUGE_VALF }, y[20], top, s[20];
   ops->gelu_forward(11, x, y, s);
-  CHECK(fabsf(y[0]) < 1e-30F && fabsf(y[1]) < 1e-30F && y[4] == 0 && y[7] == 90 && y[8] == 1e4F && isnan(y[9]));
+  CHECK(fabsf(y[0]) < 1e-30F && fabsf(y[1]) < 1e-30F && y[4] == 0 && y[7] == 90 && y[8] == 1e4F &&
+        isnan(y[9]));
   CHECK(fabsf(s[0]) < 1e-20F && s[8] == 1 && isnan(s[9]) && fabsf(s[4] - .5F) < 1e-7F);
   double sum = 0;
   for (int i = 0; i < 19; i++) sum += exp((double)(x[i] = (float)(i % 7) - 90 * (i == 3)) - 6);
@@ -274,12 +284,14 @@ static void check_embed(const nn_ops *ops, int64_t d)
   memset(dt, 0, sizeof dt);
   for (int i = 0; i < N; i++)
     for (int j = 0; j < J; j++)
-      for (int64_t e = 0; e < d && row[i * J + j] >= 0; e++) want[i * d + e] += c[i * J + j] * table[row[i * J + j] * d + e];
+      for (int64_t e = 0; e < d && row[i * J + j] >= 0; e++)
+        want[i * d + e] += c[i * J + j] * table[row[i * J + j] * d + e];
   ops->embed_forward(N, J, d, row, coef, t, x);
   CHECK(apart(x, want, N * d) < 1e-6);
   for (int i = 0; i < N; i++)
     for (int j = 0; j < J; j++)
-      for (int64_t e = 0; e < d && row[i * J + j] >= 0; e++) back[row[i * J + j] * d + e] += c[i * J + j] * (double)x[i * d + e];
+      for (int64_t e = 0; e < d && row[i * J + j] >= 0; e++)
+        back[row[i * J + j] * d + e] += c[i * J + j] * (double)x[i * d + e];
   ops->embed_backward(N, J, d, row, coef, x, dt);
   CHECK(apart(dt, back, R * d) < 1e-6);
   free(t), free(coef);
@@ -302,20 +314,32 @@ static double attention_loss(const double *x, const void *of)
 }
 
 /* nk = 0: self-attention of rows q | k | v; else nq rows of q and nk of k | v. */
-static void check_attention(const nn_attention_ops *ops, int heads, int d, int nq, int nk, const int16_t *order,
-                            const int16_t *see)
+static void check_attention(const nn_attention_ops *ops, int heads, int d, int nq, int nk,
+                            const int16_t *order, const int16_t *see)
 {
   int64_t wide = (int64_t)heads * d, nx = nk ? (nq + 2 * nk) * wide : 3 * nq * wide, ny = nq * wide;
-  double *x = room((size_t)nx, sizeof *x), *r = room((size_t)ny, sizeof *r), *want = room((size_t)ny, sizeof *want);
+  double *x = room((size_t)nx, sizeof *x), *r = room((size_t)ny, sizeof *r),
+         *want = room((size_t)ny, sizeof *want);
   double *g = room((size_t)nx, sizeof *g);
-  float *f = randoms(nx, x), *dy = randoms(ny, r), *y = room((size_t)ny, sizeof *y), *dx = room((size_t)nx, sizeof *dx);
+  float *f = randoms(nx, x), *dy = randoms(ny, r), *y = room((size_t)ny, sizeof *y),
+        *dx = room((size_t)nx, sizeof *dx);
   float *lse = room((size_t)(nq * heads), sizeof *lse);
   float *scratch = room((size_t)nn_attention_room(heads, d, nq, nk ? nk : nq), sizeof *scratch);
   for (int64_t i = 0; i < nx; i++) x[i] = f[i] = (float)(2 * x[i]);
   int32_t own[80];
   for (int i = 0; i < 80; i++) own[i] = i;
-  nn_attention a = { heads, d, nq, nk ? nk : nq, nk ? NULL : own, f, nk ? f + ny : f + wide, nk ? f + ny + wide : f + 2 * wide,
-                     nk ? wide : 3 * wide, nk ? 2 * wide : 3 * wide, see, order };
+  nn_attention a = { heads,
+                     d,
+                     nq,
+                     nk ? nk : nq,
+                     nk ? NULL : own,
+                     f,
+                     nk ? f + ny : f + wide,
+                     nk ? f + ny + wide : f + 2 * wide,
+                     nk ? wide : 3 * wide,
+                     nk ? 2 * wide : 3 * wide,
+                     see,
+                     order };
   seen s = { a, r };
   const double *k = nk ? x + ny : x + wide;
   memset(dx, 0xff, (size_t)nx * sizeof *dx);
@@ -323,7 +347,8 @@ static void check_attention(const nn_attention_ops *ops, int heads, int d, int n
   ops->forward(&a, y, wide, lse, scratch);
   CHECK(apart(y, want, ny) < 3e-6);
   differences(attention_loss, x, nx, &s, g);
-  ops->backward(&a, y, dy, wide, lse, dx, nk ? dx + ny : dx + wide, nk ? dx + ny + wide : dx + 2 * wide, scratch);
+  ops->backward(&a, y, dy, wide, lse, dx, nk ? dx + ny : dx + wide, nk ? dx + ny + wide : dx + 2 * wide,
+                scratch);
   CHECK(apart(dx, g, nx) < 1e-5);
   free(x), free(r), free(want), free(g), free(f), free(dy), free(y), free(dx), free(lse), free(scratch);
 }
@@ -405,7 +430,7 @@ static void whole_tokens(whole *w)
       w->coef[i * J + j] = (float)uniform();
     }
   }
-  for (int q = 0; q < QUESTIONS; q++) {          /* the first question of each sequence has head 0, others 1 */
+  for (int q = 0; q < QUESTIONS; q++) { /* the first question of each sequence has head 0, others 1 */
     w->at[q] = q < B ? q * T + 3 : (q - B) / 2 * T + 5 + (q - B) % 2 * 2;
     w->which[q] = q >= B;
     w->target[q] = (float)(q % (q < B ? 3 : 5));
@@ -424,7 +449,8 @@ static bool whole_new(whole *w, bool swiglu)
   if (!w->m || !nn_params_make(&w->p, true)) return false;
   nn_model_start(w->m, &g);
   for (int i = 0; i < w->p.n; i++)               /* so that nothing is 0 or 1 */
-    for (size_t j = 0; j < w->p.tensor[i].n; j++) w->p.w[w->p.tensor[i].at + j] += (float)(.2 * norn_rng_normal(&g));
+    for (size_t j = 0; j < w->p.tensor[i].n; j++)
+      w->p.w[w->p.tensor[i].at + j] += (float)(.2 * norn_rng_normal(&g));
   whole_tokens(w);
   return true;
 }
@@ -451,11 +477,19 @@ static void ref_block(const whole *w, const double *p, int l, double *x)
 {
   static double a[N * D], qkv[N * 3 * D], o[N * D], u[N * 2 * FF], g[N * FF];
   ref_norm(N, D, x, tensor(w, p, l, "norm1.weight"), tensor(w, p, l, "norm1.bias"), a);
-  ref_linear(N, D, 3 * D, a, tensor(w, p, l, "attention.qkv.weight"), tensor(w, p, l, "attention.qkv.bias"), qkv);
+  ref_linear(N, D, 3 * D, a, tensor(w, p, l, "attention.qkv.weight"), tensor(w, p, l, "attention.qkv.bias"),
+             qkv);
   for (int b = 0; b < B; b++) {
     int32_t own[T];
     for (int i = 0; i < T; i++) own[i] = i;
-    nn_attention at = { .own = own, .heads = 3, .d = 4, .nq = T, .nk = T, .qstep = 3 * D, .kstep = 3 * D, .see = w->see + b * T,
+    nn_attention at = { .own = own,
+                        .heads = 3,
+                        .d = 4,
+                        .nq = T,
+                        .nk = T,
+                        .qstep = 3 * D,
+                        .kstep = 3 * D,
+                        .see = w->see + b * T,
                         .order = w->order + b * T };
     const double *q = qkv + b * T * 3 * D;
     ref_attention(&at, q, q + D, q + 2 * D, o + b * T * D);
@@ -467,7 +501,8 @@ static void ref_block(const whole *w, const double *p, int l, double *x)
   ref_linear(N, D, wide, a, tensor(w, p, l, "mlp.in.weight"), tensor(w, p, l, "mlp.in.bias"), u);
   for (int i = 0; i < N; i++)
     for (int j = 0; j < FF; j++)
-      g[i * FF + j] = w->s.swiglu ? ref_silu(u[i * wide + j]) * u[i * wide + FF + j] : ref_gelu(u[i * wide + j]);
+      g[i * FF + j] =
+          w->s.swiglu ? ref_silu(u[i * wide + j]) * u[i * wide + FF + j] : ref_gelu(u[i * wide + j]);
   ref_linear(N, FF, D, g, tensor(w, p, l, "mlp.out.weight"), tensor(w, p, l, "mlp.out.bias"), a);
   for (int i = 0; i < N * D; i++) x[i] += a[i];
 }
@@ -481,7 +516,8 @@ static double whole_loss(const double *p, const void *of)
   const double *table = tensor(w, p, -1, "embedding.weight");
   memset(x, 0, sizeof x);
   for (int i = 0; i < N * J; i++)
-    for (int e = 0; e < D && w->row[i] >= 0; e++) x[i / J * D + e] += (double)w->coef[i] * table[w->row[i] * D + e];
+    for (int e = 0; e < D && w->row[i] >= 0; e++)
+      x[i / J * D + e] += (double)w->coef[i] * table[w->row[i] * D + e];
   for (int l = 0; l < 2; l++) ref_block(w, p, l, x);
   for (int q = 0; q < QUESTIONS; q++) {
     bool second = w->which[q];
@@ -543,7 +579,8 @@ static void check_parts(void)
   nn_room *r = nn_room_new(state);
   if (!r || !whole_new(&w, false)) return;
   size_t n = w.p.count;
-  float *all = room(n, sizeof *all), *sum = room(n, sizeof *sum), *again = room(n, sizeof *again), target[QUESTIONS];
+  float *all = room(n, sizeof *all), *sum = room(n, sizeof *sum), *again = room(n, sizeof *again),
+        target[QUESTIONS];
   float z[5 * QUESTIONS], zp[5 * QUESTIONS];
   int32_t at[QUESTIONS], head[QUESTIONS];
   double loss = nn_model_loss(w.m, r, &w.k, 1, all, NULL), parts = 0;
@@ -576,8 +613,9 @@ static void check_unseen(void)
   float z[5 * QUESTIONS], y[5 * QUESTIONS];
   CHECK(nn_room_fit(r, w.m, &w.k, false));
   nn_model_answers(w.m, r, &w.k, z);
-  for (int i = 0; i < N; i++)                    /* padding, and the second value (seen by the third question) */
-    if (i % T == 8) for (int j = 0; j < J; j++) w.row[i * J + j] = (w.row[i * J + j] + 2) % ROWS, w.coef[i * J + j] = 7;
+  for (int i = 0; i < N; i++) /* padding, and the second value (seen by the third question) */
+    if (i % T == 8)
+      for (int j = 0; j < J; j++) w.row[i * J + j] = (w.row[i * J + j] + 2) % ROWS, w.coef[i * J + j] = 7;
   nn_model_answers(w.m, r, &w.k, y);
   CHECK(memcmp(y, z, 39 * sizeof *y) == 0);
   for (int i = 0; i < N; i++)
@@ -594,8 +632,8 @@ static void check_unseen(void)
 
 /* ---- memory ---- */
 
-/* Tokens from .. from + n - 1 of sequences who[0 .. b-1] as a batch in *k (arrays of w and of `at`, `head`), with the
-   questions among them. */
+/* Tokens from .. from + n - 1 of sequences who[0 .. b-1] as a batch in *k (arrays of w and of `at`, `head`),
+   with the questions among them. */
 typedef struct piece {
   nn_tokens k;
   int32_t row[B * T * J], at[QUESTIONS], head[QUESTIONS];
@@ -685,12 +723,14 @@ static void check_memory(bool swiglu)
 static bool small_params(nn_params *p)
 {
   nn_params_init(p, state);
-  bool made = nn_params_add(p, "a", 2, (int64_t[]){ 3, 6 }, true) == 0 && nn_params_add(p, "b", 1, (int64_t[]){ 5 }, false) == 1;
+  bool made = nn_params_add(p, "a", 2, (int64_t[]){ 3, 6 }, true) == 0 &&
+              nn_params_add(p, "b", 1, (int64_t[]){ 5 }, false) == 1;
   return made && nn_params_make(p, true);
 }
 
 /* AdamW as Loshchilov and Hutter's algorithm 2 has it, in doubles. */
-static void ref_adam(const nn_adam *a, int64_t step, double rate, double decay, double g, double *m, double *v, double *w)
+static void ref_adam(const nn_adam *a, int64_t step, double rate, double decay, double g, double *m,
+                     double *v, double *w)
 {
   *m = a->beta1 * *m + (1 - a->beta1) * g;
   *v = a->beta2 * *v + (1 - a->beta2) * g * g;
@@ -701,14 +741,18 @@ static void ref_adam(const nn_adam *a, int64_t step, double rate, double decay, 
 static void check_adam(void)
 {
   nn_params p;
-  nn_adam a = { .rate = .01, .beta1 = .9, .beta2 = .99, .eps = 1e-6, .decay = .1, .clip = 2, .warm = 2, .steps = 10 };
+  nn_adam a = {
+    .rate = .01, .beta1 = .9, .beta2 = .99, .eps = 1e-6, .decay = .1, .clip = 2, .warm = 2, .steps = 10
+  };
   if (!small_params(&p)) return;
-  CHECK(p.tensor[1].at == 32 && p.count == 48 && nn_params_find(&p, "b") == p.tensor + 1 && !nn_params_find(&p, "c"));
+  CHECK(p.tensor[1].at == 32 && p.count == 48 && nn_params_find(&p, "b") == p.tensor + 1 &&
+        !nn_params_find(&p, "c"));
   double m[48] = { 0 }, v[48] = { 0 }, w[48] = { 0 };
   for (int i = 0; i < 48; i++) if (i < 18 || (i >= 32 && i < 37)) w[i] = p.w[i] = (float)uniform();
   for (int step = 1; step <= 6; step++) {
     float g[48] = { 0 };
-    double norm = 0, rate = .01 * (step == 1 ? .5 : 1) * (step <= 3 ? 1 : .5 * (1 + cos(M_PI * (step - 3) / 8.0)));
+    double norm = 0,
+           rate = .01 * (step == 1 ? .5 : 1) * (step <= 3 ? 1 : .5 * (1 + cos(M_PI * (step - 3) / 8.0)));
     for (int i = 0; i < 48; i++) {
       if (i < 18 || (i >= 32 && i < 37)) g[i] = (float)uniform() * (step < 4 ? 1 : .1F);
       norm += (double)g[i] * (double)g[i];
