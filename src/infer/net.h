@@ -203,9 +203,12 @@ typedef struct net {
 /* An unlearned one, with first weights; takes the schema.  NULL: error set. */
 net       *net_new(norn_state *, const net_spec *, net_schema *take, uint64_t seed, bool learn);
 void       net_free(net *);
-/* As a value (a handle; it does not change any more), and back: NULL: it is none, no error. */
+/* As a value (a handle; it does not change any more); NONE: no memory, and the net is still the caller's.  And back:
+   NULL: it is none, no error. */
 norn_datum net_datum(norn_state *, net *take);
 net       *net_view(norn_datum);
+/* The name of a model value, a model or a function, for messages: up to its arguments. */
+void       net_model_name(norn_state *, norn_datum, char *name, size_t n);
 
 /* ---- training ---- */
 
