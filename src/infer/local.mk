@@ -56,7 +56,10 @@ libnorncore_la_SOURCES += \
   %D%/more.c \
   %D%/move.c \
   %D%/mover.c \
+  %D%/net.c \
   %D%/net_event.c \
+  %D%/net_fields.c \
+  %D%/net_file.c \
   %D%/net_learn.c \
   %D%/net_schema.c \
   %D%/net_source.c \
@@ -117,6 +120,8 @@ libnorncore_la_SOURCES += \
   %D%/mh.h \
   %D%/mover.h \
   %D%/net.h \
+  %D%/net_fields.h \
+  %D%/net_file.h \
   %D%/net_in.h \
   %D%/optimize.h \
   %D%/particles.h \

@@ -283,12 +283,26 @@ static bool take_numbers(norn_state *st, const char *path, const tensor_entry *w
     if (!isfinite(to[i])) return not_sound(st, path, want->name, "holds numbers that are not finite");
   return true;
 }
+/* How many are the net's. */
+static int tensors_of(const tensor_file *f)
+{
+  int n = 0;
+  for (int k = 0; k < f->n; k++) {
+    const char *name = f->entry[k].name;
+    n += strncmp(name, "adam.", 5) != 0 && strncmp(name, "training.", 9) != 0;
+  }
+  return n;
+}
 static bool take_weights(norn_state *st, const char *path, const tensor_file *f, net *n, bool moments)
 {
   nn_params *p = &n->params;
   for (int k = 0; k < p->n; k++) {
     tensor_entry want = entry_of(p, k);
     if (!take_numbers(st, path, &want, f, p->w + p->tensor[k].at)) return false;
+  }
+  if (tensors_of(f) != p->n) {
+    norn_fail(st, NORN_EIO, 0, "%s holds no sound net: it has tensors that are no part of the net", path);
+    return false;
   }
   if (!moments) return true;
   tensor_entry m = moment_of(p, "adam.m", p->m), v = moment_of(p, "adam.v", p->v);

@@ -227,7 +227,8 @@ static void test_hostile(norn_state *st, const char *path)
   changed(st, path, "\"d\":16", "\"d\":15", "multiple of heads");
   changed(st, path, "\"d\":16", "\"d\":1e9", "d must be");
   changed(st, path, "\"layers\":2", "\"layers\":1000", "wants more than");
-  changed(st, path, "\"layers\":2", "\"layers\":3", "is missing");
+  changed(st, path, "\"layers\":2", "\"layers\":3", "wants more than");
+  changed(st, path, "\"layers\":2", "\"layers\":1", "no part of the net");
   changed(st, path, "\"kind\":\"npe\"", "\"kind\":\"npx\"", "kind must be a word");
   changed(st, path, "\"kind\":\"npe\"", "\"kind\":3", "kind must be");
   changed(st, path, "\"coords\":2", "\"coords\":3", "mean must be 3 numbers");
