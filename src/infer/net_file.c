@@ -97,7 +97,8 @@ static bool walk_head(fields *f, nn_head *h)
 {
   int kind = (int)h->kind;
   if (!fields_word(f, "kind", &kind, nn_head_names, NN_HEAD_KINDS) ||
-      !fields_int(f, "n", &h->n, 1, MOST_PIECES) || !fields_real(f, "at", &h->at, FINITE) || !fields_real(f, "scale", &h->scale, 0, 1e300)) return false;
+      !fields_int(f, "n", &h->n, 1, MOST_PIECES) || !fields_real(f, "at", &h->at, FINITE) ||
+      !fields_real(f, "scale", &h->scale, 0, 1e300)) return false;
   h->kind = (nn_head_kind)kind;
   if (h->kind != NN_BARS) return true;
   size_t n = (size_t)h->n + 1;

@@ -1,5 +1,5 @@
-/* lib_save.c: posteriors in files: by what the name ends in, CmdStan's CSV (lib_draws.c), NetCDF
-   (lib_draws_nc.c) or JSON:
+/* lib_save.c: nets in files .safetensors (infer/net_file.c), and posteriors in files: by what the name ends in,
+   CmdStan's CSV (lib_draws.c), NetCDF (lib_draws_nc.c) or JSON:
 
      { "norn": "posterior", "version": 1, "exact": false, "values": [...],
        "log_weights": [...] or {"$unit": true}, "info": {...},
@@ -9,6 +9,7 @@
    same.  The model and the engine are code and are not saved: more() refuses a loaded posterior. */
 #include "lib/lib_draws.h"
 #include "infer/enumerate.h"
+#include "infer/net.h"
 #include "infer/posterior.h"
 #include "io/json.h"
 #include <errno.h>
@@ -91,16 +92,43 @@ static norn_datum packed(norn_state *st, norn_datum posterior, const norn_poster
   return norn_record(st, NORN_COUNT(names), names, v);
 }
 
+static bool is_net_file(const char *path)
+{
+  size_t n = strlen(path), k = strlen(".safetensors");
+  return n >= k && strcmp(path + n - k, ".safetensors") == 0;
+}
+static norn_status save_net(norn_state *st, const norn_datum *args, int n, const net *what)
+{
+  const char *path;
+  if (!lib_want_file(st, args, 1, &path)) return lib_failed(st);
+  if (lib_given(args, 2, n)) return norn_fail(st, NORN_ETYPE, 2, "only a file .nc has groups beside the posterior");
+  if (is_net_file(path)) return net_save(st, what, path);
+  norn_fail(st, NORN_EDOMAIN, 1, "a net is saved to a file whose name ends in .safetensors, not to %s", path);
+  norn_hint(st, "save(net, \"model.safetensors\")");
+  return NORN_EDOMAIN;
+}
+static norn_status load_net(norn_state *st, const char *path, norn_datum *out)
+{
+  net *n = net_load(st, path);
+  if (!n) return lib_failed(st);
+  norn_datum v = net_datum(st, n);
+  if (norn_is_none(v)) net_free(n);
+  return lib_give(st, v, out);
+}
+
 static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_posterior post;
   const char *path;
   mem m = lib_mem(st);
   text t;
-  if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
-    return lib_wrong(st, args, 0, "the argument", "a posterior");
-  if (!lib_want_file(st, args, 1, &path)) return lib_failed(st);
   *out = norn_unit();
+  if (net_view(args[0])) return save_net(st, args, n, net_view(args[0]));
+  if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
+    return lib_wrong(st, args, 0, "the argument", "a posterior or a net");
+  if (!lib_want_file(st, args, 1, &path)) return lib_failed(st);
+  if (is_net_file(path))
+    return norn_fail(st, NORN_ETYPE, 0, "a file .safetensors holds a net, and this is a posterior");
   norn_datum more = lib_given(args, 2, n) ? args[2] : norn_missing();
   draws_format format = draws_format_of(path);
   if (more.tag != NORN_MISSING && format != DRAWS_NC)
@@ -206,6 +234,7 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
     return draws_load_csv(st, name, lib_path(st, name, path, sizeof path), out);
   if (draws_format_of(name) == DRAWS_NC)
     return draws_load_nc(st, name, lib_path(st, name, path, sizeof path), out);
+  if (is_net_file(name)) return load_net(st, lib_path(st, name, path, sizeof path), out);
   char *s = file_read(&m, lib_path(st, name, path, sizeof path), &len, &why);
   if (!s) return lib_unread(st, 0, name, why);
   norn_status code = json_read(st, path, s, len, JSON_IO_EXACT, &r);
@@ -215,19 +244,19 @@ static norn_status v_load(norn_state *st, const norn_datum *args, int n, norn_da
 
 static const norn_native natives[] = {
   { "save", "post, path, more = missing",
-    "Writes a posterior to a file, with its weights and diagnostics.\n"
+    "Writes a posterior to a file, with its weights and diagnostics; or a net that was trained.\n"
     "What the name ends in says how. .csv: CSV as CmdStan writes it (theta.1, theta.2, ...; a file\n"
     "x_1.csv, x_2.csv, ... for each of several chains); .nc: NetCDF as ArviZ's InferenceData, by\n"
     "libnetcdf (Debian's libnetcdf19); all else: JSON, which keeps any value exactly. The model is\n"
     "code and is not saved. A file .nc may have more groups: a record with any of prior,\n"
     "posterior_predictive, log_likelihood (posteriors, or records of arrays with an element a draw),\n"
     "observed_data and constant_data (records of numbers and arrays);\n"
-    "inference_data(post) makes such a record.\n"
+    "inference_data(post) makes such a record. A net goes to a file .safetensors.\n"
     "Example: model coin() { let x ~ bernoulli(0.5); x }; "
     "save(infer(coin(), enumerate()), \"example.json\")\n=> ()",
     v_save, 0, NULL },
   { "load", "path",
-    "A posterior that save wrote, or draws of CmdStan (.csv) or ArviZ (.nc).\n"
+    "A posterior that save wrote, draws of CmdStan (.csv) or ArviZ (.nc), or a net (.safetensors).\n"
     "load(\"x.csv\") reads x.csv or, where that is not there, the chains x_1.csv, x_2.csv, ... A row\n"
     "that was being written when a run was killed is left out.\n"
     "Example: model coin() { let x ~ bernoulli(0.5); x }; "

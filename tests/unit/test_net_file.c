@@ -27,8 +27,8 @@ static net_site *site(net_schema *s, norn_state *st, const char *name, net_value
 }
 static bool schema_new(norn_state *st, net_schema *s)
 {
-  static const nn_head heads[] = { { NN_BARS, 20 }, { NN_MIXTURE, 3 }, { NN_BERNOULLI, 1 },
-                                   { NN_CATEGORIES, 3 }, { NN_COUNTS, 2 } };
+  static const struct { nn_head_kind kind; int n; } heads[] = { { NN_BARS, 20 }, { NN_MIXTURE, 3 },
+    { NN_BERNOULLI, 1 }, { NN_CATEGORIES, 3 }, { NN_COUNTS, 2 } };
   double x[100];
   norn_rng g = { .stream = 3 };
   *s = (net_schema){ .csite = 6, .ninput = 2, .nhead = 5, .longest = 40, .context = 17 };
@@ -36,7 +36,7 @@ static bool schema_new(norn_state *st, net_schema *s)
   s->input = engine_get(st, 2 * sizeof *s->input);
   s->head = engine_get(st, 5 * sizeof *s->head);
   for (int k = 0; k < 5; k++) {
-    s->head[k] = heads[k];
+    s->head[k] = (nn_head){ .kind = heads[k].kind, .n = heads[k].n };
     for (int i = 0; i < 100; i++) x[i] = norn_rng_normal(&g);
     if (!nn_head_fit(st, &s->head[k], x, 100)) return false;
   }
@@ -57,7 +57,8 @@ static net *net_made(norn_state *st, bool learn)
 {
   net_spec spec = { .kind = NET_NPE, .shape = { .d = 16, .layers = 2, .heads = 2, .ff = 24, .swiglu = true },
                     .bars = 20, .components = 3, .head = "bars", .subsets = .25, .batch = 64,
-                    .most_batch = 512, .steps = 300, .patience = 20, .rate = 1e-3, .decay = .01, .clip = 1, .warm = .05 };
+                    .most_batch = 512, .steps = 300, .patience = 20, .rate = 1e-3, .decay = .01, .clip = 1,
+                    .warm = .05 };
   net_schema s;
   CHECK(schema_new(st, &s));
   net *n = net_new(st, &spec, &s, 0xfedcba9876543210u, learn);
@@ -273,6 +274,35 @@ static void test_files(norn_state *st, const char *path)
   norn_clear(st);
 }
 
+/* The natives save and load. */
+static void test_natives(norn_state *st, const char *path)
+{
+  char file[80], program[400];
+  norn_datum v = net_datum(st, net_made(st, false)), w;
+  snprintf(file, sizeof file, "%s.safetensors", path);
+  CHECK(!norn_set_global(st, "my_net", v));
+  snprintf(program, sizeof program, "save(my_net, \"%s\"); load(\"%s\")", file, file);
+  CHECK(!norn_eval(st, "t", program, strlen(program), NORN_LOAD_REPL, &w));
+  CHECK(net_view(w) && net_view(norn_global(st, "my_net")));
+  if (net_view(w)) same_net(net_view(norn_global(st, "my_net")), net_view(w));
+  const char *wrong[][2] = {
+    { "save(my_net, \"x.json\")", "a net is saved to a file whose name ends in .safetensors, not to x.json" },
+    { "save(3, \"x.safetensors\")", "the argument must be a posterior or a net, got an integer" },
+    { "save(infer((model() { let x ~ bernoulli(0.5); x })(), enumerate()), \"x.safetensors\")", "" },
+    { "save(my_net, \"/no/such/folder/x.safetensors\")", "can't write /no/such/folder/x.safetensors" },
+    { "load(\"/no/such/folder/x.safetensors\")", "can't read /no/such/folder/x.safetensors" } };
+  for (int k = 0; k < 5; k++) {
+    CHECK(norn_eval(st, "t", wrong[k][0], strlen(wrong[k][0]), NORN_LOAD_REPL, &w));
+    if (!strstr(norn_error(st)->text, wrong[k][1])) CHECK_STR(norn_error(st)->text, wrong[k][1]);
+  }
+  CHECK(truncate(file, 3000) == 0);
+  snprintf(program, sizeof program, "load(\"%s\")", file);
+  CHECK(norn_eval(st, "t", program, strlen(program), NORN_LOAD_REPL, &w) == NORN_EIO);
+  CHECK(strstr(norn_error(st)->text, file) && strstr(norn_error(st)->text, "no sound file of tensors"));
+  unlink(file);
+  norn_clear(st);
+}
+
 /* Memory ends at any point of reading: an error, and nothing is lost (ASan looks). */
 static void test_memory(norn_state *full, const char *path)
 {
@@ -300,6 +330,7 @@ int main(void)
   test_value(st);
   test_hostile(st, path);
   test_files(st, path);
+  test_natives(st, path);
   test_memory(st, path);
   unlink(path);
   norn_free(st);
