@@ -65,6 +65,7 @@ UNIT_TESTS = \
   %D%/unit/test_multi \
   %D%/unit/test_multi_draws \
   %D%/unit/test_names \
+  %D%/unit/test_net_asked \
   %D%/unit/test_net_file \
   %D%/unit/test_net_tokens \
   %D%/unit/test_nn \

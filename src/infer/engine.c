@@ -1,6 +1,7 @@
 /* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
 #include "base/archive.h"
 #include "infer/infer.h"
+#include "infer/net_answer.h"
 #include "infer/posterior.h"
 #include "infer/predict.h"
 #include <stdarg.h>
@@ -17,6 +18,7 @@ norn_status engines_add(norn_state *st)
                                      &engine_pmmh,      &engine_gibbs,     &engine_temper,
                                      &engine_slice,     &engine_forward,
                                      &engine_adaptive_importance, &engine_online, &engine_backward,
+                                     &engine_amortized, &engine_log_q,     &engine_answer,
                                      &engine_more,      &engine_pointwise, &engine_simulate };
   static const archive_row rows[] = { { "atoms", &posterior_row_atoms },
                                       { "draws", &posterior_row_draws } };

@@ -30,6 +30,7 @@
        move         the engine (swarm.h)       the VM, stopping     a particle; then the kernel's runs
        gibbs        its kernels (kernel.h)     the VM (SCORE)       the state after a transition
        anneal       the engine (swarm.h)       the VM (SCORE)       a particle, whole; the same
+       amortized    a net, many at once        the VM (SCORE)       one weighted draw (together.h)
 
    Under importance and smc choices that may be conjugate priors are delayed (delay.h): the VM answers
    them with random variables, weighs what it can by their marginals, and draws them when it must.
@@ -51,6 +52,7 @@ extern const norn_engine engine_forward, engine_rejection, engine_importance, en
   engine_smc, engine_mh, engine_nuts, engine_hmc, engine_optimize, engine_laplace,
   engine_pathfinder, engine_advi, engine_pgibbs, engine_pmmh, engine_temper, engine_slice,
   engine_adaptive_importance, engine_online, engine_backward, engine_gibbs, engine_chees;
+extern const norn_engine engine_amortized;
 /* Engines made of engines, and the blocks of `import inference` (move.c). */
 extern const norn_engine engine_anneal;
 extern const norn_engine *const engines_composed[];

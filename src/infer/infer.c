@@ -96,7 +96,7 @@ norn_infer *norn_infer_new(norn_state *st, norn_datum model, norn_datum engine)
 norn_status infer_become(norn_infer *inf, norn_datum value)
 {
   norn_state *st = inf->st;
-  const norn_engine *e = norn_engine_view(value, NULL);
+  const norn_engine *e = value.tag == NORN_UNIT ? &engine_auto : norn_engine_view(value, NULL);
   void *self = e ? engine_get(st, e->size) : NULL;
   if (!self) return NORN_EMEMORY;
   if (!inf->named && !(inf->named = norn_keep(st, norn_get(inf->options)))) {

@@ -77,7 +77,7 @@ infer_slot *infer_slot_of(norn_state *);      /* NULL: no memory */
 
 double      infer_seconds(void);              /* of a monotonic clock */
 norn_infer *infer_make(norn_state *, norn_datum model, norn_datum engine, uint64_t stream);
-/* Puts another engine (its value) in the place of the one that chose it. */
+/* Puts another engine (its value; a unit: the printed rule) in the place of the one that chose it. */
 norn_status infer_become(norn_infer *, norn_datum engine);
 /* Chains of equal length, draws in order of chain; shown and diagnosed by chain. */
 void        infer_chains(norn_infer *, int chains, int64_t per_chain);

@@ -3,6 +3,9 @@ libnorncore_la_SOURCES += \
   %D%/adapt.c \
   %D%/adaptive_importance.c \
   %D%/advi.c \
+  %D%/amortized.c \
+  %D%/amortized_leave.c \
+  %D%/amortized_smc.c \
   %D%/anneal.c \
   %D%/approx.c \
   %D%/auto.c \
@@ -57,10 +60,12 @@ libnorncore_la_SOURCES += \
   %D%/move.c \
   %D%/mover.c \
   %D%/net.c \
+  %D%/net_answer.c \
   %D%/net_event.c \
   %D%/net_fields.c \
   %D%/net_file.c \
   %D%/net_learn.c \
+  %D%/net_propose.c \
   %D%/net_schema.c \
   %D%/net_source.c \
   %D%/net_tokens.c \
@@ -94,11 +99,14 @@ libnorncore_la_SOURCES += \
   %D%/stats.c \
   %D%/swarm.c \
   %D%/temper.c \
+  %D%/together.c \
   %D%/trace.c \
   %D%/trajectory.c \
+  %D%/unlike.c \
   %D%/verdict.c \
   %D%/watch.c \
   %D%/why.c \
+  %D%/amortized.h \
   %D%/approx.h \
   %D%/branches.h \
   %D%/chains.h \
@@ -120,6 +128,7 @@ libnorncore_la_SOURCES += \
   %D%/mh.h \
   %D%/mover.h \
   %D%/net.h \
+  %D%/net_answer.h \
   %D%/net_fields.h \
   %D%/net_file.h \
   %D%/net_in.h \
@@ -137,6 +146,8 @@ libnorncore_la_SOURCES += \
   %D%/smc.h \
   %D%/start.h \
   %D%/swarm.h \
+  %D%/together.h \
   %D%/trace.h \
+  %D%/unlike.h \
   %D%/verdict.h \
   %D%/watch.h

@@ -46,6 +46,7 @@ void net_free(net *n)
   nn_model_free(n->model);
   nn_params_free(&n->params);
   net_schema_free(st, &n->schema);
+  if (n->what) norn_drop(n->what);
   engine_put(st, n, sizeof *n);
 }
 

@@ -199,6 +199,7 @@ typedef struct net {
   double loss, held_out;       /* mean -log q a question: the last of training, on runs that it has not seen */
   double score;                /* importance efficiency (npe) on those, or NaN */
   double seconds;
+  norn_ref *what;              /* what it was trained on; NULL: it comes from a file */
 } net;
 /* An unlearned one, with first weights; takes the schema.  NULL: error set. */
 net       *net_new(norn_state *, const net_spec *, net_schema *take, uint64_t seed, bool learn);
@@ -255,4 +256,11 @@ bool       net_asked_next(net_asked *, int n, const int32_t *who, norn_run *cons
 bool       net_asked_copy(net_asked *, const uint32_t *to, const uint32_t *from, size_t n);
 /* All begin anew. */
 void       net_asked_restart(net_asked *);
+/* Why the net can say nothing of these data (more of them than in training, or others), so that all proposals are
+   the prior's; NULL: it can. */
+const char *net_asked_refusal(const net_asked *);
+/* What the first run met: missing observations; other choices; observations. */
+int        net_asked_missing(const net_asked *);
+int        net_asked_choices(const net_asked *);
+int        net_asked_observed(const net_asked *);
 #endif

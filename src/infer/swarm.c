@@ -173,8 +173,7 @@ bool swarm_tidy(swarm *s)
 
 /* ---- to the barrier ---- */
 
-/* Particle i has come to an observation, its end or its death. */
-static bool arrive(swarm *s, size_t i, const norn_event *ev)
+bool swarm_arrive(swarm *s, size_t i, const norn_event *ev)
 {
   double lw = norn_run_logw(s->run[i]);
   if (lw > -HUGE_VAL) norn_run_add_logw(s->run[i], -lw);
@@ -234,7 +233,7 @@ static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
       break;
     }
     case NORN_OBSERVE: case NORN_DEAD: case NORN_DONE:
-      return arrive(s, i, &ev) ? NORN_STEP_DONE : NORN_STEP_FAIL;
+      return swarm_arrive(s, i, &ev) ? NORN_STEP_DONE : NORN_STEP_FAIL;
     default: return NORN_STEP_FAIL;
     }
   }

@@ -64,6 +64,9 @@ norn_status swarm_choices(const swarm *, size_t i, uint32_t **path, size_t *cpat
 /* Particle i chose v at addr, after all that it chose so far; false: no memory. */
 bool      swarm_choose(swarm *, size_t i, uint64_t addr, norn_datum v);
 bool      swarm_tell(swarm *, uint64_t addr, norn_datum);
+/* Particle i has come to an observation, its end or its death, with this event; false: no memory.  (For who steps
+   the runs of a swarm by itself: together.h.) */
+bool      swarm_arrive(swarm *, size_t i, const norn_event *);
 /* s->w: weights over their greatest; gives their sum, 0 if all are dead; *top: log of the greatest. */
 double    swarm_weights(swarm *, double *top);
 /* Particle to[k] becomes a copy of from[k], k < n; both rise, no place is in both.  Weights stay. */

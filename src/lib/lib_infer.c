@@ -181,14 +181,16 @@ static norn_status f_diagnose(norn_state *st, const norn_datum *args, int n, nor
   norn_datum v;
   mem m = lib_mem(st);
   text t;
+  bool record = norn_kind_of(args[0]) == NORN_RECORD;    /* info(net) */
   (void)n;
-  if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
+  if (!record && !want_posterior(st, args, 0, &post)) return lib_failed(st);
   text_init(&t, &m);
-  for (int k = 0; k < norn_record_size(post.info); k++) {
-    const char *name = norn_record_at(st, post.info, k, &v);
+  norn_datum info = record ? args[0] : post.info;
+  for (int k = 0; k < norn_record_size(info); k++) {
+    const char *name = norn_record_at(st, info, k, &v);
     put_info(st, &t, name, v);
   }
-  norn_datum warnings = posterior_info(st, args[0], "warnings");
+  norn_datum warnings = norn_record_get(st, info, "warnings");
   int64_t count = norn_array_length(warnings);
   for (int64_t k = 0; k < count; k++)
     text_printf(&t, "warning: %s\n", norn_show(st, norn_array_at(st, warnings, k), false, 0));
@@ -375,10 +377,10 @@ static const norn_native natives[] = {
      "with their maps to R^n, what is summed out, and what was recorded for gradients, by line.\n"
      "Example: model line() { let a ~ normal(0, 1); observe 1 ~ half_cauchy(exp(a)); a }; "
      "contains(explain(line()), \"nuts\")\n=> true"),
-  FN("diagnose", "post", f_diagnose,
-     "How a posterior was made and whether to trust it, as a string.\n"
+  FN("_diagnose", "post", f_diagnose,
+     "What diagnose gives of a posterior, or of a record like its info.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
-     "contains(diagnose(infer(coin(), enumerate())), \"exact\")\n=> true"),
+     "contains(_diagnose(infer(coin(), enumerate())), \"exact\")\n=> true"),
   FN("info", "post", f_info, "What diagnose tells, as a record.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "info(infer(coin(), enumerate())).engine\n=> \"enumerate\""),

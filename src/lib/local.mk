@@ -22,6 +22,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_linalg.c \
   %D%/lib_map.c \
   %D%/lib_math.c \
+  %D%/lib_net_ask.c \
   %D%/lib_ode.c \
   %D%/lib_plot.c \
   %D%/lib_predict.c \

@@ -1,0 +1,29 @@
+/* lib_net_ask.c: the C half of what the prelude asks of nets (diagnose). */
+#include "lib/lib.h"
+#include "infer/net.h"
+
+static norn_status f_net_what(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  const net *of = net_view(args[0]);
+  (void)n;
+  if (!of) return lib_wrong(st, args, 0, "the argument", "a net");
+  if (of->what) {
+    *out = norn_get(of->what);
+    return NORN_OK;
+  }
+  norn_fail(st, NORN_EINFER, 0, "this net does not know what it was trained on: it comes from a file");
+  norn_hint(st, "say it: diagnose(net, sbc = 500, what = coin(data))");
+  return NORN_EINFER;
+}
+
+static const norn_native natives[] = {
+  {"_net_what", "net",
+   "What a net was trained on: a model value, or a function that gives one.\n"
+   "Example: type_of(_net_what)\n=> \"function\"",
+   f_net_what, 0, NULL},
+};
+
+norn_status lib_net_ask_open(norn_state *st)
+{
+  return norn_add_natives(st, NULL, natives, NORN_COUNT(natives));
+}

@@ -1,0 +1,286 @@
+/* test_net_asked.c: posteriors by nets that have learned nothing (infer/amortized.h): the weights make any proposal
+   right, so whatever first weights a net has, evidence is unbiased and expectations are exact; a Jacobian that is wrong,
+   a choice that is scored otherwise than it was drawn, an order of tokens that differs between the two, all show.
+   Expected values are closed forms, or enumerate()'s. */
+#include "unit.h"
+#include "infer/infer.h"
+#include "infer/net.h"
+#include <stdlib.h>
+
+/* ---- a net with first weights, as the global `net` ---- */
+
+typedef struct wanted { net_kind kind; const char *head, *inputs; double subsets; uint64_t seed; } wanted;
+
+static net *make(norn_state *st, const char *what, const char *model, const wanted *w)
+{
+  net_spec spec = {.kind = w->kind, .shape = {.d = 16, .layers = 2, .heads = 2, .ff = 32}, .bars = 12, .components = 3,
+                   .head = w->head ? w->head : "auto", .subsets = w->subsets, .batch = 32, .most_batch = 32,
+                   .steps = 1, .rate = 1e-3, .clip = 1, .inputs = norn_missing()};
+  net_schema schema = {.nsite = 0};
+  norn_datum m, v = norn_none();
+  if (w->inputs && norn_eval(st, "inputs", w->inputs, strlen(w->inputs), 0, &spec.inputs)) return NULL;
+  if (norn_eval(st, "what", what, strlen(what), NORN_LOAD_REPL, &v)) return NULL;
+  norn_ref *keep = norn_keep(st, v);
+  net_source *src = net_source_new(st, v, spec.inputs, 17);
+  net *n = NULL;
+  if (src && net_schema_learn(st, &schema, src, &spec, 300)) {
+    spec.inputs = norn_none();
+    n = net_new(st, &spec, &schema, w->seed, false);
+  }
+  net_source_free(src);
+  norn_drop(keep);
+  if (!n || norn_eval(st, "model", model, strlen(model), NORN_LOAD_REPL, &m)) return NULL;
+  n->program = net_program(st, m);
+  snprintf(n->model_name, sizeof n->model_name, "m");
+  return n;
+}
+
+static void failed(norn_state *st, const char *what)
+{
+  char said[2000];
+  norn_error_text(st, norn_error(st), said, sizeof said);
+  fprintf(stderr, "%s: %s\n", what, said);
+  CHECK(!"no error");
+}
+
+/* Defines `program`, makes a net of `what` (trained on it, were it trained), and asks whether `test` gives true. */
+static void check_net(const char *name, const char *program, const char *what, const char *model, wanted w,
+                      const char *test)
+{
+  norn_config c = norn_config_default();
+  c.quiet = true;
+  c.seed = 11;
+  norn_state *st = norn_new(&c);
+  norn_datum v;
+  CHECK(st);
+  if (norn_eval(st, name, program, strlen(program), NORN_LOAD_REPL, &v)) failed(st, name);
+  net *n = make(st, what, model, &w);
+  if (n) {
+    norn_set_global(st, "net", net_datum(st, n));
+    static const char plain[] = "let plain = n -> amortized(net, draws = n, fallback = false, check = 0)";
+    norn_datum out;
+    if (norn_eval(st, name, plain, sizeof plain - 1, NORN_LOAD_REPL, &out)) failed(st, name);
+    else if (norn_eval(st, name, test, strlen(test), NORN_LOAD_REPL, &out)) failed(st, name);
+    else if (!(out.tag == NORN_BOOL && out.i)) {
+      fprintf(stderr, "%s: %s\n", name, norn_show(st, out, true, 300));
+      CHECK(!"what the test gives");
+    } else CHECK(true);
+  } else {
+    failed(st, name);
+  }
+  norn_free(st);
+}
+
+/* What all tests share: unnormalised estimates of R replicates, E[w f] = Z E[f | y]; gives true, or what is wrong. */
+#define CHECKS                                                                                                       \
+  "fn z(name, xs, truth, scale) {\n"                                                                                 \
+  "  let se = sd(xs) / sqrt(len(xs))\n"                                                                              \
+  "  if se > 0.05 * scale { \"{name}: the error {se} is above 5 % of {scale}\" }\n"                                  \
+  "  else if abs(mean(xs) - truth) < 5 * se { true }\n"                                                              \
+  "  else { \"{name}: {mean(xs)} +- {se}, not {truth}\" } }\n"                                                       \
+  "fn first_wrong(rs) = find_first(rs, r -> type_of(r) == \"string\", true)\n"                                       \
+  "fn raw(p, n, f) = sum(for i in 0..len(values(p)) { exp(info(p).stats.log_ratio[i]) * f(values(p)[i]) }) / n\n"
+
+/* ---- programs ---- */
+
+/* Stochastic recursion: the structure itself is drawn. */
+static const char recursion[] = CHECKS
+  "fn steps(n) { let go ~ bernoulli(0.6); if go and n < 6 { steps(n + 1) } else { n } }\n"
+  "model m(y) { let n = steps(0)\n observe y ~ normal(n, 1.5)\n n }\n";
+static const char recursion_test[] =
+  "let exact = infer(m(3.0), enumerate())\n"
+  "let rs = for r in 0..500 { infer(m(3.0), plain(40)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 40, x -> 1)) , exp(evidence(exact)), exp(evidence(exact))),\n"
+  "  z(\"mean\", map(rs, p -> raw(p, 40, x -> x)), exp(evidence(exact)) * mean(exact), exp(evidence(exact))),\n"
+  "  z(\"evidence\", map(rs, p -> exp(evidence(p) - evidence(exact))), 1, 1)])\n";
+
+/* Categories whose number depends on a choice, and booleans. */
+static const char choices[] = CHECKS
+  "model m(y) { let k ~ discrete_uniform(1, 4)\n let c ~ categorical(for i in 0..k { 1.0 / k })\n"
+  "  let b ~ bernoulli(0.3)\n observe y ~ normal(c + (if b { 2 } else { 0 }), 1)\n 10 * k + c + (if b { 5 } else { 0 }) }\n";
+static const char choices_test[] =
+  "let exact = infer(m(2.5), enumerate())\n"
+  "let rs = for r in 0..500 { infer(m(2.5), plain(40)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 40, x -> 1)), exp(evidence(exact)), exp(evidence(exact))),\n"
+  "  z(\"mean\", map(rs, p -> raw(p, 40, x -> x)), exp(evidence(exact)) * mean(exact), exp(evidence(exact)) * sd(exact))])\n";
+
+/* Supports with maps: lower bound (gamma-Poisson), interval (beta-binomial), bounds that are drawn. */
+static const char positive[] = CHECKS
+  "model m(y) { let rate ~ gamma(2, 0.5)\n observe y ~ poisson(rate)\n rate }\n";
+static const char positive_test[] =
+  "let truth = logpdf(neg_binomial(2, 0.5), 6)\n"
+  "let rs = for r in 0..500 { infer(m(6), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), exp(truth), exp(truth)),\n"
+  "  z(\"mean\", map(rs, p -> raw(p, 60, x -> x)), exp(truth) * 8 / 1.5, exp(truth) * 5)])\n";
+static const char interval[] = CHECKS
+  "model m(y) { let a ~ uniform(1, 3)\n let x ~ uniform(a, 5)\n observe y ~ normal(x, 1)\n x }\n";
+static const char interval_test[] =
+  "let zq = integrate(a -> integrate(x -> exp(logpdf(normal(x, 1), 3.0)) / (5 - a), a, 5) / 2, 1, 3)\n"
+  "let mq = integrate(a -> integrate(x -> x * exp(logpdf(normal(x, 1), 3.0)) / (5 - a), a, 5) / 2, 1, 3)\n"
+  "let rs = for r in 0..500 { infer(m(3.0), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), zq, zq),\n"
+  "  z(\"mean\", map(rs, p -> raw(p, 60, x -> x)), mq, zq)])\n";
+
+/* Several coordinates, one after the other: a vector with a covariance, and a simplex. */
+static const char vectors[] = CHECKS
+  "model m(y) { let t ~ multi_normal([0, 1], [[1, 0.5], [0.5, 2]])\n observe y ~ normal(t[0] + t[1], 0.7)\n t[0] }\n";
+static const char vectors_test[] =
+  /* t0 + t1 ~ N(1, 4); cov(t0, s) = 1.5 */
+  "let v = 4 + 0.49\nlet zt = exp(logpdf(normal(1, sqrt(v)), 2.0))\n"
+  "let rs = for r in 0..500 { infer(m(2.0), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), zt, zt),\n"
+  "  z(\"mean\", map(rs, p -> raw(p, 60, x -> x)), zt * 1.5 / v, zt)])\n";
+static const char simplex[] = CHECKS
+  "model m(ys) { let p ~ dirichlet([1.5, 2, 3])\n for i in 0..len(ys) { observe ys[i] ~ categorical(p) }\n p[0] }\n";
+static const char simplex_test[] =
+  /* sequential: (1.5 / 6.5) (2.5 / 7.5) (2 / 8.5) */
+  "let zt = 1.5 / 6.5 * 2.5 / 7.5 * 2 / 8.5\n"
+  "let rs = for r in 0..500 { infer(m([0, 0, 1]), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), zt, zt),\n"
+  "  z(\"mean\", map(rs, p -> raw(p, 60, x -> x)), zt * 3.5 / 9.5, zt * 0.3)])\n";
+
+/* Counts without a bound, and a mixture whose label decides which real is there. */
+static const char counts[] = CHECKS
+  "model m(y) { let n ~ poisson(4)\n observe y ~ binomial(n, 0.5)\n n }\n";
+static const char counts_test[] =
+  "let zt = exp(logpdf(poisson(2), 3))\n"
+  "let rs = for r in 0..500 { infer(m(3), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), zt, zt),\n"
+  "  z(\"mean\", map(rs, p -> raw(p, 60, x -> x)), zt * 5, zt * 1.5)])\n";
+static const char mixture[] = CHECKS
+  "model m(y) { let k ~ bernoulli(0.4)\n"
+  "  let mu = if k { let a ~ normal(2, 1)\n a } else { let b ~ exponential(1)\n -b }\n"
+  "  observe y ~ normal(mu, 0.8)\n k }\n";
+static const char mixture_test[] =
+  "let one = 0.4 * exp(logpdf(normal(2, sqrt(1.64)), 0.5))\n"
+  "let two = 0.6 * integrate(b -> exp(-b + logpdf(normal(-b, 0.8), 0.5)), 0, 30)\n"
+  "let rs = for r in 0..500 { infer(m(0.5), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), one + two, one + two),\n"
+  "  z(\"k\", map(rs, p -> raw(p, 60, x -> if x { 1 } else { 0 })), one, one + two)])\n";
+
+/* Missing data and given choices. */
+static const char missing[] = CHECKS
+  "model m(ys) { let mu ~ normal(0, 1)\n"
+  "  let all = for i in 0..len(ys) { let y = observe ys[i] ~ normal(mu, 1)\n y }\n { mu: mu, y1: all[1] } }\n";
+static const char missing_test[] =
+  "let zt = exp(logpdf(multi_normal([0, 0], [[2, 1], [1, 2]]), [1.0, 2.0]))\n"
+  "let rs = for r in 0..500 { infer(m([1.0, missing, 2.0]), plain(60)) }\n"
+  "let gz = exp(logpdf(normal(0.4, 1), 1.0) + logpdf(normal(0.4, 1), 2.0) + logpdf(normal(0, 1), 0.4))\n"
+  "let gs = for r in 0..500 { infer(given(m([1.0, missing, 2.0]), { mu: 0.4 }), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), zt, zt),\n"
+  "  z(\"mu\", map(rs, p -> raw(p, 60, x -> x.mu)), zt, zt),\n"
+  "  z(\"y1\", map(rs, p -> raw(p, 60, x -> x.y1)), zt, zt),\n"
+  "  z(\"given Z\", map(gs, p -> raw(p, 60, x -> 1)), gz, gz),\n"
+  "  z(\"given y1\", map(gs, p -> raw(p, 60, x -> x.y1)), gz * 0.4, gz)])\n";
+
+/* Priors that are inputs: their arguments differ from run to run. */
+static const char inputs[] = CHECKS
+  "model m(a, b, ys) { let p ~ beta(a, b)\n for i in 0..len(ys) { observe ys[i] ~ bernoulli(p) }\n p }\n"
+  "fn any() { let a ~ uniform(0.5, 5)\n let b ~ uniform(0.5, 5)\n"
+  "  let n ~ discrete_uniform(1, 8)\n m(a, b, for i in 0..n { true }) }\n";
+static const char inputs_test[] =
+  "let zt = 2.0 / 5 * 3 / 6 * 3 / 7\n"
+  "let rs = for r in 0..500 { infer(m(2, 3, [true, true, false]), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), zt, zt),\n"
+  "  z(\"p\", map(rs, p -> raw(p, 60, x -> x)), zt * 4 / 8, zt * 0.2)])\n";
+
+/* ---- inside smc, and as proposals of chains ---- */
+
+static const char series[] = CHECKS
+  "model m(ys) {\n"
+  "  for y in ys with s = 0 {\n    let z ~ categorical(if s == 0 { [0.7, 0.3] } else { [0.2, 0.8] })\n"
+  "    observe y ~ normal(2 * z, 1)\n    next z } }\n";
+static const char series_test[] =
+  "let ys = [0.3, 1.9, -0.4, 2.2]\nlet exact = infer(m(ys), enumerate())\n"
+  "let by = amortized(net, correct = smc(particles = 4, threshold = 1), fallback = false, check = 0)\n"
+  "let rs = for r in 0..1500 { infer(m(ys), by) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> exp(evidence(p) - evidence(exact))), 1, 1),\n"
+  "  z(\"last\", map(rs, p -> exp(evidence(p) - evidence(exact)) * mean(p)), mean(exact), 1)])\n";
+static const char walk[] = CHECKS
+  "model m(ys) {\n  for y in ys with x = 0.0 {\n    let x2 ~ normal(0.9 * x, 1)\n    observe y ~ normal(x2, 0.5)\n"
+  "    next x2 } }\n";
+static const char walk_test[] =
+  "let ys = [0.3, 1.9, -0.4]\n"
+  "let k = for y in ys with m = 0.0, v = 0.0, l = 0.0 {\n"
+  "  let pm = 0.9 * m\n  let pv = 0.81 * v + 1\n  let g = pv / (pv + 0.25)\n"
+  "  next pm + g * (y - pm), (1 - g) * pv, l + logpdf(normal(pm, sqrt(pv + 0.25)), y) }\n"
+  "let by = amortized(net, correct = smc(particles = 100, threshold = 0.5), fallback = false, check = 0)\n"
+  "let rs = for r in 0..300 { infer(m(ys), by) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> exp(evidence(p) - k.l)), 1, 1),\n"
+  "  z(\"last\", map(rs, p -> exp(evidence(p) - k.l) * mean(p)), k.m, 1)])\n";
+static const char chain_test[] =
+  "let exact = infer(m(3.0), enumerate())\n"
+  "let by = amortized(net, correct = mh(draws = 2000, burn = 200, chains = 2), fallback = false, check = 0)\n"
+  "let rs = for r in 0..20 { mean(infer(m(3.0), by)) }\n"
+  "z(\"mean\", rs, mean(exact), sd(exact))\n";
+
+/* ---- what is said ---- */
+
+static const char said_test[] =
+  "let p = infer(m(3.0), amortized(net, draws = 400, fallback = false, check = 0))\n"
+  "let i = info(p)\n"
+  "let un = info(infer(m(3.0), amortized(net, draws = 400, correct = false)))\n"
+  "let far = infer(m(300.0), amortized(net))\n"
+  "if abs(i.efficiency - i.ess / 400) > 1e-9 { \"efficiency\" }\n"
+  "else if not contains(diagnose(p), \"khat\") { \"diagnose\" }\n"
+  "else if un.correction != \"none\" or is_missing(un.uncorrected) { \"uncorrected\" }\n"
+  "else if not contains(info(far).fallback, \"unlike the prior\") { info(far).fallback }\n"
+  "else if info(far).engine != \"enumerate\" { info(far).engine } else { true }\n";
+
+/* log q is a density: over an interval that has all of the mass it integrates to 1, and it is what the draws have. */
+static const char density_test[] =
+  "let q = log_q(net, m(6), for i in 0..4001 { { rate: 0.0005 + i * 0.01 } })\n"
+  "let far = 1 - sum(for l in q { 0.01 * exp(l) })\n"
+  "let p = infer(m(6), amortized(net, draws = 4000, correct = false))\n"
+  "let below = sum(for i in 0..400 { 0.01 * exp(q[i]) })\n"
+  "let share = prob(p, x -> x < 4)\n"
+  "if far > 0.2 or far < -0.02 { \"mass {far}\" }\n"
+  "else if abs(share - below) > 0.04 { \"{share} of the draws, not {below}\" } else { true }\n";
+
+/* What a pfn answers: distributions that draws agree with; alone, where only data are missing, corrected. */
+static const char pfn_program[] = CHECKS
+  "model m(ys) { let mu ~ normal(0, 1)\n for i in 0..len(ys) { observe ys[i] ~ gamma(2, exp(mu)) }\n mu }\n"
+  "model alone(ys) { for i in 0..len(ys) with y = 0.0 { let z = observe ys[i] ~ normal(0.5 * y, 1)\n next z } }\n";
+static const char pfn_test[] =
+  "let d = answer(net, m([1.0, missing, 2.0, missing]))\n"
+  "let p = infer(m([1.0, missing, 2.0, missing]), amortized(net, draws = 4000))\n"
+  "let q = quantile(d[0], 0.3)\n"
+  "let mass = integrate(x -> exp(logpdf(d[1], x)), 0, quantile(d[1], 0.9))\n"
+  "if len(d) != 2 { \"not 2\" }\n"
+  "else if abs(cdf(d[0], q) - 0.3) > 1e-4 { \"cdf\" }\n"
+  "else if abs(mass - 0.9) > 0.005 { \"mass {mass}\" }\n"
+  "else if abs(prob(p, v -> v[\"ys[1]\"] < q) - 0.3) > 0.04 { \"draws\" }\n"
+  "else if abs(mean(for i in 0..4000 { if sample(d[0]) < q { 1.0 } else { 0.0 } }) - 0.3) > 0.04 { \"sample\" }\n"
+  "else if is_missing(info(p).uncorrected) { \"silent\" } else { true }\n";
+static const char alone_test[] =
+  /* y1 between y0 = 1 and y2 = 2: mean (.5 * 1 + .5 * 2) / 1.25, variance .8 */
+  "let zt = exp(logpdf(normal(0, 1), 1.0) + logpdf(normal(0.25, sqrt(1.25)), 2.0))\n"
+  "let rs = for r in 0..500 { infer(alone([1.0, missing, 2.0]), plain(60)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> exp(evidence(p))), zt, zt),\n"
+  "  z(\"y\", map(rs, p -> exp(evidence(p)) * mean(p[\"ys[1]\"])), zt * 1.2, zt)])\n";
+
+int main(void)
+{
+  const wanted npe = {.kind = NET_NPE, .seed = 3}, other = {.kind = NET_NPE, .seed = 4, .head = "mixture"},
+               parts = {.kind = NET_NPE, .seed = 5, .subsets = .5},
+               pfn = {.kind = NET_PFN, .seed = 8}, run_time = {.kind = NET_DISTRIBUTION, .seed = 6};
+  check_net("recursion", recursion, "m(0.5)", "m(0.5)", npe, recursion_test);
+  check_net("choices", choices, "m(0.5)", "m(0.5)", npe, choices_test);
+  check_net("positive", positive, "m(1)", "m(1)", npe, positive_test);
+  check_net("positive, mixture", positive, "m(1)", "m(1)", other, positive_test);
+  check_net("interval", interval, "m(1)", "m(1)", npe, interval_test);
+  check_net("vectors", vectors, "m(1)", "m(1)", npe, vectors_test);
+  check_net("simplex", simplex, "m([0, 1, 2])", "m([0, 1, 2])", other, simplex_test);
+  check_net("counts", counts, "m(1)", "m(1)", npe, counts_test);
+  check_net("mixture", mixture, "m(1)", "m(1)", other, mixture_test);
+  check_net("missing", missing, "m([1.0, 2.0, 3.0])", "m([1.0, 2.0, 3.0])", parts, missing_test);
+  check_net("inputs", inputs, "() -> any()", "m(1, 1, [true])", run_time, inputs_test);
+  check_net("smc of states", series, "m([1.0, 2.0, 3.0, 1.0])", "m([1.0])", npe, series_test);
+  check_net("smc of reals", walk, "m([1.0, 2.0, 3.0])", "m([1.0])", npe, walk_test);
+  check_net("chains", recursion, "m(0.5)", "m(0.5)", npe, chain_test);
+  check_net("what is said", recursion, "m(0.5)", "m(0.5)", npe, said_test);
+  check_net("log q", positive, "m(1)", "m(1)", npe, density_test);
+  check_net("pfn", pfn_program, "m([1.0, 2.0, 3.0, 4.0])", "m([1.0])", pfn, pfn_test);
+  check_net("pfn alone", pfn_program, "alone([1.0, 2.0, 3.0, 4.0])", "alone([1.0])", pfn, alone_test);
+  return unit_end();
+}
