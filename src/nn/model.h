@@ -53,7 +53,7 @@ bool       nn_memory_context(nn_memory *, nn_room *, const nn_tokens *);
 /* The next tokens of sequences who[0 .. b-1], t of each, in tk (b, t), of which those whose order is not
    NN_UNSEEN are remembered; they see all that is remembered of their sequence, the context, and one another
    by order and see, which count from the beginning of the sequence.  z: the answers to its questions.  false:
-   no memory, error set. */
+   no memory, error set.  (One call at a time: it uses the memory's own notes.) */
 bool       nn_memory_next(nn_memory *, nn_room *, const int32_t *who, const nn_tokens *, float *z);
 /* Sequence to[k] becomes a copy of from[k], k < n; both rise, no place is in both (resampling). */
 void       nn_memory_copy(nn_memory *, const int32_t *to, const int32_t *from, int n);

@@ -4,10 +4,13 @@
 #include "nn/model.h"
 #include "nn/ops.h"
 #include "nn/optimise.h"
+#include "base/pool.h"
 #include "num/la.h"
 #include "num/level.h"
 #include "unit.h"
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static norn_state *state;
 
@@ -604,6 +607,54 @@ static void check_parts(void)
   whole_free(&w);
 }
 
+/* Parts on threads: each its own room and gradient. */
+typedef struct crew {
+  const whole *w;
+  nn_room *room[B];
+  float *g[B], target[B][QUESTIONS];
+  int32_t at[B][QUESTIONS], head[B][QUESTIONS];
+  double loss[B];
+} crew;
+static void one_part(void *of, int i)
+{
+  crew *c = of;
+  nn_tokens part;
+  nn_tokens_part(&c->w->k, i, 1, &part, c->at[i], c->head[i], c->target[i]);
+  c->loss[i] = nn_room_fit(c->room[i], c->w->m, &part, true) ?
+    nn_model_loss(c->w->m, c->room[i], &part, 1, c->g[i], NULL) : NAN;
+}
+
+static void check_threads(void)
+{
+  whole w;
+  if (!whole_new(&w, false)) return;
+  float *sum[3];
+  double loss[3];
+  for (int k = 0; k < 3; k++) {                  /* on 1, 2 and 8 threads */
+    pthread_t threads[8];
+    pool p;
+    crew c = { .w = &w };
+    for (int i = 0; i < B; i++) {
+      c.room[i] = nn_room_new(state);
+      c.g[i] = room(w.p.count, sizeof(float));
+    }
+    pool_start(&p, threads, k == 0 ? 1 : k == 1 ? 2 : 8);
+    pool_run(&p, B, one_part, NULL, &c);
+    pool_end(&p);
+    sum[k] = room(w.p.count, sizeof(float));
+    loss[k] = 0;
+    for (int i = 0; i < B; i++) {
+      nn_axpy((int64_t)w.p.count, 1, c.g[i], sum[k]);
+      loss[k] += c.loss[i];
+      nn_room_free(c.room[i]);
+      free(c.g[i]);
+    }
+    CHECK(loss[k] > 0 && loss[k] == loss[0] && memcmp(sum[k], sum[0], w.p.count * sizeof(float)) == 0);
+  }
+  for (int k = 0; k < 3; k++) free(sum[k]);
+  whole_free(&w);
+}
+
 /* What may not be seen changes no answer and no gradient but its own, bit for bit. */
 static void check_unseen(void)
 {
@@ -816,7 +867,7 @@ static void check_refused(void)
   nn_params_free(&p);
 }
 
-int main(void)
+static int tests(void)
 {
   state = norn_new(NULL);
   if (!state) return 99;
@@ -824,6 +875,7 @@ int main(void)
   check_whole(false);
   check_whole(true);
   check_parts();
+  check_threads();
   check_unseen();
   check_memory(false);
   check_memory(true);
@@ -832,4 +884,18 @@ int main(void)
   check_refused();
   norn_free(state);
   return unit_end();
+}
+
+/* All of it without OpenBLAS too, in a child. */
+int main(void)
+{
+  int status = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    setenv("NORN_BLAS", "own", 1);
+    return tests();
+  }
+  if (child < 0 || waitpid(child, &status, 0) < 0) return 99;
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  return tests();
 }
