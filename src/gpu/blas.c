@@ -38,7 +38,7 @@ typedef struct { uint64_t algorithm[8]; size_t workspace; int state; float waves
 typedef struct blas_api { void *library; BLAS_CALLS(BLAS_CALL) } blas_api;
 #undef BLAS_CALL
 
-enum { PLANS = 16, WORKSPACE = 32 << 20 };
+enum { PLANS = 256, WORKSPACE = 32 << 20 };
 
 /* la, lb: of the operands as cuBLASLt gets them. */
 typedef struct plan { gpu_product p; void *desc, *la, *lb, *lc; uint64_t algorithm[8]; size_t workspace; } plan;

@@ -3,6 +3,9 @@ LEVEL_SOURCES += %D%/attention_level.c %D%/head_level.c %D%/ops_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !attention_level.c !head_level.c !ops_level.c
 libnorncore_la_SOURCES += \
+  %D%/gpu.c \
+  %D%/gpu_batch.c \
+  %D%/gpu_room.c \
   %D%/head.c \
   %D%/head_bars.c \
   %D%/head_finite.c \
@@ -17,6 +20,9 @@ libnorncore_la_SOURCES += \
   %D%/safetensors_write.c \
   %D%/tokens.c \
   %D%/exp_f32.h \
+  %D%/gpu.h \
+  %D%/gpu_in.h \
+  %D%/gpu_kernels.h \
   %D%/head.h \
   %D%/head_in.h \
   %D%/model.h \
@@ -26,3 +32,11 @@ libnorncore_la_SOURCES += \
   %D%/params.h \
   %D%/safetensors.h \
   %D%/tokens.h
+
+## What a net does on a GPU, as bytes (as src/gpu/local.mk has it).
+NN_TEXT       = nn/gpu_kernels.inc
+CLEANFILES   += $(NN_TEXT)
+%D%/gpu.lo: $(NN_TEXT)
+nn/gpu_kernels.inc: $(top_srcdir)/src/nn/gpu_kernels.h $(top_srcdir)/build-aux/dialect.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(top_srcdir)/src/nn/gpu_kernels.h > $@.tmp \
+	  && mv $@.tmp $@
