@@ -6,6 +6,7 @@
 #include "infer/infer.h"
 #include "infer/net.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- a net with first weights, as the global `net` ---- */
 
@@ -259,6 +260,174 @@ static const char alone_test[] =
   "first_wrong([z(\"Z\", map(rs, p -> exp(evidence(p))), zt, zt),\n"
   "  z(\"y\", map(rs, p -> exp(evidence(p)) * mean(p[\"ys[1]\"])), zt * 1.2, zt)])\n";
 
+/* A value that is scored has the density with which it was drawn: log weights without the prior's part again, from
+   log_q of each draw's choices. */
+#define AGAIN(choices, joint)                                                                                        \
+  "let p = infer(m(Y), amortized(net, draws = 60, defensive = 0, fallback = false, check = 0))\n"                     \
+  "let rows = for i in 0..len(values(p)) { " choices " }\n"                                                           \
+  "let q = log_q(net, m(Y), rows)\n"                                                                                 \
+  "let off = for i in 0..len(rows) { let r = rows[i]\n abs(" joint " - q[i] - info(p).stats.log_ratio[i]) }\n"        \
+  "if max(off) < 1e-4 { true } else { \"log q differs by {max(off)}\" }\n"
+static const char vectors_again[] = "let Y = 2.0\n"
+  AGAIN("{ t: values(p[\"t\"])[i] }",
+        "logpdf(multi_normal([0, 1], [[1, 0.5], [0.5, 2]]), r.t) + logpdf(normal(r.t[0] + r.t[1], 0.7), Y)");
+static const char counts_again[] = "let Y = 3\n"
+  AGAIN("{ n: values(p[\"n\"])[i] }", "logpdf(poisson(4), r.n) + logpdf(binomial(r.n, 0.5), Y)");
+static const char choices_again[] = "let Y = 2.5\n"
+  AGAIN("{ k: values(p[\"k\"])[i], c: values(p[\"c\"])[i], b: values(p[\"b\"])[i] }",
+        "2 * log(1.0 / r.k) + log(r.k / 4.0) + logpdf(bernoulli(0.3), r.b) "
+        "+ logpdf(normal(r.c + (if r.b { 2 } else { 0 }), 1), Y)");
+
+/* Draws that can't be trusted: another engine gives the answer. */
+static const char sharp[] = CHECKS
+  "model m(ys) { let mu ~ normal(0, 5)\n let s ~ exponential(1)\n"
+  "  for i in 0..len(ys) { observe ys[i] ~ normal(mu, s) }\n mu }\n";
+static const char sharp_test[] =
+  "let ys = for i in 0..200 { 2.0 + 0.05 * sin(1.7 * i) }\n"
+  "let p = infer(m(ys), amortized(net))\n"
+  "if is_missing(info(p).fallback) or not contains(info(p).fallback, \"k-hat\") { \"no k-hat\" }\n"
+  "else if info(p).engine != \"nuts\" { info(p).engine }\n"
+  "else if abs(mean(p) - mean(ys)) > 0.002 { \"mean {mean(p)}\" } else { true }\n";
+static const char elsewhere[] = CHECKS
+  "model m(a, y) { let x ~ normal(a, 0.3)\n observe y ~ normal(x, 0.3)\n x }\n";
+static const char elsewhere_test[] =
+  "let p = infer(m(5, 5.4), amortized(net))\n"
+  "let kept = infer(m(5, 5.4), amortized(net, fallback = false, draws = 4000))\n"
+  "if is_missing(info(p).fallback) { \"no fallback\" }\n"
+  "else if abs(mean(p) - 5.2) > 0.05 { \"mean {mean(p)}\" }\n"
+  "else if info(kept).prior_share < 0.9 { \"share {info(kept).prior_share}\" }\n"
+  "else if len(info(kept).warnings) == 0 { \"no warning\" }\n"
+  "else if abs(mean(kept) - 5.2) > 0.1 { \"kept {mean(kept)}\" } else { true }\n";
+static const char longer_test[] =
+  "let p = infer(m([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]), amortized(net))\n"
+  "if contains(info(p).fallback, \"tokens\") and abs(mean(map(p, v -> v.mu)) - 0.45) < 0.1 { true } "
+  "else { info(p).fallback }\n";
+
+/* Inside of a program; the same again; and errors. */
+static const char nested_test[] =
+  "let exact = evidence(infer(m(3.0), enumerate()))\n"
+  "model outer() { let b ~ bernoulli(0.5)\n let p = infer(m(if b { 3.0 } else { 1.0 }), plain(200))\n"
+  "  factor(evidence(p))\n if b { 1.0 } else { 0.0 } }\n"
+  "let other = evidence(infer(m(1.0), enumerate()))\n"
+  "let truth = exp(exact) / (exp(exact) + exp(other))\n"
+  "let o = infer(outer(), importance(400))\n"
+  "if abs(mean(o) - truth) < 0.1 { true } else { \"{mean(o)} instead of {truth}\" }\n";
+
+static norn_state *state_with(const char *program, const char *what, const wanted *w, net **n)
+{
+  norn_config c = norn_config_default();
+  norn_datum v;
+  c.quiet = true;
+  c.seed = 11;
+  norn_state *st = norn_new(&c);
+  if (norn_eval(st, "program", program, strlen(program), NORN_LOAD_REPL, &v)) failed(st, "program");
+  *n = make(st, what, what, w);
+  CHECK(*n);
+  return st;
+}
+
+static void check_refused(norn_state *st, const char *test, const char *why)
+{
+  norn_datum out;
+  CHECK(norn_eval(st, "test", test, strlen(test), NORN_LOAD_REPL, &out));
+  if (!strstr(norn_error(st)->text, why)) fprintf(stderr, "not \"%s\": %s\n", why, norn_error(st)->text);
+  CHECK(strstr(norn_error(st)->text, why));
+  norn_clear(st);
+}
+
+static void test_errors(const char *file)
+{
+  const wanted npe = {.kind = NET_NPE, .seed = 3}, pfn = {.kind = NET_PFN, .seed = 3};
+  static const char two[] = "model other(y) { let x ~ normal(0, 1)\n observe y ~ normal(x, 2)\n x }\n"
+                            "model m(ys) { let x ~ normal(0, 1)\n for i in 0..len(ys) { observe ys[i] ~ normal(x, 1) }\n x }\n"
+                            "model inner(y) { let x ~ normal(0, 1)\n observe y ~ normal(x, 1)\n x }\n";
+  net *n;
+  norn_state *st = state_with(two, "m([1.0, 2.0])", &pfn, &n);
+  norn_set_global(st, "net", net_datum(st, n));
+  check_refused(st, "infer(other(1.0), amortized(net))", "other");
+  check_refused(st, "infer(m([1.0, 2.0]), amortized(net))", "none of these is missing");
+  check_refused(st, "infer(m([1.0, 2.0]), amortized(3))", "wants a net or the name of its file, got an integer");
+  check_refused(st, "infer(m([1.0, 2.0]), amortized(net, defensive = 1))", "at least 0 and below 1");
+  check_refused(st, "infer(m([1.0, 2.0]), amortized(net, draws = 3))", "at least 25");
+  check_refused(st, "infer(m([1.0, 2.0]), amortized(net, correct = nuts()))", "must be true, false, smc(...) or mh(...)");
+  check_refused(st, "infer(m([1.0, 2.0]), amortized(net, correct = mh(drift = 1)))", "drift of mh has no place");
+  check_refused(st, "infer(m([1.0, 2.0]), amortized(\"nowhere.safetensors\"))", "nowhere.safetensors");
+  check_refused(st, "answer(net, m([1.0, 2.0]))", "none of these is missing");
+  norn_free(st);
+  st = state_with(two, "m([1.0, 2.0])", &npe, &n);
+  CHECK(!net_save(st, n, file));
+  norn_set_global(st, "net", net_datum(st, n));
+  check_refused(st, "answer(net, m([1.0, missing]))", "wants a pfn net");
+  check_refused(st, "log_q(net, m([1.0, 2.0]), { y: 1 })", "no value of x");
+  check_refused(st, "log_q(net, m([1.0, 2.0]), 3)", "a record of choices by address");
+  FILE *f = fopen(file, "r+b");
+  fseek(f, 30, SEEK_SET);
+  fputs("not a net", f);
+  fclose(f);
+  char call[300];
+  snprintf(call, sizeof call, "infer(m([1.0, 2.0]), amortized(\"%s\"))", file);
+  check_refused(st, call, file);
+  norn_free(st);
+}
+
+/* ---- checkpoints: the same bits from wherever it was saved ---- */
+
+static norn_infer *begin(norn_state *st, const char *file, const char *options)
+{
+  char call[300];
+  norn_datum model, engine;
+  snprintf(call, sizeof call, "amortized(\"%s\"%s)", file, options);
+  if (norn_eval(st, "engine", call, strlen(call), NORN_LOAD_REPL, &engine)) return NULL;
+  norn_set_global(st, "by", engine);
+  if (norn_eval(st, "model", "m(3.0)", 6, NORN_LOAD_REPL, &model)) return NULL;
+  return infer_make(st, model, norn_global(st, "by"), 99);
+}
+
+static void result_of(norn_state *st, norn_infer *inf, double *mean, double *z)
+{
+  norn_posterior post;
+  norn_step s;
+  norn_clear(st);
+  do s = norn_infer_step(inf); while (s == NORN_STEP_MORE);
+  *mean = *z = NAN;
+  if (s == NORN_STEP_DONE && norn_posterior_view(st, norn_infer_result(inf), &post)) {
+    norn_view w;
+    norn_array_view(post.weights, &w);
+    *mean = 0;
+    for (int64_t i = 0; i < post.n; i++) *mean += w.f[i] * norn_elem_real(post.values, i);
+    *z = post.log_evidence;
+  } else {
+    failed(st, "checkpoint");
+  }
+  norn_infer_free(inf);
+}
+
+static void test_checkpoint(const char *file, const char *saved, const char *options, int steps)
+{
+  const wanted npe = {.kind = NET_NPE, .seed = 3};
+  double mean, z, mean2, z2;
+  net *n;
+  norn_state *st = state_with(recursion, "m(0.5)", &npe, &n);
+  CHECK(!net_save(st, n, file));
+  net_free(n);
+  norn_infer *inf = begin(st, file, options);
+  CHECK(inf);
+  for (int k = 0; inf && k < steps; k++) norn_infer_step(inf);
+  if (inf && norn_infer_save(inf, saved)) failed(st, options);
+  if (inf) result_of(st, inf, &mean, &z);
+  norn_free(st);
+  st = state_with(recursion, "m(0.5)", &npe, &n);
+  net_free(n);
+  inf = begin(st, file, options);
+  if (inf && norn_infer_load(inf, saved)) failed(st, "load");
+  if (inf) {
+    result_of(st, inf, &mean2, &z2);
+    CHECK(mean == mean2 && (z == z2 || (isnan(z) && isnan(z2))));
+  }
+  norn_free(st);
+  remove(saved);
+}
+
 int main(void)
 {
   const wanted npe = {.kind = NET_NPE, .seed = 3}, other = {.kind = NET_NPE, .seed = 4, .head = "mixture"},
@@ -282,5 +451,23 @@ int main(void)
   check_net("log q", positive, "m(1)", "m(1)", npe, density_test);
   check_net("pfn", pfn_program, "m([1.0, 2.0, 3.0, 4.0])", "m([1.0])", pfn, pfn_test);
   check_net("pfn alone", pfn_program, "alone([1.0, 2.0, 3.0, 4.0])", "alone([1.0])", pfn, alone_test);
+  check_net("vectors again", vectors, "m(1)", "m(1)", npe, vectors_again);
+  check_net("counts again", counts, "m(1)", "m(1)", npe, counts_again);
+  check_net("choices again", choices, "m(0.5)", "m(0.5)", npe, choices_again);
+  check_net("sharp", sharp, "m(for i in 0..200 { 1.0 })", "m([1.0])", npe, sharp_test);
+  check_net("elsewhere", elsewhere, "m(0, 0.1)", "m(0, 0.1)", npe, elsewhere_test);
+  check_net("longer", missing, "m([1.0, 2.0, 3.0])", "m([1.0, 2.0, 3.0])", npe, longer_test);
+  check_net("nested", recursion, "m(0.5)", "m(0.5)", npe, nested_test);
+  char file[64], saved[64];
+  snprintf(file, sizeof file, "/tmp/test_net_asked.%ld.safetensors", (long)getpid());
+  snprintf(saved, sizeof saved, "/tmp/test_net_asked.%ld.saved", (long)getpid());
+  test_errors(file);
+  static const int steps[] = {1, 2, 4, 7, 9};
+  for (int i = 0; i < 5; i++) {
+    test_checkpoint(file, saved, ", fallback = false, draws = 400", steps[i]);
+    test_checkpoint(file, saved, ", fallback = false, correct = mh(draws = 50, burn = 20, chains = 2)", steps[i]);
+    test_checkpoint(file, saved, ", correct = false, draws = 300", steps[i]);
+  }
+  remove(file);
   return unit_end();
 }
