@@ -155,6 +155,8 @@ LANG_TESTS = \
   %D%/errors/address_twice.norn \
   %D%/errors/advi_family.norn \
   %D%/errors/all_particles_dead.norn \
+  %D%/errors/amortized_no_file.norn \
+  %D%/errors/amortized_no_net.norn \
   %D%/errors/anneal_plain.norn \
   %D%/errors/anneal_schedule.norn \
   %D%/errors/annotation_violated.norn \
@@ -681,6 +683,8 @@ TEST_FILES = \
   %D%/errors/address_twice.err \
   %D%/errors/advi_family.err \
   %D%/errors/all_particles_dead.err \
+  %D%/errors/amortized_no_file.err \
+  %D%/errors/amortized_no_net.err \
   %D%/errors/anneal_plain.err \
   %D%/errors/anneal_schedule.err \
   %D%/errors/annotation_violated.err \

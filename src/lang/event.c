@@ -268,6 +268,10 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   if (y.tag == NORN_MISSING)
     return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
   if (r->flags & RUN_REPLACED && !replace(r, &y, comp, span)) return FAILED;
+  if (y.tag == NORN_MISSING) {                   /* so it was replaced: a part of the data is hidden (diagnose) */
+    r->nobserve++;
+    return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
+  }
   if (r->flags & RUN_LANES && holds_lanes(d, y)) {
     if (!lanes_observe(r, d, y)) return FAILED;
     r->nobserve++;

@@ -16,7 +16,19 @@ static norn_status f_net_what(norn_state *st, const norn_datum *args, int n, nor
   return NORN_EINFER;
 }
 
+static norn_status f_net_kind(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  const net *of = net_view(args[0]);
+  (void)n;
+  if (!of) return lib_wrong(st, args, 0, "the argument", "a net");
+  return lib_give(st, norn_cstring(st, net_kind_names[of->spec.kind]), out);
+}
+
 static const norn_native natives[] = {
+  {"_net_kind", "net",
+   "What a net was trained for: \"npe\", \"pfn\" or \"distribution_transformer\".\n"
+   "Example: type_of(_net_kind)\n=> \"function\"",
+   f_net_kind, 0, NULL},
   {"_net_what", "net",
    "What a net was trained on: a model value, or a function that gives one.\n"
    "Example: type_of(_net_what)\n=> \"function\"",

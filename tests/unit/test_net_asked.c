@@ -290,6 +290,8 @@ static const char sharp_test[] =
   "else if abs(mean(p) - mean(ys)) > 0.002 { \"mean {mean(p)}\" } else { true }\n";
 static const char elsewhere[] = CHECKS
   "model m(a, y) { let x ~ normal(a, 0.3)\n observe y ~ normal(x, 0.3)\n x }\n";
+static const char elsewhere_data[] = CHECKS
+  "model m(y) { let x ~ normal(0, 1)\n observe y ~ normal(x, 0.1)\n x }\n";
 static const char elsewhere_test[] =
   "let p = infer(m(5, 5.4), amortized(net))\n"
   "let kept = infer(m(5, 5.4), amortized(net, fallback = false, draws = 4000))\n"
@@ -312,6 +314,20 @@ static const char nested_test[] =
   "let truth = exp(exact) / (exp(exact) + exp(other))\n"
   "let o = infer(outer(), importance(400))\n"
   "if abs(mean(o) - truth) < 0.1 { true } else { \"{mean(o)} instead of {truth}\" }\n";
+
+/* diagnose: a net that has learned nothing is found out; so is one of another place; the data sets are the prior's. */
+static const char diagnose_test[] =
+  "let d = diagnose(net, sbc = 60, what = m(1.0))\n"
+  "if d.calibrated { \"calibrated\" }\n"
+  "else if len(d.khat) != 60 or len(d.efficiency) != 60 { \"not 60\" }\n"
+  "else if d.unlike > 0.1 { \"unlike {d.unlike}\" }\n"
+  "else if d.coverage.c95 > 0.9 and d.coverage.c50 > 0.4 { \"coverage {d.coverage}\" }\n"
+  "else if not contains(summary(d), \"importance efficiency\") { summary(d) } else { true }\n";
+static const char diagnose_pfn_test[] =
+  "let d = diagnose(net, sbc = 60, what = m([1.0, 2.0, 3.0, 4.0]))\n"
+  "if len(d.parameters) != 1 or d.parameters[0].name != \"prediction\" { \"{d.parameters}\" }\n"
+  "else if min(d.parameters[0].u) < 0 or max(d.parameters[0].u) > 1 { \"u\" }\n"
+  "else if not contains(summary(d), \"mean log density\") { summary(d) } else { true }\n";
 
 static norn_state *state_with(const char *program, const char *what, const wanted *w, net **n)
 {
@@ -458,6 +474,8 @@ int main(void)
   check_net("elsewhere", elsewhere, "m(0, 0.1)", "m(0, 0.1)", npe, elsewhere_test);
   check_net("longer", missing, "m([1.0, 2.0, 3.0])", "m([1.0, 2.0, 3.0])", npe, longer_test);
   check_net("nested", recursion, "m(0.5)", "m(0.5)", npe, nested_test);
+  check_net("diagnose", elsewhere_data, "m(1.0)", "m(1.0)", npe, diagnose_test);
+  check_net("diagnose pfn", pfn_program, "m([1.0, 2.0, 3.0, 4.0])", "m([1.0])", pfn, diagnose_pfn_test);
   char file[64], saved[64];
   snprintf(file, sizeof file, "/tmp/test_net_asked.%ld.safetensors", (long)getpid());
   snprintf(saved, sizeof saved, "/tmp/test_net_asked.%ld.saved", (long)getpid());
