@@ -48,8 +48,8 @@ void nn_rows_backward(int64_t n, int64_t d, const int32_t *at, const float *dy, 
        y[i] = sum_k p[i, k] v[k],   p[i, k] = softmax over the seen k of q[i] . k[k] / sqrt(d)
 
    (Vaswani et al. 2017, "Attention Is All You Need").  i sees k if order[k] < see[i]; and query i is key
-   own[i], which it sees whatever these say, or none of them (own is NULL).  What sees nothing gets 0.  Queries
-   and keys may be rows of one array or of two; nk may differ from nq. */
+   own[i], which it sees whatever these say, or none of them (own is NULL).  What sees nothing gets 0.
+   Queries and keys may be rows of one array or of two; nk may differ from nq. */
 typedef struct nn_attention {
   int heads, d;
   int nq, nk;
