@@ -573,13 +573,19 @@ ENGINE_TESTS = \
   %D%/engine/warns_schools.norn \
   %D%/engine/zero_is_false.norn
 
-## list AMORTIZED_TESTS amortized/*.norn !amortized/tasks.norn
+## list AMORTIZED_TESTS amortized/*.norn !amortized/tasks.norn !amortized/nets.norn !amortized/coin.norn !amortized/tree.norn !amortized/wrong.norn !amortized/moons.norn
 AMORTIZED_TESTS = \
   %D%/amortized/references.norn
 
-## list AMORTIZED_FILES amortized/tasks.norn amortized/*.sh
+## list AMORTIZED_FILES amortized/*.norn !amortized/references.norn amortized/*.sh
 AMORTIZED_FILES = \
-  %D%/amortized/tasks.norn
+  %D%/amortized/coin.norn \
+  %D%/amortized/moons.norn \
+  %D%/amortized/nets.norn \
+  %D%/amortized/tasks.norn \
+  %D%/amortized/tree.norn \
+  %D%/amortized/wrong.norn \
+  %D%/amortized/proof.sh
 
 NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS) $(AMORTIZED_TESTS)
 
@@ -1040,6 +1046,11 @@ TEST_FILES = \
   %D%/repl/history2.pty \
   %D%/repl/interrupt.pty \
   %D%/repl/lines.pty \
+  %D%/amortized/long/benchmark.norn \
+  %D%/amortized/long/curves.norn \
+  %D%/amortized/long/gp1d.norn \
+  %D%/amortized/long/gp_hyper.norn \
+  %D%/amortized/long/variance.norn \
   %D%/errors/data/heights.csv \
   %D%/errors/data/malformed.json \
   %D%/errors/data/ragged.csv \

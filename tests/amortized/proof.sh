@@ -1,0 +1,50 @@
+#!/bin/sh
+# The long proof of amortized inference: nets are trained at full size, and each figure is printed beside its goal.
+# An hour or two of two cores; `make check` has the small sizes.
+#
+#     tests/amortized/proof.sh NORN [PART...]     parts: coin tree gp1d gp_hyper variance curves, and tasks of sbibm
+#
+# SBIBM: a folder of the benchmark's files, TASK/1/reference_posterior_samples.csv.bz2 ...: with all 10,000 reference
+# draws; without it every tenth of them, which tests/data has.  A table of Markdown goes to standard output.
+set -u
+norn=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") || exit 99
+shift
+cd "$(dirname "$0")" || exit 99
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' 0
+trap 'exit 1' 1 2 13 15
+bad=0
+[ $# -gt 0 ] || set -- coin tree gp1d gp1d_long gp_hyper variance curves two_moons gaussian_linear bernoulli_glm slcp
+
+# A program and its arguments: its figures as rows, what it took.
+run() {
+  folder=$1
+  file=$2
+  shift 2
+  start=$(date +%s)
+  (cd "$folder" && "$norn" --quiet "$file" "$@") >"$work/out" 2>"$work/err" ||
+    { echo "| $file $* | | failed: $(tail -n 1 "$work/err") |"; bad=1; }
+  sed -n 's/^figure: \(.*\)$/| \1 |/p' "$work/out"
+  grep -v '^figure: ' "$work/out" | grep -v ': ok$' >&2
+  echo "| $file $*: seconds in all | | $(($(date +%s) - start)) |"
+}
+
+# All reference draws of a task as files that Norn reads.
+unpack() {
+  for k in 1 2 3 4 5; do
+    bzip2 -dc "$SBIBM/$1/$k/reference_posterior_samples.csv.bz2" >"$work/$1_$k.csv" || return 1
+  done
+}
+
+echo "| what | goal | $(uname -m), $(nproc) cores |"
+echo '|---|---|---|'
+for part; do
+  case $part in
+  coin | tree) run . $part.norn long ;;
+  gp1d_long) run long gp1d.norn 10000 ;;
+  gp1d | gp_hyper | variance | curves) run long $part.norn ;;
+  *) if [ -n "${SBIBM-}" ]; then unpack "$part" && run long benchmark.norn "$part" 10000 "$work"
+     else run long benchmark.norn "$part" 10000; fi ;;
+  esac
+done
+exit $bad
