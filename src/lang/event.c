@@ -268,7 +268,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   if (y.tag == NORN_MISSING)
     return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
   if (r->flags & RUN_REPLACED && !replace(r, &y, comp, span)) return FAILED;
-  if (y.tag == NORN_MISSING) {                   /* so it was replaced: a part of the data is hidden (diagnose) */
+  if (y.tag == NORN_MISSING) {                   /* replaced by nothing: hidden (diagnose) */
     r->nobserve++;
     return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
   }

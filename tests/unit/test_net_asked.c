@@ -386,6 +386,55 @@ static void test_errors(const char *file)
   norn_free(st);
 }
 
+/* ---- the n-th request for memory fails ---- */
+
+typedef struct scarce { long left, held; } scarce;       /* left < 0: there is enough */
+
+static void *scarce_alloc(void *user, void *p, size_t old, size_t n)
+{
+  scarce *s = user;
+  if (!n) {
+    s->held -= p != NULL;
+    free(p);
+    return NULL;
+  }
+  if (s->left >= 0 && s->left-- == 0) return NULL;
+  void *q = realloc(p, n);
+  (void)old;
+  s->held += q && !p;
+  return q;
+}
+
+static void test_faults(const char *program, const char *what, const char *call, net_kind kind)
+{
+  const wanted w = {.kind = kind, .seed = 3};
+  long step = 1;
+  bool well = false;
+  scarce s = {.left = -1};
+  norn_config c = norn_config_default();
+  norn_datum v;
+  c.quiet = true;
+  c.alloc = scarce_alloc;
+  c.alloc_user = &s;
+  norn_state *st = norn_new(&c);
+  CHECK(!norn_eval(st, "program", program, strlen(program), NORN_LOAD_REPL, &v));
+  net *n = make(st, what, what, &w);
+  CHECK(n);
+  norn_set_global(st, "net", net_datum(st, n));
+  for (long k = 0; !well && k < 100000; k += step, step += k / 40) {
+    s.left = k;
+    norn_status code = norn_eval(st, "call", call, strlen(call), NORN_LOAD_REPL, &v);
+    well = s.left > 0;
+    s.left = -1;
+    if (code && norn_error(st)->code != NORN_EMEMORY) failed(st, call);
+    norn_clear(st);
+  }
+  CHECK(well);
+  if (norn_eval(st, "call", call, strlen(call), NORN_LOAD_REPL, &v)) failed(st, call);
+  norn_free(st);
+  CHECK(s.held == 0);
+}
+
 /* ---- checkpoints: the same bits from wherever it was saved ---- */
 
 static norn_infer *begin(norn_state *st, const char *file, const char *options)
@@ -487,5 +536,9 @@ int main(void)
     test_checkpoint(file, saved, ", correct = false, draws = 300", steps[i]);
   }
   remove(file);
+  test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, draws = 140, fallback = false))", NET_NPE);
+  test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, correct = smc(20), fallback = false))", NET_NPE);
+  test_faults(pfn_program, "m([1.0, 2.0])", "answer(net, m([missing, 2.0]))", NET_PFN);
+  test_faults(pfn_program, "m([1.0, 2.0])", "infer(m([missing, 2.0]), amortized(net, draws = 30))", NET_PFN);
   return unit_end();
 }
