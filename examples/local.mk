@@ -32,6 +32,7 @@ EXAMPLE_FILES = \
   %D%/embed/online.c \
   %D%/embed/pendulum.c \
   %D%/embed/stream.c \
+  %D%/embed/train.c \
   %D%/posteriordb/README \
   %D%/posteriordb/arK.norn \
   %D%/posteriordb/blr.norn \

@@ -59,6 +59,12 @@ measured 21.4, estimate 21
 measured 21.2, estimate 21
 measured 21.5, estimate 21
 WANT
+expect train ./train <<'WANT'
+step 100 of 300
+step 200 of 300
+step 300 of 300
+p is about 0.8
+WANT
 expect distribution ./distribution <<'WANT'
 variance 13.6
 below 5 m/s: 0.542

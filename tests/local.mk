@@ -68,6 +68,7 @@ UNIT_TESTS = \
   %D%/unit/test_net_asked \
   %D%/unit/test_net_file \
   %D%/unit/test_net_tokens \
+  %D%/unit/test_net_train \
   %D%/unit/test_nn \
   %D%/unit/test_nn_heads \
   %D%/unit/test_nuts \
@@ -334,6 +335,7 @@ LANG_TESTS = \
   %D%/errors/noise_negative.norn \
   %D%/errors/noncentered_family.norn \
   %D%/errors/not_an_integer.norn \
+  %D%/errors/npe_infers.norn \
   %D%/errors/number_plus_string.norn \
   %D%/errors/nuts_adapt.norn \
   %D%/errors/nuts_branch_discrete.norn \
@@ -461,6 +463,14 @@ LANG_TESTS = \
   %D%/errors/table_row.norn \
   %D%/errors/temper_improper.norn \
   %D%/errors/too_many_arguments.norn \
+  %D%/errors/train_factor.norn \
+  %D%/errors/train_inputs.norn \
+  %D%/errors/train_length.norn \
+  %D%/errors/train_not_finite.norn \
+  %D%/errors/train_nothing.norn \
+  %D%/errors/train_spec.norn \
+  %D%/errors/train_unapplied.norn \
+  %D%/errors/train_unwritable.norn \
   %D%/errors/transform_discrete.norn \
   %D%/errors/transform_domain.norn \
   %D%/errors/transform_no_bijection.norn \
@@ -605,7 +615,8 @@ SH_TESTS = \
   %D%/posteriordb.sh \
   %D%/readme.sh \
   %D%/repl.sh \
-  %D%/symbols.sh
+  %D%/symbols.sh \
+  %D%/train.sh
 
 ## list TEST_FILES models/*.norn unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt */*/* */*/*/*
 TEST_FILES = \
@@ -868,6 +879,7 @@ TEST_FILES = \
   %D%/errors/noise_negative.err \
   %D%/errors/noncentered_family.err \
   %D%/errors/not_an_integer.err \
+  %D%/errors/npe_infers.err \
   %D%/errors/number_plus_string.err \
   %D%/errors/nuts_adapt.err \
   %D%/errors/nuts_branch_discrete.err \
@@ -995,6 +1007,14 @@ TEST_FILES = \
   %D%/errors/table_row.err \
   %D%/errors/temper_improper.err \
   %D%/errors/too_many_arguments.err \
+  %D%/errors/train_factor.err \
+  %D%/errors/train_inputs.err \
+  %D%/errors/train_length.err \
+  %D%/errors/train_not_finite.err \
+  %D%/errors/train_nothing.err \
+  %D%/errors/train_spec.err \
+  %D%/errors/train_unapplied.err \
+  %D%/errors/train_unwritable.err \
   %D%/errors/transform_discrete.err \
   %D%/errors/transform_domain.err \
   %D%/errors/transform_no_bijection.err \
@@ -1173,7 +1193,8 @@ DIST_SH = \
   %D%/netcdf.sh \
   %D%/readme.sh \
   %D%/repl.sh \
-  %D%/symbols.sh
+  %D%/symbols.sh \
+  %D%/train.sh
 
 DIST_UNIT  = %D%/unit/test_diagnose %D%/unit/test_docs %D%/unit/test_parse %D%/unit/test_stress
 DIST_TESTS = $(DIST_SH) $(DIST_UNIT) $(LANG_TESTS) $(GPU_SH) $(EXAMPLES)

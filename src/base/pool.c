@@ -62,10 +62,10 @@ static struct timespec pool_later(void)
   return t;
 }
 
-void pool_run(pool *p, int jobs, void (*job)(void *of, int i), bool (*poll)(void *of), void *of)
+void pool_begin(pool *p, int jobs, void (*job)(void *of, int i), void *of)
 {
   atomic_store(&p->stop, false);
-  p->poll = poll;
+  p->poll = NULL;
   p->of = of;
   if (!p->n) {
     for (int i = 0; i < jobs; i++) job(of, i);
@@ -76,16 +76,36 @@ void pool_run(pool *p, int jobs, void (*job)(void *of, int i), bool (*poll)(void
   p->jobs = p->left = jobs;
   p->next = 0;
   pthread_cond_broadcast(&p->work);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_wait(pool *p, bool (*poll)(void *of))
+{
+  if (!p->n) return;
+  pthread_mutex_lock(&p->lock);
   while (p->left) {
     struct timespec until = pool_later();
     bool woken = !pthread_cond_timedwait(&p->rest, &p->lock, &until);
     if (woken || !p->left || !poll || atomic_load(&p->stop)) continue;
     pthread_mutex_unlock(&p->lock);
-    if (!poll(of)) atomic_store(&p->stop, true);
+    if (!poll(p->of)) atomic_store(&p->stop, true);
     pthread_mutex_lock(&p->lock);
   }
   p->jobs = 0;
   pthread_mutex_unlock(&p->lock);
+}
+
+void pool_run(pool *p, int jobs, void (*job)(void *of, int i), bool (*poll)(void *of), void *of)
+{
+  if (p->n) {
+    pool_begin(p, jobs, job, of);
+    pool_wait(p, poll);
+    return;
+  }
+  atomic_store(&p->stop, false);
+  p->poll = poll;
+  p->of = of;
+  for (int i = 0; i < jobs; i++) job(of, i);
 }
 
 bool pool_goes_on(pool *p)

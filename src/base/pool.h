@@ -29,6 +29,10 @@ void pool_start(pool *, pthread_t *room, int n);
    then by the caller's thread: false asks the jobs to end early, which pool_goes_on tells them.
    Returns when all have ended. */
 void pool_run(pool *, int jobs, void (*job)(void *of, int i), bool (*poll)(void *of), void *of);
+/* The same in two: between them the caller does something else, in memory that no job touches.  Without threads
+   pool_begin does it all. */
+void pool_begin(pool *, int jobs, void (*job)(void *of, int i), void *of);
+void pool_wait(pool *, bool (*poll)(void *of));
 /* For jobs: false once poll has said so. */
 bool pool_goes_on(pool *);
 void pool_end(pool *);

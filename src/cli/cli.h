@@ -12,7 +12,7 @@ enum { EXIT_FINE = 0, EXIT_PROGRAM = 1, EXIT_USAGE = 2, EXIT_INTERRUPT = 130 };
 /* ---- what the command line asked for (options.c) ---- */
 
 typedef enum {
-  CMD_REPL, CMD_RUN, CMD_EVAL, CMD_INFER, CMD_CHECK, CMD_EXPLAIN, CMD_DIS, CMD_DOC, CMD_DEVICES, CMD_VERSION, CMD_HELP
+  CMD_REPL, CMD_RUN, CMD_EVAL, CMD_INFER, CMD_TRAIN, CMD_CHECK, CMD_EXPLAIN, CMD_DIS, CMD_DOC, CMD_DEVICES, CMD_VERSION, CMD_HELP
 } cli_command;
 
 enum { FORMAT_CSV = 1, FORMAT_NC = 2, FORMAT_JSON = 4 };
@@ -45,6 +45,9 @@ typedef struct cli {
   const char *checkpoint;              /* its file, or NULL */
   double every;                        /* seconds between two checkpoints; 0: not asked for */
   bool fresh;                          /* one that is there is not gone on from */
+  const char *kind;                    /* of a net; NULL: npe */
+  double seconds; uint64_t train_steps;  /* of training; 0: not asked for */
+  bool resume;
   progress bar;
 } cli;
 
@@ -107,6 +110,12 @@ int repl_main(cli *);                                       /* repl.c */
 int infer_main(cli *);                                      /* infer_cmd.c */
 /* The model of the file that --model names, with its data; NULL after a complaint. */
 int infer_model(cli *, norn_ref **model);
+/* The same, but a model without parameters uncalled; the text of an engine's value with the flags as its
+   options, evaluated.  EXIT_FINE, or another after a complaint. */
+int infer_subject(cli *, norn_ref **model);
+int cli_engine_value(cli *, norn_ref **engine);
+bool cli_is_there(const char *path);    /* a file */
+int train_main(cli *);                                      /* train_cmd.c */
 int explain_main(cli *);                                    /* explain_cmd.c */
 int devices_main(cli *);                                    /* devices.c */
 /* A line that starts with a colon; false: leave the REPL. *failed is set when it was a mistake. */

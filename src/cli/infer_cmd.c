@@ -17,6 +17,7 @@ typedef struct {
   draws *table;        /* of runs that will be compared, or NULL */
   outdir *dir;         /* --out, or NULL */
   char *program; /* the text of FILE */
+  bool uncalled; /* a model without parameters is left as it is */
   int64_t length[SIGNATURE_MAX];       /* of the arguments that are arrays; else -1 */
 } job;
 
@@ -220,7 +221,9 @@ static int make_model(job *j)
   if (!nothing_missing(j, args) || !fine) return EXIT_PROGRAM;
   for (int i = 0; i < j->sig.n; i++)
     j->length[i] = norn_is_none(args[i]) ? -1 : norn_array_length(args[i]);
-  norn_status s = norn_call(c->st, norn_global(c->st, j->sig.name), args, j->sig.n, &v);
+  norn_status s = NORN_OK;
+  v = norn_global(c->st, j->sig.name);
+  if (!j->uncalled || j->sig.n) s = norn_call(c->st, v, args, j->sig.n, &v);
   if (s == NORN_OK && !(j->model = norn_keep(c->st, v))) s = NORN_EMEMORY;
   if (s != NORN_OK) {
     cli_report(c, norn_error(c->st), false);
@@ -368,7 +371,7 @@ static void put_summary(job *j, const char *text)
 
 /* ---- checkpoints ---- */
 
-static bool is_there(const char *path)
+bool cli_is_there(const char *path)
 {
   struct stat s;
   return stat(path, &s) == 0;
@@ -379,7 +382,7 @@ static bool is_there(const char *path)
 static norn_status checkpoint_begin(cli *c, norn_infer *inf)
 {
   norn_progress p;
-  if (!c->checkpoint || c->fresh || !is_there(c->checkpoint)) return NORN_OK;
+  if (!c->checkpoint || c->fresh || !cli_is_there(c->checkpoint)) return NORN_OK;
   norn_status s = norn_infer_load(inf, c->checkpoint);
   if (s != NORN_OK) return s;
   norn_infer_progress(inf, &p);
@@ -592,13 +595,31 @@ static void job_free(job *j)
   if (j->engine) norn_drop(j->engine);
 }
 
-int infer_model(cli *c, norn_ref **model)
+static int load_for(cli *c, bool uncalled, norn_ref **model)
 {
-  job j = { .c = c };
+  job j = { .c = c, .uncalled = uncalled };
   int code = load_model(&j, false);
   *model = j.model;
   j.model = NULL;
   job_free(&j);
+  return code;
+}
+
+int infer_model(cli *c, norn_ref **model)
+{
+  return load_for(c, false, model);
+}
+
+int infer_subject(cli *c, norn_ref **model)
+{
+  return load_for(c, true, model);
+}
+
+int cli_engine_value(cli *c, norn_ref **engine)
+{
+  job j = { .c = c };
+  int code = make_engine(&j);
+  *engine = j.engine;
   return code;
 }
 

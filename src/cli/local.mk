@@ -13,6 +13,7 @@ norn_SOURCES = \
   %D%/outdir.c \
   %D%/progress.c \
   %D%/repl.c \
+  %D%/train_cmd.c \
   %D%/work.c \
   %D%/cli.h \
   %D%/model.h

@@ -152,6 +152,7 @@ static int dispatch(cli *c)
   case CMD_RUN: return run_main(c);
   case CMD_EVAL: return eval_main(c);
   case CMD_INFER: return infer_main(c);
+  case CMD_TRAIN: return train_main(c);
   case CMD_CHECK: return check_main(c);
   case CMD_EXPLAIN: return explain_main(c);
   case CMD_DIS: return dis_main(c);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3 };
+enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3, FOR_TRAIN = 4, FOR_WORK = 5 /* infer and train */ };
 
 /* letter, name, argument (NULL: none), for which commands, help */
 #define OPTIONS(X)                                                                                 \
@@ -26,12 +26,16 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3 };
   X(model, 0, "model", "NAME", FOR_MODEL, "the model in FILE (needed if it has several)")          \
   X(data, 0, "data", "FILE", FOR_MODEL, "JSON or CSV: fields or columns go to parameters by name") \
   X(engine, 0, "engine", "ENGINE", FOR_INFER, "such as smc or 'smc(particles = 1000)'")            \
-  X(out, 0, "out", "DIR", FOR_INFER, "write draws, summary, diagnostics to DIR as they come")      \
+  X(kind, 0, "kind", "KIND", FOR_TRAIN, "npe (the default), pfn or distribution_transformer")       \
+  X(seconds, 0, "seconds", "TIME", FOR_TRAIN, "how long, such as 90 or 2h; or")                    \
+  X(train_steps, 0, "steps", "N", FOR_TRAIN, "how many steps (default: 3000)")                     \
+  X(resume, 0, "resume", NULL, FOR_TRAIN, "go on from the checkpoint, if it is there")             \
+  X(out, 0, "out", "OUT", FOR_WORK, "infer: a folder for draws, summary, diagnostics; train: the net's file") \
   X(format, 0, "format", "FORMAT", FOR_INFER, "of the draws: csv, nc, json, or several: csv,nc")   \
   X(predictive, 0, "predictive", NULL, FOR_INFER, "draws.nc gets what the model predicts")         \
   X(chains, 0, "chains", "N", FOR_INFER, "independent chains")                                     \
-  X(checkpoint, 0, "checkpoint", "FILE", FOR_INFER, "keep the work in FILE, and go on from it")    \
-  X(every, 0, "every", "TIME", FOR_INFER, "between two checkpoints, such as 30s or 5m (default: 60s)") \
+  X(checkpoint, 0, "checkpoint", "FILE", FOR_WORK, "keep the work in FILE, and go on from it")     \
+  X(every, 0, "every", "TIME", FOR_WORK, "between two checkpoints, such as 30s or 5m (default: 60s)") \
   X(fresh, 0, "fresh", NULL, FOR_INFER, "begin anew, whatever checkpoint is there")
 
 #define DECLARE(id, letter, name, arg, who, text) static bool take_##id(cli *, const char *value);
@@ -55,6 +59,7 @@ static const struct {
   const char *use, *text;
 } commands[] = {
   { "infer", CMD_INFER, "infer FILE", "infer a model of FILE and print its posterior" },
+  { "train", CMD_TRAIN, "train FILE --out NET", "learn a net from a model of FILE, for amortized(NET)" },
   { "check", CMD_CHECK, "check FILE...", "names, arity, types, effects: all errors at once" },
   { "explain", CMD_EXPLAIN, "explain FILE", "how a model of FILE will be run: engine, gradient, by line" },
   { "dis", CMD_DIS, "dis FILE", "the bytecode of FILE" },
@@ -72,10 +77,12 @@ void options_help(FILE *f)
         "  norn [OPTIONS] -e EXPR [ARGS]    evaluate and print an expression\n", f);
   for (int i = 0; i < NCOMMANDS; i++)
     fprintf(f, "  norn %-28s%s\n", commands[i].use, commands[i].text);
-  for (int who = FOR_ALL; who <= FOR_INFER; who++) {
+  for (int who = FOR_ALL; who <= FOR_WORK; who++) {
     fputs(who == FOR_ALL     ? "\nOptions:\n"
-          : who == FOR_MODEL ? "\nOptions of norn infer and norn explain:\n"
-                             : "\nOptions of norn infer:\n", f);
+          : who == FOR_MODEL ? "\nOptions of norn infer, norn train and norn explain:\n"
+          : who == FOR_INFER ? "\nOptions of norn infer:\n"
+          : who == FOR_TRAIN ? "\nOptions of norn train:\n"
+                             : "\nOptions of norn infer and norn train:\n", f);
     for (int i = 0; i < NROWS; i++) {
       const option *o = &rows[i];
       if (o->who != who) continue;
@@ -85,7 +92,7 @@ void options_help(FILE *f)
       fprintf(f, "  %-26s %s\n", left, o->text);
     }
   }
-  fputs("      --OPTION VALUE         any option of the engine, such as --particles 1000\n"
+  fputs("      --OPTION VALUE         any option of the engine or the kind, such as --particles 1000\n"
         "\nExit status: 0 fine, 1 error in the program or inference, 2 wrong use, 130 interrupt.\n"
         "More: man norn, man 7 norn.\n", f);
 }
@@ -251,6 +258,20 @@ static bool take_every(cli *c, const char *v)
   return options_seconds(v, &c->every) || wrong(c, "every", "a time such as 60s, 500ms or 5m", v);
 }
 
+static bool take_kind(cli *c, const char *v) { c->kind = v; return true; }
+static bool take_resume(cli *c, const char *v) { (void)v; return c->resume = true; }
+
+static bool take_seconds(cli *c, const char *v)
+{
+  return options_seconds(v, &c->seconds) || wrong(c, "seconds", "a time such as 90, 2m or 1h", v);
+}
+
+static bool take_train_steps(cli *c, const char *v)
+{
+  return (options_count(v, &c->train_steps) && c->train_steps > 0 && c->train_steps < (uint64_t)1 << 40) ||
+         wrong(c, "steps", "a number such as 3000", v);
+}
+
 static bool take_fresh(cli *c, const char *v) { (void)v; return c->fresh = true; }
 
 /* ---- parsing ---- */
@@ -266,7 +287,7 @@ static const option *find_option(const char *name, size_t n, char letter)
   return NULL;
 }
 
-/* An option that is none of ours belongs to the engine: `norn infer` checks it against its list. */
+/* An option that is none of ours belongs to the engine or the kind of net: the command checks it against its list. */
 static bool take_flag(reader *r, const char *name, size_t n, const char *value)
 {
   cli *c = r->c;
@@ -284,6 +305,18 @@ static bool take_flag(reader *r, const char *name, size_t n, const char *value)
   return true;
 }
 
+/* May an option of that kind stand with this command? */
+static bool fits(cli_command c, int who)
+{
+  switch (who) {
+  case FOR_ALL: return true;
+  case FOR_MODEL: return c == CMD_INFER || c == CMD_EXPLAIN || c == CMD_TRAIN;
+  case FOR_INFER: return c == CMD_INFER;
+  case FOR_TRAIN: return c == CMD_TRAIN;
+  default: return c == CMD_INFER || c == CMD_TRAIN;
+  }
+}
+
 static bool take_long(reader *r, const char *word)
 {
   cli *c = r->c;
@@ -291,10 +324,10 @@ static bool take_long(reader *r, const char *word)
   size_t n = equal ? (size_t)(equal - name) : strlen(name);
   const option *o = find_option(name, n, 0);
   const char *value = equal ? equal + 1 : NULL;
-  bool known = o && (o->who == FOR_ALL || c->command == CMD_INFER ||
-                     (o->who == FOR_MODEL && c->command == CMD_EXPLAIN));
-  if (!known && c->command != CMD_INFER) {
-    cli_complain(c, o ? "--%.*s is an option of norn infer" : "no option --%.*s; see norn --help",
+  bool known = o && fits(c->command, o->who), flags = c->command == CMD_INFER || c->command == CMD_TRAIN;
+  if (!known && !flags) {
+    cli_complain(c, !o ? "no option --%.*s; see norn --help"
+                 : o->who == FOR_TRAIN ? "--%.*s is an option of norn train" : "--%.*s is an option of norn infer",
                  (int)n, name);
     return false;
   }

@@ -2,6 +2,7 @@
 #include "base/archive.h"
 #include "infer/infer.h"
 #include "infer/net_answer.h"
+#include "infer/net_train.h"
 #include "infer/posterior.h"
 #include "infer/predict.h"
 #include <stdarg.h>
@@ -19,14 +20,14 @@ norn_status engines_add(norn_state *st)
                                      &engine_slice,     &engine_forward,
                                      &engine_adaptive_importance, &engine_online, &engine_backward,
                                      &engine_amortized, &engine_log_q,     &engine_answer,
-                                     &engine_more,      &engine_pointwise, &engine_simulate };
+                                     &engine_more,      &engine_pointwise, &engine_simulate, &engine_train };
   static const archive_row rows[] = { { "atoms", &posterior_row_atoms },
                                       { "draws", &posterior_row_draws } };
   norn_status s = NORN_OK;
   archive_rows(st, rows, NORN_COUNT(rows));
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
   for (int i = 0; i < engines_composed_n && !s; i++) s = norn_add_engines(st, engines_composed[i], 1);
-  return s;
+  return s ? s : norn_add_engines(st, net_constructors, NET_KINDS);
 }
 
 /* ---- memory ---- */

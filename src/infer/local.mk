@@ -61,14 +61,19 @@ libnorncore_la_SOURCES += \
   %D%/mover.c \
   %D%/net.c \
   %D%/net_answer.c \
+  %D%/net_api.c \
   %D%/net_event.c \
   %D%/net_fields.c \
   %D%/net_file.c \
   %D%/net_learn.c \
   %D%/net_propose.c \
+  %D%/net_resume.c \
   %D%/net_schema.c \
   %D%/net_source.c \
+  %D%/net_spec.c \
   %D%/net_tokens.c \
+  %D%/net_train.c \
+  %D%/net_train_engine.c \
   %D%/online.c \
   %D%/optimize.c \
   %D%/particles.c \
@@ -132,6 +137,7 @@ libnorncore_la_SOURCES += \
   %D%/net_fields.h \
   %D%/net_file.h \
   %D%/net_in.h \
+  %D%/net_train.h \
   %D%/optimize.h \
   %D%/particles.h \
   %D%/path.h \

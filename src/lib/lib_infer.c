@@ -1,5 +1,6 @@
 /* lib_infer.c: what posteriors can be asked, beside the statistics of lib_stats.c. */
 #include "lib/lib.h"
+#include "infer/net_train.h"
 #include "infer/posterior.h"
 #include <math.h>
 #include <stdio.h>
@@ -201,7 +202,9 @@ static norn_status f_diagnose(norn_state *st, const norn_datum *args, int n, nor
 static norn_status f_info(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   norn_posterior post;
+  const net *learned = net_view(args[0]);
   (void)n;
+  if (learned) return lib_give(st, net_info(st, learned), out);
   if (!want_posterior(st, args, 0, &post)) return lib_failed(st);
   *out = post.info;
   return NORN_OK;
@@ -381,7 +384,9 @@ static const norn_native natives[] = {
      "What diagnose gives of a posterior, or of a record like its info.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "contains(_diagnose(infer(coin(), enumerate())), \"exact\")\n=> true"),
-  FN("info", "post", f_info, "What diagnose tells, as a record.\n"
+  FN("info", "post", f_info,
+     "What diagnose tells, as a record; of a net kind, model, loss, held_out (the mean of -log q a question,\n"
+     "of late and on runs never trained on), efficiency, steps, runs, seconds, parameters, seed, sites.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "info(infer(coin(), enumerate())).engine\n=> \"enumerate\""),
   FN("_model_of", "post", f_model_of,

@@ -28,7 +28,11 @@ static void test_jobs(int threads)
   pool_start(&p, room, threads);
   CHECK(p.n == (threads < 2 ? 0 : threads));
   for (int round = 1; round <= 20; round++) {
-    pool_run(&p, round < 20 ? 5 * round : 0, job, NULL, &w);
+    if (round % 2) pool_run(&p, round < 20 ? 5 * round : 0, job, NULL, &w);
+    else {
+      pool_begin(&p, round < 20 ? 5 * round : 0, job, &w);
+      pool_wait(&p, NULL);
+    }
     for (int i = 0; i < JOBS; i++) {
       int times = round - i / 5 - (round == 20);
       CHECK(atomic_load(&w.count[i]) == (times > 0 ? times : 0));

@@ -1,0 +1,221 @@
+/* test_net_train.c: training a net (infer/net_train.c): for given steps it is the same, to the bit, on any number of
+   threads and through a file in the middle; it learns; what is not finite is skipped and then ends it, and the last
+   good net stays; budgets of simulations; wrong options are refused. */
+#include "infer/net_train.h"
+#include "unit.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char coins[] =
+  "model coin(flips) { let p ~ beta(2, 2); for f in flips { observe f ~ bernoulli(p) }; p }\n"
+  "model coins() { let n ~ discrete_uniform(0, 8); coin(repeat(missing, n)) }\n"
+  "model wild(y) { let s ~ half_cauchy(1); let x ~ normal(0, exp(s)); observe y ~ normal(x, 1); x }\n";
+
+static norn_state *state(int threads)
+{
+  norn_config c = norn_config_default();
+  c.threads = threads;
+  c.quiet = true;
+  norn_state *st = norn_new(&c);
+  if (!st || norn_eval(st, "coins", coins, sizeof coins - 1, NORN_LOAD_REPL, NULL)) exit(99);
+  return st;
+}
+
+static norn_datum value(norn_state *st, const char *program)
+{
+  norn_datum v = norn_none();
+  if (norn_eval(st, "value", program, strlen(program), NORN_LOAD_REPL, &v)) printf("%s\n", norn_error(st)->text);
+  return v;
+}
+
+static bool spec_of(norn_state *st, const char *program, net_spec *out)
+{
+  return net_spec_read(st, value(st, program), out);
+}
+
+/* A training of `what` by a spec, begun; NULL: said why. */
+static net_training *begin(norn_state *st, const char *what, const char *spec, int64_t steps, uint64_t seed)
+{
+  net_spec s;
+  if (!spec_of(st, spec, &s)) return NULL;
+  s.steps = steps;
+  return net_training_new(st, value(st, what), &s, 0, seed);
+}
+
+static norn_step go(net_training *t, int64_t steps)
+{
+  norn_step s = NORN_STEP_MORE;
+  for (int64_t i = 0; i < steps && s == NORN_STEP_MORE; i++) s = net_training_step(t);
+  return s;
+}
+
+#define SMALL "npe(d = 16, layers = 1, batch = 32)"
+
+/* The net after so many steps; its weights, (count) floats, malloc'ed. */
+static float *weights(const net *n)
+{
+  float *w = malloc(n->params.count * sizeof *w);
+  memcpy(w, n->params.w, n->params.count * sizeof *w);
+  return w;
+}
+
+static net *trained(norn_state *st, const char *spec, int64_t steps, uint64_t seed)
+{
+  net_training *t = begin(st, "coins", spec, steps, seed);
+  if (!t) printf("%s\n", norn_error(st)->text);
+  if (!t) exit(1);
+  CHECK(go(t, 1 << 20) == NORN_STEP_DONE);
+  net *n = net_training_result(t);
+  net_training_free(t);
+  return n;
+}
+
+static void test_threads(const char *spec)
+{
+  float *w[3];
+  size_t count = 0;
+  static const int threads[] = { 1, 2, 8 };
+  double held[3];
+  for (int i = 0; i < 3; i++) {
+    norn_state *st = state(threads[i]);
+    net *n = trained(st, spec, 30, 7);
+    count = n->params.count;
+    w[i] = weights(n);
+    held[i] = n->held_out;
+    CHECK(n->step == 30 && n->runs >= 30 * 32 && isfinite(n->loss) && isfinite(n->held_out));
+    net_free(n);
+    norn_free(st);
+  }
+  for (int i = 1; i < 3; i++) {
+    CHECK(memcmp(w[0], w[i], count * sizeof **w) == 0);
+    CHECK(held[0] == held[i]);
+  }
+  for (int i = 0; i < 3; i++) free(w[i]);
+}
+
+/* Another seed makes another net; more steps a better one. */
+static void test_learns(void)
+{
+  norn_state *st = state(0);
+  net *few = trained(st, SMALL, 5, 1), *other = trained(st, SMALL, 5, 2), *many = trained(st, SMALL, 400, 1);
+  CHECK(memcmp(few->params.w, other->params.w, few->params.count * sizeof(float)) != 0);
+  if (!(many->held_out < few->held_out - .1)) printf("held out %g, %g\n", many->held_out, few->held_out);
+  CHECK(many->held_out < few->held_out - .1);
+  CHECK(fabs(many->loss - many->held_out) < .2);
+  CHECK_STR(many->model_name, "coins");
+  net_free(few);
+  net_free(other);
+  net_free(many);
+  norn_free(st);
+}
+
+static void test_resume(const char *spec)
+{
+  static const char file[] = "test_net_train.safetensors";
+  norn_state *st = state(0);
+  net_training *whole = begin(st, "coins", spec, 60, 3), *half = begin(st, "coins", spec, 60, 3);
+  CHECK(whole && half);
+  go(half, 23);
+  CHECK(net_training_save(half, file) == NORN_OK);
+  net_training_free(half);
+  half = net_training_load(st, value(st, "coins"), file);
+  if (!half) printf("%s\n", norn_error(st)->text);
+  CHECK(half != NULL);
+  if (half) {
+    net_progress p, q;
+    CHECK(go(whole, 1 << 20) == NORN_STEP_DONE && go(half, 1 << 20) == NORN_STEP_DONE);
+    net *a = net_training_result(whole), *b = net_training_result(half);
+    CHECK(memcmp(a->params.w, b->params.w, a->params.count * sizeof(float)) == 0);
+    if (a->loss != b->loss) printf("%s: loss %a %a, held out %a %a, steps %d %d, runs %g %g\n", spec, a->loss, b->loss,
+                                   a->held_out, b->held_out, (int)a->step, (int)b->step, a->runs, b->runs);
+    CHECK(a->loss == b->loss && a->held_out == b->held_out && a->step == b->step && a->runs == b->runs);
+    net_training_progress(whole, &p);
+    net_training_progress(half, &q);
+    CHECK(p.fraction == 1 && q.fraction == 1 && p.step == q.step && p.batch == q.batch);
+    net_free(a);
+    net_free(b);
+  }
+  net_training *other = net_training_load(st, value(st, "wild(missing)"), file);
+  CHECK(!other && strstr(norn_error(st)->text, "coins"));
+  net_training_free(half);
+  net_training_free(whole);
+  remove(file);
+  norn_free(st);
+}
+
+/* A rate without measure: the first steps ruin the weights, all others are skipped. */
+static void test_not_finite(void)
+{
+  norn_state *st = state(0);
+  net_training *t = begin(st, "coins", "npe(d = 16, layers = 1, batch = 32, rate = 1e30, clip = 0, warm = 0)", 100, 4);
+  net_progress p;
+  CHECK(t && go(t, 1 << 20) == NORN_STEP_FAIL);
+  if (!t) return;
+  const char *said = norn_error(st)->text;
+  CHECK(strstr(said, "training stopped at step") && strstr(said, "seed 4") && strstr(said, "runs "));
+  net_training_progress(t, &p);
+  CHECK(p.skipped >= 8 && p.step < 100);
+  net *n = net_training_result(t);
+  CHECK(n && n->step < p.step);
+  for (size_t i = 0; n && i < n->params.count; i++)
+    if (!(fabsf(n->params.w[i]) < 100)) { CHECK(!"the last good net"); break; }
+  CHECK(net_training_step(t) == NORN_STEP_FAIL);
+  if (n) net_free(n);
+  net_training_free(t);
+  norn_free(st);
+}
+
+static void test_budget(void)
+{
+  norn_state *st = state(0);
+  net_training *t = begin(st, "coins", "npe(d = 16, layers = 1, batch = 32, simulations = 200, patience = 3)", 5000, 4);
+  net_progress p;
+  CHECK(t != NULL);
+  if (!t) return;
+  CHECK(go(t, 1 << 20) == NORN_STEP_DONE);
+  net_training_progress(t, &p);
+  CHECK(p.step < 5000);                /* it was stopped: nothing more is to be learnt from 180 runs */
+  net *n = net_training_result(t);
+  CHECK(n && n->runs == 180 && n->step <= p.step && isfinite(n->held_out));
+  if (n) net_free(n);
+  net_training_free(t);
+  norn_free(st);
+}
+
+static void test_refused(void)
+{
+  static const char *const wrong[][2] = {
+    { "npe(d = 30, heads = 4)", "multiple of its heads" }, { "npe(size = \"huge\")", "\"small\", \"medium\" or \"large\"" },
+    { "npe(layers = 1000)", "layers of npe must be at most 96" }, { "npe(rate = -1)", "rate of npe must be positive" },
+    { "pfn(subsets = 0.5)", "pfn always hides" }, { "npe(subsets = 2)", "from 0 to 1" },
+    { "distribution_transformer(head = \"bars\")", "with mixtures, not with bars" },
+    { "npe(inputs = 3)", "array of names" }, { "npe(simulations = 5)", "from 20" }, { "npe(bars = 2)", "at least 3" },
+    { "npe(adapt = 1)", "true or false" }, { "smc()", "train wants npe(...)" }, { "3", "train wants npe(...)" }
+  };
+  norn_state *st = state(0);
+  net_spec s;
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    bool good = spec_of(st, wrong[i][0], &s);
+    CHECK(!good && strstr(norn_error(st)->text, wrong[i][1]));
+    if (good || !strstr(norn_error(st)->text, wrong[i][1])) printf("%s: %s\n", wrong[i][0], norn_error(st)->text);
+  }
+  CHECK(spec_of(st, "npe()", &s) && s.shape.d == 32 && s.shape.layers == 3 && s.bars == 64 && s.batch == 128);
+  CHECK_NEAR(s.rate, .002, 1e-12);
+  CHECK(spec_of(st, "pfn(size = \"medium\", batch = 16)", &s) && s.shape.d == 64 && s.bars == 300 && s.batch == 16);
+  CHECK(spec_of(st, "distribution_transformer()", &s) && strcmp(s.head, "mixture") == 0 && s.components == 5);
+  norn_free(st);
+}
+
+int main(void)
+{
+  test_refused();
+  test_threads(SMALL);
+  test_threads("npe(d = 16, layers = 1, batch = 32, adapt = true, most_batch = 64)");
+  test_learns();
+  test_resume(SMALL);
+  test_resume("npe(d = 16, layers = 1, batch = 32, simulations = 300)");
+  test_resume("pfn(d = 16, layers = 1, batch = 32, adapt = true, most_batch = 64)");
+  test_not_finite();
+  test_budget();
+  return unit_end();
+}
