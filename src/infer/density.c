@@ -121,6 +121,9 @@ static eval_status eval_kept(norn_density *d, const double *u, double *logp, dou
 {
   size_t where;
   tape *first = d->last;
+  for (int i = 0; i < d->ntape && d->switching == SWITCH_ON; i++)
+    if (d->tape[i].switched) first = &d->tape[i];
+  d->doubt = false;
   for (int i = -1; i < d->ntape; i++) {
     tape *t = i < 0 ? first : &d->tape[i];
     if (!t || (i >= 0 && t == first)) continue;

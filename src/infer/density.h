@@ -73,8 +73,13 @@ typedef struct lattice {
 typedef struct data_row { norn_span span; int64_t element; weight w; } data_row;
 
 /* A held choice of a recording: inputs first .. first + n - 1 of its program, or (n 0) a constant of
-   this hash.  answer: what runs get. */
-typedef struct held { uint64_t addr, hash; uint32_t first, n; norn_ref *answer; } held;
+   this hash.  answer: what runs get.  value, if it is switched: its n values, of which each has an input, the
+   log weight of being held, and a place among the nodes that `answer` has then. */
+typedef struct held { uint64_t addr, hash; uint32_t first, n; norn_ref *answer; int64_t *value; } held;
+/* Discrete choices with few values that are held: constants, which a recording is made for, or, when they
+   change so often that it would always be made anew, switched: all values are recorded, as if they were summed
+   out, and those that are not held weigh nothing.  Never: that was tried in vain. */
+typedef enum { SWITCH_NOT_YET, SWITCH_ON, SWITCH_NEVER } switching;
 
 /* One recording. */
 typedef struct tape {
@@ -91,6 +96,7 @@ typedef struct tape {
   uint32_t *from; size_t cfrom;
   double *in, *gradient; size_t nin;
   uint64_t epoch; bool stands;
+  bool switched;                       /* it was made with SWITCH_ON */
 } tape;
 
 struct norn_density {
@@ -108,6 +114,9 @@ struct norn_density {
   bool fixed;                          /* the choices are known */
   bool pinned;                         /* tape[0] is that of the start, and stays: clones have the same */
   bool block, constants;               /* some are held; all of them as constants */
+  switching switching;
+  int64_t nchange; uint64_t labels;    /* how often the discrete ones that are held have changed; their hash */
+  bool doubt;                          /* what is switched was outside, which what is not held may have been */
   size_t barriers;                     /* of a block: runs end with that observation; 0: with themselves */
   norn_hold hold;
   uint64_t epoch;                      /* of the held values */
@@ -127,6 +136,8 @@ typedef struct recording {
   tape *t;
   const double *u;                     /* NULL: the dimension is not known yet */
   size_t nchoice;                      /* continuous choices recorded */
+  bool switches;                       /* held choices with few values are switched */
+  bool missing;                        /* a choice, which only what is not held would make, is not there */
   bool forked;                         /* there were paths side by side: a choice may be met again */
   int64_t at, x;                       /* inputs and constrained numbers so far */
   norn_span span;
@@ -181,6 +192,10 @@ eval_status hold_eval(norn_density *, tape *, const double *u, double *logp, dou
 norn_density *density_block_part(norn_state *, norn_datum model, uint64_t stream, unsigned flags, norn_hold,
                                  size_t barriers);
 bool        hold_ready(norn_density *, tape *);          /* room for inputs; false: no memory */
+/* Is this held choice to be switched; and as such, with n values: NULL: error set. */
+bool        hold_switches(recording *, const norn_event *);
+held       *hold_switch(recording *, uint64_t addr, const int64_t *value, uint32_t n);
+enum { SWITCHED = 8 };                                   /* values at most */
 bool        hold_complete(const recording *);            /* the run has made the choices that exist */
 void        hold_free(norn_state *, tape *);
 

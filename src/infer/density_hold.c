@@ -2,8 +2,8 @@
 
    A held choice is answered with its present value: real numbers as inputs of the graph, beside those of
    the coordinates, so that a recording serves all values; what is no real number (counts, categories) as a
-   constant, so that it may be an index, a length, a side of a branch.  What a recording is made with is
-   kept with it: it is void, as where a guard breaks, while a constant is another now, or a choice it made
+   constant, so that it may be an index, a length, a side of a branch; if these change often, those with few
+   values are switched (density.h, switching).  What a recording is made with is kept with it: it is void, as where a guard breaks, while a constant is another now, or a choice it made
    does not exist.
 
        program's inputs   u[0]  held  held  u[1]  ...      in the order of the run
@@ -98,6 +98,65 @@ held *hold_meet(recording *r, const norn_event *ev)
   return h;
 }
 
+/* Its values from the first on, which are integers or booleans; their number, or 0: there are more than
+   SWITCHED, or others.  st has no error afterwards. */
+static uint32_t few_values(norn_state *st, const norn_dist *d, int64_t *value)
+{
+  norn_datum args[16], v;
+  norn_dist concrete = {d->row, args, d->n};
+  norn_support range;
+  uint32_t n = 0;
+  bool good = d->n <= 16;
+  for (int i = 0; good && i < d->n; i++) args[i] = norn_concrete(st, d->args[i]);
+  good = good && !norn_dist_support(st, &concrete, &range);
+  if (good && range.kind == NORN_SUPPORT_INTEGER) good = range.upper - range.lower < SWITCHED;
+  while (good) {
+    good = !norn_dist_enumerate(st, &concrete, n, &v);
+    if (good && norn_is_none(v)) break;
+    good = good && n < SWITCHED && (v.tag == NORN_INT || v.tag == NORN_BOOL);
+    if (good) value[n++] = v.i;
+  }
+  norn_clear(st);
+  return good ? n : 0;
+}
+
+bool hold_switches(recording *r, const norn_event *ev)
+{
+  int64_t value[SWITCHED];
+  const norn_density *d = r->d;
+  if (!r->switches || !engine_is_discrete(ev->dist)) return false;
+  return !norn_is_none(d->hold.value(d->hold.user, ev->addr)) && few_values(d->st, ev->dist, value) > 0;
+}
+
+held *hold_switch(recording *r, uint64_t addr, const int64_t *value, uint32_t n)
+{
+  norn_state *st = r->d->st;
+  tape *t = r->t;
+  const int64_t dims = n;
+  norn_datum node[SWITCHED];
+  held *h = held_find(t, addr);
+  if (h) {                                       /* of another path */
+    if (h->value && h->n == n && !memcmp(h->value, value, n * sizeof *value)) return h;
+    norn_fail(st, NORN_EINFER, -1, "a held choice has other values on another path");
+    return NULL;
+  }
+  if (!engine_room(st, &t->held, &t->cheld, t->nheld + 1, sizeof *t->held)) return NULL;
+  h = &t->held[t->nheld];
+  *h = (held){.addr = addr, .first = (uint32_t)t->g->ninput, .n = n};
+  for (uint32_t k = 0; k < n; k++) {
+    if (!hold_input(r, NOTHING)) return NULL;
+    node[k] = graph_input(t->g, 0);
+    if (norn_is_none(node[k])) return NULL;
+  }
+  norn_datum all = choice_nested(st, node, 1, &dims);
+  h->answer = norn_is_none(all) ? NULL : norn_keep(st, all);
+  h->value = h->answer ? engine_get(st, n * sizeof *value) : NULL;
+  t->nheld += h->answer != NULL;
+  if (!h->value) return no_answer(st);
+  memcpy(h->value, value, n * sizeof *value);
+  return h;
+}
+
 bool hold_complete(const recording *r)
 {
   const norn_density *d = r->d;
@@ -107,14 +166,29 @@ bool hold_complete(const recording *r)
 
 void hold_free(norn_state *st, tape *t)
 {
-  for (size_t i = 0; i < t->nheld; i++)
-    if (t->held[i].answer) norn_drop(t->held[i].answer);
+  for (size_t i = 0; i < t->nheld; i++) {
+    held *h = &t->held[i];
+    if (h->answer) norn_drop(h->answer);
+    if (h->value) engine_put(st, h->value, h->n * sizeof *h->value);
+  }
   engine_put(st, t->held, t->cheld * sizeof *t->held);
   engine_put(st, t->from, t->cfrom * sizeof *t->from);
   engine_put(st, t->in, 2 * t->nin * sizeof *t->in);
 }
 
 /* ---- evaluation ---- */
+
+/* Where v is among the values that are switched; what is not weighs nothing.  false: it is none of them. */
+static bool switch_fill(const held *h, norn_datum v, double *in)
+{
+  bool found = false;
+  for (uint32_t k = 0; k < h->n; k++) {
+    bool is = (v.tag == NORN_INT || v.tag == NORN_BOOL) && v.i == h->value[k];
+    in[k] = is ? 0 : -HUGE_VAL;
+    found |= is;
+  }
+  return found;
+}
 
 /* Fills in the held inputs as they are now; stands: the constants are the same. */
 static bool hold_fill(norn_density *d, tape *t)
@@ -127,6 +201,7 @@ static bool hold_fill(norn_density *d, tape *t)
     const held *h = &t->held[i];
     norn_datum v = d->hold.value(d->hold.user, h->addr);
     if (norn_is_none(v)) t->stands = false;
+    else if (h->value) t->stands = switch_fill(h, v, t->in + h->first);
     else if (!h->n) t->stands = norn_hash(v) == h->hash;
     else {
       t->stands = reals_of(v, &x, &one, &shape) && shape.n == h->n;
@@ -158,6 +233,10 @@ eval_status hold_eval(norn_density *d, tape *t, const double *u, double *logp, d
   for (size_t i = 0; i < n; i++)
     if (t->from[i] != NOTHING) t->in[i] = u[t->from[i]];
   eval_status s = program_eval(t->p, t->in, logp, gradient ? t->gradient : NULL, where);
+  if (t->switched && s == EVAL_OUTSIDE) {        /* perhaps only what is not held */
+    d->doubt = true;
+    return EVAL_GUARD;
+  }
   for (size_t i = 0; gradient && i < n; i++)
     if (t->from[i] != NOTHING) gradient[t->from[i]] = t->gradient[i];
   return s;
@@ -169,7 +248,8 @@ eval_status hold_eval(norn_density *d, tape *t, const double *u, double *logp, d
 typedef struct seen {
   recording r;                         /* for messages, and the places of choices */
   choice *choice; size_t n, c;
-  int64_t ndiscrete;
+  int64_t ndiscrete, nheld;            /* nheld: discrete ones that are held, and the hash of their values */
+  uint64_t labels;
 } seen;
 
 static norn_status here_room(norn_density *d, int64_t n)
@@ -229,6 +309,10 @@ static norn_status seen_run(seen *s, norn_run *run)
       if (norn_is_none(v))
         return engine_fail(d->st, NORN_EINFER, ev.span, "a choice of this run has no value at present");
       if (d->hold.kind(d->hold.user, &ev) == NORN_HOLD_FREE) status = seen_choice(s, &ev, v);
+      else if (engine_is_discrete(ev.dist)) {
+        s->nheld++;
+        s->labels = hash_mix(s->labels + ev.addr) + norn_hash(v);
+      }
       if (status) return status;
       norn_run_answer(run, d->hold.value(d->hold.user, ev.addr));
       break;
@@ -247,12 +331,29 @@ static bool seen_same(const norn_density *d, const seen *s)
   return same;
 }
 
-/* The block has other choices: what is recorded goes. */
-static void seen_take(norn_density *d, seen *s)
+static void tapes_free(norn_density *d)
 {
   for (int i = 0; i < d->ntape; i++) tape_free(d, &d->tape[i]);
   d->ntape = 0;
   d->last = NULL;
+}
+
+/* So many discrete ones that recordings for their values would not be met again, and they change: they are
+   switched from now on. */
+static void labels_look(norn_density *d, const seen *s)
+{
+  enum { CHANGES = 8, MANY = 5 };
+  if (s->labels == d->labels) return;
+  d->labels = s->labels;
+  if (++d->nchange < CHANGES || s->nheld < MANY || d->switching != SWITCH_NOT_YET) return;
+  d->switching = SWITCH_ON;
+  tapes_free(d);
+}
+
+/* The block has other choices: what is recorded goes. */
+static void seen_take(norn_density *d, seen *s)
+{
+  tapes_free(d);
   engine_put(d->st, d->choice, d->cchoice * sizeof *d->choice);
   d->choice = s->choice;
   d->nchoice = s->n;
@@ -278,6 +379,7 @@ const double *norn_density_present(norn_density *d, bool *anew)
   engine_put(d->st, s.choice, s.c * sizeof *s.choice);
   if (status) return NULL;
   d->fixed = true;
+  labels_look(d, &s);
   return d->here;
 }
 

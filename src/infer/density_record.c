@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_PATHS = 4096, MOST_FORKS = 1 << 22, MOST_VALUES = 4096 };
+/* SWITCH_PATHS: where held choices are switched; what has more is recorded for each of their values. */
+enum { MOST_PATHS = 4096, SWITCH_PATHS = 256, MOST_FORKS = 1 << 22, MOST_VALUES = 4096 };
 
 typedef enum { GOING, WEIGHED, ANSWERED, WAITING, ENDED, DEAD } stand;
 /* A run and its log weight since it left the state `from` by `pick`: sum of nodes `term` + fixed. */
@@ -401,7 +402,10 @@ static norn_status held_chosen(paths *s, path *p)
   held *h = hold_meet(s->r, &p->ev);
   p->at = ANSWERED;
   if (!h && norn_error(st)->code) return norn_error(st)->code;
-  if (!h) path_dies(s, p);
+  if (!h) {
+    s->r->missing = true;
+    path_dies(s, p);
+  }
   if (p->at == DEAD) return NORN_OK;
   p->value = norn_keep(st, h ? norn_get(h->answer) : norn_unit());
   if (!p->value) return NORN_EMEMORY;
@@ -427,7 +431,10 @@ static norn_status chosen(paths *s, path *p)
     c = &r->d->choice[p->nchoice];
   } else {
     status = choice_record(r, &p->ev, &value, &c);
-    if (!status && !c) return path_dies(s, p), NORN_OK;
+    if (!status && !c) {
+      r->missing = true;
+      return path_dies(s, p), NORN_OK;
+    }
     if (!status && !(p->value = norn_keep(st, value))) status = NORN_EMEMORY;
     if (!status && s->n > 1) {
       if (!engine_room(st, &s->answer, &s->canswer, r->nchoice, sizeof *s->answer))
@@ -497,7 +504,7 @@ static norn_status path_next(paths *s, path *p)
     if (r->d->barriers) return s->outside = true, NORN_OK;   /* it should stand at an observation */
     return path_ends(st, p, p->ev.value);
   case NORN_SAMPLE:
-    if (r->d->block && is_held(r->d, &p->ev)) return held_chosen(s, p);
+    if (r->d->block && is_held(r->d, &p->ev) && !hold_switches(r, &p->ev)) return held_chosen(s, p);
     if (!engine_is_discrete(p->ev.dist)) return chosen(s, p);
     p->at = WAITING;
     return NORN_OK;
@@ -642,7 +649,7 @@ static norn_status path_fork(paths *s, size_t i, norn_datum v, norn_datum lw)
   recording *r = s->r;
   norn_state *st = r->d->st;
   uint32_t latent = latent_of(r->d, r->addr, r->span);
-  if (s->n >= MOST_PATHS || ++s->forks > MOST_FORKS) return too_many(s);
+  if (s->n >= (r->switches ? SWITCH_PATHS : MOST_PATHS) || ++s->forks > MOST_FORKS) return too_many(s);
   if (latent == NOTHING || !engine_room(st, &s->path, &s->c, s->n + 1, sizeof *s->path))
     return NORN_EMEMORY;
   const path *p = &s->path[i];
@@ -666,21 +673,47 @@ static norn_status path_fork(paths *s, size_t i, norn_datum v, norn_datum lw)
   return NORN_OK;
 }
 
+/* The values of a held choice at which path i waits, and the inputs that say which it is. */
+static norn_status path_switch(paths *s, size_t i, norn_datum *inputs)
+{
+  norn_state *st = s->r->d->st;
+  int64_t value[SWITCHED];
+  uint32_t n = 0;
+  norn_datum v, lw;
+  norn_status status = NORN_OK;
+  while (!(status = value_at(s, &s->path[i], n, &v, &lw)) && !norn_is_none(v)) {
+    if (n == SWITCHED || (v.tag != NORN_INT && v.tag != NORN_BOOL))
+      return density_refuse(s->r, "has values that can't be switched", NULL);
+    value[n++] = v.i;
+  }
+  const held *h = status ? NULL : hold_switch(s->r, s->path[i].ev.addr, value, n);
+  if (!status && !h) return no_memory(st);
+  if (h) *inputs = norn_get(h->answer);
+  return status;
+}
+
 static norn_status path_split(paths *s, size_t i)
 {
   norn_status status = NORN_OK;
+  norn_datum inputs = norn_none();
   bool pending = s->path[i].pick != NOTHING;
   s->r->span = s->path[i].ev.span;
   s->r->addr = s->path[i].ev.addr;
   if (pending && !meet(s, &i, 1, s->n == 1)) return no_memory(s->r->d->st);
   event_view(&s->path[i]);
+  if (s->r->switches && is_held(s->r->d, &s->path[i].ev)) status = path_switch(s, i, &inputs);
+  norn_ref *kept = norn_is_none(inputs) ? NULL : norn_keep(s->r->d->st, inputs);
+  if (!norn_is_none(inputs) && !kept) return NORN_EMEMORY;
   for (int64_t k = 0; !status; k++) {
     norn_datum v, lw;
     status = value_at(s, &s->path[i], k, &v, &lw);
     if (status || norn_is_none(v)) break;
     if (!graph_is_node(lw) && lw.tag == NORN_REAL && lw.d == -HUGE_VAL) continue;
     status = path_fork(s, i, v, lw);
+    if (kept && !status && !weigh(s, &s->path[s->n - 1], norn_array_at(s->r->d->st, norn_get(kept), k)))
+      status = no_memory(s->r->d->st);
   }
+  if (kept) norn_drop(kept);
   s->path[i].at = DEAD;
   return status;
 }
@@ -856,7 +889,7 @@ static norn_status record_once(recording *r, bool *outside, bool *again)
 norn_status density_record(norn_density *d, const double *u, tape **out)
 {
   norn_state *st = d->st;
-  bool outside = false, again = true;
+  bool outside = false, again = true, switches = d->switching == SWITCH_ON && !d->doubt;
   norn_status status = NORN_OK;
   recording r = {0};
   tape *t = tape_take(d);
@@ -865,9 +898,20 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
   while (again && !status) {
     again = false;
     if (!d->fixed) d->nchoice = 0;
-    r = (recording){.d = d, .t = t, .u = u};
+    r = (recording){.d = d, .t = t, .u = u, .switches = switches};
     status = record_once(&r, &outside, &again);
     if (again) tape_free(d, t);
+  }
+  if (switches && status != NORN_EMEMORY && (status || r.missing)) {
+    d->switching = SWITCH_NEVER;
+    norn_clear(st);
+    tape_drop(d, t);
+    return density_record(d, u, out);
+  }
+  if (switches && !status && outside) {
+    d->doubt = true;                                     /* perhaps only what is not held */
+    tape_drop(d, t);
+    return density_record(d, u, out);
   }
   if (d->block && status && status != NORN_EMEMORY && !d->constants) {
     d->constants = true;                                 /* what can't be recorded may be of held ones */
@@ -890,6 +934,7 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
   if (status || outside) { tape_drop(d, t); return status; }
   if (!d->fixed) { d->fixed = true; d->dim = r.at; }
   t->used = t->made = ++d->clock;
+  t->switched = switches;
   *out = t;
   return NORN_OK;
 }

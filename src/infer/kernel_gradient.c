@@ -36,6 +36,7 @@ typedef struct setting {
   bool failed;                         /* one of the mixture's densities: the error is set */
   int64_t n, at, learn;                /* transitions done; of them learning */
   bool frozen;
+  switching switching; int64_t nchange; uint64_t labels;     /* of a density that is to be made again */
   hmc h;
   adapt a;
   tree t;
@@ -259,6 +260,11 @@ static bool setting_record(kernel *k, setting *s)
   size_t part = g->barriers == SIZE_MAX ? 0 : g->barriers;
   s->d = density_block_part(state_of(k), norn_infer_model(k->inf), k->inf->stream, 0, hold, part);
   if (!s->d) return false;
+  if (was) {
+    s->d->switching = s->switching;
+    s->d->nchange = s->nchange;
+    s->d->labels = s->labels;
+  }
   return was && norn_density_dim(s->d) == s->n ? true : setting_begin(k, s);
 }
 
@@ -515,6 +521,13 @@ static bool setting_archive(kernel *k, setting *s, norn_archive *a)
   norn_archive_f64(a, &s->beta);
   for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
   norn_archive_bool(a, &s->frozen);
+  int how = (int)(s->d ? s->d->switching : s->switching);
+  if (s->d) s->nchange = s->d->nchange, s->labels = s->d->labels;
+  norn_archive_int(a, &how);
+  norn_archive_i64(a, &s->nchange);
+  norn_archive_u64(a, &s->labels);
+  if (how < SWITCH_NOT_YET || how > SWITCH_NEVER) return norn_archive_fail(a, "a block has no such choices");
+  s->switching = (switching)how;
   if (!norn_archive_bool(a, &begun)) return false;
   if (s->n < 0 || s->n > INT32_MAX || s->learn < 0) return norn_archive_fail(a, "a block has another size");
   if (!begun || !s->n) return true;

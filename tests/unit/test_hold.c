@@ -1,7 +1,8 @@
 /* test_hold: densities over a block (norn_density_block) against the scalar VM.  At random points, with
    random values of what is held, the log density is what a run scores that makes all choices so, plus the
    log Jacobians of the block's maps; the gradient is what differences give.  What is held may change
-   without a new recording, unless it is an index, a count or chooses a branch. */
+   without a new recording, unless it is an index, a count or chooses a branch; if many such do, they are
+   switched, which needs no new recording either. */
 #include "norn.h"
 #include "infer/density.h"
 #include "num/rng.h"
@@ -12,37 +13,61 @@
 static norn_state *st;
 
 /* The choices whose names begin with one of `free` (letters) are the block. */
-static const struct { const char *name, *text, *free; int most; } models[] = {
-  {"normal", "model m() { let x ~ normal(1, 2)\nlet y ~ normal(x, 1)\nobserve 3 ~ normal(y, 0.5)\n x }", "x", 1},
+static const struct { const char *name, *text, *free; int most, switching; } models[] = {
+  {"normal", "model m() { let x ~ normal(1, 2)\nlet y ~ normal(x, 1)\nobserve 3 ~ normal(y, 0.5)\n x }", "x", 1, SWITCH_NOT_YET},
   {"bounds", "model m() { let s ~ exponential(1)\nlet x ~ uniform(s - 1, s + 2)\nlet t ~ uniform(-2, x)\n"
-   "observe 1 ~ normal(x * t, s)\n x }", "x", 1},
+   "observe 1 ~ normal(x * t, s)\n x }", "x", 1, SWITCH_NOT_YET},
   {"bounds, the other way", "model m() { let x ~ exponential(1)\nlet s ~ uniform(x - 1, x + 2)\n"
-   "observe 1 ~ normal(x, 1)\n x }", "x", 1},
+   "observe 1 ~ normal(x, 1)\n x }", "x", 1, SWITCH_NOT_YET},
   {"vectors", "model m() { let p ~ dirichlet([1.5, 2, 3])\nlet mu ~ iid(normal(0, 2), 3)\nlet s ~ gamma(2, 2)\n"
-   "for i in 0..3 { observe i / 2 ~ normal(mu[i] * p[i], s) }\n p }", "ps", 1},
+   "for i in 0..3 { observe i / 2 ~ normal(mu[i] * p[i], s) }\n p }", "ps", 1, SWITCH_NOT_YET},
   {"vectors, the other way", "model m() { let p ~ dirichlet([1.5, 2, 3])\nlet mu ~ iid(normal(0, 2), 3)\n"
-   "let s ~ gamma(2, 2)\nfor i in 0..3 { observe i / 2 ~ normal(mu[i] * p[i], s) }\n p }", "m", 1},
+   "let s ~ gamma(2, 2)\nfor i in 0..3 { observe i / 2 ~ normal(mu[i] * p[i], s) }\n p }", "m", 1, SWITCH_NOT_YET},
   {"matrices", "model m() { let l ~ lkj_corr_cholesky(3, 2)\nlet w ~ wishart(4, [[1, 0.2], [0.2, 2]])\n"
    "let mu ~ multi_normal([0, 1], w)\nobserve [0.1, 2] ~ multi_normal(mu, w)\n"
-   "observe [0.3, 0.2, -1] ~ multi_normal_cholesky([mu[0], 0, 0], l)\n mu }", "m", 1},
+   "observe [0.3, 0.2, -1] ~ multi_normal_cholesky([mu[0], 0, 0], l)\n mu }", "m", 1, SWITCH_NOT_YET},
   {"branch", "model m() { let x ~ normal(0, 1)\nlet h ~ normal(0, 1)\n"
-   "let y = if h > 0.3 { x^2 } else { exp(x / 3) }\nobserve 1.0 ~ normal(y, 1)\n y }", "x", 2},
+   "let y = if h > 0.3 { x^2 } else { exp(x / 3) }\nobserve 1.0 ~ normal(y, 1)\n y }", "x", 2, SWITCH_NOT_YET},
   {"index", "let ys = [1.2, 0.4, -0.7, 2.2]\nmodel m() { let x = for j in 0..3 { let x ~ normal(0, 2)\n x }\n"
    "let s ~ half_normal(1)\nfor y in ys { let k ~ categorical([0.2, 0.3, 0.5])\n observe y ~ normal(x[k], s) }\n x }",
-   "x", KEPT},
+   "x", KEPT, SWITCH_NOT_YET},
   {"count", "model m() { let k ~ poisson(2)\nlet x ~ normal(0, 1)\nlet b ~ bernoulli(0.5)\n"
    "let t = for i in 0..k with t = 0.0 { next t + x * i }\nobserve 2 ~ normal(t, if b { 1 } else { x^2 + 1 })\n t }",
-   "x", KEPT},
+   "x", KEPT, SWITCH_NOT_YET},
   {"summed out", "let ys = [1.2, 0.4, -0.7, 2.2]\nmodel m() { let mu ~ normal([0, 1], 2)\nlet x ~ half_normal(1)\n"
-   "for y in ys { let z ~ bernoulli(0.3)\n observe y ~ normal(if z { mu[0] } else { mu[1] }, x) }\n x }", "xz", 1},
+   "for y in ys { let z ~ bernoulli(0.3)\n observe y ~ normal(if z { mu[0] } else { mu[1] }, x) }\n x }", "xz", 1, SWITCH_NOT_YET},
   {"walk", "let ys = [1.0, 2.0, 2.5, 0.1, 1.1, 0.4]\nmodel m() { let phi ~ uniform(-1, 1)\nlet s ~ half_normal(1)\n"
-   "for y in ys with h = 0.0 { let e ~ normal(phi * h, s)\n observe y ~ normal(e, 0.5)\n next e } }", "ps", 1},
+   "for y in ys with h = 0.0 { let e ~ normal(phi * h, s)\n observe y ~ normal(e, 0.5)\n next e } }", "ps", 1, SWITCH_NOT_YET},
   {"noncentered", "model m() { let mu ~ normal(0, 5)\nlet tau ~ half_cauchy(5)\nlet x ~ noncentered(normal(mu, tau))\n"
-   "observe 1 ~ normal(x, 1)\n x }", "x", 1},
+   "observe 1 ~ normal(x, 1)\n x }", "x", 1, SWITCH_NOT_YET},
   {"noncentered, the other way", "model m() { let mu ~ normal(0, 5)\nlet tau ~ half_cauchy(5)\n"
-   "let x ~ noncentered(normal(mu, tau))\nobserve 1 ~ normal(x, 1)\n x }", "mt", 1},
+   "let x ~ noncentered(normal(mu, tau))\nobserve 1 ~ normal(x, 1)\n x }", "mt", 1, SWITCH_NOT_YET},
   {"counts by value", "model m() { let x ~ gamma(2, 1)\nlet n ~ poisson(x)\nlet h ~ gamma(n + 1, x)\n"
-   "observe 3 ~ poisson(h + x)\n n }", "x", KEPT},
+   "observe 3 ~ poisson(h + x)\n n }", "x", KEPT, SWITCH_NOT_YET},
+  {"labels", "let ys = [1.2, 0.4, -0.7, 2.2, 0.1, 3.3]\nmodel m() { let x = for j in 0..3 { let x ~ normal(0, 2)\n x }\n"
+   "let w ~ dirichlet([2, 2, 3])\nfor y in ys { let k ~ categorical(w)\n observe y ~ normal(x[k], 1 + 0.1 * k) }\n x }",
+   "x", 1, SWITCH_ON},
+  {"labels of branches", "let ys = [1.2, 0.4, -0.7, 2.2, 0.1, 3.3]\nmodel m() { let x ~ normal(0, 2)\nlet s ~ gamma(3, 2)\n"
+   "for y in ys { let k ~ bernoulli(0.4)\n let c ~ discrete_uniform(2, 4)\n let mu = if k { x^2 } else { s * c }\n"
+   " observe y ~ normal(mu, s) }\n x }", "xs", 1, SWITCH_ON},
+  {"chain of labels", "let ys = [1.2, 0.4, -0.7, 2.2, 0.1, 3.3]\nlet p = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]\n"
+   "model m() { let x = for j in 0..3 { let x ~ normal(0, 2)\n x }\nfor y in ys with k = 0 { let z ~ categorical(p[k])\n"
+   " observe y ~ normal(x[z], 1)\n next z }\n x }", "x", 1, SWITCH_ON},
+  {"labels and a count", "let ys = [1.2, 0.4, -0.7, 2.2, 0.1, 3.3]\nmodel m() { let n ~ poisson(2)\nlet x ~ normal(0, 2)\n"
+   "for y in ys { let k ~ bernoulli(0.4)\n observe y ~ normal(if k { x } else { n + x / 2 }, 1) }\n x }",
+   "x", KEPT, SWITCH_ON},
+  {"labels of no number", "let ys = [1.2, 0.4, -0.7, 2.2, 0.1, 0.3]\nmodel m() { let x ~ normal(0, 1)\n"
+   "for y in ys { let k ~ bernoulli(if x > 0 { 0.5 } else { 1e-12 })\n observe y ~ normal(x, if k { x } else { 1 }) }\n x }",
+   "x", KEPT, SWITCH_ON},
+  {"labels of no held number", "let ys = [1.2, 0.4, -0.7, 2.2, 0.1, 0.3]\nmodel m() { let h ~ normal(0, 1)\nlet x ~ normal(0, 1)\n"
+   "for y in ys { let k ~ bernoulli(inv_logit(200 * h))\n observe y ~ normal(x, if k { h } else { 1 }) }\n x }",
+   "x", KEPT, SWITCH_ON},
+  {"labels apart", "let ys = for i in 0..9 { 0.3 * i }\nmodel m() { let ks = for y in ys { let k ~ categorical([0.3, 0.3, 0.4])\n k }\n"
+   "let x = for j in 0..3 { let x ~ normal(0, 2)\n x }\nlet total = sum(for k in ks { x[k] })\n"
+   "for i in 0..9 { observe ys[i] ~ normal(x[ks[i]] + 0.1 * total, 1) }\n x }", "x", KEPT, SWITCH_NEVER},
+  {"labels of structure", "let ys = [1.2, 0.4, -0.7, 2.2, 0.1, 3.3]\nmodel m() { let x ~ normal(0, 2)\n"
+   "for y in ys { let k ~ bernoulli(0.5)\n let w = if k { let h ~ normal(0, 1)\n h } else { 0.0 }\n"
+   " observe y ~ normal(x + w, 1) }\n x }", "x", KEPT, SWITCH_NEVER},
 };
 
 typedef struct choice_is { uint64_t addr; norn_ref *value; } choice_is;
@@ -220,6 +245,7 @@ static void check_model(int i)
   if (d->ntape > models[i].most) fprintf(stderr, "  %s: %d recordings\n", models[i].name, d->ntape);
   CHECK(d->ntape <= models[i].most && !d->constants);
   if (models[i].most == KEPT) CHECK(d->ntape > 1);
+  CHECK((int)d->switching == models[i].switching);
   printf("%-24s dim %lld, %d recordings\n", models[i].name, (long long)norn_density_dim(d), d->ntape);
   norn_density_free(d);
   for (int k = 0; k < t.n; k++) norn_drop(t.c[k].value);
