@@ -175,6 +175,7 @@ LANG_TESTS = \
   %D%/errors/big_text.norn \
   %D%/errors/big_too_far.norn \
   %D%/errors/big_without_density.norn \
+  %D%/errors/c2st.norn \
   %D%/errors/c_operators.norn \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/chees_discrete.norn \
@@ -517,6 +518,7 @@ ENGINE_TESTS = \
   %D%/engine/backward.norn \
   %D%/engine/beta_bernoulli.norn \
   %D%/engine/blocks.norn \
+  %D%/engine/c2st.norn \
   %D%/engine/chees.norn \
   %D%/engine/chees_radon.norn \
   %D%/engine/collapsed.norn \
@@ -599,7 +601,7 @@ AMORTIZED_FILES = \
 
 NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS) $(AMORTIZED_TESTS)
 
-## list SH_TESTS *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh
+## list SH_TESTS *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !safetensors.sh
 SH_TESTS = \
   %D%/checkpoint.sh \
   %D%/cli.sh \
@@ -719,6 +721,7 @@ TEST_FILES = \
   %D%/errors/big_text.err \
   %D%/errors/big_too_far.err \
   %D%/errors/big_without_density.err \
+  %D%/errors/c2st.err \
   %D%/errors/c_operators.err \
   %D%/errors/call_of_a_number.err \
   %D%/errors/chees_discrete.err \
@@ -1170,7 +1173,7 @@ endif
 
 TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
 EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) $(AMORTIZED_FILES) %D%/expect.sh %D%/installed.sh \
-  %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh
+  %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh %D%/safetensors.sh
 
 ## What sanitizers watch in continuous integration: all but the slow statistics of the engines.
 QUICK_TESTS = $(SH_TESTS) $(UNIT_TESTS) $(LANG_TESTS)
@@ -1180,7 +1183,7 @@ quick-check:
 
 ## What shows that a release tarball is whole: all that reads files of the source tree or does as a user does.  What
 ## only computes does so in the same way as in the build from which the tarball was made.
-## list DIST_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !checkpoint.sh !layers.sh !posteriordb.sh
+## list DIST_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !safetensors.sh !checkpoint.sh !layers.sh !posteriordb.sh
 DIST_SH = \
   %D%/cli.sh \
   %D%/complete.sh \

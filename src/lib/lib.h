@@ -27,6 +27,7 @@ norn_status lib_chains_open(norn_state *);
 norn_status lib_predict_open(norn_state *);
 norn_status lib_sbc_open(norn_state *);
 norn_status lib_net_ask_open(norn_state *);
+norn_status lib_c2st_open(norn_state *);
 norn_status lib_save_open(norn_state *);
 norn_status lib_plot_open(norn_state *);
 norn_status lib_io_open(norn_state *);

@@ -9,6 +9,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_array.c \
   %D%/lib_big.c \
   %D%/lib_blocks.c \
+  %D%/lib_c2st.c \
   %D%/lib_chains.c \
   %D%/lib_dist.c \
   %D%/lib_draws.c \

@@ -142,6 +142,27 @@ static void test_floats(norn_state *st)
   CHECK(tensor_to_f32(&e[2], x) && x[0] == 1 && x[1] == -2.5f && isinf(x[2]));
 }
 
+/* tests/safetensors.sh: a file for the package of Python, and one that it wrote. */
+static void python(norn_state *st, const char *folder, const tensor_entry *e, int n, const char *const *key,
+                   const char *const *value, int nmeta)
+{
+  char path[400];
+  tensor_file f;
+  float x[6];
+  snprintf(path, sizeof path, "%s/norn.safetensors", folder);
+  CHECK(!tensor_file_write(st, path, e, n, key, value, nmeta));
+  snprintf(path, sizeof path, "%s/python.safetensors", folder);
+  if (!tensor_file_open(st, path, &f)) {
+    CHECK_STR(norn_error(st)->text, "a file of Python is read");
+    return;
+  }
+  CHECK_STR(tensor_file_meta(&f, "key"), "a \"value\"\n\xc3\xa9");
+  CHECK(f.n == 4 && tensor_to_f32(tensor_file_find(&f, "a"), x) && x[5] == 5);
+  CHECK(tensor_to_f32(tensor_file_find(&f, "b"), x) && x[0] == 1.5f && x[1] == -2);
+  CHECK(tensor_to_f32(tensor_file_find(&f, "h"), x) && x[0] == .5f);
+  tensor_file_close(&f);
+}
+
 static void test_write(norn_state *st)
 {
   char path[] = "/tmp/norn_tensors_XXXXXX";
@@ -157,6 +178,7 @@ static void test_write(norn_state *st)
   const char *key[] = { "z", "norn" }, *value[] = { "1\n2", "net" };
   tensor_file f;
   CHECK(!tensor_file_write(st, path, e, 4, key, value, 2));
+  if (getenv("NORN_TENSORS")) python(st, getenv("NORN_TENSORS"), e, 4, key, value, 2);
   CHECK(tensor_file_open(st, path, &f));
   CHECK(f.n == 4 && f.nmeta == 2);
   CHECK_STR(tensor_file_meta(&f, "z"), "1\n2");
