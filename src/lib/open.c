@@ -58,8 +58,8 @@ static norn_status (*const shelves[])(norn_state *) = {
   dist_add_all, engines_add, lib_math_open, lib_special_open, lib_big_open, lib_array_open,
   lib_sort_open, lib_string_open, lib_map_open, lib_stats_open, lib_linalg_open,
   lib_interp_open, lib_dist_open, lib_gp_open, lib_ode_open, lib_functions_open, lib_infer_open, lib_blocks_open,
-  lib_chains_open, lib_predict_open, lib_sbc_open, lib_c2st_open, lib_net_ask_open, lib_save_open, lib_plot_open,
-  lib_io_open, lib_sys_open, lib_ffi_open, lib_table_open, lib_norn_open,
+  lib_chains_open, lib_predict_open, lib_sbc_open, lib_c2st_open, lib_net_ask_open,
+  lib_save_open, lib_plot_open, lib_io_open, lib_sys_open, lib_ffi_open, lib_table_open, lib_norn_open,
 };
 
 norn_state *norn_new(const norn_config *config)
