@@ -14,7 +14,7 @@
 /* Limits of what is read: far beyond what trains in a life, and no sum or product of them overflows. */
 enum {
   MOST_WIDTH = 1 << 14, MOST_LAYERS = 1 << 10, MOST_SITES = 1 << 12, MOST_HEADS = 1 << 14, MOST_INPUTS = 32,
-  MOST_COORDS = 1 << 16, MOST_CATEGORIES = 1 << 16, MOST_PIECES = 1 << 16, MOST_TOKENS = 1 << 24,
+  MOST_COORDS = 1 << 24, MOST_CATEGORIES = 1 << 16, MOST_PIECES = 1 << 16, MOST_TOKENS = 1 << 24,
   MOST_ROWS = 1 << 24
 };
 #define ANY (double)NAN, (double)INFINITY
