@@ -60,6 +60,11 @@ enum {                      /* what the VM answers by itself */
                                is known of it; observations of it are weighed by its marginal.  It is
                                drawn (by the run's stream, also without DRAW) when the run looks at it
                                or ends.  No event is made of it: norn_run_delayed_choices */
+  NORN_RUN_SIMULATE = 512,  /* with DRAW, without SCORE: observations are answered by draws too, `via` is passed
+                               over, and each choice and observation is told (norn_simulate_attach); what can't be
+                               simulated stops the run as ever */
+  NORN_RUN_MAKES = 1024,    /* with SIMULATE: the run makes a model value, of which nothing is told, and goes on as a
+                               run of that, in its next iteration */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
 };
@@ -86,7 +91,8 @@ norn_state     *norn_run_state(const norn_run *);
 /* n runs of one program that go on together in lanes: one execution of the VM stands for all that
    are in the same state, its numbers are vectors (lang/lanes.h).  What cannot be done so is done by
    runs of their own: draws, values and errors are those of n runs with lanes 0 .. n-1.  Made of a
-   run that has not started and has DRAW, SCORE and STOP; it is consumed.  NULL: error set. */
+   run that has not started and has DRAW, SCORE and STOP, or DRAW and SIMULATE (then their next observation is
+   their end, and there are no values); it is consumed.  NULL: error set. */
 typedef struct norn_lanes norn_lanes;
 norn_lanes     *norn_lanes_new(norn_run *first, size_t n);
 /* What a leg, from one observation to the next, has met: weighed; not at their end. */
@@ -117,6 +123,26 @@ bool            norn_lanes_defer(norn_lanes *, const struct segment_backend *, v
 /* As norn_lanes_copy, after a leg that was deferred, by a map of the backend, which is taken: lane k becomes a
    copy of lane map[k]. */
 bool            norn_lanes_copy_map(norn_lanes *, void *map);
+/* What runs under NORN_RUN_SIMULATE have drawn, or which model was made (dist NULL).  An observation's numbers have
+   the event word of norn_simulated_event.  Of one run (n 0): its lane, the value.  Of n runs in lanes: which (NULL:
+   0 .. n - 1), their values as doubles, and parameter i of the scalar family: p[i][k] where bit i of `many` is set,
+   else p[i][0]; of dist only row and n may be looked at.  Everything is borrowed. */
+typedef struct norn_simulated {
+  uint64_t addr;
+  norn_span span;
+  unsigned flags;            /* NORN_EV_MISSING, NORN_EV_GIVEN */
+  bool observed;
+  const norn_dist *dist;
+  uint32_t lane;
+  norn_datum value;
+  uint32_t n; const uint32_t *lanes;
+  unsigned many; const double *p[NORN_DIST_P];
+  const double *x;
+} norn_simulated;
+/* false: error set, the run fails.  It must not run Norn code.  NULL: nothing is told any more. */
+void            norn_simulate_attach(norn_state *, bool (*met)(void *user, const norn_simulated *), void *user);
+/* Of an observation with `before` others in its run before it. */
+uint32_t        norn_simulated_event(uint64_t addr, norn_span, uint32_t before);
 /* How it went: groups that stand now; splits, branches both of whose ways were gone,
    mergers; runs that had to go on by themselves, and
    where and why the first; whether all do so for good; legs that a backend ran, and that had to be done again;

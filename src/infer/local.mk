@@ -65,6 +65,7 @@ libnorncore_la_SOURCES += \
   %D%/net_event.c \
   %D%/net_fields.c \
   %D%/net_file.c \
+  %D%/net_lanes.c \
   %D%/net_learn.c \
   %D%/net_propose.c \
   %D%/net_resume.c \

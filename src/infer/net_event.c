@@ -1,8 +1,9 @@
-/* net_event: the numbers of choices and observations: coordinates of real values (coords.h), categories by the order
-   of enumerate, counts; and back to values (net.h).
+/* net_event: the numbers of choices and observations: coordinates of real values (coords.h), categories by
+   the order of enumerate, counts; and back to values (net.h).
 
-   An observation's numbers may not depend on its distribution, whose parameters depend on what is asked for: where
-   the bounds of a support change from run to run the site is `plain`, and its numbers are those of the value. */
+   An observation's numbers may not depend on its distribution, whose parameters depend on what is asked for:
+   where the bounds of a support change from run to run the site is `plain`, and its numbers are those of the
+   value. */
 #include "infer/net_in.h"
 #include "infer/coords.h"
 #include <string.h>
@@ -32,7 +33,8 @@ bool net_runs_start(norn_state *st, net_runs *r, int n, int ninput)
 bool net_runs_number(norn_state *st, net_runs *r, size_t n)
 {
   if (NORN_LIKELY(r->nnumber + n <= r->cnumber)) return true;
-  if (r->nnumber + n < UINT32_MAX) return engine_room(st, &r->number, &r->cnumber, r->nnumber + n, sizeof *r->number);
+  if (r->nnumber + n < UINT32_MAX)
+    return engine_room(st, &r->number, &r->cnumber, r->nnumber + n, sizeof *r->number);
   norn_fail(st, NORN_EMEMORY, -1, "these simulated runs have more than 4 billion numbers");
   norn_hint(st, "ask for fewer runs at once: a smaller batch");
   return false;
@@ -93,7 +95,8 @@ static bool of_booleans(const norn_dist *d)
 net_class net_class_of(const norn_dist *d)
 {
   unsigned f = d->row->flags_of ? norn_dist_flags(d) : d->row->flags;
-  if (f & NORN_DIST_BOOL || (d->row->flags_of && f & NORN_DIST_DISCRETE && of_booleans(d))) return NET_CLASS_BOOL;
+  if (f & NORN_DIST_BOOL || (d->row->flags_of && f & NORN_DIST_DISCRETE &&
+                             of_booleans(d))) return NET_CLASS_BOOL;
   return f & NORN_DIST_DISCRETE ? NET_CLASS_WHOLE : NET_CLASS_REAL;
 }
 
@@ -113,7 +116,7 @@ static inline bool one_number(const norn_dist *d, double *p)
   return true;
 }
 
-static norn_support one_support(const norn_dist_row *row, const double *p)
+norn_support net_one_support(const norn_dist_row *row, const double *p)
 {
   norn_support s = { .kind = NORN_SUPPORT_REAL, .lower = -HUGE_VAL, .upper = HUGE_VAL, .size = 1, .count = 1,
                      .lower_leaf = -1, .upper_leaf = -1 };
@@ -139,13 +142,14 @@ static bool all_numbers(norn_datum v)
   return w.elem == NORN_F64 || w.elem == NORN_I64;
 }
 
-int64_t net_numbers(norn_state *st, const norn_dist *d, net_class class, bool plain, norn_datum v, norn_support *s)
+int64_t net_numbers(norn_state *st, const norn_dist *d, net_class class, bool plain, norn_datum v,
+                    norn_support *s)
 {
   double p[NORN_DIST_P];
   if (class != NET_CLASS_REAL) return elements(v);
   if (plain) return all_numbers(v) ? elements(v) : -1;
   if (!one_number(d, p)) return coords_count(st, d, s);
-  *s = one_support(d->row, p);
+  *s = net_one_support(d->row, p);
   return 1;
 }
 
@@ -179,7 +183,8 @@ int64_t net_categories(norn_state *st, const norn_dist *whole)
   double p[NORN_DIST_P];
   element_dist(st, whole, 0, &d);
   if (!(norn_dist_flags(&d) & NORN_DIST_FINITE) || !d.row->enumerate) return -1;
-  if (d.row == whole->row && d.args == whole->args && whole->row->flags & NORN_DIST_SCALAR && !one_number(whole, p))
+  if (d.row == whole->row && d.args == whole->args && whole->row->flags & NORN_DIST_SCALAR &&
+      !one_number(whole, p))
     return -1;
   int64_t n = norn_dist_count(st, &d);
   if (n < 0) norn_clear(st);
@@ -206,7 +211,8 @@ static int64_t category_of(norn_state *st, const norn_dist *d, norn_datum v, int
 }
 
 /* Element k of a discrete value as a number; false: it is not of the site's kind. */
-static bool discrete_number(norn_state *st, const net_site *s, const norn_dist *d, norn_datum value, int64_t k,
+static bool discrete_number(norn_state *st, const net_site *s, const norn_dist *d, norn_datum value,
+                            int64_t k,
                             double *out)
 {
   norn_datum v = element(st, value, k);
@@ -258,9 +264,9 @@ int net_leaves(const norn_dist *d, double *out, int n)
 
 /* ---- an event as numbers ---- */
 
-/* The coordinate of one number; on the edge of its support, where rounding has put it, that of the nearest number
-   inside. */
-static bool one_coordinate(const norn_support *s, double x, double *u, double *log_slope)
+/* The coordinate of one number; on the edge of its support, where rounding has put it, that of the nearest
+   number inside. */
+bool net_one_coordinate(const norn_support *s, double x, double *u, double *log_slope)
 {
   double jacobian = 0, inside;
   if (!norn_support_unconstrain(s, &x, u)) {
@@ -286,13 +292,14 @@ static bool real_numbers(norn_state *st, const net_site *s, const norn_dist *d, 
   if (n == 1 && support->kind == NORN_SUPPORT_REAL && norn_as_real(value, u)) return isfinite(*u);
   if (n == 1 && support->kind <= NORN_SUPPORT_INTERVAL && norn_as_real(value, &x) &&
       support->lower == support->lower && support->upper == support->upper)
-    return one_coordinate(support, x, u, log_slope);
+    return net_one_coordinate(support, x, u, log_slope);
   if (!coords_of(st, d, support, value, u, &jacobian)) return false;
   if (log_slope) *log_slope -= jacobian;
   return true;
 }
 
-static bool event_numbers(norn_state *st, const net_site *s, const norn_event *ev, norn_datum value, net_runs *r,
+static bool event_numbers(norn_state *st, const net_site *s, const norn_event *ev, norn_datum value,
+                          net_runs *r,
                           net_event *e, double *log_slope)
 {
   norn_support support;
@@ -351,7 +358,8 @@ static norn_datum like(norn_state *st, const norn_dist *d)
   return norn_dist_sample(st, d, &g, &v) ? norn_none() : v;
 }
 
-static norn_datum discrete_element(norn_state *st, const net_site *s, const norn_dist *d, int64_t k, bool many, double u)
+static norn_datum discrete_element(norn_state *st, const net_site *s, const norn_dist *d, int64_t k,
+                                   bool many, double u)
 {
   norn_dist part = *d;
   norn_datum v;
@@ -361,13 +369,15 @@ static norn_datum discrete_element(norn_state *st, const net_site *s, const norn
   return norn_dist_enumerate(st, &part, (int64_t)u, &v) ? norn_none() : v;
 }
 
-static norn_datum discrete_value(norn_state *st, const net_site *s, const norn_dist *d, norn_datum shape, int64_t n,
+static norn_datum discrete_value(norn_state *st, const net_site *s, const norn_dist *d, norn_datum shape,
+                                 int64_t n,
                                  const double *u)
 {
   norn_view w;
   void *to;
   if (!norn_array_view(shape, &w)) return discrete_element(st, s, d, 0, false, *u);
-  if (w.n != n) return norn_fail(st, NORN_EUSE, -1, "%d numbers for a value of %d", (int)n, (int)w.n), norn_none();
+  if (w.n != n) return norn_fail(st, NORN_EUSE, -1, "%d numbers for a value of %d", (int)n, (int)w.n),
+    norn_none();
   norn_datum v = norn_array(st, w.elem, w.rank, w.dims, &to);
   for (int64_t k = 0; !norn_is_none(v) && k < n; k++) {
     norn_datum x = discrete_element(st, s, d, k, true, u[k]);

@@ -1,7 +1,8 @@
 /* net_learn: what a schema says of a program, found out from its first simulated runs (net.h).
 
-   They are run twice.  First for which sites there are, of what kind, how large, and which bounds and arguments
-   change; then, when that is settled, for their numbers: means and spreads, and the borders of heads. */
+   They are run twice.  First for which sites there are, of what kind, how large, and which bounds and
+   arguments change; then, when that is settled, for their numbers: means and spreads, and the borders of
+   heads. */
 #include "infer/net_in.h"
 #include "infer/coords.h"
 #include <stdlib.h>
@@ -69,8 +70,10 @@ static net_met learn_begin(void *user, int k, norn_datum model)
     l->elements[i] = elements;
     if (k == 0) in->array = elements >= 0;
     width = elements > 0 ? n / elements : elements < 0 ? 1 : in->width;
-    if (in->array == (elements >= 0) && (!in->width || in->width == width)) { in->width = (int)width; continue; }
-    norn_fail(l->st, NORN_ETYPE, -1, "the input %s has another shape in another run of the function that makes models",
+    if (in->array == (elements >= 0) && (!in->width ||
+                                         in->width == width)) { in->width = (int)width; continue; }
+    norn_fail(l->st, NORN_ETYPE, -1,
+              "the input %s has another shape in another run of the function that makes models",
               in->name);
     norn_hint(l->st, "an input is a number in all of them, or an array whose rows are all as long");
     return NET_MET_FAILED;
@@ -83,7 +86,8 @@ static net_met refuse_value(learning *l, const norn_event *ev, norn_datum v)
   char what[120];
   engine_fail(l->st, NORN_EINFER, ev->span, "this choice of %s has no coordinates for a net: a value is %s",
               ev->dist->row->name, norn_describe(l->st, v, what, sizeof what));
-  norn_hint(l->st, "nets know real numbers, vectors and matrices with a support, whole numbers from 0 on, booleans, "
+  norn_hint(l->st,
+            "nets know real numbers, vectors and matrices with a support, whole numbers from 0 on, booleans, "
             "and what can be enumerated");
   return NET_MET_FAILED;
 }
@@ -154,7 +158,8 @@ static net_met learn_meet(void *user, int k, const norn_event *ev, norn_datum va
   if (l->spec->kind == NET_PFN && !net_of_data(ev)) return NET_MET;
   int i = net_place_or_add(l->h, l->st, ev, index);
   if (i == NET_NAMELESS) return NET_MET_NAMES;
-  if (i == NET_FAILED || !engine_room(l->st, &l->f, &l->cf, (size_t)l->h->nsite, sizeof *l->f)) return NET_MET_FAILED;
+  if (i == NET_FAILED || !engine_room(l->st, &l->f, &l->cf, (size_t)l->h->nsite,
+                                      sizeof *l->f)) return NET_MET_FAILED;
   found *f = &l->f[i];
   if (!f->span.file) f->as_long = ~0u;
   for (int j = 0; j < NET_INDICES; j++) if (index[j] > f->index_most[j]) f->index_most[j] = index[j];
@@ -194,15 +199,18 @@ static bool inputs_taken(const learning *l, uint32_t taken)
 {
   for (int i = 0; i < l->h->ninput; i++) {
     if (!l->h->input[i].array || taken >> i & 1) continue;
-    norn_fail(l->st, NORN_EDOMAIN, -1, "the input %s is an array, but no observed site has as many elements in each run",
+    norn_fail(l->st, NORN_EDOMAIN, -1,
+              "the input %s is an array, but no observed site has as many elements in each run",
               l->h->input[i].name);
-    norn_hint(l->st, "an array is an input if element i of it belongs to observation i; give other arrays as numbers");
+    norn_hint(l->st,
+              "an array is an input if element i of it belongs to observation i");
     return false;
   }
   return true;
 }
 
-/* Indices are numbers; those of a fixed number of places, or of what latent sites may have too, also have rows. */
+/* Indices are numbers; those of a fixed number of places, or of what latent sites may have too, also have
+   rows. */
 static void settle_indices(learning *l, net_site *s, const found *f, bool latents_indexed)
 {
   int n = net_site_indices(s), places = n + 1 < NET_INDICES ? n + 1 : NET_INDICES;
@@ -231,7 +239,8 @@ static bool settle_site(learning *l, int i, bool latents_indexed)
       s->ncovariates += l->h->input[j].width;
     }
   if (s->ncovariates > NET_COVARIATES) {
-    norn_fail(l->st, NORN_EDOMAIN, -1, "the inputs of %s are %d numbers for each element, more than %d", s->name,
+    norn_fail(l->st, NORN_EDOMAIN, -1, "the inputs of %s are %d numbers for each element, more than %d",
+              s->name,
               s->ncovariates, NET_COVARIATES);
     return false;
   }
@@ -265,8 +274,8 @@ static int by_size(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* Mean and standard deviation of x (n), which is sorted; of long tails the median, and half of what the middle
-   68 % span. */
+/* Mean and standard deviation of x (n), which is sorted; of long tails the median, and half of what the
+   middle 68 % span. */
 static void spread(double *x, size_t n, double *mean, double *sd)
 {
   double s = 0, q = 0;
@@ -283,7 +292,8 @@ static void spread(double *x, size_t n, double *mean, double *sd)
   if (!(*sd > 1e-12 * (1 + fabs(*mean)))) *sd = 0;
 }
 
-/* Numbers c of a site's values (c < 0: of all coordinates), or its arguments, of all runs, in x.  Gives how many. */
+/* Numbers c of a site's values (c < 0: of all coordinates), or its arguments, of all runs, in x.  Gives how
+   many. */
 static size_t gather(const net_runs *r, int site, int c, bool args, double *x)
 {
   size_t n = 0;

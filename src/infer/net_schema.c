@@ -3,7 +3,8 @@
    Rows of the table, first those that all sites share:
 
        hot i                  index i < hot, of any of the NET_INDICES places: place * schema.hot + i
-       then of each input     what it is, its number          (arrays: nothing; elements have rows of their sites)
+       then of each input     what it is, its number          (arrays: nothing; elements have rows of their
+   sites)
        then of each site, from `row` on:
          value                here is a value of it
          question c           what is its coordinate c?       (split: one; as many as heads)
@@ -29,7 +30,8 @@ static void part_indices(const char **s, part *p, size_t *at)
 {
   for (; **s; ++*s) {
     bool number = **s == '[' || **s == ',';
-    if (**s != ' ' && !(**s == '-' || (**s >= '0' && **s <= '9')) && *at + 1 < sizeof p->text) p->text[(*at)++] = **s;
+    if (**s != ' ' && !(**s == '-' || (**s >= '0' && **s <= '9')) &&
+        *at + 1 < sizeof p->text) p->text[(*at)++] = **s;
     if (number) {
       long long i = 0;
       sscanf(*s + 1, "%lld", &i);
@@ -180,9 +182,10 @@ static bool site_of_name(const net_schema *h, const char *name)
   return false;
 }
 
-/* The same name may be observed in several places of a function: the second and later of its observations have
-   their number behind it. */
-static int site_find(const net_schema *h, norn_state *st, const norn_event *ev, const char *pattern, char *name,
+/* The same name may be observed in several places of a function: the second and later of its observations
+   have their number behind it. */
+static int site_find(const net_schema *h, norn_state *st, const norn_event *ev, const char *pattern,
+                     char *name,
                      size_t size)
 {
   net_class class = net_class_of(ev->dist);
@@ -200,7 +203,8 @@ static int site_add(net_schema *h, norn_state *st, net_class class, const char *
   h->csite = (int)cap;
   net_site *s = &h->site[h->nsite];
   memset(s, 0, sizeof *s);
-  int k = snprintf(s->name, sizeof s->name, "%s%s%s", name, taken ? ":" : "", taken ? class_names[class] : "");
+  int k = snprintf(s->name, sizeof s->name, "%s%s%s", name, taken ? ":" : "",
+                   taken ? class_names[class] : "");
   if (k < 0 || (size_t)k >= sizeof s->name) {
     norn_fail(st, NORN_EINFER, -1, "the name %s is too long for a net", name);
     norn_hint(st, "nets keep names of at most %d bytes: write shorter names in nested models",
@@ -231,7 +235,8 @@ static int look_up(const net_schema *h, net_schema *add, norn_state *st, const n
   return i;
 }
 
-static int place_of(const net_schema *h, net_schema *add, norn_state *st, const norn_event *ev, int32_t *index)
+static int place_of(const net_schema *h, net_schema *add, norn_state *st, const norn_event *ev,
+                    int32_t *index)
 {
   enum { MOST = 1 << 20 };
   net_places *t = h->places;
@@ -270,7 +275,8 @@ int net_schema_site(const net_schema *h, norn_state *st, uint64_t addr, int32_t 
   if (*shown == '@' || !pattern_of(shown, pattern, sizeof pattern, index)) return -1;
   size_t n = strlen(pattern);
   for (int i = 0; i < h->nsite; i++)
-    if (!strncmp(h->site[i].name, pattern, n) && strchr(":~", h->site[i].name[n])) return i;   /* or its end */
+    if (!strncmp(h->site[i].name, pattern, n) && strchr(":~", h->site[i].name[n]))
+      return i;                                                  /* strchr finds the end of the name, too */
   return -1;
 }
 

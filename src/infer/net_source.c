@@ -1,25 +1,19 @@
-/* net_source: simulated runs of a program: choices from their priors, observations from their distributions (net.h).
+/* net_source: simulated runs of a program: choices from their priors, observations from their distributions
+   (net.h).
 
-   Run i lies in block i / BLOCK as lane i % BLOCK.  Each block has streams of its own: one for the function that
-   makes the model (if there is one), one for the model's choices, one for what it observes, so that an observation
-   has other numbers than a choice of the same address.  A run is thus a function of stream and number, whoever asks,
-   and however many at once. */
+   Run i lies in block i / NET_BLOCK as lane i % NET_BLOCK, and each block has a stream of its own.  The
+   function that makes the model, if there is one, takes iteration 0, the model then 1; observations have
+   event words of their own (norn_simulated_event).  So a run is a function of stream and number, whoever
+   asks, and however many at once.
+
+   A run alone is driven from event to event here, which also finds names and says what is refused.  Many at
+   once go in lanes (net_lanes.c), to the same bits. */
 #include "infer/net_in.h"
 #include "base/archive.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 1024, NAME = 64 };
-enum { STREAM_MODEL, STREAM_CHOICES, STREAM_DATA, STREAMS };
-
-struct net_source {
-  norn_state *st;
-  norn_ref *what;
-  bool makes;                  /* what is a function that makes models */
-  bool checked;                /* a run has been looked at for addresses that are taken twice */
-  char (*input)[NAME]; int ninput;
-  uint64_t stream;
-};
+enum { NAME = NET_NAME };
 
 /* ---- making ---- */
 
@@ -32,7 +26,8 @@ static bool inputs_kept(net_source *s, norn_datum names)
   bool good = n >= 0 && n <= NET_COVARIATES;
   for (int64_t i = 0; good && i < n; i++) good = norn_string_view(norn_array_at(st, names, i), NULL) != NULL;
   if (!good) {
-    norn_fail(st, NORN_ETYPE, -1, "inputs must be an array of at most %d names of the model's parameters, got %s",
+    norn_fail(st, NORN_ETYPE, -1,
+              "inputs must be an array of at most %d names of the model's parameters, got %s",
               NET_COVARIATES, norn_describe(st, names, found, sizeof found));
     norn_hint(st, "write inputs = [\"x\"]");
     return false;
@@ -53,7 +48,8 @@ net_source *net_source_new(norn_state *st, norn_datum what, norn_datum inputs, u
 {
   char found[120];
   if (what.tag != NORN_MODEL && what.tag != NORN_FUN) {
-    norn_fail(st, NORN_ETYPE, 0, "a net is trained on a model value, or on a function without parameters that gives "
+    norn_fail(st, NORN_ETYPE, 0,
+              "a net is trained on a model value, or on a function without parameters that gives "
               "one, got %s", norn_describe(st, what, found, sizeof found));
     norn_hint(st, "write coin(data), or source for fn source() = coin(...)");
     return NULL;
@@ -75,6 +71,8 @@ void net_source_free(net_source *s)
   if (!s) return;
   if (s->what) norn_drop(s->what);
   engine_put(s->st, s->input, (size_t)s->ninput * sizeof *s->input);
+  net_runs_free(s->st, &s->block);
+  net_runs_free(s->st, &s->some);
   engine_put(s->st, s, sizeof *s);
 }
 
@@ -106,7 +104,8 @@ static norn_datum argument(norn_state *st, norn_datum model, const char *name)
   return norn_none();
 }
 
-bool net_input_numbers(norn_state *st, norn_datum model, const char *name, net_runs *r, uint32_t *n, int64_t *elements)
+bool net_input_numbers(norn_state *st, norn_datum model, const char *name, net_runs *r, uint32_t *n,
+                       int64_t *elements)
 {
   char found[120];
   norn_view w;
@@ -120,7 +119,8 @@ bool net_input_numbers(norn_state *st, norn_datum model, const char *name, net_r
               norn_describe(st, v, found, sizeof found));
     return false;
   }
-  if (array && w.n >= UINT32_MAX) return norn_fail(st, NORN_EMEMORY, -1, "the input %s is too long", name), false;
+  if (array && w.n >= UINT32_MAX) return norn_fail(st, NORN_EMEMORY, -1, "the input %s is too long", name),
+    false;
   *n = array ? (uint32_t)w.n : 1;
   *elements = array ? w.dims[0] : -1;
   if (!net_runs_number(st, r, *n)) return false;
@@ -130,7 +130,8 @@ bool net_input_numbers(norn_state *st, norn_datum model, const char *name, net_r
 }
 
 /* The inputs of run k. */
-static bool inputs_of(norn_state *st, norn_datum model, net_runs *r, int k, int n, const char *(*name)(const void *, int),
+static bool inputs_of(norn_state *st, norn_datum model, net_runs *r, int k, int n,
+                      const char *(*name)(const void *, int),
                       const void *of)
 {
   for (int i = 0; i < n; i++) {
@@ -152,7 +153,8 @@ bool net_inputs_of(const net_schema *h, norn_state *st, norn_datum model, net_ru
   return inputs_of(st, model, out, 0, h->ninput, schema_input, h);
 }
 
-const double *net_covariates(const net_schema *h, const net_runs *r, int k, const net_event *e, int c, double *out)
+const double *net_covariates(const net_schema *h, const net_runs *r, int k, const net_event *e, int c,
+                             double *out)
 {
   const net_site *s = &h->site[e->site];
   int n = 0;
@@ -171,16 +173,17 @@ const double *net_covariates(const net_schema *h, const net_runs *r, int k, cons
 
 /* ---- a run ---- */
 
-/* What a simulated run is of: its number's place, and the numbers that it draws. */
-typedef struct numbered { uint64_t stream[STREAMS]; uint32_t lane; } numbered;
+uint64_t net_block_stream(const net_source *s, uint64_t block)
+{
+  return norn_stream_split(s->stream, (uint32_t)block, (uint32_t)(block >> 32), 0);
+}
+
+/* Run i: its stream and lane. */
+typedef struct numbered { uint64_t stream; uint32_t lane; } numbered;
 
 static numbered numbered_of(const net_source *s, uint64_t i)
 {
-  numbered n = { .lane = (uint32_t)(i % BLOCK) };
-  uint64_t block = i / BLOCK;
-  for (uint32_t k = 0; k < STREAMS; k++)
-    n.stream[k] = norn_stream_split(s->stream, (uint32_t)block, (uint32_t)(block >> 32), k);
-  return n;
+  return (numbered){ net_block_stream(s, i / NET_BLOCK), (uint32_t)(i % NET_BLOCK) };
 }
 
 static bool refuse_inference(norn_state *st, const norn_event *ev)
@@ -220,7 +223,8 @@ static norn_datum run_maker(norn_state *st, norn_run *r)
       return norn_none();
     case NORN_OBSERVE:
       engine_fail(st, NORN_EINFER, ev.span, "a function that makes models for a net can't observe or weigh");
-      norn_hint(st, "only the model that it gives has observations; of a model without parameters write m(), not m");
+      norn_hint(st,
+                "only the model that it gives has observations; without parameters that is m(), not m");
       return norn_none();
     case NORN_INFER:
       refuse_inference(st, &ev);
@@ -241,30 +245,32 @@ static norn_datum model_of(const net_source *s, const numbered *n)
       norn_hint(st, "a net is trained on a model value, or on a function without parameters that gives one");
     return norn_none();
   }
-  norn_run_stream(r, n->stream[STREAM_MODEL], n->lane, 0);
+  norn_run_stream(r, n->stream, n->lane, 0);
   norn_datum model = run_maker(st, r);
   norn_run_free(r);
   return model;
 }
 
 /* What stands in the place of an observation.  false: error set at its line. */
-static bool simulate(norn_state *st, const numbered *n, const norn_event *ev, norn_datum *value)
+static bool simulate(norn_state *st, const numbered *n, uint32_t iter, const norn_event *ev,
+                     norn_datum *value)
 {
   if (ev->flags & (NORN_EV_FACTOR | NORN_EV_CONDITION)) {
-    engine_fail(st, NORN_EINFER, ev->span, "%s can't be simulated: it weighs, and says not what data there would be",
+    engine_fail(st, NORN_EINFER, ev->span,
+                "%s can't be simulated: it weighs, and says not what data there would be",
                 ev->flags & NORN_EV_FACTOR ? "factor" : "condition");
     norn_hint(st, "write it as observe value ~ distribution, or truncate() the prior");
     return false;
   }
   if (ev->flags & NORN_EV_REREAD) {
-    engine_fail(st, NORN_EINFER, ev->span, "what is observed here is read elsewhere in the model, where a simulated "
+    engine_fail(st, NORN_EINFER, ev->span,
+                "what is observed here is read elsewhere in the model, where a simulated "
                 "value would not be seen");
     norn_hint(st, "write let yt = observe y[t] ~ d, and use yt where y[t] is read");
     return false;
   }
-  uint64_t key = hash_observation(ev->addr, (norn_span){ .start = ev->span.start });   /* files have other numbers in
-                                                                                        other processes */
-  norn_rng g = { .stream = n->stream[STREAM_DATA], .lane = n->lane, .event = (uint32_t)hash_mix(key + ev->ordinal) };
+  norn_rng g = { .stream = n->stream, .lane = n->lane, .iter = iter,
+                 .event = norn_simulated_event(ev->addr, ev->span, ev->ordinal) };
   return draw(st, ev, &g, value);
 }
 
@@ -282,7 +288,7 @@ static net_met run_model(net_source *s, norn_run *r, const numbered *n, int k, c
       if (!draw(st, &ev, &g, &v)) return NET_MET_FAILED;
       break;
     case NORN_OBSERVE:
-      if (!simulate(st, n, &ev, &v)) return NET_MET_FAILED;
+      if (!simulate(st, n, s->makes, &ev, &v)) return NET_MET_FAILED;
       break;
     case NORN_INFER: return refuse_inference(st, &ev) ? NET_MET : NET_MET_FAILED;
     case NORN_DONE: return NET_MET;
@@ -301,7 +307,7 @@ static net_met walk_one(net_source *s, uint64_t i, int k, const net_walk *w, uns
   net_met m = w->begin(w->user, k, model);
   norn_run *r = m == NET_MET ? norn_run_new(s->st, model, NULL, 0) : NULL;
   if (!r) return NET_MET_FAILED;
-  norn_run_stream(r, n.stream[STREAM_CHOICES], n.lane, 0);
+  norn_run_stream(r, n.stream, n.lane, s->makes);
   norn_run_flags(r, flags);
   m = run_model(s, r, &n, k, w);
   norn_run_free(r);
@@ -324,7 +330,13 @@ bool net_source_walk(net_source *s, uint64_t first, int n, const net_walk *w)
 
 /* ---- runs as numbers ---- */
 
-typedef struct recorded { net_source *s; const net_schema *h; net_runs *out; int began; size_t mark; } recorded;
+typedef struct recorded {
+  net_source *s;
+  const net_schema *h;
+  net_runs *out;
+  int began;                   /* the run that goes on; its numbers begin at mark */
+  size_t mark;
+} recorded;
 
 static net_met record_begin(void *user, int k, norn_datum model)
 {
@@ -356,11 +368,31 @@ static net_met record_meet(void *user, int k, const norn_event *ev, norn_datum v
   return NET_MET;
 }
 
-bool net_source_runs(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out)
+static bool runs_alone(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out)
 {
   recorded o = { s, h, out, -1, 0 };
   net_walk w = { record_begin, record_meet, &o };
   return net_runs_start(s->st, out, n, s->ninput) && net_source_walk(s, first, n, &w);
+}
+
+bool net_source_runs(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out)
+{
+  int done = 0;
+  if (n < NET_FEW) return runs_alone(s, h, first, n, out);
+  if (!net_runs_start(s->st, out, 0, s->ninput)) return false;
+  while (done < n) {
+    uint64_t i = first + (uint64_t)done, block = i / NET_BLOCK;
+    int from = (int)(i % NET_BLOCK), m = NET_BLOCK - from < n - done ? NET_BLOCK - from : n - done;
+    if (!net_block_is(s, h, block) && !net_lanes_block(s, h, block)) {
+      if (norn_error(s->st)->code == NORN_EMEMORY) return false;
+      if (!runs_alone(s, h, i, m, &s->some)) return false;
+      from = 0;
+    }
+    const net_runs *r = net_block_is(s, h, block) ? &s->block : &s->some;
+    for (int k = 0; k < m; k++) if (!net_runs_add(s->st, h, out, r, from + k)) return false;
+    done += m;
+  }
+  return true;
 }
 
 uint64_t net_program(norn_state *st, norn_datum what)

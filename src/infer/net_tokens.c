@@ -59,7 +59,8 @@ static void put_number(const net_site *s, token *t, int c, double x)
 }
 
 /* Which one of its site it is. */
-static void put_place(const net_schema *h, const net_site *s, token *t, const net_event *e, int c, const double *x)
+static void put_place(const net_schema *h, const net_site *s, token *t, const net_event *e, int c,
+                      const double *x)
 {
   int n = net_site_indices(s);
   for (int i = 0; i < NET_INDICES; i++) {
@@ -76,18 +77,19 @@ static void put_place(const net_schema *h, const net_site *s, token *t, const ne
   }
 }
 
-void net_token_value(const net_schema *h, const net_event *e, const double *number, int c, const double *covariates,
-                     int32_t *row, float *coef)
+void net_token_value(const net_schema *h, const net_event *e, const double *number, int c,
+                     const double *covariates, int32_t *row, float *coef)
 {
   const net_site *s = &h->site[e->site];
   token t = token_new(h, row, coef);
   put(&t, s->row, 1);
-  for (int k = c < 0 ? 0 : c; k < (c < 0 ? (int)e->nx : c + 1); k++) put_number(s, &t, k, number[e->x + (uint32_t)k]);
+  for (int k = c < 0 ? 0 : c, end = c < 0 ? e->nx : c + 1; k < end; k++)
+    put_number(s, &t, k, number[e->x + (uint32_t)k]);
   put_place(h, s, &t, e, c < 0 ? 0 : c, covariates);
 }
 
-void net_token_question(const net_schema *h, const net_event *e, const double *number, int c, const double *covariates,
-                        int32_t *row, float *coef)
+void net_token_question(const net_schema *h, const net_event *e, const double *number, int c,
+                        const double *covariates, int32_t *row, float *coef)
 {
   const net_site *s = &h->site[e->site];
   token t = token_new(h, row, coef);
@@ -178,8 +180,8 @@ static void run_rng(batch *b, uint64_t number, uint64_t stream)
   b->g = (norn_rng){ .stream = stream, .lane = (uint32_t)number, .event = (uint32_t)(number >> 32) };
 }
 
-/* pfn: of n observed units, in an order of chance, the first m are context, m uniform on 0 .. n - 1.  Gives the
-   number of tokens. */
+/* pfn: of n observed units, in an order of chance, the first m are context, m uniform on 0 .. n - 1.  Gives
+   the number of tokens. */
 static int settle_pfn(batch *b, int k, int *questions)
 {
   net_room *m = b->room;
@@ -200,7 +202,8 @@ static int settle_pfn(batch *b, int k, int *questions)
   return inputs_shown(b->h) + (int)n;
 }
 
-/* npe: what is observed is shown, the rest is asked; of a share `subsets` of the runs a part of each is the other. */
+/* npe: what is observed is shown, the rest is asked; of a share `subsets` of the runs a part of each is the
+   other. */
 static int settle_npe(batch *b, int k, int *questions)
 {
   bool mixed = b->spec->subsets > 0 && norn_rng_uniform(&b->g) < b->spec->subsets;
@@ -231,7 +234,8 @@ static bool units(batch *b)
     for (size_t i = r->start[k]; i < r->start[k + 1]; i++) {
       const net_event *e = &r->event[i];
       m->unit[i] = n;
-      if (e->site >= 0 && e->observed && b->h->site[e->site].head >= 0) n += (size_t)net_context_tokens(b->h, e);
+      if (e->site >= 0 && e->observed && b->h->site[e->site].head >= 0)
+        n += (size_t)net_context_tokens(b->h, e);
     }
     if (n - before > most) most = n - before;
   }
@@ -245,7 +249,8 @@ static bool settle_all(batch *b, uint64_t first, uint64_t stream, int *longest, 
 {
   net_room *m = b->room;
   bool pfn = b->spec->kind == NET_PFN;
-  if (pfn ? !units(b) : !engine_room(m->st, &m->role, &m->crole, b->r->nevent + 1, sizeof *m->role)) return false;
+  if (pfn ? !units(b) : !engine_room(m->st, &m->role, &m->crole, b->r->nevent + 1, sizeof *m->role))
+    return false;
   *longest = 1;
   *questions = 0;
   for (int k = 0; k < b->r->n; k++) {
@@ -254,7 +259,8 @@ static bool settle_all(batch *b, uint64_t first, uint64_t stream, int *longest, 
     int t = pfn ? settle_pfn(b, k, questions) : settle_npe(b, k, questions);
     if (t > *longest) *longest = t;
     if (pfn || *questions - before < NN_UNSEEN) continue;
-    norn_fail(m->st, NORN_EDOMAIN, -1, "a run of the model asks for %d numbers, more than %d", *questions - before,
+    norn_fail(m->st, NORN_EDOMAIN, -1, "a run of the model asks for %d numbers, more than %d",
+              *questions - before,
               NN_UNSEEN - 1);
     norn_hint(m->st, "nets are for models with fewer choices");
     return false;
@@ -287,7 +293,8 @@ static void fill_value(batch *b, int k, const net_event *e, int c, int16_t order
 {
   double x[NET_COVARIATES];
   size_t at = next_token(b, k, order, see), j = (size_t)b->out->j;
-  net_token_value(b->h, e, b->r->number, c, net_covariates(b->h, b->r, k, e, c < 0 ? 0 : c, x), b->out->row + at * j,
+  net_token_value(b->h, e, b->r->number, c, net_covariates(b->h, b->r, k, e, c < 0 ? 0 : c, x),
+                  b->out->row + at * j,
                   b->out->coef + at * j);
 }
 
@@ -376,7 +383,8 @@ static bool room_for(batch *b, int longest, int questions)
       !engine_room(m->st, &m->count, &m->ccount, (size_t)b->h->nhead + 1, sizeof *m->count))
     return false;
   memset(m->count, 0, ((size_t)b->h->nhead + 1) * sizeof *m->count);
-  *b->out = (nn_tokens){ .b = b->r->n, .t = longest, .j = (int)wide, .row = m->row, .coef = m->coef, .order = m->who,
+  *b->out = (nn_tokens){ .b = b->r->n, .t = longest, .j = (int)wide, .row = m->row, .coef = m->coef,
+                        .order = m->who,
                          .see = m->who + tokens, .at = m->ask, .head = m->ask + nq, .target = m->target };
   return true;
 }

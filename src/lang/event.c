@@ -177,6 +177,10 @@ int event_weight(norn_run *r, norn_event *ev, val w, double lw, uint64_t span, u
 
 int event_lanes(norn_run *r, norn_event *ev, val w, uint64_t span, unsigned flags)
 {
+  if (r->flags & NORN_RUN_SIMULATE) {
+    lanes_alone(r->st, "factor or condition, which can't be simulated");
+    return FAILED;
+  }
   if (!lanes_weight(r, w)) return FAILED;
   r->nobserve++;
   run_next_iteration(r);
@@ -267,6 +271,11 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   norn_state *st = r->st;
   if (y.tag == NORN_MISSING)
     return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
+  if (r->flags & NORN_RUN_SIMULATE && !(flags & NORN_EV_REREAD)) {
+    if (!(r->flags & RUN_LANES) && !r->dist_in_reg && norn_dist_check(st, d))
+      return bad_parameters(r, ev, span_unpack(span));
+    return event_simulate(r, ev, dst, d, addr_event(r->addr, comp), span_unpack(span), flags, true);
+  }
   if (r->flags & RUN_REPLACED && !replace(r, &y, comp, span)) return FAILED;
   if (y.tag == NORN_MISSING) {                   /* replaced by nothing: hidden (diagnose) */
     r->nobserve++;
@@ -345,9 +354,12 @@ static int fixed(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
 }
 
 /* A choice of all lanes of a group. */
-static int in_lanes(norn_run *r, val *dst, const norn_dist *d, const norn_dist *q, uint64_t addr,
-                    norn_span at)
+static int in_lanes(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const norn_dist *q,
+                    uint64_t addr,
+                    norn_span at, unsigned flags)
 {
+  bool simulates = r->flags & NORN_RUN_SIMULATE;
+  if (simulates) q = NULL;
   if (q || r->scope.tag != NORN_UNIT) {
     lanes_alone(r->st, q ? "a choice with a proposal (via)" : "given() or do()");
     return FAILED;
@@ -356,7 +368,8 @@ static int in_lanes(norn_run *r, val *dst, const norn_dist *d, const norn_dist *
     r->st->lanes->want = WANT_ERROR;
     return FAILED;
   }
-  if (!lanes_sample(r, dst, d, addr)) return FAILED;
+  if (simulates) return event_simulate(r, ev, dst, d, addr, at, flags, false);
+  if (!lanes_sample(r, dst, d, (uint32_t)(addr ^ addr >> 32), NULL)) return FAILED;
   r->nsample++;
   r->nhold = 0;
   return IN_PLACE;
@@ -393,13 +406,17 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
   norn_state *st = r->st;
   uint64_t addr = addr_event(r->addr, comp);
   norn_span at = span_unpack(span);
-  if (r->flags & RUN_LANES) return in_lanes(r, dst, d, q, addr, at);
+  if (r->flags & RUN_LANES) {
+    if (r->flags & NORN_RUN_NAMES && comp) addr_note(st, addr, r->addr, comp);
+    return in_lanes(r, ev, dst, d, q, addr, at, flags);
+  }
   bool random = r->flags & NORN_RUN_DELAY && delayed_args(r, d);
   if (!random && !r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
   if (comp && r->flags & NORN_RUN_NAMES) addr_note(st, addr, r->addr, comp);
   if (r->flags & NORN_RUN_CHECK && !check_address(r, addr, at)) return FAILED;
   const scope_fix *fix = scope_find(r, addr);
   if (fix) return fixed(r, ev, dst, d, fix, comp, span);
+  if (r->flags & NORN_RUN_SIMULATE) return event_simulate(r, ev, dst, d, addr, at, flags, false);
   r->nsample++;
   if (q && norn_dist_flags(d) & NORN_DIST_IMPROPER) r->flags |= NORN_RUN_IMPROPER;
   if (r->flags & NORN_RUN_DELAY && !q) {

@@ -189,7 +189,7 @@ static norn_run *run_of_lane(group *g, uint32_t k)
   norn_lanes *l = g->all;
   norn_run *r = norn_run_fork(g->run, lane_at(g, k));
   if (!r) return NULL;
-  r->flags = l->flags;
+  r->flags = (l->flags & ~(unsigned)NORN_RUN_MAKES) | (g->run->flags & NORN_RUN_MAKES);
   if (g->weighed) r->logw = g->logw[k];
   lanes_lift_water(r);
   run_dirty(r);
@@ -361,6 +361,9 @@ static bool numbers_ended(norn_lanes *l, group *g, val v, double *logw)
 
 static bool group_ended(norn_lanes *l, group *g, val v, double *logw)
 {
+  for (uint32_t k = 0; l->flags & NORN_RUN_SIMULATE && k < g->at->n; k++)
+    l->state[lane_at(g, k)] = LANE_ENDED;
+  if (l->flags & NORN_RUN_SIMULATE) return l->any_gone = true;
   if (v_is_lanes(v) && !g->lane && g->at->n == l->n && !l->values) return numbers_ended(l, g, v, logw);
   for (uint32_t k = 0; k < g->at->n; k++) {
     uint32_t i = lane_at(g, k);
@@ -423,7 +426,8 @@ static bool run_arrives(norn_lanes *l, uint32_t i, const norn_event *ev, double 
   if (ev->kind == NORN_DEAD) lane_dies(l, i, logw, leg, ev->span);
   else {
     leg->improper |= (r->flags & NORN_RUN_IMPROPER) != 0;
-    kept = keep_value(l, i, ev->value);
+    if (l->flags & NORN_RUN_SIMULATE) l->state[i] = LANE_ENDED;
+    else kept = keep_value(l, i, ev->value);
   }
   norn_run_free(r);
   l->run[i] = NULL;

@@ -209,7 +209,8 @@ bool lanes_fit(norn_state *, val x, val lower, val upper);     /* an annotation:
 int  lanes_branch(norn_run *r, val *v);
 
 /* ---- lanes_event.c ---- */
-bool lanes_sample(norn_run *, val *dst, const norn_dist *, uint64_t addr);
+/* event: the word of the counters; tell: what is to be told of it, or NULL. */
+bool lanes_sample(norn_run *, val *dst, const norn_dist *, uint32_t event, norn_simulated *tell);
 bool lanes_observe(norn_run *, const norn_dist *, val y);      /* adds to the weights */
 bool lanes_weight(norn_run *, val lw);                         /* numbers; booleans: conditions */
 bool lanes_dist(norn_state *, const norn_dist *);              /* are the parameters good? */
@@ -233,7 +234,7 @@ bool lanes_map1_later(group *, const norn_native *, val x, val *out);
 bool lanes_index_later(group *, val x, val i, val *out);
 val  lanes_choose_later(group *, val c, val a, val b);
 bool lanes_fit_later(group *, val x, double lower, double upper);
-bool lanes_sample_later(group *, const norn_dist *, uint64_t addr, val *out);
+bool lanes_sample_later(group *, const norn_dist *, uint32_t event, val *out);
 bool lanes_observe_later(group *, const norn_dist *, val y, bool *good);
 bool lanes_weight_later(group *, val lw, bool *good);
 bool lanes_dist_later(group *, const norn_dist *, bool *good);

@@ -529,7 +529,7 @@ static bool parameters(group *g, const norn_dist *d, uint32_t *arg, bool *good)
   return true;
 }
 
-bool lanes_sample_later(group *g, const norn_dist *d, uint64_t addr, val *out)
+bool lanes_sample_later(group *g, const norn_dist *d, uint32_t word, val *out)
 {
   uint32_t arg[SEGMENT_ARGS];
   bool good;
@@ -537,7 +537,7 @@ bool lanes_sample_later(group *g, const norn_dist *d, uint64_t addr, val *out)
   if (!parameters(g, d, arg, &good)) return false;
   segment *s = g->all->seg;
   g->all->iter = g->run->iter;                   /* of all draws before the next barrier */
-  int32_t event = good ? segment_slot(s, NORN_INT, (cell){ .u = (uint32_t)(addr ^ addr >> 32) }) : -1;
+  int32_t event = good ? segment_slot(s, NORN_INT, (cell){ .u = word }) : -1;
   unsigned kind = !(d->row->flags & NORN_DIST_DISCRETE) ? LANE_REAL
                   : d->row->flags & NORN_DIST_BOOL      ? LANE_BOOL
                                                         : LANE_INT;

@@ -142,11 +142,11 @@ static void draw_parts(group *g, const norn_dist_row *row, const parameters *q, 
   }
 }
 
-static void draw(group *g, const norn_dist_row *row, const parameters *q, int np, uint64_t addr,
+static void draw(group *g, const norn_dist_row *row, const parameters *q, int np, uint32_t event,
                  lane_vec *z)
 {
   norn_run *r = g->run;
-  norn_rng rng = { r->stream, 0, (uint32_t)(addr ^ addr >> 32), r->iter, 0, NULL };
+  norn_rng rng = { r->stream, 0, event, r->iter, 0, NULL };
   uint32_t n = g->at->n;
   double p[NORN_DIST_P] = { 0 };
   if (row->lane_samples) {
@@ -162,20 +162,40 @@ static void draw(group *g, const norn_dist_row *row, const parameters *q, int np
   }
 }
 
-bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
+/* What was drawn, to who attached himself.  false: error set. */
+static bool told(group *g, const norn_dist *d, const parameters *q, const lane_vec *z, norn_simulated *t)
+{
+  norn_state *st = g->run->st;
+  double *made = z->kind == LANE_REAL ? NULL : lane_buffer(g->all);
+  if (z->kind != LANE_REAL && !made) return false;
+  for (uint32_t k = 0; made && k < g->at->n; k++) made[k] = (double)z->c[k].i;
+  t->dist = d;
+  t->n = g->at->n;
+  t->lanes = g->lane;
+  t->many = q->many;
+  for (int i = 0; i < d->n; i++) t->p[i] = q->p[i];
+  t->x = made ? made : &z->c->d;
+  bool good = st->simulated(st->simulated_user, t);
+  lane_buffer_put(g->all, made);
+  if (!good) g->want = WANT_ERROR;
+  return good;
+}
+
+bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint32_t event, norn_simulated *tell)
 {
   group *g = r->st->lanes;
   parameters q;
   lanes_sweep(g->all, false);
-  if (g->defers && lanes_sample_later(g, d, addr, dst)) return !norn_is_none(*dst);
+  if (g->defers && lanes_sample_later(g, d, event, dst)) return !norn_is_none(*dst);
   lane_vec *z = NULL;
   bool good = d->row->sample1 && (norn_dist_flags(d) & NORN_DIST_SCALAR) && parameters_of(g, d, &q);
   if (!good) lanes_alone(r->st, "a choice that has no lanes");
   good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
   if (good) {
-    draw(g, d->row, &q, d->n, addr, z);
+    draw(g, d->row, &q, d->n, event, z);
     good = !(d->row->flags & NORN_DIST_DISCRETE) || as_outcomes(d->row, z, g->at->n);
     if (!good) lanes_alone(r->st, "a choice that fits no integer");
+    good = good && (!tell || told(g, d, &q, z, tell));
   }
   if (d->row->sample1) parameters_free(g, &q);
   if (good) *dst = v_lanes(z);

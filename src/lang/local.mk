@@ -76,6 +76,7 @@ libnorncore_la_SOURCES += \
   %D%/resolve.c \
   %D%/run.c \
   %D%/show.c \
+  %D%/simulate.c \
   %D%/state.c \
   %D%/string.c \
   %D%/substitute.c \

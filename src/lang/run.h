@@ -147,6 +147,12 @@ bool  event_met(const norn_run *, uint64_t addr);
 bool  event_chosen(norn_run *, const event_place *, int n);
 int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp,
                     uint64_t span, unsigned flags);
+/* simulate.c: a choice or observation under NORN_RUN_SIMULATE; likewise. */
+int   event_simulate(norn_run *, norn_event *, val *dst, const norn_dist *d, uint64_t addr, norn_span,
+                     unsigned flags, bool observed);
+/* NORN_RUN_MAKES: the run has come to its end with stk[0].  1: it goes on with that model, 0: it is none,
+   -1: error set. */
+int   event_made(norn_run *, const proto **);
 /* w: the log weight as the program gave it, lw as a double */
 int   event_weight(norn_run *, norn_event *, val w, double lw, uint64_t span, unsigned flags);
 /* factor or condition of what differs by lane */

@@ -83,6 +83,8 @@ struct norn_state {
   norn_datum (*latent)(void *user, int64_t k);   /* latent.c; NULL: there are none */
   void *latent_user;
   struct group *lanes;                /* lanes.h: the group that executes, or NULL */
+  bool (*simulated)(void *user, const norn_simulated *);      /* simulate.c; NULL: nobody is told */
+  void *simulated_user;
   int sealed_depth;
   uint64_t mem_ids;                   /* mem() made outside runs */
   proto *memo_stubs[9];

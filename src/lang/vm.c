@@ -752,6 +752,13 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
 
   OP(HALT): {
     SAVE;
+    if (unlikely(r->flags & NORN_RUN_MAKES)) {
+      const proto *p;
+      int made = event_made(r, &p);
+      R = r->R;
+      if (made < 0) { pc = p->code; FAIL; }
+      if (made) { pc = p->code; GO; }
+    }
     r->finished = r->rare = true;
     if (unlikely(r->delay != NULL) && !delayed_end(r)) { retried = pc = v_clo(R[-1])->p->code; FAIL; }
     r->value = r->stk[0];
