@@ -355,8 +355,7 @@ static int fixed(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
 
 /* A choice of all lanes of a group. */
 static int in_lanes(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const norn_dist *q,
-                    uint64_t addr,
-                    norn_span at, unsigned flags)
+                    uint64_t addr, norn_span at, unsigned flags)
 {
   bool simulates = r->flags & NORN_RUN_SIMULATE;
   if (simulates) q = NULL;
@@ -377,7 +376,8 @@ static int in_lanes(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, c
 
 bool event_sample_some(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
 {
-  return r->scope.tag == NORN_UNIT && lanes_sample(r, dst, d, addr);
+  if (r->scope.tag != NORN_UNIT || r->flags & NORN_RUN_SIMULATE) return false;   /* who tells must know whose */
+  return lanes_sample(r, dst, d, (uint32_t)(addr ^ addr >> 32), NULL);
 }
 
 bool event_met(const norn_run *r, uint64_t addr)
