@@ -185,6 +185,10 @@ static const char inputs_test[] =
   "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), zt, zt),\n"
   "  z(\"p\", map(rs, p -> raw(p, 60, x -> x)), zt * 4 / 8, zt * 0.2)])\n";
 
+static const char no_data_test[] =
+  "let rs = for r in 0..300 { infer(m(2, 3, []), amortized(net, draws = 60, fallback = false)) }\n"
+  "first_wrong([z(\"Z\", map(rs, p -> raw(p, 60, x -> 1)), 1, 1), z(\"p\", map(rs, p -> raw(p, 60, x -> x)), 0.4, 0.2)])\n";
+
 /* ---- inside smc, and as proposals of chains ---- */
 
 static const char series[] = CHECKS
@@ -509,6 +513,7 @@ int main(void)
   check_net("mixture", mixture, "m(1)", "m(1)", other, mixture_test);
   check_net("missing", missing, "m([1.0, 2.0, 3.0])", "m([1.0, 2.0, 3.0])", parts, missing_test);
   check_net("inputs", inputs, "() -> any()", "m(1, 1, [true])", run_time, inputs_test);
+  check_net("no data", inputs, "() -> any()", "m(1, 1, [true])", run_time, no_data_test);
   check_net("smc of states", series, "m([1.0, 2.0, 3.0, 1.0])", "m([1.0])", npe, series_test);
   check_net("smc of reals", walk, "m([1.0, 2.0, 3.0])", "m([1.0])", npe, walk_test);
   check_net("chains", recursion, "m(0.5)", "m(0.5)", npe, chain_test);
