@@ -512,6 +512,7 @@ LANG_TESTS = \
 ENGINE_TESTS = \
   %D%/engine/adaptive_importance.norn \
   %D%/engine/aligned.norn \
+  %D%/engine/amortized.norn \
   %D%/engine/anneal.norn \
   %D%/engine/approx_exact.norn \
   %D%/engine/approx_warns.norn \
