@@ -15,7 +15,7 @@ fail() {
 
 cat >coin.norn <<'N'
 model coin(flips) { let p ~ beta(2, 2); for f in flips { observe f ~ bernoulli(p) }; p }
-model coins() { let n ~ discrete_uniform(0, 8); coin(repeat(missing, n)) }
+model coins() { let n ~ discrete_uniform(0, 8); coin(repeat(false, n)) }
 N
 
 train() {   # options: what norn says in `out` and `err`, its status in $status

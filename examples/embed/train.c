@@ -6,7 +6,7 @@
 
 static const char program[] =
   "model coin(flips) { let p ~ beta(2, 2); for f in flips { observe f ~ bernoulli(p) }; p }\n"
-  "model coins() { let n ~ discrete_uniform(0, 8); coin(repeat(missing, n)) }\n";
+  "model coins() { let n ~ discrete_uniform(0, 8); coin(repeat(false, n)) }\n";
 
 static int complain(norn_state *st)
 {

@@ -157,6 +157,7 @@ static bool simulate(net_training *t, int n)
   const net_schema *schema = &t->n->schema;
   if (!t->mine) return net_source_runs(t->source, schema, t->next, n, &t->runs);
   t->runs.n = 0;
+  t->runs.nevent = t->runs.nnumber = 0;
   for (int i = 0; i < n; i++) {
     uint64_t k = t->next + (uint64_t)i;
     if ((int64_t)(k / t->mine) != t->round) shuffle(t, (int64_t)(k / t->mine));
