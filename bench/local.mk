@@ -75,7 +75,8 @@ GPU_BENCH = \
   %D%/gpu/dialect \
   %D%/gpu/glm \
   %D%/gpu/matmul \
-  %D%/gpu/particles
+  %D%/gpu/particles \
+  %D%/gpu/train
 ## list GPU_BENCH_FILES gpu/*.h gpu/*.md gpu/*.py
 GPU_BENCH_FILES = \
   %D%/gpu/gpu_time.h \
