@@ -531,6 +531,17 @@ void *segment_gpu_resample(segment_gpu *s, bool each, double u, uint64_t stream,
   return NULL;
 }
 
+void *segment_gpu_resampled(segment_gpu *s, const uint32_t *count, double spread)
+{
+  gpu_ptr map = map_take(s);
+  if (map && weigher_by_counts(s->w, count, spread, map)) {
+    give(s, map);
+    map = 0;
+  }
+  s->fresh |= map != 0;
+  return pointer(map);
+}
+
 gpu_ptr segment_gpu_eves(segment_gpu *s)
 {
   gpu_ptr p = take(s, (size_t)s->room * sizeof(uint32_t));

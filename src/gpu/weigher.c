@@ -13,6 +13,7 @@ const char *block_text(void) { return bytes; }
 
 enum { THREADS = 256, CHUNK = 2048 };            /* as block.h has them */
 #define LN2 0.69314718055994530942
+#define MAP_FAR 0x80000000u
 #define LAST_EPOCH ((1u << 30) - 1)
 
 /* As block.h has them. */
@@ -170,6 +171,38 @@ norn_status weigher_ancestors(weigher *b, gpu_ptr logw, bool each, double u, uin
                                       &b->status, &b->room, &map, &b->spread));
   b->begun += b->chunks;
   b->spread_known = true;
+  return s;
+}
+
+/* As block.h lays maps out. */
+static void lay_map(const weigher *b, const uint32_t *count, uint32_t *map)
+{
+  uint32_t dead = 0, further = 0;
+  for (uint32_t i = 0; i < b->n; i++) {
+    map[i] = count[i] ? i : MAP_FAR | dead++;
+    for (uint32_t k = 1; k < count[i]; k++) map[b->room + further++] = i;
+  }
+  for (uint32_t i = b->n; i < b->room; i++) map[i] = i;
+}
+
+norn_status weigher_by_counts(weigher *b, const uint32_t *count, double spread, gpu_ptr map)
+{
+  norn_state *st = gpu_state(b->g);
+  size_t bytes = weigher_map_size(b), parts = b->chunks * sizeof(double);
+  uint32_t *laid = norn_alloc(st, NULL, 0, bytes);
+  double *of = norn_alloc(st, NULL, 0, parts);
+  norn_status s = laid && of ? NORN_OK : norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+  if (!s) {
+    memset(laid, 0, bytes);
+    memset(of, 0, parts);
+    lay_map(b, count, laid);
+    of[0] = spread * b->n;
+    s = gpu_upload(b->g, map, laid, bytes);
+  }
+  if (!s) s = gpu_upload(b->g, b->spread, of, parts);
+  b->spread_known = true;
+  if (laid) norn_alloc(st, laid, bytes, 0);
+  if (of) norn_alloc(st, of, parts, 0);
   return s;
 }
 

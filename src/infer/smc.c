@@ -69,9 +69,7 @@ static norn_status smc_device(norn_infer *inf, smc *e, bool delay, const particl
 {
   const char *cant = e->kept    ? "keep = \"choices\" is for the CPU"
                      : delay    ? "delayed choices are for the CPU"
-                     : e->how > RESAMPLE_STRATIFIED
-                       ? "resample must be \"systematic\" or \"stratified\" there"
-                       : NULL;
+                                : NULL;
   return particles_device(inf, 4, e->n, cant, ops, verify);
 }
 

@@ -16,8 +16,8 @@ GPU_NORN = \
   %D%/importance_choices.norn \
   %D%/smc.norn \
   %D%/smc_choices.norn \
-  %D%/smc_parts.norn \
-  %D%/smc_residual.norn
+  %D%/smc_counts.norn \
+  %D%/smc_parts.norn
 ## list GPU_SH devices.sh table.sh
 GPU_SH = \
   %D%/devices.sh \
