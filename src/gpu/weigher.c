@@ -188,20 +188,20 @@ static void lay_map(const weigher *b, const uint32_t *count, uint32_t *map)
 norn_status weigher_by_counts(weigher *b, const uint32_t *count, double spread, gpu_ptr map)
 {
   norn_state *st = gpu_state(b->g);
-  size_t bytes = weigher_map_size(b), parts = b->chunks * sizeof(double);
-  uint32_t *laid = norn_alloc(st, NULL, 0, bytes);
+  size_t size = weigher_map_size(b), parts = b->chunks * sizeof(double);
+  uint32_t *laid = norn_alloc(st, NULL, 0, size);
   double *of = norn_alloc(st, NULL, 0, parts);
   norn_status s = laid && of ? NORN_OK : norn_fail(st, NORN_EMEMORY, -1, "out of memory");
   if (!s) {
-    memset(laid, 0, bytes);
+    memset(laid, 0, size);
     memset(of, 0, parts);
     lay_map(b, count, laid);
     of[0] = spread * b->n;
-    s = gpu_upload(b->g, map, laid, bytes);
+    s = gpu_upload(b->g, map, laid, size);
   }
   if (!s) s = gpu_upload(b->g, b->spread, of, parts);
   b->spread_known = true;
-  if (laid) norn_alloc(st, laid, bytes, 0);
+  if (laid) norn_alloc(st, laid, size, 0);
   if (of) norn_alloc(st, of, parts, 0);
   return s;
 }

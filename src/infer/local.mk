@@ -62,6 +62,7 @@ libnorncore_la_SOURCES += \
   %D%/net.c \
   %D%/net_answer.c \
   %D%/net_api.c \
+  %D%/net_device.c \
   %D%/net_event.c \
   %D%/net_fields.c \
   %D%/net_file.c \

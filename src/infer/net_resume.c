@@ -28,6 +28,7 @@ norn_status net_training_save(net_training *t, const char *path)
   tensor_entry good = { .name = GOOD, .type = TENSOR_F32, .rank = 1, .dims = { (int64_t)count }, .data = t->good,
                         .size = count * sizeof *t->good };
   net_more more = { .moments = true, .entry = &good, .n = 1, .key = key, .value = value, .nmeta = 1 };
+  if (!training_home(t)) return norn_error(t->st)->code;
   t->before = training_seconds(t);
 #define PUT(x) n += (size_t)snprintf(all + n, sizeof all - n, "%" PRId64 " ", (int64_t)(x));
   WHOLE(PUT)

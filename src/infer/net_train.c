@@ -15,6 +15,7 @@
    A step whose loss or gradient is not finite changes nothing but its number; BAD of them in a row end the
    training with an error that names the first of them, and the net is the last that was good. */
 #include "infer/net_train.h"
+#include "nn/gpu.h"
 #include "infer/infer.h"
 #include <stdio.h>
 #include <string.h>
@@ -198,6 +199,11 @@ static bool pass(net_training *t, const nn_tokens *tk, bool learn, double *mean)
   int nq = tk->nq;
   t->learn = learn;
   t->scale = nq ? 1.0f / (float)nq : 0;
+  if (t->there) {
+    if (!training_there(t, tk, learn, &sum)) return false;
+    *mean = nq ? sum / nq : 0;
+    return true;
+  }
   if (!split(t, tk, learn)) return false;
   pool_begin(&t->pool, t->parts, part_job, t);
   bool last = t->limit <= 0 && t->adam.step + 1 >= t->n->spec.steps;
@@ -215,11 +221,13 @@ static bool pass(net_training *t, const nn_tokens *tk, bool learn, double *mean)
 
 /* ---- looking at what was held out ---- */
 
-static void keep_good(net_training *t, double held)
+static bool keep_good(net_training *t, double held)
 {
+  if (!training_home(t)) return false;
   memcpy(t->good, t->n->params.w, t->n->params.count * sizeof *t->good);
   t->good_step = t->adam.step;
   t->good_loss = held;
+  return true;
 }
 
 /* The score on runs that were never trained on.  What was good there is kept: with a budget the best, else the
@@ -234,24 +242,25 @@ static bool look(net_training *t)
   t->stale++;
   if (!isfinite(held) || (t->mine && t->good_step && !(held < t->good_loss))) return true;
   t->stale = 0;
-  keep_good(t, held);
-  return true;
+  return keep_good(t, held);
 }
 
 /* The weights are again those of the last good look. */
-static void take_good(net_training *t)
+static bool take_good(net_training *t)
 {
+  if (!training_home(t)) return false;         /* moments */
   memcpy(t->n->params.w, t->good, t->n->params.count * sizeof *t->good);
   t->n->step = t->good_step;
   t->n->held_out = t->good_loss;
+  return training_away(t);
 }
 
 /* ---- a step ---- */
 
 static norn_step stopped(net_training *t)
 {
-  take_good(t);
   t->failed = true;
+  if (!take_good(t)) return NORN_STEP_FAIL;
   norn_fail(t->st, NORN_EINFER, -1, "training stopped at step %lld: loss or gradient of %d steps in a row were not "
             "finite, first at step %lld, runs %llu to %llu, of seed %llu", (long long)t->adam.step, t->row,
             (long long)t->bad_step, (unsigned long long)t->bad_first,
@@ -291,8 +300,11 @@ static bool descend(net_training *t, bool *good)
   for (int i = 0; i < t->parts; i++) g[i] = t->part[i].g;
   if (t->n->spec.adapt && isfinite(loss))
     more = nn_batch_size(&t->n->params, g, t->parts, t->batch, THETA, t->n->spec.most_batch);
-  pool_run(&t->pool, SLICES, sum_job, NULL, t);
-  if (isfinite(loss)) norm = nn_adam_step(&t->adam, &t->n->params, t->part[0].g, progress);
+  if (!t->there) pool_run(&t->pool, SLICES, sum_job, NULL, t);
+  if (isfinite(loss) && t->there) {
+    t->moved = true;
+    if (nn_gpu_step(t->there, &t->adam, progress, &norm)) return false;
+  } else if (isfinite(loss)) norm = nn_adam_step(&t->adam, &t->n->params, t->part[0].g, progress);
   else t->adam.step++;
   if (!isfinite(norm)) return true;
   t->batch = more;
@@ -303,7 +315,7 @@ static bool descend(net_training *t, bool *good)
 static norn_step end(net_training *t)
 {
   if (!t->done && !look(t)) return NORN_STEP_FAIL;
-  if (t->mine && t->good_step) take_good(t);
+  if (t->mine && t->good_step ? !take_good(t) : !training_home(t)) return NORN_STEP_FAIL;
   t->done = true;
   return NORN_STEP_DONE;
 }
@@ -386,8 +398,7 @@ bool training_ready(net_training *t)
   training_schedule(t);
   begin_pool(t);
   t->batch = n->spec.batch;
-  keep_good(t, NAN);
-  return hold_out(t);
+  return keep_good(t, NAN) && hold_out(t);
 }
 
 net_training *training_new(norn_state *st, norn_datum what, norn_datum inputs, double seconds, uint64_t seed)
@@ -435,7 +446,7 @@ net *net_training_result(net_training *t)
   norn_state *st = t->st;
   net_schema schema = { 0 };
   if (!t->failed && !t->done && t->looked_step != t->adam.step && !look(t)) return NULL;
-  if (!net_schema_copy(st, &schema, &t->n->schema)) return NULL;
+  if (!training_home(t) || !net_schema_copy(st, &schema, &t->n->schema)) return NULL;
   net *n = net_new(st, &t->n->spec, &schema, t->n->seed, false);
   if (!n) {
     net_schema_free(st, &schema);
@@ -497,6 +508,7 @@ void net_training_free(net_training *t)
   net_runs_free(st, &t->all);
   if (t->room) net_room_free(t->room);
   if (t->held_room) net_room_free(t->held_room);
+  nn_gpu_free(t->there);
   if (t->source) net_source_free(t->source);
   if (t->n) net_free(t->n);
   if (t->inputs) norn_drop(t->inputs);

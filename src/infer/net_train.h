@@ -57,6 +57,7 @@ struct net_training {
   bool learn;                            /* of the pass that goes on */
   float scale;
   pool pool; pthread_t thread[PARTS]; bool pooled;
+  struct nn_gpu *there; bool moved;      /* it learns on a GPU; weights there are newer than those here */
 };
 
 /* One without a net: its source and clock.  NULL: error set. */
@@ -65,5 +66,17 @@ net_training *training_new(norn_state *, norn_datum what, norn_datum inputs, dou
 bool          training_ready(net_training *);
 /* The optimiser by the spec and the limit; its step stays. */
 void          training_schedule(net_training *);
+/* ---- on a GPU (net_device.c) ---- */
+
+struct gpu;
+/* The net learns there from now on.  false: error set. */
+bool          training_device(net_training *, struct gpu *, bool bf16);
+/* Why it can't; NULL: it can. */
+const char   *training_device_lacks(const net_training *);
+/* The sum of -log q; learn: its gradient stays there. */
+bool          training_there(net_training *, const nn_tokens *, bool learn, double *sum);
+/* Weights and moments from there, if they are newer; weights to there. */
+bool          training_home(net_training *);
+bool          training_away(net_training *);
 double        training_seconds(const net_training *);      /* so far, of all sittings */
 #endif

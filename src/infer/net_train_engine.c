@@ -3,6 +3,7 @@
 
    Ctrl-C ends it early: the net is what was learned so far, and a warning says so. */
 #include "infer/infer.h"
+#include "infer/device.h"
 #include "infer/net_train.h"
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@ typedef struct trainer {
 } trainer;
 
 enum { TRAIN_what, TRAIN_spec, TRAIN_seconds, TRAIN_steps, TRAIN_seed, TRAIN_checkpoint, TRAIN_every, TRAIN_resume,
-       TRAIN_COUNT };
+       TRAIN_device, TRAIN_precision, TRAIN_COUNT };
 static const norn_option train_options[] = {
   [TRAIN_what] = { "model", NULL, "the program, or a function that gives one" },
   [TRAIN_spec] = { "spec", NULL, "npe(...), pfn(...) or distribution_transformer(...)" },
@@ -27,7 +28,9 @@ static const norn_option train_options[] = {
   [TRAIN_seed] = { "seed", "missing", "of weights and simulated runs" },
   [TRAIN_checkpoint] = { "checkpoint", "missing", "a file from which it can go on" },
   [TRAIN_every] = { "every", "60", "seconds between two checkpoints" },
-  [TRAIN_resume] = { "resume", "false", "goes on from the file, if it is there" }
+  [TRAIN_resume] = { "resume", "false", "goes on from the file, if it is there" },
+  [TRAIN_device] = { "device", "\"cpu\"", "\"cpu\", \"gpu\", or \"auto\": a GPU if there is one and the net is not small" },
+  [TRAIN_precision] = { "precision", "\"bf16\"", "of products on the GPU; \"f32\"" }
 };
 
 static bool is_missing(norn_datum v)
@@ -70,6 +73,32 @@ static bool is_file(const char *path)
   return f != NULL;
 }
 
+/* Nets with fewer weights learn as fast here. */
+#define SMALL 200000
+
+/* Where it learns. */
+static norn_status train_device(norn_infer *inf, net_training *t)
+{
+  static const char *const devices[] = {"cpu", "gpu", "auto"}, *const precisions[] = {"bf16", "f32"};
+  norn_state *st = norn_infer_state(inf);
+  device_wish w = {0};
+  struct gpu *g = NULL;
+  int precision = 0;
+  char why[300] = "";
+  if (!option_choice(inf, TRAIN_device, devices, 3, &w.device) ||
+      !option_choice(inf, TRAIN_precision, precisions, 2, &precision))
+    return norn_error(st)->code;
+  if (w.device == DEVICE_CPU) return NORN_OK;
+  const char *lacks = training_device_lacks(t);
+  if (lacks) return w.device == DEVICE_GPU ? device_refused(inf, lacks) : NORN_OK;
+  if (w.device == DEVICE_AUTO && t->n->params.count < SMALL) return NORN_OK;
+  norn_status s = device_open(inf, &w, &g, why, sizeof why);
+  if (s || !g || training_device(t, g, precision == 0)) return s;
+  if (w.device == DEVICE_GPU) return norn_error(st)->code;
+  norn_clear(st);
+  return NORN_OK;
+}
+
 static norn_status train_init(norn_infer *inf, void *self)
 {
   trainer *e = self;
@@ -88,6 +117,7 @@ static norn_status train_init(norn_infer *inf, void *self)
   e->t = again ? net_training_load(st, what, e->checkpoint)
                : net_training_new(st, what, &spec, seconds, seeded ? (uint64_t)seed : norn_infer_stream(inf));
   if (!e->t) return norn_error(st)->code;
+  if ((s = train_device(inf, e->t))) return s;
   e->saved = infer_seconds();
   return e->checkpoint && !again ? net_training_save(e->t, e->checkpoint) : NORN_OK;
 }

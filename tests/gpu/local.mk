@@ -17,7 +17,9 @@ GPU_NORN = \
   %D%/smc.norn \
   %D%/smc_choices.norn \
   %D%/smc_counts.norn \
-  %D%/smc_parts.norn
+  %D%/smc_parts.norn \
+  %D%/train.norn \
+  %D%/train_adapt.norn
 ## list GPU_SH devices.sh table.sh
 GPU_SH = \
   %D%/devices.sh \
