@@ -124,10 +124,12 @@ static norn_step infer_pop(norn_infer *root)
   norn_state *st = root->st;
   norn_datum posterior = norn_infer_result(inner);
   if (norn_is_none(posterior)) return NORN_STEP_FAIL;
-  if (inner->engine->flags & NORN_ENGINE_EXACT)
+  bool exact = inner->engine->flags & NORN_ENGINE_EXACT,
+       itself = inner->by_rule || !inner->named;       /* else it says how it came to that engine */
+  if (exact && itself)
     exact_put(st, norn_get(inner->model), inner->by_rule ? norn_unit() : norn_get(inner->options),
               posterior);
-  else if (!inner->answer)
+  if (!exact && !inner->answer)
     norn_infer_note(outer, "nested",
                     norn_cstring(st, "a nested posterior is made of draws: biased O(1/n)"));
   infer_inherit(outer, inner);
