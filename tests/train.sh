@@ -27,15 +27,15 @@ same() {   # two files, what they show
   cmp -s "$1" "$2" || fail "$3"
 }
 
-train --steps 400 --out one.safetensors --threads 1
+train --steps 2000 --out one.safetensors --threads 1
 [ $status -eq 0 ] || fail "training ends with status $status"
 [ ! -e one.safetensors.training ] || fail 'the checkpoint is still there'
-train --steps 400 --out four.safetensors --threads 4 --quiet
+train --steps 2000 --out four.safetensors --threads 4 --quiet
 same one.safetensors four.safetensors 'one and four threads make different nets'
 [ ! -s out ] && [ ! -s err ] || fail '--quiet is not quiet'
 
 # Killed three times, each time a little later.
-"$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 400 --out killed.safetensors \
+"$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out killed.safetensors \
   --every 10ms >out 2>err </dev/null &
 pid=$!
 for turn in 1 2 3; do
@@ -48,7 +48,7 @@ for turn in 1 2 3; do
   kill -9 $pid 2>/dev/null
   wait $pid 2>/dev/null
   [ -e killed.safetensors ] && break
-  "$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 400 --out killed.safetensors \
+  "$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out killed.safetensors \
     --every 10ms --resume >out 2>err </dev/null &
   pid=$!
 done
@@ -57,7 +57,7 @@ grep -q 'resuming from killed.safetensors.training, step [0-9]' err || fail 'it 
 same one.safetensors killed.safetensors 'killed and resumed makes another net'
 
 # Ctrl-C: the net so far, its checkpoint, and the same bytes in the end.
-"$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 400 --out stopped.safetensors \
+"$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out stopped.safetensors \
   >out 2>err </dev/null &
 pid=$!
 tries=0
@@ -74,7 +74,7 @@ grep -q 'stopped at step .* stopped.safetensors has what was learned; --resume g
   fail 'it does not say what it leaves'
 "$NORN" -e 'info(load("stopped.safetensors")).steps > 0' >out 2>err
 [ "$(cat out)" = true ] || fail 'what was learned until Ctrl-C is no net'
-train --steps 400 --out stopped.safetensors --resume
+train --steps 2000 --out stopped.safetensors --resume
 same one.safetensors stopped.safetensors 'interrupted and resumed makes another net'
 
 refused() {   # a pattern of what is said, the status, options

@@ -17,11 +17,11 @@ static int complain(norn_state *st)
   return 1;
 }
 
-/* The mean of p, given seven heads and one tail; negative: an error. */
+/* The mean of p, given eight heads; negative: an error. */
 static double ask(norn_state *st, norn_datum net)
 {
   static const char question[] =
-    "mean(infer(coin([true, true, true, false, true, true, true, true]), amortized(net, draws = 2000)))";
+    "mean(infer(coin(repeat(true, 8)), amortized(net, draws = 2000)))";
   norn_datum answer;
   double p;
   if (norn_set_global(st, "net", net) != NORN_OK) return -1;
@@ -50,7 +50,7 @@ int main(void)
   bool kept = !norn_is_none(net) && norn_net_save(st, net, "coins.safetensors") == NORN_OK;
   norn_training_free(t);
   if (!kept) return complain(st);
-  double p = ask(st, norn_net_load(st, "coins.safetensors"));      /* exact: 9/12 */
+  double p = ask(st, norn_net_load(st, "coins.safetensors"));      /* exact: 10/12 */
   if (p < 0) return complain(st);
   printf("p is about %.1f\n", p);
   norn_free(st);
