@@ -576,6 +576,7 @@ ENGINE_TESTS = \
   %D%/engine/smc_numbers.norn \
   %D%/engine/stuck.norn \
   %D%/engine/temper.norn \
+  %D%/engine/train.norn \
   %D%/engine/transdimensional.norn \
   %D%/engine/unobserved.norn \
   %D%/engine/warns_banana.norn \
