@@ -51,7 +51,13 @@ static bool numbers(net_training *t, const char *line)
 {
   char *end = NULL;
   bool good = line != NULL;
-#define TAKE(x) if (good) { int64_t v = strtoll(line, &end, 10); good = end != line && v >= 0; (x) = (__typeof__(x))v; line = end; }
+#define TAKE(x)                                                                                           \
+  if (good) {                                                                                             \
+    int64_t v = strtoll(line, &end, 10);                                                                  \
+    good = end != line && v >= 0;                                                                         \
+    (x) = (__typeof__(x))v;                                                                               \
+    line = end;                                                                                           \
+  }
   WHOLE(TAKE)
 #undef TAKE
 #define TAKE(x) if (good) { double v = strtod(line, &end); good = end != line; (x) = v; line = end; }

@@ -69,8 +69,10 @@ static norn_step spec_step(norn_infer *inf, void *self)
   { .version = NORN_ENGINE_VERSION, .name = of, .doc = text, .options = options, .noptions = SPEC_COUNT, \
     .size = 1, .init = spec_init, .step = spec_step }
 const norn_engine net_constructors[NET_KINDS] = {
-  [NET_PFN] = SPEC_ENGINE("pfn", "For train(): a net that sees some of a model's observations and predicts the others."),
-  [NET_NPE] = SPEC_ENGINE("npe", "For train(): a net that sees a model's observations and proposes its choices, one after the other."),
+  [NET_PFN] = SPEC_ENGINE("pfn",
+    "For train(): a net that sees some of a model's observations and predicts the others."),
+  [NET_NPE] = SPEC_ENGINE("npe",
+    "For train(): a net that sees a model's observations and proposes its choices, one after the other."),
   [NET_DISTRIBUTION] = SPEC_ENGINE("distribution_transformer",
     "For train(): as npe, with mixtures of normals as answers, of priors whose arguments change from call to call."),
 };

@@ -409,7 +409,9 @@ net_training *training_new(norn_state *st, norn_datum what, norn_datum inputs, d
   t->begun = infer_seconds();
   t->limit = seconds;
   t->stream = norn_stream_split(seed, ENGINE_LANE, 1, 0);
-  if ((t->inputs = norn_keep(st, inputs)) && (t->what = norn_keep(st, what)) && (t->source = net_source_new(st, what, inputs, t->stream))) return t;
+  if ((t->inputs = norn_keep(st, inputs)) && (t->what = norn_keep(st, what)) &&
+      (t->source = net_source_new(st, what, inputs, t->stream)))
+    return t;
   net_training_free(t);
   return NULL;
 }
