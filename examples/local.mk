@@ -2,6 +2,7 @@
 ## list EXAMPLES *.norn
 EXAMPLES = \
   %D%/absorption.norn \
+  %D%/amortized.norn \
   %D%/bioassay.norn \
   %D%/birth_death.norn \
   %D%/coal_disasters.norn \

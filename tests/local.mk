@@ -587,18 +587,18 @@ ENGINE_TESTS = \
   %D%/engine/warns_schools.norn \
   %D%/engine/zero_is_false.norn
 
-## list AMORTIZED_TESTS amortized/*.norn !amortized/tasks.norn !amortized/nets.norn !amortized/coin.norn !amortized/tree.norn !amortized/wrong.norn !amortized/moons.norn
+## list AMORTIZED_TESTS amortized/*.norn !amortized/tasks.norn !amortized/nets.norn
 AMORTIZED_TESTS = \
-  %D%/amortized/references.norn
-
-## list AMORTIZED_FILES amortized/*.norn !amortized/references.norn amortized/*.sh
-AMORTIZED_FILES = \
   %D%/amortized/coin.norn \
   %D%/amortized/moons.norn \
-  %D%/amortized/nets.norn \
-  %D%/amortized/tasks.norn \
+  %D%/amortized/references.norn \
   %D%/amortized/tree.norn \
-  %D%/amortized/wrong.norn \
+  %D%/amortized/wrong.norn
+
+## list AMORTIZED_FILES amortized/tasks.norn amortized/nets.norn amortized/*.sh
+AMORTIZED_FILES = \
+  %D%/amortized/tasks.norn \
+  %D%/amortized/nets.norn \
   %D%/amortized/proof.sh
 
 NORN_TESTS = $(LANG_TESTS) $(ENGINE_TESTS) $(AMORTIZED_TESTS)
