@@ -71,7 +71,8 @@ norn_step   amortized_leave(norn_infer *, amortized *);
 /* Notes of the verdict. */
 void        amortized_note(norn_infer *, const amortized *);
 norn_status amortized_report(norn_infer *, amortized *);
-/* Of log weights (n): the shape of their tail; smoothed in place where that can be. */
+/* Of log weights (n): the shape of their tail, -infinity if they are so even that they have none; smoothed in
+   place where that can be. */
 bool        amortized_khat(norn_state *, double *logw, size_t n, double *khat);
 
 /* ---- amortized_smc.c ---- */

@@ -101,11 +101,16 @@ net_training *net_training_load(norn_state *st, norn_datum what, const char *pat
   tensor_file f = { 0 };
   net *n = net_file_read(st, path, true, &f);
   net_training *t = NULL;
-  if (!n) return NULL;
-  if (net_must_be_of(st, n, net_program(st, what), what) == NORN_OK)
-    t = training_new(st, what, inputs_of(st, &n->schema), 0, n->seed);
+  norn_ref *keep = n ? norn_keep(st, what) : NULL;               /* values move when the program runs */
+  uint64_t program = keep ? net_program(st, what) : 0;
+  if (keep && net_must_be_of(st, n, program, norn_get(keep)) == NORN_OK) {
+    norn_datum inputs = inputs_of(st, &n->schema);
+    t = training_new(st, norn_get(keep), inputs, 0, n->seed);
+  }
+  if (keep) norn_drop(keep);
   if (t) t->n = n;
-  else net_free(n);
+  else if (n) net_free(n);
+  if (!n) return NULL;
   if (t && (!training_ready(t) || !take(t, &f, path))) {
     net_training_free(t);
     t = NULL;

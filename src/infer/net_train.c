@@ -432,10 +432,10 @@ net_training *net_training_new(norn_state *st, norn_datum what, const net_spec *
     good = false;
   }
   if (good && (t->n = net_new(st, &own, &schema, seed, true)) != NULL) {
-    t->n->program = net_program(st, what);
+    t->n->program = net_program(st, norn_get(t->what));          /* the program has run: values have moved */
     t->n->seed = seed;
     t->n->loss = t->n->held_out = t->n->score = NAN;
-    net_model_name(st, what, t->n->model_name, sizeof t->n->model_name);
+    net_model_name(st, norn_get(t->what), t->n->model_name, sizeof t->n->model_name);
     if (training_ready(t)) return t;
   }
   if (!t->n) net_schema_free(st, &schema);

@@ -13,7 +13,8 @@
 
 typedef struct trainer {
   net_training *t;
-  const char *checkpoint;               /* its file, or NULL; in the option's string */
+  char *checkpoint;                     /* the name of its file, or NULL: a copy, since strings move when programs run */
+  size_t ncheckpoint;
   double every, saved;
   double total;                         /* of the progress shown: it never falls */
 } trainer;
@@ -60,9 +61,13 @@ static norn_status train_file(norn_infer *inf, trainer *e)
   if (!option_real(inf, TRAIN_every, &e->every)) return norn_error(st)->code;
   if (!(e->every > 0)) return option_must(inf, "every", "positive", e->every);
   if (is_missing(v)) return NORN_OK;
-  if (!(e->checkpoint = norn_string_view(v, NULL)))
+  const char *name = norn_string_view(v, NULL);
+  if (!name)
     return norn_fail(st, NORN_ETYPE, -1, "checkpoint must be the name of a file, got %s",
                      norn_describe(st, v, what, sizeof what));
+  e->ncheckpoint = strlen(name) + 1;
+  if (!(e->checkpoint = engine_get(st, e->ncheckpoint))) return NORN_EMEMORY;
+  memcpy(e->checkpoint, name, e->ncheckpoint);
   return norn_config_of(st)->no_files ? norn_fail(st, NORN_EIO, -1, "files are not allowed here (--safe)") : NORN_OK;
 }
 
@@ -197,8 +202,8 @@ static void train_progress(norn_infer *inf, void *self, norn_progress *out)
 static void train_free(norn_infer *inf, void *self)
 {
   trainer *e = self;
-  (void)inf;
   net_training_free(e->t);
+  if (e->checkpoint) engine_put(norn_infer_state(inf), e->checkpoint, e->ncheckpoint);
 }
 
 const norn_engine engine_train = {
