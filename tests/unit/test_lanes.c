@@ -259,6 +259,85 @@ static void compare_importance(const char *name, const char *program, int n)
   engine = "smc";
 }
 
+/* ---- numbers that all return at once ---- */
+
+/* Values and weights of a posterior as text, to be freed.  Nobody hears the draws, as when a program runs: only
+   then are numbers taken as the vector that they are. */
+static char *text_of_draws(const char *model, const char *executor, const char *options)
+{
+  char program[2000];
+  norn_config c = norn_config_default();
+  norn_datum out;
+  c.seed = 7;
+  c.quiet = true;
+  st = norn_new(&c);
+  snprintf(program, sizeof program,
+           "let ys = %s\n%s\nlet post = infer(m(ys), smc(executor = \"%s\", delayed = false%s))\n"
+           "[values(post), weights(post)]",
+           observed, model, executor, options);
+  CHECK(!norn_eval(st, "numbers.norn", program, strlen(program), 0, &out));
+  const char *shown = norn_show(st, out, true, 0);
+  char *copy = malloc(strlen(shown) + 1);
+  strcpy(copy, shown);
+  norn_free(st);
+  return copy;
+}
+
+static void test_numbers(void)
+{
+  static const char *const models[] = {
+    "model m(ys) { let x ~ normal(0, 1)\nfor y in ys { observe y ~ normal(x, 1) }\n3 * x }",
+    "model m(ys) { let x ~ normal(0, 1)\ncondition(x > -1)\nx }",
+    "model m(ys) { let x ~ normal(0, 1)\nfor y in ys { observe y ~ normal(x, 1)\ncondition(x < y + 3) }\nx }",
+    "model m(ys) { let k ~ poisson(2)\nfor y in ys { observe y ~ normal(k, 1) }\nk + 1 }",
+    "model m(ys) { let b ~ bernoulli(0.3)\nlet x ~ normal(0, 1)\nfactor(x)\nb }",
+    "model m(ys) { let x ~ normal(0, 1)\nobserve 0.5 ~ uniform(0, exp(x))\nx }",
+  };
+  static const char *const options[] = {
+    ", particles = 16, threshold = 1", ", particles = 17, threshold = 0", ", particles = 1003, threshold = 1",
+    ", particles = 1024, threshold = 0",
+  };
+  for (int i = 0; i < (int)(sizeof models / sizeof *models); i++)
+    for (int k = 0; k < (int)(sizeof options / sizeof *options); k++) {
+      char *lanes = text_of_draws(models[i], "lanes", options[k]);
+      char *scalar = text_of_draws(models[i], "scalar", options[k]);
+      bool same = !strcmp(lanes, scalar);
+      CHECK(same);
+      if (!same) fprintf(stderr, "  numbers (%s) of %s\n", options[k], models[i]);
+      free(lanes);
+      free(scalar);
+    }
+}
+
+/* Lanes that ended together and are copied have the copied numbers, which are no vector in order any more. */
+static void test_numbers_copied(void)
+{
+  enum { N = 20 };
+  const char *program = "model m() { let x ~ normal(0, 1)\nfactor(x)\nx }";
+  const uint32_t to[] = { 3, 7, 19 }, from[] = { 2, 5, 18 };
+  norn_lanes_leg leg = { .dead = NULL };
+  norn_datum model;
+  double logw[N + 32] = { 0 };
+  uint64_t tag;
+  st = norn_new(NULL);
+  CHECK(!norn_eval(st, "copied.norn", program, strlen(program), 0, &model));
+  CHECK(!norn_call(st, norn_global(st, "m"), NULL, 0, &model));
+  norn_run *r = norn_run_new(st, model, NULL, 0);
+  norn_run_stream(r, 99, 0, 0);
+  norn_run_flags(r, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW);
+  norn_lanes *l = norn_lanes_new(r, N);
+  while (norn_lanes_next(l, logw, &leg) == NORN_OBSERVE && leg.running) { }
+  const double *x = norn_lanes_numbers(l, &tag);
+  CHECK(x && tag == NORN_REAL);
+  for (int i = 0; x && i < N; i++) CHECK(x[i] == logw[i] && norn_lanes_value(l, (size_t)i).d == logw[i]);
+  CHECK(norn_lanes_copy(l, to, from, 3));
+  CHECK(!norn_lanes_numbers(l, &tag));
+  for (int k = 0; k < 3; k++) CHECK(norn_lanes_value(l, to[k]).d == logw[from[k]]);
+  CHECK(norn_lanes_value(l, 4).d == logw[4]);
+  norn_lanes_free(l);
+  norn_free(st);
+}
+
 /* A cache of its own, and a compiler that is quick. */
 static char cache[] = "/tmp/norn-lanes-XXXXXX";
 static void cache_begin(void)
@@ -308,6 +387,10 @@ int main(int argc, char **argv)
   };
   cache_begin();
   if (argc < 2) without_compiler();
+  if (argc < 2 || !strcmp(argv[1], "numbers")) {
+    test_numbers();
+    test_numbers_copied();
+  }
   for (int i = 0; i < (int)(sizeof programs / sizeof *programs); i++) {
     if (argc > 1 && strcmp(argv[1], programs[i].name)) continue;
     for (int k = 0; k < (int)(sizeof options / sizeof *options); k++)
