@@ -377,6 +377,7 @@ LANG_TESTS = \
   %D%/errors/ode_times_fall.norn \
   %D%/errors/ode_tolerance.norn \
   %D%/errors/one_particle.norn \
+  %D%/errors/online_resample.norn \
   %D%/errors/online_step.norn \
   %D%/errors/optimize_jacobian.norn \
   %D%/errors/optimize_more.norn \
@@ -925,6 +926,7 @@ TEST_FILES = \
   %D%/errors/ode_times_fall.err \
   %D%/errors/ode_tolerance.err \
   %D%/errors/one_particle.err \
+  %D%/errors/online_resample.err \
   %D%/errors/online_step.err \
   %D%/errors/optimize_jacobian.err \
   %D%/errors/optimize_more.err \

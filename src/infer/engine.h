@@ -180,6 +180,8 @@ typedef enum {
 extern const char *const resample_names[RESAMPLE_COUNT];
 /* count[i] offspring of particle i, their sum is n; w (n): weights, unnormalised, of that sum. */
 void resample(resample_kind, const double *w, double sum, uint32_t *count, size_t n, norn_rng *);
+/* The same with m offspring in all. */
+void resample_to(resample_kind, const double *w, double sum, uint32_t *count, size_t n, size_t m, norn_rng *);
 /* The same as rising numbers: below[i] is the sum of count[0 .. i].  work: room for n.  Gives what
    resample_spread does. */
 double resample_below(resample_kind, const double *w, double sum, uint32_t *below, size_t n,

@@ -2,11 +2,11 @@
    host calls norn_infer_all with the same engine).  What is carried from feed to feed is a posterior of
    the state, a weighted set of values, so memory does not grow with time where a state does not.
 
-     _online(before, step, y, particles, threshold)
+     _online(before, step, y, particles, threshold, resample)
 
    before missing: `particles` runs of the model that is inferred, the first state.  Otherwise particle i
    runs the model step(x_i, y), x_i a value of the posterior `before`: its own, with its weight, while
-   their effective sample size is above threshold times particles; else systematically resampled.  The
+   their effective sample size is above threshold times particles; else resampled (resample.c).  The
    evidence is that of y given all before,
 
        log Z = log sum_i W_i w_i,   W the weights before (sum 1), w_i what the run of particle i weighs,
@@ -21,6 +21,7 @@
 typedef struct online {
   int64_t n, i;
   double threshold;
+  resample_kind how;
   bool feeding;                        /* there is a posterior before */
   double *W, *logw;                    /* (n) of each particle: before; what its run weighs */
   uint32_t *from;                      /* (n) its place in the posterior before */
@@ -47,22 +48,22 @@ static bool make_room(norn_state *st, online *e)
 static norn_status take_places(norn_infer *inf, online *e, const double *w, size_t m)
 {
   norn_rng g = {.stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 13, 0)};
+  norn_state *st = norn_infer_state(inf);
   double squares = 0, total = 0;
   size_t n = (size_t)e->n, at = 0;
-  for (size_t i = 0; i < m; i++) squares += w[i] * w[i];
+  for (size_t i = 0; i < m; i++) squares += w[i] * w[i], total += w[i];
   e->resampled = m != n || 1 / squares <= e->threshold * (double)n;
   for (size_t i = 0; i < n; i++) {
     e->from[i] = (uint32_t)i;
     e->W[i] = e->resampled ? 1 / (double)n : w[i];
   }
   if (!e->resampled) return NORN_OK;
-  /* systematic: the i-th point is (i + u) / n */
-  double u = norn_rng_uniform(&g);
-  for (size_t i = 0; i < n; i++) {
-    while (at + 1 < m && total + w[at] < ((double)i + u) / (double)n) total += w[at++];
-    while (at + 1 < m && !(w[at] > 0)) at++;
-    e->from[i] = (uint32_t)at;
-  }
+  uint32_t *count = engine_get(st, m * sizeof *count);
+  if (!count) return NORN_EMEMORY;
+  resample_to(e->how, w, total, count, m, n, &g);
+  for (size_t i = 0; i < m; i++)
+    for (uint32_t k = count[i]; k && at < n; k--) e->from[at++] = (uint32_t)i;
+  engine_put(st, count, m * sizeof *count);
   return NORN_OK;
 }
 
@@ -73,7 +74,11 @@ static norn_status online_init(norn_infer *inf, void *self)
   norn_datum before = norn_infer_option(inf, 0);
   norn_posterior post;
   norn_view w;
-  if (!option_int(inf, 3, 2, &e->n) || !option_real(inf, 4, &e->threshold)) return NORN_EDOMAIN;
+  int how;
+  if (!option_int(inf, 3, 2, &e->n) || !option_real(inf, 4, &e->threshold) ||
+      !option_choice(inf, 5, resample_names, RESAMPLE_COUNT, &how))
+    return NORN_EDOMAIN;
+  e->how = (resample_kind)how;
   if (e->n > 0x7fffffff)
     return norn_fail(st, NORN_EDOMAIN, -1, "particles must be at most 2147483647");
   if (!(e->threshold >= 0 && e->threshold <= 1))
@@ -151,8 +156,8 @@ static norn_step online_step(norn_infer *inf, void *self)
 static norn_status forget_before(norn_infer *inf)
 {
   norn_datum options[] = {norn_missing(), norn_missing(), norn_missing(), norn_infer_option(inf, 3),
-                          norn_infer_option(inf, 4)};
-  norn_datum engine = norn_engine_new(norn_infer_state(inf), &engine_online, options, 5);
+                          norn_infer_option(inf, 4), norn_infer_option(inf, 5)};
+  norn_datum engine = norn_engine_new(norn_infer_state(inf), &engine_online, options, NORN_COUNT(options));
   if (norn_is_none(engine)) return NORN_EMEMORY;
   norn_set(inf->options, engine);
   return NORN_OK;
@@ -216,6 +221,7 @@ static const norn_option online_options[] = {
   {"y", NULL, "the observation"},
   {"particles", "1000", "number of particles"},
   {"threshold", "0.5", "resample when the effective sample size is at most this part of the particles"},
+  {"resample", "\"systematic\"", "systematic, stratified, residual or multinomial"},
 };
 
 const norn_engine engine_online = {

@@ -1,5 +1,5 @@
-/* resample: numbers of offspring with expectation n w_i, in one pass each: one number after the other,
-   and for many particles (resample_below) by vectors, num/weights.h.
+/* resample: m offspring of n particles, m w_i expected of each, in one pass each: one number after the
+   other, and for many particles (resample_below, as many offspring) by vectors, num/weights.h.
 
    Systematic and stratified: Kitagawa 1996; residual: Liu and Chen 1998 (whole parts, then a
    multinomial of the rest); multinomial: ordered uniforms from exponential spacings.  Cumulative
@@ -10,35 +10,35 @@
 const char *const resample_names[RESAMPLE_COUNT] = { "systematic", "stratified", "residual",
                                                      "multinomial" };
 
-/* Offspring of the points (i + u) / n: ceil(c - u) of them lie below c n. */
-static void resample_systematic(const double *w, double sum, uint32_t *count, size_t n,
+/* Offspring of the points (i + u) / m: ceil(c - u) of them lie below c / m. */
+static void resample_systematic(const double *w, double sum, uint32_t *count, size_t n, size_t m,
                                 norn_rng *rng)
 {
-  double scale = (double)n / sum, c = -norn_rng_uniform(rng);
+  double scale = (double)m / sum, c = -norn_rng_uniform(rng);
   uint32_t before = 0;
   size_t last = 0;
   for (size_t i = 0; i < n; i++) {
     c += w[i] * scale;
     /* ceil(c) but for whole c, which is as good: u is not on a grid */
     int64_t k = (int64_t)(c + 1);
-    uint32_t below = c <= 0 ? 0 : k < (int64_t)n ? (uint32_t)k : (uint32_t)n;
+    uint32_t below = c <= 0 ? 0 : k < (int64_t)m ? (uint32_t)k : (uint32_t)m;
     count[i] = below - before;
     before = below;
     if (w[i] > 0) last = i;
   }
-  count[last] += (uint32_t)n - before;           /* rounding at the end */
+  count[last] += (uint32_t)m - before;           /* rounding at the end */
 }
 
 /* The same with a u of its own for each point. */
-static void resample_stratified(const double *w, double sum, uint32_t *count, size_t n,
+static void resample_stratified(const double *w, double sum, uint32_t *count, size_t n, size_t m,
                                 norn_rng *rng)
 {
   enum { PART = 256 };                  /* of an array that goes on (norn_rng_uniforms) */
-  double scale = (double)n / sum, cum = w[0] * scale, u[PART];
+  double scale = (double)m / sum, cum = w[0] * scale, u[PART];
   size_t j = 0;
   for (size_t i = 0; i < n; i++) count[i] = 0;
-  for (size_t i = 0; i < n; i++) {
-    if (i % PART == 0) norn_rng_uniforms(rng, u, (int64_t)(n - i < PART ? n - i : PART));
+  for (size_t i = 0; i < m; i++) {
+    if (i % PART == 0) norn_rng_uniforms(rng, u, (int64_t)(m - i < PART ? m - i : PART));
     double at = (double)i + u[i % PART];
     while (at >= cum && j + 1 < n) cum += w[++j] * scale;
     while (w[j] <= 0 && j) j--;                 /* rounding at the end: never a dead one */
@@ -46,12 +46,13 @@ static void resample_stratified(const double *w, double sum, uint32_t *count, si
   }
 }
 
-/* m draws by weight w - floor part; adds to count. */
+/* m draws by weight. */
 static void resample_multinomial(const double *w, double sum, uint32_t *count, size_t n, size_t m,
                                  norn_rng *rng)
 {
   double left = 1, cum = w[0] / sum, at = 0;
   size_t j = 0;
+  for (size_t i = 0; i < n; i++) count[i] = 0;
   /* the smallest of m - i uniforms on the rest of (0, 1) */
   for (size_t i = 0; i < m; i++) {
     double gap = -expm1(log(norn_rng_uniform(rng)) / (double)(m - i));
@@ -63,10 +64,10 @@ static void resample_multinomial(const double *w, double sum, uint32_t *count, s
   }
 }
 
-/* Whole parts of n w_i, the rest by the fractions; these are made anew as they are read. */
-static void resample_residual(const double *w, double sum, uint32_t *count, size_t n, norn_rng *rng)
+/* Whole parts of m w_i, the rest by the fractions; these are made anew as they are read. */
+static void resample_residual(const double *w, double sum, uint32_t *count, size_t n, size_t m, norn_rng *rng)
 {
-  double scale = (double)n / sum, rest = 0;
+  double scale = (double)m / sum, rest = 0;
   size_t given = 0;
   for (size_t i = 0; i < n; i++) {
     double x = w[i] * scale;
@@ -74,10 +75,10 @@ static void resample_residual(const double *w, double sum, uint32_t *count, size
     given += count[i];
     rest += x - count[i];
   }
-  size_t m = n - given, j = 0;
+  size_t j = 0;
   double left = 1, at = 0, cum = (w[0] * scale - count[0]) / rest;
   uint32_t whole = count[0];                    /* of particle j, before what it gets here */
-  for (size_t i = 0; i < m; i++) {
+  for (size_t i = given; i < m; i++) {
     double gap = -expm1(log(norn_rng_uniform(rng)) / (double)(m - i));
     at += left * gap;
     left *= 1 - gap;
@@ -90,18 +91,21 @@ static void resample_residual(const double *w, double sum, uint32_t *count, size
   }
 }
 
+void resample_to(resample_kind kind, const double *w, double sum, uint32_t *count, size_t n, size_t m,
+                 norn_rng *rng)
+{
+  switch (kind) {
+  case RESAMPLE_RESIDUAL: resample_residual(w, sum, count, n, m, rng); return;
+  case RESAMPLE_MULTINOMIAL: resample_multinomial(w, sum, count, n, m, rng); return;
+  case RESAMPLE_STRATIFIED: resample_stratified(w, sum, count, n, m, rng); return;
+  default: resample_systematic(w, sum, count, n, m, rng);
+  }
+}
+
 void resample(resample_kind kind, const double *w, double sum, uint32_t *count, size_t n,
               norn_rng *rng)
 {
-  switch (kind) {
-  case RESAMPLE_RESIDUAL: resample_residual(w, sum, count, n, rng); return;
-  case RESAMPLE_MULTINOMIAL:
-    for (size_t i = 0; i < n; i++) count[i] = 0;
-    resample_multinomial(w, sum, count, n, n, rng);
-    return;
-  case RESAMPLE_STRATIFIED: resample_stratified(w, sum, count, n, rng); return;
-  default: resample_systematic(w, sum, count, n, rng);
-  }
+  resample_to(kind, w, sum, count, n, n, rng);
 }
 
 /* Systematic: the whole part of x = n w, and one more with probability f, its fraction.

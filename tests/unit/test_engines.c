@@ -24,8 +24,8 @@ static void test_weights(void)
 
 enum { N = 7, TIMES = 40000 };
 
-/* Each scheme: always N offspring, none of the dead, mean N w, and the variance that it claims. */
-static void test_resample(resample_kind kind)
+/* Each scheme: always m offspring, none of the dead, mean m w, and the variance that it claims (for N). */
+static void test_resample(resample_kind kind, size_t m)
 {
   const double w[N] = { 0.1, 2.3, 0, 0.7, 1.4, 0.05, 0.45 };
   double sum = 0, mean[N] = { 0 }, var = 0;
@@ -33,19 +33,20 @@ static void test_resample(resample_kind kind)
   for (uint32_t t = 0; t < TIMES; t++) {
     norn_rng g = { .stream = 42 + kind, .lane = t };
     uint32_t count[N], all = 0;
-    resample(kind, w, sum, count, N, &g);
+    if (m == N) resample(kind, w, sum, count, N, &g);
+    else resample_to(kind, w, sum, count, N, m, &g);
     for (int i = 0; i < N; i++) {
-      double d = count[i] - N * w[i] / sum;
+      double d = count[i] - (double)m * w[i] / sum;
       all += count[i];
       mean[i] += d / TIMES;
       var += d * d / TIMES / N;
       if (kind == RESAMPLE_SYSTEMATIC) CHECK(fabs(d) < 1);
     }
-    CHECK(all == N);
+    CHECK(all == m);
     CHECK(count[2] == 0);
   }
-  for (int i = 0; i < N; i++) CHECK_NEAR(mean[i], 0, 5 * sqrt(1.5 / TIMES));
-  CHECK_NEAR(var / resample_spread(kind, w, sum, N), 1, .03);
+  for (int i = 0; i < N; i++) CHECK_NEAR(mean[i], 0, 5 * sqrt((m == N ? 1.5 : 3.0) / TIMES));
+  if (m == N) CHECK_NEAR(var / resample_spread(kind, w, sum, N), 1, .03);
 }
 
 /* ---- diagnostics ---- */
@@ -409,7 +410,8 @@ int main(void)
   CHECK(st);
   if (!st) return unit_end();
   test_weights();
-  for (int k = 0; k < RESAMPLE_COUNT; k++) test_resample((resample_kind)k);
+  for (int k = 0; k < RESAMPLE_COUNT; k++)
+    for (size_t m = 3; m <= 11; m += 4) test_resample((resample_kind)k, m);
   test_chains(st, 0, 0, 15000, 25000, 1.01);
   test_chains(st, .9, 0, 800, 1350, 1.01);
   test_chains(st, 0, .5, 10, 100, 2);
