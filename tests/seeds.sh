@@ -4,7 +4,7 @@
 #
 #     NORN=build/norn SAMPLERS=build/tests/unit/test_samplers tests/seeds.sh [SEEDS]
 #
-# 50 seeds by default; takes some minutes.
+# 50 seeds by default; a seed takes about 100 seconds of one core.
 # Given an argument each test prints its t (19 degrees of freedom; 499 for evidences).  The root mean
 # square of all, scaled to variance 1, must be in [.8, 1.25]: larger means a bias, or an error that is
 # told too small; smaller that replicates are not independent.  A single test has a band of 3.5 standard
