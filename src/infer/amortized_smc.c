@@ -90,13 +90,7 @@ static norn_step guided_advance(particles *p)
   norn_step step = together_pass(&e->t, guided_answers, e);
   if (step != NORN_STEP_DONE) return step;
   e->begun = false;
-  for (size_t i = 0; i < p->n; i++) {
-    p->logw[i] += s->logw[i];
-    s->logw[i] = 0;
-  }
-  p->met.running = s->running;
-  p->met.observing = s->running + p->met.dead.n;
-  swarm_leg(s);
+  particles_met(p, s);
   return NORN_STEP_DONE;
 }
 

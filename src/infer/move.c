@@ -69,13 +69,7 @@ static norn_step movers_advance(particles *p)
   }
   norn_step step = swarm_advance(s, movers_answer, s->st);
   if (step != NORN_STEP_DONE) return step;
-  for (size_t i = 0; i < p->n; i++) {
-    p->logw[i] += s->logw[i];
-    s->logw[i] = 0;
-  }
-  p->met.running = s->running;
-  p->met.observing = s->running + p->met.dead.n;
-  swarm_leg(s);
+  particles_met(p, s);
   return NORN_STEP_DONE;
 }
 

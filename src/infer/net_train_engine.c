@@ -179,7 +179,7 @@ static norn_step train_step(norn_infer *inf, void *self)
 
 void net_progress_text(const net_progress *p, norn_progress *out)
 {
-  char held[32] = "", score[32] = "", skipped[40] = "";
+  char held[24] = "", score[20] = "", skipped[32] = "";
   if (isfinite(p->held_out)) snprintf(held, sizeof held, "  held-out %.4g", p->held_out);
   if (isfinite(p->score)) snprintf(score, sizeof score, "  efficiency %.2f", p->score);
   if (p->skipped) snprintf(skipped, sizeof skipped, "  skipped %lld", (long long)p->skipped);

@@ -1,6 +1,7 @@
 /* particles: what all kinds of them share (particles.h). */
 #include "infer/particles.h"
 #include "infer/infer.h"
+#include "infer/swarm.h"
 #include <string.h>
 
 static size_t padded(size_t n) { return (n + 7) / 8 * 8; }
@@ -34,6 +35,17 @@ void particles_free(particles *p)
 void particles_leg(particles *p)
 {
   p->next = p->met.observing = p->met.running = p->met.dead.n = 0;
+}
+
+void particles_met(particles *p, swarm *s)
+{
+  for (size_t i = 0; i < p->n; i++) {
+    p->logw[i] += s->logw[i];
+    s->logw[i] = 0;
+  }
+  p->met.running = s->running;
+  p->met.observing = s->running + p->met.dead.n;
+  swarm_leg(s);
 }
 
 void particles_dead(particles *p, size_t i, norn_span span)

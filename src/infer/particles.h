@@ -84,6 +84,9 @@ particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool cho
                          unsigned more);
 void       particles_free(particles *);
 void       particles_leg(particles *);                 /* the next leg begins: clears met and next */
+/* Of particles that are a swarm's: all are at the end of the leg, which takes their weights and counts them. */
+struct swarm;
+void       particles_met(particles *, struct swarm *);
 /* Particle i is dead since `span`. */
 void       particles_dead(particles *, size_t i, norn_span);
 #endif
