@@ -41,6 +41,8 @@ endif
 CLEANFILES += %D%/bench$(EXEEXT)
 
 EXTRA_DIST += \
+  %D%/peers/nn.sh \
+  %D%/peers/nn_peer.py \
   %D%/peers/numpyro_peer.py \
   %D%/peers/rstan.R \
   %D%/peers/run.sh \
