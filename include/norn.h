@@ -196,6 +196,13 @@ typedef struct norn_handle_row {
   const char *name;                                        /* "population" */
   void (*free)(norn_state *, void *p);
   void (*show)(norn_state *, void *p, char *buf, size_t n);   /* how it prints; NULL: <name> */
+  /* The module of natives and Norn code whose functions are its fields: `h.f` is what f(h) of that module gives, a
+     value or a function (so h.f(x, y = 1) calls it).  NULL: it has none. */
+  const char *module;
+  /* What stands for it in files: a value, from which `load` of the row of this name (norn_add_handles) makes it
+     again.  NULL: it can't be saved. */
+  norn_datum (*save)(norn_state *, void *p);
+  norn_datum (*load)(norn_state *, norn_datum);
 } norn_handle_row;
 /* bytes: what p takes, so that collections come in time.  NONE: no memory, and p is still the
    caller's. */
@@ -551,6 +558,10 @@ struct norn_dist_row {
      NULL: the library's families have theirs by name, others none. */
   norn_status (*logp_big)(norn_state *, const norn_dist *, norn_datum x, int64_t bits,
                           norn_datum *out);
+  /* Of rows whose sample and logp wait for something slow that does many at once (a language model): what those
+     of n distributions of this row will need, x[i] being NONE for a sample by the numbers g[i].  It changes no
+     result: an engine that drives many runs calls it for all that stand at such rows (NORN_RUN_READY). */
+  norn_status (*ready)(norn_state *, int n, const norn_dist *d, const norn_datum *x, const norn_rng *g);
 };
 /* Each becomes a constructor. */
 norn_status norn_add_dists(norn_state *, const norn_dist_row *, int n);

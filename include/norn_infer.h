@@ -25,7 +25,9 @@ typedef enum {
                      posterior */
   NORN_DEAD,      /* only under NORN_RUN_SCORE: the weight became 0 at span; or a parameter that
                      depends on random choices left its domain (then norn_error(st) says how) */
-  NORN_ERROR      /* norn_error(st); the run can only be freed */
+  NORN_ERROR,     /* norn_error(st); the run can only be freed */
+  NORN_READY      /* only under NORN_RUN_READY: a sample (dist, proposal) or an observation (dist, value; NONE of a
+                     sample) of rows with `ready` comes next; nothing to answer */
 } norn_event_kind;
 enum {
   NORN_EV_FACTOR = 1, NORN_EV_CONDITION = 2,
@@ -65,6 +67,8 @@ enum {                      /* what the VM answers by itself */
                                simulated stops the run as ever */
   NORN_RUN_MAKES = 1024,    /* with SIMULATE: the run makes a model value, of which nothing is told, and goes on as a
                                run of that, in its next iteration */
+  NORN_RUN_READY = 2048,    /* before it draws, scores or stops at what has a row with `ready`: NORN_READY, once; the
+                               next norn_run_next does that event as its other flags say */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
 };

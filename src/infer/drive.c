@@ -298,7 +298,7 @@ norn_status norn_drive(norn_state *st, norn_run *run, norn_datum *out)
       /* a model that is sampled is simulated: it observes nothing */
       if (!(ev.flags & NORN_EV_IN_MODEL)) s = drive_refuse(st, &ev);
       break;
-    case NORN_ERROR: s = drive_status(st); break;
+    case NORN_ERROR: case NORN_READY: s = drive_status(st); break;
     }
   }
   norn_run_free(run);

@@ -87,7 +87,7 @@ static void handle_show(norn_state *st, void *p, char *buf, size_t size)
            loss);
 }
 
-static const norn_handle_row row = { "net", handle_free, handle_show };
+static const norn_handle_row row = { .name = "net", .free = handle_free, .show = handle_show };
 
 norn_datum net_datum(norn_state *st, net *n)
 {

@@ -29,7 +29,7 @@ static void handle_show(norn_state *st, void *p, char *buf, size_t n)
                 q->s.barrier == 1 ? "" : "s");
 }
 
-static const norn_handle_row row = { "population", handle_free, handle_show };
+static const norn_handle_row row = { .name = "population", .free = handle_free, .show = handle_show };
 
 population *population_of(norn_datum v) { return norn_handle_view(v, &row); }
 

@@ -1,0 +1,28 @@
+/* guide.h: constraints on text as masks of tokens.
+
+   A guide is a deterministic automaton over bytes, lifted to the tokens of one vocabulary: from a state a token is
+   allowed if all of its bytes can be read and the state behind them is alive, that is, acceptance can be reached.
+   Masks are made when they are first asked for, by one walk of the vocabulary's byte trie beside the automaton, and
+   kept (Willard, Louf 2023, "Efficient guided generation for large language models"; Koo, Liu, He 2024,
+   "Automata-based constraints for language model decoding"). */
+#ifndef NORN_LLM_GUIDE_H
+#define NORN_LLM_GUIDE_H
+#include "llm/llm.h"
+
+typedef struct lm_guide lm_guide;
+/* Of a regular expression that the whole text matches (syntax: regex.c, over UTF-8 text; bytes that are no UTF-8 are in
+   nothing).  Kept with the model: the same expression again gives the same guide.  NULL: error set, which says the
+   position in the expression. */
+lm_guide *lm_guide_regex(lm *, const char *, size_t n);
+/* Of a grammar (GBNF: llama.cpp's notation), if there is time; else leave it out. */
+int  lm_guide_start(const lm_guide *);
+/* The state behind a token; -1: it is not allowed here, or an END token.  No error but memory (-2, error set). */
+int  lm_guide_next(lm_guide *, int state, lm_token);
+bool lm_guide_accepts(const lm_guide *, int state);
+/* The tokens that may come next, so that the text can be accepted with at most `left` tokens from here (this one
+   among them, the end not; left < 0: no limit); END tokens where the state accepts.  (vocab.n + 63) / 64 words, the
+   guide's.  NULL: error set. */
+const uint64_t *lm_guide_mask(lm_guide *, int state, int left);
+/* The fewest tokens from here to acceptance; -1: it can't be reached. */
+int  lm_guide_least(lm_guide *, int state);
+#endif
