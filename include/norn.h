@@ -308,7 +308,7 @@ void norn_warning(norn_state *, norn_span, const char *format, ...) NORN_PRINTF(
 void norn_notice(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);   /* not when quiet */
 
 /* Slots: what a shelf above the language keeps with a state.  0: inference, 1: library, 2: data,
-   3: foreign functions, 4..7: the host, 8: the GPU.  on_free is called with the slot's pointer by norn_free. */
+   3: foreign functions, 4..7: the host, 8: the GPU, 9: language models.  on_free is called with the slot's pointer by norn_free. */
 void **norn_slot(norn_state *, int k);
 void   norn_slot_on_free(norn_state *, int k, void (*f)(norn_state *, void *));
 /* Memory counted against the state's limit; NULL when there is none left. */

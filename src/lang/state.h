@@ -6,7 +6,7 @@
 #include "lang/code.h"
 #include <pthread.h>
 
-#define STATE_SLOTS 9
+#define STATE_SLOTS 10
 #define STATE_FUEL 10000              /* polls between two looks at limits and the interrupt flag */
 
 struct norn_ref {

@@ -53,15 +53,18 @@ struct lm_node {
   uint32_t refs;           /* children, and who holds it */
   const char *text; size_t ntext;    /* the edge of models without LM_TOKENS; 0-terminated */
   float *logp;             /* (vocab.n) of the next token, natural, normalised; NULL: not evaluated, or forgotten */
-  lm_node *newer, *older;  /* in order of use, of those that have logp */
+  lm_node *newer, *older;  /* in order of use, of those that have logp: the cache holds them */
+  bool wanted;             /* lm_eval's */
   void *state;             /* the back end's (keys and values); its `forget` gives it back */
   void *value;             /* the handle that stands for it, while there is one (seam of lib_llm) */
 };
 
-/* The child by a token, made if need be and held for the caller.  NULL: error set. */
+/* The child by a token, made if need be and held for the caller (and so is its model).  NULL: error set. */
 lm_node *lm_extend(lm_node *, lm_token);
 /* The same by a piece of text: for models with LM_TOKENS by its tokens (canonical tokenisation of the piece alone). */
 lm_node *lm_extend_text(lm_node *, const char *, size_t n);
+/* The context with which a text begins: the root, the begin token where the model wants one, and n bytes. */
+lm_node *lm_start(lm *, const char *, size_t n);
 void     lm_hold(lm_node *);
 void     lm_drop(lm_node *);
 /* The tokens from the root, depth of them, oldest first. */
@@ -132,15 +135,29 @@ struct lm {
   int window;                           /* longest context in tokens; 0: no limit */
   bool add_begin;                       /* lm.context() starts with vocab.begin */
   lm_node *root;
-  struct lm_trie *trie;                 /* context.c's */
+  mem *m;                               /* the state's, counted: for everything here */
+  lm_node **table; size_t ctable, nnodes;      /* context.c: nodes by parent and edge */
+  lm_node *newest, *oldest;             /* those with logp, in order of use */
+  size_t kept, keep;                    /* bytes of logp there are; may stay between two calls of lm_eval */
   lm_ledger ledger;
-  uint32_t refs;                        /* handles, nodes' handles */
+  uint64_t options;                     /* hash of the options */
+  struct lm_guides *guides;             /* guide.c's; NULL: none yet */
+  lm *next;                             /* of the state's models */
+  uint32_t refs;                        /* holds of the model, and of its nodes */
 };
 
 /* "builtin:tiny", "http://host/v1#model", ... opened; held once.  A second time with equal options gives the same.  NULL:
    error set. */
 lm  *lm_open(norn_state *, const char *uri, norn_datum options);
 void lm_close(lm *);                    /* drops a hold */
+void lm_nodes_free(lm *);               /* context.c: all of them, for open.c */
+/* The memory of the state's models (text_init, mem_get): counted by the state.  NULL: error set. */
+mem *lm_mem(norn_state *);
+/* "out of memory", for who returns a status. */
+norn_status lm_no_memory(norn_state *);
+/* The rows that there are, ended by NULL (open.c). */
+extern const lm_row *const lm_rows[];
+extern const lm_row lm_ngram, lm_hmm;
 
 bool lm_tokens_add(norn_state *, lm_tokens *, lm_token);
 void lm_tokens_free(norn_state *, lm_tokens *);

@@ -21,7 +21,8 @@ static void box_show(norn_state *st, void *p, char *to, size_t n)
   snprintf(to, n, "<box of %d>", *(int *)p);
 }
 
-static const norn_handle_row boxes = { "box", box_free, box_show }, others = { "other", box_free, NULL };
+static const norn_handle_row boxes = { .name = "box", .free = box_free, .show = box_show };
+static const norn_handle_row others = { .name = "other", .free = box_free };
 
 static norn_status f_box(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
