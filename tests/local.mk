@@ -59,6 +59,7 @@ UNIT_TESTS = \
   %D%/unit/test_latent \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
+  %D%/unit/test_lm \
   %D%/unit/test_loo \
   %D%/unit/test_map \
   %D%/unit/test_mh \

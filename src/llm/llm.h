@@ -142,6 +142,9 @@ struct lm {
   lm_ledger ledger;
   uint64_t options;                     /* hash of the options */
   struct lm_guides *guides;             /* guide.c's; NULL: none yet */
+  struct lm_draws *draws;               /* rows.c's; NULL: none yet */
+  void *value;                          /* the handle that stands for it, while there is one */
+  norn_ref *given;                      /* the options, for saving; NULL: none */
   lm *next;                             /* of the state's models */
   uint32_t refs;                        /* holds of the model, and of its nodes */
 };

@@ -1,8 +1,15 @@
 ## list libnorncore_la_SOURCES *.c *.h
 libnorncore_la_SOURCES += \
+  %D%/context.c \
+  %D%/filter.c \
+  %D%/hmm.c \
+  %D%/ngram.c \
+  %D%/open.c \
+  %D%/toy.c \
   %D%/chat.h \
   %D%/gguf.h \
   %D%/guide.h \
   %D%/llm.h \
   %D%/quant.h \
+  %D%/toy.h \
   %D%/vocab.h

@@ -135,6 +135,7 @@ lm *lm_open(norn_state *st, const char *uri, norn_datum options)
   lm *x = made(st, all, row, uri);
   if (!x) return NULL;
   x->options = hash;
+  if (!norn_is_none(options)) x->given = norn_keep(st, options);
   x->next = all->first;
   all->first = x;
   if (row->open(x, rest, options) || sound(x)) {
@@ -155,6 +156,7 @@ static void close_now(lm *x)
       break;
     }
   lm_nodes_free(x);
+  if (x->given) norn_drop(x->given);
   if (x->row->close) x->row->close(x);
   mem_put(x->m, x->uri, strlen(x->uri) + 1);
   mem_put(x->m, x, x->row->size);

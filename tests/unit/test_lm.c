@@ -226,5 +226,5 @@ int main(void)
   norn_free(st);
   test_memory("ngram:", "{text: \"ab\\naa\\n\", order: 2}");
   test_memory("hmm:", hidden);
-  return unit_done();
+  return unit_end();
 }
