@@ -147,6 +147,7 @@ static bool characters(ngram *g, const char *s, size_t n)
     good = mem_grow(g->lm.m, &length, &cap, (size_t)k + 1, sizeof *length);
     if (good) length[k++] = step;
     text_put(&all, s + at, step);
+    good = good && !all.failed;
   }
   if (!good || all.failed) lm_no_memory(g->lm.st);
   else if (!k) norn_fail(g->lm.st, NORN_EDOMAIN, 0, "the text of an ngram: model is empty");
