@@ -9,7 +9,8 @@ STDLIB = \
   %D%/sets.norn \
   %D%/stats.norn \
   %D%/strings.norn \
-  %D%/tables.norn
+  %D%/tables.norn \
+  %D%/worked_sums.norn
 
 STDLIB_INC  = $(STDLIB:.norn=.inc)
 EXTRA_DIST += $(STDLIB)

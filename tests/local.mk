@@ -149,6 +149,7 @@ LANG_TESTS = \
   %D%/lib/strings.norn \
   %D%/lib/system.norn \
   %D%/lib/tables.norn \
+  %D%/lib/worked_sums.norn \
   %D%/errors/adaptive_discrete.norn \
   %D%/errors/adaptive_improper.norn \
   %D%/errors/adaptive_no_function.norn \

@@ -33,6 +33,10 @@ static const unsigned char online_norn[] = {
 static const unsigned char tables_norn[] = {
 #include "stdlib/tables.inc"
 0 };
+static const unsigned char worked_sums_norn[] = {
+#include "stdlib/worked_sums.inc"
+  0
+};
 
 static const struct { const char *name; const unsigned char *source; size_t n; } library[] = {
   { "prelude", prelude_norn, sizeof prelude_norn - 1 },
@@ -44,6 +48,7 @@ static const struct { const char *name; const unsigned char *source; size_t n; }
   { "strings", strings_norn, sizeof strings_norn - 1 },
   { "online", online_norn, sizeof online_norn - 1 },
   { "tables", tables_norn, sizeof tables_norn - 1 },
+  { "worked_sums", worked_sums_norn, sizeof worked_sums_norn - 1 },
 };
 
 norn_status lib_norn_open(norn_state *st)
