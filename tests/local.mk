@@ -45,6 +45,7 @@ UNIT_TESTS = \
   %D%/unit/test_foreign \
   %D%/unit/test_functions \
   %D%/unit/test_fused_text \
+  %D%/unit/test_gguf \
   %D%/unit/test_glm \
   %D%/unit/test_gradient \
   %D%/unit/test_gradient_fuzz \
@@ -82,6 +83,7 @@ UNIT_TESTS = \
   %D%/unit/test_predict \
   %D%/unit/test_program \
   %D%/unit/test_psis \
+  %D%/unit/test_quant \
   %D%/unit/test_random \
   %D%/unit/test_real \
   %D%/unit/test_rng \
@@ -694,6 +696,7 @@ TEST_FILES = \
   %D%/unit/dist_family.h \
   %D%/unit/multi.h \
   %D%/unit/pair.h \
+  %D%/unit/quant_golden.h \
   %D%/unit/threads.h \
   %D%/unit/unit.h \
   %D%/unit/walk.h \
@@ -1113,6 +1116,12 @@ TEST_FILES = \
   %D%/fuzz/corpus/draws/cut \
   %D%/fuzz/corpus/draws/levels \
   %D%/fuzz/corpus/draws/norn \
+  %D%/fuzz/corpus/gguf/align \
+  %D%/fuzz/corpus/gguf/all \
+  %D%/fuzz/corpus/gguf/cut \
+  %D%/fuzz/corpus/gguf/empty \
+  %D%/fuzz/corpus/gguf/huge \
+  %D%/fuzz/corpus/gguf/overlap \
   %D%/fuzz/corpus/json/duplicate \
   %D%/fuzz/corpus/json/malformed \
   %D%/fuzz/corpus/json/matrix \
@@ -1159,6 +1168,7 @@ FUZZ_TARGETS = \
   %D%/fuzz/fuzz_code \
   %D%/fuzz/fuzz_csv \
   %D%/fuzz/fuzz_draws \
+  %D%/fuzz/fuzz_gguf \
   %D%/fuzz/fuzz_json \
   %D%/fuzz/fuzz_netcdf \
   %D%/fuzz/fuzz_parse \
