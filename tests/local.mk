@@ -50,6 +50,7 @@ UNIT_TESTS = \
   %D%/unit/test_gradient \
   %D%/unit/test_gradient_fuzz \
   %D%/unit/test_gradient_ops \
+  %D%/unit/test_guide \
   %D%/unit/test_handle \
   %D%/unit/test_heap \
   %D%/unit/test_hmc \
@@ -86,6 +87,7 @@ UNIT_TESTS = \
   %D%/unit/test_quant \
   %D%/unit/test_random \
   %D%/unit/test_real \
+  %D%/unit/test_regex \
   %D%/unit/test_rng \
   %D%/unit/test_safetensors \
   %D%/unit/test_samplers \

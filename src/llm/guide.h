@@ -10,19 +10,25 @@
 #include "llm/llm.h"
 
 typedef struct lm_guide lm_guide;
-/* Of a regular expression that the whole text matches (syntax: regex.c, over UTF-8 text; bytes that are no UTF-8 are in
+/* Of a regular expression that the whole text matches (syntax: regex.h, over UTF-8 text; bytes that are no UTF-8 are in
    nothing).  Kept with the model: the same expression again gives the same guide.  NULL: error set, which says the
    position in the expression. */
 lm_guide *lm_guide_regex(lm *, const char *, size_t n);
-/* Of a grammar (GBNF: llama.cpp's notation), if there is time; else leave it out. */
+/* The same of texts that may be ended by a stop: those that the expression matches and in which it does not occur; and
+   those in which it does, whatever follows it (in its token), if what stands in front of its first occurrence is
+   matched.  nstop 0: lm_guide_regex. */
+lm_guide *lm_guide_until(lm *, const char *, size_t n, const char *stop, size_t nstop);
+/* All guides of a model go (lm_close). */
+void lm_guides_free(lm *);
 int  lm_guide_start(const lm_guide *);
-/* The state behind a token; -1: it is not allowed here, or an END token.  No error but memory (-2, error set). */
+/* The state behind a token, whatever the limit; -1: it is not allowed here, or no TEXT token.  No error but memory (-2,
+   error set). */
 int  lm_guide_next(lm_guide *, int state, lm_token);
 bool lm_guide_accepts(const lm_guide *, int state);
 /* The tokens that may come next, so that the text can be accepted with at most `left` tokens from here (this one
-   among them, the end not; left < 0: no limit); END tokens where the state accepts.  (vocab.n + 63) / 64 words, the
-   guide's.  NULL: error set. */
+   among them, the end not; left < 0: no limit); END tokens where the state accepts.  (vocab.n + 63) / 64 words that
+   stay as they are as long as the model; equal masks of a guide are one array.  NULL: error set. */
 const uint64_t *lm_guide_mask(lm_guide *, int state, int left);
-/* The fewest tokens from here to acceptance; -1: it can't be reached. */
+/* The fewest tokens from here to acceptance; -1: it can't be reached; -2: no memory, error set. */
 int  lm_guide_least(lm_guide *, int state);
 #endif

@@ -1,5 +1,6 @@
 /* open.c: models by their URIs, and what a state keeps of them: the list of those that are open, so that the same URI
    with the same options is one model, whose contexts are shared. */
+#include "llm/guide.h"
 #include "llm/llm.h"
 #include <stdio.h>
 #include <string.h>
@@ -155,6 +156,7 @@ static void close_now(lm *x)
       *p = x->next;
       break;
     }
+  lm_guides_free(x);
   lm_nodes_free(x);
   if (x->given) norn_drop(x->given);
   if (x->row->close) x->row->close(x);

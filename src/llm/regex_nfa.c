@@ -1,0 +1,180 @@
+/* regex_nfa.c: trees of regular expressions as automata with choices over bytes (Thompson 1968, "Regular expression
+   search algorithm").  A tree is built from its end: where what follows it stands is known, so nothing is patched but
+   loops.  A range of characters is split where the length of their UTF-8 or a leading byte changes, until each piece
+   is a product of ranges of bytes; equal endings of pieces are one. */
+#include "llm/regex_in.h"
+
+enum { STEPS = 200000, CALLS = 1000000, ENDINGS = 256 };
+
+typedef struct builder {
+  norn_state *st;
+  rx_nfa *a;
+  int calls;
+  struct { int32_t lo, hi, to, is; } ending[ENDINGS];    /* BYTE steps that are there already */
+} builder;
+
+static int too_large(builder *b)
+{
+  norn_fail(b->st, NORN_ELIMIT, -1, "the regular expression is too large: written out, its repetitions take more "
+            "than %d steps", STEPS);
+  norn_hint(b->st, "use fewer or smaller counts, as {1,20}, or no count: + and *");
+  return -1;
+}
+
+static int step_add(builder *b, rx_step s)
+{
+  rx_nfa *a = b->a;
+  if (a->n >= STEPS) return too_large(b);
+  if (!mem_grow(a->m, &a->v, &a->cap, a->n + 1, sizeof *a->v)) {
+    rx_no_memory(b->st);
+    return -1;
+  }
+  a->v[a->n] = s;
+  return (int)a->n++;
+}
+
+static int split(builder *b, int to, int or)
+{
+  return to < 0 || or < 0 ? -1 : step_add(b, (rx_step){ .op = RX_SPLIT, .to = to, .or = or });
+}
+
+/* ---- characters ---- */
+
+static int byte_of(builder *b, int lo, int hi, int to)
+{
+  if (to < 0) return -1;
+  uint64_t h = hash_mix(((uint64_t)(uint32_t)to << 16) | (uint64_t)lo << 8 | (uint64_t)hi) % ENDINGS;
+  if (b->ending[h].is >= 0 && b->ending[h].lo == lo && b->ending[h].hi == hi && b->ending[h].to == to)
+    return b->ending[h].is;
+  int is = step_add(b, (rx_step){ .op = RX_BYTE, .lo = (uint8_t)lo, .hi = (uint8_t)hi, .to = to });
+  if (is < 0) return -1;
+  b->ending[h].lo = lo;
+  b->ending[h].hi = hi;
+  b->ending[h].to = to;
+  b->ending[h].is = is;
+  return is;
+}
+
+/* lo..hi have UTF-8 of one length and differ in such a way that each byte goes through its range by itself. */
+static int product(builder *b, uint32_t lo, uint32_t hi, int to)
+{
+  char x[4], y[4];
+  int n = utf8_put(lo, x);
+  utf8_put(hi, y);
+  for (int k = n; k-- > 0;) to = byte_of(b, (uint8_t)x[k], (uint8_t)y[k], to);
+  return to;
+}
+
+/* A piece of lo..hi from lo on that is a product: its last character. */
+static uint32_t piece(uint32_t lo, uint32_t hi)
+{
+  static const uint32_t last[] = { 0x7f, 0x7ff, 0xffff, RX_CHARACTERS };
+  int k = 0;
+  while (lo > last[k]) k++;
+  if (hi > last[k]) hi = last[k];
+  for (uint32_t below = 0x3f; k > 0; k--, below = below << 6 | 0x3f) {
+    if ((lo & ~below) == (hi & ~below)) break;                     /* one leading part */
+    if (lo & below) return lo | below;                             /* up to where a full block begins */
+    if ((hi & below) != below) hi = (hi & ~below) - 1;             /* whole blocks, then the rest */
+  }
+  return hi;
+}
+
+/* rest, or lo..hi before `to`. */
+static int characters(builder *b, uint32_t lo, uint32_t hi, int to, int *rest)
+{
+  while (lo <= hi) {
+    uint32_t end = piece(lo, hi);
+    int one = product(b, lo, end, to);
+    *rest = *rest == -2 ? one : split(b, one, *rest);
+    if (*rest < 0) return -1;
+    lo = end + 1;
+  }
+  return *rest;
+}
+
+/* Nothing, which no byte leads to. */
+static int nothing(builder *b) { return step_add(b, (rx_step){ .op = RX_BYTE, .lo = 1, .hi = 0, .to = 0 }); }
+
+static int set(builder *b, const rx *e, int to)
+{
+  int rest = -2;                         /* none yet */
+  for (int k = 0; k < e->n; k++) {
+    uint32_t lo = e->range[k].lo, hi = e->range[k].hi;
+    if (lo < 0xd800 && characters(b, lo, hi < 0xd800 ? hi : 0xd7ff, to, &rest) == -1) return -1;
+    if (hi > 0xdfff && characters(b, lo > 0xdfff ? lo : 0xe000, hi, to, &rest) == -1) return -1;
+  }
+  return rest == -2 ? nothing(b) : rest;
+}
+
+/* ---- trees ---- */
+
+static int build(builder *b, const rx *e, int to);
+
+/* least copies in front of a loop, or of as many that may be left out, each only with those behind it. */
+static int repeat(builder *b, const rx *e, int to)
+{
+  const rx *kid = e->kid[0];
+  int at = to, copies = e->least;
+  if (e->most < 0) {
+    int loop = step_add(b, (rx_step){ .op = RX_SPLIT, .to = to, .or = to });
+    int body = loop < 0 ? -1 : build(b, kid, loop);
+    if (body < 0) return -1;
+    b->a->v[loop].to = body;
+    at = e->least > 0 ? body : loop;
+    if (copies > 0) copies--;
+  }
+  for (int k = e->least; k < e->most && at >= 0; k++) at = split(b, build(b, kid, at), to);
+  for (int k = 0; k < copies && at >= 0; k++) at = build(b, kid, at);
+  return at;
+}
+
+/* Where e begins, if what follows it begins at `to`; -1: error set. */
+static int build(builder *b, const rx *e, int to)
+{
+  if (++b->calls > CALLS) return too_large(b);
+  int at = -2;
+  switch (e->kind) {
+  case RX_SET: return set(b, e, to);
+  case RX_REPEAT: return repeat(b, e, to);
+  case RX_CAT:
+    for (int k = e->n; k-- > 0 && to >= 0;) to = build(b, e->kid[k], to);
+    return to;
+  case RX_ALT:
+    for (int k = e->n; k-- > 0 && at != -1;) {
+      int one = build(b, e->kid[k], to);
+      at = at == -2 ? one : split(b, one, at);
+    }
+    return at == -2 ? nothing(b) : at;
+  }
+  return -1;
+}
+
+/* What follows the expression: the end, or the stop and its end. */
+static int ending(builder *b, const char *stop, size_t n)
+{
+  int end = step_add(b, (rx_step){ .op = RX_MATCH });
+  if (n == 0 || end < 0) return end;
+  int at = step_add(b, (rx_step){ .op = RX_MATCH, .to = 1 });
+  for (size_t k = n; k-- > 0;) at = byte_of(b, (uint8_t)stop[k], (uint8_t)stop[k], at);
+  return split(b, end, at);
+}
+
+bool rx_nfa_new(norn_state *st, mem *m, const rx *e, const char *stop, size_t nstop, rx_nfa *a)
+{
+  builder b = { .st = st, .a = a };
+  *a = (rx_nfa){ .m = m };
+  for (int k = 0; k < ENDINGS; k++) b.ending[k].is = -1;
+  int end = ending(&b, stop, nstop);
+  a->start = end < 0 ? -1 : build(&b, e, end);
+  if (a->start >= 0) return true;
+  rx_nfa_free(a);
+  return false;
+}
+
+void rx_nfa_free(rx_nfa *a)
+{
+  mem_put(a->m, a->v, a->cap * sizeof *a->v);
+  a->v = NULL;
+  a->n = a->cap = 0;
+}

@@ -1,0 +1,311 @@
+/* test_guide.c: masks against brute force.  For small random vocabularies (tokens that are whole characters, parts of
+   characters, bytes that are no UTF-8, several tokens with the same bytes, tokens without bytes) every state that
+   tokens can reach is compared: each token's bytes are read one by one, distances come from going round until
+   nothing changes. */
+#include "unit.h"
+#include "base/base.h"
+#include "llm/guide.h"
+#include "llm/regex.h"
+#include <stdlib.h>
+
+static uint64_t at = 1;
+static uint64_t roll(uint64_t n) { return hash_mix(at++ ^ 0x5555) % n; }
+
+/* ---- a model that is a vocabulary ---- */
+
+enum { TOKENS = 200 };
+typedef struct vocabulary { lm m; uint32_t at[TOKENS + 1]; uint8_t bytes[16 * TOKENS], kind[TOKENS]; } vocabulary;
+
+static void begin(vocabulary *v, norn_state *st)
+{
+  *v = (vocabulary){ .m = { .st = st } };
+  v->m.vocab = (lm_vocab){ .at = v->at, .bytes = v->bytes, .kind = v->kind, .begin = -1, .end = -1 };
+}
+static void token(vocabulary *v, const char *s, size_t n, int kind)
+{
+  int k = v->m.vocab.n++;
+  memcpy(v->bytes + v->at[k], s, n);
+  v->at[k + 1] = v->at[k] + (uint32_t)n;
+  v->kind[k] = (uint8_t)kind;
+}
+static void texts(vocabulary *v, const char *const *s) { for (; *s; s++) token(v, *s, strlen(*s), LM_TEXT); }
+
+static void random_vocabulary(vocabulary *v, norn_state *st)
+{
+  static const char *const pieces[] = { "a", "b", "c", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\n", " ", "7",
+                                        "\"" };
+  begin(v, st);
+  int n = 1 + (int)roll(60);
+  bool single = roll(2);
+  for (int k = 0; k < n; k++) {
+    char s[16];
+    size_t len = 0, parts = roll(4);
+    for (size_t p = 0; p < parts; p++) {
+      const char *x = pieces[roll(roll(2) ? 3 : NORN_COUNT(pieces))];
+      memcpy(s + len, x, strlen(x));
+      len += strlen(x);
+      if (len > 11) break;
+    }
+    size_t from = len && roll(4) == 0 ? roll(len) : 0, to = roll(4) == 0 ? from + roll(len - from + 1) : len;
+    int kind = roll(12) ? LM_TEXT : (int)roll(4);
+    token(v, s + from, to - from, kind);
+  }
+  for (int b = 0; single && b < 256; b++) {
+    char c = (char)b;
+    if (memchr("abc7\"\n ", b, 7) || (b >= 0x80 && roll(2)) || (b >= 0x80 && n < 10))
+      if (v->m.vocab.n < TOKENS - 1) token(v, &c, 1, LM_TEXT);
+  }
+  token(v, "<end>", 5, LM_END);
+}
+
+/* ---- brute force ---- */
+
+static const char *const expressions[] = {
+  "", "a*", "(a|bc)*", "[a-c]{3}", "[abc]{0,7}", "(ab|c\xc3\xa9)+", ".*", "[^\"]*\"", ".{2,4}", "a{1,12}b", "(aa)*b?",
+  "\"[^\"\\n]*\"(, ?\"[^\"\\n]*\")*", "\xe2\x82\xac?[0-9]{1,3}", "[\\u{80}-\\u{10ffff}]+", "(a|b)*abb", "c{8}", "x",
+  "[\\n \\d]+(a|b|c)", "(.|\\n)*", "(a{3}){0,4}|b*", "[^a]*a[^a]*a[^a]*"
+};
+
+static int read_token(const regex *r, const lm_vocab *v, int s, int t)
+{
+  if (v->kind[t] != LM_TEXT) return -1;
+  for (uint32_t k = v->at[t]; k < v->at[t + 1] && s >= 0; k++) s = regex_step(r, s, v->bytes[k]);
+  return s;
+}
+
+static void distances(const regex *r, const lm_vocab *v, int *d)
+{
+  for (int s = 0; s < r->n; s++) d[s] = r->accepts[s] ? 0 : -1;
+  for (bool more = true; more;) {
+    more = false;
+    for (int s = 0; s < r->n; s++)
+      for (int t = 0; t < v->n; t++) {
+        int to = read_token(r, v, s, t);
+        if (to < 0 || d[to] < 0 || (d[s] >= 0 && d[s] <= d[to] + 1)) continue;
+        d[s] = d[to] + 1;
+        more = true;
+      }
+  }
+}
+
+static bool same_mask(const lm_vocab *v, const regex *r, const int *d, int s, int left, const uint64_t *mask)
+{
+  for (int t = 0; t < (v->n + 63) / 64 * 64; t++) {
+    int to = t < v->n ? read_token(r, v, s, t) : -1;
+    bool want = t < v->n && v->kind[t] == LM_END ? r->accepts[s]
+                : to >= 0 && d[to] >= 0 && (left < 0 || d[to] < left);
+    if ((mask[t >> 6] >> (t & 63) & 1) != want) return false;
+  }
+  return true;
+}
+
+/* The guide's states are r's, since both are smallest and in the order of a search; that is asked for too. */
+static long compare(norn_state *st, vocabulary *v, const char *s)
+{
+  regex r;
+  int d[200];
+  long masks = 0;
+  lm_guide *e = lm_guide_regex(&v->m, s, strlen(s));
+  CHECK(e && !regex_new(st, s, strlen(s), &r) && r.n <= 200);
+  CHECK(lm_guide_regex(&v->m, s, strlen(s)) == e);
+  CHECK(lm_guide_start(e) == 0);
+  distances(&r, &v->m.vocab, d);
+  bool first = roll(2);
+  if (first) CHECK(lm_guide_least(e, 0) == d[0]);
+  for (int s2 = 0; s2 < r.n; s2++) {
+    int order = (int)roll(2), right = 0;
+    for (int k = 0; k < 12; k++) {
+      int left = order ? 10 - k : k - 1;
+      const uint64_t *m = lm_guide_mask(e, s2, left);
+      right += m && same_mask(&v->m.vocab, &r, d, s2, left, m) && lm_guide_mask(e, s2, left) == m;
+      masks++;
+    }
+    CHECK(right == 12);
+    CHECK(same_mask(&v->m.vocab, &r, d, s2, 300, lm_guide_mask(e, s2, 300)));
+    CHECK(lm_guide_accepts(e, s2) == r.accepts[s2]);
+    bool next = true;
+    for (int t = 0; t < v->m.vocab.n; t++) {
+      int to = read_token(&r, &v->m.vocab, s2, t);
+      next = next && lm_guide_next(e, s2, t) == (to >= 0 && d[to] < 0 ? -1 : to);
+    }
+    CHECK(next);
+    CHECK(lm_guide_least(e, s2) == d[s2]);
+  }
+  regex_free(&r);
+  return masks;
+}
+
+static void test_random(norn_state *st)
+{
+  static vocabulary v;
+  long masks = 0;
+  for (int turn = 0; turn < 150; turn++) {
+    random_vocabulary(&v, st);
+    for (int k = 0; k < 5; k++) masks += compare(st, &v, expressions[roll(NORN_COUNT(expressions))]);
+    lm_guides_free(&v.m);
+    CHECK(v.m.guides == NULL);
+  }
+  CHECK(masks > 20000);
+  printf("%ld masks\n", masks);
+}
+
+/* ---- by hand ---- */
+
+static bool has(const uint64_t *mask, int t) { return mask[t >> 6] >> (t & 63) & 1; }
+
+static void test_hand(norn_state *st)
+{
+  static vocabulary v;
+  begin(&v, st);
+  /*                                0    1     2      3       4       5           6 */
+  texts(&v, (const char *const[]){ "a", "aa", "aaa", "\xc3", "\xa9", "b\xc3", "\xc3\xa9", NULL });
+  token(&v, "<end>", 5, LM_END);
+  token(&v, "a", 1, LM_CONTROL);
+  token(&v, "a", 1, LM_UNUSED);
+  /* Five a: with two tokens left only aa and aaa reach the end. */
+  lm_guide *e = lm_guide_regex(&v.m, "a{5}", 4);
+  const uint64_t *m = lm_guide_mask(e, 0, -1);
+  CHECK(m[0] == 7);
+  CHECK(lm_guide_least(e, 0) == 2);
+  CHECK(lm_guide_mask(e, 0, 2)[0] == 6);
+  CHECK(lm_guide_mask(e, 0, 1)[0] == 0);
+  CHECK(lm_guide_mask(e, 0, 3) == m);
+  int s = lm_guide_next(e, 0, 2);
+  CHECK(lm_guide_mask(e, s, 1)[0] == 2);
+  CHECK(lm_guide_next(e, s, 2) == -1);
+  s = lm_guide_next(e, s, 1);
+  CHECK(lm_guide_accepts(e, s) && lm_guide_mask(e, s, 0)[0] == 1 << 7 && lm_guide_mask(e, s, -1)[0] == 1 << 7);
+  CHECK(lm_guide_next(e, s, 7) == -1);                             /* the end is no token of the text */
+  CHECK(lm_guide_next(e, 0, 8) == -1 && lm_guide_next(e, 0, 9) == -1);
+  /* A token may end inside a character. */
+  e = lm_guide_regex(&v.m, "(b?\xc3\xa9)+", 7);
+  CHECK(lm_guide_mask(e, 0, -1)[0] == (1 << 3 | 1 << 5 | 1 << 6));
+  s = lm_guide_next(e, 0, 5);
+  CHECK(lm_guide_mask(e, s, -1)[0] == 1 << 4);
+  CHECK(lm_guide_mask(e, 0, 1)[0] == 1 << 6);
+  /* b alone is no token and "bb" can't be spelled: nothing leads there. */
+  e = lm_guide_regex(&v.m, "aa|abb|b\xc3\xa9" "b", 11);
+  CHECK(lm_guide_mask(e, 0, -1)[0] == 3);
+  s = lm_guide_next(e, 0, 0);
+  CHECK(lm_guide_mask(e, s, -1)[0] == 1);
+  CHECK(lm_guide_next(e, 0, 5) == -1);                             /* a way that can't be finished */
+  e = lm_guide_regex(&v.m, "bb", 2);
+  CHECK(lm_guide_least(e, 0) == -1 && lm_guide_mask(e, 0, -1)[0] == 0 && lm_guide_mask(e, 0, 9)[0] == 0);
+  CHECK(lm_guide_mask(e, -1, -1)[0] == 0 && !lm_guide_accepts(e, -1) && lm_guide_next(e, -1, 0) == -1);
+  CHECK(lm_guide_next(e, 0, -1) == -1 && lm_guide_next(e, 0, 99) == -1);
+  CHECK(!lm_guide_regex(&v.m, "a(", 2));
+  CHECK(norn_error(st)->code == NORN_EDOMAIN && strstr(norn_error(st)->text, "character 2"));
+  norn_clear(st);
+  lm_guides_free(&v.m);
+  lm_guides_free(&v.m);
+  /* Equal masks are one, whatever the state. */
+  e = lm_guide_regex(&v.m, "a{0,40}", 7);
+  CHECK(lm_guide_mask(e, 0, -1) == lm_guide_mask(e, 1, -1));
+  CHECK(lm_guide_mask(e, 0, 5) == lm_guide_mask(e, 0, 2));
+  lm_guides_free(&v.m);
+}
+
+/* A vocabulary without tokens of text, and one without tokens. */
+static void test_empty(norn_state *st)
+{
+  static vocabulary v;
+  begin(&v, st);
+  lm_guide *e = lm_guide_regex(&v.m, "a*", 2);
+  CHECK(e && lm_guide_mask(e, 0, -1) && lm_guide_least(e, 0) == 0);
+  lm_guides_free(&v.m);
+  token(&v, "<end>", 5, LM_END);
+  e = lm_guide_regex(&v.m, "a*", 2);
+  CHECK(has(lm_guide_mask(e, 0, -1), 0));
+  CHECK(lm_guide_mask(lm_guide_regex(&v.m, "a+", 2), 0, -1)[0] == 0);
+  lm_guides_free(&v.m);
+}
+
+/* ---- memory ---- */
+
+typedef struct host { long requests, fail_at, blocks; } host;
+static void *host_alloc(void *user, void *p, size_t old, size_t n)
+{
+  host *h = user;
+  (void)old;
+  if (n == 0) {
+    h->blocks -= p != NULL;
+    free(p);
+    return NULL;
+  }
+  if (++h->requests == h->fail_at) return NULL;
+  void *q = realloc(p, n);
+  h->blocks += q && !p;
+  return q;
+}
+
+/* All of a guide's work; what fails once works when it is asked for again. */
+static void use(norn_state *st, vocabulary *v, host *h, long fail_at, bool *reached)
+{
+  bool failed = false;
+  h->fail_at = h->requests + fail_at;
+  lm_guide *e = lm_guide_regex(&v->m, "\"[ab\xc3\xa9]{0,9}\"", 14);
+  if (!e) {
+    CHECK(norn_error(st)->code == NORN_EMEMORY);
+    failed = true;
+    e = lm_guide_regex(&v->m, "\"[ab\xc3\xa9]{0,9}\"", 14);
+  }
+  CHECK(e);
+  for (int s = 0; e && s < 12; s++)
+    for (int left = -1; left < 6; left++) {
+      const uint64_t *m = lm_guide_mask(e, s, left);
+      if (!m) {
+        CHECK(norn_error(st)->code == NORN_EMEMORY);
+        failed = true;
+        m = lm_guide_mask(e, s, left);
+      }
+      CHECK(m);
+      int n = lm_guide_next(e, s, 0);
+      if (n == -2) {
+        CHECK(norn_error(st)->code == NORN_EMEMORY);
+        failed = true;
+      }
+    }
+  *reached = h->requests >= h->fail_at;
+  /* A trie that can't be made smaller stays as it is. */
+  if (failed) CHECK(*reached);
+  norn_clear(st);
+  h->fail_at = 0;
+  lm_guides_free(&v->m);
+}
+
+static void test_memory(void)
+{
+  static vocabulary v;
+  host h = { 0, 0, 0 };
+  norn_config cfg = norn_config_default();
+  cfg.alloc = host_alloc;
+  cfg.alloc_user = &h;
+  norn_state *st = norn_new_bare(&cfg);
+  CHECK(st);
+  for (int turn = 0; turn < 2; turn++) {
+    begin(&v, st);
+    texts(&v, (const char *const[]){ "a", "ab", "\"", "\"a", "\xc3", "\xa9", "bb", NULL });
+    if (turn) texts(&v, (const char *const[]){ "b", NULL });
+    long blocks = h.blocks, fails = 0;
+    for (bool reached = true; reached; fails++) {
+      use(st, &v, &h, fails + 1, &reached);
+      CHECK(h.blocks == blocks);
+      if (h.blocks != blocks) break;
+    }
+    CHECK(fails > 60);
+  }
+  norn_free(st);
+  CHECK(h.blocks == 0);
+}
+
+int main(void)
+{
+  norn_state *st = norn_new_bare(NULL);
+  CHECK(st);
+  test_hand(st);
+  test_empty(st);
+  test_random(st);
+  test_memory();
+  norn_free(st);
+  return unit_end();
+}
