@@ -305,6 +305,8 @@ norn_status lm_eval(lm *x, lm_node *const *node, int n)
   else {
     s = x->row->eval(x, todo, k);
     if (!s) x->ledger.evaluated += (uint64_t)k;
+    for (int i = 0; s && i < k; i++)
+      if (todo[i]->logp) forget_logp(x, todo[i]);        /* room that was never filled */
   }
   if (todo != few) mem_put(x->m, todo, (size_t)all * sizeof *todo);
   return s;
