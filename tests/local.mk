@@ -30,6 +30,7 @@ UNIT_TESTS = \
   %D%/unit/test_combine \
   %D%/unit/test_count \
   %D%/unit/test_crew \
+  %D%/unit/test_decoder \
   %D%/unit/test_density \
   %D%/unit/test_density_text \
   %D%/unit/test_diagnose \
@@ -629,7 +630,7 @@ SH_TESTS = \
   %D%/symbols.sh \
   %D%/train.sh
 
-## list TEST_FILES models/*.norn unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt */*/* */*/*/*
+## list TEST_FILES models/*.norn unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt llm/*.py llm/*.sh */*/* */*/*/*
 TEST_FILES = \
   %D%/models/ar1.norn \
   %D%/models/ark.norn \
@@ -692,6 +693,7 @@ TEST_FILES = \
   %D%/models/zero_inflated.norn \
   %D%/unit/big.h \
   %D%/unit/compiled.h \
+  %D%/unit/decoder_models.h \
   %D%/unit/density_models.h \
   %D%/unit/dialect_cases.h \
   %D%/unit/dialect_text.h \
@@ -1080,6 +1082,9 @@ TEST_FILES = \
   %D%/repl/history2.pty \
   %D%/repl/interrupt.pty \
   %D%/repl/lines.pty \
+  %D%/llm/logits.txt \
+  %D%/llm/llama_cpp.py \
+  %D%/llm/reference.py \
   %D%/amortized/long/benchmark.norn \
   %D%/amortized/long/curves.norn \
   %D%/amortized/long/gp1d.norn \

@@ -47,6 +47,7 @@ static bool place(decoder *d, dec_batch *b)
     if (!b->row[i].fresh) kv_touch(&d->kv, n);
     else if (n->parent->state) kv_touch(&d->kv, n->parent);
   }
+  kv_make_room(&d->kv, 0);
   qsort(b->row, b->n, sizeof *b->row, by_depth);
   for (size_t i = 0; i < b->n; i++)
     if (b->row[i].fresh && !kv_put(&d->kv, b->row[i].node)) return false;

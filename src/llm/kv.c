@@ -106,9 +106,9 @@ static bool leaf(const kv_page *p)
   return nodes == p->refs;
 }
 
-static void make_room(kv *k)
+void kv_make_room(kv *k, size_t pages)
 {
-  while (k->oldest && k->oldest->use < k->now && (k->pages + 1) * k->bytes > k->limit) {
+  while (k->oldest && k->oldest->use < k->now && (k->pages + pages) * k->bytes > k->limit) {
     if (!leaf(k->oldest)) return;
     evict(k, k->oldest);
   }
@@ -119,7 +119,7 @@ bool kv_put(kv *k, lm_node *n)
   kv_page *up = n->parent->state, *p = up;
   int at = up ? kv_slot(n->parent) + 1 : 0;
   if (!up || at < up->used || at == KV_PAGE) {
-    make_room(k);
+    kv_make_room(k, 1);
     p = page_new(k, up, at, n->depth - 1);
     if (!p) return false;
     at = 0;

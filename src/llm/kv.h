@@ -48,6 +48,8 @@ void   kv_drop(kv *, lm_node *);               /* gives the place back */
 /* A new evaluation; then marks what stands above a node, itself included, as used by it. */
 void   kv_turn(kv *);
 void   kv_touch(kv *, const lm_node *);
+/* Evicts while so many more pages would pass the limit, but never what this evaluation uses. */
+void   kv_make_room(kv *, size_t pages);
 /* Before, with, behind: the order of two nodes that have places, in which what shares pages stands together and a node comes
    behind those above it. */
 int    kv_order(const lm_node *, const lm_node *);

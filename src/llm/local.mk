@@ -1,11 +1,18 @@
-## list libnorncore_la_SOURCES *.c *.h
+## Compiled once for each register width (Makefile.am).
+LEVEL_SOURCES += %D%/decoder_level.c
+
+## list libnorncore_la_SOURCES *.c *.h !decoder_level.c
 libnorncore_la_SOURCES += \
   %D%/context.c \
+  %D%/decoder.c \
+  %D%/decoder_load.c \
+  %D%/decoder_plan.c \
   %D%/filter.c \
   %D%/gguf.c \
   %D%/gguf_write.c \
   %D%/guide.c \
   %D%/hmm.c \
+  %D%/kv.c \
   %D%/ngram.c \
   %D%/open.c \
   %D%/quant.c \
@@ -15,8 +22,11 @@ libnorncore_la_SOURCES += \
   %D%/regex_parse.c \
   %D%/toy.c \
   %D%/chat.h \
+  %D%/decoder.h \
+  %D%/decoder_in.h \
   %D%/gguf.h \
   %D%/guide.h \
+  %D%/kv.h \
   %D%/llm.h \
   %D%/quant.h \
   %D%/quant_in.h \

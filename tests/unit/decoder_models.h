@@ -107,14 +107,14 @@ static void put_sizes(gguf_writer *w, const model_spec *z, bool gpt2)
 
 static void put_layer(gguf_writer *w, uint64_t *s, const model_spec *z, int i, bool gpt2, bool biased)
 {
-  int64_t d = z->width, head = z->key_length ? z->key_length : d / z->heads, q = head * z->heads, kv = head * z->kv_heads;
+  int64_t d = z->width, head = z->key_length ? z->key_length : d / z->heads, q = head * z->heads, few = head * z->kv_heads;
   put_norm(w, s, i, "attn_norm", d, gpt2);
   put_norm(w, s, i, "ffn_norm", d, gpt2);
-  if (gpt2) put_linear(w, s, i, "attn_qkv", z->type, d, q + 2 * kv, true);
+  if (gpt2) put_linear(w, s, i, "attn_qkv", z->type, d, q + 2 * few, true);
   else {
     put_linear(w, s, i, "attn_q", z->type, d, q, biased);
-    put_linear(w, s, i, "attn_k", z->type, d, kv, biased);
-    put_linear(w, s, i, "attn_v", z->type, d, kv, biased);
+    put_linear(w, s, i, "attn_k", z->type, d, few, biased);
+    put_linear(w, s, i, "attn_v", z->type, d, few, biased);
     put_linear(w, s, i, "ffn_gate", z->type, d, z->ff, false);
   }
   put_linear(w, s, i, "attn_output", z->type, q, d, gpt2);
