@@ -52,6 +52,7 @@ UNIT_TESTS = \
   %D%/unit/test_gradient_fuzz \
   %D%/unit/test_gradient_ops \
   %D%/unit/test_guide \
+  %D%/unit/test_guide_laws \
   %D%/unit/test_handle \
   %D%/unit/test_heap \
   %D%/unit/test_hmc \
@@ -1152,6 +1153,13 @@ TEST_FILES = \
   %D%/fuzz/corpus/printer/malformed \
   %D%/fuzz/corpus/printer/tabs \
   %D%/fuzz/corpus/program/coin \
+  %D%/fuzz/corpus/regex/date \
+  %D%/fuzz/corpus/regex/json \
+  %D%/fuzz/corpus/regex/large \
+  %D%/fuzz/corpus/regex/mixed \
+  %D%/fuzz/corpus/regex/nested \
+  %D%/fuzz/corpus/regex/stop \
+  %D%/fuzz/corpus/regex/unicode \
   %D%/fuzz/corpus/safetensors/cut \
   %D%/fuzz/corpus/safetensors/deep \
   %D%/fuzz/corpus/safetensors/empty \
@@ -1181,6 +1189,7 @@ FUZZ_TARGETS = \
   %D%/fuzz/fuzz_parse \
   %D%/fuzz/fuzz_printer \
   %D%/fuzz/fuzz_program \
+  %D%/fuzz/fuzz_regex \
   %D%/fuzz/fuzz_safetensors
 
 ## What tests compile is kept with the build, not with the user's.
