@@ -20,7 +20,7 @@ includes() {   # a folder, the opening mark
 check() {
   while read -r file name; do
     case $name in
-    norn.h | norn_infer.h | norn_net.h | config.h) continue ;;
+    norn.h | norn_infer.h | norn_net.h | norn_llm.h | config.h) continue ;;
     */*) folder=${name%%/*} ;;
     *) folder=$(dirname "$file")
        [ -f "$folder/$name" ] || folder="no such file" ;;

@@ -100,6 +100,7 @@ UNIT_TESTS = \
   %D%/unit/test_stress \
   %D%/unit/test_swarm \
   %D%/unit/test_tape \
+  %D%/unit/test_train_text \
   %D%/unit/test_values \
   %D%/unit/test_weave \
   %D%/unit/test_weights
@@ -629,7 +630,8 @@ SH_TESTS = \
   %D%/readme.sh \
   %D%/repl.sh \
   %D%/symbols.sh \
-  %D%/train.sh
+  %D%/train.sh \
+  %D%/train_text.sh
 
 ## list TEST_FILES models/*.norn unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt llm/*.py llm/*.sh */*/* */*/*/*
 TEST_FILES = \
@@ -1229,7 +1231,8 @@ DIST_SH = \
   %D%/readme.sh \
   %D%/repl.sh \
   %D%/symbols.sh \
-  %D%/train.sh
+  %D%/train.sh \
+  %D%/train_text.sh
 
 DIST_UNIT  = %D%/unit/test_diagnose %D%/unit/test_docs %D%/unit/test_parse %D%/unit/test_stress
 DIST_TESTS = $(DIST_SH) $(DIST_UNIT) $(LANG_TESTS) $(GPU_SH) $(EXAMPLES)

@@ -6,8 +6,8 @@ trap 'rm -rf "$work"' 0
 command -v nm >/dev/null 2>&1 || exit 77
 bad=0
 
-names() {   # the functions that norn.h, norn_infer.h and norn_net.h declare, without comments and inline ones
-  for header in norn norn_infer norn_net; do
+names() {   # the functions that norn.h and its companions declare, without comments and inline ones
+  for header in norn norn_infer norn_net norn_llm; do
     ${CC:-cc} -fpreprocessed -dD -E -P "$srcdir/include/$header.h" 2>/dev/null
   done |
     grep -o 'norn_[a-z0-9_]*(' | tr -d '(' | sort -u >"$work/all"

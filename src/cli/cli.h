@@ -46,6 +46,7 @@ typedef struct cli {
   double every;                        /* seconds between two checkpoints; 0: not asked for */
   bool fresh;                          /* one that is there is not gone on from */
   const char *kind;                    /* of a net; NULL: npe */
+  const char *text;                    /* what a language model is learned from; NULL: a net is learned */
   double seconds; uint64_t train_steps;  /* of training; 0: not asked for */
   bool resume;
   progress bar;
@@ -116,6 +117,10 @@ int infer_subject(cli *, norn_ref **model);
 int cli_engine_value(cli *, norn_ref **engine);
 bool cli_is_there(const char *path);    /* a file */
 int train_main(cli *);                                      /* train_cmd.c */
+int train_text_main(cli *);                                 /* train_text.c */
+/* For both: whether a file can be written, or a complaint; a name with something behind it, malloc'ed. */
+bool  train_writable(cli *, const char *path);
+char *train_joined(const char *a, const char *b);
 int explain_main(cli *);                                    /* explain_cmd.c */
 int devices_main(cli *);                                    /* devices.c */
 /* A line that starts with a colon; false: leave the REPL. *failed is set when it was a mistake. */

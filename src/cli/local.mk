@@ -14,6 +14,7 @@ norn_SOURCES = \
   %D%/progress.c \
   %D%/repl.c \
   %D%/train_cmd.c \
+  %D%/train_text.c \
   %D%/work.c \
   %D%/cli.h \
   %D%/model.h

@@ -26,6 +26,7 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3, FOR_TRAIN = 4, FOR_WORK = 5 /*
   X(model, 0, "model", "NAME", FOR_MODEL, "the model in FILE (needed if it has several)")          \
   X(data, 0, "data", "FILE", FOR_MODEL, "JSON or CSV: fields or columns go to parameters by name") \
   X(engine, 0, "engine", "ENGINE", FOR_INFER, "such as smc or 'smc(particles = 1000)'")            \
+  X(text, 0, "text", "FILE", FOR_TRAIN, "a language model is learned from this text, instead of a net")    \
   X(kind, 0, "kind", "KIND", FOR_TRAIN, "npe (the default), pfn or distribution_transformer")       \
   X(seconds, 0, "seconds", "TIME", FOR_TRAIN, "how long, such as 90 or 2h; or")                    \
   X(train_steps, 0, "steps", "N", FOR_TRAIN, "how many steps (default: 3000)")                     \
@@ -60,6 +61,7 @@ static const struct {
 } commands[] = {
   { "infer", CMD_INFER, "infer FILE", "infer a model of FILE and print its posterior" },
   { "train", CMD_TRAIN, "train FILE --out NET", "learn a net from a model of FILE, for amortized(NET)" },
+  { "train", CMD_TRAIN, "train --text FILE --out OUT", "learn a language model from a text, for llm(\"builtin:OUT\")" },
   { "check", CMD_CHECK, "check FILE...", "names, arity, types, effects: all errors at once" },
   { "explain", CMD_EXPLAIN, "explain FILE", "how a model of FILE will be run: engine, gradient, by line" },
   { "dis", CMD_DIS, "dis FILE", "the bytecode of FILE" },
@@ -259,6 +261,7 @@ static bool take_every(cli *c, const char *v)
 }
 
 static bool take_kind(cli *c, const char *v) { c->kind = v; return true; }
+static bool take_text(cli *c, const char *v) { c->text = v; return true; }
 static bool take_resume(cli *c, const char *v) { (void)v; return c->resume = true; }
 
 static bool take_seconds(cli *c, const char *v)

@@ -24,7 +24,7 @@ typedef struct {
 
 /* ---- before the work ---- */
 
-static char *joined(const char *a, const char *b)
+char *train_joined(const char *a, const char *b)
 {
   char *s = malloc(strlen(a) + strlen(b) + 1);
   if (s) strcat(strcpy(s, a), b);
@@ -32,10 +32,10 @@ static char *joined(const char *a, const char *b)
 }
 
 /* A file that is written beside another one first can be where a neighbour of it can be. */
-static bool writable(cli *c, const char *path)
+bool train_writable(cli *c, const char *path)
 {
   struct stat there;
-  char *beside = joined(path, ".try");
+  char *beside = train_joined(path, ".try");
   if (!beside) return false;
   FILE *f = stat(path, &there) == 0 && S_ISDIR(there.st_mode) ? (errno = EISDIR, NULL) : fopen(beside, "wb");
   if (f) {
@@ -70,8 +70,8 @@ static int prepare(job *j)
   cli *c = j->c;
   int code = usage(c);
   if (code != EXIT_FINE) return code;
-  j->checkpoint = c->checkpoint ? joined(c->checkpoint, "") : joined(c->out, ".training");
-  if (!j->checkpoint || !writable(c, c->out) || !writable(c, j->checkpoint)) return EXIT_PROGRAM;
+  j->checkpoint = c->checkpoint ? train_joined(c->checkpoint, "") : train_joined(c->out, ".training");
+  if (!j->checkpoint || !train_writable(c, c->out) || !train_writable(c, j->checkpoint)) return EXIT_PROGRAM;
   code = infer_subject(c, &j->model);
   if (code != EXIT_FINE) return code;
   c->engine = c->kind;                 /* flags are its options */
@@ -184,6 +184,7 @@ static norn_status train(job *j)
 
 int train_main(cli *c)
 {
+  if (c->text) return train_text_main(c);
   job j = { .c = c };
   int code = prepare(&j);
   if (code == EXIT_FINE) code = cli_exit_code(train(&j));

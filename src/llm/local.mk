@@ -15,12 +15,15 @@ libnorncore_la_SOURCES += \
   %D%/kv.c \
   %D%/ngram.c \
   %D%/open.c \
+  %D%/pieces.c \
   %D%/quant.c \
   %D%/quant_k.c \
   %D%/regex.c \
   %D%/regex_nfa.c \
   %D%/regex_parse.c \
   %D%/toy.c \
+  %D%/train.c \
+  %D%/vocab_bytes.c \
   %D%/chat.h \
   %D%/decoder.h \
   %D%/decoder_in.h \
@@ -28,6 +31,7 @@ libnorncore_la_SOURCES += \
   %D%/guide.h \
   %D%/kv.h \
   %D%/llm.h \
+  %D%/pieces.h \
   %D%/quant.h \
   %D%/quant_in.h \
   %D%/regex.h \
