@@ -189,15 +189,19 @@ const char *norn_model_at(norn_state *, norn_datum model, int i, norn_datum *val
 const char *norn_data_view(norn_state *, norn_datum, const norn_datum **fields, int *n);
 
 /* A handle: a value for something that C owns and that does not change.  Programs keep it, hand it on
-   and print it; it equals itself alone, has no order, and can't be saved.  `free` is called when no
-   value refers to it any more (in a collection: it may free memory, runs and references, and do nothing
-   else), or with the state. */
+   and print it; it equals itself alone and has no order.  `free` is called when no value refers to it any
+   more (in a collection: it may free memory, runs and references, and do nothing else), or with the
+   state. */
 typedef struct norn_handle_row {
   const char *name;                                        /* "population" */
   void (*free)(norn_state *, void *p);
   void (*show)(norn_state *, void *p, char *buf, size_t n);   /* how it prints; NULL: <name> */
-  /* The module of natives and Norn code whose functions are its fields: `h.f` is what f(h) of that module gives, a
-     value or a function (so h.f(x, y = 1) calls it).  NULL: it has none. */
+  /* The module (norn_add_natives, norn_add_library; nobody need import it) whose functions are its fields, but
+     those whose names begin with _: if f has one parameter, `h.f` is what f(h) gives, at each access anew (one
+     written in Norn is called sealed: effects in it are errors); if it has more, `h.f` is the function of the
+     others, so that h.f(x, y = 1) is f(h, x, y = 1), with their names and defaults.  That function may sample,
+     observe, infer, and be a model.  Handles of a row with a module may be compared by == (the same one?).
+     NULL: it has no fields. */
   const char *module;
   /* What stands for it in files: a value, from which `load` of the row of this name (norn_add_handles) makes it
      again.  NULL: it can't be saved. */
@@ -208,6 +212,12 @@ typedef struct norn_handle_row {
    caller's. */
 norn_datum norn_handle_new(norn_state *, const norn_handle_row *, void *p, size_t bytes);
 void      *norn_handle_view(norn_datum, const norn_handle_row *);   /* NULL: no handle of that row */
+/* Rows whose handles can be saved: in checkpoints, and in files of posteriors.  They outlive the state; no two are
+   of one name. */
+norn_status norn_add_handles(norn_state *, const norn_handle_row *, int n);
+/* What stands for a handle in a file, with its row's name; and the handle again.  NONE: error set. */
+norn_datum  norn_handle_save(norn_state *, norn_datum handle, const char **name);
+norn_datum  norn_handle_load(norn_state *, const char *name, norn_datum saved);
 
 /* References: roots for data that outlive the next step of Norn code. */
 typedef struct norn_ref norn_ref;
@@ -267,6 +277,9 @@ typedef struct {
 int         norn_devices(norn_state *, norn_device *out, int most, char *why, size_t n);
 /* Stop at the next poll; safe in signal handlers and threads. */
 void        norn_interrupt(norn_state *);
+/* For natives and rows that only one thread may enter: in a worker of a crew the error that makes the run go on in
+   the caller's thread, where it is called again; else NORN_OK. */
+norn_status norn_want_home(norn_state *);
 /* For long work in which no Norn code runs: the error of an interrupt or of the limit of time, if one
    has come. */
 norn_status norn_poll(norn_state *);

@@ -34,6 +34,7 @@ enum {
   NORN_EV_GIVEN = 4,        /* an observe made by given() from a sample */
   NORN_EV_MISSING = 8,      /* a sample made from `observe missing ~ d` */
   NORN_EV_IN_MODEL = 16,    /* inside a model that the run itself entered (not its top level) */
+  NORN_EV_TWIST = 64,       /* with FACTOR: a twist: the difference to what the last one added */
   NORN_EV_REREAD = 32       /* an observe whose expression is read elsewhere too: a simulated value
                                would not be seen there */
 };
@@ -68,7 +69,8 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_MAKES = 1024,    /* with SIMULATE: the run makes a model value, of which nothing is told, and goes on as a
                                run of that, in its next iteration */
   NORN_RUN_READY = 2048,    /* before it draws, scores or stops at what has a row with `ready`: NORN_READY, once; the
-                               next norn_run_next does that event as its other flags say */
+                               next norn_run_next does that event as its other flags say.  Runs in lanes never say
+                               so, nor combinators over such rows, nor logpdf() */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
 };
@@ -84,6 +86,12 @@ void            norn_run_free(norn_run *);
 /* The next event of each of n runs: ev[i]; stops early after a run whose event is NORN_INFER or
    NORN_ERROR and returns how many were stepped.  One crossing for a swarm. */
 int             norn_runs_next(norn_run **, norn_event *, int n);
+/* Of n runs and their events: those that stand at NORN_READY get ready, all of one row by one call of its `ready`,
+   with the distributions and the proposals (x NONE: it will be drawn, by the event's random numbers).  Other events
+   are passed over. */
+norn_status     norn_events_ready(norn_state *, norn_run *const *, const norn_event *, int n);
+/* May programs of this state meet such rows?  Not before one is mentioned, or there is a handle with fields. */
+bool            norn_may_get_ready(norn_state *);
 /* runs[to[k]] becomes a copy of runs[from[k]] with lane to[k], in its old memory where that fits,
    for k = 0 .. n-1 (resampling).  Either may be NULL: no run there.  false: no memory, the place is
    NULL. */

@@ -43,6 +43,7 @@ UNIT_TESTS = \
   %D%/unit/test_exact \
   %D%/unit/test_exec \
   %D%/unit/test_fault \
+  %D%/unit/test_fields \
   %D%/unit/test_foreign \
   %D%/unit/test_functions \
   %D%/unit/test_fused_text \
@@ -88,6 +89,7 @@ UNIT_TESTS = \
   %D%/unit/test_psis \
   %D%/unit/test_quant \
   %D%/unit/test_random \
+  %D%/unit/test_ready \
   %D%/unit/test_real \
   %D%/unit/test_regex \
   %D%/unit/test_rng \

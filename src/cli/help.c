@@ -37,7 +37,7 @@ static const char page_language[] =
   "let post = infer(m(2.1), importance(10000))\n"
   "mean(post), sd(post), quantile(post, 0.9), prob(post, x -> x > 1), evidence(post)\n"
   "\n"
-  "factor(logw), condition(b), sample(d), mem(f), given(m, {x: 1}); man 7 norn has all of it.\n";
+  "factor(logw), condition(b), twist(logw), sample(d), mem(f), given(m, {x: 1}); man 7 norn has all of it.\n";
 
 static const struct { const char *name, *title; } shelves[] = {
   { "normal uniform cauchy student_t laplace logistic lognormal", "on the real line" },

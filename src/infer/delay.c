@@ -2,7 +2,8 @@
    importance is true, false or "auto".  By "auto" up to PROBES runs from the prior look whether an
    observation is ever weighed by the marginal of a delayed choice: the first such observation decides.
    Programs in which there is none run as if there were no delays; and so do many particles that would
-   keep long histories of delayed choices, which take some 200 bytes each.
+   keep long histories of delayed choices, which take some 200 bytes each.  A row that gets ready for many
+   at once (ready.h) ends a probe: it would be asked for one run alone.
 
    Lanes: probe i runs in lane i of a stream of its own.  What a probe prints is not seen. */
 #include "infer/delay.h"
@@ -34,16 +35,17 @@ static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, size_t n, boo
   size_t kept = 0;
   norn_event ev;
   norn_delayed d = {0, 0, 0, 0};
+  norn_event_kind kind = NORN_OBSERVE;
   norn_run *r = norn_infer_run(inf, lane, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW |
-                                             NORN_RUN_DELAY);
+                                             NORN_RUN_DELAY | NORN_RUN_READY);
   if (!r) return *more = false;
   norn_run_stream(r, stream, lane, 0);
-  for (int k = 0; k < EVENTS && (!d.met || n >= MANY) && norn_run_next(r, &ev) == NORN_OBSERVE; k++)
+  for (int k = 0; k < EVENTS && (!d.met || n >= MANY) && (kind = norn_run_next(r, &ev)) == NORN_OBSERVE; k++)
     norn_run_delayed(r, &d);
   norn_run_delayed(r, &d);
   norn_run_delayed_choices(r, one_more, &kept);
   norn_run_free(r);
-  *more = goes_on(norn_infer_state(inf)) && d.made > 0;
+  *more = goes_on(norn_infer_state(inf)) && d.made > 0 && kind != NORN_READY;
   return d.met > 0 && kept * n <= KEPT_MAX;
 }
 

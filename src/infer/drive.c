@@ -244,7 +244,8 @@ norn_status infer_exact(norn_state *st, norn_datum model, norn_datum engine, nor
 /* `observe` and the like where no inference runs. */
 static norn_status drive_refuse(norn_state *st, const norn_event *ev)
 {
-  const char *what = ev->flags & NORN_EV_FACTOR ? "factor"
+  const char *what = ev->flags & NORN_EV_TWIST ? "twist"
+    : ev->flags & NORN_EV_FACTOR                ? "factor"
     : ev->flags & NORN_EV_CONDITION             ? "condition"
                                                 : "observe";
   norn_status s = engine_fail(st, NORN_EINFER, ev->span, "%s outside inference", what);

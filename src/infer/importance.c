@@ -6,12 +6,15 @@
 
    Where conjugate choices are delayed (delay.h), what is left to weigh is what they do not explain.
 
+   Where rows get ready for many at once (ready.h), some hundred draws go on together (flock.h).
+
    keep = "value": choices stay in the VM, and all draws may go on together: they are particles
    (particles.h) that are never resampled, in lanes, of generated code, or on a GPU; NORN_RUN_STAY keeps
    their iteration at 0, so that they are the draws of single runs. */
 #include "infer/checkpoint.h"
 #include "infer/delay.h"
 #include "infer/device.h"
+#include "infer/flock.h"
 #include "infer/infer.h"
 #include "infer/particles.h"
 
@@ -25,6 +28,7 @@ typedef struct importance {
   int64_t n, i, alive;
   bool delay, kept;
   norn_run *run;
+  flock flock;
   draws all, cpu;           /* p NULL: one run after the other; verify: the same on the CPU, after them */
   bool done;                /* `all` have ended, `cpu` go on */
 } importance;
@@ -60,7 +64,11 @@ static norn_status importance_init(norn_infer *inf, void *self)
   norn_status s = particles_device(inf, IMPORTANCE_EXECUTOR, (size_t)e->n, cant, &ops, &verify);
   if (s) return s;
   if (!ops && !(ops = on_cpu(inf, e))) return NORN_EDOMAIN;
-  if (e->delay || ops == &particles_runs || ops == &particles_crew) return NORN_OK;
+  if (e->delay) return NORN_OK;
+  if (ops == &particles_runs || ops == &particles_crew) {
+    flock_wanted(inf, &e->flock, true);
+    return NORN_OK;
+  }
   s = draws_new(inf, e, ops, &e->all);
   return s || !verify ? s : draws_new(inf, e, on_cpu(inf, e), &e->cpu);
 }
@@ -109,6 +117,22 @@ static norn_step importance_draw(norn_infer *inf, importance *e)
       return importance_end(inf, e, ev.value, norn_run_logw(e->run));
     default: return NORN_STEP_FAIL;
     }
+}
+
+/* The same for some hundred of them. */
+static norn_step importance_flock(norn_infer *inf, importance *e)
+{
+  flock *f = &e->flock;
+  norn_step s = flock_step(inf, f, e->i, e->n - e->i, NORN_RUN_SCORE | NORN_RUN_NAMES);
+  if (s != NORN_STEP_DONE) return s;
+  for (size_t i = 0; i < f->s.n; i++, e->i++) {
+    if (flock_dead(f, i)) continue;
+    if ((e->kept && !flock_choices(f, i)) || norn_infer_draw(inf, flock_value(f, i), f->s.logw[i]))
+      return NORN_STEP_FAIL;
+    e->alive++;
+  }
+  flock_end(f);
+  return NORN_STEP_MORE;
 }
 
 /* ---- together ---- */
@@ -161,7 +185,11 @@ static norn_step importance_step(norn_infer *inf, void *self)
   const unsigned flags = NORN_RUN_SCORE | (e->kept ? NORN_RUN_NAMES : NORN_RUN_DRAW) |
                          (e->delay ? NORN_RUN_DELAY : 0);
   if (e->all.p) return importance_together(inf, e);
-  for (int work = 0; work < 256 && e->i < e->n; work++) {
+  if (e->flock.wanted && e->i < e->n) {
+    norn_step s = importance_flock(inf, e);
+    if (s != NORN_STEP_MORE) return s;
+  }
+  for (int work = 0; work < 256 && e->i < e->n && !e->flock.wanted; work++) {
     if (!e->run) e->run = norn_infer_run(inf, (uint32_t)e->i, 0, flags | (e->i ? 0 : NORN_RUN_CHECK));
     if (!e->run) return NORN_STEP_FAIL;
     norn_step s = importance_draw(inf, e);
@@ -228,8 +256,8 @@ static void importance_progress(norn_infer *inf, void *self, norn_progress *p)
 static void importance_free(norn_infer *inf, void *self)
 {
   importance *e = self;
-  (void)inf;
   if (e->run) norn_run_free(e->run);
+  flock_free(inf, &e->flock);
   particles_free(e->all.p);
   particles_free(e->cpu.p);
 }
@@ -253,11 +281,11 @@ static norn_status draws_archive(draws *d, norn_archive *a)
 static norn_status importance_archive(norn_infer *inf, void *self, norn_archive *a)
 {
   importance *e = self;
-  (void)inf;
   if (e->all.p) return draws_archive(&e->all, a);
   norn_archive_i64(a, &e->i);
   norn_archive_i64(a, &e->alive);
   norn_archive_run(a, &e->run);
+  flock_archive(inf, a, &e->flock, e->i, e->n - e->i, NORN_RUN_SCORE | NORN_RUN_NAMES);
   return norn_archive_status(a);
 }
 

@@ -56,6 +56,8 @@ struct norn_infer {
   infer_note *note; size_t nnote, cnote;
   infer_warning *warning; size_t nwarning, cwarning;
   blame dead;
+  /* ready.c: does the program meet rows that get ready for many at once, where first, and which */
+  struct { bool known, met; norn_span where; const char *name; } ready;
   norn_ref *resume;                 /* more(): the posterior that goes on */
   norn_ref *answer;                 /* the result, where nothing had to be done */
   uint64_t print[3]; bool printed;  /* fingerprints of program, data and engine (checkpoint.c) */

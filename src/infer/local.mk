@@ -34,6 +34,7 @@ libnorncore_la_SOURCES += \
   %D%/enumerate.c \
   %D%/exact.c \
   %D%/explain.c \
+  %D%/flock.c \
   %D%/forward.c \
   %D%/genealogy.c \
   %D%/gibbs.c \
@@ -92,6 +93,7 @@ libnorncore_la_SOURCES += \
   %D%/posterior.c \
   %D%/predict.c \
   %D%/psis.c \
+  %D%/ready.c \
   %D%/rejection.c \
   %D%/resample.c \
   %D%/sbc.c \
@@ -125,6 +127,7 @@ libnorncore_la_SOURCES += \
   %D%/device.h \
   %D%/engine.h \
   %D%/enumerate.h \
+  %D%/flock.h \
   %D%/genealogy.h \
   %D%/history.h \
   %D%/hmc.h \
@@ -149,6 +152,7 @@ libnorncore_la_SOURCES += \
   %D%/posterior.h \
   %D%/predict.h \
   %D%/psis.h \
+  %D%/ready.h \
   %D%/sbc.h \
   %D%/slice.h \
   %D%/smc.h \

@@ -176,7 +176,8 @@ static bool crew_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *
   history_archive(a, &none);
   uint32_t *left = crew_left(e, &n, &cap);
   norn_archive_size(a, &n);
-  bool well = norn_archive_array(a, &left, NULL, n, sizeof *left);
+  bool in_rounds = false;
+  bool well = norn_archive_array(a, &left, NULL, n, sizeof *left) && norn_archive_bool(a, &in_rounds);
   engine_put(norn_infer_state(p->inf), left, cap * sizeof *left);
   return well;
 }

@@ -6,6 +6,7 @@
 #include "base/archive.h"
 #include "graph/segment_cc.h"
 #include "infer/infer.h"
+#include "infer/ready.h"
 #include <stdio.h>
 
 typedef struct in_lanes {
@@ -158,6 +159,7 @@ const particles_ops *particles_choose(norn_infer *inf, int k, size_t n, bool cho
   if (!option_choice(inf, k, names, EXECUTORS, &how)) return NULL;
   if (how == EXECUTOR_LANES && !choices) return &particles_lanes;
   if (how == EXECUTOR_GENERATED && !choices) return &particles_generated;
-  if (how == EXECUTOR_AUTO && n >= AUTO_FROM && !choices) return &particles_auto;
+  if (choices || ready_met(inf)) return &particles_runs;
+  if (how == EXECUTOR_AUTO && n >= AUTO_FROM) return &particles_auto;
   return particles_threads(inf, n, choices) > 1 ? &particles_crew : &particles_runs;
 }

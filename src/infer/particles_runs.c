@@ -3,11 +3,14 @@
    Without kept choices samples never leave the VM, and runs are stepped in blocks: what resampling
    asks to be copied into a block is copied just before it is stepped, so that a large population
    passes through the cache once per barrier and not twice.  Kept choices are answered here and go to
-   the particles' history (history.h). */
+   the particles' history (history.h).
+
+   Where rows get ready for many at once (ready.h), a leg goes in rounds: all to their next such row, or there. */
 #include "infer/particles.h"
 #include "infer/checkpoint.h"
 #include "infer/history.h"
 #include "infer/infer.h"
+#include "infer/ready.h"
 
 enum { BLOCK = 128 };
 
@@ -23,6 +26,7 @@ typedef struct runs {
   /* of a leg that particles_crew has begun: the only places that are still to go on, rising */
   uint32_t *left; size_t nleft, cleft;
   norn_run *gather[BLOCK]; uint32_t place[BLOCK]; norn_event ev[BLOCK];
+  bool in_rounds; rounds rounds;
 } runs;
 
 static norn_status runs_start(particles *p)
@@ -35,7 +39,9 @@ static norn_status runs_start(particles *p)
   if (!e->run || !e->ended || !e->tip) return NORN_EMEMORY;
   unsigned flags =
     NORN_RUN_SCORE | NORN_RUN_STOP | (p->choices ? NORN_RUN_NAMES : NORN_RUN_DRAW) |
-    (p->delay ? NORN_RUN_DELAY : 0) | p->more;
+    (p->delay ? NORN_RUN_DELAY : 0) | ready_flag(st) | p->more;
+  e->in_rounds = flags & NORN_RUN_READY;
+  if (e->in_rounds && !rounds_new(st, &e->rounds, p->n)) return NORN_EMEMORY;
   for (size_t i = 0; i < p->n; i++) {
     e->run[i] = norn_infer_run(p->inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
     if (!e->run[i]) return NORN_EMEMORY;
@@ -156,41 +162,82 @@ static norn_step runs_advance_drawn(runs *e)
   return NORN_STEP_DONE;
 }
 
-/* The same with choices kept: each sample is answered here. */
+/* Particle i to where it waits for the others, or until it stands at what gets ready (*stands); samples of kept
+   choices are answered here. */
+static norn_step runs_go_on(runs *e, size_t i, norn_event *ev, bool *stands)
+{
+  norn_state *st = norn_infer_state(e->p.inf);
+  *stands = false;
+  for (;;) {
+    norn_event_kind k = norn_run_next(e->run[i], ev);
+    if (k == NORN_INFER) {
+      norn_step s = norn_infer_wait(e->p.inf, e->run[i], ev);
+      if (s != NORN_STEP_MORE) return s;
+    } else if (k == NORN_SAMPLE) {
+      norn_datum v;
+      double excess;
+      if (!engine_sample(st, e->run[i], ev, true, &v, &excess)) return NORN_STEP_FAIL;
+      norn_run_add_logw(e->run[i], excess);
+      norn_run_answer(e->run[i], v);
+      if (!history_add(st, &e->history, &e->tip[i], ev->addr, v)) return NORN_STEP_FAIL;
+    } else if (k == NORN_READY) {
+      *stands = true;
+      return NORN_STEP_DONE;
+    } else {
+      return runs_arrive(e, i, ev) ? NORN_STEP_DONE : NORN_STEP_FAIL;
+    }
+  }
+}
+
+/* The same with choices kept. */
 static norn_step runs_advance_kept(runs *e)
 {
   particles *p = &e->p;
-  norn_state *st = norn_infer_state(p->inf);
   norn_event ev;
-  if (!runs_follow(e, p->n) || (!p->next && !history_tidy(st, &e->history, e->tip, p->n)))
+  bool stands;
+  if (!runs_follow(e, p->n) || (!p->next && !history_tidy(norn_infer_state(p->inf), &e->history, e->tip, p->n)))
     return NORN_STEP_FAIL;
   for (; p->next < p->n; p->next++) {
-    size_t i = p->next;
-    bool there = !e->run[i];
-    while (!there) {
-      norn_event_kind k = norn_run_next(e->run[i], &ev);
-      if (k == NORN_INFER) {
-        norn_step s = norn_infer_wait(p->inf, e->run[i], &ev);
-        if (s != NORN_STEP_MORE) return s;
-      } else if (k == NORN_SAMPLE) {
-        norn_datum v;
-        double excess;
-        if (!engine_sample(st, e->run[i], &ev, true, &v, &excess)) return NORN_STEP_FAIL;
-        norn_run_add_logw(e->run[i], excess);
-        norn_run_answer(e->run[i], v);
-        if (!history_add(st, &e->history, &e->tip[i], ev.addr, v)) return NORN_STEP_FAIL;
-      } else {
-        if (!runs_arrive(e, i, &ev)) return NORN_STEP_FAIL;
-        there = true;
-      }
-    }
+    norn_step s = e->run[p->next] ? runs_go_on(e, p->next, &ev, &stands) : NORN_STEP_DONE;
+    if (s != NORN_STEP_DONE) return s;
   }
   return NORN_STEP_DONE;
 }
 
+/* In rounds; p->next counts those that are there. */
+static norn_step runs_advance_rounds(runs *e)
+{
+  particles *p = &e->p;
+  rounds *r = &e->rounds;
+  norn_event ev;
+  bool stands;
+  int next = 1;
+  if (!r->on) {
+    if (!runs_follow(e, p->n)) return NORN_STEP_FAIL;
+    if (p->choices && !history_tidy(norn_infer_state(p->inf), &e->history, e->tip, p->n))
+      return NORN_STEP_FAIL;
+    rounds_begin(r);
+    for (size_t i = 0; i < p->n; i++)
+      if (e->run[i] && runs_waits(e, i)) rounds_add(r, i);
+    e->nleft = 0;
+  }
+  while (next > 0) {
+    for (; r->at < r->n; r->at++) {
+      if (!e->run[r->place[r->at]]) continue;
+      norn_step s = runs_go_on(e, r->place[r->at], &ev, &stands);
+      if (s != NORN_STEP_DONE) return s;
+      if (stands) rounds_stand(r, e->run[r->place[r->at]], &ev);
+      else p->next++;
+    }
+    next = rounds_next(r);
+  }
+  return next ? NORN_STEP_FAIL : NORN_STEP_DONE;
+}
+
 static norn_step runs_advance(particles *p)
 {
-  return p->choices ? runs_advance_kept((runs *)p) : runs_advance_drawn((runs *)p);
+  runs *e = (runs *)p;
+  return e->in_rounds ? runs_advance_rounds(e) : p->choices ? runs_advance_kept(e) : runs_advance_drawn(e);
 }
 
 /* ---- the end ---- */
@@ -218,6 +265,7 @@ static void runs_free(particles *p)
   column_free(st, &e->value);
   history_free(st, &e->history);
   engine_put(st, e->left, e->cleft * sizeof *e->left);
+  rounds_free(&e->rounds);
 }
 
 /* ---- checkpoints ---- */
@@ -239,7 +287,9 @@ static bool runs_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *
   }
   if (!column_archive(a, &e->value) || !history_archive(a, &e->history)) return false;
   norn_archive_size(a, &e->nleft);
-  return norn_archive_array(a, &e->left, &e->cleft, e->nleft, sizeof *e->left);
+  norn_archive_array(a, &e->left, &e->cleft, e->nleft, sizeof *e->left);
+  norn_archive_bool(a, &e->in_rounds);
+  return rounds_archive(a, &e->rounds, e->in_rounds ? p->n : 0);
 }
 
 const particles_ops particles_runs = {

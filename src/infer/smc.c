@@ -87,9 +87,12 @@ static bool smc_room(norn_state *st, smc *e)
 static norn_status smc_other(norn_infer *inf, smc *e, norn_datum engine)
 {
   norn_state *st = norn_infer_state(inf);
-  const particles_ops *ops = particles_choose(inf, 4, e->n, false);
+  norn_ref *kept = norn_keep(st, engine);
+  const particles_ops *ops = kept ? particles_choose(inf, 4, e->n, false) : NULL;
   e->other = ops ? engine_get(st, sizeof *e->other) : NULL;
-  return e->other ? smc_begin(inf, e->other, engine, ops) : norn_error(st)->code;
+  norn_status s = e->other ? smc_begin(inf, e->other, norn_get(kept), ops) : norn_error(st)->code;
+  if (kept) norn_drop(kept);
+  return s;
 }
 
 norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const particles_ops *ops)

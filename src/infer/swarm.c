@@ -4,7 +4,7 @@
 #include "infer/infer.h"
 #include <string.h>
 
-static bool room(norn_state *st, swarm *s, size_t n)
+static bool room(norn_state *st, swarm *s, size_t n, bool in_rounds)
 {
   s->st = st;
   s->n = n;
@@ -12,7 +12,8 @@ static bool room(norn_state *st, swarm *s, size_t n)
   s->run = engine_get(st, n * sizeof *s->run);
   s->logw = engine_get(st, 3 * n * sizeof *s->logw);
   s->past = engine_get(st, 3 * n * sizeof *s->past);
-  if (!s->run || !s->logw || !s->past) return false;
+  s->in_rounds = in_rounds;
+  if (!s->run || !s->logw || !s->past || (in_rounds && !rounds_new(st, &s->rounds, n))) return false;
   s->w = s->logw + n;
   s->lik = s->w + n;
   s->ended = s->past + n;
@@ -23,7 +24,8 @@ static bool room(norn_state *st, swarm *s, size_t n)
 bool swarm_new(norn_infer *inf, swarm *s, size_t n)
 {
   s->inf = inf;
-  return room(norn_infer_state(inf), s, n);
+  norn_state *st = norn_infer_state(inf);
+  return room(st, s, n, norn_may_get_ready(st));
 }
 
 static void swarm_clear(swarm *s)
@@ -36,6 +38,7 @@ static void swarm_clear(swarm *s)
   column_clear(s->st, &s->result);
   s->nchoice = s->compacted = s->next = s->running = 0;
   s->barrier = 0;
+  s->rounds.on = false;
 }
 
 void swarm_free(swarm *s)
@@ -50,6 +53,7 @@ void swarm_free(swarm *s)
   engine_put(st, s->run, s->n * sizeof *s->run);
   engine_put(st, s->logw, 3 * s->n * sizeof *s->logw);
   engine_put(st, s->past, 3 * s->n * sizeof *s->past);
+  rounds_free(&s->rounds);
 }
 
 bool swarm_start(swarm *s, uint64_t stream)
@@ -173,6 +177,12 @@ bool swarm_tidy(swarm *s)
 
 /* ---- to the barrier ---- */
 
+static void set_ready(norn_run *r, bool on)
+{
+  unsigned flags = norn_run_flags_of(r) & ~(unsigned)NORN_RUN_READY;
+  norn_run_flags(r, flags | (on ? NORN_RUN_READY : 0));
+}
+
 bool swarm_arrive(swarm *s, size_t i, const norn_event *ev)
 {
   double lw = norn_run_logw(s->run[i]);
@@ -180,7 +190,10 @@ bool swarm_arrive(swarm *s, size_t i, const norn_event *ev)
   s->lik[i] += lw;
   if (ev->kind == NORN_DEAD) s->logw[i] = -HUGE_VAL;
   else s->logw[i] += s->beta * lw;
-  if (ev->kind == NORN_OBSERVE) return s->running++, true;
+  if (ev->kind == NORN_OBSERVE) {
+    if (s->in_rounds) set_ready(s->run[i], false);
+    return s->running++, true;
+  }
   if (ev->kind == NORN_DEAD) {
     s->lik[i] = -HUGE_VAL;
     if (s->died) s->died(s->died_user, i, ev->span);
@@ -210,15 +223,17 @@ bool swarm_tell(swarm *s, uint64_t addr, norn_datum v)
   return swarm_choose(s, s->next, addr, v);
 }
 
-/* Particle s->next to its barrier. */
-static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
+/* Particle i to its barrier, or to where it stands at what gets ready. */
+static norn_step advance_one(swarm *s, size_t i, swarm_answer *answer, void *user, norn_event *at)
 {
-  size_t i = s->next;
   for (;;) {
     norn_event ev;
     norn_datum v;
     double lw = 0;
     switch (norn_run_next(s->run[i], &ev)) {
+    case NORN_READY:
+      *at = ev;
+      return NORN_STEP_DONE;
     case NORN_SAMPLE:
       if (!answer) return ask(s, &ev);
       if (answer(user, i, s->run[i], &ev, &v, &lw))
@@ -233,18 +248,49 @@ static norn_step advance_one(swarm *s, swarm_answer *answer, void *user)
       break;
     }
     case NORN_OBSERVE: case NORN_DEAD: case NORN_DONE:
+      *at = ev;
       return swarm_arrive(s, i, &ev) ? NORN_STEP_DONE : NORN_STEP_FAIL;
     default: return NORN_STEP_FAIL;
     }
   }
 }
 
+static norn_step advance_rounds(swarm *s, swarm_answer *answer, void *user)
+{
+  rounds *r = &s->rounds;
+  norn_event ev;
+  int next = 1;
+  if (!r->on) {
+    if (!swarm_tidy(s)) return NORN_STEP_FAIL;
+    rounds_begin(r);
+    for (size_t i = 0; i < s->n; i++) {
+      if (!s->run[i]) continue;
+      set_ready(s->run[i], true);
+      rounds_add(r, i);
+    }
+  }
+  while (next > 0) {
+    for (; r->at < r->n; r->at++) {
+      size_t i = r->place[r->at];
+      if (!s->run[i]) continue;
+      norn_step step = advance_one(s, i, answer, user, &ev);
+      if (step != NORN_STEP_DONE) return step;
+      if (ev.kind == NORN_READY) rounds_stand(r, s->run[i], &ev);
+      else s->next++;
+    }
+    next = rounds_next(r);
+  }
+  return next ? NORN_STEP_FAIL : NORN_STEP_DONE;
+}
+
 norn_step swarm_advance(swarm *s, swarm_answer *answer, void *user)
 {
+  norn_event ev;
+  if (s->in_rounds && answer) return advance_rounds(s, answer, user);
   if (!s->next && !swarm_tidy(s)) return NORN_STEP_FAIL;
   for (; s->next < s->n; s->next++) {
     if (!s->run[s->next]) continue;
-    norn_step step = advance_one(s, answer, user);
+    norn_step step = advance_one(s, s->next, answer, user, &ev);
     if (step != NORN_STEP_DONE || s->asked) return step;
   }
   return NORN_STEP_DONE;
@@ -299,7 +345,7 @@ bool swarm_places(swarm *s, const uint32_t *to, const uint32_t *from, size_t n)
 bool swarm_fork(swarm *new, const swarm *old, const uint32_t *from, size_t n, norn_infer *inf,
                 uint64_t stream)
 {
-  if (!room(old->st, new, n)) return false;
+  if (!room(old->st, new, n, old->in_rounds)) return false;
   new->inf = inf;
   new->stream = stream;
   new->beta = old->beta;
@@ -373,7 +419,9 @@ bool swarm_archive(norn_archive *a, swarm *s)
   norn_archive_size(a, &s->next);
   norn_archive_size(a, &s->running);
   norn_archive_u32(a, &s->barrier);
-  return column_archive(a, &s->value) && column_archive(a, &s->result);
+  if (!column_archive(a, &s->value) || !column_archive(a, &s->result)) return false;
+  norn_archive_bool(a, &s->in_rounds);
+  return rounds_archive(a, &s->rounds, s->in_rounds ? s->n : 0);
 }
 
 size_t swarm_pick_log(double *lw, size_t n, norn_rng *g)

@@ -14,10 +14,14 @@
    Weights: logw is of the target, the observations' log weight times beta plus the excess of proposals;
    lik is the observations' alone, from the start.
 
+   Where rows get ready for many at once (ready.h), swarm_advance goes in rounds; between legs no run has
+   NORN_RUN_READY.
+
    Lanes: the particle at place i runs in lane i; iteration is the number of barriers passed. */
 #ifndef NORN_INFER_SWARM_H
 #define NORN_INFER_SWARM_H
 #include "infer/engine.h"
+#include "infer/ready.h"
 
 #define SWARM_NONE UINT32_MAX
 enum { SWARM_FLAGS = NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_NAMES };
@@ -42,6 +46,7 @@ typedef struct swarm {
   size_t compacted;                    /* choices that were left by the last compaction */
   column value, result;                /* of choices; returned */
   size_t next, running;                /* the particle that is stepped; those not at their end */
+  bool in_rounds; rounds rounds;       /* next: counts those that are there */
   uint32_t barrier;
 } swarm;
 

@@ -59,6 +59,13 @@ static norn_datum array_of(const reader *r, const json_t *j)
   return norn_array_pack(r->st, v, dims);
 }
 
+/* {"$handle": "name of its row", "saved": ...}: a handle is made again. */
+static norn_datum handle_of(const reader *r, const json_t *j, const char *name)
+{
+  norn_datum saved = value_of(r, json_object_get(j, "saved"));
+  return norn_is_none(saved) ? saved : norn_handle_load(r->st, name, saved);
+}
+
 /* {"$real": "nan"}, {"$unit": true} and {"$big": [bits, text]}; NONE if it is none of them. */
 static norn_datum special_of(norn_state *st, const json_t *j)
 {
@@ -81,7 +88,9 @@ static norn_datum record_of(const reader *r, const json_t *j)
 {
   size_t n = json_object_size(j), k = 0;
   norn_datum out = r->flags & JSON_IO_EXACT ? special_of(r->st, j) : norn_none();
+  const char *kind = n == 2 && r->flags & JSON_IO_EXACT ? json_string_value(json_object_get(j, "$handle")) : NULL;
   if (!norn_is_none(out)) return out;
+  if (kind && json_object_get(j, "saved")) return handle_of(r, j, kind);
   const char **name = norn_alloc(r->st, NULL, 0, (n + 1) * sizeof *name);
   norn_datum *v = norn_alloc(r->st, NULL, 0, (n + 1) * sizeof *v);
   bool fine = name && v;
@@ -291,6 +300,19 @@ static norn_status put_record(const writer *w, norn_datum r, int depth)
   return code;
 }
 
+static norn_status put_handle(const writer *w, norn_datum v, int depth)
+{
+  const char *name;
+  norn_datum saved = norn_handle_save(w->st, v, &name);
+  if (norn_is_none(saved)) return norn_error(w->st)->code;
+  text_puts(w->t, "{\"$handle\": ");
+  put_string(w->t, name, strlen(name));
+  text_puts(w->t, ", \"saved\": ");
+  norn_status s = put_value(w, saved, depth + 1);
+  text_puts(w->t, "}");
+  return s;
+}
+
 static norn_status put_value(const writer *w, norn_datum v, int depth)
 {
   char got[160];
@@ -313,6 +335,9 @@ static norn_status put_value(const writer *w, norn_datum v, int depth)
   }
   case NORN_ARRAY:   return put_array(w, v, depth);
   case NORN_RECORD:  return put_record(w, v, depth);
+  case NORN_HANDLE:
+    if (w->flags & JSON_IO_EXACT) return put_handle(w, v, depth);
+    /* fall through */
   default:
     return norn_fail(w->st, NORN_ETYPE, 0, "JSON can't hold %s",
                      norn_describe(w->st, v, got, sizeof got));

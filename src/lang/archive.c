@@ -487,6 +487,17 @@ static bool open_sections(norn_archive *a, const uint8_t *s, size_t n)
   return !n || archive_damaged(a, "there is more than was written");
 }
 
+/* Of what stands in another archive. */
+norn_archive *archive_reader_in(norn_archive *a, const uint8_t *s, size_t n)
+{
+  norn_archive *in = archive_new(a->st, true, a->file);
+  if (!in) return NULL;
+  in->depth = a->depth + 1;
+  if (open_sections(in, s, n) && code_read(in) && objects_get(in)) return in;
+  archive_free(in);
+  return NULL;
+}
+
 norn_archive *archive_reader(norn_state *st, const char *file, const uint8_t *s, size_t n)
 {
   norn_archive *a = archive_new(st, true, file);

@@ -20,7 +20,7 @@
 enum { SECTION_CODE, SECTION_HEADS, SECTION_BODIES, SECTION_STATE, SECTION_COUNT };
 typedef enum {
   THING_SOURCE, THING_PROTO, THING_STUB, THING_NATIVE, THING_ROW, THING_ENGINE, THING_SHAPE,
-  THING_CTOR, THING_COUNT
+  THING_CTOR, THING_METHOD, THING_COUNT
 } thing_kind;
 
 typedef struct bytes { uint8_t *s; size_t n, cap; } bytes;
@@ -48,6 +48,7 @@ struct norn_archive {
   thing *thing; size_t nthing, cthing;                /* read, by number - 1 */
   const proto **follow; size_t nfollow, cfollow;      /* prints: whose code is to be followed */
   norn_run **run; size_t nrun, crun;                  /* by number - 1 */
+  int depth;                                          /* of archives in archives (of handles) */
 };
 
 /* archive.c */
@@ -68,6 +69,9 @@ static inline size_t left_in(const norn_archive *a, int section)
 }
 /* The number of an address, made if need be; 0: no memory (the archive has failed). */
 uint32_t archive_number(norn_archive *, numbers *, const void *, bool *is_new);
+
+/* As archive_reader, of what stands in an archive. */
+norn_archive *archive_reader_in(norn_archive *, const uint8_t *, size_t n);
 
 /* archive_code.c: numbers of things; 0: it can't be saved (the archive has failed). */
 uint32_t code_proto(norn_archive *, const proto *);

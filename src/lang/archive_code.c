@@ -120,8 +120,22 @@ static bool follow(norn_archive *a, const proto *p)
   return true;
 }
 
+/* A method is known by its module and the function that gives it. */
+static uint32_t method_number(norn_archive *a, const proto *p)
+{
+  int was;
+  const char *mod = sym_name(a->st, p->method_of->mod->name);
+  uint32_t k = thing_new(a, p, THING_METHOD, &was);
+  if (was < 0) return k;
+  put_text(a, mod, strlen(mod));
+  put_text(a, p->name, strlen(p->name));
+  if (a->prints) follow(a, p);
+  return thing_end(a, k, was);
+}
+
 uint32_t code_proto(norn_archive *a, const proto *p)
 {
+  if (p->method_of) return method_number(a, p);
   int was, nargs = 0;
   while (nargs < NORN_COUNT(a->st->memo_stubs) && a->st->memo_stubs[nargs] != p) nargs++;
   bool stub = nargs < NORN_COUNT(a->st->memo_stubs);
@@ -190,6 +204,22 @@ static bool read_stub(norn_archive *a, thing *t)
   if (!archive_good(a)) return false;
   if (nargs >= (uint64_t)NORN_COUNT(a->st->memo_stubs)) return archive_damaged(a, "no such function");
   if (!(t->p = memo_stub(a->st, (int)nargs))) return archive_no_memory(a);
+  return mark_starts(a, t, t->p);
+}
+
+static bool read_method(norn_archive *a, thing *t)
+{
+  norn_state *st = a->st;
+  size_t m, n;
+  const char *mod = get_text(a, &m), *name = mod ? get_text(a, &n) : NULL;
+  if (!name) return false;
+  env_library *l = st->env->libraries;
+  while (l && (strlen(sym_name(st, l->mod->name)) != m || memcmp(sym_name(st, l->mod->name), mod, m))) l = l->next;
+  module *of = l ? env_load_library(st, l, NULL, (norn_span){0}) : NULL;
+  sym s = sym_intern(st, name, n);
+  env_entry *e = of && s ? field_entry(st, of, s) : NULL;
+  if (!e) return norn_archive_fail(a, "there is no %.*s here", n < 100 ? (int)n : 100, name);
+  if (!(t->p = method_stub(st, of, e))) return archive_no_memory(a);
   return mark_starts(a, t, t->p);
 }
 
@@ -396,7 +426,7 @@ const thing *code_thing(norn_archive *a, uint64_t number, thing_kind kind)
 {
   if (!archive_good(a)) return NULL;
   const thing *t = number >= 1 && number <= a->nthing ? &a->thing[number - 1] : NULL;
-  bool is = t && (t->kind == kind || (kind == THING_PROTO && t->kind == THING_STUB));
+  bool is = t && (t->kind == kind || (kind == THING_PROTO && (t->kind == THING_STUB || t->kind == THING_METHOD)));
   return is ? t : (archive_damaged(a, "it names what is not there"), NULL);
 }
 
@@ -412,6 +442,7 @@ bool code_read(norn_archive *a)
     case THING_SOURCE: read_file(a, &t); break;
     case THING_PROTO: read_proto(a, &t); break;
     case THING_STUB: read_stub(a, &t); break;
+    case THING_METHOD: read_method(a, &t); break;
     case THING_NATIVE: case THING_ROW: case THING_ENGINE: read_named(a, &t); break;
     case THING_SHAPE: read_shape(a, &t); break;
     case THING_CTOR: read_ctor(a, &t); break;

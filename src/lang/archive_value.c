@@ -30,8 +30,6 @@ static uint32_t object_put(norn_archive *a, const obj *o)
 
 static bool value_refused(norn_archive *a, val v)
 {
-  if (v.tag == NORN_HANDLE)
-    return norn_archive_fail(a, "a %s can't be saved", ((const handle *)v.p)->row->name);
   if (v.tag == NORN_POINTER) return norn_archive_fail(a, "a pointer of C can't be saved");
   return norn_archive_fail(a, "what is being recorded can't be saved");
 }
@@ -56,7 +54,7 @@ void value_put(norn_archive *a, val v)
     put_uint(a, object_put(a, v.p));
     break;
   default:
-    if (!V_IS_HEAP(v) || kind == NORN_HANDLE) value_refused(a, v);
+    if (!V_IS_HEAP(v)) value_refused(a, v);
     else put_uint(a, object_put(a, v.p));
   }
 }
@@ -166,6 +164,55 @@ static void random_put(norn_archive *a, const obj *o)
   }
 }
 
+/* ---- handles: what stands for one is an archive of its own, so that it can be made at once ---- */
+
+enum { DEPTH_MAX = 16 };
+
+/* The state's error is the archive's. */
+static bool passed_on(norn_archive *a)
+{
+  char text[sizeof a->st->err.text];
+  memcpy(text, a->st->err.text, sizeof text);
+  return norn_archive_fail(a, "%s", text);
+}
+
+static void handle_put(norn_archive *a, const handle *o)
+{
+  const char *name = NULL;
+  const uint8_t *s;
+  size_t n;
+  val saved = norn_handle_save(a->st, v_obj(NORN_HANDLE, o), &name);
+  norn_archive *in = norn_is_none(saved) ? NULL : archive_writer(a->st);
+  if (in) in->depth = a->depth + 1, in->place = a->place;
+  if (!in || in->depth > DEPTH_MAX || !norn_archive_value(in, &saved) || !archive_written(in, &s, &n)) {
+    if (in && in->depth > DEPTH_MAX) norn_archive_fail(a, "a %s in itself can't be saved", name);
+    else passed_on(a);
+  } else {
+    put_text(a, name, strlen(name));
+    put_text(a, (const char *)s, n);
+  }
+  archive_free(in);
+}
+
+static obj *handle_made(norn_archive *a)
+{
+  size_t n, m;
+  char name[100];
+  const char *s = get_text(a, &n), *in = s ? get_text(a, &m) : NULL;
+  val saved = norn_none(), v = norn_none();
+  if (!in) return NULL;
+  if (n >= sizeof name || a->depth >= DEPTH_MAX) return archive_damaged(a, "a handle is none"), NULL;
+  memcpy(name, s, n);
+  name[n] = 0;
+  norn_archive *r = archive_reader_in(a, (const uint8_t *)in, m);
+  bool whole = r && norn_archive_value(r, &saved) && archive_finished(r);
+  if (whole) v = norn_handle_load(a->st, name, saved);
+  archive_free(r);
+  if (!whole) a->status = a->st->err.code;
+  else if (norn_is_none(v)) passed_on(a);
+  return norn_is_none(v) ? NULL : v.p;
+}
+
 /* What must be known to make an object of that size. */
 static void head_put(norn_archive *a, const obj *o)
 {
@@ -179,6 +226,7 @@ static void head_put(norn_archive *a, const obj *o)
     put_raw(a, b->limb, o->n * sizeof b->limb[0]);
     break;
   }
+  case NORN_HANDLE: handle_put(a, (const handle *)o); break;
   case NORN_ARRAY: put_byte(a, o->aux); break;
   case V_BUF: {
     const buf *b = (const buf *)o;
@@ -208,7 +256,7 @@ static void head_put(norn_archive *a, const obj *o)
 static void body_put(norn_archive *a, obj *o)
 {
   switch (o->kind) {
-  case NORN_STR: case NORN_BIG: break;
+  case NORN_STR: case NORN_BIG: case NORN_HANDLE: break;
   case NORN_ARRAY: vec_put(a, (vec *)o); break;
   case V_BUF: buf_put(a, (buf *)o); break;
   case NORN_RECORD:
@@ -299,7 +347,7 @@ val value_get(norn_archive *a)
   case V_ADDR: get_raw(a, &v.i, sizeof v.i); break;
   case NORN_DATA: v = data_get(a, true); break;
   case NORN_STR: case NORN_ARRAY: case NORN_RECORD: case NORN_FUN: case NORN_DIST: case NORN_MODEL:
-  case NORN_ENGINE: case NORN_MAP: case NORN_BIG: case V_SCOPE: case V_RANDOM:
+  case NORN_ENGINE: case NORN_MAP: case NORN_BIG: case NORN_HANDLE: case V_SCOPE: case V_RANDOM:
     v.p = object_there(a, kind);
     break;
   default: archive_damaged(a, "a value is of no kind");
@@ -439,6 +487,7 @@ static obj *head_get(norn_archive *a)
   switch (kind) {
   case NORN_STR: return str_made(a);
   case NORN_BIG: return big_made(a);
+  case NORN_HANDLE: return handle_made(a);
   case NORN_ARRAY: return vec_made(a);
   case V_BUF: return buf_made(a);
   case NORN_FUN: return clo_made(a);
@@ -640,7 +689,7 @@ static bool all_well(norn_archive *a)
   bool is_new, well = level != NULL;
   for (size_t i = 0; well && i < a->nobject; i++) {
     uint32_t k = archive_number(a, &a->objects, a->object[i], &is_new);
-    well = k && (is_new || a->object[i]->flags & OBJ_STATIC);
+    well = k && (is_new || a->object[i]->flags & OBJ_STATIC || a->object[i]->kind == NORN_HANDLE);
   }
   for (size_t i = 0; well && i < a->nobject; i++) well = is_well(a, a->object[i], level);
   mem_put(&a->st->mem, level, level ? a->nobject + 1 : 0);

@@ -183,7 +183,7 @@ static bool is_function(val x)
 /* x == y or x != y.  Functions inside other values count as equal by code and captures. */
 static val compared(norn_state *st, arith op, val x, val y)
 {
-  if (x.tag == NORN_HANDLE && y.tag == NORN_HANDLE)
+  if (x.tag == NORN_HANDLE && y.tag == NORN_HANDLE && !((handle *)x.p)->row->module)
     return state_fail(st, NORN_ETYPE, "a %s can't be compared with another", ((handle *)x.p)->row->name);
   if (!is_function(x) || !is_function(y)) return norn_bool(value_equal(x, y) == (op == A_EQ));
   state_fail(st, NORN_ETYPE, "functions can't be compared");

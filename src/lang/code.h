@@ -24,6 +24,8 @@ typedef struct proto {
   uint32_t bytes;                      /* nregs * 16 */
   bool is_model, samples, stdlib;      /* calling makes a model value; may have effects; frames push
                                           no addresses */
+  bool aside;                          /* its calls are vm_call's: of models, and of methods of natives */
+  struct env_entry *method_of;         /* field.c: it is the method that a function gives to handles */
   clo *self;                           /* of a function without captures (static object) */
   const char *name;
   const sym *params;                   /* parameter names */

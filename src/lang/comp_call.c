@@ -497,7 +497,9 @@ static ty call_entry(comp *c, const ast *e, env_entry *x, int dst, tail_kind tai
       return leave(c, dst, tail, t, e);
     }
     return leave(c, dst, tail, call_native(c, e, x, dst), e);
-  case ENV_DIST: return leave(c, dst, tail, call_builder(c, e, x, OP_DIST, x->row, dst), e);
+  case ENV_DIST:
+    c->st->gets_ready |= x->row->ready != NULL;
+    return leave(c, dst, tail, call_builder(c, e, x, OP_DIST, x->row, dst), e);
   case ENV_ENGINE: return leave(c, dst, tail, call_builder(c, e, x, OP_ENGINE, x->engine, dst), e);
   case ENV_CTOR: return leave(c, dst, tail, call_builder(c, e, x, OP_DATA, NULL, dst), e);
   case ENV_GLOBAL:

@@ -128,7 +128,7 @@ proto *proto_new(comp *c, const ast_fn *fn, const char *name, bool is_model, nor
   p->name = env_keep_text(st, name);
   p->span = span;
   p->file = c->file;
-  p->is_model = is_model;
+  p->is_model = p->aside = is_model;
   p->stdlib = c->mod->stdlib;
   uint32_t n = fn ? fn->nparams : 0;
   sym *names = mem_zero(&st->mem, (n + 1) * sizeof *names);

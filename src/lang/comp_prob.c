@@ -10,6 +10,7 @@
 static env_entry *family(comp *c, const ast *d)
 {
   env_entry *x = d->kind == AST_CALL ? comp_callee(c, d->u.call.fn) : NULL;
+  if (x && x->kind == ENV_DIST) c->st->gets_ready |= x->row->ready != NULL;
   return x && x->kind == ENV_DIST ? x : NULL;
 }
 
@@ -236,13 +237,14 @@ ty comp_special(comp *c, const ast *e, int dst, bool *done)
       int w = sample_into(c, x, NULL, anon_comp(c), e);
       if (w != dst) emit(c, OP_MOVE, dst, w, 0);
     }
-  } else if (!strcmp(name, "factor") || !strcmp(name, "condition")) {
-    bool f = name[0] == 'f';
+  } else if (!strcmp(name, "factor") || !strcmp(name, "condition") || !strcmp(name, "twist")) {
+    int op = *name == 'f' ? OP_FACTOR : *name == 'c' ? OP_CONDITION : OP_TWIST;
     if (arity(c, e, name, 1, 1,
-              f ? "factor(w) adds the log weight w"
-                : "condition(test) gives weight 0 where the test is false")) {
+              op == OP_FACTOR      ? "factor(w) adds the log weight w"
+              : op == OP_CONDITION ? "condition(test) gives weight 0 where the test is false"
+                                   : "twist(w) adds the log weight w until the next twist")) {
       int r = operand(c, x, &u);
-      at = emit(c, f ? OP_FACTOR : OP_CONDITION, r, 0, 0);
+      at = emit(c, op, r, 0, 0);
       emit_lit(c, at, 0, span_pack(e->span));
       emit_span(c, at, -1, e->span); emit_span(c, at, 0, x->span);
       emit(c, OP_LOADU, dst, 0, 0);

@@ -20,6 +20,11 @@ static const special specials[] = {
     {"condition", "holds", EFFECT_ANY,
      "Weight 0 unless the condition holds; only inside inference.\n"
      "Example: condition(x > 0)"},
+    {"twist", "logw", EFFECT_ANY,
+     "Adds to the log weight of the run until the next twist or its end, where it is taken back.\n"
+     "A guess of what is still to come: it steers the particles of smc, at a barrier of its own, and leaves every "
+     "posterior and its evidence as they are. Engines that weigh whole runs pass it over.\n"
+     "Example: twist(-abs(3 - x))"},
     {"infer", "model, engine = missing", EFFECT_ANY,
      "The posterior of a model value under an engine: a distribution again.\n"
      "Without an engine one is picked by a rule, which is printed. Inside a model this nests.\n"
@@ -351,6 +356,8 @@ static void names_give(names *c, const char *head, size_t n,
   names_free(c);
 }
 
+static void name_try(void *c, const char *name) { names_try(c, name); }
+
 /* The record that a dotted name of globals means; NONE: none. */
 static val record_at(norn_state *st, const char *name, size_t n)
 {
@@ -373,7 +380,10 @@ static val record_at(norn_state *st, const char *name, size_t n)
 static void complete_dotted(names *c, const char *name, size_t n)
 {
   val v = record_at(c->st, name, n);
-  if (V_KIND(v) == NORN_RECORD) {
+  if (v.tag == NORN_HANDLE) {
+    field_names(c->st, ((const handle *)v.p)->row, name_try, c);
+    norn_clear(c->st);
+  } else if (V_KIND(v) == NORN_RECORD) {
     const shape *s = v_rec(v)->sh;
     for (uint32_t i = 0; i < s->n; i++) names_try(c, sym_name(c->st, s->names[i]));
   } else if (!memchr(name, '.', n)) {

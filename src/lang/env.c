@@ -518,6 +518,7 @@ void env_free(norn_state *st)
   st->protos = NULL;
   mem_put(&st->mem, e->protos, e->protos ? (e->proto_mask + 1) * sizeof *e->protos : 0);
   mem_put(&st->mem, e->rows, e->rows ? (e->row_mask + 1) * sizeof *e->rows : 0);
+  mem_put(&st->mem, e->fields, e->cfields * sizeof *e->fields);
   mem_put(&st->mem, e->undo, e->cundo * sizeof *e->undo);
   text_free(&e->answer);
   arena_free(&e->arena);

@@ -23,7 +23,8 @@ typedef struct env_entry {
   val value;                          /* CONST */
   uint64_t tag;                       /* CTOR: the tag word */
   uint32_t arity;                     /* CTOR: number of fields */
-  module *mod;                        /* MODULE */
+  module *mod;                        /* MODULE; of what has a method, where it stands */
+  proto *method;                      /* field.c: what it gives to handles, once one was asked for it */
   const char *params, *doc;           /* "x, lo = 0"; docstring; may be NULL */
   /* parsed parameters of natives, rows and engines: names, and defaults (NONE: required) */
   const sym *pnames;

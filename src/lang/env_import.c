@@ -95,7 +95,7 @@ module *env_load_library(norn_state *st, env_library *l, module *importer, norn_
   return NULL;
 }
 
-static env_library *library_find(norn_state *st, const char *name)
+env_library *env_library_find(norn_state *st, const char *name)
 {
   for (env_library *l = st->env->libraries; l; l = l->next)
     if (!strcmp(sym_name(st, l->mod->name), name)) return l;
@@ -108,7 +108,7 @@ bool env_load_prelude(norn_state *st)
   if (!e->prelude) return false;
   if (e->prelude->loaded) return true;
   if (e->prelude->loading || e->prelude_failed) return e->prelude->loading;
-  env_library *l = library_find(st, "prelude");
+  env_library *l = env_library_find(st, "prelude");
   e->prelude_failed = !l || !env_load_library(st, l, NULL, (norn_span){0});
   return !e->prelude_failed;
 }
@@ -242,7 +242,7 @@ module *env_import(norn_state *st, module *importer, const char *name, bool is_f
       return m;
     }
   }
-  env_library *l = is_file ? NULL : library_find(st, name);
+  env_library *l = is_file ? NULL : env_library_find(st, name);
   if (l && l->mod != st->env->prelude) return env_load_library(st, l, importer, span);
   return import_file(st, importer, name, is_file, span);
 }

@@ -28,6 +28,9 @@ typedef struct env_library {
   module *mod; const char *text; size_t n; struct env_library *next;
 } env_library;
 
+/* The module that the fields of a row's handles are in. */
+typedef struct env_fields { const norn_handle_row *row; module *mod; } env_fields;
+
 typedef struct env {
   arena arena;                        /* modules, entries, parsed parameters */
   module *modules;                    /* all, newest first */
@@ -39,6 +42,7 @@ typedef struct env {
   env_table *tables; size_t ntables, ctables;
   builtin *builtins; size_t nbuiltins, builtin_mask;
   row_entry *rows; size_t nrows, row_mask;
+  env_fields *fields; size_t nfields, cfields;
   const proto **protos; size_t nprotos, proto_mask;   /* a set, filled from st->protos when asked */
   const proto *protos_seen;           /* the head of st->protos then */
   env_undo *undo; size_t nundo, cundo; bool logging;
@@ -55,6 +59,8 @@ bool       env_open_natives(norn_state *, module *);           /* natives into i
 /* Makes e the entry of a native that stands in no table; the row lives as long as the state. */
 bool       env_native_entry(norn_state *, env_entry *e, const norn_native *row);
 bool       env_load_prelude(norn_state *);                     /* true if it is there now */
+bool       env_prelude_ready(norn_state *);                    /* program.c: its top level has run */
+env_library *env_library_find(norn_state *, const char *name); /* NULL: there is none */
 module    *env_load_library(norn_state *, env_library *, module *importer, norn_span);
 bool       env_specials(norn_state *);                         /* registers sample, infer ... */
 /* What the docs say: keywords and special names. */
@@ -66,6 +72,12 @@ void       env_begin(norn_state *);
 void       env_commit(norn_state *);
 void       env_rollback(norn_state *);
 void       env_settle(norn_state *);
+
+/* field.c.  The function that is the field of that name (NULL: there is none), and the code of its method;
+   NULL: error set. */
+env_entry *field_entry(norn_state *, module *, sym);
+proto     *method_stub(norn_state *, module *, env_entry *);
+void       field_names(norn_state *, const norn_handle_row *, void (*f)(void *user, const char *name), void *user);
 
 /* register.c: "x, lo = 0" into names and defaults.  false: malformed or no memory. */
 bool       params_parse(norn_state *, const char *params, env_entry *);

@@ -138,6 +138,43 @@ static int stop(norn_run *r, norn_event *ev, val *dst, int wait)
   return STOP;
 }
 
+/* ---- rows that get ready for many at once ---- */
+
+/* Shall the run stand still before this event?  Once: the instruction runs again, and then it has stood. */
+static bool is_due(norn_run *r, const norn_dist *d, const norn_dist *q)
+{
+  if (NORN_LIKELY(!(r->flags & (NORN_RUN_READY | RUN_IS_READY)))) return false;
+  if (!d->row->ready && !(q && q->row->ready)) return false;
+  bool stood = r->flags & RUN_IS_READY;
+  r->flags &= ~RUN_IS_READY;
+  return !stood && r->flags & NORN_RUN_READY;
+}
+
+/* y: the observed value; NONE of a sample. */
+static int stand_ready(norn_run *r, norn_event *ev, const norn_dist *d, const norn_dist *q, val y, uint64_t addr,
+                       norn_span at, unsigned flags)
+{
+  r->flags |= RUN_IS_READY;
+  r->d1 = *d;
+  if (q) r->d2 = *q;
+  else r->d2.row = NULL;
+  if (V_IS_HEAP(y)) {
+    r->value = y;
+    r->rare = true;
+  }
+  *ev = (norn_event){.kind = NORN_READY,
+                     .flags = flags,
+                     .addr = addr,
+                     .ordinal = norn_is_none(y) ? r->nsample : r->nobserve,
+                     .count = 1,
+                     .dist = &r->d1,
+                     .proposal = q ? &r->d2 : NULL,
+                     .value = y,
+                     .span = at};
+  r->wait = WAIT_NONE;
+  return STOP;
+}
+
 /* ---- weights and observations ---- */
 
 /* A stop that wants no answer: value is what was observed, or the log weight. */
@@ -173,6 +210,44 @@ int event_weight(norn_run *r, norn_event *ev, val w, double lw, uint64_t span, u
     r->rare = true;
   }
   return stop_weighed(r, ev, w, span, flags);
+}
+
+/* ---- twist ----
+
+   Between its barriers a run may have a weight that is a guess of what is to come; the next twist and the end take
+   it back, so nothing of it is left in the weight of a whole run: who does not stop (NORN_RUN_STOP) passes it over.
+   It stands in mem's table, under a key that no call has, and so goes wherever a run's state goes. */
+
+static double twist_of(const norn_run *r)
+{
+  val key = norn_unit(), x = r->memo.tag == NORN_MAP ? hamt_get(r->memo, key, value_hash(key)) : norn_none();
+  return V_IS_REAL(x) ? x.d : 0;
+}
+
+static bool is_twisted(const norn_run *r)
+{
+  return (r->flags & (NORN_RUN_SCORE | NORN_RUN_STOP)) == (NORN_RUN_SCORE | NORN_RUN_STOP);
+}
+
+int event_twist(norn_run *r, norn_event *ev, double lw, uint64_t span)
+{
+  norn_state *st = r->st;
+  val key = norn_unit(), table;
+  if (r->top || r->sealed)                       /* outside of an inference, as factor */
+    return event_weight(r, ev, norn_real(lw), lw, span, NORN_EV_FACTOR | NORN_EV_TWIST);
+  if (!is_twisted(r)) return IN_PLACE;
+  double was = twist_of(r);
+  table = r->memo.tag == NORN_MAP ? r->memo : hamt_new(st);
+  if (!norn_is_none(table)) table = hamt_put(st, table, key, value_hash(key), norn_real(lw));
+  if (norn_is_none(table)) return FAILED;
+  r->memo = table;
+  r->rare = true;
+  return event_weight(r, ev, norn_real(lw - was), lw - was, span, NORN_EV_FACTOR | NORN_EV_TWIST);
+}
+
+void event_untwist(norn_run *r)
+{
+  if (is_twisted(r)) r->logw -= twist_of(r);
 }
 
 int event_lanes(norn_run *r, norn_event *ev, val w, uint64_t span, unsigned flags)
@@ -279,7 +354,9 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   if (r->flags & RUN_REPLACED && !replace(r, &y, comp, span)) return FAILED;
   if (y.tag == NORN_MISSING) {                   /* replaced by nothing: hidden (diagnose) */
     r->nobserve++;
-    return event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
+    int k = event_sample(r, ev, dst, d, NULL, comp, span, NORN_EV_MISSING);
+    if (k == STOP && ev->kind == NORN_READY) r->nobserve--;      /* it happens again */
+    return k;
   }
   if (r->flags & RUN_LANES && holds_lanes(d, y)) {
     if (!lanes_observe(r, d, y)) return FAILED;
@@ -292,6 +369,8 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
   bool random = r->flags & NORN_RUN_DELAY && delayed_args(r, d);
   if (!random && !r->dist_in_reg && norn_dist_check(st, d))
     return bad_parameters(r, ev, span_unpack(span));
+  if (!random && is_due(r, d, NULL))
+    return stand_ready(r, ev, d, NULL, y, addr_event(r->addr, comp), span_unpack(span), flags);
   r->nobserve++;
   if (random) {
     double lp;
@@ -412,11 +491,15 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
   }
   bool random = r->flags & NORN_RUN_DELAY && delayed_args(r, d);
   if (!random && !r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
+  bool simulates = r->flags & NORN_RUN_SIMULATE;
+  if (NORN_UNLIKELY(r->flags & (NORN_RUN_READY | RUN_IS_READY)) && !random && !simulates && !scope_find(r, addr) &&
+      is_due(r, d, q))
+    return stand_ready(r, ev, d, q, norn_none(), addr, at, flags);
   if (comp && r->flags & NORN_RUN_NAMES) addr_note(st, addr, r->addr, comp);
   if (r->flags & NORN_RUN_CHECK && !check_address(r, addr, at)) return FAILED;
   const scope_fix *fix = scope_find(r, addr);
   if (fix) return fixed(r, ev, dst, d, fix, comp, span);
-  if (r->flags & NORN_RUN_SIMULATE) return event_simulate(r, ev, dst, d, addr, at, flags, false);
+  if (simulates) return event_simulate(r, ev, dst, d, addr, at, flags, false);
   r->nsample++;
   if (q && norn_dist_flags(d) & NORN_DIST_IMPROPER) r->flags |= NORN_RUN_IMPROPER;
   if (r->flags & NORN_RUN_DELAY && !q) {

@@ -65,6 +65,7 @@ norn_lanes *norn_lanes_new(norn_run *first, size_t n)
   }
   l->st = st;
   l->n = (uint32_t)n;
+  first->flags &= ~(unsigned)(NORN_RUN_READY | RUN_IS_READY);
   l->flags = first->flags & ~(unsigned)NORN_RUN_CHECK;
   l->state = mem_zero(&st->mem, n);
   l->value = mem_zero(&st->mem, n * sizeof *l->value);

@@ -39,6 +39,7 @@ libnorncore_la_SOURCES += \
   %D%/event.c \
   %D%/exhaust.c \
   %D%/facts.c \
+  %D%/field.c \
   %D%/foreign.c \
   %D%/hamt.c \
   %D%/handle.c \
@@ -70,6 +71,7 @@ libnorncore_la_SOURCES += \
   %D%/parse_stmt.c \
   %D%/part.c \
   %D%/program.c \
+  %D%/ready.c \
   %D%/record.c \
   %D%/register.c \
   %D%/reread.c \

@@ -95,7 +95,7 @@
   X(SAMPLE, "T--", "ae") X(SAMPLED, "Ni-", "wae") X(SAMPLEV, "U--", "ae") \
   X(OBSERVE, "U-i", "ae") X(OBSERVED, "Vii", "wae") /* c: NORN_EV_REREAD or 0 */ \
   X(FACTOR, "r--", "e") \
-  X(CONDITION, "r--", "e") X(INFER, "U--", "ae") \
+  X(CONDITION, "r--", "e") X(TWIST, "r--", "e") X(INFER, "U--", "ae") \
   X(LOGPDF, "drr", "") X(LOGPDFD, "dWi", "w") /* row w at the c-1 arguments from b, value last */ \
   /* ---- mem (stubs of mem.c only) ---- */ \
   X(MEMNEW, "dr-", "a") X(MEMGET, "dij", "") X(MEMPUT, "rr-", "") \

@@ -159,6 +159,7 @@ static const char *word_hint(const parser *p, uint32_t tok)
     {"continue", "there is no continue: write if"},
     {"factor", "factor(e) is a call"},
     {"condition", "condition(e) is a call"},
+    {"twist", "twist(e) is a call"},
     {"sample", "sample(d) is a call; let x ~ d names the choice"},
   };
   for (int i = 0; i < NORN_COUNT(words); i++)

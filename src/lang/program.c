@@ -27,7 +27,7 @@ static void error_from_diags(norn_state *st)
 }
 
 /* The prelude's own top level runs once, as soon as a program needs the prelude. */
-static bool prelude_ready(norn_state *st)
+bool env_prelude_ready(norn_state *st)
 {
   env *e = st->env;
   norn_datum ignored;
@@ -85,7 +85,7 @@ norn_run *norn_load(norn_state *st, const char *name, const char *s, size_t n, u
   st->checking = (flags & NORN_LOAD_CHECK) != 0;
   env_begin(st);
   proto *p = load_proto(st, m, file, flags, &incomplete);
-  if (p && !(flags & NORN_LOAD_CHECK) && !prelude_ready(st)) p = NULL;
+  if (p && !(flags & NORN_LOAD_CHECK) && !env_prelude_ready(st)) p = NULL;
   if (p) env_commit(st);
   else env_rollback(st);
   if (!p) e->visible = before;

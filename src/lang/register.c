@@ -231,6 +231,9 @@ norn_status norn_add_natives(norn_state *st, const char *name, const norn_native
 
 norn_status norn_add_dists(norn_state *st, const norn_dist_row *table, int n)
 {
+  for (int i = 0; i < n; i++)                     /* the VM's short ways for numbers ask nobody */
+    if (table[i].ready && table[i].flags & NORN_DIST_SCALAR)
+      return norn_fail(st, NORN_EUSE, -1, "%s is a scalar family, which can't have `ready`", table[i].name);
   return add_table(st, ENV_DIST, table, sizeof *table, n, NULL);
 }
 
@@ -318,6 +321,7 @@ norn_datum norn_dist_new(norn_state *st, const norn_dist_row *row, const norn_da
   if (v.tag == NORN_NONE) return v;
   norn_dist d;
   norn_dist_view(v, &d);
+  if (NORN_UNLIKELY(row->ready != NULL)) st->gets_ready = true;
   if (st->lanes && lanes_inside(v)) return lanes_dist(st, &d) ? v : norn_none();
   return norn_dist_check(st, &d) == NORN_OK ? v : norn_none();
 }

@@ -215,8 +215,8 @@ void norn_run_stream(norn_run *r, uint64_t stream, uint32_t lane, uint32_t iter)
   r->iter = iter;
 }
 
-void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags | (r->flags & RUN_REPLACED); }
-unsigned norn_run_flags_of(const norn_run *r) { return r->flags & ~RUN_REPLACED; }
+void norn_run_flags(norn_run *r, unsigned flags) { r->flags = flags | (r->flags & (RUN_REPLACED | RUN_IS_READY)); }
+unsigned norn_run_flags_of(const norn_run *r) { return r->flags & ~(RUN_REPLACED | RUN_IS_READY); }
 double norn_run_logw(const norn_run *r) { return r->logw; }
 void norn_run_add_logw(norn_run *r, double lw) { r->logw += lw; }
 norn_state *norn_run_state(const norn_run *r) { return r->st; }
@@ -415,7 +415,7 @@ norn_event_kind norn_run_next(norn_run *r, norn_event *ev)
 static void renew_values(norn_run **runs, norn_event *ev, int n)
 {
   for (int i = 0; i < n; i++) {
-    bool has_value = ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE;
+    bool has_value = ev[i].kind == NORN_DONE || ev[i].kind == NORN_OBSERVE || ev[i].kind == NORN_READY;
     if (has_value && V_IS_HEAP(ev[i].value)) ev[i].value = runs[i]->value;
   }
 }
@@ -544,7 +544,8 @@ void run_mark_back(norn_run *r, const run_mark *m)
 bool run_goes_home(norn_run *r, const ins *pc)
 {
   norn_status s = r->st->err.code;
-  if (s == NORN_EINTERRUPT || s == NORN_ELIMIT || pc->op == OP_CALLX) return false;
+  if (s == NORN_EINTERRUPT || s == NORN_ELIMIT) return false;
+  if (pc->op == OP_CALLX && !is_method(((const val *)((const char *)r->R + pc->a))[FRAME_SIZE - 1])) return false;
   norn_clear(r->st);
   return true;
 }

@@ -11,6 +11,7 @@
 #define FRAME_SIZE 2
 enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER };
 #define RUN_LANES (1u << 29)       /* in flags: of a group (lanes.h) */
+#define RUN_IS_READY (1u << 28)    /* in flags: it has stood still with NORN_READY, at the instruction that comes */
 #define RUN_REPLACED (1u << 30)    /* in flags: a scope replaces observations (_observing) */
 /* A swarm of runs is stepped in turn, each from cold caches, so a run lies in one piece of memory:
 
@@ -121,6 +122,12 @@ bool  vm_call_named(norn_run *, val *W, int n, val names, int *count);
 val   vm_native(norn_run *, const norn_native *, const val *args, int n);
 val   vm_native_value(norn_state *, const norn_native *, const val *args, int n);
 val   vm_getf(norn_run *, val x, sym name, uint64_t *cache);
+/* Is this a native's method (field.c)?  A worker's run goes home before its arguments are moved. */
+static inline bool is_method(val f) { return f.tag == NORN_FUN && v_clo(f)->p->aside && v_clo(f)->p->method_of; }
+/* h.name; and the call of a native's method. */
+enum { METHOD_ARGS = 24 };
+val   field_of_handle(norn_state *, val h, sym name);
+val   method_call(norn_state *, const clo *, const val *W, int n);
 val   vm_index(norn_run *, val x, val i);
 /* w[0] at the n places after it; `which` says which of them are there (vec_index). */
 val  vm_index_many(norn_run *, const val *w, int n, unsigned which);
@@ -131,6 +138,7 @@ bool  vm_holds_lanes(norn_run *, const val *, int n);        /* then they go alo
 bool  vm_may_run_again(const ins *pc, const val *R);
 void  vm_want(norn_state *, int arg, const char *rule, val got);   /* "<rule>, got <this>" */
 void  vm_bad_weight(norn_state *, double lw);
+void  vm_bad_twist(norn_state *, double lw);
 val   vm_logpdf_big(norn_state *, const norn_dist *, val x);
 bool  vm_can_infer(norn_state *, val *model_and_engine);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
@@ -155,6 +163,9 @@ int   event_simulate(norn_run *, norn_event *, val *dst, const norn_dist *d, uin
 int   event_made(norn_run *, const proto **);
 /* w: the log weight as the program gave it, lw as a double */
 int   event_weight(norn_run *, norn_event *, val w, double lw, uint64_t span, unsigned flags);
+/* twist: adds lw instead of what the last one did; and at the end, nothing. */
+int   event_twist(norn_run *, norn_event *, double lw, uint64_t span);
+void  event_untwist(norn_run *);
 /* factor or condition of what differs by lane */
 int   event_lanes(norn_run *, norn_event *, val w, uint64_t span, unsigned flags);
 int   event_node_weight(norn_run *, norn_event *, val lw, uint64_t span);

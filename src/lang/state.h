@@ -65,6 +65,8 @@ struct norn_state {
   handle **handles;
   size_t nhandles, chandles;
   uint64_t handle_serial;
+  const norn_handle_row **handle_rows;          /* that can be saved, by their names */
+  size_t nhandle_rows, chandle_rows;
 
   /* run.c */
   struct norn_run **dirty;            /* runs that ran since the last collection */
@@ -107,6 +109,7 @@ struct norn_state {
   const struct foreign_maker *maker;  /* makes natives of C functions; NULL: none */
   const struct archive_row *unnamed; int nunnamed;     /* archive_code.c: archive_rows */
   bool checking;                      /* this load only checks: nothing is opened */
+  bool gets_ready;                    /* ready.c: programs may meet rows with `ready` */
   void *slot[STATE_SLOTS];
   void (*slot_free[STATE_SLOTS])(norn_state *, void *);
   void (*on_warning)(void *, const norn_err *);

@@ -26,7 +26,7 @@
       if (unlikely(st->home != NULL)) run_mark_back(r, &mark_); \
       FAIL_ARG(culprit); \
     } \
-    r->pc = pc + (skip); \
+    r->pc = likely(ev->kind != NORN_READY) ? pc + (skip) : pc; \
     return ev->kind; \
   } while (0)
 
@@ -278,7 +278,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     const proto *p;
     if (likely(f->tag == NORN_FUN)) {
       p = v_clo(*f)->p;
-      if (likely(p->nargs == pc->b && !p->is_model)) ENTER_FRAME(W, pc + 1, p);
+      if (likely(p->nargs == pc->b && !p->aside)) ENTER_FRAME(W, pc + 1, p);
     }
     SAFEPOINT;
     SAVE;
@@ -301,7 +301,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     val *W = &RA + FRAME_SIZE;
     int n = pc->b;
     const proto *p;
-    if (unlikely(W[-1].tag != NORN_FUN || (p = v_clo(W[-1])->p)->nargs != n || p->is_model)) {
+    if (unlikely(W[-1].tag != NORN_FUN || (p = v_clo(W[-1])->p)->nargs != n || p->aside)) {
       SAFEPOINT;
       SAVE;
       call_result c = vm_call(r, W, n, &p);
@@ -449,6 +449,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       NEXTN(3);
     }
     SAFEPOINT;
+    SAVE;
     TRY(vm_getf(r, *x, (sym)pc[1].i, (uint64_t *)(uintptr_t)&pc[2].u), -1);
     NEXTN(3);
   }
@@ -656,6 +657,22 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     double lw = x->i ? 0 : -INFINITY;
     EVENT(event_weight(r, ev, norn_real(lw), lw, pc[1].u, NORN_EV_CONDITION), 2, 0);
   }
+  OP(TWIST): {
+    SAFEPOINT;
+    double lw;
+    if (unlikely(v_is_node(RA))) NEXT2;          /* a recording is of whole runs, where nothing is left of it */
+    if (unlikely(st->lanes != NULL)) {
+      SAVE;
+      lanes_alone(st, "twist");
+      FAIL;
+    }
+    if (!norn_as_real(RA, &lw)) FAIL_WANT(0, "twist needs a log weight", RA);
+    if (!(fabs(lw) < INFINITY)) {
+      vm_bad_twist(st, lw);
+      FAIL_ARG(0);
+    }
+    EVENT(event_twist(r, ev, lw, pc[1].u), 2, 0);
+  }
   OP(INFER): {
     if (unlikely(st->home != NULL)) {
       state_at_home(st);
@@ -759,6 +776,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       if (made < 0) { pc = p->code; FAIL; }
       if (made) { pc = p->code; GO; }
     }
+    if (unlikely(r->memo.tag == NORN_MAP)) event_untwist(r);
     r->finished = r->rare = true;
     if (unlikely(r->delay != NULL) && !delayed_end(r)) { retried = pc = v_clo(R[-1])->p->code; FAIL; }
     r->value = r->stk[0];

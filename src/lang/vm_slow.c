@@ -5,6 +5,7 @@
 #include "lang/run.h"
 #include "lang/env.h"
 #include "lang/node.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,14 +72,16 @@ bool vm_may_run_again(const ins *pc, const val *R)
   case OP_OBSERVE: case OP_OBSERVED:
   case OP_INFER: case OP_MEMNEW: return false;
   case OP_NATIVE: return ((const norn_native *)pc[1].p)->flags & NORN_PURE;
-  case OP_CALL: case OP_TCALL: return w[FRAME_SIZE - 1].tag == NORN_FUN;
+  case OP_CALL: case OP_TCALL:
+    return w[FRAME_SIZE - 1].tag == NORN_FUN && !is_method(w[FRAME_SIZE - 1]);
+  case OP_GETF: return ((const val *)((const char *)R + pc->b))->tag != NORN_HANDLE;
   default: return true;
   }
 }
 
 /* ---- calls ---- */
 
-enum { NATIVE_ARGS = 24, NAMED_ARGS = 64 };
+enum { NATIVE_ARGS = METHOD_ARGS, NAMED_ARGS = 64 };
 
 static const char *plural(int n) { return n == 1 ? "" : "s"; }
 
@@ -214,6 +217,12 @@ call_result vm_call(norn_run *r, val *W, int n, const proto **out)
   const proto *p = v_clo(f)->p;
   if (p->is_model) return call_model(r, W, n, p);
   if (!arity_ok(st, p, n)) return CALL_FAIL;
+  if (is_method(f)) {
+    val v = method_call(st, v_clo(f), W, n);
+    if (norn_is_none(v)) return CALL_FAIL;
+    W[-FRAME_SIZE] = v;
+    return CALL_DONE;
+  }
   if ((char *)W + p->bytes > (char *)r->lim && !(W = run_grow(r, W, p->bytes))) return CALL_FAIL;
   for (int i = n; i < p->nargs; i++) W[i] = norn_none();
   *out = p;
@@ -268,6 +277,7 @@ bool vm_call_named(norn_run *r, val *W, int n, val names, int *count)
               norn_describe(st, f, b, sizeof b));
     return false;
   }
+  if (st->home && is_method(f)) return state_at_home(st), false;
   const proto *p = v_clo(f)->p;
   if (p->nargs > NAMED_ARGS || n > NAMED_ARGS) {
     norn_fail(st, NORN_ETYPE, -1, "too many arguments");
@@ -333,6 +343,7 @@ val vm_getf(norn_run *r, val x, sym name, uint64_t *cache)
     val v = dist_field(st, x, sym_name(st, name));
     return norn_is_none(v) && !st->err.code ? no_field(st, x, name) : v;
   }
+  if (x.tag == NORN_HANDLE) return field_of_handle(st, x, name);
   if (V_KIND(x) == NORN_DATA) {
     const ctor *c = env_ctor(st, V_CTOR(x));
     for (uint32_t i = 0; c && c->fields && i < c->arity; i++)
@@ -500,6 +511,12 @@ void vm_bad_weight(norn_state *st, double lw)
 {
   norn_fail(st, NORN_EDOMAIN, 0, "the log weight of factor is %s",
             lw != lw ? "not a number" : "infinite");
+}
+
+void vm_bad_twist(norn_state *st, double lw)
+{
+  norn_fail(st, NORN_EDOMAIN, 0, "the log weight of twist is %s", lw != lw ? "not a number" : "infinite");
+  if (lw == -INFINITY) norn_hint(st, "what is ruled out stays so: condition(false)");
 }
 
 val vm_logpdf_big(norn_state *st, const norn_dist *d, val x)

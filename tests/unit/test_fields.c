@@ -1,0 +1,193 @@
+/* test_fields.c: handles with fields: h.f is what the function f of the row's module gives, natives and Norn code,
+   values and methods; named arguments, defaults, effects, errors. */
+#include "unit.h"
+#include "lang/state.h"
+#include <stdlib.h>
+
+static void box_free(norn_state *st, void *p)
+{
+  (void)st;
+  free(p);
+}
+
+static norn_datum box_save(norn_state *st, void *p)
+{
+  (void)st;
+  return norn_int(*(int *)p);
+}
+
+static norn_datum box_load(norn_state *, norn_datum);
+static const norn_handle_row boxes = { "box", box_free, NULL, "boxes", box_save, box_load },
+                             bare = { "stone", box_free, NULL, NULL, NULL, NULL },
+                             lost = { "orphan", box_free, NULL, "nowhere", NULL, NULL };
+
+static norn_datum box_make(norn_state *st, const norn_handle_row *row, int v)
+{
+  int *p = malloc(sizeof *p);
+  *p = v;
+  norn_datum h = norn_handle_new(st, row, p, 64);
+  if (norn_is_none(h)) free(p);
+  return h;
+}
+
+static norn_datum box_load(norn_state *st, norn_datum v)
+{
+  if (v.tag != NORN_INT) return norn_none();
+  return box_make(st, &boxes, (int)v.i);
+}
+
+static norn_status f_box(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  int64_t v;
+  (void)n;
+  if (!norn_want_int(st, args, 0, "a size", &v)) return norn_error(st)->code;
+  *out = box_make(st, &boxes, (int)v);
+  return norn_is_none(*out) ? norn_error(st)->code : NORN_OK;
+}
+
+static norn_status f_stone(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)args, (void)n;
+  *out = box_make(st, n ? &lost : &bare, 1);
+  return norn_is_none(*out) ? norn_error(st)->code : NORN_OK;
+}
+
+static norn_status f_size(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  int *p = norn_handle_view(args[0], &boxes);
+  (void)n;
+  if (!p) return norn_fail(st, NORN_ETYPE, 0, "size needs a box");
+  *out = norn_int(*p);
+  return NORN_OK;
+}
+
+static norn_status f_plus(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  int *p = norn_handle_view(args[0], &boxes);
+  int64_t x, y;
+  (void)n;
+  if (!p || !norn_want_int(st, args, 1, "x", &x) || !norn_want_int(st, args, 2, "y", &y)) return NORN_ETYPE;
+  if (x < 0) return norn_fail(st, NORN_EDOMAIN, 1, "x must not be negative, got %lld", (long long)x);
+  *out = norn_int(*p + x + 100 * y);
+  return NORN_OK;
+}
+
+static const norn_native globals[] = {
+  { "box", "size", "A box.", f_box, 0, NULL },
+  { "stone", "more...", "A handle without fields.", f_stone, NORN_VARIADIC, NULL },
+}, fields[] = {
+  { "size", "b", "How large it is.", f_size, 0, NULL },
+  { "plus", "b, x, y = 7", "size + x + 100 y.", f_plus, 0, NULL },
+  { "_hidden", "b", "No field.", f_size, 0, NULL },
+};
+
+static const char library[] =
+  "let unit = 2\n"
+  "fn twice(b) = unit * size(b)\n"
+  "fn text(b, stop = \"x\", max = size(b)) = \"{size(b)} {stop} {max}\"\n"
+  "fn draw(b, sd = 1.0) = sample(normal(size(b), sd))\n"
+  "model noisy(b, sd = 1.0) { let x ~ normal(size(b), sd); x }\n"
+  "fn deep(b, n = 3) = if n == 0 { [] } else { let t ~ normal(size(b), 1); let r = deep(b, n - 1); [t] ++ r }\n"
+  "fn bad(b) = sample(normal(0, 1))\n"
+  "fn fails(b, i = 3) = [1, 2][i]\n";
+
+static norn_datum run(norn_state *st, const char *code)
+{
+  norn_datum out = norn_none();
+  norn_clear(st);
+  norn_eval(st, "fields", code, strlen(code), NORN_LOAD_REPL, &out);
+  if (norn_is_none(out)) { const norn_err *e = norn_error(st); if (getenv("TELL")) printf("%s: %s (%s)\n", code, e->text, e->hint); }
+  return out;
+}
+
+#define GIVES(code, shown) CHECK_STR(norn_show(st, run(st, code), true, 0), shown)
+static void fails(norn_state *st, const char *code, const char *what, const char *hint, uint32_t start)
+{
+  CHECK(norn_is_none(run(st, code)));
+  CHECK_STR(norn_error(st)->text, what);
+  if (hint) CHECK_STR(norn_error(st)->hint, hint);
+  CHECK(norn_error(st)->span.file && norn_error(st)->span.start == start);
+}
+
+static void values(norn_state *st)
+{
+  run(st, "let b = box(5)");
+  GIVES("b.size", "5");
+  GIVES("b.twice", "10");
+  GIVES("b.plus(1)", "706");
+  GIVES("b.plus(1, 2)", "206");
+  GIVES("b.plus(y = 0, x = 3)", "8");
+  GIVES("b.plus(3, y = 0)", "8");
+  GIVES("map([1, 2], b.plus)", "[706, 707]");
+  GIVES("let f = b.plus\nf(x = 2)", "707");
+  GIVES("b.text()", "\"5 x 5\"");
+  GIVES("b.text(max = 9)", "\"5 x 9\"");
+  GIVES("b.text(\"s\")", "\"5 s 5\"");
+  GIVES("b.text(max = 1, stop = \"q\")", "\"5 q 1\"");
+  GIVES("let r = { c: b }\nr.c.text(max = 2)", "\"5 x 2\"");
+  GIVES("fn tail(c, n) = c.plus(n)\ntail(b, 2)", "707");
+  GIVES("fn through(c) = c.size\nmap([b, box(3)], through)", "[5, 3]");
+  GIVES("b == b", "true");
+  GIVES("b == box(5)", "false");
+}
+
+static void models(norn_state *st)
+{
+  run(st, "let b = box(5)");
+  GIVES("evidence(infer(b.noisy(sd = 2), importance(3)))", "0.0");
+  GIVES("model m() { let a = b.draw(sd = 0.5); let v ~ b.noisy(); observe 5 ~ normal(a + v, 1); b.deep(2) }\n"
+        "len(draws(infer(m(), smc(particles = 40)), 4)[0])", "2");
+  /* in lanes or not: the same draws */
+  GIVES("mean(infer(m() , importance(20, keep = \"value\", executor = \"lanes\")) |> map(x -> x[1])) ==\n"
+        "mean(infer(m(), importance(20, keep = \"value\", executor = \"scalar\")) |> map(x -> x[1]))", "true");
+  GIVES("model k() { let y ~ normal(b.plus(1), 1); observe 700 ~ normal(y, b.size); y }\n"
+        "mean(infer(k(), importance(50, keep = \"value\", executor = \"lanes\"))) ==\n"
+        "mean(infer(k(), importance(50, keep = \"value\", executor = \"scalar\")))", "true");
+}
+
+static void errors(norn_state *st)
+{
+  run(st, "let b = box(5)");
+  fails(st, "b.siz", "no field siz in a box", "did you mean size? a box has bad, deep, draw, fails, noisy, plus, size, text, twice", 0);
+  fails(st, " b.zzzzzz", "no field zzzzzz in a box", "a box has bad, deep, draw, fails, noisy, plus, size, text, twice", 1);
+  fails(st, "b._hidden", "no field _hidden in a box", NULL, 0);
+  fails(st, "1 + stone().x", "no field x in a stone", "", 4);
+  fails(st, "stone(1).x", "there is no module nowhere, which the fields of handles are in", NULL, 0);
+  fails(st, "b.plus()", "plus takes 1 to 2 arguments, got 0", "plus(x, y = ...)", 0);
+  fails(st, "b.plus(1, 2, 3)", "plus takes 1 to 2 arguments, got 3", "plus(x, y = ...)", 0);
+  fails(st, "b.plus(1, z = 3)", "plus has no parameter z", "plus(x, y = ...)", 14);
+  fails(st, "b.plus(-1)", "x must not be negative, got -1", NULL, 0);
+  fails(st, "b.plus(x = -1)", "x must not be negative, got -1", NULL, 0);
+  fails(st, "fn t(c) = c.plus(-2)\nt(b)", "x must not be negative, got -2", NULL, 10);
+  fails(st, "b.plus(\"a\")", "x must be an integer, got \"a\"", NULL, 0);
+  fails(st, "b.plus(y = 2)", "plus needs its parameter x", NULL, 0);
+  fails(st, "1 + b.fails()", "index 3 is outside an array of length 2", NULL, 4);
+  fails(st, "b.size()", "only functions can be called, this is an integer", NULL, 0);
+  fails(st, "b.bad", "sample inside a function that must have no effects", NULL, 0);
+  fails(st, "{b with size: 3}", "'with' changes the fields of a record, got a box", NULL, 1);
+  fails(st, "b.noisy(1, 2)", "noisy takes 0 to 1 arguments, got 2", NULL, 0);
+}
+
+static void name_add(void *user, const char *name)
+{
+  char *t = user;
+  strcat(strcat(t, " "), name);
+}
+
+int main(void)
+{
+  norn_state *st = norn_new(NULL);
+  char names[300] = "";
+  CHECK(norn_add_natives(st, NULL, globals, 2) == NORN_OK);
+  CHECK(norn_add_natives(st, "boxes", fields, 3) == NORN_OK);
+  CHECK(norn_add_library(st, "boxes", (const unsigned char *)library, sizeof library - 1) == NORN_OK);
+  values(st);
+  models(st);
+  errors(st);
+  norn_complete(st, "b.t", name_add, names);
+  CHECK_STR(names, " b.text b.twice");
+  heap_collect_full(st);
+  GIVES("b.text(max = 4)", "\"5 x 4\"");
+  norn_free(st);
+  return unit_end();
+}
