@@ -499,6 +499,9 @@ LANG_TESTS = \
   %D%/errors/truncate_no_mass.norn \
   %D%/errors/truncate_shapes.norn \
   %D%/errors/truncate_value_shape.norn \
+  %D%/errors/twist_infinite.norn \
+  %D%/errors/twist_outside.norn \
+  %D%/errors/twist_text.norn \
   %D%/errors/unclosed_parenthesis.norn \
   %D%/errors/undefined_in_model.norn \
   %D%/errors/undefined_name.norn \
@@ -590,6 +593,7 @@ ENGINE_TESTS = \
   %D%/engine/temper.norn \
   %D%/engine/train.norn \
   %D%/engine/transdimensional.norn \
+  %D%/engine/twist.norn \
   %D%/engine/unobserved.norn \
   %D%/engine/warns_banana.norn \
   %D%/engine/warns_funnel.norn \

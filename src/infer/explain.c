@@ -21,6 +21,7 @@
 #include "infer/infer.h"
 #include "infer/mh.h"
 #include "infer/posterior.h"
+#include "infer/ready.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,17 @@ static void explain_noted(norn_state *st, norn_datum post, text *t)
   if (whole) text_puts(t, "  on a GPU: the same (device = \"gpu\"), if each family and function has a form there\n");
 }
 
+/* Rows that get ready for many at once: no lanes. */
+static bool explain_ready(norn_infer *inf, text *t)
+{
+  char where[160];
+  if (!ready_met(inf)) return false;
+  text_printf(t, "particles: a run for each, all of which go to the next choice or observation of a %s before one of "
+              "them makes it: what they need is found at once (first at %s)\n", inf->ready.name,
+              norn_span_text(norn_infer_state(inf), inf->ready.where, where, sizeof where));
+  return true;
+}
+
 /* How smc would run its particles: some of them are. */
 static void explain_particles(norn_state *st, norn_datum model, text *t)
 {
@@ -62,7 +74,7 @@ static void explain_particles(norn_state *st, norn_datum model, text *t)
                           norn_cstring(st, "value"), norn_cstring(st, "lanes"), norn_bool(false)};
   norn_datum engine = norn_engine_new(st, &engine_smc, options, NORN_COUNT(options));
   norn_infer *inf = norn_is_none(engine) ? NULL : norn_infer_new(st, model, engine);
-  norn_step step = inf ? NORN_STEP_MORE : NORN_STEP_FAIL;
+  norn_step step = inf && !explain_ready(inf, t) ? NORN_STEP_MORE : NORN_STEP_FAIL;
   double start = infer_seconds();
   while (step == NORN_STEP_MORE && infer_seconds() - start < TRY_SECONDS) step = norn_infer_step(inf);
   if (step == NORN_STEP_DONE) {

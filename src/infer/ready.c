@@ -1,6 +1,7 @@
 /* ready: runs in rounds, for rows that get ready for many at once (ready.h). */
 #include "infer/ready.h"
 #include "infer/infer.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- does a program meet such rows? ---- */
@@ -37,6 +38,15 @@ bool ready_met(norn_infer *inf)
   norn_status s = norn_error(st)->code;
   if (s != NORN_EINTERRUPT && s != NORN_ELIMIT) norn_clear(st);      /* what fails here the particles will say */
   return inf->ready.met;
+}
+
+void ready_note(norn_infer *inf)
+{
+  char where[160], words[240];
+  norn_state *st = norn_infer_state(inf);
+  if (!inf->ready.met) return;
+  snprintf(words, sizeof words, "%s at %s", inf->ready.name, norn_span_text(st, inf->ready.where, where, sizeof where));
+  norn_infer_note(inf, "ready", norn_cstring(st, words));
 }
 
 /* ---- rounds ---- */

@@ -10,6 +10,8 @@ static inline unsigned ready_flag(norn_state *st) { return norn_may_get_ready(st
 /* Does the model?  A run from the prior says so, which goes to the first such row (or some way: PROBED barriers) and
    evaluates nothing.  Then its particles are runs, which lanes and threads would ask for one by one. */
 bool ready_met(norn_infer *);
+/* info(post).ready: which row, and where first; if there is one. */
+void ready_note(norn_infer *);
 
 /* Runs that go in rounds.  begin; each `add`ed; then for k = take(): step place[k] on, and if it stands at NORN_READY
    again, stand() it; -1: all have been, and ask() begins the next round; none stands: it is over. */

@@ -26,6 +26,7 @@
 #include "infer/device.h"
 #include "infer/genealogy.h"
 #include "infer/infer.h"
+#include "infer/ready.h"
 #include "infer/smc.h"
 #include "num/weights.h"
 #include <string.h>
@@ -344,6 +345,7 @@ norn_status smc_finish(norn_infer *inf, void *self)
   norn_infer_note(inf, "least_ess", norn_real(e->least_ess));
   if (e->p->ops->note) e->p->ops->note(e->p);
   else norn_infer_note(inf, "executor", norn_cstring(norn_infer_state(inf), e->p->ops->name));
+  ready_note(inf);
   if (e->observed) smc_note_course(inf, &e->course);
   if (!e->observed)
     norn_infer_warn(inf, nowhere,

@@ -171,9 +171,9 @@ enum { DEPTH_MAX = 16 };
 /* The state's error is the archive's. */
 static bool passed_on(norn_archive *a)
 {
-  char text[sizeof a->st->err.text];
-  memcpy(text, a->st->err.text, sizeof text);
-  return norn_archive_fail(a, "%s", text);
+  char words[sizeof a->st->err.text];
+  memcpy(words, a->st->err.text, sizeof words);
+  return norn_archive_fail(a, "%s", words);
 }
 
 static void handle_put(norn_archive *a, const handle *o)

@@ -238,5 +238,8 @@ val field_of_handle(norn_state *st, val h, sym name)
   if (st->home) return state_at_home(st);
   if (st->lanes) return lanes_alone(st, "a field of a handle"), norn_none();
   norn_datum out = norn_none();
-  return norn_call(st, v_obj(NORN_FUN, e->known->self), &h, 1, &out) ? norn_none() : out;
+  if (!norn_call(st, v_obj(NORN_FUN, e->known->self), &h, 1, &out)) return out;
+  st->err.span = (norn_span){0, 0, 0};           /* who asks for the field is at fault */
+  st->err.ntrace = 0;
+  return norn_none();
 }

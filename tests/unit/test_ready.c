@@ -9,7 +9,7 @@ static struct { int calls, n, most, samples, scores, fail_at; } asked;
 
 static norn_status slow_sample(norn_state *st, const norn_dist *d, norn_rng *g, norn_datum *out)
 {
-  double mu;
+  double mu = 0;
   (void)st;
   norn_as_real(d->args[0], &mu);
   *out = norn_real(mu + norn_rng_normal(g));
@@ -18,7 +18,7 @@ static norn_status slow_sample(norn_state *st, const norn_dist *d, norn_rng *g, 
 
 static norn_status slow_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
 {
-  double mu, v;
+  double mu = 0, v;
   if (!norn_as_real(x, &v)) return norn_fail(st, NORN_ETYPE, -1, "slow scores numbers");
   norn_as_real(d->args[0], &mu);
   *out = -0.5 * (v - mu) * (v - mu) - 0.91893853320467274;
@@ -201,102 +201,114 @@ static void many_runs(norn_state *st)
 /* ---- engines ---- */
 
 #define CHAIN "model m() { for t in 0..5 with x = 0.0 { let a ~ slow(x)\nobserve 0.5 * t ~ slow(a); next a } }\n"
-/* What draws are: values, weights, evidence, choices. */
-#define ALL "let p = infer(m(), E)\n"
 
-static void same(norn_state *st, const char *text, int calls, int most)
+static void same(norn_state *st, norn_state *plain, const char *program, int calls, int most)
 {
-  norn_ref *slow = norn_keep(st, both(st, text, false));
+  norn_ref *slow = norn_keep(st, both(st, program, false));
   int got = asked.calls, width = asked.most;
-  norn_datum quick = both(st, text, true);
-  CHECK(asked.calls == 0);
+  norn_datum quick = both(plain, program, true);
+  CHECK(asked.calls == 0 && !norn_may_get_ready(plain));
   CHECK(!norn_is_none(quick) && norn_equal(norn_get(slow), quick));
-  if (!norn_equal(norn_get(slow), quick)) fprintf(stderr, "differs: %s\n", text);
+  if (!norn_equal(norn_get(slow), quick)) fprintf(stderr, "differs: %s\n", program);
   if (calls >= 0) {
     CHECK(got == calls && width == most);
-    if (got != calls || width != most) fprintf(stderr, "%d calls, at most %d, in: %s\n", got, width, text);
+    if (got != calls || width != most) fprintf(stderr, "%d calls, at most %d, in: %s\n", got, width, program);
   }
   norn_drop(slow);
 }
 
 static void engines(norn_state *st)
 {
+  norn_state *plain = norn_new(NULL);            /* nothing there gets ready */
+  norn_config_of(plain)->quiet = true;
+  CHECK(norn_add_dists(plain, rows, 2) == NORN_OK);
   /* five choices and five observations of each particle: ten calls */
-  same(st, CHAIN "let p = infer(m(), smc(particles = 300))\n[draws(p), evidence(p)]", 10, 300);
-  same(st, CHAIN "let p = infer(m(), smc(particles = 12, threshold = 1))\n[draws(p), evidence(p)]", 10, 12);
-  same(st, CHAIN "let p = infer(m(), smc(particles = 300, keep = \"choices\"))\n[draws(p), draws(p[\"[3].a\"]), evidence(p)]", 10, 300);
-  same(st, CHAIN "let p = infer(m(), smc(particles = 3000))\n[draws(p), evidence(p)]", 10, 3000);
-  same(st, CHAIN "let p = infer(m(), smc(particles = 50, delayed = true))\n[draws(p), evidence(p)]", 10, 50);
-  same(st, CHAIN "let p = infer(m(), smc(particles = 300, executor = \"lanes\"))\n[draws(p), evidence(p)]", 0, 0);
-  same(st, CHAIN "let p = infer(m(), importance(300))\n[draws(p), draws(p[\"[3].a\"]), evidence(p)]", 20, 256);
-  same(st, CHAIN "let p = infer(m(), importance(300, keep = \"value\"))\n[draws(p), evidence(p)]", 20, 256);
-  same(st, CHAIN "let p = infer(m(), forward(300))\n[draws(p), draws(p[\"[3].a\"])]", 20, 256);
-  same(st, CHAIN "draws(prior(m(), 100))", 10, 100);
-  same(st, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, warmup = 2))\n[draws(p), draws(p[\"[3].a\"])]", -1, 0);
-  same(st, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, warmup = 0, ancestors = true))\n[draws(p), draws(p[\"[3].a\"])]", -1, 0);
-  same(st, CHAIN "let p = infer(m(), smc(particles = 40) |> move(mh(steps = 2)))\n[draws(p), evidence(p)]", -1, 0);
-  same(st, CHAIN "let p = infer(m(), mh(draws = 50, warmup = 10))\ndraws(p)", -1, 0);
-  same(st, "model m() { let u ~ normal(0, 1)\nfor t in 0..3 { let a ~ slow(u) via slow(u + 1)\nobserve 2 ~ normal(a, 1) } }\n"
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 300))\n[draws(p), evidence(p)]", 10, 300);
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 12, threshold = 1))\n[draws(p), evidence(p)]", 10, 12);
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 300, keep = \"choices\"))\n[draws(p), draws(p[\"a[3]\"]), evidence(p)]", 10, 300);
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 3000))\n[draws(p), evidence(p)]", 10, 3000);
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 50, delayed = true))\n[draws(p), evidence(p)]", 10, 50);
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 300, executor = \"lanes\"))\n[draws(p), evidence(p)]", 0, 0);
+  same(st, plain, CHAIN "let p = infer(m(), importance(300))\n[draws(p), draws(p[\"a[3]\"]), evidence(p)]", 20, 256);
+  same(st, plain, CHAIN "let p = infer(m(), importance(300, keep = \"value\"))\n[draws(p), evidence(p)]", 20, 256);
+  same(st, plain, CHAIN "let p = infer(m(), forward(300))\n[draws(p), draws(p[\"a[3]\"])]", 20, 256);
+  same(st, plain, CHAIN "prior(m(), 100)", -1, 0);
+  same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 2))\n[draws(p), draws(p[\"a[3]\"])]", -1, 0);
+  same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 0, ancestor = false))\n[draws(p), draws(p[\"a[3]\"])]", -1, 0);
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 40) |> move(mh(steps = 2)))\n[draws(p), evidence(p)]", -1, 0);
+  same(st, plain, CHAIN "let p = infer(m(), mh(draws = 50, warmup = 10))\ndraws(p)", -1, 0);
+  same(st, plain, "model m() { let u ~ normal(0, 1)\nfor t in 0..3 { let a ~ slow(u) via slow(u + 1)\nobserve 2 ~ normal(a, 1) } }\n"
            "let p = infer(m(), smc(particles = 60))\n[draws(p), evidence(p)]", 3, 120);
-  same(st, "model m() { let u ~ normal(0, 1)\nif u > 0 { let a ~ slow(u)\nobserve 2 ~ slow(a); a } else { observe 1 ~ normal(u, 1); let b ~ slow(u); condition(b < 3); b } }\n"
+  same(st, plain, "model m() { let u ~ normal(0, 1)\nif u > 0 { let a ~ slow(u)\nobserve 2 ~ slow(a); a } else { observe 1 ~ normal(u, 1); let b ~ slow(u); condition(b < 3); b } }\n"
            "let p = infer(m(), smc(particles = 60))\n[draws(p), evidence(p)]", -1, 0);
   /* a nested inference inside of a leg */
-  same(st, "model inner(x) { let z ~ slow(x)\nobserve 1 ~ slow(z); z }\n"
+  same(st, plain, "model inner(x) { let z ~ slow(x)\nobserve 1 ~ slow(z); z }\n"
            "model m() { let u ~ slow(0)\nlet q = mean(infer(inner(u), importance(10)))\nlet w ~ slow(q)\nobserve 1 ~ slow(w); w }\n"
            "let p = infer(m(), smc(particles = 9))\n[draws(p), evidence(p)]", -1, 0);
+  norn_free(plain);
 }
 
 static void failing(norn_state *st)
 {
   norn_datum out;
-  const char *text = CHAIN "infer(m(), smc(particles = 30))";
+  const char *program = CHAIN "infer(m(), smc(particles = 30))";
   memset(&asked, 0, sizeof asked);
   asked.fail_at = 3;
-  CHECK(norn_eval(st, "ready", text, strlen(text), NORN_LOAD_REPL, &out) == NORN_EIO);
+  CHECK(norn_eval(st, "ready", program, strlen(program), NORN_LOAD_REPL, &out) == NORN_EIO);
   CHECK_STR(norn_error(st)->text, "nobody answers");
-  CHECK(norn_error(st)->span.file && norn_error(st)->span.start == 42);
+  CHECK(norn_error(st)->span.file && norn_error(st)->span.start == 41);
+  if (norn_error(st)->span.start != 41) fprintf(stderr, "at %u\n", norn_error(st)->span.start);
   memset(&asked, 0, sizeof asked);
   CHECK(norn_add_dists(st, &scalar, 1) == NORN_EUSE);
 }
 
-/* A checkpoint at each step, gone on with in another state, gives what goes on without one. */
-static void saved(const char *text)
+typedef struct { norn_state *st; norn_infer *inf; } fresh;
+static fresh begin(const char *program)
 {
-  norn_state *a = norn_new(NULL), *b = norn_new(NULL);
-  norn_ref *model[2], *engine[2];
-  norn_state *const st[] = { a, b };
-  norn_datum draws[2];
-  for (int k = 0; k < 2; k++) {
-    norn_config_of(st[k])->quiet = true;
-    CHECK(norn_add_dists(st[k], rows, 2) == NORN_OK);
-    norn_datum both_ = run(st[k], text);
-    model[k] = norn_keep(st[k], norn_array_at(st[k], both_, 0));
-    engine[k] = norn_keep(st[k], norn_array_at(st[k], both_, 1));
-  }
-  norn_infer *whole = norn_infer_new(a, norn_get(model[0]), norn_get(engine[0]));
+  fresh f = { norn_new(NULL), NULL };
+  norn_config_of(f.st)->quiet = true;
+  CHECK(norn_add_dists(f.st, rows, 2) == NORN_OK);
+  norn_ref *both_ = norn_keep(f.st, run(f.st, program));
+  f.inf = norn_infer_new(f.st, norn_array_at(f.st, norn_get(both_), 0), norn_array_at(f.st, norn_get(both_), 1));
+  if (!f.inf) fprintf(stderr, "%s: %s\n", program, norn_error(f.st)->text);
+  return f;
+}
+
+static int finish(fresh *f, norn_posterior *p)
+{
   int steps = 0;
-  while (norn_infer_step(whole) == NORN_STEP_MORE) steps++;
-  draws[0] = norn_infer_result(whole);
-  norn_ref *kept = norn_keep(a, draws[0]);
-  norn_infer_free(whole);
+  while (norn_infer_step(f->inf) == NORN_STEP_MORE) steps++;
+  CHECK(norn_posterior_view(f->st, norn_infer_result(f->inf), p));
+  return steps;
+}
+
+static void end(fresh *f)
+{
+  norn_infer_free(f->inf);
+  norn_free(f->st);
+}
+
+/* A checkpoint at each step, gone on with in another state, gives what goes on without one. */
+static void saved(const char *program)
+{
+  norn_posterior p, q;
+  fresh whole = begin(program);
+  int steps = finish(&whole, &p);
   CHECK(steps >= 2);
   for (int at = 1; at <= steps; at++) {
-    norn_infer *first = norn_infer_new(a, norn_get(model[0]), norn_get(engine[0]));
-    for (int i = 0; i < at; i++) norn_infer_step(first);
-    CHECK(norn_infer_save(first, "ready.checkpoint") == NORN_OK);
-    norn_infer_free(first);
-    norn_infer *second = norn_infer_new(b, norn_get(model[1]), norn_get(engine[1]));
-    CHECK(norn_infer_load(second, "ready.checkpoint") == NORN_OK);
-    while (norn_infer_step(second) == NORN_STEP_MORE) { }
-    draws[1] = norn_infer_result(second);
-    norn_posterior p, q;
-    bool good = norn_posterior_view(a, norn_get(kept), &p) && norn_posterior_view(b, draws[1], &q);
-    CHECK(good && norn_equal(p.values, q.values) && norn_equal(p.weights, q.weights));
-    norn_infer_free(second);
+    fresh first = begin(program), second = begin(program);
+    for (int i = 0; i < at; i++) norn_infer_step(first.inf);
+    CHECK(norn_infer_save(first.inf, "ready.checkpoint") == NORN_OK);
+    end(&first);
+    bool loaded = norn_infer_load(second.inf, "ready.checkpoint") == NORN_OK;
+    CHECK(loaded);
+    if (!loaded) fprintf(stderr, "%s\n", norn_error(second.st)->text);
+    if (loaded) finish(&second, &q);
+    CHECK(loaded && norn_equal(p.values, q.values) && norn_equal(p.weights, q.weights));
+    end(&second);
   }
+  end(&whole);
   remove("ready.checkpoint");
-  norn_free(a);
-  norn_free(b);
 }
 
 int main(void)
@@ -312,7 +324,8 @@ int main(void)
   failing(st);
   norn_free(st);
   saved(CHAIN "[m(), smc(particles = 20)]");
+  saved(CHAIN "[m(), smc(particles = 20, keep = \"choices\")]");
   saved(CHAIN "[m(), importance(300)]");
-  saved(CHAIN "[m(), pgibbs(particles = 5, draws = 6, warmup = 2)]");
+  saved(CHAIN "[m(), pgibbs(particles = 5, draws = 6, burn = 2)]");
   return unit_end();
 }
