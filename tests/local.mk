@@ -104,6 +104,7 @@ UNIT_TESTS = \
   %D%/unit/test_tape \
   %D%/unit/test_train_text \
   %D%/unit/test_values \
+  %D%/unit/test_vocab \
   %D%/unit/test_weave \
   %D%/unit/test_weights
 
@@ -1099,6 +1100,22 @@ TEST_FILES = \
   %D%/amortized/long/gp1d.norn \
   %D%/amortized/long/gp_hyper.norn \
   %D%/amortized/long/variance.norn \
+  %D%/data/vocab/deepseek-coder.gguf \
+  %D%/data/vocab/deepseek-coder.gguf.out \
+  %D%/data/vocab/falcon.gguf \
+  %D%/data/vocab/falcon.gguf.out \
+  %D%/data/vocab/gpt-2.gguf \
+  %D%/data/vocab/gpt-2.gguf.out \
+  %D%/data/vocab/llama-bpe.gguf \
+  %D%/data/vocab/llama-bpe.gguf.out \
+  %D%/data/vocab/phi-3.gguf \
+  %D%/data/vocab/phi-3.gguf.out \
+  %D%/data/vocab/pieces.txt \
+  %D%/data/vocab/qwen2.gguf \
+  %D%/data/vocab/qwen2.gguf.out \
+  %D%/data/vocab/starcoder.gguf \
+  %D%/data/vocab/starcoder.gguf.out \
+  %D%/data/vocab/texts.inp \
   %D%/errors/data/heights.csv \
   %D%/errors/data/malformed.json \
   %D%/errors/data/ragged.csv \
@@ -1213,7 +1230,7 @@ endif
 
 TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
 EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) $(AMORTIZED_FILES) %D%/expect.sh %D%/installed.sh \
-  %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh %D%/safetensors.sh
+  %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh %D%/safetensors.sh %D%/tools/reduce_vocab.py %D%/tools/uniclass.py
 
 ## What sanitizers watch in continuous integration: all but the slow statistics of the engines.
 QUICK_TESTS = $(SH_TESTS) $(UNIT_TESTS) $(LANG_TESTS)

@@ -16,6 +16,7 @@ libnorncore_la_SOURCES += \
   %D%/ngram.c \
   %D%/open.c \
   %D%/pieces.c \
+  %D%/pretok.c \
   %D%/quant.c \
   %D%/quant_k.c \
   %D%/regex.c \
@@ -23,7 +24,9 @@ libnorncore_la_SOURCES += \
   %D%/regex_parse.c \
   %D%/toy.c \
   %D%/train.c \
-  %D%/vocab_bytes.c \
+  %D%/uniclass.c \
+  %D%/vocab.c \
+  %D%/vocab_encode.c \
   %D%/chat.h \
   %D%/decoder.h \
   %D%/decoder_in.h \
@@ -32,9 +35,13 @@ libnorncore_la_SOURCES += \
   %D%/kv.h \
   %D%/llm.h \
   %D%/pieces.h \
+  %D%/pretok.h \
   %D%/quant.h \
   %D%/quant_in.h \
   %D%/regex.h \
   %D%/regex_in.h \
   %D%/toy.h \
-  %D%/vocab.h
+  %D%/uniclass.h \
+  %D%/uniclass_table.h \
+  %D%/vocab.h \
+  %D%/vocab_in.h
