@@ -1056,6 +1056,9 @@ TEST_FILES = \
   %D%/errors/truncate_no_mass.err \
   %D%/errors/truncate_shapes.err \
   %D%/errors/truncate_value_shape.err \
+  %D%/errors/twist_infinite.err \
+  %D%/errors/twist_outside.err \
+  %D%/errors/twist_text.err \
   %D%/errors/unclosed_parenthesis.err \
   %D%/errors/undefined_in_model.err \
   %D%/errors/undefined_name.err \
