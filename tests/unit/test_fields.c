@@ -36,6 +36,53 @@ static norn_datum box_load(norn_state *st, norn_datum v)
   return box_make(st, &boxes, (int)v.i);
 }
 
+/* A handle that holds another: saved with it. */
+static void nest_free(norn_state *st, void *p)
+{
+  (void)st;
+  norn_drop(p);
+}
+
+static norn_datum nest_save(norn_state *st, void *p)
+{
+  const norn_datum v[] = { norn_cstring(st, "a nest"), norn_get(p) };
+  return norn_array_pack(st, v, 2);
+}
+
+static norn_datum nest_load(norn_state *, norn_datum);
+static const norn_handle_row nests = { "nest", nest_free, NULL, "nests", nest_save, nest_load };
+
+static norn_datum nest_make(norn_state *st, norn_datum v)
+{
+  norn_ref *r = norn_keep(st, v);
+  norn_datum h = r ? norn_handle_new(st, &nests, r, 64) : norn_none();
+  if (r && norn_is_none(h)) norn_drop(r);
+  return h;
+}
+
+static norn_datum nest_load(norn_state *st, norn_datum v)
+{
+  norn_view a;
+  if (!norn_array_view(v, &a) || a.n != 2) return norn_none();
+  return nest_make(st, norn_array_at(st, v, 1));
+}
+
+static norn_status f_nest(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  *out = nest_make(st, args[0]);
+  return norn_is_none(*out) ? norn_error(st)->code : NORN_OK;
+}
+
+static norn_status f_egg(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  norn_ref *r = norn_handle_view(args[0], &nests);
+  (void)n;
+  if (!r) return norn_fail(st, NORN_ETYPE, 0, "egg needs a nest");
+  *out = norn_get(r);
+  return NORN_OK;
+}
+
 static norn_status f_box(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   int64_t v;
@@ -75,6 +122,9 @@ static norn_status f_plus(norn_state *st, const norn_datum *args, int n, norn_da
 static const norn_native globals[] = {
   { "box", "size", "A box.", f_box, 0, NULL },
   { "stone", "more...", "A handle without fields.", f_stone, NORN_VARIADIC, NULL },
+  { "nest", "egg", "A handle in a handle.", f_nest, 0, NULL },
+}, nest_fields[] = {
+  { "egg", "n", "What lies in it.", f_egg, 0, NULL },
 }, fields[] = {
   { "size", "b", "How large it is.", f_size, 0, NULL },
   { "plus", "b, x, y = 7", "size + x + 100 y.", f_plus, 0, NULL },
@@ -181,6 +231,83 @@ static void errors(norn_state *st)
   fails(st, "b.noisy(1, 2)", "noisy takes 0 to 1 arguments, got 2", NULL, 0);
 }
 
+/* ---- in files ---- */
+
+static norn_state *with_boxes(void)
+{
+  norn_state *st = norn_new(NULL);
+  norn_config_of(st)->quiet = true;
+  CHECK(norn_add_natives(st, NULL, globals, 3) == NORN_OK);
+  CHECK(norn_add_natives(st, "boxes", fields, 3) == NORN_OK);
+  CHECK(norn_add_natives(st, "nests", nest_fields, 1) == NORN_OK);
+  CHECK(norn_add_library(st, "boxes", (const unsigned char *)library, sizeof library - 1) == NORN_OK);
+  CHECK(norn_add_handles(st, &boxes, 1) == NORN_OK && norn_add_handles(st, &nests, 1) == NORN_OK);
+  return st;
+}
+
+static void posteriors(void)
+{
+  norn_state *st = with_boxes();
+  CHECK(norn_add_handles(st, &boxes, 1) == NORN_EUSE && norn_add_handles(st, &bare, 1) == NORN_EUSE);
+  run(st, "model m(b) { let k ~ bernoulli(0.5)\nobserve 3 ~ normal(b.size, 1)\nif k { { c: b } } else { { c: nest(b) } } }\n"
+          "let p = infer(m(box(8)), importance(50, keep = \"value\"))\nsave(p, \"fields.json\")\n"
+          "let q = load(\"fields.json\")\nlet ds = draws(q)");
+  GIVES("map(ds, d -> if type_of(d.c) == \"box\" { d.c.size } else { d.c.egg.plus(0) - 700 }) |> unique", "[8]");
+  GIVES("map(ds, d -> type_of(d.c)) |> unique |> sort", "[\"box\", \"nest\"]");
+  fails(st, "model s() { stone() }\nsave(infer(s(), importance(2)), \"fields.json\")", "a stone can't be saved", NULL, 22);
+  norn_free(st);
+  st = norn_new(NULL);                           /* where nobody knows the row */
+  CHECK(norn_is_none(run(st, "load(\"fields.json\")")));
+  CHECK(strstr(norn_error(st)->text, "there is no kind of handle") != NULL);
+  norn_free(st);
+  remove("fields.json");
+}
+
+static norn_infer *inference(norn_state *st, const char *program)
+{
+  norn_ref *two = norn_keep(st, run(st, program));
+  norn_infer *inf = norn_infer_new(st, norn_array_at(st, norn_get(two), 0), norn_array_at(st, norn_get(two), 1));
+  CHECK(inf != NULL);
+  return inf;
+}
+
+/* A method as a value, a handle by two ways, a handle in a handle: the runs of a checkpoint go on with them. */
+#define PROGRAM(size) "let b = box(" #size ")\nmodel m(n, c) { let f = b.plus\nlet g = n.egg.text\nfor t in 0..4 {\n" \
+  "let x ~ normal(b.size, 1)\nobserve 5 ~ normal(x, 1)\nfactor(0.001 * f(t))\ncondition(c.size == n.egg.size and c == c and g(max = 1) == \"5 x 1\") } }\n" \
+  "[m(nest(b), b), smc(particles = 20, executor = \"scalar\", delayed = false)]"
+
+static void checkpoints(void)
+{
+  norn_posterior p, q;
+  norn_state *a = with_boxes(), *b = with_boxes(), *c = with_boxes(), *d = with_boxes();
+  norn_infer *whole = inference(a, PROGRAM(5)), *first = inference(b, PROGRAM(5)), *second = inference(c, PROGRAM(5)),
+             *other = inference(d, PROGRAM(6));
+  while (norn_infer_step(whole) == NORN_STEP_MORE) { }
+  CHECK(norn_posterior_view(a, norn_infer_result(whole), &p));
+  for (int i = 0; i < 5; i++) CHECK(norn_infer_step(first) == NORN_STEP_MORE);
+  CHECK(norn_infer_save(first, "fields.checkpoint") == NORN_OK);
+  bool loaded = norn_infer_load(second, "fields.checkpoint") == NORN_OK;
+  CHECK(loaded);
+  if (!loaded) fprintf(stderr, "%s\n", norn_error(c)->text);
+  heap_collect_full(c);
+  while (loaded && norn_infer_step(second) == NORN_STEP_MORE) { }
+  CHECK(loaded && norn_posterior_view(c, norn_infer_result(second), &q) && norn_equal(p.weights, q.weights) &&
+        p.log_evidence == q.log_evidence);
+  CHECK(norn_infer_load(other, "fields.checkpoint") != NORN_OK);     /* another box */
+  norn_infer_free(whole), norn_infer_free(first), norn_infer_free(second), norn_infer_free(other);
+  norn_free(a), norn_free(b), norn_free(c), norn_free(d);
+  a = norn_new(NULL);
+  CHECK(norn_add_natives(a, NULL, globals, 2) == NORN_OK);
+  first = inference(a, "let s = stone()\nmodel m() { let x ~ normal(0, 1)\nobserve 1 ~ normal(x, 1)\nobserve 2 ~ normal(x, len([s])) }\n"
+                       "[m(), smc(particles = 5, executor = \"scalar\", delayed = false)]");
+  norn_infer_step(first);
+  CHECK(norn_infer_save(first, "fields.checkpoint") != NORN_OK);
+  CHECK_STR(norn_error(a)->text, "a stone can't be saved");
+  norn_infer_free(first);
+  norn_free(a);
+  remove("fields.checkpoint");
+}
+
 static void name_add(void *user, const char *name)
 {
   char *t = user;
@@ -202,5 +329,7 @@ int main(void)
   heap_collect_full(st);
   GIVES("b.text(max = 4)", "\"5 x 4\"");
   norn_free(st);
+  posteriors();
+  checkpoints();
   return unit_end();
 }
