@@ -150,8 +150,40 @@ static double peer(const char *size)
   return found;
 }
 
+/* y = x W', W (o, i): few rows, as one question or one token is. */
+static void few_rows(int n, int i, int o)
+{
+  float *x = some((size_t)(n * i) * 4), *w = some((size_t)(i * o) * 4), *y = some((size_t)(n * o) * 4);
+  double best = INFINITY, loop = INFINITY, t;
+  int times = 2000000 / (n * i * o) + 1;
+  uint64_t seed = 7;
+  for (int k = 0; k < n * i; k++) x[k] = (float)next(&seed);
+  for (int k = 0; k < i * o; k++) w[k] = (float)next(&seed);
+  char what[100];
+  for (int turn = 0; turn < 40; turn++) {
+    t = bench_cpu();
+    for (int k = 0; k < times; k++) la_product_f32(false, true, n, o, i, x, i, w, i, false, y, o);
+    best = least(best, (bench_cpu() - t) / times);
+    t = bench_cpu();
+    for (int k = 0; k < n * o; k++) {
+      float s = 0;
+      for (int p = 0; p < i; p++) s += x[k / o * i + p] * w[k % o * i + p];
+      y[k] += s;
+    }
+    loop = least(loop, bench_cpu() - t);
+  }
+  snprintf(what, sizeof what, "nn: %d rows, %d to %d, %.1f GFLOP/s", n, i, o, 2e-9 * n * i * o / best);
+  bench_row(what, 1e6 * best, "us", "loop", 1e6 * loop, "");
+  free(x), free(w), free(y);
+}
+
 void bench_nn(void)
 {
+  few_rows(1, 64, 192);
+  few_rows(1, 128, 300);
+  few_rows(8, 64, 192);
+  few_rows(1, 1024, 1024);
+  few_rows(8, 1024, 1024);
   norn_state *st = bench_state();
   char what[120];
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

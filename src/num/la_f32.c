@@ -1,20 +1,24 @@
-/* la_f32.c: products of floats: small ones here, by the blocks of la_f32_level.c, the others by OpenBLAS. */
+/* la_f32.c: products of floats: small ones here, by the blocks of la_f32_level.c, those of few rows by its dot products,
+   which read a matrix stored (n, k) as it lies, the others by OpenBLAS. */
 #include "num/la_in.h"
 #include "num/level.h"
 #include <limits.h>
 #include <string.h>
 
-static const la_kernels_f32 *kernels(void)
+static const la_kernels_f32 *kernels(bool dots)
 {
 #ifdef HAVE_X86_LEVELS
   static const la_kernels_f32 *const levels[LEVELS] = { &la_f32_base, &la_f32_avx2, &la_f32_avx512 };
-  return levels[level_best()];
+  int best = level_best();
+  return levels[best == LEVEL_AVX512 && dots ? LEVEL_AVX2 : best];
 #else
+  (void)dots;
   return &la_f32_base;
 #endif
 }
 
-enum { COLUMNS = 64, WHOLE = 32 };     /* columns of b that are packed together; whole tiles at every level */
+/* FEW: rows for which packing b would cost more than the product does, here and in OpenBLAS. */
+enum { FEW = 8, COLUMNS = 64, WHOLE = 32 };   /* columns of b that are packed together; whole tiles at every level */
 
 /* b[p0 .. p0 + k, j0 .. j0 + n) where the kernel can read whole tiles. */
 static const float *packed(bool tb, const float *b, int64_t ldb, int64_t p0, int64_t k, int64_t j0, int64_t n,
@@ -38,7 +42,7 @@ static void own_product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const
                         const float *b, int64_t ldb, float *c, int64_t ldc)
 {
   float pack[LA_DEPTH * COLUMNS];
-  const la_kernels_f32 *f = kernels();
+  const la_kernels_f32 *f = kernels(false);
   int64_t ai = ta ? 1 : lda, ap = ta ? lda : 1, ld;
   for (int64_t p = 0; p < k; p += LA_DEPTH) {
     int64_t depth = k - p < LA_DEPTH ? k - p : LA_DEPTH;
@@ -61,11 +65,13 @@ void la_product_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const flo
 {
   if (m == 0 || n == 0) return;
   int64_t ld = lda > ldb ? lda : ldb;
-  const la_blas *blas = k > 0 && big_product(m, n, k, ld > ldc ? ld : ldc) ? la_open() : NULL;
+  bool few = m <= FEW && tb && !ta;
+  const la_blas *blas = k > 0 && !few && big_product(m, n, k, ld > ldc ? ld : ldc) ? la_open() : NULL;
   if (blas && blas->gemm_f32) {
     la_gemm_f32(blas, ta, tb, (int)m, (int)n, (int)k, a, (int)lda, b, (int)ldb, add, c, (int)ldc);
     return;
   }
   for (int64_t i = 0; i < m && !add; i++) memset(c + i * ldc, 0, (size_t)n * sizeof *c);
-  if (k > 0) own_product(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
+  if (k > 0 && few) kernels(true)->dots(m, n, k, a, lda, b, ldb, c, ldc);
+  else if (k > 0) own_product(ta, tb, m, n, k, a, lda, b, ldb, c, ldc);
 }

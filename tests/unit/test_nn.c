@@ -5,7 +5,7 @@
 #include "nn/ops.h"
 #include "nn/optimise.h"
 #include "base/pool.h"
-#include "num/la.h"
+#include "num/la_in.h"
 #include "num/level.h"
 #include "unit.h"
 #include <stdlib.h>
@@ -182,6 +182,39 @@ static void check_product(int64_t m, int64_t n, int64_t k)
     CHECK(apart(y, c, m * n) < 4e-6);
   }
   free(x), free(z), free(c), free(a), free(b), free(y);
+}
+
+/* Few rows by a matrix as it lies: any strides, every size of a last tile, at every level; what a row gives does not
+   depend on how many there are. */
+static void check_few(int64_t m, int64_t n, int64_t k)
+{
+  enum { MORE = 5 };
+  int64_t lda = k + MORE, ldb = k + 1, ldc = n + 3;
+  double *x = room((size_t)(m * lda), sizeof *x), *z = room((size_t)(n * ldb), sizeof *z),
+         *c = room((size_t)(m * ldc), sizeof *c);
+  float *a = randoms(m * lda, x), *b = randoms(n * ldb, z), *y = room((size_t)(m * ldc), sizeof *y),
+        *one = room((size_t)ldc, sizeof *one);
+  const la_kernels_f32 *levels[2] = { &la_f32_base, NULL };
+#ifdef HAVE_X86_LEVELS
+  if (level_has(LEVEL_AVX2)) levels[1] = &la_f32_avx2;
+#endif
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t p = 0; p < k; p++) c[i * ldc + j] += x[i * lda + p] * z[j * ldb + p];
+  for (int v = -1; v < 2; v++) {
+    if (v >= 0 && !levels[v]) continue;
+    for (int64_t i = 0; i < m * ldc; i++) y[i] = 0;
+    if (v < 0) la_product_f32(false, true, m, n, k, a, lda, b, ldb, false, y, ldc);
+    else levels[v]->dots(m, n, k, a, lda, b, ldb, y, ldc);
+    CHECK(apart(y, c, m * ldc) < 4e-6);                             /* between the rows too, which stay 0 */
+    if (v < 0) la_product_f32(false, true, 1, n, k, a + (m - 1) * lda, lda, b, ldb, false, one, ldc);
+    else {
+      memset(one, 0, (size_t)ldc * sizeof *one);
+      levels[v]->dots(1, n, k, a + (m - 1) * lda, lda, b, ldb, one, ldc);
+    }
+    CHECK(memcmp(one, y + (m - 1) * ldc, (size_t)n * sizeof *one) == 0);
+  }
+  free(x), free(z), free(c), free(a), free(b), free(y), free(one);
 }
 
 /* ---- operations: by rows, at a level ---- */
@@ -399,6 +432,10 @@ static void check_ops(void)
   check_product(5, 70, 9);
   check_product(33, 17, 140);
   check_product(64, 96, 300);
+  check_product(8, 130, 270);
+  for (int64_t n = 1; n < 20; n++) check_few(1 + n % 8, n, 3 * n);
+  for (int64_t k = 1; k < 20; k++) check_few(9 - k % 8 - (k % 8 == 0), 33, k);
+  check_few(8, 70, 1000);
   check_level(&nn_ops_base, &nn_attention_base);
 #ifdef HAVE_X86_LEVELS
   if (level_has(LEVEL_AVX2)) check_level(&nn_ops_avx2, &nn_attention_avx2);
