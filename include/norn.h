@@ -575,6 +575,9 @@ struct norn_dist_row {
      of n distributions of this row will need, x[i] being NONE for a sample by the numbers g[i].  It changes no
      result: an engine that drives many runs calls it for all that stand at such rows (NORN_RUN_READY). */
   norn_status (*ready)(norn_state *, int n, const norn_dist *d, const norn_datum *x, const norn_rng *g);
+  /* The model value that draws it choice by choice, where there is one: sampled in a run, the run enters that; infer,
+     given and do take it for that.  Scored and observed it stays what it is.  NONE in *model: it is drawn whole. */
+  norn_status (*expand)(norn_state *, const norn_dist *, norn_datum *model);
 };
 /* Each becomes a constructor. */
 norn_status norn_add_dists(norn_state *, const norn_dist_row *, int n);

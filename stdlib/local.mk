@@ -2,6 +2,7 @@
 ## list STDLIB *.norn
 STDLIB = \
   %D%/inference.norn \
+  %D%/language_context.norn \
   %D%/lists.norn \
   %D%/maps.norn \
   %D%/online.norn \

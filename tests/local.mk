@@ -64,6 +64,7 @@ UNIT_TESTS = \
   %D%/unit/test_latent \
   %D%/unit/test_lib \
   %D%/unit/test_limits \
+  %D%/unit/test_llm_values \
   %D%/unit/test_lm \
   %D%/unit/test_loo \
   %D%/unit/test_map \
@@ -120,6 +121,7 @@ LANG_TESTS = \
   %D%/lang/exhaustive.norn \
   %D%/lang/exhaustive_quiet.norn \
   %D%/lang/given_do.norn \
+  %D%/lang/llm_fields.norn \
   %D%/lang/mem.norn \
   %D%/lang/module_middle.norn \
   %D%/lang/module_shapes.norn \
@@ -564,6 +566,9 @@ ENGINE_TESTS = \
   %D%/engine/importance_lanes.norn \
   %D%/engine/improper.norn \
   %D%/engine/kalman.norn \
+  %D%/engine/llm_masks.norn \
+  %D%/engine/llm_text.norn \
+  %D%/engine/llm_tokenisations.norn \
   %D%/engine/loo.norn \
   %D%/engine/loo_warns.norn \
   %D%/engine/low_ess.norn \

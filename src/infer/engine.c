@@ -346,8 +346,7 @@ norn_step blame_all_dead(norn_state *st, const blame *b, const char *what)
   char place[200];
   norn_span s = blame_most(b, &n);
   norn_span_text(st, s, place, sizeof place);
-  engine_fail(st, NORN_EINFER, s, "every %s has weight 0 after the observation at %s", what,
-              *place ? place : "an unknown place");
+  engine_fail(st, NORN_EINFER, s, "every %s has weight 0%s%s", what, *place ? " after the observation at " : "", place);
   if (*b->why) norn_hint(st, "the first went wrong so: %s", b->why);
   else norn_hint(st, "no value that the model can draw explains this observation");
   return NORN_STEP_FAIL;

@@ -11,7 +11,7 @@ static env_entry *family(comp *c, const ast *d)
 {
   env_entry *x = d->kind == AST_CALL ? comp_callee(c, d->u.call.fn) : NULL;
   if (x && x->kind == ENV_DIST) c->st->gets_ready |= x->row->ready != NULL;
-  return x && x->kind == ENV_DIST ? x : NULL;
+  return x && x->kind == ENV_DIST && !x->row->expand ? x : NULL;
 }
 
 static signature family_signature(comp *c, const env_entry *e)

@@ -24,6 +24,12 @@ static bool in_model(const norn_run *r)
   }
 }
 
+/* Where what happens at a span of the standard library happens for who reads of it. */
+static norn_span seen_at(const norn_run *r, norn_span span)
+{
+  return NORN_UNLIKELY(v_clo(r->R[-1])->p->stdlib) ? run_place(r) : span;
+}
+
 static int dead(norn_run *r, norn_event *ev, norn_span span)
 {
   r->logw = -INFINITY;
@@ -31,7 +37,7 @@ static int dead(norn_run *r, norn_event *ev, norn_span span)
   r->nhold = 0;
   r->finished = true;
   *ev = (norn_event){
-      .kind = NORN_DEAD, .value = norn_real(-INFINITY), .count = 1, .span = span};
+      .kind = NORN_DEAD, .value = norn_real(-INFINITY), .count = 1, .span = seen_at(r, span)};
   return DEAD;
 }
 
@@ -128,6 +134,8 @@ static scope_fix *scope_find(const norn_run *r, uint64_t addr)
   return NULL;
 }
 
+bool event_is_fixed(const norn_run *r, uint64_t addr) { return scope_find(r, addr) != NULL; }
+
 /* The run stands still until dst has its answer. */
 static int stop(norn_run *r, norn_event *ev, val *dst, int wait)
 {
@@ -185,7 +193,7 @@ static int stop_weighed(norn_run *r, norn_event *ev, val value, uint64_t span, u
                      .value = value,
                      .ordinal = r->nobserve - 1,
                      .count = 1,
-                     .span = span_unpack(span)};
+                     .span = seen_at(r, span_unpack(span))};
   r->wait = WAIT_NONE;
   r->nhold = 0;
   return STOP;

@@ -275,6 +275,13 @@ static void holes_unclosed(lexer *x)
 
 /* ---- names and numbers ---- */
 
+/* `match` in front of what no value begins with is a name: that of a parameter, f(match = r"a*"). */
+static bool matches_nothing(const char *s)
+{
+  while (*s == ' ' || *s == '\t') s++;
+  return *s == ',' || *s == ')' || (*s == '=' && s[1] != '=');
+}
+
 /* n <= 7 */
 static token_kind keyword(const char *s, size_t n)
 {
@@ -359,7 +366,8 @@ static void name(lexer *x)
     raw_string(x, from);
     return;
   }
-  token *k = push(x, n <= 7 ? keyword(from, n) : TOK_NAME, from);
+  token_kind kind = n <= 7 ? keyword(from, n) : TOK_NAME;
+  token *k = push(x, kind == TOK_MATCH && matches_nothing(s) ? TOK_NAME : kind, from);
   if (!k) return;
   k->mate = h;
   if (x->open) definition(x, k);

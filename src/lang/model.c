@@ -70,14 +70,17 @@ static val model_with(norn_state *st, const modl *m, val constraints)
 static norn_status fix(norn_state *st, const char *what, const val *args, bool is_do, val *out)
 {
   char was[120];
-  if (args[0].tag != NORN_MODEL)
+  norn_dist d;
+  val model = args[0];
+  if (norn_dist_view(model, &d) && d.row->expand && d.row->expand(st, &d, &model)) return st->err.code;
+  if (model.tag != NORN_MODEL)
     return norn_fail(st, NORN_ETYPE, 0, "%s needs a model value, got %s", what,
                      norn_describe(st, args[0], was, sizeof was));
   int n = norn_record_size(args[1]);
   if (n < 0)
     return norn_fail(st, NORN_ETYPE, 1, "%s needs a record of choices, got %s", what,
                      norn_describe(st, args[1], was, sizeof was));
-  const modl *m = args[0].q;
+  const modl *m = model.q;
   int before = fixes_of(m->a[1]);
   val *to, constraints = constraints_new(st, before + n, &to);
   if (constraints.tag == NORN_NONE) return NORN_EMEMORY;

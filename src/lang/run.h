@@ -141,6 +141,9 @@ void  vm_bad_weight(norn_state *, double lw);
 void  vm_bad_twist(norn_state *, double lw);
 val   vm_logpdf_big(norn_state *, const norn_dist *, val x);
 bool  vm_can_infer(norn_state *, val *model_and_engine);
+/* Of a distribution that has a model (norn_dist_row's expand) and is no fixed choice: *w becomes it, 1; 0: it is drawn
+   as it is; -1: error set.  comp: its name in the address. */
+int   vm_expand(norn_run *, val *w, uint64_t comp);
 void  vm_unset(norn_run *, uint64_t slot);                   /* a global that has no value yet */
 /* event.c: CHECK: an address was reached; false: no memory */
 bool  event_seen(norn_run *, uint64_t addr, norn_span);
@@ -152,6 +155,7 @@ int   event_sample(norn_run *, norn_event *, val *dst, const norn_dist *d, const
 bool  event_sample_some(norn_run *, val *dst, const norn_dist *d, uint64_t addr);
 typedef struct event_place { uint64_t addr; norn_span span; } event_place;
 bool  event_met(const norn_run *, uint64_t addr);
+bool  event_is_fixed(const norn_run *, uint64_t addr);       /* by given() or do() */
 bool  event_chosen(norn_run *, const event_place *, int n);
 int   event_observe(norn_run *, norn_event *, val *dst, const norn_dist *d, val y, uint64_t comp,
                     uint64_t span, unsigned flags);

@@ -597,7 +597,17 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
     SAFEPOINT;
     val *w = &RA;
     norn_dist d;
-    if (w->tag == NORN_MODEL) {                  /* its body gets a frame above this one */
+    bool drawn = w->tag != NORN_MODEL;
+    if (drawn) {
+      if (unlikely(!norn_dist_view(*w, &d)))
+        FAIL_WANT(0, "only a distribution or a model can be sampled", *w);
+      if (unlikely(d.row->expand != NULL)) {
+        int k = vm_expand(r, w, pc[1].u);
+        if (k < 0) FAIL_ARG(0);
+        drawn = k == 0;
+      }
+    }
+    if (unlikely(!drawn)) {                      /* its body gets a frame above this one */
       val *W = w + FRAME_SIZE;
       const proto *p;
       SAVE;
@@ -614,8 +624,6 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       W = &RA + FRAME_SIZE;
       ENTER_FRAME(W, pc + 3, p);
     }
-    if (unlikely(!norn_dist_view(*w, &d)))
-      FAIL_WANT(0, "only a distribution or a model can be sampled", *w);
     hold(r, (uint32_t)(w - R), 1, true);
     EVENT(event_sample(r, ev, w, &d, NULL, pc[1].u, pc[2].u, 0), 3, 0);
   }

@@ -12,7 +12,8 @@
 /* ---- error places ---- */
 
 /* Completes the state's error with its span and the calls that led to it.  What fails inside the
-   standard library is the fault of its first caller outside, whose call gets the caret. */
+   standard library is the fault of its first caller outside, whose call gets the caret; where there is none (a
+   model of the library is inferred), who drives the run knows the place. */
 void run_fail(norn_run *r, const ins *pc, int arg)
 {
   norn_state *st = r->st;
@@ -36,7 +37,6 @@ void run_fail(norn_run *r, const ins *pc, int arg)
     if (!e->span.file) e->span = s;
     else e->trace[e->ntrace++] = s;
   }
-  if (!e->span.file) e->span = inside;
 }
 
 norn_span run_place(const norn_run *r)
@@ -54,7 +54,7 @@ norn_span run_place(const norn_run *r)
     p = v_clo(R[-1])->p;
     s = proto_span(p, (uint32_t)(pc - p->code) - 1, -1);
   }
-  return s;
+  return p->stdlib ? (norn_span){0, 0, 0} : s;
 }
 
 norn_span norn_here(norn_state *st)
@@ -525,10 +525,27 @@ val vm_logpdf_big(norn_state *st, const norn_dist *d, val x)
   return norn_dist_logp_big(st, d, x, 0, &out) ? norn_none() : out;
 }
 
+int vm_expand(norn_run *r, val *w, uint64_t comp)
+{
+  norn_dist d;
+  val m;
+  if (!norn_dist_view(*w, &d) || !d.row->expand || event_is_fixed(r, addr_event(r->addr, comp))) return 0;
+  if (d.row->expand(r->st, &d, &m)) return -1;
+  if (norn_is_none(m)) return 0;
+  *w = m;
+  return 1;
+}
+
 bool vm_can_infer(norn_state *st, val *w)
 {
+  norn_dist d;
+  val m;
   for (int i = 0; i < 2 && st->current->delay; i++)      /* runs of another program know no delays */
     if (norn_is_none(w[i] = delayed_force(st, w[i]))) return false;
+  if (norn_dist_view(w[0], &d) && d.row->expand) {
+    if (d.row->expand(st, &d, &m)) return false;
+    if (!norn_is_none(m)) w[0] = m;
+  }
   if (w[0].tag != NORN_MODEL) {
     vm_want(st, 0, "infer needs a model", w[0]);
     if (w[0].tag == NORN_FUN && v_clo(w[0])->p->is_model)

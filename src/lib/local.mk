@@ -21,6 +21,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_interp.c \
   %D%/lib_io.c \
   %D%/lib_linalg.c \
+  %D%/lib_llm.c \
   %D%/lib_map.c \
   %D%/lib_math.c \
   %D%/lib_net_ask.c \

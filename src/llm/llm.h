@@ -153,6 +153,7 @@ struct lm {
    error set. */
 lm  *lm_open(norn_state *, const char *uri, norn_datum options);
 void lm_close(lm *);                    /* drops a hold */
+void lm_draws_free(lm *);               /* rows.c: what it keeps for distributions */
 void lm_nodes_free(lm *);               /* context.c: all of them, for open.c */
 /* The memory of the state's models (text_init, mem_get): counted by the state.  NULL: error set. */
 mem *lm_mem(norn_state *);

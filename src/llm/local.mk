@@ -11,6 +11,7 @@ libnorncore_la_SOURCES += \
   %D%/gguf.c \
   %D%/gguf_write.c \
   %D%/guide.c \
+  %D%/handle.c \
   %D%/hmm.c \
   %D%/kv.c \
   %D%/ngram.c \
@@ -22,16 +23,20 @@ libnorncore_la_SOURCES += \
   %D%/regex.c \
   %D%/regex_nfa.c \
   %D%/regex_parse.c \
+  %D%/rows.c \
+  %D%/rows_text.c \
   %D%/toy.c \
   %D%/train.c \
   %D%/uniclass.c \
   %D%/vocab.c \
   %D%/vocab_encode.c \
+  %D%/wish.c \
   %D%/chat.h \
   %D%/decoder.h \
   %D%/decoder_in.h \
   %D%/gguf.h \
   %D%/guide.h \
+  %D%/handle.h \
   %D%/kv.h \
   %D%/llm.h \
   %D%/pieces.h \
@@ -40,6 +45,7 @@ libnorncore_la_SOURCES += \
   %D%/quant_in.h \
   %D%/regex.h \
   %D%/regex_in.h \
+  %D%/rows.h \
   %D%/toy.h \
   %D%/uniclass.h \
   %D%/uniclass_table.h \

@@ -156,6 +156,7 @@ static void close_now(lm *x)
       *p = x->next;
       break;
     }
+  lm_draws_free(x);
   lm_guides_free(x);
   lm_nodes_free(x);
   if (x->given) norn_drop(x->given);
