@@ -4,7 +4,9 @@
    discrete and there seem to be at most LEAVES paths: enumerate.  If every choice can be delayed to the
    end (delay.h), so that a particle is an exact draw: smc(delayed = true).  If the model can be recorded as a
    density over R^n, its discrete choices summed out: nuts.  If observations come between choices (two
-   or more of them, with a choice after the first): smc.  Otherwise mh.  What was chosen and why goes to the host as a
+   or more of them, with a choice after the first): smc.  Otherwise mh.  Where rows get ready for many runs at
+   once (ready.h: a language model), whose draws cost: enumerate if there are few paths, else smc, and probes go no
+   further than that is known.  What was chosen and why goes to the host as a
    notice.  Lanes: probe i runs in lane i of a stream of its own, so the chosen engine's draws are
    the same as if it had been named. */
 #include "infer/delay.h"
@@ -20,6 +22,7 @@ typedef struct probe {
   norn_run *run;
   double leaves, most;
   bool finite, discrete, late, interleaved;
+  const char *ready;                  /* a row that gets ready, if one was met */
   int observes;
 } probe;
 
@@ -47,16 +50,18 @@ static bool differentiable(norn_infer *inf)
 static norn_step auto_choose(norn_infer *inf, const probe *e)
 {
   norn_state *st = norn_infer_state(inf);
-  bool conjugate = !e->finite && delay_throughout(inf);
+  bool conjugate = !e->finite && !e->ready && delay_throughout(inf);
   if (norn_error(st)->code) return NORN_STEP_FAIL;         /* interrupted */
   const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate
-    : conjugate                                          ? &engine_smc
+    : conjugate || e->ready                              ? &engine_smc
     : !e->finite && differentiable(inf)                  ? &engine_nuts
     : e->interleaved                                     ? &engine_smc
                                                          : &engine_mh;
   if (to == &engine_enumerate)
     snprintf(inf->why, sizeof inf->why, "every choice is finite and there are about %.0f paths",
              e->most);
+  else if (e->ready)
+    snprintf(inf->why, sizeof inf->why, "what a %.24s needs is found for all particles at once", e->ready);
   else
     snprintf(inf->why, sizeof inf->why, "%s",
              conjugate            ? "all choices are conjugate: delayed sampling"
@@ -105,7 +110,7 @@ static norn_step auto_step(norn_infer *inf, void *self)
   norn_step s;
   if (e->i == PROBES) return auto_choose(inf, e);
   if (!e->run) {
-    e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_SCORE | NORN_RUN_STOP);
+    e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_READY);
     if (!e->run) return NORN_STEP_FAIL;
     norn_run_stream(e->run, e->stream, (uint32_t)e->i, 0);
     e->leaves = 1;
@@ -114,7 +119,16 @@ static norn_step auto_step(norn_infer *inf, void *self)
   }
   for (;;)
     switch (norn_run_next(e->run, &ev)) {
+    case NORN_READY:
+      e->ready = (ev.dist->row->ready ? ev.dist : ev.proposal)->row->name;
+      if (norn_is_none(ev.value) && !engine_is_discrete(ev.dist)) e->finite = false;
+      break;
     case NORN_SAMPLE:
+      if (e->ready && (!e->finite || e->leaves > LEAVES)) {      /* seen enough */
+        auto_end(e);
+        e->i = PROBES;
+        return NORN_STEP_MORE;
+      }
       if (norn_dist_flags(ev.dist) & NORN_DIST_IMPROPER && !ev.proposal) {
         e->finite = false;                       /* it can't be drawn: nothing more is seen here */
         auto_end(e);

@@ -233,19 +233,33 @@ static void engines(norn_state *st)
   same(st, plain, CHAIN "let p = infer(m(), importance(300, keep = \"value\"))\n[draws(p), evidence(p)]", 20, 256);
   same(st, plain, CHAIN "let p = infer(m(), forward(300))\n[draws(p), draws(p[\"a[3]\"])]", 20, 256);
   same(st, plain, CHAIN "prior(m(), 100)", -1, 0);
-  same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 2))\n[draws(p), draws(p[\"a[3]\"])]", -1, 0);
-  same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 0, ancestor = false))\n[draws(p), draws(p[\"a[3]\"])]", -1, 0);
-  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 40) |> move(mh(steps = 2)))\n[draws(p), evidence(p)]", -1, 0);
+  same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 2))\n[draws(p), draws(p[\"a[3]\"])]", 320, 10);
+  same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 0, ancestor = false))\n[draws(p), draws(p[\"a[3]\"])]", 240, 10);
+  same(st, plain, CHAIN "let p = infer(m(), smc(particles = 40) |> move(mh(steps = 2)))\n[draws(p), evidence(p)]", 10, 40);
   same(st, plain, CHAIN "let p = infer(m(), mh(draws = 50, warmup = 10))\ndraws(p)", -1, 0);
   same(st, plain, "model m() { let u ~ normal(0, 1)\nfor t in 0..3 { let a ~ slow(u) via slow(u + 1)\nobserve 2 ~ normal(a, 1) } }\n"
            "let p = infer(m(), smc(particles = 60))\n[draws(p), evidence(p)]", 3, 120);
   same(st, plain, "model m() { let u ~ normal(0, 1)\nif u > 0 { let a ~ slow(u)\nobserve 2 ~ slow(a); a } else { observe 1 ~ normal(u, 1); let b ~ slow(u); condition(b < 3); b } }\n"
            "let p = infer(m(), smc(particles = 60))\n[draws(p), evidence(p)]", -1, 0);
+  same(st, plain, "model m() { let u ~ normal(0, 1)\nfor t in 0..3 with x = u { let a ~ slow(x)\nobserve 1 ~ slow(a); next a } }\n"
+           "let p = infer(m(), pmmh(particles = 8, draws = 4, burn = 2, on = \"u\"))\n[draws(p), draws(p[\"a[2]\"])]", -1, 0);
   /* a nested inference inside of a leg */
   same(st, plain, "model inner(x) { let z ~ slow(x)\nobserve 1 ~ slow(z); z }\n"
            "model m() { let u ~ slow(0)\nlet q = mean(infer(inner(u), importance(10)))\nlet w ~ slow(q)\nobserve 1 ~ slow(w); w }\n"
            "let p = infer(m(), smc(particles = 9))\n[draws(p), evidence(p)]", -1, 0);
   norn_free(plain);
+}
+
+/* What says how a program is run. */
+static void told(norn_state *st)
+{
+  memset(&asked, 0, sizeof asked);
+  CHECK_STR(norn_show(st, run(st, CHAIN "info(infer(m())).engine"), false, 0), "smc");
+  CHECK(asked.most == 1000);                     /* probes ask for nothing */
+  CHECK_STR(norn_show(st, run(st, CHAIN "info(infer(m(), smc(particles = 20))).ready"), false, 0), "slow at ready:1:42");
+  norn_datum text_ = norn_explain(st, run(st, CHAIN "m()"));
+  CHECK(strstr(norn_string_view(text_, NULL), "engine: smc(), as what a slow needs is found for all particles at once") &&
+        strstr(norn_string_view(text_, NULL), "(first at ready:1:42)"));
 }
 
 static void failing(norn_state *st)
@@ -321,6 +335,7 @@ int main(void)
   CHECK(norn_may_get_ready(st));
   many_runs(st);
   engines(st);
+  told(st);
   failing(st);
   norn_free(st);
   saved(CHAIN "[m(), smc(particles = 20)]");
