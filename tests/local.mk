@@ -593,6 +593,7 @@ ENGINE_TESTS = \
   %D%/engine/rejection_bound.norn \
   %D%/engine/sbc.norn \
   %D%/engine/sbc_pmcmc.norn \
+  %D%/engine/shown_strings.norn \
   %D%/engine/slice.norn \
   %D%/engine/smc_numbers.norn \
   %D%/engine/stuck.norn \

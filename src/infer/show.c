@@ -201,26 +201,53 @@ static void show_under(columns *c, norn_datum v, const char *path, int depth)
 
 /* ---- probabilities of single values ---- */
 
-typedef struct atom { norn_datum v; double p; } atom;
+typedef struct atom { norn_datum v; double p; int64_t at; } atom;
+
+/* In place `i` of the n most probable so far, of which a value of probability p becomes one; ATOMS: none. */
+static int atom_place(const atom *a, int n, double p)
+{
+  int i = n;
+  while (i > 0 && a[i - 1].p < p) i--;
+  return i;
+}
+
+static int by_order(const void *x, const void *y)
+{
+  const atom *a = x, *b = y;
+  return a->at < b->at ? -1 : a->at > b->at;
+}
+
+/* The values to be shown, how many: all, or where there are too many the most probable, in natural order; of strings,
+   whose order says little, the most probable first. */
+static int show_chosen(columns *c, int64_t natoms, atom *a)
+{
+  norn_view order;
+  int n = 0;
+  norn_array_view(c->d->args[POST_ORDER], &order);
+  for (int64_t k = 0; k < natoms; k++) {
+    double lp = -HUGE_VAL;
+    norn_datum v = norn_array_at(c->st, c->d->args[POST_VALUES], order.i[k]);
+    c->d->row->logp(c->st, c->d, v, &lp);
+    int i = atom_place(a, n, exp(lp));
+    if (i == ATOMS || (natoms > ATOMS && v.tag != NORN_STR && exp(lp) < .005)) continue;
+    if (n < ATOMS) n++;
+    memmove(a + i + 1, a + i, (size_t)(n - 1 - i) * sizeof *a);
+    a[i] = (atom){ v, exp(lp), k };
+  }
+  if (n > 0 && (natoms <= ATOMS || a[0].v.tag != NORN_STR)) qsort(a, (size_t)n, sizeof *a, by_order);
+  return n;
+}
 
 static void show_atoms(columns *c, text *t, int64_t natoms)
 {
-  norn_view order;
   atom a[ATOMS];
   char label[ATOMS][80];
-  int wide = 5, n = 0;
-  norn_array_view(c->d->args[POST_ORDER], &order);
-  for (int64_t k = 0; k < natoms && n < ATOMS; k++) {
-    double lp = -HUGE_VAL;
-    a[n].v = norn_array_at(c->st, c->d->args[POST_VALUES], order.i[k]);
-    c->d->row->logp(c->st, c->d, a[n].v, &lp);
-    a[n].p = exp(lp);
-    if (natoms > ATOMS && a[n].p < .005) continue;
-    const char *s = norn_show(c->st, a[n].v, true, 60);
-    snprintf(label[n], sizeof label[n], "%s", s ? s : "?");
-    int w = utf8_width(label[n], strlen(label[n]));
+  int wide = 5, n = show_chosen(c, natoms, a);
+  for (int i = 0; i < n; i++) {
+    const char *s = norn_show(c->st, a[i].v, true, 60);
+    snprintf(label[i], sizeof label[i], "%s", s ? s : "?");
+    int w = utf8_width(label[i], strlen(label[i]));
     if (w > wide) wide = w;
-    n++;
   }
   text_printf(t, "\n  %-*s  probability", wide, "value");
   for (int i = 0; i < n; i++) {
