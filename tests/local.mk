@@ -24,6 +24,7 @@ UNIT_TESTS = \
   %D%/unit/test_block \
   %D%/unit/test_branches \
   %D%/unit/test_category \
+  %D%/unit/test_chat \
   %D%/unit/test_checkpoint \
   %D%/unit/test_chees \
   %D%/unit/test_code \
@@ -1109,6 +1110,7 @@ TEST_FILES = \
   %D%/amortized/long/gp1d.norn \
   %D%/amortized/long/gp_hyper.norn \
   %D%/amortized/long/variance.norn \
+  %D%/data/vocab/chats.txt \
   %D%/data/vocab/deepseek-coder.gguf \
   %D%/data/vocab/deepseek-coder.gguf.out \
   %D%/data/vocab/falcon.gguf \

@@ -81,9 +81,9 @@ static void compare(norn_state *st, const char *gguf_path, const char *inp, cons
   static const char mark[] = "\n__ggml_vocab_test__\n";
   size_t n, nout;
   gguf f;
-  char *text = file_text(inp, &n), *lines = file_text(out, &nout);
-  CHECK(text && lines);
-  if (!text || !lines) return;
+  char *texts = file_text(inp, &n), *lines = file_text(out, &nout);
+  CHECK(texts && lines);
+  if (!texts || !lines) return;
   bool open = gguf_open(st, gguf_path, &f);
   vocab *v = open ? vocab_new(st, &f) : NULL;
   if (!v) {
@@ -95,7 +95,7 @@ static void compare(norn_state *st, const char *gguf_path, const char *inp, cons
     int right = 0, all = 0;
     bool spaced = gguf_string(&f, "tokenizer.ggml.model", true, &model, &nmodel) && nmodel == 5;    /* "llama" */
     char *line = lines;
-    for (char *s = text, *end; (end = strstr(s, mark)); s = end + sizeof mark - 1, all++) {
+    for (char *s = texts, *end; (end = strstr(s, mark)); s = end + sizeof mark - 1, all++) {
       right += same_tokens(st, v, s, (size_t)(end - s), line, spaced, gguf_path);
       line = strchr(line, '\n');
       if (!line) break;
@@ -106,7 +106,7 @@ static void compare(norn_state *st, const char *gguf_path, const char *inp, cons
   }
   vocab_free(v);
   if (open) gguf_close(&f);
-  free(text);
+  free(texts);
   free(lines);
 }
 
@@ -157,10 +157,10 @@ static void test_pieces(void)
   size_t n;
   const char *src = getenv("srcdir");
   snprintf(path, sizeof path, "%s/tests/data/vocab/pieces.txt", src ? src : ".");
-  char *text = file_text(path, &n);
+  char *all = file_text(path, &n);
   int lines = 0;
-  CHECK(text != NULL);
-  for (char *line = text, *end; line && *line; line = end + 1) {
+  CHECK(all != NULL);
+  for (char *line = all, *end; line && *line; line = end + 1) {
     end = strchr(line, '\n');
     if (!end) break;
     *end = 0;
@@ -182,7 +182,7 @@ static void test_pieces(void)
     lines++;
   }
   CHECK(lines >= 400);
-  free(text);
+  free(all);
 }
 
 static void test_classes(void)
