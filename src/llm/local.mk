@@ -26,6 +26,7 @@ libnorncore_la_SOURCES += \
   %D%/regex_parse.c \
   %D%/rows.c \
   %D%/rows_text.c \
+  %D%/tiny_bytes.c \
   %D%/toy.c \
   %D%/train.c \
   %D%/uniclass.c \
@@ -47,8 +48,17 @@ libnorncore_la_SOURCES += \
   %D%/regex.h \
   %D%/regex_in.h \
   %D%/rows.h \
+  %D%/tiny.h \
   %D%/toy.h \
   %D%/uniclass.h \
   %D%/uniclass_table.h \
   %D%/vocab.h \
   %D%/vocab_in.h
+
+## The built-in model: a file that the assembler takes as it is.
+LM_TINY_FILE  = $(abs_top_srcdir)/src/llm/tiny/tiny.gguf
+EXTRA_DIST   += %D%/tiny/make.sh %D%/tiny/measure.norn %D%/tiny/text.norn %D%/tiny/tiny.gguf
+CLEANFILES   += llm/tiny_file.inc
+%D%/tiny_bytes.lo: llm/tiny_file.inc
+llm/tiny_file.inc: $(top_srcdir)/src/llm/tiny/tiny.gguf
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && echo '#define LM_TINY_FILE "$(LM_TINY_FILE)"' > $@
