@@ -121,6 +121,7 @@ static norn_step auto_step(norn_infer *inf, void *self)
     switch (norn_run_next(e->run, &ev)) {
     case NORN_READY:
       e->ready = (ev.dist->row->ready ? ev.dist : ev.proposal)->row->name;
+      e->ready += *e->ready == '_';
       if (norn_is_none(ev.value) && !engine_is_discrete(ev.dist)) e->finite = false;
       break;
     case NORN_SAMPLE:

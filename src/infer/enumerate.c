@@ -21,6 +21,7 @@
 #include "infer/enumerate.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
+#include "infer/ready.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -527,11 +528,20 @@ static bool layer_close(norn_infer *inf, enumeration *e)
   return true;
 }
 
+/* The first n of these go on soon. */
+static void look_ahead(norn_infer *inf, const pending *p, size_t n)
+{
+  norn_run *run[READY_AHEAD];
+  for (size_t i = 0; i < n && i < READY_AHEAD; i++) run[i] = p[i].run;
+  ready_ahead(inf, run, n < READY_AHEAD ? n : READY_AHEAD);
+}
+
 static norn_step layer_step(norn_infer *inf, enumeration *e)
 {
   norn_event ev;
   for (int work = 0; work < 1024 && e->at < e->ntodo; work++) {
     pending p = e->todo[e->at];
+    if (e->at % READY_AHEAD == 0) look_ahead(inf, e->todo + e->at, e->ntodo - e->at);
     norn_step s = enumerate_next(inf, e, p.run, &ev);
     if (s != NORN_STEP_MORE) return s;
     e->todo[e->at++].run = NULL;
@@ -625,7 +635,9 @@ static bool depth_open(norn_infer *inf, enumeration *e, const norn_event *ev)
   if (!fork_values(st, e, run, ev->addr, NONE, 0, e->value.n, true, &e->stack, &e->nstack,
                    &e->cstack))
     return false;
-  if (e->nstack > base) return true;
+  size_t n = e->nstack - base, soon = n < READY_AHEAD ? n : READY_AHEAD;
+  look_ahead(inf, e->stack + e->nstack - soon, soon);          /* the last are the first */
+  if (n) return true;
   e->nframe--;                                   /* no value has a probability */
   return depth_done(inf, e, 0);
 }

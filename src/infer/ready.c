@@ -33,6 +33,7 @@ bool ready_met(norn_infer *inf)
   if (inf->ready.met) {
     inf->ready.where = ev.span;
     inf->ready.name = (ev.dist->row->ready ? ev.dist : ev.proposal)->row->name;
+    inf->ready.name += *inf->ready.name == '_';
   }
   norn_run_free(r);
   norn_status s = norn_error(st)->code;
@@ -47,6 +48,37 @@ void ready_note(norn_infer *inf)
   if (!inf->ready.met) return;
   snprintf(words, sizeof words, "%s at %s", inf->ready.name, norn_span_text(st, inf->ready.where, where, sizeof where));
   norn_infer_note(inf, "ready", norn_cstring(st, words));
+}
+
+/* A copy of a run, where it stands before an event of such a row; NULL: it does not come to one. */
+static norn_run *gone_ahead(norn_run *r, norn_event *ev)
+{
+  norn_event_kind k = NORN_OBSERVE;
+  norn_run *copy = norn_run_fork(r, norn_run_lane(r));
+  if (!copy) return NULL;
+  norn_run_flags(copy, norn_run_flags_of(copy) | NORN_RUN_READY);
+  for (int i = 0; i < PROBED && k == NORN_OBSERVE; i++) k = norn_run_next(copy, ev);
+  if (k == NORN_READY) return copy;
+  norn_run_free(copy);
+  return NULL;
+}
+
+void ready_ahead(norn_infer *inf, norn_run *const *run, size_t n)
+{
+  norn_state *st = norn_infer_state(inf);
+  norn_config *c = norn_config_of(st);
+  void (*output)(void *, const char *, size_t) = c->output;
+  norn_run *copy[READY_AHEAD];
+  norn_event ev[READY_AHEAD];
+  size_t m = 0;
+  if (n < 2 || !ready_met(inf)) return;
+  c->output = silent;
+  for (size_t i = 0; i < n && i < READY_AHEAD; i++)
+    if ((copy[m] = gone_ahead(run[i], &ev[m]))) m++;
+  c->output = output;
+  norn_events_ready(st, copy, ev, (int)m);
+  for (size_t i = 0; i < m; i++) norn_run_free(copy[i]);
+  norn_clear(st);
 }
 
 /* ---- rounds ---- */

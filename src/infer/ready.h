@@ -13,6 +13,11 @@ bool ready_met(norn_infer *);
 /* info(post).ready: which row, and where first; if there is one. */
 void ready_note(norn_infer *);
 
+/* For runs that go on one by one: what the next events of n of them (READY_AHEAD at most) will need is found at once,
+   by copies that go so far and are dropped.  What fails there is not told: the runs will say it. */
+enum { READY_AHEAD = 256 };
+void ready_ahead(norn_infer *, norn_run *const *, size_t n);
+
 /* Runs that go in rounds.  begin; each `add`ed; then for k = take(): step place[k] on, and if it stands at NORN_READY
    again, stand() it; -1: all have been, and ask() begins the next round; none stands: it is over. */
 typedef struct rounds {

@@ -52,11 +52,48 @@ static norn_status slow_ready(norn_state *st, int n, const norn_dist *d, const n
   return NORN_OK;
 }
 
+/* 0, 1 or 2; 1 the likelier the larger the parameter. */
+static norn_status pick_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
+{
+  double s = 0;
+  (void)st;
+  norn_as_real(d->args[0], &s);
+  double p = 0.2 + 0.3 * s / (1 + s);
+  *out = x.tag != NORN_INT || x.i < 0 || x.i > 2 ? -INFINITY : log(x.i == 1 ? p : (1 - p) / 2);
+  return NORN_OK;
+}
+
+static norn_status pick_value(norn_state *st, const norn_dist *d, int64_t k, norn_datum *out)
+{
+  (void)st, (void)d;
+  *out = k < 3 ? norn_int(k) : norn_none();
+  return NORN_OK;
+}
+
+static norn_status pick_sample(norn_state *st, const norn_dist *d, norn_rng *g, norn_datum *out)
+{
+  (void)st, (void)d;
+  *out = norn_int((int64_t)norn_rng_below(g, 3));
+  return NORN_OK;
+}
+
+static norn_status pick_ready(norn_state *st, int n, const norn_dist *d, const norn_datum *x, const norn_rng *g)
+{
+  (void)st, (void)d, (void)x, (void)g;
+  asked.calls++;
+  asked.n += n;
+  if (n > asked.most) asked.most = n;
+  return NORN_OK;
+}
+
+#define PICK(word, how) { .name = word, .params = "s", .flags = NORN_DIST_DISCRETE | NORN_DIST_FINITE, .check = slow_check, \
+                          .sample = pick_sample, .logp = pick_logp, .enumerate = pick_value, .ready = how }
 static const norn_dist_row rows[] = {
   { .name = "slow", .params = "mu", .flags = NORN_DIST_CONTINUOUS, .check = slow_check, .sample = slow_sample,
     .logp = slow_logp, .ready = slow_ready },
   { .name = "quick", .params = "mu", .flags = NORN_DIST_CONTINUOUS, .check = slow_check, .sample = slow_sample,
     .logp = slow_logp },
+  PICK("slow_pick", pick_ready), PICK("quick_pick", NULL),
 }, scalar = { .name = "wrong", .params = "mu", .flags = NORN_DIST_SCALAR, .ready = slow_ready };
 
 static norn_datum run(norn_state *st, const char *code)
@@ -221,7 +258,7 @@ static void engines(norn_state *st)
 {
   norn_state *plain = norn_new(NULL);            /* nothing there gets ready */
   norn_config_of(plain)->quiet = true;
-  CHECK(norn_add_dists(plain, rows, 2) == NORN_OK);
+  CHECK(norn_add_dists(plain, rows, 4) == NORN_OK);
   /* five choices and five observations of each particle: ten calls */
   same(st, plain, CHAIN "let p = infer(m(), smc(particles = 300))\n[draws(p), evidence(p)]", 10, 300);
   same(st, plain, CHAIN "let p = infer(m(), smc(particles = 12, threshold = 1))\n[draws(p), evidence(p)]", 10, 12);
@@ -243,6 +280,11 @@ static void engines(norn_state *st)
            "let p = infer(m(), smc(particles = 60))\n[draws(p), evidence(p)]", -1, 0);
   same(st, plain, "model m() { let u ~ normal(0, 1)\nfor t in 0..3 with x = u { let a ~ slow(x)\nobserve 1 ~ slow(a); next a } }\n"
            "let p = infer(m(), pmmh(particles = 8, draws = 4, burn = 2, on = \"u\"))\n[draws(p), draws(p[\"a[2]\"])]", -1, 0);
+  /* layers of 3, 9, 27 runs; then deep: the children of each choice */
+  same(st, plain, "model e() { for t in 0..4 with s = 0 { let k ~ slow_pick(s)\nnext 3 * s + k } }\n"
+           "let p = infer(e(), enumerate())\n[draws(p), weights(p), evidence(p)]", 3, 27);
+  same(st, plain, "model e() { let r = for t in 0..7 with s = 0 { let k ~ slow_pick(s)\nobserve k ~ poisson(1)\nnext 3 * s + k }; r % 5 }\n"
+           "let p = infer(e(), enumerate())\n[draws(p), weights(p), evidence(p)]", -1, 0);
   /* a nested inference inside of a leg */
   same(st, plain, "model inner(x) { let z ~ slow(x)\nobserve 1 ~ slow(z); z }\n"
            "model m() { let u ~ slow(0)\nlet q = mean(infer(inner(u), importance(10)))\nlet w ~ slow(q)\nobserve 1 ~ slow(w); w }\n"
@@ -281,7 +323,7 @@ static fresh begin(const char *program)
 {
   fresh f = { norn_new(NULL), NULL };
   norn_config_of(f.st)->quiet = true;
-  CHECK(norn_add_dists(f.st, rows, 2) == NORN_OK);
+  CHECK(norn_add_dists(f.st, rows, 4) == NORN_OK);
   norn_ref *both_ = norn_keep(f.st, run(f.st, program));
   f.inf = norn_infer_new(f.st, norn_array_at(f.st, norn_get(both_), 0), norn_array_at(f.st, norn_get(both_), 1));
   if (!f.inf) fprintf(stderr, "%s: %s\n", program, norn_error(f.st)->text);
@@ -329,7 +371,7 @@ int main(void)
 {
   norn_state *st = norn_new(NULL);
   norn_config_of(st)->quiet = true;
-  CHECK(norn_add_dists(st, rows, 2) == NORN_OK);
+  CHECK(norn_add_dists(st, rows, 4) == NORN_OK);
   CHECK(!norn_may_get_ready(st));
   one_run(st);
   CHECK(norn_may_get_ready(st));
