@@ -1204,7 +1204,18 @@ TEST_FILES = \
   %D%/fuzz/corpus/safetensors/overlap \
   %D%/fuzz/corpus/safetensors/product \
   %D%/fuzz/corpus/safetensors/scalars \
-  %D%/fuzz/corpus/safetensors/twice
+  %D%/fuzz/corpus/safetensors/twice \
+  %D%/fuzz/corpus/vocab/deepseek-coder \
+  %D%/fuzz/corpus/vocab/default \
+  %D%/fuzz/corpus/vocab/falcon \
+  %D%/fuzz/corpus/vocab/gpt-2 \
+  %D%/fuzz/corpus/vocab/gpt-4o \
+  %D%/fuzz/corpus/vocab/llama \
+  %D%/fuzz/corpus/vocab/llama-bpe \
+  %D%/fuzz/corpus/vocab/qwen2 \
+  %D%/fuzz/corpus/vocab/qwen35 \
+  %D%/fuzz/corpus/vocab/starcoder \
+  %D%/fuzz/corpus/vocab/tekken
 
 ## Programs that scripts run; they are no tests themselves.
 ## list TEST_TOOLS tools/*.c -.c
@@ -1226,7 +1237,8 @@ FUZZ_TARGETS = \
   %D%/fuzz/fuzz_printer \
   %D%/fuzz/fuzz_program \
   %D%/fuzz/fuzz_regex \
-  %D%/fuzz/fuzz_safetensors
+  %D%/fuzz/fuzz_safetensors \
+  %D%/fuzz/fuzz_vocab
 
 ## What tests compile is kept with the build, not with the user's.
 clean-local:
