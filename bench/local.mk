@@ -10,6 +10,7 @@ EXTRA_PROGRAMS += %D%/bench
   %D%/infer.c \
   %D%/la.c \
   %D%/lang.c \
+  %D%/llm.c \
   %D%/mask.c \
   %D%/net.c \
   %D%/nn.c \

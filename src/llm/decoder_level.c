@@ -34,69 +34,71 @@ VEC_INLINE vec floats(vec_ints i) { return __builtin_convertvector(i, vec); }
 /* Of finite numbers: the fraction and exponent as those of a float that is 2^112 too small. */
 VEC_INLINE vec halves_at(const uint8_t *p)
 {
+#if defined VEC_X86 && LANES == 8
+  __m256i h;
+  memcpy(&h, p, sizeof h);
+  return _mm512_cvtph_ps(h);
+#else
   vec_shorts s;
   memcpy(&s, p, sizeof s);
   vec_ints i = __builtin_convertvector(s, vec_ints);
   vec x = (vec)((i & 0x7fff) << 13) * 0x1p112f;
   return (vec)((vec_ints)x | (i & 0x8000) << 16);
+#endif
+}
+VEC_INLINE float half(uint16_t h)
+{
+  float x = quant_from_bits((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
+  return h & 0x8000 ? -x : x;
 }
 
-static void from_f16(const uint8_t *p, int64_t n, float *x)
+/* A block of each format as registers; formats without blocks come by 32. */
+VEC_INLINE void open_f16(const uint8_t *p, vec *x)
 {
-  int64_t i = 0;
-  for (; i + VEC <= n; i += VEC) vec_store(x + i, halves_at(p + 2 * i));
-  for (; i < n; i++) {
-    uint16_t h;
-    memcpy(&h, p + 2 * i, sizeof h);
-    x[i] = quant_from_f16(h);
-  }
+  VEC_UNROLL
+  for (int c = 0; c < 32; c += VEC) x[c / VEC] = halves_at(p + 2 * c);
 }
 
-static void from_bf16(const uint8_t *p, int64_t n, float *x)
+VEC_INLINE void open_bf16(const uint8_t *p, vec *x)
 {
-  int64_t i = 0;
-  for (; i + VEC <= n; i += VEC) {
+  VEC_UNROLL
+  for (int c = 0; c < 32; c += VEC) {
     vec_shorts s;
-    memcpy(&s, p + 2 * i, sizeof s);
-    vec_store(x + i, (vec)(__builtin_convertvector(s, vec_ints) << 16));
-  }
-  for (; i < n; i++) {
-    uint16_t h;
-    memcpy(&h, p + 2 * i, sizeof h);
-    x[i] = quant_from_bf16(h);
+    memcpy(&s, p + 2 * c, sizeof s);
+    x[c / VEC] = (vec)(__builtin_convertvector(s, vec_ints) << 16);
   }
 }
 
-static void from_q8_0(const uint8_t *p, int64_t n, float *x)
+VEC_INLINE void open_q8_0(const uint8_t *p, vec *x)
 {
-  for (int64_t i = 0; i < n; i += 32, p += sizeof(block_q8_0)) {
-    const block_q8_0 *b = (const void *)p;
-    float d = quant_from_f16(b->d);
-    for (int c = 0; c < 32; c += VEC) vec_store(x + i + c, d * floats(bytes_at(b->q + c)));
-  }
+  const block_q8_0 *b = (const void *)p;
+  float d = half(b->d);
+  VEC_UNROLL
+  for (int c = 0; c < 32; c += VEC) x[c / VEC] = d * floats(bytes_at(b->q + c));
 }
 
-static void from_q4_0(const uint8_t *p, int64_t n, float *x)
+VEC_INLINE void open_q4_0(const uint8_t *p, vec *x)
 {
-  for (int64_t i = 0; i < n; i += 32, p += sizeof(block_q4_0)) {
-    const block_q4_0 *b = (const void *)p;
-    float d = quant_from_f16(b->d);
-    for (int c = 0; c < 16; c += VEC) {
-      vec_ints v = ubytes_at(b->q + c);
-      vec_store(x + i + c, d * floats((v & 15) - 8));
-      vec_store(x + i + 16 + c, d * floats((v >> 4) - 8));
-    }
+  const block_q4_0 *b = (const void *)p;
+  float d = half(b->d);
+  VEC_UNROLL
+  for (int c = 0; c < 16; c += VEC) {
+    vec_ints v = ubytes_at(b->q + c);
+    x[c / VEC] = d * floats((v & 15) - 8);
+    x[(16 + c) / VEC] = d * floats((v >> 4) - 8);
   }
 }
 
 /* The 8 groups of 32 of Q4_K, and of Q5_K, whose fifth bits stand in `high`. */
-VEC_INLINE void groups(float d, float dmin, const uint8_t *scales, const uint8_t *high, const uint8_t *q, float *x)
+VEC_INLINE void groups(float d, float dmin, const uint8_t *scales, const uint8_t *high, const uint8_t *q, vec *x)
 {
+  VEC_UNROLL
   for (int j = 0; j < 8; j += 2) {
     int s0, m0, s1, m1;
     quant_scale_min(scales, j, &s0, &m0);
     quant_scale_min(scales, j + 1, &s1, &m1);
     float d0 = d * (float)s0, d1 = d * (float)s1, low0 = dmin * (float)m0, low1 = dmin * (float)m1;
+    VEC_UNROLL
     for (int c = 0; c < 32; c += VEC) {
       vec_ints v = ubytes_at(q + 16 * j + c), a = v & 15, b = v >> 4;
       if (high) {
@@ -104,64 +106,125 @@ VEC_INLINE void groups(float d, float dmin, const uint8_t *scales, const uint8_t
         a |= (h & 1) << 4;
         b |= (h & 2) << 3;
       }
-      vec_store(x + 32 * j + c, d0 * floats(a) - low0);
-      vec_store(x + 32 * j + 32 + c, d1 * floats(b) - low1);
+      x[(32 * j + c) / VEC] = d0 * floats(a) - low0;
+      x[(32 * j + 32 + c) / VEC] = d1 * floats(b) - low1;
     }
   }
 }
 
-static void from_q4_K(const uint8_t *p, int64_t n, float *x)
+VEC_INLINE void open_q4_K(const uint8_t *p, vec *x)
 {
-  for (int64_t i = 0; i < n; i += 256, p += sizeof(block_q4_K)) {
-    const block_q4_K *b = (const void *)p;
-    groups(quant_from_f16(b->d), quant_from_f16(b->dmin), b->scales, NULL, b->q, x + i);
+  const block_q4_K *b = (const void *)p;
+  groups(half(b->d), half(b->dmin), b->scales, NULL, b->q, x);
+}
+
+VEC_INLINE void open_q5_K(const uint8_t *p, vec *x)
+{
+  const block_q5_K *b = (const void *)p;
+  groups(half(b->d), half(b->dmin), b->scales, b->high, b->q, x);
+}
+
+VEC_INLINE void open_q6_K(const uint8_t *p, vec *x)
+{
+  const block_q6_K *b = (const void *)p;
+  float d = half(b->d);
+  VEC_UNROLL
+  for (int part = 0; part < 2; part++)
+    VEC_UNROLL
+    for (int c = 0; c < 32; c += VEC) {
+      const int8_t *s = b->scales + 8 * part + c / 16;
+      vec_ints l = ubytes_at(b->low + 64 * part + c), m = ubytes_at(b->low + 64 * part + 32 + c);
+      vec_ints h = ubytes_at(b->high + 32 * part + c);
+      vec *to = x + (128 * part + c) / VEC;
+      to[0] = d * (float)s[0] * floats(((l & 15) | (h & 3) << 4) - 32);
+      to[32 / VEC] = d * (float)s[2] * floats(((m & 15) | (h & 12) << 2) - 32);
+      to[64 / VEC] = d * (float)s[4] * floats((l >> 4 | (h & 48)) - 32);
+      to[96 / VEC] = d * (float)s[6] * floats((m >> 4 | (h & 192) >> 2) - 32);
+    }
+}
+
+/* What is left behind the blocks, of formats that have none. */
+static void rest_f16(const uint8_t *p, int64_t n, float *x)
+{
+  for (int64_t i = 0; i < n; i++) {
+    uint16_t h;
+    memcpy(&h, p + 2 * i, sizeof h);
+    x[i] = quant_from_f16(h);
+  }
+}
+static void rest_bf16(const uint8_t *p, int64_t n, float *x)
+{
+  for (int64_t i = 0; i < n; i++) {
+    uint16_t h;
+    memcpy(&h, p + 2 * i, sizeof h);
+    x[i] = quant_from_bf16(h);
+  }
+}
+static void rest_none(const uint8_t *p, int64_t n, float *x) { (void)p, (void)n, (void)x; }
+
+/* from_: n numbers as floats.  dot_: of DEC_TILE rows the products with x, a register of sums for each, as `tile` has
+   them. */
+#define FORMAT(name, block, bytes, rest) \
+  static void from_##name(const uint8_t *p, int64_t n, float *x) \
+  { \
+    int64_t i = 0; \
+    for (; i + block <= n; i += block, p += bytes) { \
+      vec v[block / VEC]; \
+      open_##name(p, v); \
+      VEC_UNROLL \
+      for (int c = 0; c < block / VEC; c++) vec_store(x + i + c * VEC, v[c]); \
+    } \
+    if (i < n) rest(p, n - i, x + i); \
+  } \
+  static void dot_##name(const uint8_t *const *row, int64_t n, const float *x, vec *s) \
+  { \
+    int64_t i = 0; \
+    size_t at = 0; \
+    for (int r = 0; r < DEC_TILE; r++) s[r] = (vec){ 0 }; \
+    for (; i + block <= n; i += block, at += bytes) \
+      for (int r = 0; r < DEC_TILE; r++) { \
+        vec v[block / VEC], sum = s[r]; \
+        open_##name(row[r] + at, v); \
+        VEC_UNROLL \
+        for (int c = 0; c < block / VEC; c++) sum = vec_fma(v[c], vec_load(x + i + c * VEC), sum); \
+        s[r] = sum; \
+      } \
+    for (int r = 0; r < DEC_TILE && i < n; r++) { \
+      float last[block] = { 0 }; \
+      rest(row[r] + at, n - i, last); \
+      for (int64_t c = 0; i + c < n; c += VEC) \
+        s[r] = vec_fma(vec_load(last + c), vec_load_part(x + i + c, n - i - c), s[r]); \
+    } \
+  }
+FORMAT(f16, 32, 64, rest_f16)
+FORMAT(bf16, 32, 64, rest_bf16)
+FORMAT(q8_0, 32, sizeof(block_q8_0), rest_none)
+FORMAT(q4_0, 32, sizeof(block_q4_0), rest_none)
+FORMAT(q4_K, 256, sizeof(block_q4_K), rest_none)
+FORMAT(q5_K, 256, sizeof(block_q5_K), rest_none)
+FORMAT(q6_K, 256, sizeof(block_q6_K), rest_none)
+
+/* A row of weights after the other, since memory is read fastest so. */
+static void dot_f32(const uint8_t *const *row, int64_t n, const float *x, vec *s)
+{
+  for (int r = 0; r < DEC_TILE; r++) {
+    const float *w = (const float *)(const void *)row[r];
+    int64_t i = 0;
+    s[r] = (vec){ 0 };
+    for (; i + VEC <= n; i += VEC) s[r] = vec_fma(vec_load(w + i), vec_load(x + i), s[r]);
+    if (i < n) s[r] = vec_fma(vec_load_part(w + i, n - i), vec_load_part(x + i, n - i), s[r]);
   }
 }
 
-static void from_q5_K(const uint8_t *p, int64_t n, float *x)
-{
-  for (int64_t i = 0; i < n; i += 256, p += sizeof(block_q5_K)) {
-    const block_q5_K *b = (const void *)p;
-    groups(quant_from_f16(b->d), quant_from_f16(b->dmin), b->scales, b->high, b->q, x + i);
-  }
-}
-
-static void from_q6_K(const uint8_t *p, int64_t n, float *x)
-{
-  for (int64_t i = 0; i < n; i += 256, p += sizeof(block_q6_K)) {
-    const block_q6_K *b = (const void *)p;
-    float d = quant_from_f16(b->d);
-    for (int half = 0; half < 2; half++)
-      for (int c = 0; c < 32; c += VEC) {
-        const int8_t *s = b->scales + 8 * half + c / 16;
-        vec_ints l = ubytes_at(b->low + 64 * half + c), m = ubytes_at(b->low + 64 * half + 32 + c);
-        vec_ints h = ubytes_at(b->high + 32 * half + c);
-        float *to = x + i + 128 * half + c;
-        vec_store(to, d * (float)s[0] * floats(((l & 15) | (h & 3) << 4) - 32));
-        vec_store(to + 32, d * (float)s[2] * floats(((m & 15) | (h & 12) << 2) - 32));
-        vec_store(to + 64, d * (float)s[4] * floats((l >> 4 | (h & 48)) - 32));
-        vec_store(to + 96, d * (float)s[6] * floats((m >> 4 | (h & 192) >> 2) - 32));
-      }
-  }
-}
-
-/* Numbers from .. from + n - 1 of a row; where they stand as floats, or in x. */
-static const float *weights(const dec_weight *w, int64_t row, int64_t from, int64_t n, float *x)
-{
-  const uint8_t *p = w->data + (size_t)row * w->row + quant_bytes(w->type, (size_t)from);
-  switch (w->type) {
-  case QUANT_F32: return (const float *)(const void *)p;
-  case QUANT_F16: from_f16(p, n, x); break;
-  case QUANT_BF16: from_bf16(p, n, x); break;
-  case QUANT_Q8_0: from_q8_0(p, n, x); break;
-  case QUANT_Q4_0: from_q4_0(p, n, x); break;
-  case QUANT_Q4_K: from_q4_K(p, n, x); break;
-  case QUANT_Q5_K: from_q5_K(p, n, x); break;
-  case QUANT_Q6_K: from_q6_K(p, n, x); break;
-  default: break;
-  }
-  return x;
-}
+typedef struct format {
+  void (*from)(const uint8_t *, int64_t n, float *x);
+  void (*dot)(const uint8_t *const *, int64_t n, const float *x, vec *s);
+} format;
+static const format formats[QUANT_TYPES] = {
+  [QUANT_F32] = { NULL, dot_f32 }, [QUANT_F16] = { from_f16, dot_f16 }, [QUANT_BF16] = { from_bf16, dot_bf16 },
+  [QUANT_Q8_0] = { from_q8_0, dot_q8_0 }, [QUANT_Q4_0] = { from_q4_0, dot_q4_0 }, [QUANT_Q4_K] = { from_q4_K, dot_q4_K },
+  [QUANT_Q5_K] = { from_q5_K, dot_q5_K }, [QUANT_Q6_K] = { from_q6_K, dot_q6_K }
+};
 
 /* ---- products ---- */
 
@@ -238,25 +301,43 @@ static void tiles(int rows, int64_t k, const float *const *w, const float *x, in
   }
 }
 
-/* The pieces of DEC_TILE rows of weights from j on, all rows of the batch. */
+/* Sums of one piece become, or are added to, row r of the result. */
+static void put(const dec_product *p, int r, int64_t j, int n, bool first, const float *sum)
+{
+  float *y = (p->rows ? p->rows[r] : p->y + r * p->ldy) + j;
+  const float *bias = first ? p->of->bias : NULL;
+  for (int i = 0; i < n; i++) {
+    float start = !first || p->add ? y[i] : 0;
+    if (bias) start += bias[j + i];
+    y[i] = start + sum[i];
+  }
+}
+
+/* The pieces of n <= DEC_TILE rows of weights from j on, all rows of the batch. */
 static void stripe(const dec_product *p, int64_t j, int n, int64_t from, int64_t k, float *scratch)
 {
-  const float *w[DEC_TILE], *bias = p->of->bias;
+  const dec_weight *m = &p->of->w;
+  const format *f = formats + m->type;
+  const uint8_t *raw[DEC_TILE];
+  const float *w[DEC_TILE];
   float out[6][DEC_TILE];
   for (int i = 0; i < DEC_TILE; i++)
-    w[i] = i < n ? weights(&p->of->w, j + i, from, k, scratch + i * DEC_DEEP) : w[0];
+    raw[i] = m->data + (size_t)(i < n ? j + i : j) * m->row + quant_bytes(m->type, (size_t)from);
+  if (p->m == 1) {
+    vec s[DEC_TILE];
+    f->dot(raw, k, p->x + from, s);
+    sums(s, out[0]);
+    put(p, 0, j, n, from == 0, out[0]);
+    return;
+  }
+  for (int i = 0; i < DEC_TILE; i++) {
+    w[i] = f->from ? scratch + i * DEC_DEEP : (const float *)(const void *)raw[i];
+    if (f->from) f->from(raw[i], k, scratch + i * DEC_DEEP);
+  }
   for (int r = 0; r < p->m; r += ROWS) {
     int rows = p->m - r < ROWS ? p->m - r : ROWS;
     tiles(rows, k, w, p->x + r * p->ldx + from, p->ldx, out);
-    for (int q = 0; q < rows; q++) {
-      float *y = (p->rows ? p->rows[r + q] : p->y + (r + q) * p->ldy) + j;
-      bool sum = from > 0 || p->add;
-      for (int i = 0; i < n; i++) {
-        float start = sum ? y[i] : 0;
-        if (bias && from == 0) start += bias[j + i];
-        y[i] = start + out[q][i];
-      }
-    }
+    for (int q = 0; q < rows; q++) put(p, r + q, j, n, from == 0, out[q]);
   }
 }
 

@@ -3,7 +3,7 @@
 
     llama_cpp.py logits FILE.gguf T ...            log-probabilities behind each prefix of the tokens T, a line each
     llama_cpp.py speed FILE.gguf PREFIX PARTICLES STEPS THREADS
-                                                   tokens/s: reading the prefix, one context, all of them at once
+                                                   tokens/s of CPU time: the prefix, one context, all at once
 
 Keys and values are floats and flash attention is off, as in Norn.  The structures of parameters change from version to
 version; only fields are set that are found by their defaults.
@@ -114,22 +114,22 @@ def speed(path, prefix, particles, steps, threads):
         m.logits(-1)
 
     read()
-    start = time.time()
+    start = time.process_time()
     read()
-    first = prefix / (time.time() - start)
-    start = time.time()
+    first = prefix / (time.process_time() - start)
+    start = time.process_time()
     for i in range(steps):
         m.decode([(token(i), prefix + i, 0, True)])
         m.logits(-1)
-    one = steps / (time.time() - start)
+    one = steps / (time.process_time() - start)
     L.llama_memory_seq_rm(m.memory, 0, prefix, -1)
     for k in range(1, particles):
         L.llama_memory_seq_cp(m.memory, 0, k, 0, prefix)
-    start = time.time()
+    start = time.process_time()
     for i in range(steps):
         m.decode([(token(i * particles + k), prefix + i, k, True) for k in range(particles)])
         m.logits(-1)
-    print(f"llama.cpp,{first:.2f},{one:.2f},{steps * particles / (time.time() - start):.2f}")
+    print(f"llama.cpp,{first:.2f},{one:.2f},{steps * particles / (time.process_time() - start):.2f}")
 
 
 if __name__ == "__main__":
