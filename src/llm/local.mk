@@ -3,6 +3,7 @@ LEVEL_SOURCES += %D%/decoder_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !decoder_level.c
 libnorncore_la_SOURCES += \
+  %D%/builtin.c \
   %D%/chat.c \
   %D%/context.c \
   %D%/decoder.c \
