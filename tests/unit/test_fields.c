@@ -308,6 +308,47 @@ static void checkpoints(void)
   remove("fields.checkpoint");
 }
 
+/* ---- the n-th request for memory fails ---- */
+
+static struct { size_t live; int64_t n, fail_at; } memory;
+
+static void *counted(void *user, void *p, size_t old, size_t n)
+{
+  (void)user;
+  if (n > old && ++memory.n == memory.fail_at) return NULL;
+  memory.live += n - old;
+  if (n) return realloc(p, n);
+  free(p);
+  return NULL;
+}
+
+static void short_of_memory(void)
+{
+  static const char program[] =
+    "let b = box(5)\nlet f = b.text\nmodel m(n) { let v ~ n.egg.noisy(sd = 2)\nobserve 5 ~ normal(v + b.plus(y = 0, x = 1), 1)\ntwist(v / 9)\n"
+    "let w ~ b.noisy()\n[f(max = 2), \"{b.size + b.twice}\"] }\n"
+    "draws(infer(m(nest(b)), smc(particles = 12, executor = \"scalar\", delayed = false)))";
+  bool whole = false;
+  norn_datum out;
+  for (int64_t at = 1; !whole; at += 1 + at / 50) {
+    norn_config c = norn_config_default();
+    c.alloc = counted;
+    c.quiet = true;
+    memory.live = 0, memory.n = 0, memory.fail_at = at;
+    norn_state *st = norn_new(&c);
+    norn_status s = !st ? NORN_EMEMORY : norn_add_natives(st, NULL, globals, 3);
+    if (!s) s = norn_add_natives(st, "boxes", fields, 3);
+    if (!s) s = norn_add_natives(st, "nests", nest_fields, 1);
+    if (!s) s = norn_add_library(st, "boxes", (const unsigned char *)library, sizeof library - 1);
+    if (!s) s = norn_eval(st, "short", program, sizeof program - 1, 0, &out);
+    whole = memory.n < at;
+    CHECK(whole ? !s : !s || !st || norn_error(st)->code != NORN_OK);
+    norn_free(st);
+    CHECK(memory.live == 0);
+  }
+  CHECK(memory.n > 500);
+}
+
 static void name_add(void *user, const char *name)
 {
   char *t = user;
@@ -331,5 +372,6 @@ int main(void)
   norn_free(st);
   posteriors();
   checkpoints();
+  short_of_memory();
   return unit_end();
 }

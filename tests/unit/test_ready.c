@@ -292,6 +292,45 @@ static void engines(norn_state *st)
   norn_free(plain);
 }
 
+static struct { size_t live; int64_t n, fail_at; } memory;
+
+static void *counted(void *user, void *p, size_t old, size_t n)
+{
+  (void)user;
+  if (n > old && ++memory.n == memory.fail_at) return NULL;
+  memory.live += n - old;
+  if (n) return realloc(p, n);
+  free(p);
+  return NULL;
+}
+
+/* The n-th request for memory fails. */
+static void short_of_memory(void)
+{
+  static const char program[] =
+    CHAIN "model e() { for t in 0..4 with s = 0 { let k ~ slow_pick(s)\nnext 3 * s + k } }\n"
+    "[evidence(infer(m(), smc(particles = 20))), evidence(infer(m(), smc(particles = 9, keep = \"choices\"))), "
+    "evidence(infer(m(), importance(9))), evidence(infer(e(), enumerate())), "
+    "mean(infer(m(), pgibbs(particles = 4, draws = 3, burn = 1))[\"a[1]\"]) ]";
+  bool whole = false;
+  norn_datum out;
+  for (int64_t at = 1; !whole; at += 1 + at / 50) {
+    norn_config c = norn_config_default();
+    c.alloc = counted;
+    c.quiet = true;
+    memory.live = 0, memory.n = 0, memory.fail_at = at;
+    norn_state *st = norn_new(&c);
+    norn_status s = !st ? NORN_EMEMORY : norn_add_dists(st, rows, 4);
+    if (!s) s = norn_eval(st, "short", program, sizeof program - 1, 0, &out);
+    whole = memory.n < at;
+    CHECK(whole ? !s : !s || !st || norn_error(st)->code != NORN_OK);
+    if (whole && s) fprintf(stderr, "%s\n", norn_error(st)->text);
+    norn_free(st);
+    CHECK(memory.live == 0);
+  }
+  CHECK(memory.n > 500);
+}
+
 /* What says how a program is run. */
 static void told(norn_state *st)
 {
@@ -380,6 +419,7 @@ int main(void)
   told(st);
   failing(st);
   norn_free(st);
+  short_of_memory();
   saved(CHAIN "[m(), smc(particles = 20)]");
   saved(CHAIN "[m(), smc(particles = 20, keep = \"choices\")]");
   saved(CHAIN "[m(), importance(300)]");
