@@ -1,6 +1,7 @@
 /* vm_slow.c: the cold halves of instructions: calls of anything but a plain function with the right
    number of arguments, fields and elements of anything but records and arrays, and error places. */
 #include "lang/delayed.h"
+#include "lang/flow.h"
 #include "lang/lanes.h"
 #include "lang/run.h"
 #include "lang/env.h"
@@ -192,14 +193,36 @@ static call_result call_model(norn_run *r, val *W, int n, const proto *p)
   return CALL_DONE;
 }
 
-static call_result call_nothing(norn_state *st, val f)
+/* The field that the callee's register got its value from; 0: from elsewhere. */
+static sym called_field(const norn_run *r, const val *W)
+{
+  const proto *p = run_proto(r);
+  int reg = (int)(W - 1 - r->R);
+  sym name = 0;
+  flow f;
+  for (uint32_t pc = 0; p->code + pc < r->pc; pc += (uint32_t)f.size) {
+    flow_of(p->code, pc, &f);
+    if (f.def == reg) name = p->code[pc].op == OP_GETF ? (sym)p->code[pc + 1].i : 0;
+  }
+  return name;
+}
+
+static void hint_nothing(norn_run *r, const val *W)
+{
+  norn_state *st = r->st;
+  sym name = called_field(r, W);
+  if (W[-1].tag == NORN_MODEL)
+    norn_hint(st, "a model value has its arguments already: sample it with ~ or give it to infer");
+  else if (name) norn_hint(st, "%s is a field, which is written without ()", sym_name(st, name));
+  else if (W[-1].tag == NORN_ARRAY) norn_hint(st, "an element is written with brackets: a[i]");
+}
+
+static call_result call_nothing(norn_run *r, const val *W)
 {
   char b[120];
-  norn_fail(st, NORN_ETYPE, -1, "only functions can be called, this is %s",
-            norn_describe(st, f, b, sizeof b));
-  if (f.tag == NORN_MODEL)
-    norn_hint(st, "a model value has its arguments already: sample it with ~ or give it to infer");
-  else if (f.tag == NORN_ARRAY) norn_hint(st, "an element is written with brackets: a[i]");
+  norn_fail(r->st, NORN_ETYPE, -1, "only functions can be called, this is %s",
+            norn_describe(r->st, W[-1], b, sizeof b));
+  hint_nothing(r, W);
   return CALL_FAIL;
 }
 
@@ -213,7 +236,7 @@ call_result vm_call(norn_run *r, val *W, int n, const proto **out)
     W[-FRAME_SIZE] = v;
     return CALL_DONE;
   }
-  if (f.tag != NORN_FUN) return call_nothing(st, f);
+  if (f.tag != NORN_FUN) return call_nothing(r, W);
   const proto *p = v_clo(f)->p;
   if (p->is_model) return call_model(r, W, n, p);
   if (!arity_ok(st, p, n)) return CALL_FAIL;
@@ -275,6 +298,7 @@ bool vm_call_named(norn_run *r, val *W, int n, val names, int *count)
   if (f.tag != NORN_FUN) {
     norn_fail(st, NORN_ETYPE, -1, "only functions take named arguments here, this is %s",
               norn_describe(st, f, b, sizeof b));
+    if (f.tag != NORN_NATIVE) hint_nothing(r, W);
     return false;
   }
   if (st->home && is_method(f)) return state_at_home(st), false;

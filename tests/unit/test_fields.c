@@ -225,7 +225,9 @@ static void errors(norn_state *st)
   fails(st, "b.plus(\"a\")", "x must be an integer, got a string", NULL, 0);
   fails(st, "b.plus(y = 2)", "plus needs its parameter x", NULL, 0);
   fails(st, "1 + b.fails()", "index 3 is outside an array of length 2", NULL, 4);
-  fails(st, "b.size()", "only functions can be called, this is an integer", NULL, 0);
+  fails(st, "b.size()", "only functions can be called, this is an integer", "size is a field, which is written without ()", 0);
+  fails(st, "let r = { a: [1] }\nr.a(x = 0)", "only functions take named arguments here, this is an array of 1 integer",
+        "a is a field, which is written without ()", 19);
   fails(st, "b.bad", "sample inside a function that must have no effects", NULL, 2);
   fails(st, "{b with size: 3}", "'with' changes the fields of a record, got a box", NULL, 1);
   fails(st, "b.noisy(1, 2)", "noisy takes 0 to 1 arguments, got 2", NULL, 0);
