@@ -104,6 +104,7 @@ UNIT_TESTS = \
   %D%/unit/test_stress \
   %D%/unit/test_swarm \
   %D%/unit/test_tape \
+  %D%/unit/test_tiny \
   %D%/unit/test_train_text \
   %D%/unit/test_values \
   %D%/unit/test_vocab \
