@@ -7,7 +7,6 @@
 #include "infer/branches.h"
 #include "infer/checkpoint.h"
 #include "infer/infer.h"
-#include "infer/ready.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +27,7 @@ norn_step branch_away(norn_infer *inf)
 static int threads_of(norn_infer *inf, const branches *b)
 {
   if (inf->outer || inf->resume || b->chains < 2 || (b->row->alone && b->row->alone(inf, b->all))) return 1;
-  if (ready_met(inf)) return 1;          /* what gets ready for many does so in the caller's thread alone */
+  if (norn_may_get_ready(inf->st)) return 1;     /* a row that may want the caller's thread, wherever it is met */
   int k = norn_crew_threads(inf->st, 0);
   k = k < THREADS ? k : THREADS;
   return k < b->chains ? k : (int)b->chains;
