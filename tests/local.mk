@@ -1191,10 +1191,12 @@ TEST_FILES = \
   %D%/fuzz/corpus/printer/tabs \
   %D%/fuzz/corpus/program/coin \
   %D%/fuzz/corpus/regex/date \
+  %D%/fuzz/corpus/regex/grammar \
   %D%/fuzz/corpus/regex/json \
   %D%/fuzz/corpus/regex/large \
   %D%/fuzz/corpus/regex/mixed \
   %D%/fuzz/corpus/regex/nested \
+  %D%/fuzz/corpus/regex/recursive \
   %D%/fuzz/corpus/regex/stop \
   %D%/fuzz/corpus/regex/unicode \
   %D%/fuzz/corpus/safetensors/cut \

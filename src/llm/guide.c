@@ -41,6 +41,7 @@ struct lm_guide {
   lm_guide *chain;
   char *text;                            /* the expression and the stop */
   size_t n, nstop;
+  bool grammar;
   regex r;
   uint64_t *stays;                       /* (r.n) groups of bytes that leave a state as it is */
   const uint64_t **full;                 /* (r.n) masks without a limit */
@@ -446,7 +447,7 @@ static bool is_spelled(const lm_guide *e)
   return true;
 }
 
-static lm_guide *guide_new(lm *of, const char *s, size_t n, const char *stop, size_t nstop)
+static lm_guide *guide_new(lm *of, bool grammar, const char *s, size_t n, const char *stop, size_t nstop)
 {
   mem *m = &of->guides->m;
   lm_guide *e = mem_zero(m, sizeof *e);
@@ -455,7 +456,8 @@ static lm_guide *guide_new(lm *of, const char *s, size_t n, const char *stop, si
     return NULL;
   }
   e->of = of;
-  bool ok = !regex_until(of->st, s, n, stop, nstop, &e->r), full = false;
+  e->grammar = grammar;
+  bool ok = !(grammar ? regex_grammar : regex_until)(of->st, s, n, stop, nstop, &e->r), full = false;
   if (ok) {
     size_t states = (size_t)e->r.n;
     e->n = n;
@@ -477,22 +479,30 @@ static lm_guide *guide_new(lm *of, const char *s, size_t n, const char *stop, si
   return e;
 }
 
-lm_guide *lm_guide_until(lm *of, const char *s, size_t n, const char *stop, size_t nstop)
+static lm_guide *guide_of(lm *of, bool grammar, const char *s, size_t n, const char *stop, size_t nstop)
 {
   struct lm_guides *g = guides_of(of);
   if (!g) return NULL;
   lm_guide **at = &g->guide[hash_bytes(s, n, hash_bytes(stop, nstop, 0)) % BUCKETS];
   for (lm_guide *e = *at; e; e = e->chain)
-    if (e->n == n && e->nstop == nstop && (n == 0 || memcmp(e->text, s, n) == 0) &&
+    if (e->grammar == grammar && e->n == n && e->nstop == nstop && (n == 0 || memcmp(e->text, s, n) == 0) &&
         (nstop == 0 || memcmp(e->text + n, stop, nstop) == 0))
       return e;
-  lm_guide *e = guide_new(of, s, n, stop, nstop);
+  lm_guide *e = guide_new(of, grammar, s, n, stop, nstop);
   if (!e) return NULL;
   e->chain = *at;
   return *at = e;
 }
 
-lm_guide *lm_guide_regex(lm *of, const char *s, size_t n) { return lm_guide_until(of, s, n, "", 0); }
+lm_guide *lm_guide_regex(lm *of, const char *s, size_t n) { return guide_of(of, false, s, n, "", 0); }
+lm_guide *lm_guide_until(lm *of, const char *s, size_t n, const char *stop, size_t nstop)
+{
+  return guide_of(of, false, s, n, stop, nstop);
+}
+lm_guide *lm_guide_grammar(lm *of, const char *s, size_t n, const char *stop, size_t nstop)
+{
+  return guide_of(of, true, s, n, stop, nstop);
+}
 
 void lm_guides_free(lm *of)
 {

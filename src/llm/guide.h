@@ -18,6 +18,8 @@ lm_guide *lm_guide_regex(lm *, const char *, size_t n);
    those in which it does, whatever follows it (in its token), if what stands in front of its first occurrence is
    matched.  nstop 0: lm_guide_regex. */
 lm_guide *lm_guide_until(lm *, const char *, size_t n, const char *stop, size_t nstop);
+/* Of a grammar (GBNF: grammar.c, which says what it has of it) and a stop, or none. */
+lm_guide *lm_guide_grammar(lm *, const char *, size_t n, const char *stop, size_t nstop);
 /* All guides of a model go (lm_close). */
 void lm_guides_free(lm *);
 int  lm_guide_start(const lm_guide *);

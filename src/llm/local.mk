@@ -12,6 +12,7 @@ libnorncore_la_SOURCES += \
   %D%/filter.c \
   %D%/gguf.c \
   %D%/gguf_write.c \
+  %D%/grammar.c \
   %D%/guide.c \
   %D%/handle.c \
   %D%/hmm.c \

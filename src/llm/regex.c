@@ -43,7 +43,7 @@ typedef struct subsets {
 
 static bool too_large(norn_state *st)
 {
-  norn_fail(st, NORN_ELIMIT, -1, "the regular expression is too large: its automaton has more than %d states, or "
+  norn_fail(st, NORN_ELIMIT, -1, "the constraint is too large: its automaton has more than %d states, or "
             "they take too long to make", REGEX_STATES);
   norn_hint(st, "counts behind something that may begin anywhere multiply, as in .*a.{20}");
   return false;
@@ -232,9 +232,12 @@ static bool determine(subsets *s)
 
 /* ---- the smallest ---- */
 
-/* A partition of 0..n-1: the elements by part, where each stands, whose it is; each part's place, and how many of it are
-   marked, which stand in front. */
-typedef struct partition { int32_t *is, *place, *part, *first, *past, *marked, *touched; int n, parts, ntouched; } partition;
+/* A partition of 0..n-1: the elements by part, where each stands, whose it is; each part's place, and how many of it
+   are marked, which stand in front. */
+typedef struct partition {
+  int32_t *is, *place, *part, *first, *past, *marked, *touched;
+  int n, parts, ntouched;
+} partition;
 
 static size_t partition_size(int n) { return 7 * ((size_t)n + 1); }
 static void partition_init(partition *p, int32_t *room, int n)
@@ -433,8 +436,9 @@ static bool smallest(norn_state *st, mem *m, regex *r, regex *out)
   mem_put(m, alive, n * sizeof *alive);
   if (!ok) return !rx_no_memory(st);
   if (any) return true;
-  norn_fail(st, NORN_EDOMAIN, -1, "the regular expression matches no text at all");
-  norn_hint(st, "a class may be empty, as [^\\s\\S]");
+  norn_fail(st, NORN_EDOMAIN, -1, "the constraint matches no text at all");
+  norn_hint(st, "a class may be empty, as [^\\s\\S], a rule without an end, as a ::= \"x\" a, or the stop stand in all "
+            "texts");
   return false;
 }
 
@@ -446,19 +450,20 @@ void regex_free(regex *r)
   *r = (regex){ 0 };
 }
 
-norn_status regex_new(norn_state *st, const char *s, size_t n, regex *out) { return regex_until(st, s, n, "", 0, out); }
-
-norn_status regex_until(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop, regex *out)
+static norn_status regex_of(norn_state *st, bool grammar, const char *s, size_t n, const char *stop, size_t nstop,
+                            regex *out)
 {
   mem m = rx_mem(st);
   arena a;
   rx_nfa nfa = { .m = &m };
   regex r = { .st = st };
+  rx_parser p = { .st = st, .a = &a, .m = &m, .s = s, .n = n, .lines = grammar };
   arena_init(&a, &m);
   *out = (regex){ .st = st };
-  rx *tree = rx_parse(st, &a, s, n);
-  bool ok = tree && rx_nfa_new(st, &m, tree, stop, nstop, &nfa);
+  rx *tree = grammar ? rx_parse_grammar(&p) : rx_parse(&p);
+  bool ok = tree && rx_nfa_new(&p, tree, stop, nstop, &nfa);
   arena_free(&a);
+  mem_put(&m, p.rule, p.rule_cap * sizeof *p.rule);
   subsets sets = { .st = st, .m = &m, .a = &nfa, .r = &r, .stop = stop, .nstop = nstop };
   ok = ok && determine(&sets);
   rx_nfa_free(&nfa);
@@ -472,4 +477,17 @@ norn_status regex_until(norn_state *st, const char *s, size_t n, const char *sto
   if (ok) return NORN_OK;
   regex_free(out);
   return norn_error(st)->code;
+}
+
+norn_status regex_new(norn_state *st, const char *s, size_t n, regex *out)
+{
+  return regex_of(st, false, s, n, "", 0, out);
+}
+norn_status regex_until(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop, regex *out)
+{
+  return regex_of(st, false, s, n, stop, nstop, out);
+}
+norn_status regex_grammar(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop, regex *out)
+{
+  return regex_of(st, true, s, n, stop, nstop, out);
 }

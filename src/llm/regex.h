@@ -33,9 +33,11 @@ enum { REGEX_STATES = 20000 };         /* more are an error */
 /* The automaton of the expression s.  Errors: NORN_EDOMAIN with the place in s, NORN_ELIMIT where it is too large,
    memory.  Then *r holds nothing. */
 norn_status regex_new(norn_state *, const char *s, size_t n, regex *r);
-/* The same for texts that may be ended by a stop: those of s in which it does not occur; and any bytes in which it does,
-   if what stands in front of it, where it occurs first, is of s. */
+/* The same for texts that may be ended by a stop: those of s in which it does not occur; and any bytes in which it
+   does, if what stands in front of it, where it occurs first, is of s. */
 norn_status regex_until(norn_state *, const char *s, size_t n, const char *stop, size_t nstop, regex *r);
+/* The same of a grammar (grammar.c). */
+norn_status regex_grammar(norn_state *, const char *s, size_t n, const char *stop, size_t nstop, regex *r);
 void        regex_free(regex *);
 static inline int regex_step(const regex *r, int state, uint8_t byte)
 {

@@ -4,19 +4,25 @@
    is a product of ranges of bytes; equal endings of pieces are one. */
 #include "llm/regex_in.h"
 
-enum { STEPS = 200000, CALLS = 1000000, ENDINGS = 256 };
+enum { STEPS = 200000, CALLS = 1000000, ENDINGS = 256, DEPTH = 3000 };
+
+/* A rule before a step: where it begins. */
+typedef struct used { int32_t rule, to, at; } used;
 
 typedef struct builder {
   norn_state *st;
+  rx_parser *p;
   rx_nfa *a;
-  int calls;
+  int calls, depth;
+  used *used; size_t nused, used_cap;                    /* by hash; rule -1: free */
+  int32_t *open;                                         /* (p->nrule) how often each is being built */
   struct { int32_t lo, hi, to, is; } ending[ENDINGS];    /* BYTE steps that are there already */
 } builder;
 
 static int too_large(builder *b)
 {
-  norn_fail(b->st, NORN_ELIMIT, -1, "the regular expression is too large: written out, its repetitions take more "
-            "than %d steps", STEPS);
+  norn_fail(b->st, NORN_ELIMIT, -1, "the %s is too large: written out, it takes more "
+            "than %d steps", b->p->lines ? "grammar" : "regular expression", STEPS);
   norn_hint(b->st, "use fewer or smaller counts, as {1,20}, or no count: + and *");
   return -1;
 }
@@ -129,14 +135,60 @@ static int repeat(builder *b, const rx *e, int to)
   return at;
 }
 
-/* Where e begins, if what follows it begins at `to`; -1: error set. */
-static int build(builder *b, const rx *e, int to)
+static size_t used_at(const used *t, size_t cap, int rule, int to)
 {
-  if (++b->calls > CALLS) return too_large(b);
+  size_t h = hash_mix((uint64_t)rule << 32 | (uint32_t)to) & (cap - 1);
+  while (t[h].rule >= 0 && (t[h].rule != rule || t[h].to != to)) h = (h + 1) & (cap - 1);
+  return h;
+}
+
+static bool used_room(builder *b)
+{
+  if (2 * (b->nused + 1) < b->used_cap) return true;
+  size_t cap = b->used_cap ? 2 * b->used_cap : 64;
+  used *t = mem_get(b->a->m, cap * sizeof *t);
+  if (!t) return rx_no_memory(b->st) == NORN_OK;
+  for (size_t k = 0; k < cap; k++) t[k].rule = -1;
+  for (size_t k = 0; k < b->used_cap; k++)
+    if (b->used[k].rule >= 0) t[used_at(t, cap, b->used[k].rule, b->used[k].to)] = b->used[k];
+  mem_put(b->a->m, b->used, b->used_cap * sizeof *t);
+  b->used = t;
+  b->used_cap = cap;
+  return true;
+}
+
+/* A rule whose last part is itself goes back to where it began: the step behind both is the same.  Anywhere else it
+   would have to be remembered how often, which no automaton can. */
+static int rule(builder *b, const rx *e, int to)
+{
+  const rx_rule *is = &b->p->rule[e->n];
+  if (!used_room(b)) return -1;
+  size_t h = used_at(b->used, b->used_cap, e->n, to);
+  if (b->used[h].rule >= 0) return b->used[h].at;
+  if (b->open[e->n] > 0) {
+    rx_wrong(b->p, e->at, "a list is written with * or +, or as item ::= \"x\" | \"x\" item", "rule %.*s comes back to "
+             "itself here with something behind; it can only be the last of a sequence", (int)is->n, is->name);
+    return -1;
+  }
+  int at = step_add(b, (rx_step){ .op = RX_SPLIT, .to = to, .or = to });
+  if (at < 0) return -1;
+  b->used[h] = (used){ e->n, to, at };
+  b->nused++;
+  b->open[e->n]++;
+  int body = build(b, is->is, to);
+  b->open[e->n]--;
+  if (body < 0) return -1;
+  b->a->v[at].to = b->a->v[at].or = body;
+  return at;
+}
+
+static int build_one(builder *b, const rx *e, int to)
+{
   int at = -2;
   switch (e->kind) {
   case RX_SET: return set(b, e, to);
   case RX_REPEAT: return repeat(b, e, to);
+  case RX_RULE: return rule(b, e, to);
   case RX_CAT:
     for (int k = e->n; k-- > 0 && to >= 0;) to = build(b, e->kid[k], to);
     return to;
@@ -150,6 +202,15 @@ static int build(builder *b, const rx *e, int to)
   return -1;
 }
 
+/* Where e begins, if what follows it begins at `to`; -1: error set. */
+static int build(builder *b, const rx *e, int to)
+{
+  if (++b->calls > CALLS || ++b->depth > DEPTH) return too_large(b);
+  int at = build_one(b, e, to);
+  b->depth--;
+  return at;
+}
+
 /* What follows the expression: the end, or the stop and its end. */
 static int ending(builder *b, const char *stop, size_t n)
 {
@@ -160,13 +221,17 @@ static int ending(builder *b, const char *stop, size_t n)
   return split(b, end, at);
 }
 
-bool rx_nfa_new(norn_state *st, mem *m, const rx *e, const char *stop, size_t nstop, rx_nfa *a)
+bool rx_nfa_new(rx_parser *p, const rx *e, const char *stop, size_t nstop, rx_nfa *a)
 {
-  builder b = { .st = st, .a = a };
-  *a = (rx_nfa){ .m = m };
+  builder b = { .st = p->st, .p = p, .a = a };
+  *a = (rx_nfa){ .m = p->m, .start = -1 };
   for (int k = 0; k < ENDINGS; k++) b.ending[k].is = -1;
-  int end = ending(&b, stop, nstop);
-  a->start = end < 0 ? -1 : build(&b, e, end);
+  b.open = mem_zero(p->m, (p->nrule + 1) * sizeof *b.open);
+  int end = b.open ? ending(&b, stop, nstop) : -1;
+  if (!b.open) rx_no_memory(p->st);
+  if (end >= 0) a->start = build(&b, e, end);
+  mem_put(p->m, b.open, (p->nrule + 1) * sizeof *b.open);
+  mem_put(p->m, b.used, b.used_cap * sizeof *b.used);
   if (a->start >= 0) return true;
   rx_nfa_free(a);
   return false;

@@ -1,4 +1,4 @@
-/* fuzz_regex.c: any bytes are a regular expression or an error; of an automaton each state but perhaps the first has
+/* fuzz_regex.c: any bytes are a regular expression, or with ::= in them a grammar, or an error; of an automaton each state but perhaps the first has
    its way to the end, and a small vocabulary's masks allow what can be read.  A zero byte parts the expression and a
    stop. */
 #include "llm/guide.h"
@@ -26,13 +26,13 @@ static void sound(const regex *r)
   free(alive);
 }
 
-static void guided(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop)
+static void guided(norn_state *st, bool grammar, const char *s, size_t n, const char *stop, size_t nstop)
 {
   static const uint8_t bytes[] = "a" "b" "ab" "0" " " "\xc3" "\xa9" "\xc3\xa9" "\n" "<>";
   static const uint32_t at[] = { 0, 1, 2, 4, 5, 6, 7, 8, 10, 11, 13 };
   static const uint8_t kind[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, LM_END };
   lm m = { .st = st, .vocab = { .n = 10, .at = at, .bytes = bytes, .kind = kind, .begin = -1, .end = 9 } };
-  lm_guide *e = lm_guide_until(&m, s, n, stop, nstop);
+  lm_guide *e = (grammar ? lm_guide_grammar : lm_guide_until)(&m, s, n, stop, nstop);
   int state = e ? lm_guide_start(e) : -1;
   for (int k = 0; k < 20 && e; k++) {
     int left = k % 3 ? 20 - k : -1;
@@ -63,13 +63,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
   size_t ns = zero ? (size_t)(zero - s) : n, nstop = zero ? n - ns - 1 : 0;
   const char *stop = zero ? zero + 1 : "";
   regex r;
+  bool grammar = false;
+  for (size_t k = 0; k + 3 <= ns; k++) grammar |= memcmp(s + k, "::=", 3) == 0;
   if (!st) return 0;
-  if (regex_until(st, ns ? s : "", ns, stop, nstop, &r)) {
+  if ((grammar ? regex_grammar : regex_until)(st, ns ? s : "", ns, stop, nstop, &r)) {
     if (!norn_error(st)->code || !norn_error(st)->text[0] || r.next || r.accepts) abort();
   } else {
     if (r.n < 2000) sound(&r);
     regex_free(&r);
-    guided(st, ns ? s : "", ns, stop, nstop);
+    guided(st, grammar, ns ? s : "", ns, stop, nstop);
   }
   norn_free(st);
   return 0;

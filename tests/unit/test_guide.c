@@ -205,6 +205,28 @@ static void test_hand(norn_state *st)
   lm_guides_free(&v.m);
 }
 
+/* A grammar is a guide like others; the stop is part of what it is known by. */
+static void test_grammar(norn_state *st)
+{
+  static vocabulary v;
+  begin(&v, st);
+  texts(&v, (const char *const[]){ "a", "b", "ab", "\n", "b\n", NULL });
+  token(&v, "<end>", 5, LM_END);
+  static const char pairs[] = "root ::= pair | pair root\npair ::= \"ab\"";
+  lm_guide *e = lm_guide_grammar(&v.m, pairs, strlen(pairs), "", 0), *r = lm_guide_regex(&v.m, "(ab)+", 5);
+  CHECK(e && r && e != r && lm_guide_grammar(&v.m, pairs, strlen(pairs), "", 0) == e);
+  CHECK(!lm_guide_regex(&v.m, pairs, strlen(pairs)) || lm_guide_regex(&v.m, pairs, strlen(pairs)) != e);
+  norn_clear(st);
+  CHECK(lm_guide_mask(e, 0, -1)[0] == 5 && lm_guide_mask(e, 0, 1)[0] == 4 && lm_guide_least(e, 0) == 1);
+  lm_guide *stopped = lm_guide_grammar(&v.m, pairs, strlen(pairs), "\n", 1);
+  CHECK(stopped && stopped != e);
+  CHECK(lm_guide_mask(stopped, lm_guide_next(stopped, 0, 2), -1)[0] == (1 | 4 | 8 | 32));
+  CHECK(lm_guide_mask(stopped, lm_guide_next(stopped, 0, 0), -1)[0] == (2 | 16));
+  CHECK(!lm_guide_grammar(&v.m, "root ::= x", 10, "", 0) && strstr(norn_error(st)->text, "character 10"));
+  norn_clear(st);
+  lm_guides_free(&v.m);
+}
+
 /* A vocabulary without tokens of text, and one without tokens. */
 static void test_empty(norn_state *st)
 {
@@ -303,6 +325,7 @@ int main(void)
   norn_state *st = norn_new_bare(NULL);
   CHECK(st);
   test_hand(st);
+  test_grammar(st);
   test_empty(st);
   test_random(st);
   test_memory();

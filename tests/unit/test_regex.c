@@ -141,6 +141,55 @@ static tree *expression(text *t, int depth)
   return e;
 }
 
+/* ---- the same trees as grammars: parts are rules, or stand where they are ---- */
+
+static void put_code(text *t, uint32_t c)
+{
+  char b[4];
+  if (c == '\n') text_puts(t, "\\n");
+  else if (c == '"' || c == '\\' || c == '[' || c == ']') text_printf(t, "\\%c", (int)c);
+  else if (c == '-' || c == '^' || c == 0 || roll(3) == 0) text_printf(t, c < 256 ? "\\x%02x" : "\\U%08x", c);
+  else text_put(t, b, (size_t)utf8_put(c, b));
+}
+
+static void grammar_part(const tree *e, text *t, text *rules, int *n)
+{
+  text own;
+  int rule = roll(3) == 0 ? ++*n : 0;
+  text_init(&own, t->m);
+  text *to = rule ? &own : t;
+  if (e->kind == SET && e->n == 1 && !e->not && e->lo[0] == e->hi[0] && roll(2)) {
+    text_putc(to, '"');
+    put_code(to, e->lo[0]);
+    text_putc(to, '"');
+  } else if (e->kind == SET) {
+    text_puts(to, e->not ? "[^" : "[");
+    for (int k = 0; k < e->n; k++) {
+      put_code(to, e->lo[k]);
+      text_putc(to, '-');
+      put_code(to, e->hi[k]);
+    }
+    text_putc(to, ']');
+  } else {
+    text_puts(to, roll(2) ? "(" : "( # a part\n ");
+    int parts = e->kind == REP ? 1 : e->n;
+    for (int k = 0; k < parts; k++) {
+      if (k) text_puts(to, e->kind == ALT ? " | " : roll(2) ? " " : "\n  ");
+      grammar_part(e->kid[k], to, rules, n);
+    }
+    text_puts(to, ")");
+    if (e->kind == REP && e->most < 0) text_printf(to, "{%d,}", e->least);
+    else if (e->kind == REP) text_printf(to, "{%d,%d}", e->least, e->most);
+  }
+  if (rule) {
+    text_printf(rules, "r-%d ::= ", rule);
+    text_put(rules, own.n ? own.s : "", own.n);
+    text_puts(rules, roll(2) ? "\n" : "  # done\n\n");
+    text_printf(t, " r-%d ", rule);
+  }
+  text_free(&own);
+}
+
 /* ---- the obvious matcher: from a set of places to the set of places where e may end ---- */
 
 static bool in_set(const tree *e, uint32_t c)
@@ -312,6 +361,43 @@ static void try_stops(norn_state *st, const tree *e, const char *shown, tally *t
   regex_free(&r);
 }
 
+/* Both are smallest and numbered in the order of one search: the same text by text is the same number by number. */
+static bool same(const regex *a, const regex *b)
+{
+  bool is = a->n == b->n;
+  for (int s = 0; s < a->n && is; s++) {
+    is = a->accepts[s] == b->accepts[s];
+    for (int c = 0; c < 256; c++) is = is && regex_step(a, s, (uint8_t)c) == regex_step(b, s, (uint8_t)c);
+  }
+  return is;
+}
+
+static void try_grammar(norn_state *st, const tree *e, const regex *r)
+{
+  mem m;
+  text t, rules;
+  int n = 0;
+  regex g;
+  mem_init(&m);
+  text_init(&t, &m);
+  text_init(&rules, &m);
+  text_puts(&t, "root ::= ");
+  grammar_part(e, &t, &rules, &n);
+  text_putc(&t, '\n');
+  text_put(&t, rules.n ? rules.s : "", rules.n);
+  if (regex_grammar(st, t.s, t.n, "", 0, &g)) {
+    fprintf(stderr, "%s\n%s\n", t.s, norn_error(st)->text);
+    CHECK(!"a grammar");
+    norn_clear(st);
+  } else {
+    if (!same(&g, r)) fprintf(stderr, "%s\n", t.s);
+    CHECK(same(&g, r));
+    regex_free(&g);
+  }
+  text_free(&t);
+  text_free(&rules);
+}
+
 static void test_random(norn_state *st)
 {
   tally t = { 0 }, stopped = { 0 };
@@ -346,6 +432,7 @@ static void test_random(norn_state *st)
     }
     if (turn % 4 == 0) check_smallest(&r);
     for (int k = 0; k < 30; k++) try_text(&r, e, shown, &t);
+    if (turn % 2 == 0) try_grammar(st, e, &r);
     regex_free(&r);
     if (turn % 3 == 0) try_stops(st, e, shown, &stopped);
   }
@@ -579,6 +666,100 @@ static void test_limits(norn_state *st)
   regex_free(&r);
 }
 
+/* ---- grammars ---- */
+
+static void as_regex(norn_state *st, const char *grammar, const char *re)
+{
+  regex a, b;
+  if (regex_grammar(st, grammar, strlen(grammar), "", 0, &a)) {
+    fprintf(stderr, "%s: %s\n", grammar, norn_error(st)->text);
+    CHECK(!"a grammar");
+    norn_clear(st);
+    return;
+  }
+  CHECK(!regex_new(st, re, strlen(re), &b));
+  if (!same(&a, &b)) fprintf(stderr, "%s\n%s\n", grammar, re);
+  CHECK(same(&a, &b));
+  regex_free(&a);
+  regex_free(&b);
+}
+
+static void no_grammar(norn_state *st, const char *s, int line, int character, const char *why)
+{
+  regex r;
+  char place[60], end[80];
+  snprintf(place, sizeof place, "line %d, character %d,", line, character);
+  snprintf(end, sizeof end, "line %d, at its end (character %d)", line, character);
+  CHECK(regex_grammar(st, s, strlen(s), "", 0, &r) == NORN_EDOMAIN && !r.next);
+  const norn_err *e = norn_error(st);
+  if (!strstr(e->text, place) && !strstr(e->text, end)) CHECK_STR(e->text, place);
+  if (!strstr(e->text, why)) CHECK_STR(e->text, why);
+  norn_clear(st);
+}
+
+static void test_grammar(norn_state *st)
+{
+  regex r;
+  as_regex(st, "root ::= \"a\" | \"bc\"", "a|bc");
+  as_regex(st, "# yes\nroot ::= # no\n  a b |\n  \"x\" # last\na ::= \"a\"+\n\nb::=[0-9]{2,3}\n", "a+[0-9]{2,3}|x");
+  as_regex(st, "root ::= (\n \"a\"\n | \"b\" )? \"\"", "[ab]?");
+  as_regex(st, "root ::= number\nnumber ::= [0-9] | [0-9] number", "[0-9]+");
+  as_regex(st, "root ::= \"x\" even | \"\"\neven ::= \"y\" root", "(xy)*");
+  as_regex(st, "root ::= item (\",\" root)?\nitem ::= [a-c]", "[a-c](,[a-c])*");
+  as_regex(st, "root ::= ws \"a\" ws\nws ::= \" \" ws |", " *a *");
+  as_regex(st, "root ::= \"\\\"\" [^\\\"\\n] \"\\x41\\u00e9\\U0001f600\\[\" .", "\"[^\"\\n]A\\u{e9}\\u{1f600}\\[(.|\\n)");
+  as_regex(st, "root ::= [a-] \"b\" * [x] {2}", "[a-]b*x{2}");
+  CHECK(!regex_grammar(st, "root ::= [a-z]+ \"\\n\"?", 21, "\n", 1, &r));
+  CHECK(matches(&r, "ab\nx", 4) && !matches(&r, "\n", 1));
+  regex_free(&r);
+  no_grammar(st, "root ::= \"(\" root \")\" | \"x\"", 1, 14, "rule root comes back to itself");
+  no_grammar(st, "root ::= list\nlist ::= list \",\" [a] | [a]", 2, 10, "rule list comes back to itself");
+  no_grammar(st, "root ::= a\na ::= b \"y\"\nb ::= a | \"z\"", 3, 7, "rule a comes back");
+  no_grammar(st, "root ::= number\nnumbr ::= [0-9]", 1, 10, "no rule of this name");
+  no_grammar(st, "a ::= \"b\"", 1, 10, "there is no rule root");
+  no_grammar(st, "root ::= \"a\"\nroot ::= \"b\"", 2, 1, "defined twice");
+  no_grammar(st, "root = \"a\"", 1, 6, "::= is expected");
+  no_grammar(st, "root ::= \"a\" ; \"b\"", 1, 14, "begins no part");
+  no_grammar(st, "root ::= \"a\"\n  | \"b\"", 2, 3, "the name of a rule is expected");
+  no_grammar(st, "root ::= \"a\n\"", 1, 10, "\" is missing");
+  no_grammar(st, "root ::= [a-z", 1, 10, "] is missing");
+  no_grammar(st, "root ::= []", 1, 10, "class is empty");
+  no_grammar(st, "root ::= [z-a]", 1, 11, "wrong way round");
+  no_grammar(st, "root ::= (\"a\"", 1, 10, ") is missing");
+  no_grammar(st, "root ::= \"a\" )", 1, 14, "begins no part");
+  no_grammar(st, "root ::= \"\\d\"", 1, 11, "escape is not known");
+  no_grammar(st, "root ::= \"\\x4\"", 1, 11, "two hexadecimal digits");
+  no_grammar(st, "root ::= \"\\U0001f6\"", 1, 11, "behind \\U must stand eight hexadecimal digits");
+  no_grammar(st, "root ::= \"a\"{2,1}", 1, 13, "2 to 1");
+  no_grammar(st, "root ::= \"a\"\n\xff", 2, 1, "not UTF-8");
+  no_grammar(st, "root ::= *", 1, 10, "begins no part");
+  CHECK(regex_grammar(st, "root ::= \"x\" root", 17, "", 0, &r) == NORN_EDOMAIN);
+  CHECK(strstr(norn_error(st)->text, "no text at all"));
+  norn_clear(st);
+  CHECK(regex_grammar(st, "root ::= root", 13, "", 0, &r) == NORN_EDOMAIN);
+  norn_clear(st);
+  CHECK(regex_grammar(st, "", 0, "", 0, &r) == NORN_EDOMAIN);
+  norn_clear(st);
+  /* Rules in rules in rules: a limit, no overflow. */
+  mem m;
+  text t;
+  mem_init(&m);
+  text_init(&t, &m);
+  text_puts(&t, "root ::= r0\n");
+  for (int k = 0; k < 9000; k++) text_printf(&t, "r%d ::= \"a\" r%d\n", k, k + 1);
+  text_puts(&t, "r9000 ::= \"b\"");
+  CHECK(regex_grammar(st, t.s, t.n, "", 0, &r) == NORN_ELIMIT);
+  norn_clear(st);
+  text_free(&t);
+  text_init(&t, &m);
+  text_puts(&t, "root ::= r0\n");
+  for (int k = 0; k < 40; k++) text_printf(&t, "r%d ::= r%d r%d\n", k, k + 1, k + 1);
+  text_puts(&t, "r40 ::= \"b\"");
+  CHECK(regex_grammar(st, t.s, t.n, "", 0, &r) == NORN_ELIMIT);
+  norn_clear(st);
+  text_free(&t);
+}
+
 /* ---- memory ---- */
 
 typedef struct host { long requests, fail_at, blocks; } host;
@@ -600,7 +781,8 @@ static void *host_alloc(void *user, void *p, size_t old, size_t n)
 static void test_memory(void)
 {
   static const char *const all[] = { "(a|bc)*[^x-z\\d]{2,5}|\\u{1f600}+?.{0,40}", "a(b", "[a-z", "(a?){20000}",
-                                     "[^\\s\\S]" };
+                                     "[^\\s\\S]", "root ::= \"a\" (x | y){2,9}\nx ::= [a-c] x | .\ny ::= \"z\"*",
+                                     "root ::= aa\nab ::= [x" };
   host h = { 0, 0, 0 };
   norn_config cfg = norn_config_default();
   cfg.alloc = host_alloc;
@@ -612,7 +794,7 @@ static void test_memory(void)
     for (bool reached = true; reached; fails++) {
       regex r;
       h.fail_at = h.requests + fails + 1;
-      norn_status s = regex_until(st, all[k], strlen(all[k]), "ab", k == 0 ? 2 : 0, &r);
+      norn_status s = (k >= 5 ? regex_grammar : regex_until)(st, all[k], strlen(all[k]), "ab", k == 0 ? 2 : 0, &r);
       reached = h.requests >= h.fail_at;
       h.fail_at = 0;
       if (reached) CHECK(s == NORN_EMEMORY);
@@ -635,6 +817,7 @@ int main(void)
   test_stop(st);
   test_errors(st);
   test_limits(st);
+  test_grammar(st);
   test_ranges(st);
   test_random(st);
   test_memory();
