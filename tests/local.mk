@@ -23,6 +23,7 @@ UNIT_TESTS = \
   %D%/unit/test_big \
   %D%/unit/test_block \
   %D%/unit/test_branches \
+  %D%/unit/test_builtin \
   %D%/unit/test_category \
   %D%/unit/test_chat \
   %D%/unit/test_checkpoint \

@@ -134,6 +134,12 @@ static norn_status builtin_encode(lm *x, const char *s, size_t n, lm_tokens *out
   return vocab_encode(((builtin *)x)->vocab, s, n, 0, out);
 }
 
+/* llama models were taught texts with a space in front. */
+static norn_status builtin_encode_start(lm *x, const char *s, size_t n, lm_tokens *out)
+{
+  return vocab_encode(((builtin *)x)->vocab, s, n, VOCAB_SPACE, out);
+}
+
 static norn_status builtin_eval(lm *x, lm_node *const *node, int n)
 {
   builtin *b = (builtin *)x;
@@ -173,6 +179,7 @@ const lm_row lm_builtin = {
   .open = builtin_open,
   .close = builtin_close,
   .encode = builtin_encode,
+  .encode_start = builtin_encode_start,
   .eval = builtin_eval,
   .forget = builtin_forget,
   .chat = builtin_chat,

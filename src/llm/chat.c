@@ -363,7 +363,7 @@ static bool write_chat(chat *c, const char *template, size_t n, norn_datum messa
   chat_kind k = detect(&c->flat, template, n);
   if (k == CHAT_NONE) {
     norn_fail(c->st, NORN_EDOMAIN, 0, "the model's chat template is none of those that Norn knows");
-    norn_hint(c->st, "a server reads every template: llm(\"http://...#model\"); or write the text yourself: lm.context(\"...\")");
+    norn_hint(c->st, "a server reads every template: llm(\"http://...#model\")");
     return false;
   }
   find_rules(c, k, template, n);

@@ -91,7 +91,8 @@ lm_node *lm_extend(lm_node *n, lm_token t)
   return NULL;
 }
 
-lm_node *lm_extend_text(lm_node *n, const char *s, size_t len)
+/* The node behind a text; `start`: the text begins the context. */
+static lm_node *behind(lm_node *n, const char *s, size_t len, bool start)
 {
   lm *x = n->of;
   lm_hold(n);
@@ -102,7 +103,8 @@ lm_node *lm_extend_text(lm_node *n, const char *s, size_t len)
     return c;
   }
   lm_tokens t = { NULL, 0, 0 };
-  bool good = lm_encode(x, s, len, &t) == NORN_OK;
+  bool own = start && x->row->encode_start;
+  bool good = (own ? x->row->encode_start(x, s, len, &t) : lm_encode(x, s, len, &t)) == NORN_OK;
   for (int i = 0; good && i < t.n; i++) {
     lm_node *c = lm_extend(n, t.v[i]);
     lm_drop(n);
@@ -113,6 +115,7 @@ lm_node *lm_extend_text(lm_node *n, const char *s, size_t len)
   if (!good && n) lm_drop(n);
   return good ? n : NULL;
 }
+lm_node *lm_extend_text(lm_node *n, const char *s, size_t len) { return behind(n, s, len, false); }
 
 lm_node *lm_start(lm *x, const char *s, size_t len)
 {
@@ -120,7 +123,7 @@ lm_node *lm_start(lm *x, const char *s, size_t len)
   if (x->add_begin && x->vocab.begin >= 0) n = lm_extend(n, x->vocab.begin);
   else lm_hold(n);
   if (!n) return NULL;
-  lm_node *end = lm_extend_text(n, s, len);
+  lm_node *end = behind(n, s, len, true);
   lm_drop(n);
   return end;
 }

@@ -114,6 +114,9 @@ typedef struct lm_row {
   /* Canonical tokenisation of n bytes alone: no begin token, no space put in front. Appends to *out (lm_tokens_add).
      NULL: the longest token of the vocabulary first. */
   norn_status (*encode)(lm *, const char *, size_t n, lm_tokens *out);
+  /* The same of a text with which a context begins, with what the model's file puts in front of it (a space).  NULL: as
+     encode. */
+  norn_status (*encode_start)(lm *, const char *, size_t n, lm_tokens *out);
   /* LM_TOKENS: sets node->logp (lm_node_room) of each; none is evaluated yet, none comes twice, ancestors may lack
      `state`. */
   norn_status (*eval)(lm *, lm_node *const *, int n);
