@@ -1141,6 +1141,17 @@ TEST_FILES = \
   %D%/lib/foreign/errors.txt \
   %D%/lib/foreign/types.norn \
   %D%/models/lib/exact.norn \
+  %D%/fuzz/corpus/chat/Llama-3 \
+  %D%/fuzz/corpus/chat/Mistral-7B-Instruct-v0.2-v1 \
+  %D%/fuzz/corpus/chat/Mistral-Large-Instruct-2411-v7 \
+  %D%/fuzz/corpus/chat/OpenHermes-2.5-Mistral-7B \
+  %D%/fuzz/corpus/chat/Phi-3-mini \
+  %D%/fuzz/corpus/chat/Qwen2-Instruct \
+  %D%/fuzz/corpus/chat/google-gemma-2-2b-it \
+  %D%/fuzz/corpus/chat/microsoft-Phi-3.5-mini-instruct \
+  %D%/fuzz/corpus/chat/phi-4 \
+  %D%/fuzz/corpus/chat/vigogne-2-70b-chat \
+  %D%/fuzz/corpus/chat/zephyr-7b-beta \
   %D%/fuzz/corpus/checkpoint/kinds \
   %D%/fuzz/corpus/checkpoint/mh \
   %D%/fuzz/corpus/checkpoint/nested \
@@ -1230,6 +1241,7 @@ TEST_TOOLS = \
 ## their corpora.
 ## list FUZZ_TARGETS fuzz/fuzz_*.c -.c
 FUZZ_TARGETS = \
+  %D%/fuzz/fuzz_chat \
   %D%/fuzz/fuzz_checkpoint \
   %D%/fuzz/fuzz_code \
   %D%/fuzz/fuzz_csv \
