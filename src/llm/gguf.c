@@ -248,7 +248,12 @@ static int by_data(const void *a, const void *b)
   return (i > j) - (i < j);
 }
 typedef struct named { const char *name; int k; } named;
-static int by_name(const void *a, const void *b) { return strcmp(((const named *)a)->name, ((const named *)b)->name); }
+static int by_name(const void *a, const void *b)
+{
+  const named *x = a, *y = b;
+  int c = strcmp(x->name, y->name);
+  return c ? c : (x->k > y->k) - (x->k < y->k);
+}
 
 static bool no_overlap(const gguf *f, const gguf_tensor **order)
 {
@@ -262,14 +267,16 @@ static bool no_overlap(const gguf *f, const gguf_tensor **order)
 }
 
 /* The order of n names; false: one comes twice. */
-static bool sort_names(const gguf *f, named *v, int n, int *out, const char *what)
+static bool sort_names(const gguf *f, named *v, int n, int *out, bool keys)
 {
   if (n) qsort(v, (size_t)n, sizeof *v, by_name);
   for (int k = 0; k < n; k++) {
+    int i = v[k].k;
+    const uint8_t *at = keys ? f->pair[i].at : f->tensor[i].data;
     if (k && strcmp(v[k - 1].name, v[k].name) == 0)
-      return !norn_fail(f->st, NORN_EIO, 0, "%s is no sound GGUF file: it has two %s called %s", f->name, what,
-                        show_name(v[k].name).s);
-    out[k] = v[k].k;
+      return damaged(f, (size_t)(at - f->bytes), "it has the second of two %s called %s", keys ? "keys" : "tensors",
+                     show_name(v[k].name).s);
+    out[k] = i;
   }
   return true;
 }
@@ -280,9 +287,9 @@ static bool sort_all(gguf *f)
   f->by_name = arena_get(&f->keep, (size_t)(f->ntensor + 1) * sizeof(int));
   if (!v || !f->by_key || !f->by_name) return no_memory(f->st);
   for (int k = 0; k < f->npair; k++) v[k] = (named){ f->pair[k].key, k };
-  if (!sort_names(f, v, f->npair, f->by_key, "keys")) return false;
+  if (!sort_names(f, v, f->npair, f->by_key, true)) return false;
   for (int k = 0; k < f->ntensor; k++) v[k] = (named){ f->tensor[k].name, k };
-  return sort_names(f, v, f->ntensor, f->by_name, "tensors");
+  return sort_names(f, v, f->ntensor, f->by_name, false);
 }
 
 /* ---- the whole ---- */

@@ -422,7 +422,7 @@ static bool written_and_read(norn_state *st)
   gguf_writer *w = gguf_writer_new(st);
   if (!w) return false;
   for (int k = 0; k < 10; k++) {
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "t%d", k);
     gguf_put_string(w, name, name, 2);
     gguf_put_floats(w, name, QUANT_F16, 2, dims, x);
