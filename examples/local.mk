@@ -11,10 +11,12 @@ EXAMPLES = \
   %D%/gallery.norn \
   %D%/gp_regression.norn \
   %D%/hmm.norn \
+  %D%/llm_particles_math.norn \
   %D%/many_chains.norn \
   %D%/mixture.norn \
   %D%/model_checking.norn \
   %D%/rare_event_big.norn \
+  %D%/reward_hacking.norn \
   %D%/rsa.norn \
   %D%/sobol.norn \
   %D%/topics.norn

@@ -2,6 +2,7 @@
 ## list STDLIB *.norn
 STDLIB = \
   %D%/inference.norn \
+  %D%/its.norn \
   %D%/language_context.norn \
   %D%/lists.norn \
   %D%/maps.norn \

@@ -146,6 +146,7 @@ LANG_TESTS = \
   %D%/lib/functions.norn \
   %D%/lib/inference.norn \
   %D%/lib/interp.norn \
+  %D%/lib/its.norn \
   %D%/lib/linalg.norn \
   %D%/lib/maps_sets.norn \
   %D%/lib/math.norn \
@@ -568,6 +569,7 @@ ENGINE_TESTS = \
   %D%/engine/hmm.norn \
   %D%/engine/importance_lanes.norn \
   %D%/engine/improper.norn \
+  %D%/engine/its.norn \
   %D%/engine/kalman.norn \
   %D%/engine/llm_masks.norn \
   %D%/engine/llm_text.norn \
@@ -1140,6 +1142,8 @@ TEST_FILES = \
   %D%/lib/foreign/check.c \
   %D%/lib/foreign/errors.txt \
   %D%/lib/foreign/types.norn \
+  %D%/llm/long/its_sim.norn \
+  %D%/llm/long/its_tiny.norn \
   %D%/models/lib/exact.norn \
   %D%/fuzz/corpus/chat/Llama-3 \
   %D%/fuzz/corpus/chat/Mistral-7B-Instruct-v0.2-v1 \

@@ -35,6 +35,7 @@ norn_status lib_sys_open(norn_state *);
 norn_status lib_ffi_open(norn_state *);
 norn_status lib_table_open(norn_state *);
 norn_status lib_llm_open(norn_state *);
+norn_status lib_its_open(norn_state *);
 norn_status lib_norn_open(norn_state *);   /* the part written in Norn: stdlib/ */
 
 /* The code of the error that is set; out of memory if none is. */

@@ -20,6 +20,7 @@ libnorncore_la_SOURCES += \
   %D%/lib_infer.c \
   %D%/lib_interp.c \
   %D%/lib_io.c \
+  %D%/lib_its.c \
   %D%/lib_linalg.c \
   %D%/lib_llm.c \
   %D%/lib_map.c \

@@ -14,6 +14,9 @@ static const unsigned char inference_norn[] = {
 static const unsigned char language_context_norn[] = {
 #include "stdlib/language_context.inc"
 0 };
+static const unsigned char its_norn[] = {
+#include "stdlib/its.inc"
+0 };
 static const unsigned char lists_norn[] = {
 #include "stdlib/lists.inc"
 0 };
@@ -45,6 +48,7 @@ static const struct { const char *name; const unsigned char *source; size_t n; }
   { "prelude", prelude_norn, sizeof prelude_norn - 1 },
   { "inference", inference_norn, sizeof inference_norn - 1 },
   { "language_context", language_context_norn, sizeof language_context_norn - 1 },
+  { "its", its_norn, sizeof its_norn - 1 },
   { "lists", lists_norn, sizeof lists_norn - 1 },
   { "maps", maps_norn, sizeof maps_norn - 1 },
   { "sets", sets_norn, sizeof sets_norn - 1 },
@@ -68,7 +72,7 @@ static norn_status (*const shelves[])(norn_state *) = {
   lib_sort_open, lib_string_open, lib_map_open, lib_stats_open, lib_linalg_open,
   lib_interp_open, lib_dist_open, lib_gp_open, lib_ode_open, lib_functions_open, lib_infer_open, lib_blocks_open,
   lib_chains_open, lib_predict_open, lib_sbc_open, lib_c2st_open, lib_net_ask_open,
-  lib_save_open, lib_plot_open, lib_io_open, lib_sys_open, lib_ffi_open, lib_table_open, lib_llm_open,
+  lib_save_open, lib_plot_open, lib_io_open, lib_sys_open, lib_ffi_open, lib_table_open, lib_llm_open, lib_its_open,
   lib_norn_open,
 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *const modules[] = { "lists", "maps", "sets", "stats", "strings",
+static const char *const modules[] = { "its", "lists", "maps", "sets", "stats", "strings",
                                        "tables" };
 
 typedef struct { char *name[2000]; int n; } names;
@@ -80,7 +80,7 @@ static int run_all(norn_state *st, const char *prefix)
     char full[256];
     const char *dot = strrchr(all.name[k], '.'), *last = dot ? dot + 1 : all.name[k];
     if (*prefix && (*last == '_' || strcmp(all.name[k], "sets.maps") == 0 ||
-                    strcmp(all.name[k], "tables.strings") == 0)) continue;
+                    strcmp(all.name[k], "tables.strings") == 0 || strcmp(all.name[k], "its.strings") == 0)) continue;
     bool whole = strncmp(all.name[k], prefix, strlen(prefix)) == 0;
     snprintf(full, sizeof full, "%s%s", whole ? "" : prefix, all.name[k]);
     const char *doc = norn_doc(st, full);
