@@ -68,6 +68,7 @@ UNIT_TESTS = \
   %D%/unit/test_limits \
   %D%/unit/test_llm_values \
   %D%/unit/test_lm \
+  %D%/unit/test_lm_sim \
   %D%/unit/test_loo \
   %D%/unit/test_map \
   %D%/unit/test_mh \
@@ -1143,7 +1144,6 @@ TEST_FILES = \
   %D%/lib/foreign/errors.txt \
   %D%/lib/foreign/types.norn \
   %D%/llm/long/its_sim.norn \
-  %D%/llm/long/its_tiny.norn \
   %D%/models/lib/exact.norn \
   %D%/fuzz/corpus/chat/Llama-3 \
   %D%/fuzz/corpus/chat/Mistral-7B-Instruct-v0.2-v1 \

@@ -28,6 +28,7 @@ libnorncore_la_SOURCES += \
   %D%/regex_parse.c \
   %D%/rows.c \
   %D%/rows_text.c \
+  %D%/sim.c \
   %D%/tiny_bytes.c \
   %D%/toy.c \
   %D%/train.c \

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, NULL };
+const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, &lm_sim, NULL };
 
 /* closing: the state goes; values that still hold models are let go of after this is. */
 typedef struct models { mem m; lm *first; bool closing; } models;
