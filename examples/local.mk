@@ -11,6 +11,7 @@ EXAMPLES = \
   %D%/gallery.norn \
   %D%/gp_regression.norn \
   %D%/hmm.norn \
+  %D%/llm_particles_math.norn \
   %D%/many_chains.norn \
   %D%/mixture.norn \
   %D%/model_checking.norn \

@@ -571,6 +571,8 @@ ENGINE_TESTS = \
   %D%/engine/importance_lanes.norn \
   %D%/engine/improper.norn \
   %D%/engine/its.norn \
+  %D%/engine/its_lm.norn \
+  %D%/engine/its_switch.norn \
   %D%/engine/kalman.norn \
   %D%/engine/llm_masks.norn \
   %D%/engine/llm_text.norn \
@@ -1144,6 +1146,7 @@ TEST_FILES = \
   %D%/lib/foreign/errors.txt \
   %D%/lib/foreign/types.norn \
   %D%/llm/long/its_sim.norn \
+  %D%/llm/long/its_tiny.norn \
   %D%/models/lib/exact.norn \
   %D%/fuzz/corpus/chat/Llama-3 \
   %D%/fuzz/corpus/chat/Mistral-7B-Instruct-v0.2-v1 \

@@ -164,7 +164,7 @@ mem *lm_mem(norn_state *);
 norn_status lm_no_memory(norn_state *);
 /* The rows that there are, ended by NULL (open.c). */
 extern const lm_row *const lm_rows[];
-extern const lm_row lm_builtin, lm_ngram, lm_hmm, lm_sim;
+extern const lm_row lm_builtin, lm_ngram, lm_hmm, lm_sim, lm_switch;
 
 bool lm_tokens_add(norn_state *, lm_tokens *, lm_token);
 void lm_tokens_free(norn_state *, lm_tokens *);

@@ -29,6 +29,7 @@ libnorncore_la_SOURCES += \
   %D%/rows.c \
   %D%/rows_text.c \
   %D%/sim.c \
+  %D%/switch.c \
   %D%/tiny_bytes.c \
   %D%/toy.c \
   %D%/train.c \

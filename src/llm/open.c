@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, &lm_sim, NULL };
+const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, &lm_sim, &lm_switch, NULL };
 
 /* closing: the state goes; values that still hold models are let go of after this is. */
 typedef struct models { mem m; lm *first; bool closing; } models;
@@ -151,16 +151,16 @@ static void close_now(lm *x)
 {
   norn_state *st = x->st;
   models *all = *norn_slot(st, 9);
+  lm_draws_free(x);
+  lm_guides_free(x);
+  lm_nodes_free(x);
+  if (x->given) norn_drop(x->given);
+  if (x->row->close) x->row->close(x);                 /* which may close models that it was made of */
   for (lm **p = &all->first; *p; p = &(*p)->next)
     if (*p == x) {
       *p = x->next;
       break;
     }
-  lm_draws_free(x);
-  lm_guides_free(x);
-  lm_nodes_free(x);
-  if (x->given) norn_drop(x->given);
-  if (x->row->close) x->row->close(x);
   mem_put(x->m, x->uri, strlen(x->uri) + 1);
   mem_put(x->m, x, x->row->size);
   if (all->closing && !all->first) norn_alloc(st, all, sizeof *all, 0);

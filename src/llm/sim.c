@@ -1,6 +1,6 @@
 /* sim.c: a solver of tasks of several steps whose accuracy is known, for tests of inference-time scaling.
 
-   A text is `steps` lines "ok" or "no", then "A: k", then the end.  A step is ok with the probability `accuracy` if all
+   A text is `steps` lines "ok" or "no", then the line "A: k", then the end; a line is a token and a newline.  A step is ok with the probability `accuracy` if all
    before it were; after the first that is not, all are "no".  The answer is 0 if all steps are ok, else one of 1 ...
    `wrong`, evenly.  What stands before the first step is the question: it may be any printable text, of which the
    model never writes any.  With spread > 0 questions differ: the log odds of a step are those of accuracy plus
@@ -56,7 +56,7 @@ static norn_status settings_right(sim *m)
   return NORN_OK;
 }
 
-/* "ok\n", "no\n", the answers "A: 0\n" ..., then newline and the printable bytes, of which questions are made. */
+/* "ok", "no", the answers "A: 0" ..., then newline and the printable bytes, of which questions are made. */
 static bool vocabulary(sim *m)
 {
   size_t length[ANSWERS + WRONG_MOST + 1 + 1 + PRINTABLE];
@@ -65,8 +65,8 @@ static bool vocabulary(sim *m)
   text_init(&all, m->lm.m);
   for (int64_t i = -ANSWERS; i <= m->wrong; i++) {
     char buf[32];
-    if (i < 0) snprintf(buf, sizeof buf, "%s\n", i == -ANSWERS ? "ok" : "no");
-    else snprintf(buf, sizeof buf, "A: %d\n", (int)i);
+    if (i < 0) snprintf(buf, sizeof buf, "%s", i == -ANSWERS ? "ok" : "no");
+    else snprintf(buf, sizeof buf, "A: %d", (int)i);
     length[n++] = strlen(buf);
     text_put(&all, buf, strlen(buf));
   }
@@ -105,9 +105,9 @@ static void sim_close(lm *x) { toy_vocab_free(x, &((sim *)x)->vocab); }
 
 /* ---- the next token ---- */
 
-/* What stands in a context: steps, whether all were ok, whether the answer and the end are there; and the log odds that
-   the next step is ok. */
-typedef struct standing { int64_t steps; bool ok, answered, ended; double p; } standing;
+/* What stands in a context: steps, whether all were ok, whether the answer and the end are there and a line is open; and
+   the probability that the next step is ok. */
+typedef struct standing { int64_t steps; bool ok, answered, ended, open; double p; } standing;
 
 /* A normal number made of 64 bits: Box and Muller. */
 static double normal_of(uint64_t h)
@@ -120,11 +120,13 @@ static standing stands(const sim *m, const lm_node *n)
 {
   standing s = { .ok = true, .p = m->accuracy };
   uint64_t h = 0;
-  lm_token after = ANSWERS + (lm_token)m->wrong + 1, end = m->lm.vocab.end;
+  lm_token newline = ANSWERS + (lm_token)m->wrong + 1, end = m->lm.vocab.end;
+  s.open = n->parent && n->token < newline;
   for (; n->parent; n = n->parent) {
     lm_token t = n->token;
     if (t == end) s.ended = true;
-    else if (t >= after) h = hash_mix(h ^ (uint64_t)(t + 1));
+    else if (t == newline) continue;
+    else if (t > newline) h = hash_mix(h ^ (uint64_t)(t + 1));
     else if (t >= ANSWERS) s.answered = true;
     else {
       s.steps++;
@@ -144,7 +146,8 @@ static norn_status sim_eval(lm *x, lm_node *const *node, int n)
     if (!to) return NORN_EMEMORY;
     standing s = stands(m, node[i]);
     for (int t = 0; t < x->vocab.n; t++) to[t] = -INFINITY;
-    if (s.answered || s.ended) to[x->vocab.end] = 0;
+    if (s.open) to[ANSWERS + m->wrong + 1] = 0;
+    else if (s.answered || s.ended) to[x->vocab.end] = 0;
     else if (s.steps < m->steps) {
       to[OK] = s.ok ? (float)log(s.p) : -INFINITY;
       to[NO] = s.ok ? (float)log1p(-s.p) : 0;

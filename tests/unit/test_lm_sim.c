@@ -53,7 +53,7 @@ static void test_texts(norn_state *st)
   for (int k = 1; k <= 5; k++) CHECK(fabs(t.wrong[k] - .657 / 5) < 1e-6);
   lm_drop(n);
   n = lm_start(m, "ok\nno\n", 6);
-  CHECK(n->depth == 2 && lm_eval(m, &n, 1) == NORN_OK && exp(n->logp[1]) == 1);
+  CHECK(n->depth == 4 && lm_eval(m, &n, 1) == NORN_OK && exp(n->logp[1]) == 1);
   lm_drop(n);
   lm_close(m);
 }
