@@ -294,6 +294,9 @@ LANG_TESTS = \
   %D%/errors/laplace_outside.norn \
   %D%/errors/laplace_runaway.norn \
   %D%/errors/lkj_order.norn \
+  %D%/errors/llm_grammar_and_match.norn \
+  %D%/errors/llm_grammar_counts.norn \
+  %D%/errors/llm_match_place.norn \
   %D%/errors/load_no_chains.norn \
   %D%/errors/loglogistic_shape.norn \
   %D%/errors/loo_nothing.norn \
@@ -574,6 +577,7 @@ ENGINE_TESTS = \
   %D%/engine/its_lm.norn \
   %D%/engine/its_switch.norn \
   %D%/engine/kalman.norn \
+  %D%/engine/llm_grammar.norn \
   %D%/engine/llm_masks.norn \
   %D%/engine/llm_text.norn \
   %D%/engine/llm_tokenisations.norn \
@@ -857,6 +861,9 @@ TEST_FILES = \
   %D%/errors/laplace_outside.err \
   %D%/errors/laplace_runaway.err \
   %D%/errors/lkj_order.err \
+  %D%/errors/llm_grammar_and_match.err \
+  %D%/errors/llm_grammar_counts.err \
+  %D%/errors/llm_match_place.err \
   %D%/errors/load_no_chains.err \
   %D%/errors/loglogistic_shape.err \
   %D%/errors/loo_nothing.err \

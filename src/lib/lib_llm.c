@@ -516,7 +516,7 @@ static const norn_native global[] = {
     "The entropy of a finite distribution, in nats: minus the sum of p log p.\n"
     "Example: exp(entropy(uniform_of([1, 2, 3, 4])))\n=> 4.0",
     f_entropy, 0, NULL },
-  { "_text_wish", "ctx, stop, max, temperature, top_p, top_k, min_p, match, always, keep_stop",
+  { "_text_wish", "ctx, stop, max, temperature, top_p, top_k, min_p, match, always, keep_stop, grammar",
     "What ctx.text(...) was asked for, made ready.", f_wish, 0, NULL },
   { "_wish_masks", "wish", "Whether a text is under a constraint.", f_masks, 0, NULL },
   { "_wish_max", "wish", "The most tokens of a text.", f_max, 0, NULL },

@@ -159,6 +159,7 @@ static int behind(subsets *s, int state, int b)
     if (e->op == RX_BYTE && e->lo <= b && b <= e->hi) reach(s, e->to);
   }
   if (s->nfound == 0) return -1;
+  s->work += 4 * (size_t)s->nfound;                                 /* they are put in order */
   if (s->nstop && part == s->nstop) {
     if (!ends(s, 1)) return -1;
     s->found[0] = BEHIND_STOP;

@@ -24,7 +24,7 @@ typedef struct lm_wish {
 extern const norn_handle_row lm_wish_row;
 enum { LM_STOP_MOST = 64 };
 enum { WISH_CONTEXT, WISH_STOP, WISH_MAX, WISH_TEMPERATURE, WISH_TOP_P, WISH_TOP_K, WISH_MIN_P, WISH_MATCH, WISH_ALWAYS,
-       WISH_KEEP_STOP, WISH_ARGS };
+       WISH_KEEP_STOP, WISH_GRAMMAR, WISH_ARGS };
 /* Of WISH_ARGS arguments.  NONE: error set. */
 norn_datum lm_wish_new(norn_state *, const norn_datum *args);
 static inline lm_node *lm_wish_context(const lm_wish *w)

@@ -338,7 +338,8 @@ static norn_status text_show(norn_state *st, const norn_dist *d, norn_datum *out
   if (!w || !norn_array_view(norn_get(w->asked), &v)) return lm_failed(st);
   text_init(&t, w->of->m);
   text_printf(&t, ", max = %d", w->max);
-  static const struct { int arg; const char *name; } shown[] = { { WISH_STOP, "stop" }, { WISH_MATCH, "match" } };
+  static const struct { int arg; const char *name; } shown[] = {
+    { WISH_STOP, "stop" }, { WISH_MATCH, "match" }, { WISH_GRAMMAR, "grammar" } };
   for (int i = 0; i < NORN_COUNT(shown); i++)
     if (v.v[shown[i].arg].tag == NORN_STR && norn_string_view(v.v[shown[i].arg], &n) && n) text_printf(&t, ", %s = %s", shown[i].name, norn_show(st, v.v[shown[i].arg], true, 80));
   if (w->always) text_puts(&t, ", always = ...");

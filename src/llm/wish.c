@@ -62,18 +62,45 @@ const norn_handle_row lm_wish_row = { .name = "text wanted", .free = wish_free, 
 
 static bool given(norn_datum v) { return v.tag != NORN_MISSING && v.tag != NORN_NONE; }
 
-static bool make_guides(lm_wish *w, const char *match, size_t n)
+static bool make_guides(lm_wish *w, int arg, const char *s, size_t n)
 {
-  return (w->exact = lm_guide_regex(w->of, match, n)) &&
-         (w->within = lm_guide_until(w->of, match, n, w->stop ? w->stop : "", w->nstop));
+  const char *stop = w->stop ? w->stop : "";
+  lm_guide *(*make)(lm *, const char *, size_t, const char *, size_t) = arg == WISH_GRAMMAR ? lm_guide_grammar
+                                                                                            : lm_guide_until;
+  return (w->exact = make(w->of, s, n, "", 0)) && (w->within = make(w->of, s, n, stop, w->nstop));
+}
+
+/* match, or grammar.  The error is at the argument. */
+static bool want_guides(norn_state *st, lm_wish *w, const norn_datum *args, int arg, const char *name)
+{
+  const char *s;
+  size_t n;
+  if (!norn_want_string(st, args, arg, name, &s, &n)) return false;
+  if (!make_guides(w, arg, s, n)) {
+    const norn_err e = *norn_error(st);
+    norn_fail(st, e.code, arg, "%s", e.text);
+    if (*e.hint) norn_hint(st, "%s", e.hint);
+    return false;
+  }
+  int least = lm_guide_least(w->within, lm_guide_start(w->within));
+  if (least == -2) return false;
+  if (least < 0)
+    return !norn_fail(st, NORN_EDOMAIN, arg, "no text of %s can match this %s", w->of->name,
+                      arg == WISH_MATCH ? "expression" : "grammar");
+  if (least > w->max)
+    return !norn_fail(st, NORN_EDOMAIN, arg, "what matches this %s has at least %d tokens, and max is %d",
+                      arg == WISH_MATCH ? "expression" : "grammar", least, w->max);
+  return true;
 }
 
 static bool want_tokens(norn_state *st, const lm_wish *w, const norn_datum *args)
 {
   static const struct { int arg; const char *name; } of_tokens[] = {
     { WISH_TOP_K, "ctx.text(top_k = ...)" }, { WISH_MIN_P, "ctx.text(min_p = ...)" },
-    { WISH_MATCH, "ctx.text(match = ...)" }, { WISH_ALWAYS, "ctx.text(always = ...)" } };
-  bool set[] = { w->filter.top_k != 0, w->filter.min_p != 0, given(args[WISH_MATCH]), given(args[WISH_ALWAYS]) };
+    { WISH_MATCH, "ctx.text(match = ...)" }, { WISH_ALWAYS, "ctx.text(always = ...)" },
+    { WISH_GRAMMAR, "ctx.text(grammar = ...)" } };
+  bool set[] = { w->filter.top_k != 0, w->filter.min_p != 0, given(args[WISH_MATCH]), given(args[WISH_ALWAYS]),
+                 given(args[WISH_GRAMMAR]) };
   for (int i = 0; i < NORN_COUNT(set); i++)
     if (set[i] && lm_want_level(st, w->of, LM_TOKENS, of_tokens[i].name)) return false;
   return true;
@@ -99,22 +126,13 @@ static bool fill(norn_state *st, lm_wish *w, const norn_datum *args)
     return !norn_fail(st, NORN_EDOMAIN, WISH_MAX, "max must be at least 1 token, got %lld", (long long)max);
   w->max = (int)max;
   if (!lm_want_filter(st, args, WISH_TEMPERATURE, &w->filter) || !want_tokens(st, w, args)) return false;
-  if (given(args[WISH_MATCH])) {
-    if (!norn_want_string(st, args, WISH_MATCH, "match", &s, &n)) return false;
-    if (!make_guides(w, s, n)) {
-      const norn_err e = *norn_error(st);
-      norn_fail(st, e.code, WISH_MATCH, "%s", e.text);
-      if (*e.hint) norn_hint(st, "%s", e.hint);
-      return false;
-    }
-    if (lm_guide_least(w->within, lm_guide_start(w->within)) < 0)
-      return !norn_fail(st, NORN_EDOMAIN, WISH_MATCH, "no text of %s can match this expression", w->of->name);
-    if (lm_guide_least(w->within, lm_guide_start(w->within)) > w->max) {
-      norn_fail(st, NORN_EDOMAIN, WISH_MATCH, "what matches this expression has at least %d tokens, and max is %d",
-                lm_guide_least(w->within, lm_guide_start(w->within)), w->max);
-      return false;
-    }
+  if (given(args[WISH_MATCH]) && given(args[WISH_GRAMMAR])) {
+    norn_fail(st, NORN_EDOMAIN, WISH_GRAMMAR, "a text is under match or under a grammar, not both");
+    norn_hint(st, "write the expression as a rule of the grammar");
+    return false;
   }
+  if (given(args[WISH_MATCH]) && !want_guides(st, w, args, WISH_MATCH, "match")) return false;
+  if (given(args[WISH_GRAMMAR]) && !want_guides(st, w, args, WISH_GRAMMAR, "grammar")) return false;
   if (args[WISH_KEEP_STOP].tag != NORN_BOOL)
     return !norn_fail(st, NORN_ETYPE, WISH_KEEP_STOP, "keep_stop must be true or false, got %s",
                       norn_describe(st, args[WISH_KEEP_STOP], what, sizeof what));
