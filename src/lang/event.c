@@ -11,14 +11,15 @@ enum { SEEN_MAX = 1 << 18 };
 
 enum { IN_PLACE = 0, STOP = 1, FAILED = -1, DEAD = 2 };
 
-/* Is the run inside a model that it entered itself? */
+/* Is the run inside a model that it entered itself?  Models of the library stand for distributions: what they weigh may
+   not be passed over. */
 static bool in_model(const norn_run *r)
 {
   const val *R = r->R;
   for (;;) {
     const ins *pc = FRAME_PC(R - FRAME_SIZE);
     if (pc == run_halt_code) return false;
-    if (v_clo(R[-1])->p->is_model) return true;
+    if (v_clo(R[-1])->p->is_model && !v_clo(R[-1])->p->stdlib) return true;
     if (FRAME_DIST(R - FRAME_SIZE) == 0) return false;
     R = (const val *)((const char *)R - FRAME_DIST(R - FRAME_SIZE));
   }

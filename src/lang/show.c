@@ -377,7 +377,7 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
   case NORN_DIST: {
     const norn_dist_row *row = v_tab(v)->row;
     if (row->flags & NORN_DIST_POSTERIOR) words = "a posterior";
-    else snprintf(out, n, "a distribution (%s)", row->name);
+    else snprintf(out, n, "a distribution (%s)", row->name + (*row->name == '_'));
     break;
   }
   default: words = "a value of the machine"; break;

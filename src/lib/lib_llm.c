@@ -276,7 +276,7 @@ static norn_status f_string(norn_state *st, const norn_datum *args, int n, norn_
   (void)n;
   if (!x) return lib_failed(st);
   text_init(&t, &m);
-  if (lm_text_of(x, &t)) *out = lm_string(st, t.s ? t.s : "", t.n);
+  if (lm_text_between(x->of->root, x, &t)) *out = lm_string(st, t.s ? t.s : "", t.n);
   else *out = norn_none();
   text_free(&t);
   return norn_is_none(*out) ? lib_failed(st) : NORN_OK;

@@ -52,8 +52,9 @@ const char *lm_bytes(const lm *m, lm_token t, size_t *n)
 static const char *edge(const lm_node *x, size_t *n)
 {
   if (x->token >= 0) return lm_bytes(x->of, x->token, n);
-  *n = x->ntext;
-  return x->text;
+  bool chat = x->ntext > 0 && (unsigned char)x->text[0] == 0xff;         /* messages, marked by the back end */
+  *n = x->ntext - chat;
+  return x->text ? x->text + chat : x->text;
 }
 
 bool lm_text_between(const lm_node *from, const lm_node *to, text *out)

@@ -86,7 +86,8 @@ static bool ends(norn_state *st, const lm_wish *w, lm_node *x, int n, unsigned h
   return good;
 }
 
-/* A string about to be scored: its canonical tokens, and the contexts before each and behind all (n + 1, held). */
+/* A string about to be scored: its canonical tokens, and the contexts before each and behind all (n + 1, held).  One that
+   the vocabulary can't spell has probability 0: `at` is NULL. */
 typedef struct scored { lm_tokens tokens; lm_node **at; int n; } scored;
 
 static void scored_free(norn_state *st, scored *s)
@@ -100,7 +101,12 @@ static void scored_free(norn_state *st, scored *s)
 static bool scored_new(norn_state *st, lm_node *x, const char *text_, size_t n, scored *s)
 {
   *s = (scored){ { NULL, 0, 0 }, NULL, 0 };
-  if (lm_encode(x->of, text_, n, &s->tokens)) return lm_tokens_free(st, &s->tokens), false;
+  norn_status code = lm_encode(x->of, text_, n, &s->tokens);
+  if (code) {
+    lm_tokens_free(st, &s->tokens);
+    if (code == NORN_EDOMAIN) norn_clear(st);
+    return code == NORN_EDOMAIN;
+  }
   s->n = s->tokens.n;
   s->at = norn_alloc(st, NULL, 0, (size_t)(s->n + 1) * sizeof(lm_node *));
   if (!s->at) return scored_free(st, s), lm_failed(st), false;
@@ -168,8 +174,8 @@ static norn_status score(norn_state *st, lm_node *at, const lm_wish *w, const ch
   size_t k = body_of(w, x, n, &how);
   if (!scored_new(st, at, x, k, &s)) return norn_error(st)->code;
   *out = -HUGE_VAL;
-  bool good = is_wanted(st, w, &s, x, k, &wanted);
-  if (good && wanted && (k == n || s.n < w->max)) {
+  bool good = !s.at || is_wanted(st, w, &s, x, k, &wanted);
+  if (good && s.at && wanted && (k == n || s.n < w->max)) {
     good = sum_tokens(st, &s, &w->filter, out);
     if (good && *out > -HUGE_VAL && s.n < w->max) {
       good = ends(st, w, s.at[s.n], s.n, how, &end);
@@ -268,7 +274,8 @@ static norn_status text_logp(norn_state *st, const norn_dist *d, norn_datum x, d
   if (!whole(w, x, NULL, &said)) return lm_failed(st);
   *out = said.logp;
   lm_said_free(st, &said);
-  return NORN_OK;
+  if (said.scored) return NORN_OK;
+  return norn_fail(st, NORN_EIO, -1, "%s gave no log-probability of this text", w->of->name);
 }
 
 /* Token by token outside of any run. */
@@ -361,7 +368,7 @@ static bool gather_nodes(norn_state *st, const lm_wish *w, norn_datum x, bool st
   lm_node *at = lm_wish_context(w);
   int count = 1;
   mem *m = lm_mem(st);
-  if (string && !scored_new(st, at, string, k, &s)) return true;      /* who asks hears of it */
+  if (string && (!scored_new(st, at, string, k, &s) || !s.at)) return true;      /* who asks hears of it */
   if (string) count = s.n <= w->max ? s.n + (stop_too && s.n < w->max) : 0;
   bool good = m && mem_grow(m, v, cap, *n + (size_t)count + 1, sizeof **v);
   for (int i = 0; i < count && good; i++) lm_hold((*v)[(*n)++] = string ? s.at[i] : at);
@@ -463,7 +470,8 @@ static norn_status starts_logp(norn_state *st, const norn_dist *d, norn_datum x,
   const char *string = w ? want_string(st, x, &n) : NULL;
   if (!string || lm_want_level(st, w->of, LM_TOKENS, "ctx.starts()")) return norn_error(st)->code;
   if (!scored_new(st, lm_wish_context(w), string, n, &s)) return norn_error(st)->code;
-  bool good = sum_tokens(st, &s, &w->filter, out);
+  *out = -HUGE_VAL;
+  bool good = !s.at || sum_tokens(st, &s, &w->filter, out);
   scored_free(st, &s);
   return good ? NORN_OK : lm_failed(st);
 }
