@@ -11,7 +11,10 @@ EXAMPLES = \
   %D%/gallery.norn \
   %D%/gp_regression.norn \
   %D%/hmm.norn \
+  %D%/llm_as_prior.norn \
+  %D%/llm_constrained.norn \
   %D%/llm_particles_math.norn \
+  %D%/llm_two_models.norn \
   %D%/many_chains.norn \
   %D%/mixture.norn \
   %D%/model_checking.norn \
@@ -27,6 +30,8 @@ EXAMPLE_FILES = \
   %D%/data/alcedinidae.json \
   %D%/data/coal_disasters.csv \
   %D%/data/eight_schools.json \
+  %D%/data/sentences.txt \
+  %D%/data/sums.txt \
   %D%/embed/Makefile \
   %D%/embed/distribution.c \
   %D%/embed/hello.c \

@@ -3,13 +3,13 @@
 # conjugacy (coal_disasters, model_checking), the forward-backward algorithm (hmm), arithmetic (rsa),
 # Simpson's rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big),
 # elimination and quadrature (gp_regression), Bayes' rule (mixture), sums over a finer grid and Newton's
-# iteration (bioassay).  Tolerances are five standard errors of the draws that the examples take.
+# iteration (bioassay), sums over all texts by dynamic programming (llm_*, on n-grams).  Tolerances are five standard errors of the draws that the examples take.
 cd "$srcdir/examples" || exit 99
 bad=0
 out=
 
 run() {
-  out=$("$NORN" --quiet ${2+--seed "$2"} "$1.norn" 2>/dev/null) || { echo "$1.norn failed"; bad=1; }
+  out=$("$NORN" --quiet ${2+--seed "$2"} "$1.norn" ${3-} 2>/dev/null) || { echo "$1.norn failed"; bad=1; }
   file=$1
 }
 
@@ -50,6 +50,13 @@ for seed in 1 2; do
   near 'log evidence' 3 -5.96586 .0001; near 'log evidence' 5 -5.966 .085
   near 'rho =' 3 1.3471 .0006; near 'rho =' 6 1.347 .025
   near 'rho unknown' 5 .8238 .0006; near 'rho unknown' 8 .8238 .005
+  run llm_constrained $seed ngram:data/sentences.txt
+  near '"t"' 2 .310 .0006; near 'P(a sentence' 7 .1455 .025; near 'P(it is about' 11 .332 .11
+  near 'P(nothing' 10 .697 .09
+  run llm_two_models $seed ngram:data/sentences.txt
+  near 'token by token' 5 .480 .15; near 'token by token' 7 .460 .15; near 'token by token' 13 -5.2225 .4
+  run llm_as_prior $seed ngram:data/sums.txt
+  near 'the total' 4 45.483 .4; near 'the total' 6 1.407 .3; near 'P(two' 4 .9887 .03; near 'P(the first' 6 .6505 .15
   run mixture $seed
   echo "$out" | grep -q 'below 0.03: true' || { echo "mixture.norn: labels are not Bayes' rule"; bad=1; }
   run reward_hacking $seed                  # against 3,000 tasks a line

@@ -294,9 +294,29 @@ LANG_TESTS = \
   %D%/errors/laplace_outside.norn \
   %D%/errors/laplace_runaway.norn \
   %D%/errors/lkj_order.norn \
+  %D%/errors/llm_always.norn \
+  %D%/errors/llm_chat.norn \
+  %D%/errors/llm_dead.norn \
   %D%/errors/llm_grammar_and_match.norn \
   %D%/errors/llm_grammar_counts.norn \
+  %D%/errors/llm_letter.norn \
   %D%/errors/llm_match_place.norn \
+  %D%/errors/llm_no_chat.norn \
+  %D%/errors/llm_no_file.norn \
+  %D%/errors/llm_no_model.norn \
+  %D%/errors/llm_number.norn \
+  %D%/errors/llm_options.norn \
+  %D%/errors/llm_outside.norn \
+  %D%/errors/llm_outside_whole.norn \
+  %D%/errors/llm_regex.norn \
+  %D%/errors/llm_scheme.norn \
+  %D%/errors/llm_starts.norn \
+  %D%/errors/llm_temperature.norn \
+  %D%/errors/llm_token.norn \
+  %D%/errors/llm_token_observed.norn \
+  %D%/errors/llm_too_long.norn \
+  %D%/errors/llm_unsatisfiable.norn \
+  %D%/errors/llm_window.norn \
   %D%/errors/load_no_chains.norn \
   %D%/errors/loglogistic_shape.norn \
   %D%/errors/loo_nothing.norn \
@@ -579,6 +599,7 @@ ENGINE_TESTS = \
   %D%/engine/kalman.norn \
   %D%/engine/llm_grammar.norn \
   %D%/engine/llm_masks.norn \
+  %D%/engine/llm_particles.norn \
   %D%/engine/llm_text.norn \
   %D%/engine/llm_tokenisations.norn \
   %D%/engine/loo.norn \
@@ -861,9 +882,28 @@ TEST_FILES = \
   %D%/errors/laplace_outside.err \
   %D%/errors/laplace_runaway.err \
   %D%/errors/lkj_order.err \
+  %D%/errors/llm_always.err \
+  %D%/errors/llm_chat.err \
+  %D%/errors/llm_dead.err \
   %D%/errors/llm_grammar_and_match.err \
   %D%/errors/llm_grammar_counts.err \
+  %D%/errors/llm_letter.err \
   %D%/errors/llm_match_place.err \
+  %D%/errors/llm_no_chat.err \
+  %D%/errors/llm_no_file.err \
+  %D%/errors/llm_no_model.err \
+  %D%/errors/llm_number.err \
+  %D%/errors/llm_options.err \
+  %D%/errors/llm_outside.err \
+  %D%/errors/llm_outside_whole.err \
+  %D%/errors/llm_regex.err \
+  %D%/errors/llm_starts.err \
+  %D%/errors/llm_temperature.err \
+  %D%/errors/llm_token.err \
+  %D%/errors/llm_token_observed.err \
+  %D%/errors/llm_too_long.err \
+  %D%/errors/llm_unsatisfiable.err \
+  %D%/errors/llm_window.err \
   %D%/errors/load_no_chains.err \
   %D%/errors/loglogistic_shape.err \
   %D%/errors/loo_nothing.err \
