@@ -47,6 +47,7 @@ optional() {
 libopenblas0-pthread - OpenBLAS: large matrices, opened when one is met
 libnetcdf19 - NetCDF: draws for ArviZ, opened when a file .nc is met
 libcairo2 - cairo: pictures as PNG and PDF, opened when one is drawn
+libcurl4 - libcurl: servers of language models, opened when one is asked
 LIST
 }
 

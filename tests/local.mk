@@ -60,6 +60,7 @@ UNIT_TESTS = \
   %D%/unit/test_heap \
   %D%/unit/test_hmc \
   %D%/unit/test_hold \
+  %D%/unit/test_http \
   %D%/unit/test_io \
   %D%/unit/test_la \
   %D%/unit/test_lanes \

@@ -128,6 +128,9 @@ static int version_main(cli *c)
   const char *netcdf = norn_package("netcdf");
   printf("\ndraws in files: CSV, JSON, %s%s", netcdf ? "NetCDF by " : "but no NetCDF: there is no libnetcdf",
          netcdf ? netcdf : "");
+  const char *curl = norn_package("curl");
+  printf("\nlanguage models: ngram:, hmm:, %s%s", curl ? "and servers by " : "but no servers: there is no libcurl",
+         curl ? curl : "");
   norn_device d;
   char why[300];
   int n = norn_devices(c->st, &d, 1, why, sizeof why);

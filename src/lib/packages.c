@@ -3,11 +3,12 @@
 #include "gpu/gpu.h"
 #include "io/canvas.h"
 #include "io/netcdf.h"
+#include "llm/http.h"
 #include <string.h>
 
 static const struct { const char *name; const char *(*version)(void); } packages[] = {
   { "cairo", canvas_cairo }, { "netcdf", netcdf_version }, { "cuda", gpu_version_cuda },
-  { "nvrtc", gpu_version_nvrtc }, { "cublaslt", gpu_version_blas },
+  { "nvrtc", gpu_version_nvrtc }, { "cublaslt", gpu_version_blas }, { "curl", http_version },
 };
 
 const char *norn_package(const char *name)

@@ -16,6 +16,14 @@ libnorncore_la_SOURCES += \
   %D%/guide.c \
   %D%/handle.c \
   %D%/hmm.c \
+  %D%/http.c \
+  %D%/http_answer.c \
+  %D%/http_body.c \
+  %D%/http_open.c \
+  %D%/http_send.c \
+  %D%/http_store.c \
+  %D%/http_texts.c \
+  %D%/http_tokens.c \
   %D%/kv.c \
   %D%/ngram.c \
   %D%/open.c \
@@ -43,6 +51,7 @@ libnorncore_la_SOURCES += \
   %D%/gguf.h \
   %D%/guide.h \
   %D%/handle.h \
+  %D%/http.h \
   %D%/kv.h \
   %D%/llm.h \
   %D%/pieces.h \

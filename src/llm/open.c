@@ -1,11 +1,12 @@
 /* open.c: models by their URIs, and what a state keeps of them: the list of those that are open, so that the same URI
    with the same options is one model, whose contexts are shared. */
 #include "llm/guide.h"
+#include "llm/http.h"
 #include "llm/llm.h"
 #include <stdio.h>
 #include <string.h>
 
-const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, &lm_sim, &lm_switch, NULL };
+const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, &lm_sim, &lm_switch, &lm_http_row, &lm_https_row, NULL };
 
 /* closing: the state goes; values that still hold models are let go of after this is. */
 typedef struct models { mem m; lm *first; bool closing; } models;
