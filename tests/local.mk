@@ -671,6 +671,7 @@ SH_TESTS = \
   %D%/fuzz.sh \
   %D%/imports.sh \
   %D%/layers.sh \
+  %D%/llm_http.sh \
   %D%/man_examples.sh \
   %D%/netcdf.sh \
   %D%/posteriordb.sh \
@@ -1290,6 +1291,8 @@ TEST_FILES = \
 ## Programs that scripts run; they are no tests themselves.
 ## list TEST_TOOLS tools/*.c -.c
 TEST_TOOLS = \
+  %D%/tools/ask_llm \
+  %D%/tools/mock_llm \
   %D%/tools/ptydrive
 
 ## Fuzz targets: with --enable-fuzz libFuzzer programs and nothing else; otherwise fuzz.sh replays
@@ -1343,6 +1346,7 @@ DIST_SH = \
   %D%/foreign.sh \
   %D%/fuzz.sh \
   %D%/imports.sh \
+  %D%/llm_http.sh \
   %D%/man_examples.sh \
   %D%/netcdf.sh \
   %D%/readme.sh \
