@@ -64,12 +64,12 @@ ask vllm normal '{cache: false}' draw ab b 8 .5 1 3 || fail 'temperature'
 says unscored
 ask vllm normal '{cache: false, end: "<end>"}' chat hello b 8 1 1 3 || fail chat
 not unscored
-# p(b) (p(aa) + p(end)) = 1/4 (1/4 + 1/8)
-ask vllm normal '{end: "<end>"}' score x aa 8 1 b || fail 'score'
-says 'b | stopped -2.36712'
+# p(b) (p(a) + p(ab) + p(end)) = 1/4 (1/2 + 1/8 + 1/8)
+ask vllm normal '{end: "<end>"}' score x a 8 1 b || fail 'score'
+says 'b | stopped -1.67397'
 ask vllm normal '{end: "<end>"}' score a b 8 1 b || fail 'a stop inside'
 says 'b | cut -inf'
-ask vllm normal '{end: "<end>"}' score xa aa 8 1 b && fail 'a token across the end of the context was scored'
+ask vllm normal '{end: "<end>"}' score xa a 8 1 b && fail 'a token across the end of the context was scored'
 says 'lies across the end of the context'
 ask vllm normal '{}' score x '' 8 1 a && fail 'an end without a name was scored'
 says 'how likely the text ends'
@@ -138,13 +138,13 @@ says 'it is damaged'
 says 'cached 39'
 
 # ---- llama-server: tokens ----
-# p(a) (p(b) + p(end)); "ab" is one token; the end
+# p(a) (p(b) + p(end)); "ab" is one token; the end; p(b) (p(a) + p(ab) + p(end))
 ask llama normal '{}' score x b 8 1 a || fail 'llama: score'
 says 'a | stopped -1.67397'
 ask llama normal '{}' score x '' 8 1 ab || fail 'llama: the end'
 says 'ab | stopped -4.15888'
 ask llama normal '{}' score xa a 8 1 b || fail 'llama: a token across the end of the context'
-says 'b | stopped -1.85629'
+says 'b | stopped -1.67397'
 # squares: .25, .0625, .015625 twice, of the sum .34375
 ask llama normal '{}' score x b 8 .5 a || fail 'llama: temperature'
 says 'a | stopped -1.80005'

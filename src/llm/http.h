@@ -133,8 +133,8 @@ norn_status http_record(http *, const http_job *, const char *answer, size_t n);
 norn_status http_draw_body(http *, const lm_ask *, const lm_tokens *ids, int n, int *path, text *out);
 /* The same, appended to out as what an answer is known by in the cache: URL, body, draw. */
 norn_status http_draw_key(http *, const lm_ask *, const lm_tokens *ids, text *out);
-/* Echo: the prompt with what is to be scored behind it, from byte *from to *end (the stop begins there). */
-norn_status http_echo_body(http *, const lm_ask *, text *out, text *prompt, size_t *from, size_t *end);
+/* Echo: the context with what is to be scored behind it, from byte *from. */
+norn_status http_echo_body(http *, const lm_ask *, text *out, text *prompt, size_t *from);
 /* llama-server: one token, with the whole distribution. */
 void http_next_body(http *, const lm_token *, int n, int probs, text *out);
 void http_json_string(text *, const char *s, size_t n);
@@ -153,9 +153,8 @@ norn_datum http_native_choice(http *, norn_datum body);
 http_took http_native(http *, const lm_ask *, norn_datum choice, lm_said *out, lm_tokens *ids, int *known);
 /* A body of n choices: the array of them, and what it cost.  */
 http_took http_choices(http *, const char *body, size_t n, norn_datum *choices, int64_t *prompt, int64_t *answer);
-/* The score of the bytes from `from` of an echoed prompt, of which the stop begins at `end`. */
-http_took http_echo(http *, const char *body, size_t n, const text *prompt, size_t from, size_t end, const lm_ask *,
-                    lm_said *out);
+/* The score of the bytes from `from` of an echoed prompt. */
+http_took http_echo(http *, const char *body, size_t n, const text *prompt, size_t from, const lm_ask *, lm_said *out);
 /* The body as a record.  AGAIN: it is no JSON. */
 http_took http_record_of(http *, const char *body, size_t n, norn_datum *out);
 /* Sets the error: what is wrong with an answer, and its first bytes. */
@@ -179,7 +178,7 @@ const lm_tokens *http_ids_of(const lm_node *);
 /* llama-server: texts scored by the distribution of each token. */
 norn_status http_scores(http *, int n, const lm_ask *, lm_said *);
 /* The same of given tokens: adds log p(ids[from, n) | before, ids[0, from)) to logp. */
-typedef struct http_seq { const lm_tokens *before, *ids; int from, n; double temperature, top_p, logp; } http_seq;
+typedef struct http_seq { const lm_tokens *before, *ids; int from, n; const lm_ask *ask; double temperature, top_p, logp; } http_seq;
 norn_status http_seqs(http *, int n, http_seq *);
 /* The context of a prompt made by a template: special tokens by their names. */
 norn_status http_start_chat(http *, const char *, size_t n, lm_node **);

@@ -325,8 +325,8 @@ http_took http_native(http *h, const lm_ask *a, norn_datum choice, lm_said *out,
 {
   size_t n = 0, nhow = 0;
   norn_view w;
-  bool whole;
-  double sum, logp;
+  bool whole = false;
+  double sum = 0, logp;
   const char *said = http_field(h, choice, "content", &n), *how = http_field(h, choice, "stop_type", &nhow);
   norn_datum tokens = get(h, choice, "tokens");
   memset(out, 0, sizeof *out);
@@ -383,50 +383,55 @@ static http_took straddles(http *h, const scored *s, int first, size_t at, const
   return HTTP_REFUSED;
 }
 
-/* The end's log-probability among the likeliest tokens of position k. */
-static http_took end_of(http *h, norn_datum logprobs, int k, double *out)
+/* That the text is over at position k: the probability of the end and of all tokens that begin with the stop, among the
+   likeliest, of which it is asked that what they leave out could not change it. */
+static http_took over_of(http *h, norn_datum logprobs, int k, const lm_ask *a, double *out)
 {
-  norn_datum tops = get(h, logprobs, "top_logprobs");
+  norn_datum tops = get(h, logprobs, "top_logprobs"), v;
   norn_datum at = k < norn_array_length(tops) ? norn_array_at(h->base.st, tops, k) : norn_none();
-  if (h->end[0] && http_number(h, at, h->end, out) && *out <= 1e-4) return HTTP_TAKEN;
-  norn_fail(h->base.st, NORN_EIO, 0, "%.150s does not say how likely the text ends here: its %d likeliest tokens lack %.40s", h->url,
-            h->top, h->end[0] ? h->end : "a name for the end");
-  norn_hint(h->base.st, "give a stop; or end = \"NAME\", as the server writes the end token, and top = N with more of the likeliest tokens");
+  double p, over = 0, all = 0;
+  bool end = false, parts = false;
+  int n = norn_record_size(at);
+  for (int i = 0; i < n; i++) {
+    const char *name = norn_record_at(h->base.st, at, i, &v);
+    size_t len = strlen(name);
+    if (!norn_as_real(v, &p) || !(p <= 1e-4)) return http_lies(h, name, len, "%.150s: a log-probability of top_logprobs is none", h->url);
+    all += exp(p);
+    bool ends = h->end[0] && strcmp(name, h->end) == 0;
+    bool stops = a->nstop && len >= a->nstop && memcmp(name, a->stop, a->nstop) == 0;
+    end = end || ends;
+    if (ends || stops) over += exp(p);
+    else if (len && len < a->nstop && memcmp(name, a->stop, len) == 0) parts = true;
+  }
+  *out = log(over);
+  if (!parts && (a->nstop ? over > 0 && 1 - all <= 1e-6 * over : end)) return HTTP_TAKEN;
+  norn_fail(h->base.st, NORN_EIO, 0, "%.150s does not say how likely the text ends here: its %d likeliest tokens %s", h->url, n < 0 ? 0 : n,
+            parts ? "have parts of the stop" : !h->end[0] ? "lack a name for the end" : a->nstop ? "are not all of them" : "lack the end");
+  norn_hint(h->base.st, "end = \"NAME\", as the server writes the end token; top = N asks for more of the likeliest; a llama-server with tokens = true "
+            "gives all");
   return HTTP_REFUSED;
 }
 
-/* p(text) (p(stop) + p(end)): a text ends both ways.  One of `max` tokens was cut there; a stop for which there is no
-   room can't have come. */
-static http_took echo_score(http *h, norn_datum logprobs, const scored *s, const text *prompt, size_t from, size_t end,
-                            const lm_ask *a, lm_said *out)
+/* p(text) p(it is over there); one of `max` tokens was cut there. */
+static http_took echo_score(http *h, norn_datum logprobs, const scored *s, const text *prompt, size_t from, const lm_ask *a, lm_said *out)
 {
   int first = first_token(s, prompt);
   if (first < 0) return http_lies(h, s->all.s, s->all.n, "%.150s: the echo's tokens are not the prompt", h->url);
-  int k = token_from(s, first, from), mid = token_from(s, first, end), last = token_from(s, first, prompt->n);
+  int k = token_from(s, first, from), end = token_from(s, first, prompt->n), room = end < 0 || k < 0 ? 0 : a->max - (end - k);
   if (k < 0) return straddles(h, s, first, from, "context");
-  if (mid < 0) return straddles(h, s, first, end, "text");
-  if (last < 0) return straddles(h, s, first, prompt->n, "stop");
-  int room = a->max - (mid - k);
-  double ends = -(double)INFINITY, stops = ends, sum = room < 0 ? ends : 0;
+  if (end < 0) return straddles(h, s, first, prompt->n, "text");
+  double over = 0, sum = room < 0 ? -(double)INFINITY : 0;
   out->scored = true;
   out->stopped = room > 0;
-  out->tokens = mid - k;
-  for (; k < mid; k++) sum += s->logp[k];
+  out->tokens = end - k;
+  for (; k < end; k++) sum += s->logp[k];
   if (isnan(sum)) return http_lies(h, s->all.s, s->all.n, "%.150s: the echo has tokens without log-probability", h->url);
-  out->logp = sum;
-  if (room <= 0) return HTTP_TAKEN;
-  http_took took = end_of(h, logprobs, mid, &ends);
-  if (took != HTTP_TAKEN) return took;
-  if (a->nstop && last - mid <= room)
-    for (stops = 0; k < last; k++) stops += s->logp[k];
-  if (isnan(stops)) return http_lies(h, s->all.s, s->all.n, "%.150s: the echo has tokens without log-probability", h->url);
-  double top = ends > stops ? ends : stops;
-  out->logp += top == -(double)INFINITY ? top : top + log(exp(ends - top) + exp(stops - top));
-  return HTTP_TAKEN;
+  http_took took = room > 0 ? over_of(h, logprobs, end, a, &over) : HTTP_TAKEN;
+  out->logp = sum + over;
+  return took;
 }
 
-http_took http_echo(http *h, const char *body, size_t n, const text *prompt, size_t from, size_t end, const lm_ask *a,
-                    lm_said *out)
+http_took http_echo(http *h, const char *body, size_t n, const text *prompt, size_t from, const lm_ask *a, lm_said *out)
 {
   scored s;
   int64_t cost[2];
@@ -442,7 +447,7 @@ http_took http_echo(http *h, const char *body, size_t n, const text *prompt, siz
     took = http_lies(h, body, n, "%.150s: the echo has no log-probabilities", h->url);
     norn_hint(h->base.st, "llama-cpp-python has them with --logits_all true; other servers may have no prompt scores");
   }
-  if (took == HTTP_TAKEN) took = echo_score(h, logprobs, &s, prompt, from, end, a, out);
+  if (took == HTTP_TAKEN) took = echo_score(h, logprobs, &s, prompt, from, a, out);
   scored_free(h, &s);
   return took;
 }

@@ -278,7 +278,7 @@ norn_status http_draw_key(http *h, const lm_ask *a, const lm_tokens *ids, text *
   return bad ? bad : t->failed ? http_no_memory(h->base.st) : NORN_OK;
 }
 
-norn_status http_echo_body(http *h, const lm_ask *a, text *t, text *prompt, size_t *from, size_t *end)
+norn_status http_echo_body(http *h, const lm_ask *a, text *t, text *prompt, size_t *from)
 {
   http_at kind = http_context(h, a->at, prompt);
   if (kind == HTTP_BAD) return NORN_EIO;
@@ -292,14 +292,12 @@ norn_status http_echo_body(http *h, const lm_ask *a, text *t, text *prompt, size
   if (bad) return bad;
   *from = prompt->n;
   text_put(prompt, a->given, a->ngiven);
-  *end = prompt->n;
-  text_put(prompt, a->stop, a->nstop);
   put_model(h, t);
   text_puts(t, ", \"prompt\": ");
   http_json_string(t, prompt->s, prompt->n);
-  /* llama-cpp-python takes 0 for no limit; OpenAI's echo wants 0. */
-  text_printf(t, ", \"max_tokens\": %d, \"echo\": true, \"logprobs\": %d, \"temperature\": 1.0, \"top_p\": 1.0, \"n\": 1, \"seed\": 0, "
-                 "\"stream\": false", h->kind == HTTP_PLAIN ? 0 : 1, h->top);
+  /* One token more, whose likeliest alternatives say how likely the text ends. */
+  text_printf(t, ", \"max_tokens\": 1, \"echo\": true, \"logprobs\": %d, \"temperature\": 1.0, \"top_p\": 1.0, \"n\": 1, \"seed\": 0, "
+                 "\"stream\": false", h->top);
   put_extras(h->kind, t);
   text_puts(t, "}");
   return t->failed || prompt->failed ? http_no_memory(h->base.st) : NORN_OK;

@@ -20,7 +20,7 @@ typedef struct item {
 } item;
 
 /* A request: draws job[0 .. n) of the items, or one score. */
-typedef struct group { int first, n; text prompt; size_t from, end; } group;
+typedef struct group { int first, n; text prompt; size_t from; } group;
 
 typedef struct asking {
   http *h;
@@ -172,7 +172,7 @@ static norn_status make_jobs(asking *q)
     *j = (http_job){ .post = true, .seed = a->given ? q->v[q->of[g->first]].hash : a->seed };
     text_init(&j->body, &h->m);
     text_init(&g->prompt, &h->m);
-    norn_status bad = a->given ? http_echo_body(h, a, &j->body, &g->prompt, &g->from, &g->end)
+    norn_status bad = a->given ? http_echo_body(h, a, &j->body, &g->prompt, &g->from)
                                : http_draw_body(h, a, http_ids_of(a->at), g->n, &path, &j->body);
     if (bad) return bad;
     j->url = h->at[path];
@@ -242,7 +242,7 @@ static http_took take_draws(asking *q, const group *g, const char *body, size_t 
 static http_took take_score(asking *q, const group *g, const char *body, size_t n)
 {
   item *x = q->v + q->of[g->first];
-  http_took took = http_echo(q->h, body, n, &g->prompt, g->from, g->end, x->a, x->out);
+  http_took took = http_echo(q->h, body, n, &g->prompt, g->from, x->a, x->out);
   if (took != HTTP_TAKEN) return took;
   keep_score(q->h, &x->key, x->out);
   x->done = true;
@@ -318,7 +318,7 @@ static norn_status finish_scores(asking *q)
     const item *x = q->v + k;
     if (x->as >= 0 || x->out->scored || x->known < 0) continue;
     q->of[n] = k;
-    v[n++] = (http_seq){ http_ids_of(x->a->at), &x->ids, x->known, x->ids.n, 1, 1, x->out->logp };
+    v[n++] = (http_seq){ http_ids_of(x->a->at), &x->ids, x->known, x->ids.n, x->a, 1, 1, x->out->logp };
   }
   norn_status bad = n ? http_seqs(h, n, v) : NORN_OK;
   for (int k = 0; k < n && !bad; k++) {

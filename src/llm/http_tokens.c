@@ -405,14 +405,19 @@ norn_status http_start_chat(http *h, const char *s, size_t n, lm_node **node)
 
 typedef struct scoring { http *h; http_seq *v; const int *seq, *index; double *term; } scoring;
 
-/* A token that stands for all that end a text. */
-enum { ANY_END = -1 };
+/* What stands for the text's being over: all that end it, and all tokens that begin with the stop. */
+enum { OVER = -1 };
 
-static double end_of(const lm_vocab *v, const double *logp)
+static bool begins_with(const lm_vocab *v, int k, const lm_ask *a)
+{
+  return v->kind[k] == LM_TEXT && v->at[k + 1] - v->at[k] >= a->nstop && memcmp(v->bytes + v->at[k], a->stop, a->nstop) == 0;
+}
+
+static double over_of(const lm_vocab *v, const double *logp, const lm_ask *a)
 {
   double sum = 0;
   for (int k = 0; k < v->n; k++)
-    if (v->kind[k] == LM_END) sum += exp(logp[k]);
+    if (v->kind[k] == LM_END || (a->nstop && begins_with(v, k, a))) sum += exp(logp[k]);
   return log(sum);
 }
 
@@ -424,7 +429,7 @@ static norn_status use_term(void *user, int k, const float *logp)
   double *out = q->h->vocab->filtered;
   lm_token t = s->ids->v[q->index[k]];
   lm_filtered(&q->h->base, logp, &f, NULL, out);
-  q->term[k] = t == ANY_END ? end_of(&q->h->base.vocab, out) : out[t];
+  q->term[k] = t == OVER ? over_of(&q->h->base.vocab, out, s->ask) : out[t];
   return NORN_OK;
 }
 
@@ -463,71 +468,54 @@ norn_status http_seqs(http *h, int n, http_seq *v)
   return bad;
 }
 
-/* p(text) (p(stop) + p(end)): a text ends both ways.  One of `max` tokens was cut there; a stop for which there is no
-   room can't have come.  Three sequences: the text, its stop behind it, its end behind it. */
-typedef struct parts { lm_tokens text, stop, end; int n; bool cut; } parts;
-
-static norn_status parts_of(http *h, const lm_ask *a, parts *t, lm_said *out)
+/* A stop that tokens spell piece by piece would want further distributions: that is what tokens = true is for. */
+static norn_status whole_stop(http *h, const lm_ask *a)
 {
-  norn_status bad = http_encode(&h->base, a->given, a->ngiven, &t->text);
-  t->n = t->text.n;
-  t->cut = t->n == a->max;
+  const lm_vocab *v = &h->base.vocab;
+  for (int k = 0; k < v->n; k++) {
+    size_t n = v->at[k + 1] - v->at[k];
+    if (v->kind[k] != LM_TEXT || n >= a->nstop || memcmp(v->bytes + v->at[k], a->stop, n)) continue;
+    norn_fail(h->base.st, NORN_EDOMAIN, 0, "%.150s can't score a text with a stop of several tokens at once", h->url);
+    norn_hint(h->base.st, "tokens = true makes it a model of tokens, which scores any stop");
+    return NORN_EDOMAIN;
+  }
+  return NORN_OK;
+}
+
+/* The tokens of a text, and OVER if fewer than max. */
+static norn_status tokens_of(http *h, const lm_ask *a, lm_tokens *t, lm_said *out)
+{
+  norn_status bad = http_encode(&h->base, a->given, a->ngiven, t);
   out->scored = true;
-  out->stopped = !t->cut;
   out->tokens = t->n;
-  for (int k = 0; k < t->n && !bad; k++)
-    if (!lm_tokens_add(h->base.st, &t->stop, t->text.v[k]) || !lm_tokens_add(h->base.st, &t->end, t->text.v[k])) bad = NORN_EMEMORY;
-  if (bad || t->n >= a->max) return bad;
-  if (a->nstop) bad = http_encode(&h->base, a->stop, a->nstop, &t->stop);
-  if (!bad && !lm_tokens_add(h->base.st, &t->end, ANY_END)) bad = NORN_EMEMORY;
-  if (bad || h->base.vocab.end >= 0) return bad;
-  bad = norn_fail(h->base.st, NORN_EIO, 0, "%.150s names no token that ends a text", h->url);
+  out->stopped = t->n < a->max;
+  if (bad || !out->stopped) return bad;
+  if (a->nstop) bad = whole_stop(h, a);
+  if (bad || !lm_tokens_add(h->base.st, t, OVER)) return bad ? bad : NORN_EMEMORY;
+  if (h->base.vocab.end >= 0) return NORN_OK;
+  norn_fail(h->base.st, NORN_EIO, 0, "%.150s names no token that ends a text", h->url);
   norn_hint(h->base.st, "end = \"NAME\" says which one does");
-  return bad;
-}
-
-static double together(double a, double b)
-{
-  double top = a > b ? a : b;
-  return top == -(double)INFINITY ? top : top + log(exp(a - top) + exp(b - top));
-}
-
-static void parts_free(http *h, parts *t)
-{
-  lm_tokens_free(h->base.st, &t->text);
-  lm_tokens_free(h->base.st, &t->stop);
-  lm_tokens_free(h->base.st, &t->end);
+  return NORN_EIO;
 }
 
 norn_status http_scores(http *h, int n, const lm_ask *asks, lm_said *out)
 {
   size_t many = (size_t)n;
-  parts *t = mem_zero(&h->m, many * sizeof *t);
-  http_seq *v = mem_zero(&h->m, 3 * many * sizeof *v);
+  lm_tokens *t = mem_zero(&h->m, many * sizeof *t);
+  http_seq *v = mem_zero(&h->m, many * sizeof *v);
   norn_status bad = t && v ? http_vocab_open(h) : http_no_memory(h->base.st);
   for (int k = 0; k < n && !bad; k++) {
     const lm_ask *a = asks + k;
-    const lm_tokens *before = http_ids_of(a->at);
-    const http_seq s = { .before = before, .temperature = a->temperature, .top_p = a->top_p };
-    bad = parts_of(h, a, t + k, out + k);
-    v[3 * k] = v[3 * k + 1] = v[3 * k + 2] = s;
-    v[3 * k].ids = &t[k].text, v[3 * k + 1].ids = &t[k].stop, v[3 * k + 2].ids = &t[k].end;
-    if (t[k].n > a->max) continue;
-    v[3 * k].n = t[k].n;
-    v[3 * k + 1].from = v[3 * k + 2].from = t[k].n;
-    v[3 * k + 1].n = t[k].stop.n <= a->max ? t[k].stop.n : t[k].n;
-    v[3 * k + 2].n = t[k].end.n;
+    bad = tokens_of(h, a, t + k, out + k);
+    bool fits = out[k].tokens <= a->max;
+    v[k] = (http_seq){ .before = http_ids_of(a->at), .ids = t + k, .n = fits ? t[k].n : 0, .ask = a, .temperature = a->temperature, .top_p = a->top_p,
+                       .logp = fits ? 0 : -(double)INFINITY };
   }
-  if (!bad) bad = http_seqs(h, 3 * n, v);
-  for (int k = 0; k < n && !bad; k++) {
-    const http_seq *s = v + 3 * k;
-    double stop = s[1].n > t[k].n ? s[1].logp : -(double)INFINITY;
-    if (t[k].n > asks[k].max) out[k].logp = -(double)INFINITY;
-    else out[k].logp = s[0].logp + (t[k].cut ? 0 : together(stop, s[2].logp));
-  }
-  for (int k = 0; k < n && t; k++) parts_free(h, t + k);
+  if (!bad) bad = http_seqs(h, n, v);
+  for (int k = 0; k < n && !bad; k++) out[k].logp = v[k].logp;
+  for (int k = 0; k < n && t; k++) lm_tokens_free(h->base.st, t + k);
   mem_put(&h->m, t, many * sizeof *t);
-  mem_put(&h->m, v, 3 * many * sizeof *v);
+  mem_put(&h->m, v, many * sizeof *v);
   return bad;
 }
 

@@ -521,24 +521,25 @@ static void test_choices(void)
   norn_free(st);
 }
 
-/* p(" yes") (p("\n") + p(end)): e^-.5 (e^-1 + e^-2). */
+/* p(" yes") (p("\n") + p("\n\n") + p(end)): e^-.5 (.25 + .125 + .5); what is left out is none. */
+#define TOPS "{\"\\n\": -1.3862943611198906, \"\\n\\n\": -2.0794415416798357, \"<|end|>\": -0.6931471805599453, \"x\": -2.0794415416798357}"
 static const char echoed[] =
-    "{\"choices\": [{\"text\": \"\", \"finish_reason\": \"length\", \"logprobs\": {\"tokens\": [\"<s>\", \"Is\", \" it?\", \" yes\", \"\\n\", \" z\"], "
-    "\"token_logprobs\": [null, -3, -4, -0.5, -1, -9], \"top_logprobs\": [null, {}, {}, {\" yes\": -0.5}, {\"\\n\": -1, \"<|end|>\": -2}, {}]}}], "
+    "{\"choices\": [{\"text\": \"\", \"finish_reason\": \"length\", \"logprobs\": {\"tokens\": [\"<s>\", \"Is\", \" it?\", \" yes\", \" z\"], "
+    "\"token_logprobs\": [null, -3, -4, -0.5, -9], \"top_logprobs\": [null, {}, {}, {\" yes\": -0.5}, " TOPS "]}}], "
     "\"usage\": {\"prompt_tokens\": 5, \"completion_tokens\": 1}}";
 
 static http_took echo_of(http *h, const char *body, const char *given, int max, lm_said *s)
 {
   text prompt, t;
-  size_t from, end;
+  size_t from;
   lm_node *at = lm_start(&h->base, "Is it?", 6);
   lm_ask a = draw_of(at, 1);
   a.given = given, a.ngiven = strlen(given), a.max = max;
   text_init(&prompt, &h->m);
   text_init(&t, &h->m);
   norn_clear(h->base.st);
-  CHECK(http_echo_body(h, &a, &t, &prompt, &from, &end) == NORN_OK);
-  http_took took = http_echo(h, body, strlen(body), &prompt, from, end, &a, s);
+  CHECK(http_echo_body(h, &a, &t, &prompt, &from) == NORN_OK);
+  http_took took = http_echo(h, body, strlen(body), &prompt, from, &a, s);
   text_free(&prompt);
   text_free(&t);
   lm_drop(at);
@@ -553,7 +554,7 @@ static void test_echo(void)
   char body[sizeof echoed + 100];
   http *h = model_new(st, &p, "vllm", 0, norn_bool(false));
   CHECK(echo_of(h, echoed, " yes", 20, &s) == HTTP_TAKEN && s.scored);
-  CHECK_NEAR(s.logp, -.5 + log(exp(-1) + exp(-2)), 1e-15);
+  CHECK_NEAR(s.logp, -.5 + log(.875), 1e-12);
   CHECK(echo_of(h, echoed, " yes", 1, &s) == HTTP_TAKEN);             /* cut there: no stop */
   CHECK_NEAR(s.logp, -.5, 0);
   CHECK(echo_of(h, echoed, " yes", 0, &s) == HTTP_TAKEN && s.logp == -(double)INFINITY);
@@ -562,10 +563,10 @@ static void test_echo(void)
   memcpy(strstr(body, "\" it?\", \" yes\""), "\" it? \", \"yes\"", 14);
   CHECK(echo_of(h, body, " yes", 20, &s) == HTTP_REFUSED && error_has(st, "lies across the end of the context"));
   snprintf(body, sizeof body, "%s", echoed);
-  memcpy(strstr(body, "<|end|>"), "<|fin|>", 7);
+  memcpy(strstr(body, "\"x\": -2.079"), "\"x\": -2.080", 11);                 /* not all of the probability */
   CHECK(echo_of(h, body, " yes", 20, &s) == HTTP_REFUSED && error_has(st, "how likely the text ends"));
   snprintf(body, sizeof body, "%s", echoed);
-  memcpy(strstr(body, "-0.5, -1, -9"), "null, -1, -9", 12);
+  memcpy(strstr(body, "-0.5, -9"), "null, -9", 8);
   CHECK(echo_of(h, body, " yes", 20, &s) == HTTP_REFUSED && error_has(st, "without log-probability"));
   lm_close(&h->base);
   norn_free(st);
@@ -619,18 +620,21 @@ static void test_llama(void)
   CHECK_NEAR(score_llama(h, "ab", "", 9, 1), log(.125) + log(.125), 1e-6);
   CHECK_NEAR(score_llama(h, "ab", "b", 9, 1), -INFINITY, 0);               /* its stop inside */
   CHECK_NEAR(score_llama(h, "a", "b", 9, 1), log(.5) + log(.25 + .125), 1e-6);
-  CHECK_NEAR(score_llama(h, "a", "ba", 2, 1), log(.5) + log(.125), 1e-6);   /* no room for a stop of two tokens */
-  CHECK_NEAR(score_llama(h, "a", "ba", 3, 1), log(.5) + log(.25 * .5 + .125), 1e-6);
+  CHECK_NEAR(score_llama(h, "b", "a", 9, 1), log(.25) + log(.5 + .125 + .125), 1e-6);   /* "ab" begins with the stop too */
+  CHECK_NEAR(score_llama(h, "b", "ab", 1, 1), log(.25), 1e-6);
   CHECK_NEAR(score_llama(h, "a", "b", 1, 1), log(.5), 1e-6);
   CHECK_NEAR(score_llama(h, "aa", "b", 1, 1), -INFINITY, 0);
   /* temperature .5: squares */
   double z = .25 + .0625 + 2 * .015625;
   CHECK_NEAR(score_llama(h, "a", "b", 9, .5), log(.25 / z) + log((.0625 + .015625) / z), 1e-6);
   CHECK(h->base.vocab.n == 4 && h->base.vocab.end == 3 && h->base.vocab.kind[3] == LM_END);
-  p.fails = 1;                                                              /* a token is missing */
   lm_said s = { NULL };
   lm_node *at = lm_start(&h->base, "b", 1);
-  lm_ask a = { .at = at, .stop = "", .max = 9, .temperature = 1, .top_p = 1, .given = "b", .ngiven = 1 };
+  lm_ask a = { .at = at, .stop = "ab", .nstop = 2, .max = 9, .temperature = 1, .top_p = 1, .given = "b", .ngiven = 1 };
+  CHECK(http_texts(&h->base, 1, &a, &s) == NORN_EDOMAIN);                   /* "a" is a part of it */
+  CHECK(error_has(st, "tokens = true"));
+  a.nstop = 0;
+  p.fails = 1;                                                              /* a token is missing */
   CHECK(http_texts(&h->base, 1, &a, &s) == NORN_EIO);
   CHECK(error_has(st, "of 4 tokens 3 have a probability"));
   lm_drop(at);
