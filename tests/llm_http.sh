@@ -160,6 +160,30 @@ head -n 2 out | cmp -s top - || fail 'llama: the likeliest tokens'
 ask vllm normal '{tokens: true}' next ab && fail 'tokens of a server that has none'
 says 'no llama-server'
 
+# ---- programs ----
+cat >program.norn <<NORN
+let lm = llm("$base/vllm/v1#normal", { end: "<end>", n: 4 })
+let ctx = lm.context("x")
+print(logpdf(ctx.text(stop = "a", max = 8), "b"))
+model draws() {
+  let s ~ ctx.text(stop = "b", max = 8)
+  s
+}
+let post = infer(draws(), importance(40))
+print(lm.ledger.texts >= 40)
+let exact = llm("$base/llama/v1#normal", { tokens: true })
+print("sixteenths", round(16 * prob(infer(exact.context("x").text(stop = "b", max = 2), enumerate()), s -> s == "a")))
+NORN
+"$NORN" -q --seed 5 program.norn >out 2>&1 || fail 'a program'
+says -1.67397
+says true
+# a b, ab and a end: 1/8 + 1/8 + 1/16
+says 'sixteenths 5'
+"$NORN" -q -e "let ctx = llm(\"$base/openai/v1#normal\").context(\"x\")" -e 'logpdf(ctx.text(stop = "b"), "a")' >out 2>&1 && fail 'a score of a server that has none'
+says scores
+"$NORN" --safe -e "llm(\"$base/vllm/v1#normal\")" >out 2>&1 && fail '--safe'
+says "nor reach servers"
+
 # ---- record and replay ----
 ask vllm normal '{record: "tape", end: "<end>"}' draw ab b 8 1 1 6 || fail record
 grep -v ledger out | cmp -s want - || fail 'record: other texts'

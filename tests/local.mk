@@ -1161,6 +1161,8 @@ TEST_FILES = \
   %D%/llm/logits.txt \
   %D%/llm/llama_cpp.py \
   %D%/llm/reference.py \
+  %D%/llm/serve.py \
+  %D%/llm/real.sh \
   %D%/amortized/long/benchmark.norn \
   %D%/amortized/long/curves.norn \
   %D%/amortized/long/gp1d.norn \
