@@ -489,7 +489,7 @@ static void test_choices(void)
   char json[600], quoted[60];
   http *h = model_new(st, &p, "vllm", 0, norn_bool(false));
   for (int k = 0; k < NORN_COUNT(all); k++) {
-    lm_said s = { NULL };
+    lm_said s = { .text = NULL };
     int n = 0;
     for (const char *c = all[k].text; *c; c++) n += snprintf(quoted + n, sizeof quoted - (size_t)n, *c == '\n' ? "\\n" : "%c", *c);
     quoted[n] = 0;
@@ -602,7 +602,7 @@ static void llama(play *p, int k, const char *url, const char *body, http_reply 
 
 static double score_llama(http *h, const char *given, const char *stop, int max, double temperature)
 {
-  lm_said s = { NULL };
+  lm_said s = { .text = NULL };
   lm_node *at = lm_start(&h->base, "a", 1);
   lm_ask a = { .at = at, .stop = stop, .nstop = strlen(stop), .max = max, .temperature = temperature, .top_p = 1, .given = given, .ngiven = strlen(given) };
   CHECK(http_texts(&h->base, 1, &a, &s) == NORN_OK);
@@ -628,7 +628,7 @@ static void test_llama(void)
   double z = .25 + .0625 + 2 * .015625;
   CHECK_NEAR(score_llama(h, "a", "b", 9, .5), log(.25 / z) + log((.0625 + .015625) / z), 1e-6);
   CHECK(h->base.vocab.n == 4 && h->base.vocab.end == 3 && h->base.vocab.kind[3] == LM_END);
-  lm_said s = { NULL };
+  lm_said s = { .text = NULL };
   lm_node *at = lm_start(&h->base, "b", 1);
   lm_ask a = { .at = at, .stop = "ab", .nstop = 2, .max = 9, .temperature = 1, .top_p = 1, .given = "b", .ngiven = 1 };
   CHECK(http_texts(&h->base, 1, &a, &s) == NORN_EDOMAIN);                   /* "a" is a part of it */
