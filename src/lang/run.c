@@ -289,6 +289,10 @@ norn_run *norn_run_fork(norn_run *a, uint32_t lane)
 {
   norn_state *st = a->st;
   size_t dirty = st->ndirty;
+  if (NORN_UNLIKELY(a->finished)) {
+    norn_fail(st, NORN_EUSE, -1, "this run has ended");
+    return NULL;
+  }
   norn_run *b = run_fork_to(st, a, lane);
   if (b && !a->in_dirty && st->ndirty > dirty) {   /* a clean copy of a clean run */
     st->ndirty--;

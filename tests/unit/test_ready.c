@@ -187,6 +187,7 @@ static void one_run(norn_state *st)
   }
   CHECK(norn_equal(ev.value, norn_get(kept)));
   CHECK(norn_run_logw(r) == logw);
+  CHECK(!norn_run_fork(r, 1) && norn_error(st)->code == NORN_EUSE);  /* of what has ended there is no copy */
   norn_run_free(r);
   /* without DRAW and SCORE: READY, then the event itself */
   r = norn_run_new(st, norn_get(model), NULL, 0);
