@@ -61,6 +61,8 @@ for seed in 1 2; do
   echo "$out" | grep -q 'below 0.03: true' || { echo "mixture.norn: labels are not Bayes' rule"; bad=1; }
   run reward_hacking $seed                  # against 3,000 tasks a line
   near '2 ' 2 .26 .16; near '2 ' 4 .20 .15; near '32 ' 2 .93 .1; near '32 ' 4 .02 .06; near '500 draws' 8 .99 .05
+  run llm_particles_math $seed              # against 200 sums; 20 here
+  near 'answer' 2 272 0; near 'particle filter' 4 .92 .3; near 'one sample' 3 .5 .45
   run bioassay $seed
   near grid 3 .9502 .0006; near grid 5 .8635 .0006; near grid 7 9.983 .006; near grid 9 4.287 .006
   near grid 12 -4.0400 .0001

@@ -284,6 +284,9 @@ LANG_TESTS = \
   %D%/errors/interp_not_rising.norn \
   %D%/errors/inv_chi_square_nu.norn \
   %D%/errors/inverse_not_square.norn \
+  %D%/errors/its_reward.norn \
+  %D%/errors/its_switch_model.norn \
+  %D%/errors/its_switch_vocabulary.norn \
   %D%/errors/keep_draws_name.norn \
   %D%/errors/kernel_expected.norn \
   %D%/errors/kernel_negative.norn \
@@ -496,6 +499,7 @@ LANG_TESTS = \
   %D%/errors/scaled_inv_chi_square_s.norn \
   %D%/errors/several_mistakes.norn \
   %D%/errors/shapes_differ.norn \
+  %D%/errors/sim_setting.norn \
   %D%/errors/skew_normal_shape.norn \
   %D%/errors/spline_method.norn \
   %D%/errors/stray_closer.norn \
