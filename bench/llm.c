@@ -1,16 +1,33 @@
-/* bench/llm: the built-in decoder on a llama-shaped random model of 100 million parameters, on one thread: reading a prefix
-   of 512 tokens, one context behind it, and 64 that share it, a token each at a time; ms of CPU a token.  The limits: the
-   model's bytes read once a token; the same products by OpenBLAS (f32).  Beside them llama.cpp on the same file, where
-   bench/peers/llama.sh found it.  The files are written to the folder of the bench and stay if NORN_BENCH_KEEP is set. */
+/* bench/llm: the built-in decoder on a llama-shaped random model of 100 million parameters: reading a prefix of
+   512 tokens, one context behind it, and 64 that share it, a token each at a time; ms a token, of CPU on one
+   thread, or of time on NORN_BENCH_THREADS.  The limits: the model's bytes read once a token; the same products
+   by OpenBLAS (f32).  Beside them llama.cpp on the same file, where bench/peers/llama.sh found it.  Files are
+   written to the present folder and stay if NORN_BENCH_KEEP is set;  NORN_BENCH_FORMAT: one format alone. */
 #include "bench.h"
 #include "llm/decoder.h"
 #include "num/la.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LAYERS = 12, WIDTH = 768, HEADS = 12, FF = 2048, VOCAB = 20000, WINDOW = 2048, PREFIX = 512, PARTICLES = 64, STEPS = 8 };
+enum { LAYERS = 12, WIDTH = 768, HEADS = 12, FF = 2048, VOCAB = 20000, WINDOW = 2048 };
+enum { PREFIX = 512, PARTICLES = 64, STEPS = 8 };
+
+static int threads(void)
+{
+  const char *s = getenv("NORN_BENCH_THREADS");
+  return s && atoi(s) > 1 ? atoi(s) : 1;
+}
+
+static double now(void)
+{
+  struct timespec t;
+  if (threads() == 1) return bench_cpu();
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 typedef struct opened { lm lm; gguf file; decoder d; } opened;
 static norn_status eval(lm *x, lm_node *const *n, int k) { return decoder_eval(&((opened *)x)->d, x, n, k); }
@@ -86,7 +103,8 @@ static opened *model_open(norn_state *st, const char *path)
   m->lm.vocab = (lm_vocab){ .n = VOCAB, .kind = some(VOCAB), .begin = -1, .end = -1 };
   m->lm.root = mem_zero(m->lm.m, sizeof *m->lm.root);
   *m->lm.root = (lm_node){ .of = &m->lm, .token = -1, .refs = 1 };
-  if (!gguf_open(st, path, &m->file) || !decoder_open(&m->d, st, m->lm.m, &m->file, (size_t)2 << 30, 1)) bench_die(st, path);
+  if (!gguf_open(st, path, &m->file) || !decoder_open(&m->d, st, m->lm.m, &m->file, (size_t)2 << 30, threads()))
+    bench_die(st, path);
   return m;
 }
 
@@ -103,9 +121,9 @@ static void model_close(opened *m)
 
 static double timed(opened *m, lm_node *const *n, int k)
 {
-  double t = bench_cpu();
+  double t = now();
   if (lm_eval(&m->lm, n, k)) bench_die(m->lm.st, "llm");
-  return bench_cpu() - t;
+  return now() - t;
 }
 
 static lm_node *prefix_of(opened *m, int first)
@@ -203,12 +221,13 @@ static void report(quant_type t, double first, double one, double many, double b
   bench_row(what, 1e3 * first, "ms", "llama.cpp", other[0], f32 || t == QUANT_Q8_0 ? "1.5" : "");
   snprintf(what, sizeof what, "llm %s: one context, %.1f tokens/s", name, 1 / one);
   bench_row(what, 1e3 * one, "ms", "llama.cpp", other[1], "");
-  bench_row("  the same beside reading the bytes", 1e3 * one, "ms", "memory", 1e3 * bytes, "");
+  if (threads() == 1) bench_row("  the same beside reading the bytes", 1e3 * one, "ms", "memory", 1e3 * bytes, "");
   snprintf(what, sizeof what, "llm %s: %d contexts, %.0f tokens/s", name, PARTICLES, 1 / many);
   bench_row(what, 1e3 * many, "ms", "llama.cpp", other[2], f32 || t == QUANT_Q8_0 ? "1.5" : "");
-  if (f32) bench_row("  the same beside its products", 1e3 * many, "ms", la_name(), 1e3 * products(PARTICLES) / PARTICLES, "");
-  printf("  %s: a token in a batch of %d is %.1f times as fast as alone%s; %.0f times with the prefix read again\n", name,
-         PARTICLES, one / many, f32 ? " (goal 10)" : "", (PREFIX * first + one) / many);
+  if (f32 && threads() == 1)
+    bench_row("  the same beside its products", 1e3 * many, "ms", la_name(), 1e3 * products(PARTICLES) / PARTICLES, "");
+  printf("  %s: a token in a batch of %d is %.1f times as fast as alone%s; %.0f times with the prefix read again\n",
+         name, PARTICLES, one / many, f32 ? " (goal 10)" : "", (PREFIX * first + one) / many);
 }
 
 void bench_llm(void)
@@ -227,7 +246,8 @@ void bench_llm(void)
     double first = least(timed(m, &n, 1), timed(m, &k, 1)) / PREFIX, one = steps(m, n, 1, &pages);
     double many = steps(m, n, PARTICLES, &pages) / PARTICLES;
     report(formats[i], first, one, many, reading(m));
-    if (pages > 2 * PREFIX / KV_PAGE + PARTICLES + 2) printf("  the prefix is there more than once: %zu pages\n", pages);
+    if (pages > 2 * PREFIX / KV_PAGE + PARTICLES + 2)
+      printf("  the prefix is there more than once: %zu pages\n", pages);
     lm_drop(n), lm_drop(k);
     model_close(m);
     if (!getenv("NORN_BENCH_KEEP")) remove(path);

@@ -43,6 +43,7 @@ endif
 CLEANFILES += %D%/bench$(EXEEXT)
 
 EXTRA_DIST += \
+  %D%/peers/llama.sh \
   %D%/peers/nn.sh \
   %D%/peers/nn_peer.py \
   %D%/peers/numpyro_peer.py \

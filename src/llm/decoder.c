@@ -1,15 +1,16 @@
 /* decoder.c: a batch of tokens through the layers of a transformer (decoder.h).
 
-   The rows of a batch go in pieces of at most DEC_ROWS.  A piece is a list of steps (a norm, some products, attention ...);
-   all threads go through the steps together, take jobs of each one by one, and meet behind it.  In the last layer only the
-   rows that were asked for go on behind their keys and values. */
+   The rows of a batch go in pieces of at most DEC_ROWS.  A piece is a list of steps (a norm, some products,
+   attention ...); all threads go through the steps together, take jobs of each one by one, and meet behind it.
+   In the last layer only the rows that were asked for go on behind their keys and values. */
 #include "llm/decoder_in.h"
 #include "num/level.h"
 #include <math.h>
 #include <sched.h>
 #include <string.h>
 
-enum { DEC_ROWS = 256, STRIPE = 32, SCORES = 1 << 16, SPINS = 2000 };
+enum { DEC_ROWS = 256, SCORES = 1 << 16, SPINS = 2000 };
+#define WORTH 1e7      /* numbers times tokens from which on threads pay */
 
 static const dec_kernels *kernels(void)
 {
@@ -24,6 +25,7 @@ static const dec_kernels *kernels(void)
 /* A piece at work.  Arrays of rows are (most, ...); node, asked: of all rows; m: rows that are still in it. */
 typedef struct piece {
   decoder *d;
+  pool *pool;
   lm *lm;
   const dec_kernels *f;
   dec_row *row;
@@ -58,13 +60,14 @@ static size_t attention_scratch(const decoder *d, int longest)
 {
   dec_attend a = { .kv = &d->kv, .group = d->heads / d->kv_heads };
   size_t one = dec_attend_room(&a, 1, longest), many = one > SCORES ? one : SCORES;
-  return many > DEC_TILE * DEC_DEEP ? many : DEC_TILE * DEC_DEEP;
+  return many > DEC_STRIPE * DEC_DEEP ? many : DEC_STRIPE * DEC_DEEP;
 }
 
 static void lay(piece *p, block *b, int longest)
 {
   const decoder *d = p->d;
-  size_t rows = (size_t)p->most, w = (size_t)d->width, hd = (size_t)(d->heads * d->d), kd = (size_t)(d->kv_heads * d->d);
+  size_t rows = (size_t)p->most, w = (size_t)d->width;
+  size_t hd = (size_t)(d->heads * d->d), kd = (size_t)(d->kv_heads * d->d);
   p->node = take(b, rows, sizeof *p->node);
   p->ask = take(b, rows, sizeof *p->ask);
   p->length = take(b, rows, sizeof *p->length);
@@ -92,7 +95,7 @@ static bool meet(piece *p)
   if (atomic_fetch_add(&p->come, 1) + 1 == p->workers) {
     atomic_store(&p->come, 0);
     atomic_store(&p->next, 0);
-    if (!pool_goes_on(&p->d->pool)) atomic_store(&p->stopped, true);
+    if (!pool_goes_on(p->pool)) atomic_store(&p->stopped, true);
     atomic_store(&p->turned, turned + 1);
   } else {
     for (int i = 0; atomic_load_explicit(&p->turned, memory_order_acquire) == turned; i++)
@@ -122,13 +125,13 @@ static void products(piece *p, const dec_product *of, int n, float *scratch)
   int jobs = 0, first[3];
   for (int i = 0; i < n; i++) {
     first[i] = jobs;
-    jobs += (int)((of[i].of->w.rows + STRIPE - 1) / STRIPE);
+    jobs += (int)((of[i].of->w.rows + DEC_STRIPE - 1) / DEC_STRIPE);
   }
   for (int i; (i = job(p, jobs)) >= 0;) {
     int k = n - 1;
     while (first[k] > i) k--;
-    int64_t from = (int64_t)(i - first[k]) * STRIPE, rows = of[k].of->w.rows;
-    p->f->product(of + k, from, from + STRIPE < rows ? from + STRIPE : rows, scratch);
+    int64_t from = (int64_t)(i - first[k]) * DEC_STRIPE, rows = of[k].of->w.rows;
+    p->f->product(of + k, from, from + DEC_STRIPE < rows ? from + DEC_STRIPE : rows, scratch);
   }
 }
 
@@ -344,7 +347,7 @@ static norn_status pieces(piece *p, dec_batch *b, size_t *done)
   while (*done < b->n) {
     int n = (int)(b->n - *done < (size_t)p->most ? b->n - *done : (size_t)p->most);
     if (!prepare(p, b->row + *done, n)) return norn_error(p->d->st)->code;
-    pool_run(&p->d->pool, p->workers, work, wanted, p);
+    pool_run(p->pool, p->workers, work, wanted, p);
     if (atomic_load(&p->stopped)) return norn_poll(p->d->st);
     count(p);
     *done += (size_t)n;
@@ -370,7 +373,11 @@ static norn_status fits(const lm *x, lm_node *const *node, int n)
 static norn_status computed(decoder *d, lm *x, dec_batch *b)
 {
   piece p = { .d = d, .lm = x, .f = kernels(), .most = b->n < DEC_ROWS ? (int)b->n : DEC_ROWS,
-              .workers = d->pool.n ? d->pool.n : 1 };
+              .workers = 1, .pool = &d->solo };
+  if (d->pool.n && d->parameters * (double)b->n > WORTH) {
+    p.workers = d->pool.n;
+    p.pool = &d->pool;
+  }
   uint32_t longest = 0;
   size_t done = 0;
   for (size_t i = 0; i < b->n; i++) longest = b->row[i].node->depth > longest ? b->row[i].node->depth : longest;

@@ -1,9 +1,11 @@
-/* decoder.h: transformers that give the next token's distribution, from GGUF files: llama (RMSNorm, rotary positions,
-   grouped-query attention, SwiGLU), qwen2 (the same with biases) and gpt2 (LayerNorm, learned positions, GELU).
+/* decoder.h: transformers that give the next token's distribution, from GGUF files: llama (RMSNorm, rotary
+   positions, grouped-query attention, SwiGLU), qwen2 (the same with biases) and gpt2 (LayerNorm, learned
+   positions, GELU).
 
-   Weights stay in the mapped file, in the format that they have there.  Contexts are nodes of the trie of llm.h; their keys
-   and values stand in pages (kv.h), and all nodes that one call wants go through the layers together.  The numbers of a
-   context do not depend on what else is in the batch, on pages or on threads: every sum has an order of its own. */
+   Weights stay in the mapped file, in the format that they have there.  Contexts are nodes of the trie of
+   llm.h; their keys and values stand in pages (kv.h), and all nodes that one call wants go through the layers
+   together.  The numbers of a context do not depend on what else is in the batch, on pages or on threads: every
+   sum has an order of its own. */
 #ifndef NORN_LLM_DECODER_H
 #define NORN_LLM_DECODER_H
 #include "base/pool.h"
@@ -40,12 +42,12 @@ typedef struct decoder {
   float *vectors; size_t nvectors, avectors;     /* copies of norms and biases; used, room */
   double parameters;
   kv kv;
-  pool pool;
+  pool pool, solo;                               /* solo: the caller alone, for what is soon done */
   pthread_t *thread; int threads;
 } decoder;
 
-/* cache: bytes of keys and values that may stay; threads: 0: as the state's configuration has it.  file stays the caller's
-   and open.  false: error set, nothing to close. */
+/* cache: bytes of keys and values that may stay; threads: 0: as the state's configuration has it. file stays the
+   caller's and open. false: error set, nothing to close. */
 bool decoder_open(decoder *, norn_state *, mem *, const gguf *file, size_t cache, int threads);
 void decoder_close(decoder *);
 /* lm_row's eval and forget. */

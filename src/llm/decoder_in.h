@@ -3,7 +3,8 @@
 #define NORN_LLM_DECODER_IN_H
 #include "llm/decoder.h"
 
-enum { DEC_DEEP = 1024, DEC_TILE = 4 };          /* numbers of a row of weights at once; rows of weights at once */
+/* Numbers of a row of weights at once, rows of weights at once, and rows that are made floats together. */
+enum { DEC_DEEP = 1024, DEC_TILE = 4, DEC_STRIPE = 32 };
 
 /* y = x w' + bias, or added to y, of m rows: y[r][at + j] for row j of w.  y: row r at y + r ldy; rows: where each
    stands, instead. */
@@ -28,7 +29,7 @@ typedef struct dec_attend {
 } dec_attend;
 
 typedef struct dec_kernels {
-  /* For rows from .. to - 1 of the weights.  scratch: DEC_TILE DEC_DEEP floats. */
+  /* For rows from .. to - 1 of the weights.  scratch: DEC_STRIPE DEC_DEEP floats. */
   void (*product)(const dec_product *, int64_t from, int64_t to, float *scratch);
   /* Attention of one head of keys, of rows from .. to - 1.  scratch: dec_attend_room. */
   void (*attend)(const dec_attend *, int head, int from, int to, float *scratch);

@@ -1,10 +1,10 @@
-/* decoder_level.c: the kernels of the decoder, compiled once per CPU level (src/llm/local.mk) with the registers of
-   num/vec.h; sums are fused, so levels agree to rounding only.
+/* decoder_level.c: the kernels of the decoder, compiled once per CPU level (src/llm/local.mk) with the registers
+   of num/vec.h; sums are fused, so levels agree to rounding only.
 
-   Of one level every number is the same chain of roundings whatever else is computed beside it.  A product of a row of
-   weights and a row of the batch has one sum for each number of a register, over pieces of DEC_DEEP, and these are added
-   by halves.  Scores are sums over a head's numbers in order, and so are values over positions, page after page; a softmax
-   looks at all scores of a row at once. */
+   Of one level every number is the same chain of roundings whatever else is computed beside it.  A product of a
+   row of weights and a row of the batch has one sum for each number of a register, over pieces of DEC_DEEP, and
+   these are added by halves.  Scores are sums over a head's numbers in order, and so are values over positions,
+   page after page; a softmax looks at all scores of a row at once. */
 #include "llm/decoder_in.h"
 #include "num/vec.h"
 
@@ -13,43 +13,68 @@
 
 /* ---- weights as floats ---- */
 
-typedef int8_t vec_bytes __attribute__((vector_size(2 * LANES)));
-typedef uint8_t vec_ubytes __attribute__((vector_size(2 * LANES)));
-typedef uint16_t vec_shorts __attribute__((vector_size(4 * LANES)));
-
+#if defined VEC_X86
+/* A register of small integers from memory (compilers convert such vectors number by number). */
 VEC_INLINE vec_ints bytes_at(const int8_t *p)
 {
-  vec_bytes b;
-  memcpy(&b, p, sizeof b);
-  return __builtin_convertvector(b, vec_ints);
+#if LANES == 8
+  return (vec_ints)_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p));
+#else
+  return (vec_ints)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p));
+#endif
 }
 VEC_INLINE vec_ints ubytes_at(const uint8_t *p)
 {
-  vec_ubytes b;
-  memcpy(&b, p, sizeof b);
-  return __builtin_convertvector(b, vec_ints);
+#if LANES == 8
+  return (vec_ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
+#else
+  return (vec_ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
+#endif
 }
+VEC_INLINE vec_ints shorts_at(const uint8_t *p)
+{
+#if LANES == 8
+  return (vec_ints)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
+#else
+  return (vec_ints)_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
+#endif
+}
+#else
+VEC_INLINE vec_ints bytes_at(const int8_t *p)
+{
+  vec_ints x;
+  for (int i = 0; i < VEC; i++) x[i] = p[i];
+  return x;
+}
+VEC_INLINE vec_ints ubytes_at(const uint8_t *p)
+{
+  vec_ints x;
+  for (int i = 0; i < VEC; i++) x[i] = p[i];
+  return x;
+}
+VEC_INLINE vec_ints shorts_at(const uint8_t *p)
+{
+  vec_ints x;
+  for (int i = 0; i < VEC; i++) x[i] = p[2 * i] | p[2 * i + 1] << 8;
+  return x;
+}
+#endif
 VEC_INLINE vec floats(vec_ints i) { return __builtin_convertvector(i, vec); }
 
 /* Of finite numbers: the fraction and exponent as those of a float that is 2^112 too small. */
 VEC_INLINE vec halves_at(const uint8_t *p)
 {
 #if defined VEC_X86 && LANES == 8
-  __m256i h;
-  memcpy(&h, p, sizeof h);
-  return _mm512_cvtph_ps(h);
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
 #else
-  vec_shorts s;
-  memcpy(&s, p, sizeof s);
-  vec_ints i = __builtin_convertvector(s, vec_ints);
+  vec_ints i = shorts_at(p);
   vec x = (vec)((i & 0x7fff) << 13) * 0x1p112f;
   return (vec)((vec_ints)x | (i & 0x8000) << 16);
 #endif
 }
 VEC_INLINE float half(uint16_t h)
 {
-  float x = quant_from_bits((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
-  return h & 0x8000 ? -x : x;
+  return quant_from_bits((uint32_t)(h & 0x7fff) << 13 | (uint32_t)(h & 0x8000) << 16) * 0x1p112f;
 }
 
 /* A block of each format as registers; formats without blocks come by 32. */
@@ -62,11 +87,7 @@ VEC_INLINE void open_f16(const uint8_t *p, vec *x)
 VEC_INLINE void open_bf16(const uint8_t *p, vec *x)
 {
   VEC_UNROLL
-  for (int c = 0; c < 32; c += VEC) {
-    vec_shorts s;
-    memcpy(&s, p + 2 * c, sizeof s);
-    x[c / VEC] = (vec)(__builtin_convertvector(s, vec_ints) << 16);
-  }
+  for (int c = 0; c < 32; c += VEC) x[c / VEC] = (vec)(shorts_at(p + 2 * c) << 16);
 }
 
 VEC_INLINE void open_q8_0(const uint8_t *p, vec *x)
@@ -164,7 +185,7 @@ static void rest_none(const uint8_t *p, int64_t n, float *x) { (void)p, (void)n,
 
 /* from_: n numbers as floats.  dot_: of DEC_TILE rows the products with x, a register of sums for each, as `tile` has
    them. */
-#define FORMAT(name, block, bytes, rest) \
+#define FORMAT(name, block, bytes, rest, unroll) \
   static void from_##name(const uint8_t *p, int64_t n, float *x) \
   { \
     int64_t i = 0; \
@@ -180,15 +201,18 @@ static void rest_none(const uint8_t *p, int64_t n, float *x) { (void)p, (void)n,
   { \
     int64_t i = 0; \
     size_t at = 0; \
-    for (int r = 0; r < DEC_TILE; r++) s[r] = (vec){ 0 }; \
+    vec sum[DEC_TILE]; \
+    VEC_UNROLL \
+    for (int r = 0; r < DEC_TILE; r++) sum[r] = (vec){ 0 }; \
     for (; i + block <= n; i += block, at += bytes) \
+      unroll \
       for (int r = 0; r < DEC_TILE; r++) { \
-        vec v[block / VEC], sum = s[r]; \
+        vec v[block / VEC]; \
         open_##name(row[r] + at, v); \
         VEC_UNROLL \
-        for (int c = 0; c < block / VEC; c++) sum = vec_fma(v[c], vec_load(x + i + c * VEC), sum); \
-        s[r] = sum; \
+        for (int c = 0; c < block / VEC; c++) sum[r] = vec_fma(v[c], vec_load(x + i + c * VEC), sum[r]); \
       } \
+    for (int r = 0; r < DEC_TILE; r++) s[r] = sum[r]; \
     for (int r = 0; r < DEC_TILE && i < n; r++) { \
       float last[block] = { 0 }; \
       rest(row[r] + at, n - i, last); \
@@ -196,13 +220,13 @@ static void rest_none(const uint8_t *p, int64_t n, float *x) { (void)p, (void)n,
         s[r] = vec_fma(vec_load(last + c), vec_load_part(x + i + c, n - i - c), s[r]); \
     } \
   }
-FORMAT(f16, 32, 64, rest_f16)
-FORMAT(bf16, 32, 64, rest_bf16)
-FORMAT(q8_0, 32, sizeof(block_q8_0), rest_none)
-FORMAT(q4_0, 32, sizeof(block_q4_0), rest_none)
-FORMAT(q4_K, 256, sizeof(block_q4_K), rest_none)
-FORMAT(q5_K, 256, sizeof(block_q5_K), rest_none)
-FORMAT(q6_K, 256, sizeof(block_q6_K), rest_none)
+FORMAT(f16, 32, 64, rest_f16, VEC_UNROLL)
+FORMAT(bf16, 32, 64, rest_bf16, VEC_UNROLL)
+FORMAT(q8_0, 32, sizeof(block_q8_0), rest_none, VEC_UNROLL)
+FORMAT(q4_0, 32, sizeof(block_q4_0), rest_none, VEC_UNROLL)
+FORMAT(q4_K, 256, sizeof(block_q4_K), rest_none, )
+FORMAT(q5_K, 256, sizeof(block_q5_K), rest_none, )
+FORMAT(q6_K, 256, sizeof(block_q6_K), rest_none, )
 
 /* A row of weights after the other, since memory is read fastest so. */
 static void dot_f32(const uint8_t *const *row, int64_t n, const float *x, vec *s)
@@ -222,8 +246,8 @@ typedef struct format {
 } format;
 static const format formats[QUANT_TYPES] = {
   [QUANT_F32] = { NULL, dot_f32 }, [QUANT_F16] = { from_f16, dot_f16 }, [QUANT_BF16] = { from_bf16, dot_bf16 },
-  [QUANT_Q8_0] = { from_q8_0, dot_q8_0 }, [QUANT_Q4_0] = { from_q4_0, dot_q4_0 }, [QUANT_Q4_K] = { from_q4_K, dot_q4_K },
-  [QUANT_Q5_K] = { from_q5_K, dot_q5_K }, [QUANT_Q6_K] = { from_q6_K, dot_q6_K }
+  [QUANT_Q8_0] = { from_q8_0, dot_q8_0 }, [QUANT_Q4_0] = { from_q4_0, dot_q4_0 },
+  [QUANT_Q4_K] = { from_q4_K, dot_q4_K }, [QUANT_Q5_K] = { from_q5_K, dot_q5_K }, [QUANT_Q6_K] = { from_q6_K, dot_q6_K }
 };
 
 /* ---- products ---- */
@@ -313,41 +337,57 @@ static void put(const dec_product *p, int r, int64_t j, int n, bool first, const
   }
 }
 
-/* The pieces of n <= DEC_TILE rows of weights from j on, all rows of the batch. */
-static void stripe(const dec_product *p, int64_t j, int n, int64_t from, int64_t k, float *scratch)
+/* n <= DEC_TILE rows of weights from j on, where they stand in the file; the first again in place of more. */
+static void rows_at(const dec_weight *w, int64_t j, int64_t n, int64_t from, const uint8_t **raw)
 {
-  const dec_weight *m = &p->of->w;
-  const format *f = formats + m->type;
-  const uint8_t *raw[DEC_TILE];
-  const float *w[DEC_TILE];
-  float out[6][DEC_TILE];
   for (int i = 0; i < DEC_TILE; i++)
-    raw[i] = m->data + (size_t)(i < n ? j + i : j) * m->row + quant_bytes(m->type, (size_t)from);
-  if (p->m == 1) {
-    vec s[DEC_TILE];
-    f->dot(raw, k, p->x + from, s);
-    sums(s, out[0]);
-    put(p, 0, j, n, from == 0, out[0]);
-    return;
-  }
-  for (int i = 0; i < DEC_TILE; i++) {
+    raw[i] = w->data + (size_t)(i < n ? j + i : j) * w->row + quant_bytes(w->type, (size_t)from);
+}
+
+static void product_of_one(const dec_product *p, int64_t j, int64_t n, int64_t from, int64_t k)
+{
+  const uint8_t *raw[DEC_TILE];
+  vec s[DEC_TILE];
+  float out[DEC_TILE];
+  rows_at(&p->of->w, j, n, from, raw);
+  formats[p->of->w.type].dot(raw, k, p->x + from, s);
+  sums(s, out);
+  put(p, 0, j, (int)n, from == 0, out);
+}
+
+/* The pieces of at most DEC_STRIPE rows of weights: of a few rows of the batch, which stay in the nearest cache, all
+   products one after the other. */
+static void stripe(const dec_product *p, int64_t j, int64_t n, int64_t from, int64_t k, float *scratch)
+{
+  const format *f = formats + p->of->w.type;
+  const uint8_t *raw[DEC_STRIPE];
+  const float *w[DEC_STRIPE];
+  float out[6][DEC_TILE];
+  for (int64_t i = 0; i < n; i += DEC_TILE) rows_at(&p->of->w, j + i, n - i, from, raw + i);
+  for (int64_t i = 0; i < (n + DEC_TILE - 1) / DEC_TILE * DEC_TILE; i++) {
     w[i] = f->from ? scratch + i * DEC_DEEP : (const float *)(const void *)raw[i];
     if (f->from) f->from(raw[i], k, scratch + i * DEC_DEEP);
   }
   for (int r = 0; r < p->m; r += ROWS) {
     int rows = p->m - r < ROWS ? p->m - r : ROWS;
-    tiles(rows, k, w, p->x + r * p->ldx + from, p->ldx, out);
-    for (int q = 0; q < rows; q++) put(p, r + q, j, n, from == 0, out[q]);
+    for (int64_t i = 0; i < n; i += DEC_TILE) {
+      tiles(rows, k, w + i, p->x + r * p->ldx + from, p->ldx, out);
+      for (int q = 0; q < rows; q++)
+        put(p, r + q, j + i, (int)(n - i < DEC_TILE ? n - i : DEC_TILE), from == 0, out[q]);
+    }
   }
 }
 
 static void product(const dec_product *p, int64_t from, int64_t to, float *scratch)
 {
-  int64_t k = p->of->w.k;
+  int64_t k = p->of->w.k, step = p->m == 1 ? DEC_TILE : DEC_STRIPE;
   for (int64_t at = 0; at < k; at += DEC_DEEP) {
     int64_t deep = k - at < DEC_DEEP ? k - at : DEC_DEEP;
-    for (int64_t j = from; j < to; j += DEC_TILE)
-      stripe(p, j, (int)(to - j < DEC_TILE ? to - j : DEC_TILE), at, deep, scratch);
+    for (int64_t j = from; j < to; j += step) {
+      int64_t n = to - j < step ? to - j : step;
+      if (p->m == 1) product_of_one(p, j, n, at, deep);
+      else stripe(p, j, n, at, deep, scratch);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
-/* decoder_load.c: a decoder from a GGUF file: its sizes from the metadata (ggml-org/ggml, docs/gguf.md), its matrices where
-   they stand, each with the shape that the sizes demand.  What this decoder does not compute (another architecture,
-   experts, another way to scale positions) is an error that says so. */
+/* decoder_load.c: a decoder from a GGUF file: its sizes from the metadata (ggml-org/ggml, docs/gguf.md), its
+   matrices where they stand, each with the shape that the sizes demand.  What this decoder does not compute
+   (another architecture, experts, another way to scale positions) is an error that says so. */
 #include "llm/decoder.h"
 #include <math.h>
 #include <stdio.h>
@@ -76,7 +76,8 @@ static bool sizes(decoder *d)
     return lacks(d, "mixtures of experts");
   }
   if (!size_of(d, "block_count", true, LAYERS, &d->layers) || !size_of(d, "embedding_length", true, MOST, &d->width) ||
-      !size_of(d, "feed_forward_length", true, MOST, &d->ff) || !size_of(d, "context_length", true, 1 << 30, &d->window) ||
+      !size_of(d, "feed_forward_length", true, MOST, &d->ff) ||
+      !size_of(d, "context_length", true, 1 << 30, &d->window) ||
       !size_of(d, "attention.head_count", true, 1 << 16, &d->heads))
     return false;
   d->kv_heads = d->heads;
@@ -90,7 +91,8 @@ static bool sizes(decoder *d)
   if (!size_of(d, "attention.value_length", false, 1 << 12, &values)) return false;
   if (values != d->d) return lacks(d, "values of another length than keys");
   if (d->d <= 1 << 12 && d->heads % d->kv_heads == 0)
-    return real_of(d, d->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", true, &d->eps);
+    return real_of(d, d->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", true,
+                   &d->eps);
   norn_fail(d->st, NORN_EIO, 0, "%s: %d heads of %d numbers do not share the %d heads of keys evenly", d->file->name,
             d->heads, d->d, d->kv_heads);
   return false;
@@ -103,8 +105,8 @@ static bool turns(decoder *d, float base, double scale)
 {
   const gguf_tensor *f = gguf_tensor_find(d->file, "rope_freqs.weight");
   if (f && (f->type != QUANT_F32 || gguf_tensor_count(f) != d->nrope / 2)) {
-    norn_fail(d->st, NORN_EIO, 0, "%s: rope_freqs.weight has %lld numbers (%s), expected %d (F32)", d->file->name,
-              (long long)gguf_tensor_count(f), quant_of[f->type].name, d->nrope / 2);
+    norn_fail(d->st, NORN_EIO, 0, "%s: rope_freqs.weight has %lld numbers (%s), expected %d (F32)",
+              d->file->name, (long long)gguf_tensor_count(f), quant_of[f->type].name, d->nrope / 2);
     return false;
   }
   d->turn = mem_get(d->m, (size_t)(d->nrope / 2) * sizeof *d->turn);
@@ -136,29 +138,33 @@ static bool positions(decoder *d)
   }
   bool linear = n == 6 && memcmp(how, "linear", n) == 0, none = n == 4 && memcmp(how, "none", n) == 0;
   if (linear) return turns(d, base, 1 / (double)factor);
-  if (none) return turns(d, base, gguf_find(d->file, key_of(d, "rope.scale_linear", key, sizeof key)) ? 1 / (double)factor : 1);
-  snprintf(what, sizeof what, "positions scaled by \"%.*s\" (it knows linear and factors)", (int)(n < 40 ? n : 40), how);
+  bool old = gguf_find(d->file, key_of(d, "rope.scale_linear", key, sizeof key));
+  if (none) return turns(d, base, old ? 1 / (double)factor : 1);
+  snprintf(what, sizeof what, "positions scaled by \"%.*s\" (it knows linear and factors)", (int)(n < 40 ? n : 40),
+           how);
   return lacks(d, what);
 }
 
 /* ---- tensors ---- */
 
-/* The tensor `name` of layer i (-1: of none) and this shape; NULL: not there (an error where it is needed), or wrong. */
-static const gguf_tensor *tensor(decoder *d, int i, const char *name, bool needed, int64_t k, int64_t rows, bool *wrong)
+/* The tensor `name` of layer i (-1: of none) and this shape; NULL: not there (an error if it is needed), or wrong. */
+static const gguf_tensor *tensor(decoder *d, int i, const char *name, bool needed, int64_t k, int64_t rows,
+                                 bool *wrong)
 {
   char full[96];
   if (i < 0) snprintf(full, sizeof full, "%s", name);
   else snprintf(full, sizeof full, "blk.%d.%s", i, name);
   const gguf_tensor *t = gguf_tensor_find(d->file, full);
   if (!t) {
-    if (needed) norn_fail(d->st, NORN_EIO, 0, "%s: there is no tensor %s, which %s models have", d->file->name, full, d->arch);
+    if (needed)
+      norn_fail(d->st, NORN_EIO, 0, "%s: there is no tensor %s, which %s models have", d->file->name, full, d->arch);
     *wrong |= needed;
     return NULL;
   }
   if (t->dims[0] == k && (rows < 0 || t->dims[1] == rows) && t->dims[2] == 1 && t->dims[3] == 1) return t;
-  norn_fail(d->st, NORN_EIO, 0, "%s: the tensor %s is %lld by %lld by %lld by %lld, expected %lld by %lld", d->file->name,
-            full, (long long)t->dims[0], (long long)t->dims[1], (long long)t->dims[2], (long long)t->dims[3],
-            (long long)k, (long long)(rows < 0 ? t->dims[1] : rows));
+  norn_fail(d->st, NORN_EIO, 0, "%s: the tensor %s is %lld by %lld by %lld by %lld, expected %lld by %lld",
+            d->file->name, full, (long long)t->dims[0], (long long)t->dims[1], (long long)t->dims[2],
+            (long long)t->dims[3], (long long)k, (long long)(rows < 0 ? t->dims[1] : rows));
   *wrong = true;
   return NULL;
 }
@@ -278,6 +284,7 @@ static bool start(decoder *d, size_t cache, int threads)
   d->thread = mem_get(d->m, (size_t)d->threads * sizeof *d->thread);
   if (!d->thread) return !lm_no_memory(d->st);
   pool_start(&d->pool, d->thread, d->threads);
+  pool_start(&d->solo, NULL, 0);
   return true;
 }
 
@@ -286,6 +293,7 @@ static void give_back(decoder *d)
   kv_free(&d->kv);
   if (d->thread) {
     pool_end(&d->pool);
+    pool_end(&d->solo);
     mem_put(d->m, d->thread, (size_t)d->threads * sizeof *d->thread);
   }
   mem_put(d->m, d->layer, (size_t)d->layers * sizeof *d->layer);

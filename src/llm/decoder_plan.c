@@ -1,6 +1,6 @@
-/* decoder_plan.c: what a call computes: the nodes that lack keys and values on the ways from the root to the nodes that
-   are asked for, once each, ordered so that those that share pages stand side by side and each comes behind what it
-   sees. */
+/* decoder_plan.c: what a call computes: the nodes that lack keys and values on the ways from the root to the nodes
+   that are asked for, once each, ordered so that those that share pages stand side by side and each comes
+   behind what it sees. */
 #include "llm/decoder_in.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* kv.h: keys and values of contexts, in pages of the prefix trie.
 
-   A page has up to KV_PAGE tokens that follow one another on one path.  The first child of a path's last token goes on in
-   the same page; another child begins a page of its own, which sees the first `fork` tokens of its parent.  So what
-   contexts share is kept once, and extending one never copies.  A page goes when the nodes in it have gone and no page
-   stands below it; under a limit the least recently used pages go first, leaves before what they stand on (their tokens are
-   computed again when they are wanted).
+   A page has up to KV_PAGE tokens that follow one another on one path.  The first child of a path's last token
+   goes on in the same page; another child begins a page of its own, which sees the first `fork` tokens of its
+   parent.  So what contexts share is kept once, and extending one never copies.  A page goes when the nodes in
+   it have gone and no page stands below it; under a limit the least recently used pages go first, leaves before
+   what they stand on (their tokens are computed again when they are wanted).
 
-   Of a layer and a head of keys a page has keys (d, KV_PAGE), a column a token, and values (KV_PAGE, wide), wide being d
-   rounded up to KV_PAGE. */
+   Of a layer and a head of keys a page has keys (d, KV_PAGE), a column a token, and values (KV_PAGE, wide),
+   wide being d rounded up to KV_PAGE. */
 #ifndef NORN_LLM_KV_H
 #define NORN_LLM_KV_H
 #include "llm/llm.h"
@@ -41,8 +41,8 @@ typedef struct kv {
 
 void   kv_init(kv *, mem *, int layers, int heads, int d, size_t limit);
 void   kv_free(kv *);                          /* of nodes too that still stand in pages */
-/* A place for a node's keys and values behind its parent's (the root has none), where the limit wants it in place of the
-   oldest pages that this evaluation does not use.  false: no memory, nothing set. */
+/* A place for a node's keys and values behind its parent's (the root has none), where the limit wants it in place
+   of the oldest pages that this evaluation does not use. false: no memory, nothing set. */
 bool   kv_put(kv *, lm_node *);
 void   kv_drop(kv *, lm_node *);               /* gives the place back */
 /* A new evaluation; then marks what stands above a node, itself included, as used by it. */
@@ -50,8 +50,8 @@ void   kv_turn(kv *);
 void   kv_touch(kv *, const lm_node *);
 /* Evicts while so many more pages would pass the limit, but never what this evaluation uses. */
 void   kv_make_room(kv *, size_t pages);
-/* Before, with, behind: the order of two nodes that have places, in which what shares pages stands together and a node comes
-   behind those above it. */
+/* Before, with, behind: the order of two nodes that have places, in which what shares pages stands together and a
+   node comes behind those above it. */
 int    kv_order(const lm_node *, const lm_node *);
 static inline int kv_slot(const lm_node *n) { return (int)(n->depth - 1 - ((const kv_page *)n->state)->first); }
 static inline float *kv_keys(const kv *k, const kv_page *p, int layer, int head)

@@ -1,6 +1,6 @@
-/* decoder_models.h: small random models of each architecture and format, as GGUF files in memory, and what a test wants of
-   one: contexts and their log-probabilities.  The numbers come from a generator of integers, so files are the same
-   everywhere. */
+/* decoder_models.h: small random models of each architecture and format, as GGUF files in memory, and what a test
+   wants of one: contexts and their log-probabilities.  The numbers come from a generator of integers, so files
+   are the same everywhere. */
 #ifndef NORN_DECODER_MODELS_H
 #define NORN_DECODER_MODELS_H
 #include "unit.h"
@@ -107,7 +107,8 @@ static void put_sizes(gguf_writer *w, const model_spec *z, bool gpt2)
 
 static void put_layer(gguf_writer *w, uint64_t *s, const model_spec *z, int i, bool gpt2, bool biased)
 {
-  int64_t d = z->width, head = z->key_length ? z->key_length : d / z->heads, q = head * z->heads, few = head * z->kv_heads;
+  int64_t d = z->width, head = z->key_length ? z->key_length : d / z->heads;
+  int64_t q = head * z->heads, few = head * z->kv_heads;
   put_norm(w, s, i, "attn_norm", d, gpt2);
   put_norm(w, s, i, "ffn_norm", d, gpt2);
   if (gpt2) put_linear(w, s, i, "attn_qkv", z->type, d, q + 2 * few, true);
@@ -143,7 +144,8 @@ static model *model_new(norn_state *st, const model_spec *z, size_t cache, int t
   gguf_writer *w = model_written(st, z);
   CHECK(gguf_write_bytes(w, &m->bytes, &m->size) == NORN_OK);
   gguf_writer_free(w);
-  m->lm = (lm){ .st = st, .row = &model_row, .m = lm_mem(st), .can = LM_TOKENS, .window = z->window, .keep = 1 << 20, .refs = 1 };
+  m->lm = (lm){ .st = st, .row = &model_row, .m = lm_mem(st), .can = LM_TOKENS, .window = z->window, .keep = 1 << 20,
+                .refs = 1 };
   m->lm.vocab = (lm_vocab){ .n = z->vocab, .kind = calloc((size_t)z->vocab, 1), .begin = -1, .end = -1 };
   m->lm.root = mem_zero(m->lm.m, sizeof *m->lm.root);
   *m->lm.root = (lm_node){ .of = &m->lm, .token = -1, .refs = 1 };
@@ -163,7 +165,11 @@ static void model_free(model *m)
   free(m);
 }
 
-static inline int model_token(const model *m, int i) { return (int)((i * 37u + 11u * (i * i % 7u)) % (unsigned)m->lm.vocab.n); }
+static inline int model_token(const model *m, int i)
+{
+  unsigned k = (unsigned)i;
+  return (int)((k * 37 + 11 * (k * k % 7)) % (unsigned)m->lm.vocab.n);
+}
 
 /* The context of the first n tokens of the test's sequence, behind `from`, held. */
 static lm_node *model_context(model *m, lm_node *from, int n)

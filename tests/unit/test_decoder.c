@@ -216,6 +216,26 @@ static void test_errors(norn_state *st)
   model_free(m);
 }
 
+/* Whichever request for memory fails: an error, no page is lost, and then the same numbers. */
+static void test_memory(norn_state *st)
+{
+  model *m = model_new(st, spec("llama-odd"), 1 << 28, 1);
+  lm_node *n = model_context(m, m->lm.root, CONTEXT);
+  norn_status s = NORN_EMEMORY;
+  int failures = 0;
+  while (s && failures < 100) {
+    m->lm.m->fail_at = m->lm.m->requests + (uint64_t)failures + 1;
+    s = lm_eval(&m->lm, &n, 1);
+    m->lm.m->fail_at = 0;
+    CHECK(s ? s == NORN_EMEMORY && !n->logp && m->d.kv.pages == 0 : n->logp != NULL);
+    failures += s != NORN_OK;
+    norn_clear(st);
+  }
+  CHECK(failures > 5 && failures < 100 && m->d.kv.pages == 3);
+  lm_drop(n);
+  model_free(m);
+}
+
 static void refused(norn_state *st, gguf_writer *w, const char *why)
 {
   uint8_t *bytes;
@@ -262,7 +282,7 @@ static void test_products(norn_state *st)
 {
   enum { ROWS = 13, MOST = 1280, W = 11 };
   (void)st;
-  static float x[ROWS * MOST], w[W * MOST], y[ROWS * W], bias[W], scratch[DEC_TILE * DEC_DEEP];
+  static float x[ROWS * MOST], w[W * MOST], y[ROWS * W], bias[W], scratch[DEC_STRIPE * DEC_DEEP];
   static uint8_t bytes[W * MOST * 4];
   uint64_t s = 3;
   for (int i = 0; i < ROWS * MOST; i++) x[i] = (float)model_number(&s);
@@ -302,6 +322,7 @@ int main(int argc, char **argv)
   for (int i = 0; i < NORN_COUNT(bits); i++) test_bits(st, spec(bits[i]));
   test_pages(st);
   test_errors(st);
+  test_memory(st);
   test_refused(st);
   norn_free(st);
   return unit_end();
