@@ -37,6 +37,21 @@ is() {   # all of standard output
   [ "$(cat out)" = "$1" ] || { fail "standard output is not: $1"; cat out; }
 }
 
+# ---- the same warning a hundred times
+
+cat >often.norn <<'N'
+model m(k) {
+  let x ~ normal(0, 1)
+  for i in 0..5 { observe 4 + k / 100 ~ normal(x, 0.05) }
+  x
+}
+print(len([infer(m(k), smc(particles = 2, delayed = false)) for k in 0..30]))
+N
+run 0 often.norn
+is 30
+[ "$(grep -c 'effective sample size' err)" -eq 3 ] || { fail 'warnings that differ by numbers are many'; cat err; }
+complains 'warning: 27 more warnings like these'
+
 # ---- one-liners and scripts
 run 0 -e '6 * 7'; is 42
 run 0 -e '"text"'; is text

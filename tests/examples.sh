@@ -60,7 +60,7 @@ for seed in 1 2; do
   run mixture $seed
   echo "$out" | grep -q 'below 0.03: true' || { echo "mixture.norn: labels are not Bayes' rule"; bad=1; }
   run reward_hacking $seed                  # against 3,000 tasks a line
-  near '2 ' 2 .26 .16; near '2 ' 4 .20 .15; near '32 ' 2 .93 .1; near '32 ' 4 .02 .06; near '500 draws' 8 .99 .05
+  near '2 ' 2 .26 .16; near '2 ' 4 .20 .15; near '32 ' 2 .93 .1; near '32 ' 4 .02 .06; near '500 draws' 7 .99 .05
   run llm_particles_math $seed              # against 200 sums; 20 here
   near 'answer' 2 272 0; near 'particle filter' 4 .92 .3; near 'one sample' 3 .5 .45
   run bioassay $seed

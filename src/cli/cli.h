@@ -28,6 +28,10 @@ typedef struct progress {
   char engine[32];
 } progress;
 
+/* Warnings of one kind: the same place, the same words but for numbers. */
+enum { WARNING_KINDS = 16, WARNINGS_SHOWN = 3 };
+typedef struct cli_warned { uint64_t kind, n; } cli_warned;
+
 typedef struct cli {
   cli_command command;
   norn_config config;
@@ -50,6 +54,7 @@ typedef struct cli {
   double seconds; uint64_t train_steps;  /* of training; 0: not asked for */
   bool resume;
   progress bar;
+  cli_warned warned[WARNING_KINDS]; int nwarned;
 } cli;
 
 /* Fills *c; on a mistake says so on stderr and returns false. */

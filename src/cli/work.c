@@ -43,6 +43,40 @@ static size_t default_memory(void)
   return half < (size_t)4 << 30 ? half : (size_t)4 << 30;
 }
 
+/* FNV-1a of its place and its words without digits (Fowler, Noll, Vo). */
+static uint64_t warning_kind(const norn_err *e)
+{
+  uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)e->span.file << 32 ^ e->span.start;
+  for (const char *s = e->text; *s; s++)
+    if (*s < '0' || *s > '9') h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+  return h;
+}
+
+/* A script that infers in a loop may be warned of the same a thousand times: of each kind the first few are shown, and at
+   the end how many more there were. */
+static bool is_one_too_many(cli *c, const norn_err *e)
+{
+  uint64_t kind = warning_kind(e);
+  int i = 0;
+  if (c->command == CMD_REPL) return false;
+  while (i < c->nwarned && c->warned[i].kind != kind) i++;
+  if (i == WARNING_KINDS) return false;
+  if (i == c->nwarned) c->warned[c->nwarned++] = (cli_warned){ kind, 0 };
+  return ++c->warned[i].n > WARNINGS_SHOWN;
+}
+
+static void tell_rest(cli *c)
+{
+  uint64_t more = 0;
+  for (int i = 0; i < c->nwarned; i++)
+    if (c->warned[i].n > WARNINGS_SHOWN) more += c->warned[i].n - WARNINGS_SHOWN;
+  c->nwarned = 0;
+  if (!more) return;
+  progress_wipe(c);
+  fflush(stdout);
+  fprintf(stderr, "warning: %llu more warnings like these\n", (unsigned long long)more);
+}
+
 /* Warnings while a program runs, and notices, which are marked by their hint. */
 static void on_warning(void *user, const norn_err *e)
 {
@@ -51,7 +85,7 @@ static void on_warning(void *user, const norn_err *e)
     progress_wipe(c);
     fflush(stdout);
     fprintf(stderr, "%s\n", e->text);
-  } else {
+  } else if (!is_one_too_many(c, e)) {
     cli_report(c, e, true);
   }
 }
@@ -81,6 +115,7 @@ bool cli_open(cli *c)
 void cli_close(cli *c)
 {
   if (!c->st) return;
+  tell_rest(c);
   interrupt_arm(NULL);
   norn_free(c->st);
   c->st = NULL;
