@@ -4,9 +4,11 @@
    ask_llm URI OPTIONS chat MESSAGE STOP MAX TEMPERATURE SEED N
 
    Asks a language model as the library does, below its natives: N texts by the seeds SEED, SEED + 1, ... in one call; the
-   log-probability of a text; the likeliest next tokens.  OPTIONS is a record in Norn.  Last come what the ledger says. */
+   log-probability of a text; the likeliest next tokens, and the
+   standard deviation of all of their log-probabilities.  OPTIONS is a record in Norn.  Last come what the ledger says. */
 #include "io/json.h"
 #include "llm/llm.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +57,11 @@ static int next(lm *l, lm_node *at)
 {
   if (!(l->can & LM_TOKENS)) return 2;
   if (lm_eval(l, &at, 1)) return failed(l->st);
+  double sum = 0, squares = 0;
+  int n = 0;
+  for (int k = 0; k < l->vocab.n; k++)
+    if (at->logp[k] > -1e30f) sum += at->logp[k], squares += (double)at->logp[k] * at->logp[k], n++;
+  printf("sd %.5f\n", sqrt(squares / n - sum / n * (sum / n)));
   for (int round = 0; round < 5; round++) {
     int best = 0;
     for (int k = 1; k < l->vocab.n; k++)
