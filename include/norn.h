@@ -261,8 +261,8 @@ const char *norn_version(void);
 /* What large matrices are worked on with: "OpenBLAS 0.3.21, SkylakeX" or "own".  Opens it, which
    nothing else does before the first of them. */
 const char *norn_linear_algebra(void);
-/* Of another library that is opened when it is first wanted ("cairo", "netcdf", "cuda", "nvrtc", "cublaslt"): its
-   name and version, "cairo 1.16.0"; NULL: it is not here.  Opens it. */
+/* Of another library that is opened when it is first wanted ("cairo", "netcdf", "curl", "cuda", "nvrtc",
+   "cublaslt"): its name and version, "cairo 1.16.0"; NULL: it is not here.  Opens it. */
 const char *norn_package(const char *name);
 /* A GPU.  memory: bytes; major.minor: its compute capability; processors: multiprocessors; why: a sentence if it
    can't be used. */
@@ -321,7 +321,8 @@ void norn_warning(norn_state *, norn_span, const char *format, ...) NORN_PRINTF(
 void norn_notice(norn_state *, const char *format, ...) NORN_PRINTF(2, 3);   /* not when quiet */
 
 /* Slots: what a shelf above the language keeps with a state.  0: inference, 1: library, 2: data,
-   3: foreign functions, 4..7: the host, 8: the GPU, 9: language models.  on_free is called with the slot's pointer by norn_free. */
+   3: foreign functions, 4..7: the host, 8: the GPU, 9: language models.  on_free is called with the slot's
+   pointer by norn_free. */
 void **norn_slot(norn_state *, int k);
 void   norn_slot_on_free(norn_state *, int k, void (*f)(norn_state *, void *));
 /* Memory counted against the state's limit; NULL when there is none left. */
