@@ -607,6 +607,7 @@ ENGINE_TESTS = \
   %D%/engine/llm_particles.norn \
   %D%/engine/llm_text.norn \
   %D%/engine/llm_tokenisations.norn \
+  %D%/engine/llm_values.norn \
   %D%/engine/loo.norn \
   %D%/engine/loo_warns.norn \
   %D%/engine/low_ess.norn \
