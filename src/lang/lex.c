@@ -275,9 +275,11 @@ static void holes_unclosed(lexer *x)
 
 /* ---- names and numbers ---- */
 
-/* `match` in front of what no value begins with is a name: that of a parameter, f(match = r"a*"). */
-static bool matches_nothing(const char *s)
+/* `match` among arguments or parameters, in front of what no value begins with, is a name: f(match = r"a*").  before:
+   the token in front of it. */
+static bool matches_nothing(token_kind before, const char *s)
 {
+  if (before != TOK_LPAREN && before != TOK_COMMA) return false;
   while (*s == ' ' || *s == '\t') s++;
   return *s == ',' || *s == ')' || (*s == '=' && s[1] != '=');
 }
@@ -367,7 +369,8 @@ static void name(lexer *x)
     return;
   }
   token_kind kind = n <= 7 ? keyword(from, n) : TOK_NAME;
-  token *k = push(x, kind == TOK_MATCH && matches_nothing(s) ? TOK_NAME : kind, from);
+  if (kind == TOK_MATCH && matches_nothing(x->out->v[x->out->n - 1].kind, s)) kind = TOK_NAME;
+  token *k = push(x, kind, from);
   if (!k) return;
   k->mate = h;
   if (x->open) definition(x, k);
