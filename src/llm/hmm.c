@@ -25,7 +25,9 @@ static norn_status failed(lm *x) { return norn_error(x->st)->code ? norn_error(x
 static norn_status hmm_open(lm *x, const char *rest, norn_datum options)
 {
   hmm *h = (hmm *)x;
+  static const char *const names[] = { "table", NULL };
   x->can = LM_TOKENS;
+  if (!toy_known(x, options, names)) return failed(x);
   norn_datum table = toy_table(x, rest, options);
   if (norn_is_none(table) || !toy_vocab_strings(x, &h->vocab, norn_record_get(x->st, table, "tokens"))) return failed(x);
   x->vocab = h->vocab.v;

@@ -214,7 +214,9 @@ static bool ends_in(const char *s, const char *end)
 
 static bool ngram_read(ngram *g, const char *rest, norn_datum options)
 {
+  static const char *const names[] = { "text", "table", "order", "alpha", "tokens", NULL };
   norn_state *st = g->lm.st;
+  if (!toy_known(&g->lm, options, names)) return false;
   norn_datum said = norn_is_none(options) ? options : norn_record_get(st, options, "text");
   size_t n;
   if (!norn_is_none(said)) {

@@ -185,6 +185,8 @@ static void test_refused(norn_state *st)
   refused(st, "ngram:nowhere.txt", NULL, "can't read nowhere.txt");
   refused(st, "ngram:", NULL, "needs a file, or table");
   refused(st, "ngram:", "{text: \"\"}", "is empty");
+  refused(st, "ngram:", "{texts: \"ab\"}", "ngram: has no option texts");
+  refused(st, "hmm:", "{order: 2}", "hmm: has no option order");
   refused(st, "ngram:", "{text: \"ab\", order: 0}", "order of ngram: must be an integer from 1 to 16, got 0");
   refused(st, "ngram:", "{text: \"ab\", tokens: [\"a\"]}", "no token of the model");
   refused(st, "ngram:", "{table: {tokens: [\"a\", \"a\"], rows: []}}", "one of them twice");
