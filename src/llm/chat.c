@@ -1,6 +1,6 @@
-/* chat.c: conversations by the common templates (chat.h).  A kind is a row of texts that stand around what is said; where
-   templates of a kind differ (a system message that stands there when none is given, how the answer begins), the
-   difference is read out of the template. */
+/* chat.c: conversations by the common templates (chat.h).  A kind is a row of texts that stand
+   around what is said; where templates of a kind differ (a system message that stands there when
+   none is given, how the answer begins), the difference is read out of the template. */
 #include "llm/chat.h"
 #include <stdio.h>
 #include <string.h>
@@ -26,20 +26,25 @@ static const form forms[CHAT_KINDS] = {
   [CHAT_LLAMA2] = { "llama2", { "<<SYS>>\n", "\n<</SYS>>\n\n" }, { "[INST] ", " [/INST]" }, { " ", " \1" }, "",
                     FIRST | ALTERNATE },
   [CHAT_MISTRAL] = { "mistral", { "", "" }, { "[INST] ", " [/INST]" }, { "", "\1" }, "", ALTERNATE | NO_SYSTEM },
-  [CHAT_MISTRAL_V1] = { "mistral-v1", { "", "\n\n" }, { " [INST] ", " [/INST]" }, { " ", "\1" }, "", FIRST | ALTERNATE },
+  [CHAT_MISTRAL_V1] = { "mistral-v1", { "", "\n\n" }, { " [INST] ", " [/INST]" }, { " ", "\1" }, "",
+                        FIRST | ALTERNATE },
   [CHAT_MISTRAL_V3] = { "mistral-v3", { "", "\n\n" }, { "[INST] ", "[/INST]" }, { " ", "\1" }, "",
                         LAST | ALTERNATE | TRIM_ANSWERS },
   [CHAT_TEKKEN] = { "mistral-v3-tekken", { "", "\n\n" }, { "[INST]", "[/INST]" }, { "", "\1" }, "", LAST | ALTERNATE },
-  [CHAT_MISTRAL_V7] = { "mistral-v7", { "[SYSTEM_PROMPT] ", "[/SYSTEM_PROMPT]" }, { "[INST] ", "[/INST]" }, { " ", "\1" }, "", 0 },
+  [CHAT_MISTRAL_V7] = { "mistral-v7", { "[SYSTEM_PROMPT] ", "[/SYSTEM_PROMPT]" }, { "[INST] ", "[/INST]" },
+                        { " ", "\1" }, "", 0 },
   [CHAT_GEMMA] = { "gemma", { "", "\n\n" }, { "<start_of_turn>user\n", "<end_of_turn>\n" },
-                   { "<start_of_turn>model\n", "<end_of_turn>\n" }, "<start_of_turn>model\n", TRIM | FIRST | ALTERNATE },
-  [CHAT_PHI3] = { "phi3", { "<|system|>\n", "<|end|>\n" }, { "<|user|>\n", "<|end|>\n" }, { "<|assistant|>\n", "<|end|>\n" },
-                  "<|assistant|>\n", 0 },
+                   { "<start_of_turn>model\n", "<end_of_turn>\n" }, "<start_of_turn>model\n",
+                   TRIM | FIRST | ALTERNATE },
+  [CHAT_PHI3] = { "phi3", { "<|system|>\n", "<|end|>\n" }, { "<|user|>\n", "<|end|>\n" },
+                  { "<|assistant|>\n", "<|end|>\n" }, "<|assistant|>\n", 0 },
   [CHAT_ZEPHYR] = { "zephyr", { "<|system|>\n", "\1\n" }, { "<|user|>\n", "\1\n" }, { "<|assistant|>\n", "\1\n" },
                     "<|assistant|>\n", 0 },
-  [CHAT_OPENCHAT] = { "openchat", { "GPT4 Correct System: ", "<|end_of_turn|>" }, { "GPT4 Correct User: ", "<|end_of_turn|>" },
+  [CHAT_OPENCHAT] = { "openchat", { "GPT4 Correct System: ", "<|end_of_turn|>" },
+                      { "GPT4 Correct User: ", "<|end_of_turn|>" },
                       { "GPT4 Correct Assistant: ", "<|end_of_turn|>" }, "GPT4 Correct Assistant:", 0 },
-  [CHAT_DEEPSEEK] = { "deepseek", { "", "" }, { SEEK("User"), "" }, { SEEK("Assistant"), SEEK("end\xe2\x96\x81of\xe2\x96\x81sentence") },
+  [CHAT_DEEPSEEK] = { "deepseek", { "", "" }, { SEEK("User"), "" },
+                      { SEEK("Assistant"), SEEK("end\xe2\x96\x81of\xe2\x96\x81sentence") },
                       SEEK("Assistant"), 0 },
 };
 #undef IM
@@ -54,7 +59,8 @@ typedef struct chat {
   const char *begin, *end;
   text *out;
   vocab_span *span; size_t nspan, cspan;
-  text answer, silent, flat;           /* silent: a system message for those that give none; flat: the template (`flatten`) */
+  text answer, silent, flat;           /* silent: a system message for those that give none;
+                                          flat: the template (`flatten`) */
   bool has_silent;
 } chat;
 
@@ -103,7 +109,8 @@ static chat_kind detect(const text *flat, const char *s, size_t n)
   if (find(flat, "[INST]")) return detect_mistral(flat, s, n);
   if (find(flat, "<|start_header_id|>") && find(flat, "<|end_header_id|>")) return CHAT_LLAMA3;
   if (find(flat, "<start_of_turn>")) return CHAT_GEMMA;
-  if (find(flat, "<|end|>") && (find(flat, "'<|assistant|>'") || find(flat, "message['role']+'|>'+''+"))) return CHAT_PHI3;
+  if (find(flat, "<|end|>") && (find(flat, "'<|assistant|>'") || find(flat, "message['role']+'|>'+''+")))
+    return CHAT_PHI3;
   if (find(flat, "'<|user|>'+message['content']+eos_token")) return CHAT_ZEPHYR;
   if (find(flat, "'GPT4Correct'")) return CHAT_OPENCHAT;
   if (find(flat, SEEK("User")) && find(flat, SEEK("Assistant"))) return CHAT_DEEPSEEK;
@@ -253,7 +260,8 @@ static bool wrong(chat *c, const char *format, ...)
   vsnprintf(why, sizeof why, format, args);
   va_end(args);
   norn_fail(c->st, NORN_EDOMAIN, 0, "%s", why);
-  norn_hint(c->st, "as in lm.chat([{ role: \"system\", content: \"Be brief.\" }, { role: \"user\", content: \"Hello\" }])");
+  norn_hint(c->st, "as in lm.chat([{ role: \"system\", content: \"Be brief.\" }, "
+            "{ role: \"user\", content: \"Hello\" }])");
   return false;
 }
 static bool message_at(chat *c, norn_datum all, int64_t i, said *out)
@@ -268,8 +276,10 @@ static bool message_at(chat *c, norn_datum all, int64_t i, said *out)
     return wrong(c, "message %lld has no %s that is a string", (long long)i, role ? "content" : "role");
   for (out->role = 0; out->role < 3 && strcmp(role, roles[out->role]);) out->role++;
   if (out->role == 3)
-    return wrong(c, "message %lld has the role \"%.40s\"; \"system\", \"user\" or \"assistant\" is expected", (long long)i, role);
-  if (out->role == SYSTEM && i > 0) return wrong(c, "message %lld is a system message; only the first can be one", (long long)i);
+    return wrong(c, "message %lld has the role \"%.40s\"; \"system\", \"user\" or \"assistant\" is expected",
+                 (long long)i, role);
+  if (out->role == SYSTEM && i > 0)
+    return wrong(c, "message %lld is a system message; only the first can be one", (long long)i);
   if (out->role == SYSTEM && (c->f.does & NO_SYSTEM)) {
     wrong(c, "the model's template (%s) has no system messages", c->f.name);
     norn_hint(c->st, "put it in front of what the user says first");
@@ -289,8 +299,8 @@ static void put_system(chat *c, const said *m)
   else put(c, c->silent.n ? c->silent.s : "");
   put(c, c->f.system[1]);
 }
-/* A user's, with a system message in it or NULL; `silent`: the template's.  What llama2 trims is both together, which begins
-   with a mark. */
+/* A user's, with a system message in it or NULL; `silent`: the template's.  What llama2 trims is
+   both together, which begins with a mark. */
 static void put_user(chat *c, const said *m, const said *system, bool silent, bool first)
 {
   if (c->begins_turns && !first) put(c, c->begin);
@@ -345,8 +355,8 @@ static bool write_all(chat *c, norn_datum all)
     else put_user(c, &m, here ? given : NULL, here && !given && c->has_silent, i == first);
   }
   if (inside && (c->f.does & LAST) && given && m.role != USER)
-    return wrong(c, "the last message is the assistant's; in the model's template (%s) the system message stands in the last "
-                 "of the user's", c->f.name);
+    return wrong(c, "the last message is the assistant's; in the model's template (%s) the system "
+                 "message stands in the last of the user's", c->f.name);
   put(c, c->answer.n ? c->answer.s : "");
   return !c->out->failed || no_memory(c->st);
 }
@@ -371,8 +381,8 @@ static bool write_chat(chat *c, const char *template, size_t n, norn_datum messa
   return write_all(c, messages);
 }
 
-norn_status chat_text(norn_state *st, const char *template, size_t n, const char *begin, const char *end, norn_datum messages,
-                      text *out)
+norn_status chat_text(norn_state *st, const char *template, size_t n, const char *begin,
+                      const char *end, norn_datum messages, text *out)
 {
   chat c;
   chat_init(&c, st);
@@ -393,7 +403,8 @@ static void name_of(const lm_vocab *l, lm_token t, char *room, size_t size)
   if (n) memcpy(room, l->bytes + l->at[t], n);
   room[n] = 0;
 }
-norn_status chat_tokens(norn_state *st, const vocab *v, const char *template, size_t n, norn_datum messages, lm_tokens *out)
+norn_status chat_tokens(norn_state *st, const vocab *v, const char *template, size_t n,
+                        norn_datum messages, lm_tokens *out)
 {
   chat c;
   text all;
@@ -409,8 +420,10 @@ norn_status chat_tokens(norn_state *st, const vocab *v, const char *template, si
   c.end = end;
   c.out = &all;
   bool fine = write_chat(&c, template, n, messages);
-  if (fine && l->begin >= 0 && (vocab_add_begin(v) || find(&c.flat, "bos_token"))) fine = lm_tokens_add(st, out, l->begin);
-  fine = fine && !vocab_encode_spans(v, all.n ? all.s : "", all.n, VOCAB_SPECIAL | VOCAB_SPACE, c.span, (int)c.nspan, out);
+  if (fine && l->begin >= 0 && (vocab_add_begin(v) || find(&c.flat, "bos_token")))
+    fine = lm_tokens_add(st, out, l->begin);
+  fine = fine && !vocab_encode_spans(v, all.n ? all.s : "", all.n,
+                                     VOCAB_SPECIAL | VOCAB_SPACE, c.span, (int)c.nspan, out);
   if (!fine) out->n = had;
   text_free(&all);
   chat_close(&c);

@@ -1,6 +1,7 @@
-/* gguf.c: reading GGUF files (gguf.h).  One pass over the header with a cursor that never goes beyond the bytes there are;
-   what it finds is checked where it stands, so that an error can name the byte.  ggml's gguf.cpp refuses the same: counts,
-   lengths and places beyond the file, names that come twice, nested arrays, alignments that are no power of two. */
+/* gguf.c: reading GGUF files (gguf.h).  One pass over the header with a cursor that never goes
+   beyond the bytes there are; what it finds is checked where it stands, so that an error can name
+   the byte.  ggml's gguf.cpp refuses the same: counts, lengths and places beyond the file, names
+   that come twice, nested arrays, alignments that are no power of two. */
 #include "llm/gguf.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *const gguf_type_names[GGUF_KINDS] = { "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array",
-                                                  "u64", "i64", "f64" };
+const char *const gguf_type_names[GGUF_KINDS] = { "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool",
+                                                  "string", "array", "u64", "i64", "f64" };
 static const uint8_t type_size[GGUF_KINDS] = { 1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8 };
 
 /* A text from a file, as messages show it: short, without control characters. */
@@ -183,7 +184,8 @@ static bool take_dims(cursor *c, gguf_tensor *t)
   size_t at = c->at;
   if (!take_u32(c, &rank, "the rank of a tensor")) return false;
   if (rank < 1 || rank > GGUF_RANK)
-    return damaged(c->f, at, "tensor %s has %u dimensions; 1 to %d are expected", show_name(t->name).s, rank, GGUF_RANK);
+    return damaged(c->f, at, "tensor %s has %u dimensions; 1 to %d are expected",
+                   show_name(t->name).s, rank, GGUF_RANK);
   t->rank = (int)rank;
   for (int k = 0; k < GGUF_RANK; k++) {
     uint64_t d = 1;
@@ -373,7 +375,8 @@ static bool view(gguf *f)
 {
   cursor c = { f, 0 };
   if (!take_version(&c)) return false;
-  /* a tensor: its name's length and a letter, rank, a dimension, type, place; a pair: a key of a letter, type, a byte */
+  /* a tensor: its name's length and a letter, rank, a dimension, type, place; a pair: a key of a
+     letter, type, a byte */
   if (!take_count(&c, &f->ntensor, GGUF_TENSORS, 33, "the number of tensors") ||
       !take_count(&c, &f->npair, GGUF_PAIRS, 14, "the number of keys"))
     return false;

@@ -60,9 +60,10 @@ void gguf_close(gguf *);
 
 /* ---- metadata ---- */
 const gguf_pair *gguf_find(const gguf *, const char *key);     /* NULL: none */
-/* Typed.  A key that is not there leaves *out as it is; if it is `needed`, that is an error which names it.  Another type
-   than expected, and a number that does not fit, are errors.  false: error set.  An integer may stand in any integer
-   type, a real in f32 or f64, and either as an array of equal numbers (as some files have one for each layer). */
+/* Typed.  A key that is not there leaves *out as it is; if it is `needed`, that is an error which
+   names it.  Another type than expected, and a number that does not fit, are errors.  false: error
+   set.  An integer may stand in any integer type, a real in f32 or f64, and either as an array of
+   equal numbers (as some files have one for each layer). */
 bool gguf_u32(const gguf *, const char *key, bool needed, uint32_t *out);
 bool gguf_f32(const gguf *, const char *key, bool needed, float *out);
 bool gguf_bool(const gguf *, const char *key, bool needed, bool *out);
@@ -82,8 +83,8 @@ int64_t gguf_tensor_count(const gguf_tensor *);
 void gguf_tensor_row(const gguf_tensor *, int64_t i, float *out);
 
 /* ---- writing ---- */
-/* Keys and strings are copied.  The first error stays and is gguf_write's.  The bytes depend on what was put, and in which
-   order, alone. */
+/* Keys and strings are copied.  The first error stays and is gguf_write's.  The bytes depend on
+   what was put, and in which order, alone. */
 typedef struct gguf_writer gguf_writer;
 gguf_writer *gguf_writer_new(norn_state *);                    /* NULL: error set */
 void gguf_writer_free(gguf_writer *);

@@ -236,4 +236,7 @@ static norn_status write_parts(gguf_writer *w, const char *path, uint8_t **bytes
   return w->bad;
 }
 norn_status gguf_write(gguf_writer *w, const char *path) { return write_parts(w, path, NULL, NULL); }
-norn_status gguf_write_bytes(gguf_writer *w, uint8_t **bytes, size_t *size) { return write_parts(w, NULL, bytes, size); }
+norn_status gguf_write_bytes(gguf_writer *w, uint8_t **bytes, size_t *size)
+{
+  return write_parts(w, NULL, bytes, size);
+}

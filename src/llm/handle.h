@@ -5,8 +5,8 @@
 
 extern const norn_handle_row lm_model_row, lm_context_row;
 
-/* The value that stands for it, the same while there is one.  lm_give_model takes over the caller's hold, lm_give_context
-   that of the node.  NONE: error set, and the hold is gone. */
+/* The value that stands for it, the same while there is one.  lm_give_model takes over the caller's
+   hold, lm_give_context that of the node.  NONE: error set, and the hold is gone. */
 norn_datum lm_give_model(lm *);
 norn_datum lm_give_context(lm_node *);
 /* NULL: it is none; no error. */

@@ -29,7 +29,8 @@ static norn_status hmm_open(lm *x, const char *rest, norn_datum options)
   x->can = LM_TOKENS;
   if (!toy_known(x, options, names)) return failed(x);
   norn_datum table = toy_table(x, rest, options);
-  if (norn_is_none(table) || !toy_vocab_strings(x, &h->vocab, norn_record_get(x->st, table, "tokens"))) return failed(x);
+  if (norn_is_none(table) || !toy_vocab_strings(x, &h->vocab, norn_record_get(x->st, table, "tokens")))
+    return failed(x);
   x->vocab = h->vocab.v;
   int64_t k = norn_array_length(norn_record_get(x->st, table, "start"));
   if (k < 1 || k > 10000)
@@ -119,9 +120,10 @@ static norn_status hmm_eval(lm *x, lm_node *const *node, int n)
 
 const lm_row lm_hmm = {
   .scheme = "hmm",
-  .doc = "hmm:FILE.json is a hidden Markov model over tokens: {\"tokens\": [...], \"start\": [...], \"end\": [...], "
-         "\"emit\": [[...]], \"move\": [[...]]}, with the probabilities of each state at the begin, of the text's end in "
-         "it, of each token, and of the next state. Without a file: table = {...}.",
+  .doc = "hmm:FILE.json is a hidden Markov model over tokens: {\"tokens\": [...], \"start\": "
+         "[...], \"end\": [...], \"emit\": [[...]], \"move\": [[...]]}, with the probabilities of "
+         "each state at the begin, of the text's end in it, of each token, and of the next state. "
+         "Without a file: table = {...}.",
   .size = sizeof(hmm),
   .open = hmm_open,
   .close = hmm_close,

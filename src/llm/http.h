@@ -147,8 +147,8 @@ norn_status http_chat(lm *, norn_datum messages, text *out, lm_node **node);
 
 /* One choice, as its JSON value, to what was said. */
 http_took http_choice(http *, const lm_ask *, norn_datum choice, lm_said *out);
-/* llama-server: what is kept of an answer (NONE: something is missing), and what it says.  *known: of how many tokens the
-   sum out->logp is; -1: there is no score to be had. */
+/* llama-server: what is kept of an answer (NONE: something is missing), and what it says.  *known:
+   of how many tokens the sum out->logp is; -1: there is no score to be had. */
 norn_datum http_native_choice(http *, norn_datum body);
 http_took http_native(http *, const lm_ask *, norn_datum choice, lm_said *out, lm_tokens *ids, int *known);
 /* A body of n choices: the array of them, and what it cost.  */
@@ -178,7 +178,12 @@ const lm_tokens *http_ids_of(const lm_node *);
 /* llama-server: texts scored by the distribution of each token. */
 norn_status http_scores(http *, int n, const lm_ask *, lm_said *);
 /* The same of given tokens: adds log p(ids[from, n) | before, ids[0, from)) to logp. */
-typedef struct http_seq { const lm_tokens *before, *ids; int from, n; const lm_ask *ask; double temperature, top_p, logp; } http_seq;
+typedef struct http_seq {
+  const lm_tokens *before, *ids;
+  int from, n;
+  const lm_ask *ask;
+  double temperature, top_p, logp;
+} http_seq;
 norn_status http_seqs(http *, int n, http_seq *);
 /* The context of a prompt made by a template: special tokens by their names. */
 norn_status http_start_chat(http *, const char *, size_t n, lm_node **);

@@ -31,7 +31,8 @@ http_took http_record_of(http *h, const char *body, size_t n, norn_datum *out)
     if (e && e->code == NORN_EMEMORY) return HTTP_REFUSED;
     snprintf(why, sizeof why, "%.150s", e ? e->text : "");
     norn_clear(h->base.st);
-    norn_fail(h->base.st, NORN_EIO, 0, "%.150s: %s; it said: %s", h->url, why, http_shown(h, came, sizeof came, body, n));
+    norn_fail(h->base.st, NORN_EIO, 0, "%.150s: %s; it said: %s", h->url, why,
+              http_shown(h, came, sizeof came, body, n));
     norn_hint(h->base.st, "an answer is a JSON object in UTF-8: this one was cut short, or is none");
     return HTTP_AGAIN;
   }
@@ -231,7 +232,8 @@ static http_took ended(http *h, const char *how, size_t n, bool *stopped)
   if (*stopped || same(how, n, "length", 6) || same(how, n, "limit", 5)) return HTTP_TAKEN;
   norn_fail(h->base.st, NORN_EIO, 0, "%.200s: the text ended by \"%s\", not by its stop or its length", h->url,
             http_shown(h, came, sizeof came, how, n));
-  norn_hint(h->base.st, "such a text is no draw of the model; \"content_filter\" means that the server withheld some of it");
+  norn_hint(h->base.st, "such a text is no draw of the model; \"content_filter\" "
+            "means that the server withheld some of it");
   return HTTP_REFUSED;
 }
 
@@ -283,7 +285,8 @@ http_took http_choices(http *h, const char *body, size_t n, norn_datum *choices,
 norn_datum http_native_choice(http *h, norn_datum v)
 {
   static const char *const names[] = { "content", "tokens", "stop_type", "probs", "logp" };
-  norn_datum rows = get(h, v, "completion_probabilities"), all[5] = { get(h, v, "content"), get(h, v, "tokens"), get(h, v, "stop_type") };
+  norn_datum rows = get(h, v, "completion_probabilities");
+  norn_datum all[5] = { get(h, v, "content"), get(h, v, "tokens"), get(h, v, "stop_type") };
   int64_t n = norn_array_length(rows);
   void *p = NULL;
   n = n > 0 ? n : 0;
@@ -313,7 +316,8 @@ static http_took known_of(http *h, norn_datum probs, const lm_tokens *ids, int *
   for (int64_t k = 0; k < n; k++) {
     norn_datum e = norn_array_at(h->base.st, probs, k);
     if (!http_number(h, e, "id", &id) || !http_number(h, e, "logprob", &x) || !(x <= 1e-4))
-      return http_lies(h, "", 0, "%.150s: token %lld of completion_probabilities has no log-probability", h->at[AT_NATIVE], (long long)k);
+      return http_lies(h, "", 0, "%.150s: token %lld of completion_probabilities has no log-probability",
+                       h->at[AT_NATIVE], (long long)k);
     going = going && *known < ids->n && (double)ids->v[*known] == id;
     if (going) *sum += x > 0 ? 0 : x, ++*known;
   }
@@ -333,7 +337,8 @@ http_took http_native(http *h, const lm_ask *a, norn_datum choice, lm_said *out,
   if (!said || !how || !norn_array_view(tokens, &w) || (w.n && w.elem != NORN_I64))
     return http_lies(h, "", 0, "%.150s: the answer lacks content, tokens or stop_type", h->at[AT_NATIVE]);
   if (w.n > a->max)
-    return http_lies(h, said, n, "%.150s: at most %d tokens were asked for, and %lld came", h->at[AT_NATIVE], a->max, (long long)w.n);
+    return http_lies(h, said, n, "%.150s: at most %d tokens were asked for, and %lld came",
+                     h->at[AT_NATIVE], a->max, (long long)w.n);
   if (find_bytes(said, n, a->stop, a->nstop) < n)
     return http_lies(h, said, n, "%.150s: the text holds the stop at which it should have ended", h->at[AT_NATIVE]);
   ids->n = 0;
@@ -377,9 +382,11 @@ static http_took straddles(http *h, const scored *s, int first, size_t at, const
   char piece[60];
   int k = first;
   while (k + 1 < s->n && s->at[k + 1] - s->at[first] <= at) k++;
-  norn_fail(h->base.st, NORN_EDOMAIN, 0, "%.150s: its token \"%s\" lies across the end of the %s, so what follows can't be scored apart",
+  norn_fail(h->base.st, NORN_EDOMAIN, 0,
+            "%.150s: its token \"%s\" lies across the end of the %s, so what follows can't be scored apart",
             h->url, http_shown(h, piece, sizeof piece, s->all.s + s->at[k], s->at[k + 1] - s->at[k]), what);
-  norn_hint(h->base.st, "end the context elsewhere (before a space, not behind it); llama-server takes tokens and has no such limit");
+  norn_hint(h->base.st, "end the context elsewhere (before a space, not behind it); "
+            "llama-server takes tokens and has no such limit");
   return HTTP_REFUSED;
 }
 
@@ -395,7 +402,8 @@ static http_took over_of(http *h, norn_datum logprobs, int k, const lm_ask *a, d
   for (int i = 0; i < n; i++) {
     const char *name = norn_record_at(h->base.st, at, i, &v);
     size_t len = strlen(name);
-    if (!norn_as_real(v, &p) || !(p <= 1e-4)) return http_lies(h, name, len, "%.150s: a log-probability of top_logprobs is none", h->url);
+    if (!norn_as_real(v, &p) || !(p <= 1e-4))
+      return http_lies(h, name, len, "%.150s: a log-probability of top_logprobs is none", h->url);
     all += exp(p);
     bool ends = h->end[0] && strcmp(name, h->end) == 0;
     bool stops = a->nstop && len >= a->nstop && memcmp(name, a->stop, a->nstop) == 0;
@@ -405,19 +413,24 @@ static http_took over_of(http *h, norn_datum logprobs, int k, const lm_ask *a, d
   }
   *out = log(over);
   if (!parts && (a->nstop ? over > 0 && 1 - all <= 1e-6 * over : end)) return HTTP_TAKEN;
-  norn_fail(h->base.st, NORN_EIO, 0, "%.150s does not say how likely the text ends here: its %d likeliest tokens %s", h->url, n < 0 ? 0 : n,
-            parts ? "have parts of the stop" : !h->end[0] ? "lack a name for the end" : a->nstop ? "are not all of them" : "lack the end");
-  norn_hint(h->base.st, "end = \"NAME\", as the server writes the end token; top = N asks for more of the likeliest; a llama-server with tokens = true "
-            "gives all");
+  norn_fail(h->base.st, NORN_EIO, 0,
+            "%.150s does not say how likely the text ends here: its %d likeliest tokens %s",
+            h->url, n < 0 ? 0 : n,
+            parts ? "have parts of the stop" : !h->end[0] ? "lack a name for the end"
+            : a->nstop ? "are not all of them" : "lack the end");
+  norn_hint(h->base.st, "end = \"NAME\", as the server writes the end token; top = N asks for more of "
+            "the likeliest; a llama-server with tokens = true gives all");
   return HTTP_REFUSED;
 }
 
 /* p(text) p(it is over there); one of `max` tokens was cut there. */
-static http_took echo_score(http *h, norn_datum logprobs, const scored *s, const text *prompt, size_t from, const lm_ask *a, lm_said *out)
+static http_took echo_score(http *h, norn_datum logprobs, const scored *s, const text *prompt,
+                            size_t from, const lm_ask *a, lm_said *out)
 {
   int first = first_token(s, prompt);
   if (first < 0) return http_lies(h, s->all.s, s->all.n, "%.150s: the echo's tokens are not the prompt", h->url);
-  int k = token_from(s, first, from), end = token_from(s, first, prompt->n), room = end < 0 || k < 0 ? 0 : a->max - (end - k);
+  int k = token_from(s, first, from), end = token_from(s, first, prompt->n),
+      room = end < 0 || k < 0 ? 0 : a->max - (end - k);
   if (k < 0) return straddles(h, s, first, from, "context");
   if (end < 0) return straddles(h, s, first, prompt->n, "text");
   double over = 0, sum = room < 0 ? -(double)INFINITY : 0;
@@ -425,7 +438,8 @@ static http_took echo_score(http *h, norn_datum logprobs, const scored *s, const
   out->stopped = room > 0;
   out->tokens = end - k;
   for (; k < end; k++) sum += s->logp[k];
-  if (isnan(sum)) return http_lies(h, s->all.s, s->all.n, "%.150s: the echo has tokens without log-probability", h->url);
+  if (isnan(sum))
+    return http_lies(h, s->all.s, s->all.n, "%.150s: the echo has tokens without log-probability", h->url);
   http_took took = room > 0 ? over_of(h, logprobs, end, a, &over) : HTTP_TAKEN;
   out->logp = sum + over;
   return took;

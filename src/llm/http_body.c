@@ -42,8 +42,8 @@ static norn_status want_utf8(http *h, const char *what, const char *s, size_t n)
 {
   size_t at = wrong_utf8(s, n);
   if (at == n) return NORN_OK;
-  norn_fail(h->base.st, NORN_EDOMAIN, 0, "the %s is not UTF-8 (byte %zu is 0x%02x), and a server takes UTF-8 only", what, at,
-            (unsigned char)s[at]);
+  norn_fail(h->base.st, NORN_EDOMAIN, 0, "the %s is not UTF-8 (byte %zu is 0x%02x), and a server takes UTF-8 only",
+            what, at, (unsigned char)s[at]);
   return NORN_EDOMAIN;
 }
 
@@ -226,8 +226,9 @@ static void put_extras(http_kind kind, text *t)
 static norn_status want_order(http *h, const lm_ask *a)
 {
   if (h->kind != HTTP_LLAMA_PYTHON || a->temperature == 1 || a->temperature == 0 || a->top_p == 1) return NORN_OK;
-  norn_fail(h->base.st, NORN_EDOMAIN, 0, "llama-cpp-python cuts by top_p before the temperature, Norn after it: temperature = %g, "
-            "top_p = %g is another distribution there", a->temperature, a->top_p);
+  norn_fail(h->base.st, NORN_EDOMAIN, 0, "llama-cpp-python cuts by top_p before the temperature, "
+            "Norn after it: temperature = %g, top_p = %g is another distribution there", a->temperature,
+            a->top_p);
   norn_hint(h->base.st, "give one of the two; llama-server does both in Norn's order");
   return NORN_EDOMAIN;
 }
@@ -253,7 +254,8 @@ norn_status http_draw_body(http *h, const lm_ask *a, const lm_tokens *ids, int n
   text_printf(t, ", \"max_tokens\": %d", a->max);
   put_number(t, "temperature", a->temperature);
   put_number(t, "top_p", a->top_p);
-  text_printf(t, ", \"n\": %d, \"seed\": %d, \"presence_penalty\": 0, \"frequency_penalty\": 0, \"stream\": false", n, seed_of(a));
+  text_printf(t, ", \"n\": %d, \"seed\": %d, \"presence_penalty\": 0, "
+              "\"frequency_penalty\": 0, \"stream\": false", n, seed_of(a));
   put_stop(a, t);
   text_puts(t, kind == HTTP_CHAT ? ", \"logprobs\": true" : ", \"logprobs\": 1");
   put_extras(h->kind, t);
@@ -296,8 +298,8 @@ norn_status http_echo_body(http *h, const lm_ask *a, text *t, text *prompt, size
   text_puts(t, ", \"prompt\": ");
   http_json_string(t, prompt->s, prompt->n);
   /* One token more, whose likeliest alternatives say how likely the text ends. */
-  text_printf(t, ", \"max_tokens\": 1, \"echo\": true, \"logprobs\": %d, \"temperature\": 1.0, \"top_p\": 1.0, \"n\": 1, \"seed\": 0, "
-                 "\"stream\": false", h->top);
+  text_printf(t, ", \"max_tokens\": 1, \"echo\": true, \"logprobs\": %d, \"temperature\": 1.0, \"top_p\": 1.0, "
+                 "\"n\": 1, \"seed\": 0, \"stream\": false", h->top);
   put_extras(h->kind, t);
   text_puts(t, "}");
   return t->failed || prompt->failed ? http_no_memory(h->base.st) : NORN_OK;

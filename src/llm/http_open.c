@@ -1,8 +1,9 @@
 /* http_open.c: a server by its URI, "http://localhost:8080/v1#model", and what it is asked under.
 
-   Which kind of server it is says GET /models ("owned_by"), or the option `server`: they differ in which parameters shape
-   the distribution beside OpenAI's, and in what can be scored.  The key comes from the environment alone:
-   NORN_LLM_KEY, or OPENAI_API_KEY, which goes by https or to this machine only; `key_env` names another. */
+   Which kind of server it is says GET /models ("owned_by"), or the option `server`: they differ in
+   which parameters shape the distribution beside OpenAI's, and in what can be scored.  The key
+   comes from the environment alone: NORN_LLM_KEY, or OPENAI_API_KEY, which goes by https or to this
+   machine only; `key_env` names another. */
 #include "llm/http.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 /* ---- options ---- */
 
 /* Those of http_store.c too. */
-static const char *const option_names[] = { "in_flight", "timeout", "patience", "retries", "rate", "n", "top", "end", "server", "tokens", "echo",
-                                            "key_env", "cache", "record", "replay" };
+static const char *const option_names[] = { "in_flight", "timeout", "patience", "retries", "rate", "n", "top", "end",
+                                            "server", "tokens", "echo", "key_env", "cache", "record", "replay" };
 
 static norn_status known_options(http *h, norn_datum options)
 {
@@ -21,7 +22,9 @@ static norn_status known_options(http *h, norn_datum options)
   char got[100];
   if (norn_is_none(options)) return NORN_OK;
   int n = norn_record_size(options);
-  if (n < 0) return norn_fail(st, NORN_ETYPE, 1, "the options of a server are a record, not %s", norn_describe(st, options, got, sizeof got));
+  if (n < 0)
+    return norn_fail(st, NORN_ETYPE, 1, "the options of a server are a record, not %s",
+                     norn_describe(st, options, got, sizeof got));
   for (int k = 0; k < n; k++) {
     norn_datum v;
     nearest near;
@@ -35,7 +38,8 @@ static norn_status known_options(http *h, norn_datum options)
     if (there) continue;
     norn_fail(st, NORN_EDOMAIN, 1, "a server has no option %.60s", name);
     if (nearest_found(&near)) norn_hint(st, "did you mean %s?", nearest_found(&near));
-    else norn_hint(st, "it has in_flight, timeout, patience, retries, rate, n, top, end, server, tokens, echo, key_env, cache, record, replay");
+    else norn_hint(st, "it has in_flight, timeout, patience, retries, rate, n, "
+                   "top, end, server, tokens, echo, key_env, cache, record, replay");
     return NORN_EDOMAIN;
   }
   return NORN_OK;
@@ -46,7 +50,8 @@ static norn_datum option(http *h, norn_datum options, const char *name)
   return norn_is_none(options) ? norn_none() : norn_record_get(h->base.st, options, name);
 }
 
-static bool want_number(http *h, norn_datum options, const char *name, double least, double most, bool whole, double *out)
+static bool want_number(http *h, norn_datum options, const char *name, double least, double most,
+                        bool whole, double *out)
 {
   char got[100];
   double x;
@@ -76,7 +81,8 @@ static bool want_bool(http *h, norn_datum options, const char *name, bool *out)
     *out = v.i != 0;
     return true;
   }
-  norn_fail(h->base.st, NORN_ETYPE, 1, "the option %s is %s; it has to be true or false", name, norn_describe(h->base.st, v, got, sizeof got));
+  norn_fail(h->base.st, NORN_ETYPE, 1, "the option %s is %s; it has to be true or false", name,
+            norn_describe(h->base.st, v, got, sizeof got));
   return false;
 }
 
@@ -105,7 +111,8 @@ static bool want_kind(http *h, norn_datum options)
   for (int k = 0; k < HTTP_KINDS && s[0]; k++)
     if (strcmp(s, http_kind_names[k]) == 0) h->kind = (http_kind)k;
   if (!s[0] || h->kind < HTTP_KINDS) return true;
-  norn_fail(h->base.st, NORN_EDOMAIN, 1, "the option server is \"%s\"; it has to be openai, vllm, sglang, llama.cpp or llama-cpp-python", s);
+  norn_fail(h->base.st, NORN_EDOMAIN, 1,
+            "the option server is \"%s\"; it has to be openai, vllm, sglang, llama.cpp or llama-cpp-python", s);
   return false;
 }
 
@@ -123,7 +130,8 @@ static bool read_options(http *h, norn_datum options)
          want_number(h, options, "patience", 0, 86400, false, &h->patience) &&
          want_number(h, options, "rate", 0, 1e6, false, &h->rate) && want_bool(h, options, "tokens", &h->tokens) &&
          want_bool(h, options, "echo", &h->echo) && want_text(h, options, "end", h->end, sizeof h->end) &&
-         want_text(h, options, "key_env", h->key_name, sizeof h->key_name) && want_kind(h, options) && !http_store_open(h, options);
+         want_text(h, options, "key_env", h->key_name, sizeof h->key_name) && want_kind(h, options) &&
+         !http_store_open(h, options);
 }
 
 /* ---- the URI ---- */
@@ -138,17 +146,19 @@ static norn_status bad_url(http *h, const char *why)
 /* A URI that may hold a secret is not shown. */
 static norn_status read_url(http *h, const char *rest)
 {
-  static const char *const paths[AT_COUNT] = { "/completions", "/chat/completions", "/completion", "/tokenize", "/apply-template",
-                                               "/models", "/props" };
+  static const char *const paths[AT_COUNT] = { "/completions", "/chat/completions", "/completion",
+                                               "/tokenize", "/apply-template", "/models", "/props" };
   const char *mark = strchr(rest, '#'), *end = mark ? mark : rest + strlen(rest);
   size_t scheme = strlen(h->base.row->scheme), n = (size_t)(end - rest);
   if (n < 3 || strncmp(rest, "//", 2)) return bad_url(h, "begins with http:// or https:// and a host");
   if (n + scheme + 40 > HTTP_PATH) return bad_url(h, "is too long");
   if (mark && strlen(mark + 1) >= sizeof h->model) return bad_url(h, "names a model of more than 255 bytes");
   for (const char *p = rest; p < end; p++) {
-    if (*p == '@') return bad_url(h, "holds a name or a password (@): a key belongs in the environment variable NORN_LLM_KEY");
+    if (*p == '@')
+      return bad_url(h, "holds a name or a password (@): a key belongs in the environment variable NORN_LLM_KEY");
     if (*p == '?') return bad_url(h, "has a query (?): a key belongs in the environment variable NORN_LLM_KEY");
-    if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 127) return bad_url(h, "holds a space or a character that is no ASCII");
+    if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 127)
+      return bad_url(h, "holds a space or a character that is no ASCII");
   }
   while (n > 3 && rest[n - 1] == '/') n--;
   bool bare = memchr(rest + 2, '/', n - 2) == NULL;
@@ -190,7 +200,8 @@ static norn_status find_key(http *h)
   if (!key || !*key) return NORN_OK;
   for (const char *p = key; *p; p++)
     if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 127)
-      return norn_fail(h->base.st, NORN_EIO, 0, "the key in %s holds a space or a character that is no ASCII", h->key_name);
+      return norn_fail(h->base.st, NORN_EIO, 0,
+                       "the key in %s holds a space or a character that is no ASCII", h->key_name);
   h->nkey = strlen(key);
   h->key = mem_get(&h->m, h->nkey + 1);
   if (!h->key) return http_no_memory(h->base.st);
@@ -236,7 +247,8 @@ static void take_entry(http *h, norn_datum entry)
   http_kind kind = kind_of(owner, n);
   if (h->kind == HTTP_KINDS) h->kind = kind;
   if (http_number(h, meta, "n_vocab", &x) && x > 0 && x < 1 << 24) h->nvocab = (int)x;
-  if ((http_number(h, entry, "max_model_len", &x) || http_number(h, meta, "n_ctx", &x)) && x > 0 && x < 1e9) h->base.window = (int)x;
+  if ((http_number(h, entry, "max_model_len", &x) || http_number(h, meta, "n_ctx", &x)) && x > 0 && x < 1e9)
+    h->base.window = (int)x;
 }
 
 static norn_status find_kind(http *h)
@@ -261,8 +273,9 @@ static norn_status find_kind(http *h)
   }
   if (h->kind < HTTP_KINDS) return NORN_OK;
   h->kind = HTTP_PLAIN;
-  norn_warning(st, norn_here(st), "%.200s does not say which kind of server it is: only OpenAI's own parameters are sent, and what it cuts by "
-               "itself (top_k, min_p, penalties) is not known; server = \"vllm\", ... says it", h->url);
+  norn_warning(st, norn_here(st), "%.200s does not say which kind of server it is: only OpenAI's "
+               "own parameters are sent, and what it cuts by itself (top_k, min_p, penalties) is not known; "
+               "server = \"vllm\", ... says it", h->url);
   return NORN_OK;
 }
 
@@ -273,8 +286,9 @@ static norn_status find_level(http *h)
   l->can = LM_SAMPLES;
   if (h->kind != HTTP_PLAIN || h->echo) l->can |= LM_SCORES;
   if (h->tokens && h->kind != HTTP_LLAMA) {
-    norn_fail(l->st, NORN_EDOMAIN, 1, "tokens = true: %.200s is no llama-server (it is %s), so it does not give the distribution of a token", h->url,
-              http_kind_names[h->kind]);
+    norn_fail(l->st, NORN_EDOMAIN, 1,
+              "tokens = true: %.200s is no llama-server (it is %s), so it does not give the distribution of a token",
+              h->url, http_kind_names[h->kind]);
     norn_hint(l->st, "llama-server and builtin: have tokens");
     return NORN_EDOMAIN;
   }
@@ -325,16 +339,21 @@ void http_close(lm *l)
   }
 }
 
-#define DOC                                                                                                                      \
-  "//HOST:PORT/v1#MODEL: a server that speaks OpenAI's protocol.  It draws texts, and scores them where it can: llama-server by the " \
-  "distribution of each token (exactly, under any temperature and top_p), vLLM, SGLang and llama-cpp-python by an echo of the prompt, " \
-  "others not.  tokens = true makes a llama-server a model of tokens.  The key stands in the environment variable NORN_LLM_KEY (or "  \
-  "OPENAI_API_KEY, or the one that key_env names).  Options: in_flight (8 requests at once), n (1: answers of one request), timeout "  \
-  "(120 s), retries (5), patience (120 s: the longest wait that a server may ask for), rate (requests a minute), cache (true, false or " \
-  "a folder), record and replay (files), server (openai, vllm, sglang, llama.cpp, llama-cpp-python), echo, end and top (how the server " \
-  "names the end of a text, and among how many likeliest tokens it is looked for)."
+#define DOC                                                                                        \
+  "//HOST:PORT/v1#MODEL: a server that speaks OpenAI's protocol.  It draws texts, and scores "     \
+  "them where it can: llama-server by the distribution of each token (exactly, under any "         \
+  "temperature and top_p), vLLM, SGLang and llama-cpp-python by an echo of the prompt, others "    \
+  "not.  tokens = true makes a llama-server a model of tokens.  The key stands in the "            \
+  "environment variable NORN_LLM_KEY (or OPENAI_API_KEY, or the one that key_env names).  "        \
+  "Options: in_flight (8 requests at once), n (1: answers of one request), timeout (120 s), "      \
+  "retries (5), patience (120 s: the longest wait that a server may ask for), rate (requests a "   \
+  "minute), cache (true, false or a folder), record and replay (files), server (openai, vllm, "    \
+  "sglang, llama.cpp, llama-cpp-python), echo, end and top (how the server names the end of a "    \
+  "text, and among how many likeliest tokens it is looked for)."
 
-const lm_row lm_http_row = { .scheme = "http", .doc = DOC, .size = sizeof(http), .open = http_open, .close = http_close, .encode = http_encode,
+const lm_row lm_http_row = { .scheme = "http", .doc = DOC, .size = sizeof(http),
+                             .open = http_open, .close = http_close, .encode = http_encode,
                              .eval = http_eval, .forget = http_forget, .texts = http_texts, .chat = http_chat };
-const lm_row lm_https_row = { .scheme = "https", .doc = DOC, .size = sizeof(http), .open = http_open, .close = http_close, .encode = http_encode,
+const lm_row lm_https_row = { .scheme = "https", .doc = DOC, .size = sizeof(http),
+                              .open = http_open, .close = http_close, .encode = http_encode,
                               .eval = http_eval, .forget = http_forget, .texts = http_texts, .chat = http_chat };

@@ -152,11 +152,13 @@ static void hint_of(http *h, int status, const text *body)
   } else if (status == 429 && has_word(body, "insufficient_quota")) {
     norn_hint(st, "the account has no credit left");
   } else if (status == 429) {
-    norn_hint(st, "rate = N sends at most N requests a minute; retries = N asks more often; what was answered is in the cache");
+    norn_hint(st, "rate = N sends at most N requests a minute; "
+              "retries = N asks more often; what was answered is in the cache");
   } else if (status >= 300 && status < 400) {
     norn_hint(st, "redirections are not followed, since they could carry a key elsewhere: give the URL itself");
   } else if (status == 400 || status == 422) {
-    norn_hint(st, "server = \"openai\" sends only what OpenAI documents; others: vllm, sglang, llama.cpp, llama-cpp-python");
+    norn_hint(st, "server = \"openai\" sends only what OpenAI documents; "
+              "others: vllm, sglang, llama.cpp, llama-cpp-python");
   }
 }
 
@@ -169,7 +171,8 @@ static norn_status refused(http *h, const http_job *j, const http_reply *r)
               http_shown(h, what, sizeof what, r->body.s, r->body.n));
   else norn_fail(h->base.st, NORN_EIO, 0, "%.150s: no answer%s: %s", j->url, tries, r->why);
   if (r->status) hint_of(h, r->status, &r->body);
-  else norn_hint(h->base.st, "is the server running, and is it there? timeout = SECONDS (now %g) and retries = N (now %d) wait longer",
+  else norn_hint(h->base.st, "is the server running, and is it there? "
+                 "timeout = SECONDS (now %g) and retries = N (now %d) wait longer",
                  h->timeout, h->retries);
   return NORN_EIO;
 }
@@ -192,11 +195,13 @@ static void done(sender *s, http_job *j)
 static void again(sender *s, http_job *j, const http_reply *r)
 {
   http *h = s->h;
-  double wait = back_off(j), asked = r && r->retry_after[0] ? http_retry_after(r->retry_after, h->wire.date(h->wire.self)) : -1;
+  double wait = back_off(j);
+  double asked = r && r->retry_after[0] ? http_retry_after(r->retry_after, h->wire.date(h->wire.self)) : -1;
   double now = h->wire.now(h->wire.self);
   bool limit = r && (r->status == 429 || r->status == 503);
   if (asked > h->patience) {
-    norn_fail(h->base.st, NORN_EIO, 0, "%.150s: status %d: the server wants to be asked again in %.0f s", j->url, r->status, asked);
+    norn_fail(h->base.st, NORN_EIO, 0,
+              "%.150s: status %d: the server wants to be asked again in %.0f s", j->url, r->status, asked);
     norn_hint(h->base.st, "patience = %.0f waits that long; what was answered is in the cache", asked);
   } else if (j->tries <= h->retries && !s->failed) {
     norn_clear(h->base.st);
@@ -335,7 +340,8 @@ static norn_status replay(http *h, http_batch *b)
     if (!http_recorded(h, j, &answer, &n)) {
       norn_fail(h->base.st, NORN_EIO, 0, "%.100s has no answer to %.100s %s", h->store.replay, j->url,
                 j->body.n ? http_shown(h, what, sizeof what, j->body.s, j->body.n) : "");
-      norn_hint(h->base.st, "the program or its seed is not the one that was recorded: record = \"%.100s\" adds what is missing", h->store.replay);
+      norn_hint(h->base.st, "the program or its seed is not the one that was recorded: "
+                "record = \"%.100s\" adds what is missing", h->store.replay);
       return NORN_EIO;
     }
     http_took took = b->take(b->user, k, answer, n);

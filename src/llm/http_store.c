@@ -1,8 +1,9 @@
 /* http_store.c: what was answered, kept.
 
-   The cache has one file for each draw or score: its name is a hash of the key (URL, body, number of the draw), it holds
-   the key itself, the answer and a sum over both.  A file is written beside its name and renamed, so several processes
-   may use one folder, and what was paid for is there as soon as it came.  A damaged one is passed over with a warning.
+   The cache has one file for each draw or score: its name is a hash of the key (URL, body, number
+   of the draw), it holds the key itself, the answer and a sum over both.  A file is written beside
+   its name and renamed, so several processes may use one folder, and what was paid for is there as
+   soon as it came.  A damaged one is passed over with a warning.
 
    A record is a file of whole requests and answers, a line of JSON each, appended as they come; what stands in it
    already is not asked again.  Replaying it needs no network.  Neither holds a key: headers are not kept. */
@@ -95,7 +96,8 @@ static bool write_all(int file, const char *s, size_t n)
 void http_store_put(http *h, const text *key, const char *answer, size_t n)
 {
   char path[HTTP_PATH + 64], fresh[HTTP_PATH + 160], head[HEAD + 1];
-  if (!h->store.folder[0] || h->store.replay[0] || http_has_key(h, answer, n) || http_has_key(h, key->s, key->n)) return;
+  if (!h->store.folder[0] || h->store.replay[0] || http_has_key(h, answer, n) || http_has_key(h, key->s, key->n))
+    return;
   entry_path(h, key, path);
   snprintf(fresh, sizeof fresh, "%s.%ld.%p", path, (long)getpid(), (void *)h);
   memset(head, ' ', HEAD);
@@ -222,7 +224,8 @@ static norn_status record_read(http *h, const char *path, bool must)
     size_t len = end ? (size_t)(end - s) - at : n - at;
     if (len && !line_read(h, path, s + at, len)) {
       norn_clear(st);
-      bad = norn_fail(st, NORN_EIO, 0, "%.200s:%d: not a line of a record: an object with request and answer was expected", path, number + 1);
+      bad = norn_fail(st, NORN_EIO, 0, "%.200s:%d: not a line of a record: "
+                      "an object with request and answer was expected", path, number + 1);
       norn_hint(st, "it was cut short or changed; without that line the rest is of use");
     }
     at += len + 1;

@@ -62,7 +62,8 @@ static void keep_draw(http *h, const text *key, norn_datum choice)
 
 static http_took take_choice(http *h, item *x, norn_datum choice)
 {
-  return h->kind == HTTP_LLAMA ? http_native(h, x->a, choice, x->out, &x->ids, &x->known) : http_choice(h, x->a, choice, x->out);
+  return h->kind == HTTP_LLAMA ? http_native(h, x->a, choice, x->out, &x->ids, &x->known)
+                               : http_choice(h, x->a, choice, x->out);
 }
 
 static bool from_cache(http *h, item *x)
@@ -120,7 +121,8 @@ static norn_status find_equal(asking *q)
   qsort(order, (size_t)q->n, sizeof *order, by_hash);
   for (int k = 1, first = 0; k < q->n; k++) {
     const item *x = order[first];
-    if (order[k]->hash != x->hash || order[k]->key.n != x->key.n || memcmp(order[k]->key.s, x->key.s, x->key.n)) first = k;
+    if (order[k]->hash != x->hash || order[k]->key.n != x->key.n || memcmp(order[k]->key.s, x->key.s, x->key.n))
+      first = k;
     else order[k]->as = (int)(x - q->v);
   }
   mem_put(&q->h->m, order, (size_t)q->n * sizeof *order);
@@ -131,7 +133,8 @@ static norn_status find_keys(asking *q)
 {
   for (int k = 0; k < q->n; k++) {
     item *x = q->v + k;
-    norn_status bad = x->a->given ? score_key(q->h, x->a, &x->key) : http_draw_key(q->h, x->a, http_ids_of(x->a->at), &x->key);
+    norn_status bad = x->a->given ? score_key(q->h, x->a, &x->key)
+                                  : http_draw_key(q->h, x->a, http_ids_of(x->a->at), &x->key);
     if (bad) return bad;
     x->hash = hash_bytes(x->key.s, x->key.n, 7);
   }
@@ -231,8 +234,8 @@ static http_took take_draws(asking *q, const group *g, const char *body, size_t 
     most += x->a->max;
   }
   if (took == HTTP_TAKEN && answer > most + there)
-    took = http_lies(h, body, n, "%.150s: at most %lld tokens were asked for, and it counts %lld", h->url, (long long)most,
-                     (long long)answer);
+    took = http_lies(h, body, n, "%.150s: at most %lld tokens were asked for, and it counts %lld", h->url,
+                     (long long)most, (long long)answer);
   if (took != HTTP_TAKEN) return took;
   h->base.ledger.prompt_tokens += (uint64_t)prompt;
   h->base.ledger.answer_tokens += (uint64_t)answer;
@@ -300,8 +303,8 @@ static void keep_again(http *h, item *x)
   void *ids = NULL;
   int64_t n = x->ids.n, none = 0;
   norn_datum v[5] = { norn_string(h->base.st, x->out->text, x->out->n), norn_array(h->base.st, NORN_I64, 1, &n, &ids),
-                      norn_cstring(h->base.st, x->out->stopped ? "word" : "limit"), norn_array(h->base.st, NORN_I64, 1, &none, &(void *){ NULL }),
-                      norn_real(x->out->logp) };
+                      norn_cstring(h->base.st, x->out->stopped ? "word" : "limit"),
+                      norn_array(h->base.st, NORN_I64, 1, &none, &(void *){ NULL }), norn_real(x->out->logp) };
   for (int64_t k = 0; k < n && ids; k++) ((int64_t *)ids)[k] = x->ids.v[k];
   norn_datum r = norn_record(h->base.st, 5, names, v);
   if (!norn_is_none(r)) keep_draw(h, &x->key, r);
@@ -382,7 +385,8 @@ norn_status http_texts(lm *l, int n, const lm_ask *asks, lm_said *out)
   http *h = http_of(l);
   if (n == 0) return NORN_OK;
   size_t many = (size_t)n;
-  asking q = { .h = h, .n = n, .asks = asks, .v = mem_zero(&h->m, many * sizeof *q.v), .g = mem_zero(&h->m, many * sizeof *q.g),
+  asking q = { .h = h, .n = n, .asks = asks, .v = mem_zero(&h->m, many * sizeof *q.v),
+               .g = mem_zero(&h->m, many * sizeof *q.g),
                .of = mem_zero(&h->m, many * sizeof *q.of), .jobs = mem_zero(&h->m, many * sizeof *q.jobs) };
   norn_status bad = q.v && q.g && q.of && q.jobs ? NORN_OK : not_enough(h);
   memset(out, 0, many * sizeof *out);

@@ -1,7 +1,7 @@
-/* http_tokens.c: llama-server as a model of tokens.  One token asked for with n_probs = the size of the vocabulary gives
-   the whole distribution before any sampler (post_sampling_probs false: the softmax of the logits), by ids, with the
-   bytes of each token.  So contexts are tokens, texts are scored exactly under any temperature and top_p, and with
-   `tokens = true` Norn draws by itself.
+/* http_tokens.c: llama-server as a model of tokens.  One token asked for with n_probs = the size of
+   the vocabulary gives the whole distribution before any sampler (post_sampling_probs false: the
+   softmax of the logits), by ids, with the bytes of each token.  So contexts are tokens, texts are
+   scored exactly under any temperature and top_p, and with `tokens = true` Norn draws by itself.
 
    Such an answer is large (a vocabulary of 150,000 tokens: about 15 MB), so it is read where it lies, not as values.
    Source: llama.cpp, tools/server/README.md (/completion, /tokenize, /props, /v1/models). */
@@ -92,7 +92,10 @@ static double number(scan *s)
   return x;
 }
 
-static bool named(const char *key, size_t n, const char *name) { return n == strlen(name) && memcmp(key, name, n) == 0; }
+static bool named(const char *key, size_t n, const char *name)
+{
+  return n == strlen(name) && memcmp(key, name, n) == 0;
+}
 
 /* ---- a distribution ---- */
 
@@ -181,7 +184,8 @@ static http_took read_next(http *h, const char *body, size_t n, reading *r)
     return HTTP_REFUSED;
   }
   if (s.bad || *s.p)
-    return http_lies(h, body, n, "%.150s: completion_probabilities is not what llama-server documents", h->at[AT_NATIVE]);
+    return http_lies(h, body, n, "%.150s: completion_probabilities is not what llama-server documents",
+                     h->at[AT_NATIVE]);
   if (r->seen != r->n)
     return http_lies(h, body, n, "%.150s: of %d tokens %d have a probability", h->at[AT_NATIVE], r->n, r->seen);
   for (int k = 0; k < r->n; k++) sum += exp((double)r->logp[k]);
@@ -216,19 +220,22 @@ static http_took take_next(void *user, int k, const char *body, size_t n)
 }
 
 /* The distribution behind each of n sequences, given to `use` as it comes. */
-static norn_status ask_next(http *h, int n, const next_ask *v, norn_status (*use)(void *, int, const float *), void *user)
+static norn_status ask_next(http *h, int n, const next_ask *v,
+                            norn_status (*use)(void *, int, const float *), void *user)
 {
   int size = h->base.vocab.n;
   nexts q = { h, v, { .n = size, .logp = mem_get(&h->m, (size_t)size * sizeof(float)) }, use, user };
   http_job *jobs = mem_zero(&h->m, (size_t)n * sizeof *jobs);
   norn_status bad = q.r.logp && jobs ? NORN_OK : http_no_memory(h->base.st);
   for (int k = 0; k < n && !bad; k++) {
-    jobs[k] = (http_job){ .post = true, .url = h->at[AT_NATIVE], .seed = hash_bytes(v[k].v, (size_t)v[k].n * sizeof *v[k].v, 5) };
+    jobs[k] = (http_job){ .post = true, .url = h->at[AT_NATIVE],
+                          .seed = hash_bytes(v[k].v, (size_t)v[k].n * sizeof *v[k].v, 5) };
     text_init(&jobs[k].body, &h->m);
     http_next_body(h, v[k].v, v[k].n, size, &jobs[k].body);
     if (jobs[k].body.failed) bad = http_no_memory(h->base.st);
     if (!bad && v[k].n == 0) {
-      bad = norn_fail(h->base.st, NORN_EDOMAIN, 0, "%.150s can't continue an empty context: its model has no token that begins one", h->url);
+      bad = norn_fail(h->base.st, NORN_EDOMAIN, 0,
+                      "%.150s can't continue an empty context: its model has no token that begins one", h->url);
       norn_hint(h->base.st, "give lm.context a text");
     }
   }
@@ -286,7 +293,8 @@ static http_took ids_from(http *h, const char *body, size_t n, lm_tokens *out)
   if (!norn_array_view(a, &w) || (w.n && w.elem != NORN_I64))
     return http_lies(h, body, n, "%.150s: the answer has no \"tokens\"", h->at[AT_TOKENIZE]);
   for (int64_t k = 0; k < w.n; k++) {
-    if (w.i[k] < 0 || w.i[k] > INT32_MAX) return http_lies(h, body, n, "%.150s: a token is %lld", h->at[AT_TOKENIZE], (long long)w.i[k]);
+    if (w.i[k] < 0 || w.i[k] > INT32_MAX)
+      return http_lies(h, body, n, "%.150s: a token is %lld", h->at[AT_TOKENIZE], (long long)w.i[k]);
     if (!lm_tokens_add(h->base.st, out, (lm_token)w.i[k])) return HTTP_REFUSED;
   }
   return HTTP_TAKEN;
@@ -305,7 +313,8 @@ static norn_status tokenize(http *h, const char *s, size_t n, bool begin, bool s
   text_init(&body, &h->m);
   text_init(&answer, &h->m);
   tokenize_body(&body, s, n, begin, special);
-  norn_status bad = body.failed ? http_no_memory(h->base.st) : http_ask(h, true, h->at[AT_TOKENIZE], body.s, body.n, &answer);
+  norn_status bad = body.failed ? http_no_memory(h->base.st)
+                                : http_ask(h, true, h->at[AT_TOKENIZE], body.s, body.n, &answer);
   if (!bad && ids_from(h, answer.s, answer.n, out) != HTTP_TAKEN) bad = NORN_EIO;
   text_free(&body);
   text_free(&answer);
@@ -343,7 +352,8 @@ norn_status http_encode(lm *l, const char *s, size_t n, lm_tokens *out)
     for (from = t.n; !bad && from > 0 && bytes_of(h, t.v + from, t.n - from, s, n) != n; from--) continue;
     if (!bad && bytes_of(h, t.v + from, t.n - from, s, n) != n) {
       char shown[60];
-      bad = norn_fail(l->st, NORN_EIO, 0, "%.150s: the tokens of \"%s\" are not this text: the server's tokenizer changes it", h->url,
+      bad = norn_fail(l->st, NORN_EIO, 0, "%.150s: the tokens of \"%s\" are not this text: "
+                      "the server's tokenizer changes it", h->url,
                       http_shown(h, shown, sizeof shown, s, n));
     }
   }
@@ -410,7 +420,8 @@ enum { OVER = -1 };
 
 static bool begins_with(const lm_vocab *v, int k, const lm_ask *a)
 {
-  return v->kind[k] == LM_TEXT && v->at[k + 1] - v->at[k] >= a->nstop && memcmp(v->bytes + v->at[k], a->stop, a->nstop) == 0;
+  return v->kind[k] == LM_TEXT && v->at[k + 1] - v->at[k] >= a->nstop &&
+         memcmp(v->bytes + v->at[k], a->stop, a->nstop) == 0;
 }
 
 static double over_of(const lm_vocab *v, const double *logp, const lm_ask *a)
@@ -433,7 +444,8 @@ static norn_status use_term(void *user, int k, const float *logp)
   return NORN_OK;
 }
 
-/* Each position of each sequence is one request; the terms are summed in their order, whatever the order they came in. */
+/* Each position of each sequence is one request; the terms are summed in their order, whatever the
+   order they came in. */
 norn_status http_seqs(http *h, int n, http_seq *v)
 {
   size_t total = 0, room = 0, at = 0, k = 0;
@@ -454,7 +466,8 @@ norn_status http_seqs(http *h, int n, http_seq *v)
       seq[k] = i, index[k] = p;
       asks[k] = (next_ask){ own, v[i].before->n + p };
       if (v[i].ids->v[p] >= h->base.vocab.n)
-        bad = norn_fail(h->base.st, NORN_EIO, 0, "%.150s: token %d is none of its vocabulary of %d", h->url, v[i].ids->v[p], h->base.vocab.n);
+        bad = norn_fail(h->base.st, NORN_EIO, 0, "%.150s: token %d is none of its vocabulary of %d",
+                        h->url, v[i].ids->v[p], h->base.vocab.n);
     }
   }
   scoring q = { h, v, seq, index, term };
@@ -508,8 +521,8 @@ norn_status http_scores(http *h, int n, const lm_ask *asks, lm_said *out)
     const lm_ask *a = asks + k;
     bad = tokens_of(h, a, t + k, out + k);
     bool fits = out[k].tokens <= a->max;
-    v[k] = (http_seq){ .before = http_ids_of(a->at), .ids = t + k, .n = fits ? t[k].n : 0, .ask = a, .temperature = a->temperature, .top_p = a->top_p,
-                       .logp = fits ? 0 : -(double)INFINITY };
+    v[k] = (http_seq){ .before = http_ids_of(a->at), .ids = t + k, .n = fits ? t[k].n : 0, .ask = a,
+                       .temperature = a->temperature, .top_p = a->top_p, .logp = fits ? 0 : -(double)INFINITY };
   }
   if (!bad) bad = http_seqs(h, n, v);
   for (int k = 0; k < n && !bad; k++) out[k].logp = v[k].logp;
@@ -556,7 +569,8 @@ static norn_status special_tokens(http *h)
   if (!bad && b) bad = token_of(h, b, nb, &w->begin);
   if (!bad && e) bad = token_of(h, e, ne, &w->end);
   if (!bad && h->end[0]) bad = token_of(h, h->end, strlen(h->end), &more);
-  if (!bad && h->end[0] && more < 0) bad = norn_fail(h->base.st, NORN_EDOMAIN, 0, "end = \"%s\" is no token of %.200s", h->end, h->url);
+  if (!bad && h->end[0] && more < 0)
+    bad = norn_fail(h->base.st, NORN_EDOMAIN, 0, "end = \"%s\" is no token of %.200s", h->end, h->url);
   if (w->end < 0) w->end = more;
   text_free(&t);
   if (bad) return bad;
@@ -602,13 +616,15 @@ static norn_status read_vocab(http *h, int n)
   f.r.logp = mem_get(&h->m, many * sizeof *f.r.logp);
   f.r.from = mem_zero(&h->m, many * sizeof *f.r.from);
   f.r.length = mem_zero(&h->m, many * sizeof *f.r.length);
-  norn_status bad = f.r.logp && f.r.from && f.r.length ? tokenize(h, "a", 1, true, false, &t) : http_no_memory(h->base.st);
+  norn_status bad = f.r.logp && f.r.from && f.r.length ? tokenize(h, "a", 1, true, false, &t)
+                                                       : http_no_memory(h->base.st);
   if (!bad) http_next_body(h, t.v, t.n, n, &body);
   http_job j = { .post = true, .url = h->at[AT_NATIVE], .body = body, .seed = 1 };
   http_batch b = { &j, 1, take_first, &f };
   if (!bad) bad = body.failed ? http_no_memory(h->base.st) : http_send(h, &b);
   if (!bad) bad = lay_out(h, &f.r);
-  if (!bad) h->base.vocab = (lm_vocab){ .n = n, .at = o->at, .bytes = o->bytes, .kind = o->kind, .begin = -1, .end = -1 };
+  if (!bad) h->base.vocab = (lm_vocab){ .n = n, .at = o->at, .bytes = o->bytes, .kind = o->kind,
+                                        .begin = -1, .end = -1 };
   mem_put(&h->m, f.r.logp, many * sizeof *f.r.logp);
   mem_put(&h->m, f.r.from, many * sizeof *f.r.from);
   mem_put(&h->m, f.r.length, many * sizeof *f.r.length);
@@ -623,7 +639,9 @@ norn_status http_vocab_open(http *h)
   int n = h->nvocab;
   size_t many = (size_t)n;
   if (h->vocab) return NORN_OK;
-  if (n <= 0) return norn_fail(h->base.st, NORN_EIO, 0, "%.150s does not say how many tokens its model has (meta.n_vocab)", h->at[AT_MODELS]);
+  if (n <= 0)
+    return norn_fail(h->base.st, NORN_EIO, 0, "%.150s does not say how many tokens its model has (meta.n_vocab)",
+                     h->at[AT_MODELS]);
   struct http_vocab *o = h->vocab = mem_zero(&h->m, sizeof *o);
   if (o) {
     o->at = mem_zero(&h->m, (many + 1) * sizeof *o->at);

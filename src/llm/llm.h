@@ -71,9 +71,10 @@ void     lm_drop(lm_node *);
 void     lm_tokens_of(const lm_node *, lm_token *out);
 /* The bytes from the root: of TEXT tokens, or of pieces. */
 bool     lm_text_of(const lm_node *, text *out);
-/* Evaluates those of n nodes that are not: each gets logp.  They may be one another's ancestors, and the same node
-   may come twice.  A context that is longer than the model's window is an error.  What was evaluated stays valid until the
-   next call of lm_eval: afterwards, the least recently used are forgotten where memory is short. */
+/* Evaluates those of n nodes that are not: each gets logp.  They may be one another's ancestors,
+   and the same node may come twice.  A context that is longer than the model's window is an error.
+   What was evaluated stays valid until the next call of lm_eval: afterwards, the least recently
+   used are forgotten where memory is short. */
 norn_status lm_eval(lm *, lm_node *const *, int n);
 
 /* ---- back ends ---- */
@@ -152,8 +153,8 @@ struct lm {
   uint32_t refs;                        /* holds of the model, and of its nodes */
 };
 
-/* "builtin:tiny", "http://host/v1#model", ... opened; held once.  A second time with equal options gives the same.  NULL:
-   error set. */
+/* "builtin:tiny", "http://host/v1#model", ... opened; held once.  A second time with equal options
+   gives the same.  NULL: error set. */
 lm  *lm_open(norn_state *, const char *uri, norn_datum options);
 void lm_close(lm *);                    /* drops a hold */
 void lm_draws_free(lm *);               /* rows.c: what it keeps for distributions */
@@ -177,8 +178,9 @@ float *lm_node_room(lm_node *);
 /* temperature 1, top_p 1, top_k 0, min_p 0: the model's own distribution.  Order: temperature, then top_k, top_p, min_p
    cut what is left; then it is normalised.  temperature 0: all on the likeliest (the lowest of equals). */
 typedef struct lm_filter { double temperature, top_p, min_p; int top_k; } lm_filter;
-/* out (n): log-probabilities of the truncated, tempered, masked distribution; those not in it -infinity.  mask: bit i of
-   word i / 64; NULL: all.  kind UNUSED and CONTROL tokens are kept as the model has them.  Gives the log of what the
-   mask let through (0 without one; -infinity: nothing, then out is all -infinity). */
+/* out (n): log-probabilities of the truncated, tempered, masked distribution; those not in it
+   -infinity.  mask: bit i of word i / 64; NULL: all.  kind UNUSED and CONTROL tokens are kept as
+   the model has them.  Gives the log of what the mask let through (0 without one; -infinity:
+   nothing, then out is all -infinity). */
 double lm_filtered(const lm *, const float *logp, const lm_filter *, const uint64_t *mask, double *out);
 #endif

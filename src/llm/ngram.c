@@ -5,7 +5,8 @@
 
    Of a text, whose lines are one text each: with c(h, t) how often t came after h,
 
-       p(t | h) = (c(h, t) + alpha p(t | h')) / (c(h) + alpha),     h' = h without its first,  p(t | none before) = 1 / n
+       p(t | h) = (c(h, t) + alpha p(t | h')) / (c(h) + alpha),
+       h' = h without its first,  p(t | none before) = 1 / n
 
    (MacKay, Peto 1995, "A hierarchical Dirichlet language model").  A line begins after N - 1 marks of its own. */
 #include "llm/toy.h"

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, &lm_sim, &lm_switch, &lm_http_row, &lm_https_row, NULL };
+const lm_row *const lm_rows[] = { &lm_builtin, &lm_ngram, &lm_hmm, &lm_sim, &lm_switch,
+                                  &lm_http_row, &lm_https_row, NULL };
 
 /* closing: the state goes; values that still hold models are let go of after this is. */
 typedef struct models { mem m; lm *first; bool closing; } models;

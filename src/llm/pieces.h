@@ -27,8 +27,8 @@ typedef struct pieces {
 /* The text is borrowed.  false: error set. */
 bool pieces_make(pieces *, norn_state *, const char *text, size_t n, bool documents, int context);
 void pieces_free(pieces *);
-/* The window of that number of that step: its length (tokens of which the next is asked), at most the context; token and
-   target get so many.  A held one: the first window of piece learned + i. */
+/* The window of that number of that step: its length (tokens of which the next is asked), at most
+   the context; token and target get so many.  A held one: the first window of piece learned + i. */
 int  pieces_draw(const pieces *, uint64_t stream, int64_t step, int number, int32_t *token, int32_t *target);
 int  pieces_held(const pieces *, size_t i, int32_t *token, int32_t *target);
 #endif

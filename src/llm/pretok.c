@@ -1,6 +1,7 @@
-/* pretok.c: cutting text into pieces (pretok.h).  A way is up to four cutters: the first cuts the text, the next each of
-   its pieces, and so on.  A cutter looks at one piece alone, as each expression of llama.cpp does, and says where the part
-   that begins at a place ends; what an expression does not match is a part too. */
+/* pretok.c: cutting text into pieces (pretok.h).  A way is up to four cutters: the first cuts the
+   text, the next each of its pieces, and so on.  A cutter looks at one piece alone, as each
+   expression of llama.cpp does, and says where the part that begins at a place ends; what an
+   expression does not match is a part too. */
 #include "llm/pretok.h"
 #include "base/base.h"
 #include "llm/uniclass.h"
@@ -118,8 +119,8 @@ static size_t cut_marks(const cut *c, size_t i) { return cut_llama3(c, i, 1, tru
 static bool is_upper(letter l) { return l.kind == UNI_UPPER || l.kind == UNI_LETTER || l.kind == UNI_MARK; }
 static bool is_lower(letter l) { return l.kind == UNI_LOWER || l.kind == UNI_LETTER || l.kind == UNI_MARK; }
 
-/* [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+ : as many of the first as leave one of the second.  The end,
-   or i. */
+/* [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+ : as many of the first as leave one of
+   the second.  The end, or i. */
 static size_t word_lower(const cut *c, size_t i)
 {
   size_t upper = run(c, i, is_upper), end = run(c, upper, is_lower), both = i;
@@ -256,7 +257,8 @@ static bool split(const pretok *p, int level, const uint8_t *s, size_t from, siz
   }
   return true;
 }
-bool pretok_split(const pretok *p, const uint8_t *s, size_t n, bool (*piece)(void *, size_t from, size_t to), void *user)
+bool pretok_split(const pretok *p, const uint8_t *s, size_t n,
+                  bool (*piece)(void *, size_t from, size_t to), void *user)
 {
   return split(p, 0, s, 0, n, piece, user);
 }

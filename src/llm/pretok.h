@@ -1,6 +1,6 @@
-/* pretok.h: how a tokenizer of the kind "gpt2" cuts text into pieces before it merges bytes.  Files name the way
-   (tokenizer.ggml.pre); each is a regular expression in the model's original files, written by hand here.  The names and
-   expressions are those of llama.cpp (src/llama-vocab.cpp). */
+/* pretok.h: how a tokenizer of the kind "gpt2" cuts text into pieces before it merges bytes.  Files
+   name the way (tokenizer.ggml.pre); each is a regular expression in the model's original files,
+   written by hand here.  The names and expressions are those of llama.cpp (src/llama-vocab.cpp). */
 #ifndef NORN_LLM_PRETOK_H
 #define NORN_LLM_PRETOK_H
 #include <stdbool.h>

@@ -22,9 +22,9 @@ typedef struct block_q4_0 { uint16_t d; uint8_t q[16]; } block_q4_0;
 typedef struct block_q4_K { uint16_t d, dmin; uint8_t scales[12], q[128]; } block_q4_K;
 /* The same with a fifth bit: of group j, bit j of high[i]. */
 typedef struct block_q5_K { uint16_t d, dmin; uint8_t scales[12], high[32], q[128]; } block_q5_K;
-/* x[i] of 256, in 16 groups of 16: d scale (q - 32), q of 6 bits.  Of each half of 128 numbers (low[64], high[32]): number
-   32 k + i has the low nibble of low[32 k + i] for k = 0, 1, the high one of low[32 (k - 2) + i] for k = 2, 3, and bits 2 k,
-   2 k + 1 of high[i]. */
+/* x[i] of 256, in 16 groups of 16: d scale (q - 32), q of 6 bits.  Of each half of 128 numbers
+   (low[64], high[32]): number 32 k + i has the low nibble of low[32 k + i] for k = 0, 1, the high
+   one of low[32 (k - 2) + i] for k = 2, 3, and bits 2 k, 2 k + 1 of high[i]. */
 typedef struct block_q6_K { uint8_t low[128], high[64]; int8_t scales[16]; uint16_t d; } block_q6_K;
 _Static_assert(sizeof(block_q8_0) == 34 && sizeof(block_q4_0) == 18 && sizeof(block_q4_K) == 144 &&
                sizeof(block_q5_K) == 176 && sizeof(block_q6_K) == 210, "blocks stand in files as they are here");

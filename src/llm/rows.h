@@ -93,8 +93,9 @@ bool lm_keep_nodes(lm *, lm_node **, int n);
 
 /* Where the guide begins; 0 without one. */
 int  lm_wish_begin(const lm_wish *);
-/* Behind a token, `after` being the context with it (or before it, if it ends a text): the guide's state (0 without one);
-   LM_ENDED: the text is complete; LM_NOT_SO: it is none that was asked for, or error set. */
+/* Behind a token, `after` being the context with it (or before it, if it ends a text): the guide's
+   state (0 without one); LM_ENDED: the text is complete; LM_NOT_SO: it is none that was asked for,
+   or error set. */
 enum { LM_ENDED = -1, LM_NOT_SO = -2 };
 int  lm_wish_step(lm_wish *, const lm_node *start, const lm_node *after, int state, lm_token);
 /* The text between start and end, cut off before (behind) the stop. */

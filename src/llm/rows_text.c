@@ -28,7 +28,8 @@ static bool part_add(norn_state *st, parts *p, part x)
 {
   size_t cap = (size_t)p->cap;
   if (p->n >= ENDS_MOST) {
-    norn_fail(st, NORN_ELIMIT, -1, "the stop can be spelled in more than %d ways: it is too long to be scored", ENDS_MOST);
+    norn_fail(st, NORN_ELIMIT, -1, "the stop can be spelled in more than %d ways: "
+              "it is too long to be scored", ENDS_MOST);
     return false;
   }
   mem *m = lm_mem(st);
@@ -86,8 +87,8 @@ static bool ends(norn_state *st, const lm_wish *w, lm_node *x, int n, unsigned h
   return good;
 }
 
-/* A string about to be scored: its canonical tokens, and the contexts before each and behind all (n + 1, held).  One that
-   the vocabulary can't spell has probability 0: `at` is NULL. */
+/* A string about to be scored: its canonical tokens, and the contexts before each and behind all
+   (n + 1, held).  One that the vocabulary can't spell has probability 0: `at` is NULL. */
 typedef struct scored { lm_tokens tokens; lm_node **at; int n; } scored;
 
 static void scored_free(norn_state *st, scored *s)
@@ -269,7 +270,8 @@ static norn_status text_logp(norn_state *st, const norn_dist *d, norn_datum x, d
   lm_said said;
   lm_wish *w = text_wish(st, d);
   const char *s = w ? want_string(st, x, &n) : NULL;
-  if (!s || lm_want_level(st, w->of, LM_TOKENS | LM_SCORES, "the log-probability of a text")) return norn_error(st)->code;
+  if (!s || lm_want_level(st, w->of, LM_TOKENS | LM_SCORES, "the log-probability of a text"))
+    return norn_error(st)->code;
   if (w->of->can & LM_TOKENS) return score(st, lm_wish_context(w), w, s, n, out);
   if (!whole(w, x, NULL, &said)) return lm_failed(st);
   *out = said.logp;
@@ -347,8 +349,11 @@ static norn_status text_show(norn_state *st, const norn_dist *d, norn_datum *out
   text_printf(&t, ", max = %d", w->max);
   static const struct { int arg; const char *name; } shown[] = {
     { WISH_STOP, "stop" }, { WISH_MATCH, "match" }, { WISH_GRAMMAR, "grammar" } };
-  for (int i = 0; i < NORN_COUNT(shown); i++)
-    if (v.v[shown[i].arg].tag == NORN_STR && norn_string_view(v.v[shown[i].arg], &n) && n) text_printf(&t, ", %s = %s", shown[i].name, norn_show(st, v.v[shown[i].arg], true, 80));
+  for (int i = 0; i < NORN_COUNT(shown); i++) {
+    norn_datum s = v.v[shown[i].arg];
+    if (s.tag == NORN_STR && norn_string_view(s, &n) && n)
+      text_printf(&t, ", %s = %s", shown[i].name, norn_show(st, s, true, 80));
+  }
   if (w->always) text_puts(&t, ", always = ...");
   if (!t.failed) more = t.s;
   norn_status code = more ? lm_show_row(st, "text", v.v[WISH_CONTEXT], &w->filter, more, out) : lm_failed(st);
@@ -429,7 +434,8 @@ static norn_status ready_texts(norn_state *st, lm *m, int n, const norn_dist *d,
   return NORN_OK;
 }
 
-static norn_status ready(norn_state *st, int n, const norn_dist *d, const norn_datum *x, const norn_rng *g, bool stop_too)
+static norn_status ready(norn_state *st, int n, const norn_dist *d, const norn_datum *x,
+                         const norn_rng *g, bool stop_too)
 {
   norn_status code = norn_want_home(st);
   for (int i = 0; i < n && !code; i++) {

@@ -1,11 +1,12 @@
 /* sim.c: a solver of tasks of several steps whose accuracy is known, for tests of inference-time scaling.
 
-   A text is `steps` lines "ok" or "no", then the line "A: k", then the end; a line is a token and a newline.  A step is ok with the probability `accuracy` if all
-   before it were; after the first that is not, all are "no".  The answer is 0 if all steps are ok, else one of 1 ...
-   `wrong`, evenly.  What stands before the first step is the question: it may be any printable text, of which the
-   model never writes any.  With spread > 0 questions differ: the log odds of a step are those of accuracy plus
-   spread z, z a normal number that is made of the question's bytes.  Verifiers and rewards with known errors are
-   stdlib/its.norn's. */
+   A text is `steps` lines "ok" or "no", then the line "A: k", then the end; a line is a token and a
+   newline.  A step is ok with the probability `accuracy` if all before it were; after the first
+   that is not, all are "no".  The answer is 0 if all steps are ok, else one of 1 ... `wrong`,
+   evenly.  What stands before the first step is the question: it may be any printable text, of
+   which the model never writes any.  With spread > 0 questions differ: the log odds of a step are
+   those of accuracy plus spread z, z a normal number that is made of the question's bytes.
+   Verifiers and rewards with known errors are stdlib/its.norn's. */
 #include "llm/toy.h"
 #include <math.h>
 #include <stdio.h>
@@ -48,7 +49,8 @@ static norn_status settings_right(sim *m)
   if (m->steps < 1 || m->steps > 10000)
     return norn_fail(st, NORN_EDOMAIN, 0, "steps of sim: must be from 1 to 10000, got %lld", (long long)m->steps);
   if (m->wrong < 1 || m->wrong > WRONG_MOST)
-    return norn_fail(st, NORN_EDOMAIN, 0, "wrong of sim: must be from 1 to %d, got %lld", WRONG_MOST, (long long)m->wrong);
+    return norn_fail(st, NORN_EDOMAIN, 0, "wrong of sim: must be from 1 to %d, got %lld",
+                     WRONG_MOST, (long long)m->wrong);
   if (!(m->accuracy >= 0 && m->accuracy <= 1))
     return norn_fail(st, NORN_EDOMAIN, 0, "accuracy of sim: must be in [0, 1], got %g", m->accuracy);
   if (!(m->spread >= 0 && m->spread <= 100))
@@ -105,8 +107,8 @@ static void sim_close(lm *x) { toy_vocab_free(x, &((sim *)x)->vocab); }
 
 /* ---- the next token ---- */
 
-/* What stands in a context: steps, whether all were ok, whether the answer and the end are there and a line is open; and
-   the probability that the next step is ok. */
+/* What stands in a context: steps, whether all were ok, whether the answer and the end are there
+   and a line is open; and the probability that the next step is ok. */
 typedef struct standing { int64_t steps; bool ok, answered, ended, open; double p; } standing;
 
 /* A normal number made of 64 bits: Box and Muller. */
@@ -161,10 +163,11 @@ static norn_status sim_eval(lm *x, lm_node *const *node, int n)
 
 const lm_row lm_sim = {
   .scheme = "sim",
-  .doc = "sim:steps=8,accuracy=0.78,wrong=4 is a solver whose accuracy is known: it writes so many lines \"ok\" or \"no\", "
-         "each ok with that probability if all before were, else \"no\"; then \"A: 0\" if all are ok, or one of \"A: 1\" ... "
-         "evenly; and the end. Before that any question may stand; spread=s makes questions differ, by s in the "
-         "standard deviation of a step's log odds.",
+  .doc = "sim:steps=8,accuracy=0.78,wrong=4 is a solver whose accuracy is known: it writes so many "
+         "lines \"ok\" or \"no\", each ok with that probability if all before were, else \"no\"; "
+         "then \"A: 0\" if all are ok, or one of \"A: 1\" ... evenly; and the end. Before that any "
+         "question may stand; spread=s makes questions differ, by s in the standard deviation of a "
+         "step's log odds.",
   .size = sizeof(sim),
   .open = sim_open,
   .close = sim_close,

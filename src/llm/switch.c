@@ -66,7 +66,8 @@ static norn_status switch_open(lm *x, const char *rest, norn_datum options)
   lm *small = part(x, options, "small"), *large = small ? part(x, options, "large") : NULL;
   if (!large) return norn_error(x->st)->code;
   if (!same_vocabulary(small, large))
-    return norn_fail(x->st, NORN_EUSE, 0, "the two models of switch: must have the same vocabulary; %s has %d tokens, %s %d",
+    return norn_fail(x->st, NORN_EUSE, 0,
+                     "the two models of switch: must have the same vocabulary; %s has %d tokens, %s %d",
                      small->name, small->vocab.n, large->name, large->vocab.n);
   norn_datum tau = norn_record_get(x->st, options, "threshold");
   m->window = 5;
@@ -259,9 +260,10 @@ static norn_status switch_eval(lm *x, lm_node *const *node, int n)
 
 const lm_row lm_switch = {
   .scheme = "switch",
-  .doc = "switch: is one model made of two with the same vocabulary, small = and large =: the large one says what comes next "
-         "where the mean entropy of the small one over the last window = 5 contexts is above threshold = 0.5, in natural "
-         "units; once a model has come it stays for least = 1 tokens or more. See its.entropy_switch.",
+  .doc = "switch: is one model made of two with the same vocabulary, small = and large =: the "
+         "large one says what comes next where the mean entropy of the small one over the last "
+         "window = 5 contexts is above threshold = 0.5, in natural units; once a model has come it "
+         "stays for least = 1 tokens or more. See its.entropy_switch.",
   .size = sizeof(mixed),
   .open = switch_open,
   .close = switch_close,

@@ -1,4 +1,5 @@
-/* tiny.h: the model that is built in, "builtin:tiny": a GGUF file of a transformer of bytes, which tiny/make.sh makes. */
+/* tiny.h: the model that is built in, "builtin:tiny": a GGUF file of a transformer of bytes, which
+   tiny/make.sh makes. */
 #ifndef NORN_LLM_TINY_H
 #define NORN_LLM_TINY_H
 #include <stddef.h>

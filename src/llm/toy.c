@@ -145,7 +145,8 @@ bool toy_probabilities(lm *x, norn_datum table, const char *name, int rows, int 
     return false;
   }
   for (int r = 0; r < rows; r++)
-    if (!row_read(x, norn_array_at(x->st, v, r), name, r, columns, sums, out + (size_t)r * (size_t)columns)) return false;
+    if (!row_read(x, norn_array_at(x->st, v, r), name, r, columns, sums, out + (size_t)r * (size_t)columns))
+      return false;
   return true;
 }
 

@@ -18,8 +18,8 @@ lm_token toy_token(const lm_vocab *, const char *, size_t n);
 norn_datum toy_table(lm *, const char *rest, norn_datum options);
 /* A whole file as text, 0-terminated, of n bytes (mem_put n + 1); NULL: error set. */
 char      *toy_file(lm *, const char *path, size_t *n);
-/* Field `name` of a record as rows x columns probabilities (rows 1: a vector), each row of sum 1 where `sums`, into out.
-   false: error set. */
+/* Field `name` of a record as rows x columns probabilities (rows 1: a vector), each row of sum 1
+   where `sums`, into out.  false: error set. */
 bool toy_probabilities(lm *, norn_datum table, const char *name, int rows, int columns, bool sums, double *out);
 /* Are all options among these names, ended by NULL?  false: error set, which names the one that is not. */
 bool toy_known(lm *, norn_datum options, const char *const *names);

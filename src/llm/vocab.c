@@ -1,7 +1,8 @@
-/* vocab.c: a vocabulary from the metadata of a GGUF file (vocab.h).  Tokens become bytes once and for all: "gpt2" writes
-   each byte as a character of its own (Radford et al. 2019, encoder.py: printable ones as themselves, the others from
-   U+0100 on), "llama" a space as U+2581 and lone bytes as <0x0A>.  Which tokens end a text is known by number and, where
-   files forget to say so, by name, as in llama.cpp (llama-vocab.cpp). */
+/* vocab.c: a vocabulary from the metadata of a GGUF file (vocab.h).  Tokens become bytes once and
+   for all: "gpt2" writes each byte as a character of its own (Radford et al. 2019, encoder.py:
+   printable ones as themselves, the others from U+0100 on), "llama" a space as U+2581 and lone
+   bytes as <0x0A>.  Which tokens end a text is known by number and, where files forget to say so,
+   by name, as in llama.cpp (llama-vocab.cpp). */
 #include "llm/vocab.h"
 #include "llm/vocab_in.h"
 #include <stdio.h>
@@ -125,7 +126,8 @@ static size_t from_llama(const char *s, size_t n, uint8_t *out)
 }
 static int hex(char c)
 {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 /* "<0x0A>"; -1: another. */
 static int byte_named(const char *s, size_t n)
@@ -140,8 +142,9 @@ static int byte_named(const char *s, size_t n)
 static bool ends(const char *s, size_t n)
 {
   static const char *const names[] = {
-    "</s>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<eos>",
-    "<EOT>", "_<EOT>", "<|EOT|>", "<|end_of_turn|>", "<|END_OF_TURN_TOKEN|>", "<end_of_utterance>",
+    "</s>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>",
+    "<|end_of_text|>", "<eos>", "<EOT>", "_<EOT>", "<|EOT|>", "<|end_of_turn|>",
+    "<|END_OF_TURN_TOKEN|>", "<end_of_utterance>",
     "<\xef\xbd\x9c\x65nd\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"
   };
   for (int k = 0; k < NORN_COUNT(names); k++)
@@ -151,7 +154,8 @@ static bool ends(const char *s, size_t n)
 static uint8_t kind_of(int type, const char *s, size_t n)
 {
   if ((type == VOCAB_CONTROL || type == VOCAB_USER) && ends(s, n)) return LM_END;
-  return type == VOCAB_CONTROL || type == VOCAB_UNKNOWN ? LM_CONTROL : type == VOCAB_UNUSED || n == 0 ? LM_UNUSED : LM_TEXT;
+  return type == VOCAB_CONTROL || type == VOCAB_UNKNOWN ? LM_CONTROL
+         : type == VOCAB_UNUSED || n == 0 ? LM_UNUSED : LM_TEXT;
 }
 
 static bool put_token(vocab *v, const gguf *f, uint32_t i, const char *s, size_t n, uint8_t *room)
@@ -226,8 +230,9 @@ static bool read_tokens(vocab *v, const gguf *f)
   return fine;
 }
 
-/* Text by its bytes: the first of equals.  Lone bytes of "llama" are found by v->byte only; nor are tokens of "gpt2" found
-   that are not written byte by byte, as the models' own tokenizers never make them. */
+/* Text by its bytes: the first of equals.  Lone bytes of "llama" are found by v->byte only; nor are
+   tokens of "gpt2" found that are not written byte by byte, as the models' own tokenizers never
+   make them. */
 static bool find_texts(vocab *v, size_t parts)
 {
   if (!make_slots(v, (size_t)v->v.n + parts)) return false;
@@ -363,7 +368,8 @@ static bool read_model(vocab *v, const gguf *f)
 {
   const char *s = "", *pre = "default";
   size_t n = 0, npre = 7;
-  if (!gguf_string(f, "tokenizer.ggml.model", true, &s, &n) || !gguf_string(f, "tokenizer.ggml.pre", false, &pre, &npre))
+  if (!gguf_string(f, "tokenizer.ggml.model", true, &s, &n) ||
+      !gguf_string(f, "tokenizer.ggml.pre", false, &pre, &npre))
     return false;
   v->spm = n == 5 && memcmp(s, "llama", 5) == 0;
   if (!v->spm && (n != 4 || memcmp(s, "gpt2", 4)))

@@ -17,14 +17,16 @@ bool   vocab_add_begin(const vocab *);            /* the file wants `begin` in f
 /* A token by its name or its bytes; -1: none. */
 lm_token vocab_find(const vocab *, const char *, size_t n);
 
-/* VOCAB_SPECIAL: names of CONTROL and END tokens in the text are those tokens; otherwise they are text like other.
-   VOCAB_SPACE: a space in front where the file says so (add_space_prefix; only "llama" has one), which llama.cpp puts at
-   the beginning of a prompt and behind special tokens.  Neither: the canonical tokenisation of the text alone (an
-   lm_row's `encode`).  Tokens that the file calls user-defined are always taken out first, from left to right the
-   longest, as the models' own tokenizers do. */
+/* VOCAB_SPECIAL: names of CONTROL and END tokens in the text are those tokens; otherwise they are
+   text like other.  VOCAB_SPACE: a space in front where the file says so (add_space_prefix; only
+   "llama" has one), which llama.cpp puts at the beginning of a prompt and behind special tokens.
+   Neither: the canonical tokenisation of the text alone (an lm_row's `encode`).  Tokens that the
+   file calls user-defined are always taken out first, from left to right the longest, as the
+   models' own tokenizers do. */
 enum { VOCAB_SPECIAL = 1, VOCAB_SPACE = 2 };
-/* Appends to *out.  Every byte is kept: what is no UTF-8 becomes tokens of bytes, and U+2581 in the text is not a space,
-   as it is to llama.cpp.  A byte for which there is no token is an error that says where. */
+/* Appends to *out.  Every byte is kept: what is no UTF-8 becomes tokens of bytes, and U+2581 in the
+   text is not a space, as it is to llama.cpp.  A byte for which there is no token is an error that
+   says where. */
 norn_status vocab_encode(const vocab *, const char *, size_t n, unsigned flags, lm_tokens *out);
 /* The same; VOCAB_SPECIAL is without effect on names that touch one of the stretches (in order). */
 typedef struct vocab_span { size_t from, to; } vocab_span;

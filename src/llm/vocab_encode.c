@@ -1,7 +1,9 @@
-/* vocab_encode.c: text as tokens (vocab.h).  Special tokens are taken out by their names, the rest is merged: of all pairs
-   of neighbours that make a symbol the best first, the left one of equals, until there is none.  "gpt2" does this in each
-   piece of its pre-tokenizer, from bytes, best by the number of the merge; "llama" in all of the text, from characters, best
-   by the score of what comes out (Sennrich, Haddow, Birch 2016; Kudo, Richardson 2018; order and ties as in llama.cpp). */
+/* vocab_encode.c: text as tokens (vocab.h).  Special tokens are taken out by their names, the rest
+   is merged: of all pairs of neighbours that make a symbol the best first, the left one of equals,
+   until there is none.  "gpt2" does this in each piece of its pre-tokenizer, from bytes, best by
+   the number of the merge; "llama" in all of the text, from characters, best by the score of what
+   comes out (Sennrich, Haddow, Birch 2016; Kudo, Richardson 2018; order and ties as in
+   llama.cpp). */
 #include "llm/vocab.h"
 #include "llm/vocab_in.h"
 #include <string.h>
@@ -122,7 +124,8 @@ static bool put_bytes(encoder *e, const part *p)
   for (uint32_t i = p->from; i < p->from + p->n; i++) {
     uint32_t t = e->v->byte[e->s[i]];
     if (t >= (uint32_t)e->v->v.n) {
-      norn_fail(e->v->st, NORN_EDOMAIN, 0, "the model's vocabulary has no token for byte 0x%02x, at byte %zu of the text",
+      norn_fail(e->v->st, NORN_EDOMAIN, 0,
+                "the model's vocabulary has no token for byte 0x%02x, at byte %zu of the text",
                 e->s[i], e->base + i);
       norn_hint(e->v->st, "the model can neither say nor read it");
       return false;
@@ -210,8 +213,8 @@ static bool encode_all(encoder *e, const uint8_t *s, size_t n, const wanted *w)
   return encode_text(e, s + from, n - from, space);
 }
 
-norn_status vocab_encode_spans(const vocab *v, const char *s, size_t n, unsigned flags, const vocab_span *span, int nspan,
-                               lm_tokens *out)
+norn_status vocab_encode_spans(const vocab *v, const char *s, size_t n, unsigned flags,
+                               const vocab_span *span, int nspan, lm_tokens *out)
 {
   mem m = v->m;                       /* the vocab's is not changed */
   wanted w = { flags, span, nspan };

@@ -32,5 +32,8 @@ enum { VOCAB_NORMAL = 1, VOCAB_UNKNOWN, VOCAB_CONTROL, VOCAB_USER, VOCAB_UNUSED,
 
 /* The symbol of these bytes; VOCAB_NONE. */
 uint32_t vocab_symbol(const vocab *, const uint8_t *, size_t n);
-static inline uint64_t vocab_merge_hash(uint32_t left, uint32_t right) { return hash_mix((uint64_t)left << 32 | right); }
+static inline uint64_t vocab_merge_hash(uint32_t left, uint32_t right)
+{
+  return hash_mix((uint64_t)left << 32 | right);
+}
 #endif

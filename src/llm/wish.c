@@ -225,7 +225,8 @@ int lm_wish_step(lm_wish *w, const lm_node *start, const lm_node *after, int sta
   if (t < 0) return LM_NOT_SO;
   if (w->of->vocab.kind[t] == LM_END) return LM_ENDED;
   int next = w->within ? lm_guide_next(w->within, state, t) : 0;
-  if (next >= 0 && stopped(w, start, after)) return !w->within || lm_guide_accepts(w->within, next) ? LM_ENDED : LM_NOT_SO;
+  if (next >= 0 && stopped(w, start, after))
+    return !w->within || lm_guide_accepts(w->within, next) ? LM_ENDED : LM_NOT_SO;
   return next < 0 ? LM_NOT_SO : next;
 }
 
