@@ -31,7 +31,8 @@ norn_training *norn_training_new(norn_state *, norn_datum model, norn_datum spec
 norn_step      norn_training_step(norn_training *);
 typedef struct {
   int64_t step; double fraction;       /* done; of the whole */
-  double loss, held_out, efficiency;   /* mean -log q a question, of late and on runs never trained on; ESS / n or NaN */
+  double loss, held_out, efficiency;   /* mean -log q a question, of late and on runs never trained on;
+                                          ESS / n or NaN */
   double rate, runs_per_second;
   int64_t batch, skipped;              /* runs a step; steps that were not finite, and not taken */
 } norn_trained;

@@ -129,8 +129,8 @@ static int version_main(cli *c)
   printf("\ndraws in files: CSV, JSON, %s%s", netcdf ? "NetCDF by " : "but no NetCDF: there is no libnetcdf",
          netcdf ? netcdf : "");
   const char *curl = norn_package("curl");
-  printf("\nlanguage models: builtin:, ngram:, hmm:, sim:, switch:, %s%s", curl ? "and servers by " : "but no servers: there is no libcurl",
-         curl ? curl : "");
+  printf("\nlanguage models: builtin:, ngram:, hmm:, sim:, switch:, %s%s",
+         curl ? "and servers by " : "but no servers: there is no libcurl", curl ? curl : "");
   norn_device d;
   char why[300];
   int n = norn_devices(c->st, &d, 1, why, sizeof why);

@@ -52,8 +52,8 @@ static uint64_t warning_kind(const norn_err *e)
   return h;
 }
 
-/* A script that infers in a loop may be warned of the same a thousand times: of each kind the first few are shown, and at
-   the end how many more there were. */
+/* A script that infers in a loop may be warned of the same a thousand times: of each kind the first
+   few are shown, and at the end how many more there were. */
 static bool is_one_too_many(cli *c, const norn_err *e)
 {
   uint64_t kind = warning_kind(e);

@@ -1,7 +1,7 @@
-/* kernel_sample: draws of every scalar family from the counter-based generator, one number at a time
-   (LANES 1, and terms without a memory), in the dialect of num/lane.h: NAME_sample(g, parameters).  Where a draw is a function of
-   one number it is that of kernel_draw.h.  A rejection loop takes further draws of the same event;
-   nothing is kept between calls. */
+/* kernel_sample: draws of every scalar family from the counter-based generator, one number at a
+   time (LANES 1, and terms without a memory), in the dialect of num/lane.h: NAME_sample(g,
+   parameters).  Where a draw is a function of one number it is that of kernel_draw.h.  A rejection
+   loop takes further draws of the same event; nothing is kept between calls. */
 #ifndef NORN_KERNEL_SAMPLE_H
 #define NORN_KERNEL_SAMPLE_H
 #include "num/rng.h"

@@ -54,7 +54,8 @@ typedef struct blas {
 
 static bool open_blas(blas_api *a, char *why, size_t n)
 {
-  static const char *const names[] = { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11", "libcublasLt.so" };
+  static const char *const names[] = { "libcublasLt.so.13", "libcublasLt.so.12",
+                                       "libcublasLt.so.11", "libcublasLt.so" };
   *a = (blas_api){ .library = gpu_library("NORN_CUBLASLT", names, NORN_COUNT(names), why, n) };
   if (!a->library) return false;
 #define ENTRY(name, type, symbol, parameters) { symbol, &a->name },
@@ -245,5 +246,6 @@ norn_status gpu_matmul(gpu *g, const gpu_product *p, double alpha, gpu_ptr a, gp
                             column ? q->la : q->lb, (void *)(uintptr_t)second, column ? q->lb : q->la,
                             f64 ? (void *)&beta : (void *)&beta_f, (void *)(uintptr_t)c, q->lc, (void *)(uintptr_t)c,
                             q->lc, q->algorithm, (void *)(uintptr_t)s->workspace, q->workspace, g->stream);
-  return code ? norn_fail(g->st, NORN_EINFER, -1, "a product of matrices failed on the GPU (cuBLASLt %d)", code) : NORN_OK;
+  return code ? norn_fail(g->st, NORN_EINFER, -1,
+                          "a product of matrices failed on the GPU (cuBLASLt %d)", code) : NORN_OK;
 }

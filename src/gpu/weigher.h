@@ -42,8 +42,8 @@ norn_status weigher_look(weigher *, weigher_sums *);
    by the array of numbers of the counter (lane 0, event 0, iter) of the stream. */
 norn_status weigher_ancestors(weigher *, gpu_ptr logw, bool each, double u, uint64_t stream, uint32_t iter,
                               gpu_ptr map);
-/* The map of a resampling that somebody else has done: n numbers of offspring, which sum to n; spread: the mean variance
-   of these numbers. */
+/* The map of a resampling that somebody else has done: n numbers of offspring, which sum to n;
+   spread: the mean variance of these numbers. */
 norn_status weigher_by_counts(weigher *, const uint32_t *count, double spread, gpu_ptr map);
 /* to = map[further] (either may be 0: the identity), for n entries; x = x[map] in place, for what the map of
    a resampling left where it was; entries to the host. */

@@ -375,7 +375,8 @@ static void put_values(plan *q, const instr *c)
 {
   put_sync(q);
   PUT("  {\n    wide s = 0;\n    for (int i = tid; i < %u; i += TT) {\n", c->n);
-  PUT("      s += V(%u + i);\n      A(%u + i) = 1;\n    }\n    total += sum_wide(s);\n  }\n", q->slot[c->to], q->slot[c->to]);
+  PUT("      s += V(%u + i);\n      A(%u + i) = 1;\n    }\n    total += sum_wide(s);\n  }\n",
+      q->slot[c->to], q->slot[c->to]);
   q->dirty = true;
 }
 
@@ -417,7 +418,8 @@ static void put_all(plan *q)
   char base[NAME];
   put_literal(base, q->p->base, &q->o->m);
   PUT("static inline int density_at(lanes *v, const lanes *D, const uint32_t *I, int tid, int64_t stride, "
-      "wide *logp)\n{\n  int outside = 0, status = 0;\n  wide total = 0;\n  (void)D, (void)I, (void)tid, (void)stride;\n");
+      "wide *logp)\n{\n  int outside = 0, status = 0;\n  wide total = 0;\n"
+      "  (void)D, (void)I, (void)tid, (void)stride;\n");
   PUT("  for (int i = tid; i < NSLOT; i += TT) A(i) = 0;\n");
   q->dirty = true;
   put_forward(q);

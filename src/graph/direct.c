@@ -1,6 +1,7 @@
 /* direct: log densities of families of vectors that are a few nodes of numbers: one category by its
-   probabilities or log weights, mixtures, posteriors of nested enumerations.  Rows of data so become array instructions, where a call
-   would ask the family's row for each; what rows share (a sum of weights) is one node. */
+   probabilities or log weights, mixtures, posteriors of nested enumerations.  Rows of data so
+   become array instructions, where a call would ask the family's row for each; what rows share (a
+   sum of weights) is one node. */
 #include "graph/record.h"
 #include <string.h>
 

@@ -1,7 +1,8 @@
-/* jit: the C compiler makes the scans of a program (emit.c) into a shared object, in the
-   background (cc.h), when evaluations have taken LONG_ENOUGH; or where there are none to speak of, its blocks
-   (fused_cc.c), for which it takes longer and brings less, when they have taken BLOCKS_LONG.  Evaluations go on meanwhile.  Since the code
-   gives the same bits (emit.c), it does not matter when it comes in, or whether. */
+/* jit: the C compiler makes the scans of a program (emit.c) into a shared object, in the background
+   (cc.h), when evaluations have taken LONG_ENOUGH; or where there are none to speak of, its blocks
+   (fused_cc.c), for which it takes longer and brings less, when they have taken BLOCKS_LONG.
+   Evaluations go on meanwhile.  Since the code gives the same bits (emit.c), it does not matter
+   when it comes in, or whether. */
 #include "graph/jit.h"
 #include "graph/cc.h"
 #include "graph/fused_cc.h"

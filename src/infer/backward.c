@@ -10,10 +10,10 @@
    for which the run of i is forked and answered with the choices of k.  So early states have as many
    distinct values as late ones, where the ancestors of a filter are few.
 
-   That is right only if the run of i then stands where that of k stood, so that what comes after does not
-   depend on i: the state that is carried on is sampled in full at each step.  That is looked at
-   (norn_run_same); a program that carries more (a sum, an array of all states) is refused.  What a history returns is what
-   the program returns when it is run with its choices.
+   That is right only if the run of i then stands where that of k stood, so that what comes after
+   does not depend on i: the state that is carried on is sampled in full at each step.  That is
+   looked at (norn_run_same); a program that carries more (a sum, an array of all states) is
+   refused.  What a history returns is what the program returns when it is run with its choices.
 
    Cost: particles x observations forks kept, and as many short runs for each draw.
 

@@ -1,10 +1,11 @@
 /* density_hold: densities over a block of a model's choices (norn.h, norn_density_block).
 
-   A held choice is answered with its present value: real numbers as inputs of the graph, beside those of
-   the coordinates, so that a recording serves all values; what is no real number (counts, categories) as a
-   constant, so that it may be an index, a length, a side of a branch; if these change often, those with few
-   values are switched (density.h, switching).  What a recording is made with is kept with it: it is void, as where a guard breaks, while a constant is another now, or a choice it made
-   does not exist.
+   A held choice is answered with its present value: real numbers as inputs of the graph, beside
+   those of the coordinates, so that a recording serves all values; what is no real number (counts,
+   categories) as a constant, so that it may be an index, a length, a side of a branch; if these
+   change often, those with few values are switched (density.h, switching).  What a recording is
+   made with is kept with it: it is void, as where a guard breaks, while a constant is another now,
+   or a choice it made does not exist.
 
        program's inputs   u[0]  held  held  u[1]  ...      in the order of the run
        from               0     -     -     1

@@ -285,4 +285,5 @@ const norn_engine engine_laplace = {
   .doc = "The normal at the mode with the curvature there, in unconstrained coordinates; says by "
          "k-hat how far it is from the posterior.",
   .options = laplace_options, .noptions = NORN_COUNT(laplace_options), .size = sizeof(laplace),
-  .init = laplace_init, .step = laplace_step, .progress = laplace_progress, .free = laplace_free, .archive = laplace_archive};
+  .init = laplace_init, .step = laplace_step, .progress = laplace_progress, .free = laplace_free,
+  .archive = laplace_archive};

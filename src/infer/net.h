@@ -140,8 +140,8 @@ typedef struct net_spec {      /* what a constructor pfn(...), npe(...), distrib
   norn_datum inputs;           /* kept by who holds the spec */
 } net_spec;
 
-/* From runs 2^41 .. 2^41 + n - 1 of the source (training takes those below 2^40): sites, sizes, means and spreads, heads
-   with their borders.  false: error set. */
+/* From runs 2^41 .. 2^41 + n - 1 of the source (training takes those below 2^40): sites, sizes,
+   means and spreads, heads with their borders.  false: error set. */
 bool net_schema_learn(norn_state *, net_schema *, net_source *, const net_spec *, int n);
 void net_schema_free(norn_state *, net_schema *);
 /* Of one whose fields were set by hand (read from a file): memory for what is found about addresses.  false: error
@@ -246,10 +246,11 @@ norn_status   net_must_be_of(norn_state *, const net *, uint64_t program, norn_d
 typedef struct net_asked net_asked;
 net_asked *net_asked_new(norn_state *, const net *, norn_datum model, int n, uint64_t stream);
 void       net_asked_free(net_asked *);
-/* n runs (who[k]: which of the n) stand at choices ev[k].  Where draw[k], the value is drawn into value[k] by the
-   numbers of the event (norn_run_rng); else value[k] is what was chosen.  logq[k]: log density of it under the net (in f64,
-   of the value, not its coordinates), and logp[k] under the prior.  Choices that the net does not know are drawn from,
-   and scored by, the prior.  false: error set. */
+/* n runs (who[k]: which of the n) stand at choices ev[k].  Where draw[k], the value is drawn into
+   value[k] by the numbers of the event (norn_run_rng); else value[k] is what was chosen.  logq[k]:
+   log density of it under the net (in f64, of the value, not its coordinates), and logp[k] under
+   the prior.  Choices that the net does not know are drawn from, and scored by, the prior.  false:
+   error set. */
 bool       net_asked_next(net_asked *, int n, const int32_t *who, norn_run *const *, const norn_event *ev,
                           const bool *draw, norn_datum *value, double *logq, double *logp);
 /* Run to[k] is a copy of from[k] from now on. */

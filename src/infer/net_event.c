@@ -50,7 +50,8 @@ bool net_runs_event(norn_state *st, net_runs *r)
 static uint32_t numbers_add(norn_state *st, net_runs *to, const net_runs *from, uint32_t at, size_t n)
 {
   if (!net_runs_number(st, to, n)) return UINT32_MAX;
-  if (n > 0) memcpy(to->number + to->nnumber, from->number + at, n * sizeof *to->number);   /* perhaps there is no memory yet */
+  /* perhaps there is no memory yet */
+  if (n > 0) memcpy(to->number + to->nnumber, from->number + at, n * sizeof *to->number);
   to->nnumber += n;
   return (uint32_t)(to->nnumber - n);
 }

@@ -7,10 +7,10 @@
    added in order.  So for given steps the net is the same, to the bit, on any number of threads.  With `seconds` it
    is the clock that says how far the cosine is: then two trainings differ as their clocks did.
 
-   With a budget of `simulations` a tenth of them is held out, the others are gone through in an order that is drawn anew
-   in each round, and the net is that which did best on those held out (early stopping, as is done in
-   neural posterior estimation: Papamakarios, Murray 2016).  Without, each run is seen once and nothing can be
-   learnt by heart; runs from HELD_FIRST on are held out.
+   With a budget of `simulations` a tenth of them is held out, the others are gone through in an
+   order that is drawn anew in each round, and the net is that which did best on those held out
+   (early stopping, as is done in neural posterior estimation: Papamakarios, Murray 2016).  Without,
+   each run is seen once and nothing can be learnt by heart; runs from HELD_FIRST on are held out.
 
    A step whose loss or gradient is not finite changes nothing but its number; BAD of them in a row end the
    training with an error that names the first of them, and the net is the last that was good. */

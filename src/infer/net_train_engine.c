@@ -13,7 +13,8 @@
 
 typedef struct trainer {
   net_training *t;
-  char *checkpoint;                     /* the name of its file, or NULL: a copy, since strings move when programs run */
+  char *checkpoint;                     /* the name of its file, or NULL: a copy, since strings move
+                                           when programs run */
   size_t ncheckpoint;
   double every, saved;
   double total;                         /* of the progress shown: it never falls */
@@ -30,7 +31,8 @@ static const norn_option train_options[] = {
   [TRAIN_checkpoint] = { "checkpoint", "missing", "a file from which it can go on" },
   [TRAIN_every] = { "every", "60", "seconds between two checkpoints" },
   [TRAIN_resume] = { "resume", "false", "goes on from the file, if it is there" },
-  [TRAIN_device] = { "device", "\"cpu\"", "\"cpu\", \"gpu\", or \"auto\": a GPU if there is one and the net is not small" },
+  [TRAIN_device] = { "device", "\"cpu\"",
+                     "\"cpu\", \"gpu\", or \"auto\": a GPU if there is one and the net is not small" },
   [TRAIN_precision] = { "precision", "\"bf16\"", "of products on the GPU; \"f32\"" }
 };
 
@@ -148,7 +150,8 @@ static norn_step train_stop(norn_infer *inf, trainer *e)
   net_progress p;
   norn_clear(st);
   net_training_progress(e->t, &p);
-  norn_warning(st, (norn_span){ 0 }, "training was interrupted at step %lld, %.0f %%: the net is what was learned so far",
+  norn_warning(st, (norn_span){ 0 },
+               "training was interrupted at step %lld, %.0f %%: the net is what was learned so far",
                (long long)p.step, 100 * p.fraction);
   return train_end(inf, e);
 }

@@ -36,8 +36,9 @@ enum { COURSE = 512 };
 enum { KEEP_VALUE, KEEP_CHOICES, KEEP_COUNT };
 static const char *const keep_names[KEEP_COUNT] = { "value", "choices" };
 
-/* How it went: at every stride-th barrier its number, the effective sample size, the evidence so far, and
-   how many particles at the start had descendants when that was last counted.  When it is full, every other one goes: memory does not grow with time. */
+/* How it went: at every stride-th barrier its number, the effective sample size, the evidence so
+   far, and how many particles at the start had descendants when that was last counted.  When it is
+   full, every other one goes: memory does not grow with time. */
 typedef struct course {
   double barrier[COURSE], ess[COURSE], evidence[COURSE], ancestors[COURSE];
   uint32_t n, stride;

@@ -82,12 +82,14 @@ struct fnstate {
 };
 
 typedef struct jumps { int *v; size_t n, cap; } jumps;
-struct fold { fold *up; ast_states *states; int *regs; ty *types; ty *seen; int kept; jumps *next; };   /* next: jumps to the end of the turn */
+/* next: jumps to the end of the turn */
+struct fold { fold *up; ast_states *states; int *regs; ty *types; ty *seen; int kept; jumps *next; };
 
 /* ---- resolve.c ---- */
 bool resolve_module(comp *);                                       /* false: memory */
 binding *resolve_global(comp *, sym name);                         /* a binding for a global entry; NULL: unknown */
-env_entry *resolve_module_member(comp *, const ast *field, bool complain);   /* module.name; NULL if the base is no module */
+/* module.name; NULL if the base is no module */
+env_entry *resolve_module_member(comp *, const ast *field, bool complain);
 env_entry *comp_callee(comp *, const ast *fn);                     /* the global entry that a callee names, or NULL */
 sym  comp_sym(comp *, const char *);
 void *comp_get(comp *, size_t);                                    /* arena memory; NULL sets c->memory */
@@ -116,7 +118,8 @@ ty ty_binary(int op, ty, ty);                                      /* of a op b;
 static inline bool ty_is_num(ty t) { return t == TY_INT || t == TY_REAL || t == TY_NUM; }
 
 /* ---- comp_emit.c ---- */
-int  emit(comp *, int op, int a, int b, int k);                    /* registers unscaled; literal words follow, zeroed; its index */
+int  emit(comp *, int op, int a, int b, int k);                    /* registers unscaled; literal words follow,
+                                                                      zeroed; its index */
 int  emit_i(comp *, int op, int a, int b, int64_t);
 int  emit_f(comp *, int op, int a, int b, double);
 int  emit_p(comp *, int op, int a, int b, int k, const void *);
@@ -160,8 +163,16 @@ ty   comp_index(comp *, const ast *, int dst);
 void comp_distribution(comp *, const ast *);                       /* the body of a distribution definition */
 ty   entry_value(comp *, env_entry *, int dst, norn_span, const ast *);   /* a builtin as a value */
 /* Arguments of a call put into registers from w on, named ones reordered, defaults filled; false: reported. */
-typedef struct signature { const char *what, *name; int n, nreq; const sym *names; const val *defaults; bool variadic; const char *text; } signature;
-void comp_assign(comp *, const ast *const *es, const int *regs, const ty *want, int n, const ast *also);   /* as if at once */
+typedef struct signature {
+  const char *what, *name;
+  int n, nreq;
+  const sym *names;
+  const val *defaults;
+  bool variadic;
+  const char *text;
+} signature;
+void comp_assign(comp *, const ast *const *es, const int *regs, const ty *want, int n,
+                 const ast *also);   /* as if at once */
 bool comp_arguments(comp *, const ast *call, const signature *, int w, int *count);
 uint64_t name_comp(comp *, const char *);
 uint64_t anon_comp(comp *);

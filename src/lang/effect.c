@@ -60,7 +60,8 @@ static void apply_entry(comp *c, const env_entry *e, const ast *call, effects *o
 static bool special_effect(comp *c, const ast *f)
 {
   return is_special(c, f, "sample") || is_special(c, f, "factor") ||
-         is_special(c, f, "condition") || is_special(c, f, "twist") || is_special(c, f, "infer") || is_special(c, f, "mem");
+         is_special(c, f, "condition") || is_special(c, f, "twist") ||
+         is_special(c, f, "infer") || is_special(c, f, "mem");
 }
 
 /* ---- what calling a value may do, by somebody who gives it any arguments ---- */

@@ -58,7 +58,8 @@ static norn_status f_entropy(norn_state *st, const norn_datum *args, int n, norn
   (void)n;
   if (!norn_dist_view(args[0], &d)) return lib_wrong(st, args, 0, "what entropy is asked of", "a distribution");
   if (!(norn_dist_flags(&d) & NORN_DIST_FINITE) || !d.row->enumerate) {
-    norn_fail(st, NORN_EDOMAIN, 0, "entropy is the sum over the values of a finite distribution, and this one has no list");
+    norn_fail(st, NORN_EDOMAIN, 0,
+              "entropy is the sum over the values of a finite distribution, and this one has no list");
     norn_hint(st, "-mean([logpdf(d, sample(d)) for i in 0..1000]) estimates that of any other");
     return NORN_EDOMAIN;
   }
@@ -94,7 +95,8 @@ static bool want_messages(norn_state *st, const norn_datum *args, int i)
   }
   for (int64_t k = 0; k < v.n; k++) {
     norn_datum e = norn_array_at(st, args[i], k);
-    if (norn_string_view(norn_record_get(st, e, "role"), NULL) && norn_string_view(norn_record_get(st, e, "content"), NULL))
+    if (norn_string_view(norn_record_get(st, e, "role"), NULL) &&
+        norn_string_view(norn_record_get(st, e, "content"), NULL))
       continue;
     norn_fail(st, NORN_ETYPE, i, "message %lld of a chat must be a record with strings role and content, got %s",
               (long long)k, norn_show(st, e, true, 80));
@@ -258,7 +260,8 @@ static norn_status f_extend(norn_state *st, const norn_datum *args, int n, norn_
   if (lm_want_level(st, x->of, LM_TOKENS, "ctx.extend(token)")) return lib_failed(st);
   if (args[1].tag == NORN_INT)
     return want_token(st, x->of, args[1], 1, &t) ? extended(st, lm_extend(x, t), out) : lib_failed(st);
-  if (!norn_array_view(args[1], &v)) return lib_wrong(st, args, 1, "what a context is extended by", "a string, a token or an array of tokens");
+  if (!norn_array_view(args[1], &v))
+    return lib_wrong(st, args, 1, "what a context is extended by", "a string, a token or an array of tokens");
   lm_hold(x);
   for (int64_t i = 0; i < v.n && x; i++) {
     lm_node *next = want_token(st, x->of, lib_elem(&v, i), 1, &t) ? lm_extend(x, t) : NULL;
@@ -362,7 +365,8 @@ static norn_status f_top(norn_state *st, const norn_datum *args, int n, norn_dat
   lm_node *x = lm_want_context(st, args, 0);
   (void)n;
   if (!x || !norn_want_int(st, args, 1, "how many", &k)) return lib_failed(st);
-  if (k < 1) return norn_fail(st, NORN_EDOMAIN, 1, "how many tokens to list must be at least 1, got %lld", (long long)k);
+  if (k < 1)
+    return norn_fail(st, NORN_EDOMAIN, 1, "how many tokens to list must be at least 1, got %lld", (long long)k);
   const lm_drawn *d = next_of(st, x, "ctx.top()");
   rank *r = d ? norn_alloc(st, NULL, 0, (size_t)d->n * sizeof *r) : NULL;
   if (!r) return lib_failed(st);
@@ -507,7 +511,8 @@ static norn_status f_drawn(norn_state *st, const norn_datum *args, int n, norn_d
 
 static const norn_native global[] = {
   { "llm", "uri, options = missing",
-    "A language model by its name: \"builtin:tiny\", \"builtin:FILE.gguf\", \"http://HOST/v1#MODEL\", \"ngram:FILE\", \"hmm:FILE\".\n"
+    "A language model by its name: \"builtin:tiny\", \"builtin:FILE.gguf\", \"http://HOST/v1#MODEL\", "
+    "\"ngram:FILE\", \"hmm:FILE\".\n"
     "Options are a record, which its back end knows (man norn, Language models).  Its fields: context(text),\n"
     "chat(messages), tokens(text), piece(token), vocabulary, end, info, ledger.\n"
     "Example: " MODEL "\n=> <language model ngram of order 2, 6 tokens>",
@@ -524,7 +529,8 @@ static const norn_native global[] = {
   { "_wish_after", "wish, context, token", "The context behind a token of a text.", f_after, 0, NULL },
   { "_wish_step", "wish, after, state, token", "The state of a constraint behind a token; below 0: the text is over.",
     f_step, 0, NULL },
-  { "_wish_weight", "wish, context, state, i, then", "The log weight of a token of a constrained text.", f_weight, 0, NULL },
+  { "_wish_weight", "wish, context, state, i, then", "The log weight of a token of a constrained text.",
+    f_weight, 0, NULL },
   { "_wish_drawn", "wish, end", "The text that was drawn.", f_drawn, 0, NULL },
 };
 
@@ -561,7 +567,8 @@ static const norn_native of_model[] = {
 
 static const norn_native of_context[] = {
   { "token", "ctx, temperature = 1, top_p = 1, top_k = 0, min_p = 0",
-    "The distribution of the next token.  With temperature, top_k, top_p, min_p (applied in this order) it is what that\n"
+    "The distribution of the next token.  With temperature, top_k, top_p, min_p (applied in this order) "
+    "it is what that\n"
     "sampler draws from, normalised: it is scored as such.\n"
     "Example: " CONTEXT ".token(temperature = 0)|> sample\n=> 1",
     f_token, 0, NULL },

@@ -1,5 +1,6 @@
-/* gpu.h: a net that learns on a GPU: the whole batch at once, with the operations of ops.h as kernels (gpu_kernels.h) and
-   products by cuBLASLt.  What it computes is what nn_model_loss and nn_adam_step compute, but for rounding. */
+/* gpu.h: a net that learns on a GPU: the whole batch at once, with the operations of ops.h as
+   kernels (gpu_kernels.h) and products by cuBLASLt.  What it computes is what nn_model_loss and
+   nn_adam_step compute, but for rounding. */
 #ifndef NORN_NN_GPU_H
 #define NORN_NN_GPU_H
 #include "gpu/gpu.h"
@@ -14,11 +15,11 @@ nn_gpu     *nn_gpu_new(gpu *, const nn_model *, bool bf16);
 void        nn_gpu_free(nn_gpu *);
 /* Why a net of this shape can't use bf16; NULL: it can. */
 const char *nn_gpu_lacks(const nn_shape *);
-/* *sum: of -log q over all questions, of each into loss (nq, or NULL); learn: the gradient of the sum, times scale, stays
-   there.  An error leaves the weights as they are. */
+/* *sum: of -log q over all questions, of each into loss (nq, or NULL); learn: the gradient of the
+   sum, times scale, stays there.  An error leaves the weights as they are. */
 norn_status nn_gpu_loss(nn_gpu *, const nn_tokens *, float scale, bool learn, double *sum, double *loss);
-/* As nn_adam_step, with the gradient that is there; *norm: its norm before clipping, not finite: nothing is done but the
-   step counted. */
+/* As nn_adam_step, with the gradient that is there; *norm: its norm before clipping, not finite:
+   nothing is done but the step counted. */
 norn_status nn_gpu_step(nn_gpu *, nn_adam *, double progress, double *norm);
 /* Weights, and moments if the parameters have them, back to the model's; put: from there again. */
 norn_status nn_gpu_read(nn_gpu *);

@@ -1,10 +1,10 @@
 /* gpu_batch.c: the loss of a batch and its gradient on a GPU: model.c's forward and backward, in the order of its
    kernels (gpu_kernels.h).
 
-   What the last product of a half block gives (`step`) is added to the stream by the norm that comes next, with its
-   bias.  Attention's weights are not kept: going back, scores are computed again (as in FlashAttention, Dao et al. 2022,
-   but in memory: for as many sequences as have 2^26 scores together), and the sum of their derivatives' products is dy . y
-   of each row. */
+   What the last product of a half block gives (`step`) is added to the stream by the norm that
+   comes next, with its bias.  Attention's weights are not kept: going back, scores are computed
+   again (as in FlashAttention, Dao et al. 2022, but in memory: for as many sequences as have 2^26
+   scores together), and the sum of their derivatives' products is dy . y of each row. */
 #include "gpu/blas.h"
 #include "nn/gpu_in.h"
 #include <math.h>

@@ -1,9 +1,10 @@
 /* gpu_kernels: the operations of ops.h and the losses of heads for a device, in what C11 and CUDA C++ have in common
    (gpu/gpu.h); gpu_batch.c says in which order.  Products are cuBLASLt's.
 
-   A `num` is what products read: a float, or with NN_BF16 the upper half of one.  The stream x, its derivative, weights,
-   their gradients and moments are floats, losses doubles.  Nothing is added by atomics: sums over rows go by chunks of
-   NN_ROWS rows whose parts are added in their order, so that the same batch gives the same bits.
+   A `num` is what products read: a float, or with NN_BF16 the upper half of one.  The stream x, its
+   derivative, weights, their gradients and moments are floats, losses doubles.  Nothing is added by
+   atomics: sums over rows go by chunks of NN_ROWS rows whose parts are added in their order, so
+   that the same batch gives the same bits.
 
    A warp takes a row in norms, softmax and softmax losses; elsewhere a thread takes a number.  Attention goes by heads,
    (b, heads, tp, hd), tp: t padded to a multiple of 8 with rows of zeros. */
@@ -359,9 +360,10 @@ KERNEL nn_softmax_back(int64_t rows, int t, int tp, int heads, const int16_t *re
    scale, or NULL.  Columns from `outputs` on are padding. */
 
 /* Softmax of `outputs` logits: categories (border NULL), or bars: border (outputs + 1), tail standard deviations. */
-KERNEL nn_loss_soft(int64_t rows, int64_t n, int outputs, int width, const float *restrict z, const float *restrict bias,
-                    const float *restrict target, const double *restrict border, double left, double right,
-                    float scale, double *restrict loss, num *restrict dz)
+KERNEL nn_loss_soft(int64_t rows, int64_t n, int outputs, int width, const float *restrict z,
+                    const float *restrict bias, const float *restrict target,
+                    const double *restrict border, double left, double right, float scale,
+                    double *restrict loss, num *restrict dz)
 {
   const int64_t q = NN_WARP;
   const float *row = z + q * width;
@@ -421,7 +423,8 @@ DEVICE double nn_soft(double x, double most, double *slope)
   *slope = 1 / (r * r * r);
   return x / r;
 }
-DEVICE nn_part nn_part_of(int kind, double at, double scale, int n, int k, const float *z, const float *bias, double all)
+DEVICE nn_part nn_part_of(int kind, double at, double scale, int n, int k,
+                          const float *z, const float *bias, double all)
 {
   const double place = 1.41421356237309504880 * ((2 * k + 1.0) / n - 1);
   const double a = (double)(z[n + k] + bias[n + k]), b = (double)(z[2 * n + k] + bias[2 * n + k]);

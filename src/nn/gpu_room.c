@@ -3,7 +3,8 @@
 #include "nn/gpu_in.h"
 #include <string.h>
 
-enum { PIECE = 256, TOGETHER = 16, CHUNK_ROWS = 256 };       /* entries of a piece; CHUNK_ROWS: NN_ROWS of the kernels */
+enum { PIECE = 256, TOGETHER = 16, CHUNK_ROWS = 256 };       /* entries of a piece; CHUNK_ROWS: NN_ROWS
+                                                                of the kernels */
 static const size_t SCORES = (size_t)1 << 26;                /* numbers of attention's scores at once */
 
 static int64_t padded(int64_t n, int64_t by) { return (n + by - 1) / by * by; }

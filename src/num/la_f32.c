@@ -1,5 +1,5 @@
-/* la_f32.c: products of floats: small ones here, by the blocks of la_f32_level.c, those of few rows by its dot products,
-   which read a matrix stored (n, k) as it lies, the others by OpenBLAS. */
+/* la_f32.c: products of floats: small ones here, by the blocks of la_f32_level.c, those of few rows
+   by its dot products, which read a matrix stored (n, k) as it lies, the others by OpenBLAS. */
 #include "num/la_in.h"
 #include "num/level.h"
 #include <limits.h>

@@ -26,8 +26,9 @@ typedef struct la_kernels {
   void (*columns)(int64_t m, int64_t n, const double *a, const double *x, double *y);
 } la_kernels;
 extern const la_kernels la_base, la_avx2, la_avx512;
-/* The same of floats, from la_f32_level.c: block: c += a b, with whole tiles of two registers of floats; dots: c += a b',
-   where b is (n, k), read as it lies: for few rows of a (NULL: the level below has it). */
+/* The same of floats, from la_f32_level.c: block: c += a b, with whole tiles of two registers of
+   floats; dots: c += a b', where b is (n, k), read as it lies: for few rows of a (NULL: the level
+   below has it). */
 typedef struct la_kernels_f32 {
   void (*block)(int64_t m, int64_t n, int64_t k, const float *a, int64_t ai, int64_t ap, const float *b,
                 int64_t ldb, float *c, int64_t ldc);

@@ -7,7 +7,8 @@ bool level_has(int level)
   if (level == LEVEL_AVX512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
-  return level == LEVEL_BASE || (level == LEVEL_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+  return level == LEVEL_BASE || (level == LEVEL_AVX2 && __builtin_cpu_supports("avx2") &&
+                                 __builtin_cpu_supports("fma"));
 }
 #else
 bool level_has(int level) { return level == LEVEL_BASE; }
