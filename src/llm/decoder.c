@@ -6,7 +6,7 @@
 #include "llm/decoder_in.h"
 #include "num/level.h"
 #include <math.h>
-#include <sched.h>
+#include <pthread.h>
 #include <string.h>
 
 enum { DEC_ROWS = 256, SCORES = 1 << 16, SPINS = 2000 };
@@ -40,9 +40,11 @@ typedef struct piece {
   float *scratch; size_t room;                   /* of a thread */
   /* how threads meet */
   int workers, layer;
-  atomic_int next, come;
+  atomic_int next, come, asleep;
   atomic_uint turned;
   atomic_bool stopped;
+  pthread_mutex_t lock;
+  pthread_cond_t opened;
 } piece;
 
 /* ---- memory ---- */
@@ -88,6 +90,33 @@ static void lay(piece *p, block *b, int longest)
 
 /* ---- threads ---- */
 
+/* The next step has begun, for who waits awake and who sleeps. */
+static void open_step(piece *p, unsigned turned)
+{
+  atomic_store(&p->turned, turned);
+  if (!atomic_load(&p->asleep)) return;
+  pthread_mutex_lock(&p->lock);
+  pthread_cond_broadcast(&p->opened);
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* Awake for about as long as a step takes, then asleep: where others want the processor, the thread that is waited for
+   may not run. */
+static void wait_step(piece *p, unsigned turned)
+{
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load_explicit(&p->turned, memory_order_acquire) != turned) return;
+#ifdef HAVE_X86_LEVELS
+    __builtin_ia32_pause();
+#endif
+  }
+  pthread_mutex_lock(&p->lock);
+  atomic_fetch_add(&p->asleep, 1);
+  while (atomic_load(&p->turned) == turned) pthread_cond_wait(&p->opened, &p->lock);
+  atomic_fetch_sub(&p->asleep, 1);
+  pthread_mutex_unlock(&p->lock);
+}
+
 /* Waits until all have come; the last to come opens the next step.  false: the work is not wanted any more. */
 static bool meet(piece *p)
 {
@@ -96,11 +125,8 @@ static bool meet(piece *p)
     atomic_store(&p->come, 0);
     atomic_store(&p->next, 0);
     if (!pool_goes_on(p->pool)) atomic_store(&p->stopped, true);
-    atomic_store(&p->turned, turned + 1);
-  } else {
-    for (int i = 0; atomic_load_explicit(&p->turned, memory_order_acquire) == turned; i++)
-      if (i > SPINS) sched_yield();
-  }
+    open_step(p, turned + 1);
+  } else wait_step(p, turned);
   return !atomic_load(&p->stopped);
 }
 
@@ -373,7 +399,8 @@ static norn_status fits(const lm *x, lm_node *const *node, int n)
 static norn_status computed(decoder *d, lm *x, dec_batch *b)
 {
   piece p = { .d = d, .lm = x, .f = kernels(), .most = b->n < DEC_ROWS ? (int)b->n : DEC_ROWS,
-              .workers = 1, .pool = &d->solo };
+              .workers = 1, .pool = &d->solo, .lock = PTHREAD_MUTEX_INITIALIZER,
+              .opened = PTHREAD_COND_INITIALIZER };
   if (d->pool.n && d->parameters * (double)b->n > WORTH) {
     p.workers = d->pool.n;
     p.pool = &d->pool;
