@@ -121,7 +121,7 @@ static void test_law(lm *m, const char *re, const char *stop, bool (*holds)(cons
 int main(void)
 {
   norn_state *st = norn_new(NULL);
-  norn_datum options;
+  norn_datum options = norn_none();
   CHECK(st && !norn_eval(st, "laws", table, strlen(table), NORN_LOAD_REPL, &options));
   lm *m = lm_open(st, "ngram:", options);
   CHECK(m);
