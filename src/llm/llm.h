@@ -156,6 +156,8 @@ struct lm {
 /* "builtin:tiny", "http://host/v1#model", ... opened; held once.  A second time with equal options
    gives the same.  NULL: error set. */
 lm  *lm_open(norn_state *, const char *uri, norn_datum options);
+/* A model of a row that need not be among lm_rows, not opened yet, held once.  NULL: error set. */
+lm  *lm_new(norn_state *, const lm_row *, const char *uri);
 void lm_close(lm *);                    /* drops a hold */
 void lm_draws_free(lm *);               /* rows.c: what it keeps for distributions */
 void lm_nodes_free(lm *);               /* context.c: all of them, for open.c */

@@ -66,7 +66,6 @@ static void no_scheme(norn_state *st, const char *uri)
   else norn_hint(st, "llm(\"builtin:tiny\"), llm(\"builtin:model.gguf\"), llm(\"ngram:corpus.txt\")");
 }
 
-static void close_now(lm *);
 static const lm_row *row_of(const char *uri, const char **rest)
 {
   const char *colon = strchr(uri, ':');
@@ -87,8 +86,10 @@ static size_t room_for_cache(norn_state *st)
   return most ? most / 8 : (size_t)256 << 20;
 }
 
-static lm *made(norn_state *st, models *all, const lm_row *row, const char *uri)
+lm *lm_new(norn_state *st, const lm_row *row, const char *uri)
 {
+  models *all = models_of(st);
+  if (!all) return NULL;
   size_t n = strlen(uri) + 1;
   lm *x = mem_zero(&all->m, row->size);
   char *name = mem_get(&all->m, n);
@@ -109,6 +110,9 @@ static lm *made(norn_state *st, models *all, const lm_row *row, const char *uri)
   x->root = root;
   x->keep = room_for_cache(st);
   x->vocab.begin = x->vocab.end = -1;
+  x->refs = 1;
+  x->next = all->first;
+  all->first = x;
   return x;
 }
 
@@ -135,18 +139,13 @@ lm *lm_open(norn_state *st, const char *uri, norn_datum options)
       x->refs++;
       return x;
     }
-  lm *x = made(st, all, row, uri);
+  lm *x = lm_new(st, row, uri);
   if (!x) return NULL;
   x->options = hash;
   if (!norn_is_none(options)) x->given = norn_keep(st, options);
-  x->next = all->first;
-  all->first = x;
-  if (row->open(x, rest, options) || sound(x)) {
-    close_now(x);
-    return NULL;
-  }
-  x->refs = 1;
-  return x;
+  if (!row->open(x, rest, options) && !sound(x)) return x;
+  lm_close(x);
+  return NULL;
 }
 
 static void close_now(lm *x)
