@@ -124,9 +124,6 @@ int cli_engine_value(cli *, norn_ref **engine);
 bool cli_is_there(const char *path);    /* a file */
 int train_main(cli *);                                      /* train_cmd.c */
 int train_text_main(cli *);                                 /* train_text.c */
-/* For both: whether a file can be written, or a complaint; a name with something behind it, malloc'ed. */
-bool  train_writable(cli *, const char *path);
-char *train_joined(const char *a, const char *b);
 int explain_main(cli *);                                    /* explain_cmd.c */
 int devices_main(cli *);                                    /* devices.c */
 /* A line that starts with a colon; false: leave the REPL. *failed is set when it was a mistake. */

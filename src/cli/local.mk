@@ -15,9 +15,11 @@ norn_SOURCES = \
   %D%/repl.c \
   %D%/train_cmd.c \
   %D%/train_text.c \
+  %D%/train_work.c \
   %D%/work.c \
   %D%/cli.h \
-  %D%/model.h
+  %D%/model.h \
+  %D%/train.h
 
 ## The command sees norn.h and nothing else of the library, but it carries the library whole, with
 ## its symbols visible, so that an engine.so loaded into it finds them.

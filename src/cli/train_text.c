@@ -1,23 +1,15 @@
-/* norn train --text: a small language model, learned from the bytes of a text.
-
-   What can be wrong is found before the work begins: options, the text, and that the files can be written.  Beside the
-   model stands a checkpoint, from which --resume goes on to the same bits; it is removed when all is done.  Ctrl-C and
-   SIGTERM leave both. */
-#include "cli.h"
+/* norn train --text: a small language model, learned from the bytes of a text.  The work is train_work.c's. */
+#include "train.h"
 #include "norn_llm.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define PROGRESS_EVERY .05
-#define CHECKPOINT_EVERY 60
-
 typedef struct {
-  cli *c;
-  char *text, *checkpoint;             /* malloc'ed */
+  train_work w;
+  char *text;                          /* malloc'ed */
   size_t n;
   norn_text_spec spec;
   norn_text_training *t;
-  double saved;                        /* when the checkpoint was last written */
 } job;
 
 /* ---- before the work ---- */
@@ -76,7 +68,7 @@ static bool take_flag(cli *c, const cli_flag *f, norn_text_spec *s)
 
 static int usage(job *j)
 {
-  cli *c = j->c;
+  cli *c = j->w.c;
   if (c->nwords || !c->out) {
     cli_complain(c, "train --text needs where the model goes, and no other file: norn train --text FILE --out "
                  "MODEL.gguf");
@@ -97,86 +89,44 @@ static int usage(job *j)
 
 static int prepare(job *j)
 {
-  cli *c = j->c;
+  cli *c = j->w.c;
   int code = usage(j);
   if (code != EXIT_FINE) return code;
-  j->checkpoint = c->checkpoint ? train_joined(c->checkpoint, "") : train_joined(c->out, ".training");
-  if (!j->checkpoint || !train_writable(c, c->out) || !train_writable(c, j->checkpoint)) return EXIT_PROGRAM;
+  if (!train_files(&j->w)) return EXIT_PROGRAM;
   j->text = cli_read(c, c->text, &j->n);
   return j->text ? EXIT_FINE : interrupt_seen() ? EXIT_INTERRUPT : EXIT_PROGRAM;
 }
 
 /* ---- the work ---- */
 
-static norn_status begin(job *j)
+static norn_status text_begin(train_work *w, bool resumes)
 {
-  cli *c = j->c;
-  bool there = c->resume && cli_is_there(j->checkpoint);
+  job *j = (job *)w;
+  cli *c = w->c;
   norn_text_trained l;
-  j->t = there ? norn_text_training_load(c->st, j->text, j->n, j->checkpoint)
-               : norn_text_training_new(c->st, j->text, j->n, &j->spec);
+  j->t = resumes ? norn_text_training_load(c->st, j->text, j->n, w->checkpoint)
+                 : norn_text_training_new(c->st, j->text, j->n, &j->spec);
   if (!j->t) return norn_error(c->st)->code;
-  j->saved = cli_now();
+  if (c->quiet) return NORN_OK;
   norn_text_training_look(j->t, &l);
-  if (!c->quiet) {
-    progress_wipe(c);
-    fprintf(stderr, "%s%lld parameters, %zu bytes of text in %lld document%s, step %lld of %lld\n",
-            there ? "resuming: " : "", (long long)l.parameters, j->n, (long long)l.documents,
-            l.documents == 1 ? "" : "s", (long long)l.step, (long long)l.steps);
-  }
-  return there ? NORN_OK : norn_text_training_save(j->t, j->checkpoint);
+  progress_wipe(c);
+  fprintf(stderr, "%s%lld parameters, %zu bytes of text in %lld document%s, step %lld of %lld\n",
+          resumes ? "resuming: " : "", (long long)l.parameters, j->n, (long long)l.documents,
+          l.documents == 1 ? "" : "s", (long long)l.step, (long long)l.steps);
+  return NORN_OK;
 }
 
-/* That a checkpoint can't be written is a warning, since the last good one stays. */
-static void keep(job *j)
+static norn_step text_step(train_work *w) { return norn_text_training_step(((job *)w)->t); }
+static norn_status text_save(train_work *w) { return norn_text_training_save(((job *)w)->t, w->checkpoint); }
+static void text_progress(const train_work *w, norn_progress *p)
 {
-  cli *c = j->c;
-  if (cli_now() - j->saved < (c->every > 0 ? c->every : CHECKPOINT_EVERY)) return;
-  if (norn_text_training_save(j->t, j->checkpoint) != NORN_OK) cli_report(c, norn_error(c->st), true);
-  norn_clear(c->st);
-  j->saved = cli_now();
+  norn_text_training_progress(((const job *)w)->t, p);
 }
 
-/* OK: it is done.  An interrupt is an error like others. */
-static norn_status steps(job *j)
+static norn_status text_put(train_work *w)
 {
-  cli *c = j->c;
-  double last = cli_now();
-  norn_step s;
-  while ((s = norn_text_training_step(j->t)) == NORN_STEP_MORE) {
-    if (interrupt_seen()) return norn_fail(c->st, NORN_EINTERRUPT, -1, "interrupted");
-    keep(j);
-    double now = cli_now();
-    if (now - last < PROGRESS_EVERY) continue;
-    norn_progress p;
-    last = now;
-    norn_text_training_progress(j->t, &p);
-    progress_report(c, "train", &p);
-  }
-  if (s == NORN_STEP_DONE) return NORN_OK;
-  norn_status code = norn_error(c->st)->code;
-  return code ? code : norn_fail(c->st, NORN_EUSE, -1, "training failed without an error");
-}
-
-/* It was stopped by s, an error that stands: what there is is kept. */
-static void stopped(job *j, norn_status s)
-{
-  cli *c = j->c;
-  norn_text_trained l;
-  if (s != NORN_EINTERRUPT) cli_report(c, norn_error(c->st), false);
-  norn_clear(c->st);
-  norn_text_training_look(j->t, &l);
-  if (l.step == 0) return;
-  bool saved = s == NORN_EINTERRUPT && norn_text_training_save(j->t, j->checkpoint) == NORN_OK;
-  if (norn_text_training_write(j->t, c->out) != NORN_OK) cli_report(c, norn_error(c->st), false);
-  else cli_complain(c, "stopped at step %lld of %lld: %s has what was learned%s", (long long)l.step,
-                    (long long)l.steps, c->out, saved ? "; --resume goes on from there" : "");
-  norn_clear(c->st);
-}
-
-static norn_status put_model(job *j)
-{
-  cli *c = j->c;
+  cli *c = w->c;
+  job *j = (job *)w;
   norn_text_trained l;
   norn_status s = norn_text_training_write(j->t, c->out);
   norn_text_training_look(j->t, &l);
@@ -188,36 +138,23 @@ static norn_status put_model(job *j)
   return NORN_OK;
 }
 
-static norn_status train(job *j)
+static int64_t text_where(const train_work *w, char *words, size_t n)
 {
-  cli *c = j->c;
-  progress_start(c);
-  norn_limits_start(c->st);
-  norn_clear(c->st);
-  interrupt_busy(true);
-  norn_status s = begin(j);
-  interrupt_gently(true);
-  if (s == NORN_OK) s = steps(j);
-  interrupt_gently(false);
-  interrupt_busy(false);
-  progress_wipe(c);
-  if (s != NORN_OK && j->t) {
-    stopped(j, s);
-    return s;
-  }
-  if (s == NORN_OK) s = put_model(j);
-  if (s == NORN_OK) remove(j->checkpoint);
-  else cli_report(c, norn_error(c->st), false);
-  return s;
+  norn_text_trained l;
+  norn_text_training_look(((const job *)w)->t, &l);
+  snprintf(words, n, "step %lld of %lld", (long long)l.step, (long long)l.steps);
+  return l.step;
 }
+
+static const train_row text_row = { text_begin, text_step, text_save, text_progress, text_put, text_where };
 
 int train_text_main(cli *c)
 {
-  job j = { .c = c };
+  job j = { .w = { .c = c, .row = &text_row } };
   int code = prepare(&j);
-  if (code == EXIT_FINE) code = cli_exit_code(train(&j));
+  if (code == EXIT_FINE) code = train_run(&j.w);
   norn_text_training_free(j.t);
   free(j.text);
-  free(j.checkpoint);
+  free(j.w.checkpoint);
   return code;
 }
