@@ -164,7 +164,6 @@ static int stand_ready(norn_run *r, norn_event *ev, const norn_dist *d, const no
                        norn_span at, unsigned flags)
 {
   r->flags |= RUN_IS_READY;
-  if (v_clo(r->R[-1])->p->stdlib) at = run_place(r);
   r->d1 = *d;
   if (q) r->d2 = *q;
   else r->d2.row = NULL;
@@ -180,7 +179,7 @@ static int stand_ready(norn_run *r, norn_event *ev, const norn_dist *d, const no
                      .dist = &r->d1,
                      .proposal = q ? &r->d2 : NULL,
                      .value = y,
-                     .span = at};
+                     .span = seen_at(r, at)};
   r->wait = WAIT_NONE;
   return STOP;
 }
