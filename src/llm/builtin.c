@@ -42,35 +42,12 @@ static bool whole(norn_state *st, norn_datum options, const char *name, double l
   return false;
 }
 
-/* Every option is one that there is. */
-static bool known(norn_state *st, norn_datum options)
-{
-  static const char *const names[] = { "threads", "cache" };
-  for (int i = 0; i < (norn_is_none(options) ? 0 : norn_record_size(options)); i++) {
-    nearest near;
-    norn_datum v;
-    const char *name = norn_record_at(st, options, i, &v);
-    bool is = false;
-    nearest_init(&near, name);
-    for (int k = 0; k < NORN_COUNT(names); k++) {
-      is = is || strcmp(name, names[k]) == 0;
-      nearest_try(&near, names[k]);
-    }
-    if (is) continue;
-    norn_fail(st, NORN_EDOMAIN, 1, "builtin: has no option %.60s", name);
-    if (nearest_found(&near)) norn_hint(st, "did you mean %s?", nearest_found(&near));
-    else norn_hint(st, "the options are threads and cache");
-    return false;
-  }
-  return true;
-}
-
 /* cache: by default a quarter of the memory that the state may use, or 1 GiB. */
 static bool choices_of(norn_state *st, norn_datum options, choices *c)
 {
   size_t most = norn_config_of(st)->max_memory;
   double threads = 0, cache = most ? (double)most / 4 : (double)(1u << 30);
-  if (!known(st, options) || !whole(st, options, "threads", 1, 1024, &threads) ||
+  if (!whole(st, options, "threads", 1, 1024, &threads) ||
       !whole(st, options, "cache", 0, 1e15, &cache))
     return false;
   *c = (choices){ (int)threads, (size_t)cache };
@@ -195,12 +172,14 @@ static norn_status builtin_chat(lm *x, norn_datum messages, text *out, lm_node *
   return s;
 }
 
+static const char *const options_of[] = { "threads", "cache", NULL };
 const lm_row lm_builtin = {
   .scheme = "builtin",
   .doc = "builtin:FILE.gguf is a language model in a GGUF file, evaluated on this machine's processors: the "
          "architectures llama, qwen2 and gpt2, numbers as F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K.  "
          "builtin:tiny is a small one that is always there.  Options: threads; cache, the bytes of keys and values "
          "that are kept between evaluations.",
+  .options = options_of,
   .size = sizeof(builtin),
   .open = builtin_open,
   .close = builtin_close,

@@ -195,6 +195,9 @@ static void forget_logp(lm *x, lm_node *n)
   let_go(n);
 }
 
+void lm_node_keep(lm_node *n) { n->refs++; }
+void lm_node_let_go(lm_node *n) { let_go(n); }
+
 void lm_hold(lm_node *n)
 {
   n->refs++;
@@ -231,21 +234,38 @@ void lm_tokens_of(const lm_node *n, lm_token *out)
   for (; n->parent; n = n->parent) out[n->depth - 1] = n->token;
 }
 
-bool lm_text_of(const lm_node *n, text *out)
+const char *lm_bytes(const lm *m, lm_token t, size_t *n)
 {
-  const lm_vocab *v = &n->of->vocab;
-  size_t depth = n->depth;
-  const lm_node **path = mem_get(n->of->m, depth * sizeof *path);
-  if (!path) return !lm_no_memory(n->of->st);
-  for (const lm_node *k = n; k->parent; k = k->parent) path[k->depth - 1] = k;
-  for (size_t i = 0; i < depth; i++) {
-    lm_token t = path[i]->token;
-    if (path[i]->text) text_put(out, path[i]->text, path[i]->ntext);
-    else if (v->kind[t] == LM_TEXT) text_put(out, (const char *)v->bytes + v->at[t], v->at[t + 1] - v->at[t]);
-  }
-  mem_put(n->of->m, path, depth * sizeof *path);
-  return !out->failed || !lm_no_memory(n->of->st);
+  const lm_vocab *v = &m->vocab;
+  *n = v->kind[t] == LM_TEXT ? v->at[t + 1] - v->at[t] : 0;
+  return (const char *)v->bytes + v->at[t];
 }
+
+const char *lm_edge(const lm_node *x, size_t *n)
+{
+  if (x->token >= 0) return lm_bytes(x->of, x->token, n);
+  size_t mark = x->ntext >= 2 && (unsigned char)x->text[0] == 255 ? 2 : 0;
+  *n = x->ntext - mark;
+  return x->text ? x->text + mark : "";
+}
+
+bool lm_text_between(const lm_node *from, const lm_node *to, text *out)
+{
+  static const char room[64];
+  size_t n = 0, k, at = out->n;
+  for (const lm_node *x = to; x && x != from; x = x->parent) lm_edge(x, &k), n += k;
+  for (size_t left = n; left && !out->failed; left -= left < sizeof room ? left : sizeof room)
+    text_put(out, room, left < sizeof room ? left : sizeof room);        /* to be filled from behind */
+  if (out->failed) return !lm_no_memory(to->of->st);
+  for (const lm_node *x = to; x && x != from; x = x->parent) {
+    const char *s = lm_edge(x, &k);
+    n -= k;
+    if (k) memcpy(out->s + at + n, s, k);
+  }
+  return true;
+}
+
+bool lm_text_of(const lm_node *n, text *out) { return lm_text_between(NULL, n, out); }
 
 /* ---- evaluation ---- */
 

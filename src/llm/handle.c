@@ -42,36 +42,6 @@ norn_datum lm_string(norn_state *st, const char *s, size_t n)
   return v;
 }
 
-const char *lm_bytes(const lm *m, lm_token t, size_t *n)
-{
-  const lm_vocab *v = &m->vocab;
-  *n = v->kind[t] == LM_TEXT ? v->at[t + 1] - v->at[t] : 0;
-  return (const char *)v->bytes + v->at[t];
-}
-
-static const char *edge(const lm_node *x, size_t *n)
-{
-  if (x->token >= 0) return lm_bytes(x->of, x->token, n);
-  bool chat = x->ntext > 0 && (unsigned char)x->text[0] == 0xff;         /* messages, marked by the back end */
-  *n = x->ntext - chat;
-  return x->text ? x->text + chat : x->text;
-}
-
-bool lm_text_between(const lm_node *from, const lm_node *to, text *out)
-{
-  size_t n = 0, k, at = out->n;
-  for (const lm_node *x = to; x && x != from; x = x->parent) edge(x, &k), n += k;
-  for (size_t left = n; left && !out->failed; left -= left < 64 ? left : 64)   /* room, then from behind */
-    text_put(out, "                                                                ", left < 64 ? left : 64);
-  if (out->failed) return false;
-  for (const lm_node *x = to; x && x != from; x = x->parent) {
-    const char *s = edge(x, &k);
-    n -= k;
-    if (k) memcpy(out->s + at + n, s, k);
-  }
-  return true;
-}
-
 /* ---- models ---- */
 
 static void model_free(norn_state *st, void *p)
@@ -162,7 +132,7 @@ static size_t ending(const lm_node *x, char *buf, size_t most, bool *all)
   uint32_t code;
   *all = true;
   for (; x; x = x->parent) {
-    const char *s = edge(x, &k);
+    const char *s = lm_edge(x, &k);
     size_t fits = k < most - n ? k : most - n;
     if (fits) {
       memmove(buf + fits, buf, n);

@@ -18,10 +18,6 @@ lm_node *lm_want_context(norn_state *, const norn_datum *args, int i);
 
 /* Bytes as a string: each part that is no UTF-8 (a character cut off at the end, say) is one U+FFFD. */
 norn_datum lm_string(norn_state *, const char *, size_t n);
-/* The bytes of a token that a text is made of; none of CONTROL and END. */
-const char *lm_bytes(const lm *, lm_token, size_t *n);
-/* The bytes between a node and its descendant, oldest first.  false: no memory. */
-bool lm_text_between(const lm_node *from, const lm_node *to, text *out);
 /* The code of the error that is set. */
 norn_status lm_failed(norn_state *);
 /* Fails unless m can do one of `levels`; who: "ctx.token()". */

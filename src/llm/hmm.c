@@ -25,9 +25,7 @@ static norn_status failed(lm *x) { return norn_error(x->st)->code ? norn_error(x
 static norn_status hmm_open(lm *x, const char *rest, norn_datum options)
 {
   hmm *h = (hmm *)x;
-  static const char *const names[] = { "table", NULL };
   x->can = LM_TOKENS;
-  if (!toy_known(x, options, names)) return failed(x);
   norn_datum table = toy_table(x, rest, options);
   if (norn_is_none(table) || !toy_vocab_strings(x, &h->vocab, norn_record_get(x->st, table, "tokens")))
     return failed(x);
@@ -118,12 +116,14 @@ static norn_status hmm_eval(lm *x, lm_node *const *node, int n)
   return NORN_OK;
 }
 
+static const char *const options_of[] = { "table", NULL };
 const lm_row lm_hmm = {
   .scheme = "hmm",
   .doc = "hmm:FILE.json is a hidden Markov model over tokens: {\"tokens\": [...], \"start\": "
          "[...], \"end\": [...], \"emit\": [[...]], \"move\": [[...]]}, with the probabilities of "
          "each state at the begin, of the text's end in it, of each token, and of the next state. "
          "Without a file: table = {...}.",
+  .options = options_of,
   .size = sizeof(hmm),
   .open = hmm_open,
   .close = hmm_close,

@@ -68,11 +68,6 @@ http_at http_context(http *h, const lm_node *node, text *out)
     http_no_memory(h->base.st);
     return HTTP_BAD;
   }
-  if (kind != HTTP_TEXT) {
-    memmove(out->s, out->s + 2, out->n - 2);
-    out->n -= 2;
-    out->s[out->n] = 0;
-  }
   return want_utf8(h, "context", out->s, out->n) ? HTTP_BAD : kind;
 }
 

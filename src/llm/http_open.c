@@ -14,36 +14,7 @@
 
 /* Those of http_store.c too. */
 static const char *const option_names[] = { "in_flight", "timeout", "patience", "retries", "rate", "n", "top", "end",
-                                            "server", "tokens", "echo", "key_env", "cache", "record", "replay" };
-
-static norn_status known_options(http *h, norn_datum options)
-{
-  norn_state *st = h->base.st;
-  char got[100];
-  if (norn_is_none(options)) return NORN_OK;
-  int n = norn_record_size(options);
-  if (n < 0)
-    return norn_fail(st, NORN_ETYPE, 1, "the options of a server are a record, not %s",
-                     norn_describe(st, options, got, sizeof got));
-  for (int k = 0; k < n; k++) {
-    norn_datum v;
-    nearest near;
-    bool there = false;
-    const char *name = norn_record_at(st, options, k, &v);
-    nearest_init(&near, name);
-    for (int j = 0; j < NORN_COUNT(option_names); j++) {
-      there = there || strcmp(name, option_names[j]) == 0;
-      nearest_try(&near, option_names[j]);
-    }
-    if (there) continue;
-    norn_fail(st, NORN_EDOMAIN, 1, "a server has no option %.60s", name);
-    if (nearest_found(&near)) norn_hint(st, "did you mean %s?", nearest_found(&near));
-    else norn_hint(st, "it has in_flight, timeout, patience, retries, rate, n, "
-                   "top, end, server, tokens, echo, key_env, cache, record, replay");
-    return NORN_EDOMAIN;
-  }
-  return NORN_OK;
-}
+                                            "server", "tokens", "echo", "key_env", "cache", "record", "replay", NULL };
 
 static norn_datum option(http *h, norn_datum options, const char *name)
 {
@@ -123,7 +94,7 @@ static bool read_options(http *h, norn_datum options)
   h->choices = 1;
   h->timeout = 120;
   h->patience = 120;
-  return !known_options(h, options) && want_int(h, options, "in_flight", 1, 1000, &h->in_flight) &&
+  return want_int(h, options, "in_flight", 1, 1000, &h->in_flight) &&
          want_int(h, options, "retries", 0, 100, &h->retries) && want_int(h, options, "n", 1, 128, &h->choices) &&
          want_int(h, options, "top", 1, 1000000, &h->top) &&
          want_number(h, options, "timeout", .001, 86400, false, &h->timeout) &&
@@ -351,9 +322,9 @@ void http_close(lm *l)
   "sglang, llama.cpp, llama-cpp-python), echo, end and top (how the server names the end of a "    \
   "text, and among how many likeliest tokens it is looked for)."
 
-const lm_row lm_http_row = { .scheme = "http", .doc = DOC, .size = sizeof(http),
-                             .open = http_open, .close = http_close, .encode = http_encode,
+const lm_row lm_http_row = { .scheme = "http", .doc = DOC, .options = option_names,
+                             .size = sizeof(http), .open = http_open, .close = http_close, .encode = http_encode,
                              .eval = http_eval, .forget = http_forget, .texts = http_texts, .chat = http_chat };
-const lm_row lm_https_row = { .scheme = "https", .doc = DOC, .size = sizeof(http),
-                              .open = http_open, .close = http_close, .encode = http_encode,
+const lm_row lm_https_row = { .scheme = "https", .doc = DOC, .options = option_names,
+                              .size = sizeof(http), .open = http_open, .close = http_close, .encode = http_encode,
                               .eval = http_eval, .forget = http_forget, .texts = http_texts, .chat = http_chat };

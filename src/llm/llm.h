@@ -67,10 +67,20 @@ lm_node *lm_extend_text(lm_node *, const char *, size_t n);
 lm_node *lm_start(lm *, const char *, size_t n);
 void     lm_hold(lm_node *);
 void     lm_drop(lm_node *);
+/* The same for what its model keeps: these do not hold the model. */
+void     lm_node_keep(lm_node *);
+void     lm_node_let_go(lm_node *);
 /* The tokens from the root, depth of them, oldest first. */
 void     lm_tokens_of(const lm_node *, lm_token *out);
-/* The bytes from the root: of TEXT tokens, or of pieces. */
+/* The bytes from the root: of TEXT tokens, or of pieces (without the two that mark a back end's own, as messages: 255
+   and another).  false: no memory, error set. */
 bool     lm_text_of(const lm_node *, text *out);
+/* The same of what stands behind `from`, an ancestor. */
+bool     lm_text_between(const lm_node *from, const lm_node *to, text *out);
+/* The bytes of a token: none but of TEXT. */
+const char *lm_bytes(const lm *, lm_token, size_t *n);
+/* Those of a node's edge. */
+const char *lm_edge(const lm_node *, size_t *n);
 /* Evaluates those of n nodes that are not: each gets logp.  They may be one another's ancestors,
    and the same node may come twice.  A context that is longer than the model's window is an error.
    What was evaluated stays valid until the next call of lm_eval: afterwards, the least recently
@@ -107,6 +117,7 @@ typedef struct lm_ledger {
 typedef struct lm_row {
   const char *scheme;                   /* "ngram" of "ngram:FILE" */
   const char *doc;                      /* one paragraph for man and `norn doc llm`: what follows the scheme */
+  const char *const *options;           /* the names of all options that `open` reads, ended by NULL; NULL: none */
   size_t size;                          /* of what begins with an lm */
   /* `rest` is what follows "scheme:"; options: the record that llm(uri, ...) was given, or NONE.  Fills vocab, can,
      window, name. */

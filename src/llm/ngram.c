@@ -215,9 +215,7 @@ static bool ends_in(const char *s, const char *end)
 
 static bool ngram_read(ngram *g, const char *rest, norn_datum options)
 {
-  static const char *const names[] = { "text", "table", "order", "alpha", "tokens", NULL };
   norn_state *st = g->lm.st;
-  if (!toy_known(&g->lm, options, names)) return false;
   norn_datum said = norn_is_none(options) ? options : norn_record_get(st, options, "text");
   size_t n;
   if (!norn_is_none(said)) {
@@ -299,12 +297,14 @@ static norn_status ngram_eval(lm *x, lm_node *const *node, int n)
   return s;
 }
 
+static const char *const options_of[] = { "text", "table", "order", "alpha", "tokens", NULL };
 const lm_row lm_ngram = {
   .scheme = "ngram",
   .doc = "ngram:FILE is a model of order N over characters. FILE.json holds {\"tokens\": [...], \"rows\": [{\"after\": "
          "[...], \"probs\": [...]}]}: the row with the longest `after` that the context ends with; probs are of the "
          "tokens and, last, the end. Any other file is a text, a line a text, from which it is learned: order = 3, "
          "alpha = 1, tokens = [...] (characters if not given). Without a file: text = \"...\", or table = {...}.",
+  .options = options_of,
   .size = sizeof(ngram),
   .open = ngram_open,
   .close = ngram_close,

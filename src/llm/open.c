@@ -79,6 +79,40 @@ static const lm_row *row_of(const char *uri, const char **rest)
   return NULL;
 }
 
+static norn_status no_option(norn_state *st, const lm_row *row, const char *name)
+{
+  char all[200] = "";
+  size_t at = 0;
+  nearest near;
+  nearest_init(&near, name);
+  for (int k = 0; row->options && row->options[k] && at < sizeof all; k++) {
+    at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", k ? ", " : "", row->options[k]);
+    nearest_try(&near, row->options[k]);
+  }
+  norn_fail(st, NORN_EDOMAIN, 1, "%s: has no option %.60s", row->scheme, name);
+  if (nearest_found(&near)) norn_hint(st, "did you mean %s? it has %s", nearest_found(&near), all);
+  else if (at) norn_hint(st, "it has %s", all);
+  return NORN_EDOMAIN;
+}
+
+/* Are the options a record, and all of them the row's? */
+static norn_status check_options(norn_state *st, const lm_row *row, norn_datum options)
+{
+  char got[100];
+  if (norn_is_none(options)) return NORN_OK;
+  if (norn_record_size(options) < 0)
+    return norn_fail(st, NORN_ETYPE, 1, "the options of a language model are a record, not %s",
+                     norn_describe(st, options, got, sizeof got));
+  for (int i = 0; i < norn_record_size(options); i++) {
+    norn_datum v;
+    const char *name = norn_record_at(st, options, i, &v);
+    int k = 0;
+    while (row->options && row->options[k] && strcmp(row->options[k], name) != 0) k++;
+    if (!row->options || !row->options[k]) return no_option(st, row, name);
+  }
+  return NORN_OK;
+}
+
 /* Its cache of log-probabilities: an eighth of the memory that the state may use. */
 static size_t room_for_cache(norn_state *st)
 {
@@ -133,6 +167,7 @@ lm *lm_open(norn_state *st, const char *uri, norn_datum options)
     no_scheme(st, uri);
     return NULL;
   }
+  if (check_options(st, row, options)) return NULL;
   uint64_t hash = norn_is_none(options) ? 0 : norn_hash(options);
   for (lm *x = all->first; x; x = x->next)
     if (x->options == hash && strcmp(x->uri, uri) == 0) {

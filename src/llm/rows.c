@@ -32,23 +32,15 @@ lm_draws *lm_draws_of(lm *m)
   return NULL;
 }
 
-/* Holds of nodes that do not hold the model: they are given back when it closes. */
-static void hold_node(lm_node *x) { x->refs++; }
-static void drop_node(lm_node *x)
-{
-  x->of->refs++;
-  lm_drop(x);
-}
-
 static void drawn_free(lm *m, lm_drawn *d)
 {
-  drop_node(d->at);
+  lm_node_let_go(d->at);
   norn_alloc(m->st, d, d->bytes, 0);
 }
 
 static void let_go(lm *m, lm_draws *r)
 {
-  for (int i = 0; i < r->nheld; i++) drop_node(r->held[i]);
+  for (int i = 0; i < r->nheld; i++) lm_node_let_go(r->held[i]);
   norn_alloc(m->st, r->held, (size_t)r->nheld * sizeof *r->held, 0);
   r->held = NULL;
   r->nheld = 0;
@@ -58,7 +50,6 @@ void lm_draws_free(lm *m)
 {
   lm_draws *r = m->draws;
   if (!r) return;
-  m->refs++;                       /* so that no drop closes the model */
   let_go(m, r);
   lm_got_free(m, r);
   for (int i = 0; i < r->n; i++) drawn_free(m, r->v[i]);
@@ -66,7 +57,6 @@ void lm_draws_free(lm *m)
   if (r->mask) norn_alloc(m->st, r->mask, words(m) * sizeof *r->mask, 0);
   norn_alloc(m->st, r, sizeof *r, 0);
   m->draws = NULL;
-  m->refs--;
 }
 
 bool lm_keep_nodes(lm *m, lm_node **x, int n)
@@ -76,7 +66,7 @@ bool lm_keep_nodes(lm *m, lm_node **x, int n)
   if (!r || n == 0) return r != NULL;
   lm_node **held = norn_alloc(m->st, NULL, 0, (size_t)n * sizeof *held);
   if (!held) return !lm_failed(m->st);
-  for (int i = 0; i < n; i++) hold_node(held[i] = x[i]);
+  for (int i = 0; i < n; i++) lm_node_keep(held[i] = x[i]);
   r->held = held;
   r->nheld = n;
   return true;
@@ -127,7 +117,7 @@ static lm_drawn *gather(lm *m, lm_draws *r, lm_node *at, double mass)
     d->logp[d->n] = r->scratch[t];
     d->below[d->n++] = sum += exp(r->scratch[t]);
   }
-  hold_node(d->at = at);
+  lm_node_keep(d->at = at);
   d->mass = mass;
   d->bytes = bytes;
   d->used = ++r->clock;

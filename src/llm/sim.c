@@ -161,6 +161,7 @@ static norn_status sim_eval(lm *x, lm_node *const *node, int n)
   return NORN_OK;
 }
 
+static const char *const options_of[] = { "steps", "accuracy", "wrong", "spread", NULL };
 const lm_row lm_sim = {
   .scheme = "sim",
   .doc = "sim:steps=8,accuracy=0.78,wrong=4 is a solver whose accuracy is known: it writes so many "
@@ -168,6 +169,7 @@ const lm_row lm_sim = {
          "then \"A: 0\" if all are ok, or one of \"A: 1\" ... evenly; and the end. Before that any "
          "question may stand; spread=s makes questions differ, by s in the standard deviation of a "
          "step's log odds.",
+  .options = options_of,
   .size = sizeof(sim),
   .open = sim_open,
   .close = sim_close,

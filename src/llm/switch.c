@@ -258,12 +258,14 @@ static norn_status switch_eval(lm *x, lm_node *const *node, int n)
   return s;
 }
 
+static const char *const options_of[] = { "small", "large", "window", "threshold", "least", NULL };
 const lm_row lm_switch = {
   .scheme = "switch",
   .doc = "switch: is one model made of two with the same vocabulary, small = and large =: the "
          "large one says what comes next where the mean entropy of the small one over the last "
          "window = 5 contexts is above threshold = 0.5, in natural units; once a model has come it "
          "stays for least = 1 tokens or more. See its.entropy_switch.",
+  .options = options_of,
   .size = sizeof(mixed),
   .open = switch_open,
   .close = switch_close,

@@ -2,7 +2,6 @@
 #include "llm/toy.h"
 #include "io/json.h"
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- vocabularies ---- */
@@ -147,29 +146,6 @@ bool toy_probabilities(lm *x, norn_datum table, const char *name, int rows, int 
   for (int r = 0; r < rows; r++)
     if (!row_read(x, norn_array_at(x->st, v, r), name, r, columns, sums, out + (size_t)r * (size_t)columns))
       return false;
-  return true;
-}
-
-bool toy_known(lm *x, norn_datum options, const char *const *names)
-{
-  for (int i = 0; i < norn_record_size(options); i++) {
-    norn_datum v;
-    const char *name = norn_record_at(x->st, options, i, &v);
-    char all[200];
-    size_t at = 0;
-    nearest near;
-    nearest_init(&near, name);
-    int k = 0;
-    for (; names[k] && strcmp(names[k], name) != 0; k++) {
-      at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", k ? ", " : "", names[k]);
-      nearest_try(&near, names[k]);
-    }
-    if (names[k]) continue;
-    norn_fail(x->st, NORN_EDOMAIN, 1, "%s: has no option %.60s", x->row->scheme, name);
-    if (nearest_found(&near)) norn_hint(x->st, "did you mean %s? it has %s", nearest_found(&near), all);
-    else norn_hint(x->st, "it has %s", all);
-    return false;
-  }
   return true;
 }
 

@@ -21,8 +21,6 @@ char      *toy_file(lm *, const char *path, size_t *n);
 /* Field `name` of a record as rows x columns probabilities (rows 1: a vector), each row of sum 1
    where `sums`, into out.  false: error set. */
 bool toy_probabilities(lm *, norn_datum table, const char *name, int rows, int columns, bool sums, double *out);
-/* Are all options among these names, ended by NULL?  false: error set, which names the one that is not. */
-bool toy_known(lm *, norn_datum options, const char *const *names);
 /* An option or its default; false: error set. */
 bool toy_int(lm *, norn_datum options, const char *name, int64_t least, int64_t most, int64_t *out);
 bool toy_real(lm *, norn_datum options, const char *name, double least, double *out);

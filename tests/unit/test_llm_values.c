@@ -117,6 +117,12 @@ static void test_whole(norn_state *st)
   lm *both = whole(st, LM_SAMPLES | LM_SCORES), *draws = whole(st, LM_SAMPLES);
   give(st, "both", both);
   give(st, "only_draws", draws);
+  lm_node *messages = lm_extend_text(both->root, "\xff" "c[1]", 5);
+  text said;
+  text_init(&said, both->m);
+  CHECK(messages && lm_text_of(messages, &said) && said.n == 3 && !memcmp(said.s, "[1]", 3));   /* without the mark */
+  text_free(&said);
+  lm_drop(messages);
   norn_datum v = value(st, "both.context(\"Is it? \").text(max = 3)");
   CHECK(v.tag == NORN_DIST);
   v = value(st, "both.context(\"Is it? \")");

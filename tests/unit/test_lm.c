@@ -187,6 +187,11 @@ static void test_refused(norn_state *st)
   refused(st, "ngram:", "{text: \"\"}", "is empty");
   refused(st, "ngram:", "{texts: \"ab\"}", "ngram: has no option texts");
   refused(st, "hmm:", "{order: 2}", "hmm: has no option order");
+  refused(st, "sim:steps=8", "{acuracy: 0.5}", "sim: has no option acuracy");
+  refused(st, "switch:", "{smal: 1}", "switch: has no option smal");
+  refused(st, "builtin:tiny", "{thread: 1}", "builtin: has no option thread");
+  refused(st, "http://127.0.0.1:9/v1#m", "{retry: 1}", "http: has no option retry");
+  refused(st, "builtin:tiny", "3", "options of a language model are a record, not an integer");
   refused(st, "ngram:", "{text: \"ab\", order: 0}", "order of ngram: must be an integer from 1 to 16, got 0");
   refused(st, "ngram:", "{text: \"ab\", tokens: [\"a\"]}", "no token of the model");
   refused(st, "ngram:", "{table: {tokens: [\"a\", \"a\"], rows: []}}", "one of them twice");
