@@ -41,6 +41,7 @@ UNIT_TESTS = \
   %D%/unit/test_dist \
   %D%/unit/test_dist_real \
   %D%/unit/test_docs \
+  %D%/unit/test_elsewhere \
   %D%/unit/test_engines \
   %D%/unit/test_exact \
   %D%/unit/test_exec \
@@ -195,8 +196,10 @@ LANG_TESTS = \
   %D%/errors/big_text.norn \
   %D%/errors/big_too_far.norn \
   %D%/errors/big_without_density.norn \
+  %D%/errors/block_colon.norn \
   %D%/errors/c2st.norn \
   %D%/errors/c_operators.norn \
+  %D%/errors/call_for.norn \
   %D%/errors/call_of_a_number.norn \
   %D%/errors/chees_discrete.norn \
   %D%/errors/chees_superchains.norn \
@@ -236,6 +239,7 @@ LANG_TESTS = \
   %D%/errors/exact_option.norn \
   %D%/errors/factor_diagonal.norn \
   %D%/errors/factor_not_lower.norn \
+  %D%/errors/field_function.norn \
   %D%/errors/flat_size.norn \
   %D%/errors/flat_value.norn \
   %D%/errors/flat_value_vector.norn \
@@ -297,6 +301,7 @@ LANG_TESTS = \
   %D%/errors/laplace_flat.norn \
   %D%/errors/laplace_outside.norn \
   %D%/errors/laplace_runaway.norn \
+  %D%/errors/let_arrow.norn \
   %D%/errors/lkj_order.norn \
   %D%/errors/llm_always.norn \
   %D%/errors/llm_chat.norn \
@@ -368,6 +373,7 @@ LANG_TESTS = \
   %D%/errors/move_kernel.norn \
   %D%/errors/move_lanes.norn \
   %D%/errors/move_nested.norn \
+  %D%/errors/names_elsewhere.norn \
   %D%/errors/negative_sd.norn \
   %D%/errors/negative_weight.norn \
   %D%/errors/nested_continuous_gradient.norn \
@@ -504,6 +510,7 @@ LANG_TESTS = \
   %D%/errors/spline_method.norn \
   %D%/errors/stray_closer.norn \
   %D%/errors/stray_token.norn \
+  %D%/errors/string_prefix.norn \
   %D%/errors/table_choice.norn \
   %D%/errors/table_join_clash.norn \
   %D%/errors/table_lengths.norn \
@@ -789,8 +796,10 @@ TEST_FILES = \
   %D%/errors/big_text.err \
   %D%/errors/big_too_far.err \
   %D%/errors/big_without_density.err \
+  %D%/errors/block_colon.err \
   %D%/errors/c2st.err \
   %D%/errors/c_operators.err \
+  %D%/errors/call_for.err \
   %D%/errors/call_of_a_number.err \
   %D%/errors/chees_discrete.err \
   %D%/errors/chees_superchains.err \
@@ -830,6 +839,7 @@ TEST_FILES = \
   %D%/errors/exact_option.err \
   %D%/errors/factor_diagonal.err \
   %D%/errors/factor_not_lower.err \
+  %D%/errors/field_function.err \
   %D%/errors/flat_size.err \
   %D%/errors/flat_value.err \
   %D%/errors/flat_value_vector.err \
@@ -888,6 +898,7 @@ TEST_FILES = \
   %D%/errors/laplace_flat.err \
   %D%/errors/laplace_outside.err \
   %D%/errors/laplace_runaway.err \
+  %D%/errors/let_arrow.err \
   %D%/errors/lkj_order.err \
   %D%/errors/llm_always.err \
   %D%/errors/llm_chat.err \
@@ -958,6 +969,7 @@ TEST_FILES = \
   %D%/errors/move_kernel.err \
   %D%/errors/move_lanes.err \
   %D%/errors/move_nested.err \
+  %D%/errors/names_elsewhere.err \
   %D%/errors/negative_sd.err \
   %D%/errors/negative_weight.err \
   %D%/errors/nested_continuous_gradient.err \
@@ -1093,6 +1105,7 @@ TEST_FILES = \
   %D%/errors/spline_method.err \
   %D%/errors/stray_closer.err \
   %D%/errors/stray_token.err \
+  %D%/errors/string_prefix.err \
   %D%/errors/table_choice.err \
   %D%/errors/table_join_clash.err \
   %D%/errors/table_lengths.err \

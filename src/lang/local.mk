@@ -33,6 +33,7 @@ libnorncore_la_SOURCES += \
   %D%/disasm.c \
   %D%/doc.c \
   %D%/effect.c \
+  %D%/elsewhere.c \
   %D%/env.c \
   %D%/env_import.c \
   %D%/equal.c \
@@ -93,6 +94,7 @@ libnorncore_la_SOURCES += \
   %D%/code.h \
   %D%/comp.h \
   %D%/delayed.h \
+  %D%/elsewhere.h \
   %D%/env.h \
   %D%/env_in.h \
   %D%/event_fast.h \

@@ -173,6 +173,8 @@ static const char *token_hint(const parser *p)
   switch (parse_kind(p)) {
   case TOK_ASSIGN: return "== compares; let x = ... binds a name";
   case TOK_SEMI: return p->mode.loose ? "inside brackets separate with ','" : NULL;
+  case TOK_STR: case TOK_STR_HEAD: return p->at && parse_is(p, p->at - 1, "f") ? "every string may hold values: \"{x}\"" : NULL;
+  case TOK_FOR: return p->mode.loose ? "[e for x in xs] is the array of all e" : NULL;
   case TOK_PRIME: return "strings stand in double quotes \"...\"";
   case TOK_DOT: return parse_then(p) == TOK_INT ? "write a digit before the point: 0.5" : NULL;
   case TOK_TILDE: return "let x ~ d samples, observe y ~ d conditions";

@@ -250,7 +250,12 @@ ast *parse_block(parser *p, const char *what)
   uint32_t open = p->at, n;
   size_t list = list_open(p);
   if (p->panic) return node_new(p, AST_ERROR, open);
-  if (!parse_at(p, TOK_LBRACE)) return parse_expected(p, what);
+  if (!parse_at(p, TOK_LBRACE)) {
+    bool colon = parse_at(p, TOK_COLON);
+    ast *wrong = parse_expected(p, what);
+    if (colon) parse_hint(p, "a block stands in braces { ... }");
+    return wrong;
+  }
   mode outer = parse_inside(p, false);
   if (parse_enter(p)) {
     parse_step(p);

@@ -195,10 +195,11 @@ static ast *let(parser *p)
   parse_step(p);
   ast *to = parse_pattern(p, false);
   if (!p->panic && parse_accept(p, TOK_TILDE)) return draw(p, first, to);
-  bool colon = parse_at(p, TOK_COLON), equal = parse_at(p, TOK_EQ);
+  bool colon = parse_at(p, TOK_COLON), equal = parse_at(p, TOK_EQ), arrow = parse_at(p, TOK_LT);
   if (!parse_expect(p, TOK_ASSIGN, "'=' or '~' after let and a pattern")) {
     if (colon) parse_hint(p, "annotations belong to the parameters and the result of fn");
     else if (equal) parse_hint(p, "one = binds, two compare");
+    else if (arrow) parse_hint(p, "let x ~ d samples, let x = e binds");
     return node_new(p, AST_ERROR, first);
   }
   ast *n = node_new(p, AST_LET, first);

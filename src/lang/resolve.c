@@ -5,6 +5,7 @@
    group: they may refer to each other; such a reference is no capture but is rebuilt from the group's
    shared captures (op.h: LOADSELF, CLOSURE), since captures are by value. */
 #include "lang/comp.h"
+#include "lang/elsewhere.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -152,14 +153,9 @@ static void unknown_name(resolver *r, const char *name, norn_span span)
       dg = global ? edit_distance(name, global, 8) : 99;
   const char *best = dl <= dg ? local : global;
   if (!d) return;
-  if (best) error_hint(&d->e, "did you mean %s?", best);
-  else if (!strcmp(name, "nuts") || !strcmp(name, "hmc"))
-    error_hint(&d->e,
-               "this build has the engines forward, rejection, importance, enumerate, smc and mh");
-  else if (!strcmp(name, "None") || !strcmp(name, "null") || !strcmp(name, "nil"))
-    error_hint(&d->e, "a value that is not there is written missing");
-  else if (!strcmp(name, "def") || !strcmp(name, "function") || !strcmp(name, "func"))
-    error_hint(&d->e, "functions are defined with fn");
+  const char *known = dl && dg ? elsewhere_find(name) : NULL;
+  if (known && strchr(known, ' ')) error_hint(&d->e, "%s", known);
+  else if (known || best) error_hint(&d->e, "did you mean %s?", known ? known : best);
 }
 
 static void resolve_name(resolver *r, ast *e)

@@ -1,6 +1,7 @@
 /* vm_slow.c: the cold halves of instructions: calls of anything but a plain function with the right
    number of arguments, fields and elements of anything but records and arrays, and error places. */
 #include "lang/delayed.h"
+#include "lang/elsewhere.h"
 #include "lang/flow.h"
 #include "lang/lanes.h"
 #include "lang/run.h"
@@ -327,6 +328,15 @@ bool vm_call_named(norn_run *r, val *W, int n, val names, int *count)
 
 /* ---- fields ---- */
 
+/* Elsewhere x.length is a field; here it may be a function. */
+static void hint_function(norn_state *st, const char *name)
+{
+  const char *here = elsewhere_find(name);
+  if (!here || strchr(here, ' ')) here = name;
+  env_entry *f = st->home ? NULL : env_lookup(st, env_session(st), sym_intern(st, here, strlen(here)));
+  if (f && (f->known || f->native)) norn_hint(st, "%s is a function: %s(x)", here, here);
+}
+
 static val no_field(norn_state *st, val x, sym name)
 {
   char b[200];
@@ -339,6 +349,7 @@ static val no_field(norn_state *st, val x, sym name)
     for (uint32_t i = 0; i < sh->n; i++) nearest_try(&near, sym_name(st, sh->names[i]));
   }
   if (nearest_found(&near)) norn_hint(st, "did you mean %s?", nearest_found(&near));
+  else hint_function(st, want);
   return norn_none();
 }
 
