@@ -242,7 +242,7 @@ complains 'pairs.norn:4:52: error: index 2'; complains 'pairs.norn:2:16: note: i
 [ -z "$(ls short)" ] || fail 'a run that came to nothing left files'
 echo '{"x": [1, 2], "z": [1, 2]}' >names.json
 run 1 infer pairs.norn --data names.json --engine importance
-complains 'pairs.norn:2:7: error: names.json has z'; complains 'pairs.norn:2:16: error: pairs(x, y) needs y'
+complains 'names.json has z, which is no parameter of pairs(x, y): is it y'; complains 'pairs.norn:2:16: error: pairs(x, y) needs y'
 run 0 infer coin.norn --model coin --data flips.json --engine 'smc(particles = 100)'
 printf 'flips\n1\n1\n0\n1\n' >flips.csv
 run 0 infer coin.norn --data flips.csv --engine importance
@@ -250,7 +250,10 @@ echo '{"a": 3}' >more.json
 run 0 infer coin.norn --data flips.json --data more.json --engine importance
 run 1 infer coin.norn --engine importance; complains 'needs flips'
 echo '{"flips": [true], "flop": 1}' >extra.json
-run 1 infer coin.norn --data extra.json --engine importance; complains 'has flop, which is no parameter of coin(flips'
+run 0 infer coin.norn --data extra.json --engine importance; complains 'coin does not use flop of extra.json'
+echo '{"flip": [true], "brand": 1}' >near.json
+run 1 infer coin.norn --data near.json --engine importance; complains 'has flip, which is no parameter of coin(flips'
+run 2 infer coin.norn --data flips.json --engine importanse; complains 'did you mean importance'
 run 1 infer coin.norn --data flips.json --data flips.json --engine importance; complains 'again'
 echo '[1, 2]' >array.json
 run 1 infer coin.norn --data array.json --engine importance; complains 'should hold an object'

@@ -208,6 +208,8 @@ LANG_TESTS = \
   %D%/errors/compare_rows.norn \
   %D%/errors/condition_not_boolean.norn \
   %D%/errors/constructor_arity.norn \
+  %D%/errors/contains_test.norn \
+  %D%/errors/count_test.norn \
   %D%/errors/csv_type_of_nothing.norn \
   %D%/errors/csv_wrong_type.norn \
   %D%/errors/cutpoints_fall.norn \
@@ -808,6 +810,8 @@ TEST_FILES = \
   %D%/errors/compare_rows.err \
   %D%/errors/condition_not_boolean.err \
   %D%/errors/constructor_arity.err \
+  %D%/errors/contains_test.err \
+  %D%/errors/count_test.err \
   %D%/errors/csv_type_of_nothing.err \
   %D%/errors/csv_wrong_type.err \
   %D%/errors/cutpoints_fall.err \

@@ -89,6 +89,8 @@ bool  cli_is_posterior(norn_datum);
 double cli_now(void);                   /* seconds, from some start */
 /* The i-th engine that has a name for users (helpers start with _); NULL past the last. */
 const norn_engine *cli_engine_at(cli *, int i);
+/* Levenshtein's distance, counting a swap of neighbours as one; of names of more than 62 bytes 64. */
+int   cli_distance(const char *a, const char *b);
 /* The name that the state knows which is nearest to `name`; false if none is near. */
 bool  cli_nearest(cli *, const char *name, char *out, size_t n);
 

@@ -136,28 +136,58 @@ static void complain_at(job *j, const char *kind, const char *param, const char 
   fputc('\n', stderr);
 }
 
-/* Puts a file's fields into the arguments by name; false: an unknown or repeated one. */
+/* Puts a file's fields into the arguments by name; false: a repeated one. */
 static bool take_fields(job *j, const char *path, norn_datum record, norn_datum *args)
 {
-  cli *c = j->c;
   bool fine = true;
-  char message[1024];
   for (int i = 0; i < norn_record_size(record); i++) {
     norn_datum v;
-    const char *name = norn_record_at(c->st, record, i, &v);
+    const char *name = norn_record_at(j->c->st, record, i, &v);
     int k = signature_find(&j->sig, name);
-    if (k < 0) {
-      snprintf(message, sizeof message, "%s has %s, which is no parameter of %s", path, name,
-               j->sig.text);
-      complain_at(j, "error", NULL, message);
-      fine = false;
-    } else if (!norn_is_none(args[k])) {
-      cli_complain(c, "%s gives %s again", path, name);
-      fine = false;
-    } else {
+    if (k < 0) continue;
+    if (norn_is_none(args[k])) {
       args[k] = v;
+      continue;
+    }
+    cli_complain(j->c, "%s gives %s again", path, name);
+    fine = false;
+  }
+  return fine;
+}
+
+/* The parameter that has no value and could be meant by a field that is none. */
+static const char *meant_by(const job *j, const char *field, const norn_datum *args)
+{
+  const char *best = NULL;
+  int least = (int)strlen(field) / 3 + 2;
+  for (int i = 0; i < j->sig.n; i++) {
+    int d = norn_is_none(args[i]) ? cli_distance(field, j->sig.params[i].name) : least;
+    if (d < least) best = j->sig.params[i].name, least = d;
+  }
+  return best;
+}
+
+/* Files have fields that a model does not use: those are told, once.  Where one could be a parameter that got no value, it
+   is a mistake; false: there was one. */
+static bool nothing_misspelled(job *j, const char *path, norn_datum record, const norn_datum *args)
+{
+  char message[1024], unused[512] = "";
+  size_t n = 0;
+  bool fine = true;
+  for (int i = 0; i < norn_record_size(record); i++) {
+    norn_datum v;
+    const char *name = norn_record_at(j->c->st, record, i, &v), *meant;
+    if (signature_find(&j->sig, name) >= 0) continue;
+    if ((meant = meant_by(j, name, args))) {
+      snprintf(message, sizeof message, "%s has %s, which is no parameter of %s: is it %s?", path, name, j->sig.text, meant);
+      complain_at(j, "error", meant, message);
+      fine = false;
+    } else if (n < sizeof unused) {
+      n += (size_t)snprintf(unused + n, sizeof unused - n, "%s%s", n ? ", " : "", name);
     }
   }
+  if (n && fine && !j->c->quiet)
+    cli_complain(j->c, "%s does not use %s%s of %s", j->sig.name, unused, n < sizeof unused ? "" : " ...", path);
   return fine;
 }
 
@@ -218,6 +248,8 @@ static int make_model(job *j)
   for (int i = 0; i < SIGNATURE_MAX; i++) args[i] = norn_none();
   for (int i = 0; i < c->ndata; i++)
     if (!take_fields(j, c->data[i], norn_get(j->data[i]), args)) fine = false;
+  for (int i = 0; i < c->ndata; i++)
+    if (!nothing_misspelled(j, c->data[i], norn_get(j->data[i]), args)) fine = false;
   if (!nothing_missing(j, args) || !fine) return EXIT_PROGRAM;
   for (int i = 0; i < j->sig.n; i++)
     j->length[i] = norn_is_none(args[i]) ? -1 : norn_array_length(args[i]);
@@ -241,6 +273,20 @@ static const norn_engine *find_engine(cli *c, const char *name, size_t n)
     if (strlen(e->name) == n && memcmp(e->name, name, n) == 0) return e;
   }
   return NULL;
+}
+
+/* The engine whose name is near the n bytes at `name`, or NULL. */
+static const char *nearest_engine(cli *c, const char *name, size_t n)
+{
+  char want[64];
+  const char *best = NULL;
+  int least = (int)n / 3 + 1;
+  snprintf(want, sizeof want, "%.*s", (int)n, name);
+  for (int i = 0; cli_engine_at(c, i); i++) {
+    int d = cli_distance(want, cli_engine_at(c, i)->name);
+    if (d < least) best = cli_engine_at(c, i)->name, least = d;
+  }
+  return best;
 }
 
 static const norn_option *find_option(const norn_engine *e, const char *name)
@@ -299,6 +345,8 @@ static engine_form read_form(cli *c, const char *s)
 static bool form_fits(cli *c, const engine_form *f)
 {
   if (!f->e && (f->bare || c->nflags)) {
+    const char *near = nearest_engine(c, c->engine, f->name);
+    if (near) return cli_complain(c, "no engine %.*s; did you mean %s?", (int)f->name, c->engine, near), false;
     cli_complain(c, "no engine %.*s; there are", (int)f->name, c->engine);
     for (int i = 0; cli_engine_at(c, i); i++)
       fprintf(stderr, "  --engine %s\n", cli_engine_at(c, i)->name);

@@ -269,8 +269,7 @@ void cli_print(cli *c, norn_datum v, bool source_form, size_t limit)
 
 /* ---- the nearest known name ---- */
 
-/* Levenshtein's distance, counting a swap of neighbours as one; names of at most 63 bytes. */
-static int distance(const char *a, const char *b)
+int cli_distance(const char *a, const char *b)
 {
   int rows[3][64], *before = rows[0], *last = rows[1], *row = rows[2];
   int n = (int)strlen(b);
@@ -297,7 +296,7 @@ typedef struct { const char *want; char *out; size_t n; int best; } nearest;
 static void consider(void *user, const char *name)
 {
   nearest *x = user;
-  int d = name[0] == '_' ? 64 : distance(x->want, name);
+  int d = name[0] == '_' ? 64 : cli_distance(x->want, name);
   if (d < x->best) {
     x->best = d;
     snprintf(x->out, x->n, "%s", name);

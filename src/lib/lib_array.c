@@ -684,6 +684,15 @@ static int64_t place_of(norn_state *st, norn_datum array, const norn_view *v, no
   return -1;
 }
 
+/* Functions can't be compared: whoever looks for one means a test. */
+static bool want_equal(norn_state *st, norn_datum x, const char *with_test)
+{
+  if (x.tag != NORN_FUN && x.tag != NORN_NATIVE) return true;
+  norn_fail(st, NORN_ETYPE, 1, "this looks for an equal element, and functions can't be compared");
+  norn_hint(st, "%s takes a test of elements: %s(xs, f)", with_test, with_test);
+  return false;
+}
+
 static norn_status a_contains(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
@@ -700,6 +709,7 @@ static norn_status a_contains(norn_state *st, const norn_datum *args, int n, nor
   }
   if (!norn_array_view(args[0], &v))
     return lib_wrong(st, args, 0, "the first argument of contains", "an array, a string or a map");
+  if (!want_equal(st, args[1], "any_of")) return lib_failed(st);
   *out = norn_bool(place_of(st, args[0], &v, args[1]) >= 0);
   return NORN_OK;
 }
@@ -713,7 +723,7 @@ static norn_status a_index_of(norn_state *st, const norn_datum *args, int n, nor
     norn_status code = strings_find(st, args, &at);
     if (code) return code;
   } else {
-    if (!want_view(st, args, 0, &v)) return lib_failed(st);
+    if (!want_view(st, args, 0, &v) || !want_equal(st, args[1], "find_first")) return lib_failed(st);
     at = place_of(st, args[0], &v, args[1]);
   }
   *out = at < 0 ? norn_missing() : norn_int(at);
@@ -725,7 +735,7 @@ static norn_status a_count(norn_state *st, const norn_datum *args, int n, norn_d
   norn_view v;
   int64_t c = 0;
   norn_datum x = n > 1 && args[1].tag != NORN_NONE ? args[1] : norn_bool(true);
-  if (!want_view(st, args, 0, &v)) return lib_failed(st);
+  if (!want_view(st, args, 0, &v) || !want_equal(st, x, "count_by")) return lib_failed(st);
   for (int64_t k = 0; k < v.dims[0]; k++)
     c += norn_equal(v.rank == 1 ? lib_elem(&v, k) : norn_array_at(st, args[0], k), x);
   *out = norn_int(c);

@@ -60,6 +60,8 @@ static norn_status want_file(request *r)
                                  "%s: the name of a picture must end in .svg, .png or .pdf",
                                  r->file);
     norn_hint(r->st, "that says what is written; without a name the picture is text");
+    for (int k = 0; k < PLOT_KIND_COUNT; k++)
+      if (!strcmp(plot_kinds[k].name, r->file)) norn_hint(r->st, "the kind has a name: kind = \"%s\"", r->file);
     return code;
   }
   if (r->format == CANVAS_SVG || canvas_cairo()) return NORN_OK;
