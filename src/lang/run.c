@@ -111,6 +111,14 @@ static size_t run_depth(const norn_run *r)
   return n;
 }
 
+/* The most bytes of a stack: half of the memory while that is small, then an eighth, for a recursion that never ends is
+   to be told of soon. */
+static size_t stack_most(const norn_state *st)
+{
+  size_t limit = st->mem.limit, large = limit / 8 > (size_t)1 << 30 ? limit / 8 : (size_t)1 << 30;
+  return !limit ? SIZE_MAX : limit / 2 < large ? limit / 2 : large;
+}
+
 /* Frames hold distances, so a moved stack needs no fixing up. */
 __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes)
 {
@@ -121,7 +129,7 @@ __attribute__((noinline, cold)) val *run_grow(norn_run *r, val *at, size_t bytes
   size_t want = sizeof(val) << c, depth = run_depth(r);
   bool deep = st->cfg.max_depth && depth > st->cfg.max_depth;
   val *s = NULL;
-  if (!deep && !(st->mem.limit && want > st->mem.limit / 2)) {
+  if (!deep && want <= stack_most(st)) {
     s = r->big ? mem_resize(&st->mem, r->stk, sizeof(val) * have, want) : mem_get(&st->mem, want);
     if (s && !r->big) memcpy(s, r->stk, have * sizeof(val));
   }
