@@ -157,20 +157,39 @@ bool lanes_leave(norn_run *r)
 
 /* ---- dissolving ---- */
 
-typedef struct one_lane { group *g; uint32_t k; bool failed; } one_lane;
+/* A live value of a group's run that is lanes or holds some: what a lane has there is cell k of c, or, if c is
+   NULL, taken out of the value. */
+typedef struct holder { val *at; const cell *c; } holder;
+typedef struct holders { group *g; holder *v; size_t n, room; bool failed; } holders;
 
-static bool take_lane(void *user, val *x, const proto *p, const ins *pc, int reg)
+static bool note_holder(void *user, val *x, const proto *p, const ins *pc, int reg)
 {
-  one_lane *o = user;
+  holders *h = user;
+  mem *m = &h->g->all->st->mem;
   (void)p, (void)pc, (void)reg;
   if (!v_is_lanes(*x) && (!V_IS_HEAP(*x) || !lanes_inside(*x))) return true;
-  val v = lane_of(o->g, *x, o->k);
-  if (norn_is_none(v)) {
-    o->failed = true;
-    return false;
-  }
-  *x = v;
-  return true;
+  if (mem_grow(m, &h->v, &h->room, h->n + 1, sizeof *h->v)) h->v[h->n++] = (holder){ x, NULL };
+  else h->failed = true, state_memory(h->g->all->st);
+  return !h->failed;
+}
+
+/* Those of the group's run: the same places in each copy of it.  false: error set. */
+static bool find_holders(group *g, holders *h)
+{
+  *h = (holders){ .g = g };
+  lanes_walk(g->run, note_holder, h);
+  for (int turn = 0; turn < 2; turn++)           /* the first computes what waits, which may move others */
+    for (size_t i = 0; i < h->n && !h->failed; i++)
+      if (v_is_lanes(*h->v[i].at)) h->failed = !(h->v[i].c = lane_cells(g, h->v[i].at->p));
+  return !h->failed;
+}
+
+static void holders_free(holders *h) { mem_put(&h->g->all->st->mem, h->v, h->room * sizeof *h->v); }
+
+/* The place in r, a copy of `of`, that x is in `of`. */
+static val *same_place(norn_run *r, norn_run *of, const val *x)
+{
+  return x == &of->memo ? &r->memo : x == &of->value ? &r->value : r->stk + (x - of->stk);
 }
 
 /* Older frames are looked at again by the next collection: they refer to new objects. */
@@ -185,20 +204,23 @@ void lanes_lift_water(norn_run *r)
 }
 
 /* Lane k of g as a run that stands where the group does.  NULL: error set. */
-static norn_run *run_of_lane(group *g, uint32_t k)
+static norn_run *run_of_lane(group *g, uint32_t k, const holders *h)
 {
   norn_lanes *l = g->all;
   norn_run *r = norn_run_fork(g->run, lane_at(g, k));
   if (!r) return NULL;
   r->flags = (l->flags & ~(unsigned)NORN_RUN_MAKES) | (g->run->flags & NORN_RUN_MAKES);
   if (g->weighed) r->logw = g->logw[k];
-  lanes_lift_water(r);
   run_dirty(r);
-  one_lane o = { g, k, false };
-  lanes_walk(r, take_lane, &o);
-  if (!o.failed) return r;
-  norn_run_free(r);
-  return NULL;
+  for (size_t i = 0; i < h->n; i++) {
+    val x = *h->v[i].at, v = h->v[i].c ? cell_value(lanes_kind(x), h->v[i].c[k]) : lane_of(g, x, k);
+    if (norn_is_none(v)) {
+      norn_run_free(r);
+      return NULL;
+    }
+    *same_place(r, g->run, h->v[i].at) = v;
+  }
+  return r;
 }
 
 /* The lanes of g where mask is set (NULL: all) become runs.  false: error set. */
@@ -209,15 +231,18 @@ static bool dissolve(group *g, const uint8_t *mask)
     state_memory(l->st);
     return false;
   }
-  for (uint32_t k = 0; k < g->at->n; k++) {
+  holders h;
+  bool good = find_holders(g, &h);
+  lanes_lift_water(g->run);
+  for (uint32_t k = 0; good && k < g->at->n; k++) {
     if (mask && !mask[k]) continue;
-    uint32_t i = lane_at(g, k);
-    l->run[i] = run_of_lane(g, k);
-    if (!l->run[i]) return false;
-    l->nruns++;
-    l->report.alone++;
+    norn_run *r = l->run[lane_at(g, k)] = run_of_lane(g, k, &h);
+    good = r != NULL;
+    l->nruns += good;
+    l->report.alone += good;
   }
-  return true;
+  holders_free(&h);
+  return good;
 }
 
 /* ---- splitting ---- */
@@ -645,6 +670,16 @@ void norn_lanes_look(const norn_lanes *l, norn_lanes_report *out)
 
 /* ---- checkpoints ---- */
 
+static norn_run *lane_alone(group *g, uint32_t k)
+{
+  holders h;
+  norn_run *r = NULL;
+  lanes_lift_water(g->run);
+  if (find_holders(g, &h)) r = run_of_lane(g, k, &h);
+  holders_free(&h);
+  return r;
+}
+
 /* The runs of lanes [0, n), those in groups made for this alone; `made` has them, to be freed when all are
    written. */
 static bool runs_put(norn_lanes *l, norn_archive *a, norn_run **made)
@@ -655,7 +690,7 @@ static bool runs_put(norn_lanes *l, norn_archive *a, norn_run **made)
   for (uint32_t i = 0; good && i < l->n; i++) {
     norn_run *r = l->run && l->run[i] ? l->run[i] : NULL;
     if (!r && o.group[i] && l->state[i] == LANE_RUNNING)
-      good = (r = made[i] = run_of_lane(l->group[o.group[i] - 1], o.pos[i])) != NULL;
+      good = (r = made[i] = lane_alone(l->group[o.group[i] - 1], o.pos[i])) != NULL;
     good = good && norn_archive_run(a, &r);
   }
   mem_put(&l->st->mem, o.group, bytes);

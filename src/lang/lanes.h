@@ -64,6 +64,10 @@ static inline val v_lanes(lane_vec *h)
   return v;
 }
 static inline unsigned lanes_kind(val v) { return (unsigned)(v.tag >> 32); }
+static inline val cell_value(unsigned kind, cell c)
+{
+  return kind == LANE_REAL ? norn_real(c.d) : kind == LANE_INT ? norn_int(c.i) : norn_bool(c.i);
+}
 
 enum { WANT_NOTHING, WANT_ALONE, WANT_SPLIT, WANT_ERROR, WANT_AGAIN };
 typedef struct group {

@@ -145,8 +145,26 @@ static uint64_t form(uint64_t h, val x, int depth)
   return h;
 }
 
-/* Registers that are read unseen count with their number. */
-typedef struct hashing { norn_lanes *l; uint64_t h; size_t n; bool failed; } hashing;
+/* Registers that are read unseen count with their number.  known: forms of objects, most of which are in every
+   run. */
+typedef struct hashing {
+  norn_lanes *l;
+  uint64_t h;
+  size_t n;
+  bool failed;
+  struct { const void *p; uint64_t form; } known[64];
+} hashing;
+
+static uint64_t form_of(hashing *s, val x)
+{
+  if (!V_IS_HEAP(x) || x.tag == NORN_STR || x.tag == NORN_ARRAY) return form(0, x, 0);
+  size_t k = hash_mix((uintptr_t)x.p) % (sizeof s->known / sizeof *s->known);
+  if (s->known[k].p != x.p) {
+    s->known[k].p = x.p;
+    s->known[k].form = form(0, x, 0);
+  }
+  return s->known[k].form;
+}
 
 static bool hash_value(void *user, val *x, const proto *p, const ins *pc, int reg)
 {
@@ -154,7 +172,7 @@ static bool hash_value(void *user, val *x, const proto *p, const ins *pc, int re
   const struct typed *t = reg >= 0 ? typed_of(s->l, p) : NULL;
   s->n++;
   s->failed |= reg >= 0 && !t;
-  s->h = form(s->h, *x, 0);
+  s->h = mix(s->h, form_of(s, *x));
   if (t && bit(t->bits + (size_t)(pc - p->code) * p->live_words, reg) && !v_is_lanes(*x) &&
       number_kind(*x)) s->h = mix(s->h, (uint64_t)x->i);
   return !s->failed;
@@ -372,12 +390,13 @@ bool lanes_merge(norn_lanes *l)
   mem *mm = &l->st->mem;
   member *m = mem_zero(mm, all * sizeof *m);
   bool good = m != NULL;
+  hashing s = { .l = l };
   for (size_t j = 0; good && j < l->ngroup; j++)
     m[n++] = (member){ .g = l->group[j], .run = l->group[j]->run };
   for (uint32_t i = 0; good && l->nruns && i < l->n; i++)
     if (l->run[i]) m[n++] = (member){ .run = l->run[i], .lane = i };
   for (size_t i = 0; good && i < n; i++) {
-    hashing s = { .l = l };
+    s.n = 0;
     good = hash_frames(m[i].run, &s);
     m[i].h = s.h;
     m[i].n = s.n;

@@ -197,18 +197,32 @@ static bool is_above(const layout *up, const layout *p)
   return p == up;
 }
 
+/* Only vectors refer to it: no group is there any more, and none descends from it. */
+static bool is_left(const layout *p) { return p->refs == p->values; }
+
+/* Vectors that nobody can read any more go: a handle that many groups have read would have very many. */
 lane_vec *lane_nearest(group *g, lane_vec *h)
 {
   lane_vec *from = NULL;
-  for (lane_vec *v = h; v; v = v->also) {
+  for (lane_vec *v = h; v; v = v->also)
     if (v->at == g->at) return v;
-    if (is_above(v->at, g->at) && (!from || v->at->depth > from->at->depth)) from = v;
+  for (lane_vec **at = &h->also; *at;) {
+    lane_vec *v = *at;
+    if (!is_left(v->at)) {
+      at = &v->also;
+      continue;
+    }
+    *at = v->also;
+    v->also = NULL;
+    lane_vec_free(g->all, v);
   }
+  for (lane_vec *v = h; v; v = v->also)
+    if ((!from || v->at->depth > from->at->depth) && is_above(v->at, g->at)) from = v;
   return from;
 }
 
 /* In place if nobody else reads it as it was; else beside it. */
-static lane_vec *moved(group *g, lane_vec *h, cell *c, void *b)
+static lane_vec *moved(group *g, lane_vec *h, const lane_vec *from, cell *c, void *b)
 {
   norn_lanes *l = g->all;
   if (l->ngroup == 1 && !h->also) {
@@ -222,7 +236,6 @@ static lane_vec *moved(group *g, lane_vec *h, cell *c, void *b)
     leave(l, was);
     return h;
   }
-  const lane_vec *from = lane_nearest(g, h);
   lane_vec *v = vec_of(l, g->at, h->kind, c);
   if (!v && b) l->store->buffer_free(l->stored, b);
   if (!v) return NULL;
@@ -233,7 +246,10 @@ static lane_vec *moved(group *g, lane_vec *h, cell *c, void *b)
   return v;
 }
 
-bool lane_moved(group *g, lane_vec *h, cell *c, void *b) { return moved(g, h, c, b) != NULL; }
+bool lane_moved(group *g, lane_vec *h, cell *c, void *b)
+{
+  return moved(g, h, lane_nearest(g, h), c, b) != NULL;
+}
 
 lane_vec *lane_here(group *g, lane_vec *h)
 {
@@ -247,7 +263,7 @@ lane_vec *lane_here(group *g, lane_vec *h)
   cell *c = map ? lane_buffer(l) : NULL;
   if (!c) return NULL;
   lane_ops()->gather(c, from->c, map, g->at->n);
-  return moved(g, h, c, NULL);
+  return moved(g, h, from, c, NULL);
 }
 
 cell *lane_cells(group *g, lane_vec *h)

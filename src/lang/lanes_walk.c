@@ -55,11 +55,6 @@ bool lanes_inside(val x)
 
 /* ---- one lane ---- */
 
-static val cell_value(unsigned kind, cell c)
-{
-  return kind == LANE_REAL ? norn_real(c.d) : kind == LANE_INT ? norn_int(c.i) : norn_bool(c.i);
-}
-
 /* Where lane k of the group was in older layouts: on the way up from one to the next. */
 typedef struct ancestor { layout *at; uint32_t lane; } ancestor;
 
