@@ -71,8 +71,10 @@ ask vllm normal '{end: "<end>"}' score a b 8 1 b || fail 'a stop inside'
 says 'b | cut -inf'
 ask vllm normal '{end: "<end>"}' score xa a 8 1 b && fail 'a token across the end of the context was scored'
 says 'lies across the end of the context'
-ask vllm normal '{}' score x '' 8 1 a && fail 'an end without a name was scored'
-says 'how likely the text ends'
+for stop in '' b; do
+  ask vllm normal '{}' score x "$stop" 8 1 a && fail 'an end without a name was scored'
+  says 'lack a name for the end'
+done
 ask openai normal '{cache: false}' draw ab b 8 1 1 2 || fail 'openai'
 
 # ---- what passes is asked again ----
@@ -136,6 +138,36 @@ for f in both/*; do printf x >>"$f"; break; done
 ask vllm both '{cache: "both"}' draw ab b 8 1 1 40 || fail 'a damaged entry'
 says 'it is damaged'
 says 'cached 39'
+
+# ---- scores under another distribution than the model's own are none ----
+ask vllm normal '{end: "<end>"}' score x a 8 .5 b && fail 'a score under a temperature'
+says "can't score a text under temperature = 0.5"
+"$NORN" -q -e "print(logpdf(llm(\"$base/vllm/v1#normal\", { end: \"<end>\" }).context(\"x\").text(stop = \"a\", top_p = 0.9), \"b\"))" >out 2>&1 &&
+  fail 'a score under top_p'
+says "can't score a text under top_p = 0.9"
+
+# ---- llama-cpp-python, as the real one is ----
+ask me normal '{cache: false, n: 4}' draw ab b 8 1 1 6 || fail 'python: draws'
+sed 's/ |.*//; /^ledger/d' want >texts
+sed 's/ |.*//; /^ledger/d' out | cmp -s - texts || fail 'python: other texts'
+says 'ledger: texts 6, prompt 42,'
+ask me normal '{}' score xa '' 1 1 ab || fail 'python: a text that max ends'
+says 'ab | cut'
+ask me normal '{}' score x b 8 1 a && fail 'python: an end without a name'
+says 'has no name for the end of a text'
+ask me nobos '{}' score x '' 1 1 a && fail 'python: a score of the wrong token'
+says 'it has no begin token'
+ask me normal '{cache: false}' draw '' '' 3 1 1 8 || fail 'python: no context'
+[ "$(grep -c 'cut unscored' out)" -gt 0 ] || fail 'python: none was cut'
+grep -q 'stopped -\|cut -' out && fail 'python: the score of a wrong place'
+ask me normal '{cache: false}' draw x '' 3 1 1 8 || fail 'python: the same with a context'
+sed 's/ |.*//; /^ledger/d' out >texts
+ask me normal '{cache: false}' draw '' '' 3 1 1 8
+sed 's/ |.*//; /^ledger/d' out | cmp -s - texts || fail 'python: texts of no context are shorter'
+ask me window '{cache: false}' draw x '' 30 1 1 8 && fail 'python: cut where the window was full'
+says 'was cut after 3 tokens, though 30 were asked for'
+ask me normal '{cache: false}' chat hello b 8 1 1 6 || fail 'python: chat'
+grep -q 'stopped -' out || fail 'python: a chat without scores'
 
 # ---- llama-server: tokens ----
 # p(a) (p(b) + p(end)); "ab" is one token; the end; p(b) (p(a) + p(ab) + p(end))

@@ -695,7 +695,7 @@ SH_TESTS = \
   %D%/train.sh \
   %D%/train_text.sh
 
-## list TEST_FILES models/*.norn unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt llm/*.py llm/*.sh */*/* */*/*/*
+## list TEST_FILES models/*.norn unit/*.h fuzz/*.h errors/*.err lang/*.err data/* repl/* */*.json */*.csv */*.txt llm/*.py llm/*.sh llm/real.norn */*/* */*/*/*
 TEST_FILES = \
   %D%/models/ar1.norn \
   %D%/models/ark.norn \
@@ -1181,10 +1181,12 @@ TEST_FILES = \
   %D%/repl/interrupt.pty \
   %D%/repl/lines.pty \
   %D%/llm/logits.txt \
+  %D%/llm/gguf_set.py \
   %D%/llm/llama_cpp.py \
   %D%/llm/reference.py \
   %D%/llm/serve.py \
   %D%/llm/real.sh \
+  %D%/llm/real.norn \
   %D%/amortized/long/benchmark.norn \
   %D%/amortized/long/curves.norn \
   %D%/amortized/long/gp1d.norn \

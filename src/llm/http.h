@@ -141,6 +141,8 @@ void http_json_string(text *, const char *s, size_t n);
 /* What a node's context is: text, messages of a chat as JSON, or a prompt made by the server's template. */
 typedef enum { HTTP_TEXT, HTTP_CHAT, HTTP_PROMPT, HTTP_BAD } http_at;
 http_at http_context(http *, const lm_node *, text *out);
+/* Is the context empty? */
+bool http_begins(const lm_node *);
 norn_status http_chat(lm *, norn_datum messages, text *out, lm_node **node);
 
 /* ---- answers ---- */

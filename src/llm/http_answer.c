@@ -11,6 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool same(const char *a, size_t na, const char *b, size_t nb) { return na == nb && memcmp(a, b, na) == 0; }
+
+static size_t find_bytes(const char *s, size_t n, const char *what, size_t m)
+{
+  for (size_t k = 0; m && k + m <= n; k++)
+    if (memcmp(s + k, what, m) == 0) return k;
+  return n;
+}
+
 http_took http_lies(http *h, const char *body, size_t n, const char *format, ...)
 {
   char what[300], came[140];
@@ -22,11 +31,56 @@ http_took http_lies(http *h, const char *body, size_t n, const char *format, ...
   return HTTP_REFUSED;
 }
 
+/* Where the string that begins at s[at], a quote, ends: behind its other quote, or n. */
+static size_t string_end(const char *s, size_t n, size_t at)
+{
+  for (at++; at < n && s[at] != '"'; at++)
+    if (s[at] == '\\') at++;
+  return at < n ? at + 1 : n;
+}
+
+/* A vocabulary may have a token of the byte 0, by which llama-cpp-python names a field among the likeliest; no name of
+   a field has it here.  There it is the noncharacter U+FFFF from now on, which no text has. */
+static void put_without_nul(text *t, const char *s, size_t n)
+{
+  static const char nul[] = "\\u0000", other[] = "\\uffff";
+  for (size_t k = 0; k < n;) {
+    if (s[k] != '"') {
+      text_putc(t, s[k++]);
+      continue;
+    }
+    size_t end = string_end(s, n, k), next = end;
+    while (next < n && strchr(" \t\r\n", s[next])) next++;
+    bool name = next < n && s[next] == ':';
+    while (k < end) {
+      bool is = name && k + sizeof nul - 1 < end && memcmp(s + k, nul, sizeof nul - 1) == 0;
+      size_t wide = is ? sizeof nul - 1 : s[k] == '\\' && k + 1 < end ? 2 : 1;
+      text_put(t, is ? other : s + k, wide);
+      k += wide;
+    }
+  }
+}
+
+static norn_status read_json(http *h, const char *body, size_t n, norn_datum *out)
+{
+  text t;
+  norn_status bad = json_read(h->base.st, "answer", body, n, JSON_IO_EXACT, out);
+  if (!bad || find_bytes(body, n, "\\u0000", 6) == n) return bad;
+  text_init(&t, &h->m);
+  put_without_nul(&t, body, n);
+  if (!t.failed) {
+    norn_clear(h->base.st);
+    bad = json_read(h->base.st, "answer", t.n ? t.s : "", t.n, JSON_IO_EXACT, out);
+  }
+  text_free(&t);
+  return bad;
+}
+
 http_took http_record_of(http *h, const char *body, size_t n, norn_datum *out)
 {
   char why[160], came[120];
   *out = norn_none();
-  if (json_read(h->base.st, "answer", body, n, JSON_IO_EXACT, out)) {
+  if (read_json(h, body, n, out)) {
     const norn_err *e = norn_error(h->base.st);
     if (e && e->code == NORN_EMEMORY) return HTTP_REFUSED;
     snprintf(why, sizeof why, "%.150s", e ? e->text : "");
@@ -169,15 +223,6 @@ static http_took read_logprobs(http *h, norn_datum logprobs, scored *s)
 
 /* ---- a draw ---- */
 
-static bool same(const char *a, size_t na, const char *b, size_t nb) { return na == nb && memcmp(a, b, na) == 0; }
-
-static size_t find_bytes(const char *s, size_t n, const char *what, size_t m)
-{
-  for (size_t k = 0; m && k + m <= n; k++)
-    if (memcmp(s + k, what, m) == 0) return k;
-  return n;
-}
-
 /* Is token k the end of a text by its name? */
 static bool names_end(const http *h, const scored *s, int k)
 {
@@ -201,9 +246,11 @@ static int tokens_of(const http *h, const lm_ask *a, const scored *s, const char
   return s->at[s->n - 1] == n && names_end(h, s, s->n - 1) ? s->n : 0;
 }
 
+/* llama-cpp-python: behind an empty prompt each token has its log-probability in the distribution after it. */
 static void score(const http *h, const lm_ask *a, const scored *s, lm_said *out)
 {
   bool own = a->temperature == 1 && a->top_p == 1;   /* else the server's numbers are of another distribution */
+  if (h->kind == HTTP_LLAMA_PYTHON && http_begins(a->at)) own = false;
   int n = own ? tokens_of(h, a, s, out->text ? out->text : "", out->n, out->stopped) : 0;
   double sum = 0;
   for (int k = 0; k < n; k++) sum += s->logp[k];
@@ -391,13 +438,14 @@ static http_took straddles(http *h, const scored *s, int first, size_t at, const
 }
 
 /* That the text is over at position k: the probability of the end and of all tokens that begin with the stop, among the
-   likeliest, of which it is asked that what they leave out could not change it. */
+   likeliest, of which it is asked that what they leave out could not change it.  If the end has no name, only the stop
+   is known, and has to be all but certain. */
 static http_took over_of(http *h, norn_datum logprobs, int k, const lm_ask *a, double *out)
 {
   norn_datum tops = get(h, logprobs, "top_logprobs"), v;
   norn_datum at = k < norn_array_length(tops) ? norn_array_at(h->base.st, tops, k) : norn_none();
   double p, over = 0, all = 0;
-  bool end = false, parts = false;
+  bool end = false, parts = false, nameless = h->kind == HTTP_LLAMA_PYTHON && !h->end[0];
   int n = norn_record_size(at);
   for (int i = 0; i < n; i++) {
     const char *name = norn_record_at(h->base.st, at, i, &v);
@@ -412,19 +460,35 @@ static http_took over_of(http *h, norn_datum logprobs, int k, const lm_ask *a, d
     else if (len && len < a->nstop && memcmp(name, a->stop, len) == 0) parts = true;
   }
   *out = log(over);
-  if (!parts && (a->nstop ? over > 0 && 1 - all <= 1e-6 * over : end)) return HTTP_TAKEN;
+  double known = h->end[0] ? all : over;         /* any of the others may be the end if it has no name */
+  if (!parts && (a->nstop ? over > 0 && 1 - known <= 1e-6 * over : end)) return HTTP_TAKEN;
   norn_fail(h->base.st, NORN_EIO, 0,
             "%.150s does not say how likely the text ends here: its %d likeliest tokens %s",
             h->url, n < 0 ? 0 : n,
-            parts ? "have parts of the stop" : !h->end[0] ? "lack a name for the end"
+            parts ? "have parts of the stop" : nameless ? "do not name the end" : !h->end[0] ? "lack a name for the end"
             : a->nstop ? "are not all of them" : "lack the end");
-  norn_hint(h->base.st, "end = \"NAME\", as the server writes the end token; top = N asks for more of "
+  norn_hint(h->base.st, nameless ? "llama-cpp-python has no name for the end of a text, so only a stop that is all but "
+            "certain can be scored; top = N asks for more of the likeliest; a llama-server with tokens = true gives all"
+            : "end = \"NAME\", as the server writes the end token; top = N asks for more of "
             "the likeliest; a llama-server with tokens = true gives all");
   return HTTP_REFUSED;
 }
 
+/* llama-cpp-python takes a begin token off an echo and pairs what is left with the distributions from the first on:
+   right where there was one, of which usage says one token more; else each token is looked up in the distribution
+   after it. */
+static http_took begin_token(http *h, int64_t counted, int there)
+{
+  if (h->kind != HTTP_LLAMA_PYTHON || counted == there + 1) return HTTP_TAKEN;
+  norn_fail(h->base.st, NORN_EIO, 0, "%.150s can't score texts of this model: it has no begin token (%d tokens of the "
+            "prompt, of which the server counts %lld), without which llama-cpp-python gives log-probabilities of wrong "
+            "tokens", h->url, there, (long long)counted);
+  norn_hint(h->base.st, "llama-server scores this model; draws are right, and have scores");
+  return HTTP_REFUSED;
+}
+
 /* p(text) p(it is over there); one of `max` tokens was cut there. */
-static http_took echo_score(http *h, norn_datum logprobs, const scored *s, const text *prompt,
+static http_took echo_score(http *h, norn_datum logprobs, const scored *s, int64_t counted, const text *prompt,
                             size_t from, const lm_ask *a, lm_said *out)
 {
   int first = first_token(s, prompt);
@@ -433,6 +497,7 @@ static http_took echo_score(http *h, norn_datum logprobs, const scored *s, const
       room = end < 0 || k < 0 ? 0 : a->max - (end - k);
   if (k < 0) return straddles(h, s, first, from, "context");
   if (end < 0) return straddles(h, s, first, prompt->n, "text");
+  if (begin_token(h, counted, end - first) != HTTP_TAKEN) return HTTP_REFUSED;
   double over = 0, sum = room < 0 ? -(double)INFINITY : 0;
   out->scored = true;
   out->stopped = room > 0;
@@ -461,7 +526,7 @@ http_took http_echo(http *h, const char *body, size_t n, const text *prompt, siz
     took = http_lies(h, body, n, "%.150s: the echo has no log-probabilities", h->url);
     norn_hint(h->base.st, "llama-cpp-python has them with --logits_all true; other servers may have no prompt scores");
   }
-  if (took == HTTP_TAKEN) took = echo_score(h, logprobs, &s, prompt, from, a, out);
+  if (took == HTTP_TAKEN) took = echo_score(h, logprobs, &s, cost[0], prompt, from, a, out);
   scored_free(h, &s);
   return took;
 }

@@ -71,6 +71,12 @@ http_at http_context(http *h, const lm_node *node, text *out)
   return want_utf8(h, "context", out->s, out->n) ? HTTP_BAD : kind;
 }
 
+bool http_begins(const lm_node *node)
+{
+  while (node->parent && node->ntext == 0) node = node->parent;
+  return !node->parent;
+}
+
 static norn_status want_messages(http *h, norn_datum messages)
 {
   norn_view v;
@@ -218,6 +224,9 @@ static void put_extras(http_kind kind, text *t)
     text_puts(t, ", \"top_k\": 0, \"min_p\": 0, \"repeat_penalty\": 1, \"mirostat_mode\": 0");
 }
 
+/* llama-cpp-python puts the begin token of an empty prompt among the answer's, of which it gives one less. */
+static int most_of(http *h, const lm_ask *a) { return a->max + (h->kind == HTTP_LLAMA_PYTHON && http_begins(a->at)); }
+
 static norn_status want_order(http *h, const lm_ask *a)
 {
   if (h->kind != HTTP_LLAMA_PYTHON || a->temperature == 1 || a->temperature == 0 || a->top_p == 1) return NORN_OK;
@@ -246,13 +255,14 @@ norn_status http_draw_body(http *h, const lm_ask *a, const lm_tokens *ids, int n
   text_puts(t, kind == HTTP_CHAT ? ", \"messages\": " : ", \"prompt\": ");
   if (kind == HTTP_CHAT) text_put(t, at.s, at.n);
   else http_json_string(t, at.s, at.n);
-  text_printf(t, ", \"max_tokens\": %d", a->max);
+  text_printf(t, ", \"max_tokens\": %d", most_of(h, a));
   put_number(t, "temperature", a->temperature);
   put_number(t, "top_p", a->top_p);
   text_printf(t, ", \"n\": %d, \"seed\": %d, \"presence_penalty\": 0, "
               "\"frequency_penalty\": 0, \"stream\": false", n, seed_of(a));
   put_stop(a, t);
   text_puts(t, kind == HTTP_CHAT ? ", \"logprobs\": true" : ", \"logprobs\": 1");
+  if (kind == HTTP_CHAT && h->kind == HTTP_LLAMA_PYTHON) text_puts(t, ", \"top_logprobs\": 1");   /* else it has none */
   put_extras(h->kind, t);
   text_puts(t, "}");
   text_free(&at);
@@ -275,8 +285,26 @@ norn_status http_draw_key(http *h, const lm_ask *a, const lm_tokens *ids, text *
   return bad ? bad : t->failed ? http_no_memory(h->base.st) : NORN_OK;
 }
 
+/* An echo says how likely each token was under the model's own distribution, and of the others the likeliest only:
+   under a temperature or a cut the score would need all of them.  A stop that holds the byte 0 is not found among the
+   likeliest (http_record_of). */
+static norn_status want_plain(http *h, const lm_ask *a)
+{
+  bool cut = a->top_p != 1;
+  if (a->temperature == 1 && !cut && (!a->nstop || !memchr(a->stop, 0, a->nstop))) return NORN_OK;
+  if (a->temperature == 1 && !cut)
+    return norn_fail(h->base.st, NORN_EDOMAIN, 0, "%.200s can't score a text whose stop holds the byte 0", h->url);
+  norn_fail(h->base.st, NORN_EDOMAIN, 0, "%.200s (%s) can't score a text under %s = %g: it gives scores under the "
+            "model's own distribution only", h->url, http_kind_names[h->kind], cut ? "top_p" : "temperature",
+            cut ? a->top_p : a->temperature);
+  norn_hint(h->base.st, "observe without it, or ask a llama-server, which scores under any temperature and top_p");
+  return NORN_EDOMAIN;
+}
+
 norn_status http_echo_body(http *h, const lm_ask *a, text *t, text *prompt, size_t *from)
 {
+  norn_status plain = want_plain(h, a);
+  if (plain) return plain;
   http_at kind = http_context(h, a->at, prompt);
   if (kind == HTTP_BAD) return NORN_EIO;
   if (kind == HTTP_CHAT) {
@@ -296,6 +324,8 @@ norn_status http_echo_body(http *h, const lm_ask *a, text *t, text *prompt, size
   text_printf(t, ", \"max_tokens\": 1, \"echo\": true, \"logprobs\": %d, \"temperature\": 1.0, \"top_p\": 1.0, "
                  "\"n\": 1, \"seed\": 0, \"stream\": false", h->top);
   put_extras(h->kind, t);
+  /* llama-cpp-python says nothing of what follows the prompt if the model ends there: so it may not. */
+  if (h->kind == HTTP_LLAMA_PYTHON) text_puts(t, ", \"grammar\": \"root ::= [^\\\\x00]+\"");
   text_puts(t, "}");
   return t->failed || prompt->failed ? http_no_memory(h->base.st) : NORN_OK;
 }

@@ -193,9 +193,22 @@ static void free_jobs(asking *q)
   }
 }
 
-static http_took take_draw(http *h, item *x, norn_datum choice)
+/* A text that no stop ended has all the tokens that it may have: `counted` by the server; 0: it does not say.
+   (llama-cpp-python cuts where its window is full, and says "length".) */
+static http_took want_whole(http *h, const item *x, int64_t counted)
+{
+  if (x->out->stopped || counted <= 0 || counted >= x->a->max) return HTTP_TAKEN;
+  norn_fail(h->base.st, NORN_EIO, 0, "%.150s: a text was cut after %lld tokens, though %d were asked for", h->url,
+            (long long)counted, x->a->max);
+  norn_hint(h->base.st, "the server's window is full: make the context or max smaller, or the window larger "
+            "(llama-cpp-python: --n_ctx)");
+  return HTTP_REFUSED;
+}
+
+static http_took take_draw(http *h, item *x, norn_datum choice, int64_t counted)
 {
   http_took took = take_choice(h, x, choice);
+  if (took == HTTP_TAKEN) took = want_whole(h, x, counted);
   if (took != HTTP_TAKEN) {
     lm_said_free(h->base.st, x->out);
     return took;
@@ -214,7 +227,7 @@ static http_took take_native(asking *q, const group *g, const char *body, size_t
   norn_datum choice = took == HTTP_TAKEN ? http_native_choice(h, v) : norn_none();
   if (took == HTTP_TAKEN && norn_is_none(choice))
     took = http_lies(h, body, n, "%.150s: the answer lacks content, tokens or stop_type", h->at[AT_NATIVE]);
-  if (took == HTTP_TAKEN) took = take_draw(h, q->v + q->of[g->first], choice);
+  if (took == HTTP_TAKEN) took = take_draw(h, q->v + q->of[g->first], choice, 0);
   if (took != HTTP_TAKEN) return took;
   if (http_number(h, v, "tokens_evaluated", &x)) h->base.ledger.prompt_tokens += (uint64_t)(x > 0 ? x : 0);
   if (http_number(h, v, "tokens_predicted", &x)) h->base.ledger.answer_tokens += (uint64_t)(x > 0 ? x : 0);
@@ -230,7 +243,7 @@ static http_took take_draws(asking *q, const group *g, const char *body, size_t 
   int64_t there = took == HTTP_TAKEN ? norn_array_length(choices) : 0, most = 0;
   for (int64_t k = 0; k < there && k < g->n && took == HTTP_TAKEN; k++) {
     item *x = q->v + q->of[g->first + k];
-    took = take_draw(h, x, norn_array_at(h->base.st, choices, k));
+    took = take_draw(h, x, norn_array_at(h->base.st, choices, k), there == 1 ? answer : 0);
     most += x->a->max;
   }
   if (took == HTTP_TAKEN && answer > most + there)

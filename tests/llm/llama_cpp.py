@@ -19,7 +19,7 @@ import numpy as np
 
 
 def library():
-    for package in ("xllamacpp", "llama_cpp"):
+    for package in ("llama_cpp", "xllamacpp"):
         spec = util.find_spec(package)
         if spec and spec.submodule_search_locations:
             folder = spec.submodule_search_locations[0]

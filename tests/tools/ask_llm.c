@@ -2,6 +2,7 @@
    ask_llm URI OPTIONS score CONTEXT STOP MAX TEMPERATURE TEXT
    ask_llm URI OPTIONS next CONTEXT
    ask_llm URI OPTIONS chat MESSAGE STOP MAX TEMPERATURE SEED N
+   ask_llm URI OPTIONS chat-next MESSAGE
 
    Asks a language model as the library does, below its natives: N texts by the seeds SEED, SEED + 1, ... in one call; the
    log-probability of a text; the likeliest next tokens, and the
@@ -38,7 +39,7 @@ static int texts(lm *l, lm_node *at, char **v, int n, bool given)
 {
   static lm_ask a[1000];
   static lm_said s[1000];
-  if (n < 1 || n > 1000) return 2;
+  if (n < 1 || n > 1000 || !l->row->texts) return 2;
   for (int k = 0; k < n; k++) {
     a[k] = (lm_ask){ .at = at, .stop = v[0], .nstop = strlen(v[0]), .max = atoi(v[1]), .temperature = atof(v[2]), .top_p = 1 };
     if (given) a[k].given = v[3], a[k].ngiven = strlen(v[3]);
@@ -94,11 +95,11 @@ static int work(norn_state *st, int argc, char **argv)
   lm *l = lm_open(st, argv[1], norn_record_size(options) < 0 ? norn_none() : options);
   if (!l) return failed(st);
   const char *what = argv[3];
-  lm_node *at = strcmp(what, "chat") ? lm_start(l, argv[4], strlen(argv[4])) : chat_of(l, argv[4]);
+  lm_node *at = strncmp(what, "chat", 4) ? lm_start(l, argv[4], strlen(argv[4])) : chat_of(l, argv[4]);
   int status = at ? 2 : failed(st);
   if (at && (strcmp(what, "draw") == 0 || strcmp(what, "chat") == 0) && argc == 10) status = texts(l, at, argv + 5, atoi(argv[9]), false);
   if (at && strcmp(what, "score") == 0 && argc == 9) status = texts(l, at, argv + 5, 1, true);
-  if (at && strcmp(what, "next") == 0) status = next(l, at);
+  if (at && (strcmp(what, "next") == 0 || strcmp(what, "chat-next") == 0)) status = next(l, at);
   printf("ledger: texts %llu, prompt %llu, answer %llu, cached %llu\n", (unsigned long long)l->ledger.texts, (unsigned long long)l->ledger.prompt_tokens,
          (unsigned long long)l->ledger.answer_tokens, (unsigned long long)l->ledger.cached);
   if (at) lm_drop(at);

@@ -3,7 +3,8 @@
 
    Its model has the tokens "a" (probability 1/2), "b" (1/4), "ab" (1/8) and the end (1/8), whatever stands before; any
    other byte is a token of probability e^-5 that is never drawn.  http://127.0.0.1:PORT/KIND/v1#HOW: KIND is vllm,
-   openai or llama; HOW (the model's name) says how it answers.  At its end it writes to PORTFILE.counts how many
+   openai, llama or me (llama-cpp-python, with the ways that the real one has: see `python`); HOW (the model's name) says
+   how it answers.  At its end it writes to PORTFILE.counts how many
    requests of each name came. */
 #include <arpa/inet.h>
 #include <math.h>
@@ -113,7 +114,8 @@ static int drawn(uint64_t *state)
   return u < .5 ? 0 : u < .75 ? 1 : u < .875 ? 2 : END;
 }
 
-typedef struct said { int ids[256], n; char text[600]; size_t len; const char *how; } said;
+/* off: its log-probabilities are those of wrong places. */
+typedef struct said { int ids[256], n; char text[600]; size_t len; const char *how; bool off; } said;
 
 static void draw(const char *body, uint64_t seed, said *t)
 {
@@ -138,9 +140,11 @@ static void draw(const char *body, uint64_t seed, said *t)
   }
 }
 
-static void put_tops(page *p)
+/* me: llama-cpp-python has no name for the end, and a token of the byte 0. */
+static void put_tops(page *p, bool me)
 {
-  put(p, "{\"a\": %.17g, \"b\": %.17g, \"ab\": %.17g, \"<end>\": %.17g}", log(.5), log(.25), log(.125), log(.125));
+  put(p, "{\"a\": %.17g, \"b\": %.17g, \"ab\": %.17g", log(.5), log(.25), log(.125));
+  put(p, me ? ", \"\\u0000\": -40, \"\": %.17g}" : ", \"<end>\": %.17g}", log(.125));
 }
 
 static void put_choice(page *p, const char *how, const said *t, bool chat, bool logprobs)
@@ -164,31 +168,56 @@ static void put_choice(page *p, const char *how, const said *t, bool chat, bool 
   for (int k = 0; k < t->n && !chat; k++) {
     put(p, k ? ", " : "");
     if (strcmp(how, "nan") == 0) put(p, "NaN");
-    else put(p, "%.17g", strcmp(how, "positive") == 0 ? .7 : log(probs[t->ids[k]]));
+    else put(p, "%.17g", strcmp(how, "positive") == 0 ? .7 : t->off ? -9. : log(probs[t->ids[k]]));
   }
   put(p, chat ? "}}" : "]}}");
 }
 
-static void completion(page *p, const char *how, const char *body, bool chat)
+/* What llama-cpp-python 0.3.36 does (tests/llm/real.sh): the end is not among the tokens; of an empty prompt the begin
+   token is the answer's first, counted and taken off, and what follows has numbers of the wrong places; where the
+   window is full ("window": of 3 tokens) the text is cut, and "length" is said. */
+static void python(said *t, const char *how, const char *body, int *total)
+{
+  int most = (int)number_of(body, "max_tokens", 16);
+  const char *prompt = value_of(body, "prompt");
+  bool begins = prompt && strncmp(prompt, "\"\"", 2) == 0;
+  if (strcmp(t->how, "eos") == 0) t->n--;
+  if (begins) t->off = true, most--;
+  if (strcmp(how, "window") == 0 && most > 3) most = 3;
+  if (t->n > most) {
+    t->n = most;
+    t->how = "length";
+    for (t->len = 0; most > 0; most--) t->len += strlen(pieces[t->ids[t->n - most]]);
+    t->text[t->len] = 0;
+  }
+  *total += begins;
+}
+
+static void completion(page *p, const char *how, const char *body, bool chat, bool me)
 {
   int n = (int)number_of(body, "n", 1), total = 0;
   said t;
-  if (strcmp(how, "once") == 0) n = 1;
+  bool logprobs = value_of(body, me && chat ? "top_logprobs" : "logprobs") != NULL;
+  if (me || strcmp(how, "once") == 0) n = 1;
   put(p, "{\"object\": \"text_completion\", \"choices\": [");
   for (int k = 0; k < n; k++) {
     draw(body, (uint64_t)number_of(body, "seed", 0) + (uint64_t)k, &t);
+    if (me) python(&t, how, body, &total);
     put(p, k ? ", " : "");
-    put_choice(p, how, &t, chat, value_of(body, "logprobs") != NULL);
+    put_choice(p, how, &t, chat, logprobs);
     total += t.n;
   }
   put(p, "], \"usage\": {\"prompt_tokens\": 7, \"completion_tokens\": %d}}", strcmp(how, "counts") ? total : 9999);
 }
 
-static void echo(page *p, const char *body)
+/* me: llama-cpp-python counts the begin token, which it takes off; a model that has none ("nobos") is off by one place, and
+   so has nothing of the token that it drew.  Whoever lets the model end there ("grammar" does not) gets nothing of it either. */
+static void echo(page *p, const char *how, const char *body, bool me)
 {
   char prompt[4096];
   size_t n = string_of(body, "prompt", prompt, sizeof prompt);
   int many = 0;
+  bool off = me && strcmp(how, "nobos") == 0, ends = off || (me && !value_of(body, "grammar"));
   put(p, "{\"choices\": [{\"text\": ");
   put_json(p, prompt, n);
   for (int round = 0; round < 3; round++) {
@@ -200,15 +229,16 @@ static void echo(page *p, const char *body)
       put(p, at ? ", " : "");
       if (round == 0) put_json(p, prompt + at, len), many++;
       else if (at == 0) put(p, "null");
-      else if (round == 1) put(p, "%.17g", id < 3 ? log(probs[id]) : -5.);
-      else put_tops(p);
+      else if (round == 1) put(p, "%.17g", off ? -9. : id < 3 ? log(probs[id]) : -5.);
+      else put_tops(p, me);
       at += len;
     }
+    if (ends) continue;
     if (round == 0) put(p, ", \"b\"");
     else if (round == 1) put(p, ", %.17g", log(.25));
-    else put(p, ", "), put_tops(p);
+    else put(p, ", "), put_tops(p, me);
   }
-  put(p, "]}}], \"usage\": {\"prompt_tokens\": %d, \"completion_tokens\": 1}}", many);
+  put(p, "]}}], \"usage\": {\"prompt_tokens\": %d, \"completion_tokens\": 1}}", many + (me && !off));
 }
 
 /* ---- llama-server ---- */
@@ -323,15 +353,15 @@ static void answer(int to, const char *request, const char *body, count *all)
   string_of(body, "model", how, sizeof how);
   int number = how[0] ? next_of(all, how) : 0;
   if (how[0] && misbehaves(to, how, number, request)) return;
-  bool native_kind = strcmp(kind, "llama") == 0;
+  bool native_kind = strcmp(kind, "llama") == 0, me = strcmp(kind, "me") == 0;
   if (strstr(path, "/models"))
     put(&p, "{\"data\": [{\"id\": \"normal\", \"owned_by\": \"%s\", \"meta\": {\"n_vocab\": 260}}]}", native_kind ? "llamacpp" : kind);
   else if (strstr(path, "/props")) put(&p, "{\"bos_token\": \"\", \"eos_token\": \"<end>\"}");
   else if (strstr(path, "/tokenize")) tokenize(&p, body);
   else if (strstr(path, "/apply-template")) put(&p, "{\"prompt\": \"ab\"}");
-  else if (strstr(path, "/chat/completions")) completion(&p, how, body, true);
-  else if (strstr(path, "/completions") && value_of(body, "echo")) echo(&p, body);
-  else if (strstr(path, "/completions")) completion(&p, how, body, false);
+  else if (strstr(path, "/chat/completions")) completion(&p, how, body, true, me);
+  else if (strstr(path, "/completions") && value_of(body, "echo")) echo(&p, how, body, me);
+  else if (strstr(path, "/completions")) completion(&p, how, body, false, me);
   else if (strstr(path, "/completion")) native(&p, body);
   else {
     tell(to, 404, "", "{\"error\": \"no such path\"}");
