@@ -94,10 +94,11 @@ static void rows_around(void)
 
 /* ---- history kept ---- */
 
-/* ns of a particle-step to the last barrier, and the most memory on the way (of the state, in MB). */
+/* ns of a particle-step to the last barrier, on one thread, and the most memory on the way (of the state, in MB). */
 static double history(const char *model, const char *engine, double *most)
 {
   norn_state *st = bench_load("infer/lgss.norn");
+  norn_config_of(st)->threads = 1;
   norn_datum steps = norn_int(T), n = norn_int(N), m, e;
   if (norn_call(st, norn_global(st, model), &steps, 1, &m)) bench_die(st, model);
   norn_ref *keep = norn_keep(st, m);

@@ -2,7 +2,7 @@
 #include "lang/array.h"
 #include <string.h>
 
-enum { SHORT = 256 };   /* bytes of a shared part that are rather copied than linked to */
+enum { SHORT = 64 };   /* bytes of a shared part that are rather copied than linked to */
 
 /* A buffer numbered from base whose elements [base, fill) are still to be written. */
 static buf *buf_make(norn_state *st, unsigned elem, buf *parent, uint64_t base, uint64_t fill,

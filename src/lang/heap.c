@@ -13,10 +13,10 @@
 #include <sys/mman.h>
 
 enum {
-  NURSERY = 2 << 20, NURSERY_WORKER = 1 << 20, NURSERY_LEAST = 256 << 10, RESERVE = 64 << 20,
+  NURSERY = 3 << 20, NURSERY_WORKER = 1 << 20, NURSERY_LEAST = 256 << 10, RESERVE = 64 << 20,
   CHARGE = 64 << 10,
   REMEMBERED = 1 << 16,               /* a longer list is not kept */
-  FULL_LEAST = 16 << 20               /* bytes grown old before a full collection is thought of */
+  FULL_LEAST = 6 << 20                /* bytes grown old before a full collection is thought of */
 };
 
 struct gc {

@@ -1,6 +1,6 @@
 /* heap.h: allocation and collection.
 
-   A copying nursery (2 MB soft, more when C code overshoots) promotes at first survival into a
+   A copying nursery (3 MB soft, more when C code overshoots) promotes at first survival into a
    non-moving old space: size-class blocks swept after marking, large objects from the allocator
    (their array data 64-byte aligned).
 

@@ -451,6 +451,12 @@ int norn_runs_next(norn_run **runs, norn_event *ev, int n)
 
 /* ---- roots ---- */
 
+/* Most registers hold numbers: no call for them. */
+static inline void scan_value(gc *g, val *v)
+{
+  if (V_IS_HEAP(*v)) gc_value(g, v);
+}
+
 static void scan_window(gc *g, norn_run *r, val *R, const ins *pc, bool top)
 {
   gc_value(g, R - 1);
@@ -459,7 +465,7 @@ static void scan_window(gc *g, norn_run *r, val *R, const ins *pc, bool top)
   if (at < p->ncode) {
     const uint64_t *m = p->live + at * p->live_words;
     for (uint32_t w = 0; w < p->live_words; w++)
-      for (uint64_t b = m[w]; b; b &= b - 1) gc_value(g, R + w * 64 + (unsigned)__builtin_ctzll(b));
+      for (uint64_t b = m[w]; b; b &= b - 1) scan_value(g, R + w * 64 + (unsigned)__builtin_ctzll(b));
   }
   if (!top) return;
   for (uint32_t i = 0; i < r->nhold; i++) {

@@ -39,7 +39,7 @@ static inline bool takes_real(const norn_state *st, const vec *v)
   const buf *b = v->b;
   uint64_t end = (uint64_t)(v->off + v->len);
   return b && b->h.n >> 1 == st->worker && b->h.aux == NORN_F64 && b->fill == end && end < b->cap &&
-         !b->parent && v->h.aux == 1;
+         v->h.aux == 1;
 }
 
 /* Patterns: n elements exactly, or, n below 0, at least -1 - n. */
@@ -508,7 +508,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       o->b = v->b;
       o->off = v->off;
       o->len = v->len + 1;
-      o->b->f[o->b->fill++] = y->d;
+      o->b->f[o->b->fill++ - o->b->base] = y->d;
       set_object(&RA, NORN_ARRAY, o);
       NEXT;
     }
