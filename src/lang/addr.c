@@ -50,7 +50,7 @@ static const addr_entry *note_find(const norn_state *st, uint64_t hash)
 }
 
 /* Without memory, or past a million names, an address just prints as its hash. */
-void addr_note(norn_state *st, uint64_t hash, uint64_t parent, uint64_t comp)
+void addr_note_new(norn_state *st, uint64_t hash, uint64_t parent, uint64_t comp)
 {
   addr_entry **table = st->home ? &st->own : &st->addrs;
   size_t *mask = st->home ? &st->own_mask : &st->addr_mask, *n = st->home ? &st->nown : &st->naddrs;

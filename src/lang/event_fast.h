@@ -23,21 +23,20 @@ static inline val outcome(const norn_dist_row *row, double x)
   return row->flags & NORN_DIST_BOOL ? norn_bool(x != 0) : norn_int((int64_t)x);
 }
 
-/* A choice that needs nothing but its parameters: a scalar family, no scope, no names wanted, no
-   lanes. */
+/* A choice that needs nothing but its parameters: a scalar family, no scope, no lanes. */
 static inline bool is_plain(const norn_run *r, const norn_dist_row *row, const val *a, int n,
                             double *p)
 {
   int which;
-  return !(r->flags & (NORN_RUN_CHECK | NORN_RUN_NAMES | NORN_RUN_DELAY | NORN_RUN_SIMULATE | RUN_LANES)) && !r->rare &&
+  return !(r->flags & (NORN_RUN_CHECK | NORN_RUN_DELAY | NORN_RUN_SIMULATE | RUN_LANES)) && !r->rare &&
          row->sample1 && scalars(a, n, p) && !row->check1(p, &which);
 }
 
-/* Drawn from the prior. */
+/* Drawn from the prior, no names wanted. */
 static inline bool draw_fast(norn_run *r, const norn_dist_row *row, val *a, int n, uint64_t comp)
 {
   double p[NORN_DIST_P];
-  if (!(r->flags & NORN_RUN_DRAW) || !is_plain(r, row, a, n, p)) return false;
+  if ((r->flags & (NORN_RUN_DRAW | NORN_RUN_NAMES)) != NORN_RUN_DRAW || !is_plain(r, row, a, n, p)) return false;
   uint64_t addr = addr_event(r->addr, comp);
   norn_rng g = {r->stream, r->lane, (uint32_t)(addr ^ addr >> 32), r->iter, 0, r->st->pairs};
   double x = row->sample1(p, &g);
@@ -90,6 +89,7 @@ static inline norn_event_kind asked(norn_run *r, norn_event *ev, uint64_t comp, 
   ev->kind = NORN_SAMPLE;
   ev->flags = 0;
   ev->addr = addr_event(r->addr, comp);
+  if (r->flags & NORN_RUN_NAMES) addr_note(r->st, ev->addr, r->addr, comp);
   ev->ordinal = r->nsample++;
   ev->count = 1;
   ev->dist = &r->d1;

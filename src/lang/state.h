@@ -152,7 +152,13 @@ void handles_sweep(norn_state *, bool all);
 /* Of kind NAME or CALL; 0: no memory. */
 uint64_t addr_component(norn_state *, unsigned kind, sym name, uint32_t number);
 bool addr_is_named(const norn_state *, uint64_t comp);
-void addr_note(norn_state *, uint64_t hash, uint64_t parent, uint64_t comp);
+void addr_note_new(norn_state *, uint64_t hash, uint64_t parent, uint64_t comp);
+/* A run has met an address, which most often is known and lies where it belongs. */
+static inline void addr_note(norn_state *st, uint64_t hash, uint64_t parent, uint64_t comp)
+{
+  const addr_entry *e = st->addrs ? &st->addrs[hash & st->addr_mask] : NULL;
+  if (!e || !e->comp || e->hash != hash) addr_note_new(st, hash, parent, comp);
+}
 void addr_show(norn_state *, text *, uint64_t comp);     /* one component as text */
 /* What a worker has noted becomes home's, when no worker works. */
 void addr_take(norn_state *home, norn_state *worker);
