@@ -228,12 +228,10 @@ static uint64_t row_hash(uint64_t h, const part *p, int64_t n)
 {
   const vec *v = v_vec(p->v);
   const void *e = buf_at(v->b, (uint64_t)p->at);
-  for (int64_t i = 0; i < n; i++) {
-    switch (vec_elem(v)) {
-    case NORN_F64: h = stir(h, real_token(((const double *)e)[i])); break;
-    case NORN_I64: h = stir(h, int_token(((const int64_t *)e)[i])); break;
-    default: h = stir_bool(h, ((const uint8_t *)e)[i]); break;
-    }
+  switch (vec_elem(v)) {
+  case NORN_F64: for (int64_t i = 0; i < n; i++) h = stir(h, real_token(((const double *)e)[i])); break;
+  case NORN_I64: for (int64_t i = 0; i < n; i++) h = stir(h, int_token(((const int64_t *)e)[i])); break;
+  default: for (int64_t i = 0; i < n; i++) h = stir_bool(h, ((const uint8_t *)e)[i]); break;
   }
   return h;
 }

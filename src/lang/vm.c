@@ -32,14 +32,20 @@
 
 /* ---- arrays ---- */
 
-/* May a real be appended in place?  The buffer is this worker's, the array ends where it does, and
-   there is room. */
-static inline bool takes_real(const norn_state *st, const vec *v)
+/* How an array holds numbers such as y; NORN_VALUES: y is none. */
+static inline unsigned packed_as(const val *y)
+{
+  return V_IS_REAL(*y) ? NORN_F64 : V_IS_INT(*y) ? NORN_I64 : V_IS_BOOL(*y) ? NORN_B8 : NORN_VALUES;
+}
+
+/* May such a number be appended in place?  The buffer is this worker's, the array ends where it does,
+   and there is room. */
+static inline bool takes(const norn_state *st, const vec *v, unsigned elem)
 {
   const buf *b = v->b;
   uint64_t end = (uint64_t)(v->off + v->len);
-  return b && b->h.n >> 1 == st->worker && b->h.aux == NORN_F64 && b->fill == end && end < b->cap &&
-         v->h.aux == 1;
+  return b && b->h.n >> 1 == st->worker && b->h.aux == elem && elem != NORN_VALUES && b->fill == end &&
+         end < b->cap && v->h.aux == 1;
 }
 
 /* Patterns: n elements exactly, or, n below 0, at least -1 - n. */
@@ -500,7 +506,7 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
   OP(PUSH): {
     const val *x = &RB, *y = &RC;
     if (unlikely(x->tag != NORN_ARRAY)) FAIL_WANT(0, "push needs an array", *x);
-    if (likely(V_IS_REAL(*y) && takes_real(st, v_vec(*x)))) {
+    if (likely(takes(st, v_vec(*x), packed_as(y)))) {
       vec *o;
       ALLOC(o, sizeof *o);
       const vec *v = v_vec(*x);
@@ -508,7 +514,9 @@ norn_event_kind vm_exec(norn_run *r, norn_event *ev)
       o->b = v->b;
       o->off = v->off;
       o->len = v->len + 1;
-      o->b->f[o->b->fill++ - o->b->base] = y->d;
+      uint64_t at = o->b->fill++ - o->b->base;
+      if (V_IS_BOOL(*y)) o->b->b[at] = y->i != 0;
+      else o->b->i[at] = y->i;                     /* a real's bits too */
       set_object(&RA, NORN_ARRAY, o);
       NEXT;
     }
