@@ -145,6 +145,25 @@ static void row_crbd(void)
   norn_free(st);
 }
 
+/* One particle whose states are never drawn (delayed sampling) beside a Kalman filter; and a trend, whose
+   level and slope are two variables. */
+static void row_delayed(void)
+{
+  enum { LONG = 20000 };
+  double *y = malloc(LONG * sizeof *y), z, c = INFINITY;
+  if (!y) return;
+  for (int t = 0; t < LONG; t++) y[t] = 3 * sin(t / 5.0);
+  for (int k = 0; k < 5; k++) {
+    double t = bench_cpu();
+    z = limit_kalman(LONG, y);
+    c = least(c, bench_cpu() - t + 1e-300 * z);
+  }
+  free(y);
+  double n = filter_norn("run_delayed", LONG, 1, 5, &z);
+  bench_row("smc: lgss delayed, a step", n, "ns", "C Kalman", 1e9 * c / LONG, "");
+  bench_row("smc: trend delayed, a step", filter_norn("run_trend", LONG, 1, 3, &z), "ns", "", 0, "");
+}
+
 void bench_smc(void)
 {
   static const struct { const char *name, *f, *goal, *generated, *goal_generated; } models[] = {
@@ -186,4 +205,5 @@ void bench_smc(void)
   row_history("states kept, scalar", "path_of", "engine_value", "engine_value");
   row_history("choices kept", "walk_of", "engine_choices", "engine_value");
   row_crbd();
+  row_delayed();
 }

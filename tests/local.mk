@@ -593,6 +593,8 @@ ENGINE_TESTS = \
   %D%/engine/dead_rejection.norn \
   %D%/engine/dead_smc.norn \
   %D%/engine/delayed.norn \
+  %D%/engine/delayed_law.norn \
+  %D%/engine/delayed_sums.norn \
   %D%/engine/exact.norn \
   %D%/engine/exact_big.norn \
   %D%/engine/exact_programs.norn \

@@ -1,6 +1,7 @@
 /* auto: the printed rule of `infer(m)` without an engine.
 
-   Up to PROBES runs from the prior look at the program.  If every choice they meet is finite and
+   Up to PROBES runs from the prior look at the program; two of them, where the first met a choice that is not
+   finite, with delays, and if these say all no more are needed.  If every choice they meet is finite and
    discrete and there seem to be at most LEAVES paths: enumerate.  If every choice can be delayed to the
    end (delay.h), so that a particle is an exact draw: smc(delayed = true).  If the model can be recorded as a
    density over R^n, its discrete choices summed out: nuts.  If observations come between choices (two
@@ -22,6 +23,7 @@ typedef struct probe {
   norn_run *run;
   double leaves, most;
   bool finite, discrete, late, interleaved;
+  bool asked, conjugate;              /* delay_throughout, and what it said */
   const char *ready;                  /* a row that gets ready, if one was met */
   int observes;
 } probe;
@@ -47,11 +49,21 @@ static bool differentiable(norn_infer *inf)
   return good;
 }
 
-static norn_step auto_choose(norn_infer *inf, const probe *e)
+/* Can every choice stay delayed?  Those runs count as probes. */
+static bool conjugate_to_the_end(norn_infer *inf, probe *e)
+{
+  if (e->asked || e->finite || e->ready) return e->conjugate;
+  e->asked = true;
+  e->conjugate = delay_throughout(inf);
+  e->i = e->conjugate || e->i + DELAY_PROBES > PROBES ? PROBES : e->i + DELAY_PROBES;
+  return e->conjugate;
+}
+
+static norn_step auto_choose(norn_infer *inf, probe *e)
 {
   norn_state *st = norn_infer_state(inf);
-  bool conjugate = !e->finite && !e->ready && delay_throughout(inf);
-  if (norn_error(st)->code) return NORN_STEP_FAIL;         /* interrupted */
+  bool conjugate = conjugate_to_the_end(inf, e);
+  if (norn_error(st)->code) return NORN_STEP_FAIL;
   const norn_engine *to = e->finite && e->most <= LEAVES ? &engine_enumerate
     : conjugate || e->ready                              ? &engine_smc
     : !e->finite && differentiable(inf)                  ? &engine_nuts
@@ -108,6 +120,8 @@ static norn_step auto_step(norn_infer *inf, void *self)
   norn_state *st = norn_infer_state(inf);
   norn_event ev;
   norn_step s;
+  if (!e->run && e->i == 1) conjugate_to_the_end(inf, e);
+  if (norn_error(st)->code) return NORN_STEP_FAIL;         /* interrupted */
   if (e->i == PROBES) return auto_choose(inf, e);
   if (!e->run) {
     e->run = norn_infer_run(inf, (uint32_t)e->i, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_READY);

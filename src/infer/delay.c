@@ -10,7 +10,7 @@
 #include "infer/infer.h"
 #include <string.h>
 
-enum { PROBES = 2, EVENTS = 100000, MANY = 100, KEPT_MAX = 1000000 };
+enum { PROBES = DELAY_PROBES, EVENTS = 100000, MANY = 100, KEPT_MAX = 1000000 };
 
 static bool one_more(void *user, uint64_t addr, norn_datum v)
 {
@@ -75,7 +75,7 @@ static bool is_conjugate(norn_infer *inf, uint64_t stream, uint32_t lane)
   norn_delayed d;
   norn_event_kind k = NORN_OBSERVE;
   norn_run *r = norn_infer_run(inf, lane, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW |
-                                             NORN_RUN_DELAY);
+                                             NORN_RUN_DELAY | NORN_RUN_READY);
   if (!r) return false;
   norn_run_stream(r, stream, lane, 0);
   for (int i = 0; i < EVENTS && k == NORN_OBSERVE; i++) k = norn_run_next(r, &ev);

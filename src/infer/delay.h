@@ -5,6 +5,7 @@
 
 #define DELAY_OPTION { "delayed", "\"auto\"", \
     "true: conjugate choices are marginalised (delayed sampling); auto: where an observation meets one" }
+enum { DELAY_PROBES = 2 };               /* runs from the prior that a question takes */
 /* The option is the i-th, of n runs side by side; false: error set. */
 bool delay_option(norn_infer *, int i, size_t n, bool *on);
 /* The same of engines that have lanes, where choices can't be delayed: by "auto" lanes that are asked for

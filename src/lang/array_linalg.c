@@ -119,8 +119,13 @@ val vec_matmul(norn_state *st, val a, val b)
 {
   if (v_is_random(a) || v_is_random(b)) {
     val z = gauss_matmul(st, a, b);
+    if (norn_is_none(z) && !st->err.code) z = delayed_matmul(st, a, b);
     if (!norn_is_none(z) || st->err.code) return z;
     if (norn_is_none(a = delayed_force(st, a)) || norn_is_none(b = delayed_force(st, b))) return norn_none();
+  }
+  if (NORN_UNLIKELY(latent_on(st))) {
+    val z = delayed_matmul(st, a, b);
+    if (!norn_is_none(z) || st->err.code) return z;
   }
   if (st->graph && (norn_has_node(a) || norn_has_node(b))) return node_matmul(st, a, b);
   vec *x = operand(st, a, 0), *y = x ? operand(st, b, 1) : NULL;

@@ -17,6 +17,24 @@ enum { LEAST = 32 };
 
 static uint64_t hash_of(int64_t id) { return hash_mix((uint64_t)id * 0x9e3779b97f4a7c15u); }
 
+/* hamt_get for these keys: other ids have other hashes, so they alone are compared. */
+static val node_of(const rgraph *g, int64_t id)
+{
+  uint64_t hash = hash_of(id), left = hash;
+  const hnode *t = ((const map *)g->nodes.p)->root;
+  for (; t && !t->h.aux; left >>= 5) {
+    uint32_t bit = 1u << (left & 31), below = bit - 1;
+    if (t->datamap & bit) {
+      const hent *e = &t->e[hnode_bits(t->datamap & below)];
+      return e->hash == hash ? e->value : norn_none();
+    }
+    t = t->nodemap & bit ? hnode_subs(t)[hnode_bits(t->nodemap & below)] : NULL;
+  }
+  for (uint32_t i = 0; t && i < t->h.n; i++)
+    if (t->e[i].hash == hash) return t->e[i].value;
+  return norn_none();
+}
+
 /* The graph, to be written to: a run's own.  NULL: no memory. */
 static rgraph *graph_own(norn_run *r)
 {
@@ -35,6 +53,7 @@ static rgraph *graph_own(norn_run *r)
   own->drawn = g ? g->drawn : 0;
   own->least = g ? g->least : LEAST;
   own->next = g ? g->next : 0;
+  own->members = g && g->members;
   own->nodes = none;
   r->delay = own;
   r->rare = true;
@@ -51,21 +70,28 @@ static int64_t graph_size(const rgraph *g)
 
 bool delayed_has(const norn_run *r, int64_t id)
 {
-  return r->delay && !norn_is_none(hamt_get(r->delay->nodes, norn_int(id), hash_of(id)));
+  return r->delay && !norn_is_none(node_of(r->delay, id));
 }
 
 /* The object of a node; NULL: error set. */
 static const rnode *find(norn_run *r, int64_t id)
 {
-  val v = r->delay ? hamt_get(r->delay->nodes, norn_int(id), hash_of(id)) : norn_none();
+  val v = r->delay ? node_of(r->delay, id) : norn_none();
   if (!norn_is_none(v)) return v.p;
   norn_fail(r->st, NORN_EUSE, -1, "a choice of another run can't be looked at here");
   return NULL;
 }
 
+int delayed_known(norn_run *r, int64_t id)
+{
+  const rnode *o = find(r, id);
+  return o ? o->at == AT_KNOWN : -1;
+}
+
 static void unpack(const rnode *o, dnode *n)
 {
-  n->form = o->form;
+  n->form = o->form & ~NODE_MEMBER;
+  n->member = o->form & NODE_MEMBER;
   n->at = o->at;
   n->parent = o->parent;
   n->scale = o->scale;
@@ -76,14 +102,52 @@ static void unpack(const rnode *o, dnode *n)
   for (int i = 0; i < n->n; i++) n->v[i] = o->v[i];
 }
 
-/* A normal variable whose neighbour has become known, or its scale. */
-static bool renew(norn_run *r, dnode *n)
+/* Several parents, of which some have become known: they go. */
+static bool renew_many(norn_run *r, dnode *n)
 {
+  norn_view ids, w;
+  int64_t left = 0, k = 0, *id;
+  double *a;
+  norn_array_view(n->v[0], &ids);
+  norn_array_view(n->v[1], &w);
+  for (int64_t i = 0; i < ids.n; i++) {
+    const rnode *p = find(r, ids.i[i]);
+    if (!p) return false;
+    if (p->at == AT_KNOWN) n->x[1] += w.f[i] * p->x[0];
+    else left++;
+  }
+  if (left == ids.n) return true;
+  val to = norn_array(r->st, NORN_I64, 1, &left, (void **)&id);
+  val by = norn_is_none(to) ? to : norn_array(r->st, NORN_F64, 1, &left, (void **)&a);
+  if (norn_is_none(by)) return false;
+  for (int64_t i = 0; i < ids.n; i++) {
+    if (find(r, ids.i[i])->at == AT_KNOWN) continue;
+    id[k] = ids.i[i];
+    a[k++] = w.f[i];
+  }
+  n->v[0] = to;
+  n->v[1] = by;
+  if (left > 1) return true;
+  n->n = 0;
+  n->at = left ? AT_CHILD : AT_ROOT;
+  if (left) n->parent = id[0];
+  n->x[0] = left ? a[0] : n->x[1];
+  if (!left) n->x[1] = n->x[2];
+  return true;
+}
+
+/* A normal variable whose neighbour has become known, or its scale; a vector whose neighbour has become
+   single numbers. */
+static bool renew(norn_run *r, int64_t id, dnode *n)
+{
+  if (n->at == AT_MANY && !renew_many(r, n)) return false;
   if (n->at == AT_CHILD) {
     const rnode *p = find(r, n->parent);
     if (!p) return false;
     if (p->at == AT_KNOWN && n->form == NODE_VECTOR) {
       if (!gauss_renew(r->st, n, p->v[0])) return false;
+    } else if (n->form == NODE_VECTOR && (p->form & ~NODE_MEMBER) == NODE_GROUP) {
+      return delayed_split(r, id, n);
     } else if (p->at == AT_KNOWN) {
       n->at = AT_ROOT;
       n->x[0] = n->x[0] * p->x[0] + n->x[1];
@@ -107,7 +171,7 @@ bool delayed_load(norn_run *r, int64_t id, dnode *n)
   if (!o) return false;
   unpack(o, n);
   if (n->at == AT_KNOWN || (n->form != NODE_NORMAL && n->form != NODE_VECTOR)) return true;
-  return renew(r, n);
+  return renew(r, id, n);
 }
 
 bool delayed_store(norn_run *r, int64_t id, const dnode *n)
@@ -117,7 +181,7 @@ bool delayed_store(norn_run *r, int64_t id, const dnode *n)
   rnode *o = g ? heap_alloc(st, sizeof *o + (size_t)n->n * sizeof(val)) : NULL;
   if (!o) return false;
   obj_init(o, V_RANDOM, RANDOM_NODE, (uint32_t)n->n);
-  o->form = n->form;
+  o->form = n->form | (n->member ? NODE_MEMBER : 0);
   o->at = n->at;
   o->parent = n->parent;
   o->scale = n->scale;
@@ -136,8 +200,10 @@ int64_t delayed_add(norn_run *r, const dnode *n)
   rgraph *g = graph_own(r);
   if (!g) return -1;
   int64_t id = g->next++;
-  g->made++;
-  return delayed_store(r, id, n) ? id : -1;
+  dnode own = *n;
+  own.member = g->members;
+  if (!own.member) g->made++;
+  return delayed_store(r, id, &own) ? id : -1;
 }
 
 /* ---- the tree ---- */
@@ -188,15 +254,16 @@ bool delayed_root(norn_run *r, int64_t id, dnode *n)
   path p = {.n = 0};
   int64_t at = id;
   if (!delayed_load(r, id, n)) return false;
-  bool good = path_up(r, &p, &at, n);
+  bool good = path_up(r, &p, &at, n), many = n->at == AT_MANY, is_group = n->form == NODE_GROUP;
   const int64_t *way = p.n > NORN_COUNT(p.few) ? p.id : p.few;
-  while (good && p.n--) {
+  while (good && p.n-- && !many) {
     dnode w;
-    good = delayed_load(r, way[p.n], &w);
-    good = good && reverse(r->st, n, &w, way[p.n]) && delayed_store(r, at, n);
+    good = delayed_load(r, way[p.n], &w);              /* under a group it becomes one */
+    good = good && (is_group || (reverse(r->st, n, &w, way[p.n]) && delayed_store(r, at, n)));
     *n = w;
     at = way[p.n];
   }
+  if (good && many) good = joint_root(r, id) && delayed_load(r, id, n);
   mem_put(&r->st->mem, p.id, p.cap * sizeof *p.id);
   return good;
 }
@@ -210,8 +277,7 @@ bool delayed_peek(norn_run *r, dnode *n, norn_rng *g)
     norn_dist d = {n->row, args, n->form == NODE_VECTOR ? 2 : 1};
     return !norn_dist_sample(r->st, &d, g, &n->v[0]);
   }
-  double p[2] = {n->x[0], n->form == NODE_NORMAL ? sqrt(n->x[1]) : n->x[1]};
-  double x = n->row->sample1(p, g);
+  double x = n->form == NODE_NORMAL ? n->x[0] + sqrt(n->x[1]) * rng_normal(g) : n->row->sample1(n->x, g);
   n->v[0] = norn_real(x);
   n->x[0] = n->form == NODE_GAMMA && n->x[2] < 0 ? 1 / x : x;
   return true;
@@ -224,7 +290,7 @@ static bool draw_scaled(norn_run *r, dnode *n, norn_rng *g)
   if (!delayed_load(r, n->scale, &s)) return false;
   t = s;
   if (!delayed_peek(r, &t, g)) return false;
-  double p[2] = {n->x[0], sqrt(n->x[1] / t.x[0])}, x = n->row->sample1(p, g), e = x - n->x[0];
+  double e = sqrt(n->x[1] / t.x[0]) * rng_normal(g), x = n->x[0] + e;
   s.x[0] += 0.5;
   s.x[1] += e * e / (2 * n->x[1]);
   if (!delayed_store(r, n->scale, &s)) return false;
@@ -233,8 +299,17 @@ static bool draw_scaled(norn_run *r, dnode *n, norn_rng *g)
   return true;
 }
 
+/* Its elements are drawn. */
+static bool draw_group(norn_run *r, dnode *n)
+{
+  n->v[0] = delayed_force(r->st, n->v[0]);
+  n->x[0] = 0;
+  return !norn_is_none(n->v[0]);
+}
+
 static bool draw_node(norn_run *r, dnode *n, norn_rng *g)
 {
+  if (n->form == NODE_GROUP) return draw_group(r, n);
   if (n->form == NODE_LEAF) return delayed_draw_leaf(r, n, g);
   if (n->form == NODE_NORMAL && n->scale >= 0) return draw_scaled(r, n, g);
   return delayed_peek(r, n, g);
@@ -271,7 +346,7 @@ static bool need(void *user, int64_t id)
   norn_state *st = k->r->st;
   val had = hamt_get(k->nodes, norn_int(id), hash_of(id));
   if (!norn_is_none(had)) return true;
-  val o = hamt_get(k->r->delay->nodes, norn_int(id), hash_of(id));
+  val o = node_of(k->r->delay, id);
   if (norn_is_none(o)) return true;
   k->nodes = hamt_put(st, k->nodes, norn_int(id), hash_of(id), o);
   k->failed = norn_is_none(k->nodes) || !path_add(st, &k->todo, id);
@@ -286,6 +361,7 @@ static bool need_behind(needed *k, delayed_visit *v, int64_t id)
   if (o->at == AT_KNOWN) return true;
   if (o->parent >= 0 && !need(k, o->parent)) return false;
   if (o->scale >= 0 && !need(k, o->scale)) return false;
+  if (o->at == AT_MANY) return delayed_visit_ids(v, o->v[0]);
   for (uint32_t i = 0; i < o->h.n; i++)
     if (!delayed_visit_value(v, o->v[i])) return false;
   return true;

@@ -54,7 +54,7 @@ static val identity(norn_state *st, int64_t n)
 
 /* ---- values ---- */
 
-static val vector_value(norn_state *st, int kind, int64_t id, double a, double b, val m, val c)
+val gauss_value(norn_state *st, int kind, int64_t id, double a, double b, val m, val c)
 {
   rvar *x = heap_alloc(st, sizeof *x + 2 * sizeof(val));
   if (!x) return norn_none();
@@ -67,7 +67,7 @@ static val vector_value(norn_state *st, int kind, int64_t id, double a, double b
 
 val gauss_row(norn_state *st, const rvar *x, double a, double b)
 {
-  return vector_value(st, RANDOM_ROW, x->node, a, b, rvar_arrays(x)[0], norn_unit());
+  return gauss_value(st, (int)x->h.aux, x->node, a, b, rvar_arrays(x)[0], rvar_arrays(x)[1]);
 }
 
 int64_t gauss_length(const rvar *x)
@@ -110,7 +110,7 @@ static val scaled(norn_state *st, const rvar *x, double s, double t, const doubl
     for (int64_t i = 0; a && i < v.n; i++) a[i] = s * elements(of)[i];
     if (!a) return norn_none();
   }
-  return vector_value(st, RANDOM_VECTOR, x->node, 1, 0, m, c);
+  return gauss_value(st, RANDOM_VECTOR, x->node, 1, 0, m, c);
 }
 
 val gauss_arith(norn_state *st, arith op, val x, val y)
@@ -149,7 +149,7 @@ val gauss_rows(norn_state *st, const rvar *x, const rvar *y, double sign)
   double *to = reals(st, v.n, -1, &w);
   if (!to) return norn_none();
   for (int64_t i = 0; i < v.n; i++) to[i] = x->a * p[i] + sign * y->a * q[i];
-  return vector_value(st, RANDOM_ROW, x->node, 1, x->b + sign * y->b, w, norn_unit());
+  return gauss_value(st, RANDOM_ROW, x->node, 1, x->b + sign * y->b, w, norn_unit());
 }
 
 /* u . (a x + b) */
@@ -163,7 +163,7 @@ static val product_row(norn_state *st, const double *u, const rvar *x)
   if (elements(m)) la_mul_vector(true, k, n, elements(m), u, to);
   else memcpy(to, u, (size_t)n * sizeof *to);
   double b = la_dot(u, elements(rvar_arrays(x)[1]), k);
-  return vector_value(st, RANDOM_ROW, x->node, 1, b, w, norn_unit());
+  return gauss_value(st, RANDOM_ROW, x->node, 1, b, w, norn_unit());
 }
 
 val gauss_matmul(norn_state *st, val left, val right)
@@ -186,7 +186,7 @@ val gauss_matmul(norn_state *st, val left, val right)
   double *b = reals(st, v.dims[0], -1, &c);
   if (!b) return norn_none();
   la_mul_vector(false, v.dims[0], k, v.f, elements(rvar_arrays(x)[1]), b);
-  return vector_value(st, RANDOM_VECTOR, x->node, 1, 0, a, c);
+  return gauss_value(st, RANDOM_VECTOR, x->node, 1, 0, a, c);
 }
 
 val gauss_index(norn_state *st, const rvar *x, int64_t i)
@@ -386,7 +386,7 @@ int gauss_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
   double *zero = id < 0 ? NULL : reals(st, k, -1, &b);
   if (!zero) return -1;
   memset(zero, 0, (size_t)k * sizeof *zero);
-  val x = vector_value(st, RANDOM_VECTOR, id, 1, 0, norn_none(), b);
+  val x = gauss_value(st, RANDOM_VECTOR, id, 1, 0, norn_none(), b);
   if (norn_is_none(x)) return -1;
   *dst = x;
   return 1;

@@ -7,7 +7,7 @@
        gamma g        poisson, exponential, gamma, inv_gamma of c g;     gamma(k + s, r + t)
                       normal(m, sqrt(c / g))
        dirichlet p    categorical(p), multinomial(n, p)                  (delayed_vector.c)
-       normal x       normal, lognormal(a x + b, s)                      the Kalman step
+       normal x       normal, lognormal(a x + b, s), x of one or more    the Kalman step (delayed_joint.c)
        normal x of    normal(a x + b, sqrt(c / g))                       the same in units of 1/g,
        scale g                                                           and gamma(k + 1/2, r + e^2/2v)
 
@@ -37,7 +37,7 @@ static const family families[] = {
 static int family_of(const norn_dist *d)
 {
   int f = 0;
-  while (f < F_NONE && strcmp(families[f].name, d->row->name)) f++;
+  while (f < F_NONE && !delayed_is(d->row, families[f].name)) f++;
   return f < F_NONE && families[f].n == d->n && d->row->check1 && d->row->sample1 ? f : F_NONE;
 }
 
@@ -46,6 +46,8 @@ enum { AGAIN = 2 };
 typedef struct link {
   int family;
   const rvar *x, *sd;
+  bool is_sum;                         /* x is: its terms, two or more */
+  dsum sum;
   double p[NORN_DIST_P];               /* the others; of the random ones some value */
   dnode node, scale;                    /* of x (a root) and of sd */
 } link;
@@ -58,10 +60,11 @@ static int resolve(norn_run *r, const norn_dist *d)
   int left = 0;
   val *a = (val *)(uintptr_t)d->args;
   for (int i = 0; i < d->n; i++) {
-    dnode n;
     if (!v_is_random(a[i])) continue;
-    if (!delayed_load(r, v_rvar(a[i])->node, &n)) return -1;
-    if (n.at != AT_KNOWN) left++;
+    if (v_rvar(a[i])->h.aux == RANDOM_SUM && ++left) continue;         /* find_sum */
+    int known = delayed_known(r, v_rvar(a[i])->node);
+    if (known < 0) return -1;
+    if (!known) left++;
     else if (norn_is_none(a[i] = delayed_look(r->st, a[i]))) return -1;
   }
   return left;
@@ -74,6 +77,14 @@ static int forced(norn_run *r, const norn_dist *d)
   for (int i = 0; i < d->n; i++)
     if (norn_is_none(a[i] = delayed_force(r->st, a[i])) && r->st->err.code) return -1;
   return 0;
+}
+
+int delayed_of_numbers(const norn_dist *d, bool *prior, double some[NORN_DIST_P])
+{
+  int f = family_of(d);
+  *prior = f != F_NONE && families[f].prior;
+  for (int i = 0; f != F_NONE && i < d->n; i++) some[i] = i == families[f].arg ? families[f].some : 1;
+  return f != F_NONE;
 }
 
 bool delayed_args(norn_run *r, const norn_dist *d)
@@ -94,7 +105,7 @@ static bool fits(int f, const rvar *x, const dnode *n)
 {
   switch (f) {
   case F_NORMAL: case F_LOGNORMAL:
-    return (n->form == NODE_NORMAL && x->h.aux == RANDOM_AFFINE) || x->h.aux == RANDOM_ROW;
+    return (n->form == NODE_NORMAL && x->h.aux == RANDOM_AFFINE) || rvar_is_row(x);
   case F_GAMMA: case F_INV_GAMMA: case F_EXPONENTIAL: case F_POISSON:
     return n->form == NODE_GAMMA && is_scaled(x);
   case F_BERNOULLI: case F_BINOMIAL: case F_GEOMETRIC:
@@ -105,10 +116,20 @@ static bool fits(int f, const rvar *x, const dnode *n)
 }
 
 /* A random parameter that the family has no use for is drawn. */
-static int drop(norn_run *r, const rvar *x)
+static int drop(norn_run *r, val *a)
 {
-  dnode n;
-  return delayed_draw(r, x->node, &n) ? AGAIN : -1;
+  return norn_is_none(*a = delayed_look(r->st, *a)) ? -1 : AGAIN;
+}
+
+/* The mean *a is of several variables: their sum.  1; AGAIN: of one or none, which it is now; -1: error set. */
+static int find_sum(norn_run *r, val *a, link *l)
+{
+  int k = dsum_of(r, &l->sum, 1, *a);
+  if (k <= 0) return k ? k : drop(r, a);
+  l->is_sum = l->sum.n > 1;
+  if (l->is_sum) return delayed_load(r, l->sum.t[0].id, &l->node) ? 1 : -1;
+  *a = dsum_value(r->st, &l->sum);
+  return norn_is_none(*a) ? -1 : AGAIN;
 }
 
 /* The parameters of a distribution of family f: 1: as l says, 0: nothing to keep, AGAIN: one was
@@ -118,6 +139,8 @@ static int find_link(norn_run *r, const norn_dist *d, int f, link *l)
   const family *k = &families[f];
   bool normal = f == F_NORMAL;
   int which;
+  val *args = (val *)(uintptr_t)d->args;
+  dsum_free(r->st, &l->sum);
   *l = (link){.family = f};
   for (int i = 0; i < d->n; i++) {
     val a = d->args[i];
@@ -131,9 +154,25 @@ static int find_link(norn_run *r, const norn_dist *d, int f, link *l)
   if (d->row->check1(l->p, &which)) return 0;
   if (l->x && !delayed_load(r, l->x->node, &l->node)) return -1;
   if (l->sd && !delayed_load(r, l->sd->node, &l->scale)) return -1;
-  if (l->x && !fits(f, l->x, &l->node)) return drop(r, l->x);
-  if (l->sd && !(l->scale.form == NODE_GAMMA && is_deviation(l->sd))) return drop(r, l->sd);
-  return 1;
+  if (l->sd && !(l->scale.form == NODE_GAMMA && is_deviation(l->sd))) return drop(r, args + 1);
+  if (!l->x) return 1;
+  if (!fits(f, l->x, &l->node)) return drop(r, args + k->arg);
+  bool strange = l->x->h.aux == RANDOM_SUM || l->node.form == NODE_GROUP;
+  return strange ? find_sum(r, args + k->arg, l) : 1;
+}
+
+int delayed_settle(norn_run *r, const dsum *x, int64_t wants)
+{
+  dnode n;
+  int state = 1;
+  for (int64_t i = 0; i < x->n; i++) {
+    if (!delayed_load(r, x->t[i].id, &n)) return -1;
+    if (n.scale == wants) continue;
+    state = AGAIN;
+    if (n.scale >= 0 && !delayed_draw(r, n.scale, &n)) return -1;
+  }
+  if (state == AGAIN && wants >= 0 && !delayed_draw(r, wants, &n)) return -1;
+  return state;
 }
 
 /* A mean of scale g goes with a standard deviation of the same; what stands in the way is drawn. */
@@ -141,6 +180,7 @@ static int settle_scale(norn_run *r, link *l)
 {
   dnode n;
   if (!l->x) return 1;
+  if (l->is_sum) return delayed_settle(r, &l->sum, l->sd ? l->sd->node : -1);
   int64_t has = l->node.scale, wants = l->sd ? l->sd->node : -1;
   if (has == wants) return 1;
   if (wants >= 0 && !delayed_draw(r, wants, &n)) return -1;
@@ -243,14 +283,41 @@ static double normal_learn(dnode *n, dnode *scale, const link *l, double q, doub
   return gamma_learn(scale, &of);
 }
 
+bool delayed_sum_learn(joint *j, const dsum *x, double q, dnode *scale, double y, double *lp)
+{
+  norm_said n;
+  if (!joint_learn(j, x, q, y, &n)) return false;
+  double t = n.off * n.off / (2 * n.s);
+  said of = {0.5, t, -0.5 * (LOG_2PI + log(n.s))};
+  *lp += scale ? gamma_learn(scale, &of) : of.base - t;
+  return true;
+}
+
+/* The same of a sum. */
+static bool sum_observe(norn_run *r, link *l, double q, double y, double *lp)
+{
+  joint *j = joint_open(r, &l->sum);
+  *lp = 0;
+  if (!j) return false;
+  if (delayed_sum_learn(j, &l->sum, q, l->sd ? &l->scale : NULL, y, lp)) return joint_close(j);
+  joint_free(j);
+  return false;
+}
+
 static int normal_observe(norn_run *r, link *l, val y, double *lp)
 {
   double value, q = l->sd ? l->sd->a * l->sd->a : l->p[1] * l->p[1];
   if (y.tag == NORN_BIG || !norn_as_real(y, &value) || !isfinite(value)) return 0;
   bool in_log = l->family == F_LOGNORMAL;
   if (in_log && !(value > 0)) return 0;
-  if (!delayed_root(r, l->x->node, &l->node)) return -1;
   double at = in_log ? log(value) : value;
+  if (l->is_sum) {
+    if (!sum_observe(r, l, q, at, lp)) return -1;
+    if (in_log) *lp -= log(value);
+    return !l->sd || delayed_store(r, l->sd->node, &l->scale) ? 1 : -1;
+  }
+  if (!delayed_root(r, l->x->node, &l->node)) return -1;
+  if (l->node.form == NODE_GROUP) return AGAIN;
   if (l->x->h.aux != RANDOM_ROW) *lp = normal_learn(&l->node, l->sd ? &l->scale : NULL, l, q, at);
   else if (!gauss_learn_row(r->st, &l->node, l->x, q, at, lp)) return -1;
   if (in_log) *lp -= log(value);
@@ -260,7 +327,7 @@ static int normal_observe(norn_run *r, link *l, val y, double *lp)
 
 /* ---- an observation ---- */
 
-/* y is a value of what l describes: its parent learns of it. */
+/* y is a value of what l describes: its parent learns of it.  AGAIN: its vector is single numbers now. */
 static int learn(norn_run *r, link *l, val y, double *lp)
 {
   said of;
@@ -293,11 +360,23 @@ static int linked(norn_run *r, const norn_dist *d, link *l)
   return k;
 }
 
+/* y of one distribution of one number. */
+static int observe_linked(norn_run *r, const norn_dist *d, val y, double *lp)
+{
+  link l = {.family = F_NONE};
+  int k;
+  do
+    if ((k = linked(r, d, &l)) > 0) k = learn(r, &l, y, lp);
+  while (k == AGAIN);
+  dsum_free(r->st, &l.sum);
+  return k;
+}
+
 int delayed_observe(norn_run *r, const norn_dist *d, val y, double *lp)
 {
-  link l;
-  int k = delayed_vector_observe(r, d, y, lp);
-  if (!k && (k = linked(r, d, &l)) > 0) k = learn(r, &l, y, lp);
+  int k = delayed_group_observe(r, d, y, lp);
+  if (!k) k = delayed_vector_observe(r, d, y, lp);
+  if (!k) k = observe_linked(r, d, y, lp);
   if (k == 0) return forced(r, d);
   if (k < 0) return k;
   rgraph *g = delayed_count(r);
@@ -335,12 +414,38 @@ static int sample_root(norn_run *r, val *dst, const norn_dist *d, int f, uint64_
   return delayed_answer(r, dst, &n, n.form == NODE_GAMMA ? RANDOM_POWER : RANDOM_AFFINE, inverse ? -1 : 1);
 }
 
-static int sample_normal(norn_run *r, val *dst, const norn_dist *d, const link *l, uint64_t addr)
+/* n, a new one, is under x. */
+bool delayed_under(norn_run *r, dnode *n, const dsum *x)
+{
+  int64_t *ids;
+  double *w;
+  n->at = AT_MANY;
+  n->x[0] = 0;
+  n->x[1] = x->b;
+  n->n = 2;
+  n->v[0] = norn_array(r->st, NORN_I64, 1, &x->n, (void **)&ids);
+  n->v[1] = norn_is_none(n->v[0]) ? n->v[0] : norn_array(r->st, NORN_F64, 1, &x->n, (void **)&w);
+  if (norn_is_none(n->v[1])) return false;
+  for (int64_t i = 0; i < x->n; i++) {
+    ids[i] = x->t[i].id;
+    w[i] = x->t[i].a;
+  }
+  return true;
+}
+
+static int sample_normal(norn_run *r, val *dst, const norn_dist *d, link *l, uint64_t addr)
 {
   double q = l->sd ? l->sd->a * l->sd->a : l->p[1] * l->p[1];
   dnode n = {.form = NODE_NORMAL, .parent = -1, .scale = l->sd ? l->sd->node : -1, .addr = addr,
             .row = d->row};
-  if (l->x) {
+  if (l->x && l->x->h.aux == RANDOM_ROW && !l->is_sum) {               /* of a vector: now as single numbers */
+    int k = find_sum(r, (val *)(uintptr_t)d->args, l);
+    if (k != 1) return k;
+  }
+  if (l->is_sum) {
+    if (!delayed_under(r, &n, &l->sum)) return -1;
+    n.x[2] = q;
+  } else if (l->x) {
     n.at = AT_CHILD;
     n.parent = l->x->node;
     n.x[0] = l->x->a;
@@ -354,20 +459,35 @@ static int sample_normal(norn_run *r, val *dst, const norn_dist *d, const link *
   return delayed_answer(r, dst, &n, RANDOM_AFFINE, 1);
 }
 
-int delayed_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
+static int sample_linked(norn_run *r, val *dst, const norn_dist *d, int f, uint64_t addr, link *l)
 {
-  link l;
-  int f = family_of(d), k;
-  if (r->flags & NORN_RUN_DRAW && !delayed_forget(r)) return -1;
-  if (f == F_NONE && (k = delayed_vector_sample(r, dst, d, addr))) return k;
-  if ((k = linked(r, d, &l)) < 0 || f == F_NONE) return k;
+  int k = linked(r, d, l);
+  if (k < 0) return k;
   if (!k) return sample_root(r, dst, d, f, addr);
-  if (f == F_LOGNORMAL || (l.x && l.x->h.aux == RANDOM_ROW)) return forced(r, d);
-  if (f == F_NORMAL) return sample_normal(r, dst, d, &l, addr);
+  if (f == F_LOGNORMAL) return forced(r, d);
+  if (f == F_NORMAL) return sample_normal(r, dst, d, l, addr);
   dnode n = {.form = NODE_LEAF, .at = AT_CHILD, .parent = -1, .scale = -1, .addr = addr,
             .row = d->row, .n = d->n};
   for (int i = 0; i < d->n; i++) n.v[i] = d->args[i];
   return delayed_answer(r, dst, &n, RANDOM_LEAF, 1);
+}
+
+int delayed_sample_one(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
+{
+  link l = {.family = F_NONE};
+  int f = family_of(d), k;
+  if (f == F_NONE) return (k = delayed_vector_sample(r, dst, d, addr)) ? k : forced(r, d);
+  do k = sample_linked(r, dst, d, f, addr, &l);
+  while (k == AGAIN);
+  dsum_free(r->st, &l.sum);
+  return k;
+}
+
+int delayed_sample(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
+{
+  if (r->flags & NORN_RUN_DRAW && !delayed_forget(r)) return -1;
+  int k = delayed_group_sample(r, dst, d, addr);
+  return k ? k : delayed_sample_one(r, dst, d, addr);
 }
 
 /* Its parent is drawn to draw it, forgotten, and then learns of it. */
@@ -390,12 +510,11 @@ static bool draw_from(norn_run *r, const norn_dist *d, norn_rng *g, val *y)
 bool delayed_draw_leaf(norn_run *r, dnode *n, norn_rng *g)
 {
   norn_dist d = {n->row, n->v, n->n};
-  link l;
   double lp;
   val y;
   if (!draw_from(r, &d, g, &y)) return false;
   int k = delayed_vector_observe(r, &d, y, &lp);
-  if (!k && (k = linked(r, &d, &l)) > 0) k = learn(r, &l, y, &lp);
+  if (!k) k = observe_linked(r, &d, y, &lp);
   if (k < 0) return false;
   n->v[0] = y;
   n->x[0] = 0;

@@ -45,6 +45,7 @@ val delayed_look(norn_state *st, val v)
     norn_fail(st, NORN_EUSE, -1, "a choice of another run can't be looked at here");
     return norn_none();
   }
+  if (x->h.aux == RANDOM_SUM) return sum_look(st, x);
   if (!delayed_draw(r, x->node, &n)) return norn_none();
   double as_drawn = n.form == NODE_GAMMA ? n.x[2] : 1;
   if (x->h.aux <= RANDOM_POWER && x->a == 1 && x->b == 0 && x->p == as_drawn) return n.v[0];
@@ -55,8 +56,9 @@ val delayed_look(norn_state *st, val v)
 
 static val changed(norn_state *st, const rvar *x, double a, double b)
 {
-  if (a == 0 || !isfinite(a) || !isfinite(b)) return norn_none();
-  if (x->h.aux == RANDOM_ROW) return gauss_row(st, x, a, b);
+  if (!isfinite(a) || !isfinite(b)) return norn_none();
+  if (a == 0) return norn_real(b);                         /* whatever it is, it is finite */
+  if (rvar_is_row(x)) return gauss_row(st, x, a, b);
   return delayed_value(st, x->h.aux, x->node, a, b, x->p);
 }
 
@@ -90,7 +92,7 @@ static val of_number(norn_state *st, arith op, double k, const rvar *x)
 /* Two maps of one variable. */
 static val of_same(norn_state *st, arith op, const rvar *x, const rvar *y)
 {
-  if (x->node != y->node || x->h.aux != y->h.aux || !rvar_is_affine(x)) return norn_none();
+  if (x->node != y->node || x->h.aux != y->h.aux || !rvar_is_affine(x) || x->h.aux == RANDOM_SUM) return norn_none();
   if (x->h.aux == RANDOM_ROW)
     return op == A_ADD || op == A_SUB ? gauss_rows(st, x, y, op == A_ADD ? 1 : -1) : norn_none();
   if (op == A_ADD && x->p == y->p) return changed(st, x, x->a + y->a, x->b + y->b);
@@ -103,6 +105,13 @@ static val of_same(norn_state *st, arith op, const rvar *x, const rvar *y)
   bool odds = x->h.aux == RANDOM_AFFINE && x->a == 1 && x->b == 0 && y->a == -1 && y->b == 1;
   if (odds && op == A_DIV) return delayed_value(st, RANDOM_ODDS, x->node, 1, 0, 1);
   return norn_none();
+}
+
+static val of_two(norn_state *st, arith op, val x, val y)
+{
+  val z = of_same(st, op, v_rvar(x), v_rvar(y));
+  if (!norn_is_none(z) || st->err.code || (op != A_ADD && op != A_SUB)) return z;
+  return delayed_sum(st, x, op == A_ADD ? 1 : -1, y);
 }
 
 static bool plain(val x, double *k)
@@ -121,8 +130,12 @@ val delayed_arith(norn_state *st, arith op, val x, val y)
                                                                   -v_rvar(x)->b) : z;
   else if (v_is_random(x) && plain(y, &k)) z = with_number(st, op, v_rvar(x), k);
   else if (v_is_random(y) && plain(x, &k)) z = of_number(st, op, k, v_rvar(y));
-  else if (v_is_random(x) && v_is_random(y)) z = of_same(st, op, v_rvar(x), v_rvar(y));
+  else if (v_is_random(x) && v_is_random(y)) z = of_two(st, op, x, y);
   if (!norn_is_none(z) || st->err.code == NORN_EMEMORY) return z;
+  if (vector && op != A_NEG && op < A_LT) {                 /* number by number */
+    if (norn_is_none(x = delayed_rows(st, x)) || norn_is_none(y = delayed_rows(st, y))) return norn_none();
+    return arith_arrays(st, op, x, y);
+  }
   const rvar *one = v_rvar(v_is_random(x) ? x : y);
   bool is_number = rvar_is_affine(one) || one->h.aux == RANDOM_ODDS;
   if (is_number && op < A_LT && (x.tag == NORN_ARRAY || y.tag == NORN_ARRAY)) return arith_arrays(st, op, x, y);
@@ -265,8 +278,11 @@ static bool leave(forcing *f)
     val was = child_at(f->st, l.x, i);
     differs = !same(v[i], was);
   }
+  norn_dist d;
   val now = differs ? with_children(f->st, l.x, v, l.n) : l.x;
   if ((norn_is_none(now) && differs) || !seen_room(f)) return false;
+  /* it was not checked when it was made */
+  if (differs && norn_dist_view(now, &d) && norn_dist_check(f->st, &d)) return false;
   seen_object *s = seen_at(f, l.x.p);
   if (!s->p) f->nseen++;
   *s = (seen_object){l.x.p, now};
@@ -296,12 +312,22 @@ val delayed_force(norn_state *st, val x)
 enum { DEEPEST = 200 };
 static bool visit(delayed_visit *v, val x, int depth)
 {
+  if (v_is_random(x) && v_rvar(x)->h.aux == RANDOM_SUM) return delayed_visit_ids(v, rvar_arrays(v_rvar(x))[1]);
   if (v_is_random(x)) return v->f(v->user, v_rvar(x)->node);
   int64_t n = child_count(x);
   v->left -= n;
   if (n && (depth > DEEPEST || v->left < 0)) return false;
   for (int64_t i = 0; i < n; i++)
     if (!visit(v, child_at(v->st, x, i), depth + 1)) return false;
+  return true;
+}
+
+bool delayed_visit_ids(delayed_visit *v, val ids)
+{
+  norn_view w;
+  norn_array_view(ids, &w);
+  for (int64_t i = 0; i < w.n; i++)
+    if (!v->f(v->user, w.i[i])) return false;
   return true;
 }
 
@@ -341,7 +367,7 @@ bool norn_run_delayed_choices(norn_run *r, bool (*f)(void *user, uint64_t addr, 
   for (int64_t id = 0; r->delay && id < r->delay->next; id++) {
     if (!delayed_has(r, id)) continue;
     if (!delayed_load(r, id, &n)) return false;
-    if (n.at == AT_KNOWN && !f(user, n.addr, n.v[0])) return false;
+    if (n.at == AT_KNOWN && !n.member && !f(user, n.addr, n.v[0])) return false;
   }
   return true;
 }

@@ -18,7 +18,7 @@ static int family_of(const norn_dist *d)
     [V_MULTINOMIAL] = {"multinomial", 2}, [V_NORMAL] = {"multi_normal", 2},
   };
   int f = 0;
-  while (f < V_NONE && strcmp(known[f].name, d->row->name)) f++;
+  while (f < V_NONE && !delayed_is(d->row, known[f].name)) f++;
   return f < V_NONE && known[f].n == d->n ? f : V_NONE;
 }
 

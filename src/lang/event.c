@@ -375,7 +375,12 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
     return stop_weighed(r, ev, norn_unit(), span, flags);
   }
   if (v_is_random(y) && norn_is_none(y = delayed_look(st, y))) return FAILED;
+  norn_dist own;
   bool random = r->flags & NORN_RUN_DELAY && delayed_args(r, d);
+  if (random && r->dist_in_reg) {                  /* others may have the same: what is drawn is put in a copy */
+    if (!delayed_own_dist(r, &own)) return FAILED;
+    d = &own;
+  }
   if (!random && !r->dist_in_reg && norn_dist_check(st, d))
     return bad_parameters(r, ev, span_unpack(span));
   if (!random && is_due(r, d, NULL))
@@ -498,7 +503,12 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
     if (r->flags & NORN_RUN_NAMES && comp) addr_note(st, addr, r->addr, comp);
     return in_lanes(r, ev, dst, d, q, addr, at, flags);
   }
+  norn_dist own;
   bool random = r->flags & NORN_RUN_DELAY && delayed_args(r, d);
+  if (random && r->dist_in_reg) {                  /* as in event_observe */
+    if (!delayed_own_dist(r, &own)) return FAILED;
+    d = &own;
+  }
   if (!random && !r->dist_in_reg && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
   bool simulates = r->flags & NORN_RUN_SIMULATE;
   if (NORN_UNLIKELY(r->flags & (NORN_RUN_READY | RUN_IS_READY)) && !random && !simulates && !scope_find(r, addr) &&

@@ -27,7 +27,10 @@ libnorncore_la_SOURCES += \
   %D%/defdist.c \
   %D%/delayed.c \
   %D%/delayed_gauss.c \
+  %D%/delayed_group.c \
+  %D%/delayed_joint.c \
   %D%/delayed_link.c \
+  %D%/delayed_sum.c \
   %D%/delayed_value.c \
   %D%/delayed_vector.c \
   %D%/disasm.c \

@@ -2,6 +2,7 @@
    constants, distributions and engines, and the values made from them.
 
    A table is stored by address and must outlive the state; see env_in.h for what happens later. */
+#include "lang/delayed.h"
 #include "lang/env_in.h"
 #include "lang/lanes.h"
 #include <errno.h>
@@ -323,6 +324,8 @@ norn_datum norn_dist_new(norn_state *st, const norn_dist_row *row, const norn_da
   norn_dist_view(v, &d);
   if (NORN_UNLIKELY(row->ready != NULL)) st->gets_ready = true;
   if (st->lanes && lanes_inside(v)) return lanes_dist(st, &d) ? v : norn_none();
+  if (NORN_UNLIKELY(st->current && st->current->delay) && delayed_args(st->current, &d) && delayed_dist(st, &d))
+    return v;                                  /* checked where it is met */
   return norn_dist_check(st, &d) == NORN_OK ? v : norn_none();
 }
 

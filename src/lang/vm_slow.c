@@ -123,6 +123,8 @@ static val native_value(norn_state *st, const norn_native *f, const val *args, i
   val known[NATIVE_ARGS];
   st->err_arg = -1;
   if (NORN_UNLIKELY(st->home != NULL) && !crew_may_call(f, args, n)) return state_at_home(st);
+  if (latent_on(st) && st->current && st->current->delay && !norn_is_none(out = delayed_native(st, f->name, args, n)))
+    return out;
   if (latent_on(st) && f->f && n <= NATIVE_ARGS && !latent_native(st, f, &args, n, known)) return out;
   if (st->lanes && f->f && lanes_native(st, f, args, n, &out)) return out;
   if (st->graph && f->f && node_record(st, f, args, n, &out) == NODE_DONE) return out;

@@ -57,6 +57,17 @@ static const char delayed[] =
   "  } |> r -> [r.xs[0][0] + r.xs[3][1], x, p[1]]\n"
   "}\n"
   "m([0.4, -0.3, 1.7, 0.2, 0.8])\n";
+/* sums of them and arrays */
+static const char sums[] =
+  "model m(ys) {\n"
+  "  let b ~ normal([0, 1, 2], 1)\n let x ~ multi_normal([0, 1], [[2, 0.5], [0.5, 1]])\n let d = normal(b[0] + x[1], 1)\n"
+  "  for y in ys with l = b[2], s = b[1], xs = [] {\n"
+  "    observe y ~ normal(l, 0.5)\n observe y ~ d\n let k ~ bernoulli(0.5)\n"
+  "    let l2 ~ normal(l + s, if k { 0.3 } else { 0.6 })\n let s2 ~ normal(s, 0.1)\n"
+  "    next l2, s2, push(xs, [l2 - s2, k])\n"
+  "  } |> r -> [r.xs[0][0], sum(b), x[1]]\n"
+  "}\n"
+  "m([0.4, -0.3, 1.7, 0.2, 0.8])\n";
 /* the inference waits for another inference */
 static const char nesting[] =
   "model coin(p) { let x ~ bernoulli(p)\n let y ~ normal(if x { 1 } else { 0 }, 1)\n"
@@ -354,6 +365,9 @@ int main(void)
   check_engine("delayed", delayed, "smc(30, delayed = true)", 10);
   check_engine("delayed", delayed, "smc(20, keep = \"choices\", delayed = true)", 10);
   check_engine("delayed", delayed, "importance(600, delayed = true)", 4);
+  check_engine("sums", sums, "smc(30, delayed = true)", 10);
+  check_engine("sums", sums, "smc(20, keep = \"choices\", delayed = true)", 10);
+  check_engine("sums", sums, "importance(600, delayed = true)", 4);
   check_engine("rich", rich, "smc(30, executor = \"lanes\")", 10);
   check_engine("rich", rich, "smc(30, executor = \"scalar\")", 10);
   check_engine("rich", rich, "smc(30, keep = \"choices\")", 10);

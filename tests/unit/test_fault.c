@@ -55,6 +55,17 @@ static const char *const programs[] = {
   "}\n"
   "print(evidence(infer(m([1, 2]), smc(particles = 3, delayed = true))))\n"
   "print(evidence(infer(m([1, 2]), importance(2))))",
+  /* sums of them, arrays, distributions as values */
+  "model m(ys) {\n"
+  "  let v ~ inv_gamma(3, 2); let a ~ normal(0, sqrt(v)); let b ~ normal([0, 1], sqrt(2 * v)); let d = normal(a - b[0], sqrt(v))\n"
+  "  let x ~ multi_normal([0, 1], [[2, 0.5], [0.5, 1]]); let u ~ normal(x[0] + x[1], 1); let p ~ beta([1, 2], 2)\n"
+  "  for y in ys with l = a, xs = [] {\n"
+  "    let l2 ~ normal(l + b[1], sqrt(v)); observe y ~ d; observe [y, y] ~ normal([[1, y], [2, 1]] @ b + l2, sqrt(v))\n"
+  "    observe [y, 1] ~ multi_normal([x[0] + u, u], [[2, 0.5], [0.5, 1]]); observe [1, 0] ~ bernoulli(p); next l2, push(xs, l2)\n"
+  "  } |> r -> { r: r, s: sum(b), f: z -> z + u, e: exp(a + b[0]), x: x }\n"
+  "}\n"
+  "print(evidence(infer(m([1, 2]), smc(particles = 3, delayed = true))))\n"
+  "print(evidence(infer(m([1, 2]), importance(2))))",
   /* functions of C, with copies of arrays, results by pointer, and one of Norn that C calls */
   "foreign \"libm.so.6\" {\n"
   "  ## Bessel.\n"
