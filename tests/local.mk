@@ -57,6 +57,7 @@ UNIT_TESTS = \
   %D%/unit/test_gradient_ops \
   %D%/unit/test_guide \
   %D%/unit/test_guide_laws \
+  %D%/unit/test_guide_nest \
   %D%/unit/test_handle \
   %D%/unit/test_heap \
   %D%/unit/test_hmc \

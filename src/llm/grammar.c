@@ -9,12 +9,12 @@
    \r \\ \" \[ \] \xHH \uHHHH \UHHHHHHHH; # begins a comment.  A rule ends with its line, but for line breaks in
    parentheses, behind ::= and behind |.
 
-   What comes of it is a finite automaton, so a rule can come back to itself only as the last of a sequence, as number
-   does (regex_nfa.c); a grammar that counts, as nested brackets do, is an error where it does so. */
+   What comes of it is an automaton where rules come back to themselves only as the last of a sequence, as number does;
+   and machines that call each other where they nest (grammar.h). */
 #include "llm/regex_in.h"
 #include <string.h>
 
-enum { RULES = 10000 };
+enum { RULES = 10000, WIDE = 2000, NEVER = INT32_MAX };
 
 static bool more(const rx_parser *p) { return p->at < p->n; }
 static char here(const rx_parser *p) { return more(p) ? p->s[p->at] : 0; }
@@ -282,4 +282,68 @@ rx *rx_parse_grammar(rx_parser *p)
     return e;
   }
   return rx_wrong(p, p->n, "the rule of the whole text is root ::= ...", "there is no rule root");
+}
+
+/* ---- what is made of it ---- */
+
+/* Rules that take more than `wide` steps are called. */
+static bool make(rx_parser *p, const rx *root, int wide, const char *stop, size_t nstop, grammar *g)
+{
+  rx_nfa nfa = { .m = p->m };
+  bool ok = rx_find_calls(p, root, wide) >= 0 && rx_nfa_new(p, root, stop, nstop, &nfa);
+  if (ok && nfa.machines) ok = grammar_net_new(p, &nfa, stop, nstop, g);
+  else if (ok) ok = rx_determined(p->st, p->m, &nfa, stop, nstop, &g->r);
+  rx_nfa_free(&nfa);
+  return ok;
+}
+
+/* One automaton if that can be.  What is too large for it may be small where rules are called. */
+static bool made(rx_parser *p, const char *stop, size_t nstop, grammar *g)
+{
+  const rx *root = rx_parse_grammar(p);
+  int nests = root ? rx_find_calls(p, root, NEVER) : -1;
+  if (nests < 0) return false;
+  if (nests > 0) return make(p, root, WIDE, stop, nstop, g);
+  if (make(p, root, NEVER, stop, nstop, g)) return true;
+  if (norn_error(p->st)->code != NORN_ELIMIT) return false;
+  const norn_err was = *norn_error(p->st);
+  grammar_free(g);
+  norn_clear(p->st);
+  nests = rx_find_calls(p, root, WIDE);
+  if (nests > 0) return make(p, root, WIDE, stop, nstop, g);
+  if (nests < 0) return false;
+  norn_fail(p->st, was.code, -1, "%s", was.text);
+  if (*was.hint) norn_hint(p->st, "%s", was.hint);
+  return false;
+}
+
+norn_status grammar_new(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop, grammar *g)
+{
+  mem m = rx_mem(st);
+  arena a;
+  rx_parser p = { .st = st, .a = &a, .m = &m, .s = s, .n = n, .lines = true };
+  arena_init(&a, &m);
+  *g = (grammar){ .r = { .st = st } };
+  bool ok = made(&p, stop, nstop, g);
+  arena_free(&a);
+  mem_put(&m, p.rule, p.rule_cap * sizeof *p.rule);
+  if (ok) return NORN_OK;
+  grammar_free(g);
+  return norn_error(st)->code;
+}
+
+void grammar_free(grammar *g)
+{
+  norn_state *st = g->r.st;
+  if (!st) return;
+  mem m = rx_mem(st);
+  size_t n = (size_t)g->r.n, machines = (size_t)g->machines;
+  mem_put(&m, g->machine, machines * sizeof *g->machine);
+  mem_put(&m, g->call_at, (n + 1) * sizeof *g->call_at);
+  mem_put(&m, g->call, (g->ncall + 1) * sizeof *g->call);
+  mem_put(&m, g->first, n * sizeof *g->first);
+  mem_put(&m, g->bytes, n * sizeof *g->bytes);
+  mem_put(&m, g->owner, n * sizeof *g->owner);
+  regex_free(&g->r);
+  *g = (grammar){ .r = { .st = st } };
 }

@@ -6,55 +6,14 @@
 
    A state's tokens lead to few states (`behind`).  The fewest tokens to acceptance come from one search backwards
    over these edges, made when a limit first asks for it.  A mask depends on the limit only through which of the states
-   behind are near enough, so there are few masks a state; equal masks are one. */
-#include "llm/guide.h"
+   behind are near enough, so there are few masks a state; equal masks are one.
+
+   Of a grammar whose rules nest, states are sets of stacks: guide_nest.c and what follows it. */
+#include "llm/guide_in.h"
 #include "llm/regex_in.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BUCKETS = 256 };
-
-/* Node i of the trie: nodes below are i + 1 .. past; its tokens are id[first .. first of i + 1). */
-typedef struct tnode { int32_t past, first, depth; uint8_t byte; uint64_t below; } tnode;
-/* Tokens id[from .. to) lead to `state`. */
-typedef struct tspan { int32_t state, from, to; } tspan;
-
-typedef struct mask { struct mask *chain; uint64_t hash; uint64_t bits[]; } mask;
-typedef struct kept { int32_t state, limit; const uint64_t *bits; } kept;
-
-struct lm_guides {
-  mem m;
-  int n, ids, words;                     /* nodes, tokens in the trie, words of a mask */
-  size_t room, deepest;                  /* nodes and depths that there is memory for */
-  tnode *node;                           /* (n + 1) */
-  lm_token *id;                          /* (ids) */
-  tspan *span;                           /* (ids + 1) of the walk that was made last */
-  int32_t *path;                         /* (deepest + 1) */
-  uint64_t *none, *ends;                 /* (words) */
-  bool alone[256];                       /* a byte that is a token */
-  lm_guide *guide[BUCKETS];
-};
-
-struct lm_guide {
-  lm *of;
-  lm_guide *chain;
-  char *text;                            /* the expression and the stop */
-  size_t n, nstop;
-  bool grammar;
-  regex r;
-  uint64_t *stays;                       /* (r.n) groups of bytes that leave a state as it is */
-  const uint64_t **full;                 /* (r.n) masks without a limit */
-  bool spelled;                          /* each byte that is ever needed is a token, so no state is lost */
-  int32_t *least, *farthest;             /* (r.n) NULL: not known yet; of the states behind, the farthest */
-  int32_t *behind_at, *behind;           /* (r.n + 1): which states tokens lead to */
-  size_t behind_cap;
-  kept *kept; size_t nkept, kept_cap;    /* by hash; bits NULL: free */
-  mask **masks; size_t nmasks, masks_cap;
-};
-
-static uint64_t group_of(int byte) { return (uint64_t)1 << (byte >> 2); }
-static void bit_set(uint64_t *bits, lm_token t) { bits[t >> 6] |= (uint64_t)1 << (t & 63); }
 
 /* ---- the vocabulary ---- */
 
@@ -76,7 +35,8 @@ static void finish(struct lm_guides *g, size_t deep, size_t depth)
   for (size_t d = deep; d > depth; d--) {
     tnode *e = &g->node[g->path[d]], *parent = &g->node[g->path[d - 1]];
     e->past = g->n;
-    parent->below |= e->below | group_of(e->byte);
+    parent->below |= e->below | guide_group(e->byte);
+    parent->kids |= guide_group(e->byte);
   }
 }
 
@@ -109,7 +69,7 @@ static bool trie_new(struct lm_guides *g, const lm_vocab *v)
   entry *e = mem_get(&g->m, (all + 1) * sizeof *e);
   if (!e) return false;
   for (int t = 0; t < v->n; t++) {
-    if (v->kind[t] == LM_END) bit_set(g->ends, t);
+    if (v->kind[t] == LM_END) guide_bit(g->ends, t);
     if (v->kind[t] != LM_TEXT) continue;
     e[n] = (entry){ v->bytes + v->at[t], v->at[t + 1] - v->at[t], t };
     bytes += e[n].n;
@@ -154,7 +114,8 @@ static struct lm_guides *guides_of(lm *of)
   g->words = (of->vocab.n + 63) / 64;
   g->none = mem_zero(&m, (size_t)g->words * sizeof *g->none + 8);
   g->ends = mem_zero(&m, (size_t)g->words * sizeof *g->ends + 8);
-  if (g->none && g->ends && trie_new(g, &of->vocab)) return g;
+  g->work = mem_zero(&m, (size_t)g->words * sizeof *g->work + 8);
+  if (g->none && g->ends && g->work && trie_new(g, &of->vocab)) return g;
   lm_guides_free(of);
   rx_no_memory(of->st);
   return NULL;
@@ -167,7 +128,7 @@ static int walk(const lm_guide *e, int state)
 {
   const struct lm_guides *g = e->of->guides;
   const tnode *node = g->node;
-  const regex *r = &e->r;
+  const regex *r = &e->g.r;
   const int32_t *next = r->next;
   const int row = r->classes;
   int32_t *path = g->path;
@@ -200,8 +161,8 @@ static bool find_behind(lm_guide *e, int32_t *seen)
 {
   struct lm_guides *g = e->of->guides;
   size_t total = 0;
-  for (int s = 0; s < e->r.n; s++) seen[s] = -1;
-  for (int s = 0; s < e->r.n; s++) {
+  for (int s = 0; s < e->g.r.n; s++) seen[s] = -1;
+  for (int s = 0; s < e->g.r.n; s++) {
     int n = walk(e, s);
     e->behind_at[s] = (int32_t)total;
     for (int k = 0; k < n; k++) {
@@ -213,22 +174,22 @@ static bool find_behind(lm_guide *e, int32_t *seen)
       e->behind[total++] = to;
     }
   }
-  e->behind_at[e->r.n] = (int32_t)total;
+  e->behind_at[e->g.r.n] = (int32_t)total;
   return true;
 }
 
 /* Breadth first from the accepting states, backwards. before_at (r.n + 1), queue (r.n), before (edges). */
 static void search(const lm_guide *e, int32_t *least, int32_t *before_at, int32_t *queue, int32_t *before)
 {
-  int n = e->r.n, edges = e->behind_at[n], queued = 0;
+  int n = e->g.r.n, edges = e->behind_at[n], queued = 0;
   memset(before_at, 0, ((size_t)n + 1) * sizeof *before_at);
   for (int k = 0; k < edges; k++) before_at[e->behind[k]]++;
   for (int s = 0; s < n; s++) before_at[s + 1] += before_at[s];
   for (int s = n; s-- > 0;)
     for (int k = e->behind_at[s]; k < e->behind_at[s + 1]; k++) before[--before_at[e->behind[k]]] = s;
   for (int s = 0; s < n; s++) {
-    least[s] = e->r.accepts[s] ? 0 : -1;
-    if (e->r.accepts[s]) queue[queued++] = s;
+    least[s] = e->g.r.accepts[s] ? 0 : -1;
+    if (e->g.r.accepts[s]) queue[queued++] = s;
   }
   for (int q = 0; q < queued; q++)
     for (int k = before_at[queue[q]]; k < before_at[queue[q] + 1]; k++)
@@ -241,7 +202,7 @@ static void search(const lm_guide *e, int32_t *least, int32_t *before_at, int32_
 static bool least_new(lm_guide *e)
 {
   mem *m = &e->of->guides->m;
-  size_t n = (size_t)e->r.n, edges = 0;
+  size_t n = (size_t)e->g.r.n, edges = 0;
   int32_t *own = mem_get(m, 2 * n * sizeof *own), *seen = mem_get(m, (2 * n + 1) * sizeof *seen), *before = NULL;
   if (!e->behind_at) e->behind_at = mem_get(m, (n + 1) * sizeof *e->behind_at);
   bool ok = own && seen && e->behind_at && find_behind(e, seen);
@@ -272,7 +233,8 @@ static bool least_known(lm_guide *e) { return e->least || least_new(e); }
 
 int lm_guide_least(lm_guide *e, int state)
 {
-  if (state < 0 || state >= e->r.n) return -1;
+  if (e->nest) return state < 0 || state >= e->nest->n ? -1 : nest_least(e->nest, state);
+  if (state < 0 || state >= e->g.r.n) return -1;
   return least_known(e) ? e->least[state] : -2;
 }
 
@@ -298,6 +260,25 @@ static bool kept_room(lm_guide *e)
   return true;
 }
 
+const uint64_t *guide_kept(const lm_guide *e, int state, int limit)
+{
+  if (!e->kept_cap) return NULL;
+  size_t h = hash_mix((uint64_t)state << 32 | (uint32_t)limit) & (e->kept_cap - 1);
+  for (; e->kept[h].bits; h = (h + 1) & (e->kept_cap - 1))
+    if (e->kept[h].state == state && e->kept[h].limit == limit) return e->kept[h].bits;
+  return NULL;
+}
+
+bool guide_keep(lm_guide *e, int state, int limit, const uint64_t *bits)
+{
+  if (!kept_room(e)) return false;
+  size_t h = hash_mix((uint64_t)state << 32 | (uint32_t)limit) & (e->kept_cap - 1);
+  while (e->kept[h].bits) h = (h + 1) & (e->kept_cap - 1);
+  e->kept[h] = (kept){ state, limit, bits };
+  e->nkept++;
+  return true;
+}
+
 static bool masks_room(lm_guide *e)
 {
   mem *m = &e->of->guides->m;
@@ -319,31 +300,37 @@ static bool masks_room(lm_guide *e)
 
 static size_t mask_size(const struct lm_guides *g) { return sizeof(mask) + (size_t)g->words * sizeof(uint64_t); }
 
-/* The mask of all tokens after which at most `limit` more are needed; NULL: no memory. */
-static const uint64_t *mask_new(lm_guide *e, int state, int limit)
+const uint64_t *guide_mask_of(lm_guide *e, const uint64_t *bits)
 {
   struct lm_guides *g = e->of->guides;
   size_t bytes = (size_t)g->words * sizeof(uint64_t);
-  mask *x = masks_room(e) ? mem_get(&g->m, mask_size(g)) : NULL;
-  if (!x) return NULL;
-  memcpy(x->bits, e->r.accepts[state] ? g->ends : g->none, bytes);
-  int n = limit < 0 ? 0 : walk(e, state);
-  for (int k = 0; k < n; k++) {
-    const tspan *s = &g->span[k];
-    if (e->least && (e->least[s->state] < 0 || e->least[s->state] > limit)) continue;
-    for (int i = s->from; i < s->to; i++) bit_set(x->bits, g->id[i]);
-  }
-  x->hash = hash_bytes(x->bits, bytes, 0);
-  mask **at = &e->masks[x->hash & (e->masks_cap - 1)];
+  uint64_t hash = hash_bytes(bits, bytes, 0);
+  if (!masks_room(e)) return NULL;
+  mask **at = &e->masks[hash & (e->masks_cap - 1)];
   for (mask *y = *at; y; y = y->chain)
-    if (y->hash == x->hash && memcmp(y->bits, x->bits, bytes) == 0) {
-      mem_put(&g->m, x, mask_size(g));
-      return y->bits;
-    }
+    if (y->hash == hash && memcmp(y->bits, bits, bytes) == 0) return y->bits;
+  mask *x = mem_get(&g->m, mask_size(g));
+  if (!x) return NULL;
+  memcpy(x->bits, bits, bytes);
+  x->hash = hash;
   x->chain = *at;
   *at = x;
   e->nmasks++;
   return x->bits;
+}
+
+/* The mask of all tokens after which at most `limit` more are needed; NULL: no memory. */
+static const uint64_t *mask_new(lm_guide *e, int state, int limit)
+{
+  struct lm_guides *g = e->of->guides;
+  memcpy(g->work, e->g.r.accepts[state] ? g->ends : g->none, (size_t)g->words * sizeof *g->work);
+  int n = limit < 0 ? 0 : walk(e, state);
+  for (int k = 0; k < n; k++) {
+    const tspan *s = &g->span[k];
+    if (e->least && (e->least[s->state] < 0 || e->least[s->state] > limit)) continue;
+    for (int i = s->from; i < s->to; i++) guide_bit(g->work, g->id[i]);
+  }
+  return guide_mask_of(e, g->work);
 }
 
 static const uint64_t *mask_full(lm_guide *e, int state)
@@ -355,9 +342,10 @@ static const uint64_t *mask_full(lm_guide *e, int state)
 
 const uint64_t *lm_guide_mask(lm_guide *e, int state, int left)
 {
-  if (state < 0 || state >= e->r.n) return e->of->guides->none;
+  if (e->nest) return state < 0 || state >= e->nest->n ? e->of->guides->none : nest_mask(e->nest, state, left);
+  if (state < 0 || state >= e->g.r.n) return e->of->guides->none;
   /* Bytes that are tokens lead from any state to acceptance, and pass through no state twice. */
-  if (e->spelled && (left < 0 || left >= e->r.n)) return mask_full(e, state);
+  if (e->spelled && (left < 0 || left >= e->g.r.n)) return mask_full(e, state);
   if (!least_known(e)) return NULL;
   if (left < 0 || left > e->farthest[state]) return mask_full(e, state);
   int limit = -1;
@@ -365,47 +353,49 @@ const uint64_t *lm_guide_mask(lm_guide *e, int state, int left)
     int d = e->least[e->behind[k]];
     if (d < left && d > limit) limit = d;
   }
-  if (!kept_room(e)) {
-    rx_no_memory(e->of->st);
-    return NULL;
-  }
-  size_t h = hash_mix((uint64_t)state << 32 | (uint32_t)limit) & (e->kept_cap - 1);
-  for (; e->kept[h].bits; h = (h + 1) & (e->kept_cap - 1))
-    if (e->kept[h].state == state && e->kept[h].limit == limit) return e->kept[h].bits;
-  const uint64_t *bits = mask_new(e, state, limit);
-  if (!bits) {
-    rx_no_memory(e->of->st);
-    return NULL;
-  }
-  e->kept[h] = (kept){ state, limit, bits };
-  e->nkept++;
-  return bits;
+  const uint64_t *bits = guide_kept(e, state, limit);
+  if (bits) return bits;
+  bits = mask_new(e, state, limit);
+  if (bits && guide_keep(e, state, limit, bits)) return bits;
+  rx_no_memory(e->of->st);
+  return NULL;
 }
 
 /* ---- guides ---- */
 
-int lm_guide_start(const lm_guide *e)
+int lm_guide_start(const lm_guide *e) { return e->nest ? e->nest->start : 0; }
+bool lm_guide_accepts(const lm_guide *e, int state)
 {
-  (void)e;
-  return 0;
+  if (e->nest) return state >= 0 && state < e->nest->n && e->nest->set[state].end;
+  return state >= 0 && state < e->g.r.n && e->g.r.accepts[state];
 }
-bool lm_guide_accepts(const lm_guide *e, int state) { return state >= 0 && state < e->r.n && e->r.accepts[state]; }
 
 int lm_guide_next(lm_guide *e, int state, lm_token t)
 {
   const lm_vocab *v = &e->of->vocab;
-  if (state < 0 || state >= e->r.n || t < 0 || t >= v->n || v->kind[t] != LM_TEXT) return -1;
-  for (uint32_t k = v->at[t]; k < v->at[t + 1] && state >= 0; k++) state = regex_step(&e->r, state, v->bytes[k]);
+  nest *s = e->nest;
+  if (state < 0 || state >= (s ? s->n : e->g.r.n) || t < 0 || t >= v->n || v->kind[t] != LM_TEXT) return -1;
+  for (uint32_t k = v->at[t]; k < v->at[t + 1] && state >= 0; k++)
+    state = s ? nest_step(s, state, v->bytes[k]) : regex_step(&e->g.r, state, v->bytes[k]);
   if (state < 0 || e->spelled) return state;
-  if (!least_known(e)) return -2;
-  return e->least[state] < 0 ? -1 : state;
+  int least = lm_guide_least(e, state);
+  return least == -2 ? -2 : least < 0 ? -1 : state;
+}
+
+bool lm_guide_within(lm_guide *e, int state, int left, bool *is)
+{
+  if (e->nest && e->spelled && state >= 0 && state < e->nest->n && e->nest->set[state].bytes <= left)
+    return *is = true;
+  int least = lm_guide_least(e, state);
+  *is = least >= 0 && least <= left;
+  return least != -2;
 }
 
 static void guide_free(lm_guide *e)
 {
   struct lm_guides *g = e->of->guides;
   mem *m = &g->m;
-  size_t n = (size_t)e->r.n;
+  size_t n = (size_t)e->g.r.n;
   for (size_t k = 0; k < e->masks_cap; k++)
     for (mask *x = e->masks[k], *after; x; x = after) {
       after = x->chain;
@@ -419,27 +409,28 @@ static void guide_free(lm_guide *e)
   mem_put(m, e->full, n * sizeof *e->full);
   mem_put(m, e->stays, n * sizeof *e->stays);
   mem_put(m, e->text, e->n + e->nstop + 1);
-  regex_free(&e->r);
+  nest_free(e->nest);
+  grammar_free(&e->g);
   mem_put(m, e, sizeof *e);
 }
 
 static void find_stays(lm_guide *e)
 {
-  for (int s = 0; s < e->r.n; s++) {
+  for (int s = 0; s < e->g.r.n; s++) {
     e->stays[s] = 0;
     for (int b = 0; b < 256; b += 4) {
       bool all = true;
-      for (int k = b; k < b + 4; k++) all = all && regex_step(&e->r, s, (uint8_t)k) == s;
-      if (all) e->stays[s] |= group_of(b);
+      for (int k = b; k < b + 4; k++) all = all && regex_step(&e->g.r, s, (uint8_t)k) == s;
+      if (all) e->stays[s] |= guide_group(b);
     }
   }
 }
 
 /* Of each class of bytes that lead anywhere one is a token: bytes of a class can stand for each other. */
-static bool is_spelled(const lm_guide *e)
+bool guide_is_spelled(const lm_guide *e)
 {
   bool can[256] = { false };
-  const regex *r = &e->r;
+  const regex *r = &e->g.r;
   for (int b = 0; b < 256; b++) can[r->class_of[b]] |= e->of->guides->alone[b];
   for (int s = 0; s < r->n; s++)
     for (int c = 0; c < r->classes; c++)
@@ -447,7 +438,7 @@ static bool is_spelled(const lm_guide *e)
   return true;
 }
 
-static lm_guide *guide_new(lm *of, bool grammar, const char *s, size_t n, const char *stop, size_t nstop)
+static lm_guide *guide_new(lm *of, bool gbnf, const char *s, size_t n, const char *stop, size_t nstop)
 {
   mem *m = &of->guides->m;
   lm_guide *e = mem_zero(m, sizeof *e);
@@ -456,10 +447,11 @@ static lm_guide *guide_new(lm *of, bool grammar, const char *s, size_t n, const 
     return NULL;
   }
   e->of = of;
-  e->grammar = grammar;
-  bool ok = !(grammar ? regex_grammar : regex_until)(of->st, s, n, stop, nstop, &e->r), full = false;
+  e->grammar = gbnf;
+  bool ok = !(gbnf ? grammar_new(of->st, s, n, stop, nstop, &e->g) : regex_until(of->st, s, n, stop, nstop, &e->g.r));
+  bool full = false;
   if (ok) {
-    size_t states = (size_t)e->r.n;
+    size_t states = (size_t)e->g.r.n;
     e->n = n;
     e->nstop = nstop;
     e->text = mem_get(m, n + nstop + 1);
@@ -475,20 +467,22 @@ static lm_guide *guide_new(lm *of, bool grammar, const char *s, size_t n, const 
   if (n) memcpy(e->text, s, n);
   if (nstop) memcpy(e->text + n, stop, nstop);
   find_stays(e);
-  e->spelled = is_spelled(e);
-  return e;
+  e->spelled = guide_is_spelled(e);
+  if (e->g.machines == 0 || (e->nest = nest_new(e))) return e;
+  guide_free(e);
+  return NULL;
 }
 
-static lm_guide *guide_of(lm *of, bool grammar, const char *s, size_t n, const char *stop, size_t nstop)
+static lm_guide *guide_of(lm *of, bool gbnf, const char *s, size_t n, const char *stop, size_t nstop)
 {
   struct lm_guides *g = guides_of(of);
   if (!g) return NULL;
-  lm_guide **at = &g->guide[hash_bytes(s, n, hash_bytes(stop, nstop, 0)) % BUCKETS];
+  lm_guide **at = &g->guide[hash_bytes(s, n, hash_bytes(stop, nstop, 0)) % GUIDE_BUCKETS];
   for (lm_guide *e = *at; e; e = e->chain)
-    if (e->grammar == grammar && e->n == n && e->nstop == nstop && (n == 0 || memcmp(e->text, s, n) == 0) &&
+    if (e->grammar == gbnf && e->n == n && e->nstop == nstop && (n == 0 || memcmp(e->text, s, n) == 0) &&
         (nstop == 0 || memcmp(e->text + n, stop, nstop) == 0))
       return e;
-  lm_guide *e = guide_new(of, grammar, s, n, stop, nstop);
+  lm_guide *e = guide_new(of, gbnf, s, n, stop, nstop);
   if (!e) return NULL;
   e->chain = *at;
   return *at = e;
@@ -508,7 +502,7 @@ void lm_guides_free(lm *of)
 {
   struct lm_guides *g = of->guides;
   if (!g) return;
-  for (int k = 0; k < BUCKETS; k++)
+  for (int k = 0; k < GUIDE_BUCKETS; k++)
     for (lm_guide *e = g->guide[k], *after; e; e = after) {
       after = e->chain;
       guide_free(e);
@@ -517,6 +511,7 @@ void lm_guides_free(lm *of)
   size_t words = (size_t)g->words * sizeof(uint64_t) + 8, ids = (size_t)g->ids + 1;
   mem_put(&m, g->none, words);
   mem_put(&m, g->ends, words);
+  mem_put(&m, g->work, words);
   mem_put(&m, g->node, g->room * sizeof *g->node);
   mem_put(&m, g->id, ids * sizeof *g->id);
   mem_put(&m, g->span, ids * sizeof *g->span);

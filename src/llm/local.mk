@@ -13,7 +13,12 @@ libnorncore_la_SOURCES += \
   %D%/gguf.c \
   %D%/gguf_write.c \
   %D%/grammar.c \
+  %D%/grammar_calls.c \
+  %D%/grammar_net.c \
   %D%/guide.c \
+  %D%/guide_nest.c \
+  %D%/guide_nest_least.c \
+  %D%/guide_nest_mask.c \
   %D%/handle.c \
   %D%/hmm.c \
   %D%/http.c \
@@ -49,7 +54,9 @@ libnorncore_la_SOURCES += \
   %D%/decoder.h \
   %D%/decoder_in.h \
   %D%/gguf.h \
+  %D%/grammar.h \
   %D%/guide.h \
+  %D%/guide_in.h \
   %D%/handle.h \
   %D%/http.h \
   %D%/kv.h \

@@ -138,11 +138,10 @@ static int state_of(subsets *s)
   return r->n++;
 }
 
-/* How much of the stop a text ends in, after a byte more. */
-static size_t of_stop(const subsets *s, size_t k, int b)
+size_t rx_of_stop(const char *stop, const uint32_t *falls, size_t k, int b)
 {
-  while (k > 0 && (uint8_t)s->stop[k] != b) k = s->falls[k - 1];
-  return k + ((uint8_t)s->stop[k] == b);
+  while (k > 0 && (uint8_t)stop[k] != b) k = falls[k - 1];
+  return k + ((uint8_t)stop[k] == b);
 }
 
 /* Where a state goes by the bytes of a class, of which b is one. */
@@ -150,7 +149,7 @@ static int behind(subsets *s, int state, int b)
 {
   size_t from = s->at[state], end = s->at[state + 1], part = 0;
   if (from < end && s->steps[from] == BEHIND_STOP) return state;
-  if (s->nstop) part = of_stop(s, (size_t)(-1 - s->steps[from++]), b);
+  if (s->nstop) part = rx_of_stop(s->stop, s->falls, (size_t)(-1 - s->steps[from++]), b);
   s->nfound = 0;
   s->turn++;
   s->work += end - from + 1;
@@ -170,8 +169,7 @@ static int behind(subsets *s, int state, int b)
   return state_of(s);
 }
 
-/* Bytes between which no step distinguishes are one class. */
-static void classes_of(const rx_nfa *a, regex *r)
+void rx_classes(const rx_nfa *a, regex *r)
 {
   bool begins[257] = { true };
   for (size_t k = 0; k < a->n; k++)
@@ -201,11 +199,11 @@ static bool all_states(subsets *s)
   return true;
 }
 
-static void find_falls(subsets *s)
+void rx_find_falls(const char *stop, size_t n, uint32_t *falls)
 {
-  for (size_t k = 0, part = 0; k < s->nstop; k++) {
-    if (k > 0) part = of_stop(s, part, (uint8_t)s->stop[k]);
-    s->falls[k] = (uint32_t)part;
+  for (size_t k = 0, part = 0; k < n; k++) {
+    if (k > 0) part = rx_of_stop(stop, falls, part, (uint8_t)stop[k]);
+    falls[k] = (uint32_t)part;
   }
 }
 
@@ -213,13 +211,13 @@ static void find_falls(subsets *s)
 static bool determine(subsets *s)
 {
   size_t n = s->a->n;
-  classes_of(s->a, s->r);
+  rx_classes(s->a, s->r);
   s->seen = mem_zero(s->m, n * sizeof *s->seen);
   s->stack = mem_get(s->m, n * sizeof *s->stack);
   s->found = mem_get(s->m, (n + 1) * sizeof *s->found);
   s->falls = mem_get(s->m, (s->nstop + 1) * sizeof *s->falls);
   bool ok = s->seen && s->stack && s->found && s->falls;
-  if (ok) find_falls(s);
+  if (ok) rx_find_falls(s->stop, s->nstop, s->falls);
   ok = ok ? rehash(s, 64) && all_states(s) : no_memory(s);
   mem_put(s->m, s->seen, n * sizeof *s->seen);
   mem_put(s->m, s->stack, n * sizeof *s->stack);
@@ -413,8 +411,15 @@ static bool renamed(const arrows *w, const regex *r, mem *m, int32_t *name, int3
   return true;
 }
 
-/* r without its dead states (transitions to them go), then as small as it can be.  false: error set. */
-static bool smallest(norn_state *st, mem *m, regex *r, regex *out)
+bool rx_no_text(norn_state *st)
+{
+  norn_fail(st, NORN_EDOMAIN, -1, "the constraint matches no text at all");
+  norn_hint(st, "a class may be empty, as [^\\s\\S], a rule without an end, as a ::= \"x\" a, or the stop stand in all "
+            "texts");
+  return false;
+}
+
+bool rx_smallest(norn_state *st, mem *m, regex *r, regex *out)
 {
   arrows w;
   size_t n = (size_t)r->n, cells = n * (size_t)r->classes;
@@ -436,11 +441,7 @@ static bool smallest(norn_state *st, mem *m, regex *r, regex *out)
   mem_put(m, name, 2 * n * sizeof *name);
   mem_put(m, alive, n * sizeof *alive);
   if (!ok) return !rx_no_memory(st);
-  if (any) return true;
-  norn_fail(st, NORN_EDOMAIN, -1, "the constraint matches no text at all");
-  norn_hint(st, "a class may be empty, as [^\\s\\S], a rule without an end, as a ::= \"x\" a, or the stop stand in all "
-            "texts");
-  return false;
+  return any || rx_no_text(st);
 }
 
 void regex_free(regex *r)
@@ -451,30 +452,35 @@ void regex_free(regex *r)
   *r = (regex){ 0 };
 }
 
-static norn_status regex_of(norn_state *st, bool grammar, const char *s, size_t n, const char *stop, size_t nstop,
-                            regex *out)
+/* The smallest automaton of steps; s and n: the stop. */
+bool rx_determined(norn_state *st, mem *m, const rx_nfa *nfa, const char *stop, size_t nstop, regex *out)
+{
+  regex r = { .st = st };
+  subsets sets = { .st = st, .m = m, .a = nfa, .r = &r, .stop = stop, .nstop = nstop };
+  bool ok = determine(&sets);
+  if (ok) {
+    out->classes = r.classes;
+    memcpy(out->class_of, r.class_of, sizeof r.class_of);
+    ok = rx_smallest(st, m, &r, out);
+  }
+  mem_put(m, r.next, sets.next_cap * sizeof *r.next);
+  mem_put(m, r.accepts, sets.accepts_cap * sizeof *r.accepts);
+  return ok;
+}
+
+norn_status regex_until(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop, regex *out)
 {
   mem m = rx_mem(st);
   arena a;
   rx_nfa nfa = { .m = &m };
-  regex r = { .st = st };
-  rx_parser p = { .st = st, .a = &a, .m = &m, .s = s, .n = n, .lines = grammar };
+  rx_parser p = { .st = st, .a = &a, .m = &m, .s = s, .n = n };
   arena_init(&a, &m);
   *out = (regex){ .st = st };
-  rx *tree = grammar ? rx_parse_grammar(&p) : rx_parse(&p);
+  rx *tree = rx_parse(&p);
   bool ok = tree && rx_nfa_new(&p, tree, stop, nstop, &nfa);
   arena_free(&a);
-  mem_put(&m, p.rule, p.rule_cap * sizeof *p.rule);
-  subsets sets = { .st = st, .m = &m, .a = &nfa, .r = &r, .stop = stop, .nstop = nstop };
-  ok = ok && determine(&sets);
+  ok = ok && rx_determined(st, &m, &nfa, stop, nstop, out);
   rx_nfa_free(&nfa);
-  if (ok) {
-    out->classes = r.classes;
-    memcpy(out->class_of, r.class_of, sizeof r.class_of);
-    ok = smallest(st, &m, &r, out);
-  }
-  mem_put(&m, r.next, sets.next_cap * sizeof *r.next);
-  mem_put(&m, r.accepts, sets.accepts_cap * sizeof *r.accepts);
   if (ok) return NORN_OK;
   regex_free(out);
   return norn_error(st)->code;
@@ -482,13 +488,5 @@ static norn_status regex_of(norn_state *st, bool grammar, const char *s, size_t 
 
 norn_status regex_new(norn_state *st, const char *s, size_t n, regex *out)
 {
-  return regex_of(st, false, s, n, "", 0, out);
-}
-norn_status regex_until(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop, regex *out)
-{
-  return regex_of(st, false, s, n, stop, nstop, out);
-}
-norn_status regex_grammar(norn_state *st, const char *s, size_t n, const char *stop, size_t nstop, regex *out)
-{
-  return regex_of(st, true, s, n, stop, nstop, out);
+  return regex_until(st, s, n, "", 0, out);
 }

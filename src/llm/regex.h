@@ -36,8 +36,6 @@ norn_status regex_new(norn_state *, const char *s, size_t n, regex *r);
 /* The same for texts that may be ended by a stop: those of s in which it does not occur; and any bytes in which it
    does, if what stands in front of it, where it occurs first, is of s. */
 norn_status regex_until(norn_state *, const char *s, size_t n, const char *stop, size_t nstop, regex *r);
-/* The same of a grammar (grammar.c). */
-norn_status regex_grammar(norn_state *, const char *s, size_t n, const char *stop, size_t nstop, regex *r);
 void        regex_free(regex *);
 static inline int regex_step(const regex *r, int state, uint8_t byte)
 {

@@ -3,7 +3,7 @@
 #ifndef NORN_LLM_REGEX_IN_H
 #define NORN_LLM_REGEX_IN_H
 #include "base/base.h"
-#include "llm/regex.h"
+#include "llm/grammar.h"
 
 typedef struct rx_range { uint32_t lo, hi; } rx_range;           /* characters, both ends in it */
 enum { RX_CHARACTERS = 0x10ffff };                               /* the last */
@@ -23,8 +23,9 @@ typedef struct rx {
 
 enum { RX_NESTED = 200 };                /* groups in groups */
 
-/* A rule of a grammar; is NULL: it was named, but not defined. */
-typedef struct rx_rule { const char *name; size_t n, at; rx *is; } rx_rule;
+/* A rule of a grammar; is NULL: it was named, but not defined.  From rx_find_calls: machine k - 1 of an automaton, or 0:
+   it stands where it is named. */
+typedef struct rx_rule { const char *name; size_t n, at; rx *is; int called; } rx_rule;
 
 typedef struct rx_parser {
   norn_state *st;
@@ -42,9 +43,17 @@ typedef struct rx_parts { rx **v; size_t n, cap; } rx_parts;
 /* The tree, in the arena; NULL: error set. */
 rx *rx_parse(rx_parser *);
 rx *rx_parse_grammar(rx_parser *);       /* of the rule root */
+/* Numbers the rules that come back to themselves with something behind, and those that take more than `wide` steps and
+   are named more than once (grammar_calls.c): how many; -1: error set. */
+int rx_find_calls(rx_parser *, const rx *root, int wide);
+/* Parts of a graph whose members reach one another (Tarjan 1972), numbered so that edges lead to lower ones or stay:
+   part (n); how many.  Edges of k: to[at[k]..at[k + 1]).  room (5 n). */
+int rx_components(int n, const int32_t *at, const int32_t *to, int32_t *part, int32_t *room);
 
 /* What both parsers use; NULL or false: error set.  Sets the error of a place: */
 void *rx_wrong(rx_parser *, size_t at, const char *hint, const char *format, ...) NORN_PRINTF(4, 5);
+int  rx_line(const rx_parser *, size_t at);
+int  rx_column(const rx_parser *, size_t at);
 bool rx_is_utf8(rx_parser *);
 bool rx_takes(rx_parser *, char);
 uint32_t rx_character(rx_parser *);      /* the next, as it stands */
@@ -61,14 +70,30 @@ bool rx_part_add(rx_parser *, rx_parts *, rx *);
 rx  *rx_node_of(rx_parser *, rx_kind, rx_parts *, bool ok);         /* gives up the parts */
 
 /* An automaton with choices (Thompson 1968): BYTE reads one of lo..hi and goes to `to`; SPLIT goes to both; MATCH is
-   the end of the expression (to: 0) or of the stop behind it (1). */
-typedef enum { RX_BYTE, RX_SPLIT, RX_MATCH } rx_op;
+   the end of the expression (to: 0), of the stop behind it (1), or of a machine (2); CALL reads what machine `or` reads
+   and goes to `to`. */
+typedef enum { RX_BYTE, RX_SPLIT, RX_MATCH, RX_CALL } rx_op;
+enum { RX_WHOLE, RX_STOP, RX_RETURN };   /* of MATCH */
 typedef struct rx_step { uint8_t op, lo, hi; int32_t to, or; } rx_step;
-typedef struct rx_nfa { mem *m; rx_step *v; size_t n, cap; int start; } rx_nfa;
+/* Machines are the called rules of a grammar. */
+typedef struct rx_nfa { mem *m; rx_step *v; size_t n, cap; int start; int32_t *machine; int machines; } rx_nfa;
 /* nstop 0: no stop.  false: error set. */
 bool rx_nfa_new(rx_parser *, const rx *, const char *stop, size_t nstop, rx_nfa *);
 void rx_nfa_free(rx_nfa *);
 
+/* The machines of an automaton that calls some (grammar_net.c).  false: error set, *g to be freed. */
+bool grammar_net_new(rx_parser *, const rx_nfa *, const char *stop, size_t nstop, grammar *);
+/* Bytes between which no step distinguishes are one class. */
+void rx_classes(const rx_nfa *, regex *);
+/* r without its dead states (transitions to them go), then as small as it can be: *out.  r->classes may be more than
+   those of bytes.  false: error set. */
+bool rx_smallest(norn_state *, mem *, regex *r, regex *out);
+/* The smallest automaton of steps without calls.  false: error set, *out to be freed. */
+bool rx_determined(norn_state *, mem *, const rx_nfa *, const char *stop, size_t nstop, regex *out);
+bool rx_no_text(norn_state *);           /* false: "matches no text at all" */
+/* How much of a stop a text ends in that ended in k bytes of it, after a byte more; falls (nstop): see rx_find_falls. */
+size_t rx_of_stop(const char *stop, const uint32_t *falls, size_t k, int byte);
+void rx_find_falls(const char *stop, size_t n, uint32_t *falls);
 /* Memory of the state as a mem. */
 mem rx_mem(norn_state *);
 norn_status rx_no_memory(norn_state *);

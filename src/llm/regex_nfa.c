@@ -1,8 +1,12 @@
 /* regex_nfa.c: trees of regular expressions as automata with choices over bytes (Thompson 1968, "Regular expression
    search algorithm").  A tree is built from its end: where what follows it stands is known, so nothing is patched but
    loops.  A range of characters is split where the length of their UTF-8 or a leading byte changes, until each piece
-   is a product of ranges of bytes; equal endings of pieces are one. */
+   is a product of ranges of bytes; equal endings of pieces are one.
+
+   A rule of a grammar stands where it is named, but for those that rx_find_calls has numbered: such a one is a machine
+   of its own, and where it is named a step that calls it. */
 #include "llm/regex_in.h"
+#include <stdio.h>
 
 enum { STEPS = 200000, CALLS = 1000000, ENDINGS = 256, DEPTH = 3000 };
 
@@ -15,14 +19,19 @@ typedef struct builder {
   rx_nfa *a;
   int calls, depth;
   used *used; size_t nused, used_cap;                    /* by hash; rule -1: free */
-  int32_t *open;                                         /* (p->nrule) how often each is being built */
+  int in;                                                /* the rule that is being built; -1: none */
+  int behind;                                            /* the step with which machines end; -1: none */
   struct { int32_t lo, hi, to, is; } ending[ENDINGS];    /* BYTE steps that are there already */
 } builder;
 
 static int too_large(builder *b)
 {
-  norn_fail(b->st, NORN_ELIMIT, -1, "the %s is too large: written out, it takes more "
-            "than %d steps", b->p->lines ? "grammar" : "regular expression", STEPS);
+  const rx_rule *r = b->in >= 0 ? &b->p->rule[b->in] : NULL;
+  char where[120] = "";
+  if (r) snprintf(where, sizeof where, " (at rule %.*s, line %d)", r->n < 60 ? (int)r->n : 60, r->name,
+                  rx_line(b->p, r->at));
+  norn_fail(b->st, NORN_ELIMIT, -1, "the %s is too large%s: written out, it takes more "
+            "than %d steps", b->p->lines ? "grammar" : "regular expression", where, STEPS);
   norn_hint(b->st, "use fewer or smaller counts, as {1,20}, or no count: + and *");
   return -1;
 }
@@ -157,27 +166,27 @@ static bool used_room(builder *b)
   return true;
 }
 
-/* A rule whose last part is itself goes back to where it began: the step behind both is the same.  Anywhere else it
-   would have to be remembered how often, which no automaton can. */
+/* A rule whose last part is itself goes back to where it began: the step behind both is the same.  So does a machine
+   whose last part is another. */
 static int rule(builder *b, const rx *e, int to)
 {
-  const rx_rule *is = &b->p->rule[e->n];
+  rx_rule *is = &b->p->rule[e->n];
   if (!used_room(b)) return -1;
   size_t h = used_at(b->used, b->used_cap, e->n, to);
   if (b->used[h].rule >= 0) return b->used[h].at;
-  if (b->open[e->n] > 0) {
-    rx_wrong(b->p, e->at, "a list is written with * or +, or as item ::= \"x\" | \"x\" item", "rule %.*s comes back to "
-             "itself here with something behind; it can only be the last of a sequence", (int)is->n, is->name);
-    return -1;
-  }
-  int at = step_add(b, (rx_step){ .op = RX_SPLIT, .to = to, .or = to });
+  bool call = is->called > 0 && to != b->behind;
+  int machine = is->called - 1;
+  int at = step_add(b, call ? (rx_step){ .op = RX_CALL, .to = to, .or = machine }
+                            : (rx_step){ .op = RX_SPLIT, .to = to, .or = to });
   if (at < 0) return -1;
   b->used[h] = (used){ e->n, to, at };
   b->nused++;
-  b->open[e->n]++;
+  if (call) return at;
+  int outer = b->in;
+  b->in = e->n;
   int body = build(b, is->is, to);
-  b->open[e->n]--;
   if (body < 0) return -1;
+  b->in = outer;
   b->a->v[at].to = b->a->v[at].or = body;
   return at;
 }
@@ -221,16 +230,33 @@ static int ending(builder *b, const char *stop, size_t n)
   return split(b, end, at);
 }
 
+/* The machines that are called: all end with one step, so that one which ends in another goes there. */
+static bool machines(builder *b)
+{
+  rx_nfa *a = b->a;
+  const rx_parser *p = b->p;
+  for (size_t k = 0; k < p->nrule; k++) a->machines += p->rule[k].called > 0;
+  if (a->machines == 0) return true;
+  a->machine = mem_get(a->m, (size_t)a->machines * sizeof *a->machine);
+  if (!a->machine) return !rx_no_memory(b->st);
+  b->behind = step_add(b, (rx_step){ .op = RX_MATCH, .to = RX_RETURN });
+  for (size_t k = 0; k < p->nrule; k++) {
+    if (!p->rule[k].called) continue;
+    rx named = { .kind = RX_RULE, .n = (int)k, .at = p->rule[k].at };
+    int at = b->behind < 0 ? -1 : build(b, &named, b->behind);
+    if (at < 0) return false;
+    a->machine[p->rule[k].called - 1] = at;
+  }
+  return true;
+}
+
 bool rx_nfa_new(rx_parser *p, const rx *e, const char *stop, size_t nstop, rx_nfa *a)
 {
-  builder b = { .st = p->st, .p = p, .a = a };
+  builder b = { .st = p->st, .p = p, .a = a, .in = -1, .behind = -1 };
   *a = (rx_nfa){ .m = p->m, .start = -1 };
   for (int k = 0; k < ENDINGS; k++) b.ending[k].is = -1;
-  b.open = mem_zero(p->m, (p->nrule + 1) * sizeof *b.open);
-  int end = b.open ? ending(&b, stop, nstop) : -1;
-  if (!b.open) rx_no_memory(p->st);
-  if (end >= 0) a->start = build(&b, e, end);
-  mem_put(p->m, b.open, (p->nrule + 1) * sizeof *b.open);
+  int end = ending(&b, stop, nstop);
+  if (end >= 0 && machines(&b)) a->start = build(&b, e, end);
   mem_put(p->m, b.used, b.used_cap * sizeof *b.used);
   if (a->start >= 0) return true;
   rx_nfa_free(a);
@@ -240,6 +266,9 @@ bool rx_nfa_new(rx_parser *p, const rx *e, const char *stop, size_t nstop, rx_nf
 void rx_nfa_free(rx_nfa *a)
 {
   mem_put(a->m, a->v, a->cap * sizeof *a->v);
+  mem_put(a->m, a->machine, (size_t)a->machines * sizeof *a->machine);
   a->v = NULL;
+  a->machine = NULL;
   a->n = a->cap = 0;
+  a->machines = 0;
 }

@@ -38,6 +38,19 @@ static size_t characters(const char *s, size_t n)
   return count;
 }
 
+int rx_line(const rx_parser *p, size_t at)
+{
+  int line = 1;
+  for (size_t k = 0; k < at; k++) line += p->s[k] == '\n';
+  return line;
+}
+int rx_column(const rx_parser *p, size_t at)
+{
+  size_t begin = at;
+  while (begin > 0 && p->s[begin - 1] != '\n') begin--;
+  return (int)characters(p->s + begin, at - begin) + 1;
+}
+
 /* Sets the error of a place; gives NULL, for all that gives pointers. */
 void *rx_wrong(rx_parser *p, size_t at, const char *hint, const char *format, ...)
 {
@@ -47,18 +60,12 @@ void *rx_wrong(rx_parser *p, size_t at, const char *hint, const char *format, ..
   vsnprintf(what, sizeof what, format, args);
   va_end(args);
   excerpt(p, at, here);
-  size_t begin = 0, line = 1;
   char where[60];
-  for (size_t k = 0; k < at && p->lines; k++)
-    if (p->s[k] == '\n') {
-      begin = k + 1;
-      line++;
-    }
-  if (p->lines) snprintf(where, sizeof where, "grammar, line %zu", line);
+  if (p->lines) snprintf(where, sizeof where, "grammar, line %d", rx_line(p, at));
   else snprintf(where, sizeof where, "regular expression");
-  size_t column = characters(p->s + begin, at - begin) + 1;
-  if (at < p->n) norn_fail(p->st, NORN_EDOMAIN, -1, "%s, character %zu, at '%s': %s", where, column, here, what);
-  else norn_fail(p->st, NORN_EDOMAIN, -1, "%s, at its end (character %zu): %s", where, column, what);
+  int column = p->lines ? rx_column(p, at) : (int)characters(p->s, at) + 1;
+  if (at < p->n) norn_fail(p->st, NORN_EDOMAIN, -1, "%s, character %d, at '%s': %s", where, column, here, what);
+  else norn_fail(p->st, NORN_EDOMAIN, -1, "%s, at its end (character %d): %s", where, column, what);
   if (hint) norn_hint(p->st, "%s", hint);
   return NULL;
 }

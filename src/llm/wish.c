@@ -82,15 +82,16 @@ static bool want_guides(norn_state *st, lm_wish *w, const norn_datum *args, int 
     if (*e.hint) norn_hint(st, "%s", e.hint);
     return false;
   }
+  bool fits;
+  if (!lm_guide_within(w->within, lm_guide_start(w->within), w->max, &fits)) return false;
+  if (fits) return true;
   int least = lm_guide_least(w->within, lm_guide_start(w->within));
   if (least == -2) return false;
   if (least < 0)
     return !norn_fail(st, NORN_EDOMAIN, arg, "no text of %s can match this %s", w->of->name,
                       arg == WISH_MATCH ? "expression" : "grammar");
-  if (least > w->max)
-    return !norn_fail(st, NORN_EDOMAIN, arg, "what matches this %s has at least %d tokens, and max is %d",
-                      arg == WISH_MATCH ? "expression" : "grammar", least, w->max);
-  return true;
+  return !norn_fail(st, NORN_EDOMAIN, arg, "what matches this %s has at least %d tokens, and max is %d",
+                    arg == WISH_MATCH ? "expression" : "grammar", least, w->max);
 }
 
 static bool want_tokens(norn_state *st, const lm_wish *w, const norn_datum *args)
