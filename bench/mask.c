@@ -68,17 +68,17 @@ static double steps(norn_state *st, lm_guide *e, const lm_token *path, int n, in
   return (bench_cpu() - t) / n;
 }
 
-static void row(norn_state *st, lm *m, const char *name, const char *re)
+static void row(norn_state *st, lm *m, const char *name, const char *re, bool gbnf)
 {
   enum { LONG = 64, TURNS = 200 };
   lm_token path[LONG];
   char label[120];
   int n = 0;
   double t = bench_cpu(), kept = INFINITY, limited = INFINITY;
-  lm_guide *e = lm_guide_regex(m, re, strlen(re));
+  lm_guide *e = gbnf ? lm_guide_grammar(m, re, strlen(re), "", 0) : lm_guide_regex(m, re, strlen(re));
   if (!e) bench_die(st, name);
   double made = bench_cpu() - t, first = 0;
-  for (int s = 0; n < LONG; n++) {
+  for (int s = lm_guide_start(e); n < LONG; n++) {
     t = bench_cpu();
     const uint64_t *mask = lm_guide_mask(e, s, -1);
     t = bench_cpu() - t;
@@ -89,7 +89,7 @@ static void row(norn_state *st, lm *m, const char *name, const char *re)
     s = lm_guide_next(e, s, path[n]);
   }
   t = bench_cpu();
-  lm_guide_least(e, 0);
+  lm_guide_least(e, lm_guide_start(e));
   double distances = bench_cpu() - t;
   steps(st, e, path, n, n);
   for (int turn = 0; turn < TURNS; turn++) {
@@ -108,6 +108,57 @@ static void row(norn_state *st, lm *m, const char *name, const char *re)
   bench_row(label, 1e6 * distances, "us", "", 0, "");
 }
 
+/* As those of llama.cpp. */
+static const char json[] =
+  "root ::= object\nvalue ::= object | array | string | number | (\"true\" | \"false\" | \"null\") ws\n"
+  "object ::= \"{\" ws (string \":\" ws value (\",\" ws string \":\" ws value)*)? \"}\" ws\n"
+  "array ::= \"[\" ws (value (\",\" ws value)*)? \"]\" ws\n"
+  "string ::= \"\\\"\" ([^\"\\\\\\x7F\\x00-\\x1F] | \"\\\\\" ([\"\\\\bfnrt] | \"u\" [0-9a-fA-F]{4}))* \"\\\"\" ws\n"
+  "number ::= (\"-\"? ([0-9] | [1-9] [0-9]{0,15})) (\".\" [0-9]+)? ([eE] [-+]? [0-9] [1-9]{0,15})? ws\n"
+  "ws ::= | \" \" | \"\\n\" [ \\t]{0,20}";
+static const char arithmetic[] =
+  "root ::= (expr \"=\" ws term \"\\n\")+\nexpr ::= term ([-+*/] term)*\n"
+  "term ::= ident | num | \"(\" ws expr \")\" ws\nident ::= [a-z] [a-z0-9_]* ws\nnum ::= [0-9]+ ws\nws ::= [ \\t\\n]*";
+
+/* Texts that nobody has written yet, when others have been: of each step the mask and the state behind. */
+static void fresh(norn_state *st, lm *m, const char *name, const char *gbnf)
+{
+  enum { LONG = 64, TEXTS = 60, BEFORE = 20 };
+  char label[120];
+  double first = 0, all = 0;
+  int steps_made = 0;
+  lm_guide *e = lm_guide_grammar(m, gbnf, strlen(gbnf), "", 0);
+  if (!e) bench_die(st, name);
+  for (int turn = 0; turn < TEXTS; turn++) {
+    int s = lm_guide_start(e);
+    for (int k = 0; k < LONG; k++) {
+      double t = bench_cpu();
+      const uint64_t *mask = lm_guide_mask(e, s, LONG + 100);
+      double took = bench_cpu() - t;
+      if (!mask) bench_die(st, name);
+      /* Letters make nothing new: mostly marks are taken where they may be. */
+      lm_token next = -1;
+      for (int tries = 0; tries < 30 && next < 0; tries++) {
+        next = some(mask, (uint64_t)(turn * LONG + k) * 31 + (uint64_t)tries);
+        if (next >= 0 && m->vocab.at[next + 1] - m->vocab.at[next] > 2 && tries < 29) next = -1;
+      }
+      if (next < 0) break;
+      t = bench_cpu();
+      s = lm_guide_next(e, s, next);
+      took += bench_cpu() - t;
+      if (s < 0) bench_die(st, name);
+      if (turn < BEFORE) continue;
+      all += took;
+      steps_made++;
+      if (took > first) first = took;
+    }
+  }
+  snprintf(label, sizeof label, "mask %s, a step of a new text", name);
+  bench_row(label, 1e6 * all / steps_made, "us", "", 0, "50");
+  snprintf(label, sizeof label, "mask %s, the slowest of them", name);
+  bench_row(label, 1e6 * first, "us", "", 0, "");
+}
+
 void bench_llm_mask(void)
 {
   norn_state *st = bench_state();
@@ -118,11 +169,15 @@ void bench_llm_mask(void)
   double t = bench_cpu();
   if (!lm_guide_regex(&m, "a", 1)) bench_die(st, "mask");
   bench_row("mask trie of 32,000 tokens", 1e3 * (bench_cpu() - t), "ms", "", 0, "");
-  row(st, &m, "any text", "(.|\\n)*");
-  row(st, &m, "letters", "[a-z ]{1,200}");
-  row(st, &m, "date", "(19|20)\\d{2}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])");
+  row(st, &m, "any text", "(.|\\n)*", false);
+  row(st, &m, "letters", "[a-z ]{1,200}", false);
+  row(st, &m, "date", "(19|20)\\d{2}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])", false);
   row(st, &m, "json", "\\{\"name\": \"([^\"\\\\\\n]|\\\\[\"\\\\n]){0,60}\", \"age\": \\d{1,3}(, \"tags\": "
-      "\\[(\"[^\"\\\\\\n]*\"(, \"[^\"\\\\\\n]*\")*)?\\])?\\}");
+      "\\[(\"[^\"\\\\\\n]*\"(, \"[^\"\\\\\\n]*\")*)?\\])?\\}", false);
+  row(st, &m, "nested json", json, true);
+  row(st, &m, "nested arithmetic", arithmetic, true);
+  fresh(st, &m, "nested json", json);
+  fresh(st, &m, "nested arithmetic", arithmetic);
   lm_guides_free(&m);
   free(v);
   norn_free(st);

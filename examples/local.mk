@@ -13,6 +13,7 @@ EXAMPLES = \
   %D%/hmm.norn \
   %D%/llm_as_prior.norn \
   %D%/llm_constrained.norn \
+  %D%/llm_json.norn \
   %D%/llm_particles_math.norn \
   %D%/llm_two_models.norn \
   %D%/many_chains.norn \
@@ -30,6 +31,8 @@ EXAMPLE_FILES = \
   %D%/data/alcedinidae.json \
   %D%/data/coal_disasters.csv \
   %D%/data/eight_schools.json \
+  %D%/data/formula.gbnf \
+  %D%/data/formulas.txt \
   %D%/data/sentences.txt \
   %D%/data/sums.txt \
   %D%/embed/Makefile \

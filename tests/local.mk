@@ -310,7 +310,9 @@ LANG_TESTS = \
   %D%/errors/llm_chat.norn \
   %D%/errors/llm_dead.norn \
   %D%/errors/llm_grammar_and_match.norn \
-  %D%/errors/llm_grammar_counts.norn \
+  %D%/errors/llm_grammar_deep.norn \
+  %D%/errors/llm_grammar_endless.norn \
+  %D%/errors/llm_grammar_long.norn \
   %D%/errors/llm_letter.norn \
   %D%/errors/llm_match_place.norn \
   %D%/errors/llm_no_chat.norn \
@@ -616,6 +618,7 @@ ENGINE_TESTS = \
   %D%/engine/kalman.norn \
   %D%/engine/llm_grammar.norn \
   %D%/engine/llm_masks.norn \
+  %D%/engine/llm_nested.norn \
   %D%/engine/llm_particles.norn \
   %D%/engine/llm_text.norn \
   %D%/engine/llm_tokenisations.norn \
@@ -911,7 +914,9 @@ TEST_FILES = \
   %D%/errors/llm_chat.err \
   %D%/errors/llm_dead.err \
   %D%/errors/llm_grammar_and_match.err \
-  %D%/errors/llm_grammar_counts.err \
+  %D%/errors/llm_grammar_deep.err \
+  %D%/errors/llm_grammar_endless.err \
+  %D%/errors/llm_grammar_long.err \
   %D%/errors/llm_letter.err \
   %D%/errors/llm_match_place.err \
   %D%/errors/llm_no_chat.err \
@@ -1293,6 +1298,10 @@ TEST_FILES = \
   %D%/fuzz/corpus/regex/large \
   %D%/fuzz/corpus/regex/mixed \
   %D%/fuzz/corpus/regex/nested \
+  %D%/fuzz/corpus/regex/nested_empty \
+  %D%/fuzz/corpus/regex/nested_json \
+  %D%/fuzz/corpus/regex/nested_left \
+  %D%/fuzz/corpus/regex/nested_stop \
   %D%/fuzz/corpus/regex/recursive \
   %D%/fuzz/corpus/regex/stop \
   %D%/fuzz/corpus/regex/unicode \

@@ -241,6 +241,7 @@ static bool rule(rx_parser *p)
   rx *e = alternatives(p, false);
   if (!e) return false;
   p->rule[k].is = e;
+  p->rule[k].at = from;
   if (more(p) && here(p) != '\n')
     return rx_wrong(p, p->at, "there are \"text\", [a-z], ., names, ( ), | and * + ? {2,3} behind them",
                     "this begins no part of a rule") != NULL;

@@ -26,7 +26,7 @@ typedef struct grammar {
   grammar_machine *machine;              /* (machines) */
   int32_t *call_at;                      /* (r.n + 1) */
   grammar_call *call; size_t ncall;
-  uint64_t *first;                       /* (r.n) groups of four bytes with which a state goes on, by itself or a call */
+  uint64_t *first;                       /* (r.n) groups of four bytes by which a state goes on, itself or by calls */
   int32_t *bytes;                        /* (r.n) the fewest bytes to the end of the machine */
   int32_t *owner;                        /* (r.n) a machine to which the state belongs */
 } grammar;

@@ -23,7 +23,7 @@ typedef struct calls {
 
 static bool too_deep(calls *c)
 {
-  norn_fail(c->p->st, NORN_ELIMIT, -1, "the grammar is too large: its rules stand more than %d deep in each other", LEVELS);
+  norn_fail(c->p->st, NORN_ELIMIT, -1, "the grammar is too large: parts stand more than %d deep in each other", LEVELS);
   return false;
 }
 
@@ -46,8 +46,11 @@ static bool find_named(calls *c, const rx *e, bool last)
 
 /* ---- components ---- */
 
-typedef struct tarjan { const int32_t *at, *to; int32_t *part, *index, *low, *stack, *way, *next; int seen, height, parts; }
-  tarjan;
+typedef struct tarjan {
+  const int32_t *at, *to;
+  int32_t *part, *index, *low, *stack, *way, *next;
+  int seen, height, parts;
+} tarjan;
 
 static void enter(tarjan *t, int k, int *deep)
 {
@@ -78,8 +81,8 @@ static void search(tarjan *t, int first)
 
 int rx_components(int n, const int32_t *at, const int32_t *to, int32_t *part, int32_t *room)
 {
-  tarjan t = { .at = at, .to = to, .part = part, .index = room, .low = room + n, .stack = room + 2 * n, .way = room + 3 * n,
-               .next = room + 4 * n };
+  tarjan t = { .at = at, .to = to, .part = part, .index = room, .low = room + n, .stack = room + 2 * n,
+               .way = room + 3 * n, .next = room + 4 * n };
   for (int k = 0; k < n; k++) part[k] = t.index[k] = -1;
   for (int k = 0; k < n; k++)
     if (t.index[k] < 0) search(&t, k);

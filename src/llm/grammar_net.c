@@ -586,7 +586,8 @@ static void name_machine(const net *w, const mach *k, grammar_machine *out)
   for (size_t i = 0; i < p->nrule; i++) {
     const rx_rule *r = &p->rule[i];
     if (k->unit ? r->called != k->unit : r->n != 4 || memcmp(r->name, "root", 4)) continue;
-    snprintf(out->name, sizeof out->name, "%.*s", r->n < sizeof out->name ? (int)r->n : (int)sizeof out->name - 1, r->name);
+    int shown = r->n < sizeof out->name ? (int)r->n : (int)sizeof out->name - 1;
+    snprintf(out->name, sizeof out->name, "%.*s", shown, r->name);
     out->line = rx_line(p, r->at);
     out->column = rx_column(p, r->at);
   }
@@ -617,7 +618,8 @@ static bool take_apart(net *w, const regex *r, const int32_t *number, grammar *g
   g->bytes = mem_get(w->m, n * sizeof *g->bytes);
   g->owner = mem_zero(w->m, n * sizeof *g->owner);
   g->ncall = calls;
-  if (!g->owner || !g->r.next || !g->r.accepts || !g->machine || !g->call_at || !g->call || !g->first || !g->bytes) return no_memory(w);
+  bool ok = g->owner && g->r.next && g->r.accepts && g->machine && g->call_at && g->call && g->first && g->bytes;
+  if (!ok) return no_memory(w);
   memcpy(g->r.accepts, r->accepts, n);
   for (size_t m = 0; m < w->nmach; m++) {
     grammar_machine *k = &g->machine[number[m]];
@@ -688,6 +690,15 @@ static void measure(grammar *g)
   }
 }
 
+static bool no_text(const net *w)
+{
+  for (size_t k = 0; k < w->p->nrule; k++)
+    if (w->p->rule[k].n == 4 && !memcmp(w->p->rule[k].name, "root", 4))
+      rx_wrong(w->p, w->p->rule[k].at, "each rule that comes back to itself needs a way to end, as x ::= \"(\" x \")\" | \"y\"",
+               "no text at all is of this rule%s", w->nstop ? " and without the stop" : "");
+  return false;
+}
+
 static bool finish(net *w, grammar *g)
 {
   regex one = { 0 }, small = { .st = w->st };
@@ -695,7 +706,7 @@ static bool finish(net *w, grammar *g)
   int32_t *number = mem_get(w->m, w->nmach * sizeof *number);
   ok = ok && (number || no_memory(w)) && find_alive(w, alive);
   g->empty = w->nullable[0];
-  if (ok && !g->empty && !alive[w->mach[0].start]) ok = rx_no_text(w->st);
+  if (ok && !g->empty && !alive[w->mach[0].start]) ok = no_text(w);
   bool any = false;
   for (size_t k = 0; k < w->nmach && ok; k++) any |= alive[w->mach[k].start];
   if (ok && !any) w->accepts[w->mach[0].start] = alive[w->mach[0].start] = true;    /* the empty text alone */

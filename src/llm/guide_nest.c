@@ -1,16 +1,16 @@
 /* guide_nest.c: texts under a grammar whose rules nest: states and their steps.
 
-   After each byte a text may stand at many places of the grammar: a state of a machine on top, and below it what is to be
-   read when that machine has ended, and so on down: stacks.  All stacks together are one value, made deterministic from
-   the top: each state on top once, with the set of what may stand below it (so two ways to read a text that come to
-   the same are one, and a text is allowed or not, however many ways it can be read).  Such sets share their lower
-   parts (Tomita 1985, "Efficient parsing for natural language"), never change, and equal ones are one number; so a particle
-   holds a number, and a step that was made before is a look into a table.
+   After each byte a text may stand at many places of the grammar: a state of a machine on top, and below it what is
+   to be read when that machine has ended, and so on down: stacks.  All stacks together are one value, made
+   deterministic from the top: each state on top once, with the set of what may stand below it (so two ways to read
+   a text that come to the same are one, and a text is allowed or not, however many ways it can be read).  Such sets
+   share their lower parts (Tomita 1985, "Efficient parsing for natural language"), never change, and equal ones are
+   one number; so a particle holds a number, and a step that was made before is a look into a table.
 
-   One step reads a byte on each state on top; where a state calls machines, these begin with the state behind the call
-   stacked, in the order of their numbers, so that all that call one machine are together before it begins.  A call
-   behind which nothing stands stacks nothing.  Where a machine may have ended, what stands below joins the set at
-   once. */
+   One step reads a byte on each state on top; where a state calls machines, these begin with the state behind the
+   call stacked, in the order of their numbers, so that all that call one machine are together before it begins.  A
+   call behind which nothing stands stacks nothing.  Where a machine may have ended, what stands below joins the set
+   at once. */
 #include "llm/guide_in.h"
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,8 @@ static int no_memory(nest *s)
 void nest_too_large(nest *s, int q, const char *why, const char *hint)
 {
   const grammar_machine *k = &s->g->machine[s->g->owner[q]];
-  norn_fail(s->of->of->st, NORN_ELIMIT, -1, "grammar, line %d, character %d, in rule %s: %s", k->line, k->column, k->name,
-            why);
+  norn_fail(s->of->of->st, NORN_ELIMIT, -1, "grammar, line %d, character %d, in rule %s: %s", k->line, k->column,
+            k->name, why);
   if (hint) norn_hint(s->of->of->st, "%s", hint);
 }
 
@@ -94,8 +94,8 @@ static int set_of(nest *s, const nest_item *v, size_t n, bool end)
     if (bytes < x.bytes) x.bytes = bytes;
     if (below->depth >= x.depth) x.depth = below->depth + 1;
     if (x.depth > DEEPEST) {
-      nest_too_large(s, v[k].q, "it is nested more than 5000 deep", "write lists with * or +, or so that a rule comes back "
-                     "to itself only at its end");
+      nest_too_large(s, v[k].q, "it is nested more than 5000 deep",
+                     "write lists with * or +, or so that a rule comes back to itself only at its end");
       return NEST_ERROR;
     }
   }

@@ -1,8 +1,8 @@
 /* guide_nest_least.c: the fewest tokens from a set of stacks to acceptance, exactly.
 
-   Tokens do not respect machines: one may end a string, a list and an object.  So what a machine does to the count of
-   tokens is not a number but depends on where in a token the text is when it begins, and when it ends: a place is a node of
-   the vocabulary's trie, its root between tokens.  Of these:
+   Tokens do not respect machines: one may end a string, a list and an object.  So what a machine does to the count
+   of tokens is not a number but depends on where in a token the text is when it begins, and when it ends: a place
+   is a node of the vocabulary's trie, its root between tokens.  Of these:
 
        way(q, u)       from state q of a machine, the text being at place u: to which places v the machine's end
                        can be brought, with how few tokens completed on the way
@@ -14,9 +14,12 @@
        past(S, u)  u, 0 if the empty stack is in S; and for each item q above R of S: c + past(R, v) for each v, c of
                    way(q, u)
 
-   Costs are at least 0, and the least solution is found by going round until nothing changes (Knuth 1977, "A generalization
-   of Dijkstra's algorithm", has such systems).  Of places only those matter at which some state that stands behind a
-   call can go on, which are few.  least() of what texts come to has numbers instead of places. */
+   So a mask admits a token only if acceptance is in reach, and every token from which it is: both are exact, for any
+   vocabulary.  Bytes are only an upper bound (where all are tokens), by which most masks need not ask.
+
+   Costs are at least 0, and the least solution is found by going round until nothing changes (Knuth 1977, "A
+   generalization of Dijkstra's algorithm", has such systems).  Of places only those matter at which some state that
+   stands behind a call can go on, which are few.  least() of what texts come to has numbers instead of places. */
 #include "llm/guide_in.h"
 #include <limits.h>
 #include <string.h>
@@ -40,6 +43,7 @@ struct nest_least {
   uint64_t after;                        /* groups of bytes with which some state behind a call goes on */
   cell *cell; size_t ncell, cell_cap;
   bool settled;
+  uint64_t visits;                       /* nodes of the trie */
 };
 
 static bool no_memory(nest *s)
@@ -98,6 +102,7 @@ static bool add_way(nest *s, ways *w, int node, int cost, bool *more)
     if (w->v[mid].node < node) lo = mid + 1;
     else hi = mid;
   }
+  if (cost >= NEVER) return true;
   if (lo < w->n && w->v[lo].node == node) {
     if (w->v[lo].cost <= cost) return true;
     w->v[lo].cost = cost;
@@ -181,8 +186,11 @@ static int way_of(nest *s, int q, int node)
   int k = find(s, &e->way, q, node, &is_new);
   if (k < 0 || !is_new) return k;
   e->settled = false;
-  if (e->way.n > VARIABLES || s->visits > VISITS) return too_dear(s, q) - 1;
-  return way_new(s, &e->way.v[k]) ? k : -1;
+  if (e->way.n > VARIABLES || e->visits > VISITS) return too_dear(s, q) - 1;
+  uint64_t before = s->visits;
+  bool ok = way_new(s, &e->way.v[k]);
+  e->visits += s->visits - before;
+  return ok ? k : -1;
 }
 
 static int past_of(nest *s, int set, int node)
@@ -318,7 +326,8 @@ int nest_least(nest *s, int set)
 {
   if (!s->least && !begin(s)) return NEST_ERROR;
   int d = least_of(s, set, 0);
-  return d == NEVER ? -1 : d;
+  if (d == NEST_ERROR) nest_least_free(s);               /* what is half known must not be believed */
+  return d >= NEVER ? -1 : d;
 }
 
 static void variables_free(nest *s, variables *x)

@@ -1,14 +1,14 @@
 /* guide_nest_mask.c: masks of texts under a grammar whose rules nest.
 
-   What a token does above a state q of a machine depends on what stands below only from where the machine has ended.  So
-   the vocabulary is walked once for each q on the empty stack (nest_local): most tokens end above it or are refused,
-   whatever stands below (Dong et al. 2024, "XGrammar", calls them context-independent); of the rest there remain the
-   nodes of the trie at which the machine may have ended, and from each the walk goes on in the set below.  A mask is all
-   of that for each state on top.
+   What a token does above a state q of a machine depends on what stands below only from where the machine has
+   ended.  So the vocabulary is walked once for each q on the empty stack (nest_local): most tokens end above it or
+   are refused, whatever stands below (Dong et al. 2024, "XGrammar", calls them context-independent); of the rest
+   there remain the nodes of the trie at which the machine may have ended, and from each the walk goes on in the set
+   below.  A mask is all of that for each state on top.
 
-   Where a text must not be long, a token counts if from some set that it leads to the fewest tokens to acceptance are few
-   enough (guide_nest_least.c).  That is asked only where it may matter: with bytes that are tokens, a text is finished
-   in as many tokens as bytes. */
+   Where a text must not be long, a token counts if from some set that it leads to the fewest tokens to acceptance
+   are few enough (guide_nest_least.c).  That is asked only where it may matter: with bytes that are tokens, a text
+   is finished in as many tokens as bytes. */
 #include "llm/guide_in.h"
 #include <limits.h>
 #include <string.h>

@@ -411,7 +411,7 @@ static bool renamed(const arrows *w, const regex *r, mem *m, int32_t *name, int3
   return true;
 }
 
-bool rx_no_text(norn_state *st)
+static bool no_text(norn_state *st)
 {
   norn_fail(st, NORN_EDOMAIN, -1, "the constraint matches no text at all");
   norn_hint(st, "a class may be empty, as [^\\s\\S], a rule without an end, as a ::= \"x\" a, or the stop stand in all "
@@ -441,7 +441,7 @@ bool rx_smallest(norn_state *st, mem *m, regex *r, regex *out)
   mem_put(m, name, 2 * n * sizeof *name);
   mem_put(m, alive, n * sizeof *alive);
   if (!ok) return !rx_no_memory(st);
-  return any || rx_no_text(st);
+  return any || no_text(st);
 }
 
 void regex_free(regex *r)

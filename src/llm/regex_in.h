@@ -23,8 +23,8 @@ typedef struct rx {
 
 enum { RX_NESTED = 200 };                /* groups in groups */
 
-/* A rule of a grammar; is NULL: it was named, but not defined.  From rx_find_calls: machine k - 1 of an automaton, or 0:
-   it stands where it is named. */
+/* A rule of a grammar; is NULL: it was named, but not defined.  called, by rx_find_calls: machine called - 1 of an
+   automaton; 0: it stands where it is named. */
 typedef struct rx_rule { const char *name; size_t n, at; rx *is; int called; } rx_rule;
 
 typedef struct rx_parser {
@@ -90,8 +90,8 @@ void rx_classes(const rx_nfa *, regex *);
 bool rx_smallest(norn_state *, mem *, regex *r, regex *out);
 /* The smallest automaton of steps without calls.  false: error set, *out to be freed. */
 bool rx_determined(norn_state *, mem *, const rx_nfa *, const char *stop, size_t nstop, regex *out);
-bool rx_no_text(norn_state *);           /* false: "matches no text at all" */
-/* How much of a stop a text ends in that ended in k bytes of it, after a byte more; falls (nstop): see rx_find_falls. */
+/* How much of a stop a text ends in that ended in k bytes of it, after a byte more; falls (nstop): of each beginning of
+   the stop, how much of it the longest that also ends it has (rx_find_falls). */
 size_t rx_of_stop(const char *stop, const uint32_t *falls, size_t k, int byte);
 void rx_find_falls(const char *stop, size_t n, uint32_t *falls);
 /* Memory of the state as a mem. */

@@ -1,8 +1,8 @@
-/* fuzz_regex.c: any bytes are a regular expression, or with ::= in them a grammar, or an error; of an automaton each state but perhaps the first has
-   its way to the end, and a small vocabulary's masks allow what can be read.  A zero byte parts the expression and a
-   stop. */
+/* fuzz_regex.c: any bytes are a regular expression, or with ::= in them a grammar, or an error; of an automaton, and of the
+   machines of a grammar whose rules nest, each state but perhaps the first has its way to the end; and a small
+   vocabulary's masks allow what can be read and finished.  A zero byte parts the expression and a stop. */
+#include "llm/grammar.h"
 #include "llm/guide.h"
-#include "llm/regex.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,13 +26,31 @@ static void sound(const regex *r)
   free(alive);
 }
 
-static void guided(norn_state *st, bool grammar, const char *s, size_t n, const char *stop, size_t nstop)
+/* What a machine of a grammar calls has a number, and reads something; before a byte, a higher one. */
+static void sound_machines(const grammar *g)
+{
+  for (int s = 0; s < g->r.n; s++)
+    for (int i = g->call_at[s]; i < g->call_at[s + 1]; i++) {
+      grammar_call c = g->call[i];
+      if (c.machine < 0 || c.machine >= g->machines || c.to < -1 || c.to >= g->r.n) abort();
+      if (g->machine[c.machine].start < 0 || g->r.accepts[g->machine[c.machine].start]) abort();
+    }
+  for (int m = 0; m < g->machines; m++) {
+    int s = g->machine[m].start;
+    for (int i = s < 0 ? 0 : g->call_at[s]; s >= 0 && i < g->call_at[s + 1]; i++)
+      if (g->call[i].machine <= m) abort();
+  }
+  for (int s = 1; s < g->r.n; s++)
+    if (g->bytes[s] >= GRAMMAR_FAR && g->r.n < 100) abort();
+}
+
+static void guided(norn_state *st, bool gbnf, const char *s, size_t n, const char *stop, size_t nstop)
 {
   static const uint8_t bytes[] = "a" "b" "ab" "0" " " "\xc3" "\xa9" "\xc3\xa9" "\n" "<>";
   static const uint32_t at[] = { 0, 1, 2, 4, 5, 6, 7, 8, 10, 11, 13 };
   static const uint8_t kind[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, LM_END };
   lm m = { .st = st, .vocab = { .n = 10, .at = at, .bytes = bytes, .kind = kind, .begin = -1, .end = 9 } };
-  lm_guide *e = (grammar ? lm_guide_grammar : lm_guide_until)(&m, s, n, stop, nstop);
+  lm_guide *e = (gbnf ? lm_guide_grammar : lm_guide_until)(&m, s, n, stop, nstop);
   int state = e ? lm_guide_start(e) : -1;
   for (int k = 0; k < 20 && e; k++) {
     int left = k % 3 ? 20 - k : -1;
@@ -62,16 +80,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
   const char *s = (const char *)bytes, *zero = n ? memchr(s, 0, n) : NULL;
   size_t ns = zero ? (size_t)(zero - s) : n, nstop = zero ? n - ns - 1 : 0;
   const char *stop = zero ? zero + 1 : "";
-  regex r;
-  bool grammar = false;
-  for (size_t k = 0; k + 3 <= ns; k++) grammar |= memcmp(s + k, "::=", 3) == 0;
+  grammar g = { .r = { .st = st } };
+  bool gbnf = false;
+  for (size_t k = 0; k + 3 <= ns; k++) gbnf |= memcmp(s + k, "::=", 3) == 0;
   if (!st) return 0;
-  if ((grammar ? regex_grammar : regex_until)(st, ns ? s : "", ns, stop, nstop, &r)) {
-    if (!norn_error(st)->code || !norn_error(st)->text[0] || r.next || r.accepts) abort();
+  if (gbnf ? grammar_new(st, ns ? s : "", ns, stop, nstop, &g) : regex_until(st, ns ? s : "", ns, stop, nstop, &g.r)) {
+    if (!norn_error(st)->code || !norn_error(st)->text[0] || g.r.next || g.r.accepts) abort();
   } else {
-    if (r.n < 2000) sound(&r);
-    regex_free(&r);
-    guided(st, grammar, ns ? s : "", ns, stop, nstop);
+    if (g.machines) sound_machines(&g);
+    else if (g.r.n < 2000) sound(&g.r);
+    grammar_free(&g);
+    guided(st, gbnf, ns ? s : "", ns, stop, nstop);
   }
   norn_free(st);
   return 0;

@@ -260,16 +260,22 @@ static void *host_alloc(void *user, void *p, size_t old, size_t n)
   return q;
 }
 
+static lm_guide *guide_of(vocabulary *v, const char *nested)
+{
+  return nested ? lm_guide_grammar(&v->m, nested, strlen(nested), "bb", 2)
+                : lm_guide_regex(&v->m, "\"[ab\xc3\xa9]{0,9}\"", 14);
+}
+
 /* All of a guide's work; what fails once works when it is asked for again. */
-static void use(norn_state *st, vocabulary *v, host *h, long fail_at, bool *reached)
+static void use(norn_state *st, vocabulary *v, const char *nested, host *h, long fail_at, bool *reached)
 {
   bool failed = false;
   h->fail_at = h->requests + fail_at;
-  lm_guide *e = lm_guide_regex(&v->m, "\"[ab\xc3\xa9]{0,9}\"", 14);
+  lm_guide *e = guide_of(v, nested);
   if (!e) {
     CHECK(norn_error(st)->code == NORN_EMEMORY);
     failed = true;
-    e = lm_guide_regex(&v->m, "\"[ab\xc3\xa9]{0,9}\"", 14);
+    e = guide_of(v, nested);
   }
   CHECK(e);
   for (int s = 0; e && s < 12; s++)
@@ -304,13 +310,15 @@ static void test_memory(void)
   cfg.alloc_user = &h;
   norn_state *st = norn_new_bare(&cfg);
   CHECK(st);
-  for (int turn = 0; turn < 2; turn++) {
+  static const char nests[] = "root ::= | v | root \",\" v\nv ::= \"\\\"\" root \"\\\"\" | [a-b] | v v | w\nw ::= v";
+  for (int turn = 0; turn < 4; turn++) {
     begin(&v, st);
     texts(&v, (const char *const[]){ "a", "ab", "\"", "\"a", "\xc3", "\xa9", "bb", NULL });
-    if (turn) texts(&v, (const char *const[]){ "b", NULL });
+    if (turn % 2) texts(&v, (const char *const[]){ "b", NULL });
+    if (turn == 3) texts(&v, (const char *const[]){ ",", NULL });
     long blocks = h.blocks, fails = 0;
     for (bool reached = true; reached; fails++) {
-      use(st, &v, &h, fails + 1, &reached);
+      use(st, &v, turn < 2 ? NULL : nests, &h, fails + 1, &reached);
       CHECK(h.blocks == blocks);
       if (h.blocks != blocks) break;
     }

@@ -37,6 +37,26 @@ static bool short_ab(const char *s) { return only(s, "ab") && strlen(s) >= 2 && 
 static bool no_cc(const char *s) { return !strstr(s, "cc"); }
 static bool no_c(const char *s) { return only(s, "ab"); }
 
+/* a^n b^n */
+static bool as_many(const char *s)
+{
+  size_t a = strspn(s, "a"), b = strspn(s + a, "b");
+  return a == b && s[a + b] == 0;
+}
+/* a opens, b closes; c stands anywhere. */
+static bool closes(const char *s)
+{
+  int deep = 0;
+  for (; *s && deep >= 0; s++) deep += *s == 'a' ? 1 : *s == 'b' ? -1 : 0;
+  return deep == 0;
+}
+static bool same_backwards(const char *s)
+{
+  for (size_t k = 0, n = strlen(s); k < n; k++)
+    if (s[k] != s[n - 1 - k]) return false;
+  return true;
+}
+
 /* ---- both sums ---- */
 
 static bool ready(lm *m, lm_node *n) { return lm_eval(m, &n, 1) == NORN_OK; }
@@ -108,7 +128,8 @@ static double stepped(law *w, lm_node *n, int state)
 
 static void test_law(lm *m, const char *re, const char *stop, bool (*holds)(const char *))
 {
-  law w = { re, stop, holds, m, lm_guide_until(m, re, strlen(re), stop, strlen(stop)), 0, 0, 0 };
+  lm_guide *(*make)(lm *, const char *, size_t, const char *, size_t) = strstr(re, "::=") ? lm_guide_grammar : lm_guide_until;
+  law w = { re, stop, holds, m, make(m, re, strlen(re), stop, strlen(stop)), 0, 0, 0 };
   CHECK(w.e);
   for (w.max = LEAST; w.e && w.max <= MOST; w.max++) {
     double a = summed(&w, m->root, ""), b = stepped(&w, m->root, lm_guide_start(w.e));
@@ -133,6 +154,12 @@ int main(void)
     test_law(m, ".{3,5}", "bc", three_to_five);
     test_law(m, "[ab]*", "", no_c);
     test_law(m, "([ab]|c[ab])*c?", "", no_cc);
+    /* Rules that nest; however many ways there are to read a text, it counts once. */
+    test_law(m, "root ::= | \"a\" root \"b\"", "", as_many);
+    test_law(m, "root ::= \"c\" | \"a\" root \"b\" | root root |", "", closes);
+    test_law(m, "root ::= \"c\" | \"a\" root \"b\" | root root |", "c", closes);
+    test_law(m, "root ::= [abc]? | \"a\" root \"a\" | \"b\" root \"b\" | \"c\" root \"c\"", "", same_backwards);
+    test_law(m, "root ::= [abc]? | \"a\" root \"a\" | \"b\" root \"b\" | \"c\" root \"c\"", "bc", same_backwards);
   }
   if (m) lm_close(m);
   norn_free(st);
