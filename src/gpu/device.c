@@ -142,6 +142,12 @@ static void free_gpu(norn_state *st, void *p)
 {
   gpu *g = p;
   if (!g) return;
+  while (g->guests) {
+    gpu_guest *one = g->guests;
+    g->guests = one->next;
+    one->gone(one);
+  }
+  gpu_kept_free(g);
   gpu_blas_free(g);
   while (g->modules) gpu_module_free(g->modules);
   stop(g);
@@ -200,6 +206,19 @@ int gpu_list(norn_state *st, gpu_software *s, gpu_info *info, int most)
 const gpu_info *gpu_info_of(const gpu *g) { return &g->info; }
 norn_state *gpu_state(const gpu *g) { return g->st; }
 bool gpu_lost(const gpu *g) { return g->lost; }
+
+void gpu_guest_come(gpu *g, gpu_guest *one)
+{
+  one->next = g->guests;
+  g->guests = one;
+}
+
+void gpu_guest_leave(gpu *g, gpu_guest *one)
+{
+  gpu_guest **at = &g->guests;
+  while (*at && *at != one) at = &(*at)->next;
+  if (*at) *at = one->next;
+}
 
 /* ---- errors ----------------------------------------------------------------------------------- */
 

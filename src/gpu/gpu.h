@@ -57,6 +57,11 @@ norn_state *gpu_state(const gpu *);
 /* Bytes that are free now; 0 when it can't be known. */
 size_t gpu_free_memory(gpu *);
 bool gpu_lost(const gpu *);
+/* Who has memory there and may live longer than the gpu (what handles hold is freed after it): `gone` is called
+   before the device is closed, for all guests that have not left. */
+typedef struct gpu_guest { void (*gone)(struct gpu_guest *); struct gpu_guest *next; } gpu_guest;
+void gpu_guest_come(gpu *, gpu_guest *);
+void gpu_guest_leave(gpu *, gpu_guest *);
 
 /* ---- memory ----------------------------------------------------------------------------------- */
 
@@ -69,6 +74,13 @@ norn_status gpu_copy(gpu *, gpu_ptr to, gpu_ptr from, size_t n);           /* on
 norn_status gpu_fill(gpu *, gpu_ptr, int byte, size_t n);
 /* Waits until all work is done; here failures of kernels come to light. */
 norn_status gpu_wait(gpu *);
+
+/* Parts of the host's memory that go there together and stay while somebody holds them: what has the same bytes is
+   there once in a state.  Each part's `at` becomes the bytes before it, a multiple of 256.  The address of the first;
+   0: error set. */
+typedef struct gpu_part { const void *from; size_t bytes, at; } gpu_part;
+gpu_ptr     gpu_keep(gpu *, gpu_part *, int n, const char *what);
+void        gpu_let_go(gpu *, gpu_ptr);              /* a hold less; 0 is nothing */
 
 /* An arena: one piece of device memory whose size is known up front.  It has room for fixed + n each
    bytes (a kilobyte a gpu_arena_get on top is the arena's affair).  If the device has no room the error is

@@ -98,6 +98,8 @@ struct gpu {
   gpu_info info;
   struct gpu_module *modules;        /* all that are loaded */
   void *blas;                        /* blas.c */
+  struct gpu_kept *kept;             /* kept.c */
+  gpu_guest *guests;
 };
 
 /* device.c */
@@ -120,5 +122,6 @@ void gpu_dump(const gpu_text *);
 
 /* blas.c */
 void gpu_blas_free(gpu *);
+void gpu_kept_free(gpu *);           /* kept.c */
 size_t gpu_blas_version(void);       /* cuBLASLt's; 0: it is not here */
 #endif

@@ -8,6 +8,7 @@ libnorncore_la_SOURCES += \
   %D%/chains_text.c \
   %D%/compile.c \
   %D%/device.c \
+  %D%/kept.c \
   %D%/load.c \
   %D%/memory.c \
   %D%/module.c \

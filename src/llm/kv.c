@@ -12,6 +12,14 @@ void kv_init(kv *k, mem *m, int layers, int heads, int d, size_t limit)
              .bytes = stride * (size_t)(layers * heads) * sizeof(float) + ALIGN };
 }
 
+void kv_elsewhere(kv *k, kv_store *store)
+{
+  k->store = store;
+  k->wide = k->d;
+  k->stride = (size_t)(2 * k->d) * KV_PAGE;
+  k->bytes = k->stride * (size_t)(k->layers * k->heads) * sizeof(float);
+}
+
 /* ---- the order of use ---- */
 
 static void use_out(kv *k, kv_page *p)
@@ -45,19 +53,34 @@ void kv_touch(kv *k, const lm_node *n)
 
 /* ---- pages ---- */
 
+static bool page_memory(kv *k, kv_page *p)
+{
+  if (k->store) return (p->there = k->store->get(k->store)) != 0;
+  p->memory = mem_get(k->m, k->bytes);
+  if (!p->memory) return false;
+  p->data = (float *)(((uintptr_t)p->memory + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+  memset(p->data, 0, k->bytes - ALIGN);          /* what is not a key yet is multiplied by 0, so no NaN */
+  return true;
+}
+
+static void page_free(kv *k, kv_page *p)
+{
+  if (k->store) k->store->put(k->store, p->there);
+  else mem_put(k->m, p->memory, k->bytes);
+  mem_put(k->m, p, sizeof *p);
+}
+
 static kv_page *page_new(kv *k, kv_page *parent, int fork, uint32_t first)
 {
-  kv_page *p = mem_zero(k->m, sizeof *p);
-  void *memory = mem_get(k->m, k->bytes);
-  if (!p || !memory) {
+  kv_page *p = mem_get(k->m, sizeof *p);
+  if (!p) return NULL;
+  *p = (kv_page){ .parent = parent, .fork = fork, .first = first, .id = k->made,
+                  .level = parent ? parent->level + 1 : 0 };
+  if (!page_memory(k, p)) {
     mem_put(k->m, p, sizeof *p);
-    mem_put(k->m, memory, k->bytes);
     return NULL;
   }
-  *p = (kv_page){ .parent = parent, .fork = fork, .first = first, .id = k->made++, .memory = memory,
-                  .level = parent ? parent->level + 1 : 0 };
-  p->data = (float *)(((uintptr_t)memory + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
-  memset(p->data, 0, k->bytes - ALIGN);          /* what is not a key yet is multiplied by 0, so no NaN */
+  k->made++;
   if (parent) parent->refs++;
   use_in(k, p);
   if (parent) kv_touch(k, &(lm_node){ .state = parent });
@@ -71,8 +94,7 @@ static void page_drop(kv *k, kv_page *p)
   while (p && --p->refs == 0) {
     kv_page *parent = p->parent;
     use_out(k, p);
-    mem_put(k->m, p->memory, k->bytes);
-    mem_put(k->m, p, sizeof *p);
+    page_free(k, p);
     k->pages--;
     p = parent;
   }
@@ -106,12 +128,17 @@ static bool leaf(const kv_page *p)
   return nodes == p->refs;
 }
 
+/* The oldest page goes, if this evaluation does not use it. */
+static bool evict_oldest(kv *k)
+{
+  if (!k->oldest || k->oldest->use >= k->now || !leaf(k->oldest)) return false;
+  evict(k, k->oldest);
+  return true;
+}
+
 void kv_make_room(kv *k, size_t pages)
 {
-  while (k->oldest && k->oldest->use < k->now && (k->pages + pages) * k->bytes > k->limit) {
-    if (!leaf(k->oldest)) return;
-    evict(k, k->oldest);
-  }
+  while ((k->pages + pages) * k->bytes > k->limit && evict_oldest(k)) { }
 }
 
 bool kv_put(kv *k, lm_node *n)
@@ -120,8 +147,8 @@ bool kv_put(kv *k, lm_node *n)
   int at = up ? kv_slot(n->parent) + 1 : 0;
   if (!up || at < up->used || at == KV_PAGE) {
     kv_make_room(k, 1);
-    p = page_new(k, up, at, n->depth - 1);
-    if (!p) return false;
+    while (!(p = page_new(k, up, at, n->depth - 1)))
+      if (!k->store || !evict_oldest(k)) return false;
     at = 0;
   }
   p->node[at] = n;
@@ -139,8 +166,7 @@ void kv_free(kv *k)
     for (int i = 0; i < p->used; i++)
       if (p->node[i]) p->node[i]->state = NULL;
     use_out(k, p);
-    mem_put(k->m, p->memory, k->bytes);
-    mem_put(k->m, p, sizeof *p);
+    page_free(k, p);
   }
   k->pages = 0;
 }

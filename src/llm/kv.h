@@ -7,7 +7,10 @@
    what they stand on (their tokens are computed again when they are wanted).
 
    Of a layer and a head of keys a page has keys (d, KV_PAGE), a column a token, and values (KV_PAGE, wide),
-   wide being d rounded up to KV_PAGE. */
+   wide being d rounded up to KV_PAGE.
+
+   The memory of pages is the host's, or that of a store (kv_elsewhere): then wide is d, and what is done there with
+   the addresses that the store gives is its owner's affair. */
 #ifndef NORN_LLM_KV_H
 #define NORN_LLM_KV_H
 #include "llm/llm.h"
@@ -26,6 +29,14 @@ struct kv_page {
   lm_node *node[KV_PAGE];
   void *memory;
   float *data;             /* at a multiple of 64 bytes */
+  uint64_t there;          /* of a store */
+};
+
+/* Memory of pages that is not the host's.  get: 0: there is none, and no error is set. */
+typedef struct kv_store kv_store;
+struct kv_store {
+  uint64_t (*get)(kv_store *);
+  void (*put)(kv_store *, uint64_t);
 };
 
 typedef struct kv {
@@ -35,14 +46,18 @@ typedef struct kv {
   size_t bytes;            /* of a page */
   size_t limit;            /* bytes that may stay; more where one evaluation needs more */
   size_t pages;            /* how many there are */
+  kv_store *store;         /* NULL: pages are in the host's memory */
   uint64_t made, now;
   kv_page *newest, *oldest;
 } kv;
 
 void   kv_init(kv *, mem *, int layers, int heads, int d, size_t limit);
+/* From now on pages come from a store; there are none yet. */
+void   kv_elsewhere(kv *, kv_store *);
 void   kv_free(kv *);                          /* of nodes too that still stand in pages */
 /* A place for a node's keys and values behind its parent's (the root has none), where the limit wants it in place
-   of the oldest pages that this evaluation does not use. false: no memory, nothing set. */
+   of the oldest pages that this evaluation does not use, and where a store has no room.  false: no memory, nothing
+   set. */
 bool   kv_put(kv *, lm_node *);
 void   kv_drop(kv *, lm_node *);               /* gives the place back */
 /* A new evaluation; then marks what stands above a node, itself included, as used by it. */
