@@ -79,6 +79,7 @@ GPU_BENCH = \
   %D%/gpu/device \
   %D%/gpu/dialect \
   %D%/gpu/glm \
+  %D%/gpu/llm \
   %D%/gpu/matmul \
   %D%/gpu/particles \
   %D%/gpu/train

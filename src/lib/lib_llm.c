@@ -195,7 +195,7 @@ static norn_status f_end(norn_state *st, const norn_datum *args, int n, norn_dat
 
 static norn_status f_info(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
-  static const char *const names[] = { "name", "uri", "can", "vocabulary", "window", "end" };
+  static const char *const names[] = { "name", "uri", "can", "vocabulary", "window", "end", "device", "device_why" };
   static const char *const can[] = { "tokens", "scores", "samples" };
   lm *m = lm_want_model(st, args, 0);
   norn_datum levels[3], level;
@@ -210,7 +210,9 @@ static norn_status f_info(norn_state *st, const norn_datum *args, int n, norn_da
   level = norn_array_pack(st, levels, k);
   norn_datum v[] = { norn_cstring(st, m->name), norn_cstring(st, m->uri), level, norn_int(m->vocab.n),
                      m->window ? norn_int(m->window) : norn_missing(),
-                     m->vocab.end >= 0 ? norn_int(m->vocab.end) : norn_missing() };
+                     m->vocab.end >= 0 ? norn_int(m->vocab.end) : norn_missing(),
+                     m->device ? norn_cstring(st, m->device) : norn_missing(),
+                     m->device && m->device_why[0] ? norn_cstring(st, m->device_why) : norn_missing() };
   for (int i = 0; i < NORN_COUNT(v); i++) if (norn_is_none(v[i])) return lib_failed(st);
   return lib_give(st, norn_record(st, NORN_COUNT(names), names, v), out);
 }
@@ -555,7 +557,8 @@ static const norn_native of_model[] = {
     f_vocabulary, 0, NULL },
   { "end", "lm", "The token that ends a text; missing: there is none.\nExample: " MODEL ".end\n=> 5", f_end, 0, NULL },
   { "info", "lm",
-    "What a model is: name, uri, can (its levels), vocabulary, window (tokens it can look back; missing: all), end.\n"
+    "What a model is: name, uri, can (its levels), vocabulary, window (tokens it can look back; missing: all), end,\n"
+    "and of builtin: device (\"cpu\" or \"gpu\") and device_why (why not the GPU; missing: nothing is to be said).\n"
     "Example: " MODEL ".info.can\n=> [\"tokens\", \"scores\", \"samples\"]",
     f_info, 0, NULL },
   { "ledger", "lm",

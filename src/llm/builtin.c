@@ -3,6 +3,7 @@
    The file stays mapped.  A file that is removed or replaced while a model is open does no harm, since the map
    keeps the old one; one that is cut short or written over in place would, so its size and its time of change
    are looked at before each evaluation. */
+#include "gpu/gpu.h"
 #include "llm/chat.h"
 #include "llm/decoder.h"
 #include "llm/tiny.h"
@@ -27,7 +28,8 @@ static norn_status failed(const lm *x) { return norn_error(x->st)->code ? norn_e
 
 /* ---- options ---- */
 
-typedef struct choices { int threads; size_t cache; } choices;
+enum { CPU, GPU, AUTO };
+typedef struct choices { int threads, device; double cache; } choices;      /* cache: negative: not said */
 
 static bool whole(norn_state *st, norn_datum options, const char *name, double least, double most, double *out)
 {
@@ -42,16 +44,40 @@ static bool whole(norn_state *st, norn_datum options, const char *name, double l
   return false;
 }
 
-/* cache: by default a quarter of the memory that the state may use, or 1 GiB. */
+static bool device_of(norn_state *st, norn_datum options, int *out)
+{
+  static const char *const names[] = { "cpu", "gpu", "auto" };
+  norn_datum x = norn_is_none(options) ? options : norn_record_get(st, options, "device");
+  char got[100];
+  if (norn_is_none(x)) return true;
+  const char *s = norn_string_view(x, NULL);
+  for (int i = 0; s && i < NORN_COUNT(names); i++)
+    if (strcmp(s, names[i]) == 0) {
+      *out = i;
+      return true;
+    }
+  norn_fail(st, s ? NORN_EDOMAIN : NORN_ETYPE, 1,
+            "the option device of builtin: must be \"cpu\", \"gpu\" or \"auto\", got %s",
+            norn_describe(st, x, got, sizeof got));
+  return false;
+}
+
 static bool choices_of(norn_state *st, norn_datum options, choices *c)
 {
-  size_t most = norn_config_of(st)->max_memory;
-  double threads = 0, cache = most ? (double)most / 4 : (double)(1u << 30);
-  if (!whole(st, options, "threads", 1, 1024, &threads) ||
-      !whole(st, options, "cache", 0, 1e15, &cache))
+  double threads = 0, cache = -1;
+  int device = CPU;
+  if (!whole(st, options, "threads", 1, 1024, &threads) || !whole(st, options, "cache", 0, 1e15, &cache) ||
+      !device_of(st, options, &device))
     return false;
-  *c = (choices){ (int)threads, (size_t)cache };
+  *c = (choices){ (int)threads, device, cache };
   return true;
+}
+
+/* cache: by default a quarter of the memory that the state may use, or 1 GiB. */
+static size_t cache_here(norn_state *st, const choices *c)
+{
+  size_t most = norn_config_of(st)->max_memory;
+  return c->cache >= 0 ? (size_t)c->cache : most ? most / 4 : (size_t)1 << 30;
 }
 
 /* ---- opening ---- */
@@ -100,12 +126,46 @@ static void describe(builtin *b, const char *rest)
            p / (p >= 1e9 ? 1e9 : p >= 1e6 ? 1e6 : 1e3), unit, quant_of[d->layer->down.w.type].name);
 }
 
+static norn_status refused(const lm *x, const char *why)
+{
+  norn_fail(x->st, NORN_EINFER, 1, "device = \"gpu\" of %s can't be had: %s", x->uri, why);
+  norn_hint(x->st, "device = \"auto\" takes the CPU where there is no other way");
+  return NORN_EINFER;
+}
+
+/* Where it computes.  "gpu" is an order; "auto" takes the GPU if there is one, if it is predicted to be faster, and as
+   long as it works. */
+static norn_status place(builtin *b, const choices *c)
+{
+  lm *x = &b->lm;
+  decoder *d = &b->decoder;
+  char why[300];
+  const char *none = NULL;
+  x->device = "cpu";
+  if (c->device == CPU) return NORN_OK;
+  gpu *g = gpu_there(x->st, &none);
+  if (!g && c->device == GPU) return refused(x, none);
+  if (!g) snprintf(d->why, sizeof d->why, "%s", none);
+  else if (c->device == AUTO && !decoder_pays_there(d))
+    snprintf(d->why, sizeof d->why, "a model as small as this is predicted to be faster here");
+  if (d->why[0]) return NORN_OK;
+  if (decoder_there(d, g, c->cache, c->device == AUTO)) {
+    x->device = "gpu";
+    return NORN_OK;
+  }
+  snprintf(why, sizeof why, "%.290s", norn_error(x->st)->text);
+  if (c->device == GPU) return refused(x, why);
+  norn_clear(x->st);
+  snprintf(d->why, sizeof d->why, "%s", why);
+  return NORN_OK;
+}
+
 static norn_status builtin_open(lm *x, const char *rest, norn_datum options)
 {
   builtin *b = (builtin *)x;
   choices c;
   if (!choices_of(x->st, options, &c) || !open_file(b, rest)) return failed(x);
-  b->decodes = decoder_open(&b->decoder, x->st, x->m, &b->file, c.cache, c.threads);
+  b->decodes = decoder_open(&b->decoder, x->st, x->m, &b->file, cache_here(x->st, &c), c.threads);
   if (!b->decodes) return failed(x);
   b->vocab = vocab_new(x->st, &b->file);
   if (!b->vocab) return failed(x);
@@ -117,7 +177,8 @@ static norn_status builtin_open(lm *x, const char *rest, norn_datum options)
   x->window = b->decoder.window;
   x->add_begin = vocab_add_begin(b->vocab);
   describe(b, rest);
-  return NORN_OK;
+  x->device_why = b->decoder.why;
+  return place(b, &c);
 }
 
 static void builtin_close(lm *x)
@@ -145,7 +206,9 @@ static norn_status builtin_encode_start(lm *x, const char *s, size_t n, lm_token
 static norn_status builtin_eval(lm *x, lm_node *const *node, int n)
 {
   builtin *b = (builtin *)x;
-  return unchanged(b) ? decoder_eval(&b->decoder, x, node, n) : failed(x);
+  norn_status s = unchanged(b) ? decoder_eval(&b->decoder, x, node, n) : failed(x);
+  x->device = b->decoder.there ? "gpu" : "cpu";
+  return s;
 }
 
 static void builtin_forget(lm *x, lm_node *n) { decoder_forget(&((builtin *)x)->decoder, n); }
@@ -172,13 +235,13 @@ static norn_status builtin_chat(lm *x, norn_datum messages, text *out, lm_node *
   return s;
 }
 
-static const char *const options_of[] = { "threads", "cache", NULL };
+static const char *const options_of[] = { "threads", "cache", "device", NULL };
 const lm_row lm_builtin = {
   .scheme = "builtin",
-  .doc = "builtin:FILE.gguf is a language model in a GGUF file, evaluated on this machine's processors: the "
-         "architectures llama, qwen2 and gpt2, numbers as F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K.  "
+  .doc = "builtin:FILE.gguf is a language model in a GGUF file, evaluated on this machine's processors or on an NVIDIA "
+         "GPU: the architectures llama, qwen2 and gpt2, numbers as F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K.  "
          "builtin:tiny is a small one that is always there.  Options: threads; cache, the bytes of keys and values "
-         "that are kept between evaluations.",
+         "that are kept between evaluations; device, \"cpu\" (if nothing is said), \"gpu\" or \"auto\".",
   .options = options_of,
   .size = sizeof(builtin),
   .open = builtin_open,

@@ -7,6 +7,7 @@
 #include "num/level.h"
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { DEC_ROWS = 256, SCORES = 1 << 16, SPINS = 2000 };
@@ -311,23 +312,19 @@ static void work(void *of, int i)
 
 /* ---- a piece ---- */
 
-/* What a token is before the first layer, and how far its position turns each pair. */
-static void begin(piece *p)
+void dec_begin(const decoder *d, lm_node *const *node, int n, float *x, int64_t ldx, float *more, float *turn)
 {
-  const decoder *d = p->d;
-  for (int i = 0; i < p->n; i++) {
-    const lm_node *n = p->node[i];
-    float *x = p->x + (int64_t)i * d->width, *more = p->h + (int64_t)i * d->width;
-    uint32_t at = n->depth - 1;
-    quant_of[d->embed.type].to_f32(d->embed.data + (size_t)n->token * d->embed.row, x, (size_t)d->width);
+  for (int i = 0; i < n; i++, x += ldx, turn += d->nrope) {
+    uint32_t at = node[i]->depth - 1;
+    quant_of[d->embed.type].to_f32(d->embed.data + (size_t)node[i]->token * d->embed.row, x, (size_t)d->width);
     if (d->position.data) {
       quant_of[d->position.type].to_f32(d->position.data + at * d->position.row, more, (size_t)d->width);
-      p->f->add(d->width, more, x);
+      kernels()->add(d->width, more, x);
     }
     for (int k = 0; k < d->nrope / 2; k++) {
-      double turn = d->turn[k] * at;
-      p->turn[(int64_t)i * d->nrope + 2 * k] = (float)cos(turn);
-      p->turn[(int64_t)i * d->nrope + 2 * k + 1] = (float)sin(turn);
+      double angle = d->turn[k] * at;
+      turn[2 * k] = (float)cos(angle);
+      turn[2 * k + 1] = (float)sin(angle);
     }
   }
 }
@@ -352,19 +349,18 @@ static bool prepare(piece *p, dec_row *row, int n)
   if (!dec_spans(m, p->node, n, &p->span, &p->rspan, &p->spans, p->length) ||
       (p->asked && !dec_spans(m, ask, p->asked, &p->last, &p->rlast, &p->lasts, p->last_length)))
     return !lm_no_memory(p->d->st);
-  begin(p);
+  dec_begin(p->d, p->node, n, p->x, p->d->width, p->h, p->turn);
   return true;
 }
 
 static bool wanted(void *of) { return norn_poll(((piece *)of)->d->st) == NORN_OK; }
 
-static void count(const piece *p)
+void dec_count(const decoder *d, lm *x, const int *length, int n)
 {
-  const decoder *d = p->d;
   double keys = 0;
-  for (int i = 0; i < p->n; i++) keys += p->length[i];
-  p->lm->ledger.computed += (uint64_t)p->n;
-  p->lm->ledger.flops += 2 * d->parameters * p->n + 4 * keys * d->heads * d->d * d->layers;
+  for (int i = 0; i < n; i++) keys += length[i];
+  x->ledger.computed += (uint64_t)n;
+  x->ledger.flops += 2 * d->parameters * n + 4 * keys * d->heads * d->d * d->layers;
 }
 
 /* NORN_OK, or an error is set, and *done of the rows are computed. */
@@ -375,7 +371,7 @@ static norn_status pieces(piece *p, dec_batch *b, size_t *done)
     if (!prepare(p, b->row + *done, n)) return norn_error(p->d->st)->code;
     pool_run(p->pool, p->workers, work, wanted, p);
     if (atomic_load(&p->stopped)) return norn_poll(p->d->st);
-    count(p);
+    dec_count(p->d, p->lm, p->length, n);
     *done += (size_t)n;
   }
   return NORN_OK;
@@ -425,10 +421,36 @@ static norn_status computed(decoder *d, lm *x, dec_batch *b)
   return s;
 }
 
-norn_status decoder_eval(decoder *d, lm *x, lm_node *const *node, int n)
+static norn_status evaluate(decoder *d, lm *x, lm_node *const *node, int n)
 {
   dec_batch b;
+  size_t done = 0;
+  if (!dec_batch_make(d, node, n, &b)) {
+    norn_status s = d->there ? dec_gpu_full(d) : NORN_OK;
+    return s ? s : lm_no_memory(d->st);
+  }
+  if (!d->there) return computed(d, x, &b);
+  norn_status s = dec_gpu_run(d, x, &b, &done);
+  dec_batch_free(d, &b, done);
+  return s;
+}
+
+/* What failed on the GPU is done here, from the first token on; so is all that follows. */
+static void return_home(decoder *d)
+{
+  snprintf(d->why, sizeof d->why, "%.290s", norn_error(d->st)->text);
+  norn_clear(d->st);
+  norn_warning(d->st, (norn_span){ 0 }, "%s: the CPU goes on with the language model", d->why);
+  kv_free(&d->kv);
+  dec_gpu_free(d);
+  kv_init(&d->kv, d->m, d->layers, d->kv_heads, d->d, d->cache);
+}
+
+norn_status decoder_eval(decoder *d, lm *x, lm_node *const *node, int n)
+{
   if (fits(x, node, n)) return norn_error(x->st)->code;
-  if (!dec_batch_make(d, node, n, &b)) return lm_no_memory(d->st);
-  return computed(d, x, &b);
+  norn_status s = evaluate(d, x, node, n);
+  if (!s || !d->there || !d->returns || !dec_gpu_failed(d)) return s;
+  return_home(d);
+  return evaluate(d, x, node, n);
 }

@@ -63,4 +63,22 @@ bool dec_batch_make(decoder *, lm_node *const *, int n, dec_batch *);
 void dec_batch_free(decoder *, dec_batch *, size_t keep);
 /* The spans of n nodes (*spans, in *room of a growing array) and how many keys each sees.  false: no memory. */
 bool dec_spans(mem *, lm_node *const *, int n, dec_span **span, size_t *room, int *spans, int *length);
+
+/* ---- what both devices do (decoder.c) ---- */
+
+/* x (n, ldx): what n tokens are before the first layer; turn (n, nrope): cosine and sine of how far its position turns
+   each pair.  more: room for a row of the stream. */
+void dec_begin(const decoder *, lm_node *const *, int n, float *x, int64_t ldx, float *more, float *turn);
+/* Counts a piece in the ledger.  length (n): keys that each sees. */
+void dec_count(const decoder *, lm *, const int *length, int n);
+
+/* ---- on a GPU ---- */
+
+/* The rows of a batch (decoder_gpu_batch.c); *done of them have their keys and values. */
+norn_status dec_gpu_run(decoder *, lm *, dec_batch *, size_t *done);
+/* The error of a batch that got no places; NORN_OK: it was the host's memory. */
+norn_status dec_gpu_full(const decoder *);
+/* Has it failed there since it was asked last? */
+bool        dec_gpu_failed(decoder *);
+void        dec_gpu_free(decoder *);
 #endif

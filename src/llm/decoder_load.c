@@ -1,7 +1,7 @@
 /* decoder_load.c: a decoder from a GGUF file: its sizes from the metadata (ggml-org/ggml, docs/gguf.md), its
    matrices where they stand, each with the shape that the sizes demand.  What this decoder does not compute
    (another architecture, experts, another way to scale positions) is an error that says so. */
-#include "llm/decoder.h"
+#include "llm/decoder_in.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -280,6 +280,7 @@ static bool start(decoder *d, size_t cache, int threads)
 {
   d->threads = threads > 0 ? threads : norn_config_of(d->st)->threads;
   if (d->threads <= 0) d->threads = pool_processors();
+  d->cache = cache;
   kv_init(&d->kv, d->m, d->layers, d->kv_heads, d->d, cache);
   d->thread = mem_get(d->m, (size_t)d->threads * sizeof *d->thread);
   if (!d->thread) return !lm_no_memory(d->st);
@@ -291,6 +292,7 @@ static bool start(decoder *d, size_t cache, int threads)
 static void give_back(decoder *d)
 {
   kv_free(&d->kv);
+  dec_gpu_free(d);
   if (d->thread) {
     pool_end(&d->pool);
     pool_end(&d->solo);

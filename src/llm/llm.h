@@ -154,6 +154,7 @@ struct lm {
   lm_node **table; size_t ctable, nnodes;      /* context.c: nodes by parent and edge */
   lm_node *newest, *oldest;             /* those with logp, in order of use */
   size_t kept, keep;                    /* bytes of logp there are; may stay between two calls of lm_eval */
+  const char *device, *device_why;      /* "cpu" or "gpu", and "" or why not the GPU; NULL: the row has no choice */
   lm_ledger ledger;
   uint64_t options;                     /* hash of the options */
   struct lm_guides *guides;             /* guide.c's; NULL: none yet */

@@ -7,6 +7,8 @@ libnorncore_la_SOURCES += \
   %D%/chat.c \
   %D%/context.c \
   %D%/decoder.c \
+  %D%/decoder_gpu.c \
+  %D%/decoder_gpu_batch.c \
   %D%/decoder_load.c \
   %D%/decoder_plan.c \
   %D%/filter.c \
@@ -52,6 +54,9 @@ libnorncore_la_SOURCES += \
   %D%/wish.c \
   %D%/chat.h \
   %D%/decoder.h \
+  %D%/decoder_gpu.h \
+  %D%/decoder_gpu_args.h \
+  %D%/decoder_gpu_kernels.h \
   %D%/decoder_in.h \
   %D%/gguf.h \
   %D%/grammar.h \
@@ -74,6 +79,13 @@ libnorncore_la_SOURCES += \
   %D%/uniclass_table.h \
   %D%/vocab.h \
   %D%/vocab_in.h
+
+## What a decoder does on a GPU, as bytes (as src/gpu/local.mk has it).
+LM_TEXT       = $(top_srcdir)/%D%/decoder_gpu_args.h $(top_srcdir)/%D%/decoder_gpu_kernels.h
+CLEANFILES   += llm/decoder_gpu.inc
+%D%/decoder_gpu.lo: llm/decoder_gpu.inc
+llm/decoder_gpu.inc: $(LM_TEXT) $(top_srcdir)/build-aux/dialect.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(LM_TEXT) > $@.tmp && mv $@.tmp $@
 
 ## The built-in model: a file that the assembler takes as it is.
 LM_TINY_FILE  = $(abs_top_srcdir)/src/llm/tiny/tiny.gguf

@@ -8,6 +8,7 @@ GPU_CHECKS = \
   %D%/check_density \
   %D%/check_dialect \
   %D%/check_driver \
+  %D%/check_llm \
   %D%/check_nn \
   %D%/check_segment
 ## list GPU_NORN *.norn

@@ -118,7 +118,7 @@ programs() {   # those of a folder that can be run
 }
 
 # Timings that have goals come first, then the checks, then what is only to compare with.
-first='particles chains chees glm matmul train device'
+first='particles chains chees glm matmul train llm device'
 for name in $first; do
   [ -x "$timings/$name" ] && run "$name" time "$timings/$name"
 done
