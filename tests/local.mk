@@ -309,6 +309,7 @@ LANG_TESTS = \
   %D%/errors/llm_always.norn \
   %D%/errors/llm_chat.norn \
   %D%/errors/llm_dead.norn \
+  %D%/errors/llm_device.norn \
   %D%/errors/llm_grammar_and_match.norn \
   %D%/errors/llm_grammar_deep.norn \
   %D%/errors/llm_grammar_endless.norn \
@@ -913,6 +914,7 @@ TEST_FILES = \
   %D%/errors/llm_always.err \
   %D%/errors/llm_chat.err \
   %D%/errors/llm_dead.err \
+  %D%/errors/llm_device.err \
   %D%/errors/llm_grammar_and_match.err \
   %D%/errors/llm_grammar_deep.err \
   %D%/errors/llm_grammar_endless.err \

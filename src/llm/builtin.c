@@ -48,7 +48,7 @@ static bool device_of(norn_state *st, norn_datum options, int *out)
 {
   static const char *const names[] = { "cpu", "gpu", "auto" };
   norn_datum x = norn_is_none(options) ? options : norn_record_get(st, options, "device");
-  char got[100];
+  char got[100], wrong[60];
   if (norn_is_none(x)) return true;
   const char *s = norn_string_view(x, NULL);
   for (int i = 0; s && i < NORN_COUNT(names); i++)
@@ -56,9 +56,10 @@ static bool device_of(norn_state *st, norn_datum options, int *out)
       *out = i;
       return true;
     }
+  if (s) snprintf(wrong, sizeof wrong, "\"%.40s\"", s);
   norn_fail(st, s ? NORN_EDOMAIN : NORN_ETYPE, 1,
             "the option device of builtin: must be \"cpu\", \"gpu\" or \"auto\", got %s",
-            norn_describe(st, x, got, sizeof got));
+            s ? wrong : norn_describe(st, x, got, sizeof got));
   return false;
 }
 

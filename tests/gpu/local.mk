@@ -15,6 +15,7 @@ GPU_CHECKS = \
 GPU_NORN = \
   %D%/importance.norn \
   %D%/importance_choices.norn \
+  %D%/llm.norn \
   %D%/smc.norn \
   %D%/smc_choices.norn \
   %D%/smc_counts.norn \
