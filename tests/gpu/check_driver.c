@@ -183,6 +183,47 @@ static void no_room(gpu *g)
   gpu_arena_free(&a);
 }
 
+/* The same bytes are there once, while somebody holds them. */
+static void kept(gpu *g)
+{
+  enum { N = 1001 };
+  char a[N], b[N], back[N];
+  for (int i = 0; i < N; i++) a[i] = b[i] = (char)(i * 7);
+  gpu_part one[] = { { a, N, 9 }, { a + 3, 5, 9 } }, two[] = { { b, N, 9 }, { b + 3, 5, 9 } };
+  size_t before = gpu_free_memory(g);
+  gpu_ptr p = gpu_keep(g, one, 2, "bytes"), q = gpu_keep(g, two, 2, "bytes");
+  CHECK(p && p == q && one[0].at == 0 && one[1].at == 1024 && two[1].at == 1024);
+  CHECK(gpu_download(g, back, p + one[1].at, 5) == NORN_OK && !memcmp(back, a + 3, 5));
+  b[N - 1]++;
+  gpu_ptr other = gpu_keep(g, two, 2, "bytes");
+  CHECK(other && other != p);
+  gpu_let_go(g, other);
+  gpu_let_go(g, q);
+  CHECK(gpu_download(g, back, p, N) == NORN_OK && !memcmp(back, a, N));
+  gpu_let_go(g, p);
+  gpu_let_go(g, 0);
+  if (!gpu_test_real()) CHECK(gpu_free_memory(g) == before);
+  CHECK(gpu_keep(g, two, 1, "bytes") != 0);      /* the state gives it back */
+}
+
+/* Guests hear that the gpu goes, if they have not left. */
+static int told;
+static void gone(gpu_guest *one)
+{
+  (void)one;
+  told++;
+}
+static void guests(void)
+{
+  static gpu_guest all[3] = { { gone, NULL }, { gone, NULL }, { gone, NULL } };
+  norn_state *st = gpu_test_state();
+  gpu *g = gpu_test_open(st);
+  for (int i = 0; i < 3 && g; i++) gpu_guest_come(g, all + i);
+  if (g) gpu_guest_leave(g, all + 1);
+  norn_free(st);
+  CHECK(told == 2);
+}
+
 /* A state that does not get its device: `why` is in the error. */
 static void without(const char *orders, const char *mock, const char *why)
 {
@@ -461,10 +502,12 @@ int main(void)
     times(g);
     bad_code(g);
     no_room(g);
+    kept(g);
     listed(st);
     others(st);
   }
   norn_free(st);
+  guests();
   if (gpu_test_real()) {
     if (!getenv("NORN_GPU_SMALL")) trapping();
     return unit_end();
