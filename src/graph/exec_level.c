@@ -177,7 +177,9 @@ static void dots(const linear_args *a)
     uint32_t c = 0;
     while (c < COLUMNS && j + c < a->terms && a->col[j + c]) c++;
     if (c == COLUMNS) dots_columns(a, j, COLUMNS);
-    else if (c) dots_columns(a, j, c = 1);
+    else if (c >= 4) dots_columns(a, j, c = 4);
+    else if (c >= 2) dots_columns(a, j, c = 2);
+    else if (c) dots_columns(a, j, 1);
     else a->db[j] += sum(a->g, a->n), c = 1;
     j += c;
   }
