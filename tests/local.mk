@@ -720,6 +720,7 @@ TEST_FILES = \
   %D%/models/discrete_hmm.norn \
   %D%/models/discrete_mixture.norn \
   %D%/models/dogs.norn \
+  %D%/models/equal_rows.norn \
   %D%/models/extremes.norn \
   %D%/models/garch.norn \
   %D%/models/gp.norn \

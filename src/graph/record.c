@@ -85,6 +85,9 @@ static bool node_is(const graph *g, uint32_t i, int op, uint64_t aux, const uint
          (n == 0 || !memcmp(g->arg + a->args, args, (size_t)n * sizeof *args));
 }
 
+/* A density that is only a term: nobody looks for it. */
+static bool is_term(const graph_node *a) { return a->op == G_DENSITY && a->aux & 1; }
+
 /* The table holds index + 1 and is at most half full. */
 static bool table_grow(graph *g)
 {
@@ -95,6 +98,7 @@ static bool table_grow(graph *g)
   memset(table, 0, n * sizeof *table);
   for (size_t i = 0; i < g->nnode; i++) {
     const graph_node *a = &g->node[i];
+    if (is_term(a)) continue;
     size_t k = node_hash(a->op, a->aux, g->arg + a->args, a->nargs) & (n - 1);
     while (table[k]) k = (k + 1) & (n - 1);
     table[k] = (uint32_t)i + 1;
@@ -262,6 +266,8 @@ static bool value_fits(graph *g, const norn_dist_row *row, norn_datum x, double 
   return false;
 }
 
+/* Terms are nodes of their own, also of equal rows of data: an array of which each element is a term once is
+   added as a whole (program.c). */
 norn_datum graph_density(graph *g, const norn_dist_row *row, norn_datum x, const norn_datum *p,
                          int n, bool term)
 {
@@ -279,7 +285,9 @@ norn_datum graph_density(graph *g, const norn_dist_row *row, norn_datum x, const
   bool node = graph_is_node(x);
   for (int i = 0; i < n; i++) node |= graph_is_node(p[i]);
   if (!node) return norn_real(logp);
-  return made(g, node_of(g, G_DENSITY, (uint64_t)(uintptr_t)row | term, a, n + 1, logp));
+  uint64_t aux = (uint64_t)(uintptr_t)row | term;
+  if (!term) return made(g, node_of(g, G_DENSITY, aux, a, n + 1, logp));
+  return node_add(g, G_DENSITY, aux, a, n + 1, logp) ? made(g, (uint32_t)g->nnode - 1) : norn_none();
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
    differences give; and an adjoint of 0 brings 0 through any derivative.  Loops with a carry whose
    steps were made up are found as scans, have the derivatives of differences, and give the same
    bits as code of the C compiler, if there is one. */
+#include "dist/dist.h"
 #include "graph/level.h"
 #include "num/level.h"
 #include "num/rng.h"
@@ -123,6 +124,37 @@ static void check_chain(norn_state *st)
   CHECK(fabs(grad[0] - 2 * h * db) < 1e-12 * fabs(grad[0]));
   CHECK(fabs(grad[1] - 2 * h * dh) < 1e-12 * fabs(grad[1]));
   program_free(p);
+  graph_free(g);
+}
+
+static void count_terms(void *user, const program_part *part)
+{
+  uint32_t *most = user;
+  if (part->kind == PART_TERM && part->n > *most) *most = part->n;
+}
+
+/* Rows of data of which many are equal are added as a whole: 60 rows of three kinds, their derivatives by hand. */
+static void check_equal_rows(norn_state *st)
+{
+  enum { ROWS = 60 };
+  graph *g = graph_new(st);
+  double u[2] = {0.3, 1.2}, grad[2], logp, sum = 0, dm = 0, ds = 0;
+  size_t blame;
+  uint32_t most = 0;
+  norn_datum p[2] = {graph_input(g, u[0]), graph_input(g, u[1])};
+  norn_dist d = {dist_find("normal"), p, 2};
+  for (int i = 0; i < ROWS; i++) {
+    double y = i % 3, z = (y - u[0]) / u[1];
+    CHECK(graph_observe(g, &d, norn_real(y), (norn_span){0, 0, 0}));
+    sum -= 0.5 * z * z + log(u[1]) + 0.91893853320467274178;
+    dm += z / u[1];
+    ds += (z * z - 1) / u[1];
+  }
+  program *c = program_new(g);
+  CHECK(program_parts(c, g, count_terms, &most) && most == ROWS);
+  CHECK(program_eval(c, u, &logp, grad, &blame) == EVAL_OK && fabs(logp - sum) < 1e-13 * fabs(sum));
+  CHECK(fabs(grad[0] - dm) < 1e-13 * fabs(dm) && fabs(grad[1] - ds) < 1e-13 * fabs(ds));
+  program_free(c);
   graph_free(g);
 }
 
@@ -249,6 +281,7 @@ int main(void)
   char cache[] = "/tmp/norn-test-XXXXXX", command[100];
   bool folder = mkdtemp(cache) != NULL && !setenv("XDG_CACHE_HOME", cache, 1);
   check_chain(st);
+  check_equal_rows(st);
   for (int i = 0; i < 200; i++) check_body(st, &r, folder && i < 16);
   check_shared(st);
   norn_free(st);
