@@ -114,28 +114,46 @@ static void rows(const char *what, const char *unit, const char *name, int n, do
   if (!any) bench_row(line, norn, unit, "", 0, goal);
 }
 
-/* log of Norn / peer, summed over the models of each peer. */
-typedef struct mean { double us, ess; int n; } mean;
-static void ratios(const peers *all, const char *name, int n, const figures *f, const char *peer_name,
-                   mean *m)
+/* How often better Norn is than a peer, for each model that both have. */
+typedef struct ratios { double us[MOST], ess[MOST]; int n; } ratios;
+static void ratios_add(const peers *all, const char *name, int n, const figures *f, const char *peer_name,
+                       ratios *r)
 {
   for (int i = 0; i < all->n; i++) {
     const peer *p = &all->p[i];
     if (strcmp(p->name, peer_name) || strncmp(p->model, name, (size_t)n) || p->model[n]) continue;
-    m->us += log(p->f.us / f->us);
-    m->ess += log(f->ess / p->f.ess);
-    m->n++;
+    r->us[r->n] = p->f.us / f->us;
+    r->ess[r->n++] = f->ess / p->f.ess;
   }
 }
 
-static void one(const char *file, const peers *all, mean *rstan)
+static double mean_of(const double *x, int n)                /* geometric */
+{
+  double s = 0;
+  for (int i = 0; i < n; i++) s += log(x[i]);
+  return exp(s / n);
+}
+
+static int by_size(const void *x, const void *y)
+{
+  const double a = *(const double *)x, b = *(const double *)y;
+  return a < b ? -1 : a > b;
+}
+
+static double median_of(double *x, int n)
+{
+  qsort(x, (size_t)n, sizeof *x, by_size);
+  return 0.5 * (x[n / 2] + x[(n - 1) / 2]);
+}
+
+static void one(const char *file, const peers *all, ratios *rstan)
 {
   int n = (int)strlen(file) - 5;
   figures f = figures_of(file);
   rows("a gradient", "us", file, n, f.us, all, offsetof(figures, us), 1, "1/8 of rstan, median");
   rows("min bulk ESS", "/s", file, n, f.ess, all, offsetof(figures, ess), 1, "5 times rstan");
   rows("text to first draw", "ms", file, n, f.first, all, offsetof(figures, first), 1e3, "50 ms");
-  ratios(all, file, n, &f, "rstan", rstan);
+  ratios_add(all, file, n, &f, "rstan", rstan);
 }
 
 void bench_nuts(void)
@@ -143,7 +161,7 @@ void bench_nuts(void)
   char folder[600], here[600];
   struct dirent **list;
   static peers all;
-  mean rstan = {0};
+  static ratios rstan;
   peers_read(&all);
   if (!getcwd(here, sizeof here)) return;
   snprintf(folder, sizeof folder, "%s/../examples/posteriordb", bench_folder);
@@ -154,8 +172,10 @@ void bench_nuts(void)
   }
   if (n >= 0) free(list);
   if (rstan.n) {
-    bench_row("nuts: rstan's time a gradient over Norn's", exp(rstan.us / rstan.n), "", "", 0, "8, median");
-    bench_row("nuts: Norn's ESS/s over rstan's", exp(rstan.ess / rstan.n), "", "", 0, "5");
+    double mean = mean_of(rstan.us, rstan.n);
+    bench_row("nuts: rstan's time a gradient over Norn's", median_of(rstan.us, rstan.n), "", "", 0, "8, median");
+    bench_row("nuts: the same, geometric mean", mean, "", "", 0, "");
+    bench_row("nuts: Norn's ESS/s over rstan's", mean_of(rstan.ess, rstan.n), "", "", 0, "5, geometric mean");
   }
   if (n < 0 || chdir(here)) fprintf(stderr, "bench: can't read %s\n", folder);
 }
