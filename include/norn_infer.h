@@ -107,12 +107,21 @@ norn_state     *norn_run_state(const norn_run *);
    their end, and there are no values); it is consumed.  NULL: error set. */
 typedef struct norn_lanes norn_lanes;
 norn_lanes     *norn_lanes_new(norn_run *first, size_t n);
+/* Many such populations side by side: `each` lanes, a multiple of 32, for every one of n runs, which have not
+   started, differ in numbers of their arguments alone, and are consumed.  Lane f * each + i draws what lane i of
+   run[f] draws.  Legs are run by a backend that keeps the weights (norn_lanes_defer, called at once), or not at
+   all: then the leg says `apart`.  NULL without an error: the runs differ in more. */
+norn_lanes     *norn_lanes_plate(norn_run **run, size_t n, size_t each);
+/* form[k]: the same for runs that may go side by side; whole: integers must be the same too.  false: error set. */
+bool            norn_runs_forms(norn_run **run, size_t n, bool whole, uint64_t *form);
 /* What a leg, from one observation to the next, has met: weighed; not at their end. */
 typedef struct norn_lanes_leg {
   size_t observing, running;
   bool improper;                 /* as NORN_RUN_IMPROPER */
   bool deferred;                 /* a backend (norn_lanes_defer) ran all of it; if it keeps the weights, they were
                                     added to its own, and none to logw */
+  bool apart;                    /* populations side by side can't go on so (norn_lanes_look says why): nothing of the
+                                    leg counts, and they can only be freed */
   norn_run *run; norn_event ev;  /* of NORN_INFER: answer it, then call again */
   /* A run is dead since `span`. */
   void (*dead)(void *user, size_t i, norn_span span);

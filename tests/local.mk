@@ -104,6 +104,7 @@ UNIT_TESTS = \
   %D%/unit/test_samplers \
   %D%/unit/test_sbc \
   %D%/unit/test_segment \
+  %D%/unit/test_side \
   %D%/unit/test_special \
   %D%/unit/test_stream \
   %D%/unit/test_stress \
@@ -281,6 +282,9 @@ LANG_TESTS = \
   %D%/errors/hmc_target.norn \
   %D%/errors/index_of_wrong_kind.norn \
   %D%/errors/index_out_of_range.norn \
+  %D%/errors/infer_array.norn \
+  %D%/errors/infer_array_one_dies.norn \
+  %D%/errors/infer_array_option.norn \
   %D%/errors/infer_model_not_called.norn \
   %D%/errors/infer_without_model.norn \
   %D%/errors/integer_overflow.norn \
@@ -613,6 +617,7 @@ ENGINE_TESTS = \
   %D%/engine/hmm.norn \
   %D%/engine/importance_lanes.norn \
   %D%/engine/improper.norn \
+  %D%/engine/infer_array.norn \
   %D%/engine/its.norn \
   %D%/engine/its_lm.norn \
   %D%/engine/its_switch.norn \
@@ -771,6 +776,7 @@ TEST_FILES = \
   %D%/unit/dialect_cases.h \
   %D%/unit/dialect_text.h \
   %D%/unit/dist_family.h \
+  %D%/unit/lane_programs.h \
   %D%/unit/multi.h \
   %D%/unit/pair.h \
   %D%/unit/quant_golden.h \
@@ -890,6 +896,9 @@ TEST_FILES = \
   %D%/errors/hmc_target.err \
   %D%/errors/index_of_wrong_kind.err \
   %D%/errors/index_out_of_range.err \
+  %D%/errors/infer_array.err \
+  %D%/errors/infer_array_one_dies.err \
+  %D%/errors/infer_array_option.err \
   %D%/errors/infer_model_not_called.err \
   %D%/errors/infer_without_model.err \
   %D%/errors/integer_overflow.err \

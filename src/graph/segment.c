@@ -44,6 +44,7 @@ void segment_free(segment *s)
   norn_alloc(st, s->out, s->cout * sizeof *s->out, 0);
   norn_alloc(st, s->slot, s->cslot * sizeof *s->slot, 0);
   norn_alloc(st, s->slot_kind, s->cslot_kind, 0);
+  norn_alloc(st, s->plate, s->cplate * sizeof *s->plate, 0);
   norn_alloc(st, s->map, s->cmap * sizeof *s->map, 0);
   norn_alloc(st, s->array, s->carray * sizeof *s->array, 0);
   norn_alloc(st, s, sizeof *s, 0);
@@ -51,7 +52,7 @@ void segment_free(segment *s)
 
 void segment_clear(segment *s)
 {
-  s->nop = s->nin = s->nout = s->nslot = s->nmap = s->narray = 0;
+  s->nop = s->nin = s->nout = s->nslot = s->nplate = s->nmap = s->narray = 0;
   s->ndraw = s->nweigh = s->nfun = 0;
 }
 
@@ -98,6 +99,16 @@ int32_t segment_slot(segment *s, unsigned kind, segment_cell c)
   o->aux = (uint32_t)s->nslot;
   s->slot_kind[s->nslot] = (uint8_t)kind;
   s->slot[s->nslot++] = c;
+  return last(s);
+}
+
+int32_t segment_plate_of(segment *s, unsigned kind, const void *at)
+{
+  if (!room(s, &s->plate, &s->cplate, s->nplate + 1, sizeof *s->plate)) return -1;
+  segment_op *o = op_new(s, S_PLATE, kind, 0, NULL);
+  if (!o) return -1;
+  o->aux = (uint32_t)s->nplate;
+  s->plate[s->nplate++] = (segment_plate){ at, (uint8_t)kind };
   return last(s);
 }
 
@@ -193,7 +204,7 @@ static bool same_op(const segment_op *a, const segment_op *b)
 bool segment_same(const segment *a, const segment *b)
 {
   if (a->nop != b->nop || a->nin != b->nin || a->nout != b->nout || a->nslot != b->nslot ||
-      a->narray != b->narray)
+      a->nplate != b->nplate || a->narray != b->narray)
     return false;
   for (size_t i = 0; i < a->nop; i++)
     if (!same_op(&a->op[i], &b->op[i])) return false;
@@ -228,6 +239,7 @@ segment *segment_shape(const segment *s)
       !copy(to, &to->out, &to->nout, &to->cout, s->out, s->nout, sizeof *s->out) ||
       !copy(to, &to->slot, &to->nslot, &to->cslot, s->slot, s->nslot, sizeof *s->slot) ||
       !copy(to, &to->slot_kind, &nkind, &to->cslot_kind, s->slot_kind, s->nslot, 1) ||
+      !copy(to, &to->plate, &to->nplate, &to->cplate, s->plate, s->nplate, sizeof *s->plate) ||
       !copy(to, &to->map, &to->nmap, &to->cmap, s->map, s->nmap, sizeof *s->map) ||
       !copy(to, &to->array, &to->narray, &to->carray, s->array, s->narray, sizeof *s->array)) {
     segment_free(to);

@@ -18,6 +18,10 @@
    Numbers that are the same in all lanes (the time, the datum, the event's counter) are slots, outside of
    the structure, and so are buffers, maps and weights.
 
+   Lanes of many populations side by side are a *plate*: population f has the lanes f * each + i, a stream of
+   its own, and of what differs between populations alone (their data, their parameters) one number, which its
+   lanes read as they read a slot (PLATE).
+
    A flag says that some lane met what the lanes do not do (a parameter outside of its domain, a weight
    that is no number, an overflow, an index outside): nothing of the run counts then, and the leg is done
    again by lanes as they are.  Draws are functions of counters, so that nothing changes by it. */
@@ -30,7 +34,7 @@ typedef union segment_cell { double d; int64_t i; uint64_t u; } segment_cell;
 /* Kinds of numbers: NORN_REAL, NORN_INT, NORN_BOOL (a boolean is the integer 0 or 1).
 
    X(NAME, operands), -1: as many as the operation says.
-     LOAD   aux: input                      SLOT   aux: slot
+     LOAD   aux: input                      SLOT   aux: slot               PLATE  aux: plate
      ADD .. NEG, LT .. NE      of reals; comparisons give booleans
      IADD .. INEG              of integers; overflow: a flag
      ILT .. INE                of integers or booleans
@@ -49,7 +53,7 @@ typedef union segment_cell { double d; int64_t i; uint64_t u; } segment_cell;
                                -inf: the flag SEGMENT_DYING.  BOOL: -inf where false
    Parameters and x of rows are reals. */
 #define SEGMENT_OPS(X) \
-  X(LOAD, 0) X(SLOT, 0) \
+  X(LOAD, 0) X(SLOT, 0) X(PLATE, 0) \
   X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(NEG, 1) X(LT, 2) X(LE, 2) X(EQ, 2) X(NE, 2) \
   X(IADD, 2) X(ISUB, 2) X(IMUL, 2) X(INEG, 1) X(ILT, 2) X(ILE, 2) X(IEQ, 2) X(INE, 2) \
   X(NOT, 1) X(TOREAL, 1) X(NONZERO, 1) X(MAP, 1) X(SELECT, 3) X(INDEX, 1) X(FIT, 3) \
@@ -65,8 +69,8 @@ extern const char *const segment_op_names[S_COUNT];
 enum { SEGMENT_ARGS = 1 + NORN_DIST_P };
 typedef struct segment_op {
   uint8_t op, kind, n;            /* kind: of its value; 0: it has none */
-  bool uniform;                   /* the same in all lanes: made of slots only */
-  uint32_t aux;                   /* input, slot, array; of MAP: number of the function in the segment */
+  bool uniform;                   /* the same in all lanes (of a population): made of slots only */
+  uint32_t aux;                   /* input, slot, plate, array; of MAP: number of the function in the segment */
   uint32_t arg[SEGMENT_ARGS];     /* operations before it */
   const norn_dist_row *row;       /* of GOOD, DRAW, LOGP */
   double (*fun)(double);          /* of MAP, with its name as programs write it */
@@ -77,6 +81,8 @@ typedef struct segment_op {
    number k; else 1 + which of the segment's maps. */
 typedef struct segment_input { const void *at; uint32_t map; uint8_t kind; } segment_input;
 typedef struct segment_output { void *at; uint32_t op; } segment_output;
+/* A number for each population of a plate: cells of the host, or the backend's buffer. */
+typedef struct segment_plate { const void *at; uint8_t kind; } segment_plate;
 /* Constant data of the program: n elements of NORN_F64, NORN_I64 or NORN_B8. */
 typedef struct segment_array { const void *at; int64_t n; unsigned elem; } segment_array;
 
@@ -86,6 +92,7 @@ typedef struct segment {
   segment_input *in; size_t nin, cin;
   segment_output *out; size_t nout, cout;
   segment_cell *slot; uint8_t *slot_kind; size_t nslot, cslot, cslot_kind;
+  segment_plate *plate; size_t nplate, cplate;
   const void **map; size_t nmap, cmap;          /* (lanes) uint32_t on the host, or the backend's */
   segment_array *array; size_t narray, carray;
   uint32_t ndraw, nweigh, nfun;                 /* operations DRAW, WEIGH and MAP */
@@ -99,6 +106,7 @@ void     segment_clear(segment *);                             /* as new; keeps 
 /* The place of the new operation; -1: no memory (error set). */
 int32_t  segment_load(segment *, unsigned kind, const void *at, uint32_t map);
 int32_t  segment_slot(segment *, unsigned kind, segment_cell);
+int32_t  segment_plate_of(segment *, unsigned kind, const void *at);
 int32_t  segment_put(segment *, segment_op_name, unsigned kind, uint32_t n, const uint32_t *arg);
 int32_t  segment_fun(segment *, double (*fun)(double), const char *name, uint32_t x);
 /* aux: an array of segment_array_of. */
@@ -121,12 +129,15 @@ segment *segment_shape(const segment *);                       /* a copy of its 
 
 enum { SEGMENT_AGAIN = 1, SEGMENT_DYING = 2 };                 /* flags; DYING: a weight is -inf */
 
-/* What a run is of.  Lanes are 0 .. n-1; lane k's counter is (k, event, iter, 0), its key the stream.
-   Buffers, maps and weights on the host have room for 32 more; maps name valid places there. */
+/* What a run is of.  Lanes are 0 .. n-1; lane k's counter is (k, event, iter, 0), its key the stream; of a plate
+   (k % each, event, iter, 0) and streams[k / each].  Buffers, maps and weights on the host have room for 32 more;
+   maps name valid places there. */
 typedef struct segment_call {
   const segment *s;
   uint32_t n, iter;
   uint64_t stream;
+  uint32_t plates, each;          /* populations, lanes of each; 0: there is no plate */
+  const uint64_t *streams;        /* (plates) */
   double *weights;                /* (n) what the segment weighs, written, on the host; NULL: it weighs
                                      nothing, or the backend keeps the weights */
   unsigned flags;                 /* out */

@@ -7,6 +7,7 @@
 #include "graph/dialect.h"
 #include "graph/segment_text.h"
 #include "num/level.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ enum { THREADS = 64, PIECE = 2048, SHAPES = 64 };
 /* As generated code has it (segment_kernel.h). */
 typedef struct array_arg { const void *at; int64_t n; } array_arg;
 typedef struct args {
-  const segment_cell *slot;
+  const segment_cell *slot, *plate;
   const void *const *in;
   void *const *out;
   const uint32_t *const *map;
@@ -171,6 +172,14 @@ static segment_status ready(segment_cc *e, kernel *k, uint32_t n)
 
 typedef struct work { const kernel *k; const args *a; uint32_t piece; atomic_uint flags; } work;
 
+static void keys_of(args *a, uint64_t stream)
+{
+  uint32_t k0 = (uint32_t)stream, k1 = (uint32_t)(stream >> 32);
+  a->stream = stream;
+  for (int round = 0; round < 10; round++, k0 += 0x9e3779b9u, k1 += 0xbb67ae85u)
+    a->key[2 * round] = k0, a->key[2 * round + 1] = k1;
+}
+
 static void piece_run(void *of, int i)
 {
   work *w = of;
@@ -210,11 +219,9 @@ static segment_status cc_run(void *self, segment_call *c)
   for (size_t i = 0; i < s->nin; i++) e->at[i] = s->in[i].at;
   for (size_t i = 0; i < s->nout; i++) out[i] = s->out[i].at;
   for (size_t i = 0; i < s->narray; i++) e->array[i] = (array_arg){ s->array[i].at, s->array[i].n };
-  args a = { s->slot, e->at, out, (const uint32_t *const *)(const void *)s->map, e->array, c->weights,
+  args a = { s->slot, NULL, e->at, out, (const uint32_t *const *)(const void *)s->map, e->array, c->weights,
              c->stream, c->iter, c->n, each, s->op, {0} };
-  uint32_t k0 = (uint32_t)c->stream, k1 = (uint32_t)(c->stream >> 32);
-  for (int round = 0; round < 10; round++, k0 += 0x9e3779b9u, k1 += 0xbb67ae85u)
-    a.key[2 * round] = k0, a.key[2 * round + 1] = k1;
+  keys_of(&a, c->stream);
   if (e->pool.n > 1 && c->n >= 2 * PIECE) {
     uint32_t pieces = c->n / PIECE < 4u * (uint32_t)e->pool.n ? c->n / PIECE : 4u * (uint32_t)e->pool.n;
     work w = { .k = k, .a = &a, .piece = (c->n / pieces + 32) & ~31u };
@@ -229,6 +236,90 @@ static void backend_why(void *self, char *why, size_t n)
   const segment_cc *e = self;
   snprintf(why, n, "%s", e->why ? e->why : "");
 }
+
+/* ---- populations side by side ---- */
+
+enum { WORDS = 128 };                    /* of each kind of argument, at most */
+typedef struct plate_work {
+  const segment_cc_plate *p;
+  const kernel *k;
+  const segment_call *c;
+  const array_arg *array;
+  uint32_t job;                        /* populations of one */
+  atomic_uint flags;
+} plate_work;
+
+/* Population f: its arguments are those of all, moved to its lanes.  A vector that is gathered is not moved, since
+   maps name lanes of all. */
+static void plate_arguments(const segment_call *c, uint32_t f, const void **in, void **out, const uint32_t **map,
+                            segment_cell *plate)
+{
+  const segment *s = c->s;
+  size_t from = (size_t)f * c->each;
+  for (size_t i = 0; i < s->nin; i++)
+    in[i] = s->in[i].map ? s->in[i].at : (const segment_cell *)s->in[i].at + from;
+  for (size_t i = 0; i < s->nout; i++) out[i] = (segment_cell *)s->out[i].at + from;
+  for (size_t i = 0; i < s->nmap; i++) map[i] = (const uint32_t *)s->map[i] + from;
+  for (size_t i = 0; i < s->nplate; i++) plate[i] = ((const segment_cell *)s->plate[i].at)[f];
+}
+
+/* Lanes of weight 0 stay what they are. */
+static void add_weights(double *restrict logw, const double *restrict w, uint32_t n)
+{
+  for (uint32_t i = 0; i < n; i++) if (logw[i] > -HUGE_VAL) logw[i] += w[i];
+}
+
+static void plate_run(plate_work *w, uint32_t f)
+{
+  const segment_call *c = w->c;
+  const segment_cc_plate *p = w->p;
+  const void *in[WORDS];
+  void *out[WORDS];
+  const uint32_t *map[WORDS];
+  segment_cell plate[WORDS];
+  double *weights = p->scratch + (size_t)f * c->each;
+  plate_arguments(c, f, in, out, map, plate);
+  args a = { c->s->slot, plate, in, out, map, w->array, weights, 0, c->iter, p->n, each, c->s->op, {0} };
+  keys_of(&a, c->streams[f]);
+  atomic_fetch_or(&w->flags, w->k->f(&a, 0, p->n));
+  if (c->s->nweigh) add_weights(p->logw[f], weights, p->n);
+}
+
+static void plate_job(void *of, int i)
+{
+  plate_work *w = of;
+  uint32_t from = (uint32_t)i * w->job, to = from + w->job;
+  for (uint32_t f = from; f < to && f < w->c->plates; f++) plate_run(w, f);
+}
+
+static segment_status cc_run_plate(void *self, segment_call *c)
+{
+  segment_cc_plate *p = self;
+  segment_cc *e = p->cc;
+  const segment *s = c->s;
+  if (s->nin > WORDS || s->nout > WORDS || s->nmap > WORDS || s->nplate > WORDS) {
+    e->why = "a leg has too many operations for filters side by side";
+    return SEGMENT_NEVER;
+  }
+  kernel *k = kernel_of(e, s);
+  if (!k) return SEGMENT_FAILED;
+  segment_status status = ready(e, k, c->n);
+  if (status != SEGMENT_RAN) return status;
+  if (!room(e, s)) return SEGMENT_FAILED;
+  for (size_t i = 0; i < s->narray; i++) e->array[i] = (array_arg){ s->array[i].at, s->array[i].n };
+  plate_work w = { .p = p, .k = k, .c = c, .array = e->array, .job = c->each < PIECE ? PIECE / c->each : 1 };
+  pool_run(&e->pool, (int)((c->plates + w.job - 1) / w.job), plate_job, NULL, &w);
+  c->flags = w.flags;
+  return SEGMENT_RAN;
+}
+
+static void plate_why(void *self, char *why, size_t n) { backend_why(((segment_cc_plate *)self)->cc, why, n); }
+
+const segment_backend segment_cc_plate_backend = {
+  .name = "generated", .keeps_weights = true, .run = cc_run_plate, .why = plate_why
+};
+
+struct pool *segment_cc_pool(segment_cc *e) { return &e->pool; }
 
 const segment_backend segment_cc_backend = { .name = "generated", .run = cc_run, .why = backend_why };
 

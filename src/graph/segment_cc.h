@@ -10,4 +10,12 @@ typedef struct segment_cc segment_cc;
 segment_cc *segment_cc_new(norn_state *, int threads, bool wait);
 void        segment_cc_free(segment_cc *);
 extern const segment_backend segment_cc_backend;
+
+/* The `self` of segment_cc_plate_backend, all of it the caller's: lanes of a plate, n of `each` in use.  What a
+   leg weighs is added to logw[f], (n) each, but where that is -infinity already.  scratch: (plates * each).  The
+   code of a leg is waited for if cc waits, else a leg may be SEGMENT_LATER. */
+typedef struct segment_cc_plate { segment_cc *cc; uint32_t n; double *const *logw, *scratch; } segment_cc_plate;
+extern const segment_backend segment_cc_plate_backend;
+/* Its threads, for what its caller has to do with them between two runs. */
+struct pool *segment_cc_pool(segment_cc *);
 #endif

@@ -26,7 +26,7 @@ typedef struct seg_array { const void *at; int64_t n; } seg_array;
 /* What generated code is called with.  key: those of the ten rounds of Philox, two each.  each: operation
    `op` for m lanes from k on, for what has no text: parameters p (32 numbers for each) to out. */
 typedef struct seg_args {
-  const seg_cell *slot;
+  const seg_cell *slot, *plate;
   const void *const *in;
   void *const *out;
   const uint32_t *const *map;
@@ -148,6 +148,10 @@ SEG_INLINE lane_mask seg_below(uint32_t first, uint32_t m)
 #define SEG_SLOT_REAL(u, k) const lanes u = LANE(seg->slot[k].d); (void)u;
 #define SEG_SLOT_INT(u, k) const lane_ints u = seg->slot[k].i + (lane_ints)SEG_NONE; (void)u;
 #define SEG_SLOT_BOOL(u, k) const lane_mask u = seg_truth(seg->slot[k].i + (lane_ints)SEG_NONE); (void)u;
+/* What the population has whose lanes these are. */
+#define SEG_PLATE_REAL(u, k) const lanes u = LANE(seg->plate[k].d); (void)u;
+#define SEG_PLATE_INT(u, k) const lane_ints u = seg->plate[k].i + (lane_ints)SEG_NONE; (void)u;
+#define SEG_PLATE_BOOL(u, k) const lane_mask u = seg_truth(seg->plate[k].i + (lane_ints)SEG_NONE); (void)u;
 /* What a slot of a draw holds: the event's word of the counter. */
 #define SEG_WORD(k) ((uint32_t)seg->slot[k].u)
 #define SEG_AT(p, r) ((const char *)(p) + 8 * ((size_t)seg_k + (size_t)(r) * LANES))

@@ -254,6 +254,9 @@ static void put_op(text *t, const segment *s, uint32_t k)
   case S_SLOT:
     text_printf(t, "  SEG_SLOT_%s(u%u, %u)\n", kind_name(o->kind), (unsigned)k, (unsigned)o->aux);
     break;
+  case S_PLATE:
+    text_printf(t, "  SEG_PLATE_%s(u%u, %u)\n", kind_name(o->kind), (unsigned)k, (unsigned)o->aux);
+    break;
   case S_IADD: case S_ISUB: case S_IMUL: case S_INEG: put_integer(t, s, k); break;
   case S_NEG: define(t, s, k); text_printf(t, "-%s;\n", value(s, o->arg[0], a)); break;
   case S_NOT: define(t, s, k); text_printf(t, "NOT(%s);\n", value(s, o->arg[0], a)); break;

@@ -109,12 +109,30 @@ norn_step norn_infer_wait(norn_infer *inf, norn_run *run, const norn_event *ev)
     norn_run_answer(run, known);
     return NORN_STEP_MORE;
   }
-  norn_infer *inner = infer_make(inf->st, ev->value, ev->engine, nested_stream(run, ev));
-  if (!inner) return engine_failed(inf->st, ev->span);
-  inner->outer = inf;
-  inf->inner = inner;
+  norn_step s = infer_nest(inf, ev->value, ev->engine, nested_stream(run, ev));
+  if (s == NORN_STEP_FAIL) return engine_failed(inf->st, ev->span);
   inf->waiting = run;
+  return s;
+}
+
+norn_step infer_nest(norn_infer *outer, norn_datum model, norn_datum engine, uint64_t stream)
+{
+  norn_infer *inner = infer_make(outer->st, model, engine, stream);
+  if (!inner) return NORN_STEP_FAIL;
+  inner->outer = outer;
+  outer->inner = inner;
   return NORN_STEP_WAIT;
+}
+
+/* The posterior of one of an array of models. */
+static norn_step infer_pop_one(norn_infer *root, norn_infer *inner, norn_datum posterior)
+{
+  norn_infer *outer = inner->outer;
+  bool taken = many_take(outer, inner, posterior);
+  outer->inner = NULL;
+  root->top = outer;
+  norn_infer_free(inner);
+  return taken ? NORN_STEP_MORE : NORN_STEP_FAIL;
 }
 
 /* The innermost has ended: its posterior answers the run above, and it is gone. */
@@ -129,10 +147,11 @@ static norn_step infer_pop(norn_infer *root)
   if (exact && itself)
     exact_put(st, norn_get(inner->model), inner->by_rule ? norn_unit() : norn_get(inner->options),
               posterior);
-  if (!exact && !inner->answer)
+  if (outer->engine == &engine_many) return infer_pop_one(root, inner, posterior);
+  if (!exact && (!inner->answer || inner->engine == &engine_many))
     norn_infer_note(outer, "nested",
                     norn_cstring(st, "a nested posterior is made of draws: biased O(1/n)"));
-  infer_inherit(outer, inner);
+  infer_inherit(outer, inner, "nested inference: ");
   norn_run_answer(outer->waiting, posterior);
   outer->waiting = NULL;
   outer->inner = NULL;
@@ -160,6 +179,7 @@ norn_step norn_infer_step(norn_infer *root)
     s = infer_pop(root);
   }
   if (s != NORN_STEP_FAIL) return NORN_STEP_MORE;
+  if (inf->outer && inf->outer->engine == &engine_many) many_failed(inf->outer);
   root->failed = true;
   return NORN_STEP_FAIL;
 }

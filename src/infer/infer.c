@@ -56,7 +56,8 @@ norn_infer *infer_make(norn_state *st, norn_datum model, norn_datum engine, uint
     ? &engine_auto
     : norn_engine_view(engine, &options);
   char what[120];
-  if (norn_kind_of(model) != NORN_MODEL) {
+  bool many = norn_array_length(model) >= 0;
+  if (!many && norn_kind_of(model) != NORN_MODEL) {
     norn_fail(st, NORN_ETYPE, 0, "infer wants a model, got %s",
               norn_describe(st, model, what, sizeof what));
     norn_hint(st, "a model value is a call of a model: infer(name(arguments), engine)");
@@ -71,6 +72,7 @@ norn_infer *infer_make(norn_state *st, norn_datum model, norn_datum engine, uint
   norn_infer *inf = engine_get(st, sizeof *inf);
   if (!inf) return NULL;
   inf->st = st;
+  if (many) e = &engine_many;
   inf->engine = e;
   inf->by_rule = e == &engine_auto;
   inf->stream = inf->stream0 = stream;
@@ -472,11 +474,11 @@ void norn_infer_warn(norn_infer *inf, norn_span span, const char *format, ...)
   infer_warn_text(inf, span, hash_bytes(format, strlen(format), 0), msg);
 }
 
-void infer_inherit(norn_infer *outer, const norn_infer *inner)
+void infer_inherit(norn_infer *outer, const norn_infer *inner, const char *head)
 {
   char msg[240];
   for (size_t i = 0; i < inner->nwarning; i++) {
-    const char *t = inner->warning[i].text, *head = "nested inference: ";
+    const char *t = inner->warning[i].text;
     snprintf(msg, sizeof msg, "%s%.200s", strncmp(t, head, strlen(head)) ? head : "", t);
     infer_warn_text(outer, inner->warning[i].span, inner->warning[i].key, msg);
   }
@@ -645,6 +647,7 @@ norn_datum norn_infer_result(norn_infer *inf)
 {
   norn_state *st = inf->st;
   if (inf->spoilt) return norn_none();
+  if (inf->answer && inf->engine == &engine_many) infer_speak(inf);
   if (inf->answer) return norn_get(inf->answer);
   if (inf->done && !inf->finished) {
     inf->finished = true;

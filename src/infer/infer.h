@@ -131,12 +131,17 @@ norn_datum  infer_reals(norn_state *, int rank, const int64_t *dims, double **da
 /* Warns when a real quantity of the draws has few distinct values and they stem from few particles
    (collapse.c). */
 norn_status infer_collapse(norn_infer *, size_t eves);
-/* The warnings of a nested inference become the outer one's. */
-void        infer_inherit(norn_infer *outer, const norn_infer *inner);
+/* The warnings of a nested inference become the outer one's; head stands before them. */
+void        infer_inherit(norn_infer *outer, const norn_infer *inner, const char *head);
+/* `outer` waits for another: the step to return. */
+norn_step   infer_nest(norn_infer *outer, norn_datum model, norn_datum engine, uint64_t stream);
 /* The posterior of a nested model by an exact engine, at once and silently, or that of equal model and engine
    from before. */
 norn_status infer_exact(norn_state *, norn_datum model, norn_datum engine, norn_span, norn_datum *out);
-extern const norn_engine engine_auto, engine_more;
+extern const norn_engine engine_auto, engine_more, engine_many;
+/* Of an array of models (many.c): the one that it waited for has this posterior (false: error set), or failed. */
+bool        many_take(norn_infer *, norn_infer *inner, norn_datum posterior);
+void        many_failed(norn_infer *);
 /* Steps an inference to its end, reporting progress; consumes it.  NONE: error set. */
 norn_datum  infer_run_to_end(norn_infer *);
 #endif

@@ -49,6 +49,7 @@ libnorncore_la_SOURCES += \
   %D%/laplace.c \
   %D%/lbfgs.c \
   %D%/loo.c \
+  %D%/many.c \
   %D%/marginals.c \
   %D%/metric.c \
   %D%/metric_fit.c \
@@ -84,6 +85,7 @@ libnorncore_la_SOURCES += \
   %D%/particles_gpu.c \
   %D%/particles_lanes.c \
   %D%/particles_runs.c \
+  %D%/particles_side.c \
   %D%/path.c \
   %D%/pathfinder.c \
   %D%/pattern.c \

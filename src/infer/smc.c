@@ -230,12 +230,16 @@ static void smc_keep_course(course *c, uint32_t barrier, double ess, double evid
   c->evidence[c->n++] = evidence;
 }
 
-static norn_step smc_barrier(norn_infer *inf, smc *e)
+particles *smc_particles(void *self) { return ((smc *)self)->p; }
+
+norn_step smc_barrier(norn_infer *inf, void *self)
 {
+  smc *e = self;
   norn_state *st = norn_infer_state(inf);
   weights_sum all;
   if (!smc_sums(e, &all)) return NORN_STEP_FAIL;
   const blame *dead = &e->p->met.dead;
+  if (!(all.sum > 0) && e->p->ops == &particles_side) return NORN_STEP_FAIL;
   if (!(all.sum > 0)) return blame_all_dead(st, dead->n ? dead : &inf->dead, "particle");
   double ess = all.sum * all.sum / all.squares, n = (double)e->n;
   if (ess < e->least_ess) e->least_ess = ess;

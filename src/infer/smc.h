@@ -13,4 +13,8 @@ norn_status smc_finish(norn_infer *, void *self);
 void        smc_progress(norn_infer *, void *self, norn_progress *);
 void        smc_free(norn_infer *, void *self);
 norn_status smc_archive(norn_infer *, void *self, norn_archive *);
+/* For filters side by side (particles_side.c): their particles are at the end of a leg.  It only computes, so that it
+   may be a job; FAIL without an error: all of the particles are dead. */
+norn_step   smc_barrier(norn_infer *, void *self);
+particles  *smc_particles(void *self);
 #endif

@@ -27,7 +27,8 @@ static const special specials[] = {
      "Example: twist(-abs(3 - x))"},
     {"infer", "model, engine = missing", EFFECT_ANY,
      "The posterior of a model value under an engine: a distribution again.\n"
-     "Without an engine one is picked by a rule, which is printed. Inside a model this nests.\n"
+     "Without an engine one is picked by a rule, which is printed. Inside a model this nests. An array of models "
+     "gives an array of posteriors, each by the same engine; particle filters of one program go side by side.\n"
      "Example: infer(coin([true, false]), importance(1000))"},
     {"mem", "f", EFFECT_NONE,
      "Stochastic memoisation: f called again with equal arguments gives the same value within a "

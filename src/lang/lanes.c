@@ -99,6 +99,8 @@ void norn_lanes_free(norn_lanes *l)
     lane_vec_free(l, h);
   }
   lane_buffer_put(l, l->number);
+  if (l->plate_at) layout_drop(l, l->plate_at);
+  mem_put(m, l->stream, l->plates * sizeof *l->stream);
   while (l->free) {
     struct cells *c = l->free;
     l->free = c->next;
@@ -631,8 +633,13 @@ norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg
     lanes_defer_begin(l);
   }
   l->logw = logw;
-  while (l->next < l->ngroup)
+  leg->apart = false;
+  while (l->next < l->ngroup && !l->plate_over)
     if (!group_step(l, l->next, logw, leg)) return NORN_ERROR;
+  if (l->plate_over) {
+    leg->apart = true;
+    return NORN_OBSERVE;
+  }
   norn_step s = runs_step(l, logw, leg);
   if (s != NORN_STEP_DONE) return s == NORN_STEP_WAIT ? NORN_INFER : NORN_ERROR;
   l->in_leg = false;

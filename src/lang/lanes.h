@@ -50,6 +50,8 @@ typedef struct lane_vec {
                                    the segment (lanes_defer.c) */
   uint32_t op, serial;          /* its operation in segment number `serial` */
   uint32_t room;                /* cells that were taken for it alone; 0: a buffer of n */
+  cell *plate;                  /* (plates) lanes of population f have number f, in every layout: at is
+                                   l->plate_at; else NULL */
   double lo, hi;                /* if `ranged`: reals between these, which are finite */
   bool ranged;
   uint8_t kind;
@@ -117,6 +119,10 @@ struct norn_lanes {
   bool selecting;                             /* lanes_select.c holds values that no register does */
   struct lanes_vain { const ins *pc; int n; } vain[16];           /* branches where it did in vain */
   struct typed { struct typed *next; const proto *p; uint64_t bits[]; } *typed;   /* lanes_merge.c */
+  uint32_t plates, each;                      /* populations side by side, lanes of each; 0: there is one */
+  uint64_t *stream;                           /* (plates) */
+  layout *plate_at;
+  bool plate_over;                            /* they can't go on so */
   const segment_backend *backend; void *device;                   /* of lanes_defer.c; NULL: lanes compute */
   const segment_backend *store; void *stored;                     /* whose buffers vectors may lie in, or NULL */
   void *maps[8]; int nmaps;                   /* its maps of this segment alone */
@@ -137,6 +143,7 @@ void      layout_drop(norn_lanes *, layout *);
 /* The map from `from` to `up`, which is above it (or `from` itself: NULL). */
 const uint32_t *layout_map(norn_lanes *, layout *from, layout *up);
 lane_vec *lane_vec_new(norn_lanes *, layout *, unsigned kind);     /* NULL: no memory (error set) */
+lane_vec *lane_vec_plate(norn_lanes *, unsigned kind, cell *plate);     /* takes plate; likewise */
 lane_vec *lane_vec_waiting(norn_lanes *, layout *, unsigned kind, uint32_t op); /* without cells; likewise */
 /* It, or that of its `also` from which it is gathered. */
 lane_vec *lane_nearest(group *, lane_vec *);
@@ -152,6 +159,8 @@ void      lane_vec_free(norn_lanes *, lane_vec *);                 /* with all i
    set). */
 lane_vec *lane_here(group *, lane_vec *);
 cell     *lane_cells(group *, lane_vec *);
+/* The same for a segment, which alone may look at what is one number for each population within a leg. */
+lane_vec *lane_gathered(group *, lane_vec *);
 size_t    lane_bytes(const norn_lanes *);                          /* of a vector */
 void     *lane_buffer(norn_lanes *);                               /* n cells; NULL: error set */
 void      lane_buffer_put(norn_lanes *, void *);
@@ -220,6 +229,10 @@ bool lanes_weight(norn_run *, val lw);                         /* numbers; boole
 bool lanes_dist(norn_state *, const norn_dist *);              /* are the parameters good? */
 val  lanes_logpdf(norn_state *, const norn_dist *, val y);
 
+/* ---- lanes_plate.c ---- */
+/* The leg needs what populations side by side do not have.  true: so it is, and the group stops. */
+bool lanes_apart(group *);
+
 /* ---- lanes_defer.c: the leg of a group that has all lanes as a segment (graph/segment.h) ---- */
 void lanes_defer_begin(norn_lanes *);          /* at the start of a leg: the group defers, if it can */
 /* A group that defers has stopped.  1: it goes on from there; 0: the leg is done again; -1: error set. */
@@ -230,6 +243,8 @@ void lanes_defer_free(norn_lanes *);
    wants the leg again. */
 typedef enum { FLUSH_ALL, FLUSH_READ, FLUSH_END } flush_how;
 bool lanes_flush(group *, lane_vec *wanted, flush_how);
+/* Nothing of the leg counts, which is done again.  Gives false. */
+bool lanes_again(group *);
 /* Before effects, which must not happen twice: the group computes from here on.  false: likewise. */
 bool lanes_compute(group *);
 /* As those without `_later`; false: not such a thing, the lanes compute it. */

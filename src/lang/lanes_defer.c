@@ -134,6 +134,10 @@ int lanes_defer_end(group *g, norn_event_kind kind)
   norn_lanes *l = g->all;
   bool waits = l->seg->nop > 0, good = true;
   if (kind == NORN_ERROR && !g->want) return -1;        /* no memory, a limit, an interrupt */
+  if (l->plates && (g->want || (kind != NORN_OBSERVE && kind != NORN_DONE))) {
+    g->want = WANT_AGAIN;                        /* they can't part */
+    l->report.not_where = run_place(g->run);
+  }
   if (g->want == WANT_AGAIN) good = false;
   else if (kind == NORN_OBSERVE) good = weight_of_all(g) && lanes_flush(g, NULL, FLUSH_END);
   else if (kind == NORN_DONE) good = lanes_flush(g, NULL, FLUSH_ALL);
@@ -142,6 +146,7 @@ int lanes_defer_end(group *g, norn_event_kind kind)
     good = false;
   }
   if (!good && g->want != WANT_AGAIN) return -1;
+  if (!good && l->plates) l->plate_over = true;
   if (good) {
     snapshot_drop(l);
     g->defers = false;
@@ -224,8 +229,8 @@ static void arrays_found(norn_lanes *l)
   for (size_t i = 0; i < l->narray; i++) l->seg->array[i].at = vec_elems(v_vec(norn_get(l->array[i])));
 }
 
-/* The leg is done again; inside of a native, which must fail. */
-static bool again(group *g)
+/* Inside of a native, which must fail. */
+bool lanes_again(group *g)
 {
   norn_state *st = g->run->st;
   g->want = WANT_AGAIN;
@@ -248,7 +253,7 @@ static bool ran(group *g, segment_status status, unsigned flags)
     give_up(l, why);
   } else if (status == SEGMENT_RAN && ++l->again >= AGAIN_MAX)
     give_up(l, "some lanes do what generated code does not (a parameter outside of its domain, an overflow)");
-  return again(g);
+  return lanes_again(g);
 }
 
 static void unmark(norn_lanes *l)
@@ -268,7 +273,8 @@ bool lanes_flush(group *g, lane_vec *wanted, flush_how how)
     exact = false;
   }
   double *w = s->nweigh && !l->backend->keeps_weights ? lane_buffer(l) : NULL;
-  segment_call c = { .s = s, .n = l->n, .iter = l->iter, .stream = g->run->stream, .weights = w };
+  segment_call c = { .s = s, .n = l->n, .iter = l->iter, .stream = g->run->stream, .weights = w,
+                     .plates = l->plates, .each = l->each, .streams = l->stream };
   arrays_found(l);
   bool good = (w || !s->nweigh || l->backend->keeps_weights) && outputs(g, exact, wanted);
   if (good) {
@@ -290,6 +296,7 @@ bool lanes_flush(group *g, lane_vec *wanted, flush_how how)
 
 bool lanes_compute(group *g)
 {
+  if (lanes_apart(g)) return false;
   if (!lanes_flush(g, NULL, FLUSH_ALL)) return false;
   snapshot_drop(g->all);
   g->defers = false;
@@ -334,8 +341,9 @@ static const void *stored_map(group *g, layout *up)
 /* A vector's buffer of the backend.  NULL: error set. */
 static const void *stored(norn_lanes *l, lane_vec *h)
 {
-  if (h->b || !(h->b = l->store->buffer_new(l->stored, h->at->n))) return h->b;
-  if (l->store->buffer_write(l->stored, h->b, h->at->n, h->kind, h->c)) return h->b;
+  uint32_t n = h->plate ? l->plates : h->at->n;
+  if (h->b || !(h->b = l->store->buffer_new(l->stored, n))) return h->b;
+  if (l->store->buffer_write(l->stored, h->b, n, h->kind, h->plate ? h->plate : h->c)) return h->b;
   l->store->buffer_free(l->stored, h->b);
   return h->b = NULL;
 }
@@ -347,11 +355,19 @@ static int32_t load(group *g, lane_vec *h)
   norn_lanes *l = g->all;
   const void *map = NULL;
   if (h->serial == l->serial) return (int32_t)h->op;
+  if (h->plate) {
+    const void *numbers = l->store ? stored(l, h) : h->plate;
+    int32_t plate = numbers ? segment_plate_of(l->seg, h->kind, numbers) : -1;
+    if (plate < 0) return -1;
+    h->op = (uint32_t)plate;
+    h->serial = l->serial;
+    return plate;
+  }
   lane_vec *from = lane_nearest(g, h);
   if (from->at != g->at && l->store && !(map = stored_map(g, from->at))) return -1;
   if (from->at != g->at && !map) {
     if (from->at == g->at->up) map = g->at->map;
-    else if (!(from = lane_here(g, h))) return -1;
+    else if (!(from = lane_gathered(g, h))) return -1;
   }
   uint32_t which = map ? segment_map(l->seg, map) : 0;
   const void *at = l->store ? stored(l, from) : from->c;

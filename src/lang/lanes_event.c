@@ -187,6 +187,7 @@ bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint32_t event, nor
   parameters q;
   lanes_sweep(g->all, false);
   if (g->defers && lanes_sample_later(g, d, event, dst)) return !norn_is_none(*dst);
+  if (lanes_apart(g)) return false;
   lane_vec *z = NULL;
   bool good = d->row->sample1 && (norn_dist_flags(d) & NORN_DIST_SCALAR) && parameters_of(g, d, &q);
   if (!good) lanes_alone(r->st, "a choice that has no lanes");
@@ -286,6 +287,7 @@ bool lanes_observe(norn_run *r, const norn_dist *d, val y)
   bool many, good, number = true;
   lanes_sweep(g->all, false);
   if (g->defers && lanes_observe_later(g, d, y, &good)) return good;
+  if (lanes_apart(g)) return false;
   good = parameters_of(g, d, &q) && d->row->logp1 && value_of(g, d->row, y, &q, &one, &at, &many);
   if (!good) lanes_alone(r->st, "an observation that has no lanes");
   good = good && all_good(g, d->row, &q, d->n) && (w = weights(g));
@@ -306,6 +308,7 @@ bool lanes_weight(norn_run *r, val lw)
   group *g = r->st->lanes;
   bool later;
   if (g->defers && lanes_weight_later(g, lw, &later)) return later;
+  if (lanes_apart(g)) return false;
   const cell *c = lane_cells(g, lw.p);
   unsigned kind = lanes_kind(lw);
   double part[PART], *w;

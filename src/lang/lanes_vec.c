@@ -115,17 +115,24 @@ void lane_cells_put(norn_lanes *l, lane_vec *h)
   if (h->room) mem_put(&l->st->mem, h->c, h->room * sizeof *h->c);
   else lane_buffer_put(l, h->c);
   if (h->b) l->store->buffer_free(l->stored, h->b);
+  mem_put(&l->st->mem, h->plate, h->plate ? l->plates * sizeof *h->plate : 0);
   h->room = 0;
   h->b = NULL;
+  h->plate = NULL;
 }
 
-bool lane_waits(const lane_vec *h) { return !h->c && !h->b; }
+bool lane_waits(const lane_vec *h) { return !h->c && !h->b && !h->plate; }
 
 bool lane_host(norn_lanes *l, lane_vec *h)
 {
-  if (h->c || !h->b) return true;
+  if (h->c || (!h->b && !h->plate)) return true;
   cell *c = lane_buffer(l);
   if (!c) return false;
+  if (h->plate) {
+    for (uint32_t k = 0; k < l->n; k++) c[k] = h->plate[k / l->each];
+    h->c = c;
+    return true;
+  }
   if (l->store->buffer_read(l->stored, h->b, h->at->n, h->kind, c)) h->c = c;
   else lane_buffer_put(l, c);
   return h->c != NULL;
@@ -163,6 +170,14 @@ static lane_vec *listed(norn_lanes *l, lane_vec *h)
 }
 
 lane_vec *lane_vec_new(norn_lanes *l, layout *at, unsigned kind) { return listed(l, vec_make(l, at, kind)); }
+
+lane_vec *lane_vec_plate(norn_lanes *l, unsigned kind, cell *plate)
+{
+  lane_vec *h = listed(l, vec_of(l, l->plate_at, kind, NULL));
+  if (h) h->plate = plate;
+  else mem_put(&l->st->mem, plate, l->plates * sizeof *plate);
+  return h;
+}
 
 lane_vec *lane_vec_waiting(norn_lanes *l, layout *at, unsigned kind, uint32_t op)
 {
@@ -253,7 +268,13 @@ bool lane_moved(group *g, lane_vec *h, cell *c, void *b)
 
 lane_vec *lane_here(group *g, lane_vec *h)
 {
+  return h->plate && lanes_apart(g) ? NULL : lane_gathered(g, h);
+}
+
+lane_vec *lane_gathered(group *g, lane_vec *h)
+{
   norn_lanes *l = g->all;
+  if (h->plate) return lane_host(l, h) ? h : NULL;
   bool segment_has = NORN_UNLIKELY(g->defers) && h->serial == l->serial && (lane_waits(h) || h->at != g->at);
   if (segment_has && !lanes_flush(g, NULL, FLUSH_ALL)) return NULL;
   lane_vec *from = lane_nearest(g, h);

@@ -245,9 +245,23 @@ static unsigned kind_of(val x)
   return v_is_lanes(x) ? lanes_kind(x) : V_IS_INT(x) || V_IS_REAL(x) || V_IS_BOOL(x) ? x.tag : 0;
 }
 
+/* A number for each population. */
+static val plate_cells(norn_lanes *l, const lane_source *s, unsigned kind)
+{
+  cell *c = mem_get(&l->st->mem, l->plates * sizeof *c);
+  if (!c) {
+    state_memory(l->st);
+    return norn_none();
+  }
+  for (uint32_t f = 0; f < l->plates; f++) c[f].i = s[f].v.i;
+  lane_vec *h = lane_vec_plate(l, kind, c);
+  return h ? v_lanes(h) : norn_none();
+}
+
 /* Numbers or booleans of one kind become a vector. */
 static val joined_cells(norn_lanes *l, layout *at, const lane_source *s, size_t n, unsigned kind)
 {
+  if (at == l->plate_at) return plate_cells(l, s, kind);
   lane_vec *h = lane_vec_new(l, at, kind);
   if (!h) return norn_none();
   for (uint32_t k = 0; k < at->n; k++) h->c[k].u = 0;
@@ -315,6 +329,13 @@ static val joined_parts(norn_lanes *l, layout *at, const lane_source *s, size_t 
   return out;
 }
 
+/* Arrays of the same numbers: they stay one, packed as it is. */
+static bool all_equal(const lane_source *s, size_t n)
+{
+  for (size_t i = 1; i < n; i++) if (!value_equal(s[i].v, s[0].v)) return false;
+  return true;
+}
+
 val lanes_joined(norn_lanes *l, layout *at, const lane_source *s, size_t n)
 {
   bool same = true, cells = true, alike = true, alone = false;
@@ -327,6 +348,7 @@ val lanes_joined(norn_lanes *l, layout *at, const lane_source *s, size_t n)
   }
   /* A handle that groups share is older than what parted them. */
   if (same && (!alone || !lanes_inside(s[0].v))) return s[0].v;
+  if (at == l->plate_at && s[0].v.tag == NORN_ARRAY && all_equal(s, n)) return s[0].v;
   if (kind && cells) return joined_cells(l, at, s, n, kind);
   return alike ? joined_parts(l, at, s, n) : norn_none();
 }

@@ -56,6 +56,7 @@ libnorncore_la_SOURCES += \
   %D%/lanes_defer.c \
   %D%/lanes_event.c \
   %D%/lanes_merge.c \
+  %D%/lanes_plate.c \
   %D%/lanes_select.c \
   %D%/lanes_vec.c \
   %D%/lanes_walk.c \

@@ -573,6 +573,21 @@ int vm_expand(norn_run *r, val *w, uint64_t comp)
   return 1;
 }
 
+/* Is every element of an array a model value?  false: error set. */
+static bool all_models(norn_state *st, val a)
+{
+  char what[120];
+  for (int64_t i = 0, n = norn_array_length(a); i < n; i++) {
+    val x = norn_array_at(st, a, i);
+    if (x.tag == NORN_MODEL) continue;
+    norn_fail(st, NORN_ETYPE, 0, "infer needs an array of models, but element %lld is %s", (long long)i,
+              norn_describe(st, x, what, sizeof what));
+    norn_hint(st, "a model value is a call of a model: infer([m(y) for y in ys], engine)");
+    return false;
+  }
+  return true;
+}
+
 bool vm_can_infer(norn_state *st, val *w)
 {
   norn_dist d;
@@ -583,7 +598,8 @@ bool vm_can_infer(norn_state *st, val *w)
     if (d.row->expand(st, &d, &m)) return false;
     if (!norn_is_none(m)) w[0] = m;
   }
-  if (w[0].tag != NORN_MODEL) {
+  if (w[0].tag == NORN_ARRAY && !all_models(st, w[0])) return false;
+  if (w[0].tag != NORN_MODEL && w[0].tag != NORN_ARRAY) {
     vm_want(st, 0, "infer needs a model", w[0]);
     if (w[0].tag == NORN_FUN && v_clo(w[0])->p->is_model)
       norn_hint(st, "call the model with its arguments: infer(%s(...))", v_clo(w[0])->p->name);

@@ -1,0 +1,270 @@
+/* many: infer() of an array of models: an array of posteriors, each by the same engine.
+
+   Model k is an inference of its own, whose stream depends on that of the whole and on k only: so its posterior is
+   the same whatever else the array holds, and however it was computed.  Particle filters of one program go side by
+   side where that pays (particles.h, side_new); others one after the other.
+
+   `auto` finds out what a filter costs by the first, which goes alone: code for all is waited for when the others
+   would take longer than that. */
+#include "infer/infer.h"
+#include "infer/particles.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { TODO, STRICT, ALONE, DONE };    /* a model; STRICT: integers must be the same in those beside it */
+#define WAIT_FOR 2.0                   /* seconds of work that code is waited for; about what compilers take */
+enum { LANES = 1 << 17 };              /* of filters side by side, at most: they stay in the nearer caches */
+
+typedef struct many {
+  int64_t n, left, at;                 /* models; not DONE; that is waited for, or the next to be looked at */
+  norn_ref **post;                     /* (n) */
+  uint8_t *is;                         /* (n) */
+  uint64_t *form;                      /* (n) of those that are TODO or STRICT, once it is known; 0: not */
+  int64_t *beside;                     /* (n) those that go side by side now */
+  size_t nbeside;
+  side *s;
+  double began, first;                 /* seconds: when a model began; that one takes, or 0 */
+  bool asked, can;                     /* side_cant was asked; and they can */
+  int64_t warned;
+  char why[200];                       /* why some go alone */
+} many;
+
+static norn_status many_init(norn_infer *inf, void *self)
+{
+  many *e = self;
+  norn_state *st = inf->st;
+  e->n = e->left = norn_array_length(norn_get(inf->model));
+  size_t n = e->n ? (size_t)e->n : 1;
+  e->post = engine_get(st, n * sizeof *e->post);
+  e->is = engine_get(st, n);
+  e->form = engine_get(st, n * sizeof *e->form);
+  e->beside = engine_get(st, n * sizeof *e->beside);
+  return e->post && e->is && e->form && e->beside ? NORN_OK : NORN_EMEMORY;
+}
+
+static norn_datum model_at(norn_infer *inf, int64_t k) { return norn_array_at(inf->st, norn_get(inf->model), k); }
+
+/* Of model k: the second half of the counter is of arrays. */
+static uint64_t stream_at(const norn_infer *inf, int64_t k)
+{
+  return norn_stream_split(inf->stream, ENGINE_LANE, (uint32_t)k, 0x616c6c);
+}
+
+/* ---- results ---- */
+
+bool many_take(norn_infer *inf, norn_infer *inner, norn_datum posterior)
+{
+  many *e = inf->self;
+  char head[64];
+  int64_t k = e->at;
+  snprintf(head, sizeof head, "model %lld of %lld: ", (long long)k + 1, (long long)e->n);
+  infer_inherit(inf, inner, head);
+  e->warned += inner->nwarning > 0;
+  if (!e->first) e->first = infer_seconds() - e->began;
+  e->is[k] = DONE;
+  e->left--;
+  return (e->post[k] = norn_keep(inf->st, posterior)) != NULL;
+}
+
+void many_failed(norn_infer *inf)
+{
+  const many *e = inf->self;
+  const norn_err *err = norn_error(inf->st);
+  if (err->code == NORN_EINTERRUPT || err->code == NORN_ELIMIT || err->hint[0]) return;
+  norn_hint(inf->st, "it is element %lld of the %lld models", (long long)e->at, (long long)e->n);
+}
+
+/* All have their posteriors. */
+static norn_step finish(norn_infer *inf, many *e)
+{
+  norn_state *st = inf->st;
+  norn_datum *v = engine_get(st, ((size_t)e->n + 1) * sizeof *v);
+  for (int64_t k = 0; v && k < e->n; k++) v[k] = norn_get(e->post[k]);
+  norn_datum all = v ? norn_array_pack(st, v, e->n) : norn_none();
+  engine_put(st, v, ((size_t)e->n + 1) * sizeof *v);
+  if (norn_is_none(all) || !(inf->answer = norn_keep(st, all))) return NORN_STEP_FAIL;
+  if (e->warned > 1)
+    norn_infer_warn(inf, (norn_span){ 0, 0, 0 }, "%lld of %lld models have warnings: info(posts[k]).warnings",
+                    (long long)e->warned, (long long)e->n);
+  return NORN_STEP_DONE;
+}
+
+/* ---- side by side ---- */
+
+static norn_infer *one_new(norn_infer *inf, int64_t k)
+{
+  norn_infer *one = infer_make(inf->st, model_at(inf, k), norn_get(inf->options), stream_at(inf, k));
+  if (one) one->outer = inf;
+  return one;
+}
+
+/* May filters of this engine go side by side, and does it pay?  -1: error set. */
+static int pays(norn_infer *inf, many *e)
+{
+  const norn_datum *options;
+  norn_state *st = inf->st;
+  norn_datum engine = norn_get(inf->options);
+  if (norn_engine_view(engine, &options) != &engine_smc || e->left < 2) return 0;
+  const char *executor = norn_string_view(engine_option(st, engine, 4), NULL),
+             *device = norn_string_view(engine_option(st, engine, 6), NULL);
+  bool wished = executor && !strcmp(executor, "generated");
+  if (!device || strcmp(device, "cpu")) return 0;
+  if (!wished && (!e->first || e->first * (double)e->left < WAIT_FOR)) return 0;
+  if (e->asked) return e->can;
+  norn_infer *one = one_new(inf, 0);
+  const char *cant = one ? side_cant(one) : NULL;
+  bool wrong = !one || norn_error(st)->code;
+  norn_infer_free(one);
+  e->asked = true;
+  e->can = !cant && !wrong;
+  if (cant) snprintf(e->why, sizeof e->why, "%s", cant);
+  if (wrong && one) norn_clear(st);              /* the first that goes alone says it */
+  return !one ? -1 : e->can;
+}
+
+/* The forms of models that are `of`: what begins with an error goes alone, and says it there.  false: error set. */
+static bool forms(norn_infer *inf, many *e, uint8_t of)
+{
+  enum { SOME = 64 };
+  norn_state *st = inf->st;
+  for (int64_t k = 0; k < e->n;) {
+    norn_run *run[SOME];
+    int64_t who[SOME];
+    uint64_t form[SOME];
+    size_t m = 0;
+    for (; k < e->n && m < SOME; k++) {
+      if (e->is[k] != of || e->form[k]) continue;
+      if ((run[m] = norn_run_new(st, model_at(inf, k), NULL, 0))) who[m++] = k;
+      else if (norn_error(st)->code == NORN_EMEMORY || norn_error(st)->code == NORN_EINTERRUPT) break;
+      else norn_clear(st), e->is[k] = ALONE;
+    }
+    bool good = !norn_error(st)->code && norn_runs_forms(run, m, of == STRICT, form);
+    for (size_t i = 0; i < m; i++) {
+      norn_run_free(run[i]);
+      if (good) e->form[who[i]] = form[i] | 1;
+    }
+    if (!good) return false;
+  }
+  return true;
+}
+
+/* The next that go side by side, into e->beside: two at least.  false: error set. */
+static bool choose(norn_infer *inf, many *e)
+{
+  int64_t n = 1;
+  norn_state *st = inf->st;
+  if (!forms(inf, e, TODO) || !forms(inf, e, STRICT) || !engine_option_int(st, norn_get(inf->options), 0, 1, &n))
+    return false;
+  size_t most = (size_t)LANES / (size_t)((n + 31) / 32 * 32);
+  for (int64_t k = 0; k < e->n; k++) {
+    if (e->is[k] >= ALONE) continue;
+    e->nbeside = 0;
+    for (int64_t i = k; i < e->n && e->nbeside < (most > 2 ? most : 2); i++)
+      if (e->is[i] == e->is[k] && e->form[i] == e->form[k]) e->beside[e->nbeside++] = i;
+    if (e->nbeside > 1) return true;
+    e->is[k] = ALONE;
+    if (!e->why[0]) snprintf(e->why, sizeof e->why, "no other model of the array is of its form");
+  }
+  e->nbeside = 0;
+  return true;
+}
+
+/* They can't: those whose integers differ may, or each goes alone. */
+static void part(many *e, const char *why)
+{
+  for (size_t i = 0; i < e->nbeside; i++) {
+    int64_t k = e->beside[i];
+    e->is[k] = e->is[k] == TODO ? STRICT : ALONE;
+    e->form[k] = 0;
+  }
+  snprintf(e->why, sizeof e->why, "%.190s", why);
+  e->nbeside = 0;
+}
+
+/* 1: they have begun; 0: they can't; -1: error set. */
+static int begin(norn_infer *inf, many *e)
+{
+  char why[200] = "";
+  norn_infer **one = engine_get(inf->st, e->nbeside * sizeof *one);
+  size_t k = 0;
+  while (one && k < e->nbeside && (one[k] = one_new(inf, e->beside[k]))) k++;
+  if (one && k == e->nbeside) e->s = side_new(inf, one, k, why, sizeof why);
+  else for (size_t i = 0; one && i < k; i++) norn_infer_free(one[i]);
+  engine_put(inf->st, one, e->nbeside * sizeof *one);
+  if (e->s) return 1;
+  if (!why[0]) return -1;
+  part(e, why);
+  return 0;
+}
+
+static norn_step go_on(norn_infer *inf, many *e)
+{
+  char why[200];
+  norn_step step = side_step(e->s, why, sizeof why);
+  if (step == NORN_STEP_MORE) return step;
+  for (size_t i = 0; step == NORN_STEP_DONE && i < e->nbeside; i++) {
+    norn_infer *one = side_one(e->s, i);
+    norn_datum post = norn_infer_result(one);
+    e->at = e->beside[i];
+    if (norn_is_none(post) || !many_take(inf, one, post)) step = NORN_STEP_FAIL;
+  }
+  side_free(e->s);
+  e->s = NULL;
+  if (step == NORN_STEP_DONE) e->nbeside = 0;
+  else if (!why[0]) return NORN_STEP_FAIL;
+  else part(e, why);
+  return NORN_STEP_MORE;
+}
+
+/* ---- the engine ---- */
+
+static norn_step many_step(norn_infer *inf, void *self)
+{
+  many *e = self;
+  if (e->s) return go_on(inf, e);
+  if (!e->left) return finish(inf, e);
+  int beside = pays(inf, e);
+  if (beside > 0 && !choose(inf, e)) return NORN_STEP_FAIL;
+  if (beside > 0 && e->nbeside) beside = begin(inf, e);
+  else if (beside > 0) beside = 0;
+  if (beside) return beside < 0 ? NORN_STEP_FAIL : NORN_STEP_MORE;
+  for (e->at = 0; e->is[e->at] == DONE;) e->at++;
+  e->began = infer_seconds();
+  norn_step s = infer_nest(inf, model_at(inf, e->at), norn_get(inf->options), stream_at(inf, e->at));
+  if (s == NORN_STEP_WAIT && e->why[0])
+    norn_infer_note(inf->inner, "filters_alone_for", norn_cstring(inf->st, e->why));
+  return s;
+}
+
+static void many_progress(norn_infer *inf, void *self, norn_progress *p)
+{
+  const many *e = self;
+  (void)inf;
+  p->done = (double)(e->n - e->left);
+  p->total = (double)e->n;
+  snprintf(p->state, sizeof p->state, e->s ? ", %zu filters side by side" : ", models", e->nbeside);
+}
+
+static void many_free(norn_infer *inf, void *self)
+{
+  many *e = self;
+  norn_state *st = inf->st;
+  size_t n = e->n ? (size_t)e->n : 1;
+  side_free(e->s);
+  for (int64_t k = 0; e->post && k < e->n; k++) if (e->post[k]) norn_drop(e->post[k]);
+  engine_put(st, e->post, n * sizeof *e->post);
+  engine_put(st, e->is, n);
+  engine_put(st, e->form, n * sizeof *e->form);
+  engine_put(st, e->beside, n * sizeof *e->beside);
+}
+
+const norn_engine engine_many = {
+  .version = NORN_ENGINE_VERSION,
+  .name = "_models",
+  .doc = "Each of an array of models by an engine.",
+  .size = sizeof(many),
+  .init = many_init,
+  .step = many_step,
+  .progress = many_progress,
+  .free = many_free
+};
