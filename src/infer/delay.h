@@ -2,6 +2,7 @@
 #ifndef NORN_INFER_DELAY_H
 #define NORN_INFER_DELAY_H
 #include "infer/engine.h"
+#include "base/base.h"
 
 #define DELAY_OPTION { "delayed", "\"auto\"", \
     "true: conjugate choices are marginalised (delayed sampling); auto: where an observation meets one" }
@@ -16,4 +17,6 @@ bool delay_lanes_option(norn_infer *, int i, size_t n, bool kept, bool *on);
 bool delay_throughout(norn_infer *);
 /* The delayed choices of a run that has ended, for the draw that comes next; false: error set. */
 bool delay_choices(norn_infer *, norn_run *);
+/* For norn explain: what would be delayed, if an observation met it (delay_explain.c). */
+void delay_explain(norn_infer *, text *);
 #endif

@@ -11,11 +11,13 @@
              normal: 8 terms
        many chains on a GPU: whole transitions of chees() and hmc(shared = true)
 
+   Where an observation meets conjugate choices, delay_explain says what delayed sampling would marginalise.
    Where smc is chosen, some particles are run to see whether they stay in lanes; where mh, a trace is recorded.
 
    The parts come from the compiled program (graph.h, program_parts), each with the place in the text
    from which its first node was recorded. */
 #include "infer/chees.h"
+#include "infer/delay.h"
 #include "infer/density.h"
 #include "infer/device.h"
 #include "infer/infer.h"
@@ -101,13 +103,11 @@ static bool explain_engine(norn_state *st, const norn_ref *model, text *t)
     text_printf(t, "engine: %s(%s), as %s\n", infer_engine(inf)->name, inf->with ? inf->with : "",
                 inf->why);
   bool good = step != NORN_STEP_FAIL && (infer_engine(inf) != &engine_mh || mh_explain(inf, t));
-  bool particles = good && infer_engine(inf) == &engine_smc && !inf->with;
+  c->quiet = true;
+  if (good && infer_engine(inf) == &engine_smc && !inf->with) explain_particles(st, norn_get(model), t);
+  c->quiet = quiet;
+  if (good) delay_explain(inf, t);
   norn_infer_free(inf);
-  if (particles) {
-    c->quiet = true;
-    explain_particles(st, norn_get(model), t);
-    c->quiet = quiet;
-  }
   return good;
 }
 

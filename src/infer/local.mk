@@ -18,6 +18,7 @@ libnorncore_la_SOURCES += \
   %D%/collapse.c \
   %D%/coords.c \
   %D%/delay.c \
+  %D%/delay_explain.c \
   %D%/density.c \
   %D%/density_choice.c \
   %D%/density_draw.c \

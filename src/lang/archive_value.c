@@ -615,12 +615,14 @@ static void random_get(norn_archive *a, obj *o)
     get_raw(a, n->x, sizeof n->x);
     const thing *t = code_thing(a, get_uint(a), THING_ROW);
     n->row = t ? t->p : NULL;
+    n->stamp = 0;
     values_get(a, n->v, o->n);
     if ((n->form & ~NODE_MEMBER) > NODE_LAST || n->at > AT_LAST) archive_damaged(a, "a delayed choice is none");
   } else if (o->aux == RANDOM_GRAPH) {
     rgraph *g = (rgraph *)o;
     get_raw(a, &g->made, 4 * sizeof g->made + sizeof g->next);
     g->members = false;
+    g->stamp = 0;
     g->nodes = value_get(a);
     if (g->nodes.tag != NORN_MAP) archive_damaged(a, "a delayed choice is none");
   } else {

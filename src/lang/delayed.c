@@ -54,6 +54,7 @@ static rgraph *graph_own(norn_run *r)
   own->least = g ? g->least : LEAST;
   own->next = g ? g->next : 0;
   own->members = g && g->members;
+  own->stamp = g ? g->stamp + 1 : 1;
   own->nodes = none;
   r->delay = own;
   r->rare = true;
@@ -174,24 +175,40 @@ bool delayed_load(norn_run *r, int64_t id, dnode *n)
   return renew(r, id, n);
 }
 
-bool delayed_store(norn_run *r, int64_t id, const dnode *n)
+static void write_node(rnode *o, const dnode *n, int64_t stamp)
 {
-  norn_state *st = r->st;
-  rgraph *g = graph_own(r);
-  rnode *o = g ? heap_alloc(st, sizeof *o + (size_t)n->n * sizeof(val)) : NULL;
-  if (!o) return false;
-  obj_init(o, V_RANDOM, RANDOM_NODE, (uint32_t)n->n);
   o->form = n->form | (n->member ? NODE_MEMBER : 0);
   o->at = n->at;
   o->parent = n->parent;
   o->scale = n->scale;
   o->addr = n->addr;
   o->row = n->row;
+  o->stamp = stamp;
   memcpy(o->x, n->x, sizeof o->x);
   for (int i = 0; i < n->n; i++) o->v[i] = n->v[i];
+}
+
+static bool put_node(norn_run *r, rgraph *g, int64_t id, const dnode *n)
+{
+  norn_state *st = r->st;
+  rnode *o = heap_alloc(st, sizeof *o + (size_t)n->n * sizeof(val));
+  if (!o) return false;
+  obj_init(o, V_RANDOM, RANDOM_NODE, (uint32_t)n->n);
+  write_node(o, n, g->stamp);
   val m = hamt_put(st, g->nodes, norn_int(id), hash_of(id), v_obj(V_RANDOM, o));
   if (norn_is_none(m)) return false;
   g->nodes = m;
+  return true;
+}
+
+bool delayed_store(norn_run *r, int64_t id, const dnode *n)
+{
+  rgraph *g = graph_own(r);
+  val was = g ? node_of(g, id) : norn_none();
+  if (!g) return false;
+  rnode *o = norn_is_none(was) ? NULL : was.p;
+  if (!o || o->stamp != g->stamp || o->h.n || n->n) return put_node(r, g, id, n);
+  write_node(o, n, g->stamp);                              /* without values, so the collector need not know */
   return true;
 }
 
@@ -203,7 +220,7 @@ int64_t delayed_add(norn_run *r, const dnode *n)
   dnode own = *n;
   own.member = g->members;
   if (!own.member) g->made++;
-  return delayed_store(r, id, &own) ? id : -1;
+  return put_node(r, g, id, &own) ? id : -1;
 }
 
 /* ---- the tree ---- */
@@ -251,9 +268,28 @@ static bool path_up(norn_run *r, path *p, int64_t *id, dnode *n)
 
 bool delayed_root(norn_run *r, int64_t id, dnode *n)
 {
-  path p = {.n = 0};
+  return delayed_load(r, id, n) && delayed_rise(r, id, n);
+}
+
+/* One edge, as at each step of a filter. */
+static bool rise_once(norn_run *r, int64_t id, dnode *n, dnode *u)
+{
+  int64_t parent = n->parent;
+  return reverse(r->st, u, n, id) && delayed_store(r, parent, u);
+}
+
+bool delayed_rise(norn_run *r, int64_t id, dnode *n)
+{
+  path p;
+  dnode u;
   int64_t at = id;
-  if (!delayed_load(r, id, n)) return false;
+  if (n->at == AT_ROOT || n->at == AT_KNOWN) return true;
+  if (n->form == NODE_NORMAL && n->at == AT_CHILD) {
+    if (!delayed_load(r, n->parent, &u)) return false;
+    if (u.at == AT_ROOT) return rise_once(r, id, n, &u);
+  }
+  p.n = p.cap = 0;
+  p.id = NULL;
   bool good = path_up(r, &p, &at, n), many = n->at == AT_MANY, is_group = n->form == NODE_GROUP;
   const int64_t *way = p.n > NORN_COUNT(p.few) ? p.id : p.few;
   while (good && p.n-- && !many) {

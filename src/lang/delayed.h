@@ -12,8 +12,9 @@
    Where sums of variables are parents, or are seen, the tree is a directed graph without cycles, and what
    is looked at is brought to its front (delayed_joint.c).
 
-   A node's state is immutable and stands in a persistent map of the run (id -> node), so a fork
-   shares what its original knew.  Values refer to nodes by id and carry a map of their own, so that
+   A node's state stands in a persistent map of the run (id -> node), so a fork shares what its original
+   knew; it is changed in place only where it is no fork's (stamp).
+   Values refer to nodes by id and carry a map of their own, so that
    2 * x + 1 is random too:
 
         value   id | a | b | p          a x^p + b
@@ -58,6 +59,7 @@ typedef struct rnode {
   uint64_t addr;
   const norn_dist_row *row;        /* of the family it was sampled from */
   double x[3];
+  int64_t stamp;                   /* of the graph that wrote it */
   val v[];
 } rnode;
 
@@ -68,6 +70,8 @@ typedef struct rgraph {
   int64_t next;
   val nodes;                       /* map: id -> V_RANDOM, a node */
   bool members;                    /* what is added is in a group; false between events */
+  int64_t stamp;                   /* one more than that of the graph that it is a copy of, so that its nodes
+                                      with the same are its own, and may be written to */
 } rgraph;
 enum { RANDOM_NODE = 16, RANDOM_GRAPH };                   /* aux of the objects that are no values */
 enum { GRAPH_SHARED = 1 };                                 /* in n of a graph: by forks */
@@ -121,6 +125,7 @@ bool delayed_store(norn_run *, int64_t id, const dnode *);
 int64_t delayed_add(norn_run *, const dnode *);
 /* The node, a root in its tree now.  It must be stored: its old root has it as its parent. */
 bool delayed_root(norn_run *, int64_t id, dnode *);
+bool delayed_rise(norn_run *, int64_t id, dnode *);        /* the same of one that is loaded */
 /* n, a root, gets a value, of which nobody knows. */
 bool delayed_peek(norn_run *, dnode *, norn_rng *);
 /* Drawn, unless it is known. */

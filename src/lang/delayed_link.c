@@ -316,7 +316,7 @@ static int normal_observe(norn_run *r, link *l, val y, double *lp)
     if (in_log) *lp -= log(value);
     return !l->sd || delayed_store(r, l->sd->node, &l->scale) ? 1 : -1;
   }
-  if (!delayed_root(r, l->x->node, &l->node)) return -1;
+  if (!delayed_rise(r, l->x->node, &l->node)) return -1;
   if (l->node.form == NODE_GROUP) return AGAIN;
   if (l->x->h.aux != RANDOM_ROW) *lp = normal_learn(&l->node, l->sd ? &l->scale : NULL, l, q, at);
   else if (!gauss_learn_row(r->st, &l->node, l->x, q, at, lp)) return -1;
