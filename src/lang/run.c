@@ -657,14 +657,25 @@ static void hash_long(struct hashing *s, const vec *v)
   for (int64_t i = v->len - LAST; i < v->len; i++) hash_add(s, value_hash(vec_at(s->st, v, i)));
 }
 
+/* Of most arrays other runs were asked just before.  (A wrong one would keep equal states apart, no more.) */
+static uint64_t hash_array(norn_state *st, val x)
+{
+  struct array_hash *e = &st->hashed[hash_mix((uintptr_t)x.p) % NORN_COUNT(st->hashed)];
+  uint64_t age = st->heap.minors + st->heap.majors;
+  if (e->of == x.p && e->age == age && !st->home) return e->hash;
+  struct hashing s = {0, st};
+  if (v_vec(x)->len > LONG && vec_rank(v_vec(x)) == 1) hash_long(&s, v_vec(x));
+  else hash_add(&s, value_hash(x));
+  *e = (struct array_hash){x.p, s.h, age};
+  return s.h;
+}
+
 static bool hash_one(void *user, const val *x, const val *y)
 {
   struct hashing *s = user;
   (void)y;
   if (x->tag == V_ADDR) return true;
-  if (x->tag == NORN_ARRAY && v_vec(*x)->len > LONG && vec_rank(v_vec(*x)) == 1)
-    hash_long(s, v_vec(*x));
-  else hash_add(s, value_hash(*x));
+  hash_add(s, x->tag == NORN_ARRAY ? hash_array(s->st, *x) : value_hash(*x));
   return true;
 }
 

@@ -93,6 +93,8 @@ struct norn_state {
 
   addr_entry *addrs;
   size_t naddrs, addr_mask;
+  /* run.c: hashes of arrays that runs share; age: the collections before, after which another may lie there */
+  struct array_hash { const void *of; uint64_t hash, age; } hashed[16];
   addr_entry *own;                    /* of a worker: what home has not taken over yet (addr_take) */
   size_t nown, own_mask;
   addr_named *named;
