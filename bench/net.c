@@ -17,6 +17,32 @@ static const char tosses[] =
   "fn source() { let a ~ uniform(1, 4); let b ~ uniform(1, 4); let n ~ discrete_uniform(0, 16)\n"
   " coin(a, b, for i in 0..n { true }) }\nsource\n";
 
+static const char slcp[] =
+  "model slcp(x) { let t ~ iid(uniform(-3, 3), 5); let a = t[2] ^ 2; let b = t[3] ^ 2; let c = tanh(t[4]) * a * b\n"
+  "let cov = [[a * a + 1e-6, c], [c, b * b + 1e-6]]\n"
+  "for i in 0..4 { observe x[i] ~ multi_normal([t[0], t[1]], cov) }; t }\n"
+  "slcp([[0, 0], [0, 0], [0, 0], [0, 0]])\n";
+static const char linear[] =
+  "model linear(x) { let t ~ iid(normal(0, 0.3), 10); observe x ~ normal(t, 0.3); t }\n"
+  "linear(for i in 0..10 { 0.0 })\n";
+static const char gp[] =
+  "model gp(x, y) { let n = len(x); let z ~ iid(normal(0, 1), n)\n"
+  "let f = cholesky(cov_matrix(rbf(1, 0.2), x) + 1e-8 * identity_matrix(n)) @ z\n"
+  "for i in 0..n { observe y[i] ~ normal(f[i], 0.1) } }\n"
+  "fn gps() = gp([sample(uniform(0, 1)) for i in 0..32], repeat(0.0, 32))\ngps\n";
+static const char lines[] =
+  "model line(x, ys) { let a ~ normal(0, 1); let b ~ normal(0, 1); let s ~ exponential(1.0)\n"
+  "for i in 0..len(x) { observe ys[i] ~ normal(a + b * x[i], s) }; a }\n"
+  "fn source() { let n = sample(discrete_uniform(1, 60)); line([i / n for i in 0..n], repeat(0.0, n)) }\nsource\n";
+
+/* Numbers that were drawn: of a vector its coordinates. */
+static double numbers_in(const net_runs *r)
+{
+  double n = 0;
+  for (size_t i = 0; i < r->nevent; i++) n += r->event[i].nx;
+  return n;
+}
+
 static void row(const char *name, const char *program)
 {
   enum { RUNS = 1024, TURNS = 40 };
@@ -35,7 +61,7 @@ static void row(const char *name, const char *program)
   for (int turn = 0; turn < TURNS; turn++) {
     double t = bench_cpu();
     if (!net_source_runs(s, &h, (uint64_t)turn * RUNS, RUNS, &r)) bench_die(st, name);
-    n = (double)r.nevent;
+    n = numbers_in(&r);
     runs = least(runs, (bench_cpu() - t) / n);
     t = bench_cpu();
     if (!net_batch(&h, &spec, &r, 0, 1, room, &tk)) bench_die(st, name);
@@ -44,7 +70,7 @@ static void row(const char *name, const char *program)
     double m = 0;
     for (uint64_t k = 0; k < 16; k++) {
       if (!net_source_runs(s, &h, ((uint64_t)turn << 20) + 4 * k, 4, &r)) bench_die(st, name);
-      m += (double)r.nevent;
+      m += numbers_in(&r);
     }
     one = least(one, (bench_cpu() - t) / m);
   }
@@ -66,4 +92,8 @@ void bench_nn_runs(void)
   row("coin", coin);
   row("line", line);
   row("coin, sizes vary", tosses);
+  row("line, 1 to 60 points", lines);
+  row("vectors of 5 and 2", slcp);
+  row("vectors of 10", linear);
+  row("GP of 32 points", gp);
 }

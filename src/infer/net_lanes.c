@@ -32,7 +32,7 @@ static bool column_reals(const net_site *s, const norn_simulated *t, double *u)
   double p[NORN_DIST_P];
   norn_support support = { .kind = NORN_SUPPORT_REAL };
   for (uint32_t k = 0; k < t->n; k++) {
-    if (!s->plain && (k == 0 || t->many)) {
+    if (!s->plain && (k == 0 || (t->many && t->dist->row->range1))) {
       for (int i = 0; i < t->dist->n; i++) p[i] = t->p[i][t->many >> i & 1 ? k : 0];
       support = net_one_support(t->dist->row, p);
     }

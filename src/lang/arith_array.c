@@ -170,7 +170,7 @@ static val shapes_differ(norn_state *st, arith op, const vec *v, const vec *w)
 
 static bool is_scalar(val x)
 {
-  return V_IS_INT(x) || V_IS_REAL(x) || v_is_node(x) || v_is_random(x);
+  return V_IS_INT(x) || V_IS_REAL(x) || v_is_node(x) || v_is_random(x) || v_is_lanes(x);
 }
 
 static val by_element(norn_state *st, arith op, val x, val y, int depth);
@@ -265,11 +265,14 @@ static val map1(norn_state *st, const norn_native *f, val x, int depth)
   if (V_IS_INT(x)) return norn_real(f->real1((double)x.i));
   if (big_is(x)) return big_map1(st, f, x);
   if (v_is_node(x)) return node_map1(st, f, x);
+  if (v_is_lanes(x)) return lanes_map1(st, f, x);
   if (x.tag == NORN_ARRAY && depth <= DEEPEST) return map1_array(st, f, x, depth);
   norn_fail(st, NORN_ETYPE, 0, "%s needs a number or an array of numbers, got %s", f->name,
             norn_describe(st, x, found, sizeof found));
   return norn_none();
 }
+
+val arith_map1_array(norn_state *st, const norn_native *f, val x) { return map1_array(st, f, x, 0); }
 
 val arith_map1(norn_state *st, const norn_native *f, val x)
 {

@@ -10,6 +10,8 @@ val arith_refuse(norn_state *, arith, val x, val y);
 /* Element by element; one of x and y at least is an array.  NONE: error set. */
 val arith_arrays(norn_state *, arith, val x, val y);
 val arith_negate(norn_state *, vec *);
+/* f's real1 of each element of an array, which may hold lanes. */
+val arith_map1_array(norn_state *, const norn_native *f, val x);
 /* An overflow, a division by zero. */
 val arith_overflow(norn_state *, arith, int64_t a, int64_t b);
 val arith_zero(norn_state *, arith);

@@ -272,6 +272,7 @@ static bool take_side(group *g, const group *from, const uint8_t *mask, bool sid
   g->lane = lane;
   g->logw = logw;
   g->weighed = from->weighed;
+  g->sizes = from->sizes;
   return true;
 }
 
@@ -292,7 +293,7 @@ static group *side_group(group *g, bool side, uint32_t m, bool last)
 static bool part(norn_lanes *l, size_t i)
 {
   group *g = l->group[i];
-  uint32_t yes = 0, n = g->at->n;
+  uint32_t yes = 0, n = g->at->n, few = l->flags & NORN_RUN_SIMULATE ? LANES_FEW_SIMULATED : LANES_FEW;
   bool alone = g->alone;
   if (g->want == WANT_ALONE) {
     bool done = dissolve(g, NULL);
@@ -305,7 +306,7 @@ static bool part(norn_lanes *l, size_t i)
   for (int turn = 0; turn < 2; turn++) {
     bool side = turn ? g->mask[0] : !g->mask[0];         /* lane 0, whose addresses are checked, last */
     uint32_t m = side ? yes : n - yes;
-    if (m >= LANES_FEW && !(side && alone)) {
+    if (m >= few && !(side && alone)) {
       group *s = side_group(g, side, m, turn);
       if (!s) return false;
       if (!group_add(l, s)) { group_free(l, s); return false; }
@@ -408,6 +409,12 @@ static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *le
   norn_state *st = l->st;
   group *g = l->group[i], *up = st->lanes;
   norn_event ev;
+  if (g->sizes) {
+    g->sizes = false;
+    lanes_sizes how = lanes_by_size(g);
+    if (how == SIZES_FAILED) return false;
+    if (how == SIZES_PART) return part(l, i);
+  }
   st->lanes = g;
   norn_event_kind kind = norn_run_next(g->run, &ev);
   st->lanes = up;
@@ -415,6 +422,14 @@ static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *le
   if (g->defers) {
     int goes_on = lanes_defer_end(g, kind);
     if (goes_on <= 0) return goes_on == 0;
+  }
+  if (g->want == WANT_ALONE && l->flags & NORN_RUN_SIMULATE) {
+    lanes_sizes how = lanes_by_size(g);
+    if (how == SIZES_FAILED) return false;
+    if (how == SIZES_SAME) {
+      g->want = WANT_NOTHING;
+      return true;
+    }
   }
   if (g->want && g->want != WANT_ERROR) return part(l, i);
   switch (kind) {

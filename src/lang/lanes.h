@@ -27,6 +27,7 @@
 
 enum { LANE_REAL = NORN_REAL, LANE_INT = NORN_INT, LANE_BOOL = NORN_BOOL };
 enum { LANE_PAD = 32, LANES_FEW = 16 };    /* cells behind the last; smaller groups are dissolved */
+enum { LANES_FEW_SIMULATED = 4 };          /* ... of runs that are simulated, which never meet again */
 
 typedef segment_cell cell;
 
@@ -86,6 +87,7 @@ typedef struct group {
      WANT_AGAIN: the leg is done once more, without a segment. */
   uint8_t want;
   bool alone;
+  bool sizes;                   /* it has just parted by size: perhaps it parts again (lanes_size.c) */
   uint8_t *mask;                /* (at->n) */
 } group;
 
@@ -117,6 +119,7 @@ struct norn_lanes {
   size_t made, kept;                          /* since the last marking; that it left */
   struct cells { struct cells *next; } *free; /* vectors of n cells for reuse */
   bool selecting;                             /* lanes_select.c holds values that no register does */
+  int holding;                                /* so does who goes through an array (lanes_arith.c) */
   struct lanes_vain { const ins *pc; int n; } vain[16];           /* branches where it did in vain */
   struct typed { struct typed *next; const proto *p; uint64_t bits[]; } *typed;   /* lanes_merge.c */
   uint32_t plates, each;                      /* populations side by side, lanes of each; 0: there is one */
@@ -220,6 +223,13 @@ bool lanes_fit(norn_state *, val x, val lower, val upper);     /* an annotation:
 /* The branch at r->pc, on *v.  0: *v is what all lanes have; 1: both ways were gone, r->pc is where they meet;
    -1: the lanes part, or an error. */
 int  lanes_branch(norn_run *r, val *v);
+
+/* ---- lanes_size.c ---- */
+/* Of a group whose lanes can't do the instruction at which it stands, by the integers that it reads: those that are the
+   same in all lanes became numbers, and it goes on; it parts by one of them (its mask is set: those that have the
+   number of the first lane); it reads none; no memory (error set). */
+typedef enum { SIZES_SAME, SIZES_PART, SIZES_NONE, SIZES_FAILED } lanes_sizes;
+lanes_sizes lanes_by_size(group *);
 
 /* ---- lanes_event.c ---- */
 /* event: the word of the counters; tell: what is to be told of it, or NULL. */

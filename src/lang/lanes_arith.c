@@ -215,12 +215,31 @@ static void as_compared(val *x, val y)
   if (V_IS_INT(*x) && kind_of(y) == LANE_REAL && x->i <= most && x->i >= -most) *x = norn_real((double)x->i);
 }
 
+/* Arrays go element by element (arith_array.c), which comes back here for those that are lanes: short ones, for each
+   element becomes a vector. */
+static bool is_short(val x) { return x.tag != NORN_ARRAY || vec_count(v_vec(x)) <= 256; }
+
+static val array_settled(group *g, val z)
+{
+  g->all->holding--;
+  return norn_is_none(z) ? z : lanes_settled(g->run->st, z, 0);
+}
+
+static val array_arith(group *g, arith op, val x, val y)
+{
+  norn_state *st = g->run->st;
+  if ((op >= A_LT && op != A_NEG) || !is_short(x) || !is_short(y)) return alone(st, "an operation of values that hold lanes");
+  g->all->holding++;
+  return array_settled(g, op == A_NEG ? arith_arrays(st, A_SUB, norn_int(0), x) : arith_arrays(st, op, x, y));
+}
+
 /* One of x and y is, or holds, lanes. */
 val lanes_arith(norn_state *st, arith op, val x, val y)
 {
   group *g = st->lanes;
-  if (!v_is_lanes(x) && !v_is_lanes(y)) return alone(st, "an operation of values that hold lanes");
   lanes_sweep(g->all, false);
+  if (x.tag == NORN_ARRAY || y.tag == NORN_ARRAY) return array_arith(g, op, x, y);
+  if (!v_is_lanes(x) && !v_is_lanes(y)) return alone(st, "an operation of values that hold lanes");
   if (op >= A_LT && op <= A_NE) {
     as_compared(&x, y);
     as_compared(&y, x);
@@ -245,8 +264,12 @@ val lanes_map1(norn_state *st, const norn_native *f, val x)
 {
   group *g = st->lanes;
   side s;
-  if (!v_is_lanes(x)) return alone(st, "a function of values that hold lanes");
   lanes_sweep(g->all, false);
+  if (x.tag == NORN_ARRAY && is_short(x)) {
+    g->all->holding++;
+    return array_settled(g, arith_map1_array(st, f, x));
+  }
+  if (!v_is_lanes(x)) return alone(st, "a function of values that hold lanes");
   if (!is_number_kind(lanes_kind(x))) {
     state_fail(st, NORN_ETYPE, "%s needs a number", f->name);
     return norn_none();

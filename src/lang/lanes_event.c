@@ -181,6 +181,73 @@ static bool told(group *g, const norn_dist *d, const parameters *q, const lane_v
   return good;
 }
 
+/* ---- choices of what is no number ---- */
+
+/* A choice of each lane by itself, as its run would make it: of lane k, the arguments own (k, d->n) and s[k].v. */
+typedef struct each_lane { val *own; lane_source *s; uint32_t *to; size_t bytes; } each_lane;
+
+static bool each_room(norn_state *st, each_lane *e, uint32_t n, int nargs)
+{
+  size_t one = sizeof *e->s + (size_t)nargs * sizeof *e->own + sizeof *e->to;
+  e->bytes = n * one;
+  e->s = mem_get(&st->mem, e->bytes);
+  if (!e->s) return state_memory(st), false;
+  e->own = (val *)(void *)(e->s + n);
+  e->to = (uint32_t *)(void *)(e->own + (size_t)n * (size_t)nargs);
+  return true;
+}
+
+/* Those of lane k.  false: error set. */
+static bool arguments_of(group *g, const norn_dist *d, uint32_t k, val *own)
+{
+  for (int i = 0; i < d->n; i++) {
+    own[i] = lane_of(g, d->args[i], k);
+    if (norn_is_none(own[i]) && !norn_is_none(d->args[i])) return false;
+  }
+  return true;
+}
+
+static bool each_draws(group *g, const norn_dist *d, uint32_t event, each_lane *e)
+{
+  norn_run *r = g->run;
+  norn_state *st = r->st;
+  for (uint32_t k = 0; k < g->at->n; k++) {
+    norn_rng rng = { r->stream, g->lane ? g->lane[k] : k, event, r->iter, 0, st->pairs };
+    norn_dist own = { d->row, e->own + (size_t)k * (size_t)d->n, d->n };
+    e->to[k] = k;
+    e->s[k] = (lane_source){ norn_none(), NULL, e->to + k };
+    if (!arguments_of(g, d, k, e->own + (size_t)k * (size_t)d->n)) return false;
+    if (norn_dist_check(st, &own) || norn_dist_sample(st, &own, &rng, &e->s[k].v)) return false;
+  }
+  return true;
+}
+
+/* Of simulated runs: vectors, matrices and whatever else has no columns are drawn lane by lane; the lanes stay
+   together, if the values are alike (arrays of one length).  A lane that fails does so again alone, where it says so. */
+static bool each_samples(norn_run *r, val *dst, const norn_dist *d, uint32_t event, norn_simulated *tell)
+{
+  norn_state *st = r->st;
+  group *g = st->lanes;
+  each_lane e;
+  uint32_t n = g->at->n;
+  if (!each_room(st, &e, n, d->n)) return false;
+  bool drawn = each_draws(g, d, event, &e);
+  val all = drawn ? lanes_joined(g->all, g->at, e.s, n) : norn_none();
+  bool good = !norn_is_none(all);
+  if (!good && !(drawn && st->err.code)) lanes_alone(st, "values of several kinds");
+  for (uint32_t k = 0; good && tell && k < n; k++) {
+    norn_dist own = { d->row, e.own + (size_t)k * (size_t)d->n, d->n };
+    tell->dist = &own;
+    tell->lane = e.to[k] = g->lane ? g->lane[k] : k;
+    tell->value = e.s[k].v;
+    good = st->simulated(st->simulated_user, tell);
+    if (!good) g->want = WANT_ERROR;
+  }
+  mem_put(&st->mem, e.s, e.bytes);
+  if (good) *dst = all;
+  return good;
+}
+
 bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint32_t event, norn_simulated *tell)
 {
   group *g = r->st->lanes;
@@ -190,6 +257,10 @@ bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint32_t event, nor
   if (lanes_apart(g)) return false;
   lane_vec *z = NULL;
   bool good = d->row->sample1 && (norn_dist_flags(d) & NORN_DIST_SCALAR) && parameters_of(g, d, &q);
+  if (!good && r->flags & NORN_RUN_SIMULATE) {
+    if (d->row->sample1) parameters_free(g, &q);
+    return each_samples(r, dst, d, event, tell);
+  }
   if (!good) lanes_alone(r->st, "a choice that has no lanes");
   good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
   if (good) {
@@ -333,6 +404,18 @@ bool lanes_weight(norn_run *r, val lw)
 
 /* ---- distributions as values ---- */
 
+/* Of simulated runs: of what has no columns the parameters of each lane.  false: error set. */
+static bool each_good(group *g, const norn_dist *d)
+{
+  enum { ARGS = 24 };
+  val own[ARGS];
+  norn_dist one = { d->row, own, d->n };
+  bool good = d->n <= ARGS;
+  for (uint32_t k = 0; good && k < g->at->n; k++)
+    good = arguments_of(g, d, k, own) && norn_dist_check(g->run->st, &one) == NORN_OK;
+  return good;
+}
+
 bool lanes_dist(norn_state *st, const norn_dist *d)
 {
   group *g = st->lanes;
@@ -340,6 +423,10 @@ bool lanes_dist(norn_state *st, const norn_dist *d)
   bool good;
   if (g->defers && lanes_dist_later(g, d, &good)) return good;
   good = parameters_of(g, d, &q);
+  if (!good && g->run->flags & NORN_RUN_SIMULATE && each_good(g, d)) {
+    parameters_free(g, &q);
+    return true;
+  }
   if (!good) lanes_alone(st, "a distribution that has no lanes");
   good = good && all_good(g, d->row, &q, d->n);
   parameters_free(g, &q);

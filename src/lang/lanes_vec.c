@@ -463,7 +463,7 @@ bool lanes_sweep(norn_lanes *l, bool now)
 {
   size_t due = l->kept / 4 + 4;
   if (due * lane_bytes(l) < (size_t)256 << 10) due = ((size_t)256 << 10) / lane_bytes(l);
-  if ((!now && l->made < due) || l->selecting) return true;
+  if ((!now && l->made < due) || l->selecting || l->holding) return true;
   bool looked = lanes_mark(l, true);
   lanes_free_unmarked(l);
   return looked;

@@ -58,6 +58,7 @@ libnorncore_la_SOURCES += \
   %D%/lanes_merge.c \
   %D%/lanes_plate.c \
   %D%/lanes_select.c \
+  %D%/lanes_size.c \
   %D%/lanes_vec.c \
   %D%/lanes_walk.c \
   %D%/latent.c \

@@ -74,6 +74,9 @@ static const struct { const char *name; int few; const char *text; } programs[] 
    "observe y ~ normal(mu[k], 1) }\n mu * 2 }"},
   {"natives", 0, "model m(ys) { for y in ys with x = 0.0 { let a ~ normal(x, 1)\nlet b ~ normal(0, 1)\nlet v = [a, b, 0.5]\n"
    "observe y ~ normal(sum(v) + max(a, b) + mean(v), 1 + abs(tanh(floor(a))))\n next sort(v)[1] } }"},
+  {"array arithmetic", 0, "model m(ys) { for y in ys with v = [0.0, 0.5] { let x ~ normal(v[0], 1)\nlet k ~ poisson(1)\n"
+   "let a = [x, 0.5] * 2 - [1, x] / 3\nlet b = exp(-a^2) + k\nlet c = [k, 2] * [3, k]\n"
+   "observe y ~ normal(sum(b) + sum(-a) + c[0] / (1 + c[1]), 1)\n next 0.3 * a + [0.0, v[1]] } }"},
   {"strings", -1, "model m(ys) { for y in ys with w = \"\" { let k ~ categorical([0.2, 0.3, 0.5])\nlet s = [\"a\", \"b\", \"c\"][k]\n"
    "observe y ~ normal(len(w) / 5, 1)\n next \"{w}{s}{k}\" } }"},
   {"proposals", -1, "model m(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 1) via normal(y, 1)\n"

@@ -345,6 +345,8 @@ static void test_moments(void)
   world_free(&w);
 }
 
+static int apart;                        /* blocks of which most lanes had to go alone */
+
 /* Many at once in lanes, across a block's edge, are the same as each alone, to the bit. */
 static void same_in_lanes(const char *program, const char *expression, norn_datum inputs,
                           const net_spec *spec,
@@ -358,6 +360,7 @@ static void same_in_lanes(const char *program, const char *expression, norn_datu
   net_source *t = net_source_new(st, norn_get(s->what), inputs, 11);
   bool good = net_schema_learn(st, &h, s, spec, 60) && net_source_runs(s, &h, FIRST, N, &many);
   CHECK(good && many.n == N && s->whole == lanes);
+  apart += s->apart;
   for (int k = 0; good && k < N; k++) {
     good = net_source_runs(t, &h, FIRST + (uint64_t)k, 1, &one) && same_runs(&many, k, &one);
     for (size_t i = 0; good && i < 2 * (size_t)h.ninput; i += 2) {
@@ -402,6 +405,29 @@ static void test_lanes(void)
   same_in_lanes("model m(ys) { let mu ~ normal(0, 1); for y in ys { observe y ~ normal(mu, 1) }; mu }\n",
                 "m([1, missing, 2])", none, &npe, true);
   same_in_lanes(kinds, "m([1, 2])", none, &npe, true);
+}
+
+/* Of these no lane goes alone: sizes that differ part them, vectors are drawn lane by lane. */
+static void test_lanes_of_sizes(void)
+{
+  norn_datum none = norn_missing();
+  apart = 0;
+  same_in_lanes(coin, "source", none, &npe, true);
+  same_in_lanes("model m(y) { let mu ~ normal(0, 1); for v in y { observe v ~ normal(mu, 1) }; mu }\n"
+                "fn source() { let n ~ discrete_uniform(1, 3); let k ~ binomial(3, 0.5)\n"
+                " m(take(repeat(0.0, 9), n + k)) }\n", "source", none, &npe, true);
+  same_in_lanes("model m(y) { let k ~ discrete_uniform(1, 3); let mu = for j in 0..k { let z ~ normal(0, 1); z }\n"
+                "observe y ~ normal(sum(mu), 1); k }\n", "m(2)", none, &npe, true);
+  same_in_lanes("model m(x, y) { let a ~ normal(0, 1); for i in 0..len(x) { observe y[i] ~ normal(a * x[i], 1) }; a }\n"
+                "fn source() { let n ~ discrete_uniform(1, 4); let x ~ iid(uniform(0, 1), n); m(x, repeat(0.0, n)) }\n",
+                "source", names("x", NULL), &npe, true);
+  same_in_lanes("model m(y) { let t ~ iid(uniform(-3, 3), 3); let w ~ dirichlet([1, exp(t[0])])\n"
+                "let d = multi_normal([t[1], 0], [[1 + t[2] ^ 2, t[2]], [t[2], 2]]); let z ~ d; let k ~ categorical(w)\n"
+                "observe y ~ normal(z, exp(t[0])); observe [1, 2, 3] ~ poisson(exp(t)); k }\n", "m([1, 2])", none, &npe,
+                true);
+  same_in_lanes("model m(y) { let t ~ normal(0, 1); let u ~ mixture([0.4, 0.6], [normal(t, 1), normal(0, 2)])\n"
+                "observe y ~ iid(normal(u, 1), 2); t }\n", "m([1, 2])", none, &npe, true);
+  CHECK(apart == 0);
 }
 
 static void test_program(void)
@@ -473,6 +499,7 @@ int main(void)
   test_pure();
   test_moments();
   test_lanes();
+  test_lanes_of_sizes();
   test_program();
   test_refused();
   norn_free(st);
