@@ -400,27 +400,45 @@ static norn_status answer_init(norn_infer *inf, void *self)
   return NORN_EINFER;
 }
 
-static bool answer_choice(norn_infer *inf, asking *e, const norn_event *ev, column *c)
+/* What was noted in a run. */
+typedef struct notes { net_reply *r; size_t n, cap; } notes;
+
+static bool answer_choice(norn_infer *inf, asking *e, const norn_event *ev, notes *c)
 {
   norn_state *st = norn_infer_state(inf);
-  net_reply r;
   norn_datum v;
   double excess;
   char name[120];
   if (ev->flags & NORN_EV_MISSING) {
-    if (!net_asked_reply(e->asked, e->run[0], ev, &r)) {
+    if (!engine_room(st, &c->r, &c->cap, c->n + 1, sizeof *c->r)) return false;
+    if (!net_asked_note(e->asked, e->run[0], ev, &c->r[c->n])) {
       norn_addr_name(st, ev->addr, name, sizeof name);
       if (!norn_error(st)->code)
         engine_fail(st, NORN_EINFER, ev->span,
                     "the net can't say what %s is: it was not asked for such in training", name);
       return false;
     }
-    v = net_answer_dist(st, norn_get(e->net), &r);
-    if (norn_is_none(v) || !column_push(st, c, v)) return false;
+    c->n++;
   }
   if (!engine_sample(st, e->run[0], ev, true, &v, &excess)) return false;
   norn_run_answer(e->run[0], v);
   return true;
+}
+
+/* The distributions as the one draw.  false: error set. */
+static bool answer_draw(norn_infer *inf, asking *e, notes *c)
+{
+  norn_state *st = norn_infer_state(inf);
+  column all = {0};
+  bool good = net_asked_replies(e->asked, c->r);
+  for (size_t i = 0; good && i < c->n; i++) {
+    norn_datum v = net_answer_dist(st, norn_get(e->net), &c->r[i]);
+    good = !norn_is_none(v) && column_push(st, &all, v);
+  }
+  norn_datum draw = good ? column_array(st, &all) : norn_none();
+  good = good && !norn_is_none(draw) && !norn_infer_draw(inf, draw, 0);
+  column_free(st, &all);
+  return good;
 }
 
 /* One run of the prior; DONE: the answers are a draw; MORE: it left its domain, another try. */
@@ -428,7 +446,7 @@ static norn_step answer_step(norn_infer *inf, void *self)
 {
   asking *e = self;
   norn_state *st = norn_infer_state(inf);
-  column c = {0};
+  notes c = {0};
   norn_event ev;
   norn_step step = NORN_STEP_MORE;
   bool good = true, going = true;
@@ -445,14 +463,12 @@ static norn_step answer_step(norn_infer *inf, void *self)
     }
   norn_run_free(e->run[0]);
   e->run[0] = NULL;
-  if (good && step == NORN_STEP_DONE) {
-    norn_datum all = column_array(st, &c);
-    good = !norn_is_none(all) && !norn_infer_draw(inf, all, 0);
-  } else if (good && ++e->done == TRIES) {
+  if (good && step == NORN_STEP_DONE) good = answer_draw(inf, e, &c);
+  else if (good && ++e->done == TRIES) {
     norn_fail(st, NORN_EINFER, -1, "no run of the prior came to its end");
     good = false;
   }
-  column_free(st, &c);
+  engine_put(st, c.r, c.cap * sizeof *c.r);
   return good ? step : NORN_STEP_FAIL;
 }
 

@@ -51,6 +51,9 @@ struct net_asked {
   nn_tokens tk; size_t ctokens;        /* arrays for so many tokens */
   int32_t *of, *batch, *first;         /* (n): choices of a round, and their runs; (heads + 1) */
   float *z; size_t cz;
+  int noted;                           /* questions of net_asked_note: their tokens */
+  int32_t *nrow; size_t cnrow;
+  float *ncoef; size_t cncoef;
 };
 
 /* ---- room ---- */
@@ -124,6 +127,8 @@ void net_asked_free(net_asked *a)
   engine_put(st, a->of, n * sizeof *a->of);
   engine_put(st, a->batch, n * sizeof *a->batch);
   engine_put(st, a->first, (size_t)(a->net->schema.nhead + 1) * sizeof *a->first);
+  engine_put(st, a->nrow, a->cnrow * sizeof *a->nrow);
+  engine_put(st, a->ncoef, a->cncoef * sizeof *a->ncoef);
   engine_put(st, a->tk.row, c * wide * sizeof *a->tk.row);
   engine_put(st, a->tk.coef, c * wide * sizeof *a->tk.coef);
   engine_put(st, a->tk.order, c * sizeof *a->tk.order);
@@ -293,6 +298,7 @@ void net_asked_restart(net_asked *a)
   memset(a->order, 0, (size_t)a->n * sizeof *a->order);
   memset(a->pending, 0, (size_t)a->n);
   memset(a->full, 0, (size_t)a->n);
+  a->noted = 0;
   if (a->memory) nn_memory_restart(a->memory);
 }
 
@@ -595,21 +601,28 @@ bool net_asked_copy(net_asked *a, const uint32_t *to, const uint32_t *from, size
   return true;
 }
 
-bool net_asked_reply(net_asked *a, norn_run *run, const norn_event *ev, net_reply *out)
+/* ---- replies: all that one run asks of a pfn, at once ---- */
+
+bool net_asked_note(net_asked *a, norn_run *run, const norn_event *ev, net_reply *out)
 {
   const net_schema *s = &a->net->schema;
   const int32_t who = 0;
   const bool draw = true;
+  size_t wide = (size_t)s->wide, at = (size_t)a->noted * wide;
+  double cov[NET_COVARIATES];
   norn_datum value;
   norn_support sup;
-  double logq = 0;
   int most = look(a, 1, &who, &run, ev, &draw, &value);
   if (most < 0 || !a->known[0] || most != 1) return false;
-  if (!round_ask(a, 1, &who, ev, &draw, 0, &logq)) return false;
+  if (!engine_room(a->st, &a->nrow, &a->cnrow, at + wide, sizeof *a->nrow) ||
+      !engine_room(a->st, &a->ncoef, &a->cncoef, at + wide, sizeof *a->ncoef))
+    return false;
   const net_event *e = &a->event[0];
   const net_site *site = &s->site[e->site];
-  *out = (net_reply){.head = net_head_of(s, e, 0), .z = a->z, .sd = 1, .lower = -HUGE_VAL, .upper = HUGE_VAL,
+  *out = (net_reply){.head = net_head_of(s, e, 0), .sd = 1, .lower = -HUGE_VAL, .upper = HUGE_VAL,
                      .real = site->value == NET_REAL};
+  net_token_question(s, e, a->asked.number, 0, net_covariates(s, &a->seen, 0, e, 0, cov), a->nrow + at, a->ncoef + at);
+  a->noted++;
   if (!out->real) return true;
   out->mean = site->mean[0];
   out->sd = site->sd[0];
@@ -620,4 +633,48 @@ bool net_asked_reply(net_asked *a, norn_run *run, const norn_event *ev, net_repl
   out->lower = sup.lower;
   out->upper = sup.upper;
   return true;
+}
+
+/* Questions of one sequence, by rising head; gives the numbers of z, of which each reply gets its own. */
+static size_t noted_questions(net_asked *a, net_reply *r, nn_tokens *tk)
+{
+  const net_schema *s = &a->net->schema;
+  size_t width = 0;
+  for (int i = 0; i < tk->t; i++) {
+    tk->order[i] = NN_UNSEEN;
+    tk->see[i] = 1;
+  }
+  for (int h = 0; h < s->nhead; h++)
+    for (int i = 0; i < tk->t; i++) {
+      if (r[i].head != h) continue;
+      tk->at[tk->nq] = i;
+      tk->head[tk->nq++] = h;
+      r[i].at = width;
+      width += (size_t)nn_head_width(&s->head[h]);
+    }
+  return width;
+}
+
+bool net_asked_replies(net_asked *a, net_reply *r)
+{
+  norn_state *st = a->st;
+  size_t n = (size_t)a->noted, bytes = n * (2 * sizeof(int32_t) + sizeof(float) + 2 * sizeof(int16_t));
+  const int32_t who = 0;
+  if (!n) return true;
+  int32_t *memory = engine_get(st, bytes);
+  if (!memory) return false;
+  nn_tokens tk = {.b = 1, .t = (int)n, .j = a->net->schema.wide, .row = a->nrow, .coef = a->ncoef, .at = memory,
+                  .head = memory + n, .target = (float *)(void *)(memory + 2 * n)};
+  tk.order = (int16_t *)(void *)(tk.target + n);
+  tk.see = tk.order + n;
+  size_t width = noted_questions(a, r, &tk);
+  bool good = engine_room(st, &a->z, &a->cz, width, sizeof *a->z);
+  if (good && !nn_room_fit(a->room, a->net->model, &tk, false)) {
+    norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+    good = false;
+  }
+  good = good && nn_memory_next(a->memory, a->room, &who, &tk, a->z);
+  engine_put(st, memory, bytes);
+  for (size_t i = 0; good && i < n; i++) r[i].z = a->z + r[i].at;
+  return good;
 }
