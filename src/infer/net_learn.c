@@ -1,14 +1,14 @@
 /* net_learn: what a schema says of a program, found out from its first simulated runs (net.h).
 
    They are run twice.  First for which sites there are, of what kind, how large, and which bounds and
-   arguments change; then, when that is settled, for their numbers: means and spreads, and the borders of
-   heads. */
+   arguments change; then, when that is settled, and with more of them where simulations are not counted, for their
+   numbers: means and spreads, and the borders of heads, whose outermost pieces are to have some forty targets. */
 #include "infer/net_in.h"
 #include "infer/coords.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { CATEGORIES_MOST = 64 };
+enum { CATEGORIES_MOST = 64, MORE = 4 };
 #define FIRST_RUN ((uint64_t)1 << 41)
 
 /* What was met at a site. */
@@ -425,10 +425,10 @@ bool net_schema_learn(norn_state *st, net_schema *h, net_source *s, const net_sp
   net_walk w = { learn_begin, learn_meet, &l };
   net_runs r = { 0 };
   *h = (net_schema){ 0 };
-  int ninput = net_source_ninput(s);
+  int ninput = net_source_ninput(s), numbers = spec->simulations ? n : MORE * n;
   bool good = net_schema_open(st, h) && learn_inputs(&l) && net_source_walk(s, FIRST_RUN, n, &w);
   if (good) run_ended(&l);
-  good = good && settle(&l) && net_source_runs(s, h, FIRST_RUN, n, &r) && learn_all_numbers(&l, &r);
+  good = good && settle(&l) && net_source_runs(s, h, FIRST_RUN, numbers, &r) && learn_all_numbers(&l, &r);
   if (good) {
     net_lay_out(h);
     learn_lengths(&l, &r);

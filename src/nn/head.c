@@ -115,6 +115,33 @@ static void fill_up(int made, int n, double *border)
     border[wide + 1] = .5 * border[wide] + .5 * border[wide + 2];
   }
 }
+/* Is no value among m sorted targets so common that it wants a piece of its own?  (Of continuous ones a few are close by
+   chance.) */
+static bool no_atoms(const double *x, size_t m, int n)
+{
+  size_t run = 0, most = 4 + m / (size_t)n / 8;
+  for (size_t i = 1; i < m && run <= most; i++) run = x[i] - x[i - 1] <= 2 * least(x[i]) ? run + 1 : 0;
+  return run <= most;
+}
+/* From pieces of equal mass, of widths w, to such as lie as densely as the root of the targets' density: each old piece
+   between the tails weighs sqrt(w), and new borders are at equal shares of that.  A flat piece of width w in place of a
+   density whose logarithm has the slope s costs about w^2 s^2 / 24 nats: of answers as wide as all targets are that is
+   least where pieces lie as p^(1/3), of narrow ones where they lie as p.  old: the n + 1 borders of equal mass, of which
+   the outer ones, where tails begin, stay. */
+static void by_root(const double *old, int n, double *border)
+{
+  double all = 0, before = 0;
+  int k = 1;
+  for (int i = 1; i < n - 1; i++) all += sqrt(old[i + 1] - old[i]);
+  for (int i = 2; i < n - 1; i++) {
+    double to = all * (i - 1) / (n - 2), w;
+    while (before + (w = sqrt(old[k + 1] - old[k])) < to && k < n - 2) {
+      before += w;
+      k++;
+    }
+    border[i] = old[k] + (old[k + 1] - old[k]) * fmin((to - before) / w, 1);
+  }
+}
 /* Ends that coincide with their neighbours (ties at the edge, or all targets equal) move out. */
 static void spread_ends(int made, double *border)
 {
@@ -124,10 +151,11 @@ static void spread_ends(int made, double *border)
   border[0] -= room;
   border[made] += room;
 }
-/* The likeliest standard deviation of a half-normal that starts at b, for those beyond it; at least half of
-   what the outer piece spans, for few are beyond it. */
+/* The likeliest standard deviation of a half-normal that starts at b, for those beyond it; if these are few, at least half
+   of what the outer piece spans. */
 static double tail_sd(const double *x, size_t m, double b, double span, bool left)
 {
+  enum { MANY = 30 };
   double sum = 0, count = 0;
   for (size_t i = 0; i < m; i++) {
     double t = left ? b - x[i] : x[i] - b;
@@ -135,9 +163,11 @@ static double tail_sd(const double *x, size_t m, double b, double span, bool lef
     sum += t * t;
     count++;
   }
-  return fmax(count > 0 ? sqrt(sum / count) : 0, .5 * span);
+  double sd = count > 0 ? sqrt(sum / count) : 0;
+  return count >= MANY && sd > 0 ? sd : fmax(sd, .5 * span);
 }
-static void fit_bars(nn_head *h, const double *x, size_t m)
+/* old: room for n + 1 borders */
+static void fit_bars(nn_head *h, const double *x, size_t m, double *old)
 {
   double *b = h->border;
   int n = h->n, made;
@@ -145,6 +175,10 @@ static void fit_bars(nn_head *h, const double *x, size_t m)
     made = equal_mass(x, m, n, b);
     spread_ends(made, b);
     fill_up(made, n, b);
+    if (made == n && no_atoms(x, m, n)) {
+      memcpy(old, b, (size_t)(n + 1) * sizeof *old);
+      by_root(old, n, b);
+    }
   } else {
     for (int k = 0; k <= n; k++) b[k] = 6.0 * k / n - 3;       /* as of a standard normal */
   }
@@ -178,7 +212,11 @@ bool nn_head_fit(norn_state *st, nn_head *h, double *target, size_t n)
   }
   if (!h->border) h->border = norn_alloc(st, NULL, 0, (size_t)(h->n + 1) * sizeof *h->border);
   if (!h->border) return !norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
-  fit_bars(h, target, n);
+  size_t bytes = (size_t)(h->n + 1) * sizeof *h->border;
+  double *old = norn_alloc(st, NULL, 0, bytes);
+  if (!old) return !norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
+  fit_bars(h, target, n, old);
+  norn_alloc(st, old, bytes, 0);
   return true;
 }
 void nn_head_free(norn_state *st, nn_head *h)
