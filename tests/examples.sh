@@ -1,5 +1,5 @@
 #!/bin/sh
-# The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death),
+# The numbers that the examples print against exact values: by quadrature (eight_schools, birth_death, amortized),
 # conjugacy (coal_disasters, model_checking), the forward-backward algorithm (hmm), arithmetic (rsa),
 # Simpson's rule for the elliptic integral (foreign_function), rational arithmetic (rare_event_big),
 # elimination and quadrature (gp_regression), Bayes' rule (mixture), sums over a finer grid and Newton's
@@ -65,6 +65,10 @@ for seed in 1 2; do
   near '2 ' 2 .26 .16; near '2 ' 4 .20 .15; near '32 ' 2 .93 .1; near '32 ' 4 .02 .06; near '500 draws' 7 .99 .05
   run llm_particles_math $seed              # against 200 sums; 20 here
   near 'answer' 2 272 0; near 'particle filter' 4 .92 .3; near 'one sample' 3 .5 .45
+  run amortized $seed                       # quadrature over both unknowns
+  near anna: 3 2.5682 .04; near anna: 5 .2606 .03; near boris: 3 5.2196 .11; near boris: 5 .7261 .085
+  near clara: 3 1.0811 .035; near clara: 5 .1557 .03; near '80 %' 5 80 21
+  echo "$out" | grep -q 'unlike all: nuts answers' || { echo "amortized.norn: the net answers for a patient unlike all"; bad=1; }
   run bioassay $seed
   near grid 3 .9502 .0006; near grid 5 .8635 .0006; near grid 7 9.983 .006; near grid 9 4.287 .006
   near grid 12 -4.0400 .0001
