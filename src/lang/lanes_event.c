@@ -234,7 +234,7 @@ static bool each_samples(norn_run *r, val *dst, const norn_dist *d, uint32_t eve
   bool drawn = each_draws(g, d, event, &e);
   val all = drawn ? lanes_joined(g->all, g->at, e.s, n) : norn_none();
   bool good = !norn_is_none(all);
-  if (!good && !(drawn && st->err.code)) lanes_alone(st, "values of several kinds");
+  if (!good && !st->err.code) lanes_alone(st, "values of several kinds");
   for (uint32_t k = 0; good && tell && k < n; k++) {
     norn_dist own = { d->row, e.own + (size_t)k * (size_t)d->n, d->n };
     tell->dist = &own;
