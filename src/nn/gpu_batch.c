@@ -145,7 +145,7 @@ static void block(nn_gpu *e, int i)
 {
   nn_there *v = &e->v;
   nn_layer *l = &e->layer[i];
-  const nn_block *b = &e->m->block[i], *was = i ? b - 1 : NULL;
+  const nn_block *b = &e->m->on.block[i], *was = i ? b - 1 : NULL;
   int64_t d = e->m->s.d, ff = e->m->s.ff;
   gpu_ptr before = i ? e->layer[i - 1].x1 : l->x;
   norm(e, v->n, before, i ? v->step : 0, i ? was->mlp_out.bias : 0, i ? l->x : 0, b->norm1, l->a, l->stat1);
@@ -162,7 +162,7 @@ static void block_back(nn_gpu *e, int i)
 {
   nn_there *v = &e->v;
   nn_layer *l = &e->layer[i];
-  const nn_block *b = &e->m->block[i];
+  const nn_block *b = &e->m->on.block[i];
   int64_t d = e->m->s.d, ff = e->m->s.ff;
   gpu_ptr du = e->m->s.swiglu ? v->du : v->dg;
   linear_back(e, v->n, ff, d, v->dxn, l->g, b->mlp_out, v->dg);
@@ -206,7 +206,7 @@ static void heads(nn_gpu *e, float scale, bool learn)
   nn_there *v = &e->v;
   const nn_model *m = e->m;
   int last = m->s.layers - 1, d = m->s.d;
-  gpu_ptr bias = nn_gpu_float(e, m->block[last].mlp_out.bias);
+  gpu_ptr bias = nn_gpu_float(e, m->on.block[last].mlp_out.bias);
   nn_gpu_go(e, K_rows, v->nq * d, GPU_ARGS(&v->nq, &d, &v->where, &e->layer[last].x1, &v->step, &bias, &v->xq));
   norm(e, v->nq, v->xq, 0, 0, 0, m->norm, v->f, v->statf);
   for (int i = 0; i < e->ngroup && !e->bad; i++) {

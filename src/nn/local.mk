@@ -3,6 +3,7 @@ LEVEL_SOURCES += %D%/attention_level.c %D%/head_level.c %D%/ops_level.c
 
 ## list libnorncore_la_SOURCES *.c *.h !attention_level.c !head_level.c !ops_level.c
 libnorncore_la_SOURCES += \
+  %D%/block.c \
   %D%/c2st.c \
   %D%/causal.c \
   %D%/gpu.c \
@@ -21,6 +22,7 @@ libnorncore_la_SOURCES += \
   %D%/safetensors.c \
   %D%/safetensors_write.c \
   %D%/tokens.c \
+  %D%/block.h \
   %D%/c2st.h \
   %D%/causal.h \
   %D%/exp_f32.h \

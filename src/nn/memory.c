@@ -122,11 +122,12 @@ bool nn_memory_context(nn_memory *y, nn_room *r, const nn_tokens *k)
   nn_tokens only = *k;
   only.nq = 0;
   if (!nn_room_lay(r, m, k->t, k->t, &only, false)) return no_room(y->st);
+  nn_sequences all = nn_acts_sequences(&r->acts, &only);
   nn_acts_ask(&r->acts, &only);
-  nn_embed_forward(k->t, k->j, y->d, k->row, k->coef, nn_w(m, m->table), r->acts.x);
+  nn_embed_forward(k->t, k->j, y->d, k->row, k->coef, nn_w(m, m->table), r->acts.s.x);
   for (int l = 0; l < y->layers; l++) {
-    nn_block_forward(m, l, &r->acts, &only, r->acts.x, false);
-    remember_context(y, l, k, r->acts.qkv);
+    nn_block_forward(&m->on, l, &r->acts.s, &all, r->acts.s.x, false);
+    remember_context(y, l, k, r->acts.s.qkv);
   }
   return true;
 }
@@ -187,27 +188,27 @@ static void remember(nn_memory *y, int l, const int32_t *who, const nn_tokens *k
 static void block_next(nn_memory *y, int l, const nn_acts *v, const int32_t *who, const nn_tokens *k)
 {
   const nn_model *m = y->m;
-  const nn_block *b = m->block + l;
+  const nn_block *b = m->on.block + l;
   int64_t d = y->d, heads = m->s.heads, dh = d / heads;
-  nn_norm_forward(v->n, d, v->x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->a, v->stat1);
-  nn_linear_forward(v->n, d, 3 * d, v->a, nn_w(m, b->qkv.weight), nn_w(m, b->qkv.bias), NULL, v->qkv);
-  remember(y, l, who, k, v->qkv);
+  nn_norm_forward(v->s.n, d, v->s.x, nn_w(m, b->norm1.weight), nn_w(m, b->norm1.bias), v->s.a, v->s.stat1);
+  nn_linear_forward(v->s.n, d, 3 * d, v->s.a, nn_w(m, b->qkv.weight), nn_w(m, b->qkv.bias), NULL, v->s.qkv);
+  remember(y, l, who, k, v->s.qkv);
   nn_recall a = { .heads = m->s.heads,
                   .d = (int)dh,
-                  .rows = v->n,
+                  .rows = v->s.n,
                   .keys = y->keys,
                   .wide = y->wide,
                   .dw = y->dw,
                   .most = y->most,
                   .step = 2 * d,
-                  .q = v->qkv,
+                  .q = v->s.qkv,
                   .qstep = 3 * d,
                   .kt = y->kt + l * d * y->wide,
                   .v = y->v + l * heads * y->keys * y->dw,
                   .order = y->order,
                   .row = y->row };
-  nn_recall_forward(&a, v->o, d, v->scratch);
-  nn_block_mlp(m, b, v, v->n, v->x, 0, v->x1, v->x2, false);
+  nn_recall_forward(&a, v->s.o, d, v->s.scratch);
+  nn_block_mlp(&m->on, b, &v->s, v->s.n, v->s.x, 0, v->s.x1, v->s.x2, false);
 }
 
 bool nn_memory_next(nn_memory *y, nn_room *r, const int32_t *who, const nn_tokens *k, float *z)
@@ -218,9 +219,9 @@ bool nn_memory_next(nn_memory *y, nn_room *r, const int32_t *who, const nn_token
   if (!y->kt && !context_room(y, 0)) return false;
   if (!rows_fit(y, (int)n) || !places(y, who, k)) return false;
   if (!nn_room_lay(r, m, n, y->wide + padded(y->most), k, false)) return no_room(y->st);
-  nn_embed_forward(n, k->j, y->d, k->row, k->coef, nn_w(m, m->table), r->acts.x);
+  nn_embed_forward(n, k->j, y->d, k->row, k->coef, nn_w(m, m->table), r->acts.s.x);
   for (int l = 0; l < y->layers; l++) block_next(y, l, &r->acts, who, k);
-  nn_model_heads(m, &r->acts, k, k->at, r->acts.x, false);
+  nn_model_heads(m, &r->acts, k, k->at, r->acts.s.x, false);
   if (k->nq) memcpy(z, r->acts.z, (size_t)r->acts.zn * sizeof *z);
   return true;
 }
