@@ -54,7 +54,7 @@ for seed in 1 2; do
   near '"t"' 2 .310 .0006; near 'P(a sentence' 7 .1455 .025; near 'P(it is about' 11 .332 .11
   near 'P(nothing' 10 .697 .09
   run llm_json $seed                        # against 200,000 draws
-  near 'P(a text' 10 .0095 .005; near 'P(it says x' 7 .35 .06; near 'at x' 5 19.3 1.8
+  near 'P(a text' 10 .0101 .005; near 'P(it says x' 7 .36 .06; near 'at x' 5 19.2 1.8
   run llm_two_models $seed ngram:data/sentences.txt
   near 'token by token' 5 .480 .15; near 'token by token' 7 .460 .15; near 'token by token' 13 -5.2225 .4
   run llm_as_prior $seed ngram:data/sums.txt

@@ -450,7 +450,7 @@ static norn_status f_begin(norn_state *st, const norn_datum *args, int n, norn_d
   lm_wish *w = want_wish(st, args, 0);
   (void)n;
   if (!w) return lib_failed(st);
-  *out = norn_int(lm_wish_begin(w));
+  *out = norn_int(lm_wish_shown(w, lm_wish_begin(w)));
   return NORN_OK;
 }
 
@@ -473,8 +473,11 @@ static norn_status f_step(norn_state *st, const norn_datum *args, int n, norn_da
   lm_node *x;
   (void)n;
   if (!want_place(st, args, &w, &x)) return lib_failed(st);
-  int state = lm_wish_step(w, lm_wish_context(w), x, (int)args[2].i, (lm_token)args[3].i);
-  *out = norn_int(state);
+  lm_token t = (lm_token)args[3].i;
+  bool text_on = t >= 0 && t < w->of->vocab.n && w->of->vocab.kind[t] != LM_END && x->parent;
+  int state = lm_wish_state(w, text_on ? x->parent : x, args[2].i);
+  if (state == LM_NOT_SO && norn_error(st)->code) return norn_error(st)->code;
+  *out = norn_int(lm_wish_shown(w, lm_wish_step(w, lm_wish_context(w), x, state, t)));
   return norn_error(st)->code;
 }
 
@@ -485,7 +488,9 @@ static norn_status f_weight(norn_state *st, const norn_datum *args, int n, norn_
   lm_node *x;
   (void)n;
   if (!want_place(st, args, &w, &x)) return lib_failed(st);
-  const lm_drawn *d = lm_drawn_at(st, x, &w->filter, w, (int)args[2].i, w->max - (int)args[3].i);
+  int state = lm_wish_state(w, x, args[2].i);
+  if (state == LM_NOT_SO && norn_error(st)->code) return norn_error(st)->code;
+  const lm_drawn *d = lm_drawn_at(st, x, &w->filter, w, state, w->max - (int)args[3].i);
   if (!d) return lib_failed(st);
   *out = norn_real(args[4].i == LM_NOT_SO ? -HUGE_VAL : d->mass);
   return NORN_OK;

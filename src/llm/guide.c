@@ -364,6 +364,20 @@ const uint64_t *lm_guide_mask(lm_guide *e, int state, int left)
 /* ---- guides ---- */
 
 int lm_guide_start(const lm_guide *e) { return e->nest ? e->nest->start : 0; }
+
+int64_t lm_guide_shown(const lm_guide *e, int state)
+{
+  if (!e->nest || state < 0 || state >= e->nest->n) return state;
+  return (int64_t)(e->nest->set[state].print & INT32_MAX) << 32 | state;
+}
+
+int lm_guide_known(const lm_guide *e, int64_t shown)
+{
+  int64_t state = shown & INT32_MAX;
+  if (!e->nest) return shown >= 0 && shown < e->g.r.n ? (int)shown : -1;
+  return shown >= 0 && state < e->nest->n && lm_guide_shown(e, (int)state) == shown ? (int)state : -1;
+}
+
 bool lm_guide_accepts(const lm_guide *e, int state)
 {
   if (e->nest) return state >= 0 && state < e->nest->n && e->nest->set[state].end;

@@ -29,6 +29,10 @@ int  lm_guide_start(const lm_guide *);
 /* The state behind a token, whatever the limit; -1: it is not allowed here, or no TEXT token; -2: error set
    (memory, and limits of nested rules). */
 int  lm_guide_next(lm_guide *, int state, lm_token);
+/* A state as it may be kept where it outlives this process (in a checkpoint), at least 0; and the state that such a number
+   is here; -1: it was made elsewhere and has to be found again, by the tokens of its text. */
+int64_t lm_guide_shown(const lm_guide *, int state);
+int  lm_guide_known(const lm_guide *, int64_t shown);
 bool lm_guide_accepts(const lm_guide *, int state);
 /* The tokens that may come next, so that the text can be accepted with at most `left` tokens from here (this one
    among them, the end not; left < 0: no limit); END tokens where the state accepts.  (vocab.n + 63) / 64 words that

@@ -70,7 +70,7 @@ typedef struct nest_set {
   uint32_t at, n;                        /* its items, by q */
   int32_t bytes, depth;                  /* the fewest bytes to acceptance; the most stacked */
   int32_t far, farthest;                 /* behind a token, at most: bytes; tokens.  -1: not known yet */
-  uint32_t hash;
+  uint32_t hash, print;                  /* of the items; of what it means, the same in all processes */
   bool end;                              /* the empty stack: the text may end */
   nest_row *row;                         /* NULL: not made, or given up */
   const uint64_t *full;                  /* the mask without a limit; NULL: not made */

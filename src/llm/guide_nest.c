@@ -88,8 +88,10 @@ static int set_of(nest *s, const nest_item *v, size_t n, bool end)
   if (!room(s, n, v[0].q)) return NEST_ERROR;
   nest_set x = { .at = (uint32_t)s->nitem, .n = (uint32_t)n, .bytes = end ? 0 : GRAMMAR_FAR, .end = end, .hash = hash,
                  .far = -1, .farthest = -1 };
+  x.print = (uint32_t)hash_mix(end);
   for (size_t k = 0; k < n; k++) {
     const nest_set *below = &s->set[v[k].below];
+    x.print = (uint32_t)hash_mix((uint64_t)x.print << 32 ^ hash_mix((uint64_t)(uint32_t)v[k].q << 32 | below->print));
     int bytes = s->g->bytes[v[k].q] + below->bytes;
     if (bytes < x.bytes) x.bytes = bytes;
     if (below->depth >= x.depth) x.depth = below->depth + 1;

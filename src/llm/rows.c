@@ -427,7 +427,9 @@ static const lm_drawn *masked_drawn(norn_state *st, const norn_dist *d)
     norn_fail(st, NORN_ETYPE, -1, "the masked distribution of a token is made by ctx.text(match = ...) alone");
     return NULL;
   }
-  return lm_drawn_at(st, at, &w->filter, w, (int)d->args[MASKED_STATE].i, w->max - (int)d->args[MASKED_DRAWN].i);
+  int state = lm_wish_state(w, at, d->args[MASKED_STATE].i);
+  if (state == LM_NOT_SO && norn_error(st)->code) return NULL;
+  return lm_drawn_at(st, at, &w->filter, w, state, w->max - (int)d->args[MASKED_DRAWN].i);
 }
 
 static norn_status masked_check(norn_state *st, const norn_dist *d)

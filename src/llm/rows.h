@@ -93,6 +93,10 @@ bool lm_keep_nodes(lm *, lm_node **, int n);
 
 /* Where the guide begins; 0 without one. */
 int  lm_wish_begin(const lm_wish *);
+/* A state as programs hold it, and the state that such a number is in the context `at`: one from a checkpoint is found
+   again by the text's tokens.  Below 0 they are the same.  LM_NOT_SO: it is none, or error set. */
+int64_t lm_wish_shown(const lm_wish *, int state);
+int  lm_wish_state(lm_wish *, const lm_node *at, int64_t shown);
 /* Behind a token, `after` being the context with it (or before it, if it ends a text): the guide's
    state (0 without one); LM_ENDED: the text is complete; LM_NOT_SO: it is none that was asked for,
    or error set. */

@@ -181,6 +181,28 @@ norn_datum lm_wish_new(norn_state *st, const norn_datum *args)
 
 int lm_wish_begin(const lm_wish *w) { return w->within ? lm_guide_start(w->within) : 0; }
 
+int64_t lm_wish_shown(const lm_wish *w, int state)
+{
+  return w->within && state >= 0 ? lm_guide_shown(w->within, state) : state;
+}
+
+int lm_wish_state(lm_wish *w, const lm_node *at, int64_t shown)
+{
+  const lm_node *start = lm_wish_context(w);
+  if (!w->within || shown < 0) return (int)shown;
+  int state = lm_guide_known(w->within, shown);
+  if (state >= 0 || !start || at->depth < start->depth) return state >= 0 ? state : LM_NOT_SO;
+  size_t n = at->depth - start->depth, k = n;
+  mem *m = lm_mem(w->of->st);
+  lm_token *t = m ? mem_get(m, n * sizeof *t + 1) : NULL;
+  if (!t) return lm_failed(w->of->st), LM_NOT_SO;
+  for (; k > 0; at = at->parent) t[--k] = at->token;
+  state = at == start ? lm_guide_start(w->within) : LM_NOT_SO;
+  for (; k < n && state >= 0; k++) state = lm_guide_next(w->within, state, t[k]);
+  mem_put(m, t, n * sizeof *t + 1);
+  return state >= 0 ? state : LM_NOT_SO;
+}
+
 /* The last bytes of the text from start to x, at most `most`, to the end of buf. */
 static size_t last_bytes(const lm_node *start, const lm_node *x, size_t most, char *end)
 {

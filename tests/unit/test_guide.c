@@ -227,6 +227,37 @@ static void test_grammar(norn_state *st)
   lm_guides_free(&v.m);
 }
 
+/* States of nested rules as they outlive a process: the same text has the same number only if it was met in the same
+   order; what another has made is not taken for one's own. */
+static void test_shown(norn_state *st)
+{
+  static vocabulary v[2];
+  static const char nested[] = "root ::= \"a\" root \"b\" | \"b\" root \"a\" | \"\"";
+  lm_guide *e[2];
+  int s[2][6], t[2][6];
+  for (int k = 0; k < 2; k++) {
+    begin(&v[k], st);
+    texts(&v[k], (const char *const[]){ "a", "b", NULL });
+    e[k] = lm_guide_grammar(&v[k].m, nested, strlen(nested), "", 0);
+    CHECK(e[k]);
+    s[k][0] = t[k][0] = lm_guide_start(e[k]);
+    for (int i = 0; i < 5; i++) {                                  /* first aaaaa then bbbbb, or the other way */
+      if (k == 0) s[k][i + 1] = lm_guide_next(e[k], s[k][i], 0);
+      t[k][i + 1] = lm_guide_next(e[k], t[k][i], 1);
+    }
+    for (int i = 0; i < 5 && k == 1; i++) s[k][i + 1] = lm_guide_next(e[k], s[k][i], 0);
+  }
+  for (int i = 1; i < 6; i++) {
+    int64_t shown = lm_guide_shown(e[0], s[0][i]), other = lm_guide_shown(e[1], t[1][i]);
+    CHECK(shown >= 0 && lm_guide_known(e[0], shown) == s[0][i] && lm_guide_known(e[1], shown) == -1);
+    CHECK(lm_guide_known(e[1], other) == t[1][i] && lm_guide_known(e[0], other) == -1);
+    CHECK(s[0][i] != s[1][i] && (uint64_t)shown >> 32 == (uint64_t)lm_guide_shown(e[1], s[1][i]) >> 32);
+  }
+  CHECK(lm_guide_known(e[0], lm_guide_shown(e[0], s[0][0])) == s[0][0]);
+  CHECK(lm_guide_known(e[0], 1000000) == -1 && lm_guide_known(e[0], -1) == -1);
+  for (int k = 0; k < 2; k++) lm_guides_free(&v[k].m);
+}
+
 /* A vocabulary without tokens of text, and one without tokens. */
 static void test_empty(norn_state *st)
 {
@@ -334,6 +365,7 @@ int main(void)
   CHECK(st);
   test_hand(st);
   test_grammar(st);
+  test_shown(st);
   test_empty(st);
   test_random(st);
   test_memory();
