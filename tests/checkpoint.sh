@@ -62,6 +62,14 @@ model outer(ys) {
   }
 }
 END
+# Tokens under a grammar whose rules nest: its states are numbered as texts come to them.
+cat >text.norn <<'END'
+let ctx = llm("ngram:", { table: { tokens: ["(", ")", "x"], rows: [{ after: [], probs: [0.3, 0.3, 0.3, 0.1] }] } }).context()
+model text_of() {
+  let s ~ ctx.text(max = 200, grammar = "root ::= (\"x\" | \"(\" root \")\")*")
+  len(s)
+}
+END
 awk 'BEGIN { printf "{\"ys\": ["; for (i = 0; i < 300; i++) printf "%s%.3f", i ? ", " : "", sin(i * i); print "]}" }' >long.json
 echo '{"ys": [1.2, 0.3, 2.2, 0.9, 1.1, -0.4]}' >short.json
 
@@ -109,6 +117,7 @@ same mean.norn --data short.json --engine 'anneal(300, runs = 30, kernel = mh(st
 same inner.norn --model outer --data short.json --engine 'smc(particles = 300)' --seed 5
 same inner.norn --model outer --data short.json --engine 'smc(particles = 300, executor = "lanes")' --seed 5
 
+same text.norn --engine 'smc(particles = 3000)' --seed 5
 same exact.norn --model outer --data short.json --engine 'smc(particles = 60)' --seed 5
 
 # ---- SIGTERM

@@ -78,6 +78,7 @@ static bool read_file(norn_archive *a, thing *t)
   if (!archive_good(a)) return false;
   uint32_t k = find_file(a, name, len, n, hash, &named);
   if (!k && env_load_prelude(a->st)) k = find_file(a, name, len, n, hash, &named);
+  if (!k && field_module_open(a->st, name, len)) k = find_file(a, name, len, n, hash, &named);
   if (!k)
     return norn_archive_fail(a, named ? "the text of %.*s has changed" : "%.*s is not loaded",
                              len < 200 ? (int)len : 200, name);

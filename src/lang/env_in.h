@@ -77,6 +77,8 @@ void       env_settle(norn_state *);
    NULL: error set. */
 env_entry *field_entry(norn_state *, module *, sym);
 proto     *method_stub(norn_state *, module *, env_entry *);
+/* The module of some row whose file has this name ("<language_context>") is there now; false: no row has such. */
+bool       field_module_open(norn_state *, const char *file, size_t len);
 void       field_names(norn_state *, const norn_handle_row *, void (*f)(void *user, const char *name), void *user);
 
 /* register.c: "x, lo = 0" into names and defaults.  false: malformed or no memory. */

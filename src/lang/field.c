@@ -50,6 +50,16 @@ static module *module_of(norn_state *st, const norn_handle_row *row)
   return m;
 }
 
+bool field_module_open(norn_state *st, const char *file, size_t len)
+{
+  for (size_t k = 0; k < st->nhandle_rows; k++) {
+    const char *name = st->handle_rows[k]->module;
+    if (name && len == strlen(name) + 2 && *file == '<' && !memcmp(file + 1, name, len - 2))
+      return module_of(st, st->handle_rows[k]) != NULL;
+  }
+  return false;
+}
+
 /* Is this a field?  Functions with a first parameter are, but those whose names begin with _ or @. */
 static bool is_field(norn_state *st, const env_entry *e)
 {

@@ -230,7 +230,8 @@ static int finished(nest *s, bool ok)
     ok = ok && pool_add(s, s->touched[k], s->slot[s->touched[k]]);
     s->slot[s->touched[k]] = NEST_NONE;
   }
-  int is = ok ? set_of(s, s->pool + from, s->npool - from, s->ended) : NEST_ERROR;
+  const nest_item *v = s->npool > from ? s->pool + from : NULL;
+  int is = ok ? set_of(s, v, s->npool - from, s->ended) : NEST_ERROR;
   s->npool = from;
   s->ntouched = 0;
   s->ended = false;

@@ -136,8 +136,8 @@ typedef struct world { rules g; bool *known, *is; char stop[4]; lm m; } world;
 static bool whole(world *w, const char *s, int n)
 {
   int index = 0;
-  for (int k = 0; k < n; k++) index = index * (LETTERS + 1) + 1 + s[k] - 'a';
   if (n > LONGEST) return is_text(&w->g, s, n);
+  for (int k = 0; k < n; k++) index = index * (LETTERS + 1) + 1 + s[k] - 'a';
   if (!w->known[index]) {
     w->known[index] = true;
     w->is[index] = is_text(&w->g, s, n);
