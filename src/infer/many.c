@@ -44,7 +44,7 @@ static norn_status many_init(norn_infer *inf, void *self)
 
 static norn_datum model_at(norn_infer *inf, int64_t k) { return norn_array_at(inf->st, norn_get(inf->model), k); }
 
-/* Of model k: the second half of the counter is of arrays. */
+/* Of model k; the last number is that of arrays among what an inference draws itself. */
 static uint64_t stream_at(const norn_infer *inf, int64_t k)
 {
   return norn_stream_split(inf->stream, ENGINE_LANE, (uint32_t)k, 0x616c6c);
@@ -60,6 +60,9 @@ bool many_take(norn_infer *inf, norn_infer *inner, norn_datum posterior)
   snprintf(head, sizeof head, "model %lld of %lld: ", (long long)k + 1, (long long)e->n);
   infer_inherit(inf, inner, head);
   e->warned += inner->nwarning > 0;
+  if (inner->by_rule && !inf->outer && e->left == e->n)
+    norn_notice(inf->st, "engine: %s(%s), as %s (model %lld of %lld; each by the rule)", inner->engine->name,
+                inner->with ? inner->with : "", inner->why, (long long)k + 1, (long long)e->n);
   if (!e->first) e->first = infer_seconds() - e->began;
   e->is[k] = DONE;
   e->left--;
@@ -169,12 +172,14 @@ static bool choose(norn_infer *inf, many *e)
   return true;
 }
 
-/* They can't: those whose integers differ may, or each goes alone. */
+/* They can't, nor others of their form: those of the same integers may, or each goes alone. */
 static void part(many *e, const char *why)
 {
-  for (size_t i = 0; i < e->nbeside; i++) {
-    int64_t k = e->beside[i];
-    e->is[k] = e->is[k] == TODO ? STRICT : ALONE;
+  uint8_t is = e->is[e->beside[0]];
+  uint64_t form = e->form[e->beside[0]];
+  for (int64_t k = 0; k < e->n; k++) {
+    if (e->is[k] != is || e->form[k] != form) continue;
+    e->is[k] = is == TODO ? STRICT : ALONE;
     e->form[k] = 0;
   }
   snprintf(e->why, sizeof e->why, "%.190s", why);

@@ -107,6 +107,31 @@ static void test_places(void)
   free(first.text);
 }
 
+/* Each request for memory that fails is an error, and nothing else is lost; at last none does. */
+static void test_memory(void)
+{
+  static const char program[] =
+    "model m(a, ys) { for y in ys with x = 0.0 { let x2 ~ normal(a * x, 0.5)\nobserve y ~ normal(x2, 1)\n next x2 } }\n"
+    "len(infer([m(0.1 * k, [0.5, k, 1.5]) for k in 0..4], smc(40, delayed = false, executor = \"generated\")))";
+  norn_config c = norn_config_default();
+  norn_datum out;
+  int failed = 0, ended = 0;
+  c.quiet = true;
+  c.threads = 2;
+  for (uint64_t at = 1; at < 100000 && ended < 3; at += 1 + at / 16) {
+    norn_state *st = norn_new(&c);
+    st->mem.fail_at = st->mem.requests + at;
+    norn_status s = norn_eval(st, "memory.norn", program, strlen(program), 0, &out);
+    CHECK(s == NORN_OK ? out.i == 4 : s == NORN_EMEMORY);
+    failed += s != NORN_OK;
+    ended += s == NORN_OK && st->mem.requests < st->mem.fail_at;
+    st->mem.fail_at = 0;
+    CHECK(!norn_eval(st, "after.norn", "1 + 1", 5, 0, &out) && out.i == 2);
+    norn_free(st);
+  }
+  CHECK(failed > 20 && ended == 3);
+}
+
 int main(int argc, char **argv)
 {
   /* Each with how many have gone side by side, in all their filters; -1: as it comes. */
@@ -120,6 +145,7 @@ int main(int argc, char **argv)
   bool made = mkdtemp(cache) && !setenv("XDG_CACHE_HOME", cache, 1) && !setenv("CC", "cc -O0", 1);
   CHECK(made);
   if (argc < 2) test_places();
+  if (argc < 2 || !strcmp(argv[1], "memory")) test_memory();
   for (int k = 0; k < (int)(sizeof some / sizeof *some); k++) {
     int i = 0;
     while (i < LANE_PROGRAMS && strcmp(programs[i].name, some[k].name)) i++;
@@ -127,6 +153,12 @@ int main(int argc, char **argv)
     if (i == LANE_PROGRAMS || (argc > 1 && strcmp(argv[1], some[k].name))) continue;
     compare(some[k].name, programs[i].text, five, ", particles = 100", some[k].together);
     compare(some[k].name, programs[i].text, five, ", particles = 33, threshold = 1, resample = \"stratified\"", -1);
+  }
+  observed = "for t in 0..70 { sin(t * t) }";          /* histories long enough to be closed up */
+  for (int i = 0; i < LANE_PROGRAMS; i++) {
+    if (strcmp(programs[i].name, "kept") && strcmp(programs[i].name, "history read")) continue;
+    if (argc > 1 && strcmp(argv[1], programs[i].name)) continue;
+    compare(programs[i].name, programs[i].text, five, ", particles = 100, threshold = 1", 25);
   }
   snprintf(command, sizeof command, "rm -rf %s", cache);
   CHECK(!system(command));
