@@ -393,6 +393,20 @@ norn_status norn_infer_save(norn_infer *, const char *path);
    be freed. */
 norn_status norn_infer_load(norn_infer *, const char *path);
 
+/* A program that norn_drive drives stands still between two steps of an inference that it waits for, and now and then
+   at a choice of its own.  There f is called, in which the program can be saved.  Another status than NORN_OK ends
+   it, with the error that f has set.  Programs that a native drives are part of the one that called it.  NULL: none. */
+void        norn_on_pause(norn_state *, norn_status (*f)(void *user, norn_state *), void *user);
+/* In f: writes the program as norn_infer_save does, with its globals, all that they hold and the inferences that it
+   waits for.  NORN_EINCOMPLETE: it stands so that it can't be saved now; later it may. */
+norn_status norn_program_save(norn_state *, const char *path);
+/* *run, which norn_load just gave, becomes the saved one, for norn_drive: of the same text, globals of the host and
+   seed.  It goes on to the same bits; what it printed before, it does not print again.  On failure *run is gone
+   (NULL) and the state is of no more use. */
+norn_status norn_program_load(norn_state *, norn_run **run, const char *path);
+/* How far the inference is that it waits for, as norn_infer_progress; its engine, or NULL: it waits for none. */
+const char *norn_program_progress(norn_state *, norn_progress *);
+
 /* ---- densities: a model over R^n -------------------------------------------------------------- */
 
 /* A model's log density as a function of unconstrained coordinates: recorded from its runs (the

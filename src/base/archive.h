@@ -10,6 +10,15 @@
 typedef struct archive_row { const char *name; const norn_dist_row *row; } archive_row;
 void archive_rows(norn_state *, const archive_row *, int n);
 
+/* Handles that hold what is no value (runs), for checkpoints only: `archive` writes what *p is, or makes it where *p is
+   NULL; the row's free takes what it made back.  Rows outlive the state. */
+typedef struct archive_handle {
+  const norn_handle_row *row;
+  bool (*archive)(norn_archive *, void **p);
+  size_t (*bytes)(const void *p);      /* what it takes; NULL: next to nothing */
+} archive_handle;
+norn_status archive_handles(norn_state *, const archive_handle *, int n);
+
 /* While an archive is open nothing is collected. */
 norn_archive *archive_writer(norn_state *);                    /* NULL: error set */
 /* All that was written, in sections with their hashes; it belongs to the archive. */
@@ -34,6 +43,14 @@ bool          archive_prints(norn_state *, norn_datum, uint64_t *program, uint64
 /* The code alone, whatever file it stands in and wherever there, and of a model value without its
    arguments. */
 bool          archive_program(norn_state *, norn_datum, uint64_t *program);
+/* Of checkpoints of programs (archive_state.c).  Libraries are written first of all: what they define has places. */
+bool          archive_libraries(norn_archive *);
+bool          archive_globals(norn_archive *);
+/* The function that a run which has begun is of, and the stream of its numbers. */
+norn_datum    archive_bottom(const norn_run *);
+uint64_t      archive_stream(const norn_run *);
+/* Of a run that stands at an event: its distribution, which lives in the run. */
+const norn_dist *archive_choice(const norn_run *);
 /* Of the instructions of this build. */
 uint64_t      archive_build(void);
 #endif

@@ -26,8 +26,13 @@ typedef struct progress {
   double begun, engine_begun;   /* of the work; of the inference that reports now */
   double drawn;                 /* when a line was last written */
   double first_done, last_done;
+  double saved;                 /* when a checkpoint was last written; 0: none was */
   char engine[32];
 } progress;
+
+/* Of checkpoints (checkpoint.c).  since: it could not be saved since then; next: no try before; asked: so many times
+   to stop; said, told: why. */
+typedef struct saving { double last, since, next; int asked; bool any, said, told; } saving;
 
 /* Warnings of one kind: the same place, the same words but for numbers. */
 enum { WARNING_KINDS = 16, WARNINGS_SHOWN = 3 };
@@ -50,6 +55,7 @@ typedef struct cli {
   const char *checkpoint;              /* its file, or NULL */
   double every;                        /* seconds between two checkpoints; 0: not asked for */
   bool fresh;                          /* one that is there is not gone on from */
+  saving saving;
   const char *kind;                    /* of a net; NULL: npe */
   const char *text;                    /* what a language model is learned from; NULL: a net is learned */
   double seconds; uint64_t train_steps;  /* of training; 0: not asked for */
@@ -113,6 +119,20 @@ bool progress_report(void *cli_, const char *engine, const norn_progress *);
 void progress_line(const progress *, const char *engine, const norn_progress *, double now,
                    int width, char *buf, size_t n);
 
+/* ---- checkpoints (checkpoint.c) ---- */
+
+typedef norn_status checkpoint_save(void *what, cli *, const char *path);
+bool cli_is_there(const char *path);    /* a file */
+bool checkpoint_asked_well(cli *);      /* false: said which option needs --checkpoint */
+bool checkpoint_is_there(const cli *);  /* one to go on from */
+void checkpoint_told(cli *, const norn_progress *);         /* "resuming from FILE, 12 %" */
+/* Around the work: from begin on Ctrl-C and SIGTERM are remembered (interrupt_gently).  done: the file is of no use
+   any more. */
+void checkpoint_begin(cli *);
+void checkpoint_end(cli *, bool done);
+/* Between two steps: writes one if it is time; after Ctrl-C it writes the last and fails. */
+norn_status checkpoint_pause(cli *, checkpoint_save *, void *what);
+
 /* ---- commands ---- */
 
 int repl_main(cli *);                                       /* repl.c */
@@ -123,7 +143,6 @@ int infer_model(cli *, norn_ref **model);
    options, evaluated.  EXIT_FINE, or another after a complaint. */
 int infer_subject(cli *, norn_ref **model);
 int cli_engine_value(cli *, norn_ref **engine);
-bool cli_is_there(const char *path);    /* a file */
 int train_main(cli *);                                      /* train_cmd.c */
 int train_text_main(cli *);                                 /* train_text.c */
 int explain_main(cli *);                                    /* explain_cmd.c */

@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct {
   cli *c;
@@ -415,77 +414,23 @@ static void put_summary(job *j, const char *text)
 }
 
 #define PROGRESS_EVERY .05      /* seconds between two looks */
-#define CHECKPOINT_EVERY 60     /* seconds, without --every */
 
-/* ---- checkpoints ---- */
-
-bool cli_is_there(const char *path)
+static norn_status infer_save(void *inf, cli *c, const char *path)
 {
-  struct stat s;
-  return stat(path, &s) == 0;
+  (void)c;
+  return norn_infer_save(inf, path);
 }
 
-/* Goes on from the checkpoint, if there is one.  A file that is none of this inference is not written
-   over. */
-static norn_status checkpoint_begin(cli *c, norn_infer *inf)
+/* Goes on from the checkpoint, if there is one.  A file that is none of this inference is not written over. */
+static norn_status infer_resume(cli *c, norn_infer *inf)
 {
   norn_progress p;
-  if (!c->checkpoint || c->fresh || !cli_is_there(c->checkpoint)) return NORN_OK;
+  if (!checkpoint_is_there(c)) return NORN_OK;
   norn_status s = norn_infer_load(inf, c->checkpoint);
   if (s != NORN_OK) return s;
   norn_infer_progress(inf, &p);
-  if (c->quiet) return NORN_OK;
-  progress_wipe(c);
-  if (p.total > 0) fprintf(stderr, "resuming from %s, %.0f %%\n", c->checkpoint, 100 * p.done / p.total);
-  else fprintf(stderr, "resuming from %s\n", c->checkpoint);
+  checkpoint_told(c, &p);
   return NORN_OK;
-}
-
-typedef struct saving { double last; bool any, told; } saving;
-
-/* If it is time.  The first one is written at once, so that what can't be saved is known before the work
-   is done; a later one that can't be written is a warning, since the last good one stays.  Where the
-   engine stands so that it can't be saved now (NORN_EINCOMPLETE) the next step may do. */
-static norn_status checkpoint_write(cli *c, norn_infer *inf, saving *w)
-{
-  double now = cli_now(), every = c->every > 0 ? c->every : CHECKPOINT_EVERY;
-  if (w->any && now - w->last < every) return NORN_OK;
-  norn_status s = norn_infer_save(inf, c->checkpoint);
-  if (s == NORN_EINCOMPLETE) {
-    norn_clear(c->st);
-    return NORN_OK;
-  }
-  w->last = cli_now();
-  if (s == NORN_OK || !w->any) {
-    w->any = true;
-    return s;
-  }
-  /* what a run holds is told once, what the disk says each time */
-  if (s == NORN_EIO || !w->told) cli_report(c, norn_error(c->st), true);
-  w->told |= s != NORN_EIO;
-  norn_clear(c->st);
-  return NORN_OK;
-}
-
-/* The work is done: the file is of no use. */
-static void checkpoint_end(cli *c)
-{
-  if (c->checkpoint) remove(c->checkpoint);
-}
-
-/* Ctrl-C or SIGTERM.  OK: where it stands it can't be saved, and it goes on until it can; the second of them
-   does not wait. */
-static norn_status interrupted(cli *c, norn_infer *inf, int times)
-{
-  norn_status s = c->checkpoint && times == 1 ? norn_infer_save(inf, c->checkpoint) : NORN_OK;
-  if (s == NORN_EINCOMPLETE) {
-    norn_clear(c->st);
-    return NORN_OK;
-  }
-  if (s != NORN_OK) cli_report(c, norn_error(c->st), true);
-  else if (c->checkpoint && times == 1)
-    cli_complain(c, "the work so far is in %s: the same command goes on from there", c->checkpoint);
-  return norn_fail(c->st, NORN_EINTERRUPT, -1, "interrupted");
 }
 
 /* Steps an inference to its end; Ctrl-C is an error like others.  What was drawn until then is the
@@ -495,27 +440,22 @@ static norn_status infer_steps(job *j, norn_infer *inf)
   cli *c = j->c;
   const norn_engine *e = norn_engine_view(norn_get(j->engine), NULL);
   double last = cli_now();
-  saving saved = { .last = last };
-  int asked = 0;                       /* to stop: so many times */
   norn_step s;
   do {
     s = norn_infer_step(inf);
     double now = cli_now();
-    if (s == NORN_STEP_MORE && c->checkpoint) {
-      asked += interrupt_seen();
-      norn_status code = asked ? interrupted(c, inf, asked) : checkpoint_write(c, inf, &saved);
-      if (code != NORN_OK) return code;
-    }
+    norn_status code = s == NORN_STEP_MORE && c->checkpoint ? checkpoint_pause(c, infer_save, inf) : NORN_OK;
+    if (code != NORN_OK) return code;
     if (s != NORN_STEP_MORE || now - last < PROGRESS_EVERY) continue;
     norn_progress p;
     last = now;
     norn_infer_progress(inf, &p);
     progress_report(c, e ? e->name : "infer", &p);
-    if (!c->checkpoint && interrupt_seen()) return interrupted(c, inf, 1);
+    if (!c->checkpoint && interrupt_seen()) return norn_fail(c->st, NORN_EINTERRUPT, -1, "interrupted");
   } while (s == NORN_STEP_MORE);
   if (s == NORN_STEP_DONE) return NORN_OK;
-  norn_status code = norn_error(c->st)->code;
-  return code ? code : norn_fail(c->st, NORN_EUSE, -1, "inference failed without an error");
+  norn_status failed = norn_error(c->st)->code;
+  return failed ? failed : norn_fail(c->st, NORN_EUSE, -1, "inference failed without an error");
 }
 
 /* What to do with a posterior: print it, save it, compare it. */
@@ -547,10 +487,10 @@ static norn_status infer_once(job *j, int chain, int of)
   norn_clear(c->st);
   interrupt_busy(true);
   norn_infer *inf = norn_infer_new(c->st, norn_get(j->model), norn_get(j->engine));
-  norn_status s = inf ? checkpoint_begin(c, inf) : norn_error(c->st)->code;
-  if (c->checkpoint) interrupt_gently(true);
+  norn_status s = inf ? infer_resume(c, inf) : norn_error(c->st)->code;
+  checkpoint_begin(c);
   if (s == NORN_OK) s = infer_steps(j, inf);
-  if (c->checkpoint) interrupt_gently(false);
+  checkpoint_end(c, false);
   interrupt_busy(false);
   progress_wipe(c);
   if (s != NORN_OK) {
@@ -574,7 +514,7 @@ static norn_status infer_once(job *j, int chain, int of)
   }
   norn_status shown = infer_show(j, chain, of, kept);
   norn_drop(kept);
-  if (s == NORN_OK && shown == NORN_OK) checkpoint_end(c);
+  if (s == NORN_OK && shown == NORN_OK) checkpoint_end(c, true);
   return s ? s : shown;
 }
 
@@ -674,10 +614,7 @@ int cli_engine_value(cli *c, norn_ref **engine)
 int infer_main(cli *c)
 {
   job j = { .c = c };
-  if (!c->checkpoint && (c->every > 0 || c->fresh)) {
-    cli_complain(c, "--%s is of checkpoints: it needs --checkpoint FILE", c->every > 0 ? "every" : "fresh");
-    return EXIT_USAGE;
-  }
+  if (!checkpoint_asked_well(c)) return EXIT_USAGE;
   if (c->nwords != 1) {
     cli_complain(c, "infer needs one file: norn infer FILE --data D.json --engine smc");
     return EXIT_USAGE;

@@ -1,5 +1,6 @@
 ## list norn_SOURCES *.c *.h
 norn_SOURCES = \
+  %D%/checkpoint.c \
   %D%/command.c \
   %D%/devices.c \
   %D%/draws.c \

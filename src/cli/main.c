@@ -25,15 +25,32 @@ static bool set_args(cli *c, const char *const *words, int n)
   return true;
 }
 
+/* What was printed must be out before the checkpoint says that it was. */
+static norn_status program_save(void *what, cli *c, const char *path)
+{
+  (void)what;
+  if (fflush(stdout) != 0) return norn_fail(c->st, NORN_EIO, -1, "can't write the output");
+  return norn_program_save(c->st, path);
+}
+
+static norn_status program_pauses(void *c, norn_state *st)
+{
+  (void)st;
+  return checkpoint_pause(c, program_save, NULL);
+}
+
 static int run_main(cli *c)
 {
   size_t n;
+  if (!checkpoint_asked_well(c)) return EXIT_USAGE;
   char *text = cli_read(c, c->words[0], &n);
   if (!text) return interrupt_seen() ? EXIT_INTERRUPT : EXIT_PROGRAM;
   const char *name = strcmp(c->words[0], "-") == 0 ? "<stdin>" : c->words[0];
+  if (c->checkpoint) norn_on_pause(c->st, program_pauses, c);
   norn_status s = set_args(c, c->words + 1, c->nwords - 1)
                   ? cli_eval_whole(c, name, text, n, 0, NULL) : NORN_EMEMORY;
   free(text);
+  checkpoint_end(c, s == NORN_OK);
   return cli_exit_code(s);
 }
 
@@ -151,6 +168,12 @@ static int version_main(cli *c)
 
 static int dispatch(cli *c)
 {
+  bool saves = c->command == CMD_RUN || c->command == CMD_INFER || c->command == CMD_TRAIN;
+  if (!saves && (c->checkpoint || c->every > 0 || c->fresh)) {
+    cli_complain(c, "--%s is an option of norn FILE, norn infer and norn train",
+                 c->checkpoint ? "checkpoint" : c->every > 0 ? "every" : "fresh");
+    return EXIT_USAGE;
+  }
   switch (c->command) {
   case CMD_RUN: return run_main(c);
   case CMD_EVAL: return eval_main(c);

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3, FOR_TRAIN = 4, FOR_WORK = 5 /* infer and train */ };
+enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3, FOR_TRAIN = 4, FOR_WORK = 5 /* infer and train */,
+       FOR_SAVED = 6 /* these, and programs */ };
 
 /* letter, name, argument (NULL: none), for which commands, help */
 #define OPTIONS(X)                                                                                 \
@@ -35,9 +36,9 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3, FOR_TRAIN = 4, FOR_WORK = 5 /*
   X(format, 0, "format", "FORMAT", FOR_INFER, "of the draws: csv, nc, json, or several: csv,nc")   \
   X(predictive, 0, "predictive", NULL, FOR_INFER, "draws.nc gets what the model predicts")         \
   X(chains, 0, "chains", "N", FOR_INFER, "independent chains")                                     \
-  X(checkpoint, 0, "checkpoint", "FILE", FOR_WORK, "keep the work in FILE, and go on from it")     \
-  X(every, 0, "every", "TIME", FOR_WORK, "between two checkpoints, such as 30s or 5m (default: 60s)") \
-  X(fresh, 0, "fresh", NULL, FOR_INFER, "begin anew, whatever checkpoint is there")
+  X(checkpoint, 0, "checkpoint", "CHECKPOINT", FOR_SAVED, "keep the work in that file, and go on from it")   \
+  X(every, 0, "every", "TIME", FOR_SAVED, "between two checkpoints, such as 30s or 5m (default: 60s)") \
+  X(fresh, 0, "fresh", NULL, FOR_SAVED, "begin anew, whatever checkpoint is there")
 
 #define DECLARE(id, letter, name, arg, who, text) static bool take_##id(cli *, const char *value);
 OPTIONS(DECLARE)
@@ -79,12 +80,13 @@ void options_help(FILE *f)
         "  norn [OPTIONS] -e EXPR [ARGS]    evaluate and print an expression\n", f);
   for (int i = 0; i < NCOMMANDS; i++)
     fprintf(f, "  norn %-28s%s\n", commands[i].use, commands[i].text);
-  for (int who = FOR_ALL; who <= FOR_WORK; who++) {
+  for (int who = FOR_ALL; who <= FOR_SAVED; who++) {
     fputs(who == FOR_ALL     ? "\nOptions:\n"
           : who == FOR_MODEL ? "\nOptions of norn infer, norn train and norn explain:\n"
           : who == FOR_INFER ? "\nOptions of norn infer:\n"
           : who == FOR_TRAIN ? "\nOptions of norn train:\n"
-                             : "\nOptions of norn infer and norn train:\n", f);
+          : who == FOR_WORK  ? "\nOptions of norn infer and norn train:\n"
+                             : "\nOptions of norn FILE, norn infer and norn train:\n", f);
     for (int i = 0; i < NROWS; i++) {
       const option *o = &rows[i];
       if (o->who != who) continue;
@@ -316,7 +318,8 @@ static bool fits(cli_command c, int who)
   case FOR_MODEL: return c == CMD_INFER || c == CMD_EXPLAIN || c == CMD_TRAIN;
   case FOR_INFER: return c == CMD_INFER;
   case FOR_TRAIN: return c == CMD_TRAIN;
-  default: return c == CMD_INFER || c == CMD_TRAIN;
+  case FOR_WORK: return c == CMD_INFER || c == CMD_TRAIN;
+  default: return c == CMD_INFER || c == CMD_TRAIN || c == CMD_RUN || c == CMD_REPL;   /* REPL: not known yet */
   }
 }
 

@@ -57,7 +57,11 @@ void progress_line(const progress *b, const char *engine, const norn_progress *p
     used = snprintf(buf, n, "%s %.0f  %s  %s", engine, p->done, rate, left);
   }
   if (p->state[0] && used > 0 && (size_t)used < n)
-    snprintf(buf + used, n - (size_t)used, "  %s", p->state);
+    used += snprintf(buf + used, n - (size_t)used, "  %s", p->state);
+  if (b->saved > 0 && used > 0 && (size_t)used < n) {
+    put_time(now - b->saved, left, sizeof left);
+    snprintf(buf + used, n - (size_t)used, "  saved %s ago", left);
+  }
   if (width > 0 && (size_t)width < n) buf[width] = 0;
 }
 
@@ -112,6 +116,7 @@ static void draw(progress *b, const char *engine, const norn_progress *p, double
       norn_progress one = {.done = p->parts[i].done, .total = p->parts[i].total};
       progress own = *b;
       own.first_done = 0;
+      if (i + 1 < parts) own.saved = 0;                       /* it is of all of them */
       snprintf(one.state, sizeof one.state, "%s", p->parts[i].state);
       snprintf(name, sizeof name, "chain %d", i + 1);
       progress_line(&own, name, &one, now, width, line, sizeof line);

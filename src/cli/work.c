@@ -167,6 +167,19 @@ int cli_exit_code(norn_status s)
 
 /* ---- running ---- */
 
+/* A program that is kept in a checkpoint goes on from there. */
+static norn_status resumed(cli *c, norn_run **run)
+{
+  norn_progress p;
+  checkpoint_begin(c);
+  if (!checkpoint_is_there(c)) return NORN_OK;
+  norn_status s = norn_program_load(c->st, run, c->checkpoint);
+  if (s != NORN_OK) return s;
+  norn_program_progress(c->st, &p);
+  checkpoint_told(c, &p);
+  return NORN_OK;
+}
+
 norn_status cli_eval(cli *c, const char *name, const char *text, size_t n, unsigned flags,
                      norn_datum *out)
 {
@@ -183,7 +196,8 @@ norn_status cli_eval(cli *c, const char *name, const char *text, size_t n, unsig
     if (s != NORN_EINCOMPLETE && cli_diagnostics(c) == 0) cli_report(c, norn_error(c->st), false);
   } else {
     cli_diagnostics(c);
-    s = norn_drive(c->st, run, out ? out : &ignored);
+    if (c->command == CMD_RUN) s = resumed(c, &run);
+    if (s == NORN_OK) s = norn_drive(c->st, run, out ? out : &ignored);
     if (s != NORN_OK) cli_report(c, norn_error(c->st), false);
   }
   interrupt_busy(false);

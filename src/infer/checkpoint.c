@@ -9,7 +9,11 @@
    that waits for the next.
 
    Reading begins with an inference that was just made.  Its engine's init runs as ever; then what was
-   saved takes the place of what is there.  Files are written beside the last good one and renamed. */
+   saved takes the place of what is there.  Files are written beside the last good one and renamed.
+
+   A whole program is kept likewise: "program" stands in the place of an engine's name, and before the inferences that
+   its run waits for lie its globals (lang/archive_state.c) and the run.  It is read into a state that has loaded the
+   same text and run none of it. */
 #include "infer/checkpoint.h"
 #include "base/archive.h"
 #include "infer/infer.h"
@@ -17,7 +21,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FORM = 2, ORDER = 0x01020304, DEEPEST = 10000 };
+enum { FORM = 3, ORDER = 0x01020304, DEEPEST = 10000 };
+static const char whole_program[] = "program";     /* in the place of an engine's name */
 static const char magic[8] = { 'N', 'O', 'R', 'N', 'C', 'K', 'P', 'T' };
 
 typedef struct preface { char magic[8]; uint32_t version, order; uint64_t build; } preface;
@@ -208,48 +213,64 @@ static bool infer_print(norn_infer *inf, head *h)
   return true;
 }
 
-static bool head_make(norn_infer *inf, head *h)
+static void head_end(head *h, norn_infer *inf)
 {
   norn_progress p;
+  if (inf) {
+    norn_infer_progress(inf, &p);
+    h->done = p.done;
+    h->total = p.total;
+    h->seconds = infer_seconds() - inf->start;
+  }
+  h->hash = hash_bytes(h, offsetof(head, hash), FORM);
+}
+
+static bool head_make(norn_infer *inf, head *h)
+{
   memset(h, 0, sizeof *h);
   if (!infer_print(inf, h)) return false;
-  norn_infer_progress(inf, &p);
-  h->done = p.done;
-  h->total = p.total;
-  h->seconds = infer_seconds() - inf->start;
-  h->hash = hash_bytes(h, offsetof(head, hash), FORM);
+  head_end(h, inf);
   return true;
 }
 
-static norn_status image_save(norn_infer *root, norn_archive *a, const char *path)
+/* All that was written, under that head. */
+static norn_status image_write(norn_state *st, norn_archive *a, const head *h, const char *path)
 {
-  norn_state *st = root->st;
   preface p = { .version = FORM, .order = ORDER, .build = archive_build() };
   const uint8_t *image;
   const char *why = "";
   size_t n;
-  head h;
-  archive_addresses(a);
-  for (norn_infer *inf = root; inf && !norn_archive_status(a); inf = inf->inner) level_put(a, inf);
-  if (norn_archive_status(a) || !head_make(root, &h) || !archive_written(a, &image, &n))
-    return norn_error(st)->code;
+  if (!archive_written(a, &image, &n)) return norn_error(st)->code;
   memcpy(p.magic, magic, sizeof magic);
-  const void *part[] = { &p, &h, image };
-  const size_t size[] = { sizeof p, sizeof h, n };
+  const void *part[] = { &p, h, image };
+  const size_t size[] = { sizeof p, sizeof *h, n };
   if (file_replace(path, part, size, 3, &why)) return NORN_OK;
   return norn_fail(st, NORN_EIO, -1, "can't write the checkpoint %s: %s", path, why);
 }
 
-/* Can all of them be saved?  One that is waited for is over some day: then the others can; and what
-   chooses an engine will have become one. */
-static norn_status all_archive(const norn_infer *root)
+static bool levels_put(norn_archive *a, norn_infer *root)
+{
+  for (norn_infer *inf = root; inf && !norn_archive_status(a); inf = inf->inner) level_put(a, inf);
+  return !norn_archive_status(a);
+}
+
+static norn_status image_save(norn_infer *root, norn_archive *a, const char *path)
+{
+  head h;
+  if (!archive_addresses(a) || !levels_put(a, root) || !head_make(root, &h)) return norn_error(root->st)->code;
+  return image_write(root->st, a, &h, path);
+}
+
+/* Can all of them be saved?  One that is waited for is over some day: then the others can, and a program that waits
+   for the root; and what chooses an engine will have become one. */
+static norn_status all_archive(const norn_infer *root, bool program)
 {
   for (const norn_infer *inf = root; inf; inf = inf->inner) {
     const norn_engine *e = inf->engine;
     if (!inf->begun || (e->version >= 2 && e->archive)) continue;
-    bool later = inf != root || e == &engine_auto || e == &engine_more;
+    bool later = program || inf != root || e == &engine_auto || e == &engine_more;
     return norn_fail(root->st, later ? NORN_EINCOMPLETE : NORN_EINFER, -1, "%s can't be checkpointed",
-                     e->name);
+                     e->name + (e->name[0] == '_'));
   }
   return NORN_OK;
 }
@@ -259,7 +280,7 @@ norn_status norn_infer_save(norn_infer *root, const char *path)
   norn_state *st = root->st;
   if (root->outer || root->done || root->failed)
     return norn_fail(st, NORN_EUSE, -1, "only an outermost inference that goes on can be saved");
-  norn_status s = all_archive(root);
+  norn_status s = all_archive(root, false);
   norn_archive *a = s ? NULL : archive_writer(st);
   if (!a) return s ? s : NORN_EMEMORY;
   s = image_save(root, a, path);
@@ -276,23 +297,26 @@ static bool level_begin(norn_archive *a, norn_infer *inf)
                            norn_error(inf->st)->text);
 }
 
-/* The inference that `outer` waits for; NULL: the root, which is there. */
-static norn_infer *level_get(norn_archive *a, norn_infer *root, norn_infer *outer)
+/* The inference that `outer` waits for; NULL: *root, which is there, or is made. */
+static norn_infer *level_get(norn_archive *a, norn_infer **root, norn_infer *outer)
 {
-  norn_state *st = root->st;
+  norn_state *st = norn_archive_state(a);
   norn_datum model, engine;
   norn_ref *named = NULL;
   if (!norn_archive_value(a, &model) || !norn_archive_value(a, &engine) || !norn_archive_ref(a, &named))
     return NULL;
-  norn_infer *inf = outer ? infer_make(st, model, engine, 0) : root;
+  norn_infer *inf = outer || !*root ? infer_make(st, model, engine, 0) : *root;
   const norn_engine *e = norn_engine_view(engine, NULL);
-  bool well = inf && norn_kind_of(model) == NORN_MODEL && (e || engine.tag == NORN_UNIT);
+  bool many = inf && inf->engine == &engine_many;       /* of an array of models, which has not begun */
+  bool well = inf && (many || norn_kind_of(model) == NORN_MODEL) && (e || engine.tag == NORN_UNIT);
   if (inf && outer) {
     outer->inner = inf;
     inf->outer = outer;
+  } else if (inf) {
+    *root = inf;
   }
   if (well) norn_set(inf->model, model);
-  if (well && e && e != inf->engine) well = !infer_become(inf, engine);
+  if (well && e && !many && e != inf->engine) well = !infer_become(inf, engine);
   if (inf) {
     norn_drop(inf->named);
     inf->named = named;
@@ -304,7 +328,7 @@ static norn_infer *level_get(norn_archive *a, norn_infer *root, norn_infer *oute
   return basis_archive(a, inf) && level_begin(a, inf) && self_archive(a, inf) ? inf : NULL;
 }
 
-static bool levels_get(norn_archive *a, norn_infer *root)
+static bool levels_get(norn_archive *a, norn_infer **root)
 {
   norn_infer *outer = NULL;
   bool nested = true;
@@ -313,73 +337,185 @@ static bool levels_get(norn_archive *a, norn_infer *root)
     if (!inf || !norn_archive_bool(a, &nested)) return false;
     if (nested && (!norn_archive_run(a, &inf->waiting) || !inf->waiting))
       return norn_archive_fail(a, "a nested inference answers nothing");
-    root->top = outer = inf;
+    (*root)->top = outer = inf;
   }
   return true;
 }
 
-static norn_status foreign(norn_infer *inf, const char *path, const char *other, const char *hint)
+static norn_status foreign(norn_state *st, const char *path, const char *other, const char *hint)
 {
-  norn_status s = norn_fail(inf->st, NORN_EIO, -1, "%s is the checkpoint of %s", path, other);
-  norn_hint(inf->st, "%s", hint);
+  norn_status s = norn_fail(st, NORN_EIO, -1, "%s is the checkpoint of %s", path, other);
+  norn_hint(st, "%s", hint);
   return s;
 }
 
-/* Is it of this build, whole, and of this inference? */
-static norn_status head_check(norn_infer *inf, const char *path, const uint8_t *s, size_t n)
+/* Is it of this build, whole, and of what has the head `mine`? */
+static norn_status head_check(norn_state *st, const head *mine, const char *path, const uint8_t *s, size_t n)
 {
-  norn_state *st = inf->st;
   preface p;
-  head h, mine;
+  head h;
   if (n < sizeof p || (memcpy(&p, s, sizeof p), memcmp(p.magic, magic, sizeof magic)))
     return norn_fail(st, NORN_EIO, -1, "%s is no checkpoint of Norn", path);
   if (p.version != FORM || p.order != ORDER || p.build != archive_build())
-    return foreign(inf, path, "another build of Norn", "only the build that wrote it can go on from it");
+    return foreign(st, path, "another build of Norn", "only the build that wrote it can go on from it");
   if (n < sizeof p + sizeof h) return norn_fail(st, NORN_EIO, -1, "%s is damaged: its head is cut", path);
   memcpy(&h, s + sizeof p, sizeof h);
   if (h.hash != hash_bytes(&h, offsetof(head, hash), FORM))
     return norn_fail(st, NORN_EIO, -1, "%s is damaged: its head is not what was written", path);
   h.name[sizeof h.name - 1] = 0;
-  if (!infer_print(inf, &mine)) return norn_error(st)->code;
-  if (h.program != mine.program)
-    return foreign(inf, path, "another program", "the model, or a function that it calls, has changed");
-  if (h.values != mine.values)
-    return foreign(inf, path, "other data", "the model's arguments, or globals that it reads, differ");
-  if (h.engine != mine.engine) {
+  bool whole = !strcmp(mine->name, whole_program);
+  if (whole != !strcmp(h.name, whole_program))
+    return foreign(st, path, whole ? "a single inference" : "a whole program",
+                   whole ? "norn infer goes on from it" : "norn FILE goes on from it");
+  if (h.program != mine->program)
+    return foreign(st, path, "another program", whole ? "the program, or a module that it imports, has changed"
+                                                      : "the model, or a function that it calls, has changed");
+  if (h.values != mine->values)
+    return foreign(st, path, whole ? "other arguments" : "other data",
+                   whole ? "give the program the same arguments"
+                         : "the model's arguments, or globals that it reads, differ");
+  if (h.engine != mine->engine) {
     char other[140];
     snprintf(other, sizeof other, "another engine or other options of it (%s)", h.name);
-    return foreign(inf, path, other, "name the same engine with the same options");
+    return foreign(st, path, other, "name the same engine with the same options");
   }
-  if (h.stream != mine.stream) return foreign(inf, path, "another seed", "give the same seed");
+  if (h.stream != mine->stream) return foreign(st, path, "another seed", "give the same seed");
   return NORN_OK;
 }
 
 static norn_status image_load(norn_infer *root, const char *path, const uint8_t *s, size_t n)
 {
   norn_state *st = root->st;
-  norn_status code = head_check(root, path, s, n);
+  head mine;
+  norn_status code = infer_print(root, &mine) ? head_check(st, &mine, path, s, n) : norn_error(st)->code;
   if (code) return code;
   size_t skip = sizeof(preface) + sizeof(head);
   norn_archive *a = archive_reader(st, path, s + skip, n - skip);
   if (!a) return norn_error(st)->code;
-  bool well = archive_addresses(a) && levels_get(a, root) && archive_finished(a);
+  bool well = archive_addresses(a) && levels_get(a, &root) && archive_finished(a);
   archive_free(a);
   return well ? NORN_OK : norn_error(st)->code;
+}
+
+/* The bytes of a checkpoint, n + 1 of m's; NULL: error set. */
+static char *checkpoint_read(norn_state *st, mem *m, const char *path, size_t *n)
+{
+  const char *why = "";
+  mem_init(m);
+  char *s = file_read(m, path, n, &why);
+  if (!s) norn_fail(st, NORN_EIO, -1, "can't read the checkpoint %s: %s", path, why);
+  return s;
 }
 
 norn_status norn_infer_load(norn_infer *root, const char *path)
 {
   norn_state *st = root->st;
-  const char *why = "";
   size_t n;
+  mem m;
   if (root->begun || root->outer || root->failed)
     return norn_fail(st, NORN_EUSE, -1, "a checkpoint goes into an inference that was just made");
-  mem m;
-  mem_init(&m);
-  char *s = file_read(&m, path, &n, &why);
-  if (!s) return norn_fail(st, NORN_EIO, -1, "can't read the checkpoint %s: %s", path, why);
+  char *s = checkpoint_read(st, &m, path, &n);
+  if (!s) return norn_error(st)->code;
   norn_status code = image_load(root, path, (const uint8_t *)s, n);
   mem_put(&m, s, n + 1);
   if (code) root->failed = root->spoilt = true;
+  return code;
+}
+
+/* ---- whole programs ---- */
+
+bool infer_program_begin(infer_slot *slot, norn_run *run)
+{
+  infer_program *p = &slot->program;
+  norn_state *st = norn_run_state(run);
+  if (p->run != run) {
+    norn_infer_free(p->waits);
+    *p = (infer_program){ .run = run };
+  }
+  if (p->known) return true;
+  p->stream = archive_stream(run);
+  return p->known = archive_prints(st, archive_bottom(run), &p->print[0], &p->print[1]);
+}
+
+static void program_head(const infer_program *p, head *h)
+{
+  memset(h, 0, sizeof *h);
+  h->program = p->print[0];
+  h->values = p->print[1];
+  h->stream = p->stream;
+  snprintf(h->name, sizeof h->name, "%s", whole_program);
+}
+
+/* Both ways: what the program has made of its state, its run, and whether an inference follows. */
+static bool program_archive(norn_archive *a, infer_slot *slot, norn_run **run, bool *waits)
+{
+  norn_state *st = norn_archive_state(a);
+  bool told = slot->drawn != NULL;
+  if (!norn_archive_bool(a, &told)) return false;
+  if (told && !slot->drawn)
+    norn_warning(st, (norn_span){ 0 }, "draws are no longer kept as they come (keep_draws): the program was resumed");
+  return archive_addresses(a) && archive_globals(a) && norn_archive_u32(a, &slot->count) && norn_archive_run(a, run) &&
+         norn_archive_span(a, &slot->program.span) && norn_archive_bool(a, waits);
+}
+
+norn_status norn_program_save(norn_state *st, const char *path)
+{
+  infer_slot *slot = infer_slot_of(st);
+  infer_program *p = slot ? &slot->program : NULL;
+  if (!p) return NORN_EMEMORY;
+  if (!p->run || !p->known || slot->driving != 1)
+    return norn_fail(st, NORN_EUSE, -1, "only a program that norn_drive drives, and that pauses, can be saved");
+  bool waits = p->waits != NULL;
+  head h;
+  norn_status s = waits ? all_archive(p->waits, true) : NORN_OK;
+  norn_archive *a = s ? NULL : archive_writer(st);
+  if (!a) return s ? s : NORN_EMEMORY;
+  program_head(p, &h);
+  head_end(&h, p->waits);
+  bool well = archive_libraries(a) && program_archive(a, slot, &p->run, &waits) && (!waits || levels_put(a, p->waits));
+  s = well ? image_write(st, a, &h, path) : norn_error(st)->code;
+  archive_free(a);
+  return s;
+}
+
+static norn_status program_read(infer_slot *slot, norn_run **run, const char *path, const uint8_t *s, size_t n)
+{
+  norn_state *st = norn_run_state(*run);
+  infer_program *p = &slot->program;
+  head mine;
+  bool waits = false;
+  program_head(p, &mine);
+  norn_status code = head_check(st, &mine, path, s, n);
+  if (code) return code;
+  size_t skip = sizeof(preface) + sizeof(head);
+  norn_archive *a = archive_reader(st, path, s + skip, n - skip);
+  if (!a) return norn_error(st)->code;
+  bool well = program_archive(a, slot, run, &waits) && (!waits || levels_get(a, &p->waits)) && archive_finished(a);
+  if (well && !*run) well = norn_archive_fail(a, "it holds no program");
+  archive_free(a);
+  p->run = *run;
+  return well ? NORN_OK : norn_error(st)->code;
+}
+
+norn_status norn_program_load(norn_state *st, norn_run **run, const char *path)
+{
+  infer_slot *slot = infer_slot_of(st);
+  size_t n;
+  mem m;
+  if (!slot) return NORN_EMEMORY;
+  if (slot->driving) return norn_fail(st, NORN_EUSE, -1, "a checkpoint goes into a program that has not begun");
+  norn_status code = infer_program_begin(slot, *run) ? NORN_OK : norn_error(st)->code;
+  char *s = code ? NULL : checkpoint_read(st, &m, path, &n);
+  if (s) {
+    code = program_read(slot, run, path, (const uint8_t *)s, n);
+    mem_put(&m, s, n + 1);
+  } else if (!code) {
+    code = norn_error(st)->code;
+  }
+  if (!code) return NORN_OK;
+  norn_infer_free(slot->program.waits);
+  norn_run_free(*run);
+  *run = NULL;
+  slot->program = (infer_program){ 0 };
   return code;
 }

@@ -18,6 +18,7 @@
 #define EXACT_MAX 4096
 #define VALUES_MAX 1000000
 #define PROGRESS_EVERY .1      /* seconds */
+#define PAUSE_EVENTS 256       /* of a program, between two pauses */
 
 /* ---- exact posteriors by model and engine ---- */
 
@@ -273,21 +274,55 @@ static norn_status drive_refuse(norn_state *st, const norn_event *ev)
   return s;
 }
 
+/* May the program be saved: it is what the host drives, and nothing else goes on? */
+static bool drive_pauses(const infer_slot *s, const norn_run *run)
+{
+  return s && s->pause && s->driving == 1 && s->program.run == run;
+}
+
+/* Steps what the program waits for to its end, pausing between two steps; consumes it.  NONE: error set. */
+static norn_datum drive_steps(norn_state *st, norn_run *run, norn_infer *root)
+{
+  infer_slot *s = infer_slot_of(st);
+  norn_datum out = norn_none();
+  norn_step step;
+  if (!drive_pauses(s, run)) return infer_run_to_end(root);
+  s->program.waits = root;
+  do {
+    step = norn_infer_step(root);
+    if (step != NORN_STEP_MORE || !progress_report(root) || norn_poll(st)) break;
+  } while (!s->pause(s->pause_user, st));
+  s->program.waits = NULL;
+  if (step == NORN_STEP_DONE) out = norn_infer_result(root);
+  norn_infer_free(root);
+  return out;
+}
+
+/* Answers the run with what root comes to; consumes it. */
+static norn_status drive_wait(norn_state *st, norn_run *run, norn_infer *root, norn_span span)
+{
+  bool exact = root->engine->flags & NORN_ENGINE_EXACT;
+  norn_ref *model = norn_keep(st, norn_get(root->model)),
+           *engine = norn_keep(st, norn_get(root->named ? root->named : root->options));
+  norn_datum posterior = drive_steps(st, run, root);
+  if (exact && model && engine && !norn_is_none(posterior))
+    exact_put(st, norn_get(model), norn_get(engine), posterior);
+  if (model) norn_drop(model);
+  if (engine) norn_drop(engine);
+  if (norn_is_none(posterior)) { engine_place(st, span); return drive_status(st); }
+  norn_run_answer(run, posterior);
+  return NORN_OK;
+}
+
 static norn_status drive_infer(norn_state *st, norn_run *run, const norn_event *ev)
 {
   norn_datum posterior = exact_get(st, ev->value, ev->engine);
+  infer_slot *s = infer_slot_of(st);
   if (norn_is_none(posterior)) {
     norn_infer *inf = infer_make(st, ev->value, ev->engine, nested_stream(run, ev));
     if (!inf) { engine_place(st, ev->span); return drive_status(st); }
-    norn_span span = ev->span;
-    bool exact = inf->engine->flags & NORN_ENGINE_EXACT;
-    norn_ref *model = norn_keep(st, ev->value), *engine = norn_keep(st, ev->engine);
-    posterior = infer_run_to_end(inf);
-    if (exact && model && engine && !norn_is_none(posterior))
-      exact_put(st, norn_get(model), norn_get(engine), posterior);
-    if (model) norn_drop(model);
-    if (engine) norn_drop(engine);
-    if (norn_is_none(posterior)) { engine_place(st, span); return drive_status(st); }
+    if (s) s->program.span = ev->span;
+    return drive_wait(st, run, inf, ev->span);
   }
   norn_run_answer(run, posterior);
   return NORN_OK;
@@ -302,26 +337,55 @@ static norn_status drive_sample(norn_state *st, norn_run *run, const norn_event 
   return NORN_OK;
 }
 
-norn_status norn_drive(norn_state *st, norn_run *run, norn_datum *out)
+/* The next event of the run, answered; *going: it is not at its end. */
+static norn_status drive_event(norn_state *st, norn_run *run, norn_datum *out, bool *going)
 {
   norn_event ev;
-  norn_status s = NORN_OK;
-  bool going = true;
-  while (going && !s) {
-    switch (norn_run_next(run, &ev)) {
-    case NORN_DONE:
-      if (out) *out = ev.value;
-      going = false;
-      break;
-    case NORN_SAMPLE: s = drive_sample(st, run, &ev); break;
-    case NORN_INFER: s = drive_infer(st, run, &ev); break;
-    case NORN_OBSERVE: case NORN_DEAD:
-      /* a model that is sampled is simulated: it observes nothing */
-      if (!(ev.flags & NORN_EV_IN_MODEL)) s = drive_refuse(st, &ev);
-      break;
-    case NORN_ERROR: case NORN_READY: s = drive_status(st); break;
-    }
+  switch (norn_run_next(run, &ev)) {
+  case NORN_DONE:
+    if (out) *out = ev.value;
+    *going = false;
+    return NORN_OK;
+  case NORN_SAMPLE: return drive_sample(st, run, &ev);
+  case NORN_INFER: return drive_infer(st, run, &ev);
+  case NORN_OBSERVE: case NORN_DEAD:
+    /* a model that is sampled is simulated: it observes nothing */
+    return ev.flags & NORN_EV_IN_MODEL ? NORN_OK : drive_refuse(st, &ev);
+  default: return drive_status(st);
   }
+}
+
+norn_status norn_drive(norn_state *st, norn_run *run, norn_datum *out)
+{
+  infer_slot *slot = infer_slot_of(st);
+  norn_status s = slot ? NORN_OK : NORN_EMEMORY;
+  bool going = !s;
+  if (slot && slot->driving++ == 0 && slot->pause && !infer_program_begin(slot, run)) s = drive_status(st);
+  if (!s && slot->driving == 1 && slot->program.run == run && slot->program.waits)     /* a checkpoint was read */
+    s = drive_wait(st, run, slot->program.waits, slot->program.span);
+  for (int k = 1; going && !s; k++) {
+    s = drive_event(st, run, out, &going);
+    if (!s && going && k % PAUSE_EVENTS == 0 && drive_pauses(slot, run)) s = slot->pause(slot->pause_user, st);
+  }
+  if (slot && --slot->driving == 0) slot->program = (infer_program){ 0 };
   norn_run_free(run);
   return s;
+}
+
+void norn_on_pause(norn_state *st, norn_status (*f)(void *, norn_state *), void *user)
+{
+  infer_slot *s = infer_slot_of(st);
+  if (!s) return;
+  s->pause = f;
+  s->pause_user = user;
+}
+
+const char *norn_program_progress(norn_state *st, norn_progress *p)
+{
+  infer_slot *s = infer_slot_of(st);
+  norn_infer *inf = s ? s->program.waits : NULL;
+  memset(p, 0, sizeof *p);
+  if (!inf) return NULL;
+  norn_infer_progress(inf, p);
+  return inf->engine->name + (inf->engine->name[0] == '_');
 }

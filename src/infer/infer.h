@@ -64,6 +64,14 @@ struct norn_infer {
 };
 
 typedef struct exact_entry { uint64_t hash; norn_ref *model, *engine, *posterior; } exact_entry;
+/* The program that norn_drive drives for the host: its run, and the inference that it waits for, asked for there. */
+typedef struct infer_program {
+  norn_run *run;
+  norn_infer *waits;
+  norn_span span;
+  uint64_t print[2], stream;        /* as it was loaded; known: they have been taken */
+  bool known;
+} infer_program;
 /* Slot 0 of a state. */
 typedef struct infer_slot {
   bool (*progress)(void *, const char *, const norn_progress *);
@@ -72,6 +80,10 @@ typedef struct infer_slot {
   void *drawn_user;
   double last;                      /* report */
   uint32_t count;                   /* inferences begun from C */
+  norn_status (*pause)(void *, norn_state *);
+  void *pause_user;
+  int driving;                      /* calls of norn_drive that go on */
+  infer_program program;
   exact_entry *exact; size_t nexact, cexact;   /* open addressing by hash */
   int64_t values;                   /* in all of exact */
 } infer_slot;
@@ -142,6 +154,8 @@ extern const norn_engine engine_auto, engine_more, engine_many;
 /* Of an array of models (many.c): the one that it waited for has this posterior (false: error set), or failed. */
 bool        many_take(norn_infer *, norn_infer *inner, norn_datum posterior);
 void        many_failed(norn_infer *);
+/* checkpoint.c: what is known of a program that was just loaded: false: error set. */
+bool        infer_program_begin(infer_slot *, norn_run *);
 /* Steps an inference to its end, reporting progress; consumes it.  NONE: error set. */
 norn_datum  infer_run_to_end(norn_infer *);
 #endif

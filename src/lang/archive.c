@@ -377,7 +377,9 @@ bool norn_archive_ref(norn_archive *a, norn_ref **r)
 bool archive_addresses(norn_archive *a)
 {
   norn_state *st = a->st;
-  uint64_t n = st->naddrs, m = st->nnamed;
+  uint64_t n = st->naddrs, m = st->nnamed, serial = st->handle_serial;
+  norn_archive_u64(a, &serial);
+  if (serial > st->handle_serial) st->handle_serial = serial;
   norn_archive_u64(a, &n);
   if (!a->reading) {
     for (size_t i = 0; st->addrs && i <= st->addr_mask; i++)

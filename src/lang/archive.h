@@ -20,7 +20,7 @@
 enum { SECTION_CODE, SECTION_HEADS, SECTION_BODIES, SECTION_STATE, SECTION_COUNT };
 typedef enum {
   THING_SOURCE, THING_PROTO, THING_STUB, THING_NATIVE, THING_ROW, THING_ENGINE, THING_SHAPE,
-  THING_CTOR, THING_METHOD, THING_COUNT
+  THING_CTOR, THING_METHOD, THING_LIBRARY, THING_COUNT
 } thing_kind;
 
 typedef struct bytes { uint8_t *s; size_t n, cap; } bytes;
@@ -81,6 +81,7 @@ uint32_t code_row(norn_archive *, const norn_dist_row *);
 uint32_t code_engine(norn_archive *, const norn_engine *);
 uint32_t code_shape(norn_archive *, const shape *);
 uint32_t code_ctor(norn_archive *, uint32_t id);
+uint32_t code_library(norn_archive *, const char *name);         /* read before what is named after it */
 bool     code_follow(norn_archive *);                            /* prints: all that is reached */
 bool     code_read(norn_archive *);                              /* the whole section */
 /* What was read under a number, if it is of that kind; else the archive fails. */

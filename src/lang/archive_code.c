@@ -208,15 +208,39 @@ static bool read_stub(norn_archive *a, thing *t)
   return mark_starts(a, t, t->p);
 }
 
+uint32_t code_library(norn_archive *a, const char *name)
+{
+  int was;
+  uint32_t k = thing_new(a, name, THING_LIBRARY, &was);
+  if (was < 0) return k;
+  put_text(a, name, strlen(name));
+  return thing_end(a, k, was);
+}
+
+/* The library of that name, loaded; NULL: there is none. */
+static module *library_named(norn_state *st, const char *name, size_t n)
+{
+  env_library *l = st->env->libraries;
+  while (l && (strlen(sym_name(st, l->mod->name)) != n || memcmp(sym_name(st, l->mod->name), name, n))) l = l->next;
+  return l ? env_load_library(st, l, NULL, (norn_span){0}) : NULL;
+}
+
+static bool read_library(norn_archive *a, thing *t)
+{
+  size_t n;
+  const char *name = get_text(a, &n);
+  if (!name) return false;
+  t->p = library_named(a->st, name, n);
+  return t->p || norn_archive_fail(a, "there is no module %.*s here", n < 100 ? (int)n : 100, name);
+}
+
 static bool read_method(norn_archive *a, thing *t)
 {
   norn_state *st = a->st;
   size_t m, n;
   const char *mod = get_text(a, &m), *name = mod ? get_text(a, &n) : NULL;
   if (!name) return false;
-  env_library *l = st->env->libraries;
-  while (l && (strlen(sym_name(st, l->mod->name)) != m || memcmp(sym_name(st, l->mod->name), mod, m))) l = l->next;
-  module *of = l ? env_load_library(st, l, NULL, (norn_span){0}) : NULL;
+  module *of = library_named(st, mod, m);
   sym s = sym_intern(st, name, n);
   env_entry *e = of && s ? field_entry(st, of, s) : NULL;
   if (!e) return norn_archive_fail(a, "there is no %.*s here", n < 100 ? (int)n : 100, name);
@@ -444,6 +468,7 @@ bool code_read(norn_archive *a)
     case THING_PROTO: read_proto(a, &t); break;
     case THING_STUB: read_stub(a, &t); break;
     case THING_METHOD: read_method(a, &t); break;
+    case THING_LIBRARY: read_library(a, &t); break;
     case THING_NATIVE: case THING_ROW: case THING_ENGINE: read_named(a, &t); break;
     case THING_SHAPE: read_shape(a, &t); break;
     case THING_CTOR: read_ctor(a, &t); break;

@@ -176,41 +176,87 @@ static bool passed_on(norn_archive *a)
   return norn_archive_fail(a, "%s", words);
 }
 
+static const archive_handle *archived_as(const norn_state *st, const norn_handle_row *row, const char *name)
+{
+  for (size_t i = 0; i < st->narchived; i++)
+    if (row ? st->archived[i]->row == row : !strcmp(st->archived[i]->row->name, name)) return st->archived[i];
+  return NULL;
+}
+
+/* In `in`, a writer that was just made: what stands for the handle. */
+static bool handle_write(norn_archive *in, const handle *o)
+{
+  const archive_handle *as = archived_as(in->st, o->row, NULL);
+  const char *name;
+  void *p = o->p;
+  if (as) return as->archive(in, &p) && archive_good(in);
+  val saved = norn_handle_save(in->st, v_obj(NORN_HANDLE, o), &name);
+  return !norn_is_none(saved) && norn_archive_value(in, &saved);
+}
+
 static void handle_put(norn_archive *a, const handle *o)
 {
-  const char *name = NULL;
+  const char *name = o->row->name;
   const uint8_t *s;
   size_t n;
-  val saved = norn_handle_save(a->st, v_obj(NORN_HANDLE, o), &name);
-  norn_archive *in = norn_is_none(saved) ? NULL : archive_writer(a->st);
+  norn_archive *in = a->depth < DEPTH_MAX ? archive_writer(a->st) : NULL;
   if (in) in->depth = a->depth + 1, in->place = a->place;
-  if (!in || in->depth > DEPTH_MAX || !norn_archive_value(in, &saved) || !archive_written(in, &s, &n)) {
-    if (in && in->depth > DEPTH_MAX) norn_archive_fail(a, "a %s in itself can't be saved", name);
-    else passed_on(a);
+  if (a->depth >= DEPTH_MAX) {
+    norn_archive_fail(a, "a %s in itself can't be saved", name);
+  } else if (!in || !handle_write(in, o) || !archive_written(in, &s, &n)) {
+    passed_on(a);
   } else {
     put_text(a, name, strlen(name));
+    put_uint(a, a->prints ? 0 : o->serial);
     put_text(a, (const char *)s, n);
   }
   archive_free(in);
+}
+
+/* What stands in r, as a handle; NONE: the state's error is set. */
+static val handle_read(norn_archive *r, const char *name)
+{
+  norn_state *st = r->st;
+  const archive_handle *as = archived_as(st, NULL, name);
+  void *p = NULL;
+  val saved = norn_none(), v;
+  if (!as) {
+    bool whole = norn_archive_value(r, &saved) && archive_finished(r);
+    return whole ? norn_handle_load(st, name, saved) : norn_none();
+  }
+  if (!as->archive(r, &p) || !archive_finished(r)) {
+    if (p) as->row->free(st, p);
+    return norn_none();
+  }
+  v = norn_handle_new(st, as->row, p, as->bytes ? as->bytes(p) : 0);
+  if (norn_is_none(v)) as->row->free(st, p);
+  return v;
 }
 
 static obj *handle_made(norn_archive *a)
 {
   size_t n, m;
   char name[100];
-  const char *s = get_text(a, &n), *in = s ? get_text(a, &m) : NULL;
-  val saved = norn_none(), v = norn_none();
+  const char *s = get_text(a, &n);
+  uint64_t serial = s ? get_uint(a) : 0, made = a->st->handle_serial;
+  const char *in = s ? get_text(a, &m) : NULL;
+  val v = norn_none();
   if (!in) return NULL;
   if (n >= sizeof name || a->depth >= DEPTH_MAX) return archive_damaged(a, "a handle is none"), NULL;
   memcpy(name, s, n);
   name[n] = 0;
   norn_archive *r = archive_reader_in(a, (const uint8_t *)in, m);
-  bool whole = r && norn_archive_value(r, &saved) && archive_finished(r);
-  if (whole) v = norn_handle_load(a->st, name, saved);
+  if (r) v = handle_read(r, name);
+  bool inside = !r || !archive_good(r);
   archive_free(r);
-  if (!whole) a->status = a->st->err.code;
-  else if (norn_is_none(v)) passed_on(a);
-  return norn_is_none(v) ? NULL : v.p;
+  if (norn_is_none(v)) {
+    if (inside) a->status = a->st->err.code;
+    else passed_on(a);
+    return NULL;
+  }
+  handle *o = v.p;
+  if (o->serial > made) o->serial = serial;                   /* one that was there already keeps its own */
+  return v.p;
 }
 
 /* What must be known to make an object of that size. */

@@ -4,6 +4,7 @@
    collection looks, between marking and sweeping, which have no mark: what those own is freed.  What is
    left is freed with the state.  Freeing may give back memory, runs and references, and nothing else. */
 #include "lang/state.h"
+#include "base/archive.h"
 #include <string.h>
 
 norn_datum norn_handle_new(norn_state *st, const norn_handle_row *row, void *p, size_t bytes)
@@ -41,6 +42,7 @@ void handles_sweep(norn_state *st, bool all)
   if (!all) return;
   mem_put(&st->mem, st->handles, st->chandles * sizeof *st->handles);
   mem_put(&st->mem, st->handle_rows, st->chandle_rows * sizeof *st->handle_rows);
+  mem_put(&st->mem, st->archived, st->carchived * sizeof *st->archived);
 }
 
 /* ---- in files ---- */
@@ -60,6 +62,16 @@ norn_status norn_add_handles(norn_state *st, const norn_handle_row *rows, int n)
     if (!mem_grow(&st->mem, &st->handle_rows, &st->chandle_rows, st->nhandle_rows + 1, sizeof *st->handle_rows))
       return state_memory(st), NORN_EMEMORY;
     st->handle_rows[st->nhandle_rows++] = &rows[i];
+  }
+  return NORN_OK;
+}
+
+norn_status archive_handles(norn_state *st, const archive_handle *rows, int n)
+{
+  for (int i = 0; i < n; i++) {
+    if (!mem_grow(&st->mem, &st->archived, &st->carchived, st->narchived + 1, sizeof *st->archived))
+      return state_memory(st), NORN_EMEMORY;
+    st->archived[st->narchived++] = &rows[i];
   }
   return NORN_OK;
 }

@@ -6,6 +6,7 @@ libnorncore_la_SOURCES += \
   %D%/archive.c \
   %D%/archive_code.c \
   %D%/archive_run.c \
+  %D%/archive_state.c \
   %D%/archive_value.c \
   %D%/arith.c \
   %D%/arith_array.c \

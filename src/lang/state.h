@@ -67,6 +67,8 @@ struct norn_state {
   uint64_t handle_serial;
   const norn_handle_row **handle_rows;          /* that can be saved, by their names */
   size_t nhandle_rows, chandle_rows;
+  const struct archive_handle **archived;       /* and those of checkpoints only */
+  size_t narchived, carchived;
 
   /* run.c */
   struct norn_run **dirty;            /* runs that ran since the last collection */

@@ -2,11 +2,21 @@
    tokens, steps and rewards, also those of particles that died since, which no posterior knows of.  It is the one
    thing here that changes, so nothing that counts is pure, and programs that count run in one thread. */
 #include "lib/lib.h"
+#include "base/archive.h"
 
 typedef struct meter { double tokens, steps, rewards; } meter;
 
 static void meter_free(norn_state *st, void *p) { norn_alloc(st, p, sizeof(meter), 0); }
 static const norn_handle_row row = { .name = "meter", .free = meter_free };
+
+static bool meter_archive(norn_archive *a, void **p)
+{
+  meter *m = norn_archive_reading(a) ? norn_alloc(norn_archive_state(a), NULL, 0, sizeof *m) : *p;
+  if (!m) return norn_archive_fail(a, "out of memory");
+  *p = m;
+  return norn_archive_f64(a, &m->tokens) && norn_archive_f64(a, &m->steps) && norn_archive_f64(a, &m->rewards);
+}
+static const archive_handle archived = { &row, meter_archive, NULL };
 
 static norn_status f_meter(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
@@ -62,4 +72,8 @@ static const norn_native natives[] = {
   FN("_spent", "meter", f_spent, PART),
 };
 
-norn_status lib_its_open(norn_state *st) { return norn_add_natives(st, "its", natives, NORN_COUNT(natives)); }
+norn_status lib_its_open(norn_state *st)
+{
+  norn_status s = archive_handles(st, &archived, 1);
+  return s ? s : norn_add_natives(st, "its", natives, NORN_COUNT(natives));
+}
