@@ -19,6 +19,7 @@
    Marginals of choices: a backward pass over the graph; depth-first parts add the sum of each
    subtree to the value at its root on the way up.  No random numbers are used. */
 #include "infer/enumerate.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include "infer/ready.h"
@@ -756,6 +757,157 @@ static void enumerate_free(norn_infer *inf, void *self)
   column_free(st, &e->slot_value);
 }
 
+/* ---- checkpoints ---- */
+
+static bool pendings_archive(norn_archive *a, pending **v, size_t *n, size_t *cap)
+{
+  if (!norn_archive_size(a, n) || !archive_room(a, v, cap, *n, sizeof **v)) return false;
+  for (size_t i = 0; i < *n; i++) {
+    pending *p = &(*v)[i];
+    if (!norn_archive_run(a, &p->run) || !norn_archive_u32(a, &p->from) || !norn_archive_u32(a, &p->slot)) return false;
+  }
+  return true;
+}
+
+/* Hashes of runs are of this process. */
+static bool layer_archive(norn_archive *a, enumeration *e)
+{
+  bool reads = norn_archive_reading(a);
+  if (!norn_archive_size(a, &e->nlayer) || !archive_room(a, &e->layer, &e->clayer, e->nlayer, sizeof *e->layer))
+    return false;
+  for (size_t i = 0; i < e->nlayer; i++) {
+    state *s = &e->layer[i];
+    if (!norn_archive_bytes(a, &s->addr, sizeof s->addr) || !norn_archive_run(a, &s->run) ||
+        !norn_archive_u32(a, &s->node) || !norn_archive_u32(a, &s->first) || !norn_archive_u32(a, &s->n) ||
+        !norn_archive_u32(a, &s->rest))
+      return false;
+    if (reads && !s->run) return norn_archive_fail(a, "a state has no run");
+    if (reads) s->hash = hash_mix(norn_run_hash(s->run));
+  }
+  return !reads || enumerate_table(norn_archive_state(a), &e->states, e->nlayer, e->layer, sizeof *e->layer);
+}
+
+static bool rests_archive(norn_archive *a, enumeration *e)
+{
+  if (!norn_archive_size(a, &e->nrest) || !archive_room(a, &e->rest, &e->crest, e->nrest, sizeof *e->rest))
+    return false;
+  for (size_t i = 0; i < e->nrest; i++) {
+    rest *r = &e->rest[i];
+    if (!norn_archive_run(a, &r->run) || !norn_archive_ref(a, &r->dist) ||
+        !norn_archive_bytes(a, &r->addr, sizeof r->addr) || !norn_archive_i64(a, &r->k) ||
+        !norn_archive_f64(a, &r->mass) || !norn_archive_u32(a, &r->node))
+      return false;
+    if (!r->run || !r->dist) return norn_archive_fail(a, "what is left of a choice has no run");
+  }
+  return true;
+}
+
+static bool frames_archive(norn_archive *a, enumeration *e)
+{
+  if (!norn_archive_size(a, &e->nframe) || !archive_room(a, &e->frame, &e->cframe, e->nframe, sizeof *e->frame))
+    return false;
+  for (size_t i = 0; i < e->nframe; i++) {
+    frame *f = &e->frame[i];
+    if (!norn_archive_size(a, &f->base) || !norn_archive_run(a, &f->child.run) ||
+        !norn_archive_u32(a, &f->child.from) || !norn_archive_u32(a, &f->child.slot) ||
+        !norn_archive_f64(a, &f->sum) || !norn_archive_f64(a, &f->logw) || !norn_archive_u32(a, &f->node))
+      return false;
+  }
+  return true;
+}
+
+static bool graph_archive(norn_archive *a, enumeration *e)
+{
+  return norn_archive_size(a, &e->nalpha) &&
+         norn_archive_array(a, &e->alpha, &e->calpha, e->nalpha, sizeof *e->alpha) && norn_archive_size(a, &e->nedge) &&
+         norn_archive_array(a, &e->edge, &e->cedge, e->nedge, sizeof *e->edge);
+}
+
+/* Weights of what was returned and of the choices' values. */
+static bool sums_archive(norn_archive *a, norn_infer *inf, enumeration *e)
+{
+  norn_state *st = norn_archive_state(a);
+  size_t n = inf->nlogw;
+  if (!norn_archive_array(a, &e->leaf, &e->cleaf, n, sizeof *e->leaf) || !norn_archive_size(a, &e->nslot) ||
+      !norn_archive_array(a, &e->slot, &e->cslot, e->nslot, sizeof *e->slot) || !column_archive(a, &e->slot_value))
+    return false;
+  if (!norn_archive_reading(a)) return true;
+  if (e->slot_value.n != e->nslot || inf->values.n != n) return norn_archive_fail(a, "its values do not fit");
+  if (!engine_room(st, &e->leaf_hash, &e->cleaf_hash, n, sizeof *e->leaf_hash)) return false;
+  for (size_t i = 0; i < n; i++) e->leaf_hash[i] = posterior_hash(column_at(st, &inf->values, i));
+  for (size_t i = 0; i < e->nslot; i++)
+    e->slot[i].hash = hash_mix(e->slot[i].addr + 0x9e3779b97f4a7c15u * norn_hash(column_at(st, &e->slot_value, i)));
+  return enumerate_table(st, &e->leaves_by_value, n, e->leaf_hash, sizeof *e->leaf_hash) &&
+         enumerate_table(st, &e->slots_by_value, e->nslot, e->slot, sizeof *e->slot);
+}
+
+/* Of what was read: places are places. */
+static bool is_slot(const enumeration *e, const pending *p) { return p->slot == NONE || p->slot < e->nslot; }
+
+static bool pendings_fit(const enumeration *e, const pending *v, size_t n, bool nodes)
+{
+  for (size_t i = 0; i < n; i++)
+    if (!is_slot(e, &v[i]) || (nodes && v[i].from >= e->nalpha)) return false;
+  return true;
+}
+
+static bool enumerate_fits(const enumeration *e)
+{
+  bool well = e->at <= e->ntodo && e->nalpha > 0 && pendings_fit(e, e->todo, e->ntodo, true) &&
+              pendings_fit(e, e->later, e->nlater, true) && pendings_fit(e, e->stack, e->nstack, false);
+  for (size_t i = e->at; well && i < e->ntodo; i++) well = e->todo[i].run != NULL;
+  for (size_t i = 0; well && i < e->nlayer; i++) {
+    const state *s = &e->layer[i];
+    well = s->node < e->nalpha && s->first <= e->value.n && s->n <= e->value.n - s->first &&
+           (s->rest == NONE || s->rest < e->nrest);
+  }
+  for (size_t i = 0; well && i < e->nrest; i++) well = e->rest[i].node < e->nalpha;
+  for (size_t i = 0; well && i < e->nedge; i++) {
+    const edge *d = &e->edge[i];
+    well = d->from < e->nalpha && (d->to == NONE || d->to < e->nalpha) && (d->slot == NONE || d->slot < e->nslot);
+  }
+  for (size_t i = 0; well && i < e->nframe; i++) {
+    const frame *f = &e->frame[i];
+    well = f->base <= e->nstack && is_slot(e, &f->child) && (f->node == NONE ? i > 0 : f->node < e->nalpha || !i);
+  }
+  for (size_t i = 0; well && i < e->nlater; i++) well = e->later[i].run != NULL;
+  for (size_t i = 0; well && i < e->nstack; i++) well = e->stack[i].run != NULL;
+  return well;
+}
+
+static norn_status enumerate_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  enumeration *e = self;
+  bool reads = norn_archive_reading(a);
+  int phase = (int)e->phase;
+  if (e->exact) return exact_archive(a, inf, e->exact) ? NORN_OK : norn_archive_status(a);
+  if (reads) {
+    enumerate_drop(norn_infer_state(inf), e);
+    memset(e->todo, 0, e->ctodo * sizeof *e->todo);
+  }
+  norn_archive_int(a, &phase);
+  if (!norn_archive_status(a) && (phase < ADVANCE || phase > FINISHED)) norn_archive_fail(a, "it is in no phase");
+  if (norn_archive_status(a)) return norn_archive_status(a);
+  e->phase = phase;
+  norn_archive_i64(a, &e->leaves);
+  norn_archive_i64(a, &e->work);
+  norn_archive_u32(a, &e->lane);
+  norn_archive_bool(a, &e->endless);
+  norn_archive_u64(a, &e->layers);
+  size_t *const size[] = { &e->at, &e->arrived, &e->merged, &e->quiet };
+  for (int i = 0; i < NORN_COUNT(size); i++) norn_archive_size(a, size[i]);
+  double *const number[] = { &e->floor, &e->left, &e->scale };
+  for (int i = 0; i < NORN_COUNT(number); i++) norn_archive_f64(a, number[i]);
+  norn_archive_bool(a, &e->scaled);
+  bool well = pendings_archive(a, &e->todo, &e->ntodo, &e->ctodo) && layer_archive(a, e) &&
+              column_archive(a, &e->value) && norn_archive_array(a, &e->logp, &e->clogp, e->value.n, sizeof *e->logp) &&
+              rests_archive(a, e) && graph_archive(a, e) && pendings_archive(a, &e->stack, &e->nstack, &e->cstack) &&
+              frames_archive(a, e) && pendings_archive(a, &e->later, &e->nlater, &e->clater) && sums_archive(a, inf, e);
+  if (well && reads && !enumerate_fits(e)) norn_archive_fail(a, "its paths do not fit");
+  if (!well && !norn_archive_status(a)) norn_archive_fail(a, "out of memory");
+  return norn_archive_status(a);
+}
+
 static const norn_option enumerate_options[] = {
   { "max_leaves", "10000000", "give up after so many paths" },
   { "tolerance", "1e-9", "weight that may stay unexplored in a program without end" },
@@ -775,5 +927,6 @@ const norn_engine engine_enumerate = {
   .step = enumerate_step,
   .finish = enumerate_finish,
   .progress = enumerate_progress,
-  .free = enumerate_free
+  .free = enumerate_free,
+  .archive = enumerate_archive
 };

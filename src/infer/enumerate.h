@@ -13,6 +13,9 @@ typedef struct table { uint32_t *at; size_t n; } table;
 /* Room for one more; items begin with their hash.  false: error set. */
 bool enumerate_room(norn_state *, table *, size_t used, const void *items, size_t size);
 
+/* Of a checkpoint that is read: a table of n items, which begin with their hash, made anew. */
+bool enumerate_table(norn_state *, table *, size_t n, const void *items, size_t size);
+
 /* The posterior of each choice by its address, n slots whose values are in the column; all paths
    together weigh `total`.  exact: their probabilities as bigs, or NULL.  (marginals.c) */
 norn_status enumerate_marginals(norn_infer *, const value_slot *, size_t n, const column *values,
@@ -27,6 +30,7 @@ typedef struct exact_engine exact_engine;
 exact_engine *exact_new(norn_infer *, int64_t bits, int64_t max_leaves);   /* NULL: error set */
 norn_step   exact_step(norn_infer *, exact_engine *);
 norn_status exact_finish(norn_infer *, exact_engine *);
+bool        exact_archive(norn_archive *, norn_infer *, exact_engine *);
 int64_t     exact_leaves(const exact_engine *);
 void        exact_free(norn_state *, exact_engine *);
 #endif

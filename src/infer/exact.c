@@ -12,6 +12,8 @@
    enumerate.c; one pass back over it gives the choices' marginals.  All edges out of a node are
    younger than those into it. */
 #include "infer/enumerate.h"
+#include "base/archive.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include "num/real.h"
@@ -523,6 +525,109 @@ norn_status exact_finish(norn_infer *inf, exact_engine *e)
   if (good) return NORN_OK;
   const norn_err *why = norn_error(st);
   return why->code ? why->code : norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+}
+
+/* ---- checkpoints ---- */
+
+static bool numbers_archive(norn_archive *a, numbers *v)
+{
+  return norn_archive_size(a, &v->n) &&
+         norn_archive_array(a, &v->cell, &v->cap, v->n, cell_words(v) * sizeof *v->cell);
+}
+
+/* After a failure all that was read can be freed. */
+static bool waitings_archive(norn_archive *a, waiting **v, size_t *n, size_t *cap)
+{
+  size_t m = *n;
+  if (!norn_archive_size(a, &m) || !archive_room(a, v, cap, m, sizeof **v)) return false;
+  *n = m;
+  for (size_t i = 0; i < m; i++) {
+    waiting *w = &(*v)[i];
+    if (!norn_archive_run(a, &w->run) || !norn_archive_u32(a, &w->from) || !norn_archive_u32(a, &w->slot)) return false;
+  }
+  return true;
+}
+
+static bool states_archive(norn_archive *a, exact_engine *e)
+{
+  bool reads = norn_archive_reading(a);
+  size_t n = e->nstate;
+  if (!norn_archive_size(a, &n) || !archive_room(a, &e->state, &e->cstate, n, sizeof *e->state)) return false;
+  e->nstate = n;
+  for (size_t i = 0; i < n; i++) {
+    state *s = &e->state[i];
+    if (!norn_archive_bytes(a, &s->addr, sizeof s->addr) || !norn_archive_run(a, &s->run) ||
+        !norn_archive_u32(a, &s->node) || !norn_archive_span(a, &s->span))
+      return false;
+    if (!reads || !s->run) continue;
+    s->hash = hash_mix(norn_run_hash(s->run));
+    s->dist = archive_choice(s->run);
+    if (!s->dist->row) return norn_archive_fail(a, "a state stands at no choice");
+  }
+  return !reads || enumerate_table(norn_archive_state(a), &e->states, n, e->state, sizeof *e->state);
+}
+
+static bool bag_archive(norn_archive *a, bag *b)
+{
+  norn_state *st = norn_archive_state(a);
+  if (!norn_archive_size(a, &b->n) || !norn_archive_array(a, &b->s, &b->cap, b->n, sizeof *b->s) ||
+      !column_archive(a, &b->value) || !numbers_archive(a, &b->sum))
+    return false;
+  if (!norn_archive_reading(a)) return true;
+  if (b->value.n != b->n || b->sum.n != b->n) return norn_archive_fail(a, "its values do not fit");
+  for (size_t i = 0; i < b->n; i++)
+    b->s[i].hash = hash_mix(b->s[i].addr + 0x9e3779b97f4a7c15u * norn_hash(column_at(st, &b->value, i)));
+  return enumerate_table(st, &b->t, b->n, b->s, sizeof *b->s);
+}
+
+static bool waitings_fit(const exact_engine *e, const waiting *w, size_t from, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    if (w[i].from >= e->alpha.n || (w[i].slot != NONE && w[i].slot >= e->choices.n) || (i >= from && !w[i].run))
+      return false;
+  return true;
+}
+
+static bool exact_fits(const exact_engine *e)
+{
+  bool well = e->at <= e->nnow && e->alpha.n && e->stack_weight.n == e->nstack && e->weight.n == e->nnow &&
+              e->mass.n == e->nedge && waitings_fit(e, e->stack, 0, e->nstack) &&
+              waitings_fit(e, e->now, e->at, e->nnow);
+  for (size_t i = 0; well && i < e->nstate; i++) well = e->state[i].node < e->alpha.n && e->state[i].run;
+  for (size_t i = 0; well && i < e->nedge; i++) {
+    const edge *d = &e->edge[i];
+    well = d->from < e->alpha.n && (d->to == NONE || d->to < e->alpha.n) && (d->slot == NONE || d->slot < e->choices.n);
+  }
+  return well;
+}
+
+/* Kinds of numbers that were read are such. */
+static bool numbers_are(const numbers *v)
+{
+  for (size_t i = 0; i < v->n; i++) if ((v->cell[i * cell_words(v) + 1] & 7) > NORN_BIG_FINITE) return false;
+  return true;
+}
+
+bool exact_archive(norn_archive *a, norn_infer *inf, exact_engine *e)
+{
+  numbers *const all[] = { &e->stack_weight, &e->weight, &e->alpha, &e->mass };
+  (void)inf;
+  while (norn_archive_reading(a) && e->nstack) norn_run_free(e->stack[--e->nstack].run), e->stack[e->nstack].run = NULL;
+  norn_archive_i64(a, &e->leaves);
+  norn_archive_u32(a, &e->lane);
+  norn_archive_u64(a, &e->rounds);
+  norn_archive_size(a, &e->at);
+  norn_archive_size(a, &e->joined);
+  bool well = waitings_archive(a, &e->stack, &e->nstack, &e->cstack) &&
+              waitings_archive(a, &e->now, &e->nnow, &e->cnow) &&
+              states_archive(a, e) && norn_archive_size(a, &e->nedge) &&
+              norn_archive_array(a, &e->edge, &e->cedge, e->nedge, sizeof *e->edge) && bag_archive(a, &e->choices) &&
+              bag_archive(a, &e->paths);
+  for (int i = 0; well && i < NORN_COUNT(all); i++) well = numbers_archive(a, all[i]) && numbers_are(all[i]);
+  well = well && numbers_are(&e->choices.sum) && numbers_are(&e->paths.sum);
+  if (!norn_archive_status(a) && (!well || (norn_archive_reading(a) && !exact_fits(e))))
+    norn_archive_fail(a, "its paths do not fit");
+  return !norn_archive_status(a);
 }
 
 int64_t exact_leaves(const exact_engine *e) { return e->leaves; }

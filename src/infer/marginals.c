@@ -25,6 +25,21 @@ bool enumerate_room(norn_state *st, table *t, size_t used, const void *items, si
   return true;
 }
 
+bool enumerate_table(norn_state *st, table *t, size_t n, const void *items, size_t size)
+{
+  size_t m = 64;
+  while (m < 2 * (n + 1)) m *= 4;
+  engine_put(st, t->at, t->n * sizeof *t->at);
+  *t = (table){ engine_get(st, m * sizeof *t->at), m };
+  if (!t->at) return t->n = 0, false;
+  for (size_t i = 0; i < n; i++) {
+    size_t k = *(const uint64_t *)((const char *)items + i * size) & (m - 1);
+    while (t->at[k]) k = (k + 1) & (m - 1);
+    t->at[k] = (uint32_t)i + 1;
+  }
+  return true;
+}
+
 norn_datum enumerate_probabilities(norn_state *st, const norn_datum *values, const norn_datum *p,
                                    size_t n)
 {
