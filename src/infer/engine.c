@@ -1,5 +1,5 @@
 /* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
-#include "base/archive.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/net_answer.h"
 #include "infer/net_train.h"
@@ -27,6 +27,8 @@ norn_status engines_add(norn_state *st)
   archive_rows(st, rows, NORN_COUNT(rows));
   for (int i = 0; i < NORN_COUNT(all) && !s; i++) s = norn_add_engines(st, all[i], 1);
   for (int i = 0; i < engines_composed_n && !s; i++) s = norn_add_engines(st, engines_composed[i], 1);
+  if (!s) s = archive_handles(st, &population_archived, 1);
+  if (!s) s = archive_handles(st, &net_archived, 1);
   return s ? s : norn_add_engines(st, net_constructors, NET_KINDS);
 }
 

@@ -1,5 +1,7 @@
 /* net.c: a net as a whole: made, freed, and as a value of Norn, a handle (net.h). */
 #include "infer/net.h"
+#include "infer/checkpoint.h"
+#include "infer/net_file.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +97,30 @@ norn_datum net_datum(norn_state *st, net *n)
   return norn_handle_new(st, &row, n, bytes);
 }
 net *net_view(norn_datum v) { return norn_handle_view(v, &row); }
+
+/* In a checkpoint it is what it is in a file. */
+static bool handle_archive(norn_archive *a, void **p)
+{
+  norn_state *st = norn_archive_state(a);
+  void *bytes = NULL;
+  size_t size = 0, room = 0;
+  bool well = norn_archive_reading(a) || net_bytes_write(st, *p, &bytes, &size) == NORN_OK;
+  if (bytes) room = size;
+  if (!well) return norn_archive_fail(a, "%s", norn_error(st)->text);
+  well = norn_archive_size(a, &size) && norn_archive_array(a, &bytes, &room, size, 1);
+  if (well && norn_archive_reading(a) && !(*p = net_bytes_read(st, "a checkpoint", bytes, size)))
+    well = norn_archive_fail(a, "%s", norn_error(st)->text);
+  if (bytes) norn_alloc(st, bytes, room, 0);
+  return well;
+}
+
+static size_t handle_bytes(const void *p)
+{
+  const net *n = p;
+  return sizeof *n + n->params.count * sizeof(float);
+}
+
+const archive_handle net_archived = { &row, handle_archive, handle_bytes };
 
 /* ---- whose net ---- */
 

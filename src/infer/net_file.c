@@ -213,8 +213,9 @@ static tensor_entry moment_of(const nn_params *p, const char *name, const float 
                          .data = x, .size = p->count * sizeof *x };
 }
 
+/* path NULL: into *bytes. */
 static norn_status write_all(norn_state *st, const net *n, const net_more *more, const char *json,
-                             const char *path)
+                             const char *path, void **bytes_out, size_t *size)
 {
   bool moments = more && more->moments && n->params.m;
   int nmeta = more ? more->nmeta : 0, extra = more ? more->n : 0, m = n->params.n;
@@ -234,18 +235,20 @@ static norn_status write_all(norn_state *st, const net *n, const net_more *more,
       key[k + 2] = more->key[k];
       value[k + 2] = more->value[k];
     }
-    code = tensor_file_write(st, path, e, m, key, value, nmeta + 2);
+    code = path ? tensor_file_write(st, path, e, m, key, value, nmeta + 2)
+                : tensor_file_bytes(st, e, m, key, value, nmeta + 2, bytes_out, size);
   }
   engine_put(st, e, bytes);
   engine_put(st, key, words);
   return code;
 }
 
-norn_status net_file_write(norn_state *st, const net *n, const net_more *more, const char *path)
+static norn_status net_write(norn_state *st, const net *n, const net_more *more, const char *path, void **bytes,
+                             size_t *size)
 {
   net copy = *n;                             /* the walk changes nothing when it writes, but wants it */
   mem m;
-  fields f = { .st = st, .file = path };
+  fields f = { .st = st, .file = path ? path : "a checkpoint" };
   mem_init(&m);
   m.alloc = alloc_hook;
   m.user = st;
@@ -254,9 +257,21 @@ norn_status net_file_write(norn_state *st, const net *n, const net_more *more, c
   norn_status code = walk_net(&f, &copy) ? NORN_OK : norn_error(st)->code;
   text_putc(&f.out, '}');
   if (!code && f.out.failed) code = norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
-  if (!code) code = write_all(st, n, more, f.out.s, path);
+  if (!code) code = write_all(st, n, more, f.out.s, path, bytes, size);
   text_free(&f.out);
   return code;
+}
+
+norn_status net_file_write(norn_state *st, const net *n, const net_more *more, const char *path)
+{
+  return net_write(st, n, more, path, NULL, NULL);
+}
+
+norn_status net_bytes_write(norn_state *st, const net *n, void **bytes, size_t *size)
+{
+  *bytes = NULL;
+  *size = 0;
+  return net_write(st, n, NULL, NULL, bytes, size);
 }
 
 norn_status net_save(norn_state *st, const net *n, const char *path)
@@ -362,18 +377,34 @@ static bool read_record(norn_state *st, const char *path, const tensor_file *f, 
   return walk_net(&in, n);
 }
 
+/* The net of a file that is open. */
+static net *net_of_file(norn_state *st, const char *path, bool moments, const tensor_file *f)
+{
+  net read = { .st = st }, *n = NULL;
+  if (moments && !tensor_file_find(f, "adam.m")) {
+    norn_fail(st, NORN_EIO, 0, "%s holds a net, not a training that can go on", path);
+    norn_hint(st, "save(net, file) leaves the optimiser out; norn train --out keeps it while it trains");
+  } else if (read_record(st, path, f, &read)) {
+    n = build(st, path, f, &read, moments);
+  }
+  net_schema_free(st, &read.schema);
+  return n;
+}
+
+net *net_bytes_read(norn_state *st, const char *name, const void *bytes, size_t size)
+{
+  tensor_file f;
+  if (!tensor_file_view(st, name, bytes, size, &f)) return NULL;
+  net *n = net_of_file(st, name, false, &f);
+  tensor_file_close(&f);
+  return n;
+}
+
 net *net_file_read(norn_state *st, const char *path, bool moments, tensor_file *keep)
 {
   tensor_file f;
-  net read = { .st = st }, *n = NULL;
   if (!tensor_file_open(st, path, &f)) return NULL;
-  if (moments && !tensor_file_find(&f, "adam.m")) {
-    norn_fail(st, NORN_EIO, 0, "%s holds a net, not a training that can go on", path);
-    norn_hint(st, "save(net, file) leaves the optimiser out; norn train --out keeps it while it trains");
-  } else if (read_record(st, path, &f, &read)) {
-    n = build(st, path, &f, &read, moments);
-  }
-  net_schema_free(st, &read.schema);
+  net *n = net_of_file(st, path, moments, &f);
   if (n && keep) *keep = f;
   else tensor_file_close(&f);
   return n;

@@ -16,4 +16,7 @@ norn_status net_file_write(norn_state *, const net *, const net_more *, const ch
 /* moments: they must be there, and the net is for training.  keep: left open for what else is in the file,
    to be closed by the caller; NULL: closed.  NULL: error set, and keep is closed. */
 net *net_file_read(norn_state *, const char *path, bool moments, tensor_file *keep);
+/* The same without a file: bytes of norn_alloc, and a net of such bytes (borrowed), called `name` in errors. */
+norn_status net_bytes_write(norn_state *, const net *, void **bytes, size_t *size);
+net *net_bytes_read(norn_state *, const char *name, const void *bytes, size_t size);
 #endif

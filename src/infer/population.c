@@ -1,10 +1,11 @@
 /* population: populations and the blocks that run programs (population.h). */
 #include "infer/population.h"
+#include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/mover.h"
 #include <stdio.h>
 
-enum { KIND_ADVANCE = 12, KIND_MOVE = 13, KIND_RESAMPLE = 15 };
+enum { KIND_ADVANCE = 12, KIND_MOVE = 13, KIND_RESAMPLE = 15, MOST = 1 << 24 /* particles */ };
 
 /* ---- values ---- */
 
@@ -31,14 +32,39 @@ static void handle_show(norn_state *st, void *p, char *buf, size_t n)
 
 static const norn_handle_row row = { .name = "population", .free = handle_free, .show = handle_show };
 
+/* Of a checkpoint. */
+static bool handle_archive(norn_archive *a, void **at)
+{
+  norn_state *st = norn_archive_state(a);
+  bool reads = norn_archive_reading(a);
+  population *p = reads ? engine_get(st, sizeof *p) : *at;
+  if (!p) return norn_archive_fail(a, "out of memory");
+  *at = p;
+  size_t n = p->s.n;
+  bool in_rounds = p->s.in_rounds;
+  if (!norn_archive_size(a, &n) || !norn_archive_bool(a, &in_rounds)) return false;
+  if (n < 1 || n > MOST) return norn_archive_fail(a, "a population is none");
+  if (reads && !swarm_make(st, &p->s, n, in_rounds)) return norn_archive_fail(a, "out of memory");
+  norn_archive_f64(a, &p->log_z);
+  norn_archive_u32(a, &p->generation);
+  return norn_archive_ref(a, &p->model) && (p->model || norn_archive_fail(a, "a population has no model")) &&
+         swarm_archive(a, &p->s) && (swarm_fits(&p->s) || norn_archive_fail(a, "a population is none"));
+}
+
+static size_t population_bytes(const void *at)
+{
+  const population *p = at;
+  return sizeof *p + p->s.n * 700 + p->s.cchoice * (sizeof *p->s.choice + sizeof(norn_datum));
+}
+
+const archive_handle population_archived = { &row, handle_archive, population_bytes };
+
 population *population_of(norn_datum v) { return norn_handle_view(v, &row); }
 
 norn_datum population_give(norn_state *st, population *p)
 {
-  const swarm *s = &p->s;
-  size_t bytes = sizeof *p + s->n * 700 + s->cchoice * (sizeof *s->choice + sizeof(norn_datum));
   p->s.inf = NULL;
-  norn_datum v = norn_handle_new(st, &row, p, bytes);
+  norn_datum v = norn_handle_new(st, &row, p, population_bytes(p));
   if (norn_is_none(v)) population_free(st, p);
   return v;
 }
@@ -148,7 +174,7 @@ static norn_status spawn_init(norn_infer *inf, void *self)
   int64_t n;
   double b;
   if (!option_int(inf, 0, 1, &n) || !option_real(inf, 2, &b)) return NORN_EDOMAIN;
-  if (n > 1 << 24) return norn_fail(st, NORN_EDOMAIN, -1, "a population has at most %d particles", 1 << 24);
+  if (n > MOST) return norn_fail(st, NORN_EDOMAIN, -1, "a population has at most %d particles", MOST);
   if (!(b >= 0 && b <= 1))
     return norn_fail(st, NORN_EDOMAIN, -1, "the inverse temperature must be in [0, 1], got %g", b);
   e->p = engine_get(st, sizeof *e->p);
@@ -317,14 +343,39 @@ static norn_step collect_step(norn_infer *inf, void *self)
   return NORN_STEP_DONE;
 }
 
-#define BLOCK(symbol, title, start, go) \
+/* ---- checkpoints: what follows from the options alone is what init has made ---- */
+
+static norn_status block_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  (void)inf;
+  (void)self;
+  return norn_archive_status(a);
+}
+
+static norn_status running_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  block *e = self;
+  (void)inf;
+  if (!e->p) norn_archive_fail(a, "a block has ended");
+  else swarm_archive(a, &e->p->s);
+  return norn_archive_status(a);
+}
+
+static norn_status moving_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  block *e = self;
+  if (!running_archive(inf, self, a)) mover_archive(a, &e->m, &e->p->s);
+  return norn_archive_status(a);
+}
+
+#define BLOCK(symbol, title, start, go, archives) \
   const norn_engine symbol = { .version = NORN_ENGINE_VERSION, .name = title, \
                                .doc = "A block of `import inference`.", .options = start##_options, \
                                .noptions = NORN_COUNT(start##_options), .size = sizeof(block), \
-                               .init = go##_init, .step = go##_step, .free = block_free }
-BLOCK(engine_spawn, "_spawn", spawn, spawn);
-BLOCK(engine_advance, "_advance", advance, advance);
-BLOCK(engine_ask, "_ask", ask, ask);
-BLOCK(engine_resample, "_resample", resample, resample);
-BLOCK(engine_move_block, "_move", move, block_move);
-BLOCK(engine_population, "_population", advance, collect);
+                               .init = go##_init, .step = go##_step, .free = block_free, .archive = archives##_archive }
+BLOCK(engine_spawn, "_spawn", spawn, spawn, block);
+BLOCK(engine_advance, "_advance", advance, advance, running);
+BLOCK(engine_ask, "_ask", ask, ask, running);
+BLOCK(engine_resample, "_resample", resample, resample, block);
+BLOCK(engine_move_block, "_move", move, block_move, moving);
+BLOCK(engine_population, "_population", advance, collect, block);

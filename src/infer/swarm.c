@@ -28,6 +28,8 @@ bool swarm_new(norn_infer *inf, swarm *s, size_t n)
   return room(st, s, n, norn_may_get_ready(st));
 }
 
+bool swarm_make(norn_state *st, swarm *s, size_t n, bool in_rounds) { return room(st, s, n, in_rounds); }
+
 static void swarm_clear(swarm *s)
 {
   for (size_t i = 0; s->run && i < s->n; i++) {
@@ -404,6 +406,17 @@ size_t swarm_pick(const double *w, size_t n, double sum, norn_rng *g)
   return last;
 }
 
+bool swarm_fits(const swarm *s)
+{
+  bool well = s->next <= s->n && (!s->asked || (s->next < s->n && s->run[s->next]));
+  for (size_t i = 0; well && i < s->n; i++)
+    well = (s->past[i] == SWARM_NONE || s->past[i] < s->nchoice) &&
+           (s->ended[i] == SWARM_NONE || s->ended[i] < s->result.n);
+  for (size_t k = 0; well && k < s->nchoice; k++)
+    well = s->choice[k].value < s->value.n && (s->choice[k].parent == SWARM_NONE || s->choice[k].parent < k);
+  return well;
+}
+
 bool swarm_archive(norn_archive *a, swarm *s)
 {
   for (size_t i = 0; i < s->n; i++) if (!norn_archive_run(a, &s->run[i])) return false;
@@ -420,6 +433,9 @@ bool swarm_archive(norn_archive *a, swarm *s)
   norn_archive_size(a, &s->running);
   norn_archive_u32(a, &s->barrier);
   if (!column_archive(a, &s->value) || !column_archive(a, &s->result)) return false;
+  norn_archive_bool(a, &s->whole);
+  norn_archive_bytes(a, &s->asked_addr, sizeof s->asked_addr);
+  if (!norn_archive_ref(a, &s->asked)) return false;
   norn_archive_bool(a, &s->in_rounds);
   return rounds_archive(a, &s->rounds, s->in_rounds ? s->n : 0);
 }

@@ -51,6 +51,8 @@ typedef struct swarm {
 } swarm;
 
 bool      swarm_new(norn_infer *, swarm *, size_t n);                  /* false: error set */
+/* The same for no inference, of a population that is read. */
+bool      swarm_make(norn_state *, swarm *, size_t n, bool in_rounds);
 void      swarm_free(swarm *);
 /* n fresh runs whose random numbers come from `stream`; false: error set. */
 bool      swarm_start(swarm *, uint64_t stream);
@@ -91,6 +93,8 @@ bool      swarm_fork(swarm *new, const swarm *old, const uint32_t *from, size_t 
 bool      swarm_copy(swarm *, const uint32_t *from, size_t kept);
 /* Of a checkpoint; read into a swarm of as many. */
 bool      swarm_archive(norn_archive *, swarm *);
+/* Of one that has started and was read: places are places. */
+bool      swarm_fits(const swarm *);
 /* One of n by weights with that sum. */
 size_t    swarm_pick(const double *w, size_t n, double sum, norn_rng *);
 /* The same by log weights (n), which become weights; none of them may be infinite but below.  0 if all are

@@ -45,4 +45,7 @@ bool        tensor_to_f32(const tensor_entry *, float *x);
    name.  The bytes of the file depend on nothing else. */
 norn_status tensor_file_write(norn_state *, const char *path, const tensor_entry *, int n,
                               const char *const *key, const char *const *value, int nmeta);
+/* The same bytes in memory of norn_alloc (NULL after a failure), for tensor_file_view. */
+norn_status tensor_file_bytes(norn_state *, const tensor_entry *, int n, const char *const *key,
+                              const char *const *value, int nmeta, void **bytes, size_t *size);
 #endif

@@ -67,9 +67,13 @@ static norn_status sound(norn_state *st, const tensor_entry *const *e, int n)
   return NORN_OK;
 }
 
-static norn_status write_parts(norn_state *st, const char *path, const text *head,
+/* Where a file goes: to a path, or (NULL) into memory. */
+typedef struct target { const char *path; char *bytes; size_t n; } target;
+
+static norn_status write_parts(norn_state *st, target *to, const text *head,
                                const tensor_entry *const *e, int n, const void **part, size_t *size)
 {
+  const char *path = to->path;
   const char *why = "";
   uint64_t length = head->n;
   part[0] = &length;
@@ -80,14 +84,22 @@ static norn_status write_parts(norn_state *st, const char *path, const text *hea
     part[k + 2] = e[k]->data;
     size[k + 2] = e[k]->size;
   }
+  if (!path) {
+    for (int k = 0; k < n + 2; k++) to->n += size[k];
+    if (!(to->bytes = norn_alloc(st, NULL, 0, to->n))) return norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
+    char *at = to->bytes;
+    for (int k = 0; k < n + 2; at += size[k++])
+      if (size[k]) memcpy(at, part[k], size[k]);
+    return NORN_OK;
+  }
   if (file_replace(path, part, size, n + 2, &why)) return NORN_OK;
   norn_fail(st, NORN_EIO, 1, "can't write %s: %s", path, why);
   norn_hint(st, "what was there before is still there");
   return NORN_EIO;
 }
 
-norn_status tensor_file_write(norn_state *st, const char *path, const tensor_entry *entry, int n,
-                              const char *const *key, const char *const *value, int nmeta)
+static norn_status write_to(norn_state *st, target *to, const tensor_entry *entry, int n,
+                            const char *const *key, const char *const *value, int nmeta)
 {
   mem m;
   text t;
@@ -112,8 +124,25 @@ norn_status tensor_file_write(norn_state *st, const char *path, const tensor_ent
   text_putc(&t, '}');
   while ((t.n + 8) % 64 && !t.failed) text_putc(&t, ' ');
   if (!code && t.failed) code = norn_fail(st, NORN_EMEMORY, -1, "not enough memory");
-  if (!code) code = write_parts(st, path, &t, e, n, part, size);
+  if (!code) code = write_parts(st, to, &t, e, n, part, size);
   text_free(&t);
   norn_alloc(st, room, bytes, 0);
+  return code;
+}
+
+norn_status tensor_file_write(norn_state *st, const char *path, const tensor_entry *entry, int n,
+                              const char *const *key, const char *const *value, int nmeta)
+{
+  target to = { .path = path };
+  return write_to(st, &to, entry, n, key, value, nmeta);
+}
+
+norn_status tensor_file_bytes(norn_state *st, const tensor_entry *entry, int n, const char *const *key,
+                              const char *const *value, int nmeta, void **bytes, size_t *size)
+{
+  target to = { .path = NULL };
+  norn_status code = write_to(st, &to, entry, n, key, value, nmeta);
+  *bytes = to.bytes;
+  *size = to.n;
   return code;
 }
