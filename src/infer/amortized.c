@@ -409,18 +409,31 @@ static void amortized_free(norn_infer *inf, void *self)
 /* What begins anew when it is read: the net's memory, and the block that was on its way. */
 static bool archive_ready(norn_infer *inf, amortized *e, norn_archive *a, int at)
 {
-  if (e->at == AMORTIZED_PARTICLES)
-    return norn_archive_fail(a, "amortized(correct = smc(...)) can't be checkpointed");
-  if (e->t.waits)
-    return norn_archive_fail(a, "amortized can't be checkpointed while an inference goes on inside");
+  if (e->t.waits) return archive_not_now(a, "an inference goes on inside of one that asks a net");
   if (!norn_archive_reading(a) || at == AMORTIZED_BEGIN) return true;
-  if (at < AMORTIZED_BEGIN || at > AMORTIZED_END)
+  if (at < AMORTIZED_BEGIN || at > AMORTIZED_PARTICLES)
     return norn_archive_fail(a, "it is in no state that there is");
-  size_t most = (size_t)(e->n < BLOCK ? e->n : BLOCK);
+  bool smc = at == AMORTIZED_PARTICLES;
+  if (smc != (e->how == CORRECT_SMC)) return norn_archive_fail(a, "it is in no state that there is");
+  size_t most = smc ? 1 : (size_t)(e->n < BLOCK ? e->n : BLOCK);
   e->asked = net_asked_new(norn_infer_state(inf), e->net, norn_infer_model(inf), (int)most,
                            norn_infer_stream(inf));
   e->at = (amortized_phase)at;
-  return e->asked && !pfn_begins(inf, e) && swarm_room(inf, e);
+  if (!e->asked || pfn_begins(inf, e)) return false;
+  return smc ? !amortized_smc_begin(inf, e) : swarm_room(inf, e);
+}
+
+/* A net that comes from a file may be another one by now. */
+static bool archive_net(amortized *e, norn_archive *a)
+{
+  uint64_t h = 0, was;
+  for (int k = 0; k < e->net->params.n; k++) {
+    const nn_tensor *t = &e->net->params.tensor[k];
+    h = hash_bytes(e->net->params.w + t->at, t->n * sizeof(float), h);
+  }
+  was = h;
+  norn_archive_bytes(a, &was, sizeof was);
+  return norn_archive_status(a) ? false : was == h || norn_archive_fail(a, "its net is another one now");
 }
 
 static void archive_draws(amortized *e, norn_archive *a)
@@ -451,9 +464,10 @@ static norn_status amortized_archive(norn_infer *inf, void *self, norn_archive *
   amortized *e = self;
   int at = (int)e->at;
   norn_archive_int(a, &at);
-  if (norn_archive_status(a)) return norn_archive_status(a);
+  if (norn_archive_status(a) || !archive_net(e, a)) return norn_archive_status(a);
   if (!archive_ready(inf, e, a, at)) return norn_archive_status(a) ? norn_archive_status(a) : code(inf);
   if (at == AMORTIZED_BEGIN) return norn_archive_status(a);
+  if (at == AMORTIZED_PARTICLES) return smc_archive(inf, e->smc, a);
   int64_t *count[] = {&e->done, &e->left, &e->now, &e->proposed, &e->accepted};
   for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
   norn_archive_bytes(a, &e->sums, sizeof e->sums);

@@ -125,6 +125,15 @@ static void guided_free(particles *p)
   engine_put(st, e->path, e->cpath * sizeof *e->path);
 }
 
+static bool guided_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *from)
+{
+  guided *e = (guided *)p;
+  (void)to;
+  (void)from;
+  return norn_archive_bool(a, &e->begun) && swarm_archive(a, &e->s) && (!e->begun || together_archive(a, &e->t)) &&
+         net_asked_archive(a, e->asked);
+}
+
 static const particles_ops particles_guided = {
   .name = "guided",
   .words = "runs of the virtual machine whose choices a net proposes",
@@ -134,7 +143,8 @@ static const particles_ops particles_guided = {
   .copy = guided_copy,
   .value = guided_value,
   .choices = guided_choices,
-  .free = guided_free
+  .free = guided_free,
+  .archive = guided_archive
 };
 
 norn_status amortized_smc_begin(norn_infer *inf, amortized *e)

@@ -257,6 +257,8 @@ bool       net_asked_next(net_asked *, int n, const int32_t *who, norn_run *cons
 bool       net_asked_copy(net_asked *, const uint32_t *to, const uint32_t *from, size_t n);
 /* All begin anew. */
 void       net_asked_restart(net_asked *);
+/* Of a checkpoint: what runs have been asked so far, into one that was made alike. */
+bool       net_asked_archive(norn_archive *, net_asked *);
 /* Why the net can say nothing of these data (more of them than in training, or others), so that all proposals are
    the prior's; NULL: it can. */
 const char *net_asked_refusal(const net_asked *);

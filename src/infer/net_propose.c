@@ -302,6 +302,23 @@ void net_asked_restart(net_asked *a)
   if (a->memory) nn_memory_restart(a->memory);
 }
 
+bool net_asked_archive(norn_archive *ar, net_asked *a)
+{
+  size_t n = (size_t)a->n, wide = (size_t)a->net->schema.wide;
+  norn_archive_bytes(ar, a->order, n * sizeof *a->order);
+  norn_archive_bytes(ar, a->pending, n);
+  norn_archive_bytes(ar, a->full, n);
+  norn_archive_bytes(ar, a->row, n * wide * sizeof *a->row);
+  norn_archive_bytes(ar, a->coef, n * wide * sizeof *a->coef);
+  const unsigned char *bit[] = { (const unsigned char *)a->pending, (const unsigned char *)a->full };
+  for (size_t i = 0; !norn_archive_status(ar) && i < n; i++)
+    if (a->order[i] < 0 || bit[0][i] > 1 || bit[1][i] > 1) norn_archive_fail(ar, "what its net was asked does not fit");
+  for (size_t i = 0; !norn_archive_status(ar) && i < n * wide; i++)
+    if (a->row[i] < -1 || a->row[i] >= a->net->schema.rows)
+      norn_archive_fail(ar, "what its net was asked does not fit");
+  return !norn_archive_status(ar) && (!a->memory || nn_memory_archive(ar, a->memory));
+}
+
 /* ---- what a head says, on what the prior can be ---- */
 
 /* log of the mass of the first n categories. */

@@ -1,5 +1,6 @@
 /* together: particles that go on side by side (together.h). */
 #include "infer/together.h"
+#include "base/archive.h"
 #include "infer/infer.h"
 
 enum { THERE, GOES, STANDS };
@@ -108,4 +109,20 @@ norn_step together_pass(together *t, together_answers *answers, void *user)
     if (!swarm_choose(s, i, t->met[k].addr, t->value[k])) return NORN_STEP_FAIL;
   }
   return NORN_STEP_MORE;
+}
+
+bool together_archive(norn_archive *a, together *t)
+{
+  if (t->waits) return archive_not_now(a, "an inference goes on inside of one that asks a net");
+  norn_archive_size(a, &t->from);
+  norn_archive_size(a, &t->to);
+  norn_archive_size(a, &t->next);
+  if (norn_archive_status(a)) return false;
+  if (t->from > t->to || t->to > t->s->n || t->to - t->from > t->most || t->next != t->from)
+    return norn_archive_fail(a, "its particles do not fit");
+  norn_archive_bytes(a, t->at, t->to - t->from);
+  for (size_t i = t->from; !norn_archive_status(a) && i < t->to; i++)
+    if (t->at[i - t->from] > GOES || (t->at[i - t->from] == GOES && !t->s->run[i]))
+      norn_archive_fail(a, "its particles do not fit");
+  return !norn_archive_status(a);
 }

@@ -33,6 +33,8 @@ bool      together_new(together *, swarm *, size_t most);      /* false: error s
 void      together_free(together *);
 /* The leg of the particles at places from .. to - 1 that have a run. */
 void      together_begin(together *, size_t from, size_t to);
+/* Of a checkpoint, between two passes, when the swarm has been archived: into one of the same swarm. */
+bool      together_archive(norn_archive *, together *);
 /* One pass: MORE; DONE: all are at their barrier or their end; WAIT and FAIL as ever. */
 norn_step together_pass(together *, together_answers *, void *user);
 #endif

@@ -240,3 +240,19 @@ void nn_memory_copy(nn_memory *y, const int32_t *to, const int32_t *from, int n)
 }
 
 void nn_memory_restart(nn_memory *y) { memset(y->len, 0, (size_t)y->n * sizeof *y->len); }
+
+bool nn_memory_archive(norn_archive *a, nn_memory *y)
+{
+  size_t row = 2 * (size_t)y->d;
+  if (!norn_archive_bytes(a, y->len, (size_t)y->n * sizeof *y->len)) return false;
+  for (int i = 0; i < y->n; i++) {
+    if (y->len[i] < 0 || y->len[i] > y->most) return norn_archive_fail(a, "a net remembers more than it can");
+    size_t len = (size_t)y->len[i];
+    norn_archive_bytes(a, y->own + (size_t)i * (size_t)y->most, len * sizeof *y->own);
+    for (int l = 0; l < y->layers; l++) {
+      size_t at = ((size_t)l * (size_t)y->n + (size_t)i) * (size_t)y->most;
+      if (!norn_archive_bytes(a, y->kv + at * row, len * row * sizeof *y->kv)) return false;
+    }
+  }
+  return !norn_archive_status(a);
+}

@@ -59,4 +59,7 @@ bool       nn_memory_next(nn_memory *, nn_room *, const int32_t *who, const nn_t
 void       nn_memory_copy(nn_memory *, const int32_t *to, const int32_t *from, int n);
 /* Forgets the sequences, not the context. */
 void       nn_memory_restart(nn_memory *);
+/* Of a checkpoint: what its sequences remember, into one of the same model, context and size; false: the archive has
+   failed. */
+bool       nn_memory_archive(norn_archive *, nn_memory *);
 #endif
