@@ -1,5 +1,5 @@
 #!/bin/sh
-# norn infer --checkpoint: killed with -9 and gone on with, the output is that of a run that was never
+# norn infer --checkpoint and norn --checkpoint FILE: killed with -9 and gone on with, the output is that of a run that was never
 # stopped; SIGTERM leaves a last checkpoint; a full disk leaves the last good one; what is refused.
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' 0
@@ -120,6 +120,110 @@ same inner.norn --model outer --data short.json --engine 'smc(particles = 300, e
 same text.norn --engine 'smc(particles = 3000)' --seed 5
 same exact.norn --model outer --data short.json --engine 'smc(particles = 60)' --seed 5
 
+cat >hidden.norn <<'END'
+model hmm(ys) {
+  for y in ys with s = 0 {
+    let s2 ~ categorical(if s == 0 { [0.7, 0.2, 0.1] } else if s == 1 { [0.1, 0.8, 0.1] } else { [0.3, 0.3, 0.4] })
+    observe y ~ normal(s2, 0.7)
+    next s2
+  }
+}
+END
+cat >wide.norn <<'END'
+model wide() {
+  for i in 0..8 with a = 0 {
+    let x ~ bernoulli(0.3)
+    let k ~ categorical([0.5, 0.3, 0.2])
+    factor(-0.001 * a)
+    next if i % 3 == 2 { a % 7 } else { 6 * a + 3 * (if x { 1 } else { 0 }) + k }
+  }
+}
+END
+same hidden.norn --data long.json --engine enumerate --seed 5
+same hidden.norn --data short.json --engine 'enumerate(exact = true)' --seed 5
+same wide.norn --engine enumerate --seed 5
+
+# ---- programs
+cat >program.norn <<'END'
+import inference
+model coin(p) { let x ~ bernoulli(p); let y ~ normal(if x { 1 } else { 0 }, 1); observe 0.7 ~ normal(y, 1); y }
+model walk(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 1); observe y ~ normal(x2, 0.5); next x2 } }
+let f = mem(k -> sample(normal(k, 1)))
+print("begin", f(1), args)
+let means = for i in 0..4 {
+  let post = infer(coin(0.1 + 0.2 * i), importance(8000))
+  print("{i}: {mean(post)}")
+  mean(post)
+}
+let pop = inference.advance(inference.spawn(walk([0.5, 1.1, 0.3, -0.4]), 400))
+let p = infer(walk([0.5, 1.1, 0.3, -0.4]), mh(draws = 20000, chains = 2))
+print(p)
+let q = infer(walk([0.5, 1.1, 0.3, -0.4]), nuts(draws = 1500, chains = 2))
+print(mean(q), mean(inference.posterior(inference.finish(pop, p -> inference.resample(p)))))
+print("end", f(1), f(2), sample(normal(0, 1)), means)
+END
+"$NORN" --seed 5 -q program.norn a b >want 2>err || fail "a program: $(cat err)"
+rm -f ck all
+kills=0
+for i in 1 2 3 4 5 6; do
+  cp ck mark 2>/dev/null || rm -f mark
+  "$NORN" --seed 5 -q --checkpoint ck --every 1ms program.norn a b >out 2>err </dev/null &
+  pid=$!
+  while kill -0 $pid 2>/dev/null; do
+    if [ -f ck ] && { [ ! -f mark ] || ! cmp -s ck mark; }; then break; fi
+  done
+  sleep 0.0$i
+  if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
+  wait $pid 2>/dev/null
+  cat out >>all
+  [ -f ck ] || break
+done
+[ $kills -gt 1 ] || fail "a program: killed $kills times only"
+if [ -f ck ]; then
+  "$NORN" --seed 5 --checkpoint ck program.norn a b >out 2>err </dev/null || fail "a program: $(cat err)"
+  grep -q '^resuming from ck' err || fail "a program: does not say that it resumes: $(cat err)"
+  cat out >>all
+fi
+[ ! -f ck ] || fail "a program: the checkpoint is left"
+# what came after a checkpoint is printed again: each of these lines differs from all others
+awk '!seen[$0]++' all >out
+cmp -s want out || { fail "a program: not the same after kill -9"; diff want out; }
+
+# stopped in good order it prints nothing twice
+rm -f all
+"$NORN" --seed 5 --checkpoint ck --every 1h program.norn a b >all 2>err </dev/null &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -f ck ]; do :; done
+kill -TERM $pid
+wait $pid
+status=$?
+[ $status -eq 130 ] || fail "a program, SIGTERM: status $status: $(cat err)"
+grep -q 'the work so far is in ck' err || fail "a program, SIGTERM: $(cat err)"
+cp ck good
+program() {   # TEXT ARGS...: status 1, says so, and the file is as it was
+  text=$1
+  shift
+  "$NORN" --checkpoint ck "$@" >out 2>err </dev/null
+  status=$?
+  [ $status -eq 1 ] || fail "$*: status $status, not 1"
+  grep -q -e "$text" err || fail "$*: not refused by '$text': $(cat err)"
+  cmp -s ck good || fail "$*: the file was changed"
+}
+program 'checkpoint of another seed' --seed 6 program.norn a b
+program 'checkpoint of other arguments' --seed 5 program.norn a
+program 'checkpoint of another program' --seed 5 hidden.norn
+"$NORN" infer walk.norn --data short.json --engine mh --checkpoint ck >out 2>err </dev/null && fail "a program's checkpoint: taken"
+grep -q 'checkpoint of a whole program' err || fail "a program's checkpoint: $(cat err)"
+"$NORN" --seed 5 --checkpoint ck program.norn a b >>all 2>err </dev/null || fail "a program: $(cat err)"
+cmp -s want all || { fail "a program: not the same after SIGTERM"; diff want all; }
+for option in '--every 5s' '--fresh'; do
+  "$NORN" $option program.norn >out 2>err </dev/null
+  [ $? -eq 2 ] || fail "a program, $option: not refused"
+  grep -q 'needs --checkpoint' err || fail "a program, $option: $(cat err)"
+done
+"$NORN" --checkpoint ck -e 1 >out 2>err </dev/null
+[ $? -eq 2 ] || fail "--checkpoint with -e: not refused"
+
 # ---- SIGTERM
 set -- walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
 "$NORN" infer "$@" -q >want 2>err </dev/null
@@ -182,11 +286,6 @@ usage 'of one inference' "$@" --checkpoint ck --chains 2
   fail "without --engine: $(cat err)"
 cmp -s want out || fail "without --engine it is not the same"
 rm -f ck
-echo 'model coin() { let x ~ bernoulli(0.3); x }' >coin.norn
-"$NORN" infer coin.norn --engine 'enumerate()' --checkpoint ck >out 2>err </dev/null
-status=$?
-[ $status -eq 1 ] || fail "enumerate: status $status, not 1"
-grep -q "enumerate can't be checkpointed" err || fail "enumerate: $(cat err)"
 
 # ---- no room
 for path in none/ck /dev/full; do

@@ -93,6 +93,7 @@ UNIT_TESTS = \
   %D%/unit/test_posteriordb \
   %D%/unit/test_predict \
   %D%/unit/test_program \
+  %D%/unit/test_program_checkpoint \
   %D%/unit/test_psis \
   %D%/unit/test_quant \
   %D%/unit/test_random \

@@ -111,6 +111,33 @@ static const char mixture[] =
   "  [m0, m1]\n}\n"
   "mixture([-1.2, 0.3, 2.2, 1.9, -0.4])\n";
 
+/* merged states; endless supports; depth first, with what is put aside; a nested inference at a choice */
+static const char hidden[] =
+  "model hmm(ys) { for y in ys with s = 0 {\n"
+  "  let s2 ~ categorical(if s == 0 { [0.7, 0.2, 0.1] } else if s == 1 { [0.1, 0.8, 0.1] } else { [0.3, 0.3, 0.4] })\n"
+  "  observe y ~ normal(s2, 0.7)\n next s2 } }\n"
+  "hmm([sin(1.0 * i * i) + 1 for i in 0..40])\n";
+static const char endless[] =
+  "model endless() { let n ~ geometric(0.05)\n let m ~ poisson(n + 1)\n observe 12 ~ poisson(m + 0.5)\n"
+  "  if n > 3 { let k ~ bernoulli(0.3)\n [n, m, if k { 1 } else { 0 }] } else { [n, m, 0] } }\nendless()\n";
+static const char wide[] =
+  "model wide(n) { for i in 0..n with a = 0 { let x ~ bernoulli(0.3)\n let k ~ categorical([0.5, 0.3, 0.2])\n"
+  "  factor(-0.001 * a)\n next 6 * a + 3 * (if x { 1 } else { 0 }) + k } }\nwide(6)\n";
+static const char tail[] =
+  "fn tail(n) = if sample(bernoulli(0.8)) { tail(n + 1) } else { n }\n"
+  "model m() { let a = tail(0)\n let b = tail(1)\n observe 9 ~ poisson(a + b)\n [a, b] }\nm()\n";
+static const char asking[] =
+  "model coin(p) { let y ~ bernoulli(p)\n observe 0.7 ~ normal(if y { 1 } else { 0 }, 1)\n y }\n"
+  "model outer(n) { for i in 0..n with a = 0.5 { let x ~ bernoulli(0.3 + 0.1 * i)\n"
+  "  let post = infer(coin(if x { a } else { 0.25 }), importance(40))\n next mean(post) } }\nouter(3)\n";
+static const char learned[] =
+  "model walk(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 1)\n observe y ~ normal(x2, 0.5)\n next x2 } }\n"
+  "let net = train(walk([0.5, 1.1, 0.3]), npe(d = 16, layers = 1, heads = 2), steps = 3, seed = 1)\n"
+  "walk([0.5, 1.1, 0.3])\n";
+static const char learned_whole[] =
+  "model m(ys) { let mu ~ normal(0, 3)\n let s ~ gamma(2, 1)\n for y in ys { observe y ~ normal(mu, s) }\n [mu, s] }\n"
+  "let net = train(m([1.2, 0.3]), npe(d = 16, layers = 1, heads = 2), steps = 3, seed = 1)\nm([1.2, 0.3])\n";
+
 /* ---- running ---- */
 
 static void quiet(void *user, const char *s, size_t n) { (void)user; (void)s; (void)n; }
@@ -399,6 +426,17 @@ int main(void)
   check_engine("normal", NORMAL, "gibbs({ mu: hmc(), s: mh() }, draws = 60, burn = 150, chains = 2)", 8);
   check_engine("mixture", mixture,
                "gibbs({ \"k*\": enumerate(), \"m*\": nuts(metric = \"dense\") }, draws = 60, burn = 150, chains = 2)", 8);
+  check_engine("hidden", hidden, "enumerate()", 8);
+  check_engine("hidden", hidden, "enumerate(exact = true)", 8);
+  check_engine("endless", endless, "enumerate()", 10);
+  check_engine("wide", wide, "enumerate()", 12);
+  check_engine("wide", wide, "enumerate(exact = true, bits = 80)", 12);
+  check_engine("tail", tail, "enumerate()", 10);
+  check_engine("asking", asking, "enumerate()", 30);
+  check_engine("asking", asking, "enumerate(exact = true)", 30);
+  check_engine("learned", learned, "amortized(net, correct = smc(30), fallback = false, check = 0)", 8);
+  check_engine("learned", learned, "amortized(net, correct = smc(25, threshold = 1, keep = \"choices\"), fallback = false)", 8);
+  check_engine("learned whole", learned_whole, "amortized(net, draws = 1500, fallback = false, check = 0)", 8);
   check_foreign();
   check_damaged();
   unlink(file);
