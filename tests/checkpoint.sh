@@ -1,6 +1,7 @@
 #!/bin/sh
 # norn infer --checkpoint and norn --checkpoint FILE: killed with -9 and gone on with, the output is that of a run that was never
 # stopped; SIGTERM leaves a last checkpoint; a full disk leaves the last good one; what is refused.
+mock=$(cd "${builddir:-.}/tests/gpu/.libs" 2>/dev/null && pwd)/mock_cuda.so
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' 0
 trap 'exit 1' 1 2 13 15
@@ -142,6 +143,14 @@ END
 same hidden.norn --data long.json --engine enumerate --seed 5
 same hidden.norn --data short.json --engine 'enumerate(exact = true)' --seed 5
 same wide.norn --engine enumerate --seed 5
+
+# ---- particles on a GPU: a mock of one, if it is built (tests/gpu/mock.h)
+if [ -f "$mock" ]; then
+  NORN_CUDA=$mock NORN_NVRTC=$mock NORN_CUBLASLT=$mock
+  export NORN_CUDA NORN_NVRTC NORN_CUBLASLT
+  same walk.norn --data long.json --engine 'smc(particles = 100, device = "gpu")' --seed 5
+  unset NORN_CUDA NORN_NVRTC NORN_CUBLASLT
+fi
 
 # ---- programs
 cat >program.norn <<'END'

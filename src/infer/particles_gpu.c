@@ -6,6 +6,7 @@
    Places, random numbers and points of resampling are those of particles_runs, so that with precision = "f64"
    the draws are the same but for rounding. */
 #include "infer/particles.h"
+#include "base/archive.h"
 #include "gpu/segment_gpu.h"
 #include "infer/device.h"
 #include "infer/infer.h"
@@ -186,6 +187,54 @@ static const void *gpu_numbers(particles *p, uint64_t *tag)
 
 static norn_status gpu_choices(particles *p, size_t i) { return (void)p, (void)i, NORN_OK; }
 
+/* ---- checkpoints: all comes home, and goes there again ---- */
+
+static bool weights_archive(on_gpu *e, norn_archive *a, double *w)
+{
+  size_t size = e->p.n * sizeof *w;
+  bool reads = norn_archive_reading(a);
+  if (!reads && segment_gpu_logw(e->s, w)) return norn_archive_fail(a, "%s", norn_error(norn_archive_state(a))->text);
+  if (!norn_archive_bytes(a, w, size)) return false;
+  return !reads || !segment_gpu_add(e->s, w) || norn_archive_fail(a, "%s", norn_error(norn_archive_state(a))->text);
+}
+
+static bool family_archive(on_gpu *e, norn_archive *a, int which, uint32_t *number)
+{
+  gpu *g = segment_gpu_device(e->s);
+  size_t n = e->p.n;
+  bool reads = norn_archive_reading(a), is = e->family[which] != 0, well = true;
+  if (!norn_archive_bool(a, &is) || !is) return !norn_archive_status(a);
+  if (!reads) well = !gpu_download(g, number, e->family[which], n * sizeof *number);
+  if (!well) return norn_archive_fail(a, "%s", norn_error(norn_archive_state(a))->text);
+  if (!norn_archive_bytes(a, number, n * sizeof *number)) return false;
+  for (size_t i = 0; i < n; i++) if (number[i] >= n) return norn_archive_fail(a, "its particles have no ancestors");
+  if (!reads) return true;
+  if (!e->family[which]) e->family[which] = segment_gpu_eves(e->s);
+  well = e->family[which] && !gpu_upload(g, e->family[which], number, n * sizeof *number);
+  return well || norn_archive_fail(a, "%s", norn_error(norn_archive_state(a))->text);
+}
+
+static bool gpu_archive(particles *p, norn_archive *a, uint32_t *to, uint32_t *from)
+{
+  on_gpu *e = (on_gpu *)p;
+  norn_state *st = norn_archive_state(a);
+  double *w = engine_get(st, p->n * sizeof *w);
+  uint32_t *number = engine_get(st, p->n * sizeof *number);
+  (void)to, (void)from;
+  bool well = w && number;
+  if (!well) norn_archive_fail(a, "out of memory");
+  norn_archive_bool(a, &e->weighed);
+  norn_archive_size(a, &e->leg.observing);
+  norn_archive_size(a, &e->leg.running);
+  norn_archive_bool(a, &e->leg.deferred);
+  norn_archive_bool(a, &e->leg.improper);
+  well = well && lanes_archive(a, e->l) && weights_archive(e, a, w) && family_archive(e, a, 0, number) &&
+         family_archive(e, a, 1, number);
+  engine_put(st, w, p->n * sizeof *w);
+  engine_put(st, number, p->n * sizeof *number);
+  return well;
+}
+
 static void gpu_free(particles *p)
 {
   on_gpu *e = (on_gpu *)p;
@@ -246,5 +295,6 @@ const particles_ops particles_gpu = {
   .sums = gpu_sums,
   .resample = gpu_resample,
   .window = gpu_window,
-  .fetch = gpu_fetch
+  .fetch = gpu_fetch,
+  .archive = gpu_archive
 };

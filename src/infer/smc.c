@@ -160,6 +160,17 @@ static bool smc_fetch(smc *e, bool weights)
   return true;
 }
 
+/* A resampling of particles elsewhere is counted when it is known how far it spread them. */
+static bool smc_passed(smc *e, double spread)
+{
+  if (!e->passed) return true;
+  e->passed = false;
+  if (!genealogy_passed(&e->tree, spread)) return true;
+  if (!smc_fetch(e, false)) return false;
+  genealogy_open(&e->tree);
+  return e->p->ops->window(e->p, true);
+}
+
 /* What the weights add up to; of particles elsewhere as if one had all of it: the formulas hold. */
 static bool smc_sums(smc *e, weights_sum *all)
 {
@@ -170,12 +181,7 @@ static bool smc_sums(smc *e, weights_sum *all)
   }
   if (!e->p->ops->sums(e->p, &s)) return false;
   *all = (weights_sum){ s.log_sum, s.log_sum > -HUGE_VAL, 1 / s.ess };
-  if (!e->passed) return true;
-  e->passed = false;
-  if (!genealogy_passed(&e->tree, s.spread)) return true;
-  if (!smc_fetch(e, false)) return false;
-  genealogy_open(&e->tree);
-  return e->p->ops->window(e->p, true);
+  return smc_passed(e, s.spread);
 }
 
 /* The same where the particles are. */
@@ -405,6 +411,9 @@ norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
     norn_archive_fail(a, "smc can't be checkpointed with particles that are %s", p->ops->words);
     return norn_archive_status(a);
   }
+  particles_sums sums;
+  bool counts = e->passed && !norn_archive_reading(a);
+  if (counts && (!p->ops->sums(p, &sums) || !smc_passed(e, sums.spread))) return norn_error(norn_infer_state(inf))->code;
   norn_archive_size(a, &p->next);
   norn_archive_size(a, &p->met.observing);
   norn_archive_size(a, &p->met.running);
