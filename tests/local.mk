@@ -1255,6 +1255,8 @@ TEST_FILES = \
   %D%/fuzz/corpus/chat/phi-4 \
   %D%/fuzz/corpus/chat/vigogne-2-70b-chat \
   %D%/fuzz/corpus/chat/zephyr-7b-beta \
+  %D%/fuzz/corpus/checkpoint/enumerate \
+  %D%/fuzz/corpus/checkpoint/exact \
   %D%/fuzz/corpus/checkpoint/kinds \
   %D%/fuzz/corpus/checkpoint/mh \
   %D%/fuzz/corpus/checkpoint/nested \

@@ -54,6 +54,7 @@ for turn in 1 2 3; do
 done
 wait $pid
 grep -q 'resuming from killed.safetensors.training, step [0-9]' err || fail 'it does not say that it resumes'
+grep -q -e '--d and the like are not looked at' err || fail 'it does not say that options are passed over'
 same one.safetensors killed.safetensors 'killed and resumed makes another net'
 
 # Ctrl-C: the net so far, its checkpoint, and the same bytes in the end.

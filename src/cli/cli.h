@@ -56,6 +56,7 @@ typedef struct cli {
   double every;                        /* seconds between two checkpoints; 0: not asked for */
   bool fresh;                          /* one that is there is not gone on from */
   saving saving;
+  bool said_kind, said_seed;           /* --kind, --seed were given */
   const char *kind;                    /* of a net; NULL: npe */
   const char *text;                    /* what a language model is learned from; NULL: a net is learned */
   double seconds; uint64_t train_steps;  /* of training; 0: not asked for */

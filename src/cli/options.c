@@ -36,7 +36,8 @@ enum { FOR_ALL = 1, FOR_MODEL = 2, FOR_INFER = 3, FOR_TRAIN = 4, FOR_WORK = 5 /*
   X(format, 0, "format", "FORMAT", FOR_INFER, "of the draws: csv, nc, json, or several: csv,nc")   \
   X(predictive, 0, "predictive", NULL, FOR_INFER, "draws.nc gets what the model predicts")         \
   X(chains, 0, "chains", "N", FOR_INFER, "independent chains")                                     \
-  X(checkpoint, 0, "checkpoint", "CHECKPOINT", FOR_SAVED, "keep the work in that file, and go on from it")   \
+  X(checkpoint, 0, "checkpoint", "CHECKPOINT", FOR_SAVED,                                          \
+    "keep the work in that file, and go on from it (train: by --resume)")                           \
   X(every, 0, "every", "TIME", FOR_SAVED, "between two checkpoints, such as 30s or 5m (default: 60s)") \
   X(fresh, 0, "fresh", NULL, FOR_SAVED, "begin anew, whatever checkpoint is there")
 
@@ -212,6 +213,7 @@ static bool take_help(cli *c, const char *v) { (void)v; c->command = CMD_HELP; r
 
 static bool take_seed(cli *c, const char *v)
 {
+  c->said_seed = true;
   return options_count(v, &c->config.seed) || wrong(c, "seed", "a number such as 1", v);
 }
 
@@ -262,7 +264,12 @@ static bool take_every(cli *c, const char *v)
   return options_seconds(v, &c->every) || wrong(c, "every", "a time such as 60s, 500ms or 5m", v);
 }
 
-static bool take_kind(cli *c, const char *v) { c->kind = v; return true; }
+static bool take_kind(cli *c, const char *v)
+{
+  c->kind = v;
+  return c->said_kind = true;
+}
+
 static bool take_text(cli *c, const char *v) { c->text = v; return true; }
 static bool take_resume(cli *c, const char *v) { (void)v; return c->resume = true; }
 

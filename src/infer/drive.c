@@ -286,6 +286,7 @@ static norn_datum drive_steps(norn_state *st, norn_run *run, norn_infer *root)
   infer_slot *s = infer_slot_of(st);
   norn_datum out = norn_none();
   norn_step step;
+  if (s) s->program.waits = NULL;
   if (!drive_pauses(s, run)) return infer_run_to_end(root);
   s->program.waits = root;
   do {
@@ -363,7 +364,7 @@ norn_status norn_drive(norn_state *st, norn_run *run, norn_datum *out)
   if (slot && slot->driving++ == 0 && slot->pause && !infer_program_begin(slot, run)) s = drive_status(st);
   if (!s && slot->driving == 1 && slot->program.run == run && slot->program.waits)     /* a checkpoint was read */
     s = drive_wait(st, run, slot->program.waits, slot->program.span);
-  for (int k = 1; going && !s; k++) {
+  for (uint64_t k = 1; going && !s; k++) {
     s = drive_event(st, run, out, &going);
     if (!s && going && k % PAUSE_EVENTS == 0 && drive_pauses(slot, run)) s = slot->pause(slot->pause_user, st);
   }
