@@ -5,8 +5,7 @@
 #     NORN=build/norn SAMPLERS=build/tests/unit/test_samplers tests/seeds.sh [SEEDS]
 #
 # 50 seeds by default; a seed takes about 100 seconds of one core.
-# Given an argument each test prints its t (19 degrees of freedom; 499 for evidences).  The root mean
-# square of all, scaled to variance 1, must be in [.8, 1.25]: larger means a bias, or an error that is
+# Given an argument each test prints its t, scaled to variance 1 (z.norn).  The root mean square of all must be in [.8, 1.25]: larger means a bias, or an error that is
 # told too small; smaller that replicates are not independent.  A single test has a band of 3.5 standard
 # errors of its own, and no t may be beyond 6.
 : "${NORN:=./norn}"
@@ -25,7 +24,7 @@ for file in $(grep -l 'z\.report' ./*.norn); do
 done
 awk -v seeds="$seeds" '
   { t = $NF; name = $0; sub(/ [^ ]*$/, "", name)
-    v = name ~ / Z( |$)/ ? t * t : t * t * 17 / 19
+    v = t * t
     n[name]++; s[name] += v; all++; sum += v
     if (t > 6 || t < -6) far[name]++ }
   END {
