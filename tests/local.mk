@@ -1284,6 +1284,27 @@ TEST_FILES = \
   %D%/fuzz/corpus/gguf/empty \
   %D%/fuzz/corpus/gguf/huge \
   %D%/fuzz/corpus/gguf/overlap \
+  %D%/fuzz/corpus/http/chat \
+  %D%/fuzz/corpus/http/chat_python \
+  %D%/fuzz/corpus/http/cut \
+  %D%/fuzz/corpus/http/deep \
+  %D%/fuzz/corpus/http/draws \
+  %D%/fuzz/corpus/http/draws_plain \
+  %D%/fuzz/corpus/http/draws_python \
+  %D%/fuzz/corpus/http/draws_temperature \
+  %D%/fuzz/corpus/http/echo \
+  %D%/fuzz/corpus/http/echo_nameless \
+  %D%/fuzz/corpus/http/echo_python \
+  %D%/fuzz/corpus/http/echo_sglang \
+  %D%/fuzz/corpus/http/empty \
+  %D%/fuzz/corpus/http/key \
+  %D%/fuzz/corpus/http/nan \
+  %D%/fuzz/corpus/http/native \
+  %D%/fuzz/corpus/http/native_eos \
+  %D%/fuzz/corpus/http/native_score \
+  %D%/fuzz/corpus/http/real \
+  %D%/fuzz/corpus/http/template \
+  %D%/fuzz/corpus/http/tokens \
   %D%/fuzz/corpus/json/duplicate \
   %D%/fuzz/corpus/json/malformed \
   %D%/fuzz/corpus/json/matrix \
@@ -1358,6 +1379,7 @@ FUZZ_TARGETS = \
   %D%/fuzz/fuzz_csv \
   %D%/fuzz/fuzz_draws \
   %D%/fuzz/fuzz_gguf \
+  %D%/fuzz/fuzz_http \
   %D%/fuzz/fuzz_json \
   %D%/fuzz/fuzz_netcdf \
   %D%/fuzz/fuzz_parse \
