@@ -11,7 +11,7 @@ void flock_wanted(norn_infer *inf, flock *f, bool proposals)
 static bool begin(norn_infer *inf, flock *f, int64_t first, int64_t n, unsigned flags)
 {
   swarm *s = &f->s;
-  *s = (swarm){ .whole = true };
+  *s = (swarm){ .whole = true, .seen = f->seen, .seen_user = f->user, .died = f->died, .died_user = f->user };
   if (!swarm_new(inf, s, (size_t)(n < FLOCK ? n : FLOCK)) || !swarm_start(s, norn_infer_stream(inf))) return false;
   for (size_t i = 0; i < s->n; i++) {
     norn_run_stream(s->run[i], s->stream, (uint32_t)first + (uint32_t)i, 0);
@@ -39,7 +39,7 @@ norn_step flock_step(norn_infer *inf, flock *f, int64_t first, int64_t n, unsign
   for (;;) {
     norn_step step = swarm_advance(s, answer, f);
     if (step != NORN_STEP_DONE || !s->running) return step;
-    swarm_leg(s);                                /* observations that are passed over */
+    swarm_leg(s);                                /* observations that are passed over, or weighed by `seen` */
   }
 }
 

@@ -9,6 +9,10 @@ typedef struct flock {
   bool wanted;              /* the program has such rows (flock_wanted) */
   bool on;                  /* draws from .. from + s.n - 1 go on, or have ended */
   bool proposals;           /* `via` draws from its proposal, which weighs; else from the prior */
+  /* NULL, or the swarm's `seen` and `died` (swarm.h), set after flock_wanted. */
+  norn_step (*seen)(void *user, size_t i, const norn_event *);
+  void (*died)(void *user, size_t i, norn_span);
+  void *user;
   swarm s;
   uint32_t *path; size_t cpath;
 } flock;

@@ -5,17 +5,31 @@
    1); then a try is given up as soon as its weight falls below its uniform number.  A continuous
    observation needs a bound on the whole weight (its logarithm: `bound`); a heavier run is an
    error. Lanes: try i runs in lane i mod 2^32, iteration i / 2^32; its uniform number comes from
-   the engine's own stream.  Evidence: kept / tries * e^bound. */
+   the engine's own stream.  Evidence: kept / tries * e^bound.
+
+   Where rows get ready for many (flock.h), as many tries go on together as draws are wanted at least: none is made
+   that would not have been made one by one. */
+#include "infer/flock.h"
 #include "infer/infer.h"
+
+typedef struct attempt {
+  double logw, limit;             /* limit: log of the uniform number of this try, plus the bound */
+  norn_span last, died;           /* the observation before this event; of a flock: where it was given up */
+} attempt;
 
 typedef struct rejection {
   int64_t n, kept, tries, in_a_row, most;
-  double bound, logw, limit;      /* limit: log of the uniform number of this try, plus the bound */
+  double bound;
   bool bounded;
   uint64_t stream;
   norn_run *run;
-  norn_span last;                 /* the observation before this event */
+  attempt one, all[FLOCK];        /* the try that is run; those of the flock */
+  norn_infer *inf;
+  flock flock;
 } rejection;
+
+static norn_step flock_observes(void *self, size_t i, const norn_event *);
+static void flock_died(void *self, size_t i, norn_span);
 
 static norn_status rejection_init(norn_infer *inf, void *self)
 {
@@ -26,18 +40,25 @@ static norn_status rejection_init(norn_infer *inf, void *self)
   e->bounded = !isnan(e->bound);
   if (!e->bounded) e->bound = 0;
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 1, 0);
+  e->inf = inf;
+  flock_wanted(inf, &e->flock, false);
+  e->flock.seen = flock_observes;
+  e->flock.died = flock_died;
+  e->flock.user = e;
   if (fabs(e->bound) < HUGE_VAL) return NORN_OK;
   return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "bound of rejection must be finite");
 }
 
+/* Of try k. */
+static attempt attempt_new(const rejection *e, int64_t k)
+{
+  norn_rng g = { .stream = e->stream, .lane = (uint32_t)k, .iter = (uint32_t)(k >> 32) };
+  return (attempt){ .limit = log(norn_rng_uniform(&g)) + e->bound };
+}
+
 static bool rejection_begin(norn_infer *inf, rejection *e)
 {
-  norn_rng g = { .stream = e->stream,
-                 .lane = (uint32_t)e->tries,
-                 .iter = (uint32_t)(e->tries >> 32) };
-  e->limit = log(norn_rng_uniform(&g)) + e->bound;
-  e->logw = 0;
-  e->last = (norn_span){ 0, 0, 0 };
+  e->one = attempt_new(e, e->tries);
   infer_forget_choices(inf);
   e->run = norn_infer_run(inf, (uint32_t)e->tries, (uint32_t)(e->tries >> 32),
                           NORN_RUN_NAMES | (e->tries ? 0 : NORN_RUN_CHECK));
@@ -66,8 +87,8 @@ static norn_step rejection_refuse(norn_state *st, const norn_event *ev)
   return NORN_STEP_FAIL;
 }
 
-/* An observation: MORE to go on, DONE when the try is given up. */
-static norn_step rejection_observe(norn_infer *inf, rejection *e, const norn_event *ev)
+/* An observation: MORE to go on, DONE when the try is given up, which the caller tells. */
+static norn_step rejection_observe(norn_infer *inf, const rejection *e, attempt *t, const norn_event *ev)
 {
   norn_state *st = norn_infer_state(inf);
   double lw;
@@ -76,24 +97,22 @@ static norn_step rejection_observe(norn_infer *inf, rejection *e, const norn_eve
     return rejection_refuse(st, ev);
   if (!engine_weight(st, ev, &lw)) return NORN_STEP_FAIL;
   if (!e->bounded && lw > 1e-9) return rejection_refuse(st, ev);
-  e->logw += lw;
-  e->last = ev->span;
-  if (lw > -HUGE_VAL && (e->bounded || e->logw >= e->limit)) return NORN_STEP_MORE;
-  norn_infer_dead(inf, ev->span);
-  return NORN_STEP_DONE;
+  t->logw += lw;
+  t->last = ev->span;
+  return lw > -HUGE_VAL && (e->bounded || t->logw >= t->limit) ? NORN_STEP_MORE : NORN_STEP_DONE;
 }
 
-static norn_step rejection_keep(norn_infer *inf, rejection *e, norn_datum value)
+static norn_step rejection_keep(norn_infer *inf, rejection *e, const attempt *t, norn_datum value)
 {
   norn_state *st = norn_infer_state(inf);
   e->in_a_row++;
-  if (e->bounded && e->logw > e->bound + 1e-9) {
-    engine_fail(st, NORN_EINFER, e->last,
-                "a run has log weight %.6g, above the bound %.6g of rejection", e->logw, e->bound);
+  if (e->bounded && t->logw > e->bound + 1e-9) {
+    engine_fail(st, NORN_EINFER, t->last,
+                "a run has log weight %.6g, above the bound %.6g of rejection", t->logw, e->bound);
     norn_hint(st, "give a bound at least as large as the log weight of every run");
     return NORN_STEP_FAIL;
   }
-  if (e->logw < e->limit) { norn_infer_dead(inf, e->last); return NORN_STEP_MORE; }
+  if (t->logw < t->limit) { norn_infer_dead(inf, t->last); return NORN_STEP_MORE; }
   if (norn_infer_draw(inf, value, 0)) return NORN_STEP_FAIL;
   e->kept++;
   e->in_a_row = 0;
@@ -116,9 +135,10 @@ static norn_step rejection_try(norn_infer *inf, rejection *e)
       norn_run_answer(e->run, v);
       break;
     case NORN_OBSERVE:
-      s = rejection_observe(inf, e, &ev);
+      s = rejection_observe(inf, e, &e->one, &ev);
       if (s == NORN_STEP_FAIL) return s;
       if (s == NORN_STEP_MORE) break;
+      norn_infer_dead(inf, ev.span);
       e->in_a_row++;
       rejection_end(e);
       return NORN_STEP_MORE;
@@ -127,7 +147,7 @@ static norn_step rejection_try(norn_infer *inf, rejection *e)
       if (s != NORN_STEP_MORE) return s;
       break;
     case NORN_DONE:
-      s = rejection_keep(inf, e, ev.value);
+      s = rejection_keep(inf, e, &e->one, ev.value);
       rejection_end(e);
       return s;
     default: return NORN_STEP_FAIL;
@@ -149,9 +169,45 @@ static norn_step rejection_give_up(norn_infer *inf, rejection *e)
   return NORN_STEP_FAIL;
 }
 
+/* ---- many at once ---- */
+
+static norn_step flock_observes(void *self, size_t i, const norn_event *ev)
+{
+  rejection *e = self;
+  return rejection_observe(e->inf, e, &e->all[i], ev);
+}
+
+static void flock_died(void *self, size_t i, norn_span span) { ((rejection *)self)->all[i].died = span; }
+
+/* All have ended: what they are is told in their order. */
+static norn_step rejection_together(norn_infer *inf, rejection *e)
+{
+  flock *f = &e->flock;
+  int64_t first = e->tries;
+  if (!f->on)
+    for (int64_t i = 0; i < e->n - e->kept && i < FLOCK; i++) e->all[i] = attempt_new(e, first + i);
+  norn_step s = flock_step(inf, f, first, e->n - e->kept, NORN_RUN_NAMES);
+  if (s != NORN_STEP_DONE) return s;
+  for (size_t i = 0; i < f->s.n; i++) {
+    if (e->in_a_row >= e->most) return rejection_give_up(inf, e);
+    infer_forget_choices(inf);
+    if (!flock_dead(f, i)) {
+      if (!flock_choices(f, i) || rejection_keep(inf, e, &e->all[i], flock_value(f, i)) != NORN_STEP_MORE)
+        return NORN_STEP_FAIL;
+    } else {
+      norn_infer_dead(inf, e->all[i].died);
+      e->in_a_row++;
+    }
+    e->tries++;
+  }
+  flock_end(f);
+  return e->kept < e->n ? NORN_STEP_MORE : NORN_STEP_DONE;
+}
+
 static norn_step rejection_step(norn_infer *inf, void *self)
 {
   rejection *e = self;
+  if (e->flock.wanted && e->tries + FLOCK < UINT32_MAX) return rejection_together(inf, e);
   for (int work = 0; work < 1024 && e->kept < e->n; work++) {
     if (!e->run && e->in_a_row >= e->most) return rejection_give_up(inf, e);
     if (!e->run && !rejection_begin(inf, e)) return NORN_STEP_FAIL;
@@ -182,20 +238,26 @@ static void rejection_progress(norn_infer *inf, void *self, norn_progress *p)
 static void rejection_free(norn_infer *inf, void *self)
 {
   rejection *e = self;
-  (void)inf;
   if (e->run) norn_run_free(e->run);
+  flock_free(inf, &e->flock);
+}
+
+static bool attempt_archive(norn_archive *a, attempt *t)
+{
+  norn_archive_f64(a, &t->logw);
+  norn_archive_f64(a, &t->limit);
+  return norn_archive_span(a, &t->last) && norn_archive_span(a, &t->died);
 }
 
 static norn_status rejection_archive(norn_infer *inf, void *self, norn_archive *a)
 {
   rejection *e = self;
-  (void)inf;
   int64_t *count[] = { &e->kept, &e->tries, &e->in_a_row };
   for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
-  norn_archive_f64(a, &e->logw);
-  norn_archive_f64(a, &e->limit);
+  attempt_archive(a, &e->one);
   norn_archive_run(a, &e->run);
-  norn_archive_span(a, &e->last);
+  if (flock_archive(inf, a, &e->flock, e->tries, e->n - e->kept, NORN_RUN_NAMES))
+    for (size_t i = 0; e->flock.on && i < e->flock.s.n; i++) attempt_archive(a, &e->all[i]);
   return norn_archive_status(a);
 }
 

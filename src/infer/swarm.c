@@ -250,6 +250,11 @@ static norn_step advance_one(swarm *s, size_t i, swarm_answer *answer, void *use
       break;
     }
     case NORN_OBSERVE: case NORN_DEAD: case NORN_DONE:
+      if (s->seen && ev.kind == NORN_OBSERVE) {
+        norn_step step = s->seen(s->seen_user, i, &ev);
+        if (step == NORN_STEP_FAIL) return step;
+        if (step == NORN_STEP_DONE) ev.kind = NORN_DEAD;
+      }
       *at = ev;
       return swarm_arrive(s, i, &ev) ? NORN_STEP_DONE : NORN_STEP_FAIL;
     default: return NORN_STEP_FAIL;

@@ -41,6 +41,9 @@ typedef struct swarm {
   uint64_t stream;
   bool whole;                          /* no barriers: a leg goes to the end; set before swarm_start */
   void (*died)(void *user, size_t i, norn_span); void *died_user;   /* NULL: norn_infer_dead */
+  /* NULL, or asked at each observation of runs without SCORE: MORE to go on, DONE: the particle is dead, FAIL: error
+     set. */
+  norn_step (*seen)(void *user, size_t i, const norn_event *); void *seen_user;
   swarm_choice *choice; size_t nchoice, cchoice;
   norn_ref *asked; uint64_t asked_addr;    /* the distribution of a choice at which `next` stands */
   size_t compacted;                    /* choices that were left by the last compaction */

@@ -271,6 +271,13 @@ static void engines(norn_state *st)
   same(st, plain, CHAIN "let p = infer(m(), importance(300, keep = \"value\"))\n[draws(p), evidence(p)]", 20, 256);
   same(st, plain, CHAIN "let p = infer(m(), forward(300))\n[draws(p), draws(p[\"a[3]\"])]", 20, 256);
   same(st, plain, CHAIN "prior(m(), 100)", -1, 0);
+  /* as many tries at once as draws are wanted: 300 of which some are kept, then as many as are missing, ... */
+  same(st, plain, CHAIN "let p = infer(m(), rejection(300, bound = -4))\n[draws(p), draws(p[\"a[3]\"]), evidence(p), info(p).acceptance]", -1, 0);
+  both(st, CHAIN "draws(infer(m(), rejection(300, bound = -4)))", false);
+  CHECK(asked.most == 256 && asked.n > 20 * asked.calls);
+  same(st, plain, "model m() { let u ~ slow(0)\nlet v ~ slow(u)\nlet k = int(floor(abs(v))) % 3\nobserve k ~ poisson(1)\nlet w ~ slow(v)\n"
+           "observe int(floor(abs(w))) % 3 ~ poisson(1)\n[u, v, w] }\n"
+           "let p = infer(m(), rejection(300))\n[draws(p), draws(p[\"v\"]), evidence(p), info(p).acceptance]", -1, 0);
   same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 2))\n[draws(p), draws(p[\"a[3]\"])]", 320, 10);
   same(st, plain, CHAIN "let p = infer(m(), pgibbs(particles = 10, draws = 6, burn = 0, ancestor = false))\n[draws(p), draws(p[\"a[3]\"])]", 240, 10);
   same(st, plain, CHAIN "let p = infer(m(), smc(particles = 40) |> move(mh(steps = 2)))\n[draws(p), evidence(p)]", 10, 40);
@@ -424,6 +431,7 @@ int main(void)
   saved(CHAIN "[m(), smc(particles = 20)]");
   saved(CHAIN "[m(), smc(particles = 20, keep = \"choices\")]");
   saved(CHAIN "[m(), importance(300)]");
+  saved(CHAIN "[m(), rejection(40, bound = -4)]");
   saved(CHAIN "[m(), pgibbs(particles = 5, draws = 6, burn = 2)]");
   return unit_end();
 }
