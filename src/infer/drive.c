@@ -272,9 +272,8 @@ static norn_status drive_refuse(norn_state *st, const norn_event *ev)
   norn_status s = engine_fail(st, NORN_EINFER, ev->span, "%s outside inference", what);
   /* where there are language models it is likely theirs (language_context.norn) */
   if (ev->flags & NORN_EV_FACTOR && norn_may_get_ready(st))
-    norn_hint(st, "a text with match, grammar or always is weighed at each token, so it has a posterior and no plain draw: "
-              "model m() { let s ~ ctx.text(match = r\"...\"); s } and sample(infer(m(), smc(particles = 64))); so with "
-              "a factor of your own");
+    norn_hint(st, "a text under a constraint has weights: sample(infer(ctx.text(match = ...), smc(particles = 100))), "
+              "or let s ~ ctx.text(...) in a model that is inferred; so any other factor");
   else norn_hint(st, "put it in a model and run infer(model, engine)");
   return s;
 }

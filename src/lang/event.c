@@ -539,7 +539,8 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
                      .ordinal = r->nsample - 1,
                      .dist = &r->d1,
                      .proposal = q ? &r->d2 : NULL,
-                     .span = flags & NORN_EV_MISSING ? at : seen_at(r, at)};    /* (hash_observation wants the place itself) */
+                     /* (hash_observation wants the place itself) */
+                     .span = flags & NORN_EV_MISSING ? at : seen_at(r, at)};
   return stop(r, ev, dst, WAIT_SAMPLE);
 }
 
