@@ -149,9 +149,3 @@ quant_type quant_by_ggml(uint32_t type)
   while (k < QUANT_TYPES && (uint32_t)quant_of[k].ggml != type) k++;
   return (quant_type)k;
 }
-quant_type quant_by_name(const char *name)
-{
-  int k = 0;
-  while (k < QUANT_TYPES && strcmp(quant_of[k].name, name)) k++;
-  return (quant_type)k;
-}

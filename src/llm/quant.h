@@ -39,9 +39,8 @@ typedef struct quant_traits {
 } quant_traits;
 extern const quant_traits quant_of[QUANT_TYPES];
 
-/* By ggml's number, by name; QUANT_TYPES: none that is read here. */
+/* By ggml's number; QUANT_TYPES: none that is read here. */
 quant_type  quant_by_ggml(uint32_t);
-quant_type  quant_by_name(const char *);
 /* What ggml calls a number, those that are not read here too; NULL: nothing that it ever called anything. */
 const char *quant_ggml_name(uint32_t);
 /* The bytes of n numbers, a multiple of the block. */

@@ -422,18 +422,6 @@ void vocab_free(vocab *v)
 const lm_vocab *vocab_tokens(const vocab *v) { return &v->v; }
 bool vocab_add_begin(const vocab *v) { return v->add_begin; }
 
-lm_token vocab_find(const vocab *v, const char *s, size_t n)
-{
-  if (n == 0) return -1;
-  for (int k = v->first[(uint8_t)*s]; k < v->first[(uint8_t)*s + 1]; k++) {
-    uint32_t i = v->special[k];
-    if (v->at[i + 1] - v->at[i] == n && memcmp(v->bytes + v->at[i], s, n) == 0) return (lm_token)i;
-  }
-  uint32_t i = vocab_symbol(v, (const uint8_t *)s, n);
-  if (i == VOCAB_NONE && n == 1) i = v->byte[(uint8_t)*s];
-  return i < (uint32_t)v->v.n ? (lm_token)i : -1;
-}
-
 void vocab_put_bytes(gguf_writer *w)
 {
   char room[256][4];

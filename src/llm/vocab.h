@@ -14,8 +14,6 @@ vocab *vocab_new(norn_state *, const gguf *);
 void   vocab_free(vocab *);
 const lm_vocab *vocab_tokens(const vocab *);      /* for lm->vocab; the vocab's */
 bool   vocab_add_begin(const vocab *);            /* the file wants `begin` in front of a context */
-/* A token by its name or its bytes; -1: none. */
-lm_token vocab_find(const vocab *, const char *, size_t n);
 
 /* VOCAB_SPECIAL: names of CONTROL and END tokens in the text are those tokens; otherwise they are
    text like other.  VOCAB_SPACE: a space in front where the file says so (add_space_prefix; only

@@ -115,7 +115,7 @@ static void test_edges(void)
 static void test_names(void)
 {
   CHECK(quant_by_ggml(12) == QUANT_Q4_K && quant_by_ggml(10) == QUANT_TYPES && quant_by_ggml(99) == QUANT_TYPES);
-  CHECK(quant_by_name("BF16") == QUANT_BF16 && quant_by_name("IQ2_S") == QUANT_TYPES);
+  CHECK_STR(quant_of[QUANT_BF16].name, "BF16");
   CHECK_STR(quant_ggml_name(10), "Q2_K");
   CHECK_STR(quant_ggml_name(39), "MXFP4");
   CHECK(quant_ggml_name(4) == NULL && quant_ggml_name(40) == NULL && quant_ggml_name(UINT32_MAX) == NULL);
