@@ -315,6 +315,7 @@ LANG_TESTS = \
   %D%/errors/llm_chat.norn \
   %D%/errors/llm_dead.norn \
   %D%/errors/llm_device.norn \
+  %D%/errors/llm_gradient.norn \
   %D%/errors/llm_grammar_and_match.norn \
   %D%/errors/llm_grammar_deep.norn \
   %D%/errors/llm_grammar_endless.norn \
@@ -926,6 +927,7 @@ TEST_FILES = \
   %D%/errors/llm_chat.err \
   %D%/errors/llm_dead.err \
   %D%/errors/llm_device.err \
+  %D%/errors/llm_gradient.err \
   %D%/errors/llm_grammar_and_match.err \
   %D%/errors/llm_grammar_deep.err \
   %D%/errors/llm_grammar_endless.err \

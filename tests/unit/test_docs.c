@@ -1,5 +1,5 @@
-/* test_docs.c: every example of the documentation of builtins and of the standard library is run:
-   a line "Example: EXPR" that is followed by "=> RESULT". */
+/* test_docs.c: every example of the documentation of builtins and of the standard library is run: "Example: PROGRAM", of
+   one line or several, that is followed by a line "=> RESULT". */
 #include "norn.h"
 #include "unit.h"
 #include <dirent.h>
@@ -51,21 +51,35 @@ static void run_example(norn_state *st, const char *name, const char *program, c
   fprintf(stderr, "%s: %s\n  gives %s\n  not   %s\n", name, program, got, result);
 }
 
+/* The program at s, as a new string, and where the result behind it begins; NULL: it has none, before the next example. */
+static char *program_at(const char *s, const char **result)
+{
+  const char *end = strstr(s, "\n=> "), *next = strstr(s, "Example: ");
+  if (!end || (next && next < end)) return NULL;
+  *result = end + strlen("\n=> ");
+  size_t n = (size_t)(end - s);
+  char *program = malloc(n + 1);
+  if (!program) abort();
+  memcpy(program, s, n);
+  program[n] = 0;
+  return program;
+}
+
 /* Runs the examples in a documentation text; how many there are. */
 static int run_examples(norn_state *st, const char *name, const char *doc)
 {
   int count = 0;
   char *copy = strdup(doc);   /* the text belongs to the state until it is asked again */
   for (const char *at = copy; (at = strstr(at, "Example: ")) != NULL;) {
-    char *program = line_after(at + strlen("Example: "));
-    at += strlen("Example: ") + strlen(program);
-    if (strncmp(at, "\n=> ", 4) == 0) {
-      char *result = line_after(at + 4);
-      run_example(st, name, program, result);
-      free(result);
-      count++;
-    }
+    const char *behind;
+    char *program = program_at(at += strlen("Example: "), &behind);
+    if (!program) continue;
+    char *result = line_after(behind);
+    run_example(st, name, program, result);
+    free(result);
     free(program);
+    at = behind;
+    count++;
   }
   free(copy);
   return count;
