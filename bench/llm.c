@@ -4,7 +4,7 @@
    by OpenBLAS (f32).  Beside them llama.cpp on the same file, where bench/peers/llama.sh found it.  Files are
    written to the present folder and stay if NORN_BENCH_KEEP is set;  NORN_BENCH_FORMAT: one format alone. */
 #include "bench.h"
-#include "llm/decoder.h"
+#include "llm/decoder/decoder.h"
 #include "num/la.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
    costs that is asked for the first time, and what comes before all masks. */
 #include "bench.h"
 #include "base/base.h"
-#include "llm/guide.h"
+#include "llm/guide/guide.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* bench/net: values drawn from a program for a net, a second: simulated runs as numbers, and batches of them
-   as tokens (infer/net.h). */
+   as tokens (infer/net/net.h). */
 #include "bench.h"
-#include "infer/net.h"
+#include "infer/net/net.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -101,7 +101,7 @@ double          norn_run_logw(const norn_run *);             /* what SCORE and `
 void            norn_run_add_logw(norn_run *, double);       /* what the engine adds */
 norn_state     *norn_run_state(const norn_run *);
 /* n runs of one program that go on together in lanes: one execution of the VM stands for all that
-   are in the same state, its numbers are vectors (lang/lanes.h).  What cannot be done so is done by
+   are in the same state, its numbers are vectors (lang/lanes/lanes.h).  What cannot be done so is done by
    runs of their own: draws, values and errors are those of n runs with lanes 0 .. n-1.  Made of a
    run that has not started and has DRAW, SCORE and STOP, or DRAW and SIMULATE (then their next observation is
    their end, and there are no values); it is consumed.  NULL: error set. */

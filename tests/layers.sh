@@ -9,9 +9,9 @@ wrong() {
   bad=1
 }
 
-# The names that the files of a folder include: "file name" a line.
-includes() {   # a folder, the opening mark
-  for file in "$1"/*.[ch]; do
+# The names that the files of a shelf and its folders include: "file name" a line.
+includes() {   # a shelf, the opening mark
+  for file in "$1"/*.[ch] "$1"/*/*.[ch]; do
     [ -f "$file" ] && sed -n "s|^[ 	]*#[ 	]*include[ 	]*$2\([^\">]*\)[\">].*|$file \1|p" "$file"
   done
 }
@@ -22,7 +22,7 @@ check() {
     case $name in
     norn.h | norn_infer.h | norn_net.h | norn_llm.h | config.h) continue ;;
     */*) folder=${name%%/*} ;;
-    *) folder=$(dirname "$file")
+    *) folder=${file%%/*}
        [ -f "$folder/$name" ] || folder="no such file" ;;
     esac
     for may; do
@@ -73,7 +73,7 @@ found=$(
   door 'csv.h' 'io/csv.c'
   door 'netcdf.h' 'io/netcdf.c'
   door 'cairo*' 'io/canvas_cairo.c'
-  door 'curl/*' 'llm/http.c'
+  door 'curl/*' 'llm/http/http.c'
   door 'cuda*' 'gpu/*'
   door 'nvrtc.h' 'gpu/*'
 )

@@ -4,7 +4,7 @@
 #include "gpu_time.h"
 #include "gpu/chains.h"
 #include "graph/program.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 
 static const char radon[] =
   "model m() { let mu ~ normal(0, 10)\nlet tau ~ half_normal(1)\nlet s ~ half_normal(1)\n"

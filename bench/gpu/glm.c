@@ -3,7 +3,7 @@
    The data are read once: n (columns + outcomes) numbers a gradient. */
 #include "gpu_time.h"
 #include "gpu/bigdata.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include <math.h>
 
 enum { D = 20 };

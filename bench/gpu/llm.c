@@ -1,10 +1,10 @@
-/* llm.c: the built-in decoder on the card (llm/decoder_gpu.h): the llama-shaped random model of 100 million parameters
+/* llm.c: the built-in decoder on the card (llm/decoder/decoder_gpu.h): the llama-shaped random model of 100 million parameters
    of `make bench BENCH=llm`; tokens a second of reading a prefix of 512 tokens, of one context behind it, and of 64
    that share it, a token each at a time, with the log-probabilities that come home; and what share of a copy's
    bandwidth the weights have, each read once a step.  Every matrix has numbers of its own: weights that are twice the
    same would be there once. */
 #include "gpu_time.h"
-#include "llm/decoder.h"
+#include "llm/decoder/decoder.h"
 #include <math.h>
 
 enum { PREFIX = 512, PARTICLES = 64, STEPS = 15, WINDOW = 2048 };

@@ -1,5 +1,5 @@
 /* chains: what moves many Markov chains of Hamiltonian dynamics at once, with one step size, one number
-   of steps and one diagonal metric for all (infer/engine_chees.c; infer/chains_cpu.c is the executor on
+   of steps and one diagonal metric for all (infer/gradient/engine_chees.c; infer/gradient/chains_cpu.c is the executor on
    threads and lanes, a device has another).
 
        put          where chains start: their densities and gradients

@@ -337,7 +337,7 @@ static norn_datum product_record(graph *g, const norn_dist *d, norn_datum x, int
 }
 
 /* A distribution defined in Norn: its function records itself.  Its arguments are name, sample,
-   logpdf, support ... (lang/defdist.c); a number outside of the support has density 0. */
+   logpdf, support ... (lang/compile/defdist.c); a number outside of the support has density 0. */
 static norn_datum defined_record(graph *g, const norn_dist *d, norn_datum x)
 {
   norn_datum out = norn_none();

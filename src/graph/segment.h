@@ -1,6 +1,6 @@
 /* segment: what particles in lanes compute between two looks at their numbers, as data.
 
-   In *deferred* mode the lanes of lang (lang/lanes.h) do not compute a vector for each operation; they
+   In *deferred* mode the lanes of lang (lang/lanes/lanes.h) do not compute a vector for each operation; they
    append it here.  When a number is needed (a branch, an observation: the barrier) the segment is run
    over all lanes at once by a *backend*: generated C (segment_cc.c), a device (gpu/).
 

@@ -41,7 +41,7 @@ traced_status traced_tangent(traced *, const double *x, int64_t first, const dou
 traced_status traced_adjoint(traced *, const double *x, double *out, const double *gout,
                              double *gin);
 
-/* ---- src/lang/substitute.c ---- */
+/* ---- src/lang/symbolic/substitute.c ---- */
 struct graph *traced_graph(norn_state *);         /* what is being recorded on; NULL: nothing is */
 /* norn_call with this graph attached instead. */
 norn_status   traced_call(norn_state *, struct graph *, norn_datum f, const norn_datum *args, int n,

@@ -10,7 +10,7 @@
    further than that is known.  What was chosen and why goes to the host as a
    notice.  Lanes: probe i runs in lane i of a stream of its own, so the chosen engine's draws are
    the same as if it had been named. */
-#include "infer/delay.h"
+#include "infer/particles/delay.h"
 #include "infer/infer.h"
 #include <stdio.h>
 

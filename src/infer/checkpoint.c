@@ -1,6 +1,6 @@
 /* checkpoint: an inference, with those that it waits for, in a file, and back.
 
-       "NORNCKPT" | version, byte order, build | head, its hash | image (lang/archive.h)
+       "NORNCKPT" | version, byte order, build | head, its hash | image (lang/archive/archive.h)
 
    The head says what the checkpoint is of: fingerprints of program, data and engine and the seed's
    stream, so that a foreign one is refused by name before anything of it is read.  The image holds names
@@ -12,7 +12,7 @@
    saved takes the place of what is there.  Files are written beside the last good one and renamed.
 
    A whole program is kept likewise: "program" stands in the place of an engine's name, and before the inferences that
-   its run waits for lie its globals (lang/archive_state.c) and the run.  It is read into a state that has loaded the
+   its run waits for lie its globals (lang/archive/archive_state.c) and the run.  It is read into a state that has loaded the
    same text and run none of it. */
 #include "infer/checkpoint.h"
 #include "base/archive.h"

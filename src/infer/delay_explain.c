@@ -6,7 +6,7 @@
          marginalised: mu, x[0], x[1] and 7 more
          drawn where they are looked at: scale
          never delayed: k */
-#include "infer/delay.h"
+#include "infer/particles/delay.h"
 #include "infer/infer.h"
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* device: see device.h. */
 #include "infer/device.h"
-#include "infer/approx.h"
+#include "infer/gradient/approx.h"
 #include "gpu/gpu.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "infer/infer.h"
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
    densities whose rows are few nothing is said. */
 #include "infer/device.h"
 #include "gpu/gpu.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include <stdio.h>
 
 enum { MANY = 1000 };                  /* elements */

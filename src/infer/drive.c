@@ -9,7 +9,7 @@
    them (VALUES_MAX values in all) by those two, and forgets all when that is full.  Monte-Carlo
    posteriors are random measures, fresh in each run: never kept, and the outer result notes that it
    is biased O(1/n). */
-#include "infer/branches.h"
+#include "infer/chains/branches.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdio.h>

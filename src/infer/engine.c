@@ -1,10 +1,10 @@
 /* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
 #include "infer/checkpoint.h"
 #include "infer/infer.h"
-#include "infer/net_answer.h"
-#include "infer/net_train.h"
+#include "infer/net/net_answer.h"
+#include "infer/net/net_train.h"
 #include "infer/posterior.h"
-#include "infer/predict.h"
+#include "infer/trust/predict.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -16,14 +16,14 @@
 
    The parts come from the compiled program (graph.h, program_parts), each with the place in the text
    from which its first node was recorded. */
-#include "infer/chees.h"
-#include "infer/delay.h"
-#include "infer/density.h"
+#include "infer/gradient/chees.h"
+#include "infer/particles/delay.h"
+#include "infer/gradient/density.h"
 #include "infer/device.h"
 #include "infer/infer.h"
-#include "infer/mh.h"
+#include "infer/chains/mh.h"
 #include "infer/posterior.h"
-#include "infer/ready.h"
+#include "infer/particles/ready.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
    `auto` finds out what a filter costs by the first, which goes alone: code for all is waited for when the others
    would take longer than that. */
 #include "infer/infer.h"
-#include "infer/particles.h"
+#include "infer/particles/particles.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -4,7 +4,7 @@
    probability, so that scoring under a nested posterior costs the same for 10 and 10,000 values
    (posterior_row_atoms).  Draws of reals that do not repeat have no density: scoring them is
    refused rather than answered with -infinity (posterior_row_draws). */
-#include "infer/enumerate.h"
+#include "infer/exact/enumerate.h"
 #include "infer/posterior.h"
 #include "infer/engine.h"
 #include <stdio.h>

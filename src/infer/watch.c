@@ -12,7 +12,7 @@
    log density on both sides should be the same.  A gradient sees no jump: the draws are right, but the
    sampler bumps into an invisible wall. */
 #include "infer/watch.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "num/la.h"
 #include <string.h>
 

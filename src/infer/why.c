@@ -1,6 +1,6 @@
 /* why: what makes a log density -inf at a point, in words: a run of the model goes with the values that
    its choices have there until something has weight 0 or fails. */
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "infer/watch.h"
 #include <stdio.h>
 #include <string.h>

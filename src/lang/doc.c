@@ -1,7 +1,7 @@
 /* doc.c: what `norn doc`, :help and completion know: docstrings of builtins, of the library and of
    the session, and a sentence for each keyword of the language. */
 #include "lang/env_in.h"
-#include "lang/big.h"
+#include "lang/value/big.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* event.c: what happens at sample, observe, factor, condition: answered in place where the run's
    flags say so, turned into something else by given() and do(), else handed to whoever drives. */
 #include "lang/run.h"
-#include "lang/delayed.h"
-#include "lang/lanes.h"
+#include "lang/symbolic/delayed.h"
+#include "lang/lanes/lanes.h"
 #include <math.h>
 #include <string.h>
 

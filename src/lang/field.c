@@ -10,7 +10,7 @@
 
    Calls of a native's method do without that code (method_call), so that an error is the caller's. */
 #include "lang/env_in.h"
-#include "lang/lanes.h"
+#include "lang/lanes/lanes.h"
 #include "lang/run.h"
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
    Each declaration becomes a native of its module, so calls, named arguments, docs and carets are
    those of any builtin.  Here the declaration is checked; the maker (src/lib/lib_ffi.c) opens the
    library and gives the native its function.  `norn check` opens nothing. */
-#include "lang/comp.h"
+#include "lang/compile/comp.h"
 #include "lang/env_in.h"
 #include "base/foreign.h"
 #include <string.h>

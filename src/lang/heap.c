@@ -6,9 +6,9 @@
    the empty nursery, and if ever that is too small the old space is walked for marked objects with
    unmarked parts.  So neither asks for memory. */
 #include "lang/heap_in.h"
-#include "lang/array.h"
-#include "lang/hamt.h"
-#include "lang/delayed.h"
+#include "lang/value/array.h"
+#include "lang/value/hamt.h"
+#include "lang/symbolic/delayed.h"
 #include <string.h>
 #include <sys/mman.h>
 

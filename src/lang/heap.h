@@ -27,7 +27,7 @@
    into from outside, but by the runs that its owner scans.  A full collection marks and sweeps all. */
 #ifndef NORN_LANG_HEAP_H
 #define NORN_LANG_HEAP_H
-#include "lang/value.h"
+#include "lang/value/value.h"
 
 enum { HEAP_LARGE = 16384 };
 

@@ -3,7 +3,7 @@
    Only facts that hold in every run count: literals, arithmetic on known operands, loop counters,
    comparisons, folds whose states stay of one type.  A fold state that starts as an integer and is
    given a real becomes real from the start (LANGUAGE). */
-#include "lang/comp.h"
+#include "lang/compile/comp.h"
 
 ty ty_join(ty a, ty b)
 {

@@ -1,126 +1,126 @@
-## list libnorncore_la_SOURCES *.c *.h !vm.c
+## list libnorncore_la_SOURCES *.c *.h */*.c */*.h !vm.c
 libnorncore_la_SOURCES += \
   %D%/addr.c \
-  %D%/annot.c \
-  %D%/api_value.c \
-  %D%/archive.c \
-  %D%/archive_code.c \
-  %D%/archive_run.c \
-  %D%/archive_state.c \
-  %D%/archive_value.c \
-  %D%/arith.c \
-  %D%/arith_array.c \
-  %D%/array.c \
-  %D%/array_index.c \
-  %D%/array_linalg.c \
-  %D%/array_push.c \
-  %D%/ast_print.c \
-  %D%/big.c \
-  %D%/code.c \
-  %D%/comp.c \
-  %D%/comp_call.c \
-  %D%/comp_emit.c \
-  %D%/comp_expr.c \
-  %D%/comp_loop.c \
-  %D%/comp_match.c \
-  %D%/comp_prob.c \
-  %D%/crew.c \
-  %D%/defdist.c \
-  %D%/delayed.c \
-  %D%/delayed_gauss.c \
-  %D%/delayed_group.c \
-  %D%/delayed_joint.c \
-  %D%/delayed_link.c \
-  %D%/delayed_sum.c \
-  %D%/delayed_value.c \
-  %D%/delayed_vector.c \
-  %D%/disasm.c \
   %D%/doc.c \
-  %D%/effect.c \
-  %D%/elsewhere.c \
   %D%/env.c \
   %D%/env_import.c \
-  %D%/equal.c \
   %D%/event.c \
-  %D%/exhaust.c \
-  %D%/facts.c \
   %D%/field.c \
   %D%/foreign.c \
-  %D%/hamt.c \
-  %D%/handle.c \
   %D%/heap.c \
   %D%/heap_old.c \
   %D%/infer.c \
-  %D%/lanes.c \
-  %D%/lanes_arith.c \
-  %D%/lanes_compact.c \
-  %D%/lanes_defer.c \
-  %D%/lanes_event.c \
-  %D%/lanes_merge.c \
-  %D%/lanes_plate.c \
-  %D%/lanes_select.c \
-  %D%/lanes_size.c \
-  %D%/lanes_vec.c \
-  %D%/lanes_walk.c \
-  %D%/latent.c \
-  %D%/lex.c \
-  %D%/liveness.c \
   %D%/mem.c \
   %D%/model.c \
-  %D%/node.c \
-  %D%/node_steps.c \
-  %D%/order.c \
-  %D%/parse.c \
-  %D%/parse_expr.c \
-  %D%/parse_foreign.c \
-  %D%/parse_form.c \
-  %D%/parse_pattern.c \
-  %D%/parse_stmt.c \
-  %D%/part.c \
   %D%/program.c \
   %D%/ready.c \
-  %D%/record.c \
-  %D%/register.c \
-  %D%/reread.c \
-  %D%/resolve.c \
   %D%/run.c \
-  %D%/show.c \
   %D%/simulate.c \
   %D%/state.c \
-  %D%/string.c \
-  %D%/substitute.c \
-  %D%/symbol.c \
-  %D%/verify.c \
   %D%/vm_slow.c \
-  %D%/archive.h \
-  %D%/arith_in.h \
-  %D%/array.h \
-  %D%/ast.h \
-  %D%/big.h \
-  %D%/code.h \
-  %D%/comp.h \
-  %D%/delayed.h \
-  %D%/elsewhere.h \
   %D%/env.h \
   %D%/env_in.h \
   %D%/event_fast.h \
-  %D%/flow.h \
-  %D%/hamt.h \
   %D%/heap.h \
   %D%/heap_in.h \
-  %D%/lanes.h \
-  %D%/latent.h \
-  %D%/lex.h \
-  %D%/node.h \
-  %D%/op.h \
-  %D%/parse.h \
-  %D%/parse_in.h \
-  %D%/part.h \
   %D%/run.h \
   %D%/state.h \
-  %D%/symbol.h \
-  %D%/value.h \
-  %D%/vm_in.h
+  %D%/vm_in.h \
+  %D%/archive/archive.c \
+  %D%/archive/archive_code.c \
+  %D%/archive/archive_run.c \
+  %D%/archive/archive_state.c \
+  %D%/archive/archive_value.c \
+  %D%/compile/code.c \
+  %D%/compile/comp.c \
+  %D%/compile/comp_call.c \
+  %D%/compile/comp_emit.c \
+  %D%/compile/comp_expr.c \
+  %D%/compile/comp_loop.c \
+  %D%/compile/comp_match.c \
+  %D%/compile/comp_prob.c \
+  %D%/compile/defdist.c \
+  %D%/compile/disasm.c \
+  %D%/compile/effect.c \
+  %D%/compile/exhaust.c \
+  %D%/compile/facts.c \
+  %D%/compile/liveness.c \
+  %D%/compile/register.c \
+  %D%/compile/reread.c \
+  %D%/compile/resolve.c \
+  %D%/compile/verify.c \
+  %D%/lanes/crew.c \
+  %D%/lanes/lanes.c \
+  %D%/lanes/lanes_arith.c \
+  %D%/lanes/lanes_compact.c \
+  %D%/lanes/lanes_defer.c \
+  %D%/lanes/lanes_event.c \
+  %D%/lanes/lanes_merge.c \
+  %D%/lanes/lanes_plate.c \
+  %D%/lanes/lanes_select.c \
+  %D%/lanes/lanes_size.c \
+  %D%/lanes/lanes_vec.c \
+  %D%/lanes/lanes_walk.c \
+  %D%/parse/annot.c \
+  %D%/parse/ast_print.c \
+  %D%/parse/elsewhere.c \
+  %D%/parse/lex.c \
+  %D%/parse/parse.c \
+  %D%/parse/parse_expr.c \
+  %D%/parse/parse_foreign.c \
+  %D%/parse/parse_form.c \
+  %D%/parse/parse_pattern.c \
+  %D%/parse/parse_stmt.c \
+  %D%/symbolic/delayed.c \
+  %D%/symbolic/delayed_gauss.c \
+  %D%/symbolic/delayed_group.c \
+  %D%/symbolic/delayed_joint.c \
+  %D%/symbolic/delayed_link.c \
+  %D%/symbolic/delayed_sum.c \
+  %D%/symbolic/delayed_value.c \
+  %D%/symbolic/delayed_vector.c \
+  %D%/symbolic/latent.c \
+  %D%/symbolic/node.c \
+  %D%/symbolic/node_steps.c \
+  %D%/symbolic/substitute.c \
+  %D%/value/api_value.c \
+  %D%/value/arith.c \
+  %D%/value/arith_array.c \
+  %D%/value/array.c \
+  %D%/value/array_index.c \
+  %D%/value/array_linalg.c \
+  %D%/value/array_push.c \
+  %D%/value/big.c \
+  %D%/value/equal.c \
+  %D%/value/hamt.c \
+  %D%/value/handle.c \
+  %D%/value/order.c \
+  %D%/value/part.c \
+  %D%/value/record.c \
+  %D%/value/show.c \
+  %D%/value/string.c \
+  %D%/value/symbol.c \
+  %D%/archive/archive.h \
+  %D%/compile/code.h \
+  %D%/compile/comp.h \
+  %D%/compile/flow.h \
+  %D%/compile/op.h \
+  %D%/lanes/lanes.h \
+  %D%/parse/ast.h \
+  %D%/parse/elsewhere.h \
+  %D%/parse/lex.h \
+  %D%/parse/parse.h \
+  %D%/parse/parse_in.h \
+  %D%/symbolic/delayed.h \
+  %D%/symbolic/latent.h \
+  %D%/symbolic/node.h \
+  %D%/value/arith_in.h \
+  %D%/value/array.h \
+  %D%/value/big.h \
+  %D%/value/hamt.h \
+  %D%/value/part.h \
+  %D%/value/symbol.h \
+  %D%/value/value.h
 
 ## list libnornvm_la_SOURCES vm.c
 libnornvm_la_SOURCES += \

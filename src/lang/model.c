@@ -7,7 +7,7 @@
    it.  A name that no run of an inference met is an error (norn_model_check): a misspelt name must
    not sample the prior silently. */
 #include "lang/env_in.h"
-#include "lang/flow.h"
+#include "lang/compile/flow.h"
 #include <string.h>
 
 enum { PER_FIX = 3 };

@@ -5,8 +5,8 @@
    stack only at frames above the WATER mark: below it nothing ran, so all it refers to is old
    already.  Scanning whole stacks each time is quadratic in depth. */
 #include "lang/run.h"
-#include "lang/delayed.h"
-#include "lang/array.h"
+#include "lang/symbolic/delayed.h"
+#include "lang/value/array.h"
 #include <stddef.h>
 #include <string.h>
 

@@ -4,7 +4,7 @@
    An observation's counter has an event word of its own, so that its numbers are others than those of a
    choice of the same address.  It does not depend on the file that the program stands in: files have other
    numbers in other processes. */
-#include "lang/lanes.h"
+#include "lang/lanes/lanes.h"
 #include <string.h>
 
 enum { IN_PLACE = 0, FAILED = -1 };

@@ -1,6 +1,6 @@
 /* state.c: making and freeing a norn_state, its limits, errors, slots and calls from C. */
 #include "lang/run.h"
-#include "lang/big.h"
+#include "lang/value/big.h"
 #include "lang/env.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* state.h: the inside of a norn_state. */
 #ifndef NORN_LANG_STATE_H
 #define NORN_LANG_STATE_H
-#include "lang/value.h"
+#include "lang/value/value.h"
 #include "lang/heap.h"
-#include "lang/code.h"
+#include "lang/compile/code.h"
 #include <pthread.h>
 
 #define STATE_SLOTS 10

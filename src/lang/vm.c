@@ -6,9 +6,9 @@
 
    Safepoints: an instruction that must allocate and finds the nursery full jumps to `full`, which
    collects and runs the instruction again; so no instruction may have had an effect before that. */
-#include "lang/node.h"
-#include "lang/delayed.h"
-#include "lang/lanes.h"
+#include "lang/symbolic/node.h"
+#include "lang/symbolic/delayed.h"
+#include "lang/lanes/lanes.h"
 #include "lang/event_fast.h"
 #include "lang/vm_in.h"
 #include <math.h>

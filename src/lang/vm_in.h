@@ -4,7 +4,7 @@
    sx, sy, labels) and go to its labels (full, poll, slowly, not_bool, fail).  Included by vm.c only. */
 #ifndef NORN_LANG_VM_IN_H
 #define NORN_LANG_VM_IN_H
-#include "lang/lanes.h"
+#include "lang/lanes/lanes.h"
 #include "lang/run.h"
 #include <math.h>
 

@@ -1,12 +1,12 @@
 /* vm_slow.c: the cold halves of instructions: calls of anything but a plain function with the right
    number of arguments, fields and elements of anything but records and arrays, and error places. */
-#include "lang/delayed.h"
-#include "lang/elsewhere.h"
-#include "lang/flow.h"
-#include "lang/lanes.h"
+#include "lang/symbolic/delayed.h"
+#include "lang/parse/elsewhere.h"
+#include "lang/compile/flow.h"
+#include "lang/lanes/lanes.h"
 #include "lang/run.h"
 #include "lang/env.h"
-#include "lang/node.h"
+#include "lang/symbolic/node.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

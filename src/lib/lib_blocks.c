@@ -1,7 +1,7 @@
 /* lib_blocks.c: the part of `import inference` that runs no programs: what a population tells, and
-   populations that are other particles or weights of one (infer/population.h). */
+   populations that are other particles or weights of one (infer/particles/population.h). */
 #include "lib/lib.h"
-#include "infer/population.h"
+#include "infer/particles/population.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* lib_chains.c: how far draws can be trusted: effective sample sizes, split R-hat and Monte-Carlo
-   errors of a posterior's numbers (infer/diagnose.c; Vehtari et al. 2021, "Rank-normalization,
+   errors of a posterior's numbers (infer/trust/diagnose.c; Vehtari et al. 2021, "Rank-normalization,
    folding, and localization: an improved R-hat").  Of a posterior of arrays: of each element. */
 #include "infer/engine.h"
 #include "infer/posterior.h"

@@ -1,6 +1,6 @@
 /* lib_infer.c: what posteriors can be asked, beside the statistics of lib_stats.c. */
 #include "lib/lib.h"
-#include "infer/net_train.h"
+#include "infer/net/net_train.h"
 #include "infer/posterior.h"
 #include <math.h>
 #include <stdio.h>

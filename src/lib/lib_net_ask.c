@@ -1,6 +1,6 @@
 /* lib_net_ask.c: the C half of what the prelude asks of nets (diagnose). */
 #include "lib/lib.h"
-#include "infer/net.h"
+#include "infer/net/net.h"
 
 static norn_status f_net_what(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {

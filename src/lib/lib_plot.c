@@ -1,7 +1,7 @@
 /* lib_plot.c: plot: pictures of posteriors as files and in the terminal (io/plot.h). */
 #include "infer/engine.h"
 #include "infer/posterior.h"
-#include "infer/sbc.h"
+#include "infer/trust/sbc.h"
 #include "lib/columns.h"
 #include "lib/lib.h"
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* lib_predict.c: what loo(post) and compare(...) tell, from the log densities of each observation
-   at each draw (infer/predict.c, infer/loo.c).  The Norn half, which runs the model, is in
+   at each draw (infer/trust/predict.c, infer/trust/loo.c).  The Norn half, which runs the model, is in
    stdlib/prelude.norn. */
 #include "infer/engine.h"
 #include "infer/posterior.h"
-#include "infer/predict.h"
-#include "infer/psis.h"
+#include "infer/trust/predict.h"
+#include "infer/trust/psis.h"
 #include "lib/lib.h"
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* lib_save.c: nets in files .safetensors (infer/net_file.c), and posteriors in files: by what the name ends in,
+/* lib_save.c: nets in files .safetensors (infer/net/net_file.c), and posteriors in files: by what the name ends in,
    CmdStan's CSV (lib_draws.c), NetCDF (lib_draws_nc.c) or JSON:
 
      { "norn": "posterior", "version": 1, "exact": false, "values": [...],
@@ -8,8 +8,8 @@
    Reals are written in the shortest form that reads back equal, so that all of it comes back the
    same.  The model and the engine are code and are not saved: more() refuses a loaded posterior. */
 #include "lib/lib_draws.h"
-#include "infer/enumerate.h"
-#include "infer/net.h"
+#include "infer/exact/enumerate.h"
+#include "infer/net/net.h"
 #include "infer/posterior.h"
 #include "io/json.h"
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* lib_sbc.c: simulation-based calibration (Talts, Betancourt, Simpson, Vehtari, Gelman 2018;
-   bands: infer/sbc.c).  Where choices come from their priors and data from them, each is one more
+   bands: infer/trust/sbc.c).  Where choices come from their priors and data from them, each is one more
    draw of the posterior of that data: its rank among the posterior's draws is uniform, if the
    engine is right.  The Norn half, which simulates and infers, is in stdlib/prelude.norn.
 
@@ -8,7 +8,7 @@
    which is exactly uniform if the draws are independent, ties or not. */
 #include "infer/engine.h"
 #include "infer/posterior.h"
-#include "infer/sbc.h"
+#include "infer/trust/sbc.h"
 #include "lib/lib.h"
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "gpu/gpu.h"
 #include "io/canvas.h"
 #include "io/netcdf.h"
-#include "llm/http.h"
+#include "llm/http/http.h"
 #include <string.h>
 
 static const struct { const char *name; const char *(*version)(void); } packages[] = {

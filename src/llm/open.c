@@ -1,7 +1,7 @@
 /* open.c: models by their URIs, and what a state keeps of them: the list of those that are open, so that the same URI
    with the same options is one model, whose contexts are shared. */
-#include "llm/guide.h"
-#include "llm/http.h"
+#include "llm/guide/guide.h"
+#include "llm/http/http.h"
 #include "llm/llm.h"
 #include <stdio.h>
 #include <string.h>

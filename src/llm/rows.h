@@ -2,7 +2,7 @@
    lib_llm ask of them. */
 #ifndef NORN_LLM_ROWS_H
 #define NORN_LLM_ROWS_H
-#include "llm/guide.h"
+#include "llm/guide/guide.h"
 #include "llm/handle.h"
 
 extern const norn_dist_row lm_token_row, lm_masked_row, lm_text_row, lm_starts_row;

@@ -3,9 +3,9 @@
    The windows of a step are cut into parts, always the same; threads take parts, each of which has a gradient of its
    own, and these are added in order.  So the model is a function of text, spec and steps. */
 #include "base/pool.h"
-#include "llm/gguf.h"
+#include "llm/file/gguf.h"
 #include "llm/pieces.h"
-#include "llm/vocab.h"
+#include "llm/file/vocab.h"
 #include "nn/causal.h"
 #include "nn/optimise.h"
 #include "norn_llm.h"

@@ -5,7 +5,7 @@
        x[i] = sum_j coef[i, j] table[row[i, j]]
 
    so that a number is its row times the number, a category the row of its value, a missing value or an
-   address a row of its own.  Which rows mean what is the business of who makes the tokens (infer/net.h).
+   address a row of its own.  Which rows mean what is the business of who makes the tokens (infer/net/net.h).
 
    Who sees whom is two small numbers a token: i sees k where k == i, or order[k] < see[i].
 

@@ -1,4 +1,4 @@
-/* lane_ops: elementwise operations on vectors of numbers, for runs in lanes (lang/lanes.h): one object
+/* lane_ops: elementwise operations on vectors of numbers, for runs in lanes (lang/lanes/lanes.h): one object
    per CPU level (lane_ops_level.c), each with the bits of the scalar operations. */
 #ifndef NORN_LANE_OPS_H
 #define NORN_LANE_OPS_H

@@ -1,5 +1,5 @@
 /* fuzz_chat.c: any bytes are a chat template that is recognised, in which what was said stands whole, or an error. */
-#include "llm/chat.h"
+#include "llm/file/chat.h"
 #include <stdlib.h>
 #include <string.h>
 

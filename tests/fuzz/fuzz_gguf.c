@@ -1,6 +1,6 @@
 /* fuzz_gguf.c: any bytes are a GGUF file or an error; each tensor of one lies within the bytes and its rows are numbers,
    each value of the metadata can be read, and what was read is written and read back the same. */
-#include "llm/gguf.h"
+#include "llm/file/gguf.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
    for.  The rest are the answers of each path (AT_COMPLETIONS, ...; the last is also that of all behind it), parted by a
    byte 0x1e, and those to one request after the other, parted by 0x1d, of which the last is given for ever.  What is believed
    must be possible: a text without its stop, a log-probability that is none above 0. */
-#include "llm/http.h"
+#include "llm/http/http.h"
 #include "norn.h"
 #include <math.h>
 #include <stdio.h>

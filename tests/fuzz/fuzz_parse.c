@@ -1,6 +1,6 @@
 /* fuzz_parse.c: any text gives a tree or errors at places in it; nothing leaks, also when memory
    fails on the way. */
-#include "lang/parse.h"
+#include "lang/parse/parse.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *s, size_t n);

@@ -1,8 +1,8 @@
 /* fuzz_regex.c: any bytes are a regular expression, or with ::= in them a grammar, or an error; of an automaton, and of the
    machines of a grammar whose rules nest, each state but perhaps the first has its way to the end; and a small
    vocabulary's masks allow what can be read and finished.  A zero byte parts the expression and a stop. */
-#include "llm/grammar.h"
-#include "llm/guide.h"
+#include "llm/guide/grammar.h"
+#include "llm/guide/guide.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* fuzz_vocab.c: the first half of any bytes, if a GGUF file stands there (its length in the first two bytes), is a vocabulary
    or an error; the rest as text becomes tokens whose bytes are the text again, or an error. */
-#include "llm/vocab.h"
+#include "llm/file/vocab.h"
 #include <stdlib.h>
 #include <string.h>
 

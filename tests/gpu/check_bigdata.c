@@ -3,7 +3,7 @@
    same bits again; data that are there only once; and whole runs of engines. */
 #include "gpu_test.h"
 #include "gpu/bigdata.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "graph/program.h"
 #include <math.h>
 

@@ -2,7 +2,7 @@
    what an inference says; and the errors. */
 #include "gpu_test.h"
 #include "gpu/chains.h"
-#include "infer/chees.h"
+#include "infer/gradient/chees.h"
 
 static norn_state *st;
 

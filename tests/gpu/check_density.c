@@ -5,8 +5,8 @@
 #include "gpu/chains.h"
 #include "graph/dialect.h"
 #include "graph/program.h"
-#include "infer/chees.h"
-#include "infer/density.h"
+#include "infer/gradient/chees.h"
+#include "infer/gradient/density.h"
 #include "num/rng.h"
 #include "../unit/density_models.h"
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-/* check_llm: the built-in decoder on a GPU (llm/decoder_gpu.h) beside the CPU's: every architecture and format; the
+/* check_llm: the built-in decoder on a GPU (llm/decoder/decoder_gpu.h) beside the CPU's: every architecture and format; the
    same bits whatever else is computed, from any pages; shared tokens and weights once, memory that comes back; and what
    is wrong is said, or the CPU goes on. */
 #include "gpu_test.h"
 #include "../unit/decoder_models.h"
-#include "llm/decoder_gpu.h"
+#include "llm/decoder/decoder_gpu.h"
 #include <math.h>
 
 static norn_state *st;

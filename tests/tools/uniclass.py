@@ -1,7 +1,7 @@
-"""Writes src/llm/uniclass_table.h: the classes of characters that tokenizers tell apart (src/llm/uniclass.h), from the
+"""Writes src/llm/file/uniclass_table.h: the classes of characters that tokenizers tell apart (src/llm/file/uniclass.h), from the
 general categories of Python's unicodedata, or of the package unicodedata2, which follows newer versions of Unicode.
 
-    python3 tests/tools/uniclass.py > src/llm/uniclass_table.h
+    python3 tests/tools/uniclass.py > src/llm/file/uniclass_table.h
 """
 try:
     import unicodedata2 as unicodedata

@@ -4,7 +4,7 @@
 #ifndef NORN_DECODER_MODELS_H
 #define NORN_DECODER_MODELS_H
 #include "unit.h"
-#include "llm/decoder.h"
+#include "llm/decoder/decoder.h"
 #include <stdlib.h>
 
 typedef struct model_spec {

@@ -1,9 +1,9 @@
 /* test_approx.c: minimisation by L-BFGS; the normals of a path of Pathfinder against the recursion
    of BFGS on whole matrices; starts for chains. */
 #include "unit.h"
-#include "infer/lbfgs.h"
-#include "infer/path.h"
-#include "infer/pathfinder.h"
+#include "infer/gradient/lbfgs.h"
+#include "infer/particles/path.h"
+#include "infer/gradient/pathfinder.h"
 #include "num/la.h"
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* test_builtin.c: builtin:FILE.gguf from the file to contexts: a llama model with a vocabulary of scores, whose contexts begin
    with a space and whose texts do not, its chat, and files of kinds that are not read, which name the http route. */
 #include "unit.h"
-#include "llm/chat.h"
+#include "llm/file/chat.h"
 #include "llm/llm.h"
 #include <stdlib.h>
 #include <unistd.h>

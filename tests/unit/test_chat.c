@@ -1,7 +1,7 @@
 /* test_chat.c: conversations become the text that the models' own templates make of them (tests/data/vocab/chats.txt), and
    tokens in which what people said is never special. */
 #include "unit.h"
-#include "llm/chat.h"
+#include "llm/file/chat.h"
 #include <stdlib.h>
 
 static char *file_text(const char *name, size_t *n)

@@ -1,7 +1,7 @@
 /* test_chees: many chains at once (graph/chains.h, chains_cpu.c) beside a slow and obvious version that
    moves one chain after the other; that a transition leaves its target as it is; what warm-up learns, where
    that is known exactly; nested R-hat beside its formulas. */
-#include "infer/chees.h"
+#include "infer/gradient/chees.h"
 #include "num/rng.h"
 #include "num/special.h"
 #include "unit.h"

@@ -5,7 +5,7 @@
    register is live where some path leads to a read of it with no definition or kill on the way. */
 #include "unit.h"
 #include "lang/env.h"
-#include "lang/flow.h"
+#include "lang/compile/flow.h"
 #include <stdlib.h>
 
 enum { REGS = 16, CODE = 12 };

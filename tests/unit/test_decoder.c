@@ -2,7 +2,7 @@
    architecture and format; the same bits whatever else is computed, with any threads, from any pages; shared tokens
    kept once; and what is wrong is said.  With a folder as its argument it writes the models there. */
 #include "decoder_models.h"
-#include "llm/decoder_in.h"
+#include "llm/decoder/decoder_in.h"
 #include "num/level.h"
 
 enum { CONTEXT = 40 };

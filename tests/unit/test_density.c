@@ -2,7 +2,7 @@
    run with the same choices scores, plus the log Jacobians of the maps; the gradient is what
    differences of the density give. */
 #include "norn.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "num/rng.h"
 #include "density_models.h"
 #include "unit.h"

@@ -4,7 +4,7 @@
 #include "graph/density_text.h"
 #include "graph/dialect.h"
 #include "graph/program.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "num/rng.h"
 #include "compiled.h"
 #include "density_models.h"

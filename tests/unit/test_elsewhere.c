@@ -1,7 +1,7 @@
 /* test_elsewhere.c: names of other languages: what a hint proposes is there, what it corrects is not. */
 #include "unit.h"
 #include "norn.h"
-#include "lang/elsewhere.h"
+#include "lang/parse/elsewhere.h"
 
 static bool defined(norn_state *st, const char *name)
 {

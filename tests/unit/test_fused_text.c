@@ -4,7 +4,7 @@
 #include "norn.h"
 #include "dist/block.h"
 #include "graph/fused_cc.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "num/level.h"
 #include "compiled.h"
 #include "unit.h"

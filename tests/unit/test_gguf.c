@@ -1,7 +1,7 @@
 /* test_gguf.c: GGUF files: what is written comes back to the bit, what is wrong with a file is said with its byte, and
    every file that was cut short is refused. */
 #include "unit.h"
-#include "llm/gguf.h"
+#include "llm/file/gguf.h"
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -4,8 +4,8 @@
    nothing changes. */
 #include "unit.h"
 #include "base/base.h"
-#include "llm/guide.h"
-#include "llm/regex.h"
+#include "llm/guide/guide.h"
+#include "llm/guide/regex.h"
 #include <stdlib.h>
 
 static uint64_t at = 1;

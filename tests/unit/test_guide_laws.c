@@ -4,7 +4,7 @@
    the masked distribution, times the mass that its mask let through.  Both are the same, the mass of a prefix is
    that of its next steps, and no prefix that masks lead to is dead. */
 #include "unit.h"
-#include "llm/guide.h"
+#include "llm/guide/guide.h"
 #include <math.h>
 
 enum { LEAST = 3, MOST = 6, LONG = 16 };

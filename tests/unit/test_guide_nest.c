@@ -5,8 +5,8 @@
    sequences of tokens of random vocabularies, with and without single bytes, with and without a stop. */
 #include "unit.h"
 #include "base/base.h"
-#include "llm/grammar.h"
-#include "llm/guide.h"
+#include "llm/guide/grammar.h"
+#include "llm/guide/guide.h"
 #include <stdlib.h>
 
 static uint64_t at = 1;

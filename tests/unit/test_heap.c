@@ -1,8 +1,8 @@
 /* test_heap.c: the heap.  A mutator makes random values beside a model in plain C and compares after
    collections; memory is made to fail at every request; limits leave the state usable. */
 #include "unit.h"
-#include "lang/array.h"
-#include "lang/hamt.h"
+#include "lang/value/array.h"
+#include "lang/value/hamt.h"
 #include <stdlib.h>
 
 /* ---- a counting allocator: what a freed state leaves behind; may fail at one request ---- */

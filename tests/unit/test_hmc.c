@@ -1,7 +1,7 @@
 /* test_hmc.c: the parts that nuts and hmc are made of: metrics, their fit, the windows of warm-up,
    leapfrog steps; and that draws depend neither on the number of threads nor on how a run is cut
    in pieces. */
-#include "infer/hmc.h"
+#include "infer/gradient/hmc.h"
 #include "infer/infer.h"
 #include "num/la.h"
 #include "num/rng.h"

@@ -4,7 +4,7 @@
    without a new recording, unless it is an index, a count or chooses a branch; if many such do, they are
    switched, which needs no new recording either. */
 #include "norn.h"
-#include "infer/density.h"
+#include "infer/gradient/density.h"
 #include "num/rng.h"
 #include "unit.h"
 #include <stdlib.h>

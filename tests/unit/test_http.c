@@ -1,7 +1,7 @@
 /* Servers of language models without sockets: a wire with a clock of its own plays the server.  What is asked again and
    when, what is kept, what is believed. */
 #include "base/base.h"
-#include "llm/http.h"
+#include "llm/http/http.h"
 #include "norn.h"
 #include "unit.h"
 #include <dirent.h>

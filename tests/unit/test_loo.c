@@ -1,6 +1,6 @@
 /* test_loo.c: estimates of leaving one out against ArviZ. */
 #include "unit.h"
-#include "infer/predict.h"
+#include "infer/trust/predict.h"
 #include <stdlib.h>
 
 enum { DRAWS = 2000, ROWS = 8 };

@@ -9,7 +9,7 @@
    and what the program returns must be the same but for the rounding of sums. */
 #include "unit.h"
 #include "infer/infer.h"
-#include "infer/mh.h"
+#include "infer/chains/mh.h"
 #include <stdlib.h>
 
 enum { STATES = 64, TIMES = 3000, DRAWS = 30000 };

@@ -1,11 +1,11 @@
-/* test_net_asked.c: posteriors by nets that have learned nothing (infer/amortized.h): the weights make any proposal
+/* test_net_asked.c: posteriors by nets that have learned nothing (infer/net/amortized.h): the weights make any proposal
    right, so whatever first weights a net has, evidence is unbiased and expectations are exact; a Jacobian that is wrong,
    a choice that is scored otherwise than it was drawn, an order of tokens that differs between the two, all show.
    Expected values are closed forms, or enumerate()'s. */
 #include "unit.h"
-#include "infer/amortized.h"
+#include "infer/net/amortized.h"
 #include "infer/infer.h"
-#include "infer/net.h"
+#include "infer/net/net.h"
 #include <stdlib.h>
 #include <unistd.h>
 

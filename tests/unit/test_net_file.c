@@ -2,8 +2,8 @@
    another program's net is refused by name; what is wrong with a file is said. */
 #include "unit.h"
 #include "base/base.h"
-#include "infer/net_file.h"
-#include "infer/net_in.h"
+#include "infer/net/net_file.h"
+#include "infer/net/net_in.h"
 #include <stdlib.h>
 #include <unistd.h>
 

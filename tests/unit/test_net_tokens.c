@@ -2,7 +2,7 @@
    program's distribution; sites, kinds and sizes; rows, masks, questions and padding, token by token on small
    programs; what is refused, at its line. */
 #include "unit.h"
-#include "infer/net_in.h"
+#include "infer/net/net_in.h"
 #include <stdlib.h>
 
 static norn_state *st;

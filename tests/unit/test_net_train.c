@@ -1,7 +1,7 @@
-/* test_net_train.c: training a net (infer/net_train.c): for given steps it is the same, to the bit, on any number of
+/* test_net_train.c: training a net (infer/net/net_train.c): for given steps it is the same, to the bit, on any number of
    threads and through a file in the middle; it learns; what is not finite is skipped and then ends it, and the last
    good net stays; budgets of simulations; wrong options are refused. */
-#include "infer/net_train.h"
+#include "infer/net/net_train.h"
 #include "unit.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
    of the trajectory in a list and sums momenta anew for each check: Betancourt 2017 (appendix A.5), with
    Stan's two further checks across the halves of a tree.  Both take the same random numbers, so that
    they must go to the same points, with as many steps, however curved the density is. */
-#include "infer/hmc.h"
+#include "infer/gradient/hmc.h"
 #include "num/rng.h"
 #include "unit.h"
 #include <stdlib.h>

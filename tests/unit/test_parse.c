@@ -1,7 +1,7 @@
 /* test_parse.c: the lexer and the parser.  A case is a text and its tree as ast_print gives it, or
    a text and its errors as "line:column: sentence".  Then everything again with memory failing. */
-#include "lang/lex.h"
-#include "lang/parse.h"
+#include "lang/parse/lex.h"
+#include "lang/parse/parse.h"
 #include "unit.h"
 #include <stdlib.h>
 

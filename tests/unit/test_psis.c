@@ -1,7 +1,7 @@
 /* test_psis.c: Pareto smoothed weights against the package ArviZ, and k-hat against tails whose
    shape is known. */
 #include "unit.h"
-#include "infer/psis.h"
+#include "infer/trust/psis.h"
 #include "num/rng.h"
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* test_quant.c: formats of numbers: blocks mean what the Python package gguf says they mean (quant_golden.h), floats
    become the same bits, and what is put into a block comes back as near as its steps allow. */
 #include "unit.h"
-#include "llm/quant.h"
+#include "llm/file/quant.h"
 #include "norn.h"
 #include "quant_golden.h"
 #include <stdlib.h>

@@ -3,7 +3,7 @@
    is shown to be right by what is tested: neither the parser, nor UTF-8, nor automata. */
 #include "unit.h"
 #include "base/base.h"
-#include "llm/grammar.h"
+#include "llm/guide/grammar.h"
 #include <stdlib.h>
 
 static uint64_t at = 1;

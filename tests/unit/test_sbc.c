@@ -1,6 +1,6 @@
 /* test_sbc.c: bands that uniform numbers stay in with the probability that they claim. */
 #include "unit.h"
-#include "infer/sbc.h"
+#include "infer/trust/sbc.h"
 #include "num/rng.h"
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
    and not T N (Jacob, Murray, Rubenthaler 2015); what is kept is what the runs were answered with; a copy
    of a swarm goes on by itself. */
 #include "unit.h"
-#include "infer/swarm.h"
+#include "infer/particles/swarm.h"
 #include <stdlib.h>
 
 enum { N = 100, T = 400 };

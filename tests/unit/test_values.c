@@ -2,8 +2,8 @@
    slices and joins; arithmetic against loops; maps against a list, with colliding hashes; the laws of
    equality, order and hash on random values; and how values print. */
 #include "unit.h"
-#include "lang/array.h"
-#include "lang/hamt.h"
+#include "lang/value/array.h"
+#include "lang/value/hamt.h"
 #include <stdlib.h>
 
 static uint64_t rnd(uint64_t *s)

@@ -5,9 +5,9 @@
    models/ggml-vocab-NAME.gguf with NAME.gguf.inp (texts, each ended by a line __ggml_vocab_test__) and NAME.gguf.out (a line
    of tokens for each). */
 #include "unit.h"
-#include "llm/pretok.h"
-#include "llm/uniclass.h"
-#include "llm/vocab.h"
+#include "llm/file/pretok.h"
+#include "llm/file/uniclass.h"
+#include "llm/file/vocab.h"
 #include <dirent.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* test_weights: from log weights to copies, at each CPU level: the same bits from all; weights and
-   sums against libm; offspring against the scalar schemes of infer/resample.c; however the weights
+   sums against libm; offspring against the scalar schemes of infer/particles/resample.c; however the weights
    are, offspring sum to n and none goes to a weight of 0; copies against the obvious plan. */
 #include "num/weights.h"
 #include "infer/engine.h"
