@@ -489,6 +489,7 @@ LANG_TESTS = \
   %D%/errors/points_not_finite.norn \
   %D%/errors/population_compare.norn \
   %D%/errors/population_unfinished.norn \
+  %D%/errors/posterior_array.norn \
   %D%/errors/predict_factor.norn \
   %D%/errors/predict_improper.norn \
   %D%/errors/predict_reread.norn \
@@ -1100,6 +1101,7 @@ TEST_FILES = \
   %D%/errors/points_not_finite.err \
   %D%/errors/population_compare.err \
   %D%/errors/population_unfinished.err \
+  %D%/errors/posterior_array.err \
   %D%/errors/predict_factor.err \
   %D%/errors/predict_improper.err \
   %D%/errors/predict_reread.err \

@@ -39,6 +39,19 @@ bool lib_is_posterior(norn_datum v)
          (d.row->flags & NORN_DIST_POSTERIOR);
 }
 
+norn_status lib_no_posterior(norn_state *st, const norn_datum *args, int i)
+{
+  lib_wrong(st, args, i, "the argument", "a posterior");
+  if (norn_kind_of(args[i]) == NORN_MODEL) norn_hint(st, "infer(m, engine) gives the posterior of a model value");
+  if (norn_array_length(args[i]) > 0 && lib_is_posterior(norn_array_at(st, args[i], 0))) lib_hint_each(st);
+  return lib_failed(st);
+}
+
+void lib_hint_each(norn_state *st)
+{
+  norn_hint(st, "of several posteriors: [f(p) for p in posteriors]");
+}
+
 bool lib_want_bool(norn_state *st, const norn_datum *args, int i, const char *what, bool *out)
 {
   if (args[i].tag != NORN_BOOL) {

@@ -53,6 +53,10 @@ static inline bool lib_given(const norn_datum *args, int i, int n)
 
 bool lib_is_number(norn_datum);
 bool lib_is_posterior(norn_datum);
+/* The error that argument i is no posterior, with a hint for a model and for an array of posteriors. */
+norn_status lib_no_posterior(norn_state *, const norn_datum *args, int i);
+/* The hint where an array of posteriors stands and one was wanted. */
+void lib_hint_each(norn_state *);
 /* true/false of argument i; false with the error set if it is something else. */
 bool lib_want_bool(norn_state *, const norn_datum *args, int i, const char *what, bool *out);
 /* A one-dimensional view of a new array of n elements; NULL: error set. */

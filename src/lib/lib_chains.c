@@ -73,7 +73,7 @@ static norn_status each_number(norn_state *st, const norn_datum *args, diagnose_
   norn_datum keep, result = norn_none();
   norn_status code;
   if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
-    return lib_wrong(st, args, 0, "the argument", "a posterior");
+    return lib_no_posterior(st, args, 0);
   if (!lib_weights(st, &post, &q.w)) return lib_failed(st);
   q.n = post.n;
   q.exact = post.exact;

@@ -9,9 +9,7 @@
 static bool want_posterior(norn_state *st, const norn_datum *args, int i, norn_posterior *post)
 {
   if (lib_is_posterior(args[i]) && norn_posterior_view(st, args[i], post)) return true;
-  lib_wrong(st, args, i, "the argument", "a posterior");
-  if (norn_kind_of(args[i]) == NORN_MODEL)
-    norn_hint(st, "infer(m, engine) gives the posterior of a model value");
+  lib_no_posterior(st, args, i);
   return false;
 }
 

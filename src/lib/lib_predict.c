@@ -25,12 +25,7 @@ static double total(const double *x, int64_t n, double *se)
 static norn_status f_model_again(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
-  if (!lib_is_posterior(args[0])) {
-    lib_wrong(st, args, 0, "the argument", "a posterior");
-    if (norn_kind_of(args[0]) == NORN_MODEL)
-      norn_hint(st, "infer(m, engine) gives the posterior of a model value");
-    return lib_failed(st);
-  }
+  if (!lib_is_posterior(args[0])) return lib_no_posterior(st, args, 0);
   *out = posterior_model(st, args[0]);
   if (out->tag == NORN_MODEL) return predict_check(st, args[0]);
   norn_fail(st, NORN_EINFER, 0, "this posterior can't run its model again: it is a part of one, or "
@@ -155,7 +150,7 @@ static norn_status f_loo(norn_state *st, const norn_datum *args, int n, norn_dat
   norn_view v;
   (void)n;
   if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &l.post))
-    return lib_wrong(st, args, 0, "the argument", "a posterior");
+    return lib_no_posterior(st, args, 0);
   if (!norn_array_view(l.post.values, &v) || v.rank != 2 || v.elem != NORN_F64 || !v.dims[1]) {
     norn_fail(st, NORN_EINFER, 0, "the model observes nothing: there is no row to leave out");
     norn_hint(st, "factor and condition are no rows");

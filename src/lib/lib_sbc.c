@@ -184,7 +184,7 @@ static norn_status f_ranks(norn_state *st, const norn_datum *args, int n, norn_d
   among a = { .st = st };
   (void)n;
   for (int i = 0; i < 2; i++)
-    if (!lib_is_posterior(args[i])) return lib_wrong(st, args, i, "the argument", "a posterior");
+    if (!lib_is_posterior(args[i])) return lib_no_posterior(st, args, i);
   if (!norn_posterior_view(st, args[0], &sim) || !norn_posterior_view(st, args[1], &post))
     return lib_failed(st);
   bool good = rank_all(&a, &sim, &post) &&
@@ -392,7 +392,7 @@ static norn_status f_sbc(norn_state *st, const norn_datum *args, int n, norn_dat
   calibration *c;
   (void)n;
   if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
-    return lib_wrong(st, args, 0, "the argument", "a posterior");
+    return lib_no_posterior(st, args, 0);
   if (!(c = engine_get(st, sizeof *c))) return NORN_EMEMORY;
   c->st = st;
   c->n = (int)post.n;

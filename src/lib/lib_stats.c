@@ -95,8 +95,10 @@ static norn_status unfit(const query *q, norn_datum v)
     norn_hint(q->st, "filter(xs, x -> not is_missing(x)) leaves them out");
     return code;
   }
-  return norn_fail(q->st, NORN_ETYPE, 0, "the %s of %s has no meaning", names[q->what],
+  code = norn_fail(q->st, NORN_ETYPE, 0, "the %s of %s has no meaning", names[q->what],
                    norn_describe(q->st, v, got, sizeof got));
+  if (lib_is_posterior(v)) lib_hint_each(q->st);
+  return code;
 }
 
 /* Packed numbers of any rank: a statistic per column of the rows. */
