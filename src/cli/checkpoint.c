@@ -44,7 +44,8 @@ void checkpoint_end(cli *c, bool done)
 {
   if (!c->checkpoint) return;
   interrupt_gently(false);
-  if (done) remove(c->checkpoint);
+  /* What was printed must be out before the work that it cost is gone. */
+  if (done && fflush(stdout) == 0) remove(c->checkpoint);
 }
 
 /* Where the work stands it can't be saved.  Said once, when that has lasted; a try that had written much before it
