@@ -212,7 +212,7 @@ norn_status draws_observed(norn_state *st, const norn_datum *args, int n, norn_d
   norn_span at[SITES];
   norn_ref *site[SITES];
   int sites = 0;
-  norn_datum keep, *v;
+  norn_datum keep, *v = NULL;
   norn_event_kind kind;
   norn_status code = NORN_OK;
   (void)n;
