@@ -31,8 +31,7 @@ norn_training *norn_training_new(norn_state *, norn_datum model, norn_datum spec
 norn_step      norn_training_step(norn_training *);
 typedef struct {
   int64_t step; double fraction;       /* done; of the whole */
-  double loss, held_out, efficiency;   /* mean -log q a question, of late and on runs never trained on;
-                                          ESS / n or NaN */
+  double loss, held_out;               /* mean -log q a question, of late and on runs never trained on */
   double rate, runs_per_second;
   int64_t batch, skipped;              /* runs a step; steps that were not finite, and not taken */
 } norn_trained;
@@ -49,7 +48,7 @@ void           norn_training_free(norn_training *);
 /* A net as a safetensors file, and back: it is one of its program only.  NONE: error set. */
 norn_status    norn_net_save(norn_state *, norn_datum net, const char *path);
 norn_datum     norn_net_load(norn_state *, const char *path);
-/* What it tells of itself, a record: kind, model, loss, held_out, efficiency, steps, runs, seconds, parameters, seed,
+/* What it tells of itself, a record: kind, model, loss, held_out, steps, runs, seconds, parameters, seed,
    sites.  NONE: error set. */
 norn_datum     norn_net_info(norn_state *, norn_datum net);
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TODO, STRICT, ALONE, DONE };    /* a model; STRICT: integers must be the same in those beside it */
+enum { LOOSE, STRICT, ALONE, DONE };    /* a model; LOOSE: beside any of its form; STRICT: of the same integers too */
 #define WAIT_FOR 2.0                   /* seconds of work that code is waited for; about what compilers take */
 enum { LANES = 1 << 17 };              /* of filters side by side, at most: they stay in the nearer caches */
 
@@ -19,7 +19,7 @@ typedef struct many {
   int64_t n, left, at;                 /* models; not DONE; that is waited for, or the next to be looked at */
   norn_ref **post;                     /* (n) */
   uint8_t *is;                         /* (n) */
-  uint64_t *form;                      /* (n) of those that are TODO or STRICT, once it is known; 0: not */
+  uint64_t *form;                      /* (n) of those that are LOOSE or STRICT, once it is known; 0: not */
   int64_t *beside;                     /* (n) those that go side by side now */
   size_t nbeside;
   side *s;
@@ -156,7 +156,7 @@ static bool choose(norn_infer *inf, many *e)
 {
   int64_t n = 1;
   norn_state *st = inf->st;
-  if (!forms(inf, e, TODO) || !forms(inf, e, STRICT) || !engine_option_int(st, norn_get(inf->options), 0, 1, &n))
+  if (!forms(inf, e, LOOSE) || !forms(inf, e, STRICT) || !engine_option_int(st, norn_get(inf->options), 0, 1, &n))
     return false;
   size_t most = (size_t)LANES / (size_t)((n + 31) / 32 * 32);
   for (int64_t k = 0; k < e->n; k++) {
@@ -179,7 +179,7 @@ static void part(many *e, const char *why)
   uint64_t form = e->form[e->beside[0]];
   for (int64_t k = 0; k < e->n; k++) {
     if (e->is[k] != is || e->form[k] != form) continue;
-    e->is[k] = is == TODO ? STRICT : ALONE;
+    e->is[k] = is == LOOSE ? STRICT : ALONE;
     e->form[k] = 0;
   }
   snprintf(e->why, sizeof e->why, "%.190s", why);

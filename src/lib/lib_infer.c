@@ -384,7 +384,7 @@ static const norn_native natives[] = {
      "contains(_diagnose(infer(coin(), enumerate())), \"exact\")\n=> true"),
   FN("info", "post", f_info,
      "What diagnose tells, as a record; of a net kind, model, loss, held_out (the mean of -log q a question,\n"
-     "of late and on runs never trained on), efficiency, steps, runs, seconds, parameters, seed, sites.\n"
+     "of late and on runs never trained on), steps, runs, seconds, parameters, seed, sites.\n"
      "Example: model coin() { let x ~ bernoulli(0.5); x }; "
      "info(infer(coin(), enumerate())).engine\n=> \"enumerate\""),
   FN("_model_of", "post", f_model_of,

@@ -30,7 +30,7 @@ net *net_new(norn_state *st, const net_spec *spec, net_schema *take, uint64_t se
   memset(take, 0, sizeof *take);
   nn_params_init(&n->params, st);
   n->seed = seed;
-  n->loss = n->held_out = n->score = NAN;
+  n->loss = n->held_out = NAN;
   n->model = nn_model_new(st, &n->params, &n->spec.shape, n->schema.head, n->schema.nhead);
   if (!n->model || !nn_params_make(&n->params, learn)) {
     net_free(n);

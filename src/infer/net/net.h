@@ -197,7 +197,6 @@ typedef struct net {
   char model_name[96];
   int64_t step; double runs;   /* steps; simulated runs in all */
   double loss, held_out;       /* mean -log q a question: the last of training, on runs that it has not seen */
-  double score;                /* importance efficiency (npe) on those, or NaN */
   double seconds;
   norn_ref *what;              /* what it was trained on; NULL: it comes from a file */
 } net;
@@ -220,7 +219,7 @@ net_training *net_training_new(norn_state *, norn_datum what, const net_spec *, 
 norn_step     net_training_step(net_training *);
 typedef struct net_progress {
   int64_t step; double fraction;           /* of the whole */
-  double loss, held_out, score, rate, runs_per_second;
+  double loss, held_out, rate, runs_per_second;
   int64_t batch, skipped;
 } net_progress;
 void          net_training_progress(const net_training *, net_progress *);

@@ -13,8 +13,7 @@
 #define WHOLE(X)                                                                                          \
   X(t->adam.step) X(t->next) X(t->batch) X(t->skipped) X(t->looked_step) X(t->good_step) X(t->stale)
 #define REAL(X)                                                                                           \
-  X(t->loss) X(t->weight) X(t->looked) X(t->good_loss) X(t->limit) X(t->before) X(t->n->loss) X(t->n->held_out) \
-  X(t->n->score)
+  X(t->loss) X(t->weight) X(t->looked) X(t->good_loss) X(t->limit) X(t->before) X(t->n->loss) X(t->n->held_out)
 #define KEY "training"
 #define GOOD "training.good"
 

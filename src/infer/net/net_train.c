@@ -434,7 +434,7 @@ net_training *net_training_new(norn_state *st, norn_datum what, const net_spec *
   if (good && (t->n = net_new(st, &own, &schema, seed, true)) != NULL) {
     t->n->program = net_program(st, norn_get(t->what));          /* the program has run: values have moved */
     t->n->seed = seed;
-    t->n->loss = t->n->held_out = t->n->score = NAN;
+    t->n->loss = t->n->held_out = NAN;
     net_model_name(st, norn_get(t->what), t->n->model_name, sizeof t->n->model_name);
     if (training_ready(t)) return t;
   }
@@ -462,7 +462,6 @@ net *net_training_result(net_training *t)
   n->runs = t->n->runs;
   n->loss = t->n->loss;
   n->held_out = t->n->held_out;
-  n->score = t->n->score;
   n->seconds = training_seconds(t);
   if ((n->what = norn_keep(st, norn_get(t->what)))) return n;
   net_free(n);
@@ -474,7 +473,7 @@ void net_training_progress(const net_training *t, net_progress *p)
   double spent = infer_seconds() - t->begun;
   *p = (net_progress){
     .step = t->adam.step, .fraction = t->done ? 1 : fraction_of(t), .loss = t->n->loss, .held_out = t->n->held_out,
-    .score = t->n->score, .rate = nn_adam_rate(&t->adam, t->limit > 0 ? fraction_of(t) : -1),
+    .rate = nn_adam_rate(&t->adam, t->limit > 0 ? fraction_of(t) : -1),
     .runs_per_second = spent > 0 ? (double)(t->next - t->sat) / spent : 0, .batch = t->batch, .skipped = t->skipped
   };
 }

@@ -182,12 +182,10 @@ static norn_step train_step(norn_infer *inf, void *self)
 
 void net_progress_text(const net_progress *p, norn_progress *out)
 {
-  char held[24] = "", score[20] = "", skipped[32] = "";
+  char held[24] = "", skipped[32] = "";
   if (isfinite(p->held_out)) snprintf(held, sizeof held, "  held-out %.4g", p->held_out);
-  if (isfinite(p->score)) snprintf(score, sizeof score, "  efficiency %.2f", p->score);
   if (p->skipped) snprintf(skipped, sizeof skipped, "  skipped %lld", (long long)p->skipped);
-  snprintf(out->state, sizeof out->state, "loss %.4g%s%s  %.3g runs/s%s", p->loss, held, score, p->runs_per_second,
-           skipped);
+  snprintf(out->state, sizeof out->state, "loss %.4g%s  %.3g runs/s%s", p->loss, held, p->runs_per_second, skipped);
   out->done = (double)p->step;
   out->total = p->fraction > 0 ? (double)p->step / p->fraction : 0;
 }
@@ -248,12 +246,12 @@ static size_t parameters_of(const net *n)
 
 norn_datum net_info(norn_state *st, const net *n)
 {
-  static const char *const names[] = { "kind", "model", "loss", "held_out", "efficiency", "steps", "runs", "seconds",
+  static const char *const names[] = { "kind", "model", "loss", "held_out", "steps", "runs", "seconds",
                                        "parameters", "seed", "sites" };
   norn_datum v[] = {
     norn_cstring(st, net_kind_names[n->spec.kind]), norn_cstring(st, n->model_name), norn_real(n->loss),
-    norn_real(n->held_out), isnan(n->score) ? norn_missing() : norn_real(n->score), norn_int(n->step),
-    norn_int((int64_t)n->runs), n->seconds > 0 ? norn_real(n->seconds) : norn_missing(),
+    norn_real(n->held_out), norn_int(n->step), norn_int((int64_t)n->runs),
+    n->seconds > 0 ? norn_real(n->seconds) : norn_missing(),
     norn_int((int64_t)parameters_of(n)), norn_int((int64_t)(n->seed & INT64_MAX)), site_names(st, &n->schema)
   };
   for (int i = 0; i < NORN_COUNT(v); i++) if (norn_is_none(v[i])) return v[i];
