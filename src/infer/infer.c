@@ -329,6 +329,27 @@ void infer_forget_choices(norn_infer *inf)
   inf->ncoming_stat = 0;
 }
 
+norn_step infer_next(norn_infer *inf, norn_run *run, bool proposals, norn_event *ev)
+{
+  norn_datum v;
+  double excess;
+  norn_step s;
+  for (;;)
+    switch (ev->kind = norn_run_next(run, ev)) {
+    case NORN_SAMPLE:
+      if (!engine_sample(inf->st, run, ev, proposals, &v, &excess)) return NORN_STEP_FAIL;
+      if (excess != 0) norn_run_add_logw(run, excess);
+      if (norn_infer_choice(inf, ev->addr, v)) return NORN_STEP_FAIL;
+      norn_run_answer(run, v);
+      break;
+    case NORN_INFER:
+      s = norn_infer_wait(inf, run, ev);
+      if (s != NORN_STEP_MORE) return s;
+      break;
+    default: return NORN_STEP_MORE;
+    }
+}
+
 /* Choice k of the draw that is being added goes to its column. */
 static norn_status infer_choice_add(norn_infer *inf, size_t k)
 {

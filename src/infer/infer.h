@@ -102,6 +102,10 @@ infer_choice *infer_choice_column(norn_infer *, uint64_t addr);
 void        infer_expect(norn_infer *, double draws, size_t choices);
 /* Choices named since the last draw belong to a run that died. */
 void        infer_forget_choices(norn_infer *);
+/* Takes the run of one draw to its next event that is neither a choice nor a nested inference (ev->kind).  Choices are
+   drawn from their priors, or from `via` where `proposals`, which then weighs the run, and kept by address.  MORE: it
+   is there; else what the engine's step gives. */
+norn_step   infer_next(norn_infer *, norn_run *, bool proposals, norn_event *ev);
 /* ---- of the draw that is about to be added (stats.c) ---- */
 norn_status infer_stats_add(norn_infer *);
 norn_status infer_chain_add(norn_infer *);

@@ -17,31 +17,16 @@ static norn_status forward_init(norn_infer *inf, void *self)
 /* One draw, from where its run stands. */
 static norn_step forward_draw(norn_infer *inf, forward *e)
 {
-  norn_state *st = norn_infer_state(inf);
   norn_event ev;
-  norn_datum v;
-  double excess;
-  norn_step s;
-  for (;;)
-    switch (norn_run_next(e->run, &ev)) {
-    case NORN_SAMPLE:
-      if (!engine_sample(st, e->run, &ev, false, &v, &excess)) return NORN_STEP_FAIL;
-      if (norn_infer_choice(inf, ev.addr, v)) return NORN_STEP_FAIL;
-      norn_run_answer(e->run, v);
-      break;
-    case NORN_OBSERVE: break;
-    case NORN_INFER:
-      s = norn_infer_wait(inf, e->run, &ev);
-      if (s != NORN_STEP_MORE) return s;
-      break;
-    case NORN_DONE:
-      if (norn_infer_draw(inf, ev.value, 0)) return NORN_STEP_FAIL;
-      norn_run_free(e->run);
-      e->run = NULL;
-      e->i++;
-      return NORN_STEP_MORE;
-    default: return NORN_STEP_FAIL;
-    }
+  do {
+    norn_step s = infer_next(inf, e->run, false, &ev);
+    if (s != NORN_STEP_MORE) return s;
+  } while (ev.kind == NORN_OBSERVE);
+  if (ev.kind != NORN_DONE || norn_infer_draw(inf, ev.value, 0)) return NORN_STEP_FAIL;
+  norn_run_free(e->run);
+  e->run = NULL;
+  e->i++;
+  return NORN_STEP_MORE;
 }
 
 static norn_step forward_together(norn_infer *inf, forward *e)

@@ -122,36 +122,23 @@ static norn_step rejection_keep(norn_infer *inf, rejection *e, const attempt *t,
 /* One try, from where its run stands. */
 static norn_step rejection_try(norn_infer *inf, rejection *e)
 {
-  norn_state *st = norn_infer_state(inf);
   norn_event ev;
-  norn_datum v;
-  double excess;
-  norn_step s;
-  for (;;)
-    switch (norn_run_next(e->run, &ev)) {
-    case NORN_SAMPLE:
-      if (!engine_sample(st, e->run, &ev, false, &v, &excess)) return NORN_STEP_FAIL;
-      if (norn_infer_choice(inf, ev.addr, v)) return NORN_STEP_FAIL;
-      norn_run_answer(e->run, v);
-      break;
-    case NORN_OBSERVE:
-      s = rejection_observe(inf, e, &e->one, &ev);
-      if (s == NORN_STEP_FAIL) return s;
-      if (s == NORN_STEP_MORE) break;
-      norn_infer_dead(inf, ev.span);
-      e->in_a_row++;
-      rejection_end(e);
-      return NORN_STEP_MORE;
-    case NORN_INFER:
-      s = norn_infer_wait(inf, e->run, &ev);
-      if (s != NORN_STEP_MORE) return s;
-      break;
-    case NORN_DONE:
+  for (;;) {
+    norn_step s = infer_next(inf, e->run, false, &ev);
+    if (s != NORN_STEP_MORE) return s;
+    if (ev.kind == NORN_DONE) {
       s = rejection_keep(inf, e, &e->one, ev.value);
       rejection_end(e);
       return s;
-    default: return NORN_STEP_FAIL;
     }
+    s = ev.kind == NORN_OBSERVE ? rejection_observe(inf, e, &e->one, &ev) : NORN_STEP_FAIL;
+    if (s == NORN_STEP_FAIL) return s;
+    if (s == NORN_STEP_MORE) continue;
+    norn_infer_dead(inf, ev.span);
+    e->in_a_row++;
+    rejection_end(e);
+    return NORN_STEP_MORE;
+  }
 }
 
 static norn_step rejection_give_up(norn_infer *inf, rejection *e)

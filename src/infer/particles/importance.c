@@ -88,35 +88,21 @@ static norn_step importance_end(norn_infer *inf, importance *e, norn_datum value
   return NORN_STEP_MORE;
 }
 
-/* One draw, from where its run stands.  A dead one counts, but is not kept. */
+/* One draw, from where its run stands.  A dead one counts, but is not kept.  Observations are weighed by the VM. */
 static norn_step importance_draw(norn_infer *inf, importance *e)
 {
-  norn_state *st = norn_infer_state(inf);
   norn_event ev;
-  norn_datum v;
-  double lw;
-  norn_step s;
-  for (;;)
-    switch (norn_run_next(e->run, &ev)) {
-    case NORN_SAMPLE:
-      if (!engine_sample(st, e->run, &ev, true, &v, &lw)) return NORN_STEP_FAIL;
-      norn_run_add_logw(e->run, lw);
-      if (norn_infer_choice(inf, ev.addr, v)) return NORN_STEP_FAIL;
-      norn_run_answer(e->run, v);
-      break;
-    case NORN_OBSERVE: break;                    /* weighed by the VM */
-    case NORN_DEAD:
-      norn_infer_dead(inf, ev.span);
-      return importance_end(inf, e, norn_missing(), -HUGE_VAL);
-    case NORN_INFER:
-      s = norn_infer_wait(inf, e->run, &ev);
-      if (s != NORN_STEP_MORE) return s;
-      break;
-    case NORN_DONE:
-      inf->improper |= (norn_run_flags_of(e->run) & NORN_RUN_IMPROPER) != 0;
-      return importance_end(inf, e, ev.value, norn_run_logw(e->run));
-    default: return NORN_STEP_FAIL;
-    }
+  do {
+    norn_step s = infer_next(inf, e->run, true, &ev);
+    if (s != NORN_STEP_MORE) return s;
+  } while (ev.kind == NORN_OBSERVE);
+  if (ev.kind == NORN_DEAD) {
+    norn_infer_dead(inf, ev.span);
+    return importance_end(inf, e, norn_missing(), -HUGE_VAL);
+  }
+  if (ev.kind != NORN_DONE) return NORN_STEP_FAIL;
+  inf->improper |= (norn_run_flags_of(e->run) & NORN_RUN_IMPROPER) != 0;
+  return importance_end(inf, e, ev.value, norn_run_logw(e->run));
 }
 
 /* The same for some hundred of them. */
