@@ -87,7 +87,8 @@ GPU_BENCH = \
 GPU_BENCH_FILES = \
   %D%/gpu/gpu_time.h \
   %D%/gpu/RESULTS.md \
-  %D%/gpu/peer.py
+  %D%/gpu/peer.py \
+  %D%/gpu/peer_torch.py
 EXTRA_PROGRAMS += $(GPU_BENCH)
 EXTRA_DIST     += $(GPU_BENCH_FILES)
 CLEANFILES     += $(GPU_BENCH)

@@ -41,7 +41,7 @@ done | sort -u | while read -r lib; do
   *) cp -L "$lib" "$to/lib"; strip --strip-unneeded "$to/lib/$(basename "$lib")" || true ;;
   esac
 done
-cp "$root/tests/expect.sh" "$root/tests/gpu/run.sh" "$root/bench/gpu/peer.py" "$to"
+cp "$root/tests/expect.sh" "$root/tests/gpu/run.sh" "$root"/bench/gpu/peer*.py "$to"
 for f in "$root"/tests/gpu/*.norn "$root"/tests/gpu/*.err "$root"/tests/gpu/*.json; do [ ! -f "$f" ] || cp "$f" "$to/tests"; done
 # The programs hold the same library: a dictionary that is larger than all of them finds it.
 tar cf - -C "$work" norn-gpu | xz -T1 --lzma2=preset=6,dict=256MiB >"$archive"

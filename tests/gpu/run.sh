@@ -5,7 +5,7 @@
 #
 # WHERE is a folder or an archive that pack.sh made, or a build tree (without: build/ beside this one, whose
 # programs `make gpu-programs` builds).  DIR gets the table (results.md) and what each program wrote.
-# Rows of JAX are made where Python has it (bench/gpu/peer.py; NORN_GPU_PEER=no: not).
+# Rows of JAX and PyTorch are made where Python has them (bench/gpu/peer*.py; NORN_GPU_PEER=no: not).
 # Nothing new is started after NORN_GPU_SECONDS (480) seconds; one program may take 150.  The exit status is 1
 # if a check failed, or if there is no GPU.
 set -u
@@ -34,12 +34,12 @@ esac
 where=$(cd "$where" && pwd) || exit 99
 if [ -d "$where/bin" ]; then
   norn=$where/bin/norn checks=$where/bin/check timings=$where/bin/time sources=$where/tests expect=$where/expect.sh
-  peer=$where/peer.py
+  peers=$where
   LD_LIBRARY_PATH=$where/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export LD_LIBRARY_PATH
 else
   norn=$where/norn checks=$where/tests/gpu timings=$where/bench/gpu sources=$here expect=$here/../expect.sh
-  peer=$here/../../bench/gpu/peer.py
+  peers=$here/../../bench/gpu
 fi
 [ -x "$norn" ] || { echo "run.sh: there is no $norn"; exit 99; }
 
@@ -137,8 +137,8 @@ for f in $(programs "$timings" '*'); do
   case $name in *.o) continue ;; esac
   run "$name" time "$f"
 done
-if [ -f "$peer" ] && [ "${NORN_GPU_PEER-}" != no ] && command -v python3 >/dev/null 2>&1; then
-  run peer time python3 "$peer"
+if [ "${NORN_GPU_PEER-}" != no ] && command -v python3 >/dev/null 2>&1; then
+  for f in "$peers"/peer*.py; do [ -f "$f" ] && run "$(basename "$f" .py)" time python3 "$f"; done
 fi
 
 # The sanitizer makes programs slow: it gets 60 seconds, and those first that are quick.
