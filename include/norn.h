@@ -342,7 +342,7 @@ norn_run   *norn_load(norn_state *, const char *name, const char *text, size_t n
 norn_status norn_eval(norn_state *, const char *name, const char *text, size_t n, unsigned flags,
                       norn_datum *out);
 norn_status norn_eval_file(norn_state *, const char *path, norn_datum *out);
-/* The value of a top-level name of the session or of the last file: NONE if there is none. */
+/* The value of a top-level name of the session or the last file, else of the library: NONE: there is none. */
 norn_datum  norn_global(norn_state *, const char *name);
 norn_status norn_set_global(norn_state *, const char *name, norn_datum);
 /* The persistent map of the language (NORN_MAP): put gives a new map; get gives NONE if absent. */

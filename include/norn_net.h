@@ -32,6 +32,9 @@ norn_step      norn_training_step(norn_training *);
 typedef struct {
   int64_t step; double fraction;       /* done; of the whole */
   double loss, held_out;               /* mean -log q a question, of late and on runs never trained on */
+  double marginal;                     /* what held_out would be of the best answer that looks at no data */
+  double efficiency, kl;               /* on held-out data, of late: ESS of an importance draw; KL(exact || net) a
+                                          data set (of pfn: an answer) in nats.  NAN: not known (yet) */
   double rate, runs_per_second;
   int64_t batch, skipped;              /* runs a step; steps that were not finite, and not taken */
 } norn_trained;
@@ -48,7 +51,7 @@ void           norn_training_free(norn_training *);
 /* A net as a safetensors file, and back: it is one of its program only.  NONE: error set. */
 norn_status    norn_net_save(norn_state *, norn_datum net, const char *path);
 norn_datum     norn_net_load(norn_state *, const char *path);
-/* What it tells of itself, a record: kind, model, loss, held_out, steps, runs, seconds, parameters, seed,
+/* What it tells of itself, a record: kind, model, loss, held_out, marginal, efficiency, kl, steps, runs, seconds, parameters, seed,
    sites.  NONE: error set. */
 norn_datum     norn_net_info(norn_state *, norn_datum net);
 

@@ -85,6 +85,7 @@ libnorncore_la_SOURCES += \
   %D%/net/net_propose.c \
   %D%/net/net_resume.c \
   %D%/net/net_schema.c \
+  %D%/net/net_score.c \
   %D%/net/net_source.c \
   %D%/net/net_spec.c \
   %D%/net/net_tokens.c \

@@ -118,7 +118,9 @@ static env_entry *global_named(norn_state *st, const char *name)
   env *e = st->env;
   sym s = sym_intern(st, name, strlen(name));
   env_entry *found = s ? env_lookup_in(st, e->visible, s) : NULL;
-  return found || !s ? found : env_lookup_in(st, e->host, s);
+  if (s && !found) found = env_lookup_in(st, e->host, s);
+  if (s && !found && env_load_prelude(st) && env_prelude_ready(st)) found = env_lookup_in(st, e->prelude, s);
+  return found;
 }
 
 norn_datum norn_global(norn_state *st, const char *name)

@@ -24,11 +24,25 @@ static norn_status f_net_kind(norn_state *st, const norn_datum *args, int n, nor
   return lib_give(st, norn_cstring(st, net_kind_names[of->spec.kind]), out);
 }
 
+static norn_status f_net_made(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  norn_datum none = norn_none();
+  net_source *s = args[1].tag == NORN_INT ? net_source_new(st, args[0], none, (uint64_t)args[1].i) : NULL;
+  if (s) none = net_source_model(s, 0);
+  net_source_free(s);
+  return lib_give(st, none, out);
+}
+
 static const norn_native natives[] = {
   {"_net_kind", "net",
    "What a net was trained for: \"npe\", \"pfn\" or \"distribution_transformer\".\n"
    "Example: type_of(_net_kind)\n=> \"function\"",
    f_net_kind, 0, NULL},
+  {"_net_made", "what, seed",
+   "A model value of those that a net is trained on: what is one, or a model or function that gives one.\n"
+   "Example: type_of(_net_made)\n=> \"function\"",
+   f_net_made, 0, NULL},
   {"_net_what", "net",
    "What a net was trained on: a model value, or a function that gives one.\n"
    "Example: type_of(_net_what)\n=> \"function\"",

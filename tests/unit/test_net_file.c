@@ -70,6 +70,8 @@ static net *net_made(norn_state *st, bool learn)
   n->runs = 1e10 / 3;
   n->loss = NAN;
   n->held_out = 5e-324;
+  n->marginal = 1e300;
+  n->efficiency = 0.1;
   for (size_t i = 0; learn && i < n->params.count; i++) {
     n->params.m[i] = (float)i / 7;
     n->params.v[i] = 1 / (float)(i + 1);
@@ -121,6 +123,7 @@ static void same_net(const net *a, const net *b)
   CHECK(a->params.count == b->params.count && a->seed == b->seed && a->program == b->program);
   CHECK(memcmp(a->params.w, b->params.w, a->params.count * sizeof(float)) == 0);
   CHECK(a->step == b->step && a->runs == b->runs && a->held_out == b->held_out);
+  CHECK(a->marginal == b->marginal && a->efficiency == b->efficiency && isnan(b->kl));
   CHECK(isnan(a->loss) ? isnan(b->loss) : a->loss == b->loss);
   CHECK_STR(a->model_name, b->model_name);
   const net_spec *s = &a->spec, *t = &b->spec;

@@ -9,6 +9,7 @@
 static const char coins[] =
   "model coin(flips) { let p ~ beta(2, 2); for f in flips { observe f ~ bernoulli(p) }; p }\n"
   "model coins() { let n ~ discrete_uniform(0, 8); coin(repeat(false, n)) }\n"
+  "model halves(y) { let k ~ bernoulli(0.5); for i in 0..3 { observe y[i] ~ normal(if k { 2 } else { -2 }, 1) }; k }\n"
   "model wild(y) { let s ~ half_cauchy(1); let x ~ normal(0, exp(s)); observe y ~ normal(x, 1); x }\n";
 
 static norn_state *state(int threads)
@@ -75,21 +76,24 @@ static void test_threads(const char *spec)
   float *w[3];
   size_t count = 0;
   static const int threads[] = { 1, 2, 8 };
-  double held[3];
+  double held[3], score[3], marginal[3];
   for (int i = 0; i < 3; i++) {
     norn_state *st = state(threads[i]);
     net *n = trained(st, spec, 30, 7);
     count = n->params.count;
     w[i] = weights(n);
     held[i] = n->held_out;
+    score[i] = n->spec.kind == NET_PFN ? n->kl : n->efficiency;
+    marginal[i] = n->marginal;
     CHECK(n->step == 30 && n->runs >= 30 * 32 && isfinite(n->loss) && isfinite(n->held_out));
     net_free(n);
     norn_free(st);
   }
   for (int i = 1; i < 3; i++) {
     CHECK(memcmp(w[0], w[i], count * sizeof **w) == 0);
-    CHECK(held[0] == held[i]);
+    CHECK(held[0] == held[i] && score[0] == score[i] && marginal[0] == marginal[i]);
   }
+  CHECK(score[0] > 0 && score[0] < 1);
   for (int i = 0; i < 3; i++) free(w[i]);
 }
 
@@ -102,6 +106,9 @@ static void test_learns(void)
   if (!(many->held_out < few->held_out - .1)) printf("held out %g, %g\n", many->held_out, few->held_out);
   CHECK(many->held_out < few->held_out - .1);
   CHECK(fabs(many->loss - many->held_out) < .2);
+  CHECK(many->efficiency > few->efficiency + .05 && many->efficiency < 1);
+  CHECK(many->kl < few->kl - .05 && many->kl > 0);
+  CHECK(few->marginal == many->marginal && many->held_out < many->marginal);
   CHECK_STR(many->model_name, "coins");
   net_free(few);
   net_free(other);
@@ -129,6 +136,8 @@ static void test_resume(const char *spec)
     if (a->loss != b->loss) printf("%s: loss %a %a, held out %a %a, steps %d %d, runs %g %g\n", spec, a->loss, b->loss,
                                    a->held_out, b->held_out, (int)a->step, (int)b->step, a->runs, b->runs);
     CHECK(a->loss == b->loss && a->held_out == b->held_out && a->step == b->step && a->runs == b->runs);
+    CHECK(a->marginal == b->marginal && (a->efficiency == b->efficiency || isnan(a->efficiency + b->efficiency)) &&
+          (a->kl == b->kl || isnan(a->kl + b->kl)));
     net_training_progress(whole, &p);
     net_training_progress(half, &q);
     CHECK(p.fraction == 1 && q.fraction == 1 && p.step == q.step && p.batch == q.batch);
@@ -177,6 +186,31 @@ static void test_budget(void)
   CHECK(p.step < 5000);                /* it was stopped: nothing more is to be learnt from 180 runs */
   net *n = net_training_result(t);
   CHECK(n && n->runs == 180 && n->step <= p.step && isfinite(n->held_out));
+  CHECK(isnan(n->efficiency) && isnan(n->kl));       /* a twentieth of the budget is no data set of 100 draws */
+  if (n) net_free(n);
+  net_training_free(t);
+  norn_free(st);
+}
+
+/* While it learns the clock allows it; a program that can't be asked has none, and learns all the same. */
+static void test_score(void)
+{
+  norn_state *st = state(1);
+  net_training *t = begin(st, "coins", SMALL, 3000, 4);
+  net_progress p = { .efficiency = NAN };
+  while (t && isnan(p.efficiency) && net_training_step(t) == NORN_STEP_MORE) net_training_progress(t, &p);
+  CHECK(t && p.efficiency > 0 && p.efficiency < 1 && isfinite(p.kl) && p.step < 3000);
+  if (t) {
+    norn_progress shown;
+    net_progress_text(&p, &shown);
+    CHECK(strstr(shown.state, "ESS ") != NULL);
+  }
+  net_training_free(t);
+  static const char *const pfn = "pfn(d = 16, layers = 1, batch = 32)";
+  t = begin(st, "halves([0.0, 0.0, 0.0])", pfn, 5, 4);
+  CHECK(t && go(t, 1 << 20) == NORN_STEP_DONE);
+  net *n = t ? net_training_result(t) : NULL;
+  CHECK(n && isnan(n->kl) && isnan(n->efficiency) && isfinite(n->marginal));
   if (n) net_free(n);
   net_training_free(t);
   norn_free(st);
@@ -210,6 +244,7 @@ int main(void)
 {
   test_refused();
   test_threads(SMALL);
+  test_threads("pfn(d = 16, layers = 1, batch = 32)");
   test_threads("npe(d = 16, layers = 1, batch = 32, adapt = true, most_batch = 64)");
   test_learns();
   test_resume(SMALL);
@@ -217,5 +252,6 @@ int main(void)
   test_resume("pfn(d = 16, layers = 1, batch = 32, adapt = true, most_batch = 64)");
   test_not_finite();
   test_budget();
+  test_score();
   return unit_end();
 }

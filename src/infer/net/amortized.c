@@ -306,17 +306,19 @@ static bool weigh(norn_infer *inf, amortized *e)
 {
   size_t n = (size_t)e->n;
   amortized_sums *s = &e->sums;
-  double d = e->defensive, carried = 0, all = log_sum(e->logw, n), m = (double)n;
+  double d = e->defensive, carried = 0, kl = 0, all = log_sum(e->logw, n), m = (double)n;
   s->alive = 0;
   for (size_t i = 0; i < n; i++) {
     if (!(e->logw[i] > -HUGE_VAL)) continue;
     s->alive++;
+    kl += exp(e->logw[i] - all) * (e->logw[i] - all + log(m));
     double p = log(d) + e->logp[i], q = log1p(-d) + e->logq[i];
     if (d > 0) carried += exp(e->logw[i] - all + p - log_add(p, q));
   }
   s->log_z = all - log(m);
   s->ess = kish(e->logw, n);
   s->se = sqrt((m / s->ess - 1) / (m - 1));
+  s->kl = s->alive ? kl : HUGE_VAL;
   s->share = carried;
   memcpy(e->smooth, e->logw, n * sizeof *e->smooth);
   return amortized_khat(norn_infer_state(inf), e->smooth, n, &s->khat);

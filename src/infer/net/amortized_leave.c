@@ -77,6 +77,7 @@ void amortized_note(norn_infer *inf, const amortized *e)
   norn_infer_note(inf, "khat", norn_real(e->sums.khat));
   norn_infer_note(inf, "khat_limit", norn_real(psis_threshold((size_t)e->n)));
   norn_infer_note(inf, "efficiency", norn_real(e->sums.ess / (double)e->n));
+  norn_infer_note(inf, "kl", norn_real(e->sums.kl));
   if (e->defensive > 0) norn_infer_note(inf, "prior_share", norn_real(e->sums.share));
 }
 

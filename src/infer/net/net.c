@@ -2,6 +2,7 @@
 #include "infer/net/net.h"
 #include "infer/checkpoint.h"
 #include "infer/net/net_file.h"
+#include "infer/net/net_train.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,7 @@ net *net_new(norn_state *st, const net_spec *spec, net_schema *take, uint64_t se
   memset(take, 0, sizeof *take);
   nn_params_init(&n->params, st);
   n->seed = seed;
-  n->loss = n->held_out = NAN;
+  n->loss = n->held_out = n->marginal = n->efficiency = n->kl = NAN;
   n->model = nn_model_new(st, &n->params, &n->spec.shape, n->schema.head, n->schema.nhead);
   if (!n->model || !nn_params_make(&n->params, learn)) {
     net_free(n);
@@ -72,11 +73,11 @@ static void with_commas(uint64_t x, char out[32])
   out[at] = 0;
 }
 
-/* <npe of model coin: 34,512 parameters, 3,000 steps, loss 0.53> */
+/* <npe of model coin: 34,512 parameters, 3,000 steps, loss 0.53, ESS 93 %> */
 static void handle_show(norn_state *st, void *p, char *buf, size_t size)
 {
   const net *n = p;
-  char parameters[32], steps[32], loss[40] = "";
+  char parameters[32], steps[32], loss[40] = "", score[32] = ", ";
   size_t count = 0;
   (void)st;
   for (int i = 0; i < n->params.n; i++) count += n->params.tensor[i].n;
@@ -84,9 +85,10 @@ static void handle_show(norn_state *st, void *p, char *buf, size_t size)
   with_commas((uint64_t)n->step, steps);
   if (isfinite(n->held_out)) snprintf(loss, sizeof loss, ", loss %.4g", n->held_out);
   else if (isfinite(n->loss)) snprintf(loss, sizeof loss, ", loss %.4g", n->loss);
-  snprintf(buf, size, "<%s of model %s: %s parameters, %s step%s%s>", net_kind_names[n->spec.kind],
+  net_score_text(n->efficiency, n->kl, n->marginal - n->held_out, score + 2, sizeof score - 2);
+  snprintf(buf, size, "<%s of model %s: %s parameters, %s step%s%s%s>", net_kind_names[n->spec.kind],
            n->model_name[0] ? n->model_name : "without a name", parameters, steps, n->step == 1 ? "" : "s",
-           loss);
+           loss, score[2] ? score : "");
 }
 
 static const norn_handle_row row = { .name = "net", .free = handle_free, .show = handle_show };

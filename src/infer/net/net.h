@@ -118,6 +118,8 @@ void        net_source_free(net_source *);
 /* Runs first .. first + n - 1 into *out (emptied before); a pure function of the stream and their numbers,
    whatever was asked before.  In lanes where the program allows.  false: error set. */
 bool        net_source_runs(net_source *, const net_schema *, uint64_t first, int n, net_runs *out);
+/* The model of run i (what is a model value: that).  It is valid until Norn code runs.  NONE: error set. */
+norn_datum  net_source_model(const net_source *, uint64_t i);
 /* The numbers of a model value's inputs, in *out (emptied before) as those of a run 0 without events. */
 bool        net_inputs_of(const net_schema *, norn_state *, norn_datum model, net_runs *out);
 /* A hash of the program (its code, and that of what it calls): the same for other data. */
@@ -197,6 +199,9 @@ typedef struct net {
   char model_name[96];
   int64_t step; double runs;   /* steps; simulated runs in all */
   double loss, held_out;       /* mean -log q a question: the last of training, on runs that it has not seen */
+  double marginal;             /* what held_out would be of the best answer that looks at no data */
+  double efficiency, kl;       /* on held-out data: of importance draws; KL(exact || net) a data set (a pfn: an answer) in
+                                  nats; NAN: not known */
   double seconds;
   norn_ref *what;              /* what it was trained on; NULL: it comes from a file */
 } net;
@@ -219,7 +224,7 @@ net_training *net_training_new(norn_state *, norn_datum what, const net_spec *, 
 norn_step     net_training_step(net_training *);
 typedef struct net_progress {
   int64_t step; double fraction;           /* of the whole */
-  double loss, held_out, rate, runs_per_second;
+  double loss, held_out, marginal, efficiency, kl, rate, runs_per_second;
   int64_t batch, skipped;
 } net_progress;
 void          net_training_progress(const net_training *, net_progress *);

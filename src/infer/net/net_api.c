@@ -40,7 +40,8 @@ void norn_training_look(const norn_training *w, norn_trained *out)
 {
   net_progress p;
   net_training_progress(w->t, &p);
-  *out = (norn_trained){ .step = p.step, .fraction = p.fraction, .loss = p.loss, .held_out = p.held_out,
+  *out = (norn_trained){ .step = p.step, .fraction = p.fraction, .loss = p.loss, .held_out = p.held_out, .marginal = p.marginal,
+                         .efficiency = p.efficiency, .kl = p.kl,
                          .rate = p.rate, .runs_per_second = p.runs_per_second,
                          .batch = p.batch, .skipped = p.skipped };
 }

@@ -187,7 +187,8 @@ static bool walk_net(fields *f, net *n)
       !fields_u64(f, "program", &n->program) ||
       !fields_u64(f, "seed", &n->seed) || !fields_i64(f, "step", &n->step, 0, (int64_t)1 << 50) ||
       !fields_real(f, "runs", &n->runs, 0, 1e30) || !fields_real(f, "loss", &n->loss, ANY) ||
-      !fields_real(f, "held_out", &n->held_out, ANY) ||
+      !fields_real(f, "held_out", &n->held_out, ANY) || !fields_real(f, "marginal", &n->marginal, ANY) ||
+      !fields_real(f, "efficiency", &n->efficiency, ANY) || !fields_real(f, "kl", &n->kl, ANY) ||
       !fields_enter(f, "spec") || !walk_spec(f, &n->spec)) return false;
   fields_leave(f);
   if (!fields_enter(f, "schema") || !walk_schema(f, &n->schema)) return false;
@@ -355,6 +356,9 @@ static net *build(norn_state *st, const char *path, const tensor_file *f, net *r
   n->runs = read->runs;
   n->loss = read->loss;
   n->held_out = read->held_out;
+  n->marginal = read->marginal;
+  n->efficiency = read->efficiency;
+  n->kl = read->kl;
   if (take_weights(st, path, f, n, moments)) return n;
   net_free(n);
   return NULL;

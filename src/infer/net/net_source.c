@@ -251,6 +251,12 @@ static norn_datum model_of(const net_source *s, const numbered *n)
   return model;
 }
 
+norn_datum net_source_model(const net_source *s, uint64_t i)
+{
+  numbered n = numbered_of(s, i);
+  return model_of(s, &n);
+}
+
 /* What stands in the place of an observation.  false: error set at its line. */
 static bool simulate(norn_state *st, const numbered *n, uint32_t iter, const norn_event *ev,
                      norn_datum *value)

@@ -21,7 +21,6 @@
 #include <string.h>
 
 enum { LEARN = 1000, HELD = 256, HELD_MOST = 4096, BAD = 8, SLICES = 16 };
-#define HELD_FIRST ((uint64_t)1 << 40)   /* numbers of held-out runs */
 #define LOOK_EVERY .04                   /* of the whole, between two looks at them */
 #define SMOOTH .02                       /* weight of a step's loss in the mean that is shown */
 #define THETA .5                         /* of AdAdaGrad's test */
@@ -245,6 +244,12 @@ static bool look(net_training *t)
   return keep_good(t, held);
 }
 
+/* The same while it learns. */
+static bool look_around(net_training *t)
+{
+  return look(t) && training_score_now(t);
+}
+
 /* The weights are again those of the last good look. */
 static bool take_good(net_training *t)
 {
@@ -316,6 +321,7 @@ static norn_step end(net_training *t)
 {
   if (!t->done && !look(t)) return NORN_STEP_FAIL;
   if (t->mine && t->good_step ? !take_good(t) : !training_home(t)) return NORN_STEP_FAIL;
+  if (!training_score_end(t)) return NORN_STEP_FAIL;
   t->done = true;
   return NORN_STEP_DONE;
 }
@@ -343,7 +349,7 @@ norn_step net_training_step(net_training *t)
   if (good) t->row = 0;
   else if (skip(t, first, (int)batch) == NORN_STEP_FAIL) return NORN_STEP_FAIL;
   if (t->ahead_failed) return NORN_STEP_FAIL;
-  return !good || !look_due(t, first) || look(t) ? NORN_STEP_MORE : NORN_STEP_FAIL;
+  return !good || !look_due(t, first) || look_around(t) ? NORN_STEP_MORE : NORN_STEP_FAIL;
 }
 
 /* ---- begin, result, end ---- */
@@ -398,7 +404,10 @@ bool training_ready(net_training *t)
   training_schedule(t);
   begin_pool(t);
   t->batch = n->spec.batch;
-  return keep_good(t, NAN) && hold_out(t);
+  t->efficiency = t->kl = NAN;
+  if (!keep_good(t, NAN) || !hold_out(t)) return false;
+  n->marginal = training_marginal(t);
+  return true;
 }
 
 net_training *training_new(norn_state *st, norn_datum what, norn_datum inputs, double seconds, uint64_t seed)
@@ -445,9 +454,14 @@ net_training *net_training_new(norn_state *st, norn_datum what, const net_spec *
 
 net *net_training_result(net_training *t)
 {
+  if (!t->failed && !t->done && t->looked_step != t->adam.step && !look(t)) return NULL;
+  return training_copy(t);
+}
+
+net *training_copy(net_training *t)
+{
   norn_state *st = t->st;
   net_schema schema = { 0 };
-  if (!t->failed && !t->done && t->looked_step != t->adam.step && !look(t)) return NULL;
   if (!training_home(t) || !net_schema_copy(st, &schema, &t->n->schema)) return NULL;
   net *n = net_new(st, &t->n->spec, &schema, t->n->seed, false);
   if (!n) {
@@ -462,6 +476,9 @@ net *net_training_result(net_training *t)
   n->runs = t->n->runs;
   n->loss = t->n->loss;
   n->held_out = t->n->held_out;
+  n->marginal = t->n->marginal;
+  n->efficiency = t->efficiency;
+  n->kl = t->kl;
   n->seconds = training_seconds(t);
   if ((n->what = norn_keep(st, norn_get(t->what)))) return n;
   net_free(n);
@@ -473,6 +490,7 @@ void net_training_progress(const net_training *t, net_progress *p)
   double spent = infer_seconds() - t->begun;
   *p = (net_progress){
     .step = t->adam.step, .fraction = t->done ? 1 : fraction_of(t), .loss = t->n->loss, .held_out = t->n->held_out,
+    .marginal = t->n->marginal, .efficiency = t->efficiency, .kl = t->kl,
     .rate = nn_adam_rate(&t->adam, t->limit > 0 ? fraction_of(t) : -1),
     .runs_per_second = spent > 0 ? (double)(t->next - t->sat) / spent : 0, .batch = t->batch, .skipped = t->skipped
   };
@@ -514,5 +532,7 @@ void net_training_free(net_training *t)
   if (t->n) net_free(t->n);
   if (t->inputs) norn_drop(t->inputs);
   if (t->what) norn_drop(t->what);
+  if (t->scored) norn_drop(t->scored);
+  if (t->exact) norn_drop(t->exact);
   engine_put(st, t, sizeof *t);
 }

@@ -13,12 +13,15 @@ bool net_spec_read(norn_state *, norn_datum, net_spec *out);
 extern const norn_engine engine_train;
 /* As a record: what info(net) gives.  NONE: error set. */
 norn_datum net_info(norn_state *, const net *);
+/* "ESS 93 %", "KL 0.01" or "gain 0.4" (nats over the answer that looks at no data), what is known of these; else "". */
+void net_score_text(double efficiency, double kl, double gain, char *out, size_t n);
 /* done, total and state of a progress as hosts see it. */
 void net_progress_text(const net_progress *, norn_progress *out);
 
 /* ---- a training from inside (net_train.c, net_resume.c) ---- */
 
 enum { PARTS = 8 };
+#define HELD_FIRST ((uint64_t)1 << 40)   /* numbers of held-out runs */
 /* Sequences that are worked on by one thread, with room for them. */
 typedef struct part {
   nn_tokens tk;
@@ -57,6 +60,10 @@ struct net_training {
   bool learn;                            /* of the pass that goes on */
   float scale;
   pool pool; pthread_t thread[PARTS]; bool pooled;
+  double efficiency, kl;                 /* of late, on held-out data (net_score.c); NAN: not known */
+  double score_seconds, score_last;      /* that scoring took, and the last time */
+  norn_ref *scored, *exact; bool alone;  /* the net as it was then; who is exact of a pfn, with one hidden at a time */
+  bool unscored;                         /* it can't be */
   struct nn_gpu *there; bool moved;      /* it learns on a GPU; weights there are newer than those here */
 };
 
@@ -66,6 +73,17 @@ net_training *training_new(norn_state *, norn_datum what, norn_datum inputs, dou
 bool          training_ready(net_training *);
 /* The optimiser by the spec and the limit; its step stays. */
 void          training_schedule(net_training *);
+/* The net as it is now, as one of its own.  NULL: error set. */
+net          *training_copy(net_training *);
+
+/* ---- how good it is (net_score.c) ---- */
+
+/* The mean of -log q on held-out runs of the best answer that looks at no data. */
+double        training_marginal(net_training *);
+/* Efficiency and KL on held-out data: of the net that learns, if it is time; of the end.  false: error set. */
+bool          training_score_now(net_training *);
+bool          training_score_end(net_training *);
+
 /* ---- on a GPU (net_device.c) ---- */
 
 struct gpu;

@@ -180,12 +180,22 @@ static norn_step train_step(norn_infer *inf, void *self)
   return train_save(inf, e) ? NORN_STEP_FAIL : s;
 }
 
+void net_score_text(double efficiency, double kl, double gain, char *out, size_t n)
+{
+  if (isfinite(efficiency)) snprintf(out, n, "ESS %.3g %%", 100 * efficiency);
+  else if (isfinite(kl)) snprintf(out, n, "KL %.2g", kl);
+  else if (isfinite(gain)) snprintf(out, n, "gain %.3g", gain);
+  else *out = 0;
+}
+
 void net_progress_text(const net_progress *p, norn_progress *out)
 {
-  char held[24] = "", skipped[32] = "";
+  char held[24] = "", skipped[32] = "", score[24];
   if (isfinite(p->held_out)) snprintf(held, sizeof held, "  held-out %.4g", p->held_out);
   if (p->skipped) snprintf(skipped, sizeof skipped, "  skipped %lld", (long long)p->skipped);
-  snprintf(out->state, sizeof out->state, "loss %.4g%s  %.3g runs/s%s", p->loss, held, p->runs_per_second, skipped);
+  net_score_text(p->efficiency, p->kl, p->marginal - p->held_out, score, sizeof score);
+  snprintf(out->state, sizeof out->state, "loss %.4g%s%s%s  %.3g runs/s%s", p->loss, *score ? "  " : "", score, held,
+           p->runs_per_second, skipped);
   out->done = (double)p->step;
   out->total = p->fraction > 0 ? (double)p->step / p->fraction : 0;
 }
@@ -244,13 +254,15 @@ static size_t parameters_of(const net *n)
   return sum;
 }
 
+static norn_datum known(double x) { return isnan(x) ? norn_missing() : norn_real(x); }
+
 norn_datum net_info(norn_state *st, const net *n)
 {
-  static const char *const names[] = { "kind", "model", "loss", "held_out", "steps", "runs", "seconds",
+  static const char *const names[] = { "kind", "model", "loss", "held_out", "marginal", "efficiency", "kl", "steps", "runs", "seconds",
                                        "parameters", "seed", "sites" };
   norn_datum v[] = {
     norn_cstring(st, net_kind_names[n->spec.kind]), norn_cstring(st, n->model_name), norn_real(n->loss),
-    norn_real(n->held_out), norn_int(n->step), norn_int((int64_t)n->runs),
+    norn_real(n->held_out), known(n->marginal), known(n->efficiency), known(n->kl), norn_int(n->step), norn_int((int64_t)n->runs),
     n->seconds > 0 ? norn_real(n->seconds) : norn_missing(),
     norn_int((int64_t)parameters_of(n)), norn_int((int64_t)(n->seed & INT64_MAX)), site_names(st, &n->schema)
   };
