@@ -33,8 +33,8 @@ static double kalman(const gpu_model *m, const double *y)
 
 /* The log evidence, resampling after every step; NaN: it failed.  *se: of it, from what the effective sample
    sizes say. */
-static double filter(gpu *g, const gpu_model *m, const double *y, uint32_t n, bool f32, uint64_t stream,
-                     double *seconds, segment_gpu_times *times, double *se)
+static double filter(gpu *g, const gpu_model *m, const double *y, uint32_t n, bool f32, weigher_how how,
+                     uint64_t stream, double *seconds, segment_gpu_times *times, double *se)
 {
   gpu_filter f = { .s = segment_gpu_new(g, n, f32), .n = n, .stream = stream };
   double log_z = 0, v = 0, from = 0;
@@ -47,7 +47,7 @@ static double filter(gpu *g, const gpu_model *m, const double *y, uint32_t n, bo
     good = gpu_filter_step(&f, m, y[t]);
     log_z += f.sums.log_sum - log(n);
     v += 1 / f.sums.ess - 1.0 / n;
-    if (good && t + 1 < STEPS) good = gpu_filter_resample(&f, false);
+    if (good && t + 1 < STEPS) good = gpu_filter_resample(&f, how);
   }
   good = good && gpu_wait(g) == NORN_OK;
   *seconds = (gpu_time_now() - from) / (STEPS - 3);
@@ -74,17 +74,17 @@ static void bandwidth(gpu *g)
   gpu_release(g, b[2]);
 }
 
-static void speeds(gpu *g, uint32_t n, bool f32, const char *name, const char *goal)
+static void speeds(gpu *g, uint32_t n, bool f32, weigher_how how, const char *name, const char *goal)
 {
   const gpu_model sv = { .volatility = true, .m = -1, .a = .97, .s = .2, .first = .8, .event = 77 };
   double y[STEPS], seconds, se;
   segment_gpu_times t;
   char words[100];
   simulate(&sv, y);
-  filter(g, &sv, y, n, f32, 1, &seconds, NULL, &se);
+  filter(g, &sv, y, n, f32, how, 1, &seconds, NULL, &se);
   snprintf(words, sizeof words, "particles: %s", name);
   gpu_test_figure(words, goal, "%.3g particle-steps/s", n / seconds);
-  filter(g, &sv, y, n, f32, 1, &seconds, &t, &se);
+  filter(g, &sv, y, n, f32, how, 1, &seconds, &t, &se);
   const double part[] = { t.propagate, t.sums, t.ancestors };
   static const char *const names[] = { "propagate and weigh", "sums", "ancestors" };
   for (int i = 0; i < 3; i++) {
@@ -93,13 +93,13 @@ static void speeds(gpu *g, uint32_t n, bool f32, const char *name, const char *g
   }
 }
 
-static void evidence(gpu *g, uint32_t n, bool f32, const char *name)
+static void evidence(gpu *g, uint32_t n, bool f32, weigher_how how, const char *name)
 {
   const gpu_model lgss = { .m = 0, .a = .9, .s = .5, .first = 1, .r = 1, .event = 77 };
   double y[STEPS], seconds, se;
   char words[100];
   simulate(&lgss, y);
-  double z = (filter(g, &lgss, y, n, f32, 7, &seconds, NULL, &se) - kalman(&lgss, y)) / se;
+  double z = (filter(g, &lgss, y, n, f32, how, 7, &seconds, NULL, &se) - kalman(&lgss, y)) / se;
   snprintf(words, sizeof words, "particles: LGSS %s, log evidence less Kalman's", name);
   gpu_test_figure(words, "within 4", "%.2f standard errors", z);
   CHECK(fabs(z) < 4);
@@ -159,11 +159,16 @@ int main(void)
   if (g) {
     bool small = gpu_time_small();
     bandwidth(g);
-    speeds(g, small ? 3000 : 10000000, true, "SV f32 1e7", "3e10");
-    speeds(g, small ? 3000 : 10000000, false, "SV f64 1e7", "");
-    if (!small) speeds(g, 100000, true, "SV f32 1e5", "");
-    evidence(g, small ? 3000 : 1000000, false, "f64 1e6");
-    evidence(g, small ? 3000 : 1000000, true, "f32 1e6");
+    speeds(g, small ? 3000 : 10000000, true, WEIGHER_SYSTEMATIC, "SV f32 1e7", "3e10");
+    speeds(g, small ? 3000 : 10000000, true, WEIGHER_RESIDUAL, "SV f32 1e7 residual", "");
+    speeds(g, small ? 3000 : 10000000, true, WEIGHER_MULTINOMIAL, "SV f32 1e7 multinomial", "");
+    speeds(g, small ? 3000 : 10000000, false, WEIGHER_SYSTEMATIC, "SV f64 1e7", "");
+    if (!small) speeds(g, 100000, true, WEIGHER_SYSTEMATIC, "SV f32 1e5", "");
+    if (!small) speeds(g, 100000, true, WEIGHER_RESIDUAL, "SV f32 1e5 residual", "");
+    evidence(g, small ? 3000 : 1000000, false, WEIGHER_SYSTEMATIC, "f64 1e6");
+    evidence(g, small ? 3000 : 1000000, true, WEIGHER_SYSTEMATIC, "f32 1e6");
+    evidence(g, small ? 3000 : 1000000, true, WEIGHER_RESIDUAL, "f32 1e6 residual");
+    evidence(g, small ? 3000 : 1000000, true, WEIGHER_MULTINOMIAL, "f32 1e6 multinomial");
     if (!small) wholes(st, 10000000);
   }
   norn_free(st);

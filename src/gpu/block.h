@@ -338,8 +338,8 @@ enum { BLOCK_LARGE = 256 };
 
 /* far: where in the second half of the map the further offspring go of those of this chunk that have many.
    dead, many (BLOCK_THREADS): of each thread the dead before it, and whether it has such. */
-DEVICE void weights_large(const weights_points *p, uint32_t first, uint32_t below[BLOCK_OWN][BLOCK_ITEMS + 1],
-                          uint32_t *dead, const uint32_t *many, uint32_t *far)
+DEVICE void weights_large(uint32_t n, uint32_t first, uint32_t below[BLOCK_OWN][BLOCK_ITEMS + 1], uint32_t *dead,
+                          const uint32_t *many, uint32_t *far)
 {
   SHARED uint32_t where, who, count;
   for (int of = 0; of < BLOCK_THREADS; of++) {
@@ -350,13 +350,55 @@ DEVICE void weights_large(const weights_points *p, uint32_t first, uint32_t belo
           who = first + (uint32_t)(t * BLOCK_ITEMS + j);
           count = OWN(below, t)[j + 1] - OWN(below, t)[j];
           where = OWN(below, t)[j] + dead[t] - who;
-          dead[t] += who < p->n && !count;
+          dead[t] += who < n && !count;
         }
       uint32_t to = where, from = who, copies = count > BLOCK_LARGE ? count - 1 : 0;
       PHASE(t)
         for (uint32_t q = (uint32_t)t; q < copies; q += BLOCK_THREADS) far[to + q] = from;
     }
   }
+}
+
+/* Of the map (2, room) what belongs to chunk b.  below: how many offspring there are of all before each of a
+   thread's particles, and behind the last.  status, epoch: as in block_look_back. */
+DEVICE void weights_lay(uint32_t n, uint32_t b, uint32_t below[BLOCK_OWN][BLOCK_ITEMS + 1], uint32_t epoch,
+                        uint64_t *status, uint32_t room, uint32_t *map)
+{
+  SHARED uint32_t s[2 * BLOCK_THREADS], start[BLOCK_THREADS], many[BLOCK_THREADS], large;
+  uint32_t first = b * BLOCK_CHUNK;
+  PHASE(t) {                                    /* who has none */
+    uint32_t dead = 0, more = 0;
+    for (int j = 0; j < BLOCK_ITEMS; j++) {
+      uint32_t count = OWN(below, t)[j + 1] - OWN(below, t)[j];
+      dead += first + (uint32_t)(t * BLOCK_ITEMS + j) < n && !count;
+      more |= count > BLOCK_LARGE;
+    }
+    s[t] = dead;
+    many[t] = more;
+    if (!t) large = 0;
+  }
+  block_scan_u32(s);
+  PHASE(t) {
+    start[t] = t ? s[t - 1] : 0;
+    if (many[t]) large = 1;
+  }
+  uint32_t all_dead = s[BLOCK_THREADS - 1];
+  PHASE(t) (void)t;                             /* all have read it */
+  uint32_t dead_before = block_look_back(status, b, all_dead, epoch, s);
+  PHASE(t) {
+    uint32_t to[BLOCK_ITEMS], dead = dead_before + start[t], i = first + (uint32_t)(t * BLOCK_ITEMS);
+    start[t] = dead;
+    for (int j = 0; j < BLOCK_ITEMS; j++, i++) {
+      uint32_t count = OWN(below, t)[j + 1] - OWN(below, t)[j];
+      uint32_t *far = map + room + (OWN(below, t)[j] + dead - i);      /* dead - i: further offspring so far */
+      to[j] = count || i >= n ? i : BLOCK_MAP_FAR | dead;
+      dead += i < n && !count;
+      if (count <= BLOCK_LARGE)
+        for (uint32_t q = 1; q < count; q++) *far++ = i;
+    }
+    block_store_u32(map + first + t * BLOCK_ITEMS, to);
+  }
+  if (large) weights_large(n, first, below, start, many, map + room);
 }
 
 #ifndef BLOCK_NO_KERNELS
@@ -367,15 +409,11 @@ KERNEL weights_ancestors(const lane_real *logw, int k, weights_points p, const d
                          uint32_t *map, double *spread)
 {
   SHARED uint64_t w[2 * BLOCK_THREADS];
-  SHARED uint32_t s[2 * BLOCK_THREADS], start[BLOCK_THREADS], many[BLOCK_THREADS], chunk, large;
+  SHARED uint32_t chunk;
   SHARED double v[BLOCK_THREADS];
   uint32_t below[BLOCK_OWN][BLOCK_ITEMS + 1];
   uint64_t c[BLOCK_OWN][BLOCK_ITEMS];
-  PHASE(t)
-    if (!t) {
-      chunk = block_fetch_add(&all->at, 1) - begun;
-      large = 0;
-    }
+  PHASE(t) if (!t) chunk = block_fetch_add(&all->at, 1) - begun;
   uint32_t b = chunk, first = b * BLOCK_CHUNK;
   uint64_t total = all->sum, before = base[b];
   double e = scale[b];
@@ -391,50 +429,22 @@ KERNEL weights_ancestors(const lane_real *logw, int k, weights_points p, const d
     w[t] = sum;
   }
   block_scan_u64(w);
-  PHASE(t) {                                    /* points below, and who has none */
+  PHASE(t) {                                    /* points below */
     uint64_t start_of = t ? w[t - 1] : 0, at = before + (start_of >> shift);
-    uint32_t dead = 0;
     double from = weights_place(at, total, p.n), variance = 0;
     OWN(below, t)[0] = weights_points_below(&p, at, total);
-    many[t] = 0;
     for (int j = 0; j < BLOCK_ITEMS; j++) {
-      uint32_t i = first + (uint32_t)(t * BLOCK_ITEMS + j);
       at = before + ((start_of + OWN(c, t)[j]) >> shift);
       double x = weights_place(at, total, p.n);
       OWN(below, t)[j + 1] = weights_points_below(&p, at, total);
-      uint32_t count = OWN(below, t)[j + 1] - OWN(below, t)[j];
-      dead += i < p.n && !count;
-      many[t] |= count > BLOCK_LARGE;
       variance += weights_variance(p.each, from, x);
       from = x;
     }
-    s[t] = dead;
     v[t] = variance;
-    if (many[t]) large = 1;
   }
   block_sum_f64(v);
-  block_scan_u32(s);
-  PHASE(t) {
-    start[t] = t ? s[t - 1] : 0;
-    if (!t) spread[b] = v[0];
-  }
-  uint32_t all_dead = s[BLOCK_THREADS - 1];
-  PHASE(t) (void)t;                             /* all have read it */
-  uint32_t dead_before = block_look_back(status, b, all_dead, epoch, s);
-  PHASE(t) {
-    uint32_t to[BLOCK_ITEMS], dead = dead_before + start[t], i = first + (uint32_t)(t * BLOCK_ITEMS);
-    start[t] = dead;
-    for (int j = 0; j < BLOCK_ITEMS; j++, i++) {
-      uint32_t count = OWN(below, t)[j + 1] - OWN(below, t)[j];
-      uint32_t *far = map + room + (OWN(below, t)[j] + dead - i);      /* dead - i: further offspring so far */
-      to[j] = count || i >= p.n ? i : BLOCK_MAP_FAR | dead;
-      dead += i < p.n && !count;
-      if (count <= BLOCK_LARGE)
-        for (uint32_t q = 1; q < count; q++) *far++ = i;
-    }
-    block_store_u32(map + first + t * BLOCK_ITEMS, to);
-  }
-  if (large) weights_large(&p, first, below, start, many, map + room);
+  PHASE(t) if (!t) spread[b] = v[0];
+  weights_lay(p.n, b, below, epoch, status, room, map);
 }
 #endif
 

@@ -517,29 +517,18 @@ norn_status segment_gpu_add(segment_gpu *s, const double *more)
   return status;
 }
 
-void *segment_gpu_resample(segment_gpu *s, bool each, double u, uint64_t stream, uint32_t iter)
+void *segment_gpu_resample(segment_gpu *s, weigher_how how, double u, uint64_t stream, uint32_t iter)
 {
   gpu_ptr map = map_take(s);
   if (!map) return NULL;
   timing_begins(s);
-  if (!weigher_ancestors(s->w, s->logw[0], each, u, stream, iter, map)) {
+  if (!weigher_ancestors(s->w, s->logw[0], how, u, stream, iter, map)) {
     timed(s, s->times ? &s->times->ancestors : NULL);
     s->fresh = true;
     return pointer(map);
   }
   give(s, map);
   return NULL;
-}
-
-void *segment_gpu_resampled(segment_gpu *s, const uint32_t *count, double spread)
-{
-  gpu_ptr map = map_take(s);
-  if (map && weigher_by_counts(s->w, count, spread, map)) {
-    give(s, map);
-    map = 0;
-  }
-  s->fresh |= map != 0;
-  return pointer(map);
 }
 
 gpu_ptr segment_gpu_eves(segment_gpu *s)

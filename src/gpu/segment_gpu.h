@@ -30,9 +30,7 @@ norn_status  segment_gpu_add(segment_gpu *, const double *);
 norn_status  segment_gpu_logw(segment_gpu *, double *);
 /* The map of a resampling by the weights (weigher_ancestors), which are all the same after it.  NULL: error
    set. */
-void        *segment_gpu_resample(segment_gpu *, bool each, double u, uint64_t stream, uint32_t iter);
-/* The same by numbers of offspring (weigher_by_counts). */
-void        *segment_gpu_resampled(segment_gpu *, const uint32_t *count, double spread);
+void        *segment_gpu_resample(segment_gpu *, weigher_how, double u, uint64_t stream, uint32_t iter);
 /* What is carried along by each particle beside its vectors: a number, at first its own.  0: error set. */
 gpu_ptr      segment_gpu_eves(segment_gpu *);
 norn_status  segment_gpu_inherit(segment_gpu *, const void *map, gpu_ptr);

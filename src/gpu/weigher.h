@@ -38,13 +38,12 @@ norn_status weigher_get_logw(weigher *, gpu_ptr logw, double *);
 /* Adds up; then looks. */
 norn_status weigher_weigh(weigher *, gpu_ptr logw);
 norn_status weigher_look(weigher *, weigher_sums *);
-/* The map of a resampling by the log weights that were added up last: systematic by u, or stratified (`each`)
-   by the array of numbers of the counter (lane 0, event 0, iter) of the stream. */
-norn_status weigher_ancestors(weigher *, gpu_ptr logw, bool each, double u, uint64_t stream, uint32_t iter,
+/* The map of a resampling by the log weights that were added up last: systematic by u; the others by uniform numbers
+   of the counter (lane 0, event 0, iter) of the stream: stratified by an array of them, residual and multinomial
+   by single ones, as infer/particles/resample.c draws them. */
+typedef enum { WEIGHER_SYSTEMATIC, WEIGHER_STRATIFIED, WEIGHER_RESIDUAL, WEIGHER_MULTINOMIAL } weigher_how;
+norn_status weigher_ancestors(weigher *, gpu_ptr logw, weigher_how, double u, uint64_t stream, uint32_t iter,
                               gpu_ptr map);
-/* The map of a resampling that somebody else has done: n numbers of offspring, which sum to n;
-   spread: the mean variance of these numbers. */
-norn_status weigher_by_counts(weigher *, const uint32_t *count, double spread, gpu_ptr map);
 /* to = map[further] (either may be 0: the identity), for n entries; x = x[map] in place, for what the map of
    a resampling left where it was; entries to the host. */
 norn_status weigher_map_compose(weigher *, gpu_ptr map, gpu_ptr further, uint32_t n, gpu_ptr to);

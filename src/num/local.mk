@@ -34,6 +34,7 @@ libnorncore_la_SOURCES += \
   %D%/ode.h \
   %D%/ode_in.h \
   %D%/philox.h \
+  %D%/points.h \
   %D%/quadrature.h \
   %D%/real.h \
   %D%/rng.h \

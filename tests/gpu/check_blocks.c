@@ -3,6 +3,7 @@
    device (the mock, or the card), in doubles and floats; beside a reference that goes through the particles
    one by one, and the resampling of the CPU. */
 #include "gpu_test.h"
+#include "gpu_weights.h"
 #include "gpu/weigher.h"
 #include "graph/dialect.h"
 #include "infer/engine.h"
@@ -131,26 +132,6 @@ static void twin(buffers *b, uint32_t n, const weights_points *p)
     weights_ancestors(b->logw, k, *p, b->scale, b->base, &b->all, 0, 1, b->status, b->room, b->map, b->spread);
   block_number = 0;
   weights_total(b->chunks, k, b->scale, b->sum, b->squares, b->spread, b->base, &b->all);
-}
-
-/* ---- log weights to try ---- */
-
-enum { PATTERNS = 9 };
-static double weight(int pattern, uint32_t i, uint32_t n)
-{
-  norn_rng g = { .stream = 77, .lane = i, .iter = (uint32_t)pattern };
-  double z = norn_rng_normal(&g);
-  switch (pattern) {
-  case 0: return z;
-  case 1: return -3.25;                                  /* all equal */
-  case 2: return i == n / 3 ? 0 : -40 - fabs(z);         /* one has nearly all */
-  case 3: return i % 3 ? -HUGE_VAL : -1e4 + 3 * z;       /* the dead, far down */
-  case 4: return z - 5.0 * (i / BLOCK_CHUNK % 7);        /* chunks of other scales */
-  case 5: return i / BLOCK_CHUNK == 1 || n <= BLOCK_CHUNK ? z : -HUGE_VAL;
-  case 6: return i + 1 < n ? -HUGE_VAL : 2.5;            /* the last alone */
-  case 7: return i ? -HUGE_VAL : 700;                    /* the first alone */
-  default: return -0.5 * z * z * 30;                     /* of few, a heavy tail */
-  }
 }
 
 /* ---- twin against reference and CPU ---- */

@@ -169,7 +169,7 @@ static void maps(gpu *g)
   double *lw = malloc(M * sizeof *lw);
   for (uint32_t i = 0; i < M; i++) lw[i] = sin(i) * 3;
   CHECK(segment_gpu_add(s, lw) == NORN_OK);
-  void *r = segment_gpu_resample(s, false, .37, 1, 1);
+  void *r = segment_gpu_resample(s, WEIGHER_SYSTEMATIC, .37, 1, 1);
   gpu_ptr eves = segment_gpu_eves(s);
   CHECK(r && eves && segment_gpu_inherit(s, r, eves) == NORN_OK);
   CHECK(b->map_read(s, r, M, got) && gpu_download(g, c, eves, sizeof c) == NORN_OK);

@@ -77,10 +77,10 @@ static inline bool gpu_filter_step(gpu_filter *f, const gpu_model *m, double y)
   return ran;
 }
 
-static inline bool gpu_filter_resample(gpu_filter *f, bool each)
+static inline bool gpu_filter_resample(gpu_filter *f, weigher_how how)
 {
   norn_rng g = { .stream = f->stream + 1, .iter = f->t - 1 };
-  f->map = segment_gpu_resample(f->s, each, norn_rng_uniform(&g), g.stream, g.iter);
+  f->map = segment_gpu_resample(f->s, how, norn_rng_uniform(&g), g.stream, g.iter);
   return f->map != NULL;
 }
 #endif

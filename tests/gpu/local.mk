@@ -10,6 +10,7 @@ GPU_CHECKS = \
   %D%/check_driver \
   %D%/check_llm \
   %D%/check_nn \
+  %D%/check_resample \
   %D%/check_segment
 ## list GPU_NORN *.norn
 GPU_NORN = \
@@ -30,6 +31,7 @@ GPU_SH = \
 GPU_FILES = \
   %D%/gpu_steps.h \
   %D%/gpu_test.h \
+  %D%/gpu_weights.h \
   %D%/mock.h \
   %D%/mock_device.h \
   %D%/nvrtc.sh \

@@ -147,7 +147,7 @@ sanitize() {
   NORN_GPU_SMALL=1 seconds_each=40
   export NORN_GPU_SMALL
   stop=$(($(date +%s) + ${NORN_GPU_SANITIZER:-60}))
-  for f in driver blas blocks segment $(programs "$checks" 'check_*'); do
+  for f in driver blas blocks resample segment $(programs "$checks" 'check_*'); do
     name=$(basename "$f" | sed 's/^check_//')
     f=$checks/check_$name
     case $name in *.o | *.sh) continue ;; esac

@@ -10,7 +10,6 @@
 #include "gpu/segment_gpu.h"
 #include "infer/device.h"
 #include "infer/infer.h"
-#include "num/weights.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -116,35 +115,15 @@ static bool copy_here(on_gpu *e, void *map)
   return good;
 }
 
-/* Residual and multinomial resampling go through the particles one after another, which is done here; the map is the
-   device's all the same. */
-static void *resampled_here(on_gpu *e, resample_kind kind, norn_rng *g)
-{
-  norn_state *st = norn_infer_state(e->p.inf);
-  size_t n = e->p.n;
-  double *w = engine_get(st, n * sizeof *w);
-  uint32_t *count = engine_get(st, n * sizeof *count);
-  void *map = NULL;
-  if (w && count && !segment_gpu_logw(e->s, w)) {
-    double sum = weights_exp(w, w, n).sum;
-    resample(kind, w, sum, count, n, g);
-    map = segment_gpu_resampled(e->s, count, resample_spread(kind, w, sum, n));
-  }
-  engine_put(st, w, n * sizeof *w);
-  engine_put(st, count, n * sizeof *count);
-  return map;
-}
-
-static void *resampled_there(on_gpu *e, resample_kind kind, norn_rng *g)
-{
-  double u = norn_rng_uniform(g);
-  return segment_gpu_resample(e->s, kind == RESAMPLE_STRATIFIED, u, g->stream, g->iter);
-}
-
 static bool gpu_resample(particles *p, resample_kind kind, norn_rng *g)
 {
   on_gpu *e = (on_gpu *)p;
-  void *map = kind > RESAMPLE_STRATIFIED ? resampled_here(e, kind, g) : resampled_there(e, kind, g);
+  static const weigher_how how[RESAMPLE_COUNT] = {
+    [RESAMPLE_SYSTEMATIC] = WEIGHER_SYSTEMATIC, [RESAMPLE_STRATIFIED] = WEIGHER_STRATIFIED,
+    [RESAMPLE_RESIDUAL] = WEIGHER_RESIDUAL, [RESAMPLE_MULTINOMIAL] = WEIGHER_MULTINOMIAL
+  };
+  double u = kind == RESAMPLE_SYSTEMATIC ? norn_rng_uniform(g) : 0;
+  void *map = segment_gpu_resample(e->s, how[kind], u, g->stream, g->iter);
   if (!map) return false;
   for (int i = 0; i < 2; i++)
     if (e->family[i] && segment_gpu_inherit(e->s, map, e->family[i])) return false;

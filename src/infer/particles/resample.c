@@ -2,9 +2,10 @@
    other, and for many particles (resample_below, as many offspring) by vectors, num/weights.h.
 
    Systematic and stratified: Kitagawa 1996; residual: Liu and Chen 1998 (whole parts, then a
-   multinomial of the rest); multinomial: ordered uniforms from exponential spacings.  Cumulative
+   multinomial of the rest); multinomial: ordered uniforms (num/points.h).  Cumulative
    sums are in double: their error is below 1e-10 of a particle at a million particles. */
 #include "infer/engine.h"
+#include "num/points.h"
 #include "num/weights.h"
 
 const char *const resample_names[RESAMPLE_COUNT] = { "systematic", "stratified", "residual",
@@ -50,14 +51,12 @@ static void resample_stratified(const double *w, double sum, uint32_t *count, si
 static void resample_multinomial(const double *w, double sum, uint32_t *count, size_t n, size_t m,
                                  norn_rng *rng)
 {
-  double left = 1, cum = w[0] / sum, at = 0;
+  double cum = w[0] / sum;
+  uint64_t spacings = 0;
   size_t j = 0;
   for (size_t i = 0; i < n; i++) count[i] = 0;
-  /* the smallest of m - i uniforms on the rest of (0, 1) */
   for (size_t i = 0; i < m; i++) {
-    double gap = -expm1(log(norn_rng_uniform(rng)) / (double)(m - i));
-    at += left * gap;
-    left *= 1 - gap;
+    double at = points_at(spacings += points_spacing(norn_rng_uniform(rng), (uint32_t)(m - i)));
     while (at >= cum && j + 1 < n) cum += w[++j] / sum;
     while (w[j] <= 0 && j) j--;
     count[j]++;
@@ -68,24 +67,21 @@ static void resample_multinomial(const double *w, double sum, uint32_t *count, s
 static void resample_residual(const double *w, double sum, uint32_t *count, size_t n, size_t m, norn_rng *rng)
 {
   double scale = (double)m / sum, rest = 0;
-  size_t given = 0;
+  size_t given = 0, last = 0;                   /* last: of those with a fraction */
   for (size_t i = 0; i < n; i++) {
-    double x = w[i] * scale;
-    count[i] = (uint32_t)x;
-    given += count[i];
-    rest += x - count[i];
+    double x = w[i] * scale, f;
+    given += count[i] = points_whole(x);
+    if ((f = points_rest(x, count[i])) > 0) last = i;
+    rest += f;
   }
+  double cum = points_rest(w[0] * scale, count[0]) / rest;
+  uint64_t spacings = 0;
   size_t j = 0;
-  double left = 1, at = 0, cum = (w[0] * scale - count[0]) / rest;
-  uint32_t whole = count[0];                    /* of particle j, before what it gets here */
   for (size_t i = given; i < m; i++) {
-    double gap = -expm1(log(norn_rng_uniform(rng)) / (double)(m - i));
-    at += left * gap;
-    left *= 1 - gap;
-    while (at >= cum && j + 1 < n) {
+    double at = points_at(spacings += points_spacing(norn_rng_uniform(rng), (uint32_t)(m - i)));
+    while (at >= cum && j < last) {
       j++;
-      whole = count[j];
-      cum += (w[j] * scale - whole) / rest;
+      cum += points_rest(w[j] * scale, count[j]) / rest;
     }
     count[j]++;
   }
@@ -116,7 +112,9 @@ static double spread_one(resample_kind kind, double x, double c, double n, doubl
   double f = x - floor(x), a = ceil(c) - c, b = c + x - floor(c + x);
   switch (kind) {
   case RESAMPLE_MULTINOMIAL: return x * (1 - x / n);
-  case RESAMPLE_RESIDUAL: return m > 0 ? f * (1 - f / m) : 0;
+  case RESAMPLE_RESIDUAL:
+    f = points_rest(x, points_whole(x));
+    return m > 0 ? f * (1 - f / m) : 0;
   case RESAMPLE_STRATIFIED:
     return floor(c) == floor(c + x) ? x * (1 - x) : a * (1 - a) + b * (1 - b);
   default: return f * (1 - f);
@@ -134,7 +132,7 @@ double resample_spread(resample_kind kind, const double *w, double sum, size_t n
     return s / (double)n;
   }
   if (kind == RESAMPLE_RESIDUAL)
-    for (size_t i = 0; i < n; i++) m += w[i] * scale - floor(w[i] * scale);
+    for (size_t i = 0; i < n; i++) m += points_rest(w[i] * scale, points_whole(w[i] * scale));
   for (size_t i = 0; i < n; i++) {
     double x = w[i] * scale;
     s += spread_one(kind, x, c, (double)n, m);
