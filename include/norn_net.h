@@ -46,6 +46,10 @@ norn_datum     norn_training_net(norn_training *);
 /* Writes all that is needed to go on to the same bits, beside the file first; load goes on, with the same program. */
 norn_status    norn_training_save(norn_training *, const char *path);
 norn_training *norn_training_load(norn_state *, norn_datum model, const char *path);
+/* Is what was loaded from path what is asked for?  An error, which says all that differs: the spec (NONE: any) in what it
+   was given, the length (both 0: any) and the seed (NULL: any). */
+norn_status    norn_training_agrees(const norn_training *, const char *path, norn_datum spec, double seconds,
+                                    int64_t steps, const uint64_t *seed);
 void           norn_training_free(norn_training *);
 
 /* A net as a safetensors file, and back: it is one of its program only.  NONE: error set. */

@@ -54,7 +54,6 @@ for turn in 1 2 3; do
 done
 wait $pid
 grep -q 'resuming from killed.safetensors.training, step [0-9]' err || fail 'it does not say that it resumes'
-grep -q -e '--d and the like are not looked at' err || fail 'it does not say that options are passed over'
 same one.safetensors killed.safetensors 'killed and resumed makes another net'
 
 # Ctrl-C: the net so far, its checkpoint, and the same bytes in the end.
@@ -95,6 +94,26 @@ refused 'has no option --particles' 2 --out a --particles 5
 refused 'd of a net must be a multiple of its heads' 1 --out a --heads 3
 refused 'train needs a file' 2 --steps 5
 [ ! -e a ] && [ ! -e a.training ] || fail 'a refused training leaves files'
+
+# What is given beside --resume must be what the checkpoint has.
+"$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out other.safetensors \
+  --every 10ms >out 2>err </dev/null &
+pid=$!
+tries=0
+while [ ! -s other.safetensors.training ] && [ $tries -lt 200 ]; do
+  sleep .02
+  tries=$((tries + 1))
+done
+kill -9 $pid
+wait $pid 2>/dev/null
+refused 'is another training: activation is gelu there and swiglu here' 1 --out other.safetensors --resume \
+  --activation '"swiglu"'
+refused 'the seed is 5 there and 6 here' 1 --out other.safetensors --resume --seed 6
+refused 'the length is 2000 steps there and 7 steps here' 1 --out other.safetensors --resume --steps 7
+refused 'the kind is npe there and pfn here' 1 --out other.safetensors --resume --kind pfn
+[ -s other.safetensors.training ] || fail 'a refused --resume takes the checkpoint away'
+"$NORN" train coin.norn --model coins --out other.safetensors --resume --quiet >out 2>err </dev/null
+same one.safetensors other.safetensors 'resumed without options makes another net'
 cp one.safetensors half
 dd if=one.safetensors of=half bs=1000 count=2 2>/dev/null
 refused half 1 --out b --checkpoint half --resume

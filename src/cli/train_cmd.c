@@ -46,6 +46,15 @@ static int prepare(job *j)
 
 /* ---- the work ---- */
 
+/* What is given beside --resume must be what the checkpoint has. */
+static norn_status agrees(job *j)
+{
+  cli *c = j->w.c;
+  bool kind = c->said_kind || c->nflags;
+  return norn_training_agrees(j->t, j->w.checkpoint, kind ? norn_get(j->spec) : norn_none(), c->seconds,
+                              (int64_t)c->train_steps, c->said_seed ? &c->config.seed : NULL);
+}
+
 static norn_status net_begin(train_work *w, bool resumes)
 {
   job *j = (job *)w;
@@ -55,7 +64,8 @@ static norn_status net_begin(train_work *w, bool resumes)
                  : norn_training_new(c->st, norn_get(j->model), norn_get(j->spec), c->seconds,
                                      (int64_t)c->train_steps, c->config.seed);
   if (!j->t) return norn_error(c->st)->code;
-  if (!resumes || c->quiet) return NORN_OK;
+  norn_status s = resumes ? agrees(j) : NORN_OK;
+  if (s || !resumes || c->quiet) return s;
   norn_training_look(j->t, &p);
   progress_wipe(c);
   fprintf(stderr, "resuming from %s, step %lld\n", w->checkpoint, (long long)p.step);

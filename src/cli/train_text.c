@@ -99,11 +99,21 @@ static int prepare(job *j)
 
 /* ---- the work ---- */
 
+/* What was given beside --resume is not looked at, and so it is said. */
+static void tell_given(const cli *c, const char *checkpoint)
+{
+  const char *given = c->nflags ? c->flags[0].name : c->train_steps ? "steps" : c->said_seed ? "seed" : NULL;
+  if (given)
+    cli_complain(c, "--resume goes on with the options, length and seed that are in %s: --%s and the like are not looked at",
+                 checkpoint, given);
+}
+
 static norn_status text_begin(train_work *w, bool resumes)
 {
   job *j = (job *)w;
   cli *c = w->c;
   norn_text_trained l;
+  if (resumes) tell_given(c, w->checkpoint);
   j->t = resumes ? norn_text_training_load(c->st, j->text, j->n, w->checkpoint)
                  : norn_text_training_new(c->st, j->text, j->n, &j->spec);
   if (!j->t) return norn_error(c->st)->code;

@@ -93,22 +93,10 @@ static void stopped(train_work *w, norn_status s)
   norn_clear(c->st);
 }
 
-/* What was given beside --resume is not looked at, and so it is said. */
-static void tell_given(const train_work *w)
-{
-  cli *c = w->c;
-  const char *given = c->said_kind ? "kind" : c->nflags ? c->flags[0].name : c->seconds > 0 ? "seconds"
-                      : c->train_steps ? "steps" : c->said_seed ? "seed" : NULL;
-  if (given)
-    cli_complain(c, "--resume goes on with the kind, options, length and seed that are in %s: --%s and the like "
-                 "are not looked at", w->checkpoint, given);
-}
-
 static norn_status begin(train_work *w)
 {
   cli *c = w->c;
   bool there = c->resume && cli_is_there(w->checkpoint);
-  if (there) tell_given(w);
   norn_status s = w->row->begin(w, there);
   w->begun = s == NORN_OK;
   w->saved = cli_now();

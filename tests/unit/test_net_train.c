@@ -152,6 +152,54 @@ static void test_resume(const char *spec)
   norn_free(st);
 }
 
+/* A file of another training than the one that is asked for is refused, with all that differs. */
+static void test_another(void)
+{
+  static const char file[] = "test_net_train.another";
+  static const struct { const char *rest, *said; } wrong[] = {
+    { "npe(d = 8, layers = 1, batch = 32), steps = 20, seed = 3", "d is 16 there and 8 here" },
+    { "npe(d = 16, layers = 2, batch = 64, rate = 0.004), steps = 20, seed = 3",
+      "layers is 1 there and 2 here; batch is 32 there and 64 here" },
+    { "npe(d = 16, layers = 1, batch = 32), steps = 21, seed = 3", "the length is 20 steps there and 21 steps here" },
+    { "npe(d = 16, layers = 1, batch = 32), seconds = 2.5, seed = 3", "the length is 20 steps there and 2.5 seconds here" },
+    { "npe(d = 16, layers = 1, batch = 32), steps = 20, seed = 4", "the seed is 3 there and 4 here" },
+    { "npe(d = 16, layers = 1, batch = 32, activation = \"swiglu\"), steps = 20, seed = 3",
+      "activation is gelu there and swiglu here" },
+    { "npe(d = 16, layers = 1, batch = 32, inputs = [\"flips\"]), steps = 20, seed = 3",
+      "inputs is [] there and [\"flips\"] here" },
+    { "npe(d = 16, layers = 1, batch = 32, clip = 1.00000001), steps = 20, seed = 3",
+      "clip is 1 there and 1.0000000099999999 here" },
+    { "pfn(d = 16, layers = 1, batch = 32), steps = 20, seed = 3", "the kind is npe there and pfn here" },
+    { "npe(d = 16, layers = 1, batch = 32), steps = 20, seed = 3", NULL },
+    { "npe(d = 16, layers = 1, batch = 32), steps = 20", NULL }
+  };
+  norn_state *st = state(1);
+  net_training *t = begin(st, "coins", SMALL, 20, 3);
+  char program[300];
+  go(t, 7);
+  CHECK(net_training_save(t, file) == NORN_OK);
+  for (size_t i = 0; i < NORN_COUNT(wrong); i++) {
+    norn_datum v;
+    snprintf(program, sizeof program, "info(train(coins, %s, checkpoint = \"%s\", resume = true)).steps", wrong[i].rest,
+             file);
+    norn_status s = norn_eval(st, "again", program, strlen(program), NORN_LOAD_REPL, &v);
+    const char *says = norn_error(st)->text;
+    bool right = wrong[i].said ? s && strstr(says, wrong[i].said) : !s && v.tag == NORN_INT && v.i == 20;
+    if (!right) printf("%s: %s\n", wrong[i].rest, s ? says : "goes on");
+    CHECK(right);
+  }
+  /* from C, only what is given counts */
+  uint64_t seed = 4;
+  norn_datum d = value(st, "npe(d = 16)"), size = value(st, "npe(size = \"medium\")");
+  CHECK(!net_training_agrees(t, file, norn_none(), false, 0, 0, NULL));
+  CHECK(!net_training_agrees(t, file, d, false, 0, 20, NULL));
+  CHECK(net_training_agrees(t, file, size, false, 0, 20, NULL) && strstr(norn_error(st)->text, "bars is 64 there and 300"));
+  CHECK(net_training_agrees(t, file, d, false, 0, 0, &seed) && strstr(norn_error(st)->text, "the seed is 3 there"));
+  net_training_free(t);
+  remove(file);
+  norn_free(st);
+}
+
 /* A rate without measure: the first steps ruin the weights, all others are skipped. */
 static void test_not_finite(void)
 {
@@ -250,6 +298,7 @@ int main(void)
   test_resume(SMALL);
   test_resume("npe(d = 16, layers = 1, batch = 32, simulations = 300)");
   test_resume("pfn(d = 16, layers = 1, batch = 32, adapt = true, most_batch = 64)");
+  test_another();
   test_not_finite();
   test_budget();
   test_score();

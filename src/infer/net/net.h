@@ -234,6 +234,10 @@ void          net_training_free(net_training *);
 /* All that is needed to go on to the same bits (the net, moments, schedule), in one safetensors file. */
 norn_status   net_training_save(net_training *, const char *path);
 net_training *net_training_load(norn_state *, norn_datum what, const char *path);
+/* Is what was loaded (from path) what is asked for?  An error says all that differs: the spec (NONE: not compared; all:
+   also what it does not say), the length (none of both: not compared) and the seed (NULL: not compared). */
+norn_status   net_training_agrees(const net_training *, const char *path, norn_datum spec, bool all, double seconds,
+                                  int64_t steps, const uint64_t *seed);
 
 /* ---- files ---- */
 

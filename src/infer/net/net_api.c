@@ -73,6 +73,12 @@ norn_training *norn_training_load(norn_state *st, norn_datum model, const char *
   return wrap(st, net_training_load(st, model, path));
 }
 
+norn_status norn_training_agrees(const norn_training *w, const char *path, norn_datum spec, double seconds, int64_t steps,
+                                 const uint64_t *seed)
+{
+  return net_training_agrees(w->t, path, spec, false, seconds, steps, seed);
+}
+
 void norn_training_free(norn_training *w)
 {
   if (!w) return;

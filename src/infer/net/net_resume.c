@@ -118,3 +118,32 @@ net_training *net_training_load(norn_state *st, norn_datum what, const char *pat
   tensor_file_close(&f);
   return t;
 }
+
+/* ---- is it the one that is asked for? ---- */
+
+static void length_text(double seconds, int64_t steps, char *out, size_t n)
+{
+  if (seconds > 0) snprintf(out, n, "%.10g seconds", seconds);
+  else snprintf(out, n, "%" PRId64 " steps", steps);
+}
+
+norn_status net_training_agrees(const net_training *t, const char *path, norn_datum spec, bool all, double seconds,
+                                int64_t steps, const uint64_t *seed)
+{
+  norn_state *st = t->st;
+  char differs[700] = "", there[40], here[40];
+  if (!norn_is_none(spec) && !net_spec_differs(st, t->n, spec, all, differs, sizeof differs)) return norn_error(st)->code;
+  length_text(t->limit, t->n->spec.steps, there, sizeof there);
+  length_text(seconds, steps, here, sizeof here);
+  size_t at = strlen(differs);
+  if ((seconds > 0 || steps > 0) && strcmp(there, here) != 0)
+    snprintf(differs + at, sizeof differs - at, "%sthe length is %s there and %s here", at ? "; " : "", there, here);
+  at = strlen(differs);
+  if (seed && *seed != t->n->seed)
+    snprintf(differs + at, sizeof differs - at, "%sthe seed is %" PRIu64 " there and %" PRIu64 " here", at ? "; " : "",
+             t->n->seed, *seed);
+  if (!*differs) return NORN_OK;
+  norn_fail(st, NORN_EDOMAIN, -1, "%s is another training: %s", path, differs);
+  norn_hint(st, "go on with what it has, or begin anew with another file");
+  return NORN_EDOMAIN;
+}

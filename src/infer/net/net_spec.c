@@ -220,3 +220,85 @@ bool net_spec_read(norn_state *st, norn_datum spec, net_spec *out)
   return engine_option_choice(st, spec, SPEC_size, names, SIZES, &k) && spec_shape(st, spec, &sizes[k], out) &&
          spec_heads(st, spec, &sizes[k], out) && spec_inputs(st, spec, out) && spec_steps(st, spec, &sizes[k], out);
 }
+
+/* ---- what two say ---- */
+
+/* One thing that a spec says: a number, or a word.  sized: it follows from `size` where it is not said. */
+typedef struct says { int option; bool sized; double x; const char *word; } says;
+enum { SAID = 18 };
+
+static const char *yes_or_no(bool x) { return x ? "true" : "false"; }
+
+static void all_said(const net_spec *s, says out[SAID])
+{
+  const nn_shape *h = &s->shape;
+  const says all[SAID] = {
+    { SPEC_d, true, h->d, NULL }, { SPEC_layers, true, h->layers, NULL }, { SPEC_heads, true, h->heads, NULL },
+    { SPEC_ff, true, h->ff, NULL }, { SPEC_activation, false, 0, h->swiglu ? "swiglu" : "gelu" },
+    { SPEC_head, false, 0, s->head }, { SPEC_bars, true, s->bars, NULL }, { SPEC_components, false, s->components, NULL },
+    { SPEC_subsets, false, s->subsets, NULL }, { SPEC_simulations, false, (double)s->simulations, NULL },
+    { SPEC_patience, false, s->patience, NULL }, { SPEC_batch, true, s->batch, NULL },
+    { SPEC_adapt, false, 0, yes_or_no(s->adapt) }, { SPEC_most_batch, false, s->most_batch, NULL },
+    { SPEC_rate, true, s->rate, NULL }, { SPEC_warm, false, s->warm, NULL }, { SPEC_decay, false, s->decay, NULL },
+    { SPEC_clip, false, s->clip, NULL }
+  };
+  memcpy(out, all, sizeof all);
+}
+
+/* "d is 16 there and 32 here" behind what is in out. */
+static void add_difference(char *out, size_t n, const char *name, const char *there, const char *here)
+{
+  size_t at = strlen(out);
+  snprintf(out + at, n - at, "%s%s is %s there and %s here", at ? "; " : "", name, there, here);
+}
+
+static void add_numbers(char *out, size_t n, const char *name, double there, double here)
+{
+  char a[32], b[32];
+  for (int digits = 6; digits <= 17; digits += 11) {
+    snprintf(a, sizeof a, "%.*g", digits, there);
+    snprintf(b, sizeof b, "%.*g", digits, here);
+    if (strcmp(a, b) != 0) break;
+  }
+  add_difference(out, n, name, a, b);
+}
+
+/* The names of inputs as a text. */
+static void inputs_there(const net_schema *s, char *out, size_t n)
+{
+  size_t at = (size_t)snprintf(out, n, "[");
+  for (int i = 0; i < s->ninput && at < n; i++)
+    at += (size_t)snprintf(out + at, n - at, "%s\"%s\"", i ? ", " : "", s->input[i].name);
+  if (at < n) snprintf(out + at, n - at, "]");
+}
+static void inputs_here(norn_state *st, norn_datum v, char *out, size_t n)
+{
+  size_t at = (size_t)snprintf(out, n, "[");
+  for (int64_t i = 0; i < norn_array_length(v) && at < n; i++)
+    at += (size_t)snprintf(out + at, n - at, "%s\"%s\"", i ? ", " : "",
+                           norn_string_view(norn_array_at(st, v, i), NULL));
+  if (at < n) snprintf(out + at, n - at, "]");
+}
+
+bool net_spec_differs(norn_state *st, const net *there, norn_datum spec, bool all, char *out, size_t n)
+{
+  net_spec own;
+  says a[SAID], b[SAID];
+  char x[200], y[200];
+  if (!net_spec_read(st, spec, &own)) return false;
+  if (own.kind != there->spec.kind)
+    add_difference(out, n, "the kind", net_kind_names[there->spec.kind], net_kind_names[own.kind]);
+  all_said(&there->spec, a);
+  all_said(&own, b);
+  bool sized = engine_option_given(st, spec, SPEC_size);
+  for (int i = 0; i < SAID && own.kind == there->spec.kind; i++) {
+    const char *name = options[a[i].option].name;
+    if (!all && !engine_option_given(st, spec, a[i].option) && !(sized && a[i].sized)) continue;
+    if (a[i].word && strcmp(a[i].word, b[i].word) != 0) add_difference(out, n, name, a[i].word, b[i].word);
+    else if (!a[i].word && a[i].x != b[i].x) add_numbers(out, n, name, a[i].x, b[i].x);
+  }
+  inputs_there(&there->schema, x, sizeof x);
+  inputs_here(st, own.inputs, y, sizeof y);
+  if (strcmp(x, y) != 0 && (all || engine_option_given(st, spec, SPEC_inputs))) add_difference(out, n, "inputs", x, y);
+  return true;
+}

@@ -9,6 +9,9 @@ extern const norn_engine net_constructors[NET_KINDS];
 bool net_spec_is(norn_datum);
 /* What such a value says, checked; steps is the default.  false: error set. */
 bool net_spec_read(norn_state *, norn_datum, net_spec *out);
+/* What such a value says otherwise than the net that learns in a file: "d is 16 there and 32 here; ...", behind what
+   is in out; all: also by what it does not say.  false: error set. */
+bool net_spec_differs(norn_state *, const net *there, norn_datum spec, bool all, char *out, size_t n);
 /* _train: what train() in stdlib/prelude.norn infers with; its answer is a net. */
 extern const norn_engine engine_train;
 /* As a record: what info(net) gives.  NONE: error set. */

@@ -124,6 +124,10 @@ static norn_status train_init(norn_infer *inf, void *self)
   e->t = again ? net_training_load(st, what, e->checkpoint)
                : net_training_new(st, what, &spec, seconds, seeded ? (uint64_t)seed : norn_infer_stream(inf));
   if (!e->t) return norn_error(st)->code;
+  uint64_t wanted = (uint64_t)seed;
+  if (again && (s = net_training_agrees(e->t, e->checkpoint, norn_infer_option(inf, TRAIN_spec), true, seconds,
+                                        spec.steps, seeded ? &wanted : NULL)))
+    return s;
   if ((s = train_device(inf, e->t))) return s;
   e->saved = infer_seconds();
   return e->checkpoint && !again ? net_training_save(e->t, e->checkpoint) : NORN_OK;
