@@ -11,7 +11,8 @@
 
 enum { COMPUTE_32F = 68, COMPUTE_64F = 70, COMPUTE_TF32 = 77 };          /* cublasComputeType_t */
 enum { R_32F = 0, R_64F = 1, R_16BF = 14 };                              /* cudaDataType_t */
-enum { DESC_TRANSA = 3, DESC_TRANSB = 4, LAYOUT_BATCH = 5, LAYOUT_STRIDE = 6, PREFER_WORKSPACE = 1 };
+enum { DESC_TRANSA = 3, DESC_TRANSB = 4, DESC_EPILOGUE = 7, DESC_BIAS = 8, LAYOUT_BATCH = 5, LAYOUT_STRIDE = 6, PREFER_WORKSPACE = 1 };
+enum { EPILOGUE_BIAS = 4 };                                             /* cublasLtEpilogue_t */
 
 typedef struct { uint64_t algorithm[8]; size_t workspace; int state; float waves; int reserved[4]; } heuristic;
 
@@ -131,7 +132,7 @@ void gpu_blas_free(gpu *g)
   g->blas = NULL;
 }
 
-/* The product with what was left out filled in. */
+/* The product with what was left out filled in; of a bias only that there is one, since where it lies is not a plan's. */
 static gpu_product whole(const gpu_product *p)
 {
   gpu_product w;
@@ -141,6 +142,7 @@ static gpu_product whole(const gpu_product *p)
   w.column = p->column;
   w.ta = p->ta;
   w.tb = p->tb;
+  w.bias = p->bias != 0;
   w.m = p->m;
   w.n = p->n;
   w.k = p->k;
@@ -166,19 +168,28 @@ static int layout(const blas_api *a, void **out, int type, int64_t rows, int64_t
   return code;
 }
 
-static int describe(const blas_api *a, plan *q)
+static int set_bias(const blas_api *a, const plan *q, gpu_ptr bias)
+{
+  void *at = (void *)(uintptr_t)bias;
+  return q->p.bias ? a->desc_set(q->desc, DESC_BIAS, &at, sizeof at) : 0;
+}
+
+static int describe(const blas_api *a, plan *q, gpu_ptr bias)
 {
   const gpu_product *p = &q->p;
   int compute = p->of == GPU_F64 ? COMPUTE_64F : p->of == GPU_TF32 ? COMPUTE_TF32 : COMPUTE_32F;
   int scale = p->of == GPU_F64 ? R_64F : R_32F, in = p->of == GPU_BF16 ? R_16BF : scale;
   int out = p->of == GPU_BF16 && p->c_bf16 ? R_16BF : scale;
   int32_t ta = p->ta, tb = p->tb;
+  uint32_t end = EPILOGUE_BIAS;
   int code = a->desc_new(&q->desc, compute, scale);
   /* as they lie, column-major: rows x cols of the first operand, of the second */
   int64_t ra = p->ta != p->column ? p->m : p->k, ca = p->ta != p->column ? p->k : p->m;
   int64_t rb = p->tb != p->column ? p->k : p->n, cb = p->tb != p->column ? p->n : p->k;
   if (!code) code = a->desc_set(q->desc, p->column ? DESC_TRANSA : DESC_TRANSB, &ta, sizeof ta);
   if (!code) code = a->desc_set(q->desc, p->column ? DESC_TRANSB : DESC_TRANSA, &tb, sizeof tb);
+  if (!code && p->bias) code = a->desc_set(q->desc, DESC_EPILOGUE, &end, sizeof end);
+  if (!code) code = set_bias(a, q, bias);                  /* its alignment tells what can serve */
   if (!code) code = layout(a, &q->la, in, ra, ca, p->lda, p->batch, p->stride_a);
   if (!code) code = layout(a, &q->lb, in, rb, cb, p->ldb, p->batch, p->stride_b);
   if (!code) code = layout(a, &q->lc, out, p->column ? p->m : p->n, p->column ? p->n : p->m, p->ldc, p->batch,
@@ -212,7 +223,7 @@ static plan *plan_for(gpu *g, blas *b, const gpu_product *p)
   plan *q = &b->plans[b->next];
   plan_free(&b->api, q);
   q->p = w;
-  int code = describe(&b->api, q);
+  int code = describe(&b->api, q, p->bias);
   if (!code) code = choose(b, q);
   if (code) {
     plan_free(&b->api, q);
@@ -242,10 +253,12 @@ norn_status gpu_matmul(gpu *g, const gpu_product *p, double alpha, gpu_ptr a, gp
   float alpha_f = (float)alpha, beta_f = (float)beta;
   bool f64 = p->of == GPU_F64, column = p->column;
   gpu_ptr first = column ? a : b, second = column ? b : a;
-  int code = s->api.product(s->handle, q->desc, f64 ? (void *)&alpha : (void *)&alpha_f, (void *)(uintptr_t)first,
-                            column ? q->la : q->lb, (void *)(uintptr_t)second, column ? q->lb : q->la,
-                            f64 ? (void *)&beta : (void *)&beta_f, (void *)(uintptr_t)c, q->lc, (void *)(uintptr_t)c,
-                            q->lc, q->algorithm, (void *)(uintptr_t)s->workspace, q->workspace, g->stream);
+  int code = set_bias(&s->api, q, p->bias);
+  if (!code)
+    code = s->api.product(s->handle, q->desc, f64 ? (void *)&alpha : (void *)&alpha_f, (void *)(uintptr_t)first,
+                          column ? q->la : q->lb, (void *)(uintptr_t)second, column ? q->lb : q->la,
+                          f64 ? (void *)&beta : (void *)&beta_f, (void *)(uintptr_t)c, q->lc, (void *)(uintptr_t)c,
+                          q->lc, q->algorithm, (void *)(uintptr_t)s->workspace, q->workspace, g->stream);
   return code ? norn_fail(g->st, NORN_EINFER, -1,
                           "a product of matrices failed on the GPU (cuBLASLt %d)", code) : NORN_OK;
 }

@@ -9,10 +9,12 @@ typedef enum { GPU_F64, GPU_F32, GPU_TF32, GPU_BF16 } gpu_numbers;
 
 /* c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c; op is the transpose where ta, tb.  Row-major, or all
    three column-major; ld: elements from row to row (from column to column), 0: as many as a row (column)
-   has.  batch > 1: as many products, whose matrices lie stride elements apart, 0: one after another. */
+   has.  batch > 1: as many products, whose matrices lie stride elements apart, 0: one after another.  bias, if it is not 0:
+   n numbers (column-major: m) of c's type that are added to each row (column) of c. */
 typedef struct gpu_product {
   gpu_numbers of;
   bool c_bf16, column, ta, tb;
+  gpu_ptr bias;
   int64_t m, n, k, lda, ldb, ldc;
   int64_t batch, stride_a, stride_b, stride_c;
 } gpu_product;

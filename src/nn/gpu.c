@@ -57,10 +57,12 @@ static bool load(nn_gpu *e)
   text_init(&before, &m);
   if (counts) text_put(&before, dialect_text(false), dialect_size(false));       /* negative binomials */
   text_printf(&before, "%s%s", counts ? "#define NN_COUNTS\n" : "", e->bf16 ? "#define NN_BF16\n" : "");
+  if (e->whole) text_printf(&before, "#define NN_HEAD %d\n", e->m->s.d / e->m->s.heads);
   if (before.failed) norn_fail(e->st, NORN_EMEMORY, -1, "out of memory");
   else e->module = gpu_module_new(e->g, &(gpu_text){ "nn", before.n ? before.s : NULL, bytes, GPU_FMA | GPU_HOT });
   text_free(&before);
-  for (int i = 0; i < NN_KERNEL_COUNT && e->module; i++)
+  int kernels = e->whole ? NN_KERNEL_COUNT : K_attend;
+  for (int i = 0; i < kernels && e->module; i++)
     if (!(e->k[i] = gpu_kernel_of(e->module, names[i]))) return false;
   return e->module != NULL;
 }
@@ -149,6 +151,7 @@ nn_gpu *nn_gpu_new(gpu *g, const nn_model *m, bool bf16)
     return NULL;
   }
   *e = (nn_gpu){ .g = g, .st = st, .m = m, .bf16 = bf16, .real = bf16 ? 2 : sizeof(float) };
+  e->whole = bf16 && gpu_info_of(g)->major >= 8 && m->s.d / m->s.heads <= NN_HEAD_MOST;
   if (load(e) && place(e) && room(e) && !put_shrinks(e) && !put_borders(e) && !nn_gpu_put(e)) return e;
   nn_gpu_free(e);
   return NULL;

@@ -3,8 +3,8 @@
 
    What the last product of a half block gives (`step`) is added to the stream by the norm that
    comes next, with its bias.  Attention's weights are not kept: going back, scores are computed
-   again (as in FlashAttention, Dao et al. 2022, but in memory: for as many sequences as have 2^26
-   scores together), and the sum of their derivatives' products is dy . y of each row. */
+   again (FlashAttention, Dao et al. 2022), and the sum of their derivatives' products is dy . y of each row.  bf16 does
+   that in kernels of its own (gpu_attention.h); else scores are in memory, of as many sequences as have 2^26 together. */
 #include "gpu/blas.h"
 #include "nn/gpu_in.h"
 #include <math.h>
@@ -24,23 +24,34 @@ static void linear(nn_gpu *e, int64_t n, int64_t i, int64_t o, gpu_ptr x, int w,
   product(e, false, true, wide, n, o, i, x, nn_gpu_weight(e, w), y, 1);
 }
 
-/* Sums of columns of dy (n, o); with x and stat the derivative of a gain stands in `gain`. */
-static void columns(nn_gpu *e, int64_t n, int o, gpu_ptr dy, gpu_ptr x, gpu_ptr stat, gpu_ptr gain, gpu_ptr bias)
+/* ---- sums over rows ----------------------------------------------------------------------------- */
+
+static int64_t bands(int64_t n) { return (n + NN_BAND - 1) / NN_BAND; }
+
+/* Threads of a kernel that sums rows of o columns. */
+static int64_t summing(int64_t n, int64_t o) { return bands(n) * ((o + NN_COLUMNS - 1) / NN_COLUMNS) * 256; }
+
+/* The sums of parts (bands of n rows, wide): o columns for each of up to three. */
+static void columns_end(nn_gpu *e, int64_t n, int wide, int o, gpu_ptr one, gpu_ptr two, gpu_ptr three)
 {
-  nn_there *v = &e->v;
-  int64_t chunks = (n + 255) / 256, tiles = (o + 63) / 64;
-  int wide = x ? 2 * o : o, from = 0, second = o;
-  nn_gpu_go(e, K_columns, chunks * tiles * 256, GPU_ARGS(&n, &o, &dy, &x, &stat, &v->part));
-  if (x) nn_gpu_go(e, K_columns_end, o, GPU_ARGS(&chunks, &wide, &from, &o, &v->part, &gain));
-  nn_gpu_go(e, K_columns_end, o, GPU_ARGS(&chunks, &wide, x ? &second : &from, &o, &v->part, &bias));
+  int64_t chunks = bands(n);
+  if (!e->bad && n > 0)
+    e->bad = gpu_launch(e->g, e->k[K_columns_end], (wide + 31) / 32, 1024, 0,
+                        GPU_ARGS(&chunks, &wide, &o, &e->v.part, &one, &two, &three));
 }
 
-/* dw (o, i) = dy' x, db; dx (n, i) = dy w, unless it is 0. */
-static void linear_back(nn_gpu *e, int64_t n, int64_t i, int64_t o, gpu_ptr dy, gpu_ptr x, nn_pair w, gpu_ptr dx)
+/* Sums of columns of dy (n, o). */
+static void columns(nn_gpu *e, int64_t n, int o, gpu_ptr dy, gpu_ptr sum)
 {
-  product(e, true, false, true, o, i, n, dy, x, nn_gpu_grad(e, w.weight), 1);
-  columns(e, n, (int)o, dy, 0, 0, 0, nn_gpu_grad(e, w.bias));
-  if (dx) product(e, false, false, false, n, i, o, dy, nn_gpu_weight(e, w.weight), dx, 1);
+  nn_gpu_go(e, K_columns, summing(n, o), GPU_ARGS(&n, &o, &dy, &e->v.part));
+  columns_end(e, n, o, o, sum, 0, 0);
+}
+
+/* dw (o, i) = dy' x; dx (n, i) = dy w, unless it is 0. */
+static void linear_back(nn_gpu *e, int64_t n, int64_t i, int64_t o, gpu_ptr dy, gpu_ptr x, int w, gpu_ptr dx)
+{
+  product(e, true, false, true, o, i, n, dy, x, nn_gpu_grad(e, w), 1);
+  if (dx) product(e, false, false, false, n, i, o, dy, nn_gpu_weight(e, w), dx, 1);
 }
 
 /* y = LN(x), or with t of x1 = x + t + its bias. */
@@ -51,12 +62,14 @@ static void norm(nn_gpu *e, int64_t n, gpu_ptr x, gpu_ptr t, int tbias, gpu_ptr 
   nn_gpu_go(e, K_norm, 32 * n, GPU_ARGS(&n, &d, &x, &t, &add, &x1, &gain, &bias, &y, &stat));
 }
 
-static void norm_back(nn_gpu *e, int64_t n, gpu_ptr dy, gpu_ptr x, gpu_ptr stat, nn_pair w, gpu_ptr dx, gpu_ptr dxn)
+/* before: the bias of what was added to the stream there, whose derivative is the sum of dx; -1: none. */
+static void norm_back(nn_gpu *e, int64_t n, gpu_ptr dy, gpu_ptr x, gpu_ptr stat, nn_pair w, gpu_ptr dx, gpu_ptr dxn,
+                      int before)
 {
   int d = e->m->s.d;
-  gpu_ptr gain = nn_gpu_float(e, w.weight);
-  columns(e, n, d, dy, x, stat, nn_gpu_grad(e, w.weight), nn_gpu_grad(e, w.bias));
-  nn_gpu_go(e, K_norm_back, 32 * n, GPU_ARGS(&n, &d, &dy, &x, &stat, &gain, &dx, &dxn));
+  gpu_ptr gain = nn_gpu_float(e, w.weight), last = before < 0 ? 0 : nn_gpu_grad(e, before);
+  nn_gpu_go(e, K_norm_back, 256 * bands(n), GPU_ARGS(&n, &d, &dy, &x, &stat, &gain, &dx, &dxn, &e->v.part));
+  columns_end(e, n, 3 * d, d, nn_gpu_grad(e, w.weight), nn_gpu_grad(e, w.bias), last);
 }
 
 /* ---- attention ---------------------------------------------------------------------------------- */
@@ -80,14 +93,30 @@ static piece piece_at(const nn_gpu *e, int64_t from)
 
 static float scale_of(const nn_gpu *e) { return (float)(1 / sqrt((double)e->m->s.d / e->m->s.heads)); }
 
-static void attention(nn_gpu *e, const nn_block *b, nn_layer *l)
+/* Without scores in memory: a kernel of gpu_attention.h with the addresses that it takes behind those of all three. */
+static void attend(nn_gpu *e, int kernel, gpu_ptr qkv, const gpu_ptr *more)
+{
+  nn_there *v = &e->v;
+  int t = (int)v->t, heads = e->m->s.heads;
+  int64_t blocks = v->b * heads * ((t + 63) / 64);
+  float scale = scale_of(e);
+  void *args[12] = { &t, &heads, &scale, &qkv, &v->order, &v->see };
+  gpu_ptr rest[5];
+  for (int i = 0; i < 5; i++) {
+    rest[i] = more[i];
+    args[6 + i] = &rest[i];
+  }
+  if (!e->bad) e->bad = gpu_launch(e->g, e->k[kernel], blocks, 128, 0, args);
+}
+
+/* o from q, k, v by heads. */
+static void attention_heads(nn_gpu *e, const nn_block *b, nn_layer *l)
 {
   nn_there *v = &e->v;
   int t = (int)v->t, tp = (int)v->tp, heads = e->m->s.heads, hd = e->m->s.d / heads;
   int64_t all = v->b * v->tp * e->m->s.d;
   float scale = scale_of(e);
   gpu_ptr bias = nn_gpu_float(e, b->qkv.bias);
-  linear(e, v->n, e->m->s.d, 3 * e->m->s.d, l->a, b->qkv.weight, false, v->qkv);
   nn_gpu_go(e, K_split, all, GPU_ARGS(&all, &t, &tp, &heads, &hd, &v->qkv, &bias, &l->q, &l->k, &l->v));
   for (int64_t from = 0; from < v->b && !e->bad; from += v->chunk) {
     piece p = piece_at(e, from);
@@ -101,12 +130,27 @@ static void attention(nn_gpu *e, const nn_block *b, nn_layer *l)
   nn_gpu_go(e, K_merge, all, GPU_ARGS(&all, &t, &tp, &heads, &hd, &v->oh, &l->o));
 }
 
-/* From dn, the derivative in o, to that in a, in dn. */
-static void attention_back(nn_gpu *e, const nn_block *b, nn_layer *l)
+static void attention(nn_gpu *e, const nn_block *b, nn_layer *l)
+{
+  nn_there *v = &e->v;
+  int64_t d = e->m->s.d;
+  if (!e->whole) {
+    linear(e, v->n, d, 3 * d, l->a, b->qkv.weight, false, v->qkv);
+    attention_heads(e, b, l);
+    return;
+  }
+  gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .tb = true, .bias = nn_gpu_weight(e, b->qkv.bias), .m = v->n,
+                    .n = 3 * d, .k = d };
+  if (!e->bad) e->bad = gpu_matmul(e->g, &p, 1, l->a, nn_gpu_weight(e, b->qkv.weight), 0, l->qkv);
+  attend(e, K_attend, l->qkv, (gpu_ptr[5]){ l->o, l->lse });
+}
+
+/* dqkv in v->qkv, from dn. */
+static void attention_heads_back(nn_gpu *e, nn_layer *l)
 {
   nn_there *v = &e->v;
   int t = (int)v->t, tp = (int)v->tp, heads = e->m->s.heads, hd = e->m->s.d / heads;
-  int64_t all = v->b * v->tp * e->m->s.d, rows = v->b * heads * v->tp, d = e->m->s.d;
+  int64_t all = v->b * v->tp * e->m->s.d, rows = v->b * heads * v->tp;
   float scale = scale_of(e);
   nn_gpu_go(e, K_split_back, 32 * rows, GPU_ARGS(&rows, &t, &tp, &heads, &hd, &v->dn, &l->o, &v->dyh, &v->dot));
   for (int64_t from = 0; from < v->b && !e->bad; from += v->chunk) {
@@ -122,7 +166,20 @@ static void attention_back(nn_gpu *e, const nn_block *b, nn_layer *l)
     product(e, true, false, false, tp, hd, tp, v->ds, l->q + skip, v->dk + skip, p.batch);
   }
   nn_gpu_go(e, K_merge_back, all, GPU_ARGS(&all, &t, &tp, &heads, &hd, &v->dq, &v->dk, &v->dv, &v->qkv));
-  linear_back(e, v->n, d, 3 * d, v->qkv, l->a, b->qkv, v->dn);
+}
+
+/* From dn, the derivative in o, to that in a, in dn. */
+static void attention_back(nn_gpu *e, const nn_block *b, nn_layer *l)
+{
+  nn_there *v = &e->v;
+  int d = e->m->s.d;
+  if (!e->whole) attention_heads_back(e, l);
+  else {
+    attend(e, K_attend_q, l->qkv, (gpu_ptr[5]){ v->dn, l->o, l->lse, v->dot, v->qkv });
+    attend(e, K_attend_kv, l->qkv, (gpu_ptr[5]){ v->dn, l->lse, v->dot, v->qkv });
+  }
+  columns(e, v->n, 3 * d, v->qkv, nn_gpu_grad(e, b->qkv.bias));
+  linear_back(e, v->n, d, 3 * d, v->qkv, l->a, b->qkv.weight, v->dn);
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
@@ -132,13 +189,21 @@ static void bend(nn_gpu *e, int64_t n, int bias, bool gated, gpu_ptr u, gpu_ptr 
 {
   int f = e->m->s.ff;
   gpu_ptr b = nn_gpu_float(e, bias);
-  nn_gpu_go(e, gated ? K_swiglu : K_gelu, n * f, GPU_ARGS(&n, &f, &u, &b, &g));
+  nn_gpu_go(e, gated ? K_swiglu : K_gelu, gated ? n * f : n * ((f + 7) / 8), GPU_ARGS(&n, &f, &u, &b, &g));
 }
 
-static void bend_back(nn_gpu *e, int64_t n, bool gated, gpu_ptr dg, gpu_ptr u, gpu_ptr du)
+/* du, and the derivative of the bias. */
+static void bend_back(nn_gpu *e, int64_t n, int bias, bool gated, gpu_ptr dg, gpu_ptr u, gpu_ptr du)
 {
   int f = e->m->s.ff;
-  nn_gpu_go(e, gated ? K_swiglu_back : K_gelu_back, n * f, GPU_ARGS(&n, &f, &dg, &u, &du));
+  gpu_ptr sum = nn_gpu_grad(e, bias);
+  if (gated) {
+    nn_gpu_go(e, K_swiglu_back, n * f, GPU_ARGS(&n, &f, &dg, &u, &du));
+    columns(e, n, 2 * f, du, sum);
+    return;
+  }
+  nn_gpu_go(e, K_gelu_back, summing(n, f), GPU_ARGS(&n, &f, &dg, &u, &du, &e->v.part));
+  columns_end(e, n, f, f, sum, 0, 0);
 }
 
 static void block(nn_gpu *e, int i)
@@ -157,7 +222,7 @@ static void block(nn_gpu *e, int i)
   linear(e, v->n, ff, d, l->g, b->mlp_out.weight, false, v->step);
 }
 
-/* From dx and dxn behind the block to those before it. */
+/* From dx and dxn behind the block to those before it; the derivative of its last bias is there. */
 static void block_back(nn_gpu *e, int i)
 {
   nn_there *v = &e->v;
@@ -165,13 +230,13 @@ static void block_back(nn_gpu *e, int i)
   const nn_block *b = &e->m->on.block[i];
   int64_t d = e->m->s.d, ff = e->m->s.ff;
   gpu_ptr du = e->m->s.swiglu ? v->du : v->dg;
-  linear_back(e, v->n, ff, d, v->dxn, l->g, b->mlp_out, v->dg);
-  bend_back(e, v->n, e->m->s.swiglu, v->dg, l->u, du);
-  linear_back(e, v->n, d, nn_model_mlp_width(&e->m->s), du, l->c, b->mlp_in, v->dn);
-  norm_back(e, v->n, v->dn, l->x1, l->stat2, b->norm2, v->dx, v->dxn);
-  linear_back(e, v->n, d, d, v->dxn, l->o, b->out, v->dn);
+  linear_back(e, v->n, ff, d, v->dxn, l->g, b->mlp_out.weight, v->dg);
+  bend_back(e, v->n, b->mlp_in.bias, e->m->s.swiglu, v->dg, l->u, du);
+  linear_back(e, v->n, d, nn_model_mlp_width(&e->m->s), du, l->c, b->mlp_in.weight, v->dn);
+  norm_back(e, v->n, v->dn, l->x1, l->stat2, b->norm2, v->dx, v->dxn, b->out.bias);
+  linear_back(e, v->n, d, d, v->dxn, l->o, b->out.weight, v->dn);
   attention_back(e, b, l);
-  norm_back(e, v->n, v->dn, l->x, l->stat1, b->norm1, v->dx, v->dxn);
+  norm_back(e, v->n, v->dn, l->x, l->stat1, b->norm1, v->dx, v->dxn, i ? e->m->on.block[i - 1].mlp_out.bias : -1);
 }
 
 /* ---- heads -------------------------------------------------------------------------------------- */
@@ -231,13 +296,17 @@ static void heads_back(nn_gpu *e)
     const nn_top *t = &m->top[g->head];
     gpu_ptr hu = v->hu + (gpu_ptr)(g->from * ff) * e->real, hg = v->hg + (gpu_ptr)(g->from * ff) * e->real;
     gpu_ptr part = (gpu_ptr)(g->from * d) * e->real;
-    linear_back(e, g->rows, ff, nn_gpu_width(e, g->head), v->dz + (gpu_ptr)g->z * e->real, hg, t->out, v->dg);
-    bend_back(e, g->rows, false, v->dg, hu, v->dg);
-    linear_back(e, g->rows, d, ff, v->dg, v->f + part, t->in, v->df + part);
+    gpu_ptr dz = v->dz + (gpu_ptr)g->z * e->real;
+    int width = nn_gpu_width(e, g->head);
+    columns(e, g->rows, width, dz, nn_gpu_grad(e, t->out.bias));
+    linear_back(e, g->rows, ff, width, dz, hg, t->out.weight, v->dg);
+    bend_back(e, g->rows, t->in.bias, false, v->dg, hu, v->dg);
+    linear_back(e, g->rows, d, ff, v->dg, v->f + part, t->in.weight, v->df + part);
   }
   if (!e->bad) e->bad = gpu_fill(e->g, v->dxq, 0, (size_t)(v->nq * d) * sizeof(float));
-  norm_back(e, v->nq, v->df, v->xq, v->statf, m->norm, v->dxq, 0);
+  norm_back(e, v->nq, v->df, v->xq, v->statf, m->norm, v->dxq, 0, -1);
   nn_gpu_go(e, K_rows_back, v->n * d, GPU_ARGS(&v->n, &d, &v->first, &v->list, &v->dxq, &v->dx, &v->dxn));
+  columns(e, v->n, d, v->dxn, nn_gpu_grad(e, m->on.block[m->s.layers - 1].mlp_out.bias));
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------- */
@@ -252,17 +321,18 @@ static void forward(nn_gpu *e, int j, float scale, bool learn)
   heads(e, scale, learn);
 }
 
-static void backward(nn_gpu *e)
+static void backward(nn_gpu *e, const nn_tokens *k)
 {
   nn_there *v = &e->v;
   int d = e->m->s.d;
-  int64_t rows = e->m->s.rows;
+  int64_t rows = e->m->s.rows, pieces = 0;
   gpu_ptr dtable = nn_gpu_grad(e, e->m->table);
   if (!e->bad) e->bad = gpu_fill(e->g, e->grad, 0, e->count * sizeof(float));
   heads_back(e);
   for (int i = e->m->s.layers - 1; i >= 0; i--) block_back(e, i);
-  if (!e->bad && v->pieces)
-    e->bad = gpu_launch(e->g, e->k[K_embed_part], v->pieces, d < 256 ? (d + 31) / 32 * 32 : 256, 0,
+  if (!e->bad) e->bad = nn_gpu_lay_entries(e, k, &pieces);
+  if (!e->bad && pieces)
+    e->bad = gpu_launch(e->g, e->k[K_embed_part], pieces, d < 256 ? (d + 31) / 32 * 32 : 256, 0,
                         GPU_ARGS(&d, &v->start, &v->token, &v->part_coef, &v->dx, &v->part));
   nn_gpu_go(e, K_embed_end, rows * d, GPU_ARGS(&rows, &d, &v->row_first, &v->part, &dtable));
 }
@@ -274,7 +344,7 @@ norn_status nn_gpu_loss(nn_gpu *e, const nn_tokens *k, float scale, bool learn, 
   if (!k->nq) return learn ? gpu_fill(e->g, e->grad, 0, e->count * sizeof(float)) : NORN_OK;
   if (nn_gpu_lay(e, k, learn)) return e->bad;
   forward(e, k->j, scale, learn);
-  if (learn) backward(e);
+  if (learn) backward(e, k);
   double *all = nn_gpu_host(e, (size_t)v->nq * sizeof *all);
   if (!e->bad) e->bad = gpu_download(e->g, all, v->loss, (size_t)v->nq * sizeof *all);
   for (int i = 0; i < e->ngroup && !e->bad; i++)

@@ -4,11 +4,11 @@
 #include "nn/gpu.h"
 #include "nn/model_in.h"
 
-/* The kernels of gpu_kernels.h, by name. */
+/* The kernels of gpu_kernels.h and, from `attend` on, of gpu_attention.h, by name. */
 #define NN_KERNELS(X) \
   X(embed) X(embed_part) X(embed_end) X(rows) X(rows_back) X(norm) X(norm_back) X(columns) X(columns_end) X(gelu) \
   X(gelu_back) X(swiglu) X(swiglu_back) X(split) X(merge) X(merge_back) X(split_back) X(softmax) X(softmax_back) \
-  X(loss_soft) X(loss_bit) X(loss_mixture) X(squares) X(adam) X(numbers)
+  X(loss_soft) X(loss_bit) X(loss_mixture) X(squares) X(adam) X(numbers) X(attend) X(attend_q) X(attend_kv)
 enum {
 #define X(name) K_##name,
   NN_KERNELS(X)
@@ -16,19 +16,23 @@ enum {
   NN_KERNEL_COUNT
 };
 
+enum { NN_HEAD_MOST = 128 };           /* numbers of a head, for gpu_attention.h */
+enum { NN_BAND = 32, NN_COLUMNS = 512 };       /* rows and columns of a block that sums: NN_ROWS, 8 NN_TILE there */
+
 /* Questions of one head: their rows are padded to a multiple of 16, so that their arrays are aligned. */
 typedef struct nn_group { int head; int64_t q, n, from, rows, z; } nn_group;
 
 /* Where what a block keeps for going back lies. */
 typedef struct nn_layer {
-  gpu_ptr x, a, q, k, v, lse, o, x1, c, u, g, stat1, stat2;
+  gpu_ptr x, a, qkv, q, k, v, lse, o,      /* qkv, or q, k, v by heads */
+          x1, c, u, g, stat1, stat2;
 } nn_layer;
 
 /* A batch on the device: n tokens in b sequences of t (tp: padded), nq rows of questions (padded). */
 typedef struct nn_there {
   int64_t b, n, t, tp, nq, zn;
   int64_t chunk;                       /* sequences whose attention is computed at once */
-  int64_t entries, pieces;             /* of the embedding's derivative */
+  int64_t entries, pieces;             /* at most, of the embedding's derivative */
   gpu_ptr row, coef, order, see, where, target, first, list;
   gpu_ptr start, token, part_coef, row_first;
   gpu_ptr xq, f, statf, hu, hg, z, dz, dg, df, dxq, loss;
@@ -41,7 +45,7 @@ struct nn_gpu {
   gpu *g;
   norn_state *st;
   const nn_model *m;
-  bool bf16;
+  bool bf16, whole;                    /* whole: attention by gpu_attention.h */
   size_t real;                         /* bytes of a `num` */
   gpu_module *module;
   gpu_kernel *k[NN_KERNEL_COUNT];
@@ -67,4 +71,6 @@ gpu_ptr nn_gpu_grad(const nn_gpu *, int tensor);
 const char *nn_gpu_kernels(void);
 /* gpu_room.c: memory for a batch, and the batch there. */
 norn_status nn_gpu_lay(nn_gpu *, const nn_tokens *, bool learn);
+/* What the derivative of the table needs, which can wait until the device is busy; *pieces of it. */
+norn_status nn_gpu_lay_entries(nn_gpu *, const nn_tokens *, int64_t *pieces);
 #endif

@@ -6,12 +6,14 @@
    atomics: sums over rows go by chunks of NN_ROWS rows whose parts are added in their order, so
    that the same batch gives the same bits.
 
-   A warp takes a row in norms, softmax and softmax losses; elsewhere a thread takes a number.  Attention goes by heads,
-   (b, heads, tp, hd), tp: t padded to a multiple of 8 with rows of zeros. */
+   What is bound by memory moves 8 numbers a thread at once where rows are multiples of 8.  A warp takes a row in norms,
+   softmax and softmax losses.  Attention of bf16 is gpu_attention.h's; else it goes by heads, (b, heads, tp, hd), tp: t
+   padded to a multiple of 8 with rows of zeros. */
 #ifndef NORN_NN_GPU_KERNELS_H
 #define NORN_NN_GPU_KERNELS_H
 
-enum { NN_ROWS = 256, NN_TILE = 64, NN_SIDE = 4 };          /* of sums over rows: 4 threads a column of 64 */
+/* Sums over rows: blocks of 256 threads, 4 for each of 64 columns of 8. */
+enum { NN_ROWS = 32, NN_TILE = 64, NN_SIDE = 4, NN_EIGHT = 8 };
 
 #ifdef NN_BF16
 typedef uint16_t num;
@@ -21,6 +23,17 @@ DEVICE num nn_put(float x)
   uint32_t u = __float_as_uint(x);
   return (num)(x != x ? 0x7fc0u : (u + 0x7fffu + (u >> 16 & 1)) >> 16);
 }
+/* Two, the first in the lower half. */
+#if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 800
+DEVICE uint32_t nn_put2(float x, float y)
+{
+  uint32_t r;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(y), "f"(x));
+  return r;
+}
+#else
+DEVICE uint32_t nn_put2(float x, float y) { return nn_put(x) | (uint32_t)nn_put(y) << 16; }
+#endif
 #else
 typedef float num;
 DEVICE float nn_get(num x) { return x; }
@@ -50,7 +63,99 @@ DEVICE float nn_greatest(float x)
   }
   return x;
 }
+#ifdef NN_BF16                           /* what bf16 does not tell apart */
+DEVICE float nn_logistic(float x) { return __fdividef(1, 1 + __expf(-x)); }
+#else
 DEVICE float nn_logistic(float x) { return 1 / (1 + expf(-x)); }
+#endif
+
+/* ---- eight numbers at once ---------------------------------------------------------------------- */
+
+#ifdef __CUDACC_RTC__
+typedef uint4 nn_four;                   /* 16 bytes, by one instruction */
+#else
+typedef struct nn_four { uint32_t x, y, z, w; } nn_four;
+#endif
+#define NN_LINED __attribute__((aligned(16)))
+typedef struct nn_eight { float x[8]; } nn_eight;
+
+/* Numbers e .. e + 7 of a row of n; of an n that is no multiple of 8 one by one, 0 behind the end. */
+DEVICE nn_eight nn_floats(const float *row, int e, int n)
+{
+  nn_eight v;
+  if (n % 8) {
+    for (int k = 0; k < 8; k++) v.x[k] = e + k < n ? row[e + k] : 0;
+    return v;
+  }
+  const nn_four a = *(const nn_four *)(row + e), b = *(const nn_four *)(row + e + 4);
+  v.x[0] = __uint_as_float(a.x);
+  v.x[1] = __uint_as_float(a.y);
+  v.x[2] = __uint_as_float(a.z);
+  v.x[3] = __uint_as_float(a.w);
+  v.x[4] = __uint_as_float(b.x);
+  v.x[5] = __uint_as_float(b.y);
+  v.x[6] = __uint_as_float(b.z);
+  v.x[7] = __uint_as_float(b.w);
+  return v;
+}
+DEVICE void nn_floats_to(float *row, int e, int n, nn_eight v)
+{
+  nn_four a, b;
+  if (n % 8) {
+    for (int k = 0; k < 8 && e + k < n; k++) row[e + k] = v.x[k];
+    return;
+  }
+  a.x = __float_as_uint(v.x[0]);
+  a.y = __float_as_uint(v.x[1]);
+  a.z = __float_as_uint(v.x[2]);
+  a.w = __float_as_uint(v.x[3]);
+  b.x = __float_as_uint(v.x[4]);
+  b.y = __float_as_uint(v.x[5]);
+  b.z = __float_as_uint(v.x[6]);
+  b.w = __float_as_uint(v.x[7]);
+  *(nn_four *)(row + e) = a;
+  *(nn_four *)(row + e + 4) = b;
+}
+#ifdef NN_BF16
+DEVICE nn_eight nn_nums(const num *row, int e, int n)
+{
+  nn_eight v;
+  if (n % 8) {
+    for (int k = 0; k < 8; k++) v.x[k] = e + k < n ? nn_get(row[e + k]) : 0;
+    return v;
+  }
+  const nn_four a = *(const nn_four *)(row + e);
+  v.x[0] = __uint_as_float(a.x << 16);
+  v.x[1] = __uint_as_float(a.x & 0xffff0000u);
+  v.x[2] = __uint_as_float(a.y << 16);
+  v.x[3] = __uint_as_float(a.y & 0xffff0000u);
+  v.x[4] = __uint_as_float(a.z << 16);
+  v.x[5] = __uint_as_float(a.z & 0xffff0000u);
+  v.x[6] = __uint_as_float(a.w << 16);
+  v.x[7] = __uint_as_float(a.w & 0xffff0000u);
+  return v;
+}
+DEVICE void nn_nums_to(num *row, int e, int n, nn_eight v)
+{
+  nn_four a;
+  if (n % 8) {
+    for (int k = 0; k < 8 && e + k < n; k++) row[e + k] = nn_put(v.x[k]);
+    return;
+  }
+  a.x = nn_put2(v.x[0], v.x[1]);
+  a.y = nn_put2(v.x[2], v.x[3]);
+  a.z = nn_put2(v.x[4], v.x[5]);
+  a.w = nn_put2(v.x[6], v.x[7]);
+  *(nn_four *)(row + e) = a;
+}
+#else
+DEVICE nn_eight nn_nums(const num *row, int e, int n) { return nn_floats(row, e, n); }
+DEVICE void nn_nums_to(num *row, int e, int n, nn_eight v) { nn_floats_to(row, e, n, v); }
+#endif
+/* As a num has it. */
+DEVICE float nn_round(float x) { return nn_get(nn_put(x)); }
+/* The place of the thread among groups of eight of rows of n: a row, and where in it. */
+#define NN_GROUPS(n) (((n) + 7) / 8)
 
 /* ---- tokens ------------------------------------------------------------------------------------- */
 
@@ -115,113 +220,232 @@ KERNEL nn_rows_back(int64_t n, int d, const int32_t *restrict first, const int32
 
 /* ---- layer norm --------------------------------------------------------------------------------- */
 
+enum { NN_KEPT = 4 };                    /* groups of eight of a row that a lane has in registers: rows to 1,024 */
+
+/* A lane's eight numbers of x1 = x + t + tbias (written there), or of x. */
+DEVICE nn_eight nn_stream_at(int e, int d, const float *x, const num *restrict t, const float *restrict tbias, float *x1)
+{
+  nn_eight v = nn_floats(x, e, d);
+  if (!t) return v;
+  const nn_eight add = nn_nums(t, e, d), bias = nn_floats(tbias, e, d);
+#pragma unroll
+  for (int k = 0; k < 8; k++) v.x[k] += add.x[k] + bias.x[k];
+  nn_floats_to(x1, e, d, v);
+  return v;
+}
+DEVICE float nn_sum_eight(nn_eight v)
+{
+  return ((v.x[0] + v.x[1]) + (v.x[2] + v.x[3])) + ((v.x[4] + v.x[5]) + (v.x[6] + v.x[7]));
+}
+/* Squares of what is less than n. */
+DEVICE float nn_squares_eight(nn_eight v, float mean, int e, int n)
+{
+  float s = 0;
+#pragma unroll
+  for (int k = 0; k < 8; k++) s += e + k < n ? (v.x[k] - mean) * (v.x[k] - mean) : 0;
+  return s;
+}
+DEVICE void nn_norm_to(num *y, nn_eight v, float mean, float r, const float *restrict gain, const float *restrict bias,
+                       int e, int d)
+{
+  const nn_eight g = nn_floats(gain, e, d), b = nn_floats(bias, e, d);
+#pragma unroll
+  for (int k = 0; k < 8; k++) v.x[k] = (v.x[k] - mean) * r * g.x[k] + b.x[k];
+  nn_nums_to(y, e, d, v);
+}
+
 /* With t: x1 = x + t + tbias first; else x1 is x.  y = LN(x1) gain + bias; stat (n, 2): mean, 1 / sd. */
 KERNEL nn_norm(int64_t n, int d, const float *x, const num *restrict t, const float *restrict tbias, float *x1,
                const float *restrict gain, const float *restrict bias, num *restrict y, float *restrict stat)
 {
   const int64_t i = NN_WARP;
+  const int first = 8 * NN_LANE, behind = 256 * NN_KEPT;
+  nn_eight v[NN_KEPT];
   float sum = 0, square = 0;
   if (i >= n) return;
-  for (int e = NN_LANE; e < d; e += 32) {
-    float v = x[i * d + e];
-    if (t) {
-      v += nn_get(t[i * d + e]) + tbias[e];
-      x1[i * d + e] = v;
-    }
-    sum += v;
-  }
-  const float *from = t ? x1 : x;
+  const num *add = t ? t + i * d : NULL;
+  float *to = t ? x1 + i * d : NULL;
+  const float *from = t ? to : x + i * d;
+#pragma unroll
+  for (int c = 0; c < NN_KEPT; c++)
+    if (first + 256 * c < d) sum += nn_sum_eight(v[c] = nn_stream_at(first + 256 * c, d, x + i * d, add, tbias, to));
+  for (int e = first + behind; e < d; e += 256) sum += nn_sum_eight(nn_stream_at(e, d, x + i * d, add, tbias, to));
   const float mean = nn_sum(sum) / (float)d;
-  for (int e = NN_LANE; e < d; e += 32) square += (from[i * d + e] - mean) * (from[i * d + e] - mean);
+#pragma unroll
+  for (int c = 0; c < NN_KEPT; c++)
+    if (first + 256 * c < d) square += nn_squares_eight(v[c], mean, first + 256 * c, d);
+  for (int e = first + behind; e < d; e += 256) square += nn_squares_eight(nn_floats(from, e, d), mean, e, d);
   const float r = 1 / sqrtf(nn_sum(square) / (float)d + 1e-5f);
-  for (int e = NN_LANE; e < d; e += 32) y[i * d + e] = nn_put((from[i * d + e] - mean) * r * gain[e] + bias[e]);
+#pragma unroll
+  for (int c = 0; c < NN_KEPT; c++)
+    if (first + 256 * c < d) nn_norm_to(y + i * d, v[c], mean, r, gain, bias, first + 256 * c, d);
+  for (int e = first + behind; e < d; e += 256) nn_norm_to(y + i * d, nn_floats(from, e, d), mean, r, gain, bias, e, d);
   if (NN_LANE) return;
   stat[2 * i] = mean;
   stat[2 * i + 1] = r;
 }
 
-/* With c = (x - mean) r and e = dy gain: dx += r (e - mean of e - c mean of e c); dxn, if any, is the new dx. */
-KERNEL nn_norm_back(int64_t n, int d, const num *restrict dy, const float *restrict x, const float *restrict stat,
-                    const float *restrict gain, float *restrict dx, num *restrict dxn)
-{
-  const int64_t i = NN_WARP;
-  float a = 0, b = 0;
-  if (i >= n) return;
-  const float mean = stat[2 * i], r = stat[2 * i + 1];
-  for (int e = NN_LANE; e < d; e += 32) {
-    const float g = nn_get(dy[i * d + e]) * gain[e];
-    a += g;
-    b += g * (x[i * d + e] - mean) * r;
-  }
-  a = nn_sum(a) / (float)d;
-  b = nn_sum(b) / (float)d;
-  for (int e = NN_LANE; e < d; e += 32) {
-    const float g = nn_get(dy[i * d + e]) * gain[e], c = (x[i * d + e] - mean) * r;
-    const float s = dx[i * d + e] + r * (g - a - c * b);
-    dx[i * d + e] = s;
-    if (dxn) dxn[i * d + e] = nn_put(s);
-  }
-}
-
 /* ---- sums over rows ----------------------------------------------------------------------------- */
 
-/* A block sums NN_ROWS rows of a tile of columns: of dy, and with x of dy c (c of nn_norm_back), which stand first.
-   part (chunks, o) or (chunks, 2 o). */
-KERNEL nn_columns(int64_t n, int o, const num *restrict dy, const float *restrict x, const float *restrict stat,
-                  float *restrict part)
+/* The sums of a block's four threads for the same columns, e .. e + 7 of o, to part. */
+DEVICE void nn_columns_part(nn_eight v, int e, int o, float *restrict part)
 {
-  SHARED float sum[NN_SIDE][NN_TILE], with[NN_SIDE][NN_TILE];
-  const int tiles = (o + NN_TILE - 1) / NN_TILE, side = (int)threadIdx.x / NN_TILE, c = (int)threadIdx.x % NN_TILE;
+  SHARED float sum[NN_SIDE][8][NN_TILE];
+  const int side = (int)threadIdx.x / NN_TILE, c = (int)threadIdx.x % NN_TILE;
+  __syncthreads();
+  for (int k = 0; k < 8; k++) sum[side][k][c] = v.x[k];
+  __syncthreads();
+  if (side || e >= o) return;
+  for (int k = 0; k < 8; k++)
+    for (int s = 1; s < NN_SIDE; s++) v.x[k] += sum[s][k][c];
+  nn_floats_to(part, e, o, v);
+}
+DEVICE nn_eight nn_nothing(void)
+{
+  nn_eight v;
+#pragma unroll
+  for (int k = 0; k < 8; k++) v.x[k] = 0;
+  return v;
+}
+
+/* Parts (chunks, o) of the sums of dy's columns: a block sums NN_ROWS rows of 512 columns. */
+KERNEL nn_columns(int64_t n, int o, const num *restrict dy, float *restrict part)
+{
+  const int tiles = (o + 8 * NN_TILE - 1) / (8 * NN_TILE), side = (int)threadIdx.x / NN_TILE;
   const int64_t chunk = blockIdx.x / (unsigned)tiles, from = chunk * NN_ROWS;
   const int64_t end = from + NN_ROWS < n ? from + NN_ROWS : n;
-  const int column = (int)(blockIdx.x % (unsigned)tiles) * NN_TILE + c;
-  float s = 0, w = 0;
-  for (int64_t i = from + side; i < end && column < o; i += NN_SIDE) {
-    const float g = nn_get(dy[i * o + column]);
-    s += g;
-    if (x) w += g * (x[i * o + column] - stat[2 * i]) * stat[2 * i + 1];
+  const int e = 8 * ((int)(blockIdx.x % (unsigned)tiles) * NN_TILE + (int)threadIdx.x % NN_TILE);
+  nn_eight s = nn_nothing();
+#pragma unroll 4
+  for (int64_t i = from + side; i < end && e < o; i += NN_SIDE) {
+    const nn_eight g = nn_nums(dy + i * o, e, o);
+#pragma unroll
+    for (int k = 0; k < 8; k++) s.x[k] += g.x[k];
   }
-  sum[side][c] = s;
-  with[side][c] = w;
-  __syncthreads();
-  if (side || column >= o) return;
-  for (int k = 1; k < NN_SIDE; k++) {
-    s += sum[k][c];
-    w += with[k][c];
-  }
-  if (!x) { part[chunk * o + column] = s; return; }
-  part[chunk * 2 * o + column] = w;
-  part[chunk * 2 * o + o + column] = s;
+  nn_columns_part(s, e, o, part + chunk * o);
 }
-/* Columns from .. of the parts' sums, in the order of chunks. */
-KERNEL nn_columns_end(int64_t chunks, int wide, int from, int o, const float *restrict part, float *restrict out)
+/* The parts' sums (chunks, wide), in the order of chunks: column k to out[k / o], if it is there.  A block of 1,024 threads has 32
+   columns, and 32 threads each of them. */
+KERNEL nn_columns_end(int64_t chunks, int wide, int o, const float *restrict part, float *restrict out0,
+                      float *restrict out1, float *restrict out2)
 {
-  const int64_t c = NN_AT;
+  SHARED float sum[32][33];
+  const int lane = (int)threadIdx.x % 32, side = (int)threadIdx.x / 32, c = (int)blockIdx.x * 32 + lane;
+  const int64_t each = (chunks + 31) / 32, end = (side + 1) * each < chunks ? (side + 1) * each : chunks;
   float s = 0;
-  if (c >= o) return;
-  for (int64_t k = 0; k < chunks; k++) s += part[k * wide + from + c];
-  out[c] = s;
+#pragma unroll 8
+  for (int64_t k = side * each; k < end; k++) s += c < wide ? part[k * wide + c] : 0;
+  sum[side][lane] = s;
+  __syncthreads();
+  if (side || c >= wide) return;
+  for (int k = 1; k < 32; k++) s += sum[k][lane];
+  float *out = c / o == 0 ? out0 : c / o == 1 ? out1 : out2;
+  if (out) out[c % o] = s;
+}
+
+/* With c = (x - mean) r and e = dy gain: dx += r (e - mean of e - c mean of e c); dxn, if any, is the new dx.  And parts
+   (chunks, 3 o) of the sums of columns of dy c, dy and the new dx.  A block has NN_ROWS rows: a warp a row for the means,
+   then a thread eight columns of every fourth row. */
+KERNEL nn_norm_back(int64_t n, int d, const num *restrict dy, const float *restrict x, const float *restrict stat,
+                    const float *restrict gain, float *restrict dx, num *restrict dxn, float *restrict part)
+{
+  SHARED float as[NN_ROWS], bs[NN_ROWS], means[NN_ROWS], rs[NN_ROWS];
+  const int warp = (int)threadIdx.x / 32, side = (int)threadIdx.x / NN_TILE;
+  const int64_t from = (int64_t)blockIdx.x * NN_ROWS;
+  const int rows = (int)(from + NN_ROWS < n ? NN_ROWS : n - from);
+  for (int i = warp; i < rows; i += 8) {
+    const int64_t at = from + i;
+    const float mean = stat[2 * at], r = stat[2 * at + 1];
+    float a = 0, b = 0;
+#pragma unroll 2
+    for (int e = 8 * NN_LANE; e < d; e += 256) {
+      const nn_eight g = nn_nums(dy + at * d, e, d), w = nn_floats(gain, e, d), v = nn_floats(x + at * d, e, d);
+#pragma unroll
+      for (int k = 0; k < 8; k++) {
+        a += g.x[k] * w.x[k];
+        b += g.x[k] * w.x[k] * (v.x[k] - mean) * r;
+      }
+    }
+    a = nn_sum(a) / (float)d;
+    b = nn_sum(b) / (float)d;
+    if (NN_LANE) continue;
+    as[i] = a;
+    bs[i] = b;
+    means[i] = mean;
+    rs[i] = r;
+  }
+  __syncthreads();
+  for (int tile = 0; tile < d; tile += 8 * NN_TILE) {
+    const int e = tile + 8 * ((int)threadIdx.x % NN_TILE);
+    nn_eight up = nn_nothing(), down = up, all = up;
+    if (e < d) {
+      const nn_eight w = nn_floats(gain, e, d);
+#pragma unroll 2
+      for (int i = side; i < rows; i += NN_SIDE) {
+        const int64_t at = (from + i) * d;
+        const nn_eight g = nn_nums(dy + at, e, d), v = nn_floats(x + at, e, d);
+        nn_eight s = nn_floats(dx + at, e, d);
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+          const float c = (v.x[k] - means[i]) * rs[i];
+          s.x[k] += rs[i] * (g.x[k] * w.x[k] - as[i] - c * bs[i]);
+          up.x[k] += g.x[k] * c;
+          down.x[k] += g.x[k];
+          all.x[k] += nn_round(s.x[k]);
+        }
+        nn_floats_to(dx + at, e, d, s);
+        if (dxn) nn_nums_to(dxn + at, e, d, s);
+      }
+    }
+    float *to = part + (int64_t)blockIdx.x * 3 * d;
+    nn_columns_part(up, e, d, to);
+    nn_columns_part(down, e, d, to + d);
+    nn_columns_part(all, e, d, to + 2 * d);
+  }
 }
 
 /* ---- what makes it not linear ------------------------------------------------------------------- */
 
-/* u (n, f) gets its bias; g = gelu(u): z = 2 c (u + .044715 u^3), u logistic(z). */
+/* z = 2 c (u + .044715 u^3): gelu(u) is u logistic(z) */
+DEVICE float nn_gelu_of(float x) { return x * nn_logistic(x * (0.0713548163f * x * x + 1.5957691216f)); }
+/* s + x s (1 - s) dz/dx */
+DEVICE float nn_gelu_slope(float x)
+{
+  const float square = x * x, s = nn_logistic(x * (0.0713548163f * square + 1.5957691216f));
+  return s + x * s * (1 - s) * (3 * 0.0713548163f * square + 1.5957691216f);
+}
+/* u (n, f) gets its bias; g = gelu(u).  A thread has eight. */
 KERNEL nn_gelu(int64_t n, int f, num *restrict u, const float *restrict bias, num *restrict g)
 {
-  const int64_t at = NN_AT;
-  if (at >= n * f) return;
-  const num h = nn_put(nn_get(u[at]) + bias[at % f]);
-  const float x = nn_get(h);
-  u[at] = h;
-  g[at] = nn_put(x * nn_logistic(x * (0.0713548163f * x * x + 1.5957691216f)));
+  const int64_t at = NN_AT, i = at / NN_GROUPS(f);
+  const int e = (int)(at % NN_GROUPS(f)) * 8;
+  if (i >= n) return;
+  nn_eight v = nn_nums(u + i * f, e, f);
+  const nn_eight b = nn_floats(bias, e, f);
+#pragma unroll
+  for (int k = 0; k < 8; k++) v.x[k] = nn_round(v.x[k] + b.x[k]);
+  nn_nums_to(u + i * f, e, f, v);
+#pragma unroll
+  for (int k = 0; k < 8; k++) v.x[k] = nn_gelu_of(v.x[k]);
+  nn_nums_to(g + i * f, e, f, v);
 }
-/* dy/dx = s + x s (1 - s) dz/dx; in place too */
-KERNEL nn_gelu_back(int64_t n, int f, const num *dg, const num *restrict u, num *du)
+/* du = dg times gelu's slope at u, in place too; parts (chunks, f) of the sums of du's columns, as nn_columns. */
+KERNEL nn_gelu_back(int64_t n, int f, const num *dg, const num *restrict u, num *du, float *restrict part)
 {
-  const int64_t at = NN_AT;
-  if (at >= n * f) return;
-  const float x = nn_get(u[at]), square = x * x, s = nn_logistic(x * (0.0713548163f * square + 1.5957691216f));
-  du[at] = nn_put(nn_get(dg[at]) * (s + x * s * (1 - s) * (3 * 0.0713548163f * square + 1.5957691216f)));
+  const int tiles = (f + 8 * NN_TILE - 1) / (8 * NN_TILE), side = (int)threadIdx.x / NN_TILE;
+  const int64_t chunk = blockIdx.x / (unsigned)tiles, from = chunk * NN_ROWS;
+  const int64_t end = from + NN_ROWS < n ? from + NN_ROWS : n;
+  const int e = 8 * ((int)(blockIdx.x % (unsigned)tiles) * NN_TILE + (int)threadIdx.x % NN_TILE);
+  nn_eight s = nn_nothing();
+#pragma unroll 2
+  for (int64_t i = from + side; i < end && e < f; i += NN_SIDE) {
+    nn_eight v = nn_nums(dg + i * f, e, f);
+    const nn_eight x = nn_nums(u + i * f, e, f);
+#pragma unroll
+    for (int k = 0; k < 8; k++) s.x[k] += v.x[k] = nn_round(v.x[k] * nn_gelu_slope(x.x[k]));
+    nn_nums_to(du + i * f, e, f, v);
+  }
+  nn_columns_part(s, e, f, part + chunk * f);
 }
 /* u (n, 2 f) = a | b gets its bias; g = a logistic(a) b */
 KERNEL nn_swiglu(int64_t n, int f, num *restrict u, const float *restrict bias, num *restrict g)

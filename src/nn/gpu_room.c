@@ -3,8 +3,7 @@
 #include "nn/gpu_in.h"
 #include <string.h>
 
-enum { PIECE = 256, TOGETHER = 16, CHUNK_ROWS = 256 };       /* entries of a piece; CHUNK_ROWS: NN_ROWS
-                                                                of the kernels */
+enum { PIECE = 256, TOGETHER = 16 };                         /* entries of a piece; rows of questions */
 static const size_t SCORES = (size_t)1 << 26;                /* numbers of attention's scores at once */
 
 static int64_t padded(int64_t n, int64_t by) { return (n + by - 1) / by * by; }
@@ -81,9 +80,12 @@ static void lay_block(nn_gpu *e, gpu_ptr base, nn_layer *l)
   int64_t d = e->m->s.d, ff = e->m->s.ff, n = v->n, wide = nn_model_mlp_width(&e->m->s), by = v->b * v->tp;
   l->x = take(v, base, n * d, 4);
   l->a = take(v, base, n * d, e->real);
-  l->q = take(v, base, by * d, e->real);
-  l->k = take(v, base, by * d, e->real);
-  l->v = take(v, base, by * d, e->real);
+  if (e->whole) l->qkv = take(v, base, 3 * n * d, e->real);
+  else {
+    l->q = take(v, base, by * d, e->real);
+    l->k = take(v, base, by * d, e->real);
+    l->v = take(v, base, by * d, e->real);
+  }
   l->lse = take(v, base, by * e->m->s.heads, 4);
   l->o = take(v, base, n * d, e->real);
   l->x1 = take(v, base, n * d, 4);
@@ -98,8 +100,7 @@ static void lay_back(nn_gpu *e, gpu_ptr base)
 {
   nn_there *v = &e->v;
   int64_t d = e->m->s.d, ff = e->m->s.ff, n = v->n, most = n > v->nq ? n : v->nq, by = v->b * v->tp * d;
-  int64_t chunks = (most + CHUNK_ROWS - 1) / CHUNK_ROWS, parts = chunks * widest(e);
-  if (parts < 2 * chunks * d) parts = 2 * chunks * d;
+  int64_t chunks = (most + NN_BAND - 1) / NN_BAND, parts = chunks * widest(e);
   if (parts < v->pieces * d) parts = v->pieces * d;
   v->dz = take(v, base, v->zn, e->real);
   v->df = take(v, base, v->nq * d, e->real);
@@ -109,10 +110,12 @@ static void lay_back(nn_gpu *e, gpu_ptr base)
   v->dxn = take(v, base, n * d, e->real);
   v->dn = take(v, base, n * d, e->real);
   v->du = take(v, base, n * nn_model_mlp_width(&e->m->s), e->real);
-  v->dyh = take(v, base, by, e->real);
-  v->dq = take(v, base, by, e->real);
-  v->dk = take(v, base, by, e->real);
-  v->dv = take(v, base, by, e->real);
+  if (!e->whole) {
+    v->dyh = take(v, base, by, e->real);
+    v->dq = take(v, base, by, e->real);
+    v->dk = take(v, base, by, e->real);
+    v->dv = take(v, base, by, e->real);
+  }
   v->dot = take(v, base, by / d * e->m->s.heads, 4);
   v->part = take(v, base, parts, 4);
 }
@@ -129,11 +132,13 @@ static void lay(nn_gpu *e, gpu_ptr base, const nn_tokens *k, bool learn)
   }
   v->qkv = take(v, base, 3 * v->n * d, e->real);
   v->step = take(v, base, v->n * d, e->real);
-  v->oh = take(v, base, v->b * v->tp * d, e->real);
-  v->s = take(v, base, scores, 4);
-  v->p = take(v, base, scores, e->real);
-  v->dp = learn ? take(v, base, scores, 4) : 0;
-  v->ds = learn ? take(v, base, scores, e->real) : 0;
+  if (!e->whole) {
+    v->oh = take(v, base, v->b * v->tp * d, e->real);
+    v->s = take(v, base, scores, 4);
+    v->p = take(v, base, scores, e->real);
+    v->dp = learn ? take(v, base, scores, 4) : 0;
+    v->ds = learn ? take(v, base, scores, e->real) : 0;
+  }
   v->xq = take(v, base, v->nq * d, 4);
   v->f = take(v, base, v->nq * d, e->real);
   v->statf = take(v, base, 2 * v->nq, 4);
@@ -179,23 +184,7 @@ static norn_status put_questions(nn_gpu *e, const nn_tokens *k)
 }
 
 /* Entries of the table's rows: each row's tokens in their order, in pieces of at most PIECE. */
-static int64_t count_pieces(nn_gpu *e, const nn_tokens *k, int64_t *entries)
-{
-  int64_t rows = e->m->s.rows, all = (int64_t)k->b * k->t * k->j, pieces = 0;
-  int32_t *count = nn_gpu_host(e, (size_t)rows * sizeof *count);
-  *entries = 0;
-  if (!count) return 0;
-  memset(count, 0, (size_t)rows * sizeof *count);
-  for (int64_t i = 0; i < all; i++)
-    if (k->row[i] >= 0) count[k->row[i]]++;
-  for (int64_t r = 0; r < rows; r++) {
-    pieces += (count[r] + PIECE - 1) / PIECE;
-    *entries += count[r];
-  }
-  return pieces;
-}
-
-static norn_status put_entries(nn_gpu *e, const nn_tokens *k)
+norn_status nn_gpu_lay_entries(nn_gpu *e, const nn_tokens *k, int64_t *pieces)
 {
   nn_there *v = &e->v;
   int64_t rows = e->m->s.rows, all = v->n * k->j, piece = 0, at = 0;
@@ -215,16 +204,18 @@ static norn_status put_entries(nn_gpu *e, const nn_tokens *k)
   }
   first[rows] = (int32_t)piece;
   start[piece] = (int32_t)at;
-  for (int64_t i = 0; i < all; i++) {
-    if (k->row[i] < 0) continue;
-    int32_t to = next[k->row[i]]++;
-    token[to] = (int32_t)(i / k->j);
-    coef[to] = k->coef[i];
-  }
+  *pieces = piece;
+  for (int64_t i = 0; i < v->n; i++)
+    for (int64_t j = i * k->j; j < (i + 1) * k->j; j++) {
+      if (k->row[j] < 0) continue;
+      int32_t to = next[k->row[j]]++;
+      token[to] = (int32_t)i;
+      coef[to] = k->coef[j];
+    }
   norn_status s = put(e, v->row_first, first, rows + 1, 4);
-  if (!s) s = put(e, v->start, start, v->pieces + 1, 4);
-  if (!s) s = put(e, v->token, token, v->entries, 4);
-  return s ? s : put(e, v->part_coef, coef, v->entries, 4);
+  if (!s) s = put(e, v->start, start, piece + 1, 4);
+  if (!s) s = put(e, v->token, token, at, 4);
+  return s ? s : put(e, v->part_coef, coef, at, 4);
 }
 
 static norn_status grow(nn_gpu *e, size_t bytes)
@@ -251,8 +242,8 @@ norn_status nn_gpu_lay(nn_gpu *e, const nn_tokens *k, bool learn)
   v->chunk = v->chunk < 1 ? 1 : v->chunk > v->b ? v->b : v->chunk;
   e->bad = groups_make(e, k);
   if (e->bad) return e->bad;
-  if (learn) v->pieces = count_pieces(e, k, &v->entries);
-  if (e->bad) return e->bad;
+  v->entries = learn ? v->n * k->j : 0;
+  v->pieces = learn ? v->entries / PIECE + e->m->s.rows : 0;        /* each row may begin one */
   lay(e, 0, k, learn);
   if ((e->bad = grow(e, v->bytes))) return e->bad;
   lay(e, e->memory, k, learn);
@@ -260,7 +251,5 @@ norn_status nn_gpu_lay(nn_gpu *e, const nn_tokens *k, bool learn)
   if (!s) s = put(e, v->coef, k->coef, v->n * k->j, 4);
   if (!s) s = put(e, v->order, k->order, v->n, 2);
   if (!s) s = put(e, v->see, k->see, v->n, 2);
-  if (!s) s = put_questions(e, k);
-  if (!s && learn) s = put_entries(e, k);
-  return e->bad = s;
+  return e->bad = s ? s : put_questions(e, k);
 }

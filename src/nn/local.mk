@@ -27,6 +27,7 @@ libnorncore_la_SOURCES += \
   %D%/causal.h \
   %D%/exp_f32.h \
   %D%/gpu.h \
+  %D%/gpu_attention.h \
   %D%/gpu_in.h \
   %D%/gpu_kernels.h \
   %D%/head.h \
@@ -43,6 +44,6 @@ libnorncore_la_SOURCES += \
 NN_TEXT       = nn/gpu_kernels.inc
 CLEANFILES   += $(NN_TEXT)
 %D%/gpu.lo: $(NN_TEXT)
-nn/gpu_kernels.inc: $(top_srcdir)/src/nn/gpu_kernels.h $(top_srcdir)/build-aux/dialect.sh
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(top_srcdir)/src/nn/gpu_kernels.h > $@.tmp \
-	  && mv $@.tmp $@
+NN_PARTS      = $(top_srcdir)/%D%/gpu_kernels.h $(top_srcdir)/%D%/gpu_attention.h
+nn/gpu_kernels.inc: $(NN_PARTS) $(top_srcdir)/build-aux/dialect.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SHELL) $(top_srcdir)/build-aux/dialect.sh f64 $(NN_PARTS) > $@.tmp && mv $@.tmp $@

@@ -74,9 +74,11 @@ static int64_t at(bool column, bool t, int64_t ld, int64_t q, int64_t stride, in
   return q * stride + (column != t ? j * ld + i : i * ld + j);
 }
 
-static void product(gpu *g, const gpu_product *p, int64_t lda, int64_t ldb, int64_t ldc, double tolerance)
+/* biased: with numbers of c's type that are added to rows (column: columns) of c. */
+static void product_of(gpu *g, const gpu_product *given, bool biased, int64_t lda, int64_t ldb, int64_t ldc, double tolerance)
 {
   unsigned seed = 7;
+  gpu_product with = *given, *p = &with;
   int64_t batch = p->batch > 1 ? p->batch : 1, bad = 0;
   int64_t sa = p->stride_a ? p->stride_a : p->m * p->k, sb = p->stride_b ? p->stride_b : p->k * p->n;
   int64_t sc = p->stride_c ? p->stride_c : p->m * p->n, most = p->m > p->n ? p->m : p->n;
@@ -86,7 +88,9 @@ static void product(gpu *g, const gpu_product *p, int64_t lda, int64_t ldb, int6
   matrix a = matrix_new(g, batch * sa + lda * most, in, p->of, &seed);
   matrix b = matrix_new(g, batch * sb + ldb * most, in, p->of, &seed);
   matrix c = matrix_new(g, batch * sc + ldc * most, out, c_of, &seed);
+  matrix bias = matrix_new(g, biased ? most : 1, out, c_of, &seed);
   void *got = malloc((size_t)c.n * out);
+  if (biased) with.bias = bias.there;
   double alpha = 1.5, beta = -.5, worst = 0;
   CHECK(gpu_matmul(g, p, alpha, a.there, b.there, beta, c.there) == NORN_OK);
   CHECK(gpu_download(g, got, c.there, (size_t)c.n * out) == NORN_OK);
@@ -98,7 +102,7 @@ static void product(gpu *g, const gpu_product *p, int64_t lda, int64_t ldb, int6
         for (int64_t k = 0; k < p->k; k++)
           s += fetch(a.host, at(p->column, p->ta, lda, q, sa, i, k), in) *
                fetch(b.host, at(p->column, p->tb, ldb, q, sb, k, j), in);
-        s = alpha * s + beta * fetch(c.host, here, out);
+        s = alpha * s + beta * fetch(c.host, here, out) + (biased ? fetch(bias.host, p->column ? i : j, out) : 0);
         double e = fabs(fetch(got, here, out) - s);
         if (!(e <= worst)) worst = e;
         bad += !(e <= tolerance);
@@ -110,7 +114,13 @@ static void product(gpu *g, const gpu_product *p, int64_t lda, int64_t ldb, int6
   matrix_free(g, &a);
   matrix_free(g, &b);
   matrix_free(g, &c);
+  matrix_free(g, &bias);
   free(got);
+}
+
+static void product(gpu *g, const gpu_product *p, int64_t lda, int64_t ldb, int64_t ldc, double tolerance)
+{
+  product_of(g, p, false, lda, ldb, ldc, tolerance);
 }
 
 /* k = 64 terms in (-1, 1): rounding of sums and of the result; tf32 is given numbers of its bits. */
@@ -136,6 +146,11 @@ static void all(gpu *g)
     }
   gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .m = 16, .n = 32, .k = 64 };
   product(g, &p, 64, 32, 32, .1);
+  product_of(g, &p, true, 64, 32, 32, .1);
+  p.tb = true;                       /* as a layer of a net is */
+  product_of(g, &p, true, 64, 64, 32, .1);
+  product_of(g, &(gpu_product){ .of = GPU_F32, .m = 16, .n = 32, .k = 64 }, true, 64, 32, 32, 1e-4);
+  product_of(g, &(gpu_product){ .of = GPU_F32, .column = true, .m = 16, .n = 32, .k = 64 }, true, 16, 64, 16, 1e-4);
 }
 
 static void mistakes(gpu *g)

@@ -120,7 +120,7 @@ static void one_batch(gpu *g, const nn_shape *shape, const nn_head_kind *kind, i
   double sum, each[MOST], here[MOST], most = bf16 ? 6e-2 : 2e-4, far = 0;
   seed = 77;
   if (!room || !net_make(&e, *shape, kind, nhead)) { CHECK(0); return; }
-  batch_make(&o, &e, b, t, 3);
+  batch_make(&o, &e, b, t, t > 64 ? 99 : 3);            /* a context of 100 tokens, or of a few */
   float *mine = calloc(e.p.count, sizeof *mine), *there = calloc(e.p.count, sizeof *there);
   CHECK(nn_room_fit(room, e.m, &o.k, true));
   double want = nn_model_loss(e.m, room, &o.k, 0.5f, mine, here);
@@ -243,6 +243,7 @@ int main(void)
   static const nn_head_kind all[] = {NN_BARS, NN_MIXTURE, NN_CATEGORIES, NN_BERNOULLI, NN_COUNTS};
   const nn_shape small = {.d = 16, .layers = 2, .heads = 2, .ff = 24}, gated = {.d = 24, .layers = 1, .heads = 3,
                   .ff = 16, .swiglu = true}, odd = {.d = 10, .layers = 1, .heads = 2, .ff = 9},
+                  wide = {.d = 48, .layers = 1, .heads = 2, .ff = 24}, one = {.d = 136, .layers = 1, .heads = 1, .ff = 8},
                   tiny = {.d = 8, .layers = 1, .heads = 1, .ff = 16};
   st = gpu_test_state();
   gpu *g = gpu_test_open(st);
@@ -252,6 +253,9 @@ int main(void)
   one_batch(g, &gated, all, 4, 3, 17, false);
   one_batch(g, &gated, all, 4, 3, 17, true);
   one_batch(g, &odd, all, 2, 3, 9, false);
+  one_batch(g, &wide, all, 1, 2, 150, true);            /* tiles: all seen, in part, only themselves */
+  one_batch(g, &wide, all, 1, 1, 150, false);
+  one_batch(g, &one, all, 1, 2, 11, true);              /* a head that is too large for tiles */
   if (!gpu_test_real()) {
     setenv("NORN_MOCK", "order=2", 1);
     one_batch(g, &gated, all, 4, 3, 13, false);

@@ -6,7 +6,7 @@
 
 enum { R_32F = 0, R_64F = 1, R_16BF = 14, UNSUPPORTED = 15 };
 
-typedef struct { int compute, scale, ta, tb; } description;
+typedef struct { int compute, scale, ta, tb; uint32_t end; const void *bias; } description;
 typedef struct { int type; uint64_t rows, cols; int64_t ld; int32_t batch; int64_t stride; } layout;
 
 MOCK_SHOWN size_t cublasLtGetVersion(void) { return 130000; }
@@ -25,15 +25,22 @@ MOCK_SHOWN int cublasLtMatmulDescCreate(void **out, int compute, int scale)
 {
   description *d = calloc(1, sizeof *d);
   if (!d) return 3;
-  *d = (description){ .compute = compute, .scale = scale };
+  *d = (description){ .compute = compute, .scale = scale, .end = 1 };
   *out = d;
   return 0;
 }
 MOCK_SHOWN int cublasLtMatmulDescDestroy(void *d) { free(d); return 0; }
 MOCK_SHOWN int cublasLtMatmulDescSetAttribute(void *d, int which, const void *v, size_t n)
 {
-  if (n != 4 || (which != 3 && which != 4)) return 7;
-  memcpy(which == 3 ? &((description *)d)->ta : &((description *)d)->tb, v, n);
+  description *x = d;
+  if (n != (which == 8 ? sizeof x->bias : 4)) return 7;
+  switch (which) {
+  case 3: memcpy(&x->ta, v, n); break;
+  case 4: memcpy(&x->tb, v, n); break;
+  case 7: memcpy(&x->end, v, n); break;
+  case 8: memcpy(&x->bias, v, n); break;
+  default: return 7;
+  }
   return 0;
 }
 
@@ -84,6 +91,7 @@ static bool fits(const description *d, const layout *a, const layout *b, const l
 {
   uint64_t m = d->ta ? a->cols : a->rows, k = d->ta ? a->rows : a->cols;
   uint64_t k2 = d->tb ? b->cols : b->rows, n = d->tb ? b->rows : b->cols;
+  if (d->end != 1 && (d->end != 4 || !d->bias || (uintptr_t)d->bias % 16)) return false;
   return m == c->rows && n == c->cols && k == k2 && a->ld >= (int64_t)a->rows && b->ld >= (int64_t)b->rows &&
          c->ld >= (int64_t)c->rows && a->type == b->type && a->batch == c->batch && b->batch == c->batch;
 }
@@ -125,7 +133,8 @@ MOCK_SHOWN int cublasLtMatmul(void *h, void *desc, const void *alpha, const void
         for (int64_t k = 0; k < K; k++)
           s += get(a, pa, q * a->stride + (d->ta ? i * a->ld + k : k * a->ld + i)) *
                get(b, pb, q * b->stride + (d->tb ? k * b->ld + j : j * b->ld + k));
-        put(c, pd, at, al * s + (be != 0 ? be * get(c, pd, at) : 0));
+        s = al * s + (be != 0 ? be * get(c, pd, at) : 0);
+        put(c, pd, at, d->end == 4 ? s + get(c, d->bias, i) : s);
       }
   return 0;
 }
