@@ -649,6 +649,7 @@ ENGINE_TESTS = \
   %D%/engine/nuts_warns.norn \
   %D%/engine/online.norn \
   %D%/engine/optimize_modes.norn \
+  %D%/engine/part_names.norn \
   %D%/engine/pmcmc.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \

@@ -21,7 +21,7 @@ static norn_status of_the_gpu(norn_infer *inf, const char *option)
 {
   norn_state *st = norn_infer_state(inf);
   norn_fail(st, NORN_EDOMAIN, -1, "%s of %s is for the GPU, and device is \"cpu\"", option,
-            infer_engine(inf)->name);
+            engine_called(infer_engine(inf)));
   norn_hint(st, "device = \"gpu\", or \"auto\" to have it where it pays");
   return NORN_EDOMAIN;
 }
@@ -56,8 +56,8 @@ struct gpu *device_gpu(norn_state *st, char *why, size_t n)
 norn_status device_refused(norn_infer *inf, const char *why)
 {
   norn_state *st = norn_infer_state(inf);
-  norn_fail(st, NORN_EINFER, -1, "device = \"gpu\" of %s can't be had: %s", infer_engine(inf)->name, why);
-  norn_hint(st, "device = \"auto\" takes the CPU where there is no other way");
+  norn_fail(st, NORN_EINFER, -1, "device = \"gpu\" of %s can't be had: %s", engine_called(infer_engine(inf)), why);
+  norn_hint(st, "norn devices tells what this machine has; device = \"auto\" takes the CPU where there is no other way");
   return NORN_EINFER;
 }
 

@@ -114,7 +114,7 @@ static bool option_wrong(norn_state *st, const norn_engine *e, int i, const char
 {
   char what[120];
   const char *found = norn_describe(st, v, what, sizeof what);
-  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got %s", e->options[i].name, e->name, wanted,
+  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got %s", e->options[i].name, engine_called(e), wanted,
             found);
   return false;
 }
@@ -127,7 +127,7 @@ bool engine_option_int(norn_state *st, norn_datum engine, int i, int64_t least, 
   if (v.tag != NORN_INT) return option_wrong(st, e, i, "an integer", v);
   if (v.i < least) {
     norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be at least %lld, got %lld", e->options[i].name,
-              e->name, (long long)least, (long long)v.i);
+              engine_called(e), (long long)least, (long long)v.i);
     return false;
   }
   *out = v.i;
@@ -154,7 +154,7 @@ int option_at(norn_infer *inf, const char *name)
 norn_status option_must(norn_infer *inf, const char *option, const char *wanted, double x)
 {
   return norn_fail(norn_infer_state(inf), NORN_EDOMAIN, -1, "%s of %s must be %s, got %g", option,
-                   infer_engine(inf)->name, wanted, x);
+                   engine_called(infer_engine(inf)), wanted, x);
 }
 
 bool option_int(norn_infer *inf, int i, int64_t least, int64_t *out)
@@ -190,7 +190,7 @@ bool engine_option_choice(norn_state *st, norn_datum engine, int i, const char *
                             : ", ",
              names[k]);
   }
-  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got \"%.40s\"", e->options[i].name, e->name,
+  norn_fail(st, NORN_EDOMAIN, -1, "%s of %s must be %s, got \"%.40s\"", e->options[i].name, engine_called(e),
             all, s);
   return false;
 }

@@ -84,6 +84,8 @@ static inline norn_step engine_failed(norn_state *st, norn_span span)
 
 /* The engine of an inference (norn.h has no need of it). */
 const norn_engine *infer_engine(norn_infer *);
+/* What messages call it: the function's name where a function of the library starts it (_train). */
+static inline const char *engine_called(const norn_engine *e) { return e->name + (*e->name == '_'); }
 
 /* ---- options, checked: the i-th of the engine; errors name it ---- */
 int  option_at(norn_infer *, const char *name);                      /* -1: the engine has none of this name */

@@ -543,7 +543,7 @@ static norn_datum infer_info(norn_infer *inf, bool exact, const uint32_t *order)
   const char *name[FIXED + MOST] = { "engine", "draws",  "exact",     "log_evidence", "evidence_se",
                                      "ess",    "chains", "left_over", "seconds",      "warnings" };
   norn_datum v[FIXED + MOST];
-  v[0] = norn_cstring(inf->st, inf->engine->name + (*inf->engine->name == '_'));
+  v[0] = norn_cstring(inf->st, engine_called(inf->engine));
   v[1] = norn_int((int64_t)inf->nlogw);
   v[2] = norn_bool(exact);
   v[3] = real_or_missing(inf->log_evidence);

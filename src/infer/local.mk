@@ -80,6 +80,7 @@ libnorncore_la_SOURCES += \
   %D%/net/net_event.c \
   %D%/net/net_fields.c \
   %D%/net/net_file.c \
+  %D%/net/net_inputs.c \
   %D%/net/net_lanes.c \
   %D%/net/net_learn.c \
   %D%/net/net_propose.c \

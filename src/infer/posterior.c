@@ -326,12 +326,29 @@ bool norn_posterior_view(norn_state *st, norn_datum p, norn_posterior *out)
   return true;
 }
 
-/* One step of a path: a field name up to '.' or '[', or an index. */
+/* The field of v with which a path begins, and how long its name is.  A name may have dots and brackets of its own (a net
+   that predicts returns { "y[2]": ... }), so the longest that fits is meant. */
+static norn_datum field_part(norn_state *st, norn_datum v, const char *path, size_t *n)
+{
+  norn_datum found = norn_none(), x;
+  int fields = norn_kind_of(v) == NORN_RECORD ? norn_record_size(v) : 0;
+  *n = 0;
+  for (int i = 0; i < fields; i++) {
+    const char *name = norn_record_at(st, v, i, &x);
+    size_t k = strlen(name);
+    if (k <= *n || strncmp(path, name, k)) continue;
+    if (path[k] && path[k] != '.' && path[k] != '[') continue;
+    *n = k;
+    found = x;
+  }
+  return found;
+}
+
+/* One step of a path: a field's name, or an index. */
 static norn_datum part_step(norn_state *st, norn_datum v, const char **path)
 {
   const char *s = *path;
-  char name[128];
-  size_t n = 0;
+  size_t n;
   if (*s == '[') {
     char *end;
     long long i = strtoll(s + 1, &end, 10);
@@ -340,10 +357,9 @@ static norn_datum part_step(norn_state *st, norn_datum v, const char **path)
     return norn_array_at(st, v, i);
   }
   if (*s == '.') s++;
-  while (s[n] && s[n] != '.' && s[n] != '[' && n < sizeof name - 1) { name[n] = s[n]; n++; }
-  name[n] = 0;
+  v = field_part(st, v, s, &n);
   *path = s + n;
-  return n && norn_kind_of(v) == NORN_RECORD ? norn_record_get(st, v, name) : norn_none();
+  return v;
 }
 
 norn_datum posterior_part(norn_state *st, norn_datum v, const char *path)

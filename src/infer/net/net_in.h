@@ -60,7 +60,7 @@ struct net_source {
   norn_ref *what;
   bool makes;                  /* what is a function that makes models */
   bool checked;                /* a run has been looked at for addresses that are taken twice */
-  char (*input)[NET_NAME]; int ninput;
+  char (*input)[NET_NAME]; int ninput, cinput;
   uint64_t stream;
   /* net_lanes.c: the block that was simulated last, for that schema. */
   net_runs block, some;        /* some: runs alone, where lanes can't */
@@ -85,6 +85,8 @@ typedef struct net_walk {
 bool net_source_walk(net_source *, uint64_t first, int n, const net_walk *);
 int  net_source_ninput(const net_source *);
 const char *net_source_input(const net_source *, int i);
+/* Finds out which arguments the net has to see (net_inputs.c), and tells; of a function that makes models. */
+bool net_inputs_find(net_source *, bool pfn);
 /* Appends the numbers of input `name` of a model value: their number, and of elements of an array.  false:
    error set. */
 bool net_input_numbers(norn_state *, norn_datum model, const char *name, net_runs *, uint32_t *n,

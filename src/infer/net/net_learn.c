@@ -425,6 +425,7 @@ bool net_schema_learn(norn_state *st, net_schema *h, net_source *s, const net_sp
   net_walk w = { learn_begin, learn_meet, &l };
   net_runs r = { 0 };
   *h = (net_schema){ 0 };
+  if (s->makes && spec->inputs.tag == NORN_MISSING && !net_inputs_find(s, spec->kind == NET_PFN)) return false;
   int ninput = net_source_ninput(s), numbers = spec->simulations ? n : MORE * n;
   bool good = net_schema_open(st, h) && learn_inputs(&l) && net_source_walk(s, FIRST_RUN, n, &w);
   if (good) run_ended(&l);

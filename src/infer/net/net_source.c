@@ -33,7 +33,7 @@ static bool inputs_kept(net_source *s, norn_datum names)
     return false;
   }
   if (!(s->input = engine_get(st, (size_t)n * sizeof *s->input))) return false;
-  s->ninput = (int)n;
+  s->ninput = s->cinput = (int)n;
   for (int i = 0; i < s->ninput; i++) {
     const char *name = norn_string_view(norn_array_at(st, names, i), NULL);
     int k = snprintf(s->input[i], NAME, "%s", name);
@@ -70,7 +70,7 @@ void net_source_free(net_source *s)
 {
   if (!s) return;
   if (s->what) norn_drop(s->what);
-  engine_put(s->st, s->input, (size_t)s->ninput * sizeof *s->input);
+  engine_put(s->st, s->input, (size_t)s->cinput * sizeof *s->input);
   net_runs_free(s->st, &s->block);
   net_runs_free(s->st, &s->some);
   engine_put(s->st, s, sizeof *s);

@@ -32,7 +32,8 @@ enum { MOST_WIDTH = 8192, MOST_LAYERS = 96, MOST_BARS = 10000, MOST_COMPONENTS =
   X(bars, "0", "bars of a histogram")                                                                    \
   X(components, "5", "normals of a mixture, negative binomials of a count")                              \
   X(subsets, "0", "the share of training's runs of which a random part is hidden, so that any part may be missing") \
-  X(inputs, "missing", "an array of names: arguments of the model that the net sees")                    \
+  X(inputs, "missing",                                                                                   \
+    "an array of names: arguments of the model that the net sees; missing: those that change from run to run") \
   X(simulations, "0", "runs of the program in all, used again and again; a tenth is held out (0: each is used once)") \
   X(patience, "20", "with simulations: rounds without a better held-out score before it ends")           \
   X(batch, "0", "runs a step")                                                                           \

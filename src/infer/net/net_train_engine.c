@@ -236,15 +236,16 @@ const norn_engine engine_train = {
 
 /* ---- what a net tells of itself ---- */
 
-static norn_datum site_names(norn_state *st, const net_schema *s)
+/* Names of sites, or of inputs. */
+static norn_datum names_of(norn_state *st, const net_schema *s, bool inputs)
 {
-  int64_t n = s->nsite;
+  int64_t n = inputs ? s->ninput : s->nsite;
   void *data;
   norn_datum a = norn_array(st, NORN_VALUES, 1, &n, &data);
   if (norn_is_none(a)) return a;
-  for (int i = 0; i < s->nsite; i++) ((norn_datum *)data)[i] = norn_unit();
-  for (int i = 0; i < s->nsite; i++) {
-    norn_datum v = norn_cstring(st, s->site[i].name);
+  for (int64_t i = 0; i < n; i++) ((norn_datum *)data)[i] = norn_unit();
+  for (int64_t i = 0; i < n; i++) {
+    norn_datum v = norn_cstring(st, inputs ? s->input[i].name : s->site[i].name);
     if (norn_is_none(v)) return v;
     ((norn_datum *)data)[i] = v;
   }
@@ -263,12 +264,13 @@ static norn_datum known(double x) { return isnan(x) ? norn_missing() : norn_real
 norn_datum net_info(norn_state *st, const net *n)
 {
   static const char *const names[] = { "kind", "model", "loss", "held_out", "marginal", "efficiency", "kl", "steps", "runs", "seconds",
-                                       "parameters", "seed", "sites" };
+                                       "parameters", "seed", "sites", "inputs" };
   norn_datum v[] = {
     norn_cstring(st, net_kind_names[n->spec.kind]), norn_cstring(st, n->model_name), norn_real(n->loss),
     norn_real(n->held_out), known(n->marginal), known(n->efficiency), known(n->kl), norn_int(n->step), norn_int((int64_t)n->runs),
     n->seconds > 0 ? norn_real(n->seconds) : norn_missing(),
-    norn_int((int64_t)parameters_of(n)), norn_int((int64_t)(n->seed & INT64_MAX)), site_names(st, &n->schema)
+    norn_int((int64_t)parameters_of(n)), norn_int((int64_t)(n->seed & INT64_MAX)), names_of(st, &n->schema, false),
+    names_of(st, &n->schema, true)
   };
   for (int i = 0; i < NORN_COUNT(v); i++) if (norn_is_none(v[i])) return v[i];
   return norn_record(st, NORN_COUNT(v), names, v);

@@ -58,7 +58,7 @@ static norn_status importance_init(norn_infer *inf, void *self)
       !delay_lanes_option(inf, IMPORTANCE_DELAYED, 1, false, &e->delay))
     return NORN_EDOMAIN;
   e->kept = keep == KEEP_CHOICES;
-  const char *cant = e->kept    ? "keep = \"choices\" is for the CPU"
+  const char *cant = e->kept    ? "keep = \"choices\" is for the CPU, keep = \"value\" for both"
                      : e->delay ? "delayed choices are for the CPU"
                                 : NULL;
   norn_status s = particles_device(inf, IMPORTANCE_EXECUTOR, (size_t)e->n, cant, &ops, &verify);

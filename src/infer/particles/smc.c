@@ -69,7 +69,7 @@ size_t smc_size(void) { return sizeof(smc); }
 /* Particles of the GPU, if that is wished for and can be; *verify: the CPU is to do it too. */
 static norn_status smc_device(norn_infer *inf, smc *e, bool delay, const particles_ops **ops, bool *verify)
 {
-  const char *cant = e->kept    ? "keep = \"choices\" is for the CPU"
+  const char *cant = e->kept    ? "keep = \"choices\" is for the CPU, keep = \"value\" for both"
                      : delay    ? "delayed choices are for the CPU"
                                 : NULL;
   return particles_device(inf, 4, e->n, cant, ops, verify);
