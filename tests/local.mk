@@ -328,6 +328,7 @@ LANG_TESTS = \
   %D%/errors/llm_number.norn \
   %D%/errors/llm_options.norn \
   %D%/errors/llm_outside.norn \
+  %D%/errors/llm_outside_factor.norn \
   %D%/errors/llm_outside_whole.norn \
   %D%/errors/llm_regex.norn \
   %D%/errors/llm_scheme.norn \
@@ -637,6 +638,7 @@ ENGINE_TESTS = \
   %D%/engine/low_ess.norn \
   %D%/engine/mh_moves.norn \
   %D%/engine/mh_naive.norn \
+  %D%/engine/mh_words.norn \
   %D%/engine/move.norn \
   %D%/engine/move_gradient.norn \
   %D%/engine/nested.norn \
@@ -942,6 +944,7 @@ TEST_FILES = \
   %D%/errors/llm_number.err \
   %D%/errors/llm_options.err \
   %D%/errors/llm_outside.err \
+  %D%/errors/llm_outside_factor.err \
   %D%/errors/llm_outside_whole.err \
   %D%/errors/llm_regex.err \
   %D%/errors/llm_starts.err \

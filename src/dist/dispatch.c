@@ -35,9 +35,12 @@ static norn_status grid_misfit(norn_state *st, const norn_dist *d, const dist_gr
 static norn_status grid_not_numbers(norn_state *st, const norn_dist *d, int i)
 {
   char name[40], what[120];
-  return norn_fail(st, NORN_ETYPE, i, "%s of %s must be a number or an array of numbers, got %s",
-                   dist_param_name(d->row, i, name, sizeof name), d->row->name,
-                   norn_describe(st, d->args[i], what, sizeof what));
+  norn_fail(st, NORN_ETYPE, i, "%s of %s must be a number or an array of numbers, got %s",
+            dist_param_name(d->row, i, name, sizeof name), d->row->name,
+            norn_describe(st, d->args[i], what, sizeof what));
+  if (d->args[i].tag == NORN_DIST || d->args[i].tag == NORN_MODEL)
+    norn_hint(st, "a distribution is not yet a number: let x ~ d draws one (let x = d names the distribution)");
+  return NORN_ETYPE;
 }
 
 /* Packed numbers, or values (bigs among them) that are all numbers. */

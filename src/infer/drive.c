@@ -262,6 +262,16 @@ norn_status infer_exact(norn_state *st, norn_datum model, norn_datum engine, nor
 
 /* ---- top level ---- */
 
+/* Does the line of the event say factor?  A text's constraint weighs in the library, at the line that asks for it. */
+static bool says_factor(norn_state *st, const norn_event *ev)
+{
+  size_t n = 0;
+  uint32_t line;
+  const char *s = norn_span_line(st, ev->span, &n, &line);
+  for (size_t i = 0; s && i + 6 <= n; i++) if (!memcmp(s + i, "factor", 6)) return true;
+  return false;
+}
+
 /* `observe` and the like where no inference runs. */
 static norn_status drive_refuse(norn_state *st, const norn_event *ev)
 {
@@ -270,10 +280,10 @@ static norn_status drive_refuse(norn_state *st, const norn_event *ev)
     : ev->flags & NORN_EV_CONDITION             ? "condition"
                                                 : "observe";
   norn_status s = engine_fail(st, NORN_EINFER, ev->span, "%s outside inference", what);
-  /* where there are language models it is likely theirs (language_context.norn) */
-  if (ev->flags & NORN_EV_FACTOR && norn_may_get_ready(st))
+  /* else, where there are language models, it is theirs (language_context.norn) */
+  if (ev->flags & NORN_EV_FACTOR && norn_may_get_ready(st) && !says_factor(st, ev))
     norn_hint(st, "a text under a constraint has weights: sample(infer(ctx.text(match = ...), smc(particles = 100))), "
-              "or let s ~ ctx.text(...) in a model that is inferred; so any other factor");
+              "or let s ~ ctx.text(...) in a model that is inferred");
   else norn_hint(st, "put it in a model and run infer(model, engine)");
   return s;
 }

@@ -432,6 +432,41 @@ norn_datum posterior_project(norn_state *st, norn_datum p, norn_datum values)
                        norn_unit(), 0, info_exact(st, &d));
 }
 
+enum { NAMED = 8 };             /* names that a hint lists */
+
+static size_t list_names(norn_state *st, norn_datum record, nearest *near, char *buf, size_t n)
+{
+  norn_datum v;
+  size_t at = 0;
+  int count = norn_record_size(record);
+  *buf = 0;
+  for (int i = 0; i < count; i++) {
+    const char *name = norn_record_at(st, record, i, &v);
+    nearest_try(near, name);
+    if (i < NAMED && at < n) at += (size_t)snprintf(buf + at, n - at, "%s%s", i ? ", " : "", name);
+  }
+  if (count > NAMED && at < n) snprintf(buf + at, n - at, " ...");
+  return at;
+}
+
+/* Nothing is called so: what there is. */
+static norn_status no_part(norn_state *st, const norn_dist *d, const char *name)
+{
+  char parts[400], choices[400];
+  nearest near;
+  norn_datum first = posterior_length(d->args[POST_VALUES]) > 0 ? norn_array_at(st, d->args[POST_VALUES], 0) : norn_none();
+  nearest_init(&near, name);
+  size_t np = list_names(st, first, &near, parts, sizeof parts);
+  size_t nc = list_names(st, d->args[POST_CHOICES], &near, choices, sizeof choices);
+  norn_fail(st, NORN_ETYPE, -1, "no field %s in a posterior", name);
+  if (nearest_found(&near)) norn_hint(st, "did you mean %s?", nearest_found(&near));
+  else if (np && nc) norn_hint(st, "its value has %s; its choices are %s", parts, choices);
+  else if (np) norn_hint(st, "its value has %s; its choices were not kept", parts);
+  else if (nc) norn_hint(st, "its choices are %s", choices);
+  else norn_hint(st, "its value has no fields, and its choices were not kept");
+  return NORN_ETYPE;
+}
+
 /* `post.mu`, `post["theta.z[3]"]`: parts of the returned value first, then choices by address. */
 static norn_status posterior_field(norn_state *st, const norn_dist *d, const char *name,
                                    norn_datum *out)
@@ -443,7 +478,7 @@ static norn_status posterior_field(norn_state *st, const norn_dist *d, const cha
     part = norn_record_get(st, d->args[POST_CHOICES], name);
     if (norn_kind_of(part) == NORN_DIST) { *out = part; return NORN_OK; }
   }
-  if (norn_is_none(part)) return NORN_OK;
+  if (norn_is_none(part)) return norn_error(st)->code ? NORN_OK : no_part(st, d, name);
   *out = posterior_project(st, whole, part);
   return norn_is_none(*out) ? NORN_EMEMORY : NORN_OK;
 }

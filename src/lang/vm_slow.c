@@ -607,7 +607,11 @@ bool vm_can_infer(norn_state *st, val *w)
   }
   if (w[1].tag != NORN_ENGINE && w[1].tag != NORN_UNIT) {
     vm_want(st, 1, "infer needs an engine", w[1]);
-    norn_hint(st, "for example infer(m, smc(particles = 1000))");
+    char b[40];
+    const char *got = norn_describe(st, w[1], b, sizeof b);
+    norn_hint(st, !strcmp(got, "a net") ? "a net is asked by infer(model, amortized(net))"
+                  : w[1].tag == NORN_FUN ? "an engine is what its call gives: infer(m, nuts()), not infer(m, nuts)"
+                                         : "for example infer(m, smc(particles = 1000))");
     return false;
   }
   return true;

@@ -1,10 +1,14 @@
 /* chains: the worst effective sample size and R-hat of what a model returned, for engines of chains
-   that know no coordinates, and what to say about it. */
+   that know no coordinates, and what to say about it.  What is no number (a text, a variant) is judged by the commonest
+   values: whether a draw is this one is a number. */
 #include "infer/chains/chains.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { COMMONEST = 4 };
 
 /* Column x (draws): one real number of each draw; false when the draws have none there. */
 static bool value_column(norn_infer *inf, const char *path, const uint32_t *order, double *x)
@@ -18,11 +22,10 @@ static bool value_column(norn_infer *inf, const char *path, const uint32_t *orde
   return true;
 }
 
-static norn_status worst_of_path(norn_infer *inf, int chains, int64_t draws, const char *path,
-                                 const uint32_t *order, double *x, chains_worst *w)
+static norn_status worst_of_column(norn_infer *inf, int chains, int64_t draws, const char *path, const double *x,
+                                   chains_worst *w)
 {
   double ess, rhat;
-  if (!value_column(inf, path, order, x)) return NORN_OK;
   if (!diagnose_chains(norn_infer_state(inf), x, chains, draws, &ess, &rhat))
     return NORN_EMEMORY;
   if (ess < w->ess) {
@@ -31,6 +34,62 @@ static norn_status worst_of_path(norn_infer *inf, int chains, int64_t draws, con
   }
   if (rhat > w->rhat) w->rhat = rhat;
   return NORN_OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* The commonest of h (n), which is sorted: at most COMMONEST, those that come first among equals. */
+static int commonest(const uint64_t *h, size_t n, uint64_t *most)
+{
+  size_t count[COMMONEST] = { 0 };
+  int k = 0;
+  for (size_t i = 0, j; i < n; i = j) {
+    for (j = i + 1; j < n && h[j] == h[i]; j++);
+    int at = k < COMMONEST ? k++ : COMMONEST - 1;
+    if (at == COMMONEST - 1 && count[at] >= j - i) continue;
+    for (; at > 0 && count[at - 1] < j - i; at--) {
+      count[at] = count[at - 1];
+      most[at] = most[at - 1];
+    }
+    count[at] = j - i;
+    most[at] = h[i];
+  }
+  return k;
+}
+
+/* Of texts and variants: in each column whether a draw is one of the commonest. */
+static norn_status worst_of_words(norn_infer *inf, int chains, int64_t draws, const char *path, const uint32_t *order,
+                                  double *x, chains_worst *w)
+{
+  norn_state *st = norn_infer_state(inf);
+  size_t n = inf->values.n;
+  uint64_t most[COMMONEST], *h = engine_get(st, 2 * n * sizeof *h);
+  bool words = h != NULL;
+  norn_status s = h ? NORN_OK : NORN_EMEMORY;
+  for (size_t i = 0; words && i < n; i++) {
+    norn_datum v = posterior_part(st, column_at(st, &inf->values, order ? order[i] : i), path);
+    int kind = norn_kind_of(v);
+    words = kind == NORN_STR || kind == NORN_DATA;
+    h[i] = h[n + i] = words ? norn_hash(v) : 0;
+  }
+  if (words) qsort(h + n, n, sizeof *h, by_number);
+  for (int k = words ? commonest(h + n, n, most) : 0; !s && k-- > 0;) {
+    for (size_t i = 0; i < n; i++) x[i] = h[i] == most[k];
+    s = worst_of_column(inf, chains, draws, path, x, w);
+  }
+  engine_put(st, h, 2 * n * sizeof *h);
+  return s;
+}
+
+static norn_status worst_of_path(norn_infer *inf, int chains, int64_t draws, const char *path,
+                                 const uint32_t *order, double *x, chains_worst *w)
+{
+  if (value_column(inf, path, order, x)) return worst_of_column(inf, chains, draws, path, x, w);
+  return worst_of_words(inf, chains, draws, path, order, x, w);
 }
 
 /* The worst ESS and R-hat of the returned numbers: the value, its fields, the first elements of

@@ -4,7 +4,7 @@
 #include "infer/infer.h"
 #include <string.h>
 
-enum { FAMILIES = 64, EVENTS = 4096 };
+enum { FAMILIES = 64, EVENTS = 4096, TOKENS = 1024 };
 
 static bool keep_value(norn_state *st, norn_datum *value, norn_ref **ref, norn_datum v)
 {
@@ -114,6 +114,22 @@ bool sites_of(norn_state *st, sites *s, const trace *t, const target *g)
 
 void sites_free(norn_state *st, sites *s) { engine_put(st, s->at, s->cap * sizeof *s->at); }
 
+/* Of a token of a language model, whose bounds are the vocabulary: which tokens have a probability, as far as that is cheap.
+   So a text under a constraint can change its length: the token behind the one that changed is then drawn anew, where
+   the present one would be impossible. */
+static uint64_t tokens_key(norn_state *st, const norn_dist *d)
+{
+  int64_t n = d->row->count(st, d);
+  uint64_t h = (uint64_t)n;
+  for (int64_t k = 0; k < n && n <= TOKENS; k++) {
+    norn_datum v;
+    if (norn_dist_enumerate(st, d, k, &v) || norn_is_none(v)) break;
+    h += norn_hash(v);                          /* whatever their order */
+  }
+  norn_clear(st);
+  return hash_mix(h);
+}
+
 /* Where a row tells no bounds but lists its values, they are its support. */
 uint64_t support_key(norn_state *st, const norn_dist *d)
 {
@@ -123,6 +139,7 @@ uint64_t support_key(norn_state *st, const norn_dist *d)
   memcpy(&lo, &s.lower, 8);
   memcpy(&hi, &s.upper, 8);
   h = hash_mix(lo * 3 + hi * 5 + (uint64_t)(s.size * s.count) * 7 + (uint64_t)s.kind);
+  if (d->row->flags & NORN_DIST_COSTLY && d->row->enumerate && d->row->count) return hash_mix(h + tokens_key(st, d));
   if (s.kind != NORN_SUPPORT_ANY || !d->row->enumerate || !(norn_dist_flags(d) & NORN_DIST_FINITE))
     return h;
   for (int64_t k = 0; k < FAMILIES; k++) {

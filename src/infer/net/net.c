@@ -146,7 +146,7 @@ norn_status net_must_be_of(norn_state *st, const net *n, uint64_t program, norn_
     norn_hint(st, "train it anew; a net knows the program that it learned from, whatever the data");
   } else {
     norn_fail(st, NORN_EINFER, -1, "this net was trained for model %s, not for %s", n->model_name, name);
-    norn_hint(st, "train a net for %s, or ask this one about %s", name, n->model_name);
+    norn_hint(st, "train a net for %s; if %s is what made its models, %s had other code then", name, n->model_name, name);
   }
   return NORN_EINFER;
 }

@@ -12,6 +12,10 @@
    past; 0 if the program would make other choices.  Without it the early choices of long series rarely
    change (path degeneracy).  It costs a run of the rest for each particle at each barrier.
 
+   each: the draws that a sweep leaves.  Given its particles, the next reference is particle k with probability w_k, so
+   the weighted mean over all particles has the mean of f(reference) and less variance (the same paper on the reuse of all
+   particles): further draws are points of systematic resampling by the same weights, which stand for that mean.
+
    Random numbers: each sweep has a stream of its own; particles lie in lanes (swarm.h); what the engine
    decides at barrier t of sweep k of chain c: its own stream, lane c, event k, iteration t.  Chains go on
    on threads (branches.h). */
@@ -27,7 +31,7 @@ enum { STARTS = 100 };
 typedef enum { BEGIN, ADVANCE, ANCESTORS } phase;
 
 typedef struct pgibbs {
-  int64_t particles, draws, burn, thin, chains;
+  int64_t particles, draws, burn, thin, chains, each;
   bool ancestor;
   uint64_t stream;
   swarm s;
@@ -51,8 +55,9 @@ static norn_status pgibbs_chain_init(norn_infer *inf, void *self)
   norn_datum v = norn_infer_option(inf, 5);
   if (!option_int(inf, 0, 2, &e->particles) || !option_int(inf, 1, 1, &e->draws) ||
       !option_int(inf, 2, 0, &e->burn) || !option_int(inf, 3, 1, &e->thin) ||
-      !option_int(inf, 4, 1, &e->chains))
+      !option_int(inf, 4, 1, &e->chains) || !option_int(inf, 6, 1, &e->each))
     return NORN_EDOMAIN;
+  if (e->each > e->particles) return option_must(inf, "each", "at most the number of particles", (double)e->each);
   if (v.tag != NORN_BOOL)
     return norn_fail(st, NORN_ETYPE, -1, "ancestor of pgibbs must be true or false");
   if (e->particles > 1 << 24 || e->chains > 100000)
@@ -232,24 +237,52 @@ static norn_step no_start(norn_infer *inf, pgibbs *e)
   return blame_all_dead(norn_infer_state(inf), &inf->dead, "particle");
 }
 
-/* All particles have ended: one of them is the next draw. */
-static norn_step sweep_end(norn_infer *inf, pgibbs *e, double sum)
+/* Particle k, whose choices are the reference, is a draw. */
+static bool leave(norn_infer *inf, pgibbs *e, size_t k)
+{
+  norn_state *st = norn_infer_state(inf);
+  for (size_t i = 0; i < e->naddr; i++)
+    if (norn_infer_choice(inf, e->addr[i], column_at(st, &e->value, i))) return false;
+  return !norn_infer_draw(inf, column_at(st, &e->s.result, e->s.ended[k]), 0);
+}
+
+/* n particles by weight are draws. */
+static bool leave_others(norn_infer *inf, pgibbs *e, double sum, size_t n)
 {
   norn_state *st = norn_infer_state(inf);
   swarm *s = &e->s;
+  norn_rng g = own_numbers(e, 2);
+  uint32_t *count = engine_get(st, s->n * sizeof *count);
+  bool good = count != NULL;
+  if (good) resample_to(RESAMPLE_SYSTEMATIC, s->w, sum, count, s->n, n, &g);
+  for (size_t k = 0; good && k < s->n; k++) {
+    good = !count[k] || reference_take(inf, e, k);
+    for (uint32_t i = 0; good && i < count[k]; i++) good = leave(inf, e, k);
+  }
+  engine_put(st, count, s->n * sizeof *count);
+  return good;
+}
+
+static int64_t sweeps_kept(const pgibbs *e) { return (e->draws + e->each - 1) / e->each; }
+
+/* All particles have ended: one of them is the next reference and a draw, as others are. */
+static norn_step sweep_end(norn_infer *inf, pgibbs *e, double sum)
+{
+  swarm *s = &e->s;
   norn_rng g = own_numbers(e, 1);
   size_t k = swarm_pick(s->w, s->n, sum, &g);
-  if (!reference_take(inf, e, k)) return NORN_STEP_FAIL;
-  e->has = true;
-  e->sweep++;
-  int64_t past_burn = e->sweep - e->burn;
+  int64_t past_burn = e->sweep + 1 - e->burn, left = e->draws - (past_burn / e->thin - 1) * e->each;
   if (past_burn > 0 && past_burn % e->thin == 0) {
-    for (size_t i = 0; i < e->naddr; i++)
-      if (norn_infer_choice(inf, e->addr[i], column_at(st, &e->value, i))) return NORN_STEP_FAIL;
-    if (norn_infer_draw(inf, column_at(st, &s->result, s->ended[k]), 0)) return NORN_STEP_FAIL;
+    size_t n = (size_t)(left < e->each ? left : e->each);
+    if (n > 1 && !leave_others(inf, e, sum, n)) return NORN_STEP_FAIL;
+    if (!reference_take(inf, e, k) || (n == 1 && !leave(inf, e, k))) return NORN_STEP_FAIL;
+  } else if (!reference_take(inf, e, k)) {
+    return NORN_STEP_FAIL;
   }
+  e->sweep++;
+  e->has = true;
   e->at = BEGIN;
-  return past_burn < e->draws * e->thin ? NORN_STEP_MORE : NORN_STEP_DONE;
+  return past_burn < sweeps_kept(e) * e->thin ? NORN_STEP_MORE : NORN_STEP_DONE;
 }
 
 static norn_step at_barrier(norn_infer *inf, pgibbs *e)
@@ -305,7 +338,7 @@ static int64_t pgibbs_chains(const void *all) { return ((const pgibbs *)all)->ch
 static norn_status pgibbs_finish(norn_infer *inf, void *self)
 {
   pgibbs *e = branches_all(self);
-  norn_infer_note(inf, "sweeps", norn_int(e->chains * (e->burn + e->draws * e->thin)));
+  norn_infer_note(inf, "sweeps", norn_int(e->chains * (e->burn + sweeps_kept(e) * e->thin)));
   if (e->barriers > 0) norn_infer_note(inf, "ancestors_changed", norn_real(e->changed / e->barriers));
   return chains_report(inf, (int)e->chains, e->draws, "more particles");
 }
@@ -314,7 +347,7 @@ static void pgibbs_progress(const void *self, norn_progress *p)
 {
   const pgibbs *e = self;
   p->done = (double)e->sweep;
-  p->total = (double)(e->burn + e->draws * e->thin);
+  p->total = (double)(e->burn + sweeps_kept(e) * e->thin);
   if (e->sweep < e->burn) snprintf(p->state, sizeof p->state, ", burning in");
 }
 
@@ -364,6 +397,7 @@ static const norn_option pgibbs_options[] = {
   {"thin", "1", "sweeps from draw to draw"},
   {"chains", "4", "chains, each from a particle filter of its own"},
   {"ancestor", "true", "draw the reference's past anew at each observation"},
+  {"each", "1", "draws that a sweep leaves, of its particles by weight"},
 };
 
 const norn_engine engine_pgibbs = {

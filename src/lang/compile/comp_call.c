@@ -53,7 +53,9 @@ static void wrong_count(comp *c, const ast *e, const signature *s, uint32_t got)
                    s->nreq == 1 ? "" : "s", got);
   else
     d = comp_error(c, e->span, "%s takes %d to %d arguments, got %u", s->name, s->nreq, s->n, got);
-  hint_signature(c, d, s, "");
+  if (d && s->text && !strncmp(s->text, "shape", 5) && got > (uint32_t)s->n)
+    error_hint(&d->e, "%s(%s): a shape of several lengths is an array, such as [2, 3]", s->name, s->text);
+  else hint_signature(c, d, s, "");
 }
 
 static int parameter_index(const signature *s, sym name)

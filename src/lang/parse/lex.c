@@ -275,13 +275,13 @@ static void holes_unclosed(lexer *x)
 
 /* ---- names and numbers ---- */
 
-/* `match` among arguments or parameters, in front of what no value begins with, is a name: f(match = r"a*").  before:
-   the token in front of it. */
+/* `match` among arguments or parameters, in front of what no value begins with, is a name: f(match = r"a*"), f(match = match).
+   before: the token in front of it. */
 static bool matches_nothing(token_kind before, const char *s)
 {
-  if (before != TOK_LPAREN && before != TOK_COMMA) return false;
+  if (before != TOK_LPAREN && before != TOK_COMMA && before != TOK_ASSIGN) return false;
   while (*s == ' ' || *s == '\t') s++;
-  return *s == ',' || *s == ')' || (*s == '=' && s[1] != '=');
+  return *s == ',' || *s == ')' || (*s == '=' && s[1] != '=' && before != TOK_ASSIGN);
 }
 
 /* n <= 7 */
