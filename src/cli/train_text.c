@@ -100,7 +100,7 @@ static int prepare(job *j)
 /* ---- the work ---- */
 
 /* What was given beside --resume is not looked at, and so it is said. */
-static void tell_given(const cli *c, const char *checkpoint)
+static void tell_given(cli *c, const char *checkpoint)
 {
   const char *given = c->nflags ? c->flags[0].name : c->train_steps ? "steps" : c->said_seed ? "seed" : NULL;
   if (given)
