@@ -88,6 +88,7 @@ libnorncore_la_SOURCES += \
   %D%/net/net_schema.c \
   %D%/net/net_score.c \
   %D%/net/net_source.c \
+  %D%/net/net_source_crew.c \
   %D%/net/net_spec.c \
   %D%/net/net_tokens.c \
   %D%/net/net_train.c \

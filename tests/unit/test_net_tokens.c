@@ -347,6 +347,45 @@ static void test_moments(void)
 
 static int apart;                        /* blocks of which most lanes had to go alone */
 
+/* Runs of the scalar VM on threads are these. */
+static void on_threads(net_source *s, const net_schema *h, const net_runs *want, uint64_t first, const char *program)
+{
+  net_runs got = { 0 };
+  s->each = 1;                           /* a second a run: worth it */
+  bool good = net_runs_threads(s, h, first, want->n, &got) && same_runs(want, 0, &got) && got.n == want->n;
+  if (!good) fprintf(stderr, "%s: on threads %s\n", program, norn_error(st)->text);
+  CHECK(good && !s->threadless && s->each == 1);
+  net_runs_free(st, &got);
+}
+
+/* What threads can't do goes on in the caller's; an error is that of the lowest run. */
+static void test_threads(void)
+{
+  net_schema h = { 0 };
+  net_runs one = { 0 }, many = { 0 };
+  norn_datum what = value_of("fn odd(x) = if clock() < 0 { 0 } else { x % 2 }\n"
+                             "model m(y) { let k ~ poisson(3); observe y ~ normal(odd(k), 1); k }\n", "m(2)");
+  net_source *s = net_source_new(st, what, norn_missing(), 5);
+  CHECK(net_schema_learn(st, &h, s, &npe, 60) && net_runs_alone(s, &h, 0, 100, &one));
+  s->each = 1;
+  CHECK(net_runs_threads(s, &h, 0, 100, &many) && many.n == 100 && same_runs(&many, 0, &one));
+  CHECK(s->threadless);
+  net_source_free(s);
+  net_schema_free(st, &h);
+  what = value_of("model m(y) { let k ~ poisson(3); observe y ~ normal(k, if k > 9 { -1 } else { 1 }); k }\n", "m(2)");
+  s = net_source_new(st, what, norn_missing(), 5);
+  char said[600];
+  CHECK(net_schema_learn(st, &h, s, &npe, 60) && !net_runs_alone(s, &h, 0, 3000, &one));
+  snprintf(said, sizeof said, "%s", norn_error(st)->text);
+  s->each = 1;
+  CHECK(!net_runs_threads(s, &h, 0, 3000, &many));
+  CHECK_STR(norn_error(st)->text, said);
+  net_source_free(s);
+  net_schema_free(st, &h);
+  net_runs_free(st, &one);
+  net_runs_free(st, &many);
+}
+
 /* Many at once in lanes, across a block's edge, are the same as each alone, to the bit. */
 static void same_in_lanes(const char *program, const char *expression, norn_datum inputs,
                           const net_spec *spec,
@@ -370,6 +409,7 @@ static void same_in_lanes(const char *program, const char *expression, norn_datu
     if (!good) fprintf(stderr, "%s: run %d\n", program, k);
   }
   CHECK(good);
+  on_threads(t, &h, &many, FIRST, program);
   net_source_free(s);
   net_source_free(t);
   net_schema_free(st, &h);
@@ -489,6 +529,7 @@ int main(void)
 {
   norn_config cfg = norn_config_default();
   cfg.quiet = true;
+  cfg.threads = 3;
   st = norn_new(&cfg);
   test_coin();
   test_kinds();
@@ -500,6 +541,7 @@ int main(void)
   test_moments();
   test_lanes();
   test_lanes_of_sizes();
+  test_threads();
   test_program();
   test_refused();
   norn_free(st);

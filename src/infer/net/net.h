@@ -119,7 +119,7 @@ void        net_source_free(net_source *);
    whatever was asked before.  In lanes where the program allows.  false: error set. */
 bool        net_source_runs(net_source *, const net_schema *, uint64_t first, int n, net_runs *out);
 /* The model of run i (what is a model value: that).  It is valid until Norn code runs.  NONE: error set. */
-norn_datum  net_source_model(const net_source *, uint64_t i);
+norn_datum  net_source_model(net_source *, uint64_t i);
 /* The numbers of a model value's inputs, in *out (emptied before) as those of a run 0 without events. */
 bool        net_inputs_of(const net_schema *, norn_state *, norn_datum model, net_runs *out);
 /* A hash of the program (its code, and that of what it calls): the same for other data. */

@@ -33,6 +33,10 @@ int64_t net_element(const net_site *, const net_event *, int c);
 /* Lays out the table's rows, and `wide`; sites and inputs are known.  asked: which sites have heads. */
 void net_lay_out(net_schema *);
 
+/* Of a schema whose places are those of none: a copy of from's, with that state; and its end.  false: error set. */
+bool net_places_copy(norn_state *, net_schema *to, const net_schema *from);
+void net_places_free(norn_state *, net_schema *);
+
 /* ---- net_event.c: the numbers of choices ---- */
 
 /* Numbers of a value of d at a site that is plain, or not: coordinates, or elements; -1: it has none. */
@@ -55,6 +59,8 @@ bool    net_runs_event(norn_state *, net_runs *);                      /* and fo
 /* ---- net_source.c ---- */
 
 enum { NET_BLOCK = 1024, NET_FEW = 32, NET_NAME = 64 };   /* fewer runs than NET_FEW are not worth lanes */
+/* Of a worker's runs: one must go on in the caller's thread, or when memory has been collected. */
+typedef enum { NET_HERE, NET_HOME, NET_COLLECT } net_away;
 struct net_source {
   norn_state *st;
   norn_ref *what;
@@ -66,6 +72,9 @@ struct net_source {
   net_runs block, some;        /* some: runs alone, where lanes can't */
   uint64_t number, print;
   bool whole;                  /* block is one */
+  double each;                 /* seconds of a run alone, of late */
+  bool threadless;             /* threads can't do the program's runs */
+  net_away away;
   int apart;                   /* blocks that fell apart: after some of them lanes are not tried again */
 };
 uint64_t net_block_stream(const net_source *, uint64_t block);
@@ -73,6 +82,10 @@ uint64_t net_block_stream(const net_source *, uint64_t block);
 bool net_block_is(const net_source *, const net_schema *, uint64_t block);
 /* Makes it so, in lanes.  false: it can't be done so; perhaps error set. */
 bool net_lanes_block(net_source *, const net_schema *, uint64_t block);
+
+/* Runs by the scalar VM: here; on threads too, where that is worth it (net_source_crew.c).  false: error set. */
+bool net_runs_alone(net_source *, const net_schema *, uint64_t first, int n, net_runs *out);
+bool net_runs_threads(net_source *, const net_schema *, uint64_t first, int n, net_runs *out);
 
 /* A choice or observation of simulated run k with its value.  NET_MET_NAMES: the run is done again, with
    names. */

@@ -326,6 +326,26 @@ bool net_schema_open(norn_state *st, net_schema *h)
   return places_grow(h->places);
 }
 
+bool net_places_copy(norn_state *st, net_schema *to, const net_schema *from)
+{
+  net_places *p = engine_get(st, sizeof *p);
+  to->places = p;
+  if (!p) return false;
+  p->st = st;
+  if (!(p->at = engine_get(st, from->places->size * sizeof *p->at))) return false;
+  p->size = from->places->size;
+  p->used = from->places->used;
+  memcpy(p->at, from->places->at, p->size * sizeof *p->at);
+  return true;
+}
+
+void net_places_free(norn_state *st, net_schema *h)
+{
+  if (h->places) engine_put(st, h->places->at, h->places->size * sizeof *h->places->at);
+  engine_put(st, h->places, sizeof *h->places);
+  h->places = NULL;
+}
+
 /* Of site and head arrays the copies; NULL stays NULL.  false: no memory, error set. */
 static bool doubled(norn_state *st, double **x, const double *from, size_t n)
 {
@@ -378,7 +398,6 @@ void net_schema_free(norn_state *st, net_schema *h)
   engine_put(st, h->site, (size_t)h->csite * sizeof *h->site);
   engine_put(st, h->input, (size_t)h->ninput * sizeof *h->input);
   engine_put(st, h->head, (size_t)h->nhead * sizeof *h->head);
-  if (h->places) engine_put(st, h->places->at, h->places->size * sizeof *h->places->at);
-  engine_put(st, h->places, sizeof *h->places);
+  net_places_free(st, h);
   *h = (net_schema){ 0 };
 }

@@ -186,8 +186,14 @@ static numbered numbered_of(const net_source *s, uint64_t i)
   return (numbered){ net_block_stream(s, i / NET_BLOCK), (uint32_t)(i % NET_BLOCK) };
 }
 
-static bool refuse_inference(norn_state *st, const norn_event *ev)
+/* An inference; or what a worker's thread can't do. */
+static bool refuse_inference(net_source *s, const norn_event *ev)
 {
+  norn_state *st = s->st;
+  if (norn_is_none(ev->value)) {
+    s->away = ev->count == 1 ? NET_COLLECT : NET_HOME;
+    return false;
+  }
   engine_fail(st, NORN_EINFER, ev->span, "inference inside of a model can't be simulated for a net");
   norn_hint(st, "train on a model that draws what the inner one infers");
   return false;
@@ -202,8 +208,9 @@ static bool draw(norn_state *st, const norn_event *ev, norn_rng *g, norn_datum *
 }
 
 /* The function's run on to its end.  NONE: error set. */
-static norn_datum run_maker(norn_state *st, norn_run *r)
+static norn_datum run_maker(net_source *s, norn_run *r)
 {
+  norn_state *st = s->st;
   norn_event ev;
   norn_rng g;
   norn_datum v;
@@ -227,14 +234,14 @@ static norn_datum run_maker(norn_state *st, norn_run *r)
                 "only the model that it gives has observations; without parameters that is m(), not m");
       return norn_none();
     case NORN_INFER:
-      refuse_inference(st, &ev);
+      refuse_inference(s, &ev);
       return norn_none();
     default: return norn_none();
     }
 }
 
 /* The model of run i.  It is valid until Norn code runs.  NONE: error set. */
-static norn_datum model_of(const net_source *s, const numbered *n)
+static norn_datum model_of(net_source *s, const numbered *n)
 {
   norn_state *st = s->st;
   norn_datum what = norn_get(s->what);
@@ -246,12 +253,12 @@ static norn_datum model_of(const net_source *s, const numbered *n)
     return norn_none();
   }
   norn_run_stream(r, n->stream, n->lane, 0);
-  norn_datum model = run_maker(st, r);
+  norn_datum model = run_maker(s, r);
   norn_run_free(r);
   return model;
 }
 
-norn_datum net_source_model(const net_source *s, uint64_t i)
+norn_datum net_source_model(net_source *s, uint64_t i)
 {
   numbered n = numbered_of(s, i);
   return model_of(s, &n);
@@ -296,7 +303,7 @@ static net_met run_model(net_source *s, norn_run *r, const numbered *n, int k, c
     case NORN_OBSERVE:
       if (!simulate(st, n, s->makes, &ev, &v)) return NET_MET_FAILED;
       break;
-    case NORN_INFER: return refuse_inference(st, &ev) ? NET_MET : NET_MET_FAILED;
+    case NORN_INFER: return refuse_inference(s, &ev) ? NET_MET : NET_MET_FAILED;
     case NORN_DONE: return NET_MET;
     default: return NET_MET_FAILED;
     }
@@ -374,7 +381,7 @@ static net_met record_meet(void *user, int k, const norn_event *ev, norn_datum v
   return NET_MET;
 }
 
-static bool runs_alone(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out)
+bool net_runs_alone(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out)
 {
   recorded o = { s, h, out, -1, 0 };
   net_walk w = { record_begin, record_meet, &o };
@@ -384,14 +391,14 @@ static bool runs_alone(net_source *s, const net_schema *h, uint64_t first, int n
 bool net_source_runs(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out)
 {
   int done = 0;
-  if (n < NET_FEW) return runs_alone(s, h, first, n, out);
+  if (n < NET_FEW) return net_runs_alone(s, h, first, n, out);
   if (!net_runs_start(s->st, out, 0, s->ninput)) return false;
   while (done < n) {
     uint64_t i = first + (uint64_t)done, block = i / NET_BLOCK;
     int from = (int)(i % NET_BLOCK), m = NET_BLOCK - from < n - done ? NET_BLOCK - from : n - done;
     if (!net_block_is(s, h, block) && !net_lanes_block(s, h, block)) {
       if (norn_error(s->st)->code == NORN_EMEMORY) return false;
-      if (!runs_alone(s, h, i, m, &s->some)) return false;
+      if (!net_runs_threads(s, h, i, m, &s->some)) return false;
       from = 0;
     }
     const net_runs *r = net_block_is(s, h, block) ? &s->block : &s->some;
