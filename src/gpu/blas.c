@@ -11,8 +11,9 @@
 
 enum { COMPUTE_32F = 68, COMPUTE_64F = 70, COMPUTE_TF32 = 77 };          /* cublasComputeType_t */
 enum { R_32F = 0, R_64F = 1, R_16BF = 14 };                              /* cudaDataType_t */
-enum { DESC_TRANSA = 3, DESC_TRANSB = 4, DESC_EPILOGUE = 7, DESC_BIAS = 8, LAYOUT_BATCH = 5, LAYOUT_STRIDE = 6, PREFER_WORKSPACE = 1 };
-enum { EPILOGUE_BIAS = 4 };                                             /* cublasLtEpilogue_t */
+enum { DESC_TRANSA = 3, DESC_TRANSB = 4, DESC_EPILOGUE = 7, DESC_BIAS = 8, DESC_ALSO = 11, DESC_ALSO_LD = 12, LAYOUT_BATCH = 5, LAYOUT_STRIDE = 6, PREFER_WORKSPACE = 1 };
+/* cublasLtEpilogue_t, by gpu_ending */
+static const uint32_t endings[] = { [GPU_AS_IS] = 1, [GPU_BIAS] = 4, [GPU_GELU] = 32 | 128 | 4, [GPU_GELU_BACK] = 64 | 128 };
 
 typedef struct { uint64_t algorithm[8]; size_t workspace; int state; float waves; int reserved[4]; } heuristic;
 
@@ -132,7 +133,7 @@ void gpu_blas_free(gpu *g)
   g->blas = NULL;
 }
 
-/* The product with what was left out filled in; of a bias only that there is one, since where it lies is not a plan's. */
+/* The product with what was left out filled in; where a bias lies is not a plan's. */
 static gpu_product whole(const gpu_product *p)
 {
   gpu_product w;
@@ -142,7 +143,7 @@ static gpu_product whole(const gpu_product *p)
   w.column = p->column;
   w.ta = p->ta;
   w.tb = p->tb;
-  w.bias = p->bias != 0;
+  w.end = p->end;
   w.m = p->m;
   w.n = p->n;
   w.k = p->k;
@@ -168,28 +169,39 @@ static int layout(const blas_api *a, void **out, int type, int64_t rows, int64_t
   return code;
 }
 
-static int set_bias(const blas_api *a, const plan *q, gpu_ptr bias)
+/* Where bias and `also` of this product lie. */
+static int set_end(const blas_api *a, const plan *q, const gpu_product *p)
 {
-  void *at = (void *)(uintptr_t)bias;
-  return q->p.bias ? a->desc_set(q->desc, DESC_BIAS, &at, sizeof at) : 0;
+  void *bias = (void *)(uintptr_t)p->bias, *also = (void *)(uintptr_t)p->also;
+  int code = 0;
+  if (p->end == GPU_BIAS || p->end == GPU_GELU) code = a->desc_set(q->desc, DESC_BIAS, &bias, sizeof bias);
+  if (!code && (p->end == GPU_GELU || p->end == GPU_GELU_BACK)) code = a->desc_set(q->desc, DESC_ALSO, &also, sizeof also);
+  return code;
 }
 
-static int describe(const blas_api *a, plan *q, gpu_ptr bias)
+static int describe_end(const blas_api *a, plan *q, const gpu_product *given)
+{
+  int64_t ld = q->p.ldc;
+  if (q->p.end == GPU_AS_IS) return 0;
+  int code = a->desc_set(q->desc, DESC_EPILOGUE, &endings[q->p.end], sizeof *endings);
+  if (!code && q->p.end != GPU_BIAS) code = a->desc_set(q->desc, DESC_ALSO_LD, &ld, sizeof ld);
+  return code ? code : set_end(a, q, given);             /* alignment tells what can serve */
+}
+
+static int describe(const blas_api *a, plan *q, const gpu_product *given)
 {
   const gpu_product *p = &q->p;
   int compute = p->of == GPU_F64 ? COMPUTE_64F : p->of == GPU_TF32 ? COMPUTE_TF32 : COMPUTE_32F;
   int scale = p->of == GPU_F64 ? R_64F : R_32F, in = p->of == GPU_BF16 ? R_16BF : scale;
   int out = p->of == GPU_BF16 && p->c_bf16 ? R_16BF : scale;
   int32_t ta = p->ta, tb = p->tb;
-  uint32_t end = EPILOGUE_BIAS;
   int code = a->desc_new(&q->desc, compute, scale);
   /* as they lie, column-major: rows x cols of the first operand, of the second */
   int64_t ra = p->ta != p->column ? p->m : p->k, ca = p->ta != p->column ? p->k : p->m;
   int64_t rb = p->tb != p->column ? p->k : p->n, cb = p->tb != p->column ? p->n : p->k;
   if (!code) code = a->desc_set(q->desc, p->column ? DESC_TRANSA : DESC_TRANSB, &ta, sizeof ta);
   if (!code) code = a->desc_set(q->desc, p->column ? DESC_TRANSB : DESC_TRANSA, &tb, sizeof tb);
-  if (!code && p->bias) code = a->desc_set(q->desc, DESC_EPILOGUE, &end, sizeof end);
-  if (!code) code = set_bias(a, q, bias);                  /* its alignment tells what can serve */
+  if (!code) code = describe_end(a, q, given);
   if (!code) code = layout(a, &q->la, in, ra, ca, p->lda, p->batch, p->stride_a);
   if (!code) code = layout(a, &q->lb, in, rb, cb, p->ldb, p->batch, p->stride_b);
   if (!code) code = layout(a, &q->lc, out, p->column ? p->m : p->n, p->column ? p->n : p->m, p->ldc, p->batch,
@@ -215,7 +227,8 @@ static int choose(blas *b, plan *q)
   return 0;
 }
 
-static plan *plan_for(gpu *g, blas *b, const gpu_product *p)
+/* NULL: there is none, of which *code says more. */
+static plan *plan_for(blas *b, const gpu_product *p, int *code)
 {
   gpu_product w = whole(p);
   for (int k = 0; k < b->nplans; k++)
@@ -223,12 +236,10 @@ static plan *plan_for(gpu *g, blas *b, const gpu_product *p)
   plan *q = &b->plans[b->next];
   plan_free(&b->api, q);
   q->p = w;
-  int code = describe(&b->api, q, p->bias);
-  if (!code) code = choose(b, q);
-  if (code) {
+  *code = describe(&b->api, q, p);
+  if (!*code) *code = choose(b, q);
+  if (*code) {
     plan_free(&b->api, q);
-    norn_fail(g->st, NORN_EINFER, -1, "cuBLASLt has no product for (%lld, %lld) x (%lld, %lld) (%d)", (long long)p->m,
-              (long long)p->k, (long long)p->k, (long long)p->n, code);
     return NULL;
   }
   b->next = (b->next + 1) % PLANS;
@@ -238,6 +249,12 @@ static plan *plan_for(gpu *g, blas *b, const gpu_product *p)
 
 /* ---- products --------------------------------------------------------------------------------- */
 
+bool gpu_product_there(gpu *g, const gpu_product *p)
+{
+  int code = 0;
+  return p->m > 0 && p->n > 0 && p->k > 0 && gpu_blas_there(g, NULL) && plan_for(g->blas, p, &code);
+}
+
 norn_status gpu_matmul(gpu *g, const gpu_product *p, double alpha, gpu_ptr a, gpu_ptr b, double beta, gpu_ptr c)
 {
   const char *why;
@@ -246,14 +263,17 @@ norn_status gpu_matmul(gpu *g, const gpu_product *p, double alpha, gpu_ptr a, gp
   if (p->k <= 0) return norn_fail(g->st, NORN_EUSE, -1, "a product of matrices over %lld numbers", (long long)p->k);
   if (!gpu_blas_there(g, &why)) return norn_fail(g->st, NORN_EIO, -1, "no matrix products on the GPU: %s", why);
   blas *s = g->blas;
-  plan *q = plan_for(g, s, p);
-  if (!q) return NORN_EINFER;
+  int code = 0;
+  plan *q = plan_for(s, p, &code);
+  if (!q)
+    return norn_fail(g->st, NORN_EINFER, -1, "cuBLASLt has no product for (%lld, %lld) x (%lld, %lld) (%d)",
+                     (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n, code);
   if (q->workspace && !s->workspace && !(s->workspace = gpu_alloc(g, WORKSPACE, "products of matrices")))
     return NORN_EMEMORY;
   float alpha_f = (float)alpha, beta_f = (float)beta;
   bool f64 = p->of == GPU_F64, column = p->column;
   gpu_ptr first = column ? a : b, second = column ? b : a;
-  int code = set_bias(&s->api, q, p->bias);
+  code = set_end(&s->api, q, p);
   if (!code)
     code = s->api.product(s->handle, q->desc, f64 ? (void *)&alpha : (void *)&alpha_f, (void *)(uintptr_t)first,
                           column ? q->la : q->lb, (void *)(uintptr_t)second, column ? q->lb : q->la,

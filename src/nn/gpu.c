@@ -151,6 +151,7 @@ nn_gpu *nn_gpu_new(gpu *g, const nn_model *m, bool bf16)
     return NULL;
   }
   *e = (nn_gpu){ .g = g, .st = st, .m = m, .bf16 = bf16, .real = bf16 ? 2 : sizeof(float) };
+  e->fused = bf16 && gpu_info_of(g)->major >= 9;         /* before, cuBLASLt's kernels that do it are slow */
   e->whole = bf16 && gpu_info_of(g)->major >= 8 && m->s.d / m->s.heads <= NN_HEAD_MOST;
   if (load(e) && place(e) && room(e) && !put_shrinks(e) && !put_borders(e) && !nn_gpu_put(e)) return e;
   nn_gpu_free(e);

@@ -74,8 +74,18 @@ static int64_t at(bool column, bool t, int64_t ld, int64_t q, int64_t stride, in
   return q * stride + (column != t ? j * ld + i : i * ld + j);
 }
 
-/* biased: with numbers of c's type that are added to rows (column: columns) of c. */
-static void product_of(gpu *g, const gpu_product *given, bool biased, int64_t lda, int64_t ldb, int64_t ldc, double tolerance)
+static double gelu(double x) { return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x))); }
+
+/* What an ending makes of x: `also` is what stood there, and what it has to be then. */
+static double ended(gpu_ending end, double x, double bias, double *also)
+{
+  if (end == GPU_BIAS || end == GPU_GELU) x += bias;
+  if (end == GPU_GELU) *also = x;
+  double slope = (gelu(*also + 1e-5) - gelu(*also - 1e-5)) / 2e-5;
+  return end == GPU_GELU ? gelu(x) : end == GPU_GELU_BACK ? x * slope : x;
+}
+
+static void product(gpu *g, const gpu_product *given, int64_t lda, int64_t ldb, int64_t ldc, double tolerance)
 {
   unsigned seed = 7;
   gpu_product with = *given, *p = &with;
@@ -88,12 +98,14 @@ static void product_of(gpu *g, const gpu_product *given, bool biased, int64_t ld
   matrix a = matrix_new(g, batch * sa + lda * most, in, p->of, &seed);
   matrix b = matrix_new(g, batch * sb + ldb * most, in, p->of, &seed);
   matrix c = matrix_new(g, batch * sc + ldc * most, out, c_of, &seed);
-  matrix bias = matrix_new(g, biased ? most : 1, out, c_of, &seed);
-  void *got = malloc((size_t)c.n * out);
-  if (biased) with.bias = bias.there;
+  matrix bias = matrix_new(g, most, out, c_of, &seed), also = matrix_new(g, c.n, out, c_of, &seed);
+  void *got = malloc((size_t)c.n * out), *kept = malloc((size_t)c.n * out);
+  with.bias = bias.there;
+  with.also = also.there;
   double alpha = 1.5, beta = -.5, worst = 0;
   CHECK(gpu_matmul(g, p, alpha, a.there, b.there, beta, c.there) == NORN_OK);
   CHECK(gpu_download(g, got, c.there, (size_t)c.n * out) == NORN_OK);
+  CHECK(gpu_download(g, kept, also.there, (size_t)c.n * out) == NORN_OK);
   for (int64_t q = 0; q < batch; q++)
     for (int64_t i = 0; i < p->m; i++)
       for (int64_t j = 0; j < p->n; j++) {
@@ -102,8 +114,9 @@ static void product_of(gpu *g, const gpu_product *given, bool biased, int64_t ld
         for (int64_t k = 0; k < p->k; k++)
           s += fetch(a.host, at(p->column, p->ta, lda, q, sa, i, k), in) *
                fetch(b.host, at(p->column, p->tb, ldb, q, sb, k, j), in);
-        s = alpha * s + beta * fetch(c.host, here, out) + (biased ? fetch(bias.host, p->column ? i : j, out) : 0);
-        double e = fabs(fetch(got, here, out) - s);
+        double before = fetch(also.host, here, out);
+        s = ended(p->end, alpha * s + beta * fetch(c.host, here, out), fetch(bias.host, p->column ? i : j, out), &before);
+        double e = fmax(fabs(fetch(got, here, out) - s), fabs(fetch(kept, here, out) - before));
         if (!(e <= worst)) worst = e;
         bad += !(e <= tolerance);
       }
@@ -115,12 +128,9 @@ static void product_of(gpu *g, const gpu_product *given, bool biased, int64_t ld
   matrix_free(g, &b);
   matrix_free(g, &c);
   matrix_free(g, &bias);
+  matrix_free(g, &also);
+  free(kept);
   free(got);
-}
-
-static void product(gpu *g, const gpu_product *p, int64_t lda, int64_t ldb, int64_t ldc, double tolerance)
-{
-  product_of(g, p, false, lda, ldb, ldc, tolerance);
 }
 
 /* k = 64 terms in (-1, 1): rounding of sums and of the result; tf32 is given numbers of its bits. */
@@ -146,11 +156,16 @@ static void all(gpu *g)
     }
   gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .m = 16, .n = 32, .k = 64 };
   product(g, &p, 64, 32, 32, .1);
-  product_of(g, &p, true, 64, 32, 32, .1);
-  p.tb = true;                       /* as a layer of a net is */
-  product_of(g, &p, true, 64, 64, 32, .1);
-  product_of(g, &(gpu_product){ .of = GPU_F32, .m = 16, .n = 32, .k = 64 }, true, 64, 32, 32, 1e-4);
-  product_of(g, &(gpu_product){ .of = GPU_F32, .column = true, .m = 16, .n = 32, .k = 64 }, true, 16, 64, 16, 1e-4);
+  for (gpu_ending end = GPU_BIAS; end <= GPU_GELU_BACK; end++) {
+    p.end = end;
+    product(g, &p, 64, 32, 32, .1);
+    p.tb = true;                     /* as a layer of a net is */
+    product(g, &p, 64, 64, 32, .1);
+    p.tb = false;
+  }
+  product(g, &(gpu_product){ .of = GPU_F32, .end = GPU_BIAS, .m = 16, .n = 32, .k = 64 }, 64, 32, 32, 1e-4);
+  product(g, &(gpu_product){ .of = GPU_F32, .end = GPU_BIAS, .column = true, .m = 16, .n = 32, .k = 64 }, 16, 64, 16, 1e-4);
+  CHECK(gpu_product_there(g, &p) && !gpu_product_there(g, &(gpu_product){ .of = GPU_F64, .m = 4, .n = 4, .k = 4, .ldc = 2 }));
 }
 
 static void mistakes(gpu *g)

@@ -1,12 +1,13 @@
 /* mock_blas.c: cuBLASLt's entry points, as far as Norn calls them: products by three loops, column-major, sums in
    doubles. */
 #include "mock.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { R_32F = 0, R_64F = 1, R_16BF = 14, UNSUPPORTED = 15 };
 
-typedef struct { int compute, scale, ta, tb; uint32_t end; const void *bias; } description;
+typedef struct { int compute, scale, ta, tb; uint32_t end; const void *bias; void *also; int64_t ld; } description;
 typedef struct { int type; uint64_t rows, cols; int64_t ld; int32_t batch; int64_t stride; } layout;
 
 MOCK_SHOWN size_t cublasLtGetVersion(void) { return 130000; }
@@ -25,7 +26,7 @@ MOCK_SHOWN int cublasLtMatmulDescCreate(void **out, int compute, int scale)
 {
   description *d = calloc(1, sizeof *d);
   if (!d) return 3;
-  *d = (description){ .compute = compute, .scale = scale, .end = 1 };
+  *d = (description){ .compute = compute, .scale = scale, .end = 1 };   /* CUBLASLT_EPILOGUE_DEFAULT */
   *out = d;
   return 0;
 }
@@ -33,12 +34,14 @@ MOCK_SHOWN int cublasLtMatmulDescDestroy(void *d) { free(d); return 0; }
 MOCK_SHOWN int cublasLtMatmulDescSetAttribute(void *d, int which, const void *v, size_t n)
 {
   description *x = d;
-  if (n != (which == 8 ? sizeof x->bias : 4)) return 7;
+  if (n != (which == 8 || which == 11 || which == 12 ? 8 : 4)) return 7;
   switch (which) {
   case 3: memcpy(&x->ta, v, n); break;
   case 4: memcpy(&x->tb, v, n); break;
   case 7: memcpy(&x->end, v, n); break;
   case 8: memcpy(&x->bias, v, n); break;
+  case 11: memcpy(&x->also, v, n); break;
+  case 12: memcpy(&x->ld, v, n); break;
   default: return 7;
   }
   return 0;
@@ -87,11 +90,37 @@ static void put(const layout *l, void *p, int64_t at, double x)
   }
 }
 
+enum { PLAIN = 1, BIAS = 4, GELU_ALSO_BIAS = 164, SLOPE_OF_GELU = 192 };
+
+static bool ending_fits(const description *d, const layout *c)
+{
+  bool bias = d->end == BIAS || d->end == GELU_ALSO_BIAS, also = d->end == GELU_ALSO_BIAS || d->end == SLOPE_OF_GELU;
+  if (!bias && !also) return d->end == PLAIN;
+  if (bias && (!d->bias || (uintptr_t)d->bias % 16)) return false;
+  return !also || (d->also && (uintptr_t)d->also % 16 == 0 && d->ld % 8 == 0 && d->ld >= (int64_t)c->rows && c->batch == 1);
+}
+
+static double gelu(double x) { return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x))); }
+
+/* What becomes of x, the number (i, j) of the product. */
+static double ended(const description *d, const layout *c, int64_t i, int64_t j, double x)
+{
+  int64_t at = j * d->ld + i;
+  if (d->end == BIAS || d->end == GELU_ALSO_BIAS) x += get(c, d->bias, i);
+  if (d->end == GELU_ALSO_BIAS) {
+    put(c, d->also, at, x);
+    return gelu(x);
+  }
+  if (d->end != SLOPE_OF_GELU) return x;
+  double u = get(c, d->also, at), h = 1e-5;
+  return x * (gelu(u + h) - gelu(u - h)) / (2 * h);
+}
+
 static bool fits(const description *d, const layout *a, const layout *b, const layout *c)
 {
   uint64_t m = d->ta ? a->cols : a->rows, k = d->ta ? a->rows : a->cols;
   uint64_t k2 = d->tb ? b->cols : b->rows, n = d->tb ? b->rows : b->cols;
-  if (d->end != 1 && (d->end != 4 || !d->bias || (uintptr_t)d->bias % 16)) return false;
+  if (!ending_fits(d, c)) return false;
   return m == c->rows && n == c->cols && k == k2 && a->ld >= (int64_t)a->rows && b->ld >= (int64_t)b->rows &&
          c->ld >= (int64_t)c->rows && a->type == b->type && a->batch == c->batch && b->batch == c->batch;
 }
@@ -134,7 +163,7 @@ MOCK_SHOWN int cublasLtMatmul(void *h, void *desc, const void *alpha, const void
           s += get(a, pa, q * a->stride + (d->ta ? i * a->ld + k : k * a->ld + i)) *
                get(b, pb, q * b->stride + (d->tb ? k * b->ld + j : j * b->ld + k));
         s = al * s + (be != 0 ? be * get(c, pd, at) : 0);
-        put(c, pd, at, d->end == 4 ? s + get(c, d->bias, i) : s);
+        put(c, pd, at, ended(d, c, i, j, s));
       }
   return 0;
 }
