@@ -56,6 +56,16 @@ static double flops(const nn_shape *s, const nn_tokens *k)
 /* TFLOP/s of bf16 by NVIDIA's data sheets, dense; 0: not known. */
 static double peak(const gpu_info *i) { return i->major == 9 ? 990 : i->major == 8 && i->minor == 0 ? 312 : 0; }
 
+/* Where one step's time goes; what is missing of the step's are marks, and waiting for the host. */
+static void split(job *j, bool bf16)
+{
+  static const char *const part[] = { "products", "attention", "the rest" };
+  double s[NN_GPU_PARTS];
+  CHECK(!nn_gpu_watch(j->n) && !step(j) && !nn_gpu_watched(j->n, s));
+  for (int p = 0; p < NN_GPU_PARTS; p++)
+    printf("figure: train %s: %s | %.2f ms |\n", bf16 ? "bf16" : "f32", part[p], 1e3 * s[p]);
+}
+
 static void measure(norn_state *st, gpu *g, const nn_shape *shape, int b, int t, bool bf16)
 {
   norn_rng r = { .stream = 3 };
@@ -78,6 +88,7 @@ static void measure(norn_state *st, gpu *g, const nn_shape *shape, int b, int t,
            bf16 ? "bf16" : "f32", 1e3 * s, rate);
     if (most > 0) printf(", %.0f %% of peak", 100 * rate / most);
     printf(" |%s\n", bf16 ? " 25 %" : "");
+    split(&j, bf16);
   }
   nn_gpu_free(j.n);
   nn_model_free(m);

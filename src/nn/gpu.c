@@ -19,9 +19,16 @@ const char *nn_gpu_lacks(const nn_shape *s)
   return s->ff % 8 ? "ff is no multiple of 8" : NULL;
 }
 
+void nn_gpu_launch(nn_gpu *e, int kernel, int64_t blocks, int threads, void *const *args)
+{
+  if (e->bad || blocks <= 0) return;
+  bool attention = kernel >= K_attend || (kernel >= K_split && kernel <= K_softmax_back);
+  nn_gpu_now(e, attention ? NN_GPU_ATTENTION : NN_GPU_REST);
+  e->bad = gpu_launch(e->g, e->k[kernel], blocks, threads, 0, args);
+}
 void nn_gpu_go(nn_gpu *e, int kernel, int64_t n, void *const *args)
 {
-  if (!e->bad && n > 0) e->bad = gpu_launch(e->g, e->k[kernel], (n + 255) / 256, 256, 0, args);
+  nn_gpu_launch(e, kernel, (n + 255) / 256, 256, args);
 }
 
 int nn_gpu_width(const nn_gpu *e, int head) { return (nn_head_width(e->m->head + head) + 7) / 8 * 8; }
@@ -39,6 +46,49 @@ void *nn_gpu_host(nn_gpu *e, size_t n)
 gpu_ptr nn_gpu_weight(const nn_gpu *e, int tensor) { return e->wn + e->at[tensor] * e->real; }
 gpu_ptr nn_gpu_float(const nn_gpu *e, int tensor) { return e->w + e->at[tensor] * sizeof(float); }
 gpu_ptr nn_gpu_grad(const nn_gpu *e, int tensor) { return e->grad + e->at[tensor] * sizeof(float); }
+
+/* ---- where time goes ---------------------------------------------------------------------------- */
+
+enum { MARKS = 600 };
+typedef struct nn_watch { gpu_mark mark[MARKS + 1]; nn_gpu_part part[MARKS]; int n; } nn_watch;
+
+void nn_gpu_now(nn_gpu *e, nn_gpu_part part)
+{
+  nn_watch *w = e->watch;
+  if (!w || w->n == MARKS || (w->n && w->part[w->n - 1] == part) || e->bad) return;
+  w->part[w->n] = part;
+  e->bad = gpu_mark_put(e->g, &w->mark[w->n++]);
+}
+
+static void watch_free(nn_gpu *e)
+{
+  for (int i = 0; e->watch && i <= MARKS; i++) gpu_mark_free(&e->watch->mark[i]);
+  if (e->watch) norn_alloc(e->st, e->watch, sizeof *e->watch, 0);
+  e->watch = NULL;
+}
+
+norn_status nn_gpu_watch(nn_gpu *e)
+{
+  watch_free(e);
+  e->watch = norn_alloc(e->st, NULL, 0, sizeof *e->watch);
+  if (!e->watch) return norn_fail(e->st, NORN_EMEMORY, -1, "out of memory");
+  memset(e->watch, 0, sizeof *e->watch);
+  return NORN_OK;
+}
+
+norn_status nn_gpu_watched(nn_gpu *e, double seconds[NN_GPU_PARTS])
+{
+  nn_watch *w = e->watch;
+  norn_status s = w ? gpu_mark_put(e->g, &w->mark[w->n]) : NORN_OK;
+  for (int p = 0; p < NN_GPU_PARTS; p++) seconds[p] = 0;
+  for (int i = 0; w && i < w->n && !s; i++) {
+    double x = gpu_seconds(&w->mark[i], &w->mark[i + 1]);
+    if (x < 0) s = NORN_EINFER;
+    else seconds[w->part[i]] += x;
+  }
+  watch_free(e);
+  return s;
+}
 
 /* ---- making ------------------------------------------------------------------------------------- */
 
@@ -164,6 +214,7 @@ void nn_gpu_free(nn_gpu *e)
   gpu_ptr all[] = { e->w, e->grad, e->mom, e->var, e->shrinks, e->squares, e->border, e->memory,
                     e->bf16 ? e->wn : 0 };
   for (int i = 0; i < NORN_COUNT(all); i++) gpu_release(e->g, all[i]);
+  watch_free(e);
   gpu_module_free(e->module);
   if (e->at) norn_alloc(e->st, e->at, (size_t)(e->m->p->n + 1) * sizeof *e->at, 0);
   if (e->border_at) norn_alloc(e->st, e->border_at, (size_t)(e->m->nhead + 1) * sizeof *e->border_at, 0);

@@ -24,6 +24,11 @@ norn_status nn_gpu_step(nn_gpu *, nn_adam *, double progress, double *norm);
 /* Weights, and moments if the parameters have them, back to the model's; put: from there again. */
 norn_status nn_gpu_read(nn_gpu *);
 norn_status nn_gpu_put(nn_gpu *);
+/* Where a step's time goes: from nn_gpu_watch on, marks stand in the stream wherever the kind of work changes, up to a few
+   hundred; nn_gpu_watched ends that, waits and gives the seconds of each (marks cost some, so steps are timed without). */
+typedef enum { NN_GPU_PRODUCTS, NN_GPU_ATTENTION, NN_GPU_REST, NN_GPU_PARTS } nn_gpu_part;
+norn_status nn_gpu_watch(nn_gpu *);
+norn_status nn_gpu_watched(nn_gpu *, double seconds[NN_GPU_PARTS]);
 /* The gradient, laid out as parameters are (count). */
 norn_status nn_gpu_gradient(nn_gpu *, float *g);
 #endif

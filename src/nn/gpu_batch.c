@@ -9,13 +9,20 @@
 #include "nn/gpu_in.h"
 #include <math.h>
 
+static void multiply(nn_gpu *e, const gpu_product *p, gpu_ptr a, gpu_ptr b, gpu_ptr c)
+{
+  if (e->bad || p->m <= 0) return;
+  nn_gpu_now(e, NN_GPU_PRODUCTS);
+  e->bad = gpu_matmul(e->g, p, 1, a, b, 0, c);
+}
+
 /* c (m, n) = op(a) (m, k) op(b) (k, n) of nums; wide: c are floats.  batch: of matrices side by side. */
 static void product(nn_gpu *e, bool ta, bool tb, bool wide, int64_t m, int64_t n, int64_t k, gpu_ptr a, gpu_ptr b,
                     gpu_ptr c, int64_t batch)
 {
   gpu_product p = { .of = e->bf16 ? GPU_BF16 : GPU_F32, .c_bf16 = e->bf16 && !wide, .ta = ta, .tb = tb, .m = m, .n = n,
                     .k = k, .batch = batch };
-  if (!e->bad && m > 0) e->bad = gpu_matmul(e->g, &p, 1, a, b, 0, c);
+  multiply(e, &p, a, b, c);
 }
 
 /* y (n, o) = x (n, i) w' */
@@ -35,9 +42,8 @@ static int64_t summing(int64_t n, int64_t o) { return bands(n) * ((o + NN_COLUMN
 static void columns_end(nn_gpu *e, int64_t n, int wide, int o, gpu_ptr one, gpu_ptr two, gpu_ptr three)
 {
   int64_t chunks = bands(n);
-  if (!e->bad && n > 0)
-    e->bad = gpu_launch(e->g, e->k[K_columns_end], (wide + 31) / 32, 1024, 0,
-                        GPU_ARGS(&chunks, &wide, &o, &e->v.part, &one, &two, &three));
+  nn_gpu_launch(e, K_columns_end, n > 0 ? (wide + 31) / 32 : 0, 1024,
+                GPU_ARGS(&chunks, &wide, &o, &e->v.part, &one, &two, &three));
 }
 
 /* Sums of columns of dy (n, o). */
@@ -106,7 +112,7 @@ static void attend(nn_gpu *e, int kernel, gpu_ptr qkv, const gpu_ptr *more)
     rest[i] = more[i];
     args[6 + i] = &rest[i];
   }
-  if (!e->bad) e->bad = gpu_launch(e->g, e->k[kernel], blocks, 128, 0, args);
+  nn_gpu_launch(e, kernel, blocks, 128, args);
 }
 
 /* o from q, k, v by heads. */
@@ -141,7 +147,7 @@ static void attention(nn_gpu *e, const nn_block *b, nn_layer *l)
   }
   gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .tb = true, .end = GPU_BIAS, .bias = nn_gpu_weight(e, b->qkv.bias),
                     .m = v->n, .n = 3 * d, .k = d };
-  if (!e->bad) e->bad = gpu_matmul(e->g, &p, 1, l->a, nn_gpu_weight(e, b->qkv.weight), 0, l->qkv);
+  multiply(e, &p, l->a, nn_gpu_weight(e, b->qkv.weight), l->qkv);
   attend(e, K_attend, l->qkv, (gpu_ptr[5]){ l->o, l->lse });
 }
 
@@ -195,7 +201,7 @@ static void bend(nn_gpu *e, int64_t n, nn_pair w, bool gated, gpu_ptr x, gpu_ptr
   gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .tb = true, .end = GPU_GELU, .bias = nn_gpu_weight(e, w.bias),
                     .also = u, .m = n, .n = f, .k = d };
   if (!gated && ends(e, &p)) {
-    e->bad = gpu_matmul(e->g, &p, 1, x, nn_gpu_weight(e, w.weight), 0, g);
+    multiply(e, &p, x, nn_gpu_weight(e, w.weight), g);
     return;
   }
   linear(e, n, d, gated ? 2 * f : f, x, w.weight, false, u);
@@ -212,7 +218,7 @@ static void bend_back(nn_gpu *e, int64_t n, int64_t o, gpu_ptr dy, gpu_ptr g, in
   gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .end = GPU_GELU_BACK, .also = u, .m = n, .n = f, .k = o };
   bool fused = !gated && ends(e, &p);
   linear_back(e, n, f, o, dy, g, w, fused ? 0 : dg);
-  if (fused && !e->bad) e->bad = gpu_matmul(e->g, &p, 1, dy, nn_gpu_weight(e, w), 0, du);
+  if (fused) multiply(e, &p, dy, nn_gpu_weight(e, w), du);
   if (gated) nn_gpu_go(e, K_swiglu_back, n * f, GPU_ARGS(&n, &f, &dg, &u, &du));
   if (gated || fused) columns(e, n, gated ? 2 * f : f, du, sum);
   else {
@@ -342,9 +348,8 @@ static void backward(nn_gpu *e, const nn_tokens *k)
   heads_back(e);
   for (int i = e->m->s.layers - 1; i >= 0; i--) block_back(e, i);
   if (!e->bad) e->bad = nn_gpu_lay_entries(e, k, &pieces);
-  if (!e->bad && pieces)
-    e->bad = gpu_launch(e->g, e->k[K_embed_part], pieces, d < 256 ? (d + 31) / 32 * 32 : 256, 0,
-                        GPU_ARGS(&d, &v->start, &v->token, &v->part_coef, &v->dx, &v->part));
+  nn_gpu_launch(e, K_embed_part, pieces, d < 256 ? (d + 31) / 32 * 32 : 256,
+                GPU_ARGS(&d, &v->start, &v->token, &v->part_coef, &v->dx, &v->part));
   nn_gpu_go(e, K_embed_end, rows * d, GPU_ARGS(&rows, &d, &v->row_first, &v->part, &dtable));
 }
 

@@ -57,11 +57,16 @@ struct nn_gpu {
   nn_layer *layer;
   nn_group *group; int ngroup, cgroup;
   char *host; size_t nhost;            /* scratch of the host */
+  struct nn_watch *watch;              /* or NULL */
   norn_status bad;                     /* of the batch at work: after a failure nothing more is launched */
 };
 
+/* A launch, unless something failed before. */
+void    nn_gpu_launch(nn_gpu *, int kernel, int64_t blocks, int threads, void *const *args);
 /* n threads of a kernel, in blocks of 256. */
 void    nn_gpu_go(nn_gpu *, int kernel, int64_t n, void *const *args);
+/* What comes next is of that kind, for who watches. */
+void    nn_gpu_now(nn_gpu *, nn_gpu_part);
 /* Rows of a head's answers, padded. */
 int     nn_gpu_width(const nn_gpu *, int head);
 void   *nn_gpu_host(nn_gpu *, size_t bytes);                   /* NULL: error set */

@@ -145,6 +145,10 @@ static void one_batch(gpu *g, const nn_shape *shape, const nn_head_kind *kind, i
     CHECK(!nn_gpu_loss(n, &o.k, 0.5f, true, &again, NULL) && again == sum && !nn_gpu_gradient(n, mine));
     CHECK(!memcmp(mine, there, e.p.count * sizeof *mine));
     CHECK(!nn_gpu_loss(n, &o.k, 0.5f, false, &again, NULL) && again == sum);
+    double part[NN_GPU_PARTS];
+    CHECK(!nn_gpu_watch(n) && !nn_gpu_loss(n, &o.k, 0.5f, true, &again, NULL) && again == sum && !nn_gpu_watched(n, part));
+    for (int p = 0; p < NN_GPU_PARTS; p++) CHECK(part[p] > 0);
+    CHECK(!nn_gpu_watched(n, part) && part[NN_GPU_REST] == 0);
   }
   nn_gpu_free(n);
   nn_room_free(room);
