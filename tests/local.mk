@@ -592,6 +592,7 @@ ENGINE_TESTS = \
   %D%/engine/beta_bernoulli.norn \
   %D%/engine/blocks.norn \
   %D%/engine/c2st.norn \
+  %D%/engine/censored.norn \
   %D%/engine/chees.norn \
   %D%/engine/chees_radon.norn \
   %D%/engine/collapsed.norn \

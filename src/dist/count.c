@@ -69,6 +69,14 @@ static double binomial_cdf1(double x, const double *p)
   binomial_tails1(x, p, &lower, &upper);
   return exp(lower);
 }
+/* d P(X <= k) / dp = -n P(k successes in n - 1 trials) */
+static double binomial_cdf_partials1(double x, const double *p, double *d)
+{
+  double k = floor(x), fewer[] = { p[0] - 1, p[1] };
+  d[0] = d[1] = 0;
+  d[2] = k >= 0 && k < p[0] ? -p[0] * exp(binomial_logp1(k, fewer)) : 0;
+  return binomial_cdf1(x, p);
+}
 static void binomial_range1(const double *p, double *lower, double *upper)
 {
   *lower = 0;
@@ -109,6 +117,13 @@ static double poisson_cdf1(double x, const double *p)
   double lower, upper;
   poisson_tails1(x, p, &lower, &upper);
   return exp(lower);
+}
+/* d P(X <= k) / d lambda = -P(X = k) */
+static double poisson_cdf_partials1(double x, const double *p, double *d)
+{
+  d[0] = 0;
+  d[1] = x >= 0 && x < HUGE_VAL ? -exp(poisson_logp1(floor(x), p)) : 0;
+  return poisson_cdf1(x, p);
 }
 static double poisson_quantile1(double prob, const double *p)
 {
@@ -285,7 +300,7 @@ static const norn_dist_row rows[] = {
    .check1 = binomial_check, .logp1 = binomial_logp1,
    .block = binomial_block, .sample1 = binomial_sample1,
    .cdf1 = binomial_cdf1, .quantile1 = binomial_quantile1, .partials1 = binomial_partials1,
-   .range1 = binomial_range1, .tails1 = binomial_tails1, .moments1 = binomial_moments1,
+   .range1 = binomial_range1, .tails1 = binomial_tails1, .cdf_partials1 = binomial_cdf_partials1, .moments1 = binomial_moments1,
    .hint = "binomial(n, p) takes the number of trials first"},
   {.name = "poisson", .params = "lambda", COUNT,
    .doc = "The Poisson distribution with rate (mean) lambda >= 0.\n"
@@ -293,7 +308,7 @@ static const norn_dist_row rows[] = {
    .check1 = poisson_check, .logp1 = poisson_logp1,
    .block = poisson_block, .sample1 = poisson_sample1,
    .cdf1 = poisson_cdf1, .quantile1 = poisson_quantile1, .partials1 = poisson_partials1,
-   .range1 = from_zero, .tails1 = poisson_tails1, .moments1 = poisson_moments1},
+   .range1 = from_zero, .tails1 = poisson_tails1, .cdf_partials1 = poisson_cdf_partials1, .moments1 = poisson_moments1},
   {.name = "geometric", .params = "p", COUNT,
    .doc = "The number of failures before the first success of probability p.\n"
           "Mass p (1-p)^k on k = 0, 1, ...",

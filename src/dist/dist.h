@@ -19,6 +19,9 @@ extern const dist_shelf dist_normals, dist_heavies, dist_gammas, dist_chis, dist
   dist_links, dist_urns, dist_categories, dist_multinomials, dist_finites, dist_simplexes,
   dist_improper;
 extern const dist_shelf dist_multi_normals, dist_lkjs, dist_wisharts, dist_gps, dist_glms;
+/* Gives any number the log mass of d between two bounds, each missing or a number, that belong to it: what cdf, log_cdf and
+   log_ccdf are in a recorded density, with the derivatives by d's parameters and by the bounds (truncate.c). */
+extern const norn_dist_row dist_between;
 extern const dist_shelf dist_truncate, dist_mixture, dist_products, dist_transforms, dist_inflated,
   dist_ordered, dist_noncentered, dist_empirical;
 const dist_shelf *const *dist_shelves(int *n);

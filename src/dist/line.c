@@ -239,7 +239,7 @@ static void cdf_partials(const line *l, double a, double b, double mass, double 
   double lo, hi, at[1 + NORN_DIST_P];
   line_range(NULL, l, &lo, &hi);
   for (int end = 0; end < 2; end++) {
-    if (end ? !(b < hi) : !(a > lo)) continue;
+    if (end ? !(b < hi) : !(a > lo || (l->discrete && a == lo))) continue;      /* P(X > 0) is no 1 of a count */
     l->d.row->cdf_partials1(end ? b : a, l->p, at);
     for (int i = 0; i < l->d.n; i++)
       if (!by_family(l->d.row, i)) g[i] += (end ? scale : -scale) * at[i + 1] * exp(-mass);

@@ -425,6 +425,56 @@ static norn_status truncate_part(norn_state *st, const norn_dist *d, int64_t k, 
   return status ? status : lines_part(st, d, &e, k, out);
 }
 
+/* ---- the mass alone ---- */
+
+static norn_status open_between(norn_state *st, const norn_dist *d, lines *e, line *l, double own[2])
+{
+  norn_status status = open_lines(st, d, e);
+  if (!status && e->rank > 0)
+    status = norn_fail(st, NORN_ETYPE, 0, "this needs a distribution of single numbers, not of arrays");
+  if (!status) lines_at(e, 0, l, own);
+  return status;
+}
+
+static norn_status between_check(norn_state *st, const norn_dist *d)
+{
+  lines e;
+  line l;
+  double own[2];
+  return open_between(st, d, &e, &l, own);
+}
+
+static norn_status between_logp(norn_state *st, const norn_dist *d, norn_datum x, double *out)
+{
+  lines e;
+  line l;
+  double own[2];
+  norn_status status = open_between(st, d, &e, &l, own);
+  (void)x;
+  return status ? status : line_mass(st, &l, l.discrete ? ceil(own[0]) - 1 : own[0], own[1], out, 1, NULL);
+}
+
+static norn_status between_partials(norn_state *st, const norn_dist *d, norn_datum x, double scale, double *gx,
+                                    double *g)
+{
+  lines e;
+  line l;
+  lines_sums sums;
+  double own[2];
+  norn_status status = open_between(st, d, &e, &l, own);
+  (void)x;
+  (void)gx;
+  if (status || !g) return status;
+  double *base = lines_sum(&e, g, &sums);
+  status = normaliser(st, &l, own, scale, base, sums.own);
+  if (!status) lines_scatter(&e, 0, &sums, g);
+  return status;
+}
+
+const norn_dist_row dist_between = {
+  .name = "log_mass", .params = "d, lower, upper", .doc = "The log mass of d between two bounds.",
+  .check = between_check, .logp = between_logp, .partials = between_partials};
+
 static const norn_dist_row rows[] = {
   {.name = "truncate", .params = "d, lower = missing, upper = missing",
    .doc = "The distribution d given that lower <= x <= upper, normalised.\n"

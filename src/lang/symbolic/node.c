@@ -6,6 +6,7 @@
 #include "lang/value/arith_in.h"
 #include "lang/run.h"
 #include "lang/state.h"
+#include "dist/dist.h"
 #include "graph/graph.h"
 #include <math.h>
 #include <string.h>
@@ -375,12 +376,37 @@ static val n_pdf(norn_state *st, const val *args, int n)
   return norn_is_none(l) ? l : graph_op1(st->graph, G_EXP, l);
 }
 
+/* The log mass of a distribution of single numbers up to x, or above it. */
+static val log_mass(norn_state *st, const val *args, bool above)
+{
+  norn_dist d, m;
+  double x = 0;
+  if (!norn_dist_view(args[0], &d) || norn_array_length(args[1]) >= 0) return norn_none();
+  val ends[3] = {args[0], norn_missing(), args[1]};
+  if (above) {
+    bool whole = norn_dist_flags(&d) & NORN_DIST_DISCRETE;
+    if (whole && !norn_as_real(args[1], &x)) return norn_none();
+    ends[1] = whole ? norn_real(floor(x) + 1) : args[1];
+    ends[2] = norn_missing();
+  }
+  val mass = norn_dist_new(st, &dist_between, ends, 3);
+  return norn_dist_view(mass, &m) ? node_logpdf(st, &m, norn_real(0)) : norn_none();
+}
+static val n_log_cdf(norn_state *st, const val *args, int n) { return (void)n, log_mass(st, args, false); }
+static val n_log_ccdf(norn_state *st, const val *args, int n) { return (void)n, log_mass(st, args, true); }
+static val n_cdf(norn_state *st, const val *args, int n)
+{
+  val l = n_log_cdf(st, args, n);
+  return norn_is_none(l) ? l : graph_op1(st->graph, G_EXP, l);
+}
+
 typedef struct recorder { const char *name; val (*f)(norn_state *, const val *args, int n); } recorder;
 static const recorder recorders[] = {
   {"sum", n_sum}, {"mean", n_mean}, {"prod", n_prod}, {"cumsum", n_cumsum},
   {"cumprod", n_cumprod}, {"dot", n_dot}, {"min", n_min}, {"max", n_max},
   {"log_sum_exp", n_log_sum_exp}, {"abs", n_abs}, {"real", n_real}, {"pow", n_pow},
   {"softmax", n_softmax}, {"logpdf", n_logpdf}, {"pdf", n_pdf},
+  {"log_cdf", n_log_cdf}, {"log_ccdf", n_log_ccdf}, {"cdf", n_cdf},
   {"floor", node_floor}, {"ceil", node_ceil}, {"trunc", node_trunc}, {"round", node_round},
   {"sign", node_sign}, {"sort", node_sort}, {"order", node_order}, {"argmin", node_argmin},
   {"argmax", node_argmax}, {"median", node_median}, {"variance", node_variance},
