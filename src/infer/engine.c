@@ -19,7 +19,7 @@ norn_status engines_add(norn_state *st)
                                      &engine_pmmh,      &engine_gibbs,     &engine_temper,
                                      &engine_slice,     &engine_forward,
                                      &engine_adaptive_importance, &engine_online, &engine_backward,
-                                     &engine_amortized, &engine_log_q,     &engine_answer,
+                                     &engine_amortized, &engine_log_q,     &engine_answer,    &engine_answers,
                                      &engine_more,      &engine_pointwise, &engine_simulate, &engine_train };
   static const archive_row rows[] = { { "atoms", &posterior_row_atoms },
                                       { "draws", &posterior_row_draws } };

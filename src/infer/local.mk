@@ -75,6 +75,7 @@ libnorncore_la_SOURCES += \
   %D%/net/amortized_smc.c \
   %D%/net/net.c \
   %D%/net/net_answer.c \
+  %D%/net/net_answers.c \
   %D%/net/net_api.c \
   %D%/net/net_device.c \
   %D%/net/net_event.c \
@@ -85,6 +86,7 @@ libnorncore_la_SOURCES += \
   %D%/net/net_learn.c \
   %D%/net/net_propose.c \
   %D%/net/net_resume.c \
+  %D%/net/net_said.c \
   %D%/net/net_schema.c \
   %D%/net/net_score.c \
   %D%/net/net_source.c \
@@ -148,6 +150,7 @@ libnorncore_la_SOURCES += \
   %D%/net/amortized.h \
   %D%/net/net.h \
   %D%/net/net_answer.h \
+  %D%/net/net_asked_in.h \
   %D%/net/net_fields.h \
   %D%/net/net_file.h \
   %D%/net/net_in.h \

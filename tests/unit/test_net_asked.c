@@ -374,11 +374,15 @@ static void test_errors(const char *file)
   check_refused(st, "infer(m([1.0, 2.0]), amortized(net, correct = mh(drift = 1)))", "drift of mh has no place");
   check_refused(st, "infer(m([1.0, 2.0]), amortized(\"nowhere.safetensors\"))", "nowhere.safetensors");
   check_refused(st, "answer(net, m([1.0, 2.0]))", "none of these is missing");
+  check_refused(st, "answer(net, [m([1.0, missing]), m([1.0, 2.0])])", "none of these is missing");
+  check_refused(st, "answer(net, [m([1.0, missing]), 3])", "wants models, got an integer");
+  check_refused(st, "answer(net, [m([1.0, missing]), other(missing)])", "other");
   norn_free(st);
   st = state_with(two, "m([1.0, 2.0])", &npe, &n);
   CHECK(!net_save(st, n, file));
   norn_set_global(st, "net", net_datum(st, n));
   check_refused(st, "answer(net, m([1.0, missing]))", "wants a pfn net");
+  check_refused(st, "answer(net, [m([1.0, missing])])", "wants a pfn net, got one of npe");
   check_refused(st, "log_q(net, m([1.0, 2.0]), { y: 1 })", "no value of x");
   check_refused(st, "log_q(net, m([1.0, 2.0]), 3)", "a record of choices by address");
   FILE *f = fopen(file, "r+b");
@@ -560,6 +564,7 @@ int main(void)
   test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, draws = 140, fallback = false))", NET_NPE);
   test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, correct = smc(20), fallback = false))", NET_NPE);
   test_faults(pfn_program, "m([1.0, 2.0])", "answer(net, m([missing, 2.0]))", NET_PFN);
+  test_faults(pfn_program, "m([1.0, 2.0])", "answer(net, [m([missing, 2.0]), m([1.0, missing])])", NET_PFN);
   test_faults(pfn_program, "m([1.0, 2.0])", "infer(m([missing, 2.0]), amortized(net, draws = 30))", NET_PFN);
   return unit_end();
 }

@@ -15,5 +15,5 @@ bool       net_asked_note(net_asked *, norn_run *, const norn_event *, net_reply
 bool       net_asked_replies(net_asked *, net_reply *r);
 /* The distribution; net_value: the net as a value.  NONE: error set. */
 norn_datum net_answer_dist(norn_state *, norn_datum net_value, const net_reply *);
-extern const norn_engine engine_log_q, engine_answer;
+extern const norn_engine engine_log_q, engine_answer, engine_answers;
 #endif

@@ -20,41 +20,13 @@
    Random numbers: a draw of the prior has those of the run's event; the net's come from a stream split off
    them. */
 #include "infer/infer.h"
-#include "infer/net/net_answer.h"
+#include "infer/net/net_asked_in.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { TRIES = 20, LANE_FIRST = 17, LANE_DRAW = 18, LONGEST = 32000, REJECTIONS = 64, LIKES = 20 };
 #define LEAST_MASS 1e-3                /* of a head on what the prior can be: below it the prior proposes */
-
-struct net_asked {
-  norn_state *st;
-  const net *net;
-  int n, most;                         /* runs; tokens of each that are remembered */
-  nn_memory *memory;
-  nn_room *room;
-  /* The first run. */
-  net_runs seen;
-  int observed, missing, choices;      /* how many observations, missing ones, other choices it met */
-  char refusal[240];
-  /* (n): coordinates so far; whether the last one's token has not been remembered yet, and that token. */
-  int32_t *order;
-  bool *pending, *full;
-  int32_t *row; float *coef;           /* (n, wide) */
-  /* Of the choices that are asked for. */
-  net_runs asked;
-  net_event *event;
-  norn_rng *rng;                       /* the net's numbers */
-  bool *known, *never;                 /* never: q is 0 there */
-  double *slope;
-  nn_tokens tk; size_t ctokens;        /* arrays for so many tokens */
-  int32_t *of, *batch, *first;         /* (n): choices of a round, and their runs; (heads + 1) */
-  float *z; size_t cz;
-  int noted;                           /* questions of net_asked_note: their tokens */
-  int32_t *nrow; size_t cnrow;
-  float *ncoef; size_t cncoef;
-};
 
 /* ---- room ---- */
 
@@ -99,10 +71,11 @@ static bool runs_room(net_asked *a)
   a->never = engine_get(st, n);
   a->slope = engine_get(st, n * sizeof *a->slope);
   a->of = engine_get(st, n * sizeof *a->of);
+  a->place = engine_get(st, n * sizeof *a->place);
   a->batch = engine_get(st, n * sizeof *a->batch);
   a->first = engine_get(st, (size_t)(a->net->schema.nhead + 1) * sizeof *a->first);
   return a->order && a->pending && a->full && a->row && a->coef && a->event && a->rng && a->known &&
-         a->never && a->slope && a->of && a->batch && a->first && tokens_room(a, &a->tk, 2 * n);
+         a->never && a->slope && a->of && a->place && a->batch && a->first && tokens_room(a, &a->tk, 2 * n);
 }
 
 void net_asked_free(net_asked *a)
@@ -125,10 +98,13 @@ void net_asked_free(net_asked *a)
   engine_put(st, a->never, n);
   engine_put(st, a->slope, n * sizeof *a->slope);
   engine_put(st, a->of, n * sizeof *a->of);
+  engine_put(st, a->place, n * sizeof *a->place);
   engine_put(st, a->batch, n * sizeof *a->batch);
   engine_put(st, a->first, (size_t)(a->net->schema.nhead + 1) * sizeof *a->first);
   engine_put(st, a->nrow, a->cnrow * sizeof *a->nrow);
   engine_put(st, a->ncoef, a->cncoef * sizeof *a->ncoef);
+  engine_put(st, a->reply, a->creply * sizeof *a->reply);
+  net_said_free(st, &a->said);
   engine_put(st, a->tk.row, c * wide * sizeof *a->tk.row);
   engine_put(st, a->tk.coef, c * wide * sizeof *a->tk.coef);
   engine_put(st, a->tk.order, c * sizeof *a->tk.order);
@@ -138,17 +114,6 @@ void net_asked_free(net_asked *a)
   engine_put(st, a->tk.target, c * sizeof *a->tk.target);
   engine_put(st, a->z, a->cz * sizeof *a->z);
   engine_put(st, a, sizeof *a);
-}
-
-static int32_t *row_of(const nn_tokens *tk, int i) { return tk->row + (size_t)i * (size_t)tk->j; }
-static float *coef_of(const nn_tokens *tk, int i) { return tk->coef + (size_t)i * (size_t)tk->j; }
-
-/* Token i of a batch is nothing. */
-static void pad(nn_tokens *tk, int i)
-{
-  for (int j = 0; j < tk->j; j++) row_of(tk, i)[j] = -1;
-  tk->order[i] = NN_UNSEEN;
-  tk->see[i] = 0;
 }
 
 /* ---- the context ---- */
@@ -183,6 +148,18 @@ static bool see(net_asked *a, const norn_event *ev)
                 norn_show(a->st, ev->value, true, 60));
 }
 
+/* The question for a missing observation of the first run.  false: error set. */
+static bool note(net_asked *a, norn_run *r, const norn_event *ev)
+{
+  char name[120];
+  if (!engine_room(a->st, &a->reply, &a->creply, (size_t)a->noted + 1, sizeof *a->reply)) return false;
+  if (net_asked_note(a, r, ev, &a->reply[a->noted])) return true;
+  norn_addr_name(a->st, ev->addr, name, sizeof name);
+  if (!norn_error(a->st)->code)
+    engine_fail(a->st, NORN_EINFER, ev->span, "the net can't say what %s is: it was not asked for such in training", name);
+  return false;
+}
+
 /* One run of the prior; *whole: it came to its end. */
 static bool first_run(net_asked *a, norn_datum model, uint64_t stream, int k, bool *whole)
 {
@@ -194,14 +171,14 @@ static bool first_run(net_asked *a, norn_datum model, uint64_t stream, int k, bo
   if (!r) return false;
   norn_run_stream(r, norn_stream_split(stream, ENGINE_LANE, LANE_FIRST, 0), (uint32_t)k, 0);
   norn_run_flags(r, NORN_RUN_NAMES | NORN_RUN_CHECK | NORN_RUN_DOMAIN);
-  a->observed = a->missing = a->choices = 0;
+  a->observed = a->missing = a->choices = a->noted = 0;
   bool good = net_inputs_of(&a->net->schema, st, model, &a->seen), going = good;
   while (good && going)
     switch (norn_run_next(r, &ev)) {
     case NORN_SAMPLE:
       if (ev.flags & NORN_EV_MISSING) a->missing++;
       else a->choices++;
-      good = engine_sample(st, r, &ev, true, &v, &excess);
+      good = (!a->looks || !(ev.flags & NORN_EV_MISSING) || note(a, r, &ev)) && engine_sample(st, r, &ev, true, &v, &excess);
       if (good) norn_run_answer(r, v);
       break;
     case NORN_OBSERVE: good = see(a, &ev); break;
@@ -217,7 +194,7 @@ static bool first_run(net_asked *a, norn_datum model, uint64_t stream, int k, bo
   return good;
 }
 
-static int context_size(const net_asked *a)
+int net_asked_context(const net_asked *a)
 {
   const net_schema *s = &a->net->schema;
   int n = 0;
@@ -226,14 +203,11 @@ static int context_size(const net_asked *a)
   return n;
 }
 
-/* The context's tokens, remembered. */
-static bool context(net_asked *a, int n)
+void net_asked_lay(const net_asked *a, nn_tokens *tk, int at)
 {
   const net_schema *s = &a->net->schema;
-  nn_tokens *tk = &a->tk;
   double cov[NET_COVARIATES];
-  int at = 0;
-  if (!tokens_room(a, tk, (size_t)n)) return false;
+  int first = at;
   for (int i = 0; i < s->ninput; i++)
     if (!s->input[i].array) {
       double x = a->seen.number[a->seen.input[2 * i]];
@@ -248,7 +222,15 @@ static bool context(net_asked *a, int n)
       net_token_value(s, e, a->seen.number, m == 1 ? -1 : c, x, row_of(tk, at), coef_of(tk, at));
     }
   }
-  for (int i = 0; i < n; i++) { tk->order[i] = 0; tk->see[i] = 1; }
+  for (int i = first; i < at; i++) { tk->order[i] = 0; tk->see[i] = 1; }
+}
+
+/* The context's tokens, remembered. */
+static bool context(net_asked *a, int n)
+{
+  nn_tokens *tk = &a->tk;
+  if (!tokens_room(a, tk, (size_t)n)) return false;
+  net_asked_lay(a, tk, 0);
   tk->b = 1;
   tk->t = n;
   tk->nq = 0;
@@ -268,10 +250,10 @@ static bool begin(net_asked *a, norn_datum model, uint64_t stream)
   if (keep) norn_drop(keep);
   if (!good) return false;
   if (!whole) refuse(a, "no run of the prior came to its end");
-  int n = context_size(a);
+  int n = net_asked_context(a);
   if (n > s->context)
     refuse(a, "the data are %d tokens, those of training were at most %d", n, s->context);
-  if (*a->refusal || n > LONGEST) return true;
+  if (*a->refusal || n > LONGEST || a->looks) return true;
   a->most = s->longest < LONGEST ? s->longest : LONGEST;
   return (a->memory = nn_memory_new(a->st, a->net->model, a->n, a->most)) && context(a, n);
 }
@@ -284,6 +266,19 @@ net_asked *net_asked_new(norn_state *st, const net *of, norn_datum model, int n,
   a->net = of;
   a->n = n;
   if (runs_room(a) && (a->room = nn_room_new(st)) && begin(a, model, stream)) return a;
+  net_asked_free(a);
+  return NULL;
+}
+
+net_asked *net_asked_look(norn_state *st, const net *of, norn_datum model, uint64_t stream)
+{
+  net_asked *a = engine_get(st, sizeof *a);
+  if (!a) return NULL;
+  a->st = st;
+  a->net = of;
+  a->n = 1;
+  a->looks = true;
+  if (runs_room(a) && begin(a, model, stream)) return a;
   net_asked_free(a);
   return NULL;
 }
@@ -444,7 +439,7 @@ static bool can_ask(net_asked *a, int k, int who, const norn_event *ev, norn_dat
 {
   bool outside;
   a->known[k] = a->never[k] = false;
-  if (!a->memory || a->full[who]) return true;
+  if ((!a->memory && !a->looks) || a->full[who]) return true;
   int says = event_says(a, k, who, ev, value, &outside);
   for (int i = 0; !says && outside && i < LIKES; i++) {
     norn_datum like;
@@ -511,14 +506,10 @@ static size_t round_questions(net_asked *a, int c)
   return width;
 }
 
-/* One coordinate of each: asked, drawn or scored. */
-static bool round_ask(net_asked *a, int n, const int32_t *who, const norn_event *ev, const bool *draw, int c,
-                      double *logq)
+/* Answers to a round's questions, one after the other, in a->z.  false: error set. */
+static bool round_answers(net_asked *a, const int32_t *who, int c)
 {
-  const net_schema *s = &a->net->schema;
   nn_tokens *tk = &a->tk;
-  double cov[NET_COVARIATES];
-  if (!round_tokens(a, n, who, c)) return true;
   size_t width = round_questions(a, c);
   if (!engine_room(a->st, &a->z, &a->cz, width, sizeof *a->z)) return false;
   if (!nn_room_fit(a->room, a->net->model, tk, false)) {
@@ -526,24 +517,68 @@ static bool round_ask(net_asked *a, int n, const int32_t *who, const norn_event 
     return false;
   }
   for (int i = 0; i < tk->b; i++) a->batch[i] = who[a->of[i]];
-  if (!nn_memory_next(a->memory, a->room, a->batch, tk, a->z)) return false;
+  return nn_memory_next(a->memory, a->room, a->batch, tk, a->z);
+}
+
+/* What the answer z says of coordinate c of choice k. */
+static void round_take(net_asked *a, const int32_t *who, const norn_event *ev, const bool *draw, int k, int c,
+                       const float *z, double *logq)
+{
+  const net_schema *s = &a->net->schema;
+  net_event *e = &a->event[k];
+  double *x = &a->asked.number[e->x + (uint32_t)c], cov[NET_COVARIATES];
+  const nn_head *h = &s->head[net_head_of(s, e, c)];
+  if (!head_says(a, &s->site[e->site], c, h, z, &ev[k], draw[k], &a->rng[k], x, &logq[k])) {
+    a->known[k] = false;
+  } else if (a->net->spec.kind != NET_PFN) {
+    int w = who[k];
+    size_t at = (size_t)w * (size_t)a->tk.j;
+    net_token_value(s, e, a->asked.number, c, net_covariates(s, &a->seen, 0, e, c, cov), a->row + at, a->coef + at);
+    a->order[w]++;
+    a->pending[w] = true;
+  }
+}
+
+/* One coordinate of each: asked, drawn or scored. */
+static bool round_ask(net_asked *a, int n, const int32_t *who, const norn_event *ev, const bool *draw, int c,
+                      double *logq)
+{
+  const net_schema *s = &a->net->schema;
+  nn_tokens *tk = &a->tk;
+  if (!round_tokens(a, n, who, c)) return true;
+  if (!round_answers(a, who, c)) return false;
   const float *z = a->z;
   for (int q = 0; q < tk->nq; q++) {
-    int k = a->of[tk->at[q] / tk->t], w = who[k];
-    net_event *e = &a->event[k];
-    const nn_head *h = &s->head[tk->head[q]];
-    double *x = &a->asked.number[e->x + (uint32_t)c];
-    if (!head_says(a, &s->site[e->site], c, h, z, &ev[k], draw[k], &a->rng[k], x, &logq[k])) {
-      a->known[k] = false;
-    } else if (a->net->spec.kind != NET_PFN) {
-      size_t at = (size_t)w * (size_t)tk->j;
-      net_token_value(s, e, a->asked.number, c, net_covariates(s, &a->seen, 0, e, c, cov), a->row + at,
-                      a->coef + at);
-      a->order[w]++;
-      a->pending[w] = true;
-    }
-    z += nn_head_width(h);
+    round_take(a, who, ev, draw, a->of[tk->at[q] / tk->t], c, z, logq);
+    z += nn_head_width(&s->head[tk->head[q]]);
   }
+  return true;
+}
+
+/* The same of a pfn: only questions that are new are asked, each alone, so that which come together changes no bit. */
+static bool round_say(net_asked *a, int n, const int32_t *who, const norn_event *ev, const bool *draw, int c,
+                      double *logq)
+{
+  const net_schema *s = &a->net->schema;
+  nn_tokens *tk = &a->tk;
+  int b = round_tokens(a, n, who, c);
+  size_t j = (size_t)tk->j;
+  for (int i = 0; i < b; i++) {
+    int k = a->of[i], width = nn_head_width(&s->head[net_head_of(s, &a->event[k], c)]);
+    bool fresh;
+    int at = net_said_find(a->st, &a->said, row_of(tk, i), coef_of(tk, i), tk->j, width, &fresh);
+    if ((a->place[k] = at) < 0) return false;
+    if (!fresh) continue;
+    memmove(row_of(tk, 0), row_of(tk, i), j * sizeof *tk->row);
+    memmove(coef_of(tk, 0), coef_of(tk, i), j * sizeof *tk->coef);
+    a->of[0] = k;
+    tk->b = 1;
+    if (!round_answers(a, who, c)) return false;
+    memcpy(a->said.z + a->said.at[at], a->z, (size_t)width * sizeof *a->z);
+  }
+  for (int k = 0; k < n; k++)
+    if (a->known[k] && c < a->event[k].nx)
+      round_take(a, who, ev, draw, k, c, a->said.z + a->said.at[a->place[k]], logq);
   return true;
 }
 
@@ -583,7 +618,9 @@ bool net_asked_next(net_asked *a, int n, const int32_t *who, norn_run *const *ru
   int most = look(a, n, who, run, ev, draw, value);
   if (most < 0) return false;
   for (int k = 0; k < n; k++) logq[k] = 0;
-  for (int c = 0; c < most; c++) if (!round_ask(a, n, who, ev, draw, c, logq)) return false;
+  bool pfn = a->net->spec.kind == NET_PFN;
+  for (int c = 0; c < most; c++)
+    if (!(pfn ? round_say : round_ask)(a, n, who, ev, draw, c, logq)) return false;
   for (int k = 0; k < n; k++) {
     const net_event *e = &a->event[k];
     double slope = a->slope[k];
