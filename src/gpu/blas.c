@@ -11,7 +11,8 @@
 
 enum { COMPUTE_32F = 68, COMPUTE_64F = 70, COMPUTE_TF32 = 77 };          /* cublasComputeType_t */
 enum { R_32F = 0, R_64F = 1, R_16BF = 14 };                              /* cudaDataType_t */
-enum { DESC_TRANSA = 3, DESC_TRANSB = 4, DESC_EPILOGUE = 7, DESC_BIAS = 8, DESC_ALSO = 11, DESC_ALSO_LD = 12, LAYOUT_BATCH = 5, LAYOUT_STRIDE = 6, PREFER_WORKSPACE = 1 };
+enum { DESC_TRANSA = 3, DESC_TRANSB = 4, DESC_EPILOGUE = 7, DESC_BIAS = 8, DESC_ALSO = 11, DESC_ALSO_LD = 12,
+       LAYOUT_BATCH = 5, LAYOUT_STRIDE = 6, PREFER_WORKSPACE = 1 };
 /* cublasLtEpilogue_t, by gpu_ending */
 static const uint32_t endings[] = { [GPU_AS_IS] = 1, [GPU_BIAS] = 4, [GPU_GELU] = 32 | 128 | 4, [GPU_GELU_BACK] = 64 | 128 };
 

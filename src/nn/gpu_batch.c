@@ -31,6 +31,9 @@ static void linear(nn_gpu *e, int64_t n, int64_t i, int64_t o, gpu_ptr x, int w,
   product(e, false, true, wide, n, o, i, x, nn_gpu_weight(e, w), y, 1);
 }
 
+/* Groups of eight numbers in a row of n. */
+static int64_t eights(int64_t n) { return (n + 7) / 8; }
+
 /* ---- sums over rows ----------------------------------------------------------------------------- */
 
 static int64_t bands(int64_t n) { return (n + NN_BAND - 1) / NN_BAND; }
@@ -205,7 +208,7 @@ static void bend(nn_gpu *e, int64_t n, nn_pair w, bool gated, gpu_ptr x, gpu_ptr
     return;
   }
   linear(e, n, d, gated ? 2 * f : f, x, w.weight, false, u);
-  nn_gpu_go(e, gated ? K_swiglu : K_gelu, gated ? n * f : n * ((f + 7) / 8), GPU_ARGS(&n, &f, &u, &b, &g));
+  nn_gpu_go(e, gated ? K_swiglu : K_gelu, gated ? n * f : n * eights(f), GPU_ARGS(&n, &f, &u, &b, &g));
 }
 
 /* From dy (n, o) of what follows, y = g w': the derivatives of w, of u and of its bias. */
@@ -291,7 +294,7 @@ static void heads(nn_gpu *e, float scale, bool learn)
   const nn_model *m = e->m;
   int last = m->s.layers - 1, d = m->s.d;
   gpu_ptr bias = nn_gpu_float(e, m->on.block[last].mlp_out.bias);
-  nn_gpu_go(e, K_rows, v->nq * d, GPU_ARGS(&v->nq, &d, &v->where, &e->layer[last].x1, &v->step, &bias, &v->xq));
+  nn_gpu_go(e, K_rows, v->nq * eights(d), GPU_ARGS(&v->nq, &d, &v->where, &e->layer[last].x1, &v->step, &bias, &v->xq));
   norm(e, v->nq, v->xq, 0, 0, 0, m->norm, v->f, v->statf);
   for (int i = 0; i < e->ngroup && !e->bad; i++) {
     const nn_group *g = &e->group[i];
@@ -300,6 +303,20 @@ static void heads(nn_gpu *e, float scale, bool learn)
     bend(e, g->rows, t->in, false, v->f + (gpu_ptr)(g->from * d) * e->real, hu, hg);
     linear(e, g->rows, m->s.ff, nn_gpu_width(e, g->head), hg, t->out.weight, true, v->z + (gpu_ptr)g->z * 4);
     loss_of(e, g, scale, learn);
+  }
+}
+
+/* Of heads that this batch does not ask, derivatives are 0; all others are written. */
+static void silent_heads(nn_gpu *e)
+{
+  const nn_params *p = e->m->p;
+  for (int h = 0; h < e->m->nhead; h++) {
+    const nn_top *t = &e->m->top[h];
+    const int all[] = { t->in.weight, t->in.bias, t->out.weight, t->out.bias };
+    bool asked = false;
+    for (int i = 0; i < e->ngroup; i++) asked |= e->group[i].head == h;
+    for (int i = 0; i < 4 && !asked && !e->bad; i++)
+      e->bad = gpu_fill(e->g, nn_gpu_grad(e, all[i]), 0, p->tensor[all[i]].n * sizeof(float));
   }
 }
 
@@ -322,7 +339,7 @@ static void heads_back(nn_gpu *e)
   }
   if (!e->bad) e->bad = gpu_fill(e->g, v->dxq, 0, (size_t)(v->nq * d) * sizeof(float));
   norm_back(e, v->nq, v->df, v->xq, v->statf, m->norm, v->dxq, 0, -1);
-  nn_gpu_go(e, K_rows_back, v->n * d, GPU_ARGS(&v->n, &d, &v->first, &v->list, &v->dxq, &v->dx, &v->dxn));
+  nn_gpu_go(e, K_rows_back, v->n * eights(d), GPU_ARGS(&v->n, &d, &v->first, &v->list, &v->dxq, &v->dx, &v->dxn));
   columns(e, v->n, d, v->dxn, nn_gpu_grad(e, m->on.block[m->s.layers - 1].mlp_out.bias));
 }
 
@@ -333,7 +350,7 @@ static void forward(nn_gpu *e, int j, float scale, bool learn)
   nn_there *v = &e->v;
   int d = e->m->s.d;
   gpu_ptr table = nn_gpu_float(e, e->m->table);
-  nn_gpu_go(e, K_embed, v->n * d, GPU_ARGS(&v->n, &j, &d, &v->row, &v->coef, &table, &e->layer[0].x));
+  nn_gpu_go(e, K_embed, v->n * eights(d), GPU_ARGS(&v->n, &j, &d, &v->row, &v->coef, &table, &e->layer[0].x));
   for (int i = 0; i < e->m->s.layers; i++) block(e, i);
   heads(e, scale, learn);
 }
@@ -344,11 +361,11 @@ static void backward(nn_gpu *e, const nn_tokens *k)
   int d = e->m->s.d;
   int64_t rows = e->m->s.rows, pieces = 0;
   gpu_ptr dtable = nn_gpu_grad(e, e->m->table);
-  if (!e->bad) e->bad = gpu_fill(e->g, e->grad, 0, e->count * sizeof(float));
+  silent_heads(e);
   heads_back(e);
   for (int i = e->m->s.layers - 1; i >= 0; i--) block_back(e, i);
   if (!e->bad) e->bad = nn_gpu_lay_entries(e, k, &pieces);
-  nn_gpu_launch(e, K_embed_part, pieces, d < 256 ? (d + 31) / 32 * 32 : 256,
+  nn_gpu_launch(e, K_embed_part, pieces, 256,
                 GPU_ARGS(&d, &v->start, &v->token, &v->part_coef, &v->dx, &v->part));
   nn_gpu_go(e, K_embed_end, rows * d, GPU_ARGS(&rows, &d, &v->row_first, &v->part, &dtable));
 }

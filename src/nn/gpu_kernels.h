@@ -157,31 +157,63 @@ DEVICE float nn_round(float x) { return nn_get(nn_put(x)); }
 /* The place of the thread among groups of eight of rows of n: a row, and where in it. */
 #define NN_GROUPS(n) (((n) + 7) / 8)
 
+/* The sums of a block's four threads for the same columns, e .. e + 7 of o, to part. */
+DEVICE void nn_columns_part(nn_eight v, int e, int o, float *restrict part)
+{
+  SHARED float sum[NN_SIDE][8][NN_TILE];
+  const int side = (int)threadIdx.x / NN_TILE, c = (int)threadIdx.x % NN_TILE;
+  __syncthreads();
+  for (int k = 0; k < 8; k++) sum[side][k][c] = v.x[k];
+  __syncthreads();
+  if (side || e >= o) return;
+  for (int k = 0; k < 8; k++)
+    for (int s = 1; s < NN_SIDE; s++) v.x[k] += sum[s][k][c];
+  nn_floats_to(part, e, o, v);
+}
+DEVICE nn_eight nn_nothing(void)
+{
+  nn_eight v;
+#pragma unroll
+  for (int k = 0; k < 8; k++) v.x[k] = 0;
+  return v;
+}
+
 /* ---- tokens ------------------------------------------------------------------------------------- */
 
 KERNEL nn_embed(int64_t n, int j, int d, const int32_t *restrict row, const float *restrict coef,
                 const float *restrict table, float *restrict x)
 {
-  const int64_t at = NN_AT, i = at / d;
-  const int e = (int)(at % d);
+  const int64_t at = NN_AT, i = at / NN_GROUPS(d);
+  const int e = (int)(at % NN_GROUPS(d)) * 8;
   if (i >= n) return;
-  float s = 0;
+  nn_eight s = nn_nothing();
   for (int r = 0; r < j; r++) {
     const int32_t k = row[i * j + r];
-    if (k >= 0) s += coef[i * j + r] * table[(int64_t)k * d + e];
+    if (k < 0) continue;
+    const float c = coef[i * j + r];
+    const nn_eight v = nn_floats(table + (int64_t)k * d, e, d);
+#pragma unroll
+    for (int q = 0; q < 8; q++) s.x[q] += c * v.x[q];
   }
-  x[at] = s;
+  nn_floats_to(x + i * d, e, d, s);
 }
 
-/* A block a chunk of entries (a token and its coefficient) of one row of the table: their sum. */
+/* A block of 256 threads a chunk of entries (a token and its coefficient) of one row of the table: their sum. */
 KERNEL nn_embed_part(int d, const int32_t *restrict start, const int32_t *restrict token, const float *restrict coef,
                      const float *restrict dx, float *restrict part)
 {
   const int64_t c = blockIdx.x;
-  for (int e = (int)threadIdx.x; e < d; e += (int)blockDim.x) {
-    float s = 0;
-    for (int32_t k = start[c]; k < start[c + 1]; k++) s += coef[k] * dx[(int64_t)token[k] * d + e];
-    part[c * d + e] = s;
+  const int side = (int)threadIdx.x / NN_TILE, from = start[c] + side, end = start[c + 1];
+  for (int tile = 0; tile < d; tile += 8 * NN_TILE) {
+    const int e = tile + 8 * ((int)threadIdx.x % NN_TILE);
+    nn_eight s = nn_nothing();
+#pragma unroll 4
+    for (int k = from; k < end && e < d; k += NN_SIDE) {
+      const nn_eight v = nn_floats(dx + (int64_t)token[k] * d, e, d);
+#pragma unroll
+      for (int q = 0; q < 8; q++) s.x[q] += coef[k] * v.x[q];
+    }
+    nn_columns_part(s, e, d, part + c * d);
   }
 }
 KERNEL nn_embed_end(int64_t rows, int d, const int32_t *restrict first, const float *restrict part,
@@ -199,23 +231,33 @@ KERNEL nn_embed_end(int64_t rows, int d, const int32_t *restrict first, const fl
 KERNEL nn_rows(int64_t nq, int d, const int32_t *restrict where, const float *restrict x, const num *restrict t,
                const float *restrict bias, float *restrict y)
 {
-  const int64_t at = NN_AT, q = at / d;
-  const int e = (int)(at % d);
+  const int64_t at = NN_AT, q = at / NN_GROUPS(d);
+  const int e = (int)(at % NN_GROUPS(d)) * 8;
   if (q >= nq) return;
   const int64_t i = where[q];
-  y[at] = i < 0 ? 0 : x[i * d + e] + nn_get(t[i * d + e]) + bias[e];
+  nn_eight s = nn_nothing();
+  if (i >= 0) {
+    const nn_eight a = nn_floats(x + i * d, e, d), b = nn_nums(t + i * d, e, d), c = nn_floats(bias, e, d);
+#pragma unroll
+    for (int k = 0; k < 8; k++) s.x[k] = a.x[k] + b.x[k] + c.x[k];
+  }
+  nn_floats_to(y + q * d, e, d, s);
 }
 /* And back: token i was asked list[first[i] .. first[i + 1] - 1]. */
 KERNEL nn_rows_back(int64_t n, int d, const int32_t *restrict first, const int32_t *restrict list,
                     const float *restrict dxq, float *restrict dx, num *restrict dxn)
 {
-  const int64_t at = NN_AT, i = at / d;
-  const int e = (int)(at % d);
+  const int64_t at = NN_AT, i = at / NN_GROUPS(d);
+  const int e = (int)(at % NN_GROUPS(d)) * 8;
   if (i >= n) return;
-  float s = 0;
-  for (int32_t k = first[i]; k < first[i + 1]; k++) s += dxq[(int64_t)list[k] * d + e];
-  dx[at] = s;
-  dxn[at] = nn_put(s);
+  nn_eight s = nn_nothing();
+  for (int32_t k = first[i]; k < first[i + 1]; k++) {
+    const nn_eight v = nn_floats(dxq + (int64_t)list[k] * d, e, d);
+#pragma unroll
+    for (int q = 0; q < 8; q++) s.x[q] += v.x[q];
+  }
+  nn_floats_to(dx + i * d, e, d, s);
+  nn_nums_to(dxn + i * d, e, d, s);
 }
 
 /* ---- layer norm --------------------------------------------------------------------------------- */
@@ -287,27 +329,6 @@ KERNEL nn_norm(int64_t n, int d, const float *x, const num *restrict t, const fl
 
 /* ---- sums over rows ----------------------------------------------------------------------------- */
 
-/* The sums of a block's four threads for the same columns, e .. e + 7 of o, to part. */
-DEVICE void nn_columns_part(nn_eight v, int e, int o, float *restrict part)
-{
-  SHARED float sum[NN_SIDE][8][NN_TILE];
-  const int side = (int)threadIdx.x / NN_TILE, c = (int)threadIdx.x % NN_TILE;
-  __syncthreads();
-  for (int k = 0; k < 8; k++) sum[side][k][c] = v.x[k];
-  __syncthreads();
-  if (side || e >= o) return;
-  for (int k = 0; k < 8; k++)
-    for (int s = 1; s < NN_SIDE; s++) v.x[k] += sum[s][k][c];
-  nn_floats_to(part, e, o, v);
-}
-DEVICE nn_eight nn_nothing(void)
-{
-  nn_eight v;
-#pragma unroll
-  for (int k = 0; k < 8; k++) v.x[k] = 0;
-  return v;
-}
-
 /* Parts (chunks, o) of the sums of dy's columns: a block sums NN_ROWS rows of 512 columns. */
 KERNEL nn_columns(int64_t n, int o, const num *restrict dy, float *restrict part)
 {
@@ -324,8 +345,8 @@ KERNEL nn_columns(int64_t n, int o, const num *restrict dy, float *restrict part
   }
   nn_columns_part(s, e, o, part + chunk * o);
 }
-/* The parts' sums (chunks, wide), in the order of chunks: column k to out[k / o], if it is there.  A block of 1,024 threads has 32
-   columns, and 32 threads each of them. */
+/* The parts' sums (chunks, wide), in the order of chunks: column k to out[k / o], if it is there.  A block of 1,024
+   threads has 32 columns, and 32 threads each of them. */
 KERNEL nn_columns_end(int64_t chunks, int wide, int o, const float *restrict part, float *restrict out0,
                       float *restrict out1, float *restrict out2)
 {
@@ -726,14 +747,20 @@ KERNEL nn_loss_mixture(int64_t rows, int64_t n, int kind, int parts, int width, 
 /* ---- AdamW -------------------------------------------------------------------------------------- */
 
 enum { NN_SQUARES = 4096 };
-/* A block of 256 threads: the sum of squares of NN_SQUARES numbers. */
+/* A block of 256 threads: the sum of squares of NN_SQUARES numbers of n, a multiple of 8. */
 KERNEL nn_squares(int64_t n, const float *restrict g, double *restrict part)
 {
   SHARED double sum[256];
   const int t = (int)threadIdx.x;
   const int64_t from = (int64_t)blockIdx.x * NN_SQUARES;
   double s = 0;
-  for (int k = t; k < NN_SQUARES && from + k < n; k += 256) s += (double)g[from + k] * (double)g[from + k];
+#pragma unroll
+  for (int e = 8 * t; e < NN_SQUARES; e += 8 * 256) {
+    if (from + e >= n) break;
+    const nn_eight v = nn_floats(g + from, e, NN_SQUARES);
+#pragma unroll
+    for (int k = 0; k < 8; k++) s += (double)v.x[k] * (double)v.x[k];
+  }
   sum[t] = s;
   for (int half = 128; half; half /= 2) {
     __syncthreads();

@@ -149,6 +149,12 @@ static void one_batch(gpu *g, const nn_shape *shape, const nn_head_kind *kind, i
     CHECK(!nn_gpu_watch(n) && !nn_gpu_loss(n, &o.k, 0.5f, true, &again, NULL) && again == sum && !nn_gpu_watched(n, part));
     for (int p = 0; p < NN_GPU_PARTS; p++) CHECK(part[p] > 0);
     CHECK(!nn_gpu_watched(n, part) && part[NN_GPU_REST] == 0);
+    while (nhead > 1 && o.k.nq && o.head[o.k.nq - 1] == nhead - 1) o.k.nq--;      /* a head that is not asked now */
+    memset(mine, 0, e.p.count * sizeof *mine);
+    nn_model_loss(e.m, room, &o.k, 0.5f, mine, NULL);
+    CHECK(!nn_gpu_loss(n, &o.k, 0.5f, true, &again, NULL) && !nn_gpu_gradient(n, there));
+    for (int i = 0; i < e.p.n; i++)
+      CHECK(apart(there + e.p.tensor[i].at, mine + e.p.tensor[i].at, e.p.tensor[i].n) < most);
   }
   nn_gpu_free(n);
   nn_room_free(room);
