@@ -1,13 +1,17 @@
 /* bench/nn: a step of training (eight parts of a batch, forwards and backwards, and AdamW) on one core, at
    the two sizes of the amortized proofs and a larger one: ms, GFLOP/s, and how much of it the products alone
-   take, in the same shapes. Beside it PyTorch's step of the same model, where bench/peers/nn.sh found it. */
+   take, in the same shapes. Beside it PyTorch's step of the same model, where bench/peers/nn.sh found it.
+   NORN_BENCH_THREADS=2: steps of that many threads, by the clock on the wall, which counts where nothing else
+   runs; CPU time otherwise. */
 #include "bench.h"
+#include "base/pool.h"
 #include "nn/model.h"
 #include "nn/optimise.h"
 #include "num/la.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { PARTS = 8, ROWS = 16, WIDE = 3 };
 typedef struct net_size { const char *name; int d, layers, heads, ff, bars, batch, t, context; } net_size;
@@ -21,10 +25,12 @@ typedef struct training {
   nn_head head;
   nn_params p;
   nn_model *m;
-  nn_room *room;
+  nn_room *room[PARTS];
   nn_tokens k, part[PARTS];
-  float *g, *sum;
+  float *g[PARTS];
   nn_adam adam;
+  pool pool;
+  pthread_t thread[PARTS];
 } training;
 
 static void *some(size_t n)
@@ -79,36 +85,61 @@ static nn_tokens tokens(const net_size *z)
   return k;
 }
 
-static training begin(norn_state *st, const net_size *z)
+static int threads(void)
 {
-  training x = { .head = bars(z->bars), .adam = nn_adam_usual, .k = tokens(z) };
+  const char *s = getenv("NORN_BENCH_THREADS");
+  int n = s ? atoi(s) : 1;
+  return n < 1 ? 1 : n > PARTS ? PARTS : n;
+}
+
+static double now(void)
+{
+  struct timespec t;
+  if (threads() == 1) return bench_cpu();
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void begin(training *x, norn_state *st, const net_size *z)
+{
+  *x = (training){ .head = bars(z->bars), .adam = nn_adam_usual, .k = tokens(z) };
   nn_shape shape = { .d = z->d, .layers = z->layers, .heads = z->heads, .ff = z->ff, .rows = ROWS };
   norn_rng g = { .stream = 3 };
-  nn_params_init(&x.p, st);
+  nn_params_init(&x->p, st);
   nn_head *head = some(sizeof *head);
-  *head = x.head;
-  x.m = nn_model_new(st, &x.p, &shape, head, 1);
-  x.room = nn_room_new(st);
-  if (!x.m || !x.room || !nn_params_make(&x.p, true)) bench_die(st, "nn");
-  nn_model_start(x.m, &g);
-  x.g = some(x.p.count * sizeof *x.g);
-  x.sum = some(x.p.count * sizeof *x.g);
+  *head = x->head;
+  x->m = nn_model_new(st, &x->p, &shape, head, 1);
+  if (!x->m || !nn_params_make(&x->p, true)) bench_die(st, "nn");
+  nn_model_start(x->m, &g);
   for (int i = 0; i < PARTS; i++) {
-    size_t bytes = (size_t)x.k.nq * 4;
-    nn_tokens_part(&x.k, x.k.b * i / PARTS, x.k.b / PARTS, x.part + i, some(bytes), some(bytes), some(bytes));
+    size_t bytes = (size_t)x->k.nq * 4;
+    x->g[i] = some(x->p.count * sizeof *x->g[i]);
+    nn_tokens_part(&x->k, x->k.b * i / PARTS, x->k.b / PARTS, x->part + i, some(bytes), some(bytes), some(bytes));
+    if (!(x->room[i] = nn_room_new(st)) || !nn_room_fit(x->room[i], x->m, x->part + i, true)) bench_die(st, "nn");
   }
-  return x;
+  pool_start(&x->pool, x->thread, threads());
+}
+
+static void part_job(void *of, int i)
+{
+  training *x = of;
+  memset(x->g[i], 0, x->p.count * sizeof *x->g[i]);
+  nn_model_loss(x->m, x->room[i], x->part + i, 1 / (float)x->k.nq, x->g[i], NULL);
+}
+
+static void sum_job(void *of, int i)
+{
+  training *x = of;
+  size_t from = x->p.count * (size_t)i / PARTS, to = x->p.count * ((size_t)i + 1) / PARTS;
+  for (int p = 1; p < PARTS; p++)
+    for (size_t j = from; j < to; j++) x->g[0][j] += x->g[p][j];
 }
 
 static void step(training *x)
 {
-  memset(x->sum, 0, x->p.count * sizeof *x->sum);
-  for (int i = 0; i < PARTS; i++) {
-    memset(x->g, 0, x->p.count * sizeof *x->g);
-    nn_model_loss(x->m, x->room, x->part + i, 1 / (float)x->k.nq, x->g, NULL);
-    for (size_t j = 0; j < x->p.count; j++) x->sum[j] += x->g[j];
-  }
-  nn_adam_step(&x->adam, &x->p, x->sum, -1);
+  pool_run(&x->pool, PARTS, part_job, NULL, x);
+  pool_run(&x->pool, PARTS, sum_job, NULL, x);
+  nn_adam_step(&x->adam, &x->p, x->g[0], -1);
 }
 
 /* One product forwards and its two backwards, `times` times; FLOPs in all. */
@@ -136,16 +167,18 @@ static double products(const net_size *z)
   return all + last + linear(nq, d, ff, PARTS) + linear(nq, ff, z->bars, PARTS);
 }
 
-/* Lines "pytorch,coin,ms"; 0: there is none. */
+/* Lines "pytorch,THREADS,coin,ms"; 0: there is none. */
 static double peer(const char *size)
 {
   const char *path = getenv("NORN_PEERS");
   FILE *f = fopen(path ? path : "peers/nn.csv", "r");
   char line[200], name[40];
   double ms = 0, found = 0;
+  int n;
   if (!f) return 0;
   while (fgets(line, sizeof line, f))
-    if (sscanf(line, "pytorch,%39[^,],%lf", name, &ms) == 2 && strcmp(name, size) == 0) found = ms;
+    if (sscanf(line, "pytorch,%d,%39[^,],%lf", &n, name, &ms) == 3 && n == threads() && strcmp(name, size) == 0)
+      found = ms;
   fclose(f);
   return found;
 }
@@ -177,33 +210,43 @@ static void few_rows(int n, int i, int o)
   free(x), free(w), free(y);
 }
 
+static void net_row(norn_state *st, const net_size *z)
+{
+  char what[120];
+  training x;
+  begin(&x, st, z);
+  double best = INFINITY, only = INFINITY, flops = 0;
+  for (int k = 0; k < (threads() == 1 ? 12 : 60); k++) {
+    double t = now();
+    step(&x);
+    best = least(best, now() - t);
+    if (threads() > 1) continue;
+    t = now();
+    flops = products(z);
+    only = least(only, now() - t);
+  }
+  pool_end(&x.pool);
+  if (threads() > 1) {
+    snprintf(what, sizeof what, "nn: step of %s, %d threads", z->name, threads());
+    bench_row(what, 1e3 * best, "ms", "PyTorch", peer(z->name), "1");
+    return;
+  }
+  snprintf(what, sizeof what, "nn: step of %s (%zu numbers), %.1f GFLOP/s", z->name, x.p.count, 1e-9 * flops / best);
+  bench_row(what, 1e3 * best, "ms", "PyTorch", peer(z->name), "1");
+  snprintf(what, sizeof what, "nn: its products alone, %.1f GFLOP/s, %.0f %%", 1e-9 * flops / only, 100 * only / best);
+  bench_row(what, 1e3 * only, "ms", "", 0, z->d >= 64 ? "60 %" : "");
+}
+
 void bench_nn(void)
 {
-  few_rows(1, 64, 192);
-  few_rows(1, 128, 300);
-  few_rows(8, 64, 192);
-  few_rows(1, 1024, 1024);
-  few_rows(8, 1024, 1024);
   norn_state *st = bench_state();
-  char what[120];
-  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    const net_size *z = sizes + i;
-    training x = begin(st, z);
-    double best = INFINITY, only = INFINITY, flops = 0;
-    for (int k = 0; k < 12; k++) {
-      double t = bench_cpu();
-      step(&x);
-      best = least(best, bench_cpu() - t);
-      t = bench_cpu();
-      flops = products(z);
-      only = least(only, bench_cpu() - t);
-    }
-    snprintf(what, sizeof what, "nn: step of %s (%zu numbers), %.1f GFLOP/s", z->name, x.p.count,
-             1e-9 * flops / best);
-    bench_row(what, 1e3 * best, "ms", "PyTorch", peer(z->name), "1");
-    snprintf(what, sizeof what, "nn: its products alone, %.1f GFLOP/s, %.0f %%", 1e-9 * flops / only,
-             100 * only / best);
-    bench_row(what, 1e3 * only, "ms", "", 0, z->d >= 64 ? "60 %" : "");
+  if (threads() == 1) {
+    few_rows(1, 64, 192);
+    few_rows(1, 128, 300);
+    few_rows(8, 64, 192);
+    few_rows(1, 1024, 1024);
+    few_rows(8, 1024, 1024);
   }
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) net_row(st, sizes + i);
   norn_free(st);
 }
