@@ -138,6 +138,7 @@ static void test_resume(const char *spec)
     CHECK(a->loss == b->loss && a->held_out == b->held_out && a->step == b->step && a->runs == b->runs);
     CHECK(a->marginal == b->marginal && (a->efficiency == b->efficiency || isnan(a->efficiency + b->efficiency)) &&
           (a->kl == b->kl || isnan(a->kl + b->kl)));
+    if (whole->mine) CHECK(memcmp(whole->mean, half->mean, a->params.count * sizeof(float)) == 0);
     net_training_progress(whole, &p);
     net_training_progress(half, &q);
     CHECK(p.fraction == 1 && q.fraction == 1 && p.step == q.step && p.batch == q.batch);
@@ -240,6 +241,41 @@ static void test_budget(void)
   norn_free(st);
 }
 
+/* Of a budget the net is a mean of the weights at the ends of rounds, round k with weight 7 / (k + 6) when it comes, and of
+   these means the one that did best; whoever looks leaves what learns as it is. */
+static void test_mean(void)
+{
+  norn_state *st = state(1);
+  net_training *t = begin(st, "coins", "npe(d = 16, layers = 1, batch = 30, simulations = 200, patience = 1000)", 240, 4);
+  CHECK(t != NULL);
+  if (!t) return;
+  size_t count = t->n->params.count;
+  double *mean = calloc(count, sizeof *mean), *best = calloc(count, sizeof *best), least = INFINITY;
+  for (int k = 1; k <= 40; k++) {                              /* 180 runs: six steps a round */
+    CHECK(go(t, 6) == NORN_STEP_MORE && t->looks == k);
+    for (size_t i = 0; i < count; i++) mean[i] += 7.0 / (k + 6) * ((double)t->n->params.w[i] - mean[i]);
+    if (t->n->held_out < least) {
+      least = t->n->held_out;
+      memcpy(best, mean, count * sizeof *best);
+    }
+    if (k != 10) continue;
+    float *now = weights(t->n);
+    net *early = net_training_result(t);
+    CHECK(early && early->held_out == least && !memcmp(now, t->n->params.w, count * sizeof *now));
+    if (early) net_free(early);
+    free(now);
+  }
+  CHECK(go(t, 1) == NORN_STEP_DONE && t->looks == 40);
+  net *n = net_training_result(t);
+  double off = 0;
+  for (size_t i = 0; n && i < count; i++) off = fmax(off, fabs((double)n->params.w[i] - best[i]));
+  CHECK(n && n->held_out == least && off < 1e-6);              /* floats of size 1, a sum of 40 */
+  if (n) net_free(n);
+  free(mean), free(best);
+  net_training_free(t);
+  norn_free(st);
+}
+
 /* While it learns the clock allows it; a program that can't be asked has none, and learns all the same. */
 static void test_score(void)
 {
@@ -301,6 +337,7 @@ int main(void)
   test_another();
   test_not_finite();
   test_budget();
+  test_mean();
   test_score();
   return unit_end();
 }

@@ -1,5 +1,5 @@
 /* net_resume: a training as a file, from which it goes on to the same bits: the net with the moments of its
-   optimiser, the weights that were good, and in one text the numbers of the schedule.  What follows from these
+   optimiser, the weights that were good, of a budget their mean over rounds, and in one text the numbers of the schedule.  What follows from these
    and the program is made again: runs are functions of their numbers. */
 #include "infer/infer.h"
 #include "infer/net/net_file.h"
@@ -11,22 +11,30 @@
 
 /* Numbers of the schedule in their order: doubles as hexadecimal, which is exact. */
 #define WHOLE(X)                                                                                          \
-  X(t->adam.step) X(t->next) X(t->batch) X(t->skipped) X(t->looked_step) X(t->good_step) X(t->stale)
+  X(t->adam.step) X(t->next) X(t->batch) X(t->skipped) X(t->looked_step) X(t->good_step) X(t->stale) \
+  X(t->looks)
 #define REAL(X)                                                                                           \
   X(t->loss) X(t->weight) X(t->looked) X(t->good_loss) X(t->limit) X(t->before) X(t->n->loss) X(t->n->held_out)
 #define KEY "training"
 #define GOOD "training.good"
+#define MEAN "training.mean"
+
+static tensor_entry weights(const net_training *t, const char *name, const float *w)
+{
+  size_t count = t->n->params.count;
+  return (tensor_entry){ .name = name, .type = TENSOR_F32, .rank = 1, .dims = { (int64_t)count }, .data = w,
+                         .size = count * sizeof *w };
+}
 
 norn_status net_training_save(net_training *t, const char *path)
 {
   static const char *const key[] = { KEY };
   char all[800];
   const char *const value[] = { all };
-  size_t n = 0, count = t->n->params.count;
+  size_t n = 0;
   double before = t->before;
-  tensor_entry good = { .name = GOOD, .type = TENSOR_F32, .rank = 1, .dims = { (int64_t)count }, .data = t->good,
-                        .size = count * sizeof *t->good };
-  net_more more = { .moments = true, .entry = &good, .n = 1, .key = key, .value = value, .nmeta = 1 };
+  tensor_entry entry[] = { weights(t, GOOD, t->good), weights(t, MEAN, t->mean) };
+  net_more more = { .moments = true, .entry = entry, .n = t->mine ? 2 : 1, .key = key, .value = value, .nmeta = 1 };
   if (!training_home(t)) return norn_error(t->st)->code;
   t->before = training_seconds(t);
 #define PUT(x) n += (size_t)snprintf(all + n, sizeof all - n, "%" PRId64 " ", (int64_t)(x));
@@ -82,13 +90,17 @@ static norn_datum inputs_of(norn_state *st, const net_schema *s)
   return a;
 }
 
+static bool take_weights(const net_training *t, const tensor_file *f, const char *name, float *w)
+{
+  const tensor_entry *e = tensor_file_find(f, name);
+  return e && e->type == TENSOR_F32 && e->rank == 1 && e->dims[0] == (int64_t)t->n->params.count && tensor_to_f32(e, w);
+}
+
 /* Takes what the file has beside the net. */
 static bool take(net_training *t, const tensor_file *f, const char *path)
 {
-  const tensor_entry *good = tensor_file_find(f, GOOD);
-  size_t count = t->n->params.count;
-  if (!numbers(t, tensor_file_meta(f, KEY)) || !good || good->type != TENSOR_F32 || good->rank != 1 ||
-      good->dims[0] != (int64_t)count || !tensor_to_f32(good, t->good))
+  if (!numbers(t, tensor_file_meta(f, KEY)) || !take_weights(t, f, GOOD, t->good) ||
+      (t->mine && !take_weights(t, f, MEAN, t->mean)))
     return damaged(t->st, path);
   t->sat = t->next;
   t->n->step = t->adam.step;

@@ -9,7 +9,10 @@
 
    With a budget of `simulations` a tenth of them is held out, the others are gone through in an
    order that is drawn anew in each round, and the net is that which did best on those held out
-   (early stopping, as is done in neural posterior estimation: Papamakarios, Murray 2016).  Without,
+   (early stopping, as is done in neural posterior estimation: Papamakarios, Murray 2016).  It mostly ends
+   before the rate has fallen; so what is looked at is a mean of the weights at the ends of rounds (Izmailov et
+   al. 2018, "Averaging weights leads to wider optima"), of which round k has weight (REACH + 1) / (REACH + k) when
+   it comes, so that the mean reaches back over the same part of however many rounds.  Without a budget
    each run is seen once and nothing can be learnt by heart; runs from HELD_FIRST on are held out.
 
    A step whose loss or gradient is not finite changes nothing but its number; BAD of them in a row end the
@@ -22,6 +25,7 @@
 
 enum { LEARN = 1000, HELD = 256, HELD_MOST = 4096, BAD = 8, SLICES = 16 };
 #define LOOK_EVERY .04                   /* of the whole, between two looks at them */
+#define REACH 6                          /* of the mean of weights: over a seventh of the rounds, about */
 #define SMOOTH .02                       /* weight of a step's loss in the mean that is shown */
 #define THETA .5                         /* of AdAdaGrad's test */
 #define WARM_STEPS 200                   /* where the clock says how long it is: at most */
@@ -229,9 +233,35 @@ static bool keep_good(net_training *t, double held)
   return true;
 }
 
-/* The score on runs that were never trained on.  What was good there is kept: with a budget the best, else the
-   last.  false: error set. */
-static bool look(net_training *t)
+/* The net has these weights until give_back.  false: error set. */
+static bool lend(net_training *t, const float *w)
+{
+  size_t bytes = t->n->params.count * sizeof *w;
+  if (!training_home(t)) return false;
+  memcpy(t->own, t->n->params.w, bytes);
+  memcpy(t->n->params.w, w, bytes);
+  return training_away(t);
+}
+
+static bool give_back(net_training *t)
+{
+  memcpy(t->n->params.w, t->own, t->n->params.count * sizeof *t->own);
+  return training_away(t);
+}
+
+/* The mean of weights over rounds takes in those of now. */
+static bool average(net_training *t)
+{
+  if (!training_home(t)) return false;
+  float a = (float)((REACH + 1) / (double)(REACH + ++t->looks));
+  const float *w = t->n->params.w;
+  for (size_t i = 0; i < t->n->params.count; i++) t->mean[i] += a * (w[i] - t->mean[i]);
+  return true;
+}
+
+/* The score of what the net is now on runs that were never trained on.  What was good there is kept: with a budget the
+   best, else the last.  false: error set. */
+static bool judge(net_training *t)
 {
   double held;
   t->looked = fraction_of(t);
@@ -243,6 +273,16 @@ static bool look(net_training *t)
   t->stale = 0;
   return keep_good(t, held);
 }
+
+static bool look(net_training *t)
+{
+  if (!t->mine) return judge(t);
+  if (!average(t) || !lend(t, t->mean)) return false;
+  bool good = judge(t);
+  return give_back(t) && good;
+}
+
+static bool looked_just_now(const net_training *t) { return t->adam.step && t->looked_step == t->adam.step; }
 
 /* The same while it learns. */
 static bool look_around(net_training *t)
@@ -319,7 +359,7 @@ static bool descend(net_training *t, bool *good)
 
 static norn_step end(net_training *t)
 {
-  if (!t->done && !look(t)) return NORN_STEP_FAIL;
+  if (!t->done && !looked_just_now(t) && !look(t)) return NORN_STEP_FAIL;
   if (t->mine && t->good_step ? !take_good(t) : !training_home(t)) return NORN_STEP_FAIL;
   if (!training_score_end(t)) return NORN_STEP_FAIL;
   t->done = true;
@@ -397,10 +437,13 @@ void training_schedule(net_training *t)
 bool training_ready(net_training *t)
 {
   net *n = t->n;
+  size_t budget = n->spec.simulations ? n->params.count : 0;
   t->good = engine_get(t->st, n->params.count * sizeof *t->good);
+  t->mean = engine_get(t->st, budget * sizeof *t->mean);
+  t->own = engine_get(t->st, budget * sizeof *t->own);
   t->room = net_room_new(t->st);
   t->held_room = net_room_new(t->st);
-  if (!t->good || !t->room || !t->held_room) return false;
+  if (!t->good || !t->mean || !t->own || !t->room || !t->held_room) return false;
   training_schedule(t);
   begin_pool(t);
   t->batch = n->spec.batch;
@@ -454,8 +497,15 @@ net_training *net_training_new(norn_state *st, norn_datum what, const net_spec *
 
 net *net_training_result(net_training *t)
 {
-  if (!t->failed && !t->done && t->looked_step != t->adam.step && !look(t)) return NULL;
-  return training_copy(t);
+  bool going = !t->failed && !t->done;
+  if (going && !looked_just_now(t) && !look(t)) return NULL;
+  if (!going || !t->mine || !t->good_step) return training_copy(t);
+  if (!lend(t, t->good)) return NULL;
+  net *n = training_copy(t);
+  if (!give_back(t) || !n) { net_free(n); return NULL; }
+  n->step = t->good_step;
+  n->held_out = t->good_loss;
+  return n;
 }
 
 net *training_copy(net_training *t)
@@ -514,10 +564,12 @@ void net_training_free(net_training *t)
 {
   if (!t) return;
   norn_state *st = t->st;
-  size_t count = t->n ? t->n->params.count : 0;
+  size_t count = t->n ? t->n->params.count : 0, budget = t->n && t->n->spec.simulations ? count : 0;
   if (t->pooled) pool_end(&t->pool);
   for (int i = 0; i < PARTS; i++) part_free(st, &t->part[i], count);
   engine_put(st, t->good, count * sizeof *t->good);
+  engine_put(st, t->mean, budget * sizeof *t->mean);
+  engine_put(st, t->own, budget * sizeof *t->own);
   engine_put(st, t->order, t->corder * sizeof *t->order);
   engine_put(st, t->of, t->cof * sizeof *t->of);
   engine_put(st, t->length, t->clength * sizeof *t->length);

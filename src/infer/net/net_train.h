@@ -50,6 +50,8 @@ struct net_training {
   int64_t skipped; int row;              /* steps that were skipped; of them just now */
   int64_t bad_step, bad_n; uint64_t bad_first;
   bool done, failed;
+  float *mean, *own; int64_t looks;      /* of a budget: the mean of weights over looks; those that learn, while others stand
+                                            in for them */
   float *good; int64_t good_step; double good_loss;   /* weights at the last look that was good, or at the best */
   net_runs runs, held, all;              /* all: of a budget */
   uint64_t mine;                         /* of a budget: how many are trained on; 0: no budget */
