@@ -103,8 +103,8 @@ norn_state     *norn_run_state(const norn_run *);
 /* n runs of one program that go on together in lanes: one execution of the VM stands for all that
    are in the same state, its numbers are vectors (lang/lanes/lanes.h).  What cannot be done so is done by
    runs of their own: draws, values and errors are those of n runs with lanes 0 .. n-1.  Made of a
-   run that has not started and has DRAW, SCORE and STOP, or DRAW and SIMULATE (then their next observation is
-   their end, and there are no values); it is consumed.  NULL: error set. */
+   run that has not started and has DRAW, SCORE and STOP, or DRAW and SIMULATE (then their lanes begin with that of
+   the run, their next observation is their end, and there are no values); it is consumed.  NULL: error set. */
 typedef struct norn_lanes norn_lanes;
 norn_lanes     *norn_lanes_new(norn_run *first, size_t n);
 /* Many such populations side by side: `each` lanes, a multiple of 32, for every one of n runs, which have not
@@ -145,9 +145,13 @@ bool            norn_lanes_defer(norn_lanes *, const struct segment_backend *, v
    copy of lane map[k]. */
 bool            norn_lanes_copy_map(norn_lanes *, void *map);
 /* What runs under NORN_RUN_SIMULATE have drawn, or which model was made (dist NULL).  An observation's numbers have
-   the event word of norn_simulated_event.  Of one run (n 0): its lane, the value.  Of n runs in lanes: which (NULL:
-   0 .. n - 1), their values as doubles, and parameter i of the scalar family: p[i][k] where bit i of `many` is set,
-   else p[i][0]; of dist only row and n may be looked at.  Everything is borrowed. */
+   the event word of norn_simulated_event.  Of one run (n 0): its lane, the value.  Of n runs in lanes: their lanes
+   (first + lanes[k]; NULL: first + k) and values as doubles.  A value of `elements` numbers is told by one call for
+   each, in order; then `row` has the family of the element (scalar; NULL: a real number without bounds), np and p its
+   parameters, p[i][k] where bit i of `many` is set, else p[i][0].  arg: of the distribution's arguments the first numbers
+   in their order (norn_dist_leaves), arg[i][k] where arg_many has bit i, else arg[i][0].  Of dist only row, n and what
+   families its arguments are may be looked at.  Everything is borrowed. */
+enum { NORN_SIMULATED_ARGS = 8 };
 typedef struct norn_simulated {
   uint64_t addr;
   norn_span span;
@@ -156,8 +160,11 @@ typedef struct norn_simulated {
   const norn_dist *dist;
   uint32_t lane;
   norn_datum value;
-  uint32_t n; const uint32_t *lanes;
-  unsigned many; const double *p[NORN_DIST_P];
+  uint32_t n, first; const uint32_t *lanes;
+  uint32_t element, elements;
+  const norn_dist_row *row;
+  int np; unsigned many; const double *p[NORN_DIST_P];
+  int nargs; unsigned arg_many; const double *arg[NORN_SIMULATED_ARGS];
   const double *x;
 } norn_simulated;
 /* false: error set, the run fails.  It must not run Norn code.  NULL: nothing is told any more. */
@@ -167,9 +174,9 @@ uint32_t        norn_simulated_event(uint64_t addr, norn_span, uint32_t before);
 /* How it went: groups that stand now; splits, branches both of whose ways were gone,
    mergers; runs that had to go on by themselves, and
    where and why the first; whether all do so for good; legs that a backend ran, and that had to be done again;
-   why it runs none any more, or "". */
+   why it runs none any more, or ""; most numbers that vectors held at a time. */
 typedef struct {
-  size_t groups, splits, selects, merged, alone, generated, again;
+  size_t groups, splits, selects, merged, alone, generated, again, most;
   bool fallen_apart;
   norn_span where;
   char why[160], not_generated[160];

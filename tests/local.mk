@@ -65,6 +65,7 @@ UNIT_TESTS = \
   %D%/unit/test_http \
   %D%/unit/test_io \
   %D%/unit/test_la \
+  %D%/unit/test_lane_ops \
   %D%/unit/test_lanes \
   %D%/unit/test_latent \
   %D%/unit/test_lib \

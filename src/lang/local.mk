@@ -54,7 +54,9 @@ libnorncore_la_SOURCES += \
   %D%/lanes/lanes_arith.c \
   %D%/lanes/lanes_compact.c \
   %D%/lanes/lanes_defer.c \
+  %D%/lanes/lanes_draw.c \
   %D%/lanes/lanes_event.c \
+  %D%/lanes/lanes_matrix.c \
   %D%/lanes/lanes_merge.c \
   %D%/lanes/lanes_plate.c \
   %D%/lanes/lanes_select.c \
@@ -106,6 +108,7 @@ libnorncore_la_SOURCES += \
   %D%/compile/flow.h \
   %D%/compile/op.h \
   %D%/lanes/lanes.h \
+  %D%/lanes/lanes_in.h \
   %D%/parse/ast.h \
   %D%/parse/elsewhere.h \
   %D%/parse/lex.h \

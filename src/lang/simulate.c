@@ -52,7 +52,7 @@ static bool tell_model(norn_run *r, val model)
   if (!st->simulated) return true;
   if (!g) return st->simulated(st->simulated_user, &t);
   for (uint32_t k = 0; k < g->at->n; k++) {
-    t.lane = g->lane ? g->lane[k] : k;
+    t.lane = lane_number(g, k);
     t.value = lane_of(g, model, k);
     if (norn_is_none(t.value)) return false;
     if (!st->simulated(st->simulated_user, &t)) return g->want = WANT_ERROR, false;

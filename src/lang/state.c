@@ -104,6 +104,7 @@ void norn_free(norn_state *st)
     if (st->slot[k] && st->slot_free[k]) st->slot_free[k](st, st->slot[k]);
   handles_sweep(st, true);
   norn_crew_free(st->crew);
+  lane_spares_free(st);
   run_free_all(st);
   state_drop_refs(st);
   env_free(st);

@@ -89,6 +89,8 @@ struct norn_state {
   struct group *lanes;                /* lanes.h: the group that executes, or NULL */
   bool (*simulated)(void *user, const norn_simulated *);      /* simulate.c; NULL: nobody is told */
   void *simulated_user;
+  struct cells *spare;                /* lanes_vec.c: `spares` buffers of `spare_bytes` for the lanes to come */
+  size_t spare_bytes, spares;
   int sealed_depth;
   uint64_t mem_ids;                   /* mem() made outside runs */
   proto *memo_stubs[9];
@@ -185,4 +187,5 @@ extern const norn_native defdist_natives[2];
 bool defdist_init(norn_state *);                        /* the words for supports */
 /* annot.c: an annotation's check; NULL if well, else the sentence (into buf). */
 const char *annot_check(norn_state *, val description, val x, char *buf, size_t n);
+void lane_spares_free(norn_state *);      /* lanes_vec.c */
 #endif

@@ -186,7 +186,7 @@ __attribute__((aligned(64))) norn_event_kind vm_exec(norn_run *r, norn_event *ev
     if (likely(V_IS_BOOL(*x))) { set_bool(&RA, !x->i); NEXT; }
     SLOWLY(A_NOT, *x, *x);
   }
-  OP(MATMUL): SAFEPOINT; SAVE; NO_LANES(&RB, 1); NO_LANES(&RC, 1); TRY(vec_matmul(st, RB, RC), -1); NEXT;
+  OP(MATMUL): SAFEPOINT; SAVE; TRY(vec_matmul(st, RB, RC), -1); NEXT;
   OP(TRANSPOSE): SAFEPOINT; NO_LANES(&RB, 1); TRY(vec_transpose(st, RB), -1); NEXT;
   OP(CONCAT): SAFEPOINT; SETTLED(vec_concat(st, RB, RC), norn_array_length(RB)); NEXT;
   OP(RANGE): {

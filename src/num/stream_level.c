@@ -86,8 +86,10 @@ static void uniforms(const norn_rng *g, double *out, int64_t n) { run(g, false, 
 static void normals(const norn_rng *g, double *out, int64_t n) { run(g, true, out, n); }
 /* ---- lanes: a number of each of many runs ---- */
 
-/* SIDE registers of counters of single lanes; both halves of a block of normals are made. */
-INLINE void lane_step(const norn_rng *g, const uint32_t *lane, bool normal, double *out)
+/* SIDE registers of counters of single lanes; both halves of a block of normals are made.  half: which of them, or
+   that of the lane. */
+enum { FIRST, SECOND, OF_LANE };
+INLINE void lane_step(const norn_rng *g, const uint32_t *lane, bool normal, int half, double *out)
 {
   const lane_bits none = {0};
   lane_bits at[SIDE], draw[SIDE], high[SIDE];
@@ -98,18 +100,18 @@ INLINE void lane_step(const norn_rng *g, const uint32_t *lane, bool normal, doub
     for (int i = 0; i < LANES; i++) x[i] = lane[r * LANES + i];
     at[r] = x;
     high[r] = at[r] & 8;
-    if (normal) at[r] &= ~(none + 8);
-    draw[r] = none + (normal ? g->draw | 0x80000000u : g->draw);
+    if (half == OF_LANE) at[r] &= ~(none + 8);
+    draw[r] = none + (half == OF_LANE ? g->draw | 0x80000000u : g->draw);
   }
   philox(g, at, draw, w);
 #pragma GCC unroll 2
   for (int r = 0; r < SIDE; r++) {
     lanes u, v;
     both(&w[r], normal, &u, &v);
-    if (normal) {
+    if (half == OF_LANE) {
       for (int i = 0; i < LANES; i++) out[r * LANES + i] = high[r][i] ? v[i] : u[i];
     } else {
-      lane_store(out + r * LANES, u);
+      lane_store(out + r * LANES, half == FIRST ? u : v);
     }
   }
 }
@@ -142,12 +144,12 @@ INLINE void pair_step(const norn_rng *g, uint32_t first, double *out)
 }
 
 /* By way of buffers where a step is not full. */
-INLINE void lane_run(const norn_rng *g, const uint32_t *lane, bool normal, double *out, int64_t n)
+INLINE void lane_run(const norn_rng *g, const uint32_t *lane, bool normal, int half, double *out, int64_t n)
 {
   enum { MANY = SIDE * LANES };
   const norn_rng own = *g;
   int64_t k = 0;
-  if (normal && !lane && own.lane % 16 == 0) {
+  if (half == OF_LANE && !lane && own.lane % 16 == 0) {
     for (; k + STEP <= n; k += STEP) pair_step(&own, own.lane + (uint32_t)k, out + k);
     if (k == n) return;
   }
@@ -159,18 +161,33 @@ INLINE void lane_run(const norn_rng *g, const uint32_t *lane, bool normal, doubl
       int64_t j = i < m ? k + i : k;
       at[i] = lane ? lane[j] : own.lane + (uint32_t)j;
     }
-    lane_step(&own, at, normal, m == MANY ? out + k : part);
+    lane_step(&own, at, normal, half, m == MANY ? out + k : part);
     if (m < MANY) memcpy(out + k, part, (size_t)m * sizeof *out);
   }
 }
 
+/* The number of each lane that g->draw says: of one draw, or of an array. */
+INLINE void lane_numbers(const norn_rng *g, const uint32_t *lane, bool normal, double *out, int64_t n)
+{
+  norn_rng own = *g;
+  uint32_t e = g->draw & ~RNG_ELEMENT;
+  if (!(g->draw & RNG_ELEMENT)) {
+    if (normal) lane_run(&own, lane, true, OF_LANE, out, n);
+    else lane_run(&own, lane, false, FIRST, out, n);
+    return;
+  }
+  own.draw = e / 16 * 8 + e % 8;
+  if (e & 8) lane_run(&own, lane, normal, SECOND, out, n);
+  else lane_run(&own, lane, normal, FIRST, out, n);
+}
+
 static void uniforms_of_lanes(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
 {
-  lane_run(g, lane, false, out, n);
+  lane_numbers(g, lane, false, out, n);
 }
 static void normals_of_lanes(const norn_rng *g, const uint32_t *lane, double *out, int64_t n)
 {
-  lane_run(g, lane, true, out, n);
+  lane_numbers(g, lane, true, out, n);
 }
 const stream_fns STREAM_NAME(stream_, LEVEL) = {uniforms, normals, uniforms_of_lanes,
                                                   normals_of_lanes};

@@ -77,6 +77,10 @@ static const struct { const char *name; int few; const char *text; } programs[] 
   {"array arithmetic", 0, "model m(ys) { for y in ys with v = [0.0, 0.5] { let x ~ normal(v[0], 1)\nlet k ~ poisson(1)\n"
    "let a = [x, 0.5] * 2 - [1, x] / 3\nlet b = exp(-a^2) + k\nlet c = [k, 2] * [3, k]\n"
    "observe y ~ normal(sum(b) + sum(-a) + c[0] / (1 + c[1]), 1)\n next 0.3 * a + [0.0, v[1]] } }"},
+  {"vectors", 0, "model m(ys) { for y in ys with v = [0.0, 0.5] { let x ~ normal(v, [1, 2])\nlet z ~ iid(normal(x[0], 1), 11)\n"
+   "let c = [[1 + x[0]^2, x[1]], [x[1], 2 + x[1]^2]]\nlet w ~ multi_normal([z[3], 0], c)\n"
+   "let f = cholesky(c + 0.5 * identity_matrix(2)) @ w\nlet g = solve_lower(cholesky(c), f)\n"
+   "observe y ~ normal(f[0] + g[1] + x @ w + 0.1 * z[10], 1)\n next 0.3 * x } }"},
   {"strings", -1, "model m(ys) { for y in ys with w = \"\" { let k ~ categorical([0.2, 0.3, 0.5])\nlet s = [\"a\", \"b\", \"c\"][k]\n"
    "observe y ~ normal(len(w) / 5, 1)\n next \"{w}{s}{k}\" } }"},
   {"proposals", -1, "model m(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 1) via normal(y, 1)\n"

@@ -310,7 +310,7 @@ static void test_pure(void)
   CHECK(net_source_runs(again, &w.h, 250, 20, &some) && same_runs(&w.r, 250, &some));
   CHECK(net_source_runs(again, &w.h, 3, 1, &some) && same_runs(&w.r, 3, &some));
   CHECK(net_source_runs(else_, &w.h, 3, 20, &other) && !same_runs(&w.r, 3, &other));
-  CHECK(net_source_runs(again, &w.h, 3 + 1024, 20, &other) && !same_runs(&w.r, 3, &other));
+  CHECK(net_source_runs(again, &w.h, 3 + NET_BLOCK, 20, &other) && !same_runs(&w.r, 3, &other));
   for (int i = 5; i < 9; i++) CHECK(net_runs_add(st, &w.h, &sum, &w.r, i));
   CHECK(sum.n == 4 && same_runs(&w.r, 5, &sum));
   net_source_free(again);
@@ -391,7 +391,7 @@ static void same_in_lanes(const char *program, const char *expression, norn_datu
                           const net_spec *spec,
                           bool lanes)
 {
-  enum { N = 200, FIRST = 1024 - 60 };
+  enum { N = 200, FIRST = NET_BLOCK - 60 };
   net_runs many = { 0 }, one = { 0 };
   net_schema h = { 0 };
   norn_datum what = value_of(program, expression);
@@ -470,6 +470,35 @@ static void test_lanes_of_sizes(void)
   CHECK(apart == 0);
 }
 
+/* Nor of these: vectors by columns, and matrices of lanes (lanes_draw.c, lanes_matrix.c). */
+static void test_lanes_of_vectors(void)
+{
+  norn_datum none = norn_missing();
+  apart = 0;
+  same_in_lanes("model m(y) { let t ~ iid(normal(0, 2), 37); let u ~ iid(uniform(t[0] - 1, t[0]), 9)\n"
+                "let v ~ normal(t, exp(t[1])); let w ~ exponential([1, exp(t[2]), 3]); let g ~ iid(gamma(2, 1 + w[0]), 3)\n"
+                "let k ~ iid(poisson(w[1]), 2); let b ~ iid(bernoulli(0.3), 20); let c ~ iid(discrete_uniform(2, 5), 2)\n"
+                "observe y ~ normal(v, 1); observe [1, 2] ~ poisson([1 + k[0], 1 + k[1]]); observe 1 ~ poisson(1 + c[1])\n"
+                "t }\n",
+                "m(repeat(0.0, 37))", none, &npe, true);
+  same_in_lanes("model m(y) { let t ~ normal([1, 2, 3], 2); let l = [[exp(t[0]), 0, 0], [t[1], 2, 0], [t[2], t[0], 1]]\n"
+                "observe y ~ multi_normal_cholesky(t, l); let z ~ multi_normal([0, t[0]], [[2, 1], [1, 3]]); z }\n",
+                "m([1, 2, 3])", none, &npe, true);
+  same_in_lanes("model m(y) { let a ~ lognormal(0, 0.3); let r ~ gamma(8, 8); let z ~ iid(normal(0, 1), 13)\n"
+                "let x = [0.1 * i for i in 0..13]\n"
+                "let k = cov_matrix(rbf(a, r), x) + 0.01 * identity_matrix(13); let l = cholesky(k); let f = l @ z\n"
+                "let k3 = cov_matrix(matern32(a, 0.5), x) + cov_matrix(matern52(1, r), x) + cov_matrix(matern12(a, r), x)\n"
+                "let h = solve_lower(cholesky(k3 + 0.1 * k), f); let s = h @ z; let m2 = (l @ l) @ h\n"
+                "for i in 0..13 { observe y[i] ~ normal(f[i] + 0.1 * h[i] + 0.01 * s + m2[i], 0.1) } }\n",
+                "m(repeat(0.0, 13))", none, &npe, true);
+  same_in_lanes("model m(x, y) { let n = len(x); let z ~ iid(normal(0, 1), n)\n"
+                "let f = cholesky(cov_matrix(rbf(1, 0.2), x) + 1e-8 * identity_matrix(n)) @ z\n"
+                "for i in 0..n { observe y[i] ~ normal(f[i], 0.1) } }\n"
+                "fn gps() { let n = sample(discrete_uniform(30, 32)); m([sample(uniform(0, 1)) for i in 0..n], repeat(0.0, n)) }\n",
+                "gps", names("x", NULL), &pfn, true);
+  CHECK(apart == 0);
+}
+
 static void test_program(void)
 {
   uint64_t a = net_program(st, value_of(coin, "coin(1, 2, [true])"));
@@ -541,6 +570,7 @@ int main(void)
   test_moments();
   test_lanes();
   test_lanes_of_sizes();
+  test_lanes_of_vectors();
   test_threads();
   test_program();
   test_refused();

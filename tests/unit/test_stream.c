@@ -80,6 +80,37 @@ static void test_parts(void)
   CHECK(parts[0] == norn_rng_uniform(&b) && c.draw == b.draw);
 }
 
+/* Of many lanes the number of one draw, and number e of an array that each begins, of lanes in a row and of others. */
+static void test_lanes(void)
+{
+  static const stream_fns *const levels[] = {
+    &stream_base,
+#ifdef HAVE_X86_LEVELS
+    &stream_avx2, &stream_avx512,
+#endif
+  };
+  enum { N = 77 };
+  uint32_t other[N];
+  double out[N + 1];
+  for (uint32_t k = 0; k < N; k++) other[k] = 3 + 5 * k;
+  for (int level = 0; level < (int)(sizeof levels / sizeof *levels); level++)
+    for (int64_t e = -1; level_has(level) && e < 40; e++)
+      for (int kind = 0; kind < 4; kind++) {
+        norn_rng g = {42, 32, 5, 6, e < 0 ? 0 : RNG_ELEMENT | (uint32_t)e, NULL}, h = g;
+        bool same = true, normal = kind & 1;
+        const uint32_t *lane = kind & 2 ? other : NULL;
+        out[N] = -77;
+        (normal ? levels[level]->lane_normals : levels[level]->lane_uniforms)(&g, lane, out, N);
+        for (uint32_t k = 0; k < N; k++) {
+          h.lane = lane ? lane[k] : 32 + k;
+          h.draw = 0;
+          double want = e >= 0 ? number(&h, normal, e) : normal ? norn_rng_normal(&h) : norn_rng_uniform(&h);
+          same &= v_bits(out[k]) == v_bits(want);
+        }
+        CHECK(same && out[N] == -77);
+      }
+}
+
 /* ---- no counter serves twice ----------------------------------------------------------------- */
 
 typedef struct { uint64_t stream; uint32_t c[4]; int half; } place;
@@ -385,6 +416,7 @@ int main(void)
 {
   test_bits();
   test_parts();
+  test_lanes();
   test_collisions();
   test_room();
   test_families();

@@ -58,7 +58,9 @@ bool    net_runs_event(norn_state *, net_runs *);                      /* and fo
 
 /* ---- net_source.c ---- */
 
-enum { NET_BLOCK = 1024, NET_FEW = 32, NET_NAME = 64 };   /* fewer runs than NET_FEW are not worth lanes */
+/* Runs with a stream of their own; lanes that can't are tried again after NET_AGAIN runs; fewer runs than NET_FEW are
+   not worth lanes. */
+enum { NET_BLOCK = 4096, NET_AGAIN = 1024, NET_FEW = 32, NET_NAME = 64 };
 /* Of a worker's runs: one must go on in the caller's thread, or when memory has been collected. */
 typedef enum { NET_HERE, NET_HOME, NET_COLLECT } net_away;
 struct net_source {
@@ -68,20 +70,21 @@ struct net_source {
   bool checked;                /* a run has been looked at for addresses that are taken twice */
   char (*input)[NET_NAME]; int ninput, cinput;
   uint64_t stream;
-  /* net_lanes.c: the block that was simulated last, for that schema. */
+  /* net_lanes.c: the runs that were simulated last in lanes, for that schema: of one block, `first` on. */
   net_runs block, some;        /* some: runs alone, where lanes can't */
-  uint64_t number, print;
-  bool whole;                  /* block is one */
+  uint64_t first, print;
+  bool whole;                  /* block has them */
+  uint32_t width;              /* how many go at once next time; 0: not known yet */
   double each;                 /* seconds of a run alone, of late */
   bool threadless;             /* threads can't do the program's runs */
   net_away away;
-  int apart;                   /* blocks that fell apart: after some of them lanes are not tried again */
+  int apart;                   /* times that they fell apart: after some lanes are not tried again */
 };
 uint64_t net_block_stream(const net_source *, uint64_t block);
-/* Is s->block this one? */
-bool net_block_is(const net_source *, const net_schema *, uint64_t block);
+/* Does s->block have run i? */
+bool net_block_has(const net_source *, const net_schema *, uint64_t i);
 /* Makes it so, in lanes.  false: it can't be done so; perhaps error set. */
-bool net_lanes_block(net_source *, const net_schema *, uint64_t block);
+bool net_lanes_block(net_source *, const net_schema *, uint64_t i);
 
 /* Runs by the scalar VM: here; on threads too, where that is worth it (net_source_crew.c).  false: error set. */
 bool net_runs_alone(net_source *, const net_schema *, uint64_t first, int n, net_runs *out);

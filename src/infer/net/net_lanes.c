@@ -1,5 +1,8 @@
-/* net_lanes: a block of simulated runs in lanes of one (norn_lanes, NORN_RUN_SIMULATE): what is drawn comes
-   as columns, one number a run, and is put into runs at the end (net_source.c).
+/* net_lanes: simulated runs in lanes of one (norn_lanes, NORN_RUN_SIMULATE): what is drawn comes as columns, one
+   number a run, and is put into runs at the end (net_source.c).
+
+   How many go at once is no matter of their numbers, so it is what costs least: a block where groups are small
+   (sizes that vary), fewer where their vectors fill the cache (matrices).
 
    The columns stay where they are among the numbers of the block; an event points into them.  Events are
    noted as they come, for several lanes at once or for one that goes alone; those of one lane are in its
@@ -19,6 +22,7 @@ typedef struct noting {
   net_source *s;
   const net_schema *h;
   net_runs *out;
+  uint32_t first, width;                 /* lanes of the block */
   note *note; size_t nnote, cnote;
   uint32_t *lane; size_t nlane, clane;
   bool gives_up;                         /* something that runs alone must say */
@@ -26,72 +30,82 @@ typedef struct noting {
 
 /* ---- a column ---- */
 
+/* Where the numbers of an element of each lane go: u[k * step]. */
+typedef struct numbers { double *u; size_t step; } numbers;
+
 /* The coordinates of n numbers as net_event_of has them; false: one is not inside. */
-static bool column_reals(const net_site *s, const norn_simulated *t, double *u)
+static bool column_reals(const net_site *s, const norn_simulated *t, numbers c)
 {
   double p[NORN_DIST_P];
   norn_support support = { .kind = NORN_SUPPORT_REAL };
+  bool bounds = !s->plain && t->row && t->row->range1;
   for (uint32_t k = 0; k < t->n; k++) {
-    if (!s->plain && (k == 0 || (t->many && t->dist->row->range1))) {
-      for (int i = 0; i < t->dist->n; i++) p[i] = t->p[i][t->many >> i & 1 ? k : 0];
-      support = net_one_support(t->dist->row, p);
+    double *u = c.u + k * c.step, x = t->x[k];
+    if (bounds && (k == 0 || t->many)) {
+      for (int i = 0; i < t->np; i++) p[i] = t->p[i][t->many >> i & 1 ? k : 0];
+      support = net_one_support(t->row, p);
     }
-    if (s->plain || support.kind == NORN_SUPPORT_REAL) u[k] = t->x[k];
-    else if (!net_one_coordinate(&support, t->x[k], &u[k], NULL)) return false;
-    if (!isfinite(u[k])) return false;
+    if (support.kind == NORN_SUPPORT_REAL) *u = x;
+    else if (t->elements > 1 ? !norn_support_unconstrain(&support, &x, u) : !net_one_coordinate(&support, x, u, NULL))
+      return false;
+    if (!isfinite(*u)) return false;
   }
   return true;
 }
 
 /* Of categories only whole numbers that follow one another, from the same first on in all lanes. */
-static bool column_categories(norn_state *st, const net_site *s, const norn_simulated *t, double *u)
+static bool column_categories(norn_state *st, const net_site *s, const norn_simulated *t, numbers c)
 {
   norn_datum args[NORN_DIST_P], first, last;
-  norn_dist d = *t->dist;
-  if (t->many) return false;
+  norn_dist d = { .row = t->row, .args = args, .n = t->np };
+  if (t->many || !t->row) return false;
   for (int i = 0; i < d.n; i++)
     args[i] = *t->p[i] == floor(*t->p[i]) ? norn_int((int64_t)*t->p[i]) : norn_real(*t->p[i]);
-  d.args = args;
   if (norn_dist_enumerate(st, &d, 0, &first) || norn_dist_enumerate(st, &d, s->categories - 1, &last)) {
     norn_clear(st);
     return false;
   }
   if (first.tag != NORN_INT || last.tag != NORN_INT || last.i - first.i != s->categories - 1) return false;
   for (uint32_t k = 0; k < t->n; k++) {
-    u[k] = t->x[k] - (double)first.i;
-    if (!(u[k] >= 0 && u[k] < s->categories)) return false;
+    double u = c.u[k * c.step] = t->x[k] - (double)first.i;
+    if (!(u >= 0 && u < s->categories)) return false;
   }
   return true;
 }
 
-static bool column_counts(const norn_simulated *t, double *u)
+static bool column_counts(const norn_simulated *t, numbers c)
 {
-  for (uint32_t k = 0; k < t->n; k++) if (!((u[k] = t->x[k]) >= 0)) return false;
+  for (uint32_t k = 0; k < t->n; k++) if (!((c.u[k * c.step] = t->x[k]) >= 0)) return false;
   return true;
 }
 
-/* Numbers and arguments of all n lanes.  false: lanes can't, or error set. */
-static bool columns(noting *o, const norn_simulated *t, net_event *e)
+/* Room for the numbers of all n lanes, each lane's together, and their arguments.  false: error set. */
+static bool columns_begin(noting *o, const norn_simulated *t, net_event *e)
 {
-  norn_state *st = o->s->st;
   const net_site *s = &o->h->site[e->site];
   net_runs *r = o->out;
-  size_t nargs = (size_t)s->nargs, n = t->n;
-  if (!net_runs_number(st, r, n * (1 + nargs))) return false;
-  double *u = r->number + r->nnumber, *a = u + n;
-  bool good = s->value == NET_REAL       ? column_reals(s, t, u)
-              : s->value == NET_CATEGORY ? column_categories(st, s, t, u)
-                                         : column_counts(t, u);
-  if (!good) return false;
+  size_t nargs = (size_t)s->nargs, n = t->n, nx = t->elements;
+  if (!net_runs_number(o->s->st, r, n * (nx + nargs))) return false;
+  double *a = r->number + r->nnumber + n * nx;
   for (size_t i = 0; i < nargs; i++)
     for (size_t k = 0; k < n; k++)
-      a[k * nargs + i] = (int)i < t->dist->n ? t->p[i][t->many >> i & 1 ? k : 0] : 0;
+      a[k * nargs + i] = (int)i < t->nargs ? t->arg[i][t->arg_many >> i & 1 ? k : 0] : 0;
   e->x = (uint32_t)r->nnumber;
-  e->arg = (uint32_t)(r->nnumber + n);
-  e->nx = 1;
+  e->arg = (uint32_t)(r->nnumber + n * nx);
+  e->nx = (uint16_t)nx;
   e->nargs = (uint16_t)nargs;
-  r->nnumber += n * (1 + nargs);
+  r->nnumber += n * (nx + nargs);
   return true;
+}
+
+/* The numbers of one element of all lanes.  false: lanes can't. */
+static bool column_of(noting *o, const norn_simulated *t, const net_event *e)
+{
+  const net_site *s = &o->h->site[e->site];
+  numbers c = { o->out->number + e->x + t->element, e->nx };
+  return s->value == NET_REAL       ? column_reals(s, t, c)
+         : s->value == NET_CATEGORY ? column_categories(o->s->st, s, t, c)
+                                    : column_counts(t, c);
 }
 
 /* ---- what is told ---- */
@@ -121,7 +135,7 @@ static bool note_inputs(noting *o, const norn_simulated *t)
 {
   net_source *s = o->s;
   for (int i = 0; i < s->ninput; i++) {
-    uint32_t *in = o->out->input + 2 * ((size_t)t->lane * (size_t)s->ninput + (size_t)i);
+    uint32_t *in = o->out->input + 2 * ((size_t)(t->lane - o->first) * (size_t)s->ninput + (size_t)i);
     int64_t elements;
     in[0] = (uint32_t)o->out->nnumber;
     if (!net_input_numbers(s->st, t->value, s->input[i], o->out, &in[1], &elements)) return gives_up(o);
@@ -132,10 +146,10 @@ static bool note_inputs(noting *o, const norn_simulated *t)
 /* The inputs of one model value, which all runs share. */
 static bool same_inputs(noting *o)
 {
-  norn_simulated t = { .value = norn_get(o->s->what) };
+  norn_simulated t = { .value = norn_get(o->s->what), .lane = o->first };
   size_t n = 2 * (size_t)o->s->ninput;
   if (!note_inputs(o, &t)) return false;
-  for (size_t k = 1; n && k < NET_BLOCK; k++)
+  for (size_t k = 1; n && k < o->width; k++)
     memcpy(o->out->input + k * n, o->out->input, n * sizeof *o->out->input);
   return true;
 }
@@ -145,7 +159,11 @@ static bool note_event(void *user, const norn_simulated *t)
   noting *o = user;
   norn_state *st = o->s->st;
   if (!t->dist) return note_inputs(o, t);
-  note x = { .n = t->n, .lane = t->lane, .all = !t->lanes };
+  if (t->n && t->element) {
+    const net_event *e = &o->note[o->nnote - 1].e;         /* what element 0 has begun */
+    return e->site < 0 || column_of(o, t, e) || gives_up(o);
+  }
+  note x = { .n = t->n, .lane = t->lane - o->first, .all = !t->lanes };
   norn_event ev = { .kind = t->observed ? NORN_OBSERVE : NORN_SAMPLE, .flags = t->flags, .addr = t->addr,
                     .span = t->span, .dist = t->dist, .count = 1 };
   if (!t->n) {
@@ -159,7 +177,10 @@ static bool note_event(void *user, const norn_simulated *t)
   if (x.e.site == NET_NAMELESS) return gives_up(o);
   if (x.e.site == NET_FAILED) return false;
   if (x.e.site < 0) memset(x.e.index, 0, sizeof x.e.index);
-  else if (!columns(o, t, &x.e)) return gives_up(o);
+  else if (t->elements > UINT16_MAX || ((int)t->elements > o->h->site[x.e.site].coords && !o->h->site[x.e.site].split))
+    x.e.site = -1;                                         /* of a size that was never met */
+  else if (!columns_begin(o, t, &x.e)) return false;
+  else if (!column_of(o, t, &x.e)) return gives_up(o);
   return note_add(o, &x, t->lanes);
 }
 
@@ -175,11 +196,11 @@ static bool spread(noting *o)
   norn_state *st = o->s->st;
   net_runs *r = o->out;
   size_t *at = r->start + 1;             /* of each run its number of events, then where the next goes */
-  memset(r->start, 0, (NET_BLOCK + 1) * sizeof *r->start);
+  memset(r->start, 0, (o->width + 1) * sizeof *r->start);
   for (size_t i = 0; i < o->nnote; i++)
     for (uint32_t k = 0; k < (o->note[i].n ? o->note[i].n : 1); k++) at[lane_of(o, &o->note[i], k)]++;
   size_t all = 0;
-  for (uint32_t k = 0; k < NET_BLOCK; k++) {
+  for (uint32_t k = 0; k < o->width; k++) {
     size_t n = at[k];
     at[k] = all;
     all += n;
@@ -191,7 +212,7 @@ static bool spread(noting *o)
     for (uint32_t k = 0; k < n; k++) {
       net_event *e = &r->event[at[lane_of(o, x, k)]++];
       *e = x->e;
-      e->x += e->nx ? k : 0;
+      e->x += k * e->nx;
       e->arg += k * e->nargs;
     }
   }
@@ -207,60 +228,69 @@ static uint64_t print_of(const net_schema *h)
   return hash_bytes(h->site, (size_t)h->nsite * sizeof *h->site, (uint64_t)(uintptr_t)h->places);
 }
 
-bool net_block_is(const net_source *s, const net_schema *h, uint64_t block)
+bool net_block_has(const net_source *s, const net_schema *h, uint64_t i)
 {
-  return s->whole && s->number == block && s->print == print_of(h);
+  return s->whole && i - s->first < (uint64_t)s->block.n && s->print == print_of(h);
+}
+
+/* How many go at once next time, after these. */
+static void choose_width(net_source *s, const noting *o, const norn_lanes_report *report)
+{
+  enum { LEAST = 128, SMALL = 256, CACHE = 3 << 17, MEMORY = 64 << 20 };
+  const net_runs *r = o->out;
+  size_t bytes = r->nnumber * sizeof *r->number + r->nevent * sizeof *r->event;
+  if (s->width == 0) s->width = r->nevent / (o->nnote + 1) < SMALL ? NET_BLOCK : o->width;
+  double more = (double)s->width / o->width;
+  while (s->width > LEAST && (more * (double)report->most > CACHE || more * (double)bytes > MEMORY))
+    s->width /= 2, more /= 2;
 }
 
 /* All lanes to their ends. */
 static bool lanes_run(noting *o, norn_lanes *l, double *logw)
 {
   norn_lanes_leg leg = { 0 };
-  norn_lanes_report report;
-  bool good = norn_lanes_next(l, logw, &leg) == NORN_OBSERVE && !leg.running && !leg.observing &&
-    !o->gives_up;
-  norn_lanes_look(l, &report);
-  o->s->apart += report.alone > NET_BLOCK / 2;
-  return good;
+  return norn_lanes_next(l, logw, &leg) == NORN_OBSERVE && !leg.running && !leg.observing && !o->gives_up;
 }
 
-static bool lanes_block(noting *o, uint64_t block)
+static bool lanes_block(noting *o, uint64_t block, norn_lanes_report *report)
 {
   net_source *s = o->s;
   norn_state *st = s->st;
-  double *logw = engine_get(st, NET_BLOCK * sizeof *logw);
+  double *logw = engine_get(st, o->width * sizeof *logw);
   norn_run *r = logw ? norn_run_new(st, norn_get(s->what), NULL, 0) : NULL;
   norn_lanes *l = NULL;
   if (r) {
-    norn_run_stream(r, net_block_stream(s, block), 0, 0);
+    norn_run_stream(r, net_block_stream(s, block), o->first, 0);
     norn_run_flags(r, NORN_RUN_DRAW | NORN_RUN_SIMULATE | NORN_RUN_NAMES | (s->makes ? NORN_RUN_MAKES : 0));
-    l = norn_lanes_new(r, NET_BLOCK);
+    l = norn_lanes_new(r, o->width);
   }
   norn_simulate_attach(st, note_event, o);
   bool good = l && (s->makes || same_inputs(o)) && lanes_run(o, l, logw);
   norn_simulate_attach(st, NULL, NULL);
+  if (l) norn_lanes_look(l, report);
   norn_lanes_free(l);
-  engine_put(st, logw, NET_BLOCK * sizeof *logw);
+  engine_put(st, logw, o->width * sizeof *logw);
   return good;
 }
 
-bool net_lanes_block(net_source *s, const net_schema *h, uint64_t block)
+bool net_lanes_block(net_source *s, const net_schema *h, uint64_t i)
 {
   enum { APART = 3 };
-  noting o = { .s = s, .h = h, .out = &s->block };
+  uint32_t width = s->width ? s->width : NET_AGAIN;
+  noting o = { .s = s, .h = h, .out = &s->block, .first = (uint32_t)(i % NET_BLOCK) / width * width, .width = width };
   norn_state *st = s->st;
+  norn_lanes_report report = { 0 };
   norn_clear(st);
   s->whole = false;
-  if (s->apart >= APART || !net_runs_start(st, &s->block, NET_BLOCK, s->ninput)) return false;
-  bool good = lanes_block(&o, block) && spread(&o);
+  if (s->apart >= APART || !net_runs_start(st, &s->block, (int)width, s->ninput)) return false;
+  bool good = lanes_block(&o, i / NET_BLOCK, &report) && spread(&o);
+  s->apart += (report.alone > width / 2) + !good;
+  if (good) choose_width(s, &o, &report);
   engine_put(st, o.note, o.cnote * sizeof *o.note);
   engine_put(st, o.lane, o.clane * sizeof *o.lane);
-  if (!good) {
-    s->apart += 1;
-    return false;
-  }
+  if (!good) return false;
   s->whole = true;
-  s->number = block;
+  s->first = i / NET_BLOCK * NET_BLOCK + o.first;
   s->print = print_of(h);
   return true;
 }

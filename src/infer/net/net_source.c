@@ -388,20 +388,29 @@ bool net_runs_alone(net_source *s, const net_schema *h, uint64_t first, int n, n
   return net_runs_start(s->st, out, n, s->ninput) && net_source_walk(s, first, n, &w);
 }
 
+/* Of n runs from i on, where lanes can't: those before lanes are tried again. */
+static int alone_at_once(uint64_t i, int n)
+{
+  int left = NET_AGAIN - (int)(i % NET_AGAIN);
+  return left < n ? left : n;
+}
+
 bool net_source_runs(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out)
 {
   int done = 0;
   if (n < NET_FEW) return net_runs_alone(s, h, first, n, out);
   if (!net_runs_start(s->st, out, 0, s->ninput)) return false;
   while (done < n) {
-    uint64_t i = first + (uint64_t)done, block = i / NET_BLOCK;
-    int from = (int)(i % NET_BLOCK), m = NET_BLOCK - from < n - done ? NET_BLOCK - from : n - done;
-    if (!net_block_is(s, h, block) && !net_lanes_block(s, h, block)) {
+    uint64_t i = first + (uint64_t)done;
+    const net_runs *r = &s->block;
+    int from = 0;
+    if (net_block_has(s, h, i) || net_lanes_block(s, h, i)) from = (int)(i - s->first);
+    else {
       if (norn_error(s->st)->code == NORN_EMEMORY) return false;
-      if (!net_runs_threads(s, h, i, m, &s->some)) return false;
-      from = 0;
+      if (!net_runs_threads(s, h, i, alone_at_once(i, n - done), &s->some)) return false;
+      r = &s->some;
     }
-    const net_runs *r = net_block_is(s, h, block) ? &s->block : &s->some;
+    int m = r->n - from < n - done ? r->n - from : n - done;
     for (int k = 0; k < m; k++) if (!net_runs_add(s->st, h, out, r, from + k)) return false;
     done += m;
   }

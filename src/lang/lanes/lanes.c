@@ -52,8 +52,6 @@ static uint32_t *lane_list(norn_lanes *l)
   return p;
 }
 
-static uint32_t lane_at(const group *g, uint32_t k) { return g->lane ? g->lane[k] : k; }
-
 norn_lanes *norn_lanes_new(norn_run *first, size_t n)
 {
   norn_state *st = first->st;
@@ -65,6 +63,7 @@ norn_lanes *norn_lanes_new(norn_run *first, size_t n)
   }
   l->st = st;
   l->n = (uint32_t)n;
+  l->first = first->flags & NORN_RUN_SIMULATE ? first->lane : 0;
   first->flags &= ~(unsigned)(NORN_RUN_READY | RUN_IS_READY);
   l->flags = first->flags & ~(unsigned)NORN_RUN_CHECK;
   l->state = mem_zero(&st->mem, n);
@@ -82,7 +81,7 @@ norn_lanes *norn_lanes_new(norn_run *first, size_t n)
     return NULL;
   }
   first->flags = (first->flags & ~(unsigned)NORN_RUN_DRAW) | RUN_LANES;
-  first->lane = 0;
+  first->lane = l->first;
   return l;
 }
 
@@ -101,11 +100,7 @@ void norn_lanes_free(norn_lanes *l)
   lane_buffer_put(l, l->number);
   if (l->plate_at) layout_drop(l, l->plate_at);
   mem_put(m, l->stream, l->plates * sizeof *l->stream);
-  while (l->free) {
-    struct cells *c = l->free;
-    l->free = c->next;
-    mem_put(m, c, lane_bytes(l));
-  }
+  lane_buffers_leave(l);
   for (uint32_t i = 0; l->run && i < l->n; i++)
     if (l->run[i]) norn_run_free(l->run[i]);
   mem_put(m, l->run, l->n * sizeof *l->run);
@@ -209,7 +204,7 @@ void lanes_lift_water(norn_run *r)
 static norn_run *run_of_lane(group *g, uint32_t k, const holders *h)
 {
   norn_lanes *l = g->all;
-  norn_run *r = norn_run_fork(g->run, lane_at(g, k));
+  norn_run *r = norn_run_fork(g->run, lane_number(g, k));
   if (!r) return NULL;
   r->flags = (l->flags & ~(unsigned)NORN_RUN_MAKES) | (g->run->flags & NORN_RUN_MAKES);
   if (g->weighed) r->logw = g->logw[k];
@@ -282,7 +277,7 @@ static group *side_group(group *g, bool side, uint32_t m, bool last)
   norn_lanes *l = g->all;
   group *s = group_new(l);
   if (!s) return NULL;
-  s->run = last ? g->run : norn_run_fork(g->run, lane_at(g, 0));
+  s->run = last ? g->run : norn_run_fork(g->run, lane_number(g, 0));
   if (last) g->run = NULL;
   if (s->run && take_side(s, g, g->mask, side, m)) return s;
   group_free(l, s);

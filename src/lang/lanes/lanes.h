@@ -92,9 +92,11 @@ typedef struct group {
 } group;
 
 enum { LANE_RUNNING, LANE_ENDED, LANE_DEAD };
+static inline uint32_t lane_at(const group *g, uint32_t k) { return g->lane ? g->lane[k] : k; }
+
 struct norn_lanes {
   norn_state *st;
-  uint32_t n;
+  uint32_t n, first;                          /* lane k is that of the run with number first + k */
   group **group; size_t ngroup, cgroup;       /* all of them; [next, ngroup) are not at the barrier */
   size_t next;
   uint32_t next_run;                          /* the run that is stepped now */
@@ -117,7 +119,8 @@ struct norn_lanes {
   size_t alone_before;                        /* report.alone when the leg began */
   lane_vec *vecs;                             /* all handles */
   size_t made, kept;                          /* since the last marking; that it left */
-  struct cells { struct cells *next; } *free; /* vectors of n cells for reuse */
+  size_t cells, made_cells;                   /* numbers of all vectors; made since the last marking */
+  struct cells *free;                         /* vectors of n cells for reuse */
   bool selecting;                             /* lanes_select.c holds values that no register does */
   int holding;                                /* so does who goes through an array (lanes_arith.c) */
   struct lanes_vain { const ins *pc; int n; } vain[16];           /* branches where it did in vain */
@@ -139,6 +142,8 @@ struct norn_lanes {
   int again;                                  /* legs in a row that had to be done again */
   norn_lanes_report report;
 };
+/* The number of lane k in the counters of its draws. */
+static inline uint32_t lane_number(const group *g, uint32_t k) { return g->all->first + lane_at(g, k); }
 
 /* ---- lanes_vec.c: layouts and vectors ---- */
 layout   *layout_new(norn_lanes *, layout *up, uint32_t n);        /* map is to be filled; NULL: no memory */
@@ -167,6 +172,8 @@ lane_vec *lane_gathered(group *, lane_vec *);
 size_t    lane_bytes(const norn_lanes *);                          /* of a vector */
 void     *lane_buffer(norn_lanes *);                               /* n cells; NULL: error set */
 void      lane_buffer_put(norn_lanes *, void *);
+/* Those that nobody has, for good; of simulated runs, of which there will be more at once, some are kept. */
+void      lane_buffers_leave(norn_lanes *);
 /* Marks what runs reach and frees the rest, if it is time for that. */
 bool      lanes_sweep(norn_lanes *, bool now);                     /* false: no memory to look */
 /* Its halves: marks what runs reach, and the run at the start of the leg if asked; frees the rest, and takes
@@ -213,6 +220,7 @@ val  lanes_map1(norn_state *, const norn_native *, val x);
 /* false: no argument holds lanes, or f only carries them. */
 bool lanes_native(norn_state *, const norn_native *, const val *args, int n, val *out);
 val  lanes_index(norn_state *, val x, val i);
+val  lanes_matmul(norn_state *, val a, val b);                 /* lanes_matrix.c */
 /* A branch: *v becomes what all lanes have; false: they disagree. */
 bool lanes_decide(norn_state *, val *v);
 /* a in the lanes where c (booleans) holds, b in others: numbers or booleans of one kind. */

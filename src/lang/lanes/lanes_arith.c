@@ -1,9 +1,8 @@
 /* lanes_arith.c: arithmetic, comparisons, real functions, natives and indices of numbers that differ
    between lanes (lanes.h).  Vectors go through plain loops; what has none is done for each lane by the
    scalar function, whose bits the loops have too. */
-#include "lang/lanes/lanes.h"
+#include "lang/lanes/lanes_in.h"
 #include "lang/value/arith_in.h"
-#include "num/lane_ops.h"
 #include <math.h>
 #include <string.h>
 
@@ -217,7 +216,7 @@ static void as_compared(val *x, val y)
 
 /* Arrays go element by element (arith_array.c), which comes back here for those that are lanes: short ones, for each
    element becomes a vector. */
-static bool is_short(val x) { return x.tag != NORN_ARRAY || vec_count(v_vec(x)) <= 256; }
+static bool is_short(val x) { return x.tag != NORN_ARRAY || vec_count(v_vec(x)) <= 4096; }
 
 static val array_settled(group *g, val z)
 {
@@ -233,6 +232,14 @@ static val array_arith(group *g, arith op, val x, val y)
   return array_settled(g, op == A_NEG ? arith_arrays(st, A_SUB, norn_int(0), x) : arith_arrays(st, op, x, y));
 }
 
+/* Does x stay what it is when y is added?  So a diagonal that is added leaves the other elements alone. */
+static bool adds_nothing(group *g, val x, val y)
+{
+  double lo, hi;
+  bool zero = V_IS_REAL(y) ? y.d == 0 : V_IS_INT(y) && y.i == 0;
+  return zero && v_is_lanes(x) && lanes_kind(x) == LANE_REAL && bounds_of(g, x, &lo, &hi) && (lo > 0 || hi < 0);
+}
+
 /* One of x and y is, or holds, lanes. */
 val lanes_arith(norn_state *st, arith op, val x, val y)
 {
@@ -246,6 +253,8 @@ val lanes_arith(norn_state *st, arith op, val x, val y)
   }
   val later;
   if (g->defers && lanes_arith_later(g, op, x, y, &later)) return later;
+  if (op == A_ADD && adds_nothing(g, x, y)) return x;
+  if (op == A_ADD && adds_nothing(g, y, x)) return y;
   if (op == A_NEG || op == A_NOT) return unary(g, op, x);
   unsigned a = kind_of(x), b = kind_of(y);
   bool same = op == A_EQ || op == A_NE;
@@ -325,6 +334,8 @@ bool lanes_native(norn_state *st, const norn_native *f, const val *args, int n, 
   *out = norn_none();
   if (g->defers && !(f->flags & NORN_PURE) && !is_carrier(f) && !lanes_compute(g)) return true;
   if (!inside || is_carrier(f)) return false;
+  if (lanes_matrix_native(g, f, args, n, out)) return true;
+  if (st->err.code) return true;
   if (!(f->flags & NORN_PURE)) {
     alone(st, "a function with effects");
     return true;

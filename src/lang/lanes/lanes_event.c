@@ -1,28 +1,18 @@
 /* lanes_event.c: choices and observations in lanes (lanes.h): draws by counters that differ in the
    lane only, densities by the family's block. */
-#include "lang/lanes/lanes.h"
-#include "num/lane_ops.h"
+#include "lang/lanes/lanes_in.h"
+#include "num/stream.h"
 #include <math.h>
 #include <string.h>
 
 /* ---- parameters ---- */
 
-/* The parameters of a scalar family: numbers, or one for each lane where bit i of many is set. */
-typedef struct parameters {
-  const double *p[1 + NORN_DIST_P];
-  double one[1 + NORN_DIST_P];
-  lane_vec *v[1 + NORN_DIST_P];       /* whose numbers p[i] are; NULL: of none */
-  unsigned many;
-  void *made[1 + NORN_DIST_P];
-} parameters;
-
-static void parameters_free(group *g, parameters *q)
+void lanes_parameters_free(group *g, parameters *q)
 {
   for (int i = 0; i <= NORN_DIST_P; i++) lane_buffer_put(g->all, q->made[i]);
 }
 
-/* Argument x as number i.  false: it is none, or no memory. */
-static bool parameter(group *g, val x, int i, parameters *q)
+bool lanes_parameter(group *g, val x, int i, parameters *q)
 {
   q->p[i] = &q->one[i];
   if (V_IS_REAL(x) || V_IS_INT(x)) {
@@ -51,26 +41,28 @@ static bool parameters_of(group *g, const norn_dist *d, parameters *q)
   memset(q, 0, sizeof *q);
   if (!(d->row->flags & NORN_DIST_SCALAR) || !d->row->check1 || d->n > NORN_DIST_P) return false;
   for (int i = 0; i < d->n; i++)
-    if (!parameter(g, d->args[i], i, q)) return false;
+    if (!lanes_parameter(g, d->args[i], i, q)) return false;
+  return true;
+}
+
+bool lanes_range(group *g, lane_vec *v, double *lo, double *hi)
+{
+  if (!v->ranged) {
+    if (!lane_ops()->range(&v->c->d, g->at->n, lo, hi)) return false;
+    v->lo = *lo, v->hi = *hi, v->ranged = true;
+  }
+  *lo = v->lo, *hi = v->hi;
   return true;
 }
 
 /* Their bounds, found once for a vector and those gathered from it.  false: one is not finite. */
 static bool range_of(group *g, const parameters *q, int i, double *lo, double *hi)
 {
-  lane_vec *v = q->v[i];
-  if (v && v->ranged) {
-    *lo = v->lo, *hi = v->hi;
-    return true;
-  }
-  bool finite = lane_ops()->range(q->p[i], g->at->n, lo, hi);
-  if (v && finite) v->lo = *lo, v->hi = *hi, v->ranged = true;
-  return finite;
+  return q->v[i] ? lanes_range(g, q->v[i], lo, hi) : lane_ops()->range(q->p[i], g->at->n, lo, hi);
 }
 
-/* The domains of families that are drawn in lanes are convex: if the corners of a box lie inside,
-   all of it does. */
-static bool corners_good(group *g, const norn_dist_row *row, const parameters *q, int np)
+/* If the corners of a box lie inside, all of it does. */
+bool lanes_corners_good(group *g, const norn_dist_row *row, const parameters *q, int np)
 {
   double lo[NORN_DIST_P], hi[NORN_DIST_P], p[NORN_DIST_P];
   int which;
@@ -92,7 +84,7 @@ static bool all_good(group *g, const norn_dist_row *row, const parameters *q, in
   double p[NORN_DIST_P] = { 0 };
   int which;
   uint32_t bad = 0;
-  if (row->lane_samples && corners_good(g, row, q, np)) return true;
+  if (row->lane_samples && lanes_corners_good(g, row, q, np)) return true;
   if (!g->mask && !(g->mask = lane_buffer(g->all))) return false;
   for (uint32_t k = 0; k < g->at->n; k++) {
     for (int i = 0; i < np; i++) p[i] = q->p[i][q->many >> i & 1 ? k : 0];
@@ -109,8 +101,7 @@ static bool all_good(group *g, const norn_dist_row *row, const parameters *q, in
 
 /* ---- choices ---- */
 
-/* Reals as what the family gives.  false: one fits no integer. */
-static bool as_outcomes(const norn_dist_row *row, lane_vec *z, uint32_t n)
+bool lanes_outcomes(const norn_dist_row *row, lane_vec *z, uint32_t n)
 {
   bool fits = true;
   z->ranged = false;
@@ -123,22 +114,43 @@ static bool as_outcomes(const norn_dist_row *row, lane_vec *z, uint32_t n)
   return fits;
 }
 
-/* The bounds are found while a part lies in the nearest cache. */
-static void draw_parts(group *g, const norn_dist_row *row, const parameters *q, int np, norn_rng *rng,
-                       lane_vec *z)
+enum { PART = 512 };
+
+/* Of lanes k .. k + n - 1, n <= PART: their numbers, in `buffer` if need be; NULL: they are first + k, ... */
+static const uint32_t *numbers_of(const group *g, uint32_t k, uint32_t n, uint32_t *buffer)
 {
-  enum { PART = 512 };
+  uint32_t first = g->all->first;
+  if (!g->lane) return NULL;
+  if (!first) return g->lane + k;
+  for (uint32_t j = 0; j < n; j++) buffer[j] = first + g->lane[k + j];
+  return buffer;
+}
+
+/* The bounds are found while a part lies in the nearest cache. */
+void lanes_draw_parts(group *g, const norn_dist_row *row, const parameters *q, int np, norn_rng *rng, lane_vec *z)
+{
   const double *p[NORN_DIST_P];
   double lo, hi;
+  uint32_t lane[PART];
   z->lo = INFINITY, z->hi = -INFINITY, z->ranged = true;
   for (uint32_t k = 0, n = g->at->n; k < n; k += PART) {
     uint32_t m = n - k < PART ? n - k : PART;
     for (int i = 0; i < np; i++) p[i] = q->p[i] + (q->many >> i & 1 ? k : 0);
-    rng->lane = k;
-    row->lane_samples(rng, g->lane ? g->lane + k : NULL, m, q->many, p, &z->c[k].d);
+    rng->lane = g->all->first + k;
+    row->lane_samples(rng, numbers_of(g, k, m, lane), m, q->many, p, &z->c[k].d);
     z->ranged &= lane_ops()->range(&z->c[k].d, m, &lo, &hi);
     if (lo < z->lo) z->lo = lo;
     if (hi > z->hi) z->hi = hi;
+  }
+}
+
+void lanes_normals(group *g, norn_rng *rng, double *z)
+{
+  uint32_t lane[PART];
+  for (uint32_t k = 0, n = g->at->n; k < n; k += PART) {
+    uint32_t m = n - k < PART ? n - k : PART;
+    rng->lane = g->all->first + k;
+    stream_best()->lane_normals(rng, numbers_of(g, k, m, lane), z + k, m);
   }
 }
 
@@ -150,12 +162,12 @@ static void draw(group *g, const norn_dist_row *row, const parameters *q, int np
   uint32_t n = g->at->n;
   double p[NORN_DIST_P] = { 0 };
   if (row->lane_samples) {
-    draw_parts(g, row, q, np, &rng, z);
+    lanes_draw_parts(g, row, q, np, &rng, z);
     return;
   }
   for (uint32_t k = 0; k < n; k++) {
     norn_rng own = rng;
-    own.lane = g->lane ? g->lane[k] : k;
+    own.lane = lane_number(g, k);
     own.pairs = r->st->pairs;
     for (int i = 0; i < np; i++) p[i] = q->p[i][q->many >> i & 1 ? k : 0];
     z->c[k].d = row->sample1(p, &own);
@@ -172,8 +184,12 @@ static bool told(group *g, const norn_dist *d, const parameters *q, const lane_v
   t->dist = d;
   t->n = g->at->n;
   t->lanes = g->lane;
-  t->many = q->many;
-  for (int i = 0; i < d->n; i++) t->p[i] = q->p[i];
+  t->first = g->all->first;
+  t->elements = 1;
+  t->row = d->row;
+  t->np = t->nargs = d->n;
+  t->many = t->arg_many = q->many;
+  for (int i = 0; i < d->n; i++) t->p[i] = t->arg[i] = q->p[i];
   t->x = made ? made : &z->c->d;
   bool good = st->simulated(st->simulated_user, t);
   lane_buffer_put(g->all, made);
@@ -212,7 +228,7 @@ static bool each_draws(group *g, const norn_dist *d, uint32_t event, each_lane *
   norn_run *r = g->run;
   norn_state *st = r->st;
   for (uint32_t k = 0; k < g->at->n; k++) {
-    norn_rng rng = { r->stream, g->lane ? g->lane[k] : k, event, r->iter, 0, st->pairs };
+    norn_rng rng = { r->stream, lane_number(g, k), event, r->iter, 0, st->pairs };
     norn_dist own = { d->row, e->own + (size_t)k * (size_t)d->n, d->n };
     e->to[k] = k;
     e->s[k] = (lane_source){ norn_none(), NULL, e->to + k };
@@ -238,7 +254,7 @@ static bool each_samples(norn_run *r, val *dst, const norn_dist *d, uint32_t eve
   for (uint32_t k = 0; good && tell && k < n; k++) {
     norn_dist own = { d->row, e.own + (size_t)k * (size_t)d->n, d->n };
     tell->dist = &own;
-    tell->lane = e.to[k] = g->lane ? g->lane[k] : k;
+    tell->lane = lane_number(g, k);
     tell->value = e.s[k].v;
     good = st->simulated(st->simulated_user, tell);
     if (!good) g->want = WANT_ERROR;
@@ -251,25 +267,28 @@ static bool each_samples(norn_run *r, val *dst, const norn_dist *d, uint32_t eve
 bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint32_t event, norn_simulated *tell)
 {
   group *g = r->st->lanes;
-  parameters q;
+  parameters q = { .many = 0 };
   lanes_sweep(g->all, false);
   if (g->defers && lanes_sample_later(g, d, event, dst)) return !norn_is_none(*dst);
   if (lanes_apart(g)) return false;
   lane_vec *z = NULL;
   bool good = d->row->sample1 && (norn_dist_flags(d) & NORN_DIST_SCALAR) && parameters_of(g, d, &q);
-  if (!good && r->flags & NORN_RUN_SIMULATE) {
-    if (d->row->sample1) parameters_free(g, &q);
-    return each_samples(r, dst, d, event, tell);
+  if (!good) {
+    lanes_parameters_free(g, &q);
+    lanes_vector how = lanes_sample_vector(r, dst, d, event, tell);
+    if (how == VECTOR_DONE) return true;
+    if (how == VECTOR_NONE && r->flags & NORN_RUN_SIMULATE) return each_samples(r, dst, d, event, tell);
+    if (how == VECTOR_NONE) lanes_alone(r->st, "a choice that has no lanes");
+    return false;
   }
-  if (!good) lanes_alone(r->st, "a choice that has no lanes");
-  good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
+  good = all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
   if (good) {
     draw(g, d->row, &q, d->n, event, z);
-    good = !(d->row->flags & NORN_DIST_DISCRETE) || as_outcomes(d->row, z, g->at->n);
+    good = !(d->row->flags & NORN_DIST_DISCRETE) || lanes_outcomes(d->row, z, g->at->n);
     if (!good) lanes_alone(r->st, "a choice that fits no integer");
     good = good && (!tell || told(g, d, &q, z, tell));
   }
-  if (d->row->sample1) parameters_free(g, &q);
+  lanes_parameters_free(g, &q);
   if (good) *dst = v_lanes(z);
   return good;
 }
@@ -350,7 +369,6 @@ static bool add_weights(group *g, double *w, const double *lp, uint32_t n)
 
 bool lanes_observe(norn_run *r, const norn_dist *d, val y)
 {
-  enum { PART = 512 };
   group *g = r->st->lanes;
   parameters q;
   double lp[PART], one, *w = NULL;
@@ -368,14 +386,13 @@ bool lanes_observe(norn_run *r, const norn_dist *d, val y)
     densities(d->row, &q, d->n, at, many, k, m, lp);
     number &= add_weights(g, w + k, lp, m);
   }
-  parameters_free(g, &q);
+  lanes_parameters_free(g, &q);
   if (good && !number) lanes_alone(r->st, "a log density that is not a number");   /* an error there */
   return good && number;
 }
 
 bool lanes_weight(norn_run *r, val lw)
 {
-  enum { PART = 512 };
   group *g = r->st->lanes;
   bool later;
   if (g->defers && lanes_weight_later(g, lw, &later)) return later;
@@ -423,13 +440,13 @@ bool lanes_dist(norn_state *st, const norn_dist *d)
   bool good;
   if (g->defers && lanes_dist_later(g, d, &good)) return good;
   good = parameters_of(g, d, &q);
-  if (!good && g->run->flags & NORN_RUN_SIMULATE && each_good(g, d)) {
-    parameters_free(g, &q);
+  if (!good && (lanes_dist_vector(g, d) || (g->run->flags & NORN_RUN_SIMULATE && each_good(g, d)))) {
+    lanes_parameters_free(g, &q);
     return true;
   }
   if (!good) lanes_alone(st, "a distribution that has no lanes");
   good = good && all_good(g, d->row, &q, d->n);
-  parameters_free(g, &q);
+  lanes_parameters_free(g, &q);
   return good;
 }
 
@@ -447,6 +464,6 @@ val lanes_logpdf(norn_state *st, const norn_dist *d, val y)
   lane_vec *z = NULL;
   good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
   if (good) densities(d->row, &q, d->n, at, many, 0, g->at->n, &z->c->d);
-  parameters_free(g, &q);
+  lanes_parameters_free(g, &q);
   return good ? v_lanes(z) : norn_none();
 }

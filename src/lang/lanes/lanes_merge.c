@@ -208,7 +208,7 @@ static int by_hash(const void *x, const void *y)
 }
 
 static uint32_t lanes_of(const member *m) { return m->g ? m->g->at->n : 1; }
-static uint32_t lane_at(const member *m, uint32_t k)
+static uint32_t member_lane(const member *m, uint32_t k)
 {
   return !m->g ? m->lane : m->g->lane ? m->g->lane[k] : k;
 }
@@ -260,14 +260,14 @@ static bool order_lanes(merger *q)
   if (good) {
     memset(rank, 0xff, l->n * sizeof *rank);
     for (size_t i = 0; i < q->n; i++)
-      for (uint32_t k = 0; k < lanes_of(q->m + i); k++) rank[lane_at(q->m + i, k)] = 0;
+      for (uint32_t k = 0; k < lanes_of(q->m + i); k++) rank[member_lane(q->m + i, k)] = 0;
     for (uint32_t i = 0; i < l->n; i++)
       if (!rank[i]) {
         q->lane[q->total] = i;
         rank[i] = q->total++;
       }
     for (size_t i = 0, j = 0; i < q->n; i++)
-      for (uint32_t k = 0; k < lanes_of(q->m + i); k++) q->to[j++] = rank[lane_at(q->m + i, k)];
+      for (uint32_t k = 0; k < lanes_of(q->m + i); k++) q->to[j++] = rank[member_lane(q->m + i, k)];
   } else state_memory(l->st);
   mem_put(m, rank, bytes);
   return good;

@@ -90,11 +90,19 @@ const uint32_t *layout_map(norn_lanes *l, layout *from, layout *up)
 
 size_t lane_bytes(const norn_lanes *l) { return ((size_t)l->n + LANE_PAD) * sizeof(cell); }
 
+struct cells { struct cells *next; };
+
 void *lane_buffer(norn_lanes *l)
 {
+  norn_state *st = l->st;
   struct cells *c = l->free;
   if (c) {
     l->free = c->next;
+    return c;
+  }
+  if ((c = st->spare) && st->spare_bytes == lane_bytes(l)) {
+    st->spare = c->next;
+    st->spares--;
     return c;
   }
   c = mem_get(&l->st->mem, lane_bytes(l));
@@ -108,6 +116,29 @@ void lane_buffer_put(norn_lanes *l, void *p)
   struct cells *c = p;
   c->next = l->free;
   l->free = c;
+}
+
+void lane_spares_free(norn_state *st)
+{
+  for (struct cells *c; (c = st->spare); st->spare = c->next, mem_put(&st->mem, c, st->spare_bytes)) { }
+  st->spares = 0;
+}
+
+void lane_buffers_leave(norn_lanes *l)
+{
+  enum { MOST = 16 << 20 };
+  norn_state *st = l->st;
+  size_t bytes = lane_bytes(l);
+  bool keeps = l->flags & NORN_RUN_SIMULATE;
+  if (keeps && st->spare_bytes != bytes) lane_spares_free(st), st->spare_bytes = bytes;
+  for (struct cells *c; (c = l->free);) {
+    l->free = c->next;
+    if (keeps && st->spares * bytes < MOST) {
+      c->next = st->spare;
+      st->spare = c;
+      st->spares++;
+    } else mem_put(&st->mem, c, bytes);
+  }
 }
 
 void lane_cells_put(norn_lanes *l, lane_vec *h)
@@ -153,6 +184,9 @@ static lane_vec *vec_of(norn_lanes *l, layout *at, unsigned kind, cell *c)
   at->refs++;
   at->values++;
   l->made++;
+  l->cells += at->n;
+  l->made_cells += at->n;
+  if (l->cells > l->report.most) l->report.most = l->cells;
   return h;
 }
 
@@ -199,6 +233,7 @@ void lane_vec_free(norn_lanes *l, lane_vec *h)
   while (h) {
     lane_vec *also = h->also;
     lane_cells_put(l, h);
+    l->cells -= h->at->n;
     leave(l, h->at);
     mem_put(&l->st->mem, h, sizeof *h);
     h = also;
@@ -246,6 +281,7 @@ static lane_vec *moved(group *g, lane_vec *h, const lane_vec *from, cell *c, voi
     h->c = c;
     h->b = b;
     h->at = g->at;
+    l->cells = l->cells + g->at->n - was->n;
     g->at->refs++;
     g->at->values++;
     leave(l, was);
@@ -441,7 +477,7 @@ bool lanes_mark(norn_lanes *l, bool snapshot)
 /* Those of the segment that is being made are needed until it has run. */
 void lanes_free_unmarked(norn_lanes *l)
 {
-  l->kept = l->made = 0;
+  l->kept = l->made = l->made_cells = 0;
   for (lane_vec **at = &l->vecs; *at;) {
     lane_vec *h = *at;
     if (!h->mark && !(l->snapshot && h->serial == l->serial)) {
@@ -459,11 +495,18 @@ void lanes_free_unmarked(norn_lanes *l)
   }
 }
 
+/* Looking costs as much as there are handles to be found, and leaving them the nearer cache; of small groups their
+   cells are few, but buffers have room for all lanes. */
+static bool sweep_due(const norn_lanes *l)
+{
+  enum { NEAR = 256 << 10, MOST = 4 << 20 };
+  if (l->made < l->kept / 4 + 4) return false;
+  return l->made_cells * sizeof(cell) >= NEAR || l->made * lane_bytes(l) >= MOST;
+}
+
 bool lanes_sweep(norn_lanes *l, bool now)
 {
-  size_t due = l->kept / 4 + 4;
-  if (due * lane_bytes(l) < (size_t)256 << 10) due = ((size_t)256 << 10) / lane_bytes(l);
-  if ((!now && l->made < due) || l->selecting || l->holding) return true;
+  if ((!now && !sweep_due(l)) || l->selecting || l->holding) return true;
   bool looked = lanes_mark(l, true);
   lanes_free_unmarked(l);
   return looked;

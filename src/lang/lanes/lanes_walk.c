@@ -297,7 +297,8 @@ static bool is_alike(val x, val y)
     parts(x, &n), parts(y, &m);
     return n == m;
   case NORN_ARRAY:
-    return v_vec(x)->len == v_vec(y)->len && v_vec(x)->h.aux == 1 && v_vec(y)->h.aux == 1;
+    if (v_vec(x)->len != v_vec(y)->len || vec_rank(v_vec(x)) != vec_rank(v_vec(y))) return false;
+    return vec_rank(v_vec(x)) == 1 || (vec_rank(v_vec(x)) == 2 && v_vec(x)->dims[0] == v_vec(y)->dims[0]);
   default: return false;
   }
 }

@@ -2,6 +2,7 @@
    stay integers, by the obvious loop with a check for overflow. */
 #include "lang/value/array.h"
 #include "lang/symbolic/delayed.h"
+#include "lang/lanes/lanes.h"
 #include "lang/state.h"
 #include "num/la.h"
 #include <string.h>
@@ -117,6 +118,7 @@ static val product(norn_state *st, vec *x, vec *y)
 
 val vec_matmul(norn_state *st, val a, val b)
 {
+  if (NORN_UNLIKELY(st->lanes != NULL) && (lanes_inside(a) || lanes_inside(b))) return lanes_matmul(st, a, b);
   if (v_is_random(a) || v_is_random(b)) {
     val z = gauss_matmul(st, a, b);
     if (norn_is_none(z) && !st->err.code) z = delayed_matmul(st, a, b);
