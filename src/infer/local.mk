@@ -71,6 +71,8 @@ libnorncore_la_SOURCES += \
   %D%/gradient/start.c \
   %D%/gradient/trajectory.c \
   %D%/net/amortized.c \
+  %D%/net/amortized_crew.c \
+  %D%/net/amortized_draw.c \
   %D%/net/amortized_leave.c \
   %D%/net/amortized_smc.c \
   %D%/net/net.c \

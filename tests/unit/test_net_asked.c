@@ -423,6 +423,7 @@ static void test_faults(const char *program, const char *what, const char *call,
   norn_config c = norn_config_default();
   norn_datum v;
   c.quiet = true;
+  c.threads = 2;
   c.alloc = scarce_alloc;
   c.alloc_user = &s;
   norn_state *st = norn_new(&c);
@@ -442,6 +443,67 @@ static void test_faults(const char *program, const char *what, const char *call,
   if (norn_eval(st, "call", call, strlen(call), NORN_LOAD_REPL, &v)) failed(st, call);
   norn_free(st);
   CHECK(s.held == 0);
+}
+
+/* ---- on threads: the same bits ---- */
+
+/* All that a posterior of 5,000 draws shows of itself, on so many threads; malloc'ed. */
+static char *said_on(int threads, const char *program, const char *what, const char *model, net_kind kind)
+{
+  const wanted w = {.kind = kind, .seed = 3};
+  norn_config c = norn_config_default();
+  norn_datum v;
+  char call[400];
+  c.quiet = true;
+  c.seed = 11;
+  c.threads = threads;
+  norn_state *st = norn_new(&c);
+  if (norn_eval(st, "program", program, strlen(program), NORN_LOAD_REPL, &v)) failed(st, "program");
+  net *n = make(st, what, model, &w);
+  CHECK(n);
+  norn_set_global(st, "net", net_datum(st, n));
+  snprintf(call, sizeof call, "let post = infer(%s, amortized(net, draws = 5000, fallback = false, check = 0))\n"
+           "\"{values(post)} {weights(post)} {info(post).ess}\"", model);
+  if (norn_eval(st, "call", call, strlen(call), NORN_LOAD_REPL, &v)) failed(st, call);
+  char *all = strdup(norn_string_view(v, NULL) ? norn_string_view(v, NULL) : "");
+  norn_free(st);
+  return all;
+}
+
+static void test_on_threads(const char *program, const char *what, const char *model, net_kind kind)
+{
+  char *one = said_on(1, program, what, model, kind), *three = said_on(3, program, what, model, kind);
+  CHECK(strlen(one) > 5000 && strcmp(one, three) == 0);
+  free(one);
+  free(three);
+}
+
+/* The error is that of the lowest draw, whoever makes it. */
+static void test_thread_errors(void)
+{
+  static const char bad[] = "model m(y) { let k ~ poisson(20); let x = [1, 2][if k > 31 { k } else { 1 }]\n"
+                            "observe y ~ normal(x, 1); k }\n";
+  char said[2][600];
+  for (int i = 0; i < 2; i++) {
+    const wanted w = {.kind = NET_NPE, .seed = 3};
+    norn_config c = norn_config_default();
+    norn_datum v;
+    c.quiet = true;
+    c.threads = 1 + 2 * i;
+    norn_state *st = norn_new(&c);
+    static const char fine[] = "model m(y) { let k ~ poisson(20); observe y ~ normal(1, 1); k }\n";
+    CHECK(!norn_eval(st, "fine", fine, strlen(fine), NORN_LOAD_REPL, &v));
+    net *n = make(st, "m(2)", "m(2)", &w);
+    CHECK(n && !norn_eval(st, "bad", bad, strlen(bad), NORN_LOAD_REPL, &v));
+    if (n && !norn_eval(st, "model", "m(2)", 4, NORN_LOAD_REPL, &v)) n->program = net_program(st, v);
+    norn_set_global(st, "net", net_datum(st, n));
+    static const char call[] = "infer(m(2), amortized(net, draws = 5000, fallback = false, check = 0))";
+    CHECK(norn_eval(st, "call", call, strlen(call), NORN_LOAD_REPL, &v));
+    norn_error_text(st, norn_error(st), said[i], sizeof said[i]);
+    norn_free(st);
+  }
+  CHECK(strstr(said[0], "bad:1:"));
+  CHECK_STR(said[0], said[1]);
 }
 
 /* ---- checkpoints: the same bits from wherever it was saved ---- */
@@ -560,11 +622,22 @@ int main(void)
     test_checkpoint(file, saved, ", fallback = false, correct = mh(draws = 50, burn = 20, chains = 2)", steps[i]);
     test_checkpoint(file, saved, ", correct = false, draws = 300", steps[i]);
   }
+  test_checkpoint(file, saved, ", fallback = false, draws = 6000", 3);
   remove(file);
   test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, draws = 140, fallback = false))", NET_NPE);
   test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, correct = smc(20), fallback = false))", NET_NPE);
   test_faults(pfn_program, "m([1.0, 2.0])", "answer(net, m([missing, 2.0]))", NET_PFN);
   test_faults(pfn_program, "m([1.0, 2.0])", "answer(net, [m([missing, 2.0]), m([1.0, missing])])", NET_PFN);
+  static const char words[] =
+    "model m(y) { let k ~ poisson(3); let v ~ iid(normal(k, 1), 3)\n"
+    "let t = if clock() < 0 { 1 } else { 0 }\n"              /* no worker can do this */
+    "observe y ~ normal(sum(v) + t, 1); { k: k, v: v, word: \"a{k}\" } }\n";
+  test_on_threads(recursion, "m(0.5)", "m(0.5)", NET_NPE);
+  test_on_threads(words, "m(2)", "m(2)", NET_NPE);
+  test_on_threads(pfn_program, "m([1.0, 2.0, 3.0])", "m([1.0, missing, 2.0])", NET_PFN);
+  test_on_threads(pfn_program, "alone([1.0, 2.0, 3.0, 4.0])", "alone([1.0, missing])", NET_PFN);
+  test_thread_errors();
+  test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, draws = 2300, fallback = false))", NET_NPE);
   test_faults(pfn_program, "m([1.0, 2.0])", "infer(m([missing, 2.0]), amortized(net, draws = 30))", NET_PFN);
   return unit_end();
 }

@@ -23,8 +23,7 @@
    correct = mh(...): the same draws, as independent proposals of chains; correct = smc(...):
    amortized_smc.c; correct = false: draws of the net alone, with the k-hat that they would have had.
 
-   Lanes: draw i runs in lane i, iteration 0; its part of the mixture comes from lane i of a stream of its
-   own. */
+   Draws are made by amortized_draw.c, many of them on threads (amortized_crew.c). */
 #include "infer/net/amortized.h"
 #include "infer/checkpoint.h"
 #include "infer/infer.h"
@@ -35,7 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 128, FEWEST = 25, LANE_PART = 20, LANE_CHECK = 24 };
+enum { FEWEST = 25, LANE_CHECK = 24 };
 
 static norn_status code(norn_infer *inf)
 {
@@ -153,7 +152,7 @@ static norn_step doubt(norn_infer *inf, amortized *e, const char *why)
 static bool swarm_room(norn_infer *inf, amortized *e)
 {
   norn_state *st = norn_infer_state(inf);
-  size_t n = (size_t)e->n, most = n < BLOCK ? n : BLOCK;
+  size_t n = (size_t)e->n;
   if (!swarm_new(inf, &e->s, n)) return false;
   for (size_t i = 0; i < n; i++) e->s.past[i] = e->s.ended[i] = SWARM_NONE;
   e->s.whole = true;
@@ -162,12 +161,7 @@ static bool swarm_room(norn_infer *inf, amortized *e)
   e->logw = engine_get(st, n * sizeof *e->logw);
   e->smooth = engine_get(st, n * sizeof *e->smooth);
   e->prior = engine_get(st, n);
-  e->q = engine_get(st, most * sizeof *e->q);
-  e->p = engine_get(st, most * sizeof *e->p);
-  e->draw = engine_get(st, most);
-  e->who = engine_get(st, most * sizeof *e->who);
-  return e->logq && e->logp && e->logw && e->smooth && e->prior && e->q && e->p && e->draw && e->who &&
-         together_new(&e->t, &e->s, most);
+  return e->logq && e->logp && e->logw && e->smooth && e->prior && drawer_new(&e->d, e, inf, &e->s);
 }
 
 /* What a pfn can be asked. */
@@ -175,13 +169,13 @@ static norn_status pfn_begins(norn_infer *inf, amortized *e)
 {
   norn_state *st = norn_infer_state(inf);
   if (e->net->spec.kind != NET_PFN) return NORN_OK;
-  if (!net_asked_missing(e->asked)) {
+  if (!net_asked_missing(e->d.asked)) {
     norn_fail(st, NORN_EINFER, -1, "a pfn net predicts missing observations, and none of these is missing");
     norn_hint(st, "put `missing` where data are to be predicted, or train npe() for the model's choices");
     return NORN_EINFER;
   }
-  e->predicts = net_asked_choices(e->asked) > 0 && !e->chosen;
-  e->predicts |= net_asked_choices(e->asked) > 0 && e->how == CORRECT_NOT;
+  e->predicts = net_asked_choices(e->d.asked) > 0 && !e->chosen;
+  e->predicts |= net_asked_choices(e->d.asked) > 0 && e->how == CORRECT_NOT;
   if (e->predicts) {
     e->how = CORRECT_NOT;
     e->defensive = 0;
@@ -195,12 +189,12 @@ static norn_step amortized_begin(norn_infer *inf, amortized *e)
   norn_state *st = norn_infer_state(inf);
   char why[240] = "";
   uint64_t stream = norn_infer_stream(inf);
-  size_t most = (size_t)(e->n < BLOCK ? e->n : BLOCK);
-  if (!(e->asked = net_asked_new(st, e->net, norn_infer_model(inf), e->how == CORRECT_SMC ? 1 : (int)most,
+  size_t most = (size_t)(e->n < AMORTIZED_BLOCK ? e->n : AMORTIZED_BLOCK);
+  if (!(e->d.asked = net_asked_new(st, e->net, norn_infer_model(inf), e->how == CORRECT_SMC ? 1 : (int)most,
                                  stream)) ||
       pfn_begins(inf, e))
     return NORN_STEP_FAIL;
-  const char *refusal = net_asked_refusal(e->asked);
+  const char *refusal = net_asked_refusal(e->d.asked);
   if (refusal) {
     snprintf(why, sizeof why, "%s", refusal);
   } else if (e->check &&
@@ -222,82 +216,6 @@ static norn_step amortized_begin(norn_infer *inf, amortized *e)
   if (e->how == CORRECT_SMC) return amortized_smc_begin(inf, e) ? NORN_STEP_FAIL : NORN_STEP_MORE;
   e->at = AMORTIZED_DRAW;
   return swarm_room(inf, e) ? NORN_STEP_MORE : NORN_STEP_FAIL;
-}
-
-/* ---- draws ---- */
-
-static bool note_missing(amortized *e, const norn_event *ev)
-{
-  size_t k = e->nmissing;
-  while (k > 0 && e->missing[k - 1] >= ev->addr) if (e->missing[--k] == ev->addr) return true;
-  if (!engine_room(e->s.st, &e->missing, &e->cmissing, e->nmissing + 1, sizeof *e->missing)) return false;
-  memmove(e->missing + k + 1, e->missing + k, (e->nmissing++ - k) * sizeof *e->missing);
-  e->missing[k] = ev->addr;
-  return true;
-}
-
-static bool answers(void *user, int n, const int32_t *who, norn_run *const *run, const norn_event *ev,
-                    norn_datum *value, double *lw)
-{
-  amortized *e = user;
-  norn_state *st = e->s.st;
-  for (int k = 0; k < n; k++) {
-    norn_rng g;
-    e->who[k] = who[k] - (int32_t)e->done;
-    e->draw[k] = !e->prior[who[k]];
-    norn_run_rng(run[k], &ev[k], &g);
-    if (!e->draw[k] && norn_dist_sample(st, ev[k].dist, &g, &value[k])) {
-      engine_place(st, ev[k].span);
-      return false;
-    }
-    if (ev[k].flags & NORN_EV_MISSING && e->predicts && !note_missing(e, &ev[k])) return false;
-  }
-  if (!net_asked_next(e->asked, n, e->who, run, ev, e->draw, value, e->q, e->p)) return false;
-  for (int k = 0; k < n; k++) {
-    e->logq[who[k]] += e->q[k];
-    e->logp[who[k]] += e->p[k];
-    lw[k] = e->p[k] > -HUGE_VAL ? 0 : -HUGE_VAL;       /* what the prior can't give is no trace */
-  }
-  return true;
-}
-
-static bool block_start(norn_infer *inf, amortized *e)
-{
-  unsigned flags = NORN_RUN_NAMES | (e->predicts ? NORN_RUN_DOMAIN : NORN_RUN_SCORE);
-  int64_t left = e->n - e->done;
-  e->block = left < BLOCK ? left : BLOCK;
-  for (int64_t i = e->done; i < e->done + e->block; i++) {
-    norn_rng g = {.stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, LANE_PART, 0),
-                  .lane = (uint32_t)i};
-    e->s.run[i] = norn_infer_run(inf, (uint32_t)i, 0, flags | (i ? 0 : NORN_RUN_CHECK));
-    if (!e->s.run[i]) return false;
-    e->s.logw[i] = e->s.lik[i] = e->logq[i] = e->logp[i] = 0;
-    e->s.past[i] = e->s.ended[i] = SWARM_NONE;
-    e->prior[i] = norn_rng_uniform(&g) < e->defensive;
-  }
-  net_asked_restart(e->asked);
-  e->t.blind = e->predicts;
-  together_begin(&e->t, (size_t)e->done, (size_t)(e->done + e->block));
-  return e->going = true;
-}
-
-/* log of p(x, y) over the density of the proposal. */
-static double weight_of(const amortized *e, int64_t i)
-{
-  if (swarm_dead(&e->s, (size_t)i)) return -HUGE_VAL;
-  double d = e->defensive, q = log1p(-d) + e->logq[i];
-  return e->s.lik[i] + e->logp[i] - (d > 0 ? log_add(q, log(d) + e->logp[i]) : q);
-}
-
-static norn_step amortized_draw(norn_infer *inf, amortized *e)
-{
-  if (!e->going && !block_start(inf, e)) return NORN_STEP_FAIL;
-  norn_step s = together_pass(&e->t, answers, e);
-  if (s != NORN_STEP_DONE) return s;
-  for (int64_t i = e->done; i < e->done + e->block; i++) e->logw[i] = weight_of(e, i);
-  e->going = false;
-  e->done += e->block;
-  return NORN_STEP_MORE;
 }
 
 /* ---- the verdict ---- */
@@ -385,24 +303,19 @@ static void amortized_free(norn_infer *inf, void *self)
 {
   amortized *e = self;
   norn_state *st = norn_infer_state(inf);
-  size_t n = (size_t)e->n, most = n < BLOCK ? n : BLOCK;
+  size_t n = (size_t)e->n;
   if (e->smc) {
     smc_free(inf, e->smc);
     engine_put(st, e->smc, smc_size());
   }
-  net_asked_free(e->asked);
-  together_free(&e->t);
+  draws_crew_free(e);
+  drawer_free(&e->d);
   swarm_free(&e->s);
   engine_put(st, e->logq, n * sizeof *e->logq);
   engine_put(st, e->logp, n * sizeof *e->logp);
   engine_put(st, e->logw, n * sizeof *e->logw);
   engine_put(st, e->smooth, n * sizeof *e->smooth);
   engine_put(st, e->prior, n);
-  engine_put(st, e->q, most * sizeof *e->q);
-  engine_put(st, e->p, most * sizeof *e->p);
-  engine_put(st, e->draw, most);
-  engine_put(st, e->who, most * sizeof *e->who);
-  engine_put(st, e->missing, e->cmissing * sizeof *e->missing);
   engine_put(st, e->path, e->cpath * sizeof *e->path);
   if (e->engine) norn_drop(e->engine);
   net_free(e->own);
@@ -411,17 +324,17 @@ static void amortized_free(norn_infer *inf, void *self)
 /* What begins anew when it is read: the net's memory, and the block that was on its way. */
 static bool archive_ready(norn_infer *inf, amortized *e, norn_archive *a, int at)
 {
-  if (e->t.waits) return archive_not_now(a, "an inference goes on inside of one that asks a net");
+  if (e->d.t.waits) return archive_not_now(a, "an inference goes on inside of one that asks a net");
   if (!norn_archive_reading(a) || at == AMORTIZED_BEGIN) return true;
   if (at < AMORTIZED_BEGIN || at > AMORTIZED_PARTICLES)
     return norn_archive_fail(a, "it is in no state that there is");
   bool smc = at == AMORTIZED_PARTICLES;
   if (smc != (e->how == CORRECT_SMC)) return norn_archive_fail(a, "it is in no state that there is");
-  size_t most = smc ? 1 : (size_t)(e->n < BLOCK ? e->n : BLOCK);
-  e->asked = net_asked_new(norn_infer_state(inf), e->net, norn_infer_model(inf), (int)most,
+  size_t most = smc ? 1 : (size_t)(e->n < AMORTIZED_BLOCK ? e->n : AMORTIZED_BLOCK);
+  e->d.asked = net_asked_new(norn_infer_state(inf), e->net, norn_infer_model(inf), (int)most,
                            norn_infer_stream(inf));
   e->at = (amortized_phase)at;
-  if (!e->asked || pfn_begins(inf, e)) return false;
+  if (!e->d.asked || pfn_begins(inf, e)) return false;
   return smc ? !amortized_smc_begin(inf, e) : swarm_room(inf, e);
 }
 
@@ -450,8 +363,9 @@ static void archive_draws(amortized *e, norn_archive *a)
   norn_archive_size(a, &s->nchoice);
   if (!norn_archive_array(a, &s->choice, &s->cchoice, s->nchoice, sizeof *s->choice)) return;
   if (!column_archive(a, &s->value) || !column_archive(a, &s->result)) return;
-  norn_archive_size(a, &e->nmissing);
-  norn_archive_array(a, &e->missing, &e->cmissing, e->nmissing, sizeof *e->missing);
+  drawer *d = &e->d;
+  norn_archive_size(a, &d->nmissing);
+  norn_archive_array(a, &d->missing, &d->cmissing, d->nmissing, sizeof *d->missing);
   for (size_t i = 0; i < n && !norn_archive_status(a); i++)
     if ((s->past[i] != SWARM_NONE && s->past[i] >= s->nchoice) ||
         (s->ended[i] != SWARM_NONE && s->ended[i] >= s->result.n))

@@ -1,6 +1,8 @@
 /* amortized.h: posteriors by a net: what the parts of the engine share.
 
        amortized.c         the engine: options, the net, weighted draws, their verdict, falling back
+       amortized_draw.c    blocks of draws
+       amortized_crew.c    the same on threads
        amortized_leave.c   what becomes of draws: a posterior of weights, of chains, of predictions
        amortized_smc.c     the net inside of smc */
 #ifndef NORN_INFER_AMORTIZED_H
@@ -29,6 +31,22 @@ typedef enum {
    prior's part of the proposal carries; the shape of their tail; draws of weight above 0. */
 typedef struct amortized_sums { double log_z, se, ess, kl, share, khat; int64_t alive; } amortized_sums;
 
+/* Who makes blocks of draws, a run each, side by side: the engine, or a worker of its crew. */
+enum { AMORTIZED_BLOCK = 128 };
+typedef struct drawer {
+  struct amortized *of;
+  norn_infer *inf;                     /* whose runs they are: the engine's own, or a branch of it */
+  net_asked *asked;
+  swarm *s;                            /* whole runs; place i is draw first + i */
+  int64_t first;
+  together t;
+  bool going;                          /* a block is on its way, of so many draws */
+  int64_t block;
+  size_t most;
+  double *q, *p; bool *draw; int32_t *who;         /* (most) */
+  uint64_t *missing; size_t nmissing, cmissing;    /* addresses of missing observations, rising */
+} drawer;
+
 typedef struct amortized {
   const net *net;
   net *own;                            /* read from a file */
@@ -40,18 +58,13 @@ typedef struct amortized {
   bool fallback;
   int64_t check;
   int64_t n, done, left;               /* draws; done so far; of those, given to the inference */
-  net_asked *asked;
-  swarm s;                             /* (n) whole runs, made in blocks */
-  together t;
-  bool going;                          /* a block is on its way: runs done .. done + block - 1 */
-  int64_t block;
+  drawer d;
+  swarm s;                             /* (n) */
+  struct draws_crew *crew;             /* NULL: no threads (yet) */
   double *logq, *logp;                 /* (n) of the choices: under the net, under the prior */
   double *logw, *smooth;               /* (n) of the draws; smoothed */
   bool *prior;                         /* (n) drawn from the prior's part */
-  double *q, *p; bool *draw;           /* (most at once) */
-  int32_t *who;
   amortized_sums sums;
-  uint64_t *missing; size_t nmissing, cmissing;    /* addresses of missing observations, rising */
   uint32_t *path; size_t cpath;
   /* of correct = mh(...) */
   int64_t draws, burn, thin, chains, now, proposed, accepted;
@@ -63,6 +76,26 @@ typedef struct amortized {
 /* The net of an option: a value, or read from the file of that name into *own (else NULL); of this model's
    program. NULL: error set. */
 const net  *amortized_net(norn_infer *, int option, net **own);
+
+/* ---- amortized_draw.c ---- */
+
+/* Room for blocks in the swarm; asked is the caller's to set.  false: error set. */
+bool        drawer_new(drawer *, amortized *, norn_infer *, swarm *);
+void        drawer_free(drawer *);
+/* A piece of the block that begins at draw i, at most to draw n: MORE; DONE: it is there, d->block draws, with their
+   weights; WAIT and FAIL as ever. */
+norn_step   drawer_step(drawer *, int64_t i, int64_t n);
+/* The address of a missing observation is one of d's.  false: no memory. */
+bool        drawer_missing(drawer *, uint64_t addr);
+/* A piece of the engine's draws. */
+norn_step   amortized_draw(norn_infer *, amortized *);
+
+/* ---- amortized_crew.c ---- */
+
+/* Some blocks from e->done on, on threads, as drawer_step makes them.  DONE: they are there; MORE: it is not worth it, or
+   can't be: they are to be made here. */
+norn_step   draws_on_crew(norn_infer *, amortized *);
+void        draws_crew_free(amortized *);
 
 /* ---- amortized_leave.c ---- */
 norn_status mh_options_of(norn_infer *, amortized *, norn_datum engine);

@@ -176,7 +176,7 @@ static norn_datum predicted(norn_infer *inf, amortized *e, size_t i)
   bool good = v && names && name;
   for (size_t k = 0; good && k < n; k++) {
     const swarm_choice *c = &e->s.choice[e->path[k]];
-    if (!bsearch(&c->addr, e->missing, e->nmissing, sizeof *e->missing, by_address)) continue;
+    if (!bsearch(&c->addr, e->d.missing, e->d.nmissing, sizeof *e->d.missing, by_address)) continue;
     v[m] = column_at(st, &e->s.value, c->value);
     norn_addr_name(st, c->addr, names[m], sizeof names[m]);
     name[m] = names[m];
