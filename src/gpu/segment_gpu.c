@@ -31,8 +31,11 @@ typedef struct data { struct data *next; int64_t n; unsigned elem; uint64_t sum;
 
 struct segment_gpu {
   gpu *g;
-  weigher *w;
-  uint32_t n, room;
+  weigher *w;                    /* of one population */
+  filters *f;                    /* of many, then n is all lanes */
+  uint32_t n, room, used, each;  /* used: lanes of a population that are particles */
+  bool weighed, died;            /* of many: since the last barrier; one has no weight left */
+  gpu_ptr streams;               /* of many; in `arrays` */
   bool f32;
   bool fresh;                    /* the weights are all the same */
   gpu_ptr logw[2];               /* now, and after the next leg */
@@ -57,6 +60,13 @@ static norn_status no_room(segment_gpu *s, size_t more)
   norn_state *st = state_of(s);
   double each = (double)(s->held + more) / s->n, fit = .95 * (double)s->free0 / each;
   norn_clear(st);
+  if (s->each) {
+    norn_fail(st, NORN_EMEMORY, -1, "%u filters of %u particles need more than %.3g GiB on the GPU, which had %.3g GiB free; "
+              "%.2g filters would fit", (unsigned)(s->n / s->each), (unsigned)s->used, (double)(s->held + more) / 0x1p30,
+              (double)s->free0 / 0x1p30, fit / s->each);
+    norn_hint(st, "fewer filters, fewer particles, or precision = \"f32\"");
+    return NORN_EMEMORY;
+  }
   norn_fail(st, NORN_EMEMORY, -1, "%u particles need more than %.3g GiB on the GPU, which had %.3g GiB free; "
             "%.2g would fit", (unsigned)s->n, (double)(s->held + more) / 0x1p30, (double)s->free0 / 0x1p30,
             fit);
@@ -118,6 +128,26 @@ segment_gpu *segment_gpu_new(gpu *g, uint32_t n, bool f32)
   return NULL;
 }
 
+segment_gpu *segment_gpu_plate(gpu *g, uint32_t f, uint32_t n, uint32_t each, bool f32, bool stratified, double threshold,
+                               const uint64_t *stream)
+{
+  norn_state *st = gpu_state(g);
+  segment_gpu *s = norn_alloc(st, NULL, 0, sizeof *s);
+  if (!s) {
+    norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+    return NULL;
+  }
+  *s = (segment_gpu){ .g = g, .n = f * each, .used = n, .each = each, .f32 = f32, .free0 = gpu_free_memory(g) };
+  s->room = weigher_room_of(s->n);
+  s->held = (size_t)s->n * filters_each(f32);
+  s->f = filters_new(g, f, n, each, f32, stratified, threshold, stream);
+  if (!s->f && norn_error(st)->code == NORN_EMEMORY && !gpu_lost(g)) no_room(s, 0);
+  for (int i = 0; s->f && i < 2; i++) s->logw[i] = filters_logw(s->f, i);
+  if (s->f) return s;
+  segment_gpu_free(s);
+  return NULL;
+}
+
 static void kernel_free(segment_gpu *s, kernel *k)
 {
   gpu_module_free(k->module);
@@ -148,6 +178,7 @@ void segment_gpu_free(segment_gpu *s)
   }
   for (int i = 0; i < 2; i++) gpu_mark_free(&s->mark[i]);
   weigher_free(s->w);
+  filters_free(s->f);
   norn_alloc(st, s, sizeof *s, 0);
 }
 
@@ -181,7 +212,7 @@ static const char *lacks(const segment *s)
 
 static unsigned some(size_t n) { return n ? (unsigned)n : 1; }
 
-bool segment_gpu_text(const segment *s, bool f32, text *prologue, text *body)
+bool segment_gpu_text(const segment *s, bool f32, bool plate, text *prologue, text *body)
 {
   /* the macros of CPUs, which the dialect ends in, are not wanted */
   text_printf(prologue, "#define NORN_SEGMENT_KERNEL_H\n#define BLOCK_NO_KERNELS\n%s",
@@ -191,6 +222,7 @@ bool segment_gpu_text(const segment *s, bool f32, text *prologue, text *body)
   text_printf(prologue, "#define SEG_SLOTS %u\n#define SEG_INS %u\n#define SEG_OUTS %u\n#define SEG_MAPS %u\n"
               "#define SEG_ARRAYS %u\n", some(s->nslot), some(s->nin), some(s->nout), some(s->nmap),
               some(s->narray));
+  if (plate) text_printf(prologue, "#define SEG_PLATES %u\n", some(s->nplate));
   text_put(prologue, lanes_text, sizeof lanes_text - 1);
   text_printf(prologue, "\n");
   segment_text(body, s);
@@ -213,7 +245,7 @@ static kernel *compile(segment_gpu *s, const segment *seg, uint64_t hash)
   mem_init(&m);
   text_init(&prologue, &m);
   text_init(&body, &m);
-  if (!k->shape || !segment_gpu_text(seg, s->f32, &prologue, &body))
+  if (!k->shape || !segment_gpu_text(seg, s->f32, s->f != NULL, &prologue, &body))
     norn_fail(st, NORN_EMEMORY, -1, "out of memory");
   else {
     gpu_text t = { "particles", prologue.s, body.s, GPU_HOT };
@@ -285,23 +317,52 @@ static gpu_ptr array_at(segment_gpu *s, const segment_array *a)
   return 0;
 }
 
+/* Streams of populations, which are put there once: they stay what and where they are. */
+static gpu_ptr streams_at(segment_gpu *s, const uint64_t *stream, uint32_t n)
+{
+  if (!s->streams) s->streams = array_at(s, &(segment_array){ stream, n, NORN_I64 });
+  return s->streams;
+}
+
 /* ---- a run ---- */
 
 static uint64_t halves(uint32_t low, uint32_t high) { return (uint64_t)high << 32 | low; }
+
+static gpu_ptr flags_at(const segment_gpu *s) { return s->f ? filters_flags(s->f) : weigher_flags(s->w); }
+
+/* Blocks of a population, and their threads: two lanes each. */
+typedef struct blocks { uint32_t rounds; int threads; } blocks;
+static blocks blocks_of(const segment_gpu *s)
+{
+  uint32_t threads = (s->used + 15) / 16 * 8, rounds = (threads + THREADS - 1) / THREADS;
+  return (blocks){ rounds, (int)(((threads + rounds - 1) / rounds + 31) / 32 * 32) };
+}
+
+/* The last of them, of a plate. */
+static bool plate_arguments(segment_gpu *s, const segment_call *c, uint64_t *word)
+{
+  gpu_ptr streams = streams_at(s, c->streams, c->plates);
+  *word++ = streams;
+  *word++ = filters_same(s->f);
+  *word++ = halves(s->each, blocks_of(s).rounds);
+  for (size_t i = 0; i < c->s->nplate; i++) word[i] = address(c->s->plate[i].at);
+  return streams != 0;
+}
 
 /* The words of seg_args; 0: error set (or too many: then none is). */
 static size_t arguments(segment_gpu *s, const segment_call *c, uint64_t *word)
 {
   const segment *g = c->s;
-  size_t n = 6 + some(g->nslot) + some(g->nin) + some(g->nout) + some(g->nmap) + 2 * some(g->narray);
+  size_t n = 6 + some(g->nslot) + some(g->nin) + some(g->nout) + some(g->nmap) + 2 * some(g->narray) +
+             (s->f ? 3 + some(g->nplate) : 0);
   if (n > WORDS) return 0;
   memset(word, 0, n * sizeof *word);
   *word++ = c->stream;
-  *word++ = halves(c->iter, c->n);
+  *word++ = halves(c->iter, s->f ? s->used : c->n);
   *word++ = halves(s->room, s->fresh);
   *word++ = s->logw[0];
   *word++ = s->logw[1];
-  *word++ = weigher_flags(s->w);
+  *word++ = flags_at(s);
   for (size_t i = 0; i < g->nslot; i++) word[i] = g->slot[i].u;
   word += some(g->nslot);
   for (size_t i = 0; i < g->nin; i++) word[i] = address(g->in[i].at);
@@ -314,7 +375,8 @@ static size_t arguments(segment_gpu *s, const segment_call *c, uint64_t *word)
     if (!(word[2 * i] = array_at(s, &g->array[i]))) return 0;
     word[2 * i + 1] = (uint64_t)g->array[i].n;
   }
-  return n;
+  word += 2 * some(g->narray);
+  return !s->f || plate_arguments(s, c, word) ? n : 0;
 }
 
 /* From the mark before to now is of *part. */
@@ -334,10 +396,38 @@ static void timing_begins(segment_gpu *s)
 static norn_status flags_of(segment_gpu *s, unsigned *flags)
 {
   uint32_t f = 0;
-  norn_status status = gpu_download(s->g, &f, weigher_flags(s->w), sizeof f);
-  if (!status && f) status = gpu_fill(s->g, weigher_flags(s->w), 0, sizeof f);
-  *flags = f;
+  norn_status status = gpu_download(s->g, &f, flags_at(s), sizeof f);
+  if (!status && f) status = gpu_fill(s->g, flags_at(s), 0, sizeof f);
+  s->died |= s->f && f & filters_dead_flag();
+  *flags = f & (SEGMENT_AGAIN | SEGMENT_DYING);
   return status;
+}
+
+static void turn(segment_gpu *s)
+{
+  gpu_ptr was = s->logw[0];
+  s->logw[0] = s->logw[1];
+  s->logw[1] = was;
+}
+
+/* Of many populations: weights are added up at the barrier. */
+static norn_status weighed_all(segment_gpu *s, unsigned *flags)
+{
+  norn_status status = flags_of(s, flags);
+  if (status || *flags & SEGMENT_AGAIN) return status;
+  turn(s);
+  s->weighed = true;
+  return NORN_OK;
+}
+
+static norn_status launch(segment_gpu *s, const segment_call *c, const kernel *k, uint64_t *word)
+{
+  int64_t threads = ((int64_t)c->n + 15) / 16 * 8;
+  if (!s->f) return gpu_launch(s->g, k->k, (threads + THREADS - 1) / THREADS, THREADS, 0, GPU_ARGS(word));
+  blocks own = blocks_of(s);
+  /* what a leg has weighed counts when it weighs once more */
+  norn_status status = s->weighed ? gpu_fill(s->g, filters_same(s->f), 0, c->plates * sizeof(uint32_t)) : NORN_OK;
+  return status ? status : gpu_launch(s->g, k->k, (int64_t)c->plates * own.rounds, own.threads, 0, GPU_ARGS(word));
 }
 
 static norn_status weighed(segment_gpu *s, unsigned *flags)
@@ -349,9 +439,7 @@ static norn_status weighed(segment_gpu *s, unsigned *flags)
   if (status) return status;
   *flags = sums.flags;
   if (sums.flags & SEGMENT_AGAIN) return NORN_OK;
-  gpu_ptr was = s->logw[0];
-  s->logw[0] = s->logw[1];
-  s->logw[1] = was;
+  turn(s);
   s->sums = sums;
   s->fresh = false;
   return NORN_OK;
@@ -372,11 +460,10 @@ static segment_status run(void *self, segment_call *c)
     snprintf(s->why, sizeof s->why, "a leg has too many operations for one kernel");
     return norn_error(state_of(s))->code ? SEGMENT_FAILED : SEGMENT_NEVER;
   }
-  int64_t threads = ((int64_t)c->n + 15) / 16 * 8;
   timing_begins(s);
-  norn_status status = gpu_launch(s->g, k->k, (threads + THREADS - 1) / THREADS, THREADS, 0, GPU_ARGS(word));
+  norn_status status = launch(s, c, k, word);
   timed(s, s->times ? &s->times->propagate : NULL);
-  if (!status) status = c->s->nweigh ? weighed(s, &c->flags) : flags_of(s, &c->flags);
+  if (!status) status = !c->s->nweigh ? flags_of(s, &c->flags) : s->f ? weighed_all(s, &c->flags) : weighed(s, &c->flags);
   if (s->times) s->times->legs++;
   return status ? SEGMENT_FAILED : SEGMENT_RAN;
 }
@@ -436,7 +523,10 @@ static bool buffer_write(void *self, void *buffer, uint32_t n, unsigned kind, co
 
 /* ---- maps: of n entries, or of a resampling: two halves ---- */
 
-static gpu_ptr map_take(segment_gpu *s) { return take(s, weigher_map_size(s->w)); }
+static gpu_ptr map_take(segment_gpu *s)
+{
+  return take(s, s->f ? s->n * sizeof(uint32_t) : weigher_map_size(s->w));
+}
 
 static void *map_new(void *self, const uint32_t *map, uint32_t n)
 {
@@ -453,7 +543,8 @@ static void *map_compose(void *self, const void *map, const void *further, uint3
 {
   segment_gpu *s = self;
   gpu_ptr p = map_take(s);
-  if (p && weigher_map_compose(s->w, address(further), address(map), n, p)) {
+  if (p && (s->f ? filters_compose(s->f, address(further), address(map), p)
+                 : weigher_map_compose(s->w, address(further), address(map), n, p))) {
     give(s, p);
     p = 0;
   }
@@ -462,7 +553,9 @@ static void *map_compose(void *self, const void *map, const void *further, uint3
 
 static bool map_read(void *self, const void *map, uint32_t n, uint32_t *to)
 {
-  return !weigher_map_read(((segment_gpu *)self)->w, address(map), n, to);
+  segment_gpu *s = self;
+  if (s->f) return !gpu_download(s->g, to, address(map), n * sizeof *to);
+  return !weigher_map_read(s->w, address(map), n, to);
 }
 
 const segment_backend segment_gpu_backend = {
@@ -548,6 +641,31 @@ norn_status segment_gpu_inherit(segment_gpu *s, const void *map, gpu_ptr x)
   timed(s, s->times ? &s->times->rest : NULL);
   return status;
 }
+
+/* ---- populations side by side ---- */
+
+void *segment_gpu_barrier(segment_gpu *s, uint32_t iter, bool last)
+{
+  gpu_ptr map = last ? 0 : map_take(s);
+  if (!last && !map) return NULL;
+  timing_begins(s);
+  norn_status status = filters_barrier(s->f, s->logw[0], s->weighed, iter, map);
+  timed(s, s->times ? &s->times->ancestors : NULL);
+  s->weighed = false;
+  if (!status) return pointer(map);
+  if (map) give(s, map);
+  return NULL;
+}
+
+bool segment_gpu_died(segment_gpu *s, bool look)
+{
+  unsigned flags;
+  if (look && !s->died) (void)flags_of(s, &flags);
+  return s->died;
+}
+
+filters *segment_gpu_filters(segment_gpu *s) { return s->f; }
+gpu_ptr segment_gpu_weights(const segment_gpu *s) { return s->logw[0]; }
 
 /* ---- reports ---- */
 

@@ -5,8 +5,11 @@
        thread    0 .. 7          8 .. 15           of a block
        lanes     0 .. 7, 8 .. 15 | 16 .. 23, 24 .. 31 | ...
 
+   Of populations side by side (SEG_PLATES) each has some blocks for itself, seg.rounds of them: its lanes lie from
+   f * each on, and count from 0 where random numbers are concerned.
+
    Before this text stand SEG_SLOTS, SEG_INS, SEG_OUTS, SEG_MAPS and SEG_ARRAYS, how many there are of each
-   (at least 1).  Vectors of reals have the dialect's format, of integers 64 bits, of booleans a byte.
+   (at least 1), and SEG_PLATES where populations are side by side.  Vectors of reals have the dialect's format, of integers 64 bits, of booleans a byte.
 
    A lane whose weight is 0 already raises no flag; nor does one behind the last. */
 #ifndef NORN_SEGMENT_LANES_H
@@ -30,16 +33,43 @@ typedef struct seg_args {
   void *out[SEG_OUTS];
   const uint32_t *map[SEG_MAPS];
   seg_array array[SEG_ARRAYS];
+#ifdef SEG_PLATES
+  const uint64_t *streams;                     /* (populations) */
+  const uint32_t *all_same;                    /* (populations) in place of `fresh` */
+  uint32_t each, rounds;                       /* lanes of one, a multiple of 16; blocks of one */
+  const void *plate[SEG_PLATES];               /* (populations) */
+#endif
 } seg_args;
 
 /* ---- the thread ---- */
 
 #define SEG_EACH LANE_UNROLL for (int r = 0; r < SEG_R; r++)
+/* SEG_K: which lane it is of its population; SEG_AT: where it lies. */
 #define SEG_K(r) (seg_k + 8u * (uint32_t)(r))
+#ifdef SEG_PLATES
+#define SEG_AT(r) (seg_base + SEG_K(r))
+#define SEG_STREAM seg_stream
+#define SEG_WHERE                                                                                  \
+    const uint32_t seg_f = blockIdx.x / seg.rounds, seg_base = seg_f * seg.each;                   \
+    const uint32_t seg_thread = (blockIdx.x - seg_f * seg.rounds) * blockDim.x + threadIdx.x;      \
+    const uint64_t seg_stream = seg.streams[seg_f];                                                \
+    const uint32_t seg_fresh = seg.all_same[seg_f];                                                \
+    (void)seg_stream, (void)seg_fresh;
+#define SEG_PLATE_OF(k, type) ((const type *)seg.plate[k])[seg_f]
+#define SEG_PLATE_REAL(u, k) const lanes u = SEG_PLATE_OF(k, lane_real); (void)u;
+#define SEG_PLATE_INT(u, k) const lane_ints u = SEG_PLATE_OF(k, int64_t); (void)u;
+#define SEG_PLATE_BOOL(u, k) const lane_mask u = SEG_PLATE_OF(k, uint8_t) != 0; (void)u;
+#else
+#define SEG_AT(r) SEG_K(r)
+#define SEG_STREAM seg.stream
+#define SEG_WHERE                                                                                  \
+    const uint32_t seg_thread = blockIdx.x * blockDim.x + threadIdx.x, seg_fresh = seg.fresh;      \
+    (void)seg_fresh;
+#endif
 #define SEG_BEGIN                                                                                  \
   KERNEL norn_segment(seg_args seg)                                                                \
   {                                                                                                \
-    const uint32_t seg_thread = blockIdx.x * blockDim.x + threadIdx.x;                             \
+    SEG_WHERE                                                                                      \
     const uint32_t seg_k = seg_thread / 8 * 16 + seg_thread % 8;                                   \
     lane_mask seg_again = 0, seg_dies = 0;
 #define SEG_LANES                                                                                  \
@@ -47,7 +77,7 @@ typedef struct seg_args {
       lane_mask seg_live[SEG_R];                                                                   \
       lanes seg_was[SEG_R], seg_w[SEG_R];                                                          \
       SEG_EACH {                                                                                   \
-        seg_was[r] = seg.fresh || SEG_K(r) >= seg.n ? (lane_real)0 : seg.was[SEG_K(r)];            \
+        seg_was[r] = seg_fresh || SEG_K(r) >= seg.n ? (lane_real)0 : seg.was[SEG_AT(r)];            \
         seg_live[r] = (SEG_K(r) < seg.n) & (seg_was[r] > -HUGE_VAL);                               \
         seg_w[r] = 0;                                                                              \
       }
@@ -66,7 +96,7 @@ typedef struct seg_args {
     seg_w[r] += seg_x;                                                                             \
   }
 #define SEG_WEIGHTS                                                                                \
-  SEG_EACH if (SEG_K(r) < seg.n) seg.logw[SEG_K(r)] = seg_live[r] ? seg_was[r] + seg_w[r] : seg_was[r];
+  SEG_EACH if (SEG_K(r) < seg.n) seg.logw[SEG_AT(r)] = seg_live[r] ? seg_was[r] + seg_w[r] : seg_was[r];
 
 /* ---- vectors and slots ---- */
 
@@ -78,17 +108,17 @@ typedef struct seg_args {
 #define SEG_SLOT_BOOL(u, k) const lane_mask u = seg.slot[k].i != 0; (void)u;
 #define SEG_WORD(k) ((uint32_t)seg.slot[k].u)
 #define SEG_IN(type, i, at) ((const type *)seg.in[i])[at]
-#define SEG_FROM(m) (SEG_K(r) < seg.n ? block_map_at(seg.map[m], seg.room, SEG_K(r)) : 0)
-#define SEG_LOAD_REAL(v, i) SEG_REAL(v) SEG_EACH v[r] = SEG_IN(lane_real, i, SEG_K(r));
-#define SEG_LOAD_INT(v, i) SEG_INT(v) SEG_EACH v[r] = SEG_IN(int64_t, i, SEG_K(r));
-#define SEG_LOAD_BOOL(v, i) SEG_BOOL(v) SEG_EACH v[r] = SEG_IN(uint8_t, i, SEG_K(r)) != 0;
+#define SEG_FROM(m) (SEG_K(r) < seg.n ? block_map_at(seg.map[m], seg.room, SEG_AT(r)) : 0)
+#define SEG_LOAD_REAL(v, i) SEG_REAL(v) SEG_EACH v[r] = SEG_IN(lane_real, i, SEG_AT(r));
+#define SEG_LOAD_INT(v, i) SEG_INT(v) SEG_EACH v[r] = SEG_IN(int64_t, i, SEG_AT(r));
+#define SEG_LOAD_BOOL(v, i) SEG_BOOL(v) SEG_EACH v[r] = SEG_IN(uint8_t, i, SEG_AT(r)) != 0;
 #define SEG_GATHER_REAL(v, i, m) SEG_REAL(v) SEG_EACH v[r] = SEG_IN(lane_real, i, SEG_FROM(m));
 #define SEG_GATHER_INT(v, i, m) SEG_INT(v) SEG_EACH v[r] = SEG_IN(int64_t, i, SEG_FROM(m));
 #define SEG_GATHER_BOOL(v, i, m) SEG_BOOL(v) SEG_EACH v[r] = SEG_IN(uint8_t, i, SEG_FROM(m)) != 0;
 /* Of all lanes that have room, so that whole groups of threads write whole pieces of memory. */
-#define SEG_STORE_REAL(o, x) ((lane_real *)seg.out[o])[SEG_K(r)] = x;
-#define SEG_STORE_INT(o, x) ((int64_t *)seg.out[o])[SEG_K(r)] = x;
-#define SEG_STORE_BOOL(o, x) ((uint8_t *)seg.out[o])[SEG_K(r)] = (x) != 0;
+#define SEG_STORE_REAL(o, x) ((lane_real *)seg.out[o])[SEG_AT(r)] = x;
+#define SEG_STORE_INT(o, x) ((int64_t *)seg.out[o])[SEG_AT(r)] = x;
+#define SEG_STORE_BOOL(o, x) ((uint8_t *)seg.out[o])[SEG_AT(r)] = (x) != 0;
 
 /* ---- integers ---- */
 
@@ -135,9 +165,9 @@ DEVICE lane_ints seg_mul(lane_ints a, lane_ints b, lane_mask *bad)
 /* ---- random numbers and densities ---- */
 
 #define SEG_NORMALS(v, k)                                                                          \
-  SEG_REAL(v) lane_normals(seg.stream, (lane_bits)seg_k, SEG_WORD(k), seg.iter, 0, &v[0], &v[1]);
+  SEG_REAL(v) lane_normals(SEG_STREAM, (lane_bits)seg_k, SEG_WORD(k), seg.iter, 0, &v[0], &v[1]);
 #define SEG_UNIFORMS(v, k)                                                                         \
-  SEG_REAL(v) SEG_EACH v[r] = lane_uniform(seg.stream, (lane_bits)SEG_K(r), SEG_WORD(k), seg.iter, 0);
+  SEG_REAL(v) SEG_EACH v[r] = lane_uniform(SEG_STREAM, (lane_bits)SEG_K(r), SEG_WORD(k), seg.iter, 0);
 #define SEG_TERMS(t, varying) const terms t = NORN_KEEP_ALL; (void)t;
 
 /* ---- one number after the other: draws that loop, functions by name ---- */
@@ -155,7 +185,7 @@ DEVICE lane_ints seg_mul(lane_ints a, lane_ints b, lane_mask *bad)
 #define SEG_SAMPLE(name, np, op, k)                                                                \
   SEG_EACH {                                                                                       \
     norn_rng seg_g;                                                                                \
-    seg_g.stream = seg.stream, seg_g.lane = SEG_K(r), seg_g.event = SEG_WORD(k);                   \
+    seg_g.stream = SEG_STREAM, seg_g.lane = SEG_K(r), seg_g.event = SEG_WORD(k);                   \
     seg_g.iter = seg.iter, seg_g.draw = 0;                                                         \
     seg_o[r] = seg_live[r] && !seg_again ? SEG_CALL_##np(name##_sample) : (lane_real)0;            \
   }

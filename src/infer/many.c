@@ -5,7 +5,9 @@
    side where that pays (particles.h, side_new); others one after the other.
 
    `auto` finds out what a filter costs by the first, which goes alone: code for all is waited for when the others
-   would take longer than that. */
+   would take longer than that.  On a GPU, where that is wished for or has enough to do, they go side by side from the
+   first; what has no room there goes in parts. */
+#include "infer/device.h"
 #include "infer/infer.h"
 #include "infer/particles/particles.h"
 #include <stdio.h>
@@ -25,6 +27,10 @@ typedef struct many {
   side *s;
   double began, first;                 /* seconds: when a model began; that one takes, or 0 */
   bool asked, can;                     /* side_cant was asked; and they can */
+  struct gpu *gpu;                     /* where they go side by side; NULL: on the CPU */
+  device_wish wish;
+  size_t most;                         /* at once, of the GPU */
+  bool home;                           /* it was tried, and does not pay */
   int64_t warned;
   char why[200];                       /* why some go alone */
 } many;
@@ -101,6 +107,38 @@ static norn_infer *one_new(norn_infer *inf, int64_t k)
   return one;
 }
 
+/* A GPU for them, if that is wished for and pays: it has room for so many at once.  NULL: the CPU has them (or error
+   set). */
+static struct gpu *gpu_for(norn_infer *inf, many *e, norn_infer *one)
+{
+  struct gpu *g = NULL;
+  char why[300];
+  int64_t n = 1;
+  if (device_read(one, &e->wish) || !engine_option_int(inf->st, norn_get(inf->options), 0, 1, &n)) return NULL;
+  if (e->home || e->wish.device == DEVICE_CPU || device_open(one, &e->wish, &g, why, sizeof why) || !g) return NULL;
+  if (e->wish.device == DEVICE_AUTO && (double)n * (double)e->left < PARTICLES_DEVICE_FROM) return NULL;
+  e->most = side_room(g, e->wish.f32, (size_t)n);
+  return e->most > 1 ? g : NULL;
+}
+
+/* Asks once whether and where filters of this engine can go side by side.  false: error set. */
+static bool ask(norn_infer *inf, many *e)
+{
+  norn_infer *one = one_new(inf, 0);
+  if (!one) return false;
+  const char *cant = NULL;
+  e->asked = true;
+  e->gpu = gpu_for(inf, e, one);
+  if (e->gpu && (cant = side_cant(one, true)) && e->wish.device == DEVICE_AUTO) e->gpu = NULL, cant = NULL;
+  if (!e->gpu && !cant && e->wish.device != DEVICE_GPU) cant = side_cant(one, false);
+  bool wrong = norn_error(inf->st)->code != 0;
+  norn_infer_free(one);
+  e->can = !cant && !wrong && (e->gpu || e->wish.device != DEVICE_GPU);
+  if (cant) snprintf(e->why, sizeof e->why, "%s", cant);
+  if (wrong) norn_clear(inf->st);                /* the first that goes alone says it */
+  return true;
+}
+
 /* May filters of this engine go side by side, and does it pay?  -1: error set. */
 static int pays(norn_infer *inf, many *e)
 {
@@ -110,19 +148,13 @@ static int pays(norn_infer *inf, many *e)
   if (norn_engine_view(engine, &options) != &engine_smc || e->left < 2) return 0;
   const char *executor = norn_string_view(engine_option(st, engine, 4), NULL),
              *device = norn_string_view(engine_option(st, engine, 6), NULL);
-  bool wished = executor && !strcmp(executor, "generated");
-  if (!device || strcmp(device, "cpu")) return 0;
+  bool wished = executor && !strcmp(executor, "generated"), there = device && strcmp(device, "cpu");
+  if (there && !e->asked && !ask(inf, e)) return -1;
+  if (e->gpu) return e->can;
+  if (!device || !strcmp(device, "gpu")) return 0;
   if (!wished && (!e->first || e->first * (double)e->left < WAIT_FOR)) return 0;
-  if (e->asked) return e->can;
-  norn_infer *one = one_new(inf, 0);
-  const char *cant = one ? side_cant(one) : NULL;
-  bool wrong = !one || norn_error(st)->code;
-  norn_infer_free(one);
-  e->asked = true;
-  e->can = !cant && !wrong;
-  if (cant) snprintf(e->why, sizeof e->why, "%s", cant);
-  if (wrong && one) norn_clear(st);              /* the first that goes alone says it */
-  return !one ? -1 : e->can;
+  if (!e->asked && !ask(inf, e)) return -1;
+  return e->can;
 }
 
 /* The forms of models that are `of`: what begins with an error goes alone, and says it there.  false: error set. */
@@ -158,7 +190,7 @@ static bool choose(norn_infer *inf, many *e)
   norn_state *st = inf->st;
   if (!forms(inf, e, LOOSE) || !forms(inf, e, STRICT) || !engine_option_int(st, norn_get(inf->options), 0, 1, &n))
     return false;
-  size_t most = (size_t)LANES / (size_t)((n + 31) / 32 * 32);
+  size_t most = e->gpu ? e->most : (size_t)LANES / (size_t)((n + 31) / 32 * 32);
   for (int64_t k = 0; k < e->n; k++) {
     if (e->is[k] >= ALONE) continue;
     e->nbeside = 0;
@@ -172,9 +204,17 @@ static bool choose(norn_infer *inf, many *e)
   return true;
 }
 
-/* They can't, nor others of their form: those of the same integers may, or each goes alone. */
+/* They can't, nor others of their form: those of the same integers may, or each goes alone.  What was to pay on a GPU
+   goes on as on the CPU. */
 static void part(many *e, const char *why)
 {
+  if (e->gpu && e->wish.device == DEVICE_AUTO) {
+    e->gpu = NULL;
+    e->asked = false;
+    e->home = true;
+    e->nbeside = 0;
+    return;
+  }
   uint8_t is = e->is[e->beside[0]];
   uint64_t form = e->form[e->beside[0]];
   for (int64_t k = 0; k < e->n; k++) {
@@ -186,6 +226,16 @@ static void part(many *e, const char *why)
   e->nbeside = 0;
 }
 
+/* They had no room on the GPU: half as many may.  false: the error stays. */
+static bool fewer(norn_infer *inf, many *e)
+{
+  if (!e->gpu || norn_error(inf->st)->code != NORN_EMEMORY || e->nbeside < 4) return false;
+  norn_clear(inf->st);
+  e->most = e->nbeside / 2;
+  e->nbeside = 0;
+  return true;
+}
+
 /* 1: they have begun; 0: they can't; -1: error set. */
 static int begin(norn_infer *inf, many *e)
 {
@@ -193,10 +243,10 @@ static int begin(norn_infer *inf, many *e)
   norn_infer **one = engine_get(inf->st, e->nbeside * sizeof *one);
   size_t k = 0;
   while (one && k < e->nbeside && (one[k] = one_new(inf, e->beside[k]))) k++;
-  if (one && k == e->nbeside) e->s = side_new(inf, one, k, why, sizeof why);
+  if (one && k == e->nbeside) e->s = side_new(inf, e->gpu, one, k, why, sizeof why);
   else for (size_t i = 0; one && i < k; i++) norn_infer_free(one[i]);
   engine_put(inf->st, one, e->nbeside * sizeof *one);
-  if (e->s) return 1;
+  if (e->s || fewer(inf, e)) return 1;
   if (!why[0]) return -1;
   part(e, why);
   return 0;
@@ -209,15 +259,17 @@ static norn_step go_on(norn_infer *inf, many *e)
   if (step == NORN_STEP_MORE) return step;
   for (size_t i = 0; step == NORN_STEP_DONE && i < e->nbeside; i++) {
     norn_infer *one = side_one(e->s, i);
-    norn_datum post = norn_infer_result(one);
+    norn_datum post = one ? norn_infer_result(one) : norn_none();
     e->at = e->beside[i];
     if (norn_is_none(post) || !many_take(inf, one, post)) step = NORN_STEP_FAIL;
+    else side_drop(e->s, i);
   }
+  bool taken = e->nbeside && e->is[e->beside[0]] == DONE;
   side_free(e->s);
   e->s = NULL;
   if (step == NORN_STEP_DONE) e->nbeside = 0;
-  else if (!why[0]) return NORN_STEP_FAIL;
-  else part(e, why);
+  else if (why[0]) part(e, why);
+  else if (taken || !fewer(inf, e)) return NORN_STEP_FAIL;
   return NORN_STEP_MORE;
 }
 
@@ -247,7 +299,8 @@ static void many_progress(norn_infer *inf, void *self, norn_progress *p)
   (void)inf;
   p->done = (double)(e->n - e->left);
   p->total = (double)e->n;
-  snprintf(p->state, sizeof p->state, e->s ? ", %zu filters side by side" : ", models", e->nbeside);
+  snprintf(p->state, sizeof p->state, !e->s ? ", models" : e->gpu ? ", %zu filters side by side on the GPU"
+                                                                  : ", %zu filters side by side", e->nbeside);
 }
 
 static void many_free(norn_infer *inf, void *self)

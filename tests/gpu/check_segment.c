@@ -48,7 +48,7 @@ static double distance(const double *a, const double *b)
 }
 
 /* Resampled after every second observation. */
-static void filters(gpu *g, bool each, bool f32)
+static void steps(gpu *g, bool each, bool f32)
 {
   static population p;
   static double logw[N];
@@ -188,7 +188,7 @@ int main(void)
   norn_state *st = gpu_test_state();
   gpu *g = gpu_test_open(st);
   if (g) {
-    for (int k = 0; k < 4; k++) filters(g, k & 1, k & 2);
+    for (int k = 0; k < 4; k++) steps(g, k & 1, k & 2);
     kinds(g, false);
     kinds(g, true);
     maps(g);

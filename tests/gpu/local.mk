@@ -8,12 +8,15 @@ GPU_CHECKS = \
   %D%/check_density \
   %D%/check_dialect \
   %D%/check_driver \
+  %D%/check_filters \
   %D%/check_llm \
   %D%/check_nn \
   %D%/check_resample \
-  %D%/check_segment
+  %D%/check_segment \
+  %D%/check_side
 ## list GPU_NORN *.norn
 GPU_NORN = \
+  %D%/filters.norn \
   %D%/importance.norn \
   %D%/importance_choices.norn \
   %D%/llm.norn \

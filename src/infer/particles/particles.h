@@ -67,7 +67,9 @@ struct particles {
 };
 
 extern const particles_ops particles_runs, particles_crew, particles_lanes, particles_generated, particles_auto,
-  particles_gpu, particles_side;
+  particles_gpu, particles_side, particles_side_gpu;
+/* device = "auto": fewer particles are done before a kernel is compiled. */
+enum { PARTICLES_DEVICE_FROM = 100000 };
 /* How many threads particles_crew would have; 1: particles_runs is the one to take. */
 int        particles_threads(norn_infer *, size_t n, bool choices);
 /* The table that option k ("auto", "scalar", "lanes", "generated") asks for; NULL: error set. */
@@ -81,18 +83,24 @@ norn_status particles_device(norn_infer *, int k, size_t n, const char *cant, co
 
 /* ---- particles_side.c: filters of many models side by side ---- */
 
-/* Filters of n particles each, whose legs are those of one run (norn_lanes_plate), on threads.  Each is an inference
-   by smc, whose particles are particles_side; its draws are those that it has alone. */
+/* Filters of n particles each, whose legs are those of one run (norn_lanes_plate), on threads, or on a GPU with a block
+   each.  Each is an inference by smc, whose particles are particles_side (particles_side_gpu); its draws are those that it
+   has alone. */
 typedef struct side side;
 enum { SIDE_MOST = 65536 };             /* particles of a filter: more are enough for themselves */
-/* Can filters by this inference's engine, smc, go so?  NULL: yes; else the reason (an error may be set). */
-const char *side_cant(norn_infer *one);
-/* f inferences that have not begun, of the same form (norn_runs_forms), which it frees.  NULL: an error is set, or
-   they can't, and why (n) has the reason. */
-side      *side_new(norn_infer *for_whom, norn_infer **one, size_t f, char *why, size_t n);
+/* Can filters by this inference's engine, smc, go so, there (on the GPU) or on threads?  NULL: yes; else the reason (an error may be
+   set). */
+const char *side_cant(norn_infer *one, bool there);
+/* How many filters of n particles a GPU has room for, as far as can be told before. */
+struct gpu;
+size_t      side_room(struct gpu *, bool f32, size_t n);
+/* f inferences that have not begun, of the same form (norn_runs_forms), which it frees; on the GPU, or (NULL) on threads.
+   NULL: an error is set, or they can't, and why (n) has the reason. */
+side      *side_new(norn_infer *for_whom, struct gpu *, norn_infer **one, size_t f, char *why, size_t n);
 /* DONE: all of them are; FAIL: an error is set, or they can't go on so, and why has the reason. */
 norn_step  side_step(side *, char *why, size_t n);
-norn_infer *side_one(side *, size_t k);               /* filter k, when they are done; still the side's */
+norn_infer *side_one(side *, size_t k);               /* filter k, when they are done; still the side's.  NULL: error set */
+void       side_drop(side *, size_t k);               /* it is not wanted any more */
 void       side_free(side *);
 
 /* NULL: error set. */

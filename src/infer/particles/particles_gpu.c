@@ -242,7 +242,6 @@ static void gpu_note(particles *p)
 norn_status particles_device(norn_infer *inf, int k, size_t n, const char *cant, const particles_ops **ops,
                              bool *verify)
 {
-  enum { FROM = 100000 };               /* auto: fewer are done before a kernel is compiled */
   device_wish w;
   struct gpu *g = NULL;
   char why[300];
@@ -251,7 +250,7 @@ norn_status particles_device(norn_infer *inf, int k, size_t n, const char *cant,
   const char *executor = norn_string_view(norn_infer_option(inf, k), NULL);
   if (executor && strcmp(executor, "auto")) cant = "executor is chosen, which is of the CPU";
   if (cant && w.device == DEVICE_GPU) return device_refused(inf, cant);
-  if (!cant && w.device == DEVICE_AUTO && n < FROM) cant = "there are few particles";
+  if (!cant && w.device == DEVICE_AUTO && n < PARTICLES_DEVICE_FROM) cant = "there are few particles";
   if (!cant && (s = device_open(inf, &w, &g, why, sizeof why))) return s;
   if (!g) device_note(inf, "cpu", cant ? cant : why);
   else *ops = &particles_gpu;

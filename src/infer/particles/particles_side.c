@@ -10,12 +10,18 @@
        jobs    | filter 0: weigh, resample   |
                | code: lanes of filter 1 ... |
 
+   On a GPU a filter has a block of threads, or some: a leg is one launch for all of them, and what happens at its end
+   (gpu/filters.h) another, of which the host sees only whether all went well; evidence, effective sample sizes, the course
+   and families come home at the end (smc_told).
+
    So each filter's draws are those that it has alone, to the bit.  What one of them does otherwise (a branch, another
    number of observations, a parameter outside of its domain, the death of all of its particles) ends it: then each has
    to go alone. */
 #include "infer/particles/particles.h"
 #include "base/pool.h"
+#include "gpu/segment_gpu.h"
 #include "graph/segment_cc.h"
+#include "infer/device.h"
 #include "infer/particles/delay.h"
 #include "infer/infer.h"
 #include "infer/particles/smc.h"
@@ -39,7 +45,12 @@ struct side {
   uint32_t *to, *from;                 /* (f * each) copies of all */
   norn_lanes *l;
   norn_lanes_leg leg;
-  segment_cc_plate code;
+  gpu *on;                             /* where; NULL: on threads */
+  segment_cc_plate code;               /* on threads */
+  segment_gpu *gpu;                    /* on a GPU; NULL: on threads */
+  filters_state *told;                 /* (f) there, at the end */
+  uint32_t barriers;
+  bool observed;
   double start;
 };
 
@@ -74,31 +85,50 @@ static const void *side_numbers(particles *p, uint64_t *tag)
 
 static void side_note(particles *p)
 {
-  on_side *e = (on_side *)p;
+  const side *s = ((on_side *)p)->of;
   norn_lanes_report r;
-  norn_lanes_look(e->of->l, &r);
-  norn_infer_note(p->inf, "executor", norn_cstring(e->of->st, "generated"));
-  norn_infer_note(p->inf, "generated_legs", norn_int((int64_t)r.generated));
-  norn_infer_note(p->inf, "filters_together", norn_int((int64_t)e->of->f));
+  int kernels;
+  size_t bytes;
+  norn_lanes_look(s->l, &r);
+  if (s->gpu) {
+    segment_gpu_look(s->gpu, &kernels, &bytes);
+    device_note(p->inf, "gpu", NULL);
+    norn_infer_note(p->inf, "gpu_kernels", norn_int(kernels));
+    norn_infer_note(p->inf, "gpu_bytes", norn_int((int64_t)bytes));
+  }
+  norn_infer_note(p->inf, "executor", norn_cstring(s->st, s->gpu ? "gpu" : "generated"));
+  norn_infer_note(p->inf, s->gpu ? "gpu_legs" : "generated_legs", norn_int((int64_t)r.generated));
+  norn_infer_note(p->inf, "filters_together", norn_int((int64_t)s->f));
 }
 
+#define SIDE_OPS                                                                                   \
+  .size = sizeof(on_side), .start = side_start, .advance = side_never, .copy = side_copy,          \
+  .value = side_value, .numbers = side_numbers, .choices = side_choices, .free = side_end, .note = side_note
 const particles_ops particles_side = {
-  .name = "generated",
-  .words = "filters side by side in generated code",
-  .size = sizeof(on_side),
-  .start = side_start,
-  .advance = side_never,
-  .copy = side_copy,
-  .value = side_value,
-  .numbers = side_numbers,
-  .choices = side_choices,
-  .free = side_end,
-  .note = side_note
+  .name = "generated", .words = "filters side by side in generated code", SIDE_OPS
+};
+const particles_ops particles_side_gpu = {
+  .name = "gpu", .words = "filters side by side on a GPU", SIDE_OPS
 };
 
 /* ---- all of them ---- */
 
-const char *side_cant(norn_infer *one)
+/* The GPU's own reasons. */
+static const char *gpu_cant(norn_infer *one)
+{
+  norn_state *st = norn_infer_state(one);
+  norn_datum engine = norn_get(one->options);
+  const char *executor = norn_string_view(engine_option(st, engine, 4), NULL);
+  device_wish w;
+  int how = 0;
+  if (device_read(one, &w) || !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how))
+    return "its options are wrong";
+  if (executor && strcmp(executor, "auto")) return "executor is chosen, which is of the CPU";
+  if (w.verify) return "verify = true compares filters alone";
+  return how > RESAMPLE_STRATIFIED ? "filters side by side on the GPU are resampled systematically or stratified" : NULL;
+}
+
+const char *side_cant(norn_infer *one, bool there)
 {
   norn_state *st = norn_infer_state(one);
   norn_datum engine = norn_get(one->options), keep = engine_option(st, engine, 3);
@@ -110,8 +140,19 @@ const char *side_cant(norn_infer *one)
   if (choices) return "keep = \"choices\" is for filters alone";
   if (!delay_lanes_option(one, 5, (size_t)n, false, &delay)) return "its options are wrong";
   if (delay) return "conjugate choices are delayed";
+  if (there) return gpu_cant(one);
   const particles_ops *ops = particles_choose(one, 4, (size_t)n, false);
   return ops == &particles_auto || ops == &particles_generated ? NULL : "executor says how particles run";
+}
+
+/* Lanes of a filter. */
+static size_t lanes_of(size_t n) { return (n + 31) / 32 * 32; }
+
+size_t side_room(gpu *g, bool f32, size_t n)
+{
+  enum { OWN = 6 * 8, LANES = 1 << 25 };         /* some vectors and maps; what the host has room for at the end */
+  size_t lanes = (size_t)(.8 * (double)gpu_free_memory(g)) / (filters_each(f32) + OWN);
+  return (lanes && lanes < LANES ? lanes : LANES) / lanes_of(n);
 }
 
 void side_free(side *s)
@@ -127,6 +168,8 @@ void side_free(side *s)
   engine_put(st, s->to, s->f * s->each * sizeof *s->to);
   engine_put(st, s->from, s->f * s->each * sizeof *s->from);
   engine_put(st, s->code.scratch, s->f * s->each * sizeof *s->code.scratch);
+  engine_put(st, s->told, s->f * sizeof *s->told);
+  segment_gpu_free(s->gpu);
   engine_put(st, s, sizeof *s);
 }
 
@@ -135,7 +178,8 @@ static norn_run *begin(side *s, size_t k)
 {
   norn_infer *one = s->one[k];
   one->begun = true;
-  if (smc_begin(one, one->self, norn_get(one->options), &particles_side)) return NULL;
+  const particles_ops *ops = s->on ? &particles_side_gpu : &particles_side;
+  if (smc_begin(one, one->self, norn_get(one->options), ops)) return NULL;
   on_side *p = (on_side *)smc_particles(one->self);
   p->of = s;
   p->place = k;
@@ -150,9 +194,10 @@ static bool room(side *s)
   s->one = engine_get(st, s->f * sizeof *s->one);
   s->step = engine_get(st, s->f * sizeof *s->step);
   s->logw = engine_get(st, s->f * sizeof *s->logw);
+  s->code.scratch = engine_get(st, lanes * sizeof *s->code.scratch);
+  if (s->on) return s->one && s->step && s->logw && s->code.scratch;
   s->to = engine_get(st, lanes * sizeof *s->to);
   s->from = engine_get(st, lanes * sizeof *s->from);
-  s->code.scratch = engine_get(st, lanes * sizeof *s->code.scratch);
   return s->one && s->step && s->logw && s->to && s->from && s->code.scratch;
 }
 
@@ -173,7 +218,35 @@ static bool join(side *s, char *why, size_t n)
   return s->l != NULL;
 }
 
-side *side_new(norn_infer *inf, norn_infer **one, size_t f, char *why, size_t n)
+/* The filters' weights on the GPU.  false: error set. */
+static bool begin_there(side *s)
+{
+  norn_state *st = s->st;
+  norn_datum engine = norn_get(s->one[0]->options);
+  double threshold = 0;
+  int how = 0;
+  device_wish w;
+  uint64_t *stream = engine_get(st, s->f * sizeof *stream);
+  bool good = stream && !device_read(s->one[0], &w) && engine_option_real(st, engine, 2, &threshold) &&
+              engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how);
+  for (size_t k = 0; good && k < s->f; k++) stream[k] = smc_stream(s->one[k]->self);
+  if (good) s->gpu = segment_gpu_plate(s->on, (uint32_t)s->f, (uint32_t)s->n, (uint32_t)s->each, w.f32,
+                                       how == RESAMPLE_STRATIFIED, threshold, stream);
+  engine_put(st, stream, s->f * sizeof *stream);
+  return s->gpu != NULL;
+}
+
+/* The lanes' segments go to the compiler of the host, or to the GPU.  false: error set. */
+static bool backend(side *s)
+{
+  if (s->on) return begin_there(s) && norn_lanes_defer(s->l, &segment_gpu_backend, s->gpu);
+  s->code.cc = segment_cc_new(s->st, norn_crew_threads(s->st, 0), true);
+  s->code.n = (uint32_t)s->n;
+  s->code.logw = s->logw;
+  return s->code.cc && norn_lanes_defer(s->l, &segment_cc_plate_backend, &s->code);
+}
+
+side *side_new(norn_infer *inf, gpu *g, norn_infer **one, size_t f, char *why, size_t n)
 {
   norn_state *st = norn_infer_state(inf);
   int64_t each = 0;
@@ -184,17 +257,14 @@ side *side_new(norn_infer *inf, norn_infer **one, size_t f, char *why, size_t n)
     side_free(s);
     return NULL;
   }
-  *s = (side){ .st = st, .f = f, .n = (size_t)each, .start = infer_seconds() };
-  s->each = (s->n + 31) / 32 * 32;
+  *s = (side){ .st = st, .on = g, .f = f, .n = (size_t)each, .start = infer_seconds() };
+  s->each = lanes_of(s->n);
   bool good = room(s);
   for (size_t k = 0; k < f; k++) {
     if (s->one) s->one[k] = one[k];
     else norn_infer_free(one[k]);
   }
-  good = good && join(s, why, n) && (s->code.cc = segment_cc_new(st, norn_crew_threads(st, 0), true));
-  s->code.n = (uint32_t)s->n;
-  s->code.logw = s->logw;
-  if (good && norn_lanes_defer(s->l, &segment_cc_plate_backend, &s->code)) return s;
+  if (good && join(s, why, n) && backend(s)) return s;
   side_free(s);
   return NULL;
 }
@@ -251,6 +321,26 @@ static void reason(const side *s, char *why, size_t n)
   else snprintf(why, n, "%s", what);
 }
 
+static norn_step died(char *why, size_t n)
+{
+  snprintf(why, n, "all particles of one of them died");
+  return NORN_STEP_FAIL;
+}
+
+/* The same end of a leg on the GPU, which goes on by itself. */
+static norn_step barrier_there(side *s, char *why, size_t n)
+{
+  bool last = !s->leg.running;
+  if (segment_gpu_died(s->gpu, false)) return died(why, n);
+  s->observed |= s->leg.observing > 0;
+  void *map = segment_gpu_barrier(s->gpu, s->barriers, last);
+  if (norn_error(s->st)->code) return NORN_STEP_FAIL;
+  if (last && segment_gpu_died(s->gpu, true)) return died(why, n);
+  if (last) return ended(s), NORN_STEP_DONE;
+  s->barriers++;
+  return norn_lanes_copy_map(s->l, map) ? NORN_STEP_MORE : NORN_STEP_FAIL;
+}
+
 norn_step side_step(side *s, char *why, size_t n)
 {
   *why = 0;
@@ -259,13 +349,11 @@ norn_step side_step(side *s, char *why, size_t n)
     return NORN_STEP_FAIL;
   }
   if (s->leg.apart) return reason(s, why, n), NORN_STEP_FAIL;
+  if (s->gpu) return barrier_there(s, why, n);
   pool_run(segment_cc_pool(s->code.cc), (int)s->f, barrier, NULL, s);
   bool more = false;
   for (size_t k = 0; k < s->f; k++) {
-    if (s->step[k] == NORN_STEP_FAIL) {
-      snprintf(why, n, "all particles of one of them died");
-      return NORN_STEP_FAIL;
-    }
+    if (s->step[k] == NORN_STEP_FAIL) return died(why, n);
     more |= s->step[k] == NORN_STEP_MORE;
   }
   if (more) return copy(s) ? NORN_STEP_MORE : NORN_STEP_FAIL;
@@ -273,4 +361,44 @@ norn_step side_step(side *s, char *why, size_t n)
   return NORN_STEP_DONE;
 }
 
-norn_infer *side_one(side *s, size_t k) { return s->one[k]; }
+/* ---- the end ---- */
+
+/* What has come of filter k there.  false: error set. */
+static bool home(side *s, size_t k)
+{
+  norn_state *st = s->st;
+  filters *there = segment_gpu_filters(s->gpu);
+  size_t n = s->n;
+  if (!s->told) {
+    s->told = engine_get(st, s->f * sizeof *s->told);
+    if (!s->told || filters_states(there, s->told)) return false;
+  }
+  double *logw = engine_get(st, n * sizeof *logw);
+  uint16_t *of = engine_get(st, 4 * n * sizeof *of);
+  filters_told *c = engine_get(st, sizeof *c);
+  const filters_state *t = &s->told[k];
+  bool good = logw && of && c && !filters_fetch(there, segment_gpu_weights(s->gpu), (uint32_t)k, logw, of, of + 2 * n) &&
+              !filters_course(there, (uint32_t)k, c);
+  smc_end end = { .barriers = s->barriers, .resamplings = t->resamplings, .left = t->left, .eves = t->eves,
+                  .log_z = t->log_z, .least = t->least, .variance = t->variance,
+                  .spread = { t->spread[0], t->spread[1] }, .apart = { t->apart[0], t->apart[1] },
+                  .open = t->open, .second = t->second, .observed = s->observed, .logw = logw, .of = of };
+  if (good) {
+    end.n = c->n, end.stride = c->stride;
+    end.barrier = c->barrier, end.ess = c->ess, end.evidence = c->evidence, end.ancestors = c->ancestors;
+    end.eve = of + 2 * n;
+    good = !smc_told(s->one[k], s->one[k]->self, &end);
+  }
+  engine_put(st, logw, n * sizeof *logw);
+  engine_put(st, of, 4 * n * sizeof *of);
+  engine_put(st, c, sizeof *c);
+  return good;
+}
+
+norn_infer *side_one(side *s, size_t k) { return !s->gpu || home(s, k) ? s->one[k] : NULL; }
+
+void side_drop(side *s, size_t k)
+{
+  norn_infer_free(s->one[k]);
+  s->one[k] = NULL;
+}

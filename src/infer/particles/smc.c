@@ -125,7 +125,7 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 3, 0);
   e->least_ess = (double)n;
   e->kept = keep == KEEP_CHOICES;
-  if (!smc_room(st, e)) return NORN_EMEMORY;
+  if (ops != &particles_side_gpu && !smc_room(st, e)) return NORN_EMEMORY;
   if (!ops) {
     norn_status s = smc_device(inf, e, delay, &ops, &verify);
     if (s) return s;
@@ -237,6 +237,40 @@ static void smc_keep_course(course *c, uint32_t barrier, double ess, double evid
 }
 
 particles *smc_particles(void *self) { return ((smc *)self)->p; }
+uint64_t smc_stream(const void *self) { return ((const smc *)self)->stream; }
+
+norn_status smc_told(norn_infer *inf, void *self, const smc_end *t)
+{
+  smc *e = self;
+  genealogy *g = &e->tree;
+  course *c = &e->course;
+  const uint16_t *of[2] = { t->of + (t->second ? e->n : 0), t->of + (t->second ? 0 : e->n) };
+  const uint16_t *eve[2] = { t->eve + (t->second ? e->n : 0), t->eve + (t->second ? 0 : e->n) };
+  if (!smc_room(norn_infer_state(inf), e)) return NORN_EMEMORY;
+  e->barrier = t->barriers;
+  e->observed = t->observed;
+  e->log_z = t->log_z;
+  e->least_ess = t->least;
+  memcpy(e->p->logw, t->logw, e->n * sizeof *t->logw);
+  g->resamplings = t->resamplings;
+  g->left = t->left;
+  g->eves = t->eves;
+  g->open = t->open;
+  g->variance = t->variance;
+  for (int k = 0; k < 2; k++) g->spread[k] = t->spread[k], g->apart[k] = t->apart[k];
+  for (size_t i = 0; i < e->n; i++) {
+    g->of[i] = (lineage){ of[0][i], of[1][i] };
+    g->eve[0][i] = eve[0][i];
+    g->eve[1][i] = eve[1][i];
+  }
+  c->n = t->n < COURSE ? t->n : COURSE;
+  c->stride = t->stride;
+  memcpy(c->barrier, t->barrier, c->n * sizeof *c->barrier);
+  memcpy(c->ess, t->ess, c->n * sizeof *c->ess);
+  memcpy(c->evidence, t->evidence, c->n * sizeof *c->evidence);
+  memcpy(c->ancestors, t->ancestors, c->n * sizeof *c->ancestors);
+  return NORN_OK;
+}
 
 norn_step smc_barrier(norn_infer *inf, void *self)
 {

@@ -17,4 +17,16 @@ norn_status smc_archive(norn_infer *, void *self, norn_archive *);
    may be a job; FAIL without an error: all of the particles are dead. */
 norn_step   smc_barrier(norn_infer *, void *self);
 particles  *smc_particles(void *self);
+uint64_t    smc_stream(const void *self);               /* of its resampling */
+/* Filters of particles_side_gpu: weights, genealogy and course are kept there, and smc_begin takes no room for them.
+   This does, and says what has come of it, before smc_finish: barriers passed; as smc and genealogy.h keep them; of (2, n)
+   families at the begin of both windows, eve (2, n) their ancestors at the start; course: numbers at barriers. */
+typedef struct smc_end {
+  uint32_t barriers, resamplings, left, eves, stride, n;          /* n: of the course */
+  double log_z, least, variance, spread[2], apart[2];
+  bool open, second, observed;                                    /* second: the first window is the second row */
+  const double *logw, *barrier, *ess, *evidence, *ancestors;
+  const uint16_t *of, *eve;
+} smc_end;
+norn_status smc_told(norn_infer *, void *self, const smc_end *);
 #endif

@@ -1,0 +1,81 @@
+/* check_side.c: infer() of an array of models with device = "gpu" (infer/particles/particles_side.c): filters that have a
+   block each, against the same filters on the CPU, whose random bits they have: evidence, its error, course, draws and
+   weights, by the programs that lanes are tested with. */
+#include "gpu_test.h"
+#include "../unit/lane_programs.h"
+
+/* All that a posterior says but how it was computed, as text: numbers to six digits behind the point. */
+#define SAY                                                                                                        \
+  "fn near(x) = round(x, 6)\n"                                                                                     \
+  "fn say(p) = { let i = info(p)\n let w = weights(p)\n {z: near(i.log_evidence), se: near(i.evidence_se),\n"       \
+  "least: near(i.least_ess), eves: i.ancestors, n: i.draws, barriers: i.barriers, resamplings: i.resamplings,\n"   \
+  "ess: [near(x) for x in i.course.ess], log: [near(x) for x in i.course.log_evidence],\n"                         \
+  "ancestors: i.course.ancestors, steps: i.course.barrier, warnings: i.warnings,\n"                                \
+  "values: show_of(values(p)), weights: [near(x) for x in w]} }\n"
+static const char *observed = "[0.3, 1.2, -0.5, 2.0, 0.1, 0.7]";
+
+typedef struct outcome { char *text; long long together; bool failed; } outcome;
+
+static outcome run(const char *program, const char *posts)
+{
+  char whole[6000];
+  norn_datum out;
+  outcome o = { NULL, 0, false };
+  norn_state *st = gpu_test_state();
+  snprintf(whole, sizeof whole,
+           "let ys = %s\n%s\nfn show_of(v) = v\n" SAY "let posts = %s\n"
+           "fn together(p) = if contains(keys(info(p)), \"filters_together\") { info(p).filters_together } else { 0 }\n"
+           "[sum([together(p) for p in posts]), [say(p) for p in posts]]",
+           observed, program, posts);
+  if (norn_eval(st, "side.norn", whole, strlen(whole), 0, &out)) {
+    char error[900];
+    norn_error_text(st, norn_error(st), error, sizeof error);
+    o = (outcome){ strdup(error), 0, true };
+  } else {
+    o.together = norn_array_at(st, out, 0).i;
+    o.text = strdup(norn_show(st, norn_array_at(st, out, 1), true, 0));
+  }
+  norn_free(st);
+  return o;
+}
+
+static const char five[] = "[for t in 0..len(ys) { ys[t] + 0.1 * k * (t % 3) } for k in 0..5]";
+
+/* together: filters that must have gone side by side, by each; -1: any. */
+static void compare(const char *name, const char *program, const char *options, int together)
+{
+  char posts[600];
+  outcome o[2];
+  for (int i = 0; i < 2; i++) {
+    snprintf(posts, sizeof posts, "infer([m(y) for y in %s], smc(%s, delayed = false%s))", five,
+             i ? "device = \"gpu\"" : "executor = \"scalar\"", options);
+    o[i] = run(program, posts);
+  }
+  bool same = o[0].failed == o[1].failed && (o[0].failed || !strcmp(o[0].text, o[1].text));
+  CHECK(same && o[0].together == 0 && (together < 0 || o[1].together == together));
+  if (!same || getenv("SIDE_SAY"))
+    fprintf(stderr, "  %s (%s), %lld by each:\n%.900s\n%.900s\n", name, options, o[1].together, o[0].text, o[1].text);
+  else if (together >= 0 && o[1].together != together)
+    fprintf(stderr, "  %s (%s): %lld side by side, by each; %.300s\n", name, options, o[1].together, o[1].text);
+  free(o[0].text);
+  free(o[1].text);
+}
+
+int main(int argc, char **argv)
+{
+  static const struct { const char *name; int together; } some[] = {
+    { "lgss", 25 }, { "volatility", 25 }, { "parameters", 25 }, { "kept", 25 }, { "records", 25 }, { "factors", 25 },
+    { "select draws", 25 }, { "natives", -1 }, { "rare jump", -1 },
+  };
+  for (int k = 0; k < NORN_COUNT(some); k++) {
+    int i = 0;
+    while (i < LANE_PROGRAMS && strcmp(programs[i].name, some[k].name)) i++;
+    CHECK(i < LANE_PROGRAMS);
+    if (i == LANE_PROGRAMS || (argc > 1 && strcmp(argv[1], some[k].name))) continue;
+    compare(some[k].name, programs[i].text, ", particles = 100", some[k].together);
+    compare(some[k].name, programs[i].text, ", particles = 33, threshold = 1, resample = \"stratified\"", -1);
+  }
+  observed = "for t in 0..40 { sin(t * t) }";          /* families grow together */
+  compare("lgss", programs[0].text, ", particles = 70, threshold = 1", -1);
+  return unit_end();
+}
