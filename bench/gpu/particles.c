@@ -1,5 +1,6 @@
 /* particles: particle filters on a GPU: how many particles take a step in a second, where the time goes,
-   beside the bandwidth of copies in the same run; and an evidence beside its exact value. */
+   beside the bandwidth of copies in the same run; and an evidence beside its exact value.  Of one filter with many particles,
+   and of many filters side by side, with a block each. */
 #include "gpu_time.h"
 #include "../../tests/gpu/gpu_steps.h"
 #include <math.h>
@@ -7,15 +8,17 @@
 enum { STEPS = 100 };
 
 /* Data of the model itself. */
-static void simulate(const gpu_model *m, double *y)
+static void simulate_as(const gpu_model *m, double *y, uint64_t stream)
 {
-  norn_rng g = { .stream = 42 };
+  norn_rng g = { .stream = stream };
   double x = 0;
   for (int t = 0; t < STEPS; t++) {
     x = t ? m->m + m->a * (x - m->m) + m->s * norn_rng_normal(&g) : m->m + m->first * norn_rng_normal(&g);
     y[t] = m->volatility ? exp(x / 2) * norn_rng_normal(&g) : x + m->r * norn_rng_normal(&g);
   }
 }
+
+static void simulate(const gpu_model *m, double *y) { simulate_as(m, y, 42); }
 
 /* Kalman 1960. */
 static double kalman(const gpu_model *m, const double *y)
@@ -105,6 +108,130 @@ static void evidence(gpu *g, uint32_t n, bool f32, weigher_how how, const char *
   CHECK(fabs(z) < 4);
 }
 
+/* ---- many filters side by side ---- */
+
+/* f filters of n particles, each of a series of its own; seconds: of a step of all.  log_z (f), or NULL: the evidence of
+   each; exact (f): Kalman's. */
+static bool crowd(gpu *g, const gpu_model *m, uint32_t f, uint32_t n, bool f32, double threshold, double *seconds,
+                  segment_gpu_times *times, double *log_z, double *exact)
+{
+  uint32_t each = (n + 31) / 32 * 32;
+  uint64_t *stream = malloc(f * sizeof *stream);
+  segment_cell *y = malloc((size_t)f * STEPS * sizeof *y);
+  double *one = malloc(STEPS * sizeof *one), from = 0;
+  filters_told *told = malloc(sizeof *told);
+  for (uint32_t k = 0; k < f; k++) {
+    stream[k] = 1000003u * (uint64_t)(k + 1);
+    simulate_as(m, one, 42 + k);
+    if (exact) exact[k] = kalman(m, one);
+    for (int t = 0; t < STEPS; t++) y[(size_t)t * f + k].d = one[t];
+  }
+  gpu_filters c = { .s = segment_gpu_plate(g, f, n, each, f32, false, threshold, stream), .f = f, .n = n, .each = each,
+                    .streams = stream };
+  bool good = c.s != NULL;
+  if (good && times) segment_gpu_timing(c.s, times);
+  for (int t = 0; good && t < STEPS; t++) {
+    if (t == 3 && !(good = gpu_wait(g) == NORN_OK)) break;       /* kernels are there */
+    if (t == 3 && times) *times = (segment_gpu_times){ 0 };
+    if (t == 3) from = gpu_time_now();
+    good = gpu_filters_step(&c, m, y + (size_t)t * f);
+  }
+  good = good && gpu_wait(g) == NORN_OK;
+  *seconds = (gpu_time_now() - from) / (STEPS - 3);
+  for (uint32_t k = 0; good && log_z && k < f; k++) {
+    good = !filters_course(segment_gpu_filters(c.s), k, told);
+    log_z[k] = good ? told->evidence[told->n - 1] : NAN;
+  }
+  if (!good) fprintf(stderr, "%s\n", norn_error(gpu_state(g))->text);
+  CHECK(good);
+  segment_gpu_free(c.s);
+  free(stream), free(y), free(one), free(told);
+  return good;
+}
+
+static void crowd_speeds(gpu *g, uint32_t f, uint32_t n, bool f32, double threshold, const char *name, const char *goal)
+{
+  const gpu_model sv = { .volatility = true, .m = -1, .a = .97, .s = .2, .first = .8, .event = 77 };
+  double seconds;
+  segment_gpu_times t;
+  char words[100];
+  if (!crowd(g, &sv, f, n, f32, threshold, &seconds, NULL, NULL, NULL)) return;
+  snprintf(words, sizeof words, "particles: %s", name);
+  gpu_test_figure(words, goal, "%.3g particle-steps/s", (double)f * n / seconds);
+  if (!crowd(g, &sv, f, n, f32, threshold, &seconds, &t, NULL, NULL)) return;
+  snprintf(words, sizeof words, "particles: %s, propagate and weigh", name);
+  gpu_test_figure(words, "", "%.4g us a step", 1e6 * t.propagate / (double)t.legs);
+  snprintf(words, sizeof words, "particles: %s, sums and ancestors", name);
+  gpu_test_figure(words, "", "%.4g us a step", 1e6 * t.ancestors / (double)t.legs);
+}
+
+/* Z is unbiased: the mean of Z over Kalman's, of many series. */
+static void crowd_evidence(gpu *g, uint32_t f, uint32_t n, bool f32, const char *name)
+{
+  const gpu_model lgss = { .m = 0, .a = .9, .s = .5, .first = 1, .r = 1, .event = 77 };
+  double *log_z = malloc(f * sizeof *log_z), *exact = malloc(f * sizeof *exact), seconds, mean = 0, square = 0;
+  char words[100];
+  if (crowd(g, &lgss, f, n, f32, .5, &seconds, NULL, log_z, exact)) {
+    for (uint32_t k = 0; k < f; k++) mean += exp(log_z[k] - exact[k]) / f;
+    for (uint32_t k = 0; k < f; k++) square += pow(exp(log_z[k] - exact[k]) - mean, 2) / f;
+    double z = (mean - 1) / sqrt(square / f);
+    snprintf(words, sizeof words, "particles: LGSS %s, mean of Z over Kalman's", name);
+    gpu_test_figure(words, "1", "%.4f", mean);
+    snprintf(words, sizeof words, "particles: LGSS %s, its distance from 1", name);
+    gpu_test_figure(words, "within 4", "%.2f standard errors", z);
+    CHECK(fabs(z) < 4);
+  }
+  free(log_z), free(exact);
+}
+
+/* Seconds of a whole inference of many filters in Norn; NaN: it failed. */
+static double crowd_whole(norn_state *st, uint32_t f, uint32_t n, int steps)
+{
+  char words[900];
+  norn_datum out;
+  double from = gpu_time_now();
+  snprintf(words, sizeof words,
+           "model volatility(ys) {\n"
+           "  for y in ys with x = -1.0 {\n"
+           "    let x2 ~ normal(-1 + 0.97 * (x + 1), 0.2)\n"
+           "    observe y ~ normal(0, exp(0.5 * x2))\n"
+           "    next x2\n"
+           "  }\n"
+           "}\n"
+           "let posts = infer([volatility(for t in 0..%d { 3 * sin(t / 5 + k) }) for k in 0..%u], smc(particles = %u,\n"
+           "  threshold = 1.0, delayed = false, device = \"gpu\", precision = \"f32\"))\n"
+           "sum([evidence(p) for p in posts])\n", steps, (unsigned)f, (unsigned)n);
+  if (!norn_eval(st, "bench", words, strlen(words), 0, &out)) return gpu_time_now() - from;
+  fprintf(stderr, "%s\n", norn_error(st)->text);
+  norn_clear(st);
+  return NAN;
+}
+
+static void crowd_wholes(norn_state *st, uint32_t f, uint32_t n)
+{
+  enum { FEW = 10, MANY = 110 };
+  crowd_whole(st, f, n, FEW);                            /* kernels and memory are there */
+  double few = crowd_whole(st, f, n, FEW), many = crowd_whole(st, f, n, MANY), step = (many - few) / (MANY - FEW);
+  if (!(step > 0)) step = NAN;
+  gpu_test_figure("particles: 10,000 filters of 1,000 in Norn, SV f32", "", "%.3g particle-steps/s", (double)f * n / step);
+  gpu_test_figure("particles: the same, all of it with 110 observations", "", "%.3g s", many);
+  gpu_test_figure("particles: the same, start and finish", "", "%.3g s", few - FEW * step);
+}
+
+static void crowds(norn_state *st, gpu *g, bool small)
+{
+  uint32_t f = small ? 20 : 10000;
+  crowd_speeds(g, f, 1000, true, 1, "10,000 filters of 1,000, SV f32", "3e10");
+  crowd_speeds(g, f, 1000, true, .5, "10,000 filters of 1,000, SV f32, threshold .5", "3e10");
+  if (!small) {
+    crowd_speeds(g, f, 1000, false, 1, "10,000 filters of 1,000, SV f64", "");
+    crowd_speeds(g, 100000, 100, true, 1, "100,000 filters of 100, SV f32", "");
+    crowd_speeds(g, 1000, 10000, true, 1, "1,000 filters of 10,000, SV f32", "");
+  }
+  crowd_evidence(g, small ? 20 : 2000, 1000, true, "2,000 filters of 1,000, f32");
+  if (!small) crowd_wholes(st, f, 1000);
+}
+
 /* Seconds of a whole inference in Norn; NaN: it failed. */
 static double whole(norn_state *st, uint32_t n, int steps)
 {
@@ -169,6 +296,7 @@ int main(void)
     evidence(g, small ? 3000 : 1000000, true, WEIGHER_SYSTEMATIC, "f32 1e6");
     evidence(g, small ? 3000 : 1000000, true, WEIGHER_RESIDUAL, "f32 1e6 residual");
     evidence(g, small ? 3000 : 1000000, true, WEIGHER_MULTINOMIAL, "f32 1e6 multinomial");
+    crowds(st, g, small);
     if (!small) wholes(st, 10000000);
   }
   norn_free(st);

@@ -56,6 +56,9 @@ static void explain_noted(norn_state *st, norn_datum post, text *t)
   text_printf(t, "  generated code (executor = \"generated\", or auto where it pays): %s\n",
               whole ? "from each observation to the next" : "up to where they part or go alone");
   if (whole) text_puts(t, "  on a GPU: the same (device = \"gpu\"), if each family and function has a form there\n");
+  text_printf(t, "  many such filters (infer of an array of models): %s\n",
+              whole ? "side by side on threads, or, with device = \"gpu\", with a block for each"
+                    : "one after the other, as their particles do not stay together");
 }
 
 /* Rows that get ready for many at once: no lanes. */

@@ -31,9 +31,10 @@ static inline int32_t gpu_normal(segment *s, segment_op_name op, int32_t x, int3
   return segment_row(s, op, NORN_REAL, normal, 3, arg);
 }
 
-/* x: the states before (NULL at first), which map moves (NULL: it does not); out: the new ones. */
-static inline segment *gpu_step(norn_state *st, const gpu_model *m, const void *x, const void *map, double y,
-                                void *out)
+/* x: the states before (NULL at first), which map moves (NULL: it does not); out: the new ones.  ys: a datum for each of
+   many populations, in place of y. */
+static inline segment *gpu_step_of(norn_state *st, const gpu_model *m, const void *x, const void *map, double y,
+                                   const void *ys, void *out)
 {
   segment *s = segment_new(st);
   int32_t mean = gpu_real(s, m->m), sd = gpu_real(s, x ? m->s : m->first);
@@ -43,14 +44,20 @@ static inline segment *gpu_step(norn_state *st, const gpu_model *m, const void *
     mean = gpu_two(s, S_ADD, NORN_REAL, mean, pull);
   }
   int32_t h = gpu_normal(s, S_DRAW, gpu_word(s, m->event), mean, sd), lp;
+  int32_t datum = ys ? segment_plate_of(s, NORN_REAL, ys) : gpu_real(s, y);
   if (m->volatility) {
     int32_t half = gpu_two(s, S_MUL, NORN_REAL, gpu_real(s, .5), h);
     int32_t scale = segment_fun(s, lane_exp, "exp", (uint32_t)half);
-    lp = gpu_normal(s, S_LOGP, gpu_real(s, y), gpu_real(s, 0), scale);
-  } else lp = gpu_normal(s, S_LOGP, gpu_real(s, y), h, gpu_real(s, m->r));
+    lp = gpu_normal(s, S_LOGP, datum, gpu_real(s, 0), scale);
+  } else lp = gpu_normal(s, S_LOGP, datum, h, gpu_real(s, m->r));
   segment_put(s, S_WEIGH, 0, 1, (uint32_t[]){ (uint32_t)lp });
   segment_output_to(s, (uint32_t)h, out);
   return s;
+}
+
+static inline segment *gpu_step(norn_state *st, const gpu_model *m, const void *x, const void *map, double y, void *out)
+{
+  return gpu_step_of(st, m, x, map, y, NULL, out);
 }
 
 /* A filter that goes on step by step; `resample` after the last step moves the states at the next one. */
@@ -75,6 +82,26 @@ static inline bool gpu_filter_step(gpu_filter *f, const gpu_model *m, double y)
   f->x = next;
   f->map = NULL;
   return ran;
+}
+
+/* Many filters side by side, f of n particles, `each` lanes apart; step: with a datum for each; then their barrier. */
+typedef struct gpu_filters { segment_gpu *s; uint32_t f, n, each, t; const uint64_t *streams; void *x, *map; } gpu_filters;
+
+static inline bool gpu_filters_step(gpu_filters *f, const gpu_model *m, const segment_cell *y)
+{
+  const segment_backend *b = &segment_gpu_backend;
+  uint32_t lanes = f->f * f->each;
+  void *next = b->buffer_new(f->s, lanes), *ys = b->buffer_new(f->s, f->f);
+  segment *seg = gpu_step_of(gpu_state(segment_gpu_device(f->s)), m, f->x, f->map, 0, ys, next);
+  segment_call c = { .s = seg, .n = lanes, .iter = f->t, .plates = f->f, .each = f->each, .streams = f->streams };
+  bool ran = b->buffer_write(f->s, ys, f->f, NORN_REAL, y) && b->run(f->s, &c) == SEGMENT_RAN && c.flags == 0;
+  segment_free(seg);
+  b->buffer_free(f->s, ys);
+  if (f->x) b->buffer_free(f->s, f->x);
+  if (f->map) b->map_free(f->s, f->map);
+  f->x = next;
+  f->map = ran ? segment_gpu_barrier(f->s, f->t++, false) : NULL;
+  return ran && f->map;
 }
 
 static inline bool gpu_filter_resample(gpu_filter *f, weigher_how how)
