@@ -95,6 +95,14 @@ refused 'd of a net must be a multiple of its heads' 1 --out a --heads 3
 refused 'train needs a file' 2 --steps 5
 [ ! -e a ] && [ ! -e a.training ] || fail 'a refused training leaves files'
 
+# Without a checkpoint there is nothing to resume: what a training that has ended left is not written over.
+cp one.safetensors whole.safetensors
+refused 'its training has ended; without --resume it is trained anew' 1 --out whole.safetensors --resume --steps 2
+same one.safetensors whole.safetensors '--resume without a checkpoint takes the net away'
+"$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2 --out never.safetensors --resume \
+  >out 2>err </dev/null || fail 'a training that never began is not begun by --resume'
+grep -q 'there is no never.safetensors.training to go on from: the training begins' err || fail 'it does not say that it begins'
+
 # What is given beside --resume must be what the checkpoint has.
 "$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out other.safetensors \
   --every 10ms >out 2>err </dev/null &

@@ -93,6 +93,19 @@ static void stopped(train_work *w, norn_status s)
   norn_clear(c->st);
 }
 
+/* --resume without a checkpoint: the training has ended, or did not begin.  false: what it left would be lost. */
+static bool anew(train_work *w)
+{
+  cli *c = w->c;
+  if (cli_is_there(c->out)) {
+    cli_complain(c, "there is no %s to go on from, and %s is there: its training has ended; without --resume it is "
+                 "trained anew", w->checkpoint, c->out);
+    return false;
+  }
+  if (!c->quiet) cli_complain(c, "there is no %s to go on from: the training begins", w->checkpoint);
+  return true;
+}
+
 static norn_status begin(train_work *w)
 {
   cli *c = w->c;
@@ -106,6 +119,7 @@ static norn_status begin(train_work *w)
 static norn_status train(train_work *w)
 {
   cli *c = w->c;
+  if (c->resume && !cli_is_there(w->checkpoint) && !anew(w)) return NORN_EIO;
   progress_start(c);
   norn_limits_start(c->st);
   norn_clear(c->st);
