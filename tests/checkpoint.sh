@@ -198,6 +198,37 @@ fi
 awk '!seen[$0]++' all >out
 cmp -s want out || { fail "a program: not the same after kill -9"; diff want out; }
 
+# draws that are kept as they come: the file of a run that was killed becomes that of one that was not
+cat >kept.norn <<'END'
+model m(ys) {
+  let mu ~ normal(0, 3)
+  let more ~ bernoulli(0.3)
+  if more { let extra ~ normal(0, 1); observe 0.3 ~ normal(extra, 1) }
+  for y in ys { observe y ~ normal(mu, 1) }
+  { mu: mu, more: more }
+}
+keep_draws(args[0])
+print(len(values(infer(m([0.5, 1.1, 0.3]), importance(500)))))
+print(len(values(infer(m([0.5, 1.1, 0.3, 0.7]), mh(draws = 30000, burn = 100, chains = 2, incremental = false)))))
+END
+"$NORN" --seed 5 -q kept.norn kept.csv >whole 2>err || fail "kept: $(cat err)"
+for k in 1 2; do mv kept_$k.csv whole_$k.csv || fail "kept: no file of chain $k"; done
+for i in 1 2 3; do
+  rm -f mark
+  cp ck mark 2>/dev/null
+  "$NORN" --seed 5 -q --checkpoint ck --every 5ms kept.norn kept.csv >out 2>err </dev/null &
+  pid=$!
+  while kill -0 $pid 2>/dev/null; do
+    if [ -f ck ] && { [ ! -f mark ] || ! cmp -s ck mark; }; then break; fi
+  done
+  sleep 0.0$i
+  kill -9 $pid 2>/dev/null
+  wait $pid 2>/dev/null
+done
+[ ! -f ck ] || "$NORN" --seed 5 -q --checkpoint ck kept.norn kept.csv >out 2>err </dev/null || fail "kept: $(cat err)"
+for k in 1 2; do cmp -s kept_$k.csv whole_$k.csv || fail "kept: chain $k has another file after kill -9"; done
+[ ! -s err ] || fail "kept: $(cat err)"
+
 # stopped in good order it prints nothing twice
 rm -f all
 "$NORN" --seed 5 --checkpoint ck --every 1h program.norn a b >all 2>err </dev/null &

@@ -446,14 +446,28 @@ static void program_head(const infer_program *p, head *h)
   snprintf(h->name, sizeof h->name, "%s", whole_program);
 }
 
+/* Draws are kept in that file again: the listener is told those that there are, too. */
+static void keep_again(norn_state *st, infer_slot *slot)
+{
+  static const char keep[] = "keep_draws";
+  char path[sizeof slot->kept];
+  norn_datum f, name, out;
+  infer_program resumed = slot->program;               /* not the program that the name is */
+  memcpy(path, slot->kept, sizeof path);
+  slot->program = (infer_program){ 0 };
+  bool well = norn_eval(st, "--checkpoint", keep, sizeof keep - 1, 0, &f) == NORN_OK &&
+              !norn_is_none(name = norn_cstring(st, path)) && norn_call(st, f, &name, 1, &out) == NORN_OK;
+  slot->program = resumed;
+  if (well) return;
+  norn_warning(st, (norn_span){ 0 }, "draws are no longer kept as they come (keep_draws), as the program was resumed: %s",
+               norn_error(st)->text);
+  norn_clear(st);
+}
+
 /* Both ways: what the program has made of its state, its run, and whether an inference follows. */
 static bool program_archive(norn_archive *a, infer_slot *slot, norn_run **run, bool *waits)
 {
-  norn_state *st = norn_archive_state(a);
-  bool told = slot->drawn != NULL;
-  if (!norn_archive_bool(a, &told)) return false;
-  if (told && !slot->drawn)
-    norn_warning(st, (norn_span){ 0 }, "draws are no longer kept as they come (keep_draws): the program was resumed");
+  if (!norn_archive_text(a, slot->kept, sizeof slot->kept)) return false;
   return archive_addresses(a) && archive_globals(a) && norn_archive_u32(a, &slot->count) && norn_archive_run(a, run) &&
          norn_archive_span(a, &slot->program.span) && norn_archive_bool(a, waits);
 }
@@ -512,7 +526,10 @@ norn_status norn_program_load(norn_state *st, norn_run **run, const char *path)
   } else if (!code) {
     code = norn_error(st)->code;
   }
-  if (!code) return NORN_OK;
+  if (!code) {
+    if (*slot->kept && !slot->drawn) keep_again(st, slot);
+    return NORN_OK;
+  }
   norn_infer_free(slot->program.waits);
   norn_run_free(*run);
   *run = NULL;

@@ -78,6 +78,7 @@ typedef struct infer_slot {
   void *user;
   bool (*drawn)(void *, norn_infer *, const norn_drawn *);
   void *drawn_user;
+  char kept[4000];                  /* where the listener of keep_draws writes: of a checkpoint, which opens it again */
   double last;                      /* report */
   uint32_t count;                   /* inferences begun from C */
   norn_status (*pause)(void *, norn_state *);
@@ -115,6 +116,9 @@ norn_status infer_draw_numbers(norn_infer *, uint64_t tag, const void *number, c
                                size_t n, bool *done);
 /* Shows it to norn_on_draw's listener. */
 norn_status infer_tell(norn_infer *, norn_datum value, double logw);
+/* The first n draws once more, to a listener that came late (or again, after a checkpoint).  false: f has said so, or
+   an error is set. */
+bool        infer_tell_again(norn_infer *, size_t n, bool (*f)(void *user, norn_infer *, const norn_drawn *), void *user);
 /* *order: the places of the draws, chain by chain; NULL: as they are.  false: error set. */
 bool        infer_order(norn_infer *, uint32_t **order);
 norn_datum  infer_column(norn_state *, const column *, const uint32_t *order);

@@ -197,7 +197,10 @@ static bool on_draw(void *user, norn_infer *inf, const norn_drawn *d)
 {
   stream *s = user;
   if (s->broken) return true;
-  if (s->of != inf || s->random != inf->stream) start_over(s, inf);
+  if (s->of != inf || s->random != inf->stream) {
+    start_over(s, inf);
+    if (inf->nlogw > 1 && !infer_tell_again(inf, inf->nlogw - 1, on_draw, s)) return norn_error(s->st)->code == NORN_OK;
+  }
   chain_file *c = chain_of(s, inf, d->chain);
   if (!c) return true;
   put_draw(s, &c->set, d);
@@ -238,6 +241,9 @@ norn_status draws_keep(norn_state *st, const norn_datum *args, int n, norn_datum
   void **slot = norn_slot(st, SLOT);
   const char *path;
   *out = norn_unit();
+  infer_slot *inference = infer_slot_of(st);
+  if (!inference) return lib_failed(st);
+  *inference->kept = 0;
   if (*slot) {
     norn_on_draw(st, NULL, NULL);
     stream_free(st, *slot);
@@ -257,6 +263,7 @@ norn_status draws_keep(norn_state *st, const norn_datum *args, int n, norn_datum
   snprintf(s->path, sizeof s->path, "%s", path);
   *slot = s;
   norn_slot_on_free(st, SLOT, stream_free);
+  snprintf(inference->kept, sizeof inference->kept, "%s", path);
   norn_on_draw(st, on_draw, s);
   return NORN_OK;
 }

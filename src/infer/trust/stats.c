@@ -167,6 +167,39 @@ norn_status infer_tell(norn_infer *inf, norn_datum value, double logw)
   return on ? NORN_OK : norn_fail(st, NORN_EINTERRUPT, -1, "interrupted");
 }
 
+bool infer_tell_again(norn_infer *inf, size_t n, bool (*f)(void *user, norn_infer *, const norn_drawn *), void *user)
+{
+  norn_state *st = inf->st;
+  uint64_t *addr = engine_get(st, inf->nchoice * sizeof *addr);
+  norn_datum *choice = engine_get(st, inf->nchoice * sizeof *choice);
+  double *stat = engine_get(st, inf->nstat * sizeof *stat);
+  const char **name = engine_get(st, inf->nstat * sizeof *name);
+  bool on = addr && choice && stat && name;
+  for (size_t i = 0; on && i < n; i++) {
+    norn_drawn d = { .chain = inf->of ? (int)inf->of[i] : 0, .logw = inf->logw[i], .addr = addr, .choice = choice,
+                     .stat_name = name, .stat = stat };
+    for (size_t k = 0; k < inf->nchoice; k++) {
+      const column *c = &inf->choice[k].c;
+      norn_datum v = i < c->n ? column_at(st, c, i) : norn_missing();
+      if (v.tag == NORN_MISSING) continue;              /* this draw has it not */
+      addr[d.nchoice] = inf->choice[k].addr;
+      choice[d.nchoice++] = v;
+    }
+    for (size_t k = 0; k < inf->nstat; k++) {
+      if (i >= inf->stat[k].n || isnan(inf->stat[k].x[i])) continue;
+      name[d.nstat] = inf->stat[k].name;
+      stat[d.nstat++] = inf->stat[k].x[i];
+    }
+    d.value = column_at(st, &inf->values, i);
+    on = f(user, inf, &d);
+  }
+  engine_put(st, addr, inf->nchoice * sizeof *addr);
+  engine_put(st, choice, inf->nchoice * sizeof *choice);
+  engine_put(st, stat, inf->nstat * sizeof *stat);
+  engine_put(st, name, inf->nstat * sizeof *name);
+  return on;
+}
+
 void infer_stats_free(norn_infer *inf)
 {
   norn_state *st = inf->st;
