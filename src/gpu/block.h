@@ -364,25 +364,21 @@ DEVICE void weights_large(uint32_t n, uint32_t first, uint32_t below[BLOCK_OWN][
 DEVICE void weights_lay(uint32_t n, uint32_t b, uint32_t below[BLOCK_OWN][BLOCK_ITEMS + 1], uint32_t epoch,
                         uint64_t *status, uint32_t room, uint32_t *map)
 {
-  SHARED uint32_t s[2 * BLOCK_THREADS], start[BLOCK_THREADS], many[BLOCK_THREADS], large;
-  uint32_t first = b * BLOCK_CHUNK;
-  PHASE(t) {                                    /* who has none */
+  SHARED uint32_t s[2 * BLOCK_THREADS], start[BLOCK_THREADS], many[BLOCK_THREADS];
+  uint32_t first = b * BLOCK_CHUNK, low = (1u << 16) - 1;
+  PHASE(t) {                                    /* who has none; in the upper half: in whose threads some have many */
     uint32_t dead = 0, more = 0;
     for (int j = 0; j < BLOCK_ITEMS; j++) {
       uint32_t count = OWN(below, t)[j + 1] - OWN(below, t)[j];
       dead += first + (uint32_t)(t * BLOCK_ITEMS + j) < n && !count;
       more |= count > BLOCK_LARGE;
     }
-    s[t] = dead;
+    s[t] = more << 16 | dead;
     many[t] = more;
-    if (!t) large = 0;
   }
   block_scan_u32(s);
-  PHASE(t) {
-    start[t] = t ? s[t - 1] : 0;
-    if (many[t]) large = 1;
-  }
-  uint32_t all_dead = s[BLOCK_THREADS - 1];
+  PHASE(t) start[t] = t ? s[t - 1] & low : 0;
+  uint32_t all_dead = s[BLOCK_THREADS - 1] & low, large = s[BLOCK_THREADS - 1] >> 16;
   PHASE(t) (void)t;                             /* all have read it */
   uint32_t dead_before = block_look_back(status, b, all_dead, epoch, s);
   PHASE(t) {

@@ -97,7 +97,7 @@ static const char *const kernels =
   "  wide before = 0, after = 0, along = 0;\n"
   "  const wide a = work[c * E_N + E_ACCEPT];\n"
   "  if (learn) {\n"
-  "    EACH(i) {\n"
+  "    if (live) EACH(i) {                          /* of the last chain only its own group reads what it writes */\n"
   "      const wide x = (ROW(q, i) - mean[i]) / scale[i], y = (ROW(q1, i) - mean[NINPUT + i]) / scale[i];\n"
   "      before += x * x;\n"
   "      after += y * y;\n"

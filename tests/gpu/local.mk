@@ -11,6 +11,7 @@ GPU_CHECKS = \
   %D%/check_filters \
   %D%/check_llm \
   %D%/check_nn \
+  %D%/check_races \
   %D%/check_resample \
   %D%/check_segment \
   %D%/check_side
@@ -46,7 +47,7 @@ if !FUZZ
 check_PROGRAMS    += $(GPU_CHECKS) %D%/prove
 check_LTLIBRARIES += %D%/mock_cuda.la %D%/mock_old.la
 endif
-MOCK_SOURCES = %D%/mock_blas.c %D%/mock_cuda.c %D%/mock_nvrtc.c %D%/mock_run.c
+MOCK_SOURCES = %D%/mock_blas.c %D%/mock_cuda.c %D%/mock_nvrtc.c %D%/mock_race.c %D%/mock_run.c
 MOCK_CFLAGS  = $(AM_CFLAGS) -DMOCK_FOLDER='"$(abs_srcdir)/%D%"'
 MOCK_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
 %C%_mock_cuda_la_SOURCES = $(MOCK_SOURCES)

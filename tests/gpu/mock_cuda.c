@@ -177,6 +177,7 @@ MOCK_SHOWN int cuMemAlloc_v2(uint64_t *p, size_t n)
   device.blocks = b;
   device.used += n;
   memset(b + 1, 0xff, n);            /* NaN */
+  mock_race_memory(b + 1, n, false);
   *p = (uint64_t)(uintptr_t)(b + 1);
   return OK;
 }
@@ -188,6 +189,7 @@ MOCK_SHOWN int cuMemFree_v2(uint64_t p)
   if (!*at) return INVALID;
   *at = b->next;
   device.used -= b->n;
+  mock_race_forget(b + 1);
   free(b);
   return OK;
 }
@@ -289,7 +291,6 @@ MOCK_SHOWN int cuModuleLoadData(void **out, const void *image)
   int file = mkstemp(path);
   if (file < 0) return INVALID_IMAGE;
   bool whole = write(file, image, n) == (ssize_t)n;
-  close(file);
   module *m = calloc(1, sizeof *m);
   if (m && whole) m->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (m && whole && !m->library) fprintf(stderr, "mock: %s\n", dlerror());
@@ -300,10 +301,12 @@ MOCK_SHOWN int cuModuleLoadData(void **out, const void *image)
     memcpy(&bind, &f, sizeof f);
   }
   if (!bind) {
+    close(file);
     free(m);
     return INVALID_IMAGE;
   }
   bind(&m->rt);
+  m->rt.code = file;
   *out = m;
   return OK;
 }
@@ -317,6 +320,7 @@ MOCK_SHOWN int cuModuleUnload(void *module_p)
     free(f);
   }
   dlclose(m->library);
+  close(m->rt.code);
   free(m);
   return OK;
 }

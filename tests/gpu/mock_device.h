@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct { unsigned x, y, z; } norn_dim;
-struct norn_thread { norn_dim thread, block, threads, blocks; };
+struct norn_thread { norn_dim thread, block, threads, blocks; int number; };
 struct norn_rt {
   struct norn_thread *now;
   char *room;
@@ -18,8 +18,72 @@ struct norn_rt {
   int (*barrier)(int at, int is);
   void (*shuffle)(unsigned mask, void *value, int n, int how, int what, int width);
   unsigned (*ballot)(unsigned mask, int is);
+  void (*warp)(unsigned mask);
+  void (*access)(const void *p, unsigned n, unsigned how, const void *code);
+  const void *base;
+  char *stack;
+  int code;
 };
 static struct norn_rt *norn_rt;
+
+/* ---- accesses to memory, of which the compiler tells (mock_race.c) ---- */
+#define NORN_HOOK __attribute__((noinline, no_sanitize("thread"), visibility("hidden"))) void
+#ifdef NORN_MOCK_RACES
+static inline __attribute__((no_sanitize("thread"))) void norn_access(const void *p, unsigned n, unsigned how, const void *code)
+{
+  if (norn_rt->access) norn_rt->access(p, n, how, code);
+}
+#define NORN_HOOKS(n)                                                                                              \
+  NORN_HOOK __tsan_read##n(void *p) { norn_access(p, n, 1, __builtin_return_address(0)); }                         \
+  NORN_HOOK __tsan_write##n(void *p) { norn_access(p, n, 2, __builtin_return_address(0)); }                        \
+  NORN_HOOK __tsan_unaligned_read##n(void *p) { norn_access(p, n, 1, __builtin_return_address(0)); }               \
+  NORN_HOOK __tsan_unaligned_write##n(void *p) { norn_access(p, n, 2, __builtin_return_address(0)); }              \
+  NORN_HOOK __tsan_read_write##n(void *p) { norn_access(p, n, 3, __builtin_return_address(0)); }                   \
+  NORN_HOOK __tsan_unaligned_read_write##n(void *p) { norn_access(p, n, 3, __builtin_return_address(0)); }         \
+  NORN_HOOK __tsan_volatile_read##n(void *p) { norn_access(p, n, 5, __builtin_return_address(0)); }                \
+  NORN_HOOK __tsan_volatile_write##n(void *p) { norn_access(p, n, 6, __builtin_return_address(0)); }               \
+  NORN_HOOK __tsan_unaligned_volatile_read##n(void *p) { norn_access(p, n, 5, __builtin_return_address(0)); }      \
+  NORN_HOOK __tsan_unaligned_volatile_write##n(void *p) { norn_access(p, n, 6, __builtin_return_address(0)); }
+NORN_HOOKS(1) NORN_HOOKS(2) NORN_HOOKS(4) NORN_HOOKS(8) NORN_HOOKS(16)
+NORN_HOOK __tsan_read_range(void *p, size_t n) { norn_access(p, (unsigned)n, 1, __builtin_return_address(0)); }
+NORN_HOOK __tsan_write_range(void *p, size_t n) { norn_access(p, (unsigned)n, 2, __builtin_return_address(0)); }
+NORN_HOOK __tsan_func_entry(void *p) { (void)p; }
+NORN_HOOK __tsan_func_exit(void) {}
+NORN_HOOK __tsan_init(void) {}
+#ifdef __clang__                               /* copies of structs are calls */
+#define NORN_COPIES(memcpy, memmove, memset)                                                                       \
+  __attribute__((noinline, no_sanitize("thread"), visibility("hidden")))                                           \
+  void *memmove(void *to, const void *from, size_t n)                                                              \
+  {                                                                                                                \
+    volatile char *a = (volatile char *)to;                                                                        \
+    const volatile char *b = (const volatile char *)from;                                                          \
+    norn_access(from, (unsigned)n, 1, __builtin_return_address(0));                                                \
+    norn_access(to, (unsigned)n, 2, __builtin_return_address(0));                                                  \
+    for (size_t k = 0; a < b && k < n; k++) a[k] = b[k];                                                           \
+    for (size_t k = n; a > b && k; k--) a[k - 1] = b[k - 1];                                                       \
+    return to;                                                                                                     \
+  }                                                                                                                \
+  __attribute__((noinline, no_sanitize("thread"), visibility("hidden")))                                           \
+  void *memcpy(void *to, const void *from, size_t n) { return memmove(to, from, n); }                              \
+  __attribute__((noinline, no_sanitize("thread"), visibility("hidden")))                                           \
+  void *memset(void *to, int c, size_t n)                                                                          \
+  {                                                                                                                \
+    norn_access(to, (unsigned)n, 2, __builtin_return_address(0));                                                  \
+    for (size_t k = 0; k < n; k++) ((volatile char *)to)[k] = (char)c;                                             \
+    return to;                                                                                                     \
+  }
+NORN_COPIES(memcpy, memmove, memset)
+NORN_COPIES(__tsan_memcpy, __tsan_memmove, __tsan_memset)
+#endif
+/* of these it does not tell */
+static inline __attribute__((always_inline)) void *norn_memcpy(void *to, const void *from, size_t n)
+{
+  norn_access(from, (unsigned)n, 1, __builtin_return_address(0));
+  norn_access(to, (unsigned)n, 2, __builtin_return_address(0));
+  return __builtin_memcpy(to, from, n);
+}
+#define memcpy(to, from, n) norn_memcpy(to, from, n)
+#endif
 
 #define __global__ NORN_MOCK_GLOBAL
 #define __device__
@@ -63,7 +127,7 @@ static struct norn_rt *norn_rt;
 #define __any_sync(mask, p) (norn_rt->ballot((mask), (p) != 0) != 0)
 #define __all_sync(mask, p) (norn_rt->ballot((mask), (p) == 0) == 0)
 #define norn_mask(...) (((unsigned[]){ 0xffffffffu, ##__VA_ARGS__ })[sizeof((unsigned[]){ 0u, ##__VA_ARGS__ }) / 4 - 1])
-#define __syncwarp(...) ((void)norn_rt->ballot(norn_mask(__VA_ARGS__), 0))
+#define __syncwarp(...) norn_rt->warp(norn_mask(__VA_ARGS__))
 
 /* ---- memory ---- */
 #define __ldg(p) (*(p))
@@ -72,8 +136,8 @@ static struct norn_rt *norn_rt;
 #define __stcs(p, v) ((void)(*(p) = (v)))
 #define __stcg(p, v) ((void)(*(p) = (v)))
 #define norn_atomic(p, expression) __extension__({                                                         \
-    __typeof__(p) norn_p = (p);                                                                            \
-    __typeof__(*norn_p) norn_old = *norn_p;                                                                \
+    volatile __typeof__(*(p)) *norn_p = (p);                                                               \
+    __typeof__(*(p)) norn_old = *norn_p;                                                                   \
     *norn_p = (expression);                                                                                \
     norn_old; })
 #define atomicAdd(p, v) norn_atomic(p, norn_old + (v))

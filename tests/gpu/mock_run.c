@@ -30,10 +30,10 @@ typedef ucontext_t place;
 #define BY_PLACES 0
 #endif
 
-enum { STACK = 1 << 20, THREADS = 1024, VALUE = 16 };
+enum { STACK = MOCK_STACK, THREADS = 1024, VALUE = 16 };
 
 typedef enum { NEW, READY, BARRIER, WARP, ENDED } where;
-typedef struct { where is; mock_thread me; int line, vote; unsigned mask; int how, what, width, n;
+typedef struct { where is; bool orders; mock_thread me; int line, vote; unsigned mask; int how, what, width, n;
                  unsigned char value[VALUE]; unsigned got; struct fiber *fiber; } task;
 typedef struct fiber { place at; bool begun; char *stack; void *fake; struct fiber *next, *other; } fiber;
 
@@ -48,7 +48,7 @@ static struct {
   void (*call)(void **);
   void **args;
   const char *wrong;
-  char text[200];
+  char text[800];
 } m;
 
 /* ---- fibers ---- */
@@ -140,6 +140,7 @@ static void enter(fiber *f)
 {
   bool begins = !f->begun;
   m.here = f;
+  m.rt->stack = f->stack;
   f->begun = true;
   LEAVE(&m.home_fake, f->stack, STACK);
   change(m.home, f->at, begins ? f : NULL);
@@ -192,13 +193,27 @@ static unsigned wait_ballot(unsigned mask, int is)
   return t->got;
 }
 
+/* Of a __syncwarp: a vote that nobody looks at, and an order. */
+static void wait_warp(unsigned mask)
+{
+  m.t[m.current].orders = true;
+  wait_ballot(mask, 0);
+}
+
 /* ---- what ends waits ---- */
+
+void mock_failed(const char *what)
+{
+  if (m.wrong) return;
+  snprintf(m.text, sizeof m.text, "%s", what);
+  m.wrong = m.text;
+}
 
 static void fail(const char *what, int line)
 {
-  if (m.wrong) return;
-  snprintf(m.text, sizeof m.text, "%s (line %d)", what, line);
-  m.wrong = m.text;
+  char words[200];
+  snprintf(words, sizeof words, "%s (line %d)", what, line);
+  mock_failed(words);
 }
 
 static bool barrier_over(void)
@@ -218,6 +233,7 @@ static bool barrier_over(void)
       m.t[k].is = READY;
       m.t[k].got = (unsigned)count;
     }
+  mock_race_barrier();
   return true;
 }
 
@@ -253,6 +269,7 @@ static bool warp_over(int first)
     mask = 0;
   }
   if (!mask) return false;
+  if (m.t[first + i].orders) mock_race_warp(first, lanes < 32 ? mask & ((1u << lanes) - 1) : mask);
   for (int k = 0; k < lanes; k++)
     if (mask >> k & 1) {
       memcpy(old[k], m.t[first + k].value, VALUE);
@@ -262,6 +279,7 @@ static bool warp_over(int first)
     task *t = &m.t[first + k];
     if (!(mask >> k & 1) || t->is != WARP) continue;
     t->is = READY;
+    t->orders = false;
     t->got = votes;
     if (t->how < 0) continue;
     int j = source_lane(t, k);
@@ -316,8 +334,9 @@ static void run_block(mock_dim threads, mock_dim blocks, mock_dim block, size_t 
     unsigned u = (unsigned)k;
     m.t[k] = (task){ .is = NEW, .me = { .thread = { u % threads.x, u / threads.x % threads.y,
                                                     u / threads.x / threads.y },
-                                        .block = block, .threads = threads, .blocks = blocks } };
+                                        .block = block, .threads = threads, .blocks = blocks, .number = k } };
   }
+  mock_race_block();
   spoil(m.rt->room, m.rt->room + shared);
   spoil(m.rt->block_start, m.rt->block_end);
   while (!m.wrong) {
@@ -356,7 +375,12 @@ const char *mock_run(mock_rt *rt, void (*call)(void **), mock_dim blocks, mock_d
   rt->barrier = wait_barrier;
   rt->shuffle = wait_shuffle;
   rt->ballot = wait_ballot;
+  rt->warp = wait_warp;
   rt->room = malloc(shared + 64);
+  rt->access = mock_order("races", 1) ? mock_race_access : NULL;
+  mock_race_launch(rt);
+  mock_race_memory(rt->room, shared, true);
+  mock_race_memory(rt->block_start, (size_t)((char *)rt->block_end - (char *)rt->block_start), true);
   m.n = (int)(threads.x * threads.y * threads.z);
   shuffle_order(how, &seed);
   for (int64_t i = 0; i < n && !m.wrong; i++) {
@@ -365,6 +389,8 @@ const char *mock_run(mock_rt *rt, void (*call)(void **), mock_dim blocks, mock_d
                    (unsigned)(k / blocks.x / blocks.y) };
     run_block(threads, blocks, b, shared);
   }
+  mock_race_forget(rt->room);
+  mock_race_forget(rt->block_start);
   free(rt->room);
   if (m.wrong) free_fibers();
   return m.wrong;
