@@ -2,17 +2,24 @@
    matrix units that sm_80 and later have, in what C11 and CUDA C++ have in common (gpu_kernels.h stands before it).
 
    A block of four warps has a head of a sequence and NN_TILE_ROWS of its rows, 16 a warp; tiles of as many other rows go
-   through shared memory.  Tiles of which nothing is seen are left out.  Nothing is added across blocks, so derivatives come
-   from two kernels: nn_attend_q, by queries, and nn_attend_kv, by keys; both compute weights again from the logarithms of
-   the sums that nn_attend kept.
+   through shared memory, the next on its way while one is worked on.  Tiles of which nothing is seen are left out, and those
+   that are seen whole need no look at who sees whom.  Nothing is added across blocks, so derivatives come from two kernels:
+   nn_attend_q, by queries, and nn_attend_kv, by keys; both compute weights again from the logarithms (base 2) of the sums
+   that nn_attend kept.  Those and the products dy . y lie (b, heads, tp), tp: t padded to a multiple of NN_TILE_ROWS.
 
    NN_HEAD: numbers of a head (the host defines it; at most NN_HEAD_MOST of gpu_in.h); in shared memory they are padded with
    zeros to NN_HP, a multiple of 16, and rows lie NN_STEP apart, so that eight of them have no bank in common. */
 #if defined NN_HEAD && defined NN_BF16
-enum { NN_TILE_ROWS = 64, NN_HP = (NN_HEAD + 15) / 16 * 16, NN_STEP = NN_HP + 8, NN_CHUNKS = NN_HP / 8,
-       NN_FRAGS = NN_HP / 16,
+#if defined __CUDA_ARCH__ && __CUDA_ARCH__ < 900
+#define NN_OLDER 1
+#else
+#define NN_OLDER 0
+#endif
+enum { NN_TILE_ROWS = 64, NN_CREW = 128, NN_HP = (NN_HEAD + 15) / 16 * 16, NN_STEP = NN_HP + 8, NN_CHUNKS = NN_HP / 8,
+       NN_FRAGS = NN_HP / 16, NN_TILE_NUMS = NN_TILE_ROWS * NN_STEP,
+       NN_STAGES = NN_HP > 64 ? 1 : 2,                      /* pairs of tiles in shared memory (48 KB) */
        /* blocks at once on a multiprocessor, for which registers are kept */
-       NN_TOGETHER = NN_HP > 64 ? 2 : NN_HP > 32 ? 4 : 3, NN_TOGETHER_KV = NN_HP > 64 ? 1 : 3 };
+       NN_TOGETHER = NN_HP > 64 ? 2 : 3, NN_TOGETHER_KV = NN_HP > 64 ? 1 : NN_HP > 32 && NN_OLDER ? 2 : 3 };
 
 /* ---- matrix units ------------------------------------------------------------------------------- */
 
@@ -41,13 +48,19 @@ DEVICE nn_frag nn_load_frag(const num *at, int turned)
                  : "=r"(f.x[0]), "=r"(f.x[1]), "=r"(f.x[2]), "=r"(f.x[3]) : "r"(p) : "memory");
   return f;
 }
-/* 16 bytes to shared memory, without waiting; nn_arrived waits for all but the last `but` that were closed. */
-DEVICE void nn_send(num *to, const num *from)
+/* 16 bytes to shared memory, without waiting, or zeros; nn_close ends what nn_arrived waits for together, which leaves the
+   last that was closed under way, if so told. */
+DEVICE void nn_send(void *to, const void *from, int is)
 {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" : : "r"((uint32_t)__cvta_generic_to_shared(to)), "l"(from)
-               : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"((uint32_t)__cvta_generic_to_shared(to)), "l"(from),
+               "r"(is ? 16 : 0) : "memory");
 }
-DEVICE void nn_arrived(void) { asm volatile("cp.async.wait_all;" : : : "memory"); }
+DEVICE void nn_close(void) { asm volatile("cp.async.commit_group;" : : : "memory"); }
+DEVICE void nn_arrived(int but_last)
+{
+  if (but_last) asm volatile("cp.async.wait_group 1;" : : : "memory");
+  else asm volatile("cp.async.wait_group 0;" : : : "memory");
+}
 DEVICE float nn_exp2(float x)
 {
   float y;
@@ -88,8 +101,13 @@ DEVICE nn_frag nn_load_frag(const num *at, int turned)
   }
   return f;
 }
-DEVICE void nn_send(num *to, const num *from) { memcpy(to, from, 16); }
-DEVICE void nn_arrived(void) { }
+DEVICE void nn_send(void *to, const void *from, int is)
+{
+  if (is) memcpy(to, from, 16);
+  else memset(to, 0, 16);
+}
+DEVICE void nn_close(void) { }
+DEVICE void nn_arrived(int but_last) { (void)but_last; }
 DEVICE float nn_exp2(float x) { return exp2f(x); }
 #endif
 
@@ -123,17 +141,22 @@ DEVICE nn_frag nn_frag_of(const float *left, const float *right)
 /* ---- tiles -------------------------------------------------------------------------------------- */
 
 /* Rows from .. of t, `step` numbers apart in memory, on their way to a tile; zeros behind them. */
-DEVICE void nn_tile(num *tile, const num *restrict from, int64_t step, int at, int t)
+DEVICE void nn_tile(num *tile, const num *restrict from, int step, int at, int t)
 {
-  for (int c = (int)threadIdx.x; c < NN_TILE_ROWS * NN_CHUNKS; c += (int)blockDim.x) {
-    const int row = c / NN_CHUNKS, e = c % NN_CHUNKS * 8;
-    num *to = tile + row * NN_STEP + e;
-    if (at + row < t && e < NN_HEAD) nn_send(to, from + (at + row) * step + e);
-    else for (int k = 0; k < 8; k++) to[k] = nn_put(0);
+#pragma unroll
+  for (int k = 0; k < NN_CHUNKS / 2; k++) {
+    const int c = (int)threadIdx.x + NN_CREW * k, row = c / NN_CHUNKS, e = c % NN_CHUNKS * 8;
+    const int is = at + row < t && e < NN_HEAD;
+    nn_send(tile + row * NN_STEP + e, from + (is ? (at + row) * step + e : 0), is);
   }
 }
+/* NN_TILE_ROWS floats, likewise. */
+DEVICE void nn_line(float *to, const float *restrict from)
+{
+  if (threadIdx.x < NN_TILE_ROWS / 4) nn_send(to + 4 * threadIdx.x, from + 4 * threadIdx.x, 1);
+}
 /* 16 rows of a warp's sums, times a factor of each half, to its part of a tile and from there to memory. */
-DEVICE void nn_tile_out(num *tile, float (*sum)[4], float up, float down, num *to, int64_t step, int at, int t)
+DEVICE void nn_tile_out(num *tile, float (*sum)[4], float up, float down, num *to, int step, int at, int t)
 {
   const int row = (int)threadIdx.x / 32 * 16, g = NN_LANE / 4, c = NN_LANE % 4 * 2;
 #pragma unroll
@@ -149,150 +172,205 @@ DEVICE void nn_tile_out(num *tile, float (*sum)[4], float up, float down, num *t
 }
 
 /* What a block is about: its tile of a head of a sequence. */
-typedef struct nn_task { int at; int64_t first, row; } nn_task;       /* rows from at; the first token; of lse */
-DEVICE nn_task nn_task_of(int t, int heads, int *h)
+typedef struct nn_task {
+  int at, tiles, h;                      /* its first row; tiles of a sequence; the head */
+  int64_t first, row;                    /* the sequence's first token; where its logarithms begin */
+  const int16_t *marks;                  /* of the sequence's tiles (nn_tiles) */
+} nn_task;
+DEVICE nn_task nn_task_of(int t, int heads, const int16_t *marks)
 {
-  const int tiles = (t + NN_TILE_ROWS - 1) / NN_TILE_ROWS;
-  const int64_t head = blockIdx.x / (unsigned)tiles;
   nn_task k;
-  k.at = (int)(blockIdx.x % (unsigned)tiles) * NN_TILE_ROWS;
+  k.tiles = (t + NN_TILE_ROWS - 1) / NN_TILE_ROWS;
+  const int64_t head = blockIdx.x / (unsigned)k.tiles;
+  k.at = (int)(blockIdx.x % (unsigned)k.tiles) * NN_TILE_ROWS;
+  k.h = (int)(head % heads);
   k.first = head / heads * t;
-  k.row = head * t;
-  *h = (int)(head % heads);
+  k.row = head * k.tiles * NN_TILE_ROWS;
+  k.marks = marks + head / heads * k.tiles * 4;
   return k;
 }
-/* Of a tile: order of keys, see of queries; of rows behind the end what nobody sees, and sees nobody. */
-DEVICE void nn_who(int16_t *to, const int16_t *restrict from, int at, int t, int16_t none)
+
+/* Of n tiles of tokens: the least and the greatest order, the least and the greatest see; rows behind the end count as who
+   is not seen, and sees nobody.  A warp a tile. */
+KERNEL nn_tiles(int64_t n, int t, const int16_t *restrict order, const int16_t *restrict see, int16_t *restrict marks)
 {
-  for (int k = (int)threadIdx.x; k < NN_TILE_ROWS; k += (int)blockDim.x) to[k] = at + k < t ? from[at + k] : none;
-}
-/* Does one of these queries see one of these keys, beside itself. */
-DEVICE int nn_tile_seen(const int16_t *order, const int16_t *see)
-{
-  int top = -32768, low = 32767;
+  const int64_t i = NN_WARP;
+  const int tiles = (t + NN_TILE_ROWS - 1) / NN_TILE_ROWS;
+  int m[4] = {32767, -32768, 32767, -32768};
+  if (i >= n) return;
   for (int k = NN_LANE; k < NN_TILE_ROWS; k += 32) {
-    top = see[k] > top ? see[k] : top;
-    low = order[k] < low ? order[k] : low;
+    const int at = (int)(i % tiles) * NN_TILE_ROWS + k, real = at < t;
+    const int64_t token = i / tiles * t + at;
+    const int o = real ? order[token] : 32767, s = real ? see[token] : -32768;
+    m[0] = o < m[0] ? o : m[0];
+    m[1] = o > m[1] ? o : m[1];
+    m[2] = s < m[2] ? s : m[2];
+    m[3] = s > m[3] ? s : m[3];
   }
-  for (int m = 16; m; m >>= 1) {
-    const int a = __shfl_xor_sync(NN_ALL, top, m), b = __shfl_xor_sync(NN_ALL, low, m);
-    top = a > top ? a : top;
-    low = b < low ? b : low;
+  for (int by = 16; by; by >>= 1)
+    for (int k = 0; k < 4; k++) {
+      const int x = __shfl_xor_sync(NN_ALL, m[k], by);
+      m[k] = (k % 2 ? x > m[k] : x < m[k]) ? x : m[k];
+    }
+  if (NN_LANE < 4) marks[4 * i + NN_LANE] = (int16_t)(NN_LANE == 0 ? m[0] : NN_LANE == 1 ? m[1] : NN_LANE == 2 ? m[2] : m[3]);
+}
+
+/* The first tile from `at` on with which the task has to do, in *how 1: in part, 2: whole; its own in any case.  keys: the
+   others are keys. */
+DEVICE int nn_next(const nn_task *k, int at, int t, int keys, int *how)
+{
+  const int16_t *mine = k->marks + k->at / NN_TILE_ROWS * 4;
+  for (; at < t; at += NN_TILE_ROWS) {
+    const int16_t *other = k->marks + at / NN_TILE_ROWS * 4, *key = keys ? other : mine, *query = keys ? mine : other;
+    *how = key[0] < query[3] ? 1 + (key[1] < query[2]) : at == k->at;
+    if (*how) break;
   }
-  return low < top;
+  return at;
 }
 
 /* ---- forward ------------------------------------------------------------------------------------ */
 
 #define NN_LOG2E 1.44269504088896f
 
-/* s (16 rows, 64 keys of a warp) = q k', less than most of all where keys are not seen; columns from `keys` on are not
-   computed. */
-DEVICE void nn_scores(float (*s)[4], const nn_frag *q, const num *k, int keys, const int16_t *order, const int *see,
-                      const int *self)
+/* sum (16 rows, hd) += p (16 rows, 16) times 16 rows of a tile. */
+DEVICE void nn_onto(float (*sum)[4], nn_frag p, const num *tile, int row)
+{
+#pragma unroll
+  for (int f = 0; f < NN_FRAGS; f++) {
+    const nn_frag v = nn_frag_turned(tile, row, 16 * f);
+    nn_mma(sum[2 * f], p, v.x[0], v.x[1]);
+    nn_mma(sum[2 * f + 1], p, v.x[2], v.x[3]);
+  }
+}
+/* s (16 rows, 64 keys of a warp) = q k'; of keys from `keys` on it is 0. */
+DEVICE void nn_scores(float (*s)[4], const nn_frag *q, const num *k, int keys)
 {
 #pragma unroll
   for (int n = 0; n < 4; n++) {
 #pragma unroll
     for (int i = 0; i < 4; i++) s[2 * n][i] = s[2 * n + 1][i] = 0;
-    if (16 * n < keys) {
+    if (16 * n >= keys) continue;
 #pragma unroll
-      for (int f = 0; f < NN_FRAGS; f++) {
-        const nn_frag b = nn_frag_b(k, 16 * n, 16 * f);
-        nn_mma(s[2 * n], q[f], b.x[0], b.x[1]);
-        nn_mma(s[2 * n + 1], q[f], b.x[2], b.x[3]);
-      }
+    for (int f = 0; f < NN_FRAGS; f++) {
+      const nn_frag b = nn_frag_b(k, 16 * n, 16 * f);
+      nn_mma(s[2 * n], q[f], b.x[0], b.x[1]);
+      nn_mma(s[2 * n + 1], q[f], b.x[2], b.x[3]);
     }
   }
+}
+/* Bits 4 k + i of what is seen: number i of the k-th of `count` sums of 16 x 8, whose columns are keys from `at` on; row:
+   the sequence's number of the thread's upper row; sees: of both. */
+DEVICE uint32_t nn_seen(int count, int at, int t, const int16_t *restrict order, int row, const int *sees)
+{
+  uint32_t seen = 0;
 #pragma unroll
-  for (int n = 0; n < 8; n++)
+  for (int k = 0; k < count; k++)
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const int column = 8 * n + NN_LANE % 4 * 2 + i % 2;
-      if (!(order[column] < see[i / 2] || column == self[i / 2])) s[n][i] = -FLT_MAX;
+    for (int j = 0; j < 2; j++) {
+      const int c = at + 8 * k + NN_LANE % 4 * 2 + j, o = c < t ? order[c] : 32767;
+      seen |= (uint32_t)((o < sees[0]) | (c == row)) << (4 * k + j);
+      seen |= (uint32_t)((o < sees[1]) | (c == row + 8)) << (4 * k + 2 + j);
     }
+  return seen;
 }
 
-/* o (n, d) = softmax(scale q k') v of what is seen, from qkv (n, 3 d); lse (b, heads, t). */
+/* o (n, d) = softmax(scale q k') v of what is seen, from qkv (n, 3 d); lse. */
 KERNEL __launch_bounds__(128, NN_TOGETHER) nn_attend(int t, int heads, float scale, const num *restrict qkv,
-                                        const int16_t *restrict order, const int16_t *restrict see, num *restrict o,
-                                        float *restrict lse)
+                                                     const int16_t *restrict order, const int16_t *restrict see,
+                                                     const int16_t *restrict marks, num *restrict o, float *restrict lse)
 {
-  SHARED num a[NN_TILE_ROWS * NN_STEP] NN_LINED, b[NN_TILE_ROWS * NN_STEP] NN_LINED;
-  SHARED int16_t key[NN_TILE_ROWS], query[NN_TILE_ROWS];
-  int h;
-  const nn_task task = nn_task_of(t, heads, &h);
-  const int64_t d = (int64_t)heads * NN_HEAD, step = 3 * d;
-  const num *from = qkv + task.first * step + h * NN_HEAD;
-  const int row = (int)threadIdx.x / 32 * 16, g = NN_LANE / 4, live = task.at + row < t;
+  SHARED num a[NN_STAGES * NN_TILE_NUMS] NN_LINED, b[NN_STAGES * NN_TILE_NUMS] NN_LINED;
+  const nn_task task = nn_task_of(t, heads, marks);
+  const int d = heads * NN_HEAD, step = 3 * d;
+  const num *from = qkv + task.first * step + task.h * NN_HEAD;
+  const int row = (int)threadIdx.x / 32 * 16, mine = task.at + row + NN_LANE / 4, live = task.at + row < t;
+  const int sees[2] = {mine < t ? see[task.first + mine] : -32768, mine + 8 < t ? see[task.first + mine + 8] : -32768};
   const float by = scale * NN_LOG2E;
   nn_frag q[NN_FRAGS];
   float sum[NN_CHUNKS][4], top[2] = {-FLT_MAX, -FLT_MAX}, all[2] = {0, 0}, s[8][4];
-  nn_tile(b, from, step, task.at, t);
-  nn_who(query, see + task.first, task.at, t, -32768);
-  nn_arrived();
+  int how, then = 0, stage = 0, at = nn_next(&task, 0, t, 1, &how);
+  num *spare = a + (NN_STAGES - 1) * NN_TILE_NUMS;
+  nn_tile(spare, from, step, task.at, t);
+  if (NN_STAGES == 2) {
+    nn_tile(a, from + d, step, at, t);
+    nn_tile(b, from + 2 * d, step, at, t);
+  }
+  nn_close();
+  nn_arrived(0);
   __syncthreads();
-  const int sees[2] = {query[row + g], query[row + g + 8]};
 #pragma unroll
-  for (int f = 0; f < NN_FRAGS; f++) q[f] = nn_frag_a(b, row, 16 * f);
+  for (int f = 0; f < NN_FRAGS; f++) q[f] = nn_frag_a(spare, row, 16 * f);
+  __syncthreads();
+  if (NN_STAGES == 1) {
+    nn_tile(a, from + d, step, at, t);
+    nn_tile(b, from + 2 * d, step, at, t);
+    nn_close();
+  }
 #pragma unroll
   for (int k = 0; k < NN_CHUNKS; k++)
 #pragma unroll
     for (int i = 0; i < 4; i++) sum[k][i] = 0;
-  for (int at = 0; at < t; at += NN_TILE_ROWS) {
-    __syncthreads();                                        /* all have read what was there */
-    nn_who(key, order + task.first, at, t, 32767);
-    __syncthreads();
-    if (at != task.at && !nn_tile_seen(key, query)) continue;
-    nn_tile(a, from + d, step, at, t);
-    nn_tile(b, from + 2 * d, step, at, t);
-    nn_arrived();
-    __syncthreads();
-    if (!live) continue;
-    const int self[2] = {task.at + row + g - at, task.at + row + g + 8 - at}, keys = t - at;
-    nn_scores(s, q, a, keys, key, sees, self);
-#pragma unroll
-    for (int r = 0; r < 2; r++) {
-      float most = top[r], part = 0;
-#pragma unroll
-      for (int n = 0; n < 8; n++) most = fmaxf(most, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
-      most = fmaxf(most, __shfl_xor_sync(NN_ALL, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(NN_ALL, most, 2));
-      const float shift = most == -FLT_MAX ? 0 : most * by, less = nn_exp2(top[r] * by - shift);
-      top[r] = most;
-#pragma unroll
-      for (int n = 0; n < 8; n++)
-#pragma unroll
-        for (int i = 2 * r; i < 2 * r + 2; i++) part += s[n][i] = nn_exp2(s[n][i] * by - shift);
-      all[r] = all[r] * less + part;
-#pragma unroll
-      for (int k = 0; k < NN_CHUNKS; k++) {
-        sum[k][2 * r] *= less;
-        sum[k][2 * r + 1] *= less;
+  for (int next; at < t; at = next, how = then, stage = NN_STAGES - 1 - stage) {
+    const num *ks = a + stage * NN_TILE_NUMS, *vs = b + stage * NN_TILE_NUMS;
+    next = nn_next(&task, at + NN_TILE_ROWS, t, 1, &then);
+    if (NN_STAGES == 2) {
+      if (next < t) {
+        nn_tile(a + (1 - stage) * NN_TILE_NUMS, from + d, step, next, t);
+        nn_tile(b + (1 - stage) * NN_TILE_NUMS, from + 2 * d, step, next, t);
       }
+      nn_close();
     }
+    nn_arrived(NN_STAGES == 2);
+    __syncthreads();
+    if (live) {
+      const int keys = t - at;
+      nn_scores(s, q, ks, keys);
+      if (how == 1) {
+        const uint32_t seen = nn_seen(8, at, t, order + task.first, mine, sees);
 #pragma unroll
-    for (int n = 0; n < 4; n++) {
-      if (16 * n >= keys) continue;
-      const nn_frag p = nn_frag_of(s[2 * n], s[2 * n + 1]);
+        for (int n = 0; n < 8; n++)
 #pragma unroll
-      for (int f = 0; f < NN_FRAGS; f++) {
-        const nn_frag v = nn_frag_turned(b, 16 * n, 16 * f);
-        nn_mma(sum[2 * f], p, v.x[0], v.x[1]);
-        nn_mma(sum[2 * f + 1], p, v.x[2], v.x[3]);
+          for (int i = 0; i < 4; i++) s[n][i] = seen >> (4 * n + i) & 1 ? s[n][i] : -FLT_MAX;
       }
+#pragma unroll
+      for (int r = 0; r < 2; r++) {
+        float most = top[r], part = 0;
+#pragma unroll
+        for (int n = 0; n < 8; n++) most = fmaxf(most, fmaxf(s[n][2 * r], s[n][2 * r + 1]));
+        most = fmaxf(most, __shfl_xor_sync(NN_ALL, most, 1));
+        most = fmaxf(most, __shfl_xor_sync(NN_ALL, most, 2));
+        const float shift = most == -FLT_MAX ? 0 : most * by, less = nn_exp2(top[r] * by - shift);
+        top[r] = most;
+#pragma unroll
+        for (int n = 0; n < 8; n++)
+#pragma unroll
+          for (int i = 2 * r; i < 2 * r + 2; i++) part += s[n][i] = nn_exp2(s[n][i] * by - shift);
+        all[r] = all[r] * less + part;
+#pragma unroll
+        for (int k = 0; k < NN_CHUNKS; k++) {
+          sum[k][2 * r] *= less;
+          sum[k][2 * r + 1] *= less;
+        }
+      }
+#pragma unroll
+      for (int n = 0; n < 4; n++)
+        if (16 * n < keys) nn_onto(sum, nn_frag_of(s[2 * n], s[2 * n + 1]), vs, 16 * n);
+    }
+    __syncthreads();
+    if (NN_STAGES == 1 && next < t) {
+      nn_tile(a, from + d, step, next, t);
+      nn_tile(b, from + 2 * d, step, next, t);
+      nn_close();
     }
   }
-  __syncthreads();
   if (!live) return;
 #pragma unroll
   for (int r = 0; r < 2; r++) {
     all[r] += __shfl_xor_sync(NN_ALL, all[r], 1);
     all[r] += __shfl_xor_sync(NN_ALL, all[r], 2);
-    const int i = task.at + row + g + 8 * r;
-    if (NN_LANE % 4 == 0 && i < t) lse[task.row + i] = top[r] * scale + logf(all[r]);
+    if (NN_LANE % 4 == 0 && mine + 8 * r < t) lse[task.row + mine + 8 * r] = top[r] * by + log2f(all[r]);
   }
-  nn_tile_out(a, sum, 1 / all[0], 1 / all[1], o + task.first * d + h * NN_HEAD, d, task.at, t);
+  nn_tile_out(a, sum, 1 / all[0], 1 / all[1], o + task.first * d + task.h * NN_HEAD, d, task.at, t);
 }
 
 /* ---- backward ----------------------------------------------------------------------------------- */
@@ -311,159 +389,213 @@ DEVICE void nn_both(float (*s)[4], float (*dp)[4], const nn_frag *x, const nn_fr
     nn_mma(dp[1], y[f], q.x[2], q.x[3]);
   }
 }
-/* sum (16 rows, hd) += p (16 rows, 16) times 16 rows of a tile. */
-DEVICE void nn_onto(float (*sum)[4], nn_frag p, const num *tile, int row)
-{
-#pragma unroll
-  for (int f = 0; f < NN_FRAGS; f++) {
-    const nn_frag v = nn_frag_turned(tile, row, 16 * f);
-    nn_mma(sum[2 * f], p, v.x[0], v.x[1]);
-    nn_mma(sum[2 * f + 1], p, v.x[2], v.x[3]);
-  }
-}
-
-/* dq into dqkv (n, 3 d) from dy, the derivative in y = o (n, d); dot (b, heads, t): dy . y of each row. */
+/* dq into dqkv (n, 3 d) from dy, the derivative in y = o (n, d); dot: dy . y of each row. */
 KERNEL __launch_bounds__(128, NN_TOGETHER) nn_attend_q(int t, int heads, float scale, const num *restrict qkv,
-                                          const int16_t *restrict order, const int16_t *restrict see,
-                                          const num *restrict dy, const num *restrict y, const float *restrict lse,
-                                          float *restrict dot, num *restrict dqkv)
+                                                       const int16_t *restrict order, const int16_t *restrict see,
+                                                       const int16_t *restrict marks, const num *restrict dy,
+                                                       const num *restrict y, const float *restrict lse,
+                                                       float *restrict dot, num *restrict dqkv)
 {
-  SHARED num a[NN_TILE_ROWS * NN_STEP] NN_LINED, b[NN_TILE_ROWS * NN_STEP] NN_LINED;
-  SHARED int16_t key[NN_TILE_ROWS], query[NN_TILE_ROWS];
+  SHARED num a[NN_STAGES * NN_TILE_NUMS] NN_LINED, b[NN_STAGES * NN_TILE_NUMS] NN_LINED;
   SHARED float dots[NN_TILE_ROWS];
-  int h;
-  const nn_task task = nn_task_of(t, heads, &h);
-  const int64_t d = (int64_t)heads * NN_HEAD, step = 3 * d;
-  const num *from = qkv + task.first * step + h * NN_HEAD;
-  const int row = (int)threadIdx.x / 32 * 16, g = NN_LANE / 4, live = task.at + row < t;
+  const nn_task task = nn_task_of(t, heads, marks);
+  const int d = heads * NN_HEAD, step = 3 * d;             /* t 3 d < 2^31: t is at most 2^15 */
+  const int64_t head = task.first * d + task.h * NN_HEAD;
+  const num *from = qkv + task.first * step + task.h * NN_HEAD;
+  const int row = (int)threadIdx.x / 32 * 16, g = NN_LANE / 4, mine = task.at + row + g, live = task.at + row < t;
+  const int sees[2] = {mine < t ? see[task.first + mine] : -32768, mine + 8 < t ? see[task.first + mine + 8] : -32768};
   const float by = scale * NN_LOG2E;
   nn_frag q[NN_FRAGS], back[NN_FRAGS];
   float sum[NN_CHUNKS][4];
-  nn_tile(a, dy + task.first * d + h * NN_HEAD, d, task.at, t);
-  nn_tile(b, y + task.first * d + h * NN_HEAD, d, task.at, t);
-  nn_who(query, see + task.first, task.at, t, -32768);
-  nn_arrived();
+  int how, then = 0, stage = 0, at = nn_next(&task, 0, t, 1, &how);
+  num *spare = a + (NN_STAGES - 1) * NN_TILE_NUMS, *backs = b + (NN_STAGES - 1) * NN_TILE_NUMS;
+  nn_tile(spare, from, step, task.at, t);
+  nn_tile(backs, dy + head, d, task.at, t);
+  if (NN_STAGES == 2) {
+    nn_tile(a, from + d, step, at, t);
+    nn_tile(b, from + 2 * d, step, at, t);
+  }
+  nn_close();
+  nn_arrived(0);
   __syncthreads();
+#pragma unroll
+  for (int f = 0; f < NN_FRAGS; f++) {
+    q[f] = nn_frag_a(spare, row, 16 * f);
+    back[f] = nn_frag_a(backs, row, 16 * f);
+  }
   {                                                         /* two threads a row */
-    const int i = (int)threadIdx.x / 2, side = (int)threadIdx.x % 2 * (NN_HP / 2);
+    const int i = (int)threadIdx.x / 2, side = (int)threadIdx.x % 2 * (NN_HP / 2), real = task.at + i < t;
     float s = 0;
-    for (int e = side; e < side + NN_HP / 2; e++) s += nn_get(a[i * NN_STEP + e]) * nn_get(b[i * NN_STEP + e]);
+#pragma unroll
+    for (int e = side; e < side + NN_HP / 2; e += 8) {
+      if (!real || e >= NN_HEAD) continue;
+      const nn_eight u = nn_nums(backs + i * NN_STEP, e, 8), v = nn_nums(y + head + (task.at + i) * d, e, 8);
+#pragma unroll
+      for (int k = 0; k < 8; k++) s += u.x[k] * v.x[k];
+    }
     s += __shfl_xor_sync(NN_ALL, s, 1);
     if (threadIdx.x % 2 == 0) {
       dots[i] = s;
-      if (task.at + i < t) dot[task.row + task.at + i] = s;
+      if (real) dot[task.row + task.at + i] = s;
     }
   }
   __syncthreads();
-  nn_tile(b, from, step, task.at, t);
-#pragma unroll
-  for (int f = 0; f < NN_FRAGS; f++) back[f] = nn_frag_a(a, row, 16 * f);
-  nn_arrived();
-  __syncthreads();
-#pragma unroll
-  for (int f = 0; f < NN_FRAGS; f++) q[f] = nn_frag_a(b, row, 16 * f);
+  if (NN_STAGES == 1) {
+    nn_tile(a, from + d, step, at, t);
+    nn_tile(b, from + 2 * d, step, at, t);
+    nn_close();
+  }
 #pragma unroll
   for (int k = 0; k < NN_CHUNKS; k++)
 #pragma unroll
     for (int i = 0; i < 4; i++) sum[k][i] = 0;
-  const int up = task.at + row + g, down = up + 8;
-  const int sees[2] = {query[row + g], query[row + g + 8]};
-  const float less[2] = {up < t ? lse[task.row + up] * NN_LOG2E : 0, down < t ? lse[task.row + down] * NN_LOG2E : 0};
+  const float less[2] = {mine < t ? lse[task.row + mine] : 0, mine + 8 < t ? lse[task.row + mine + 8] : 0};
   const float mean[2] = {dots[row + g], dots[row + g + 8]};
-  for (int at = 0; at < t; at += NN_TILE_ROWS) {
+  for (int next; at < t; at = next, how = then, stage = NN_STAGES - 1 - stage) {
+    const num *ks = a + stage * NN_TILE_NUMS, *vs = b + stage * NN_TILE_NUMS;
+    next = nn_next(&task, at + NN_TILE_ROWS, t, 1, &then);
+    if (NN_STAGES == 2) {
+      if (next < t) {
+        nn_tile(a + (1 - stage) * NN_TILE_NUMS, from + d, step, next, t);
+        nn_tile(b + (1 - stage) * NN_TILE_NUMS, from + 2 * d, step, next, t);
+      }
+      nn_close();
+    }
+    nn_arrived(NN_STAGES == 2);
     __syncthreads();
-    nn_who(key, order + task.first, at, t, 32767);
-    __syncthreads();
-    if (at != task.at && !nn_tile_seen(key, query)) continue;
-    nn_tile(a, from + d, step, at, t);
-    nn_tile(b, from + 2 * d, step, at, t);
-    nn_arrived();
-    __syncthreads();
-    for (int n = 0; live && n < NN_TILE_ROWS && at + n < t; n += 16) {
+    const int end = !live ? 0 : t - at < NN_TILE_ROWS ? t - at : NN_TILE_ROWS;
+#pragma unroll 1
+    for (int n = 0; n < end; n += 16) {
       float s[2][4], dp[2][4];
-      nn_both(s, dp, q, back, a, b, n);
+      const uint32_t seen = how == 2 ? 255u : nn_seen(2, at + n, t, order + task.first, mine, sees);
+      nn_both(s, dp, q, back, ks, vs, n);
 #pragma unroll
       for (int half = 0; half < 2; half++)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-          const int column = n + 8 * half + NN_LANE % 4 * 2 + i % 2, r = i / 2;
-          const int is = at + column < t && (key[column] < sees[r] || at + column == up + 8 * r);
-          s[half][i] = is ? nn_exp2(s[half][i] * by - less[r]) * (dp[half][i] - mean[r]) * scale : 0;
+          const float w = nn_exp2(s[half][i] * by - less[i / 2]) * (dp[half][i] - mean[i / 2]);
+          s[half][i] = seen >> (4 * half + i) & 1 ? w : 0;
         }
-      nn_onto(sum, nn_frag_of(s[0], s[1]), a, n);
+      nn_onto(sum, nn_frag_of(s[0], s[1]), ks, n);
+    }
+    __syncthreads();
+    if (NN_STAGES == 1 && next < t) {
+      nn_tile(a, from + d, step, next, t);
+      nn_tile(b, from + 2 * d, step, next, t);
+      nn_close();
     }
   }
-  __syncthreads();
-  if (live) nn_tile_out(a, sum, 1, 1, dqkv + task.first * step + h * NN_HEAD, step, task.at, t);
+  if (live) nn_tile_out(a, sum, scale, scale, dqkv + task.first * step + task.h * NN_HEAD, step, task.at, t);
+}
+
+/* Bits as nn_seen's, where rows are keys (order of both) and columns queries. */
+DEVICE uint32_t nn_seen_by(int at, int t, const int16_t *restrict see, int row, const int *order)
+{
+  uint32_t seen = 0;
+#pragma unroll
+  for (int k = 0; k < 2; k++)
+#pragma unroll
+    for (int j = 0; j < 2; j++) {
+      const int c = at + 8 * k + NN_LANE % 4 * 2 + j, s = c < t ? see[c] : -32768;
+      seen |= (uint32_t)((order[0] < s) | ((c == row) & (c < t))) << (4 * k + j);
+      seen |= (uint32_t)((order[1] < s) | ((c == row + 8) & (c < t))) << (4 * k + 2 + j);
+    }
+  return seen;
 }
 
 /* dk and dv into dqkv; after nn_attend_q, whose dot it reads. */
 KERNEL __launch_bounds__(128, NN_TOGETHER_KV) nn_attend_kv(int t, int heads, float scale, const num *restrict qkv,
-                                           const int16_t *restrict order, const int16_t *restrict see,
-                                           const num *restrict dy, const float *restrict lse, const float *restrict dot,
-                                           num *restrict dqkv)
+                                                           const int16_t *restrict order, const int16_t *restrict see,
+                                                           const int16_t *restrict marks, const num *restrict dy,
+                                                           const float *restrict lse, const float *restrict dot,
+                                                           num *restrict dqkv)
 {
-  SHARED num a[NN_TILE_ROWS * NN_STEP] NN_LINED, b[NN_TILE_ROWS * NN_STEP] NN_LINED;
-  SHARED int16_t key[NN_TILE_ROWS], query[NN_TILE_ROWS];
-  SHARED float dots[NN_TILE_ROWS], logs[NN_TILE_ROWS];
-  int h;
-  const nn_task task = nn_task_of(t, heads, &h);
-  const int64_t d = (int64_t)heads * NN_HEAD, step = 3 * d;
-  const num *from = qkv + task.first * step + h * NN_HEAD, *back = dy + task.first * d + h * NN_HEAD;
-  const int row = (int)threadIdx.x / 32 * 16, g = NN_LANE / 4, live = task.at + row < t;
+  SHARED num a[NN_STAGES * NN_TILE_NUMS] NN_LINED, b[NN_STAGES * NN_TILE_NUMS] NN_LINED;
+  SHARED float dots[NN_STAGES * NN_TILE_ROWS] NN_LINED, logs[NN_STAGES * NN_TILE_ROWS] NN_LINED;
+  const nn_task task = nn_task_of(t, heads, marks);
+  const int d = heads * NN_HEAD, step = 3 * d;
+  const num *from = qkv + task.first * step + task.h * NN_HEAD, *back = dy + task.first * d + task.h * NN_HEAD;
+  const int row = (int)threadIdx.x / 32 * 16, mine = task.at + row + NN_LANE / 4, live = task.at + row < t;
+  const int orders[2] = {mine < t ? order[task.first + mine] : 32767, mine + 8 < t ? order[task.first + mine + 8] : 32767};
   const float by = scale * NN_LOG2E;
   nn_frag k[NN_FRAGS], v[NN_FRAGS];
   float dk[NN_CHUNKS][4], dv[NN_CHUNKS][4];
-  nn_tile(a, from + d, step, task.at, t);
-  nn_tile(b, from + 2 * d, step, task.at, t);
-  nn_who(key, order + task.first, task.at, t, 32767);
-  nn_arrived();
+  int how, then = 0, stage = 0, at = nn_next(&task, 0, t, 0, &how);
+  num *spare = a + (NN_STAGES - 1) * NN_TILE_NUMS, *spares = b + (NN_STAGES - 1) * NN_TILE_NUMS;
+  nn_tile(spare, from + d, step, task.at, t);
+  nn_tile(spares, from + 2 * d, step, task.at, t);
+  if (NN_STAGES == 2) {
+    nn_tile(a, from, step, at, t);
+    nn_tile(b, back, d, at, t);
+    nn_line(logs, lse + task.row + at);
+    nn_line(dots, dot + task.row + at);
+  }
+  nn_close();
+  nn_arrived(0);
   __syncthreads();
 #pragma unroll
   for (int f = 0; f < NN_FRAGS; f++) {
-    k[f] = nn_frag_a(a, row, 16 * f);
-    v[f] = nn_frag_a(b, row, 16 * f);
+    k[f] = nn_frag_a(spare, row, 16 * f);
+    v[f] = nn_frag_a(spares, row, 16 * f);
+  }
+  __syncthreads();
+  if (NN_STAGES == 1) {
+    nn_tile(a, from, step, at, t);
+    nn_tile(b, back, d, at, t);
+    nn_line(logs, lse + task.row + at);
+    nn_line(dots, dot + task.row + at);
+    nn_close();
   }
 #pragma unroll
   for (int c = 0; c < NN_CHUNKS; c++)
 #pragma unroll
     for (int i = 0; i < 4; i++) dk[c][i] = dv[c][i] = 0;
-  const int up = task.at + row + g;
-  const int orders[2] = {key[row + g], key[row + g + 8]};
-  for (int at = 0; at < t; at += NN_TILE_ROWS) {
-    __syncthreads();
-    nn_who(query, see + task.first, at, t, -32768);
-    for (int i = (int)threadIdx.x; i < NN_TILE_ROWS; i += (int)blockDim.x) {
-      dots[i] = at + i < t ? dot[task.row + at + i] : 0;
-      logs[i] = at + i < t ? lse[task.row + at + i] * NN_LOG2E : 0;
+  for (int next; at < t; at = next, how = then, stage = NN_STAGES - 1 - stage) {
+    const num *qs = a + stage * NN_TILE_NUMS, *backs = b + stage * NN_TILE_NUMS;
+    const float *less = logs + stage * NN_TILE_ROWS, *mean = dots + stage * NN_TILE_ROWS;
+    next = nn_next(&task, at + NN_TILE_ROWS, t, 0, &then);
+    if (NN_STAGES == 2) {
+      const int other = 1 - stage;
+      if (next < t) {
+        nn_tile(a + other * NN_TILE_NUMS, from, step, next, t);
+        nn_tile(b + other * NN_TILE_NUMS, back, d, next, t);
+        nn_line(logs + other * NN_TILE_ROWS, lse + task.row + next);
+        nn_line(dots + other * NN_TILE_ROWS, dot + task.row + next);
+      }
+      nn_close();
     }
+    nn_arrived(NN_STAGES == 2);
     __syncthreads();
-    if (at != task.at && !nn_tile_seen(key, query)) continue;
-    nn_tile(a, from, step, at, t);
-    nn_tile(b, back, d, at, t);
-    nn_arrived();
-    __syncthreads();
-    for (int n = 0; live && n < NN_TILE_ROWS && at + n < t; n += 16) {
+    const int end = !live ? 0 : t - at < NN_TILE_ROWS ? t - at : NN_TILE_ROWS;
+#pragma unroll 1
+    for (int n = 0; n < end; n += 16) {
       float s[2][4], dp[2][4];
-      nn_both(s, dp, k, v, a, b, n);
+      const uint32_t seen = how == 2 ? 255u : nn_seen_by(at + n, t, see + task.first, mine, orders);
+      nn_both(s, dp, k, v, qs, backs, n);
 #pragma unroll
       for (int half = 0; half < 2; half++)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-          const int column = n + 8 * half + NN_LANE % 4 * 2 + i % 2, r = i / 2;
-          const int is = at + column < t && (orders[r] < query[column] || at + column == up + 8 * r);
-          const float w = is ? nn_exp2(s[half][i] * by - logs[column]) : 0;
-          s[half][i] = w;
-          dp[half][i] = w * (dp[half][i] - dots[column]) * scale;
+          const int column = n + 8 * half + NN_LANE % 4 * 2 + i % 2;
+          const float w = nn_exp2(s[half][i] * by - less[column]), x = w * (dp[half][i] - mean[column]);
+          s[half][i] = seen >> (4 * half + i) & 1 ? w : 0;
+          dp[half][i] = seen >> (4 * half + i) & 1 ? x : 0;
         }
-      nn_onto(dv, nn_frag_of(s[0], s[1]), b, n);
-      nn_onto(dk, nn_frag_of(dp[0], dp[1]), a, n);
+      nn_onto(dv, nn_frag_of(s[0], s[1]), backs, n);
+      nn_onto(dk, nn_frag_of(dp[0], dp[1]), qs, n);
+    }
+    __syncthreads();
+    if (NN_STAGES == 1 && next < t) {
+      nn_tile(a, from, step, next, t);
+      nn_tile(b, back, d, next, t);
+      nn_line(logs, lse + task.row + next);
+      nn_line(dots, dot + task.row + next);
+      nn_close();
     }
   }
-  __syncthreads();
   if (!live) return;
-  num *to = dqkv + task.first * step + h * NN_HEAD;
-  nn_tile_out(a, dk, 1, 1, to + d, step, task.at, t);
+  num *to = dqkv + task.first * step + task.h * NN_HEAD;
+  nn_tile_out(a, dk, scale, scale, to + d, step, task.at, t);
   nn_tile_out(b, dv, 1, 1, to + 2 * d, step, task.at, t);
 }
 #endif

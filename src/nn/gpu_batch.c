@@ -107,13 +107,13 @@ static void attend(nn_gpu *e, int kernel, gpu_ptr qkv, const gpu_ptr *more)
 {
   nn_there *v = &e->v;
   int t = (int)v->t, heads = e->m->s.heads;
-  int64_t blocks = v->b * heads * ((t + 63) / 64);
+  int64_t blocks = v->b * heads * v->tp / NN_TILE_AT;
   float scale = scale_of(e);
-  void *args[12] = { &t, &heads, &scale, &qkv, &v->order, &v->see };
+  void *args[12] = { &t, &heads, &scale, &qkv, &v->order, &v->see, &v->marks };
   gpu_ptr rest[5];
   for (int i = 0; i < 5; i++) {
     rest[i] = more[i];
-    args[6 + i] = &rest[i];
+    args[7 + i] = &rest[i];
   }
   nn_gpu_launch(e, kernel, blocks, 128, args);
 }
@@ -351,6 +351,9 @@ static void forward(nn_gpu *e, int j, float scale, bool learn)
   int d = e->m->s.d;
   gpu_ptr table = nn_gpu_float(e, e->m->table);
   nn_gpu_go(e, K_embed, v->n * eights(d), GPU_ARGS(&v->n, &j, &d, &v->row, &v->coef, &table, &e->layer[0].x));
+  int t = (int)v->t;
+  int64_t tiles = v->b * v->tp / NN_TILE_AT;
+  if (e->whole) nn_gpu_go(e, K_tiles, 32 * tiles, GPU_ARGS(&tiles, &t, &v->order, &v->see, &v->marks));
   for (int i = 0; i < e->m->s.layers; i++) block(e, i);
   heads(e, scale, learn);
 }

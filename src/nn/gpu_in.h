@@ -8,7 +8,8 @@
 #define NN_KERNELS(X) \
   X(embed) X(embed_part) X(embed_end) X(rows) X(rows_back) X(norm) X(norm_back) X(columns) X(columns_end) X(gelu) \
   X(gelu_back) X(swiglu) X(swiglu_back) X(split) X(merge) X(merge_back) X(split_back) X(softmax) X(softmax_back) \
-  X(loss_soft) X(loss_bit) X(loss_mixture) X(squares) X(adam) X(numbers) X(attend) X(attend_q) X(attend_kv)
+  X(loss_soft) X(loss_bit) X(loss_mixture) X(squares) X(adam) X(numbers) X(attend) \
+  X(attend_q) X(attend_kv) X(tiles)
 enum {
 #define X(name) K_##name,
   NN_KERNELS(X)
@@ -16,7 +17,7 @@ enum {
   NN_KERNEL_COUNT
 };
 
-enum { NN_HEAD_MOST = 128 };           /* numbers of a head, for gpu_attention.h */
+enum { NN_HEAD_MOST = 128, NN_TILE_AT = 64 };  /* of gpu_attention.h: numbers of a head, rows of a tile */
 enum { NN_BAND = 32, NN_COLUMNS = 512 };       /* rows and columns of a block that sums: NN_ROWS, 8 NN_TILE there */
 
 /* Questions of one head: their rows are padded to a multiple of 16, so that their arrays are aligned. */
@@ -33,6 +34,7 @@ typedef struct nn_there {
   int64_t b, n, t, tp, nq, zn;
   int64_t chunk;                       /* sequences whose attention is computed at once */
   int64_t entries, pieces;             /* at most, of the embedding's derivative */
+  gpu_ptr marks;                       /* of tiles of tokens */
   gpu_ptr row, coef, order, see, where, target, first, list;
   gpu_ptr start, token, part_coef, row_first;
   gpu_ptr xq, f, statf, hu, hg, z, dz, dg, df, dxq, loss;

@@ -63,6 +63,7 @@ static void lay_tokens(nn_gpu *e, gpu_ptr base, const nn_tokens *k)
   v->coef = take(v, base, all, 4);
   v->order = take(v, base, v->n, 2);
   v->see = take(v, base, v->n, 2);
+  if (e->whole) v->marks = take(v, base, v->b * v->tp / NN_TILE_AT * 4, 2);
   v->where = take(v, base, v->nq, 4);
   v->target = take(v, base, v->nq, 4);
   v->loss = take(v, base, v->nq, 8);
@@ -235,7 +236,7 @@ static norn_status grow(nn_gpu *e, size_t bytes)
 norn_status nn_gpu_lay(nn_gpu *e, const nn_tokens *k, bool learn)
 {
   nn_there *v = &e->v;
-  *v = (nn_there){ .b = k->b, .t = k->t, .n = (int64_t)k->b * k->t, .tp = padded(k->t, 8) };
+  *v = (nn_there){ .b = k->b, .t = k->t, .n = (int64_t)k->b * k->t, .tp = padded(k->t, e->whole ? NN_TILE_AT : 8) };
   size_t each = (size_t)e->m->s.heads * (size_t)v->tp * (size_t)v->tp;
   v->chunk = (int64_t)(SCORES / each);
   if (v->chunk * e->m->s.heads > 32768) v->chunk = 32768 / e->m->s.heads;

@@ -253,7 +253,8 @@ int main(void)
   static const nn_head_kind all[] = {NN_BARS, NN_MIXTURE, NN_CATEGORIES, NN_BERNOULLI, NN_COUNTS};
   const nn_shape small = {.d = 16, .layers = 2, .heads = 2, .ff = 24}, gated = {.d = 24, .layers = 1, .heads = 3,
                   .ff = 16, .swiglu = true}, odd = {.d = 10, .layers = 1, .heads = 2, .ff = 9},
-                  wide = {.d = 48, .layers = 1, .heads = 2, .ff = 24}, one = {.d = 136, .layers = 1, .heads = 1, .ff = 8},
+                  wide = {.d = 48, .layers = 1, .heads = 2, .ff = 24}, large = {.d = 72, .layers = 1, .heads = 1, .ff = 8},
+                  one = {.d = 136, .layers = 1, .heads = 1, .ff = 8},
                   tiny = {.d = 8, .layers = 1, .heads = 1, .ff = 16};
   st = gpu_test_state();
   gpu *g = gpu_test_open(st);
@@ -265,6 +266,7 @@ int main(void)
   one_batch(g, &odd, all, 2, 3, 9, false);
   one_batch(g, &wide, all, 1, 2, 150, true);            /* tiles: all seen, in part, only themselves */
   one_batch(g, &wide, all, 1, 1, 150, false);
+  one_batch(g, &large, all, 1, 1, 150, true);           /* one pair of tiles at a time */
   one_batch(g, &one, all, 1, 2, 11, true);              /* a head that is too large for tiles */
   if (!gpu_test_real()) {
     setenv("NORN_MOCK", "order=2", 1);
