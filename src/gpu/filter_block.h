@@ -69,11 +69,17 @@ DEVICE double filter_most_f64(double x)
   return x;
 }
 
+DEVICE double filter_warp_f64(double x)
+{
+  for (int m = 16; m; m >>= 1) x += __shfl_xor_sync(FILTER_ALL, x, m);
+  return x;
+}
+
 /* A tree in each warp, then the warps in their order. */
 DEVICE double filter_sum_f64(double x)
 {
   SHARED double s[FILTER_WARPS];
-  for (int m = 16; m; m >>= 1) x += __shfl_xor_sync(FILTER_ALL, x, m);
+  x = filter_warp_f64(x);
   __syncthreads();
   if (FILTER_LANE == 0) s[FILTER_WARP] = x;
   __syncthreads();
@@ -94,25 +100,31 @@ DEVICE uint32_t filter_sum_u32(uint32_t x)
   return x;
 }
 
-/* What the threads before this one have together, 0 for the first; *all: what all have. */
+/* What the threads before this one have together, 0 for the first; *all: what all have.  more, or NULL: becomes the sum of
+   all as well (filter_sum_f64). */
 #define FILTER_BEFORE(name, type, join)                                                            \
-  DEVICE type name(type x, type *all)                                                              \
+  DEVICE type name(type x, type *all, double *more)                                                \
   {                                                                                                \
     SHARED type s[FILTER_WARPS];                                                                   \
+    SHARED double d[FILTER_WARPS];                                                                 \
     type up = x, before = 0;                                                                       \
+    double y = more ? filter_warp_f64(*more) : 0;                                                  \
     for (int m = 1; m < 32; m *= 2) {                                                              \
-      const type y = __shfl_up_sync(FILTER_ALL, up, m);                                            \
-      if ((int)FILTER_LANE >= m) up = join(up, y);                                                 \
+      const type from = __shfl_up_sync(FILTER_ALL, up, m);                                         \
+      if ((int)FILTER_LANE >= m) up = join(up, from);                                              \
     }                                                                                              \
     __syncthreads();                                                                               \
-    if (FILTER_LANE == 31) s[FILTER_WARP] = up;                                                    \
+    if (FILTER_LANE == 31) s[FILTER_WARP] = up, d[FILTER_WARP] = y;                                \
     __syncthreads();                                                                               \
     type sum = 0;                                                                                  \
+    y = 0;                                                                                         \
     for (int w = 0; w < FILTER_WARPS; w++) {                                                       \
       if (w == (int)FILTER_WARP) before = sum;                                                     \
       sum = join(sum, s[w]);                                                                       \
+      y += d[w];                                                                                   \
     }                                                                                              \
     *all = sum;                                                                                    \
+    if (more) *more = y;                                                                           \
     up = __shfl_up_sync(FILTER_ALL, up, 1);                                                        \
     return FILTER_LANE ? join(before, up) : before;                                                \
   }
@@ -183,14 +195,18 @@ DEVICE void filter_logw(const filters_args *a, const filter_own *o, uint32_t fir
   LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) x[j] = first + (uint32_t)j < a->n ? x[j] : none;
 }
 
-/* Running sums within the thread, in units of 2^(e - 52). */
-DEVICE void filter_sums(const lane_real *x, double e, uint64_t *c)
+/* Running sums within the thread, in units of 2^(e - 52); gives the sum of squares, in units of 4^e. */
+DEVICE double filter_sums(const lane_real *x, double e, uint64_t *c)
 {
   uint64_t sum = 0;
+  double squares = 0;
   LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
-    if (e > -HUGE_VAL) sum += weights_fixed(weights_unit(x[j], e));
+    const lane_real y = e > -HUGE_VAL ? weights_unit(x[j], e) : 0;
+    sum += weights_fixed(y);
+    squares += (double)y * (double)y;
     c[j] = sum;
   }
+  return squares;
 }
 
 /* A chunk's sums before a thread's particles, in the units of all. */
@@ -279,10 +295,11 @@ DEVICE void filter_shift(const filters_args *a, const filter_own *o, filter_stat
   __syncthreads();
 }
 
-/* Of runs of neighbours of one family: the sum of their variances, for a thread's particles.  carry: the running sum
+/* Of runs of neighbours of one family: the sum of their variances, for a thread's particles of a chunk, whose running sums
+   c and start are.  carry: the running sum
    before the chunk's first run, which becomes that before the next one's. */
 DEVICE double filter_runs(const filters_args *a, const weights_points *p, const filter_own *o, uint64_t row, uint32_t first,
-                          const uint64_t *at, uint64_t *carry)
+                          uint32_t chunk, const uint64_t *c, uint64_t start, uint64_t *carry)
 {
   uint32_t ends = 0;
   uint64_t last = 0, all;
@@ -291,14 +308,15 @@ DEVICE double filter_runs(const filters_args *a, const weights_points *p, const 
     const uint32_t i = first + (uint32_t)j;
     if (i >= a->n || (i + 1 < a->n && a->of[row + i] == a->of[row + i + 1])) continue;
     ends |= 1u << j;
-    last = at[j];
+    last = filter_at(a, o, chunk, start + c[j]);
   }
-  uint64_t from = filter_most_before_u64(last, &all);
+  uint64_t from = filter_most_before_u64(last, &all, NULL);
   if (*carry > from) from = *carry;
   LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
     if (!(ends >> j & 1)) continue;
-    v += weights_variance(p->each, weights_place(from, o->total, p->n), weights_place(at[j], o->total, p->n));
-    from = at[j];
+    const uint64_t at = filter_at(a, o, chunk, start + c[j]);
+    v += weights_variance(p->each, weights_place(from, o->total, p->n), weights_place(at, o->total, p->n));
+    from = at;
   }
   if (all > *carry) *carry = all;
   return v;
@@ -324,7 +342,7 @@ DEVICE void filter_fill(uint16_t *far, uint32_t n)
       const uint32_t y = first + (uint32_t)j < n ? far[first + (uint32_t)j] : 0;
       x[j] = most = y > most ? y : most;
     }
-    uint32_t before = filter_most_before_u32(most, &all);
+    uint32_t before = filter_most_before_u32(most, &all, NULL);
     if (carry > before) before = carry;
     LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++)
       if (first + (uint32_t)j < n) far[first + (uint32_t)j] = (uint16_t)(x[j] > before ? x[j] : before);
@@ -347,22 +365,25 @@ DEVICE void filter_take(const filters_args *a, const filter_own *o, const uint16
   }
 }
 
-/* Of a chunk: how its particles fare.  at: their running sums; dead: those without offspring in the chunks before.
-   to: of each its place, or, with its top bit set, which of the dead it is.  Gives the thread's sum of variances. */
+/* Of a chunk: how its particles fare, whose running sums c and start are.  dead: those without offspring in the chunks
+   before.  to: of each its place, or, with its top bit set, which of the dead it is.  Gives the sum of all their variances. */
 DEVICE double filter_offspring(const filters_args *a, const weights_points *p, const filter_own *o, uint32_t first,
-                               uint64_t at0, const uint64_t *at, uint32_t *dead, uint16_t *far, uint32_t *to)
+                               uint32_t chunk, const uint64_t *c, uint64_t start, uint32_t *dead, uint16_t *far,
+                               uint32_t *to)
 {
+  const uint64_t at0 = filter_at(a, o, chunk, start);
   uint32_t below[FILTER_ITEMS + 1], here = 0, all;
   double from = weights_place(at0, o->total, p->n), variance = 0;
   below[0] = weights_points_below(p, at0, o->total);
   LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
-    const double x = weights_place(at[j], o->total, p->n);
-    below[j + 1] = weights_points_below(p, at[j], o->total);
+    const uint64_t at = filter_at(a, o, chunk, start + c[j]);
+    const double x = weights_place(at, o->total, p->n);
+    below[j + 1] = weights_points_below(p, at, o->total);
     here += first + (uint32_t)j < a->n && below[j + 1] == below[j];
     variance += weights_variance(p->each, from, x);
     from = x;
   }
-  uint32_t before = *dead + filter_before_u32(here, &all);
+  uint32_t before = *dead + filter_before_u32(here, &all, &variance);
   LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
     const uint32_t i = first + (uint32_t)j, count = below[j + 1] - below[j];
     to[j] = count || i >= a->n ? (uint32_t)o->base + i : BLOCK_MAP_FAR | before;
@@ -416,18 +437,16 @@ DEVICE void filter_resample(const filters_args *a, const filter_own *o, filter_s
   for (uint32_t i = threadIdx.x; i < a->n; i += FILTER_THREADS) far[i] = 0;
   for (uint32_t b = 0; b < o->chunks; b++) {
     const uint32_t first = b * FILTER_CHUNK + threadIdx.x * FILTER_ITEMS;
-    uint64_t at[FILTER_ITEMS];
     if (FILTER_ROUNDS > 1) {
       lane_real x[FILTER_ITEMS];
       uint64_t all;
       filter_logw(a, o, first, x);
       filter_sums(x, o->scale[b], c);
-      start = filter_before_u64(c[FILTER_ITEMS - 1], &all);
+      start = filter_before_u64(c[FILTER_ITEMS - 1], &all, NULL);
     }
-    LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) at[j] = filter_at(a, o, b, start + c[j]);
-    rho += filter_offspring(a, &p, o, first, filter_at(a, o, b, start), at, &dead, far, to);
-    if (look) runs0 += filter_runs(a, &p, o, row + o->base, first, at, &carry0);
-    if (look && open) runs1 += filter_runs(a, &p, o, a->lanes - row + o->base, first, at, &carry1);
+    rho += filter_offspring(a, &p, o, first, b, c, start, &dead, far, to);
+    if (look) runs0 += filter_runs(a, &p, o, row + o->base, first, b, c, start, &carry0);
+    if (look && open) runs1 += filter_runs(a, &p, o, a->lanes - row + o->base, first, b, c, start, &carry1);
     if (FILTER_ROUNDS > 1 && first < a->each) filter_store_u32(a->map + o->base + first, to);
   }
   __syncthreads();
@@ -440,7 +459,7 @@ DEVICE void filter_resample(const filters_args *a, const filter_own *o, filter_s
     filter_take(a, o, far, first, row, open, to);
     filter_store_u32(a->map + o->base + first, to);
   }
-  rho = filter_sum_f64(rho) / (double)a->n;
+  rho /= (double)a->n;
   if (look) {
     runs0 = filter_sum_f64(runs0) / (double)a->n;
     if (open) runs1 = filter_sum_f64(runs1) / (double)a->n;
@@ -469,18 +488,12 @@ KERNEL __launch_bounds__(FILTER_THREADS, FILTER_RESIDENT) filters_barrier(filter
   for (uint32_t b = 0; b < o.chunks; b++) {
     lane_real x[FILTER_ITEMS], top;
     uint64_t all;
-    double squares = 0;
     filter_logw(&a, &o, b * FILTER_CHUNK + t * FILTER_ITEMS, x);
     top = x[0];
     LANE_UNROLL for (int j = 1; j < FILTER_ITEMS; j++) top = x[j] > top ? x[j] : top;
     const double e = weights_scale(filter_most_f64((double)top));
-    filter_sums(x, e, c);
-    LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
-      const lane_real y = e > -HUGE_VAL ? weights_unit(x[j], e) : 0;
-      squares += (double)y * (double)y;
-    }
-    start = filter_before_u64(c[FILTER_ITEMS - 1], &all);
-    squares = filter_sum_f64(squares);
+    double squares = filter_sums(x, e, c);
+    start = filter_before_u64(c[FILTER_ITEMS - 1], &all, &squares);
     if (!t) scale[b] = e, sum[b] = all, square[b] = squares;
   }
   __syncthreads();

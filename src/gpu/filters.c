@@ -66,17 +66,17 @@ unsigned filters_dead_flag(void) { return DEAD; }
 /* Few particles: fewer threads, so that none waits without work. */
 static void shape(uint32_t n, int *threads, int *items, int *rounds)
 {
-  *items = n > 1024 ? 8 : 4;
+  *items = n > 512 ? 8 : 4;
   *rounds = n > CHUNK ? FILTERS_MOST / CHUNK : 1;
   *threads = 32;
   while (*threads < THREADS && (uint32_t)(*threads * *items) < n) *threads *= 2;
 }
 
 /* Threads of a multiprocessor that are wanted: as many as have the registers that they need (prove.c: no spills). */
-static int resident(const filters *s, int items)
+static int resident(const filters *s, int items, int rounds)
 {
-  if (items > 4) return s->f32 ? 512 : 256;
-  return s->threads <= 64 ? 512 : 768;
+  if (items == 4) return s->threads <= 64 ? 512 : s->f32 ? 1024 : 768;
+  return s->f32 ? rounds > 1 ? 512 : 768 : s->threads > 128 ? 256 : 512;
 }
 
 static bool load(filters *s)
@@ -89,7 +89,7 @@ static bool load(filters *s)
   mem_init(&m);
   text_init(&body, &m);
   text_printf(&body, "#define BLOCK_NO_KERNELS\n#define FILTER_THREADS %d\n#define FILTER_ITEMS %d\n#define FILTER_ROUNDS %d\n"
-              "#define FILTER_RESIDENT %d\n", s->threads, items, rounds, resident(s, items) / s->threads);
+              "#define FILTER_RESIDENT %d\n", s->threads, items, rounds, resident(s, items, rounds) / s->threads);
   text_put(&body, block_text(), strlen(block_text()));
   text_put(&body, bytes, sizeof bytes - 1);
   gpu_text t = { "filters", dialect_text(s->f32), body.s, GPU_HOT };
