@@ -26,8 +26,11 @@ typedef enum {
   NORN_DEAD,      /* only under NORN_RUN_SCORE: the weight became 0 at span; or a parameter that
                      depends on random choices left its domain (then norn_error(st) says how) */
   NORN_ERROR,     /* norn_error(st); the run can only be freed */
-  NORN_READY      /* only under NORN_RUN_READY: a sample (dist, proposal) or an observation (dist, value; NONE of a
+  NORN_READY,     /* only under NORN_RUN_READY: a sample (dist, proposal) or an observation (dist, value; NONE of a
                      sample) of rows with `ready` comes next; nothing to answer */
+  NORN_BRANCH,    /* only under NORN_RUN_BRANCHES: a branch on nodes comes next; value: its condition, 1 or 0, as a
+                     node; addr: which branch of the program it is; nothing to answer */
+  NORN_JOINED     /* a way of such a branch has come to where both meet (norn_branch_ways) */
 } norn_event_kind;
 enum {
   NORN_EV_FACTOR = 1, NORN_EV_CONDITION = 2,
@@ -71,9 +74,21 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_READY = 2048,    /* before it draws, scores or stops at what has a row with `ready`: NORN_READY, once; the
                                next norn_run_next does that event as its other flags say.  Runs in lanes never say
                                so, nor combinators over such rows, nor logpdf() */
+  NORN_RUN_BRANCHES = 4096, /* a recorded run stands still before branches on nodes; comparisons of nodes are nodes */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
 };
+/* Branches on nodes.  The two ways of the one before which a run stands: forks of it, of which the first goes the
+   way where its condition holds, to be driven until they have JOINED.  false: error set; or, without one, they do
+   not meet. */
+bool            norn_branch_ways(norn_run *, norn_run *way[2]);
+/* The run goes on where both ways have joined.  What differs between them must be numbers or truth values, maybe
+   inside of arrays, records and the like, of which it gets choose(user, where the condition holds, where not); NONE:
+   no memory, or they can't be one.  false: error set; or, without one, the ways differ in other things. */
+bool            norn_branch_join(norn_run *, norn_run *const way[2],
+                                 norn_datum (*choose)(void *user, norn_datum x, norn_datum y), void *user);
+/* This branch leaves a guard instead, and the run goes one way. */
+void            norn_branch_guard(norn_run *);
 /* A run of a model value (n = 0) or of a function with n arguments.  Not yet started. */
 norn_run       *norn_run_new(norn_state *, norn_datum callee, const norn_datum *args, int n);
 void            norn_run_stream(norn_run *, uint64_t stream, uint32_t lane, uint32_t iter);

@@ -116,6 +116,7 @@ UNIT_TESTS = \
   %D%/unit/test_train_text \
   %D%/unit/test_values \
   %D%/unit/test_vocab \
+  %D%/unit/test_ways \
   %D%/unit/test_weave \
   %D%/unit/test_weights
 

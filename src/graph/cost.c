@@ -9,7 +9,8 @@ typedef struct cost { double lanes, one; } cost;
 static const cost costs[G_COUNT] = {
   [G_ADD] = {0.4, 3}, [G_SUB] = {0.6, 3}, [G_MUL] = {0.6, 4}, [G_DIV] = {0.9, 6},
     [G_POW] = {24, 34},
-  [G_NEG] = {0.3, 3}, [G_MIN] = {0.7, 4}, [G_MAX] = {0.7, 4}, [G_LOG_ADD_EXP] = {10, 50},
+  [G_NEG] = {0.3, 3}, [G_MIN] = {0.7, 4}, [G_MAX] = {0.7, 4}, [G_LT] = {0.3, 3}, [G_LE] = {0.3, 3},
+  [G_EQ] = {0.3, 3}, [G_WHEN] = {0.6, 4}, [G_UNLESS] = {0.6, 4}, [G_OR_ONE] = {0.6, 4}, [G_LOG_ADD_EXP] = {10, 50},
   [G_EXP] = {1.5, 15}, [G_LOG] = {1.6, 12}, [G_LOG1P] = {1.9, 15}, [G_EXPM1] = {2.5, 15},
   [G_SQRT] = {0.9, 7}, [G_SQUARE] = {0.5, 4}, [G_ABS] = {0.5, 4}, [G_INV] = {0.5, 6},
   [G_INV_LOGIT] = {3.5, 20}, [G_LOG1P_EXP] = {6.5, 30}, [G_LOGIT_JACOBIAN] = {8, 40},

@@ -18,6 +18,7 @@ static bool is_cheap(const instr *c)
 {
   switch (c->op) {
   case G_ADD: case G_SUB: case G_MUL: case G_NEG: case G_SQUARE: case G_ABS: case G_MIN: case G_MAX:
+  case G_LT: case G_LE: case G_EQ: case G_WHEN: case G_UNLESS: case G_OR_ONE:
     return c->n > 1 && !c->target;
   default: return false;
   }

@@ -453,7 +453,7 @@ static void matvec_free(norn_state *st, void *self)
   norn_alloc(st, k, sizeof *k, 0);
 }
 const graph_call graph_matvec_call = {"matrix product", matvec_forward, matvec_adjoint,
-                                       matvec_free, .uses_state = false};
+                                       matvec_free, .uses_state = false, .total = true};
 
 bool graph_matvec(graph *g, const norn_view *x, const norn_datum *v, double *values,
                   norn_datum *out)

@@ -85,6 +85,12 @@ static void put_value(text *t, const instr *c, const char *x, const char *y)
   case G_NEG: put(t, "-%s", x); break;
   case G_MIN: put(t, "%s < %s ? %s : %s", x, y, x, y); break;
   case G_MAX: put(t, "%s > %s ? %s : %s", x, y, x, y); break;
+  case G_LT: put(t, "%s < %s ? 1.0 : 0.0", x, y); break;
+  case G_LE: put(t, "%s <= %s ? 1.0 : 0.0", x, y); break;
+  case G_EQ: put(t, "%s == %s ? 1.0 : 0.0", x, y); break;
+  case G_WHEN: put(t, "%s != 0 ? %s : 0.0", x, y); break;
+  case G_UNLESS: put(t, "%s == 0 ? %s : 0.0", x, y); break;
+  case G_OR_ONE: put(t, "%s != 0 ? %s : 1.0", x, y); break;
   case G_SQUARE: put(t, "%s * %s", x, x); break;
   case G_SQRT: put(t, "__builtin_sqrt(%s)", x); break;
   case G_ABS: put(t, "__builtin_fabs(%s)", x); break;

@@ -88,6 +88,8 @@ bool program_parts(const program *p, const graph *g, void (*f)(void *, const pro
     uint32_t later = g->node[a].op == G_CONST || (g->node[b].op != G_CONST && b > a) ? b : a;
     f(user, &(program_part){.kind = PART_GUARD, .name = "guard", .n = 1, .span = span_at(g, later)});
   }
+  for (size_t i = 0; i < g->nbranch; i++)
+    f(user, &(program_part){.kind = PART_BRANCH, .name = "branch", .n = 1, .span = g->branch[i].span});
   norn_alloc(p->st, node, (p->nplace + 1) * sizeof *node, 0);
   return true;
 }

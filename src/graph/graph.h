@@ -19,17 +19,21 @@
    in.)
 
    A node as a Norn value (norn_datum): tag NORN_NODE | index << 32, payload the number that it has
-   in this run.  A branch takes the side that this number chooses and leaves a *guard*; where a
-   guard does not hold the graph is not valid and the program is recorded anew. */
+   in this run.  Of a branch both ways are recorded, if the driver can do that
+   (infer/gradient/density_branch.c), and what differs behind it is chosen by its condition
+   (graph_choose); else it takes the side that this number chooses and leaves a *guard*; where a guard
+   does not hold the graph is not valid and the program is recorded anew. */
 #ifndef NORN_GRAPH_H
 #define NORN_GRAPH_H
 #include "norn.h"
 
-/* X(NAME, number of operands).  FUN1: a real function of a native, by number (aux). */
+/* X(NAME, number of operands).  FUN1: a real function of a native, by number (aux).  LT, LE and EQ are 1 or
+   0; WHEN is y where x is not 0, else 0, UNLESS the contrary, OR_ONE is y where x is not 0, else 1: what they
+   leave out may be anything, NaN too, and gets no derivative (branches: graph_choose). */
 #define GRAPH_OPS(X) \
   X(INPUT, 0) X(CONST, 0) X(PART, 0) \
   X(ADD, 2) X(SUB, 2) X(MUL, 2) X(DIV, 2) X(POW, 2) X(NEG, 1) X(MIN, 2) X(MAX, 2) \
-  X(LOG_ADD_EXP, 2) \
+  X(LT, 2) X(LE, 2) X(EQ, 2) X(WHEN, 2) X(UNLESS, 2) X(OR_ONE, 2) X(LOG_ADD_EXP, 2) \
   X(EXP, 1) X(LOG, 1) X(LOG1P, 1) X(EXPM1, 1) X(SQRT, 1) X(SQUARE, 1) X(ABS, 1) X(INV, 1) \
   X(INV_LOGIT, 1) X(LOG1P_EXP, 1) X(LOGIT_JACOBIAN, 1) X(FUN1, 1) X(DENSITY, -1)
 typedef enum {
@@ -49,6 +53,7 @@ typedef struct graph_call {
   /* adds gout' J to gin */
   void (*adjoint)(void *self, const double *in, const double *out, const double *gout, double *gin);
   void (*free)(norn_state *, void *self);
+  bool total;             /* nothing is outside of its domain */
   bool uses_state;        /* it asks the state (memory, errors, runs): one thread at a time */
 } graph_call;
 
@@ -57,6 +62,10 @@ typedef struct graph_node { uint16_t op, nargs; uint32_t args; uint64_t aux; } g
 typedef enum { GUARD_LT, GUARD_LE, GUARD_EQ } guard_kind;
 typedef struct graph_guard { uint8_t kind, held; uint32_t a, b; norn_span span; } graph_guard;
 typedef struct graph_term { uint32_t node; norn_span span; } graph_term;
+/* The way of a branch, inside of another or NULL: where c is not 0, or (negated) where it is. */
+typedef struct graph_way { struct graph_way *up; norn_datum c, here; bool negated; } graph_way;
+/* A branch of which both ways are there: its condition, 1 or 0. */
+typedef struct graph_branch { uint32_t condition; norn_span span; } graph_branch;
 typedef struct graph_called {
   const graph_call *type;
   void *self;
@@ -69,6 +78,10 @@ typedef struct graph {
   uint32_t *arg; size_t narg, carg;
   uint32_t *table; size_t mask;        /* nodes by hash of what they are: equal ones are one */
   graph_guard *guard; size_t nguard, cguard;
+  graph_branch *branch; size_t nbranch, cbranch;
+  bool plain;                          /* comparisons of nodes are not nodes */
+  struct graph_way *way;               /* that is recorded: it counts only where it is gone; or NULL */
+  bool partial;                        /* it has met what would be outside of its domain elsewhere */
   norn_span place;                     /* of the comparison that leaves a guard */
   graph_term *term; size_t nterm, cterm;
   graph_called *call; size_t ncall, ccall;
@@ -92,6 +105,16 @@ norn_datum graph_op1(graph *, graph_op, norn_datum x);
 norn_datum graph_op2(graph *, graph_op, norn_datum x, norn_datum y);
 /* A native's real function, if its derivative is known; NONE without an error: it is not. */
 norn_datum graph_math(graph *, const char *name, double (*f)(double), norn_datum x);
+/* Nodes with one of these in their tags are truth values, 1 or 0, or whole numbers: results that programs
+   return become such.  graph_truth: x, which is 1 or 0, or 1 - x, as one.  NONE: no memory. */
+enum { NODE_TRUTH = 1 << 8, NODE_WHOLE = 1 << 9 };
+norn_datum graph_truth(graph *, bool negated, norn_datum x);
+/* x where the node c is not 0, else y; numbers or truth values.  NONE: no memory, or (without an error)
+   one is a number and the other a truth value. */
+norn_datum graph_choose(graph *, norn_datum c, norn_datum x, norn_datum y);
+/* 1 where a way is gone, else 0, as a node; NONE: no memory. */
+norn_datum graph_here(graph *, graph_way *);
+bool       graph_branched(graph *, norn_datum condition, norn_span);
 /* Does x < y (x <= y, x == y) hold here; leaves a guard. */
 bool       graph_compare(graph *, guard_kind, norn_datum x, norn_datum y);
 /* The log density of a SCALAR row at x; `term`: it will only be a term of the target. */
@@ -136,10 +159,10 @@ enum { POINTS = 8 };
 bool program_many_pays(const program *);             /* rather than one after the other */
 bool program_eval_many(program *, const double *u, double *logp, double *gradient, eval_status *status);
 /* What a program is made of: arrays of n operations, n sums of `steps` products, scans of n steps
-   of `steps` operations, calls (n numbers to `steps`), densities, those that are only terms, and
-   the guards of its graph.  fused: it runs in blocks together with others. */
-typedef enum { PART_ARRAY, PART_LINEAR, PART_SCAN, PART_CALL, PART_DENSITY, PART_TERM, PART_GUARD }
-  part_kind;
+   of `steps` operations, calls (n numbers to `steps`), densities, those that are only terms, the guards
+   of its graph, and branches of which it has both ways.  fused: it runs in blocks together with others. */
+typedef enum { PART_ARRAY, PART_LINEAR, PART_SCAN, PART_CALL, PART_DENSITY, PART_TERM, PART_GUARD,
+               PART_BRANCH } part_kind;
 typedef struct program_part {
   part_kind kind;
   const char *name;

@@ -4,6 +4,7 @@ LEVEL_SOURCES += %D%/exec_level.c
 ## list libnorncore_la_SOURCES *.c *.h !exec_level.c
 libnorncore_la_SOURCES += \
   %D%/cc.c \
+  %D%/choose.c \
   %D%/constraint.c \
   %D%/cost.c \
   %D%/density_call.c \

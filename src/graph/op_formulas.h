@@ -15,6 +15,12 @@
   F(NEG, -x, LANE(-1.0), LANE(0.0))                                                                 \
   F(MIN, v_min(x, y), SEL(x < y, 1.0, 0.0), SEL(x < y, 0.0, 1.0))                                   \
   F(MAX, v_max(x, y), SEL(x > y, 1.0, 0.0), SEL(x > y, 0.0, 1.0))                                   \
+  F(LT, SEL(x < y, 1.0, 0.0), LANE(0.0), LANE(0.0))                                                 \
+  F(LE, SEL(x <= y, 1.0, 0.0), LANE(0.0), LANE(0.0))                                                \
+  F(EQ, SEL(x == y, 1.0, 0.0), LANE(0.0), LANE(0.0))                                                \
+  F(WHEN, SEL(x != 0, y, 0.0), LANE(0.0), SEL(x != 0, 1.0, 0.0))                                    \
+  F(UNLESS, SEL(x == 0, y, 0.0), LANE(0.0), SEL(x == 0, 1.0, 0.0))                                  \
+  F(OR_ONE, SEL(x != 0, y, 1.0), LANE(0.0), SEL(x != 0, 1.0, 0.0))                                  \
   F(LOG_ADD_EXP, v_log_add_exp(x, y), SEL(z == -HUGE_VAL, 0.0, v_exp(x - z)),                       \
     SEL(z == -HUGE_VAL, 0.0, v_exp(y - z)))                                                         \
   F(EXP, v_exp(x), z, LANE(0.0))                                                                    \

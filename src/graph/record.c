@@ -50,6 +50,7 @@ void graph_free(graph *g)
   norn_alloc(st, g->table, (g->mask ? g->mask + 1 : 0) * sizeof *g->table, 0);
   norn_alloc(st, g->where, g->cwhere * sizeof *g->where, 0);
   norn_alloc(st, g->guard, g->cguard * sizeof *g->guard, 0);
+  norn_alloc(st, g->branch, g->cbranch * sizeof *g->branch, 0);
   norn_alloc(st, g->term, g->cterm * sizeof *g->term, 0);
   norn_alloc(st, g->call, g->ccall * sizeof *g->call, 0);
   norn_alloc(st, g, sizeof *g, 0);
@@ -266,6 +267,21 @@ static bool value_fits(graph *g, const norn_dist_row *row, norn_datum x, double 
   return false;
 }
 
+/* In a way parameters stay in their domain where it is not gone: they are 1 there, if they could be outside. */
+static bool params_sure(graph *g, const norn_dist_row *row, norn_datum *p, int n)
+{
+  double one[NORN_DIST_P];
+  int which;
+  for (int i = 0; i < NORN_DIST_P; i++) one[i] = 1;
+  g->partial |= row->check1(one, &which) != NULL;
+  for (int i = 0; i < n; i++) {
+    if (!graph_is_node(p[i]) || graph_sure(g, row, n, i, graph_index(p[i]))) continue;
+    norn_datum here = graph_here(g, g->way);
+    if (norn_is_none(here) || norn_is_none(p[i] = graph_op2(g, G_OR_ONE, here, p[i]))) return false;
+  }
+  return true;
+}
+
 /* Terms are nodes of their own, also of equal rows of data: an array of which each element is a term once is
    added as a whole (program.c). */
 norn_datum graph_density(graph *g, const norn_dist_row *row, norn_datum x, const norn_datum *p,
@@ -273,8 +289,14 @@ norn_datum graph_density(graph *g, const norn_dist_row *row, norn_datum x, const
 {
   uint32_t a[1 + NORN_DIST_P];
   double q[NORN_DIST_P], v = number_of(x), logp;
+  norn_datum sure[NORN_DIST_P];
   int which;
   if (!value_fits(g, row, x, v)) return norn_none();
+  if (g->way) {
+    memcpy(sure, p, (size_t)n * sizeof *sure);
+    if (!params_sure(g, row, sure, n)) return norn_none();
+    p = sure;
+  }
   a[0] = operand(g, x);
   if (a[0] == UINT32_MAX) return norn_none();
   for (int i = 0; i < n; i++) {
@@ -296,6 +318,7 @@ bool graph_called_new(graph *g, const graph_call *type, void *self, const norn_d
                       uint32_t nin, const double *values, norn_datum *out, uint32_t nout)
 {
   size_t first = g->nnode, args = g->narg;
+  g->partial |= g->way && !type->total;
   if (!graph_room(g, &g->call, &g->ccall, g->ncall + 1, sizeof *g->call)) goto failed;
   for (uint32_t i = 0; i < nin; i++)
     if (operand(g, in[i]) == UINT32_MAX) goto failed;              /* constants come first */
@@ -332,7 +355,7 @@ static void sum_adjoint(void *self, const double *in, const double *out, const d
 }
 static void sum_free(norn_state *st, void *self) { norn_alloc(st, self, sizeof(int64_t), 0); }
 const graph_call graph_sum_call = {"sum", sum_forward, sum_adjoint, sum_free,
-                                    .uses_state = false};
+                                    .uses_state = false, .total = true};
 
 norn_datum graph_sum(graph *g, const norn_datum *x, int64_t n)
 {

@@ -27,4 +27,6 @@ extern const graph_fun graph_functions[];
    memory. */
 bool graph_direct(graph *, const norn_dist *, norn_datum x, norn_datum *out);
 int graph_function(const char *name);          /* -1: not there */
+/* choose.c: is node k, as parameter i of n of a family, in its domain wherever the inputs are. */
+bool graph_sure(const graph *, const norn_dist_row *, int n, int i, uint32_t k);
 #endif

@@ -20,6 +20,12 @@ static inline double step_value(const scan_column *c, double x, double y)
   case G_NEG: return -x;
   case G_MIN: return v_min(x, y);
   case G_MAX: return v_max(x, y);
+  case G_LT: return x < y;
+  case G_LE: return x <= y;
+  case G_EQ: return x == y;
+  case G_WHEN: return x != 0 ? y : 0;
+  case G_UNLESS: return x == 0 ? y : 0;
+  case G_OR_ONE: return x != 0 ? y : 1;
   case G_LOG_ADD_EXP: return v_log_add_exp(x, y);
   case G_EXP: return v_exp(x);
   case G_LOG: return v_log(x);

@@ -314,6 +314,9 @@ static inline void slopes(const step *s, double x, double y, double z, bool want
   case G_NEG: *a = -1; break;
   case G_MIN: *a = x < y; *b = !(x < y); break;
   case G_MAX: *a = x > y; *b = !(x > y); break;
+  case G_LT: case G_LE: case G_EQ: *a = 0; break;
+  case G_WHEN: case G_OR_ONE: *a = 0; *b = x != 0; break;
+  case G_UNLESS: *a = 0; *b = x == 0; break;
   case G_LOG_ADD_EXP:
     *a = z > -HUGE_VAL ? v_exp(x - z) : 0;
     *b = z > -HUGE_VAL ? v_exp(y - z) : 0;

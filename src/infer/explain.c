@@ -253,6 +253,11 @@ static size_t put_part(text *t, const part_at *v, size_t n)
     text_printf(t, "        %zu branch%s: recorded anew where %s goes the other way\n", k,
                 k == 1 ? "" : "es", k == 1 ? "it" : "one");
     break;
+  case PART_BRANCH:
+    while (k < n && v[k].part.kind == PART_BRANCH) k++;
+    text_printf(t, "        %zu branch%s: both ways are computed, and gradients are those of the way taken\n", k,
+                k == 1 ? "" : "es");
+    break;
   }
   return k;
 }

@@ -50,6 +50,7 @@ libnorncore_la_SOURCES += \
   %D%/gradient/chains_cpu.c \
   %D%/gradient/coords.c \
   %D%/gradient/density.c \
+  %D%/gradient/density_branch.c \
   %D%/gradient/density_choice.c \
   %D%/gradient/density_draw.c \
   %D%/gradient/density_hold.c \
@@ -144,6 +145,7 @@ libnorncore_la_SOURCES += \
   %D%/gradient/chees.h \
   %D%/gradient/coords.h \
   %D%/gradient/density.h \
+  %D%/gradient/density_paths.h \
   %D%/gradient/hmc.h \
   %D%/gradient/lbfgs.h \
   %D%/gradient/optimize.h \

@@ -184,8 +184,33 @@ norn_status watch_tails(const watched *w)
 
 /* ---- jumps ------------------------------------------------------------------------------------ */
 
-enum { PAIRS = 64, HALVINGS = 60 };
+enum { PAIRS = 64, TRIES = 256, HALVINGS = 60 };
 #define JUMP 1e-6                        /* less is rounding */
+
+/* Which recording, and which ways of its branches: a hash of all that is smooth there. */
+static uint64_t ways_of(const tape *t)
+{
+  uint64_t h = t->made;
+  for (size_t i = 0; i < t->g->nbranch; i++) {
+    h = (h ^ (program_value(t->p, t->g->branch[i].condition) != 0)) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 29;
+  }
+  return h;
+}
+
+/* The first branch of a recording that goes another way at v than at u. */
+static norn_span parted(tape *t, const double *u, const double *v, double *logp)
+{
+  size_t where, n = t->g->nbranch;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t c = t->g->branch[i].condition;
+    program_eval(t->p, u, logp, NULL, &where);
+    bool there = program_value(t->p, c) != 0;
+    program_eval(t->p, v, logp, NULL, &where);
+    if ((program_value(t->p, c) != 0) != there) return t->g->branch[i].span;
+  }
+  return (norn_span){0, 0, 0};
+}
 
 /* The recording that stands at a point, with the log density; NULL: the point is outside. */
 static const tape *tape_at(const watched *w, const double *u, double *logp)
@@ -194,32 +219,34 @@ static const tape *tape_at(const watched *w, const double *u, double *logp)
   return *logp > -HUGE_VAL ? w->density->last : NULL;
 }
 
-/* How much the log density jumps where the recording of a ends, on the way to b (both of one chain;
-   work: 3 n numbers); *span: the branch.  0: it does not. */
+/* How much the log density jumps where a first branch goes another way than at a, on the way to b (both of one
+   chain; work: 3 n numbers); *span: the branch.  0: it does not.  tries: counts those of which one goes so. */
 static double jump_between(const watched *w, const double *a, const double *b, double *work,
-                           norn_span *span)
+                           norn_span *span, int *tries)
 {
   int64_t n = w->n;
   double *low = work, *high = low + n, *mid = high + n, left, right, logp;
-  const tape *from = tape_at(w, a, &left);
-  if (!from || !tape_at(w, b, &right) || w->density->last == from) return 0;
-  uint64_t made = from->made;
+  const tape *t = tape_at(w, a, &left);
+  if (!t) return 0;
+  uint64_t ways = ways_of(t);
+  if (!(t = tape_at(w, b, &right)) || ways_of(t) == ways) return 0;
+  ++*tries;
   memcpy(low, a, (size_t)n * sizeof *low);
   memcpy(high, b, (size_t)n * sizeof *high);
   for (int k = 0; k < HALVINGS; k++) {
     for (int64_t i = 0; i < n; i++) mid[i] = 0.5 * low[i] + 0.5 * high[i];
-    const tape *t = tape_at(w, mid, &logp);
+    t = tape_at(w, mid, &logp);
     if (!t) return 0;                    /* an end of the support between them */
-    bool same = t->made == made;
+    bool same = ways_of(t) == ways;
     memcpy(same ? low : high, mid, (size_t)n * sizeof *mid);
     *(same ? &left : &right) = logp;
   }
   *span = (norn_span){0, 0, 0};
-  if (tape_at(w, low, &left) && w->density->last->made == made) {
+  if ((t = tape_at(w, low, &left)) && ways_of(t) == ways) {
     size_t where;
-    tape *t = w->density->last;
-    if (program_eval(t->p, high, &logp, NULL, &where) == EVAL_GUARD && where < t->g->nguard)
-      *span = t->g->guard[where].span;
+    tape *of = w->density->last;
+    bool guard = program_eval(of->p, high, &logp, NULL, &where) == EVAL_GUARD && where < of->g->nguard;
+    *span = guard ? of->g->guard[where].span : parted(of, low, high, &logp);
   }
   return right - left;
 }
@@ -230,13 +257,13 @@ norn_status watch_jumps(const watched *w)
   size_t room = 3 * (size_t)w->n * sizeof(double);
   norn_span span = {0, 0, 0}, worst = span;
   double most = 0;
-  if (w->density->ntape < 2) return NORN_OK;
+  if (w->density->ntape < 2 && !(w->density->ntape && w->density->tape[0].g->nbranch)) return NORN_OK;
   double *work = engine_get(st, room);
   if (!work) return NORN_EMEMORY;
-  int pairs = 0;
-  for (int64_t k = 0; k + 1 < w->draws && pairs < PAIRS; k++)
-    for (int64_t c = 0; c < w->chains && pairs < PAIRS; c++) {
-      double jump = jump_between(w, w->chain[c] + k * w->n, w->chain[c] + (k + 1) * w->n, work, &span);
+  int pairs = 0, tries = 0;
+  for (int64_t k = 0; k + 1 < w->draws && pairs < PAIRS && tries < TRIES; k++)
+    for (int64_t c = 0; c < w->chains && pairs < PAIRS && tries < TRIES; c++) {
+      double jump = jump_between(w, w->chain[c] + k * w->n, w->chain[c] + (k + 1) * w->n, work, &span, &tries);
       pairs += jump != 0;
       if (fabs(jump) > fabs(most)) { most = jump; worst = span; }
     }

@@ -349,6 +349,15 @@ static bool holds_lanes(const norn_dist *d, val y)
   return any;
 }
 
+/* In a way that is not gone here parameters may be anything: where it is gone the recording sees to them. */
+static bool way_sees_to(const norn_run *r, const norn_dist *d)
+{
+  if (!(r->flags & RUN_IS_WAY) || !(d->row->flags & NORN_DIST_SCALAR)) return false;
+  for (int i = 0; i < d->n; i++)
+    if (norn_has_node(d->args[i])) return true;
+  return false;
+}
+
 int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val y, uint64_t comp,
                   uint64_t span, unsigned flags)
 {
@@ -381,7 +390,7 @@ int event_observe(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, val
     if (!delayed_own_dist(r, &own)) return FAILED;
     d = &own;
   }
-  if (!random && !r->dist_in_reg && norn_dist_check(st, d))
+  if (!random && !r->dist_in_reg && !way_sees_to(r, d) && norn_dist_check(st, d))
     return bad_parameters(r, ev, span_unpack(span));
   if (!random && is_due(r, d, NULL))
     return stand_ready(r, ev, d, NULL, y, addr_event(r->addr, comp), span_unpack(span), flags);

@@ -73,6 +73,7 @@ libnorncore_la_SOURCES += \
   %D%/parse/parse_form.c \
   %D%/parse/parse_pattern.c \
   %D%/parse/parse_stmt.c \
+  %D%/symbolic/branch.c \
   %D%/symbolic/delayed.c \
   %D%/symbolic/delayed_gauss.c \
   %D%/symbolic/delayed_group.c \
@@ -114,6 +115,7 @@ libnorncore_la_SOURCES += \
   %D%/parse/lex.h \
   %D%/parse/parse.h \
   %D%/parse/parse_in.h \
+  %D%/symbolic/branch.h \
   %D%/symbolic/delayed.h \
   %D%/symbolic/latent.h \
   %D%/symbolic/node.h \

@@ -12,6 +12,8 @@
 enum { WAIT_NONE, WAIT_SAMPLE, WAIT_OBSERVE, WAIT_INFER };
 #define RUN_LANES (1u << 29)       /* in flags: of a group (lanes.h) */
 #define RUN_IS_READY (1u << 28)    /* in flags: it has stood still with NORN_READY, at the instruction that comes */
+#define RUN_IS_WAY (1u << 26)      /* in flags: it goes a way of a branch (norn_branch_ways) */
+#define RUN_GUARDED (1u << 27)     /* in flags: the branch that comes leaves a guard (norn_branch_guard) */
 #define RUN_REPLACED (1u << 30)    /* in flags: a scope replaces observations (_observing) */
 /* A swarm of runs is stepped in turn, each from cold caches, so a run lies in one piece of memory:
 

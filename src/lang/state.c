@@ -1,4 +1,5 @@
 /* state.c: making and freeing a norn_state, its limits, errors, slots and calls from C. */
+#include "lang/symbolic/branch.h"
 #include "lang/run.h"
 #include "lang/value/big.h"
 #include "lang/env.h"
@@ -109,6 +110,7 @@ void norn_free(norn_state *st)
   state_drop_refs(st);
   env_free(st);
   heap_free(st);
+  branch_free(st);
   real_forget();
   state_scratch_free(st, 0);
   if (st->scratch) mem_put(&st->mem, st->scratch, st->cscratch * sizeof *st->scratch);

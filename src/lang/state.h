@@ -84,6 +84,7 @@ struct norn_state {
   double deadline;                    /* monotonic seconds; 0: none */
   int interrupted;                    /* atomic: norn_interrupt may come from anywhere */
   struct graph *graph;                /* being recorded, or NULL */
+  struct branch_code *branches;       /* symbolic/branch.c: code of ways */
   norn_datum (*latent)(void *user, int64_t k);   /* latent.c; NULL: there are none */
   void *latent_user;
   struct group *lanes;                /* lanes.h: the group that executes, or NULL */

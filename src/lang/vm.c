@@ -6,7 +6,7 @@
 
    Safepoints: an instruction that must allocate and finds the nursery full jumps to `full`, which
    collects and runs the instruction again; so no instruction may have had an effect before that. */
-#include "lang/symbolic/node.h"
+#include "lang/symbolic/branch.h"
 #include "lang/symbolic/delayed.h"
 #include "lang/lanes/lanes.h"
 #include "lang/event_fast.h"
@@ -242,7 +242,11 @@ __attribute__((aligned(64))) norn_event_kind vm_exec(norn_run *r, norn_event *ev
       if (norn_is_none(sx)) FAIL;
       if (v_is_lanes(sx)) LANES_BRANCH(sx);
       test = sx.i;
-    } else test = equals_small(st, *x, SIMM(pc->b));
+    } else {
+      if (unlikely(branch_stops(r))) NODE_BRANCH(A_EQ, *x, norn_int(SIMM(pc->b)));
+      test = equals_small(st, *x, SIMM(pc->b));
+      branch_passed(r);
+    }
     JUMP_IF(test == (pc->op == OP_JEQI));
     NEXT;
   }
@@ -801,6 +805,13 @@ __attribute__((aligned(64))) norn_event_kind vm_exec(norn_run *r, norn_event *ev
     return NORN_DONE;
   }
   OP(WATER): pc = r->wpc; run_water(r, R); GO;   /* R is the caller already */
+  OP(JOIN):                                      /* of a way's code (symbolic/branch.h) */
+    SAVE;
+    r->hold = pc->a >> 4;
+    r->nhold = 1;
+    r->dist_in_reg = false;
+    *ev = (norn_event){.kind = NORN_JOINED, .count = 1};
+    return NORN_JOINED;
 
 full:                                            /* safepoint; the instruction runs again */
   SAVE;
@@ -825,6 +836,14 @@ not_bool:
       if ((pc->op == OP_JT) == (sx.i != 0)) JUMP;
       NEXT;
     }
+  }
+  if (v_is_truth(RA)) {
+    if (pc->op == OP_CHECKB) NEXT;
+    if (pc->op == OP_CONDITION) EVENT(event_node_weight(r, ev, node_must(st, RA), pc[1].u), 2, 0);
+    if (branch_stops(r)) NODE_BRANCH(A_EQ, RA, norn_bool(true));
+    branch_passed(r);
+    if ((pc->op == OP_JT) == node_equals(st, RA, 1)) JUMP;
+    NEXT;
   }
   if (v_is_latent(RA) && pc->op != OP_CONDITION) {
     sx = latent_value(st, RA);

@@ -51,13 +51,22 @@
     if (ways_ < 0) FAIL; \
     if (ways_ > 0) { pc = r->pc; GO; } \
   } while (0)
+/* A branch of a recorded run that stands still before those on nodes: if this is one. */
+#define NODE_BRANCH(operation, left, right) do { \
+    SAVE; \
+    int stops_ = branch_event(r, ev, (operation), (left), (right)); \
+    if (stops_ < 0) FAIL; \
+    if (stops_ > 0) return NORN_BRANCH; \
+  } while (0)
 /* The general comparison. */
 #define TEST_SLOWLY(test, operation, left, right) do { \
     SAVE; \
+    if (unlikely(branch_stops(r))) NODE_BRANCH(operation, left, right); \
     val v_ = arith_slow(st, operation, left, right); \
     if (unlikely(norn_is_none(v_))) FAIL; \
     if (unlikely(v_is_lanes(v_))) LANES_BRANCH(v_); \
     test = v_.i; \
+    branch_passed(r); \
   } while (0)
 
 /* Values that must not hold lanes, where nothing else would notice. */

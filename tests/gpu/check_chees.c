@@ -40,6 +40,7 @@ static const char models[] =
   "for i in 0..40 { observe y[i] ~ normal(a[county[i]], s) }\n{ mu: mu, tau: tau, s: s } }\n"
   "model branch() { let x ~ normal(0, 1)\n let b = if x > 0 { 1 } else { 2 }\n"
   "observe 1 ~ normal(x * b, 1)\n x }\n"
+  "model index() { let x ~ normal(0, 1)\n observe 1 ~ normal(x * [1, 2][if x > 0 { 0 } else { 1 }], 1)\n x }\n"
   "model shares() { let p ~ dirichlet([1, 2, 3])\n p }\n"
   "model scatter() { let w ~ wishart(4, [[1, 0.2], [0.2, 2]])\n w }\n";
 
@@ -136,6 +137,9 @@ static void inferences(void)
                "device = \"gpu\", verify = true))\nlen(draws(more(p, 2)))") == 100);
   CHECK(fabs(number("let p = infer(shares(), chees(draws = 20, warmup = 100, chains = 64, device = \"gpu\", "
                     "verify = true))\nmean(p[2])") - 0.5) < 0.05);
+  /* a kink; by quadrature */
+  CHECK(fabs(number("let p = infer(branch(), chees(draws = 30, warmup = 100, chains = 64, device = \"gpu\", "
+                    "verify = true))\nmean(p)") - 0.6318139822) < 0.1);
   /* too little work for a GPU is done here */
   CHECK(number("let p = infer(radon(), chees(draws = 3, warmup = 20, chains = 20, device = \"auto\"))\n"
                "if info(p).device == \"cpu\" { 1 } else { 0 }") == 1);
@@ -143,8 +147,8 @@ static void inferences(void)
 
 static void errors(void)
 {
-  refused("infer(branch(), chees(device = \"gpu\"))", "a branch on a parameter has no code for it");
-  refused("infer(branch(), chees(device = \"gpu\"))", "device = \"gpu\" of chees can't be had");
+  refused("infer(index(), chees(device = \"gpu\"))", "a branch on a parameter has no code for it");
+  refused("infer(index(), chees(device = \"gpu\"))", "device = \"gpu\" of chees can't be had");
   refused("infer(scatter(), chees(device = \"gpu\"))", "wishart has no code for it");
   refused("infer(radon(), chees(precision = \"f32\"))", "is for the GPU");
   norn_datum v;
@@ -158,7 +162,7 @@ static void errors(void)
     refused("infer(radon(), chees(draws = 2, warmup = 4, chains = 20, device = \"gpu\"))", "the GPU failed");
     setenv("NORN_MOCK", "", 1);
   }
-  CHECK(!eval("infer(branch(), chees(draws = 2, warmup = 5, chains = 20, device = \"auto\"))", &v));
+  CHECK(!eval("infer(index(), chees(draws = 2, warmup = 5, chains = 20, device = \"auto\"))", &v));
 }
 
 int main(void)

@@ -76,7 +76,8 @@ static bool text_make(text *t, int T, int each)
   int has = 0;
   for (int i = 0; i < MODELS; i++) {
     density_code_free(&all[i].code);
-    static const char *const always[] = {"interleaved", "one then one", "simplexes", "factors"};
+    static const char *const always[] = {"interleaved", "one then one", "simplexes", "factors", "branch",
+                                         "branch observes", "branch carry", "branch domains"};
     bool wanted = i % each == 0;
     for (int k = 0; k < NORN_COUNT(always); k++) wanted |= !strcmp(name_of(i), always[k]);
     all[i].has = wanted && all[i].d && all[i].d->last &&
@@ -263,12 +264,15 @@ static void check_chains(gpu *g, const char *name, const char *program_text, int
   norn_density_free(d);
 }
 
-/* Chains of simplexes, ordered vectors, factors and correlations. */
+/* Chains of simplexes, ordered vectors, factors and correlations; and with branches that go several ways. */
 static void check_maps(gpu *g)
 {
   char written[4000];
   for (int i = 0; i < KNOWN; i++) {
-    if (strcmp(models[i].name, "simplexes") && strcmp(models[i].name, "factors")) continue;
+    static const char *const wanted[] = {"simplexes", "factors", "branch observes", "branch carry", "branch domains"};
+    bool is = false;
+    for (int k = 0; k < NORN_COUNT(wanted); k++) is |= !strcmp(models[i].name, wanted[k]);
+    if (!is) continue;
     snprintf(written, sizeof written, "%s\nm()", models[i].text);
     check_chains(g, models[i].name, written, 1, false);
     check_chains(g, models[i].name, written, 4, false);
@@ -282,7 +286,7 @@ static void check_refusals(gpu *g)
   char why[100];
   chains_run run = {0};
   norn_density *d = density_of("branch", "model m() { let a ~ normal(0, 1)\n"
-                               "observe 1 ~ normal(if a > 0 { a } else { 2 * a }, 1)\na }\nm()");
+                               "observe 1 ~ normal([a, 2][if a > 0 { 0 } else { 1 }], 1)\na }\nm()");
   if (!d) return;
   CHECK_STR(gpu_chains_lacks(d->last->p, why, sizeof why), "a branch on a parameter");
   norn_density_free(d);

@@ -171,5 +171,14 @@ static const struct { const char *name, *text; } models[] = {
    "let mu ~ iid(normal(0, 1), 3)\nlet r ~ lkj_corr(3, 2)\n"
    "for y in [[0.3, 0.2, -1], [1.0, -0.4, 0.3]] { observe y ~ multi_normal_cholesky(mu, lower) }\n"
    "observe [0.1, 0.2, 0.4] ~ multi_normal(mu, r)\n l }"},
+  /* branches on parameters: few numbers, arrays, a loop with a carry, domains of the way that is not gone */
+  {"branch", LONG "model m() { let tau ~ uniform(0, 300)\nlet a ~ normal(0, 1)\nlet b ~ normal(0, 1)\nlet s ~ exponential(1)\n"
+   "for i in 0..300 { observe ys[i] ~ normal(if i < tau { a } else { b }, s) }; a }"},
+  {"branch observes", LONG "model m() { let a ~ normal(0, 1)\nlet s ~ exponential(1)\n"
+   "if a > 0.1 { for y in ys { observe y ~ normal(a, s) } } else { for y in ys { observe y ~ student_t(4, a, s + 0.3) } }; a }"},
+  {"branch carry", LONG "model m() { let a ~ normal(0, 1)\nlet c ~ normal(0, 1)\nfor y in ys with h = 0.0 { "
+   "let g = if h > c { a + 0.5 * h } else { 1 - 0.3 * h }\nobserve y ~ normal(g, 1)\nnext 0.5 * g + 0.2 * y } }"},
+  {"branch domains", LONG "model m() { let a ~ normal(0, 1)\nlet b ~ normal(0, 1)\n"
+   "for x in xs { if a > x { observe 0.3 ~ gamma(2 + a - x, exp(b)) } else { observe 0.6 ~ weibull(0.5 + x - a, log(2 + x - a)) } }; a }"},
 };
 #endif

@@ -14,6 +14,7 @@ static norn_datum of_op(graph *g, graph_op op, norn_datum x, norn_datum y)
   norn_datum p[2] = {y, x}, out[2], in[2] = {x, y};
   switch (op) {
   case G_ADD: case G_SUB: case G_MUL: case G_DIV: case G_POW: case G_MIN: case G_MAX:
+  case G_LT: case G_LE: case G_EQ: case G_WHEN: case G_UNLESS: case G_OR_ONE:
   case G_LOG_ADD_EXP: return graph_op2(g, op, x, y);
   case G_FUN1: return graph_math(g, "lgamma", special_lgamma, x);
   case G_DENSITY: {

@@ -346,7 +346,7 @@ static bool run_recorded(recorder *r)
     case NORN_INFER:
       r->away = norn_is_none(ev.value);
       return r->away ? false : refuse(r, "it runs an inference");
-    case NORN_DEAD: case NORN_ERROR: case NORN_READY: return false;
+    case NORN_DEAD: case NORN_ERROR: case NORN_READY: case NORN_BRANCH: case NORN_JOINED: return false;
     }
   }
 }

@@ -149,7 +149,7 @@ static bool propose(kernel *k, const trace *given, const trace *fixed, proposal_
       engine_fail(st, NORN_EINFER, ev.span, "a proposal can't run an inference of its own");
       good = false;
       break;
-    case NORN_DEAD: case NORN_ERROR: case NORN_READY: good = false; break;
+    case NORN_DEAD: case NORN_ERROR: case NORN_READY: case NORN_BRANCH: case NORN_JOINED: good = false; break;
     }
   }
   if (r) norn_run_free(r);

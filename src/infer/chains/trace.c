@@ -257,7 +257,7 @@ norn_step execution_step(execution *x)
       if (s != NORN_STEP_MORE) return s;
       break;
     case NORN_DONE: case NORN_DEAD: return execution_done(x, &ev);
-    case NORN_ERROR: case NORN_READY: return NORN_STEP_FAIL;
+    case NORN_ERROR: case NORN_READY: case NORN_BRANCH: case NORN_JOINED: return NORN_STEP_FAIL;
     }
   }
   return NORN_STEP_MORE;

@@ -34,6 +34,7 @@ void norn_density_free(norn_density *d)
   engine_put(st, d->here, (size_t)d->nhere * sizeof *d->here);
   engine_put(st, d->choice, d->cchoice * sizeof *d->choice);
   engine_put(st, d->latent, d->clatent * sizeof *d->latent);
+  engine_put(st, d->guarded, d->cguarded * sizeof *d->guarded);
   engine_put(st, d->looked, d->clooked * sizeof *d->looked);
   engine_put(st, d->latent_table, (d->latent_mask ? d->latent_mask + 1 : 0) * sizeof(uint32_t));
   bigdata_free(d->gpu);

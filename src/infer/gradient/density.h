@@ -4,6 +4,7 @@
        density_record.c  runs answered with nodes: the paths of a recording
        density_choice.c  a continuous choice as nodes: its map to R^n, its prior
        density_nested.c  enumerations inside of it: their posteriors as nodes
+       density_branch.c  branches on parameters: both of their ways
        density_draw.c    values at a point, drawing what was summed out, starts
        density_hold.c    blocks: choices that are held, what makes a recording void
 
@@ -128,6 +129,9 @@ struct norn_density {
   tape tape[KEPT]; int ntape;
   tape *last;                          /* that of the last point; NULL: there was none */
   norn_span blame;
+  enum { BRANCHES_BOTH, BRANCHES_PLAIN, BRANCHES_NONE } branches;  /* recorded both ways: all; but those that choose
+                                          between truth values or whole numbers; none */
+  uint64_t *guarded; size_t nguarded, cguarded;    /* branches that leave guards */
 };
 
 /* A recording in the making. */
@@ -138,6 +142,7 @@ typedef struct recording {
   size_t nchoice;                      /* continuous choices recorded */
   bool switches;                       /* held choices with few values are switched */
   bool missing;                        /* a choice, which only what is not held would make, is not there */
+  bool odd;                            /* a branch has chosen between truth values or whole numbers */
   bool forked;                         /* there were paths side by side: a choice may be met again */
   int64_t at, x;                       /* inputs and constrained numbers so far */
   norn_span span;

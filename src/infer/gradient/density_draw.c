@@ -44,12 +44,20 @@ static bool realise_reals(norn_density *d, const norn_view *a, norn_datum *out)
 {
   void *to;
   for (int64_t i = 0; i < a->n; i++)
-    if (!graph_is_node(a->v[i]) && a->v[i].tag != NORN_REAL) return false;
+    if (graph_is_node(a->v[i]) ? (a->v[i].tag & (NODE_TRUTH | NODE_WHOLE)) != 0 : a->v[i].tag != NORN_REAL)
+      return false;
   *out = norn_array(d->st, NORN_F64, 1, &a->n, &to);
   for (int64_t i = 0; !norn_is_none(*out) && i < a->n; i++)
     ((double *)to)[i] = graph_is_node(a->v[i]) ? program_value(d->last->p, graph_index(a->v[i]))
                                                : a->v[i].d;
   return true;
+}
+
+static norn_datum node_value(norn_density *d, norn_datum v)
+{
+  double x = program_value(d->last->p, graph_index(v));
+  if (v.tag & NODE_TRUTH) return norn_bool(x != 0);
+  return v.tag & NODE_WHOLE && fabs(x) < 0x1p53 ? norn_int((int64_t)x) : norn_real(x);
 }
 
 /* The recorded value with numbers for nodes; NONE without an error: not of simple kinds. */
@@ -58,7 +66,7 @@ static norn_datum realise(norn_density *d, const drawn *z, norn_datum v)
   norn_state *st = d->st;
   norn_view a;
   void *to;
-  if (graph_is_node(v)) return norn_real(program_value(d->last->p, graph_index(v)));
+  if (graph_is_node(v)) return node_value(d, v);
   if (v.tag == NORN_LATENT)
     return z->at ? column_at(st, &d->last->l.value, z->at[v.i]) : norn_none();
   int n = norn_record_size(v);

@@ -4,7 +4,7 @@
    the others, so that paths are as far as each other when they meet; two meet when nothing that either
    will still look at differs (norn_run_same).  Weights of paths are sums of nodes; what all paths share
    when they meet goes to the target once. */
-#include "infer/gradient/density.h"
+#include "infer/gradient/density_paths.h"
 #include "infer/chains/pattern.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,40 +12,12 @@
 /* SWITCH_PATHS: where held choices are switched; what has more is recorded for each of their values. */
 enum { MOST_PATHS = 4096, SWITCH_PATHS = 256, MOST_FORKS = 1 << 22, MOST_VALUES = 4096 };
 
-typedef enum { GOING, WEIGHED, ANSWERED, WAITING, ENDED, DEAD } stand;
-/* A run and its log weight since it left the state `from` by `pick`: sum of nodes `term` + fixed. */
-typedef struct path {
-  norn_run *run;
-  stand at;
-  uint32_t from, pick;
-  uint32_t *term; size_t nterm, cterm;
-  double fixed;
-  uint32_t *known; size_t nknown, cknown;      /* picks of latents that were not forgotten */
-  size_t nchoice;                      /* continuous choices met */
-  size_t passed;                       /* observations */
-  int64_t nrow; norn_span row;         /* observations since the last meeting of all, the first one */
-  norn_event ev;
-  norn_ref *dist; norn_dist seen;      /* the event's distribution without latents, if it had some */
-  norn_ref *value;                     /* ANSWERED: the answer; ENDED: what was returned */
-} path;
-
-typedef struct paths {
-  recording *r;
-  path *path; size_t n, c;
-  norn_ref **answer; size_t nanswer, canswer;    /* of continuous choices recorded so far */
-  path *now;                           /* whose run is going */
-  uint32_t forgotten;                  /* a latent that was looked at nevertheless, or NOTHING */
-  size_t forks;
-  uint32_t lane;
-  bool outside;          /* the run has weight 0 here, or a parameter left its domain */
-} paths;
-
-static norn_status no_memory(norn_state *st)
+norn_status paths_memory(norn_state *st)
 {
   return norn_error(st)->code ? norn_error(st)->code : NORN_EMEMORY;
 }
 
-static void path_free(paths *s, path *p)
+void paths_free(paths *s, path *p)
 {
   if (p->run) norn_run_free(p->run);
   if (p->value) norn_drop(p->value);
@@ -56,14 +28,14 @@ static void path_free(paths *s, path *p)
 }
 
 /* Nobody else is there and nothing is pending: weights go to the target as they come. */
-static bool alone(const paths *s, const path *p)
+bool path_alone(const paths *s, const path *p)
 {
-  return s->n == 1 && p->pick == NOTHING && !p->nterm && p->fixed == 0;
+  return s->n == 1 && !s->ways && p->pick == NOTHING && !p->nterm && p->fixed == 0;
 }
 
 /* ---- weights ---- */
 
-static norn_datum node_at(const graph *g, uint32_t i)
+norn_datum paths_node(const graph *g, uint32_t i)
 {
   norn_datum v;
   v.tag = NORN_NODE | (uint64_t)i << 32;
@@ -71,7 +43,7 @@ static norn_datum node_at(const graph *g, uint32_t i)
   return v;
 }
 
-static bool weigh(paths *s, path *p, norn_datum lw)
+bool path_weigh(paths *s, path *p, norn_datum lw)
 {
   double x;
   if (norn_is_none(lw)) return false;
@@ -92,7 +64,7 @@ static norn_datum weight_of(paths *s, const path *p)
   size_t n = p->nterm + 1;
   norn_datum *x = engine_get(st, n * sizeof *x), sum;
   if (!x) return norn_none();
-  for (size_t i = 0; i < p->nterm; i++) x[i] = node_at(s->r->t->g, p->term[i]);
+  for (size_t i = 0; i < p->nterm; i++) x[i] = paths_node(s->r->t->g, p->term[i]);
   x[p->nterm] = norn_real(p->fixed);
   sum = graph_sum(s->r->t->g, x, (int64_t)(p->nterm + (p->fixed != 0 || !p->nterm)));
   engine_put(st, x, n * sizeof *x);
@@ -139,9 +111,9 @@ static bool share_terms(paths *s, norn_datum *shared)
     if (!all) continue;
     for (size_t k = 0; k < s->n; k++) term_take(&s->path[k], node);
     if (r->d->flags & NORN_DENSITY_ROWS) {
-      *shared = graph_op2(r->t->g, G_ADD, *shared, node_at(r->t->g, node));
+      *shared = graph_op2(r->t->g, G_ADD, *shared, paths_node(r->t->g, node));
       if (norn_is_none(*shared)) return false;
-    } else if (!graph_target(r->t->g, node_at(r->t->g, node), first->ev.span)) return false;
+    } else if (!graph_target(r->t->g, paths_node(r->t->g, node), first->ev.span)) return false;
   }
   return true;
 }
@@ -156,7 +128,7 @@ static uint32_t known_pick(const paths *s, const path *p, uint32_t latent)
   return NOTHING;
 }
 
-static bool know(paths *s, path *p, uint32_t pick)
+bool path_know(paths *s, path *p, uint32_t pick)
 {
   if (!engine_room(s->r->d->st, &p->known, &p->cknown, p->nknown + 1, sizeof *p->known)) return false;
   p->known[p->nknown++] = pick;
@@ -258,7 +230,7 @@ static bool meet(paths *s, const size_t *who, size_t n, bool all)
   p->nterm = 0;
   p->fixed = 0;
   if (all) p->nrow = 0;
-  else if (!weigh(s, p, sum)) return false;
+  else if (!path_weigh(s, p, sum)) return false;
   for (size_t i = 1; i < n; i++) {
     path *q = &s->path[who[i]];
     if (q->nrow > p->nrow) { p->nrow = q->nrow; p->row = q->row; }
@@ -272,7 +244,7 @@ static void bury(paths *s)
 {
   size_t n = 0;
   for (size_t i = 0; i < s->n; i++) {
-    if (s->path[i].at == DEAD) path_free(s, &s->path[i]);
+    if (s->path[i].at == DEAD) paths_free(s, &s->path[i]);
     else if (n++ < i) {
       s->path[n - 1] = s->path[i];
       memset(&s->path[i], 0, sizeof s->path[i]);
@@ -313,7 +285,7 @@ static bool paths_meet(paths *s)
 {
   size_t self = 0;
   if (s->n > 1 && !equals_meet(s)) return false;
-  if (s->n != 1 || s->path[0].at == ENDED || alone(s, &s->path[0])) return true;
+  if (s->n != 1 || s->path[0].at == ENDED || path_alone(s, &s->path[0])) return true;
   return meet(s, &self, 1, true);
 }
 
@@ -323,6 +295,7 @@ static bool paths_meet(paths *s)
 static void path_dies(paths *s, path *p)
 {
   size_t living = 0;
+  if (s->ways) return;                   /* its weight says so where that way is gone */
   for (size_t i = 0; i < s->n; i++) living += s->path[i].at != DEAD;
   if (living > 1) p->at = DEAD;
   else { s->outside = true; p->fixed = 0; }
@@ -342,18 +315,19 @@ static norn_status observed(paths *s, path *p)
   norn_state *st = r->d->st;
   graph *g = r->t->g;
   const norn_event *ev = &p->ev;
-  bool good = true, single = alone(s, p), rows = r->d->flags & NORN_DENSITY_ROWS;
+  bool good = true, single = path_alone(s, p), rows = r->d->flags & NORN_DENSITY_ROWS;
   double lw = 0;
   r->d->blame = ev->span;
   p->at = WEIGHED;
   if (ev->flags & NORN_EV_CONDITION) {
     norn_as_real(ev->value, &lw);
-    if (lw == -HUGE_VAL) path_dies(s, p);
+    if (lw == -HUGE_VAL && s->ways) p->fixed = lw;
+    else if (lw == -HUGE_VAL) path_dies(s, p);
     return NORN_OK;
   }
   if (ev->flags & NORN_EV_FACTOR) {
     if (rows) return NORN_OK;
-    good = single ? graph_target(g, ev->value, ev->span) : weigh(s, p, ev->value);
+    good = single ? graph_target(g, ev->value, ev->span) : path_weigh(s, p, ev->value);
   } else if (single && rows) {
     rows_of o = {r, ev->span, 0};
     good = graph_rows(g, ev->dist, ev->value, row_element, &o);
@@ -361,12 +335,12 @@ static norn_status observed(paths *s, path *p)
     good = graph_observe(g, ev->dist, ev->value, ev->span);
   } else {
     if (!p->nrow++) p->row = ev->span;
-    good = weigh(s, p, graph_logpdf(g, ev->dist, ev->value, false));
+    good = path_weigh(s, p, graph_logpdf(g, ev->dist, ev->value, false));
   }
   if (good && !single && p->fixed == -HUGE_VAL) path_dies(s, p);
   if (good) return NORN_OK;
   engine_place(st, ev->span);
-  return no_memory(st);
+  return paths_memory(st);
 }
 
 /* A choice that another path has recorded already. */
@@ -388,11 +362,11 @@ static norn_status chosen_weigh(paths *s, path *p, bool improper)
   graph *g = s->r->t->g;
   if (improper || s->r->d->flags & (NORN_DENSITY_ROWS | DENSITY_LIKELIHOOD)) return NORN_OK;
   norn_datum value = norn_get(p->value);
-  bool good = alone(s, p) ? graph_observe(g, p->ev.dist, value, p->ev.span)
-                          : weigh(s, p, graph_logpdf(g, p->ev.dist, value, false));
+  bool good = path_alone(s, p) ? graph_observe(g, p->ev.dist, value, p->ev.span)
+                          : path_weigh(s, p, graph_logpdf(g, p->ev.dist, value, false));
   if (good) return NORN_OK;
   engine_place(s->r->d->st, p->ev.span);
-  return no_memory(s->r->d->st);
+  return paths_memory(s->r->d->st);
 }
 
 /* A choice that is held, or of which nobody knows now. */
@@ -436,7 +410,7 @@ static norn_status chosen(paths *s, path *p)
       return path_dies(s, p), NORN_OK;
     }
     if (!status && !(p->value = norn_keep(st, value))) status = NORN_EMEMORY;
-    if (!status && s->n > 1) {
+    if (!status && (s->n > 1 || s->ways)) {
       if (!engine_room(st, &s->answer, &s->canswer, r->nchoice, sizeof *s->answer))
         return NORN_EMEMORY;
       s->nanswer = r->nchoice;
@@ -465,7 +439,7 @@ static norn_status event_known(paths *s, path *p)
   for (int i = 0; i < d->n; i++) args[i] = norn_force(st, d->args[i]);
   norn_datum v = norn_dist_new(st, d->row, args, d->n);
   p->dist = norn_is_none(v) ? NULL : norn_keep(st, v);
-  return p->dist ? NORN_OK : no_memory(st);
+  return p->dist ? NORN_OK : paths_memory(st);
 }
 
 /* Values may have moved since the event came. */
@@ -481,14 +455,26 @@ static norn_status path_ends(norn_state *st, path *p, norn_datum value)
   return p->value ? NORN_OK : NORN_EMEMORY;
 }
 
-/* To the next event, and what it weighs. */
-static norn_status path_next(paths *s, path *p)
+/* To the next event that is no branch. */
+static norn_status event_next(paths *s, path *p, norn_event_kind *kind)
+{
+  for (;;) {
+    s->now = p;
+    s->r->t->g->now = (norn_span){0, 0, 0};
+    *kind = norn_run_next(p->run, &p->ev);
+    if (*kind != NORN_BRANCH || s->forgotten != NOTHING) return NORN_OK;
+    norn_status status = path_branch(s, p);
+    if (status || s->turned || s->forgotten != NOTHING) return status;
+  }
+}
+
+norn_status path_next(paths *s, path *p)
 {
   recording *r = s->r;
   norn_state *st = r->d->st;
-  s->now = p;
-  r->t->g->now = (norn_span){0, 0, 0};
-  norn_event_kind kind = norn_run_next(p->run, &p->ev);
+  norn_event_kind kind;
+  norn_status next = event_next(s, p, &kind);
+  if (next || s->turned) return next;
   r->span = p->ev.span;
   r->addr = p->ev.addr;
   r->t->g->now = p->ev.span;
@@ -500,6 +486,7 @@ static norn_status path_next(paths *s, path *p)
   s->now = NULL;
   if (s->forgotten != NOTHING) return NORN_OK;
   switch (kind) {
+  case NORN_JOINED: return p->at = JOINED, NORN_OK;
   case NORN_DONE:
     if (r->d->barriers) return s->outside = true, NORN_OK;   /* it should stand at an observation */
     return path_ends(st, p, p->ev.value);
@@ -525,7 +512,7 @@ static norn_status path_next(paths *s, path *p)
     s->now = NULL;
   } /* fall through */
   default:
-    if ((r->nchoice > 0 || r->d->block) && norn_error(st)->code == NORN_EDOMAIN && r->d->fixed) {
+    if (!s->ways && (r->nchoice > 0 || r->d->block) && norn_error(st)->code == NORN_EDOMAIN && r->d->fixed) {
       r->d->blame = norn_error(st)->span;
       norn_clear(st);
       s->outside = true;
@@ -640,7 +627,7 @@ static norn_status value_at(paths *s, const path *p, int64_t k, norn_datum *v, n
     return density_refuse(s->r, "has more values than can be summed out",
                           "bound it: truncate(..., upper = N)"), hint_gibbs(s->r, "mh()"), NORN_EINFER;
   *lw = graph_logpdf(s->r->t->g, p->ev.dist, *v, false);
-  return norn_is_none(*lw) ? no_memory(st) : NORN_OK;
+  return norn_is_none(*lw) ? paths_memory(st) : NORN_OK;
 }
 
 /* A fork of path i, answered with v. */
@@ -664,11 +651,11 @@ static norn_status path_fork(paths *s, size_t i, norn_datum v, norn_datum lw)
   if (!q->run || q->pick == NOTHING) return NORN_EMEMORY;
   r->d->latent[latent].pick = q->pick;
   for (size_t k = 0; k < p->nknown; k++)
-    if (!know(s, q, p->known[k])) return NORN_EMEMORY;
-  if (hidden && !know(s, q, q->pick)) return NORN_EMEMORY;
+    if (!path_know(s, q, p->known[k])) return NORN_EMEMORY;
+  if (hidden && !path_know(s, q, q->pick)) return NORN_EMEMORY;
   for (size_t k = 0; k < p->nterm; k++)
-    if (!weigh(s, q, node_at(r->t->g, p->term[k]))) return NORN_EMEMORY;
-  if (!weigh(s, q, lw)) return NORN_EMEMORY;
+    if (!path_weigh(s, q, paths_node(r->t->g, p->term[k]))) return NORN_EMEMORY;
+  if (!path_weigh(s, q, lw)) return NORN_EMEMORY;
   norn_run_answer(q->run, hidden ? norn_latent(latent) : v);
   return NORN_OK;
 }
@@ -687,7 +674,7 @@ static norn_status path_switch(paths *s, size_t i, norn_datum *inputs)
     value[n++] = v.i;
   }
   const held *h = status ? NULL : hold_switch(s->r, s->path[i].ev.addr, value, n);
-  if (!status && !h) return no_memory(st);
+  if (!status && !h) return paths_memory(st);
   if (h) *inputs = norn_get(h->answer);
   return status;
 }
@@ -699,7 +686,7 @@ static norn_status path_split(paths *s, size_t i)
   bool pending = s->path[i].pick != NOTHING;
   s->r->span = s->path[i].ev.span;
   s->r->addr = s->path[i].ev.addr;
-  if (pending && !meet(s, &i, 1, s->n == 1)) return no_memory(s->r->d->st);
+  if (pending && !meet(s, &i, 1, s->n == 1)) return paths_memory(s->r->d->st);
   event_view(&s->path[i]);
   if (s->r->switches && is_held(s->r->d, &s->path[i].ev)) status = path_switch(s, i, &inputs);
   norn_ref *kept = norn_is_none(inputs) ? NULL : norn_keep(s->r->d->st, inputs);
@@ -710,8 +697,8 @@ static norn_status path_split(paths *s, size_t i)
     if (status || norn_is_none(v)) break;
     if (!graph_is_node(lw) && lw.tag == NORN_REAL && lw.d == -HUGE_VAL) continue;
     status = path_fork(s, i, v, lw);
-    if (kept && !status && !weigh(s, &s->path[s->n - 1], norn_array_at(s->r->d->st, norn_get(kept), k)))
-      status = no_memory(s->r->d->st);
+    if (kept && !status && !path_weigh(s, &s->path[s->n - 1], norn_array_at(s->r->d->st, norn_get(kept), k)))
+      status = paths_memory(s->r->d->st);
   }
   if (kept) norn_drop(kept);
   s->path[i].at = DEAD;
@@ -736,12 +723,12 @@ static norn_status paths_end(paths *s)
   recording *r = s->r;
   lattice *l = &r->t->l;
   norn_datum sum, shared = norn_real(0);
-  bool single = alone(s, &s->path[0]);
+  bool single = path_alone(s, &s->path[0]);
   uint32_t first = (uint32_t)l->nlink;
   if ((!single && !share_terms(s, &shared)) || !links_add(s, NULL, s->n, &sum) ||
       (!single && !total_out(s, sum, shared)) ||
       !engine_room(r->d->st, &l->result, &l->cresult, s->n, sizeof *l->result))
-    return no_memory(r->d->st);
+    return paths_memory(r->d->st);
   l->end = (meeting){first, (uint32_t)s->n};
   for (size_t i = 0; i < s->n; i++) {
     l->result[l->nresult++] = s->path[i].value;
@@ -765,7 +752,7 @@ static norn_status paths_run(paths *s)
       path *p = &s->path[i];
       while (p->at == GOING && !status) {
         status = path_next(s, p);
-        if (status || s->forgotten != NOTHING || (s->outside && s->r->d->fixed)) return status;
+        if (status || s->turned || s->forgotten != NOTHING || (s->outside && s->r->d->fixed)) return status;
         if (s->n > 1 || !(p->at == WEIGHED || p->at == ANSWERED)) break;
         if (p->at == ANSWERED) norn_run_answer(p->run, norn_get(p->value));
         if (p->value) norn_drop(p->value);
@@ -774,7 +761,7 @@ static norn_status paths_run(paths *s)
       }
     }
     bury(s);
-    if (!paths_meet(s)) return no_memory(s->r->d->st);
+    if (!paths_meet(s)) return paths_memory(s->r->d->st);
     for (size_t i = 0; i < s->n; i++) {
       path *p = &s->path[i];
       if (p->at == ANSWERED) {
@@ -810,14 +797,14 @@ static norn_status record_events(recording *r, norn_run *run, bool *outside, boo
   norn_latent_attach(st, look, &s);
   norn_status status = good ? paths_run(&s) : NORN_EMEMORY;
   norn_latent_attach(st, NULL, NULL);
-  *again = s.forgotten != NOTHING;
-  if (*again) {
-    norn_clear(st);
+  *again = s.turned || s.forgotten != NOTHING;
+  if (*again) norn_clear(st);
+  if (s.forgotten != NOTHING) {
     status = engine_room(st, &r->d->looked, &r->d->clooked, r->d->nlooked + 1, sizeof(norn_span))
              ? NORN_OK : NORN_EMEMORY;
     if (!status) r->d->looked[r->d->nlooked++] = r->d->latent[s.forgotten].span;
   }
-  for (size_t i = 0; i < s.n; i++) path_free(&s, &s.path[i]);
+  for (size_t i = 0; i < s.n; i++) paths_free(&s, &s.path[i]);
   for (size_t i = 0; i < s.nanswer; i++)
     if (s.answer[i]) norn_drop(s.answer[i]);
   engine_put(st, s.answer, s.canswer * sizeof *s.answer);
@@ -877,8 +864,9 @@ static norn_status record_once(recording *r, bool *outside, bool *again)
   if (!(r->t->g = graph_new(st))) return NORN_EMEMORY;
   r->t->g->traced = d->flags & NORN_DENSITY_TRACE;
   norn_run *run = norn_run_new(st, norn_get(d->model), NULL, 0);
-  if (!run) return no_memory(st);
-  norn_run_flags(run, NORN_RUN_NAMES | NORN_RUN_CHECK);
+  if (!run) return paths_memory(st);
+  norn_run_flags(run, NORN_RUN_NAMES | NORN_RUN_CHECK | branches_flags(d));
+  r->t->g->plain = d->branches >= BRANCHES_PLAIN;
   norn_run_stream(run, d->stream, 0, 0);
   norn_graph_attach(st, r->t->g);
   norn_status status = record_events(r, run, outside, again);
@@ -900,6 +888,11 @@ norn_status density_record(norn_density *d, const double *u, tape **out)
     if (!d->fixed) d->nchoice = 0;
     r = (recording){.d = d, .t = t, .u = u, .switches = switches};
     status = record_once(&r, &outside, &again);
+    if (status && status != NORN_EMEMORY && status != NORN_EDOMAIN && branches_less(&r)) {
+      norn_clear(st);                                    /* what could not be recorded may be of a branch */
+      again = true;
+      status = NORN_OK;
+    }
     if (again) tape_free(d, t);
   }
   if (switches && status != NORN_EMEMORY && (status || r.missing)) {

@@ -24,8 +24,13 @@ static const char *lacks(const norn_density *d, char *why, size_t n)
   char part[200];
   const program *p = whole_program(d);
   const char *of = p ? gpu_chains_lacks(p, part, sizeof part) : "a run that goes more than one way";
+  const graph *g = p ? d->tape[0].g : NULL;
+  uint32_t line = 0;
+  size_t len;
   if (!of) return NULL;
-  snprintf(why, n, "%s has no code for it", of);
+  if (g && g->nguard && norn_span_line(d->st, g->guard[0].span, &len, &line))
+    snprintf(why, n, "%s has no code for it (line %u can't be recorded both ways)", of, line);
+  else snprintf(why, n, "%s has no code for it", of);
   return why;
 }
 

@@ -100,7 +100,7 @@
   /* ---- mem (stubs of mem.c only) ---- */ \
   X(MEMNEW, "dr-", "a") X(MEMGET, "dij", "") X(MEMPUT, "rr-", "") \
   /* ---- never emitted by the compiler ---- */ \
-  X(HALT, "---", "") X(WATER, "---", "")
+  X(HALT, "---", "") X(WATER, "---", "") X(JOIN, "---", "")
 
 enum {
 #define X(name, modes, literals) OP_##name,

@@ -223,7 +223,7 @@ static const char *check_special(verify *v, const ins *x)
 {
   int b = (int16_t)x->b, c = (int16_t)x->c;
   switch (x->op) {
-  case OP_HALT: case OP_WATER: return refuse(v, "not for functions");
+  case OP_HALT: case OP_WATER: case OP_JOIN: return refuse(v, "not for functions");
   case OP_LOADB: return b == 0 || b == 1 ? NULL : refuse(v, "boolean %d", b);
   case OP_GETCAP:
     return b >= 0 && b < v->p->ncap ? NULL : refuse(v, "capture %d of %u", b, v->p->ncap);

@@ -1,7 +1,7 @@
 /* node.c: values that are being recorded (graph.h), as the language meets them: arithmetic and real
    functions of nodes, branches on them, and the natives that can be recorded.  All of it is off the
    fast paths: a node is neither an integer nor a real. */
-#include "lang/symbolic/node.h"
+#include "lang/symbolic/branch.h"
 #include "lang/symbolic/latent.h"
 #include "lang/value/arith_in.h"
 #include "lang/run.h"
@@ -32,15 +32,32 @@ static val no_derivative(norn_state *st, const char *what)
   return norn_none();
 }
 
+/* What a sum or product of x and y is: whole, if they are. */
+static val whole_too(val x, val y, val z)
+{
+  bool whole = (V_IS_INT(x) || x.tag & NODE_WHOLE) && (V_IS_INT(y) || y.tag & NODE_WHOLE);
+  if (whole && v_is_node(z)) z.tag |= NODE_WHOLE;
+  return z;
+}
+
 val node_arith(norn_state *st, arith op, val x, val y)
 {
   static const graph_op ops[] = {[A_ADD] = G_ADD, [A_SUB] = G_SUB, [A_MUL] = G_MUL,
                                  [A_DIV] = G_DIV, [A_POW] = G_POW};
   graph *g = st->graph;
+  val v;
   switch (op) {
-  case A_NEG: return given(st, graph_op1(g, G_NEG, x));
-  case A_NOT: return arith_refuse(st, op, x, x);
+  case A_NEG: return whole_too(x, x, given(st, graph_op1(g, G_NEG, x)));
+  case A_NOT: return v_is_truth(x) ? given(st, graph_truth(g, true, x)) : arith_refuse(st, op, x, x);
   default: break;
+  }
+  if (op >= A_LT && op <= A_NE) {
+    v = branch_value(st, op, x, y);
+    if (!norn_is_none(v) || st->err.code) return v;
+  }
+  if ((v_is_truth(x) && V_IS_BOOL(y)) || (v_is_truth(y) && V_IS_BOOL(x))) {
+    x = V_IS_BOOL(x) ? norn_int(x.i) : x;
+    y = V_IS_BOOL(y) ? norn_int(y.i) : y;
   }
   if (!is_number(x) || !is_number(y)) {
     if (op == A_EQ || op == A_NE) return norn_bool(op == A_NE);
@@ -52,9 +69,14 @@ val node_arith(norn_state *st, arith op, val x, val y)
   case A_LE: return norn_bool(graph_compare(g, GUARD_LE, x, y));
   case A_EQ: case A_NE: return norn_bool(graph_compare(g, GUARD_EQ, x, y) == (op == A_EQ));
   case A_IDIV: case A_MOD: return given(st, node_remainder(st, op, x, y));
-  default: return given(st, graph_op2(g, ops[op], x, y));
+  default: break;
   }
+  if (v_is_truth(x) || v_is_truth(y)) return arith_refuse(st, op, x, y);
+  v = given(st, graph_op2(g, ops[op], x, y));
+  return op == A_DIV || op == A_POW ? v : whole_too(x, y, v);
 }
+
+val node_must(norn_state *st, val x) { return given(st, graph_op2(st->graph, G_UNLESS, x, norn_real(-HUGE_VAL))); }
 
 bool node_equals(norn_state *st, val x, int64_t k)
 {

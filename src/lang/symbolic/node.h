@@ -2,8 +2,12 @@
 #ifndef NORN_LANG_NODE_H
 #define NORN_LANG_NODE_H
 #include "lang/value/value.h"
+#include "graph/graph.h"
 
 static inline bool v_is_node(val x) { return V_KIND(x) == NORN_NODE; }
+/* A truth value that is recorded: a node that is 1 or 0 (graph.h). */
+static inline bool v_is_truth(val x) { return V_KIND(x) == NORN_NODE && x.tag & NODE_TRUTH; }
+val  node_must(norn_state *, val x);                     /* the log weight of condition(x): 0, or -inf */
 /* An operation of which an operand is a node.  NONE: error set. */
 val  node_arith(norn_state *, arith, val x, val y);
 val  node_map1(norn_state *, const norn_native *, val x);

@@ -151,7 +151,7 @@ static void sort_free(norn_state *st, void *self)
 }
 
 static const graph_call sort_call = {"sort", sort_forward, sort_adjoint, sort_free,
-                                     .uses_state = false};
+                                     .uses_state = false, .total = true};
 
 /* The numbers of a flat array, in a new one; false: it is something else, or no memory. */
 static bool numbers(norn_state *st, val a, int64_t *n, val **x)
