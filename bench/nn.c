@@ -124,7 +124,7 @@ static void part_job(void *of, int i)
 {
   training *x = of;
   memset(x->g[i], 0, x->p.count * sizeof *x->g[i]);
-  nn_model_loss(x->m, x->room[i], x->part + i, 1 / (float)x->k.nq, x->g[i], NULL);
+  nn_model_loss(x->m, x->room[threads() == 1 ? 0 : i], x->part + i, 1 / (float)x->k.nq, x->g[i], NULL);
 }
 
 static void sum_job(void *of, int i)

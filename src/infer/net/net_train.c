@@ -107,23 +107,32 @@ static bool split(net_training *t, const nn_tokens *tk, bool learn)
   for (int i = 0; i < t->parts; i++) {
     part *p = &t->part[i];
     p->tk.j = tk->j;
-    if (!part_room(st, p) || (!p->room && !(p->room = nn_room_new(st))) ||
-        (learn && !p->g && !(p->g = engine_get(st, count * sizeof *p->g))))
+    if (!part_room(st, p) || (learn && !p->g && !(p->g = engine_get(st, count * sizeof *p->g)))) return false;
+    for (int r = 0; r < t->desks; r++) {
+      if (nn_room_fit(t->desk[r], t->n->model, &p->tk, learn)) continue;
+      norn_fail(st, NORN_EMEMORY, -1, "out of memory for a batch of %d sequences of %d tokens", tk->b, tk->t);
       return false;
-    if (nn_room_fit(p->room, t->n->model, &p->tk, learn)) continue;
-    norn_fail(st, NORN_EMEMORY, -1, "out of memory for a batch of %d sequences of %d tokens", tk->b, tk->t);
-    return false;
+    }
   }
   fill(t, tk);
   return true;
+}
+
+/* A desk at which nobody works: there is one for each thread.  A room for each part would never be in a cache. */
+static int desk_take(net_training *t)
+{
+  for (int r = 0;; r = (r + 1) % t->desks)
+    if (!(atomic_fetch_or(&t->taken, 1u << r) >> r & 1)) return r;
 }
 
 static void part_job(void *of, int i)
 {
   net_training *t = of;
   part *p = &t->part[i];
+  int r = desk_take(t);
   if (t->learn) memset(p->g, 0, t->n->params.count * sizeof *p->g);
-  p->loss = nn_model_loss(t->n->model, p->room, &p->tk, t->scale, t->learn ? p->g : NULL, NULL);
+  p->loss = nn_model_loss(t->n->model, t->desk[r], &p->tk, t->scale, t->learn ? p->g : NULL, NULL);
+  atomic_fetch_and(&t->taken, ~(1u << r));
 }
 
 /* A slice of the gradients' sum, into that of the first part. */
@@ -413,11 +422,15 @@ static bool hold_out(net_training *t)
          net_batch(schema, &t->n->spec, &t->held, HELD_FIRST, t->stream, t->held_room, &t->held_tk);
 }
 
-static void begin_pool(net_training *t)
+/* The threads, and a desk for each.  false: error set. */
+static bool begin_pool(net_training *t)
 {
   int n = norn_crew_threads(t->st, 0);
   pool_start(&t->pool, t->thread, n < PARTS ? n : PARTS);
   t->pooled = true;
+  for (int most = t->pool.n ? t->pool.n : 1; t->desks < most; t->desks++)
+    if (!(t->desk[t->desks] = nn_room_new(t->st))) return false;
+  return true;
 }
 
 void training_schedule(net_training *t)
@@ -445,7 +458,7 @@ bool training_ready(net_training *t)
   t->held_room = net_room_new(t->st);
   if (!t->good || !t->mean || !t->own || !t->room || !t->held_room) return false;
   training_schedule(t);
-  begin_pool(t);
+  if (!begin_pool(t)) return false;
   t->batch = n->spec.batch;
   t->efficiency = t->kl = NAN;
   if (!keep_good(t, NAN) || !hold_out(t)) return false;
@@ -557,7 +570,6 @@ static void part_free(norn_state *st, part *p, size_t count)
   engine_put(st, k->head, p->chead * sizeof *k->head);
   engine_put(st, k->target, p->ctarget * sizeof *k->target);
   engine_put(st, p->g, count * sizeof *p->g);
-  if (p->room) nn_room_free(p->room);
 }
 
 void net_training_free(net_training *t)
@@ -567,6 +579,7 @@ void net_training_free(net_training *t)
   size_t count = t->n ? t->n->params.count : 0, budget = t->n && t->n->spec.simulations ? count : 0;
   if (t->pooled) pool_end(&t->pool);
   for (int i = 0; i < PARTS; i++) part_free(st, &t->part[i], count);
+  for (int i = 0; i < t->desks; i++) nn_room_free(t->desk[i]);
   engine_put(st, t->good, count * sizeof *t->good);
   engine_put(st, t->mean, budget * sizeof *t->mean);
   engine_put(st, t->own, budget * sizeof *t->own);

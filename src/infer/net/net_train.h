@@ -25,11 +25,10 @@ void net_progress_text(const net_progress *, norn_progress *out);
 
 enum { PARTS = 8 };
 #define HELD_FIRST ((uint64_t)1 << 40)   /* numbers of held-out runs */
-/* Sequences that are worked on by one thread, with room for them. */
+/* Sequences that are worked on by one thread. */
 typedef struct part {
   nn_tokens tk;
   size_t crow, ccoef, corder, csee, cat, chead, ctarget;
-  nn_room *room;
   float *g;
   double loss;
 } part;
@@ -60,6 +59,8 @@ struct net_training {
   uint32_t *order; size_t corder;        /* of a budget's runs in this round */
   int64_t round, stale;                  /* the round; looks since the best */
   part part[PARTS]; int parts;
+  nn_room *desk[PARTS]; int desks;       /* where parts are worked on: one for each thread */
+  atomic_uint taken;                     /* bit r: somebody works at desk r */
   int16_t *of; int32_t *length, *place; size_t cof, clength, cplace;   /* of each sequence */
   bool ahead, ahead_failed;              /* tk has the next batch already; it can't be drawn: error set */
   bool learn;                            /* of the pass that goes on */
