@@ -14,7 +14,7 @@ enum { R_32F = 0, R_64F = 1, R_16BF = 14 };                              /* cuda
 enum { DESC_TRANSA = 3, DESC_TRANSB = 4, DESC_EPILOGUE = 7, DESC_BIAS = 8, DESC_ALSO = 11, DESC_ALSO_LD = 12,
        LAYOUT_BATCH = 5, LAYOUT_STRIDE = 6, PREFER_WORKSPACE = 1 };
 /* cublasLtEpilogue_t, by gpu_ending */
-static const uint32_t endings[] = { [GPU_AS_IS] = 1, [GPU_BIAS] = 4, [GPU_GELU] = 32 | 128 | 4, [GPU_GELU_BACK] = 64 | 128 };
+static const uint32_t endings[] = { [GPU_AS_IS] = 1, [GPU_BIAS] = 4, [GPU_GELU] = 32 | 128 | 4 };
 
 typedef struct { uint64_t algorithm[8]; size_t workspace; int state; float waves; int reserved[4]; } heuristic;
 
@@ -175,8 +175,8 @@ static int set_end(const blas_api *a, const plan *q, const gpu_product *p)
 {
   void *bias = (void *)(uintptr_t)p->bias, *also = (void *)(uintptr_t)p->also;
   int code = 0;
-  if (p->end == GPU_BIAS || p->end == GPU_GELU) code = a->desc_set(q->desc, DESC_BIAS, &bias, sizeof bias);
-  if (!code && (p->end == GPU_GELU || p->end == GPU_GELU_BACK)) code = a->desc_set(q->desc, DESC_ALSO, &also, sizeof also);
+  if (p->end != GPU_AS_IS) code = a->desc_set(q->desc, DESC_BIAS, &bias, sizeof bias);
+  if (!code && p->end == GPU_GELU) code = a->desc_set(q->desc, DESC_ALSO, &also, sizeof also);
   return code;
 }
 
@@ -185,7 +185,7 @@ static int describe_end(const blas_api *a, plan *q, const gpu_product *given)
   int64_t ld = q->p.ldc;
   if (q->p.end == GPU_AS_IS) return 0;
   int code = a->desc_set(q->desc, DESC_EPILOGUE, &endings[q->p.end], sizeof *endings);
-  if (!code && q->p.end != GPU_BIAS) code = a->desc_set(q->desc, DESC_ALSO_LD, &ld, sizeof ld);
+  if (!code && q->p.end == GPU_GELU) code = a->desc_set(q->desc, DESC_ALSO_LD, &ld, sizeof ld);
   return code ? code : set_end(a, q, given);             /* alignment tells what can serve */
 }
 

@@ -8,9 +8,9 @@
 typedef enum { GPU_F64, GPU_F32, GPU_TF32, GPU_BF16 } gpu_numbers;
 
 /* What is done before c is written.  bias: n numbers (column-major: m) of c's type, added to each row (column) of it.
-   GPU_GELU: `also`, as c, is what bias gives, and c its GELU (the form with tanh); GPU_GELU_BACK: c times GELU's slope at
-   what `also` has.  Both without a batch, of n (m) a multiple of 8. */
-typedef enum { GPU_AS_IS, GPU_BIAS, GPU_GELU, GPU_GELU_BACK } gpu_ending;
+   GPU_GELU: `also`, as c, is what bias gives, and c its GELU (the form with tanh), without a batch, of n (m) a multiple
+   of 8. */
+typedef enum { GPU_AS_IS, GPU_BIAS, GPU_GELU } gpu_ending;
 
 /* c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c; op is the transpose where ta, tb.  Row-major, or all
    three column-major; ld: elements from row to row (from column to column), 0: as many as a row (column)

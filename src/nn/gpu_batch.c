@@ -193,9 +193,6 @@ static void attention_back(nn_gpu *e, const nn_block *b, nn_layer *l)
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
-/* Can GELU end this product; once it can't, nobody asks again. */
-static bool ends(nn_gpu *e, const gpu_product *p) { return e->fused && !e->bad && (e->fused = gpu_product_there(e->g, p)); }
-
 /* u (n, ff or 2 ff) = x w' with its bias, g its function. */
 static void bend(nn_gpu *e, int64_t n, nn_pair w, bool gated, gpu_ptr x, gpu_ptr u, gpu_ptr g)
 {
@@ -203,7 +200,8 @@ static void bend(nn_gpu *e, int64_t n, nn_pair w, bool gated, gpu_ptr x, gpu_ptr
   gpu_ptr b = nn_gpu_float(e, w.bias);
   gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .tb = true, .end = GPU_GELU, .bias = nn_gpu_weight(e, w.bias),
                     .also = u, .m = n, .n = f, .k = d };
-  if (!gated && ends(e, &p)) {
+  /* Its slope going back stays a kernel, which sums the bias' derivative too: cuBLASLt's that end by it are slower. */
+  if (!gated && e->fused && !e->bad && (e->fused = gpu_product_there(e->g, &p))) {
     multiply(e, &p, x, nn_gpu_weight(e, w.weight), g);
     return;
   }
@@ -211,23 +209,18 @@ static void bend(nn_gpu *e, int64_t n, nn_pair w, bool gated, gpu_ptr x, gpu_ptr
   nn_gpu_go(e, gated ? K_swiglu : K_gelu, gated ? n * f : n * eights(f), GPU_ARGS(&n, &f, &u, &b, &g));
 }
 
-/* From dy (n, o) of what follows, y = g w': the derivatives of w, of u and of its bias. */
-static void bend_back(nn_gpu *e, int64_t n, int64_t o, gpu_ptr dy, gpu_ptr g, int w, int bias, bool gated, gpu_ptr u,
-                      gpu_ptr du)
+/* du from dg, and the derivative of the bias. */
+static void bend_back(nn_gpu *e, int64_t n, int bias, bool gated, gpu_ptr dg, gpu_ptr u, gpu_ptr du)
 {
-  nn_there *v = &e->v;
   int f = e->m->s.ff;
-  gpu_ptr sum = nn_gpu_grad(e, bias), dg = v->dg;
-  gpu_product p = { .of = GPU_BF16, .c_bf16 = true, .end = GPU_GELU_BACK, .also = u, .m = n, .n = f, .k = o };
-  bool fused = !gated && ends(e, &p);
-  linear_back(e, n, f, o, dy, g, w, fused ? 0 : dg);
-  if (fused) multiply(e, &p, dy, nn_gpu_weight(e, w), du);
-  if (gated) nn_gpu_go(e, K_swiglu_back, n * f, GPU_ARGS(&n, &f, &dg, &u, &du));
-  if (gated || fused) columns(e, n, gated ? 2 * f : f, du, sum);
-  else {
-    nn_gpu_go(e, K_gelu_back, summing(n, f), GPU_ARGS(&n, &f, &dg, &u, &du, &v->part));
-    columns_end(e, n, f, f, sum, 0, 0);
+  gpu_ptr sum = nn_gpu_grad(e, bias);
+  if (gated) {
+    nn_gpu_go(e, K_swiglu_back, n * f, GPU_ARGS(&n, &f, &dg, &u, &du));
+    columns(e, n, 2 * f, du, sum);
+    return;
   }
+  nn_gpu_go(e, K_gelu_back, summing(n, f), GPU_ARGS(&n, &f, &dg, &u, &du, &e->v.part));
+  columns_end(e, n, f, f, sum, 0, 0);
 }
 
 static void block(nn_gpu *e, int i)
@@ -251,9 +244,10 @@ static void block_back(nn_gpu *e, int i)
   nn_there *v = &e->v;
   nn_layer *l = &e->layer[i];
   const nn_block *b = &e->m->on.block[i];
-  int64_t d = e->m->s.d;
+  int64_t d = e->m->s.d, ff = e->m->s.ff;
   gpu_ptr du = e->m->s.swiglu ? v->du : v->dg;
-  bend_back(e, v->n, d, v->dxn, l->g, b->mlp_out.weight, b->mlp_in.bias, e->m->s.swiglu, l->u, du);
+  linear_back(e, v->n, ff, d, v->dxn, l->g, b->mlp_out.weight, v->dg);
+  bend_back(e, v->n, b->mlp_in.bias, e->m->s.swiglu, v->dg, l->u, du);
   linear_back(e, v->n, d, nn_model_mlp_width(&e->m->s), du, l->c, b->mlp_in.weight, v->dn);
   norm_back(e, v->n, v->dn, l->x1, l->stat2, b->norm2, v->dx, v->dxn, b->out.bias);
   linear_back(e, v->n, d, d, v->dxn, l->o, b->out.weight, v->dn);
@@ -334,7 +328,8 @@ static void heads_back(nn_gpu *e)
     gpu_ptr dz = v->dz + (gpu_ptr)g->z * e->real;
     int width = nn_gpu_width(e, g->head);
     columns(e, g->rows, width, dz, nn_gpu_grad(e, t->out.bias));
-    bend_back(e, g->rows, width, dz, hg, t->out.weight, t->in.bias, false, hu, v->dg);
+    linear_back(e, g->rows, ff, width, dz, hg, t->out.weight, v->dg);
+    bend_back(e, g->rows, t->in.bias, false, v->dg, hu, v->dg);
     linear_back(e, g->rows, d, ff, v->dg, v->f + part, t->in.weight, v->df + part);
   }
   if (!e->bad) e->bad = gpu_fill(e->g, v->dxq, 0, (size_t)(v->nq * d) * sizeof(float));

@@ -47,7 +47,7 @@ struct nn_gpu {
   gpu *g;
   norn_state *st;
   const nn_model *m;
-  bool bf16, whole, fused;             /* whole: attention by gpu_attention.h; fused: GELU ends products */
+  bool bf16, whole, fused;             /* whole: attention by gpu_attention.h; fused: GELU ends a product */
   size_t real;                         /* bytes of a `num` */
   gpu_module *module;
   gpu_kernel *k[NN_KERNEL_COUNT];
