@@ -30,6 +30,11 @@ static const char gp[] =
   "let f = cholesky(cov_matrix(rbf(1, 0.2), x) + 1e-8 * identity_matrix(n)) @ z\n"
   "for i in 0..n { observe y[i] ~ normal(f[i], 0.1) } }\n"
   "fn gps() = gp([sample(uniform(0, 1)) for i in 0..32], repeat(0.0, 32))\ngps\n";
+static const char hyper[] =
+  "model gp(x, y) { let n = len(x); let z ~ iid(normal(0, 1), n); let a ~ lognormal(0, 0.3); let r ~ gamma(4, 16)\n"
+  "let f = cholesky(cov_matrix(rbf(a, r), x) + 1e-8 * identity_matrix(n)) @ z\n"
+  "for i in 0..n { observe y[i] ~ normal(f[i], 0.1) } }\n"
+  "fn gps() = gp([sample(uniform(0, 1)) for i in 0..48], repeat(0.0, 48))\ngps\n";
 static const char lines[] =
   "model line(x, ys) { let a ~ normal(0, 1); let b ~ normal(0, 1); let s ~ exponential(1.0)\n"
   "for i in 0..len(x) { observe ys[i] ~ normal(a + b * x[i], s) }; a }\n"
@@ -96,4 +101,5 @@ void bench_nn_runs(void)
   row("vectors of 5 and 2", slcp);
   row("vectors of 10", linear);
   row("GP of 32 points", gp);
+  row("GP of 48, kernel drawn", hyper);
 }

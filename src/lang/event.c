@@ -344,7 +344,7 @@ static bool replace(norn_run *r, val *y, uint64_t comp, uint64_t span)
 
 static bool holds_lanes(const norn_dist *d, val y)
 {
-  bool any = v_is_lanes(y);
+  bool any = lanes_inside(y);
   for (int i = 0; i < d->n; i++) any |= lanes_inside(d->args[i]);
   return any;
 }

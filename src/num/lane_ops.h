@@ -14,7 +14,7 @@ enum { LANE_MAP_NEG, LANE_MAP_SQRT, LANE_MAP_EXP, LANE_MAP_INV_LOGIT, LANE_MAP_L
 /* A number of each lane, or one of all. */
 typedef struct lane_side { const double *p; bool many; } lane_side;
 /* Matrices of lanes are made of these, row by row, or the lower triangle's rows end to end (LANE_ROWS at most). */
-enum { LANE_ORDER = 32, LANE_ROWS = LANE_ORDER * (LANE_ORDER + 1) / 2 };
+enum { LANE_ORDER = 64, LANE_ROWS = LANE_ORDER * (LANE_ORDER + 1) / 2 };
 /* Covariances of dist/gp_kernel.c. */
 enum { LANE_RBF, LANE_MATERN12, LANE_MATERN32, LANE_MATERN52, LANE_KERNELS };
 
@@ -36,7 +36,7 @@ typedef struct lane_fns {
   /* out = mu + l z, to the bits of dist/multi_normal.c; factor: l is the factor of what is given.  false: as above. */
   bool (*gauss)(const lane_side *mu, const lane_side *l, bool factor, const double *const *z, size_t order,
                 double *const *out, size_t n);
-  /* out (rows) = a (rows, columns) x, to the bits of la_mul_vector; columns <= 2 LANE_ORDER. */
+  /* out (rows) = a (rows, columns) x, to the bits of la_mul_vector; columns <= LANE_ORDER. */
   void (*products)(const lane_side *a, const lane_side *x, size_t rows, size_t columns, double *const *out, size_t n);
   /* x becomes l^-1 x, l a lower triangle as above, to the bits of la_solve_lower of one vector. */
   void (*solves)(const lane_side *l, size_t order, double *const *x, size_t n);

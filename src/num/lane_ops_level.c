@@ -136,14 +136,40 @@ INLINE bool any_of(lanes bad, size_t k, size_t n)
   return any;
 }
 
-/* Matrices of so many registers are copied at once, since their columns lie far apart. */
-enum { TILE = 32 / LANES };
-typedef lanes triangle[LANE_ROWS];
+/* The lower triangles of some registers, one behind the other: they are copied together, since their columns lie far
+   apart; of large ones one. */
+typedef struct tile {
+  size_t order, rows, many;      /* rows: elements of one; many: of registers */
+  lanes t[LANE_ROWS + LANE_ORDER];
+} tile;
 
-static void tile_get(triangle *t, const lane_side *a, size_t order, size_t k, size_t n)
+static void tile_begin(tile *t, size_t order)
 {
-  for (size_t i = 0; i < order * (order + 1) / 2; i++)
-    for (size_t r = 0; r < TILE && k + r * LANES < n; r++) t[r][i] = at(a[i], k + r * LANES);
+  enum { TOGETHER = 32 / LANES, SMALL = 32 };
+  t->order = order;
+  t->rows = order * (order + 1) / 2;
+  t->many = order <= SMALL && TOGETHER <= 4 ? TOGETHER : order <= SMALL ? 4 : 1;
+}
+
+static void tile_get(tile *t, const lane_side *a, size_t k, size_t n)
+{
+  for (size_t i = 0; i < t->rows; i++)
+    for (size_t r = 0; r < t->many && k + r * LANES < n; r++) t->t[r * t->rows + i] = at(a[i], k + r * LANES);
+}
+
+/* Less the products of two rows up to column j, as la_cholesky takes them: those of whole blocks of 32 columns are
+   summed first. */
+INLINE lanes less(lanes s, const lanes *x, const lanes *y, size_t j)
+{
+  enum { BLOCK = 32 };
+  size_t p = 0;
+  if (j >= BLOCK) {
+    lanes t = { 0 };
+    for (; p < BLOCK; p++) t += x[p] * y[p];
+    s -= t;
+  }
+  for (; p < j; p++) s -= x[p] * y[p];
+  return s;
 }
 
 /* Of a its lower factor in place, column by column, the rows below side by side: each is the chain of la.c.  Gives 1
@@ -155,27 +181,12 @@ static lanes factor(lanes *l, size_t order)
   const lanes one = bad + 1.0;
   for (size_t i = 0; i < order; i++) whole[i] = bad;
   for (size_t j = 0; j < order; j++) {
-    const lanes *row = l + j * (j + 1) / 2;
-    lanes d = row[j];
-    for (size_t p = 0; p < j; p++) d -= row[p] * row[p];
+    lanes *row = l + j * (j + 1) / 2, d = less(row[j], row, row, j);
     bad = SEL(d > (double)order * 0x1p-51 * (whole[j] + d) * (j > 0), bad, one);
-    d = lane_sqrt(d);
-    l[j * (j + 1) / 2 + j] = d;
-    size_t i = j + 1;
-    for (; i + 4 <= order; i += 4) {               /* four chains, so that none is waited for */
-      lanes *a0 = l + i * (i + 1) / 2, *a1 = a0 + i + 1, *a2 = a1 + i + 2, *a3 = a2 + i + 3;
-      lanes s0 = a0[j], s1 = a1[j], s2 = a2[j], s3 = a3[j];
-      for (size_t p = 0; p < j; p++) {
-        lanes x = row[p];
-        s0 -= x * a0[p], s1 -= x * a1[p], s2 -= x * a2[p], s3 -= x * a3[p];
-      }
-      a0[j] = s0 /= d, a1[j] = s1 /= d, a2[j] = s2 /= d, a3[j] = s3 /= d;
-      whole[i] += s0 * s0, whole[i + 1] += s1 * s1, whole[i + 2] += s2 * s2, whole[i + 3] += s3 * s3;
-    }
-    for (; i < order; i++) {
-      lanes *below = l + i * (i + 1) / 2, s = below[j];
-      for (size_t p = 0; p < j; p++) s -= row[p] * below[p];
-      below[j] = s /= d;
+    d = row[j] = lane_sqrt(d);
+    for (size_t i = j + 1; i < order; i++) {
+      lanes *below = l + i * (i + 1) / 2, s = less(below[j], row, below, j) / d;
+      below[j] = s;
       whole[i] += s * s;
     }
   }
@@ -183,21 +194,22 @@ static lanes factor(lanes *l, size_t order)
 }
 
 /* Those of lanes k .. that a tile has.  false: one has none. */
-static bool tile_factors(triangle *t, size_t order, size_t k, size_t n)
+static bool tile_factors(tile *t, size_t k, size_t n)
 {
-  for (size_t r = 0; r < TILE && k + r * LANES < n; r++)
-    if (any_of(factor(t[r], order), k + r * LANES, n)) return false;
+  for (size_t r = 0; r < t->many && k + r * LANES < n; r++)
+    if (any_of(factor(t->t + r * t->rows, t->order), k + r * LANES, n)) return false;
   return true;
 }
 
 static bool factors(const lane_side *a, size_t order, double *const *l, size_t n)
 {
-  triangle t[TILE];
-  for (size_t k = 0; k < n; k += TILE * LANES) {
-    tile_get(t, a, order, k, n);
-    if (!tile_factors(t, order, k, n)) return false;
-    for (size_t i = 0; l && i < order * (order + 1) / 2; i++)
-      for (size_t r = 0; r < TILE && k + r * LANES < n; r++) lane_store(l[i] + k + r * LANES, t[r][i]);
+  tile t;
+  tile_begin(&t, order);
+  for (size_t k = 0; k < n; k += t.many * LANES) {
+    tile_get(&t, a, k, n);
+    if (!tile_factors(&t, k, n)) return false;
+    for (size_t i = 0; l && i < t.rows; i++)
+      for (size_t r = 0; r < t.many && k + r * LANES < n; r++) lane_store(l[i] + k + r * LANES, t.t[r * t.rows + i]);
   }
   return true;
 }
@@ -219,11 +231,13 @@ INLINE void gauss_at(const lane_side *mu, const lanes *f, const double *const *z
 static bool gauss(const lane_side *mu, const lane_side *l, bool is_factor, const double *const *z, size_t order,
                   double *const *out, size_t n)
 {
-  triangle t[TILE];
-  for (size_t k = 0; k < n; k += TILE * LANES) {
-    tile_get(t, l, order, k, n);
-    if (is_factor && !tile_factors(t, order, k, n)) return false;
-    for (size_t r = 0; r < TILE && k + r * LANES < n; r++) gauss_at(mu, t[r], z, order, out, k + r * LANES);
+  tile t;
+  tile_begin(&t, order);
+  for (size_t k = 0; k < n; k += t.many * LANES) {
+    tile_get(&t, l, k, n);
+    if (is_factor && !tile_factors(&t, k, n)) return false;
+    for (size_t r = 0; r < t.many && k + r * LANES < n; r++)
+      gauss_at(mu, t.t + r * t.rows, z, order, out, k + r * LANES);
   }
   return true;
 }
@@ -239,7 +253,7 @@ INLINE lanes by_eights(const lane_side *a, const lanes *x, size_t columns, size_
 
 static void products(const lane_side *a, const lane_side *x, size_t rows, size_t columns, double *const *out, size_t n)
 {
-  lanes v[2 * LANE_ORDER];
+  lanes v[LANE_ORDER];
   for (size_t k = 0; k < n; k += LANES) {
     for (size_t p = 0; p < columns; p++) v[p] = at(x[p], k);
     for (size_t i = 0; i < rows; i++) lane_store(out[i] + k, by_eights(a + i * columns, v, columns, k));

@@ -81,6 +81,12 @@ static const struct { const char *name; int few; const char *text; } programs[] 
    "let c = [[1 + x[0]^2, x[1]], [x[1], 2 + x[1]^2]]\nlet w ~ multi_normal([z[3], 0], c)\n"
    "let f = cholesky(c + 0.5 * identity_matrix(2)) @ w\nlet g = solve_lower(cholesky(c), f)\n"
    "observe y ~ normal(f[0] + g[1] + x @ w + 0.1 * z[10], 1)\n next 0.3 * x } }"},
+  {"vectors observed", 0, "model m(ys) { for y in ys with v = [0.0, 0.5] { let x ~ normal(v, [1, 2])\nlet c = [[1 + x[0]^2, x[1]], [x[1], 2 + x[1]^2]]\n"
+   "observe [y, y + 1] ~ multi_normal(x, c)\nobserve [y, 0.5, -y] ~ normal([x[0], 1, x[1]], 2 + x[1]^2)\n"
+   "let w ~ multi_normal_cholesky([0, x[1]], [[1, 0], [x[0], 2]])\nobserve w ~ multi_normal_cholesky(x, [[1, 0], [x[1], 2]])\n"
+   "observe w ~ iid(student_t(3, x[1], 2), 2)\nobserve [1, 3] ~ poisson(1 + x^2)\nlet z ~ iid(gamma(2, 1 + w[0]^2), 9)\n"
+   "observe [y for i in 0..9] ~ normal(z, 2)\nfactor(logpdf(multi_normal([y, 0], c), w) / 9)\n"
+   "observe [true, false] ~ bernoulli([inv_logit(x[0]), 0.5])\n next 0.3 * x } }"},
   {"strings", -1, "model m(ys) { for y in ys with w = \"\" { let k ~ categorical([0.2, 0.3, 0.5])\nlet s = [\"a\", \"b\", \"c\"][k]\n"
    "observe y ~ normal(len(w) / 5, 1)\n next \"{w}{s}{k}\" } }"},
   {"proposals", -1, "model m(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 1) via normal(y, 1)\n"

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 enum { PAD = 32, LANES_MOST = 100, ORDER = LANE_ORDER, ALL = ORDER * ORDER };
-static double a[ALL][LANES_MOST + PAD], l[LANE_ROWS][LANES_MOST + PAD], z[2 * ORDER][LANES_MOST + PAD];
+static double a[ALL][LANES_MOST + PAD], l[LANE_ROWS][LANES_MOST + PAD], z[ORDER + 4][LANES_MOST + PAD];
 static double mu[ORDER][LANES_MOST + PAD], out[ORDER][LANES_MOST + PAD];
-static lane_side lower[LANE_ROWS], full[ALL], side[2 * ORDER], mean[ORDER];
+static lane_side lower[LANE_ROWS], full[ALL], side[ORDER + 4], mean[ORDER];
 static norn_rng rng = { .stream = 5 };
 
 /* A covariance of each lane, b b' + 1/2, whose element [1, 0] is one number for all where `shared`. */
@@ -27,7 +27,7 @@ static void fill(size_t n, size_t lanes)
         a[i * n + j][k] = a[j * n + i][k] = s;
       }
   }
-  for (size_t i = 0; i < 2 * ORDER; i++) {
+  for (size_t i = 0; i < ORDER + 4; i++) {
     norn_rng_normals(&rng, z[i], (int64_t)lanes);
     side[i] = (lane_side){ z[i], i % 5 != 3 };
   }
@@ -47,7 +47,7 @@ static bool same(double x, double y) { return memcmp(&x, &y, sizeof x) == 0; }
 static void check_factors(const lane_fns *f, size_t n, size_t lanes)
 {
   double *to[LANE_ROWS], *y[ORDER], x[ALL], v[ORDER], w[ORDER], u[ORDER];
-  const double *from[2 * ORDER];
+  const double *from[ORDER];
   for (size_t i = 0; i < LANE_ROWS; i++) to[i] = l[i];
   for (size_t i = 0; i < n; i++) y[i] = out[i], from[i] = z[i];
   CHECK(f->factors(lower, n, to, lanes) && f->factors(lower, n, NULL, lanes));
@@ -99,8 +99,8 @@ static void check_refused(const lane_fns *f, size_t n, size_t lanes)
 
 static void check_products(const lane_fns *f, size_t n, size_t columns, size_t lanes)
 {
-  double *y[ORDER], x[ORDER * 2 * ORDER], v[2 * ORDER], w[ORDER];
-  lane_side s[ORDER * 2 * ORDER];
+  double *y[ORDER], x[ALL], v[ORDER], w[ORDER];
+  lane_side s[ALL];
   size_t rows = n * n / columns;
   bool good = true;
   if (rows > ORDER) rows = ORDER;
@@ -140,7 +140,7 @@ static void check_kernels(const lane_fns *f, size_t lanes)
 
 int main(void)
 {
-  static const size_t orders[] = { 1, 2, 3, 8, 9, 12, 13, 31, 32 }, lanes[] = { 1, 7, 8, 33, LANES_MOST };
+  static const size_t orders[] = { 1, 2, 3, 8, 9, 12, 13, 31, 32, 33, 45, 63, 64 }, lanes[] = { 1, 7, 8, 33, LANES_MOST };
   for (int level = 0; level <= level_best(); level++)
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
       for (size_t k = 0; k < sizeof lanes / sizeof *lanes; k++) {
@@ -148,7 +148,7 @@ int main(void)
         fill(n, lanes[k]);
         check_factors(lane_ops_at(level), n, lanes[k]);
         check_products(lane_ops_at(level), n, n, lanes[k]);
-        if (n == ORDER) check_products(lane_ops_at(level), n, 2 * n - 3, lanes[k]);
+        if (n == 32) check_products(lane_ops_at(level), n, 61, lanes[k]);
         check_kernels(lane_ops_at(level), lanes[k]);
         check_refused(lane_ops_at(level), n, lanes[k]);
       }

@@ -42,8 +42,10 @@ static bool column_reals(const net_site *s, const norn_simulated *t, numbers c)
   for (uint32_t k = 0; k < t->n; k++) {
     double *u = c.u + k * c.step, x = t->x[k];
     if (bounds && (k == 0 || t->many)) {
+      double lower, upper;
       for (int i = 0; i < t->np; i++) p[i] = t->p[i][t->many >> i & 1 ? k : 0];
-      support = net_one_support(t->row, p);
+      t->row->range1(p, &lower, &upper);
+      if (k == 0 || lower != support.lower || upper != support.upper) support = net_one_support(t->row, p);
     }
     if (support.kind == NORN_SUPPORT_REAL) *u = x;
     else if (t->elements > 1 ? !norn_support_unconstrain(&support, &x, u) : !net_one_coordinate(&support, x, u, NULL))

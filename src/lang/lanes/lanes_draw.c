@@ -1,7 +1,7 @@
-/* lanes_draw.c: choices of several numbers in lanes (lanes.h): iid(d, n) and scalar families of vectors, by columns,
-   one for each element; and normal vectors.  The bits are those of each run alone (dist/rows.c, dist/product.c,
-   dist/multi_normal.c): element e of a draw by numbers takes number e of the event's array; other families draw their
-   elements one after the other. */
+/* lanes_draw.c: choices and observations of several numbers in lanes (lanes.h): iid(d, n) and scalar families of
+   vectors, by columns, one for each element; and normal vectors.  The bits are those of each run alone (dist/rows.c,
+   dist/product.c, dist/multi_normal.c): element e of a draw by numbers takes number e of the event's array; other
+   families draw their elements one after the other; densities add up in eight sums by index modulo 8 (num/stats.h). */
 #include "lang/lanes/lanes.h"
 #include "lang/lanes/lanes_in.h"
 #include "num/stream.h"
@@ -198,6 +198,97 @@ static bool gauss_draw(group *g, const gauss *q, uint32_t event, columns *c)
   good = good && lane_ops()->gauss(q->mu, q->l, q->factor, (const double *const *)z, (size_t)q->n, out, g->at->n);
   for (int64_t e = 0; e < q->n; e++) lane_buffer_put(g->all, z[e]);
   return good;
+}
+
+/* ---- densities ---- */
+
+/* Those of all elements into out. */
+static bool row_logp(group *g, const row_of *q, val y, double *out)
+{
+  uint32_t n = g->at->n;
+  double *sum[8] = { NULL }, *lp = lane_buffer(g->all), one;
+  bool good = lp && y.tag == NORN_ARRAY && vec_rank(v_vec(y)) == 1 && v_vec(y)->len == q->n && q->row->logp1;
+  for (int i = 0; good && i < 8; i++)
+    if ((good = (sum[i] = lane_buffer(g->all)) != NULL)) memset(sum[i], 0, n * sizeof *out);
+  for (int64_t e = 0; good && e < q->n; e++) {
+    parameters p;
+    const double *at;
+    bool many;
+    good = element_parameters(g, q, e, &p) && element_good(g, q, &p) &&
+           lanes_value_of(g, q->row, vec_at(g->run->st, v_vec(y), e), &p, &one, &at, &many);
+    if (good) {
+      bool all = many || p.many;
+      lanes_densities(q->row, &p, q->np, at, many, 0, all ? n : 1, lp);
+      lane_ops()->op(LANE_OP_ADD, sum[e & 7], sum[e & 7], 1, lp, all, n);
+    }
+    lanes_parameters_free(g, &p);
+  }
+  for (uint32_t k = 0; good && k < n; k++)
+    out[k] = ((sum[0][k] + sum[4][k]) + (sum[2][k] + sum[6][k])) + ((sum[1][k] + sum[5][k]) + (sum[3][k] + sum[7][k]));
+  for (int i = 0; i < 8; i++) lane_buffer_put(g->all, sum[i]);
+  lane_buffer_put(g->all, lp);
+  return good;
+}
+
+/* Buffers, all or none.  false: no memory (error set). */
+static bool buffers(group *g, int64_t n, double **x)
+{
+  for (int64_t i = 0; i < n; i++)
+    if (!(x[i] = lane_buffer(g->all))) {
+      while (i-- > 0) lane_buffer_put(g->all, x[i]);
+      return false;
+    }
+  return true;
+}
+
+static void buffers_put(group *g, int64_t n, double **x) { while (n-- > 0) lane_buffer_put(g->all, x[n]); }
+
+/* -1/2 log det sigma - n/2 log 2 pi - |z|^2 / 2 of z = L^-1 (y - mu), which is in z; l: L. */
+static void gauss_sum(group *g, const lane_side *l, int64_t n, double *const *z, double *out)
+{
+  lane_side side[LANE_ORDER];
+  const double log_sqrt_2pi = 0.91893853320467274178;
+  for (int64_t i = 0; i < n; i++) side[i] = (lane_side){ z[i], true };
+  lane_ops()->products(side, side, 1, (size_t)n, &out, g->at->n);
+  for (uint32_t k = 0; k < g->at->n; k++) {
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) {
+      const lane_side *d = l + i * (i + 1) / 2 + i;
+      s += log(d->p[d->many ? k : 0]);
+    }
+    double row = -(0.5 * (2 * s)) - (double)n * log_sqrt_2pi;
+    out[k] = row - 0.5 * out[k];
+  }
+}
+
+static bool gauss_logp(group *g, gauss *q, val y, double *out)
+{
+  lane_side side[LANE_ORDER];
+  double one[LANE_ORDER], *z[LANE_ORDER], *l[LANE_ROWS];
+  int64_t n = q->n, rows = q->factor ? n * (n + 1) / 2 : 0;
+  if (!lanes_vector_sides(g, y, n, side, one) || !buffers(g, n, z)) return false;
+  if (!buffers(g, rows, l)) return buffers_put(g, n, z), false;
+  for (int64_t i = 0; i < n; i++)
+    for (uint32_t k = 0; k < g->at->n; k++)
+      z[i][k] = side[i].p[side[i].many ? k : 0] - q->mu[i].p[q->mu[i].many ? k : 0];
+  bool good = !q->factor || lane_ops()->factors(q->l, (size_t)n, l, g->at->n);
+  for (int64_t i = 0; i < rows; i++) q->l[i] = (lane_side){ l[i], true };
+  if (good) {
+    lane_ops()->solves(q->l, (size_t)n, z, g->at->n);
+    gauss_sum(g, q->l, n, z, out);
+  }
+  buffers_put(g, n, z);
+  buffers_put(g, rows, l);
+  return good;
+}
+
+lanes_vector lanes_logp_vector(group *g, const norn_dist *d, val y, double *out)
+{
+  norn_state *st = g->run->st;
+  row_of q;
+  gauss n;
+  bool good = row_of_dist(d, &q) ? row_logp(g, &q, y, out) : gauss_of(g, d, &n) && gauss_logp(g, &n, y, out);
+  return good ? VECTOR_DONE : st->err.code || g->want ? VECTOR_FAILED : VECTOR_NONE;
 }
 
 /* ---- what is told ---- */

@@ -295,9 +295,8 @@ bool lanes_sample(norn_run *r, val *dst, const norn_dist *d, uint32_t event, nor
 
 /* ---- densities ---- */
 
-/* The value as what the density takes, behind the parameters: 1: done, 0: not of this kind. */
-static bool value_of(group *g, const norn_dist_row *row, val y, parameters *q, double *one,
-                     const double **at, bool *many)
+bool lanes_value_of(group *g, const norn_dist_row *row, val y, parameters *q, double *one, const double **at,
+                    bool *many)
 {
   unsigned kind = v_is_lanes(y) ? lanes_kind(y) : (unsigned)y.tag;
   bool discrete = row->flags & NORN_DIST_DISCRETE;
@@ -320,9 +319,8 @@ static bool value_of(group *g, const norn_dist_row *row, val y, parameters *q, d
   return true;
 }
 
-/* n log densities from k on. */
-static void densities(const norn_dist_row *row, const parameters *q, int np, const double *y,
-                      bool many, uint32_t k, uint32_t n, double *out)
+void lanes_densities(const norn_dist_row *row, const parameters *q, int np, const double *y, bool many, uint32_t k,
+                     uint32_t n, double *out)
 {
   if (row->block) {
     norn_block b = { .n = n, .many = q->many << 1 | many, .keep = NORN_KEEP_ALL, .logp = out };
@@ -367,23 +365,38 @@ static bool add_weights(group *g, double *w, const double *lp, uint32_t n)
   return number;
 }
 
+/* An observation of several numbers. */
+static bool observe_vector(group *g, const norn_dist *d, val y)
+{
+  double *lp = lane_buffer(g->all), *w = NULL;
+  lanes_vector how = lp ? lanes_logp_vector(g, d, y, lp) : VECTOR_FAILED;
+  bool number = true;
+  if (how == VECTOR_NONE) lanes_alone(g->run->st, "an observation that has no lanes");
+  if (how == VECTOR_DONE && (w = weights(g))) number = add_weights(g, w, lp, g->at->n);
+  lane_buffer_put(g->all, lp);
+  if (!number) lanes_alone(g->run->st, "a log density that is not a number");
+  return w && number;
+}
+
 bool lanes_observe(norn_run *r, const norn_dist *d, val y)
 {
   group *g = r->st->lanes;
-  parameters q;
+  parameters q = { .many = 0 };
   double lp[PART], one, *w = NULL;
   const double *at;
   bool many, good, number = true;
   lanes_sweep(g->all, false);
   if (g->defers && lanes_observe_later(g, d, y, &good)) return good;
   if (lanes_apart(g)) return false;
-  good = parameters_of(g, d, &q) && d->row->logp1 && value_of(g, d->row, y, &q, &one, &at, &many);
-  if (!good) lanes_alone(r->st, "an observation that has no lanes");
-  good = good && all_good(g, d->row, &q, d->n) && (w = weights(g));
+  if (!parameters_of(g, d, &q) || !d->row->logp1 || !lanes_value_of(g, d->row, y, &q, &one, &at, &many)) {
+    lanes_parameters_free(g, &q);
+    return observe_vector(g, d, y);
+  }
+  good = all_good(g, d->row, &q, d->n) && (w = weights(g));
   uint32_t n = g->at->n;
   for (uint32_t k = 0; good && k < n; k += PART) {
     uint32_t m = n - k < PART ? n - k : PART;
-    densities(d->row, &q, d->n, at, many, k, m, lp);
+    lanes_densities(d->row, &q, d->n, at, many, k, m, lp);
     number &= add_weights(g, w + k, lp, m);
   }
   lanes_parameters_free(g, &q);
@@ -450,20 +463,30 @@ bool lanes_dist(norn_state *st, const norn_dist *d)
   return good;
 }
 
+static val logpdf_vector(group *g, const norn_dist *d, val y)
+{
+  lane_vec *z = lane_vec_new(g->all, g->at, LANE_REAL);
+  lanes_vector how = z ? lanes_logp_vector(g, d, y, &z->c->d) : VECTOR_FAILED;
+  if (how == VECTOR_NONE) lanes_alone(g->run->st, "a density that has no lanes");
+  return how == VECTOR_DONE ? v_lanes(z) : norn_none();
+}
+
 val lanes_logpdf(norn_state *st, const norn_dist *d, val y)
 {
   group *g = st->lanes;
-  parameters q;
+  parameters q = { .many = 0 };
   double one;
   const double *at;
-  bool many, good;
+  bool many;
   val later;
   if (g->defers && lanes_logpdf_later(g, d, y, &later)) return later;
-  good = parameters_of(g, d, &q) && d->row->logp1 && value_of(g, d->row, y, &q, &one, &at, &many);
-  if (!good) lanes_alone(st, "a density that has no lanes");
+  if (!parameters_of(g, d, &q) || !d->row->logp1 || !lanes_value_of(g, d->row, y, &q, &one, &at, &many)) {
+    lanes_parameters_free(g, &q);
+    return logpdf_vector(g, d, y);
+  }
   lane_vec *z = NULL;
-  good = good && all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
-  if (good) densities(d->row, &q, d->n, at, many, 0, g->at->n, &z->c->d);
+  bool good = all_good(g, d->row, &q, d->n) && (z = lane_vec_new(g->all, g->at, LANE_REAL));
+  if (good) lanes_densities(d->row, &q, d->n, at, many, 0, g->at->n, &z->c->d);
   lanes_parameters_free(g, &q);
   return good ? v_lanes(z) : norn_none();
 }

@@ -25,6 +25,11 @@ bool lanes_corners_good(group *, const norn_dist_row *, const parameters *, int 
 void lanes_draw_parts(group *, const norn_dist_row *, const parameters *, int np, norn_rng *, lane_vec *z);
 /* Reals as what the family gives: z's kind changes.  false: one fits no integer. */
 bool lanes_outcomes(const norn_dist_row *, lane_vec *z, uint32_t n);
+/* The value as what the density takes, behind the parameters.  false: it is not of the family's kind. */
+bool lanes_value_of(group *, const norn_dist_row *, val y, parameters *, double *one, const double **at, bool *many);
+/* n log densities of lanes from k on. */
+void lanes_densities(const norn_dist_row *, const parameters *, int np, const double *y, bool many, uint32_t k,
+                     uint32_t n, double *out);
 /* A normal of each lane into z. */
 void lanes_normals(group *, norn_rng *, double *z);
 /* The bounds of a vector of reals, found once.  false: a number is not finite. */
@@ -36,6 +41,8 @@ bool lanes_range(group *, lane_vec *, double *lo, double *hi);
    `want`. */
 typedef enum { VECTOR_DONE, VECTOR_NONE, VECTOR_FAILED } lanes_vector;
 lanes_vector lanes_sample_vector(norn_run *, val *dst, const norn_dist *, uint32_t event, norn_simulated *tell);
+/* The log density of y in each lane. */
+lanes_vector lanes_logp_vector(group *, const norn_dist *, val y, double *out);
 /* Is it one, with good parameters? */
 bool         lanes_dist_vector(group *, const norn_dist *);
 

@@ -132,7 +132,7 @@ static val array_of(norn_state *st, const val *v, int64_t n)
 /* A matrix of order n of the elements of a lower triangle: mirrored, or with zeros above.  NONE: no memory. */
 static val matrix_of(norn_state *st, const val *v, int64_t n, bool mirrored)
 {
-  val all[2 * LANE_ORDER], row[2 * LANE_ORDER];
+  val all[LANE_ORDER], row[LANE_ORDER];
   for (int64_t i = 0; i < n; i++) {
     for (int64_t j = 0; j < n; j++)
       row[j] = j <= i ? v[i * (i + 1) / 2 + j] : mirrored ? v[j * (j + 1) / 2 + i] : norn_real(0);
@@ -172,39 +172,65 @@ static val solved(group *g, val l, val b)
   return array_of(g->run->st, v, n);
 }
 
-/* The kernel that a record names and its parameters, positive and finite; -1: another. */
-static int kernel_of(group *g, val k, lane_side *alpha, lane_side *rho, double *one)
+/* A covariance function: its parameters, positive and finite in all lanes, and their bounds. */
+typedef struct kernel {
+  int which;
+  lane_side alpha, rho;
+  double one[2], most_alpha, alpha_from, rho_from;
+} kernel;
+
+/* false: a record that has another, or none. */
+static bool kernel_of(group *g, val k, kernel *q)
 {
   static const char *const names[] = { [LANE_RBF] = "rbf", [LANE_MATERN12] = "matern12",
                                        [LANE_MATERN32] = "matern32", [LANE_MATERN52] = "matern52" };
   norn_state *st = g->run->st;
-  double a, b, hi;
-  if (k.tag != NORN_RECORD || norn_record_size(k) != 3) return -1;
+  double hi;
+  if (k.tag != NORN_RECORD || norn_record_size(k) != 3) return false;
   const char *s = norn_string_view(norn_record_get(st, k, "kernel"), NULL);
-  int which = 0;
-  while (s && which < LANE_KERNELS && strcmp(s, names[which])) which++;
-  if (!s || which == LANE_KERNELS || !finite_side(g, norn_record_get(st, k, "alpha"), alpha, one, &a, &hi) ||
-      !finite_side(g, norn_record_get(st, k, "rho"), rho, one + 1, &b, &hi))
-    return -1;
-  return a > 0 && b > 0 ? which : -1;
+  for (q->which = 0; s && q->which < LANE_KERNELS && strcmp(s, names[q->which]);) q->which++;
+  if (!s || q->which == LANE_KERNELS) return false;
+  return finite_side(g, norn_record_get(st, k, "alpha"), &q->alpha, q->one, &q->alpha_from, &q->most_alpha) &&
+         finite_side(g, norn_record_get(st, k, "rho"), &q->rho, q->one + 1, &q->rho_from, &hi) && q->alpha_from > 0 &&
+         q->rho_from > 0;
+}
+
+/* Bounds of all its values of points in a vector, which are finite: they fall with the distance and rise with the
+   parameters. */
+static void kernel_bounds(group *g, const kernel *q, val points, double *lo, double *hi)
+{
+  double from = INFINITY, to = -INFINITY, a, b, one, out[LANE_PAD], zero = 0;
+  for (int64_t i = 0; i < v_vec(points)->len; i++) {
+    lane_side s;
+    finite_side(g, vec_at(g->run->st, v_vec(points), i), &s, &one, &a, &b);
+    from = fmin(from, a);
+    to = fmax(to, b);
+  }
+  double far = to - from;
+  lane_ops()->kernel(q->which, (lane_side){ &q->alpha_from, false }, (lane_side){ &q->rho_from, false },
+                     &(lane_side){ &far, false }, &(lane_side){ &zero, false }, 1, out, 1);
+  *lo = out[0] * (1 - 1e-9);
+  *hi = q->most_alpha * q->most_alpha * (1 + 1e-9);
 }
 
 /* The matrix of a kernel between points on a line and themselves.  Bounds are kept: they tell that a 0 that is added
    changes nothing. */
-static val covariance(group *g, val kernel, val points)
+static val covariance(group *g, val from, val points)
 {
-  lane_side alpha, rho, s[2 * LANE_ORDER];
-  double one[2 * LANE_ORDER], two[2], lo, hi;
+  kernel q;
+  lane_side s[LANE_ORDER];
+  double one[LANE_ORDER], lo, hi;
+  val v[LANE_ROWS];
   int64_t n = points.tag == NORN_ARRAY ? v_vec(points)->len : 0;
-  int which = n >= 1 && n <= 2 * LANE_ORDER ? kernel_of(g, kernel, &alpha, &rho, two) : -1;
-  if (which < 0 || !lanes_vector_sides(g, points, n, s, one)) return norn_none();
-  val v[LANE_ORDER * (2 * LANE_ORDER + 1)];
+  if (n < 1 || n > LANE_ORDER || !kernel_of(g, from, &q) || !lanes_vector_sides(g, points, n, s, one))
+    return norn_none();
+  kernel_bounds(g, &q, points, &lo, &hi);
   for (int64_t i = 0, at = 0; i < n; i++)
     for (int64_t j = 0; j <= i; j++) {
       lane_vec *z = lane_vec_new(g->all, g->at, LANE_REAL);
       if (!z) return norn_none();
-      lane_ops()->kernel(which, alpha, rho, s + i, s + j, 1, &z->c->d, g->at->n);
-      lanes_range(g, z, &lo, &hi);
+      lane_ops()->kernel(q.which, q.alpha, q.rho, s + i, s + j, 1, &z->c->d, g->at->n);
+      z->lo = lo, z->hi = hi, z->ranged = isfinite(hi);
       v[at++] = v_lanes(z);
     }
   return matrix_of(g->run->st, v, n, true);
@@ -214,7 +240,7 @@ static val covariance(group *g, val kernel, val points)
 static val product(group *g, val a, val x)
 {
   norn_state *st = g->run->st;
-  enum { MOST = 2 * LANE_ORDER };
+  enum { MOST = LANE_ORDER };
   lane_side t[MOST], s[MOST];
   double one[MOST], other[MOST], *out;
   val v[MOST], row = a;

@@ -281,7 +281,8 @@ static val part_at(norn_state *st, val x, uint32_t i)
   return x.tag == NORN_ARRAY ? vec_at(st, v_vec(x), i) : parts(x, &n)[i];
 }
 
-/* What two objects must have in common to be joined part by part. */
+/* What two objects must have in common to be joined part by part; of larger matrices each lane has its own. */
+enum { SMALL_MATRIX = 256 };
 static bool is_alike(val x, val y)
 {
   uint32_t n, m;
@@ -298,7 +299,8 @@ static bool is_alike(val x, val y)
     return n == m;
   case NORN_ARRAY:
     if (v_vec(x)->len != v_vec(y)->len || vec_rank(v_vec(x)) != vec_rank(v_vec(y))) return false;
-    return vec_rank(v_vec(x)) == 1 || (vec_rank(v_vec(x)) == 2 && v_vec(x)->dims[0] == v_vec(y)->dims[0]);
+    if (vec_rank(v_vec(x)) == 1) return true;
+    return vec_rank(v_vec(x)) == 2 && v_vec(x)->dims[0] == v_vec(y)->dims[0] && vec_count(v_vec(x)) <= SMALL_MATRIX;
   default: return false;
   }
 }
