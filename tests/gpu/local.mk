@@ -9,6 +9,7 @@ GPU_CHECKS = \
   %D%/check_dialect \
   %D%/check_driver \
   %D%/check_filters \
+  %D%/check_heads \
   %D%/check_llm \
   %D%/check_nn \
   %D%/check_races \
