@@ -343,6 +343,7 @@ LANG_TESTS = \
   %D%/errors/llm_window.norn \
   %D%/errors/load_no_chains.norn \
   %D%/errors/loglogistic_shape.norn \
+  %D%/errors/loo_exact.norn \
   %D%/errors/loo_nothing.norn \
   %D%/errors/loo_of_model.norn \
   %D%/errors/loo_part.norn \
@@ -959,6 +960,7 @@ TEST_FILES = \
   %D%/errors/llm_window.err \
   %D%/errors/load_no_chains.err \
   %D%/errors/loglogistic_shape.err \
+  %D%/errors/loo_exact.err \
   %D%/errors/loo_nothing.err \
   %D%/errors/loo_of_model.err \
   %D%/errors/loo_part.err \

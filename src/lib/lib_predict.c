@@ -24,13 +24,19 @@ static double total(const double *x, int64_t n, double *se)
 
 static norn_status f_model_again(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
-  (void)n;
+  char what[120];
   if (!lib_is_posterior(args[0])) return lib_no_posterior(st, args, 0);
   *out = posterior_model(st, args[0]);
+  if (lib_given(args, 1, n)) {
+    *out = args[1];
+    if (out->tag != NORN_MODEL)
+      return norn_fail(st, NORN_ETYPE, 1, "model must be a model value, such as m(data), got %s",
+                       norn_describe(st, args[1], what, sizeof what));
+  }
   if (out->tag == NORN_MODEL) return predict_check(st, args[0]);
   norn_fail(st, NORN_EINFER, 0, "this posterior can't run its model again: it is a part of one, or "
             "from a file");
-  norn_hint(st, "ask the whole posterior, not post.name or post |> map(f)");
+  norn_hint(st, "ask the whole posterior, not post.name or post |> map(f); of one from a file give the model too, model = m(data)");
   return NORN_EINFER;
 }
 
@@ -288,7 +294,7 @@ static norn_status f_compare(norn_state *st, const norn_datum *args, int n, norn
 }
 
 static const norn_native natives[] = {
-  {"_model_again", "post", "The model of a posterior, if it can be run again with its choices.\n"
+  {"_model_again", "post, model = missing", "The model of a posterior, if it can be run again with its choices.\n"
    "Example: model m() { let x ~ normal(0, 1); x }; "
    "len(draws(infer(_model_again(infer(m(), importance(9))), forward(5))))\n=> 5",
    f_model_again, 0, NULL},

@@ -147,7 +147,11 @@ norn_status predict_check(norn_state *st, norn_datum post)
   }
   norn_fail(st, NORN_EINFER, 0, "this posterior by %s keeps no draws of its choices",
             p.engine ? p.engine : "an unknown engine");
-  norn_hint(st, "nuts, hmc, mh and importance keep them");
+  const char *engine = p.engine ? p.engine : "";
+  norn_hint(st, !strcmp(engine, "enumerate") ? "it has probabilities of values: nuts, mh and importance draw; evidence(post) compares "
+                                               "models exactly"
+                : !strcmp(engine, "smc")     ? "smc(keep = \"choices\") keeps them, as do nuts, hmc, mh and importance"
+                                             : "nuts, hmc, mh, importance and smc(keep = \"choices\") keep them");
   return NORN_EINFER;
 }
 

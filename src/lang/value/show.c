@@ -126,14 +126,16 @@ static bool show_atom(show *s, val v, size_t budget)
 
 /* ---- levels ---- */
 
-/* Rows of distributions may say how they print. */
+/* Rows of distributions may say how they print.  Of a table (a posterior) inside of an array or record the first line does. */
 static bool show_dist(show *s, val v)
 {
   norn_dist d;
   val words = norn_none();
   if (V_KIND(v) != NORN_DIST || !norn_dist_view(v, &d) || !d.row->show) return false;
   if (d.row->show(s->st, &d, &words) != NORN_OK || words.tag != NORN_STR) return false;
-  text_put(s->t, v_str(words)->s, v_str(words)->h.n);
+  const char *w = v_str(words)->s, *end = memchr(w, '\n', v_str(words)->h.n);
+  if (s->n && end) text_printf(s->t, "<%.*s>", (int)(end - w), w);
+  else text_put(s->t, w, v_str(words)->h.n);
   return true;
 }
 
