@@ -1,7 +1,8 @@
 #!/bin/sh
 # The long proof of amortized inference: nets are trained at full size, and each figure is printed beside its goal.
-# Some forty minutes of one core; `make check` has the small sizes.  What it printed last, beside the goals; (*): before
-# data streams went by blocks of 4096 runs, not measured again since.  Seconds are CPU seconds:
+# Some forty minutes of one core; `make check` has the small sizes.  What it printed last (streams of data have gone by
+# blocks of 4,096 runs since then, by 1,024 before), beside the goals; (*): some hours before the others.  Seconds are CPU
+# seconds:
 #
 #     coin: KL .0016 nats (mixture), .0108 (100 bars) of .012; efficiency .990, .974 of .96; 26 s for both nets and all
 #       that is measured, of 40 a training
