@@ -20,4 +20,7 @@ bool graph_constrain(graph *, const norn_support *, const norn_datum *in, bool m
    its arguments. */
 typedef struct graph_density_self { norn_state *st; norn_ref *dist, *x; int64_t nx, nleaf; } graph_density_self;
 extern const graph_call graph_density_call;
+/* Of the distributions in the folder dist that which gives any number the log mass of another between two bounds:
+   log_cdf and the like are its density (dist/dist.h). */
+const norn_dist_row *graph_mass_row(void);
 #endif

@@ -1,6 +1,7 @@
 /* dists: log densities of distributions whose arguments hold nodes.  A family of numbers gives one
    density node an element; all else is a call that keeps a copy of the distribution, puts the
    current numbers into its leaves (norn.h, norn_dist_leaves) and asks its row. */
+#include "dist/dist.h"
 #include "graph/calls.h"
 #include "graph/regression.h"
 #include "num/la.h"
@@ -475,3 +476,5 @@ bool graph_matvec(graph *g, const norn_view *x, const norn_datum *v, double *val
   }
   return graph_called_new(g, &graph_matvec_call, k, v, (uint32_t)k->n, values, out, (uint32_t)k->m);
 }
+
+const norn_dist_row *graph_mass_row(void) { return &dist_between; }

@@ -6,8 +6,7 @@
 #include "lang/value/arith_in.h"
 #include "lang/run.h"
 #include "lang/state.h"
-#include "dist/dist.h"
-#include "graph/graph.h"
+#include "graph/calls.h"
 #include <math.h>
 #include <string.h>
 
@@ -411,7 +410,7 @@ static val log_mass(norn_state *st, const val *args, bool above)
     ends[1] = whole ? norn_real(floor(x) + 1) : args[1];
     ends[2] = norn_missing();
   }
-  val mass = norn_dist_new(st, &dist_between, ends, 3);
+  val mass = norn_dist_new(st, graph_mass_row(), ends, 3);
   return norn_dist_view(mass, &m) ? node_logpdf(st, &m, norn_real(0)) : norn_none();
 }
 static val n_log_cdf(norn_state *st, const val *args, int n) { return (void)n, log_mass(st, args, false); }
