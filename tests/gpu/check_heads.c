@@ -24,7 +24,7 @@ static bool head_make(nn_head *h, nn_head_kind kind, int n, norn_rng *g)
          : kind == NN_BERNOULLI ? i % 2 : 2 + 3 * z;
   }
   if (!nn_head_fit(st, h, x, NORN_COUNT(x))) return false;
-  for (int i = 0; kind == NN_BARS && i <= n; i++) h->border[i] = (float)h->border[i];      /* so that targets meet them */
+  for (int i = 0; kind == NN_BARS && i <= n; i++) h->border[i] = (float)h->border[i];    /* targets are to meet them */
   return true;
 }
 
@@ -82,30 +82,33 @@ static float real_of(const there *e, const void *dz, int at)
 }
 
 /* z (ROWS, width), bias (width); loss (N), dz (ROWS, width; as floats). */
-static norn_status losses(const there *e, const nn_head *h, int width, const float *z, const float *bias, const float *target,
-                          float scale, double *loss, float *dz)
+static norn_status losses(const there *e, const nn_head *h, int width, const float *z, const float *bias,
+                          const float *target, float scale, double *loss, float *dz)
 {
-  size_t real = e->bf16 ? 2 : 4;
+  size_t all_z = (size_t)(ROWS * width), real = e->bf16 ? 2 : 4;
   static char raw[ROWS * WIDE * 4];
   double none = 0;
   bool bars = h->kind == NN_BARS;
-  gpu_ptr pz = put(e->g, z, (size_t)(ROWS * width) * 4), pbias = put(e->g, bias, (size_t)width * 4),
-          pt = put(e->g, target, N * 4), ploss = put(e->g, NULL, N * 8), pdz = put(e->g, NULL, (size_t)(ROWS * width) * real),
+  gpu_ptr pz = put(e->g, z, all_z * 4), pbias = put(e->g, bias, (size_t)width * 4),
+          pt = put(e->g, target, N * 4), ploss = put(e->g, NULL, N * 8), pdz = put(e->g, NULL, all_z * real),
           kept = bars ? put(e->g, h->border, (size_t)(h->n + 1) * 8) : put(e->g, &none, 8), border = bars ? kept : 0;
   int64_t rows = ROWS, n = N;
   int outputs = h->n, counts = h->kind == NN_COUNTS;
   double left = h->tail[0], right = h->tail[1], at = h->at, spread = h->scale;
   norn_status s;
   if (h->kind == NN_BERNOULLI)
-    s = gpu_launch(e->g, e->bit, (rows + 255) / 256, 256, 0, GPU_ARGS(&rows, &n, &width, &pz, &pbias, &pt, &scale, &ploss, &pdz));
+    s = gpu_launch(e->g, e->bit, (rows + 255) / 256, 256, 0,
+                   GPU_ARGS(&rows, &n, &width, &pz, &pbias, &pt, &scale, &ploss, &pdz));
   else if (bars || h->kind == NN_CATEGORIES)
     s = gpu_launch(e->g, e->soft, (32 * rows + 255) / 256, 256, 0,
-                   GPU_ARGS(&rows, &n, &outputs, &width, &pz, &pbias, &pt, &border, &left, &right, &scale, &ploss, &pdz));
+                   GPU_ARGS(&rows, &n, &outputs, &width, &pz, &pbias, &pt, &border, &left, &right, &scale, &ploss,
+                            &pdz));
   else
     s = gpu_launch(e->g, e->mixture, (rows + 255) / 256, 256, 0,
-                   GPU_ARGS(&rows, &n, &counts, &outputs, &width, &at, &spread, &pz, &pbias, &pt, &scale, &ploss, &pdz));
+                   GPU_ARGS(&rows, &n, &counts, &outputs, &width, &at, &spread, &pz, &pbias, &pt, &scale, &ploss,
+                            &pdz));
   if (!s) s = gpu_download(e->g, loss, ploss, N * 8);
-  if (!s) s = gpu_download(e->g, raw, pdz, (size_t)(ROWS * width) * real);
+  if (!s) s = gpu_download(e->g, raw, pdz, all_z * real);
   for (int k = 0; k < ROWS * width; k++) dz[k] = real_of(e, raw, k);
   gpu_ptr all[] = { pz, pbias, pt, ploss, pdz, kept };
   for (int i = 0; i < NORN_COUNT(all); i++) gpu_release(e->g, all[i]);
@@ -163,8 +166,8 @@ static void compare(const there *e, const nn_head *h, double size, bool slopes)
     for (int k = q < N ? outputs : 0; k < width; k++) padding += dz[q * width + k] != 0;
   CHECK(bad == 0 && padding == 0 && off == 0);
   if (bad || padding || off)
-    fprintf(stderr, "%s of %d, outputs of size %g, bf16 %d: %d differ, %d of padding, %d slopes\n", nn_head_names[h->kind],
-            h->n, size, e->bf16, bad, padding, off);
+    fprintf(stderr, "%s of %d, outputs of size %g, bf16 %d: %d differ, %d of padding, %d slopes\n",
+            nn_head_names[h->kind], h->n, size, e->bf16, bad, padding, off);
 }
 
 int main(void)

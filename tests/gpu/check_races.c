@@ -86,7 +86,11 @@ static const char kernels[] =
   "  if (threadIdx.x == 3) *(volatile uint32_t *)out = 3 + blockIdx.x;\n"
   "  if (*(volatile uint32_t *)out > 1000) out[blockIdx.x * 128 + 1 + threadIdx.x] = 1;\n"
   "}\n"
-  "KERNEL word_bad(uint32_t *out) { if (threadIdx.x == 3) *(volatile uint32_t *)out = 3; else if (*out == 77) out[1] = 1; }\n"
+  "KERNEL word_bad(uint32_t *out)\n"
+  "{\n"
+  "  if (threadIdx.x == 3) *(volatile uint32_t *)out = 3;\n"
+  "  else if (*out == 77) out[1] = 1;\n"
+  "}\n"
   /* bytes beside each other; memory as long as the launch says; a copy of several words */
   "KERNEL bytes_good(uint8_t *out) { out[blockIdx.x * 128 + threadIdx.x] = 1; }\n"
   "KERNEL bytes_bad(uint8_t *out) { out[blockIdx.x * 127 + threadIdx.x] = 1; }\n"
@@ -97,8 +101,16 @@ static const char kernels[] =
   "  out[blockIdx.x * 128 + threadIdx.x] = s[0];\n"
   "}\n"
   "typedef struct four { uint32_t x[4]; } four;\n"
-  "KERNEL copy_good(four *out) { four f = out[blockIdx.x]; f.x[0] = 1; __syncthreads(); if (!threadIdx.x) out[blockIdx.x] = f; }\n"
-  "KERNEL copy_bad(four *out) { four f = out[blockIdx.x]; f.x[0] = 1; if (threadIdx.x == 9) memcpy(out + blockIdx.x, &f, sizeof f); }\n";
+  "#define COPY(name, wait)                                                                    \\\n"
+  "  KERNEL name(four *out)                                                                    \\\n"
+  "  {                                                                                         \\\n"
+  "    four f = out[blockIdx.x];                                                               \\\n"
+  "    f.x[0] = 1;                                                                             \\\n"
+  "    wait;                                                                                   \\\n"
+  "    if (threadIdx.x == 9) memcpy(out + blockIdx.x, &f, sizeof f);                           \\\n"
+  "  }\n"
+  "COPY(copy_good, __syncthreads())\n"
+  "COPY(copy_bad, (void)0)\n";
 
 enum { BLOCKS = 3, THREADS = 128 };
 

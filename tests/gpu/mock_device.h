@@ -29,7 +29,8 @@ static struct norn_rt *norn_rt;
 /* ---- accesses to memory, of which the compiler tells (mock_race.c) ---- */
 #define NORN_HOOK __attribute__((noinline, no_sanitize("thread"), visibility("hidden"))) void
 #ifdef NORN_MOCK_RACES
-static inline __attribute__((no_sanitize("thread"))) void norn_access(const void *p, unsigned n, unsigned how, const void *code)
+static inline __attribute__((no_sanitize("thread")))
+void norn_access(const void *p, unsigned n, unsigned how, const void *code)
 {
   if (norn_rt->access) norn_rt->access(p, n, how, code);
 }

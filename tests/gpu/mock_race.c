@@ -6,8 +6,8 @@
    and of a block's shared memory it is known who wrote them last and who has read them since:
 
        at       a number that goes on with each block and each barrier of a block: before `launch` is nobody (of shared
-                memory, before `block`); before `block` another block, with which there is no order; before `now` an earlier phase of this block;
-                now: this phase, whose threads have no order but by __syncwarp
+                memory, before `block`); before `block` another block, with which there is no order; before `now` an
+                earlier phase of this block; now: this phase, whose threads have no order but by __syncwarp
        clock    of a lane: how many __syncwarp it has come to; known[i][j]: how far lane i knows of lane j
 
    Accesses that are volatile or atomic make no race with each other (block.h tells sums by such words), and give no
@@ -209,8 +209,9 @@ static void tell(const user *was, bool wrote, const user *is, bool writes, const
   place_of(is->code, here, sizeof here);
   if (was->who == BLOCKS || was->at < r.block) snprintf(who, sizeof who, "another block");
   else snprintf(who, sizeof who, was->who == ONE ? "thread %u" : "one like thread %u", (unsigned)was->thread);
-  snprintf(r.text, sizeof r.text, "a race: thread %u of block %u,%u,%u %s %s memory (%zu bytes from its beginning) at %s, "
-           "which %s has %s at %s", (unsigned)is->thread, b.x, b.y, b.z, writes ? "writes" : "reads",
+  snprintf(r.text, sizeof r.text,
+           "a race: thread %u of block %u,%u,%u %s %s memory (%zu bytes from its beginning) at %s, which %s has %s at %s",
+           (unsigned)is->thread, b.x, b.y, b.z, writes ? "writes" : "reads",
            g->shared ? "shared" : "device", (size_t)(p - g->from), here, who,
            wrote ? "written" : "read", before);
   mock_failed(r.text);
