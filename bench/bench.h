@@ -6,7 +6,7 @@
 #include "limits/limits.h"
 #include <math.h>
 
-#define GROUPS(X) X(lang) X(events) X(smc) X(crew) X(mh) X(gibbs) X(enumerate) X(start) X(dist) X(gradient) X(posteriordb) X(nuts) X(stream) X(la) X(glm) X(nn) X(nn_runs) X(llm) X(llm_mask)
+#define GROUPS(X) X(lang) X(events) X(smc) X(crew) X(mh) X(gibbs) X(enumerate) X(start) X(dist) X(gradient) X(posteriordb) X(nuts) X(stream) X(la) X(glm) X(nn) X(nn_runs) X(nn_ask) X(llm) X(llm_mask)
 #define X(name) void bench_##name(void);
 GROUPS(X)
 #undef X

@@ -2,6 +2,7 @@
 EXTRA_PROGRAMS += %D%/bench
 ## list %C%_bench_SOURCES *.c *.h limits/*.c limits/*.h !limits/filter_lanes.c
 %C%_bench_SOURCES = \
+  %D%/ask.c \
   %D%/bench.c \
   %D%/crew.c \
   %D%/dist.c \
@@ -63,6 +64,7 @@ EXTRA_DIST += \
   %D%/lang/lpdf.norn \
   %D%/lang/mandel.norn \
   %D%/lang/trees.norn \
+  %D%/infer/ask.norn \
   %D%/infer/crbd.norn \
   %D%/infer/enumerate.norn \
   %D%/infer/events.norn \

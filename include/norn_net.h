@@ -27,6 +27,9 @@ typedef struct norn_training norn_training;
    threads.  NULL: error set. */
 norn_training *norn_training_new(norn_state *, norn_datum model, norn_datum spec, double seconds, int64_t steps,
                                  uint64_t seed);
+/* Where the net learns, before its first step: "cpu"; "gpu", an error where that can't be; "auto": a GPU if there is
+   one and the net is not small.  bf16: products there are of 16-bit numbers; else of floats. */
+norn_status    norn_training_device(norn_training *, const char *device, bool bf16);
 /* A piece of the work: one step.  FAIL: error set; norn_training_net still gives the last good net. */
 norn_step      norn_training_step(norn_training *);
 typedef struct {

@@ -89,6 +89,9 @@ refused() {   # a pattern of what is said, the status, options
 refused "can't write no/where.safetensors" 1 --out no/where.safetensors
 refused "can't write .*: Is a directory" 1 --out .
 refused 'one of them says how long' 2 --out a --steps 5 --seconds 5
+refused "device takes cpu, gpu or auto, got 'tpu'" 2 --out a --device tpu
+refused "precision takes bf16 or f32, got 'f64'" 2 --out a --device gpu --precision f64
+refused 'of train can.t be had: batch sizes that adapt' 1 --out a --device gpu --adapt true
 refused "takes npe, pfn or" 2 --out a --kind fpn
 refused 'has no option --particles' 2 --out a --particles 5
 refused 'd of a net must be a multiple of its heads' 1 --out a --heads 3

@@ -11,6 +11,7 @@ typedef struct {
   train_work w;
   norn_ref *model, *spec;
   norn_training *t;
+  const char *device, *precision;      /* --device, --precision; NULL: not given */
 } job;
 
 /* ---- before the work ---- */
@@ -32,10 +33,42 @@ static int usage(cli *c)
   return EXIT_USAGE;
 }
 
+/* The value of --NAME, which is no option of the kind, out of the flags; NULL: it was not given. */
+static const char *take_flag(cli *c, const char *name)
+{
+  for (int i = 0; i < c->nflags; i++) {
+    if (strcmp(c->flags[i].name, name) != 0) continue;
+    const char *value = c->flags[i].value;
+    free((char *)c->flags[i].name);
+    c->nflags--;
+    memmove(c->flags + i, c->flags + i + 1, (size_t)(c->nflags - i) * sizeof *c->flags);
+    return value;
+  }
+  return NULL;
+}
+
+static bool one_of(cli *c, const char *option, const char *got, const char *const *words, const char *all)
+{
+  for (int i = 0; got && words[i]; i++) if (!strcmp(got, words[i])) return true;
+  if (got) cli_complain(c, "--%s takes %s, got '%s'", option, all, got);
+  return !got;
+}
+
+static int place(job *j)
+{
+  static const char *const devices[] = { "cpu", "gpu", "auto", NULL }, *const precisions[] = { "bf16", "f32", NULL };
+  cli *c = j->w.c;
+  j->device = take_flag(c, "device");
+  j->precision = take_flag(c, "precision");
+  return one_of(c, "device", j->device, devices, "cpu, gpu or auto") &&
+         one_of(c, "precision", j->precision, precisions, "bf16 or f32") ? EXIT_FINE : EXIT_USAGE;
+}
+
 static int prepare(job *j)
 {
   cli *c = j->w.c;
   int code = usage(c);
+  if (code == EXIT_FINE) code = place(j);
   if (code != EXIT_FINE) return code;
   if (!train_files(&j->w)) return EXIT_PROGRAM;
   code = infer_subject(c, &j->model);
@@ -65,6 +98,7 @@ static norn_status net_begin(train_work *w, bool resumes)
                                      (int64_t)c->train_steps, c->config.seed);
   if (!j->t) return norn_error(c->st)->code;
   norn_status s = resumes ? agrees(j) : NORN_OK;
+  if (!s && j->device) s = norn_training_device(j->t, j->device, !j->precision || strcmp(j->precision, "f32") != 0);
   if (s || !resumes || c->quiet) return s;
   norn_training_look(j->t, &p);
   progress_wipe(c);

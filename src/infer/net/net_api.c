@@ -1,6 +1,7 @@
 /* net_api: include/norn_net.h: training and nets for C programs. */
 #include "norn_net.h"
 #include "infer/net/net_train.h"
+#include <string.h>
 
 struct norn_training { norn_state *st; net_training *t; };
 
@@ -28,6 +29,14 @@ norn_training *norn_training_new(norn_state *st, norn_datum model, norn_datum sp
   }
   if (steps) s.steps = steps;
   return wrap(st, net_training_new(st, model, &s, seconds, seed));
+}
+
+norn_status norn_training_device(norn_training *w, const char *device, bool bf16)
+{
+  static const char *const devices[] = { "cpu", "gpu", "auto" };
+  for (int k = 0; k < 3; k++)
+    if (!strcmp(device, devices[k])) return training_place(w->t, (device_kind)k, bf16);
+  return norn_fail(w->st, NORN_EDOMAIN, -1, "device must be \"cpu\", \"gpu\" or \"auto\", got \"%.40s\"", device);
 }
 
 norn_step norn_training_step(norn_training *w)

@@ -4,9 +4,28 @@
 #include "gpu/gpu.h"
 #include "nn/gpu.h"
 
-const char *training_device_lacks(const net_training *t)
+/* Nets with fewer weights learn as fast here. */
+#define SMALL 200000
+
+static norn_status refused(norn_state *st, const char *why)
 {
-  return t->n->spec.adapt ? "batch sizes that adapt need gradients of parts (adapt = true)" : NULL;
+  norn_fail(st, NORN_EINFER, -1, "device = \"gpu\" of train can't be had: %s", why);
+  norn_hint(st, "norn devices tells what this machine has; device = \"auto\" takes the CPU where there is no other way");
+  return NORN_EINFER;
+}
+
+norn_status training_place(net_training *t, device_kind device, bool bf16)
+{
+  char why[300] = "batch sizes that adapt need gradients of parts (adapt = true)";
+  norn_state *st = t->st;
+  struct gpu *g = NULL;
+  if (device == DEVICE_CPU || (device == DEVICE_AUTO && t->n->params.count < SMALL)) return NORN_OK;
+  if (!t->n->spec.adapt) g = device_gpu(st, why, sizeof why);
+  if (!g) return device == DEVICE_GPU ? refused(st, why) : NORN_OK;
+  if (training_device(t, g, bf16)) return NORN_OK;
+  if (device == DEVICE_GPU) return norn_error(st)->code;
+  norn_clear(st);
+  return NORN_OK;
 }
 
 bool training_device(net_training *t, gpu *g, bool bf16)

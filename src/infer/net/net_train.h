@@ -1,6 +1,7 @@
 /* net_train.h: what the parts of training share (net_spec.c, net_train.c, net_train_engine.c). */
 #ifndef NORN_INFER_NET_TRAIN_H
 #define NORN_INFER_NET_TRAIN_H
+#include "infer/device.h"
 #include "infer/net/net.h"
 #include "base/pool.h"
 
@@ -95,8 +96,8 @@ bool          training_score_end(net_training *);
 struct gpu;
 /* The net learns there from now on.  false: error set. */
 bool          training_device(net_training *, struct gpu *, bool bf16);
-/* Why it can't; NULL: it can. */
-const char   *training_device_lacks(const net_training *);
+/* Where it learns: an error only where DEVICE_GPU can't be had. */
+norn_status   training_place(net_training *, device_kind, bool bf16);
 /* The sum of -log q; learn: its gradient stays there. */
 bool          training_there(net_training *, const nn_tokens *, bool learn, double *sum);
 /* Weights and moments from there, if they are newer; weights to there. */

@@ -3,7 +3,6 @@
 
    Ctrl-C ends it early: the net is what was learned so far, and a warning says so. */
 #include "infer/infer.h"
-#include "infer/device.h"
 #include "infer/net/net_train.h"
 #include <stdio.h>
 #include <string.h>
@@ -80,30 +79,14 @@ static bool is_file(const char *path)
   return f != NULL;
 }
 
-/* Nets with fewer weights learn as fast here. */
-#define SMALL 200000
-
-/* Where it learns. */
 static norn_status train_device(norn_infer *inf, net_training *t)
 {
   static const char *const devices[] = {"cpu", "gpu", "auto"}, *const precisions[] = {"bf16", "f32"};
-  norn_state *st = norn_infer_state(inf);
-  device_wish w = {0};
-  struct gpu *g = NULL;
-  int precision = 0;
-  char why[300] = "";
-  if (!option_choice(inf, TRAIN_device, devices, 3, &w.device) ||
+  int device = 0, precision = 0;
+  if (!option_choice(inf, TRAIN_device, devices, 3, &device) ||
       !option_choice(inf, TRAIN_precision, precisions, 2, &precision))
-    return norn_error(st)->code;
-  if (w.device == DEVICE_CPU) return NORN_OK;
-  const char *lacks = training_device_lacks(t);
-  if (lacks) return w.device == DEVICE_GPU ? device_refused(inf, lacks) : NORN_OK;
-  if (w.device == DEVICE_AUTO && t->n->params.count < SMALL) return NORN_OK;
-  norn_status s = device_open(inf, &w, &g, why, sizeof why);
-  if (s || !g || training_device(t, g, precision == 0)) return s;
-  if (w.device == DEVICE_GPU) return norn_error(st)->code;
-  norn_clear(st);
-  return NORN_OK;
+    return norn_error(norn_infer_state(inf))->code;
+  return training_place(t, (device_kind)device, precision == 0);
 }
 
 static norn_status train_init(norn_infer *inf, void *self)
