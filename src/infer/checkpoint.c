@@ -335,7 +335,7 @@ static bool levels_get(norn_archive *a, norn_infer **root)
   for (int depth = 0; nested; depth++) {
     norn_infer *inf = depth < DEEPEST ? level_get(a, root, outer) : NULL;
     if (!inf || !norn_archive_bool(a, &nested)) return false;
-    if (nested && (!norn_archive_run(a, &inf->waiting) || !inf->waiting))
+    if (nested && (!norn_archive_run(a, &inf->waiting) || !inf->waiting != (inf->engine == &engine_many)))
       return norn_archive_fail(a, "a nested inference answers nothing");
     (*root)->top = outer = inf;
   }

@@ -336,6 +336,17 @@ static bool explain_all(norn_state *st, norn_datum model, text *t)
   return good;
 }
 
+/* Of an array: what is of all of them, and the first. */
+static bool explain_any(norn_state *st, norn_datum model, text *t)
+{
+  if (norn_array_length(model) < 0) return explain_all(st, model, t);
+  norn_ref *models = norn_keep(st, model);
+  bool good = models && many_explain(st, models, t);
+  if (good && norn_array_length(norn_get(models)) > 0) good = explain_all(st, norn_array_at(st, norn_get(models), 0), t);
+  if (models) norn_drop(models);
+  return good;
+}
+
 norn_datum norn_explain(norn_state *st, norn_datum model)
 {
   mem m;
@@ -343,7 +354,7 @@ norn_datum norn_explain(norn_state *st, norn_datum model)
   norn_datum out = norn_none();
   mem_init(&m);
   text_init(&t, &m);
-  if (explain_all(st, model, &t)) {
+  if (explain_any(st, model, &t)) {
     if (t.failed) norn_fail(st, NORN_EMEMORY, -1, "out of memory");
     else out = norn_string(st, t.s, t.n);
   }

@@ -162,6 +162,8 @@ extern const norn_engine engine_auto, engine_more, engine_many;
 /* Of an array of models (many.c): the one that it waited for has this posterior (false: error set), or failed. */
 bool        many_take(norn_infer *, norn_infer *inner, norn_datum posterior);
 void        many_failed(norn_infer *);
+/* What norn_explain says of the array before its first.  false: error set. */
+bool        many_explain(norn_state *, const norn_ref *models, text *);
 /* checkpoint.c: what is known of a program that was just loaded: false: error set. */
 bool        infer_program_begin(infer_slot *, norn_run *);
 /* Steps an inference to its end, reporting progress; consumes it.  NONE: error set. */

@@ -7,10 +7,12 @@
    `auto` finds out what a filter costs by the first, which goes alone: code for all is waited for when the others
    would take longer than that.  On a GPU, where that is wished for or has enough to do, they go side by side from the
    first; what has no room there goes in parts. */
+#include "infer/checkpoint.h"
 #include "infer/device.h"
 #include "infer/infer.h"
 #include "infer/particles/particles.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LOOSE, STRICT, ALONE, DONE };    /* a model; LOOSE: beside any of its form; STRICT: of the same integers too */
@@ -316,6 +318,89 @@ static void many_free(norn_infer *inf, void *self)
   engine_put(st, e->beside, n * sizeof *e->beside);
 }
 
+/* Posteriors that are there, and which model is waited for; what goes side by side is waited for.  How models go
+   changes no number, so what led to that is not kept but for who can't. */
+static norn_status many_archive(norn_infer *inf, void *self, norn_archive *a)
+{
+  many *e = self;
+  int64_t left = 0;
+  (void)inf;
+  if (e->s) {
+    archive_not_now(a, "filters go side by side");
+    return norn_archive_status(a);
+  }
+  norn_archive_i64(a, &e->left);
+  norn_archive_i64(a, &e->at);
+  norn_archive_i64(a, &e->warned);
+  norn_archive_f64(a, &e->first);
+  norn_archive_text(a, e->why, sizeof e->why);
+  norn_archive_bytes(a, e->is, (size_t)e->n);
+  for (int64_t k = 0; k < e->n && !norn_archive_status(a); k++) {
+    norn_archive_ref(a, &e->post[k]);
+    left += e->is[k] != DONE;
+    if (e->is[k] > DONE || (e->is[k] == DONE) != (e->post[k] != NULL)) norn_archive_fail(a, "its models do not fit");
+  }
+  if (!norn_archive_status(a) && (e->left != left || e->at < 0 || e->at > e->n))
+    norn_archive_fail(a, "its models do not fit");
+  if (norn_archive_reading(a)) e->began = infer_seconds();
+  return norn_archive_status(a);
+}
+
+/* ---- what explain says of an array ---- */
+
+static int by_form(const void *a, const void *b)
+{
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* The forms of all models, rising; of those that begin with an error 0.  false: error set. */
+static bool all_forms(norn_state *st, const norn_ref *models, uint64_t *form, int64_t n)
+{
+  for (int64_t k = 0; k < n; k++) {
+    norn_run *run = norn_run_new(st, norn_array_at(st, norn_get(models), k), NULL, 0);
+    form[k] = 0;
+    bool good = !run || norn_runs_forms(&run, 1, false, form + k);
+    if (run) form[k] |= 1;
+    norn_run_free(run);
+    norn_status s = norn_error(st)->code;
+    if (!good || s == NORN_EMEMORY || s == NORN_EINTERRUPT) return false;
+    norn_clear(st);
+  }
+  qsort(form, (size_t)n, sizeof *form, by_form);
+  return true;
+}
+
+bool many_explain(norn_state *st, const norn_ref *models, text *t)
+{
+  char what[120];
+  int64_t n = norn_array_length(norn_get(models)), forms = 0, most = 0, bad = 0;
+  for (int64_t k = 0; k < n; k++) {
+    norn_datum v = norn_array_at(st, norn_get(models), k);
+    if (norn_kind_of(v) == NORN_MODEL) continue;
+    norn_fail(st, NORN_ETYPE, 0, "explain needs model values, got %s", norn_describe(st, v, what, sizeof what));
+    return false;
+  }
+  uint64_t *form = engine_get(st, ((size_t)n + 1) * sizeof *form);
+  bool good = form && all_forms(st, models, form, n);
+  for (int64_t k = 0, m; good && k < n; k += m) {
+    for (m = 1; k + m < n && form[k + m] == form[k];) m++;
+    if (!form[k]) bad = m;
+    else forms++;
+    if (form[k] && m > most) most = m;
+  }
+  engine_put(st, form, ((size_t)n + 1) * sizeof *form);
+  if (!good) return false;
+  text_printf(t, "%lld model%s, an inference each, whose draws do not depend on the others\n", (long long)n, n == 1 ? "" : "s");
+  if (forms == 1 && n - bad > 1) text_puts(t, "all are of one form: they differ in numbers of their arguments alone\n");
+  if (forms > 1)
+    text_printf(t, "they are of %lld forms, %lld of the most frequent: those of one form differ in numbers of their "
+                "arguments alone\n", (long long)forms, (long long)most);
+  if (bad) text_printf(t, "%lld can't begin: their inference will say why\n", (long long)bad);
+  if (n > 1) text_puts(t, "the first:\n");
+  return true;
+}
+
 const norn_engine engine_many = {
   .version = NORN_ENGINE_VERSION,
   .name = "_models",
@@ -324,5 +409,6 @@ const norn_engine engine_many = {
   .init = many_init,
   .step = many_step,
   .progress = many_progress,
-  .free = many_free
+  .free = many_free,
+  .archive = many_archive
 };

@@ -137,9 +137,9 @@ static norn_status f_evidence_se(norn_state *st, const norn_datum *args, int n, 
 static norn_status f_explain(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
-  if (norn_kind_of(args[0]) != NORN_MODEL) {
+  if (norn_kind_of(args[0]) != NORN_MODEL && norn_array_length(args[0]) < 0) {
     char what[120];
-    return norn_fail(st, NORN_ETYPE, 0, "explain needs a model value, got %s",
+    return norn_fail(st, NORN_ETYPE, 0, "explain needs a model value or an array of them, got %s",
                      norn_describe(st, args[0], what, sizeof what));
   }
   *out = norn_explain(st, args[0]);
@@ -375,7 +375,8 @@ static const norn_native natives[] = {
      "contains(summary(infer(coin(), enumerate())), \"enumerate\")\n=> true"),
   FN("explain", "model", f_explain,
      "How a model will be run, as a string: the engine that infer(model) chooses and why, its choices\n"
-     "with their maps to R^n, what is summed out, and what was recorded for gradients, by line.\n"
+     "with their maps to R^n, what is summed out, and what was recorded for gradients, by line; of an\n"
+     "array of models how many are of one form, and this of the first.\n"
      "Example: model line() { let a ~ normal(0, 1); observe 1 ~ half_cauchy(exp(a)); a }; "
      "contains(explain(line()), \"nuts\")\n=> true"),
   FN("_diagnose", "post", f_diagnose,

@@ -199,6 +199,16 @@ static const char fed[] = MODELS
   "let filter = for y in [0.3, 0.9, -0.2] with f = online.start(first(), (x, y) -> step(x, y), particles = 400) {\n"
   "  print(mean(f.posterior))\n next online.feed(f, y) }\n"
   "mean(filter.posterior)\n";
+/* arrays of models: what is there of them, and the one that is waited for; inside of a model, too */
+static const char arrays[] = MODELS
+  "let posts = infer([coin(p) for p in [0.2, 0.4, 0.6]], importance(300))\n"
+  "print([mean(x) for x in posts])\n"
+  "let walks = infer([walk([0.5, y]) for y in [1.1, 0.3, -0.4]], mh(draws = 30, burn = 10, chains = 2))\n"
+  "let chosen = infer([coin(0.3), coin(0.4)])\n"
+  "model deep() { let z ~ bernoulli(0.4)\n let ps = infer([coin(0.2), coin(0.3)], importance(40))\n"
+  "  observe mean(ps[0]) ~ normal(if z { 1 } else { 0 }, 1)\n mean(ps[1]) }\n"
+  "print([mean(x) for x in walks], [mean(x) for x in chosen])\n"
+  "mean(infer(deep(), importance(6)))\n";
 /* a language model and its contexts; a table that is keyed by one; a field of a library that was asked for late */
 static const char spoken[] = MODELS
   "let lm = llm(\"builtin:tiny\")\n"
@@ -285,6 +295,7 @@ int main(void)
   check("values", values, 12);
   check("blocks", blocks, 24);
   check("fed", fed, 12);
+  check("arrays", arrays, 24);
   check("spoken", spoken, 8);
   check_refused();
   check_held();
