@@ -397,7 +397,7 @@ static const norn_option pgibbs_options[] = {
   {"thin", "1", "sweeps from draw to draw"},
   {"chains", "4", "chains, each from a particle filter of its own"},
   {"ancestor", "true", "draw the reference's past anew at each observation"},
-  {"each", "1", "draws that a sweep leaves, of its particles by weight"},
+  {"each", "1", "draws that a sweep leaves, of its particles by weight (draws / each sweeps)"},
 };
 
 const norn_engine engine_pgibbs = {
