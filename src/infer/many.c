@@ -150,13 +150,10 @@ static int pays(norn_infer *inf, many *e)
   if (norn_engine_view(engine, &options) != &engine_smc || e->left < 2) return 0;
   const char *executor = norn_string_view(engine_option(st, engine, 4), NULL),
              *device = norn_string_view(engine_option(st, engine, 6), NULL);
-  bool wished = executor && !strcmp(executor, "generated"), there = device && strcmp(device, "cpu");
-  if (there && !e->asked && !ask(inf, e)) return -1;
-  if (e->gpu) return e->can;
-  if (!device || !strcmp(device, "gpu")) return 0;
-  if (!wished && (!e->first || e->first * (double)e->left < WAIT_FOR)) return 0;
+  bool wished = executor && !strcmp(executor, "generated");
   if (!e->asked && !ask(inf, e)) return -1;
-  return e->can;
+  if (e->gpu || !e->can) return e->can;
+  return device && strcmp(device, "gpu") && (wished || (e->first && e->first * (double)e->left >= WAIT_FOR));
 }
 
 /* The forms of models that are `of`: what begins with an error goes alone, and says it there.  false: error set. */
@@ -277,6 +274,16 @@ static norn_step go_on(norn_infer *inf, many *e)
 
 /* ---- the engine ---- */
 
+/* A filter that goes alone says so, and why. */
+static void note_alone(norn_infer *inf, const many *e)
+{
+  const norn_datum *options;
+  if (norn_engine_view(norn_get(inf->options), &options) != &engine_smc) return;
+  const char *why = e->why[0] ? e->why : e->left < 2 ? "no other model is left" : "all of them take too little time to wait for code";
+  norn_infer_note(inf->inner, "filters_together", norn_int(0));
+  norn_infer_note(inf->inner, "filters_alone_for", norn_cstring(inf->st, why));
+}
+
 static norn_step many_step(norn_infer *inf, void *self)
 {
   many *e = self;
@@ -290,8 +297,7 @@ static norn_step many_step(norn_infer *inf, void *self)
   for (e->at = 0; e->is[e->at] == DONE;) e->at++;
   e->began = infer_seconds();
   norn_step s = infer_nest(inf, model_at(inf, e->at), norn_get(inf->options), stream_at(inf, e->at));
-  if (s == NORN_STEP_WAIT && e->why[0])
-    norn_infer_note(inf->inner, "filters_alone_for", norn_cstring(inf->st, e->why));
+  if (s == NORN_STEP_WAIT) note_alone(inf, e);
   return s;
 }
 

@@ -3,6 +3,7 @@
    weights, by the programs that lanes are tested with. */
 #include "gpu_test.h"
 #include "../unit/lane_programs.h"
+#include "lang/state.h"
 
 /* All that a posterior says but how it was computed, as text: numbers to six digits behind the point. */
 #define SAY                                                                                                        \
@@ -89,8 +90,33 @@ static void trouble(void)
   unsetenv("NORN_MOCK");
 }
 
+/* Each request for the host's memory that fails is an error, or fewer filters go at once. */
+static void memory(void)
+{
+  static const char program[] =
+    "model m(a, ys) { for y in ys with x = 0.0 { let x2 ~ normal(a * x, 0.5)\nobserve y ~ normal(x2, 1)\n next x2 } }\n"
+    "len(infer([m(0.1 * k, [0.5, k, 1.5]) for k in 0..4], smc(40, threshold = 1.0, device = \"gpu\")))";
+  norn_datum out;
+  int failed = 0, ended = 0;
+  for (uint64_t at = 1; at < 100000 && ended < 2; at += 1 + at / 24) {
+    norn_state *st = gpu_test_state();
+    st->mem.fail_at = st->mem.requests + at;
+    norn_status s = norn_eval(st, "memory.norn", program, strlen(program), 0, &out);
+    bool good = s == NORN_OK ? out.i == 4 : s == NORN_EMEMORY;
+    CHECK(good);
+    if (!good) fprintf(stderr, "  request %llu: %s\n", (unsigned long long)at, norn_error(st)->text);
+    failed += s != NORN_OK;
+    ended += s == NORN_OK && st->mem.requests < st->mem.fail_at;
+    st->mem.fail_at = 0;
+    CHECK(!norn_eval(st, "after.norn", "1 + 1", 5, 0, &out) && out.i == 2);
+    norn_free(st);
+  }
+  CHECK(failed > 20 && ended == 2);
+}
+
 int main(int argc, char **argv)
 {
+  if (!gpu_test_real() && (argc < 2 || !strcmp(argv[1], "memory"))) memory();
   if (!gpu_test_real() && (argc < 2 || !strcmp(argv[1], "trouble"))) trouble();
   static const struct { const char *name; int together; } some[] = {
     { "lgss", 25 }, { "volatility", 25 }, { "parameters", 25 }, { "kept", 25 }, { "records", 25 }, { "factors", 25 },
