@@ -594,6 +594,7 @@ ENGINE_TESTS = \
   %D%/engine/backward.norn \
   %D%/engine/beta_bernoulli.norn \
   %D%/engine/blocks.norn \
+  %D%/engine/branches.norn \
   %D%/engine/c2st.norn \
   %D%/engine/censored.norn \
   %D%/engine/chees.norn \
