@@ -122,14 +122,20 @@ first='particles chains chees glm matmul train llm device'
 for name in $first; do
   [ -x "$timings/$name" ] && run "$name" time "$timings/$name"
 done
+slow='check_dialect check_density'   # a minute together, of compilations
 for f in $(programs "$checks" 'check_*'); do
-  case $f in *.o | *.sh) continue ;; esac
-  run "$(basename "$f")" check "$f"
+  name=$(basename "$f")
+  case $name in *.o | *.sh) continue ;; esac
+  case " $slow " in *" $name "*) continue ;; esac
+  run "$name" check "$f"
 done
 NORN=$norn
 export NORN
 for f in "$sources"/*.norn; do
   [ -f "$f" ] && run "$(basename "$f" .norn)" check sh "$expect" "$f"
+done
+for name in $slow; do
+  [ -x "$checks/$name" ] && run "$name" check "$checks/$name"
 done
 for f in $(programs "$timings" '*'); do
   name=$(basename "$f")
