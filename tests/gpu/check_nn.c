@@ -282,7 +282,7 @@ int main(void)
     snprintf(old, sizeof old, "cc=%d", cc);
     setenv("NORN_MOCK", old, 1);
     st = gpu_test_state();
-    if ((g = gpu_test_open(st))) one_batch(g, &small, all, 5, 5, 16, true);
+    if ((g = gpu_test_open(st))) one_batch(g, &small, all, 2, 3, 12, true);
     norn_free(st);
   }
   return unit_end();
