@@ -145,7 +145,7 @@ static void single_back(plan *q, const instr *c)
 /* A density that is only a term, of one element. */
 static void single_target(plan *q, const instr *c, size_t i)
 {
-  char name[30], id[30], e[40];
+  char name[30], id[30], e[50];
   put_sync(q);
   snprintf(name, sizeof name, "term%zu", i);
   snprintf(id, sizeof id, "_%zu", i);

@@ -195,7 +195,7 @@ static bool fold_open(norn_state *st, fold *f)
   const int64_t shape[3][2] = { { h, d }, { h, h }, { 1, h } };
   nn_params_init(&f->p, st);
   for (int k = 0; k < 3; k++) {
-    char name[16];
+    char name[24];
     snprintf(name, sizeof name, "%d.weight", k);
     if ((f->w[k] = nn_params_add(&f->p, name, 2, shape[k], false)) < 0) return false;
     snprintf(name, sizeof name, "%d.bias", k);
