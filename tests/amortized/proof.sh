@@ -7,7 +7,7 @@
 #     coin: KL .0016 nats (mixture), .0108 (100 bars) of .012; efficiency .990, .974 of .96; 26 s for both nets and all
 #       that is measured, of 40 a training
 #     tree: mean, share and evidence within 1.4 standard errors (4) of enumerate, efficiency .99, .97, .90; 21 s
-#     gp1d (*): KL .026 nats of .04 (10,000 steps .015 of .02), coverage .910, an answer .29 ms of 2
+#     gp1d: KL .025 nats of .04 (10,000 steps .015 (*) of .02), coverage .911, an answer .42 ms of 2; 71 s
 #     gp_hyper (*): log score .038 +- .016 nats below that of nuts with an effective 564 (goal .05); .34 ms a data set
 #       beside 262: 763 times (goal 200); 470 s of training
 #     inverse_gamma: KL .0011 +- .0001 nats (narrow priors) of .005, .0028 (wide); 43 s for both
