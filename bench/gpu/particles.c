@@ -184,33 +184,37 @@ static void crowd_evidence(gpu *g, uint32_t f, uint32_t n, bool f32, const char 
   free(log_z), free(exact);
 }
 
-/* Seconds of a whole inference of many filters in Norn; NaN: it failed. */
-static double crowd_whole(norn_state *st, uint32_t f, uint32_t n, int steps)
+#define VOLATILITY "model volatility(ys) {\n" \
+                   "  for y in ys with x = -1.0 {\n" \
+                   "    let x2 ~ normal(-1 + 0.97 * (x + 1), 0.2)\n" \
+                   "    observe y ~ normal(0, exp(0.5 * x2))\n" \
+                   "    next x2\n" \
+                   "  }\n" \
+                   "}\n"
+
+/* Seconds of what Norn does; NaN: it failed. */
+static double seconds(norn_state *st, const char *words)
 {
-  char words[900];
   norn_datum out;
   double from = gpu_time_now();
-  snprintf(words, sizeof words,
-           "model volatility(ys) {\n"
-           "  for y in ys with x = -1.0 {\n"
-           "    let x2 ~ normal(-1 + 0.97 * (x + 1), 0.2)\n"
-           "    observe y ~ normal(0, exp(0.5 * x2))\n"
-           "    next x2\n"
-           "  }\n"
-           "}\n"
-           "let posts = infer([volatility(for t in 0..%d { 3 * sin(t / 5 + k) }) for k in 0..%u], smc(particles = %u,\n"
-           "  threshold = 1.0, delayed = false, device = \"gpu\", precision = \"f32\"))\n"
-           "sum([evidence(p) for p in posts])\n", steps, (unsigned)f, (unsigned)n);
   if (!norn_eval(st, "bench", words, strlen(words), 0, &out)) return gpu_time_now() - from;
   fprintf(stderr, "%s\n", norn_error(st)->text);
   norn_clear(st);
   return NAN;
 }
 
-static int by_seconds(const void *a, const void *b)
+/* Seconds of a whole inference of many filters; their data are made before. */
+static double crowd_whole(norn_state *st, uint32_t f, uint32_t n, int steps)
 {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+  char words[900];
+  snprintf(words, sizeof words, "let ys = for k in 0..%u { for t in 0..%d { 3 * sin(t / 5 + k) } }\nlen(ys)\n", (unsigned)f,
+           steps);
+  if (isnan(seconds(st, words))) return NAN;
+  snprintf(words, sizeof words, VOLATILITY
+           "let posts = infer([volatility(y) for y in ys], smc(particles = %u, threshold = 1.0, delayed = false,\n"
+           "  device = \"gpu\", precision = \"f32\"))\n"
+           "sum([evidence(p) for p in posts])\n", (unsigned)n);
+  return seconds(st, words);
 }
 
 static void crowd_wholes(norn_state *st, uint32_t f, uint32_t n)
@@ -221,7 +225,7 @@ static void crowd_wholes(norn_state *st, uint32_t f, uint32_t n)
   crowd_whole(st, f, n, FEW);                            /* kernels and memory are there */
   for (int r = 0; r < RUNS; r++)
     for (int k = 0; k < 2; k++) t[k][r] = crowd_whole(st, f, n, steps[k]);
-  for (int k = 0; k < 2; k++) qsort(t[k], RUNS, sizeof *t[k], by_seconds);
+  for (int k = 0; k < 2; k++) qsort(t[k], RUNS, sizeof *t[k], gpu_time_order);
   double few = t[0][RUNS / 2], many = t[1][RUNS / 2], step = (many - few) / (MANY - FEW);
   if (!(step > 0)) step = NAN;
   gpu_test_figure("particles: 10,000 filters of 1,000 in Norn, SV f32", "", "%.3g particle-steps/s", (double)f * n / step);
@@ -243,26 +247,13 @@ static void crowds(norn_state *st, gpu *g, bool small)
   if (!small) crowd_wholes(st, f, 1000);
 }
 
-/* Seconds of a whole inference in Norn; NaN: it failed. */
 static double whole(norn_state *st, uint32_t n, int steps)
 {
   char words[900];
-  norn_datum out;
-  double from = gpu_time_now();
-  snprintf(words, sizeof words,
-           "model volatility(ys) {\n"
-           "  for y in ys with x = -1.0 {\n"
-           "    let x2 ~ normal(-1 + 0.97 * (x + 1), 0.2)\n"
-           "    observe y ~ normal(0, exp(0.5 * x2))\n"
-           "    next x2\n"
-           "  }\n"
-           "}\n"
+  snprintf(words, sizeof words, VOLATILITY
            "evidence(infer(volatility(for t in 0..%d { 3 * sin(t / 5) }), smc(particles = %u, threshold = 1.0,\n"
            "  delayed = false, device = \"gpu\", precision = \"f32\")))\n", steps, (unsigned)n);
-  if (!norn_eval(st, "bench", words, strlen(words), 0, &out)) return gpu_time_now() - from;
-  fprintf(stderr, "%s\n", norn_error(st)->text);
-  norn_clear(st);
-  return NAN;
+  return seconds(st, words);
 }
 
 /* What a step costs there, where the VM says what is to be done, by two numbers of steps that differ by far
@@ -275,7 +266,7 @@ static void wholes(norn_state *st, uint32_t n)
   whole(st, n, FEW);                                     /* kernels and memory are there */
   for (int r = 0; r < RUNS; r++)
     for (int k = 0; k < 3; k++) t[k][r] = whole(st, n, steps[k]);
-  for (int k = 0; k < 3; k++) qsort(t[k], RUNS, sizeof *t[k], by_seconds);
+  for (int k = 0; k < 3; k++) qsort(t[k], RUNS, sizeof *t[k], gpu_time_order);
   double few = t[0][RUNS / 2], some = t[1][RUNS / 2], step = (t[2][RUNS / 2] - few) / (MANY - FEW);
   if (!(step > 0)) step = NAN;                           /* lost in what else varies */
   gpu_test_figure("particles: smc(device = \"gpu\") in Norn, SV f32 1e7", "", "%.3g particle-steps/s",
