@@ -5,6 +5,7 @@
    choice of the same address.  It does not depend on the file that the program stands in: files have other
    numbers in other processes. */
 #include "lang/lanes/lanes.h"
+#include "lang/value/array.h"
 #include <string.h>
 
 enum { IN_PLACE = 0, FAILED = -1 };
@@ -43,21 +44,77 @@ int event_simulate(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, ui
   return IN_PLACE;
 }
 
-/* Tells of the model, of each lane.  false: error set. */
-static bool tell_model(norn_run *r, val model)
+/* ---- the model that was made ---- */
+
+/* Places in one lane's copy of a model where other lanes have other numbers, and the columns of these. */
+typedef struct hole { cell *to; const cell *from; } hole;
+typedef struct holes { group *g; hole *at; size_t n, room; } holes;
+
+static bool hole_add(holes *h, void *to, val lanes)
 {
-  norn_state *st = r->st;
-  group *g = r->flags & RUN_LANES ? st->lanes : NULL;
-  norn_simulated t = { .lane = r->lane, .value = model };
-  if (!st->simulated) return true;
-  if (!g) return st->simulated(st->simulated_user, &t);
-  for (uint32_t k = 0; k < g->at->n; k++) {
-    t.lane = lane_number(g, k);
-    t.value = lane_of(g, model, k);
-    if (norn_is_none(t.value)) return false;
-    if (!st->simulated(st->simulated_user, &t)) return g->want = WANT_ERROR, false;
+  const cell *from = lane_cells(h->g, lanes.p);
+  if (!from || !mem_grow(&h->g->run->st->mem, &h->at, &h->room, h->n + 1, sizeof *h->at)) return false;
+  h->at[h->n++] = (hole){ to, from };
+  return true;
+}
+
+/* Those of a vector.  false: it is not one of reals, or of integers, alone; or no memory. */
+static bool holes_of_vector(holes *h, val x, val copy)
+{
+  norn_state *st = h->g->run->st;
+  if (v_vec(x)->len == 0) return true;
+  if (copy.tag != NORN_ARRAY || vec_rank(v_vec(x)) != 1 || vec_rank(v_vec(copy)) != 1 || v_vec(copy)->b->parent)
+    return false;
+  unsigned elem = vec_elem(v_vec(copy)), kind = elem == NORN_F64 ? LANE_REAL : LANE_INT;
+  cell *to = vec_elems(v_vec(copy));
+  if (elem != NORN_F64 && elem != NORN_I64) return false;
+  for (int64_t i = 0; i < v_vec(x)->len; i++) {
+    val e = vec_at(st, v_vec(x), i);
+    if (v_is_lanes(e) && (lanes_kind(e) != kind || !hole_add(h, to + i, e))) return false;
   }
   return true;
+}
+
+static bool holes_of(holes *h, val model, val copy)
+{
+  const val *x = ((const modl *)model.q)->a;
+  val *y = ((modl *)copy.q)->a;
+  for (uint32_t i = 0; i < ((const obj *)model.q)->n; i++) {
+    if (!lanes_inside(x[i])) continue;
+    bool good = v_is_lanes(x[i])         ? hole_add(h, &y[i].i, x[i])
+                : x[i].tag == NORN_ARRAY ? holes_of_vector(h, x[i], y[i])
+                                         : false;
+    if (!good) return false;
+  }
+  return true;
+}
+
+/* Tells of the model of each lane: all in one copy, if numbers and vectors of them are all that differs. */
+static bool tell_lanes(norn_run *r, norn_simulated *t, val model)
+{
+  norn_state *st = r->st;
+  group *g = st->lanes;
+  holes h = { .g = g };
+  val first = lane_of(g, model, 0);
+  bool good = !norn_is_none(first), alike = good && holes_of(&h, model, first);
+  for (uint32_t k = 0; good && k < g->at->n; k++) {
+    t->lane = lane_number(g, k);
+    t->value = first;
+    if (!alike && k > 0) t->value = lane_of(g, model, k);
+    for (size_t i = 0; alike && i < h.n; i++) *h.at[i].to = h.at[i].from[k];
+    if (norn_is_none(t->value)) good = false;
+    else if (!st->simulated(st->simulated_user, t)) g->want = WANT_ERROR, good = false;
+  }
+  mem_put(&st->mem, h.at, h.room * sizeof *h.at);
+  return good;
+}
+
+/* false: error set. */
+static bool tell_model(norn_run *r, val model)
+{
+  norn_simulated t = { .lane = r->lane, .value = model };
+  if (!r->st->simulated) return true;
+  return r->flags & RUN_LANES ? tell_lanes(r, &t, model) : r->st->simulated(r->st->simulated_user, &t);
 }
 
 int event_made(norn_run *r, const proto **p)

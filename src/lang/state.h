@@ -90,7 +90,8 @@ struct norn_state {
   struct group *lanes;                /* lanes.h: the group that executes, or NULL */
   bool (*simulated)(void *user, const norn_simulated *);      /* simulate.c; NULL: nobody is told */
   void *simulated_user;
-  struct cells *spare;                /* lanes_vec.c: `spares` buffers of `spare_bytes` for the lanes to come */
+  struct cells *spare;                /* lanes_vec.c: `spares` buffers of `spare_bytes` for the lanes to come, */
+  struct lane_vec *idle;              /* with handles and without */
   size_t spare_bytes, spares;
   int sealed_depth;
   uint64_t mem_ids;                   /* mem() made outside runs */

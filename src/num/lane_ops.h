@@ -36,13 +36,16 @@ typedef struct lane_fns {
   /* out = mu + l z, to the bits of dist/multi_normal.c; factor: l is the factor of what is given.  false: as above. */
   bool (*gauss)(const lane_side *mu, const lane_side *l, bool factor, const double *const *z, size_t order,
                 double *const *out, size_t n);
-  /* out (rows) = a (rows, columns) x, to the bits of la_mul_vector; columns <= LANE_ORDER. */
+  /* out (rows) = a (rows, columns) x, x finite, to the bits of la_mul_vector; columns <= LANE_ORDER. */
   void (*products)(const lane_side *a, const lane_side *x, size_t rows, size_t columns, double *const *out, size_t n);
   /* x becomes l^-1 x, l a lower triangle as above, to the bits of la_solve_lower of one vector. */
   void (*solves)(const lane_side *l, size_t order, double *const *x, size_t n);
   /* out[k] = the kernel of points x and y of `dim` coordinates. */
   void (*kernel)(int kernel, lane_side alpha, lane_side rho, const lane_side *x, const lane_side *y, size_t dim,
                  double *out, size_t n);
+  /* out (a lower triangle as above)[k] = the kernel of points x (order), numbers, and themselves. */
+  void (*kernels)(int kernel, lane_side alpha, lane_side rho, const lane_side *x, size_t order, double *const *out,
+                  size_t n);
 } lane_fns;
 extern const lane_fns lane_ops_base, lane_ops_avx2, lane_ops_avx512;
 const lane_fns *lane_ops_at(int level);

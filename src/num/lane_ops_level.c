@@ -157,32 +157,158 @@ static void tile_get(tile *t, const lane_side *a, size_t k, size_t n)
     for (size_t r = 0; r < t->many && k + r * LANES < n; r++) t->t[r * t->rows + i] = at(a[i], k + r * LANES);
 }
 
+/* s / d where y = 1 / d, rounded, is known: of few fma the quotient to the bit (Markstein, IBM J. Res. Dev. 34, 1990:
+   q + (s - q d) y is it, if q is one of its neighbours, as the second one is), and where an operation could leave the
+   range of normal numbers, or there is no fma, a division. */
+#if defined LANE_X86 && LANES == 8
+#define QUICK 1
+INLINE lanes correct(lanes q, lanes s, lanes d, lanes y) { return _mm512_fmadd_pd(_mm512_fnmadd_pd(q, d, s), y, q); }
+/* Are all |x| between 2^-e and 2^e? */
+INLINE bool moderate(lanes x, int e)
+{
+  const lane_bits least = (lane_bits){ 0 } + ((uint64_t)(1023 - e) << 53), span = (lane_bits){ 0 } + ((uint64_t)e << 54);
+  return _mm512_cmplt_epu64_mask((__m512i)((lane_to_bits(x) << 1) - least), (__m512i)span) == 0xff;
+}
+#elif defined LANE_X86 && LANES == 4
+#define QUICK 1
+INLINE lanes correct(lanes q, lanes s, lanes d, lanes y) { return _mm256_fmadd_pd(_mm256_fnmadd_pd(q, d, s), y, q); }
+INLINE bool moderate(lanes x, int e)
+{
+  const lanes size = v_abs(x), least = LANE(v_double((uint64_t)(1023 - e) << 52)) + (lanes){ 0 };
+  const lanes most = LANE(v_double((uint64_t)(1023 + e) << 52)) + (lanes){ 0 };
+  return _mm256_movemask_pd((lanes)((size > least) & (size < most))) == 0xf;
+}
+#else
+#define QUICK 0
+INLINE lanes correct(lanes q, lanes s, lanes d, lanes y) { return (void)s, (void)d, (void)y, q; }
+INLINE bool moderate(lanes x, int e) { return (void)x, (void)e, false; }
+#endif
+
+/* Divisors with what is known of them. */
+typedef struct divisor { lanes d, inverse; bool quick; } divisor;
+
+INLINE divisor divisor_of(lanes d)
+{
+  bool quick = QUICK && moderate(d, 60);
+  return (divisor){ d, quick ? 1.0 / d : d, quick };
+}
+
+INLINE lanes over(lanes s, const divisor *by)
+{
+  if (!by->quick || !moderate(s, 900)) return s / by->d;
+  lanes q = correct(s * by->inverse, s, by->d, by->inverse);
+  return correct(q, s, by->d, by->inverse);
+}
+
 /* Less the products of two rows up to column j, as la_cholesky takes them: those of whole blocks of 32 columns are
    summed first. */
+enum { SUMMED = 32 };
 INLINE lanes less(lanes s, const lanes *x, const lanes *y, size_t j)
 {
-  enum { BLOCK = 32 };
   size_t p = 0;
-  if (j >= BLOCK) {
+  if (j >= SUMMED) {
     lanes t = { 0 };
-    for (; p < BLOCK; p++) t += x[p] * y[p];
+    for (; p < SUMMED; p++) t += x[p] * y[p];
     s -= t;
   }
   for (; p < j; p++) s -= x[p] * y[p];
   return s;
 }
 
-/* Of a its lower factor in place, column by column, the rows below side by side: each is the chain of la.c.  Gives 1
-   in lanes where a pivot is not positive, or could be rounding alone: its square no more than four times what
-   dist_cholesky asks for. */
+/* The same of DOWN rows x from column j, a multiple of ACROSS, on, and ACROSS rows y at once: each number that is loaded
+   serves several.  s[r][c] is of x[r] and y[c]. */
+enum { ACROSS = 4, DOWN = LANES == 8 ? 4 : 2 };
+typedef lanes patch[DOWN][ACROSS];
+#define EACH_OF(v, n) _Pragma("GCC unroll 4") for (int v = 0; v < (n); v++)
+
+INLINE void patch_add(patch s, lanes *const *x, lanes *const *y, size_t from, size_t to, bool minus)
+{
+  for (size_t p = from; p < to; p++) {
+    lanes a[ACROSS];
+    EACH_OF(c, ACROSS) a[c] = y[c][p];
+    EACH_OF(r, DOWN) {
+      lanes b = x[r][p];
+      EACH_OF(c, ACROSS) s[r][c] = minus ? s[r][c] - b * a[c] : s[r][c] + b * a[c];
+    }
+  }
+}
+
+INLINE void patch_less(patch s, lanes *const *x, lanes *const *y, size_t j)
+{
+  size_t from = 0;
+  if (j >= SUMMED) {
+    patch t;
+    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) t[r][c] = (lanes){ 0 };
+    patch_add(t, x, y, 0, SUMMED, false);
+    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) s[r][c] -= t[r][c];
+    from = SUMMED;
+  }
+  patch_add(s, x, y, from, j, true);
+}
+
+/* 1 in lanes where a pivot is not positive, or could be rounding alone: its square no more than four times what
+   dist_cholesky asks for, of a row whose squares so far are whole. */
+INLINE lanes refused(lanes bad, lanes d, lanes whole, size_t order, size_t j)
+{
+  return SEL(d > (double)order * 0x1p-51 * (whole + d) * (j > 0), bad, bad * 0 + 1.0);
+}
+
+/* The rows of a triangle; those beyond its last are its last. */
+INLINE void rows_at(lanes *l, size_t order, size_t i, int n, lanes **row)
+{
+  for (int r = 0; r < n; r++) {
+    size_t k = i + (size_t)r < order ? i + (size_t)r : order - 1;
+    row[r] = l + k * (k + 1) / 2;
+  }
+}
+
+/* Columns j .. j + ACROSS - 1, with the rows below. */
+INLINE lanes factor_columns(lanes *l, size_t order, size_t j, lanes *whole, lanes bad)
+{
+  lanes *y[ACROSS], *x[DOWN];
+  divisor d[ACROSS];
+  rows_at(l, order, j, ACROSS, y);
+  for (int c = 0; c < ACROSS; c++) {                       /* the rows of the block itself */
+    for (int k = 0; k < c; k++) {
+      lanes s = less(y[c][j + (size_t)k], y[c], y[k], j);
+      for (int p = 0; p < k; p++) s -= y[c][j + (size_t)p] * y[k][j + (size_t)p];
+      y[c][j + (size_t)k] = s = over(s, &d[k]);
+      whole[j + (size_t)c] += s * s;
+    }
+    lanes s = less(y[c][j + (size_t)c], y[c], y[c], j);
+    for (int p = 0; p < c; p++) s -= y[c][j + (size_t)p] * y[c][j + (size_t)p];
+    bad = refused(bad, s, whole[j + (size_t)c], order, j + (size_t)c);
+    d[c] = divisor_of(y[c][j + (size_t)c] = lane_sqrt(s));
+  }
+  for (size_t i = j + ACROSS; i < order; i += DOWN) {
+    patch s;
+    rows_at(l, order, i, DOWN, x);
+    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) s[r][c] = x[r][j + (size_t)c];
+    patch_less(s, x, y, j);
+    EACH_OF(c, ACROSS) {
+      for (int p = 0; p < c; p++) EACH_OF(r, DOWN) s[r][c] -= s[r][p] * y[c][j + (size_t)p];
+      EACH_OF(r, DOWN) s[r][c] = over(s[r][c], &d[c]);
+    }
+    for (int r = 0; r < DOWN && i + (size_t)r < order; r++)
+      EACH_OF(c, ACROSS) {
+        x[r][j + (size_t)c] = s[r][c];
+        whole[i + (size_t)r] += s[r][c] * s[r][c];
+      }
+  }
+  return bad;
+}
+
+/* Of a its lower factor in place, ACROSS columns after the other, the rows below side by side: each is the chain of
+   la.c. */
 static lanes factor(lanes *l, size_t order)
 {
   lanes whole[LANE_ORDER], bad = { 0 };
-  const lanes one = bad + 1.0;
+  size_t j = 0;
   for (size_t i = 0; i < order; i++) whole[i] = bad;
-  for (size_t j = 0; j < order; j++) {
+  for (; j + ACROSS <= order; j += ACROSS) bad = factor_columns(l, order, j, whole, bad);
+  for (; j < order; j++) {
     lanes *row = l + j * (j + 1) / 2, d = less(row[j], row, row, j);
-    bad = SEL(d > (double)order * 0x1p-51 * (whole[j] + d) * (j > 0), bad, one);
+    bad = refused(bad, d, whole[j], order, j);
     d = row[j] = lane_sqrt(d);
     for (size_t i = j + 1; i < order; i++) {
       lanes *below = l + i * (i + 1) / 2, s = less(below[j], row, below, j) / d;
@@ -246,17 +372,32 @@ static bool gauss(const lane_side *mu, const lane_side *l, bool is_factor, const
 INLINE lanes by_eights(const lane_side *a, const lanes *x, size_t columns, size_t k)
 {
   lanes s[8];
-  for (int i = 0; i < 8; i++) s[i] = (lanes){ 0 };
-  for (size_t p = 0; p < columns; p++) s[p % 8] += at(a[p], k) * x[p];
+  size_t p = 0;
+  _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++) s[i] = (lanes){ 0 };
+  for (; p + 8 <= columns; p += 8)
+    _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++) s[i] += at(a[p + (size_t)i], k) * x[p + (size_t)i];
+  _Pragma("GCC unroll 8") for (int i = 0; i < 8; i++)
+    if (p + (size_t)i < columns) s[i] += at(a[p + (size_t)i], k) * x[p + (size_t)i];
   return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+/* Terms that are 0 in all lanes change no sum, since x are finite and sums begin at 0: of a triangle's row those
+   behind the diagonal. */
+static size_t row_end(const lane_side *a, size_t columns)
+{
+  while (columns && !a[columns - 1].many && *a[columns - 1].p == 0) columns--;
+  return columns;
 }
 
 static void products(const lane_side *a, const lane_side *x, size_t rows, size_t columns, double *const *out, size_t n)
 {
   lanes v[LANE_ORDER];
-  for (size_t k = 0; k < n; k += LANES) {
-    for (size_t p = 0; p < columns; p++) v[p] = at(x[p], k);
-    for (size_t i = 0; i < rows; i++) lane_store(out[i] + k, by_eights(a + i * columns, v, columns, k));
+  for (size_t i = 0; i < rows; i++) {
+    size_t end = row_end(a + i * columns, columns);
+    for (size_t k = 0; k < n; k += LANES) {
+      for (size_t p = 0; p < end; p++) v[p] = at(x[p], k);
+      lane_store(out[i] + k, by_eights(a + i * columns, v, end, k));
+    }
   }
 }
 
@@ -281,39 +422,78 @@ INLINE lanes square_distance(const lane_side *x, const lane_side *y, size_t dim,
   return s;
 }
 
-INLINE lanes kernel_at(int which, lanes a2, lanes rho, lanes q)
+/* What of a kernel is the same for all points: alpha^2, and the divisor. */
+typedef struct kernel_scale { lanes a2; divisor by; } kernel_scale;
+
+INLINE kernel_scale scale_of(int which, lanes a, lanes rho)
+{
+  return (kernel_scale){ a * a, divisor_of(which == LANE_RBF ? rho * rho : rho) };
+}
+
+INLINE lanes kernel_at(int which, const kernel_scale *z, lanes q)
 {
   lanes s;
   switch (which) {
-  case LANE_RBF: return a2 * v_exp(-0.5 * q / (rho * rho));
-  case LANE_MATERN12: return a2 * v_exp(-lane_sqrt(q) / rho);
+  case LANE_RBF: return z->a2 * v_exp(over(-0.5 * q, &z->by));
+  case LANE_MATERN12: return z->a2 * v_exp(over(-lane_sqrt(q), &z->by));
   case LANE_MATERN32:
-    s = lane_sqrt(3.0 * q) / rho;
-    return a2 * (1.0 + s) * v_exp(-s);
+    s = over(lane_sqrt(3.0 * q), &z->by);
+    return z->a2 * (1.0 + s) * v_exp(-s);
   default:
-    s = lane_sqrt(5.0 * q) / rho;
-    return a2 * (1.0 + s + s * s / 3.0) * v_exp(-s);
+    s = over(lane_sqrt(5.0 * q), &z->by);
+    return z->a2 * (1.0 + s + s * s / 3.0) * v_exp(-s);
   }
 }
 
-INLINE void kernels_of(int which, lane_side alpha, lane_side rho, const lane_side *x, const lane_side *y, size_t dim,
-                       double *out, size_t n)
+INLINE void kernel_of(int which, lane_side alpha, lane_side rho, const lane_side *x, const lane_side *y, size_t dim,
+                      double *out, size_t n)
 {
   for (size_t k = 0; k < n; k += LANES) {
-    lanes a = at(alpha, k);
-    lane_store(out + k, kernel_at(which, a * a, at(rho, k), square_distance(x, y, dim, k)));
+    kernel_scale z = scale_of(which, at(alpha, k), at(rho, k));
+    lane_store(out + k, kernel_at(which, &z, square_distance(x, y, dim, k)));
   }
 }
+
+/* Some registers of all pairs, so that what one pair writes lies together; of a point and itself q = 0, and alpha^2
+   times 1. */
+INLINE void kernels_of(int which, lane_side alpha, lane_side rho, const lane_side *x, size_t order, double *const *out,
+                       size_t n)
+{
+  enum { SOME = 32 };
+  kernel_scale z[SOME];
+  for (size_t from = 0; from < n; from += SOME * LANES) {
+    size_t most = (n - from + LANES - 1) / LANES, m = most < SOME ? most : SOME, pair = 0;
+    for (size_t r = 0; r < m; r++) z[r] = scale_of(which, at(alpha, from + r * LANES), at(rho, from + r * LANES));
+    for (size_t i = 0; i < order; i++)
+      for (size_t j = 0; j <= i; j++, pair++)
+        for (size_t r = 0; r < m; r++) {
+          size_t k = from + r * LANES;
+          lanes d = at(x[i], k) - at(x[j], k);
+          lane_store(out[pair] + k, i == j ? z[r].a2 : kernel_at(which, &z[r], d * d));
+        }
+  }
+}
+
+/* f(which, ...) with a constant first argument, so that each kernel has a loop of its own. */
+#define FOR_KERNEL(f, ...) \
+  switch (which) { \
+  case LANE_RBF: f(LANE_RBF, __VA_ARGS__); break; \
+  case LANE_MATERN12: f(LANE_MATERN12, __VA_ARGS__); break; \
+  case LANE_MATERN32: f(LANE_MATERN32, __VA_ARGS__); break; \
+  default: f(LANE_MATERN52, __VA_ARGS__); break; \
+  }
 
 static void kernel(int which, lane_side alpha, lane_side rho, const lane_side *x, const lane_side *y, size_t dim,
                    double *out, size_t n)
 {
-  switch (which) {
-  case LANE_RBF: kernels_of(LANE_RBF, alpha, rho, x, y, dim, out, n); break;
-  case LANE_MATERN12: kernels_of(LANE_MATERN12, alpha, rho, x, y, dim, out, n); break;
-  case LANE_MATERN32: kernels_of(LANE_MATERN32, alpha, rho, x, y, dim, out, n); break;
-  default: kernels_of(LANE_MATERN52, alpha, rho, x, y, dim, out, n); break;
-  }
+  FOR_KERNEL(kernel_of, alpha, rho, x, y, dim, out, n)
 }
 
-const lane_fns OPS_NAME(lane_ops_, LEVEL) = { op, map, gather, range, add, factors, gauss, products, solves, kernel };
+static void kernels(int which, lane_side alpha, lane_side rho, const lane_side *x, size_t order, double *const *out,
+                    size_t n)
+{
+  FOR_KERNEL(kernels_of, alpha, rho, x, order, out, n)
+}
+
+const lane_fns OPS_NAME(lane_ops_, LEVEL) = { op, map, gather, range, add, factors, gauss, products, solves, kernel,
+                                             kernels };

@@ -65,7 +65,7 @@ LANE_LARGE lanes v_log_rest(lanes x)
 /* exp x; overflows to infinity and underflows through the subnormals to 0. */
 static inline lanes v_exp(lanes x)
 {
-  lanes c = SEL(x < -746, -746, SEL(x > 710, 710, x));          /* NaN stays */
+  lanes c = lane_max(LANE(-746.0), lane_min(LANE(710.0), x));   /* NaN stays */
   lanes k = (c * 1.44269504088896338700 + V_ROUND) - V_ROUND;
   lanes hi = c - k * 6.93147180369123816490e-01, lo = k * 1.90821492927058770002e-10;
   lanes r = hi - lo, t = r * r;

@@ -116,6 +116,13 @@ static void check_products(const lane_fns *f, size_t n, size_t columns, size_t l
   CHECK(good);
 }
 
+static double kernel_alone(int kind, double alpha, double rho, const double *x, const double *y, size_t dim)
+{
+  gp_kernel one = { .n = 1 };
+  one.part[0] = (gp_kernel_part){ .kind = (gp_kernel_kind)kind, .n = 2, .p = { alpha, rho } };
+  return gp_kernel_at(&one, x, y, (int64_t)dim);
+}
+
 static void check_kernels(const lane_fns *f, size_t lanes)
 {
   static const int kinds[] = { [LANE_RBF] = GP_RBF, [LANE_MATERN12] = GP_MATERN12, [LANE_MATERN32] = GP_MATERN32,
@@ -128,13 +135,23 @@ static void check_kernels(const lane_fns *f, size_t lanes)
     for (size_t dim = 1; dim <= 3; dim++) {
       f->kernel(which, (lane_side){ &alpha, false }, (lane_side){ rho, true }, side, side + 4, dim, out[0], lanes);
       for (size_t k = 0; k < lanes; k++) {
-        gp_kernel one = { .n = 1 };
-        one.part[0] = (gp_kernel_part){ .kind = (gp_kernel_kind)kinds[which], .n = 2, .p = { alpha, rho[k] } };
         double x[3], y[3];
         for (size_t i = 0; i < dim; i++) x[i] = number(side + i, k), y[i] = number(side + 4 + i, k);
-        good &= same(out[0][k], gp_kernel_at(&one, x, y, (int64_t)dim));
+        good &= same(out[0][k], kernel_alone(kinds[which], alpha, rho[k], x, y, dim));
       }
     }
+  CHECK(good);
+  double *to[LANE_ROWS];
+  for (size_t i = 0; i < LANE_ROWS; i++) to[i] = l[i];
+  for (int which = 0; which < LANE_KERNELS; which++) {
+    f->kernels(which, (lane_side){ rho, true }, (lane_side){ rho, true }, side, ORDER, to, lanes);
+    for (size_t i = 0; i < ORDER; i++)
+      for (size_t j = 0; j <= i; j++)
+        for (size_t k = 0; k < lanes; k++) {
+          double x = number(side + i, k), y = number(side + j, k);
+          good &= same(l[i * (i + 1) / 2 + j][k], kernel_alone(kinds[which], rho[k], rho[k], &x, &y, 1));
+        }
+  }
   CHECK(good);
 }
 

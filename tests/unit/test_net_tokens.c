@@ -311,7 +311,7 @@ static void test_pure(void)
   CHECK(net_source_runs(again, &w.h, 3, 1, &some) && same_runs(&w.r, 3, &some));
   CHECK(net_source_runs(else_, &w.h, 3, 20, &other) && !same_runs(&w.r, 3, &other));
   CHECK(net_source_runs(again, &w.h, 3 + NET_BLOCK, 20, &other) && !same_runs(&w.r, 3, &other));
-  for (int i = 5; i < 9; i++) CHECK(net_runs_add(st, &w.h, &sum, &w.r, i));
+  for (int i = 5; i < 9; i++) CHECK(net_runs_add(st, &w.h, &sum, &w.r, i, 1));
   CHECK(sum.n == 4 && same_runs(&w.r, 5, &sum));
   net_source_free(again);
   net_source_free(else_);

@@ -104,8 +104,8 @@ typedef struct net_runs {
   size_t cstart, cinput;
 } net_runs;
 void net_runs_free(norn_state *, net_runs *);
-/* Appends run r of `from` to `to`.  false: error set. */
-bool net_runs_add(norn_state *, const net_schema *, net_runs *to, const net_runs *from, int r);
+/* Appends m runs of `from`, from `first` on, to `to`.  false: error set. */
+bool net_runs_add(norn_state *, const net_schema *, net_runs *to, const net_runs *from, int first, int m);
 
 /* Where simulated runs come from. */
 typedef struct net_source net_source;

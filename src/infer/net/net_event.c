@@ -46,38 +46,50 @@ bool net_runs_event(norn_state *st, net_runs *r)
          engine_room(st, &r->event, &r->cevent, r->nevent + 1, sizeof *r->event);
 }
 
-/* Numbers of `from` from `at` on, at the end of `to`'s.  Gives where; UINT32_MAX: no memory, error set. */
-static uint32_t numbers_add(norn_state *st, net_runs *to, const net_runs *from, uint32_t at, size_t n)
+/* Numbers of `from` from `at` on, at the end of `to`'s, which has room.  Gives where. */
+static inline uint32_t numbers_add(net_runs *to, const net_runs *from, uint32_t at, size_t n)
 {
-  if (!net_runs_number(st, to, n)) return UINT32_MAX;
-  /* perhaps there is no memory yet */
-  if (n > 0) memcpy(to->number + to->nnumber, from->number + at, n * sizeof *to->number);
+  double *x = to->number + to->nnumber;
+  const double *y = from->number + at;
+  if (n <= 4) for (size_t i = 0; i < n; i++) x[i] = y[i];      /* most are few */
+  else memcpy(x, y, n * sizeof *x);
   to->nnumber += n;
   return (uint32_t)(to->nnumber - n);
 }
 
-bool net_runs_add(norn_state *st, const net_schema *h, net_runs *to, const net_runs *from, int r)
+/* Room for m runs more.  false: error set. */
+static bool runs_room(norn_state *st, net_runs *to, const net_runs *from, int first, int m, size_t ni)
 {
-  size_t ni = (size_t)h->ninput, n = (size_t)to->n, all = 2 * (n + 1) * ni;
-  if (!engine_room(st, &to->start, &to->cstart, n + 2, sizeof *to->start) ||
-      !engine_room(st, &to->input, &to->cinput, all + 1, sizeof *to->input))
-    return false;
-  if (!n) to->start[0] = 0;
-  for (size_t i = 0; i < ni; i++) {
-    const uint32_t *in = from->input + 2 * ((size_t)r * ni + i);
-    uint32_t *out = to->input + 2 * (n * ni + i);
-    out[1] = in[1];
-    if ((out[0] = numbers_add(st, to, from, in[0], in[1])) == UINT32_MAX) return false;
+  size_t n = (size_t)(to->n + m), numbers = 0, events = from->start[first + m] - from->start[first];
+  for (size_t k = from->start[first]; k < from->start[first + m]; k++)
+    numbers += (size_t)from->event[k].nx + from->event[k].nargs;
+  for (size_t i = ni * (size_t)first; i < ni * (size_t)(first + m); i++) numbers += from->input[2 * i + 1];
+  return engine_room(st, &to->start, &to->cstart, n + 1, sizeof *to->start) &&
+         engine_room(st, &to->input, &to->cinput, 2 * n * ni + 1, sizeof *to->input) &&
+         engine_room(st, &to->event, &to->cevent, to->nevent + events + 1, sizeof *to->event) &&
+         net_runs_number(st, to, numbers + 1);
+}
+
+bool net_runs_add(norn_state *st, const net_schema *h, net_runs *to, const net_runs *from, int first, int m)
+{
+  size_t ni = (size_t)h->ninput;
+  if (!runs_room(st, to, from, first, m, ni)) return false;
+  if (!to->n) to->start[0] = 0;
+  for (int r = first; r < first + m; r++) {
+    for (size_t i = 0; i < ni; i++) {
+      const uint32_t *in = from->input + 2 * ((size_t)r * ni + i);
+      uint32_t *out = to->input + 2 * ((size_t)to->n * ni + i);
+      out[1] = in[1];
+      out[0] = numbers_add(to, from, in[0], in[1]);
+    }
+    for (size_t k = from->start[r]; k < from->start[r + 1]; k++) {
+      net_event *e = &to->event[to->nevent++];
+      *e = from->event[k];
+      e->x = numbers_add(to, from, e->x, e->nx);
+      e->arg = numbers_add(to, from, e->arg, e->nargs);
+    }
+    to->start[++to->n] = to->nevent;
   }
-  for (size_t k = from->start[r]; k < from->start[r + 1]; k++) {
-    net_event e = from->event[k];
-    if (!net_runs_event(st, to)) return false;
-    e.x = numbers_add(st, to, from, e.x, e.nx);
-    e.arg = e.x == UINT32_MAX ? e.x : numbers_add(st, to, from, e.arg, e.nargs);
-    if (e.arg == UINT32_MAX) return false;
-    to->event[to->nevent++] = e;
-  }
-  to->start[++to->n] = to->nevent;
   return true;
 }
 

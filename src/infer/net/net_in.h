@@ -85,6 +85,9 @@ uint64_t net_block_stream(const net_source *, uint64_t block);
 bool net_block_has(const net_source *, const net_schema *, uint64_t i);
 /* Makes it so, in lanes.  false: it can't be done so; perhaps error set. */
 bool net_lanes_block(net_source *, const net_schema *, uint64_t i);
+/* The same at the end of `out`, if all that are done so at once are among the n runs from i on: how many; 0: they are
+   not; -1: it can't be done so, perhaps error set. */
+int  net_lanes_into(net_source *, const net_schema *, uint64_t i, int n, net_runs *out);
 
 /* Runs by the scalar VM: here; on threads too, where that is worth it (net_source_crew.c).  false: error set. */
 bool net_runs_alone(net_source *, const net_schema *, uint64_t first, int n, net_runs *out);

@@ -7,6 +7,7 @@
    The columns stay where they are among the numbers of the block; an event points into them.  Events are
    noted as they come, for several lanes at once or for one that goes alone; those of one lane are in its
    order. */
+#include "dist/dist.h"
 #include "infer/net/net_in.h"
 #include <string.h>
 
@@ -23,6 +24,7 @@ typedef struct noting {
   const net_schema *h;
   net_runs *out;
   uint32_t first, width;                 /* lanes of the block */
+  size_t runs, events, numbers;          /* that were in `out` before */
   note *note; size_t nnote, cnote;
   uint32_t *lane; size_t nlane, clane;
   bool gives_up;                         /* something that runs alone must say */
@@ -33,15 +35,27 @@ typedef struct noting {
 /* Where the numbers of an element of each lane go: u[k * step]. */
 typedef struct numbers { double *u; size_t step; } numbers;
 
+/* Numbers as they are.  false: one is not finite (x * 0 is 0 for those that are). */
+static bool column_plain(const double *x, uint32_t n, numbers c)
+{
+  double bad = 0;
+  if (c.step == 1) memcpy(c.u, x, n * sizeof *x);
+  else for (uint32_t k = 0; k < n; k++) c.u[k * c.step] = x[k];
+  for (uint32_t k = 0; k < n; k++) bad += x[k] * 0;
+  return bad == 0;
+}
+
 /* The coordinates of n numbers as net_event_of has them; false: one is not inside. */
 static bool column_reals(const net_site *s, const norn_simulated *t, numbers c)
 {
   double p[NORN_DIST_P];
   norn_support support = { .kind = NORN_SUPPORT_REAL };
-  bool bounds = !s->plain && t->row && t->row->range1;
+  bool bounds = !s->plain && t->row && t->row->range1 && t->row->range1 != dist_everywhere;
+  if (!bounds) return column_plain(t->x, t->n, c);
+  bool moves = t->many && t->row->range1 != dist_positive;
   for (uint32_t k = 0; k < t->n; k++) {
     double *u = c.u + k * c.step, x = t->x[k];
-    if (bounds && (k == 0 || t->many)) {
+    if (k == 0 || moves) {
       double lower, upper;
       for (int i = 0; i < t->np; i++) p[i] = t->p[i][t->many >> i & 1 ? k : 0];
       t->row->range1(p, &lower, &upper);
@@ -89,9 +103,11 @@ static bool columns_begin(noting *o, const norn_simulated *t, net_event *e)
   size_t nargs = (size_t)s->nargs, n = t->n, nx = t->elements;
   if (!net_runs_number(o->s->st, r, n * (nx + nargs))) return false;
   double *a = r->number + r->nnumber + n * nx;
-  for (size_t i = 0; i < nargs; i++)
-    for (size_t k = 0; k < n; k++)
-      a[k * nargs + i] = (int)i < t->nargs ? t->arg[i][t->arg_many >> i & 1 ? k : 0] : 0;
+  for (size_t i = 0; i < nargs; i++) {
+    const double none = 0, *x = (int)i < t->nargs ? t->arg[i] : &none;
+    if ((int)i < t->nargs && t->arg_many >> i & 1) for (size_t k = 0; k < n; k++) a[k * nargs + i] = x[k];
+    else for (size_t k = 0; k < n; k++) a[k * nargs + i] = *x;
+  }
   e->x = (uint32_t)r->nnumber;
   e->arg = (uint32_t)(r->nnumber + n * nx);
   e->nx = (uint16_t)nx;
@@ -137,7 +153,7 @@ static bool note_inputs(noting *o, const norn_simulated *t)
 {
   net_source *s = o->s;
   for (int i = 0; i < s->ninput; i++) {
-    uint32_t *in = o->out->input + 2 * ((size_t)(t->lane - o->first) * (size_t)s->ninput + (size_t)i);
+    uint32_t *in = o->out->input + 2 * ((o->runs + t->lane - o->first) * (size_t)s->ninput + (size_t)i);
     int64_t elements;
     in[0] = (uint32_t)o->out->nnumber;
     if (!net_input_numbers(s->st, t->value, s->input[i], o->out, &in[1], &elements)) return gives_up(o);
@@ -151,8 +167,8 @@ static bool same_inputs(noting *o)
   norn_simulated t = { .value = norn_get(o->s->what), .lane = o->first };
   size_t n = 2 * (size_t)o->s->ninput;
   if (!note_inputs(o, &t)) return false;
-  for (size_t k = 1; n && k < o->width; k++)
-    memcpy(o->out->input + k * n, o->out->input, n * sizeof *o->out->input);
+  uint32_t *in = o->out->input + o->runs * n;
+  for (size_t k = 1; n && k < o->width; k++) memcpy(in + k * n, in, n * sizeof *in);
   return true;
 }
 
@@ -197,13 +213,16 @@ static bool spread(noting *o)
 {
   norn_state *st = o->s->st;
   net_runs *r = o->out;
-  size_t *at = r->start + 1;             /* of each run its number of events, then where the next goes */
-  memset(r->start, 0, (o->width + 1) * sizeof *r->start);
-  for (size_t i = 0; i < o->nnote; i++)
-    for (uint32_t k = 0; k < (o->note[i].n ? o->note[i].n : 1); k++) at[lane_of(o, &o->note[i], k)]++;
-  size_t all = 0;
+  size_t *at = r->start + o->runs + 1;   /* of each run its number of events, then where the next goes */
+  memset(at, 0, o->width * sizeof *at);
+  size_t all = o->events, each = 0;      /* each: events of all lanes at once */
+  for (size_t i = 0; i < o->nnote; i++) {
+    const note *x = &o->note[i];
+    if (x->n && x->all) each++;
+    else for (uint32_t k = 0; k < (x->n ? x->n : 1); k++) at[lane_of(o, x, k)]++;
+  }
   for (uint32_t k = 0; k < o->width; k++) {
-    size_t n = at[k];
+    size_t n = at[k] + each;
     at[k] = all;
     all += n;
   }
@@ -240,8 +259,9 @@ static void choose_width(net_source *s, const noting *o, const norn_lanes_report
 {
   enum { LEAST = 128, SMALL = 256, CACHE = 3 << 17, MEMORY = 64 << 20 };
   const net_runs *r = o->out;
-  size_t bytes = r->nnumber * sizeof *r->number + r->nevent * sizeof *r->event;
-  if (s->width == 0) s->width = r->nevent / (o->nnote + 1) < SMALL ? NET_BLOCK : o->width;
+  size_t events = r->nevent - o->events;
+  size_t bytes = (r->nnumber - o->numbers) * sizeof *r->number + events * sizeof *r->event;
+  if (s->width == 0) s->width = events / (o->nnote + 1) < SMALL ? NET_BLOCK : o->width;
   double more = (double)s->width / o->width;
   while (s->width > LEAST && (more * (double)report->most > CACHE || more * (double)bytes > MEMORY))
     s->width /= 2, more /= 2;
@@ -275,24 +295,48 @@ static bool lanes_block(noting *o, uint64_t block, norn_lanes_report *report)
   return good;
 }
 
-bool net_lanes_block(net_source *s, const net_schema *h, uint64_t i)
+/* How many lanes are one run now, run i among them. */
+static uint32_t width_of(const net_source *s) { return s->width ? s->width : NET_AGAIN; }
+
+/* Those with run i, at the end of `out`.  false: they can't be done so, and `out` has what it had; perhaps error
+   set. */
+static bool lanes_add(net_source *s, const net_schema *h, uint64_t i, net_runs *out)
 {
   enum { APART = 3 };
-  uint32_t width = s->width ? s->width : NET_AGAIN;
-  noting o = { .s = s, .h = h, .out = &s->block, .first = (uint32_t)(i % NET_BLOCK) / width * width, .width = width };
+  uint32_t width = width_of(s);
+  noting o = { .s = s, .h = h, .out = out, .first = (uint32_t)(i % NET_BLOCK) / width * width, .width = width,
+               .runs = (size_t)out->n, .events = out->nevent, .numbers = out->nnumber };
   norn_state *st = s->st;
   norn_lanes_report report = { 0 };
+  size_t n = o.runs + width;
   norn_clear(st);
-  s->whole = false;
-  if (s->apart >= APART || !net_runs_start(st, &s->block, (int)width, s->ninput)) return false;
-  bool good = lanes_block(&o, i / NET_BLOCK, &report) && spread(&o);
+  if (s->apart >= APART) return false;
+  bool good = engine_room(st, &out->start, &out->cstart, n + 1, sizeof *out->start) &&
+              engine_room(st, &out->input, &out->cinput, 2 * n * (size_t)s->ninput + 1, sizeof *out->input);
+  good = good && lanes_block(&o, i / NET_BLOCK, &report) && spread(&o);
   s->apart += (report.alone > width / 2) + !good;
   if (good) choose_width(s, &o, &report);
   engine_put(st, o.note, o.cnote * sizeof *o.note);
   engine_put(st, o.lane, o.clane * sizeof *o.lane);
-  if (!good) return false;
+  if (good) out->n += (int)width;
+  else out->nevent = o.events, out->nnumber = o.numbers;
+  return good;
+}
+
+bool net_lanes_block(net_source *s, const net_schema *h, uint64_t i)
+{
+  uint32_t width = width_of(s);
+  s->whole = false;
+  if (!net_runs_start(s->st, &s->block, 0, s->ninput) || !lanes_add(s, h, i, &s->block)) return false;
   s->whole = true;
-  s->first = i / NET_BLOCK * NET_BLOCK + o.first;
+  s->first = i / width * width;
   s->print = print_of(h);
   return true;
+}
+
+int net_lanes_into(net_source *s, const net_schema *h, uint64_t i, int n, net_runs *out)
+{
+  uint32_t width = width_of(s);
+  if (i % width || (uint32_t)n < width) return 0;
+  return lanes_add(s, h, i, out) ? (int)width : -1;
 }

@@ -403,15 +403,20 @@ bool net_source_runs(net_source *s, const net_schema *h, uint64_t first, int n, 
   while (done < n) {
     uint64_t i = first + (uint64_t)done;
     const net_runs *r = &s->block;
-    int from = 0;
-    if (net_block_has(s, h, i) || net_lanes_block(s, h, i)) from = (int)(i - s->first);
+    bool here = net_block_has(s, h, i);
+    int from = 0, whole = here ? 0 : net_lanes_into(s, h, i, n - done, out);
+    if (whole > 0) {
+      done += whole;
+      continue;
+    }
+    if (here || (whole == 0 && net_lanes_block(s, h, i))) from = (int)(i - s->first);
     else {
       if (norn_error(s->st)->code == NORN_EMEMORY) return false;
       if (!net_runs_threads(s, h, i, alone_at_once(i, n - done), &s->some)) return false;
       r = &s->some;
     }
     int m = r->n - from < n - done ? r->n - from : n - done;
-    for (int k = 0; k < m; k++) if (!net_runs_add(s->st, h, out, r, from + k)) return false;
+    if (!net_runs_add(s->st, h, out, r, from, m)) return false;
     done += m;
   }
   return true;

@@ -34,7 +34,7 @@ static void job_do(void *user, int k, norn_state *st)
       norn_clear(st);
       return;
     }
-    for (int i = 0; good && i < m; i++) good = net_runs_add(st, &j->h, &j->runs, &j->piece, i);
+    if (good) good = net_runs_add(st, &j->h, &j->runs, &j->piece, 0, m);
     j->failed = !good;
     if (good) j->done += m;
   }
@@ -74,12 +74,11 @@ static bool take(net_source *s, const net_schema *h, jobs *all, int k, net_runs 
     norn_crew_error(all->crew, k);
     return false;
   }
-  for (int i = 0; i < j->done; i++) if (!net_runs_add(s->st, h, out, &j->runs, i)) return false;
+  if (!net_runs_add(s->st, h, out, &j->runs, 0, j->done)) return false;
   if (j->done == j->n) return true;
   s->threadless = true;
-  if (!net_runs_alone(s, h, j->first + (uint64_t)j->done, j->n - j->done, &j->piece)) return false;
-  for (int i = 0; i < j->n - j->done; i++) if (!net_runs_add(s->st, h, out, &j->piece, i)) return false;
-  return true;
+  return net_runs_alone(s, h, j->first + (uint64_t)j->done, j->n - j->done, &j->piece) &&
+         net_runs_add(s->st, h, out, &j->piece, 0, j->n - j->done);
 }
 
 static bool crew_runs(net_source *s, const net_schema *h, uint64_t first, int n, net_runs *out, int threads)

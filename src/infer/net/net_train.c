@@ -174,7 +174,7 @@ static bool simulate(net_training *t, int n)
   for (int i = 0; i < n; i++) {
     uint64_t k = t->next + (uint64_t)i;
     if ((int64_t)(k / t->mine) != t->round) shuffle(t, (int64_t)(k / t->mine));
-    if (!net_runs_add(t->st, schema, &t->runs, &t->all, (int)t->order[k % t->mine])) return false;
+    if (!net_runs_add(t->st, schema, &t->runs, &t->all, (int)t->order[k % t->mine], 1)) return false;
   }
   return true;
 }

@@ -120,7 +120,8 @@ struct norn_lanes {
   lane_vec *vecs;                             /* all handles */
   size_t made, kept;                          /* since the last marking; that it left */
   size_t cells, made_cells;                   /* numbers of all vectors; made since the last marking */
-  struct cells *free;                         /* vectors of n cells for reuse */
+  struct cells *free;                         /* buffers of n cells for reuse */
+  lane_vec *idle, *last_idle; size_t nidle;   /* and handles that have one still */
   bool selecting;                             /* lanes_select.c holds values that no register does */
   int holding;                                /* so does who goes through an array (lanes_arith.c) */
   struct lanes_vain { const ins *pc; int n; } vain[16];           /* branches where it did in vain */

@@ -24,9 +24,15 @@ bool lanes_side(group *g, val x, lane_side *s, double *one)
 /* The same of one that must be finite, with its bounds. */
 static bool finite_side(group *g, val x, lane_side *s, double *one, double *lo, double *hi)
 {
-  if (!lanes_side(g, x, s, one)) return false;
-  *lo = *hi = *s->p;
-  return s->many ? lanes_range(g, lane_here(g, x.p), lo, hi) : isfinite(*one);
+  if (!v_is_lanes(x)) {
+    if (!lanes_side(g, x, s, one)) return false;
+    *lo = *hi = *one;
+    return isfinite(*one);
+  }
+  lane_vec *v = lanes_kind(x) == LANE_REAL ? lane_here(g, x.p) : NULL;
+  if (!v) return false;
+  *s = (lane_side){ &v->c->d, true };
+  return lanes_range(g, v, lo, hi);
 }
 
 static bool is_vector(val x, int64_t n)
@@ -34,12 +40,23 @@ static bool is_vector(val x, int64_t n)
   return x.tag == NORN_ARRAY && vec_rank(v_vec(x)) == 1 && v_vec(x)->len == n && vec_elem(v_vec(x)) != NORN_B8;
 }
 
+/* The elements of a vector; in `room` where they do not lie together as values. */
+static const val *elements_of(group *g, val x, val *room)
+{
+  const vec *v = v_vec(x);
+  if (v->b && !v->b->parent && vec_elem(v) == NORN_VALUES) return vec_elems(v);
+  for (int64_t i = 0; i < v->len; i++) room[i] = vec_at(g->run->st, v, i);
+  return room;
+}
+
 bool lanes_vector_sides(group *g, val x, int64_t n, lane_side *s, double *one)
 {
   double lo, hi;
-  if (!is_vector(x, n)) return false;
+  val room[LANE_ORDER];
+  if (n > LANE_ORDER || !is_vector(x, n)) return false;
+  const val *e = elements_of(g, x, room);
   for (int64_t i = 0; i < n; i++)
-    if (!finite_side(g, vec_at(g->run->st, v_vec(x), i), s + i, one + i, &lo, &hi)) return false;
+    if (!finite_side(g, e[i], s + i, one + i, &lo, &hi)) return false;
   return true;
 }
 
@@ -64,16 +81,15 @@ static bool is_equal(group *g, val x, val y)
 
 bool lanes_covariance_sides(group *g, val a, int64_t n, lane_side *s, double *one)
 {
-  norn_state *st = g->run->st;
-  val row[LANE_ORDER];
+  val row, room[LANE_ORDER][LANE_ORDER];
+  const val *e[LANE_ORDER];
   double lo, hi;
   if (a.tag != NORN_ARRAY || v_vec(a)->len != n || n > LANE_ORDER) return false;
   for (int64_t i = 0; i < n; i++) {
-    if (!row_at(g, a, i, n, row + i)) return false;
-    for (int64_t j = 0; j <= i; j++, s++, one++) {
-      val x = vec_at(st, v_vec(row[i]), j);
-      if (!is_equal(g, x, vec_at(st, v_vec(row[j]), i)) || !finite_side(g, x, s, one, &lo, &hi)) return false;
-    }
+    if (!row_at(g, a, i, n, &row)) return false;
+    e[i] = elements_of(g, row, room[i]);
+    for (int64_t j = 0; j <= i; j++, s++, one++)
+      if (!is_equal(g, e[i][j], e[j][i]) || !finite_side(g, e[i][j], s, one, &lo, &hi)) return false;
   }
   return true;
 }
@@ -81,20 +97,19 @@ bool lanes_covariance_sides(group *g, val a, int64_t n, lane_side *s, double *on
 /* upper: must there be zeros above? */
 static bool triangle_sides(group *g, val a, int64_t n, bool zeros, lane_side *s, double *one)
 {
-  norn_state *st = g->run->st;
   lane_side above;
   double lo, hi, zero;
-  val row;
+  val row, room[LANE_ORDER];
   if (a.tag != NORN_ARRAY || v_vec(a)->len != n || n > LANE_ORDER) return false;
   for (int64_t i = 0; i < n; i++) {
     if (!row_at(g, a, i, n, &row)) return false;
+    const val *e = elements_of(g, row, room);
     for (int64_t j = 0; j < n; j++) {
-      val x = vec_at(st, v_vec(row), j);
       if (j > i) {
-        if (!finite_side(g, x, &above, &zero, &lo, &hi) || (zeros && (above.many || zero != 0))) return false;
+        if (!finite_side(g, e[j], &above, &zero, &lo, &hi) || (zeros && (above.many || zero != 0))) return false;
         continue;
       }
-      if (!finite_side(g, x, s++, one++, &lo, &hi)) return false;
+      if (!finite_side(g, e[j], s++, one++, &lo, &hi)) return false;
       if (i == j && !(lo > 0)) return false;
     }
   }
@@ -144,6 +159,23 @@ static val matrix_of(norn_state *st, const val *v, int64_t n, bool mirrored)
 
 /* ---- what is known ---- */
 
+/* Bounds of the factor's elements, which nobody need look for: the squares of a row add up to the covariance's diagonal
+   element but for rounding (Higham, Accuracy and Stability of Numerical Algorithms, 2002, theorem 10.3).  Those of its
+   own diagonal, which must be positive, are looked for. */
+static void factor_bounds(group *g, const lane_side *a, int64_t n, const val *v)
+{
+  for (int64_t i = 0, at = 0; i < n; i++) {
+    const lane_side *d = a + i * (i + 1) / 2 + i;
+    double lo, hi = *d->p;
+    if (d->many && !lane_ops()->range(d->p, g->at->n, &lo, &hi)) return;
+    double most = sqrt(hi) * (1 + 1e-9);
+    for (int64_t j = 0; j <= i; j++, at++) {
+      lane_vec *z = v[at].p;
+      z->lo = -most, z->hi = most, z->ranged = j < i && isfinite(most);
+    }
+  }
+}
+
 static val factor_of(group *g, val a)
 {
   lane_side s[LANE_ROWS];
@@ -153,6 +185,7 @@ static val factor_of(group *g, val a)
   if (n < 1 || n > LANE_ORDER || !lanes_covariance_sides(g, a, n, s, one) || !vectors_new(g, n * (n + 1) / 2, v, x))
     return norn_none();
   if (!lane_ops()->factors(s, (size_t)n, x, g->at->n)) return norn_none();
+  factor_bounds(g, s, n, v);
   return matrix_of(g->run->st, v, n, false);
 }
 
@@ -219,20 +252,18 @@ static val covariance(group *g, val from, val points)
 {
   kernel q;
   lane_side s[LANE_ORDER];
-  double one[LANE_ORDER], lo, hi;
+  double one[LANE_ORDER], lo, hi, *x[LANE_ROWS];
   val v[LANE_ROWS];
   int64_t n = points.tag == NORN_ARRAY ? v_vec(points)->len : 0;
-  if (n < 1 || n > LANE_ORDER || !kernel_of(g, from, &q) || !lanes_vector_sides(g, points, n, s, one))
+  if (n < 1 || n > LANE_ORDER || !kernel_of(g, from, &q) || !lanes_vector_sides(g, points, n, s, one) ||
+      !vectors_new(g, n * (n + 1) / 2, v, x))
     return norn_none();
   kernel_bounds(g, &q, points, &lo, &hi);
-  for (int64_t i = 0, at = 0; i < n; i++)
-    for (int64_t j = 0; j <= i; j++) {
-      lane_vec *z = lane_vec_new(g->all, g->at, LANE_REAL);
-      if (!z) return norn_none();
-      lane_ops()->kernel(q.which, q.alpha, q.rho, s + i, s + j, 1, &z->c->d, g->at->n);
-      z->lo = lo, z->hi = hi, z->ranged = isfinite(hi);
-      v[at++] = v_lanes(z);
-    }
+  lane_ops()->kernels(q.which, q.alpha, q.rho, s, (size_t)n, x, g->at->n);
+  for (int64_t i = 0; i < n * (n + 1) / 2; i++) {
+    lane_vec *z = v[i].p;
+    z->lo = lo, z->hi = hi, z->ranged = isfinite(hi);
+  }
   return matrix_of(g->run->st, v, n, true);
 }
 

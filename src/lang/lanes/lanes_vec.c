@@ -92,10 +92,34 @@ size_t lane_bytes(const norn_lanes *l) { return ((size_t)l->n + LANE_PAD) * size
 
 struct cells { struct cells *next; };
 
+/* A handle that nobody has any more, with its buffer still; NULL: there is none. */
+static lane_vec *idle_vec(norn_lanes *l)
+{
+  norn_state *st = l->st;
+  lane_vec *h = l->idle;
+  if (h) {
+    l->idle = h->next;
+    l->nidle--;
+  } else if ((h = st->idle) && st->spare_bytes == lane_bytes(l)) {
+    st->idle = h->next;
+    st->spares--;
+  } else return NULL;
+  return h;
+}
+
+static void idle_put(norn_lanes *l, lane_vec *h)
+{
+  if (!l->idle) l->last_idle = h;
+  h->next = l->idle;
+  l->idle = h;
+  l->nidle++;
+}
+
 void *lane_buffer(norn_lanes *l)
 {
   norn_state *st = l->st;
   struct cells *c = l->free;
+  lane_vec *h;
   if (c) {
     l->free = c->next;
     return c;
@@ -103,6 +127,11 @@ void *lane_buffer(norn_lanes *l)
   if ((c = st->spare) && st->spare_bytes == lane_bytes(l)) {
     st->spare = c->next;
     st->spares--;
+    return c;
+  }
+  if ((h = idle_vec(l))) {
+    c = (struct cells *)(void *)h->c;
+    mem_put(&st->mem, h, sizeof *h);
     return c;
   }
   c = mem_get(&l->st->mem, lane_bytes(l));
@@ -120,7 +149,11 @@ void lane_buffer_put(norn_lanes *l, void *p)
 
 void lane_spares_free(norn_state *st)
 {
-  for (struct cells *c; (c = st->spare); st->spare = c->next, mem_put(&st->mem, c, st->spare_bytes)) { }
+  for (struct cells *c; (c = st->spare); mem_put(&st->mem, c, st->spare_bytes)) st->spare = c->next;
+  for (lane_vec *h; (h = st->idle); mem_put(&st->mem, h, sizeof *h)) {
+    st->idle = h->next;
+    mem_put(&st->mem, h->c, st->spare_bytes);
+  }
   st->spares = 0;
 }
 
@@ -138,6 +171,16 @@ void lane_buffers_leave(norn_lanes *l)
       st->spare = c;
       st->spares++;
     } else mem_put(&st->mem, c, bytes);
+  }
+  if (keeps && l->idle && (st->spares + l->nidle) * bytes < MOST) {
+    l->last_idle->next = st->idle;
+    st->idle = l->idle;
+    st->spares += l->nidle;
+    l->idle = NULL;
+  }
+  for (lane_vec *h; (h = l->idle); mem_put(&st->mem, h, sizeof *h)) {
+    l->idle = h->next;
+    mem_put(&st->mem, h->c, bytes);
   }
 }
 
@@ -171,15 +214,8 @@ bool lane_host(norn_lanes *l, lane_vec *h)
 
 /* ---- vectors ---- */
 
-/* With the cells c, which are given back if there is no memory (error set). */
-static lane_vec *vec_of(norn_lanes *l, layout *at, unsigned kind, cell *c)
+static lane_vec *vec_begin(norn_lanes *l, lane_vec *h, layout *at, unsigned kind, cell *c)
 {
-  lane_vec *h = mem_get(&l->st->mem, sizeof *h);
-  if (!h) {
-    lane_buffer_put(l, c);
-    state_memory(l->st);
-    return NULL;
-  }
   *h = (lane_vec){ .at = at, .kind = (uint8_t)kind, .c = c };
   at->refs++;
   at->values++;
@@ -190,8 +226,19 @@ static lane_vec *vec_of(norn_lanes *l, layout *at, unsigned kind, cell *c)
   return h;
 }
 
+/* With the cells c, which are given back if there is no memory (error set). */
+static lane_vec *vec_of(norn_lanes *l, layout *at, unsigned kind, cell *c)
+{
+  lane_vec *h = mem_get(&l->st->mem, sizeof *h);
+  if (h) return vec_begin(l, h, at, kind, c);
+  lane_buffer_put(l, c);
+  return state_memory(l->st), NULL;
+}
+
 static lane_vec *vec_make(norn_lanes *l, layout *at, unsigned kind)
 {
+  lane_vec *h = idle_vec(l);
+  if (h) return vec_begin(l, h, at, kind, h->c);
   cell *c = lane_buffer(l);
   return c ? vec_of(l, at, kind, c) : NULL;
 }
@@ -232,10 +279,13 @@ void lane_vec_free(norn_lanes *l, lane_vec *h)
 {
   while (h) {
     lane_vec *also = h->also;
-    lane_cells_put(l, h);
     l->cells -= h->at->n;
     leave(l, h->at);
-    mem_put(&l->st->mem, h, sizeof *h);
+    if (h->c && !h->room && !h->b && !h->plate) idle_put(l, h);
+    else {
+      lane_cells_put(l, h);
+      mem_put(&l->st->mem, h, sizeof *h);
+    }
     h = also;
   }
 }
@@ -304,6 +354,7 @@ bool lane_moved(group *g, lane_vec *h, cell *c, void *b)
 
 lane_vec *lane_here(group *g, lane_vec *h)
 {
+  if (NORN_LIKELY(h->at == g->at && h->c && !h->plate)) return h;
   return h->plate && lanes_apart(g) ? NULL : lane_gathered(g, h);
 }
 
