@@ -389,6 +389,7 @@ LANG_TESTS = \
   %D%/errors/move_kernel.norn \
   %D%/errors/move_lanes.norn \
   %D%/errors/move_nested.norn \
+  %D%/errors/nameless.norn \
   %D%/errors/names_elsewhere.norn \
   %D%/errors/negative_sd.norn \
   %D%/errors/negative_weight.norn \
@@ -504,9 +505,12 @@ LANG_TESTS = \
   %D%/errors/product_value_length.norn \
   %D%/errors/quantile_level.norn \
   %D%/errors/quantile_unknown.norn \
+  %D%/errors/r_density.norn \
+  %D%/errors/range_colon.norn \
   %D%/errors/rayleigh_scale.norn \
   %D%/errors/record_expected.norn \
   %D%/errors/record_field.norn \
+  %D%/errors/recorded_product.norn \
   %D%/errors/rejection_without_bound.norn \
   %D%/errors/reserved_word.norn \
   %D%/errors/root_no_bracket.norn \
@@ -559,6 +563,7 @@ LANG_TESTS = \
   %D%/errors/truncate_no_mass.norn \
   %D%/errors/truncate_shapes.norn \
   %D%/errors/truncate_value_shape.norn \
+  %D%/errors/truth_and_number.norn \
   %D%/errors/twist_infinite.norn \
   %D%/errors/twist_outside.norn \
   %D%/errors/twist_text.norn \
@@ -1007,6 +1012,7 @@ TEST_FILES = \
   %D%/errors/move_kernel.err \
   %D%/errors/move_lanes.err \
   %D%/errors/move_nested.err \
+  %D%/errors/nameless.err \
   %D%/errors/names_elsewhere.err \
   %D%/errors/negative_sd.err \
   %D%/errors/negative_weight.err \
@@ -1122,9 +1128,12 @@ TEST_FILES = \
   %D%/errors/product_value_length.err \
   %D%/errors/quantile_level.err \
   %D%/errors/quantile_unknown.err \
+  %D%/errors/r_density.err \
+  %D%/errors/range_colon.err \
   %D%/errors/rayleigh_scale.err \
   %D%/errors/record_expected.err \
   %D%/errors/record_field.err \
+  %D%/errors/recorded_product.err \
   %D%/errors/rejection_without_bound.err \
   %D%/errors/reserved_word.err \
   %D%/errors/root_no_bracket.err \
@@ -1176,6 +1185,7 @@ TEST_FILES = \
   %D%/errors/truncate_no_mass.err \
   %D%/errors/truncate_shapes.err \
   %D%/errors/truncate_value_shape.err \
+  %D%/errors/truth_and_number.err \
   %D%/errors/twist_infinite.err \
   %D%/errors/twist_outside.err \
   %D%/errors/twist_text.err \

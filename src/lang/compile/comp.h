@@ -32,6 +32,7 @@ struct binding {
   int reg; ty type;             /* LOCAL, PARAM: set while compiling */
   bool used;
   const ast *init;              /* what it was bound to, if a plain let */
+  const ast *drawn;             /* the distribution that it was drawn from; set while compiling */
 };
 
 /* Local functions defined one after another: they may call each other and share their captures. */

@@ -29,7 +29,7 @@ uint64_t call_comp(comp *c, const ast *callee, const char *let_name)
 
 /* ---- arguments ---- */
 
-/* "name(a, b = 2)" as a hint, after a question if there is one. */
+/* "name(a, b = 2)" as a hint, after a question if there is one.  Of many options only the names have room. */
 static void hint_signature(comp *c, diag *d, const signature *s, const char *question)
 {
   char b[400];
@@ -38,7 +38,7 @@ static void hint_signature(comp *c, diag *d, const signature *s, const char *que
   b[0] = 0;
   for (int i = 0; !(s->text && *s->text) && i < s->n && s->names && k < sizeof b; i++)
     k += (size_t)snprintf(b + k, sizeof b - k, "%s%s%s", i ? ", " : "",
-                          sym_name(c->st, s->names[i]), i < s->nreq ? "" : " = ...");
+                          sym_name(c->st, s->names[i]), i < s->nreq || s->n > 8 ? "" : " = ...");
   error_hint(&d->e, "%s%s(%s)", question, s->name, s->text && *s->text ? s->text : b);
 }
 

@@ -140,8 +140,27 @@ static bool with_literal(comp *c, const ast *e, int dst, ty *out)
   return true;
 }
 
+static bool draws_truth(const ast *d)
+{
+  const ast *f = d && d->kind == AST_CALL ? d->u.call.fn : NULL;
+  return f && f->kind == AST_NAME && f->bind && f->bind->kind == BIND_GLOBAL && f->bind->entry &&
+         f->bind->entry->kind == ENV_DIST && !strncmp(f->u.name, "bernoulli", 9) && !strstr(f->u.name, "glm");
+}
+
+/* x == 1 where x was drawn from a bernoulli: elsewhere that is a number, here it is true or false. */
+static void truth_beside_number(comp *c, const ast *e)
+{
+  const ast *a = e->u.bin.a, *b = e->u.bin.b;
+  if (a->kind != AST_NAME) a = e->u.bin.b, b = e->u.bin.a;
+  if (a->kind != AST_NAME || !a->bind || (b->kind != AST_INT && b->kind != AST_REAL) || !draws_truth(a->bind->drawn))
+    return;
+  diag *d = diags_add(&c->st->diags, true, e->span, "%s is true or false, which is never equal to a number", a->u.name);
+  if (d) error_hint(&d->e, "write %s itself, or not %s", a->u.name, a->u.name);
+}
+
 ty binary(comp *c, const ast *e, int dst)
 {
+  if (e->op == BIN_EQ || e->op == BIN_NE) truth_beside_number(c, e);
   int top = c->f->top, op = e->op;
   ty t, u, out;
   if (with_literal(c, e, dst, &out)) { c->f->top = top; return out; }
@@ -187,6 +206,7 @@ static int compare_jump(comp *c, const ast *e, bool sense)
   int op = e->op, r, q, o;
   int64_t k;
   ty t, u;
+  if (op == BIN_EQ || op == BIN_NE) truth_beside_number(c, e);
   r = operand(c, a, &t);
   if (op == BIN_EQ || op == BIN_NE) {
     bool jump_if_equal = (op == BIN_EQ) == sense;

@@ -105,6 +105,7 @@ void comp_draw(comp *c, const ast *e)
   int w = sample_named(c, e, p->kind == AST_PAT_NAME ? p->u.name : NULL);
   if (w != home) emit(c, OP_MOVE, home, w, 0);
   c->f->top = home + 1;
+  if (p->kind == AST_PAT_NAME && p->bind) p->bind->drawn = e->u.draw.dist;
   if (p->kind == AST_PAT_NAME && p->bind && p->bind->kind != BIND_GLOBAL) {
     p->bind->reg = home;
     p->bind->type = TY_ANY;

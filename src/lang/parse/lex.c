@@ -455,6 +455,7 @@ static const foreign foreigns[] = {
   {"=>", TOK_ARROW, "write ->"},
   {":=", TOK_ASSIGN, "let x = ... binds a name"},
   {"<>", TOK_NE, "write !="},
+  {"<-", TOK_ASSIGN, "let x = ... binds a name, let x ~ d samples; x < -1 compares"},
   {"+=", TOK_ERROR, NO_ASSIGNMENT},
   {"-=", TOK_ERROR, NO_ASSIGNMENT},
   {"*=", TOK_ERROR, NO_ASSIGNMENT},
@@ -509,7 +510,7 @@ static token_kind mark(const char *s, size_t *n)
     TWO('.', DOTS, DOT);
   case '=': if (b == '>' || (b == '=' && s[2] == '=')) break; TWO('=', EQ, ASSIGN);
   case '!': if (b != '=' || s[2] == '=') break; return *n = 2, TOK_NE;
-  case '<': if (b == '>') break; TWO('=', LE, LT);
+  case '<': if (b == '>' || (b == '-' && (s[2] == ' ' || s[2] == '\t'))) break; TWO('=', LE, LT);
   case '>': TWO('=', GE, GT);
   case '+': if (b == '=') break; TWO('+', CAT, ADD);
   case '-': if (b == '=') break; TWO('>', ARROW, SUB);

@@ -187,9 +187,22 @@ static const char *token_hint(const parser *p)
   }
 }
 
+/* At the '{' of function(x) { ... } or model(y) { ... }, definitions without a name. */
+static const char *nameless_hint(const parser *p)
+{
+  uint32_t i = p->at;
+  if (parse_kind(p) != TOK_LBRACE || i < 3 || p->t.v[i - 1].kind != TOK_RPAREN) return NULL;
+  while (i > 0 && p->t.v[i].kind != TOK_LPAREN) i--;
+  if (i == 0) return NULL;
+  if (parse_is(p, i - 1, "function")) return "a function without a name is x -> e or (x, y) -> { ... }";
+  if (parse_is(p, i - 1, "model")) return "a model has a name: model m(y) { ... }";
+  return NULL;
+}
+
 static void hint_found(parser *p)
 {
-  const char *h = word_hint(p, p->at);
+  const char *h = nameless_hint(p);
+  if (!h) h = word_hint(p, p->at);
   if (!h && p->at > 1) h = word_hint(p, p->at - 1);
   if (!h && p->start) h = word_hint(p, p->start);
   if (!h) h = token_hint(p);

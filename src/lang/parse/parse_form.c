@@ -218,7 +218,9 @@ ast *parse_for(parser *p)
   int errors = p->errors;
   f.states = s ? s->n : 0;
   p->fold = s ? &f : NULL;
+  bool colon = parse_kind(p) == TOK_COLON;
   n->u.loop.body = parse_block(p, "'{' and the body of the loop");
+  if (colon) parse_rehint(p, "a range is a..b, without b: 1:3 elsewhere is 1..4 here, and indices begin at 0");
   p->fold = outer;
   if (s && !p->stop) check_nexts(p, n, &f, errors);
   node_over(n, n->u.loop.pattern);

@@ -8,6 +8,7 @@
 #include "lang/state.h"
 #include "graph/calls.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void norn_graph_attach(norn_state *st, struct graph *g) { st->graph = g; }
@@ -525,14 +526,26 @@ static val product_row(norn_state *st, val row, const factor *b)
   return z ? v_obj(NORN_ARRAY, z) : norn_none();
 }
 
+static val misfit(norn_state *st, const factor *a, const factor *b)
+{
+  char s[2][60];
+  const factor *f[] = {a, b};
+  for (int i = 0; i < 2; i++)
+    if (f[i]->rank == 2) snprintf(s[i], sizeof s[i], "[%lld, %lld]", (long long)f[i]->rows, (long long)f[i]->cols);
+    else snprintf(s[i], sizeof s[i], "[%lld]", (long long)f[i]->rows);
+  norn_fail(st, NORN_ETYPE, -1, "shapes %s and %s can't be multiplied: the last dimension of the first must be "
+            "the first of the second", s[0], s[1]);
+  return norn_none();
+}
+
 val node_matmul(norn_state *st, val x, val y)
 {
   factor a, b;
-  if (!factor_of(st, x, &a) || !factor_of(st, y, &b) ||
-      (a.rank == 2 ? a.cols : a.rows) != b.rows) {
-    norn_fail(st, NORN_ETYPE, -1, "these arrays can't be multiplied: their shapes do not fit");
+  if (!factor_of(st, x, &a) || !factor_of(st, y, &b)) {
+    norn_fail(st, NORN_ETYPE, -1, "these arrays can't be multiplied: they are no vectors or matrices");
     return norn_none();
   }
+  if ((a.rank == 2 ? a.cols : a.rows) != b.rows) return misfit(st, &a, &b);
   if (a.rank == 2 && b.rank == 1 && !norn_has_node(x) && a.cols > 4)
     return node_matvec(st, x, y);
   if (a.rank == 1) return product_row(st, x, &b);
