@@ -11,10 +11,13 @@
 
 static const struct { const char *there, *here; } names[] = {
   /* distributions */
-  {"flip", "bernoulli"}, {"bern", "bernoulli"}, {"gaussian", "normal"}, {"Gaussian", "normal"}, {"rnorm", "write sample(normal(mu, sigma)), or let x ~ normal(mu, sigma)"},
-  {"dnorm", "write pdf(normal(mu, sigma), x)"}, {"runif", "write sample(uniform(a, b)), or let x ~ uniform(a, b)"},
-  {"dbinom", "write pdf(binomial(n, p), k)"}, {"rbinom", "write sample(binomial(n, p)), or let k ~ binomial(n, p)"},
-  {"bernoulli_lpmf", "write logpdf(bernoulli(p), x)"}, {"poisson_lpmf", "write logpdf(poisson(rate), x)"}, {"mvnormal", "multi_normal"}, {"MvNormal", "multi_normal"}, {"mvn", "multi_normal"},
+  {"flip", "bernoulli"}, {"bern", "bernoulli"}, {"gaussian", "normal"}, {"Gaussian", "normal"},
+  {"rnorm", "write sample(normal(mu, sigma)), or let x ~ normal(mu, sigma)"},
+  {"runif", "write sample(uniform(a, b)), or let x ~ uniform(a, b)"},
+  {"rbinom", "write sample(binomial(n, p)), or let k ~ binomial(n, p)"},
+  {"dnorm", "write pdf(normal(mu, sigma), x)"}, {"dbinom", "write pdf(binomial(n, p), k)"},
+  {"bernoulli_lpmf", "write logpdf(bernoulli(p), x)"}, {"poisson_lpmf", "write logpdf(poisson(rate), x)"},
+  {"mvnormal", "multi_normal"}, {"MvNormal", "multi_normal"}, {"mvn", "multi_normal"},
   {"multivariate_normal", "multi_normal"}, {"MultivariateNormal", "multi_normal"},
   {"MultivariateGaussian", "multi_normal"}, {"RandomInteger", "discrete_uniform"},
   {"random_integer", "discrete_uniform"}, {"randomInteger", "discrete_uniform"}, {"randint", "discrete_uniform"},
