@@ -126,7 +126,7 @@ static bool crowd(gpu *g, const gpu_model *m, uint32_t f, uint32_t n, bool f32, 
     if (exact) exact[k] = kalman(m, one);
     for (int t = 0; t < STEPS; t++) y[(size_t)t * f + k].d = one[t];
   }
-  gpu_filters c = { .s = segment_gpu_plate(g, f, n, each, f32, false, threshold, stream), .f = f, .n = n, .each = each,
+  gpu_filters c = { .s = segment_gpu_plate(g, f, n, each, f32, WEIGHER_SYSTEMATIC, threshold, stream), .f = f, .n = n, .each = each,
                     .streams = stream };
   bool good = c.s != NULL;
   if (good && times) segment_gpu_timing(c.s, times);

@@ -9,19 +9,19 @@ static const char bytes[] = {
   0
 };
 
+const char *drawn_text(void) { return bytes; }
+
 /* As drawn.h has it. */
 typedef struct drawn_all { double scale; uint64_t rest; uint32_t points; } drawn_all;
 
-/* Points are made in doubles, and so by a module of their own where log weights are floats. */
-enum { K_POINTS, K_POINTS_TOTAL, K_PLACE, OF_POINTS,
-       K_SCALE = OF_POINTS, K_CHUNKS, K_TOTAL, K_BOUNDS, K_ANCESTORS, KERNELS };
+enum { K_POINTS, K_POINTS_TOTAL, K_PLACE, K_SCALE, K_CHUNKS, K_TOTAL, K_BOUNDS, K_ANCESTORS, KERNELS };
 static const char *const names[KERNELS] = {
   "points_chunks", "points_total", "points_place",
   "residual_scale", "residual_chunks", "residual_total", "drawn_bounds", "drawn_ancestors"
 };
 
 struct drawn {
-  gpu_module *m[2];                              /* in doubles; in floats, or NULL */
+  gpu_module *m;
   gpu_kernel *k[KERNELS];
   gpu_ptr at, sum, bound, whole, rest, all;
 };
@@ -43,9 +43,8 @@ static gpu_module *module_new(gpu *g, bool f32)
 
 static bool load(weigher *b, drawn *d)
 {
-  if (!(d->m[0] = module_new(b->g, false)) || (b->f32 && !(d->m[1] = module_new(b->g, true)))) return false;
-  for (int i = 0; i < KERNELS; i++)
-    if (!(d->k[i] = gpu_kernel_of(i >= OF_POINTS && b->f32 ? d->m[1] : d->m[0], names[i]))) return false;
+  if (!(d->m = module_new(b->g, b->f32))) return false;
+  for (int i = 0; i < KERNELS; i++) if (!(d->k[i] = gpu_kernel_of(d->m, names[i]))) return false;
   return true;
 }
 
@@ -68,7 +67,7 @@ void drawn_free(weigher *b)
   if (!d) return;
   gpu_ptr of[] = { d->at, d->sum, d->bound, d->whole, d->rest, d->all };
   for (int i = 0; i < NORN_COUNT(of); i++) gpu_release(b->g, of[i]);
-  for (int i = 0; i < 2; i++) gpu_module_free(d->m[i]);
+  gpu_module_free(d->m);
   norn_alloc(gpu_state(b->g), d, sizeof *d, 0);
   b->drawn = NULL;
 }
@@ -81,7 +80,7 @@ static drawn *drawn_of(weigher *b)
     norn_fail(gpu_state(b->g), NORN_EMEMORY, -1, "out of memory");
     return NULL;
   }
-  *b->drawn = (drawn){ .m = { NULL } };
+  *b->drawn = (drawn){ .m = NULL };
   if (load(b, b->drawn) && room(b, b->drawn)) return b->drawn;
   drawn_free(b);
   return NULL;

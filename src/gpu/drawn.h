@@ -15,8 +15,9 @@
    positive doubles, whose bits rise as they do: they are compared as uint64_t.
 
    An expected number of offspring is made of the particle's own 52 bits and the sum of all in doubles, so that
-   equal weights are equal whatever the shifts of their chunks drop.  Points are made by the text in doubles
-   alone: where particles are floats, that is another module. */
+   equal weights are equal whatever the shifts of their chunks drop.
+
+   DRAWN_NO_KERNELS: the functions alone, which many filters side by side have too (filter_block.h). */
 #ifndef NORN_DRAWN_H
 #define NORN_DRAWN_H
 
@@ -100,6 +101,7 @@ DEVICE uint64_t drawn_fraction(double x, uint32_t whole, int k)
   return (uint64_t)(points_rest(x, whole) * (double)((uint64_t)1 << k));
 }
 
+#ifndef DRAWN_NO_KERNELS
 /* By one block. */
 KERNEL residual_scale(uint32_t n, uint32_t chunks, const double *scale, const uint64_t *sum, const weights_all *all,
                       drawn_all *d)
@@ -177,7 +179,6 @@ KERNEL residual_total(uint32_t n, uint32_t chunks, uint32_t *whole, uint64_t *re
 
 DEVICE uint32_t drawn_points(const weights_points *p, const drawn_all *d) { return d ? d->points : p->n; }
 
-#ifndef NORN_F32
 /* Of each chunk of points the running sums of spacings, at (room), and their sum.  The k-th point is made of the
    k-th uniform number of the counter (lane, event 0, iter).  d: NULL: n points. */
 KERNEL points_chunks(weights_points p, const drawn_all *d, uint64_t *at, uint64_t *sum)
@@ -228,7 +229,6 @@ KERNEL points_place(weights_points p, const drawn_all *d, const uint64_t *sum, u
       memcpy(at + i, &x, 8);
     }
 }
-#endif
 
 /* ---- ancestors ---- */
 
@@ -312,4 +312,5 @@ KERNEL drawn_ancestors(const lane_real *logw, int k, weights_points p, const dou
   PHASE(t) if (!t) spread[b] = v[0];
   weights_lay(p.n, b, below, epoch, status, room, map);
 }
+#endif
 #endif

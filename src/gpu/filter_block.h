@@ -11,6 +11,10 @@
    so are their running sums, so that ancestors are those of a single population to the bit.  A filter goes by
    chunks of FILTER_CHUNK particles; those of more than one (FILTER_ROUNDS) have a scale for each.
 
+   Where points are drawn (residual and multinomial resampling: FILTER_DRAWN, by the functions of drawn.h, which is
+   before it then) the block draws them in order first, m of them; a particle gets those between its running sum, of
+   weights or of fractions, and the one before, and what is certain of residual resampling beside.
+
    Further offspring: particle i with c of them begins at g(i), the sum of all before; it writes its number there, and a
    running maximum fills what lies between.
 
@@ -18,12 +22,14 @@
    bits; what is counted of them is exact, since sums of weights are integers.
 
    Before it stand FILTER_THREADS (a multiple of 32), FILTER_ITEMS (4 or 8), FILTER_ROUNDS and FILTER_RESIDENT, how many
-   blocks are wanted on a multiprocessor. */
+   blocks are wanted on a multiprocessor; FILTER_DRAWN: 0: points are k + u; else FILTER_MULTINOMIAL or FILTER_RESIDUAL. */
 #ifndef NORN_FILTER_BLOCK_H
 #define NORN_FILTER_BLOCK_H
 
 enum { FILTER_CHUNK = FILTER_THREADS * FILTER_ITEMS, FILTER_WARPS = FILTER_THREADS / 32,
        FILTER_MOST = FILTER_CHUNK * FILTER_ROUNDS };
+#define FILTER_MULTINOMIAL 1
+#define FILTER_RESIDUAL 2
 #define FILTER_ALL 0xffffffffu
 #define FILTER_LANE (threadIdx.x % 32)
 #define FILTER_WARP (threadIdx.x / 32)
@@ -42,6 +48,7 @@ typedef struct filters_args {
   uint32_t *same;                /* (filters) the weights are all the same: logw does not count */
   uint16_t *of, *eve;            /* (2, filters each) families; their ancestors at the start */
   uint64_t *scratch;             /* (filters each) */
+  uint64_t *at;                  /* (filters each) points that are drawn, or NULL: they lie in shared memory */
   uint32_t *map;                 /* (filters each) ancestors, places of all; NULL: after the last leg */
   double *ess, *evidence;        /* (filters) told of this leg, or NULL; logarithms of evidence */
   uint32_t *ancestors;
@@ -295,6 +302,7 @@ DEVICE void filter_shift(const filters_args *a, const filter_own *o, filter_stat
   __syncthreads();
 }
 
+#if !FILTER_DRAWN
 /* Of runs of neighbours of one family: the sum of their variances, for a thread's particles of a chunk, whose running sums
    c and start are.  carry: the running sum
    before the chunk's first run, which becomes that before the next one's. */
@@ -321,6 +329,7 @@ DEVICE double filter_runs(const filters_args *a, const weights_points *p, const 
   if (all > *carry) *carry = all;
   return v;
 }
+#endif
 
 /* ---- ancestors --------------------------------------------------------------------------------- */
 
@@ -329,6 +338,13 @@ DEVICE double filter_runs(const filters_args *a, const weights_points *p, const 
 #define FILTER_FAR(name, a, o) SHARED uint16_t name[FILTER_CHUNK];
 #else
 #define FILTER_FAR(name, a, o) uint16_t *const name = (uint16_t *)((a)->scratch + (o)->base);
+#endif
+
+/* Where points that are drawn lie. */
+#if FILTER_ROUNDS == 1
+#define FILTER_POINTS(name, a, o) SHARED uint64_t name[FILTER_CHUNK];
+#else
+#define FILTER_POINTS(name, a, o) uint64_t *const name = (a)->at + (o)->base;
 #endif
 
 /* far[k] becomes the greatest up to there, k < n. */
@@ -365,24 +381,165 @@ DEVICE void filter_take(const filters_args *a, const filter_own *o, const uint16
   }
 }
 
-/* Of a chunk: how its particles fare, whose running sums c and start are.  dead: those without offspring in the chunks
-   before.  to: of each its place, or, with its top bit set, which of the dead it is.  Gives the sum of all their variances. */
-DEVICE double filter_offspring(const filters_args *a, const weights_points *p, const filter_own *o, uint32_t first,
-                               uint32_t chunk, const uint64_t *c, uint64_t start, uint32_t *dead, uint16_t *far,
-                               uint32_t *to)
+/* Of a chunk, whose running sums c and start are: how many offspring there are of all before each of a thread's particles,
+   and behind the last.  Gives the sum of the variances of theirs. */
+#if !FILTER_DRAWN
+DEVICE double filter_below(const filters_args *a, const weights_points *p, const filter_own *o, uint32_t chunk,
+                           const uint64_t *c, uint64_t start, uint32_t *below)
 {
   const uint64_t at0 = filter_at(a, o, chunk, start);
-  uint32_t below[FILTER_ITEMS + 1], here = 0, all;
   double from = weights_place(at0, o->total, p->n), variance = 0;
   below[0] = weights_points_below(p, at0, o->total);
   LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
     const uint64_t at = filter_at(a, o, chunk, start + c[j]);
     const double x = weights_place(at, o->total, p->n);
     below[j + 1] = weights_points_below(p, at, o->total);
-    here += first + (uint32_t)j < a->n && below[j + 1] == below[j];
     variance += weights_variance(p->each, from, x);
     from = x;
   }
+  return variance;
+}
+#endif
+
+#if FILTER_DRAWN
+/* What a filter draws: m points, as bits that rise as they do.  Residual: offspring that a unit of weights expects
+   (of scale `most`); what is certain and what fractions add up to, of all and before each chunk. */
+typedef struct filter_points {
+  uint64_t *at;
+  uint32_t m;
+  double scale;
+  uint64_t rest;
+  const uint32_t *certain;       /* of chunks, in shared memory, like the next */
+  const uint64_t *fraction;
+} filter_points;
+
+/* The points: their spacings added up.  A thread reads and writes its own until all are there. */
+DEVICE void filter_draw(const filters_args *a, const filter_points *q)
+{
+  const uint64_t stream = a->stream[blockIdx.x];
+  uint64_t carry = 0;
+  for (uint32_t from = 0; from < q->m; from += FILTER_CHUNK) {
+    const uint32_t first = from + threadIdx.x * FILTER_ITEMS;
+    uint64_t sum = 0, all;
+    for (uint32_t i = first; i < first + FILTER_ITEMS && i < q->m; i++) {
+      const rng_block b = rng_philox(0, 0, a->iter, i, stream);
+      sum += points_spacing(rng_unit(b.w[0], b.w[1]), q->m - i);
+      q->at[i] = sum;
+    }
+    const uint64_t before = carry + filter_before_u64(sum, &all, NULL);
+    for (uint32_t i = first; i < first + FILTER_ITEMS && i < q->m; i++) {
+      const double x = points_at(before + q->at[i]);
+      memcpy(q->at + i, &x, 8);
+    }
+    carry += all;
+  }
+  __syncthreads();
+}
+
+/* The points below running sums to[j] of a thread's particles and `from`, the one before them, are added to below. */
+DEVICE void filter_between(const filter_points *q, uint64_t total, uint64_t from, const uint64_t *to, uint32_t *below)
+{
+  uint32_t points = from >= total ? q->m : drawn_below(q->at, 0, q->m, drawn_bits(from, total));
+  below[0] += points;
+  LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
+    points = to[j] >= total ? q->m : drawn_below(q->at, points, q->m, drawn_bits(to[j], total));
+    below[j + 1] += points;
+  }
+}
+#endif
+
+#if FILTER_DRAWN == FILTER_MULTINOMIAL
+DEVICE double filter_drawn_below(const filters_args *a, const filter_own *o, const filter_points *q, uint32_t chunk,
+                                 const uint64_t *c, uint64_t start, uint32_t *below)
+{
+  const uint64_t from = filter_at(a, o, chunk, start);
+  uint64_t to[FILTER_ITEMS];
+  double variance = 0;
+  below[0] = 0;
+  LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
+    to[j] = filter_at(a, o, chunk, start + c[j]);
+    below[j + 1] = 0;
+    const double x = weights_place(to[j] - (j ? to[j - 1] : from), o->total, a->n);
+    variance += x * (1 - x / (double)a->n);
+  }
+  filter_between(q, o->total, from, to, below);
+  return variance;
+}
+#endif
+
+#if FILTER_DRAWN == FILTER_RESIDUAL
+/* Running sums within the thread, of what is certain (below, from below[1] on) and of fractions. */
+DEVICE double filter_expected(const filters_args *a, const filter_own *o, const filter_points *q, uint32_t chunk,
+                              uint32_t first, uint64_t *to, uint32_t *below)
+{
+  const double e = o->scale[chunk], worth = e > -HUGE_VAL ? drawn_power(o->most - e) * q->scale : 0;
+  lane_real x[FILTER_ITEMS];
+  uint64_t sum = 0;
+  uint32_t certain = 0;
+  double variance = 0;
+  filter_logw(a, o, first, x);
+  LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
+    const double y = drawn_expected(x[j], e, worth);
+    const uint32_t here = points_whole(y);
+    const double f = points_rest(y, here);
+    to[j] = sum += drawn_fraction(y, here, (int)a->k);
+    below[j + 1] = certain += here;
+    variance += q->m ? f * (1 - f / (double)q->m) : 0;
+  }
+  return variance;
+}
+
+DEVICE double filter_drawn_below(const filters_args *a, const filter_own *o, const filter_points *q, uint32_t chunk,
+                                 uint32_t first, uint32_t *below)
+{
+  uint64_t to[FILTER_ITEMS], all;
+  uint32_t sure;
+  const double variance = filter_expected(a, o, q, chunk, first, to, below);
+  const uint64_t from = q->fraction[chunk] + filter_before_u64(to[FILTER_ITEMS - 1], &all, NULL);
+  const uint32_t certain = q->certain[chunk] + filter_before_u32(below[FILTER_ITEMS], &sure, NULL);
+  below[0] = 0;
+  LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) to[j] += from;
+  LANE_UNROLL for (int j = 0; j <= FILTER_ITEMS; j++) below[j] += certain;
+  filter_between(q, q->rest, from, to, below);
+  return variance;
+}
+
+/* Whole parts and fractions of all chunks; so m.  certain, fraction (chunks): shared memory. */
+DEVICE void filter_share(const filters_args *a, const filter_own *o, const uint64_t *sum, filter_points *q,
+                         uint32_t *certain, uint64_t *fraction)
+{
+  double weight = 0;
+  uint32_t sure = 0;
+  for (uint32_t b = 0; b < o->chunks; b++)
+    if (o->scale[b] > -HUGE_VAL) weight += (double)sum[b] * drawn_power(o->most - o->scale[b]);
+  q->scale = weight > 0 ? (double)a->n / weight : 0;
+  q->m = 0;
+  q->rest = 0;
+  q->certain = certain;
+  q->fraction = fraction;
+  for (uint32_t b = 0; b < o->chunks; b++) {
+    uint64_t to[FILTER_ITEMS], rest;
+    uint32_t below[FILTER_ITEMS + 1], here;
+    filter_expected(a, o, q, b, b * FILTER_CHUNK + threadIdx.x * FILTER_ITEMS, to, below);
+    filter_before_u64(to[FILTER_ITEMS - 1], &rest, NULL);
+    filter_before_u32(below[FILTER_ITEMS], &here, NULL);
+    if (!threadIdx.x) certain[b] = sure, fraction[b] = q->rest;
+    sure += here;
+    q->rest += rest;
+  }
+  q->m = a->n - sure;
+  __syncthreads();
+}
+#endif
+
+/* Of a chunk: how its particles fare.  below: as filter_below gives it.  dead: those without offspring in the chunks
+   before.  to: of each its place, or, with its top bit set, which of the dead it is.  variance becomes that of all. */
+DEVICE double filter_offspring(const filters_args *a, const filter_own *o, uint32_t first, const uint32_t *below,
+                               double variance, uint32_t *dead, uint16_t *far, uint32_t *to)
+{
+  uint32_t here = 0, all;
+  LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++)
+    here += first + (uint32_t)j < a->n && below[j + 1] == below[j];
   uint32_t before = *dead + filter_before_u32(here, &all, &variance);
   LANE_UNROLL for (int j = 0; j < FILTER_ITEMS; j++) {
     const uint32_t i = first + (uint32_t)j, count = below[j + 1] - below[j];
@@ -421,22 +578,39 @@ DEVICE void filter_passed(const filters_args *a, const filter_own *o, filter_sta
   if (!(s->bits & FILTER_OPEN) && s->left < 2 * filter_few(a->n)) filter_open(a, o, s);
 }
 
-/* c, start: of the only chunk, the thread's running sums and the sum before it. */
-DEVICE void filter_resample(const filters_args *a, const filter_own *o, filter_state *s, uint64_t *c, uint64_t start,
-                            bool look)
+/* sum: of each chunk; c, start: of the only one, the thread's running sums and the sum before it. */
+DEVICE void filter_resample(const filters_args *a, const filter_own *o, filter_state *s, const uint64_t *sum, uint64_t *c,
+                            uint64_t start, bool look)
 {
   FILTER_FAR(far, a, o)
   const bool open = (s->bits & FILTER_OPEN) != 0;
   const uint64_t row = s->bits & FILTER_SECOND ? a->lanes : 0;
-  weights_points p = { a->n, a->stratified, 0, a->stream[blockIdx.x], a->iter, 0 };
   uint32_t to[FILTER_ITEMS], dead = 0;
+  double rho = 0;
+#if FILTER_DRAWN
+  FILTER_POINTS(at, a, o)
+  filter_points q = { at, a->n, 0, 0, NULL, NULL };
+#if FILTER_DRAWN == FILTER_RESIDUAL
+  SHARED uint32_t certain[FILTER_ROUNDS];
+  SHARED uint64_t fraction[FILTER_ROUNDS];
+  filter_share(a, o, sum, &q, certain, fraction);
+#endif
+  filter_draw(a, &q);
+#else
+  weights_points p = { a->n, a->stratified, 0, a->stream[blockIdx.x], a->iter, 0 };
   uint64_t carry0 = 0, carry1 = 0;
-  double rho = 0, runs0 = 0, runs1 = 0;
+  double runs0 = 0, runs1 = 0;
   p.u = weights_point_u(&p, 0);
+#endif
+  (void)sum;
   __syncthreads();
   for (uint32_t i = threadIdx.x; i < a->n; i += FILTER_THREADS) far[i] = 0;
   for (uint32_t b = 0; b < o->chunks; b++) {
     const uint32_t first = b * FILTER_CHUNK + threadIdx.x * FILTER_ITEMS;
+    uint32_t below[FILTER_ITEMS + 1];
+#if FILTER_DRAWN == FILTER_RESIDUAL
+    const double variance = filter_drawn_below(a, o, &q, b, first, below);
+#else
     if (FILTER_ROUNDS > 1) {
       lane_real x[FILTER_ITEMS];
       uint64_t all;
@@ -444,9 +618,15 @@ DEVICE void filter_resample(const filters_args *a, const filter_own *o, filter_s
       filter_sums(x, o->scale[b], c);
       start = filter_before_u64(c[FILTER_ITEMS - 1], &all, NULL);
     }
-    rho += filter_offspring(a, &p, o, first, b, c, start, &dead, far, to);
+#if FILTER_DRAWN
+    const double variance = filter_drawn_below(a, o, &q, b, c, start, below);
+#else
+    const double variance = filter_below(a, &p, o, b, c, start, below);
     if (look) runs0 += filter_runs(a, &p, o, row + o->base, first, b, c, start, &carry0);
     if (look && open) runs1 += filter_runs(a, &p, o, a->lanes - row + o->base, first, b, c, start, &carry1);
+#endif
+#endif
+    rho += filter_offspring(a, o, first, below, variance, &dead, far, to);
     if (FILTER_ROUNDS > 1 && first < a->each) filter_store_u32(a->map + o->base + first, to);
   }
   __syncthreads();
@@ -460,12 +640,14 @@ DEVICE void filter_resample(const filters_args *a, const filter_own *o, filter_s
     filter_store_u32(a->map + o->base + first, to);
   }
   rho /= (double)a->n;
+#if !FILTER_DRAWN
   if (look) {
     runs0 = filter_sum_f64(runs0) / (double)a->n;
     if (open) runs1 = filter_sum_f64(runs1) / (double)a->n;
     if (!threadIdx.x) s->apart[0] = runs0 < rho ? runs0 / rho : 1;
     if (!threadIdx.x && open) s->apart[1] = runs1 < rho ? runs1 / rho : 1;
   }
+#endif
   filter_passed(a, o, s, rho);
 }
 
@@ -526,7 +708,7 @@ KERNEL __launch_bounds__(FILTER_THREADS, FILTER_RESIDENT) filters_barrier(filter
     const bool look = a.n >= 2 && s.resamplings % every == every - 1;
     if (look) filter_count(&a, &o, &s);
     if (look && s.bits & FILTER_OPEN && s.left < filter_few(a.n)) filter_shift(&a, &o, &s);
-    filter_resample(&a, &o, &s, c, start, look);
+    filter_resample(&a, &o, &s, sum, c, start, look);
   } else
     for (uint32_t i = t; a.map && i < a.each; i += FILTER_THREADS) a.map[o.base + i] = (uint32_t)o.base + i;
   if (t) return;

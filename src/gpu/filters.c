@@ -1,6 +1,6 @@
 /* filters: see filters.h.  The bytes of the text are made by the build (local.mk). */
 #include "gpu/filters.h"
-#include "gpu/weigher.h"
+#include "gpu/weigher_in.h"
 #include "graph/dialect.h"
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@ typedef struct state {
   uint32_t resamplings, left, eves, bits;
 } state;
 typedef struct args {
-  gpu_ptr logw, stream, state, same, of, eve, scratch, map, ess, evidence, ancestors, flags;
+  gpu_ptr logw, stream, state, same, of, eve, scratch, at, map, ess, evidence, ancestors, flags;
   uint64_t lanes;
   double threshold;
   uint32_t n, each, iter, k, stratified, weighed;
@@ -33,25 +33,27 @@ typedef struct home {
   void *logw;
   uint32_t *same;
   uint16_t *of, *eve;
-  double *ess, *evidence;              /* (rows, f) */
-  uint32_t *ancestors;
+  char *course;                        /* (used) rows as they lie there */
 } home;
 
 struct filters {
   gpu *g;
   uint32_t f, n, each;
-  bool f32, stratified;
+  bool f32;
+  weigher_how how;
   double threshold;
-  int threads;
+  int threads, rounds;
   gpu_module *m;
   gpu_kernel *k[KERNELS];
-  gpu_ptr logw[2], stream, state, same, of, eve, scratch, flags;
+  gpu_ptr logw[2], stream, state, same, of, eve, scratch, points, flags;
   gpu_ptr course[FILTERS_COURSE / ROWS];
   uint32_t row[FILTERS_COURSE], barrier[FILTERS_COURSE], rows, stride;     /* row: where the course's k-th lies */
   uint32_t used;                       /* rows that have been given out */
   home at;
 };
 
+/* Are points drawn, one after the other? */
+static bool draws(const filters *s) { return s->how > WEIGHER_STRATIFIED; }
 static size_t real_size(const filters *s) { return s->f32 ? sizeof(float) : sizeof(double); }
 static size_t lanes(const filters *s) { return (size_t)s->f * s->each; }
 
@@ -75,22 +77,27 @@ static void shape(uint32_t n, int *threads, int *items, int *rounds)
 /* Threads of a multiprocessor that are wanted: as many as have the registers that they need (prove.c: no spills). */
 static int resident(const filters *s, int items, int rounds)
 {
+  if (draws(s)) return items == 4 && s->threads <= 64 ? 512 : 256;
   if (items == 4) return s->threads <= 64 ? 512 : s->f32 ? 1024 : 768;
   return s->f32 ? rounds > 1 ? 512 : 768 : s->threads > 128 ? 256 : 512;
 }
 
+static const char *const drawn_names[] = { "FILTER_RESIDUAL", "FILTER_MULTINOMIAL" };
+
 static bool load(filters *s)
 {
   norn_state *st = gpu_state(s->g);
-  int items, rounds;
+  int items;
   mem m;
   text body;
-  shape(s->n, &s->threads, &items, &rounds);
+  shape(s->n, &s->threads, &items, &s->rounds);
   mem_init(&m);
   text_init(&body, &m);
   text_printf(&body, "#define BLOCK_NO_KERNELS\n#define FILTER_THREADS %d\n#define FILTER_ITEMS %d\n#define FILTER_ROUNDS %d\n"
-              "#define FILTER_RESIDENT %d\n", s->threads, items, rounds, resident(s, items, rounds) / s->threads);
+              "#define FILTER_RESIDENT %d\n#define FILTER_DRAWN %s\n", s->threads, items, s->rounds,
+              resident(s, items, s->rounds) / s->threads, draws(s) ? drawn_names[s->how - WEIGHER_RESIDUAL] : "0");
   text_put(&body, block_text(), strlen(block_text()));
+  if (draws(s)) text_printf(&body, "#define DRAWN_NO_KERNELS\n%s", drawn_text());
   text_put(&body, bytes, sizeof bytes - 1);
   gpu_text t = { "filters", dialect_text(s->f32), body.s, GPU_HOT };
   if (body.failed) norn_fail(st, NORN_EMEMORY, -1, "out of memory");
@@ -109,7 +116,8 @@ static bool room(filters *s)
     { &s->same, s->f * sizeof(uint32_t) }, { &s->stream, s->f * sizeof(uint64_t) }, { &s->flags, sizeof(uint32_t) } };
   for (int i = 0; i < NORN_COUNT(part); i++)
     if (!(*part[i].at = gpu_alloc(s->g, part[i].bytes, "weights of filters"))) return false;
-  return true;
+  if (!draws(s) || s->rounds == 1) return true;
+  return (s->points = gpu_alloc(s->g, n * sizeof(uint64_t), "points of filters")) != 0;
 }
 
 static norn_status start(filters *s, const uint64_t *stream)
@@ -122,7 +130,7 @@ static norn_status start(filters *s, const uint64_t *stream)
                     GPU_ARGS(&n, &s->f, &s->n, &s->each, &s->state, &s->same, &s->of, &s->eve));
 }
 
-filters *filters_new(gpu *g, uint32_t f, uint32_t n, uint32_t each, bool f32, bool stratified, double threshold,
+filters *filters_new(gpu *g, uint32_t f, uint32_t n, uint32_t each, bool f32, weigher_how how, double threshold,
                      const uint64_t *stream)
 {
   filters *s = norn_alloc(gpu_state(g), NULL, 0, sizeof *s);
@@ -133,7 +141,7 @@ filters *filters_new(gpu *g, uint32_t f, uint32_t n, uint32_t each, bool f32, bo
   memset(s, 0, sizeof *s);
   s->g = g;
   s->f = f, s->n = n, s->each = each;
-  s->f32 = f32, s->stratified = stratified;
+  s->f32 = f32, s->how = how;
   s->threshold = threshold;
   s->stride = 1;
   if (load(s) && room(s) && !start(s, stream)) return s;
@@ -141,17 +149,21 @@ filters *filters_new(gpu *g, uint32_t f, uint32_t n, uint32_t each, bool f32, bo
   return NULL;
 }
 
+/* Of a row of the course: ess, evidence and ancestors of all. */
+static size_t row_bytes(const filters *s)
+{
+  return (s->f * (2 * sizeof(double) + sizeof(uint32_t)) + 255) / 256 * 256;
+}
+
 static void home_free(filters *s)
 {
   norn_state *st = gpu_state(s->g);
-  size_t n = lanes(s), rows = (size_t)s->rows * s->f;
+  size_t n = lanes(s);
   norn_alloc(st, s->at.logw, n * real_size(s), 0);
   norn_alloc(st, s->at.same, s->f * sizeof *s->at.same, 0);
   norn_alloc(st, s->at.of, 2 * n * sizeof *s->at.of, 0);
   norn_alloc(st, s->at.eve, 2 * n * sizeof *s->at.eve, 0);
-  norn_alloc(st, s->at.ess, rows * sizeof *s->at.ess, 0);
-  norn_alloc(st, s->at.evidence, rows * sizeof *s->at.evidence, 0);
-  norn_alloc(st, s->at.ancestors, rows * sizeof *s->at.ancestors, 0);
+  norn_alloc(st, s->at.course, s->used * row_bytes(s), 0);
   s->at = (home){ 0 };
 }
 
@@ -159,7 +171,7 @@ void filters_free(filters *s)
 {
   if (!s) return;
   home_free(s);
-  gpu_ptr of[] = { s->logw[0], s->logw[1], s->stream, s->state, s->same, s->of, s->eve, s->scratch, s->flags };
+  gpu_ptr of[] = { s->logw[0], s->logw[1], s->stream, s->state, s->same, s->of, s->eve, s->scratch, s->points, s->flags };
   for (int i = 0; i < NORN_COUNT(of); i++) gpu_release(s->g, of[i]);
   for (int i = 0; i < NORN_COUNT(s->course); i++) gpu_release(s->g, s->course[i]);
   gpu_module_free(s->m);
@@ -167,11 +179,6 @@ void filters_free(filters *s)
 }
 
 /* ---- the course: numbers of all filters at some of the barriers ---- */
-
-static size_t row_bytes(const filters *s)
-{
-  return (s->f * (2 * sizeof(double) + sizeof(uint32_t)) + 255) / 256 * 256;
-}
 
 /* Where numbers of a barrier lie, ess first; 0: error set. */
 static gpu_ptr row_at(filters *s, uint32_t row)
@@ -217,8 +224,8 @@ norn_status filters_barrier(filters *s, gpu_ptr logw, bool weighed, uint32_t ite
   if (map && !tells(s, iter, &row)) return norn_error(gpu_state(s->g))->code;
   while (((uint64_t)1 << (62 - k)) < whole) k--;
   size_t reals = s->f * sizeof(double);
-  args a = { logw, s->stream, s->state, s->same, s->of, s->eve, s->scratch, map, row, row ? row + reals : 0,
-             row ? row + 2 * reals : 0, s->flags, lanes(s), s->threshold, s->n, s->each, iter, k, s->stratified, weighed };
+  args a = { logw, s->stream, s->state, s->same, s->of, s->eve, s->scratch, s->points, map, row, row ? row + reals : 0,
+             row ? row + 2 * reals : 0, s->flags, lanes(s), s->threshold, s->n, s->each, iter, k, s->how == WEIGHER_STRATIFIED, weighed };
   return gpu_launch(s->g, s->k[K_BARRIER], s->f, s->threads, 0, GPU_ARGS(&a));
 }
 
@@ -273,24 +280,20 @@ norn_status filters_fetch(filters *s, gpu_ptr logw, uint32_t k, double *to, uint
   return NORN_OK;
 }
 
-/* The course of all, barrier by barrier. */
+/* The course of all, some rows at a time. */
 static bool course_home(filters *s)
 {
-  norn_state *st = gpu_state(s->g);
-  home *h = &s->at;
-  size_t all = (size_t)s->rows * s->f, reals = s->f * sizeof(double);
-  if (h->ancestors) return true;
-  h->ess = norn_alloc(st, NULL, 0, all * sizeof *h->ess);
-  h->evidence = norn_alloc(st, NULL, 0, all * sizeof *h->evidence);
-  uint32_t *last = h->ess && h->evidence ? norn_alloc(st, NULL, 0, all * sizeof *last) : NULL;
-  if (!(h->ancestors = last)) return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), false;
-  for (uint32_t k = 0; k < s->rows; k++) {
-    gpu_ptr at = row_at(s, s->row[k]);
-    size_t to = (size_t)k * s->f;
-    if (gpu_download(s->g, h->ess + to, at, reals) || gpu_download(s->g, h->evidence + to, at + reals, reals) ||
-        gpu_download(s->g, h->ancestors + to, at + 2 * reals, s->f * sizeof(uint32_t)))
-      return false;
+  size_t each = row_bytes(s);
+  if (s->at.course) return true;
+  char *to = norn_alloc(gpu_state(s->g), NULL, 0, s->used * each);
+  if (!to) return norn_fail(gpu_state(s->g), NORN_EMEMORY, -1, "out of memory"), false;
+  for (uint32_t k = 0; k < s->used; k += ROWS) {
+    uint32_t n = s->used - k < ROWS ? s->used - k : ROWS;
+    if (!gpu_download(s->g, to + k * each, s->course[k / ROWS], n * each)) continue;
+    norn_alloc(gpu_state(s->g), to, s->used * each, 0);
+    return false;
   }
+  s->at.course = to;
   return true;
 }
 
@@ -300,11 +303,13 @@ norn_status filters_course(filters *s, uint32_t k, filters_told *to)
   to->n = s->rows;
   to->stride = s->stride;
   for (uint32_t i = 0; i < s->rows; i++) {
-    size_t at = (size_t)i * s->f + k;
+    const char *row = s->at.course + s->row[i] * row_bytes(s);
     to->barrier[i] = s->barrier[i];
-    to->ess[i] = s->at.ess[at];
-    to->evidence[i] = s->at.evidence[at];
-    to->ancestors[i] = s->at.ancestors[at];
+    memcpy(&to->ess[i], row + k * sizeof(double), sizeof(double));
+    memcpy(&to->evidence[i], row + ((size_t)s->f + k) * sizeof(double), sizeof(double));
+    uint32_t ancestors;
+    memcpy(&ancestors, row + 2 * s->f * sizeof(double) + k * sizeof ancestors, sizeof ancestors);
+    to->ancestors[i] = ancestors;
   }
   return NORN_OK;
 }

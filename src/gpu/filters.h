@@ -5,7 +5,7 @@
    Numbers are of the device's precision; logarithms of evidence and effective sample sizes are f64. */
 #ifndef NORN_GPU_FILTERS_H
 #define NORN_GPU_FILTERS_H
-#include "gpu/gpu.h"
+#include "gpu/weigher.h"
 
 enum { FILTERS_MOST = 65536 };         /* particles of one */
 typedef struct filters filters;
@@ -17,11 +17,11 @@ typedef struct filters_state {
 } filters_state;
 
 /* f populations of n particles, `each` (a multiple of 32) lanes apart; stream (f): of resampling, copied.  They are
-   resampled where their effective sample size is at most `threshold` n, systematically or `stratified`.  NULL: error set. */
-filters    *filters_new(gpu *, uint32_t f, uint32_t n, uint32_t each, bool f32, bool stratified, double threshold,
+   resampled where their effective sample size is at most `threshold` n.  NULL: error set. */
+filters    *filters_new(gpu *, uint32_t f, uint32_t n, uint32_t each, bool f32, weigher_how, double threshold,
                         const uint64_t *stream);
 void        filters_free(filters *);
-/* Bytes that a lane takes. */
+/* Bytes that a lane takes (8 more where points of large filters are drawn). */
 size_t      filters_each(bool f32);
 /* Log weights (lanes): two of them; (f) whether those of one are all 0, whatever stands there; a uint32_t to which
    kernels add bits. */

@@ -24,8 +24,11 @@ typedef struct kernel {
   gpu_kernel *k;
 } kernel;
 
-/* Device memory that is used again. */
-typedef struct piece { struct piece *next; gpu_ptr at; size_t bytes; bool lent; } piece;
+/* Device memory that is used again: of its own, or, where it is small (the numbers of many populations, a vector for each
+   step), cut from a slab: each allocation is a call of the driver. */
+typedef struct piece { struct piece *next; gpu_ptr at; size_t bytes; bool lent, own; } piece;
+typedef struct slab { struct slab *next; gpu_ptr at; size_t bytes, used; } slab;
+enum { SMALL = 1 << 18, SLAB = 1 << 16, ALIGN = 256 };
 
 typedef struct data { struct data *next; int64_t n; unsigned elem; uint64_t sum; gpu_ptr at; } data;
 
@@ -42,6 +45,9 @@ struct segment_gpu {
   weigher_sums sums;
   kernel *kernels;
   piece *pieces;
+  slab *slabs;
+  float *stage;                  /* (nstage) numbers on their way there */
+  size_t nstage;
   data *arrays;
   size_t held, free0;            /* bytes; that were free at first */
   segment_gpu_times *times;
@@ -74,10 +80,33 @@ static norn_status no_room(segment_gpu *s, size_t more)
   return NORN_EMEMORY;
 }
 
+/* Slabs grow as what they hold does, so that there are few.  0: no room, or no memory of the host. */
+static gpu_ptr cut(segment_gpu *s, size_t bytes)
+{
+  norn_state *st = state_of(s);
+  size_t want = (bytes + ALIGN - 1) / ALIGN * ALIGN, all = 0;
+  for (slab *b = s->slabs; b; b = b->next) all += b->bytes;
+  if (!s->slabs || s->slabs->bytes - s->slabs->used < want) {
+    slab *b = norn_alloc(st, NULL, 0, sizeof *b);
+    if (!b) return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), 0;
+    *b = (slab){ s->slabs, 0, all > SLAB ? all : SLAB, 0 };
+    if (b->bytes < want) b->bytes = want;
+    if (!(b->at = gpu_alloc(s->g, b->bytes, "particles"))) {
+      norn_alloc(st, b, sizeof *b, 0);
+      return 0;
+    }
+    s->slabs = b;
+    s->held += b->bytes;
+  }
+  s->slabs->used += want;
+  return s->slabs->at + (s->slabs->used - want);
+}
+
 /* 0: error set. */
 static gpu_ptr take(segment_gpu *s, size_t bytes)
 {
   norn_state *st = state_of(s);
+  bool small = s->f && bytes <= SMALL;
   for (piece *p = s->pieces; p; p = p->next)
     if (!p->lent && p->bytes == bytes) {
       p->lent = true;
@@ -88,10 +117,10 @@ static gpu_ptr take(segment_gpu *s, size_t bytes)
     norn_fail(st, NORN_EMEMORY, -1, "out of memory");
     return 0;
   }
-  *p = (piece){ s->pieces, gpu_alloc(s->g, bytes, "particles"), bytes, true };
+  *p = (piece){ s->pieces, small ? cut(s, bytes) : gpu_alloc(s->g, bytes, "particles"), bytes, true, !small };
   if (p->at) {
     s->pieces = p;
-    s->held += bytes;
+    if (p->own) s->held += bytes;
     return p->at;
   }
   norn_alloc(st, p, sizeof *p, 0);
@@ -128,7 +157,7 @@ segment_gpu *segment_gpu_new(gpu *g, uint32_t n, bool f32)
   return NULL;
 }
 
-segment_gpu *segment_gpu_plate(gpu *g, uint32_t f, uint32_t n, uint32_t each, bool f32, bool stratified, double threshold,
+segment_gpu *segment_gpu_plate(gpu *g, uint32_t f, uint32_t n, uint32_t each, bool f32, weigher_how how, double threshold,
                                const uint64_t *stream)
 {
   norn_state *st = gpu_state(g);
@@ -140,7 +169,7 @@ segment_gpu *segment_gpu_plate(gpu *g, uint32_t f, uint32_t n, uint32_t each, bo
   *s = (segment_gpu){ .g = g, .n = f * each, .used = n, .each = each, .f32 = f32, .free0 = gpu_free_memory(g) };
   s->room = weigher_room_of(s->n);
   s->held = (size_t)s->n * filters_each(f32);
-  s->f = filters_new(g, f, n, each, f32, stratified, threshold, stream);
+  s->f = filters_new(g, f, n, each, f32, how, threshold, stream);
   if (!s->f && norn_error(st)->code == NORN_EMEMORY && !gpu_lost(g)) no_room(s, 0);
   for (int i = 0; s->f && i < 2; i++) s->logw[i] = filters_logw(s->f, i);
   if (s->f) return s;
@@ -167,9 +196,16 @@ void segment_gpu_free(segment_gpu *s)
   while (s->pieces) {
     piece *p = s->pieces;
     s->pieces = p->next;
-    gpu_release(s->g, p->at);
+    if (p->own) gpu_release(s->g, p->at);
     norn_alloc(st, p, sizeof *p, 0);
   }
+  while (s->slabs) {
+    slab *b = s->slabs;
+    s->slabs = b->next;
+    gpu_release(s->g, b->at);
+    norn_alloc(st, b, sizeof *b, 0);
+  }
+  norn_alloc(st, s->stage, s->nstage * sizeof *s->stage, 0);
   while (s->arrays) {
     data *d = s->arrays;
     s->arrays = d->next;
@@ -507,18 +543,18 @@ static bool buffer_read(void *self, const void *buffer, uint32_t n, unsigned kin
 static bool buffer_write(void *self, void *buffer, uint32_t n, unsigned kind, const segment_cell *from)
 {
   segment_gpu *s = self;
-  enum { PIECE = 4096 };
   size_t each = width(s, kind);
-  float f[PIECE];
-  unsigned char b[PIECE];
   if (each == 8) return !gpu_upload(s->g, address(buffer), from, n * each);
-  for (uint32_t i = 0; i < n; i += PIECE) {
-    uint32_t m = n - i < PIECE ? n - i : PIECE;
-    for (uint32_t j = 0; j < m; j++) f[j] = (float)from[i + j].d, b[j] = from[i + j].i != 0;
-    const void *p = kind == NORN_BOOL ? (const void *)b : (const void *)f;
-    if (gpu_upload(s->g, address(buffer) + i * each, p, m * each)) return false;
+  if (s->nstage < n) {                             /* floats or bytes: one copy of all */
+    float *more = norn_alloc(state_of(s), s->stage, s->nstage * sizeof *more, n * sizeof *more);
+    if (!more) return norn_fail(state_of(s), NORN_EMEMORY, -1, "out of memory"), false;
+    s->stage = more;
+    s->nstage = n;
   }
-  return true;
+  unsigned char *b = (unsigned char *)s->stage;
+  if (kind == NORN_BOOL) for (uint32_t i = 0; i < n; i++) b[i] = from[i].i != 0;
+  else for (uint32_t i = 0; i < n; i++) s->stage[i] = (float)from[i].d;
+  return !gpu_upload(s->g, address(buffer), s->stage, n * each);
 }
 
 /* ---- maps: of n entries, or of a resampling: two halves ---- */

@@ -23,7 +23,7 @@ extern const segment_backend segment_gpu_backend;
    how many would have. */
 segment_gpu *segment_gpu_new(gpu *, uint32_t n, bool f32);
 /* For f populations of n lanes, `each` apart (as filters_new, whose arguments they are).  Likewise. */
-segment_gpu *segment_gpu_plate(gpu *, uint32_t f, uint32_t n, uint32_t each, bool f32, bool stratified, double threshold,
+segment_gpu *segment_gpu_plate(gpu *, uint32_t f, uint32_t n, uint32_t each, bool f32, weigher_how, double threshold,
                                const uint64_t *stream);
 /* Buffers and maps that others still hold are given back with it. */
 void         segment_gpu_free(segment_gpu *);

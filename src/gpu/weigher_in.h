@@ -27,6 +27,9 @@ uint32_t weigher_epoch(weigher *);
 
 /* ---- drawn.c: residual and multinomial resampling (drawn.h) ---- */
 
+/* Its text with that of num/points.h; it wants block.h before it. */
+const char *drawn_text(void);
+
 norn_status drawn_ancestors(weigher *, gpu_ptr logw, bool residual, uint64_t stream, uint32_t iter, gpu_ptr map);
 void        drawn_free(weigher *);
 #endif

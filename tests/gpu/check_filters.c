@@ -36,10 +36,10 @@ static void filter_free(norn_state *st, filter *f)
 }
 
 /* As smc_barrier and smc_resample. */
-static void filter_barrier(filter *f, uint32_t n, bool each, double threshold, uint64_t stream, uint32_t iter, bool last)
+static void filter_barrier(filter *f, uint32_t n, resample_kind kind, double threshold, uint64_t stream, uint32_t iter,
+                           bool last)
 {
   norn_rng g = { .stream = stream, .iter = iter };
-  resample_kind kind = each ? RESAMPLE_STRATIFIED : RESAMPLE_SYSTEMATIC;
   weights_sum all = weights_exp(f->logw, f->w, n);
   f->ess = all.sum * all.sum / all.squares;
   if (f->ess < f->least) f->least = f->ess;
@@ -109,8 +109,10 @@ static void compare(const filter *f, const filters_state *s, uint32_t n, uint32_
   CHECK(bad == 0);
 }
 
-static void legs(gpu *g, sizes z, int pattern, bool each, double threshold, bool f32)
+static void legs(gpu *g, sizes z, int pattern, weigher_how how, double threshold, bool f32)
 {
+  static const resample_kind kinds[] = { [WEIGHER_SYSTEMATIC] = RESAMPLE_SYSTEMATIC, [WEIGHER_STRATIFIED] = RESAMPLE_STRATIFIED,
+                                         [WEIGHER_RESIDUAL] = RESAMPLE_RESIDUAL, [WEIGHER_MULTINOMIAL] = RESAMPLE_MULTINOMIAL };
   norn_state *st = gpu_state(g);
   size_t lanes = (size_t)z.f * z.each;
   filter *f = calloc(z.f, sizeof *f);
@@ -119,7 +121,7 @@ static void legs(gpu *g, sizes z, int pattern, bool each, double threshold, bool
   uint32_t *of = calloc(lanes, sizeof *of), bad = 0;
   filters_state *state = calloc(z.f, sizeof *state);
   for (uint32_t k = 0; k < z.f; k++) stream[k] = 0x123456789abcdefu * (k + 1), filter_new(st, &f[k], z.n);
-  filters *s = filters_new(g, z.f, z.n, z.each, f32, each, threshold, stream);
+  filters *s = filters_new(g, z.f, z.n, z.each, f32, how, threshold, stream);
   CHECK(s != NULL);
   if (!s) fprintf(stderr, "%s\n%s\n", norn_error(st)->text, norn_error(st)->hint);
   gpu_ptr map = s ? gpu_alloc(g, lanes * sizeof *of, "a map") : 0;
@@ -136,7 +138,7 @@ static void legs(gpu *g, sizes z, int pattern, bool each, double threshold, bool
     CHECK(!filters_barrier(s, upload(g, &z, w, f32, filters_logw(s, leg % 2)), true, leg, last ? 0 : map));
     if (!last) CHECK(!gpu_download(g, of, map, lanes * sizeof *of));
     for (uint32_t k = 0; k < z.f; k++) {
-      filter_barrier(&f[k], z.n, each, threshold, stream[k], leg, last);
+      filter_barrier(&f[k], z.n, kinds[how], threshold, stream[k], leg, last);
       for (uint32_t i = 0; i < z.each && !last; i++)
         bad += of[(size_t)k * z.each + i] != k * z.each + (i < z.n ? f[k].of[i] : i);
       if (last) continue;
@@ -146,7 +148,7 @@ static void legs(gpu *g, sizes z, int pattern, bool each, double threshold, bool
     }
   }
   CHECK(f32 ? bad <= z.f * z.legs : bad == 0);          /* floats: weights to 1e-7, sums of them to n times that */
-  if (bad) fprintf(stderr, "%u filters of %u, pattern %d, each %d, f32 %d: %u ancestors differ\n", z.f, z.n, pattern, each, f32, bad);
+  if (bad) fprintf(stderr, "%u filters of %u, pattern %d, how %d, f32 %d: %u ancestors differ\n", z.f, z.n, pattern, (int)how, f32, bad);
   CHECK(map && !filters_states(s, state));
   uint16_t *own = calloc(4 * (size_t)z.n, sizeof *own);
   for (uint32_t k = 0; map && !bad && k < z.f; k++) {
@@ -168,13 +170,51 @@ static void legs(gpu *g, sizes z, int pattern, bool each, double threshold, bool
   free(f), free(stream), free(w), free(of), free(state), free(own), free(told), free(want);
 }
 
+/* One leg of some filters beside a weigher that has one of them alone, which rounds as they do: in floats, too, all
+   ancestors are the same. */
+static void alone(gpu *g, sizes z, int pattern, weigher_how how, bool f32)
+{
+  enum { ITER = 7 };
+  size_t lanes = (size_t)z.f * z.each;
+  uint64_t *stream = calloc(z.f, sizeof *stream);
+  double *w = calloc(lanes, sizeof *w);
+  uint32_t *of = calloc(lanes, sizeof *of), *own = calloc(z.n, sizeof *own), bad = 0;
+  weigher_sums sums;
+  for (uint32_t k = 0; k < z.f; k++) {
+    stream[k] = 77 + k;
+    for (uint32_t i = 0; i < z.n; i++) w[(size_t)k * z.each + i] = weight(pattern, k, i, z.n, 0, f32);
+  }
+  filters *s = filters_new(g, z.f, z.n, z.each, f32, how, 1, stream);
+  weigher *b = weigher_new(g, z.n, f32);
+  gpu_ptr map = gpu_alloc(g, lanes * sizeof *of, "a map"), one = b ? gpu_alloc(g, weigher_map_size(b), "a map") : 0;
+  bool good = s && b && map && one &&
+              !filters_barrier(s, upload(g, &z, w, f32, filters_logw(s, 0)), true, ITER, map) &&
+              !gpu_download(g, of, map, lanes * sizeof *of);
+  for (uint32_t k = 0; good && k < z.f; k++) {
+    norn_rng u = { .stream = stream[k], .iter = ITER };
+    gpu_ptr logw = weigher_logw(b, 0);
+    good = !weigher_put_logw(b, logw, w + (size_t)k * z.each) && !weigher_weigh(b, logw) && !weigher_look(b, &sums) &&
+           !weigher_ancestors(b, logw, how, how ? 0 : norn_rng_uniform(&u), stream[k], ITER, one) &&
+           !weigher_map_read(b, one, z.n, own);
+    for (uint32_t i = 0; i < z.n; i++) bad += of[(size_t)k * z.each + i] != k * z.each + own[i];
+  }
+  CHECK(good && !bad);
+  if (bad) fprintf(stderr, "%u filters of %u, pattern %d, how %d, f32 %d: %u ancestors are not those of one alone\n", z.f, z.n,
+                   pattern, (int)how, f32, bad);
+  gpu_release(g, map);
+  gpu_release(g, one);
+  filters_free(s);
+  weigher_free(b);
+  free(stream), free(w), free(of), free(own);
+}
+
 /* Many barriers: every other one is told from 512 on. */
 static void long_course(gpu *g)
 {
   enum { LEGS = 1400, N = 33 };
   const uint64_t stream[2] = { 3, 4 };
   double w[128] = { 0 };
-  filters *s = filters_new(g, 2, N, 64, false, false, .5, stream);
+  filters *s = filters_new(g, 2, N, 64, false, WEIGHER_SYSTEMATIC, .5, stream);
   gpu_ptr map = s ? gpu_alloc(g, 128 * sizeof(uint32_t), "a map") : 0;
   filters_told *told = calloc(1, sizeof *told);
   for (uint32_t leg = 0; map && leg < LEGS; leg++) {
@@ -199,7 +239,7 @@ static void dead(gpu *g)
   double w[96];
   uint32_t flags = 0;
   filters_state state[3];
-  filters *s = filters_new(g, 3, 30, 32, false, false, 1, stream);
+  filters *s = filters_new(g, 3, 30, 32, false, WEIGHER_SYSTEMATIC, 1, stream);
   gpu_ptr map = s ? gpu_alloc(g, 96 * sizeof(uint32_t), "a map") : 0;
   for (int i = 0; i < 96; i++) w[i] = i / 32 == 1 ? -HUGE_VAL : -2;
   CHECK(map && !gpu_upload(g, filters_logw(s, 0), w, sizeof w) && !filters_barrier(s, filters_logw(s, 0), true, 0, map));
@@ -219,14 +259,20 @@ int main(void)
   gpu *g = gpu_test_open(st);
   if (g) {
     for (int i = 0; i < NORN_COUNT(some); i++)
-      for (int k = 0; k < 4; k++) legs(g, some[i], k, k & 1, k & 2 ? 1 : .5, false);
-    for (int i = 1; i < NORN_COUNT(some); i++) legs(g, (sizes){ 3, some[i].n, some[i].each, 3 }, i, i % 2, 1, true);
-    if (gpu_test_real()) legs(g, (sizes){ 12, 65536, 65536, 40 }, 0, false, .5, false);
+      for (int k = 0; k < 8; k++) legs(g, some[i], k, (weigher_how)((k & 1) + (k & 4) / 2), k & 2 ? 1 : .5, false);
+    for (int i = 1; i < NORN_COUNT(some); i++)
+      for (int k = 0; k < 4; k++)
+        if (k > 1 ? some[i].n <= 1000 : i % 2 == k) legs(g, (sizes){ 3, some[i].n, some[i].each, 3 }, i, (weigher_how)k, 1, true);
+    for (int k = 2; k < 4; k++) legs(g, (sizes){ 2, 2, 32, 12 }, 0, (weigher_how)k, 1, k == 3);
+    for (int k = 0; k < 4 && gpu_test_real(); k++) legs(g, (sizes){ 12, 65536, 65536, 40 }, 0, (weigher_how)k, .5, false);
+    for (int i = 1; i < NORN_COUNT(some); i++)
+      for (int k = 0; k < 8; k++) alone(g, some[i], k + i, (weigher_how)(k / 2), k % 2);
+    for (int k = 2; k < 4; k++) alone(g, (sizes){ 1, 65536, 65536, 1 }, k, (weigher_how)k, k == 3);
     long_course(g);
     dead(g);
     if (!gpu_test_real()) {
       setenv("NORN_MOCK", "order=2", 1);
-      legs(g, (sizes){ 6, 1000, 1024, 20 }, 3, true, 1, false);
+      for (int k = 1; k < 4; k++) legs(g, (sizes){ 6, 1000, 1024, 20 }, 3, (weigher_how)k, 1, false);
       unsetenv("NORN_MOCK");
     }
   }

@@ -4,6 +4,7 @@
 #include "gpu_test.h"
 #include "../unit/lane_programs.h"
 #include "lang/state.h"
+#include <dlfcn.h>
 
 /* All that a posterior says but how it was computed, as text: numbers to six digits behind the point. */
 #define SAY                                                                                                        \
@@ -114,8 +115,57 @@ static void memory(void)
   CHECK(failed > 20 && ended == 2);
 }
 
+/* Calls of the driver so far. */
+static long calls_so_far(void *mock)
+{
+  long (*tell)(int, const char **, double *), all = 0, n;
+  const char *name;
+  double bytes;
+  void *f = dlsym(mock, "mock_calls");
+  CHECK(f != NULL);
+  if (!f) return 0;
+  memcpy(&tell, &f, sizeof tell);
+  for (int k = 0; (n = tell(k, &name, &bytes)) >= 0; k++) all += n;
+  return all;
+}
+
+/* A step of many filters asks the driver as often as one of few: nothing goes there, or comes from there, filter by
+   filter, and no memory is taken for a step.  (Each of these costs some 10 to 100 us on a card, and nothing here.) */
+static void calls(void)
+{
+  static const int filters[] = { 40, 6000 }, steps[] = { 10, 74 };
+  long count[2][2];
+  char program[600];
+  setenv("NORN_MOCK", "run=0,races=0", 1);
+  gpu_test_mock("mock_cuda.so");
+  void *mock = dlopen(getenv("NORN_CUDA"), RTLD_NOW);
+  for (int i = 0; i < 2; i++)
+    for (int k = 0; k < 2; k++) {
+      norn_datum out;
+      norn_state *st = gpu_test_state();
+      long before = calls_so_far(mock);
+      snprintf(program, sizeof program,
+               "model m(ys) { for y in ys with x = 0.0 { let x2 ~ normal(0.9 * x, 0.5)\nobserve y ~ normal(x2, 1)\n next x2 } }\n"
+               "let ps = infer([m([sin(1.0 * t * k) for t in 0..%d]) for k in 0..%d], smc(3, threshold = 1.0,\n"
+               "  device = \"gpu\", precision = \"f32\"))\ninfo(ps[0]).filters_together", steps[k], filters[i]);
+      bool good = !norn_eval(st, "calls.norn", program, strlen(program), 0, &out) && out.i == filters[i];
+      CHECK(good);
+      if (!good) fprintf(stderr, "  calls: %s\n", norn_error(st)->text);
+      norn_free(st);
+      count[i][k] = calls_so_far(mock) - before;
+    }
+  double few = (double)(count[0][1] - count[0][0]) / (steps[1] - steps[0]),
+         many = (double)(count[1][1] - count[1][0]) / (steps[1] - steps[0]);
+  CHECK(many < few + .4 && many < 5.6);          /* .4: memory, which doubles */
+  if (!(many < few + .4 && many < 5.6) || getenv("SIDE_SAY"))
+    fprintf(stderr, "  calls of the driver a step: %.2f of %d filters, %.2f of %d\n", few, filters[0], many, filters[1]);
+  dlclose(mock);
+  unsetenv("NORN_MOCK");
+}
+
 int main(int argc, char **argv)
 {
+  if (!gpu_test_real() && (argc < 2 || !strcmp(argv[1], "calls"))) calls();
   if (!gpu_test_real() && (argc < 2 || !strcmp(argv[1], "memory"))) memory();
   if (!gpu_test_real() && (argc < 2 || !strcmp(argv[1], "trouble"))) trouble();
   static const struct { const char *name; int together; } some[] = {
@@ -129,6 +179,8 @@ int main(int argc, char **argv)
     if (i == LANE_PROGRAMS || (argc > 1 && strcmp(argv[1], some[k].name))) continue;
     compare(some[k].name, programs[i].text, ", particles = 100", some[k].together);
     compare(some[k].name, programs[i].text, ", particles = 33, threshold = 1, resample = \"stratified\"", -1);
+    compare(some[k].name, programs[i].text, ", particles = 100, resample = \"residual\"", some[k].together);
+    compare(some[k].name, programs[i].text, ", particles = 40, threshold = 1, resample = \"multinomial\"", some[k].together);
   }
   observed = "for t in 0..40 { sin(t * t) }";          /* families grow together */
   compare("lgss", programs[0].text, ", particles = 70, threshold = 1", -1);

@@ -14,6 +14,8 @@
      compile=1         the first compilation fails      copy=2           the second copy from the device gives 1
      launch=2          the second launch kills the device, which is seen by who waits
      order=1           blocks and threads go backwards; 2: in an order of chance
+     run=0             kernels are launched, but nothing runs: what the host does all the time
+     tell=1            says at the end how often each entry point of the driver was called
      races=0           races are not looked for (mock_race.c), nor under a sanitizer
    Counts are of the process and start again when NORN_MOCK changes. */
 #ifndef NORN_MOCK_H
@@ -25,6 +27,10 @@
 #define MOCK_SHOWN __attribute__((visibility("default")))
 /* The entry points are declared nowhere: who calls them asks for them by name. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
+/* How often an entry point of the driver was called, k = 0, 1, ..., and the bytes that it moved or took; -1: no more have
+   been called.  Of the process. */
+MOCK_SHOWN long mock_calls(int k, const char **name, double *bytes);
 
 /* The number behind a word of NORN_MOCK, else `otherwise`. */
 long mock_order(const char *word, long otherwise);

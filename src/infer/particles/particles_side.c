@@ -120,12 +120,11 @@ static const char *gpu_cant(norn_infer *one)
   norn_datum engine = norn_get(one->options);
   const char *executor = norn_string_view(engine_option(st, engine, 4), NULL);
   device_wish w;
-  int how = 0;
+  int how;
   if (device_read(one, &w) || !engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how))
     return "its options are wrong";
   if (executor && strcmp(executor, "auto")) return "executor is chosen, which is of the CPU";
-  if (w.verify) return "verify = true compares filters alone";
-  return how > RESAMPLE_STRATIFIED ? "filters side by side on the GPU are resampled systematically or stratified" : NULL;
+  return w.verify ? "verify = true compares filters alone" : NULL;
 }
 
 const char *side_cant(norn_infer *one, bool there)
@@ -231,7 +230,7 @@ static bool begin_there(side *s)
               engine_option_choice(st, engine, 1, resample_names, RESAMPLE_COUNT, &how);
   for (size_t k = 0; good && k < s->f; k++) stream[k] = smc_stream(s->one[k]->self);
   if (good) s->gpu = segment_gpu_plate(s->on, (uint32_t)s->f, (uint32_t)s->n, (uint32_t)s->each, w.f32,
-                                       how == RESAMPLE_STRATIFIED, threshold, stream);
+                                       (weigher_how)how, threshold, stream);
   engine_put(st, stream, s->f * sizeof *stream);
   return s->gpu != NULL;
 }

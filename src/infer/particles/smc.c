@@ -38,11 +38,22 @@ static const char *const keep_names[KEEP_COUNT] = { "value", "choices" };
 
 /* How it went: at every stride-th barrier its number, the effective sample size, the evidence so
    far, and how many particles at the start had descendants when that was last counted.  When it is
-   full, every other one goes: memory does not grow with time. */
+   full, every other one goes: memory does not grow with time.  Room for COURSE of them; what comes from elsewhere at the
+   end (smc_told) has no more than it fills: there are many filters then. */
 typedef struct course {
-  double barrier[COURSE], ess[COURSE], evidence[COURSE], ancestors[COURSE];
-  uint32_t n, stride;
+  double *barrier, *ess, *evidence, *ancestors;        /* (room), of one piece of memory */
+  uint32_t n, stride, room;
 } course;
+
+static bool course_new(norn_state *st, course *c, uint32_t room)
+{
+  if (!(c->barrier = engine_get(st, 4 * (size_t)room * sizeof *c->barrier))) return false;
+  c->ess = c->barrier + room;
+  c->evidence = c->ess + room;
+  c->ancestors = c->evidence + room;
+  c->room = room;
+  return true;
+}
 
 typedef struct smc {
   particles *p;             /* their weights since the last resampling: p->logw */
@@ -85,6 +96,8 @@ static bool smc_room(norn_state *st, smc *e)
   return e->w && e->work && e->below && e->to && e->from && genealogy_new(st, &e->tree, e->n);
 }
 
+static bool smc_whole(norn_state *st, smc *e) { return smc_room(st, e) && course_new(st, &e->course, COURSE); }
+
 /* verify: the CPU's run of the same; it begins when this one has ended. */
 static norn_status smc_other(norn_infer *inf, smc *e, norn_datum engine)
 {
@@ -125,7 +138,7 @@ norn_status smc_begin(norn_infer *inf, void *self, norn_datum engine, const part
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 3, 0);
   e->least_ess = (double)n;
   e->kept = keep == KEEP_CHOICES;
-  if (ops != &particles_side_gpu && !smc_room(st, e)) return NORN_EMEMORY;
+  if (ops != &particles_side_gpu && !smc_whole(st, e)) return NORN_EMEMORY;
   if (!ops) {
     norn_status s = smc_device(inf, e, delay, &ops, &verify);
     if (s) return s;
@@ -246,7 +259,7 @@ norn_status smc_told(norn_infer *inf, void *self, const smc_end *t)
   course *c = &e->course;
   const uint16_t *of[2] = { t->of + (t->second ? e->n : 0), t->of + (t->second ? 0 : e->n) };
   const uint16_t *eve[2] = { t->eve + (t->second ? e->n : 0), t->eve + (t->second ? 0 : e->n) };
-  if (!smc_room(norn_infer_state(inf), e)) return NORN_EMEMORY;
+  if (!smc_room(norn_infer_state(inf), e) || !course_new(norn_infer_state(inf), c, t->n)) return NORN_EMEMORY;
   e->barrier = t->barriers;
   e->observed = t->observed;
   e->log_z = t->log_z;
@@ -263,7 +276,7 @@ norn_status smc_told(norn_infer *inf, void *self, const smc_end *t)
     g->eve[0][i] = eve[0][i];
     g->eve[1][i] = eve[1][i];
   }
-  c->n = t->n < COURSE ? t->n : COURSE;
+  c->n = t->n;
   c->stride = t->stride;
   memcpy(c->barrier, t->barrier, c->n * sizeof *c->barrier);
   memcpy(c->ess, t->ess, c->n * sizeof *c->ess);
@@ -429,6 +442,7 @@ void smc_free(norn_infer *inf, void *self)
   engine_put(st, e->below, e->n * sizeof *e->below);
   engine_put(st, e->to, (e->n + WEIGHTS_ROOM) * sizeof *e->to);
   engine_put(st, e->from, (e->n + WEIGHTS_ROOM) * sizeof *e->from);
+  engine_put(st, e->course.barrier, 4 * (size_t)e->course.room * sizeof *e->course.barrier);
 }
 
 norn_status smc_archive(norn_infer *inf, void *self, norn_archive *a)
