@@ -22,6 +22,7 @@
 #include <string.h>
 
 enum { MOST_TEMPERATURES = 10000 };
+static const double SHORTEST = 0.05;
 
 typedef struct temper {
   int64_t N, moves, leaps, runs;
@@ -207,12 +208,14 @@ static void population_resample(temper *e)
 
 /* ---- moves ---- */
 
-/* One transition of particle i: momenta standard normal in units of the scales. */
-static bool move_once(temper *e, int64_t i, norn_rng *g)
+/* One transition of particle i: momenta standard normal in units of the scales.  Each second one is shorter,
+   down to SHORTEST: where a scale is itself a choice, as in a regression, its small values leave the others
+   so little room that steps made for the population are never taken there. */
+static bool move_once(temper *e, int64_t i, int64_t nth, norn_rng *g)
 {
   double *u = particle(e, i), logp, l, start, end, l_start;
   int64_t n = e->n, steps = 1 + (int64_t)(rng_uniform(g) * (double)e->leaps);
-  double h = e->step * (0.8 + 0.4 * rng_uniform(g));
+  double h = e->step * (0.8 + 0.4 * rng_uniform(g)) * (nth % 2 ? pow(SHORTEST, rng_uniform(g)) : 1);
   if (!tempered(e, u, &start, &l_start)) return false;
   memcpy(e->q, u, (size_t)n * sizeof *u);
   end = 0;
@@ -236,8 +239,10 @@ static bool move_once(temper *e, int64_t i, norn_rng *g)
     for (int64_t k = 0; k < n; k++) end -= 0.5 * e->p[k] * e->p[k];
     a = exp(fmin(0, end - start));
   }
-  e->accepted += a >= 0 ? a : 0;
-  e->tried++;
+  if (nth % 2 == 0) {                                 /* from which the step size learns */
+    e->accepted += a >= 0 ? a : 0;
+    e->tried++;
+  }
   e->l[i] = l_start;
   if (!(rng_uniform(g) < a)) return true;
   memcpy(u, e->q, (size_t)n * sizeof *u);
@@ -251,7 +256,7 @@ static norn_step population_move(temper *e)
   for (int work = 0; work < 64 && e->next < e->N; work++, e->next++) {
     norn_rng g = numbers(e, e->next);
     for (int64_t k = 0; k < e->moves; k++)
-      if (!move_once(e, e->next, &g)) return NORN_STEP_FAIL;
+      if (!move_once(e, e->next, k, &g)) return NORN_STEP_FAIL;
   }
   if (e->next < e->N) return NORN_STEP_MORE;
   double a = e->accepted / e->tried;
