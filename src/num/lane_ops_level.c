@@ -137,18 +137,18 @@ INLINE bool any_of(lanes bad, size_t k, size_t n)
 }
 
 /* The lower triangles of some registers, one behind the other: they are copied together, since their columns lie far
-   apart; of large ones one. */
+   apart; of large ones fewer. */
+enum { TILE = LANE_ROWS + LANE_ORDER > 2400 ? LANE_ROWS + LANE_ORDER : 2400, TILES = 4 };
 typedef struct tile {
   size_t order, rows, many;      /* rows: elements of one; many: of registers */
-  lanes t[LANE_ROWS + LANE_ORDER];
+  lanes t[TILE];
 } tile;
 
 static void tile_begin(tile *t, size_t order)
 {
-  enum { TOGETHER = 32 / LANES, SMALL = 32 };
   t->order = order;
   t->rows = order * (order + 1) / 2;
-  t->many = order <= SMALL && TOGETHER <= 4 ? TOGETHER : order <= SMALL ? 4 : 1;
+  t->many = TILE / t->rows < TILES ? TILE / t->rows : TILES;
 }
 
 static void tile_get(tile *t, const lane_side *a, size_t k, size_t n)
@@ -262,24 +262,37 @@ INLINE void rows_at(lanes *l, size_t order, size_t i, int n, lanes **row)
   }
 }
 
+/* Rows y of columns j .. j + ACROSS - 1, those of the block itself, whose divisors are d. */
+INLINE lanes factor_block(lanes *const *y, size_t order, size_t j, divisor *d, lanes *whole, lanes bad)
+{
+  lanes t[ACROSS][ACROSS];
+  EACH_OF(i, ACROSS / DOWN) {
+    patch s;
+    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) s[r][c] = c <= i * DOWN + r ? y[i * DOWN + r][j + (size_t)c] : (lanes){ 0 };
+    patch_less(s, y + i * DOWN, y, j);
+    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) t[i * DOWN + r][c] = s[r][c];
+  }
+  EACH_OF(c, ACROSS) {
+    lanes *sum = whole + j + c;
+    for (int k = 0; k < c; k++) {
+      for (int p = 0; p < k; p++) t[c][k] -= t[c][p] * t[k][p];
+      y[c][j + (size_t)k] = t[c][k] = over(t[c][k], &d[k]);
+      *sum += t[c][k] * t[c][k];
+    }
+    for (int p = 0; p < c; p++) t[c][c] -= t[c][p] * t[c][p];
+    bad = refused(bad, t[c][c], *sum, order, j + (size_t)c);
+    d[c] = divisor_of(y[c][j + (size_t)c] = lane_sqrt(t[c][c]));
+  }
+  return bad;
+}
+
 /* Columns j .. j + ACROSS - 1, with the rows below. */
 INLINE lanes factor_columns(lanes *l, size_t order, size_t j, lanes *whole, lanes bad)
 {
   lanes *y[ACROSS], *x[DOWN];
   divisor d[ACROSS];
   rows_at(l, order, j, ACROSS, y);
-  for (int c = 0; c < ACROSS; c++) {                       /* the rows of the block itself */
-    for (int k = 0; k < c; k++) {
-      lanes s = less(y[c][j + (size_t)k], y[c], y[k], j);
-      for (int p = 0; p < k; p++) s -= y[c][j + (size_t)p] * y[k][j + (size_t)p];
-      y[c][j + (size_t)k] = s = over(s, &d[k]);
-      whole[j + (size_t)c] += s * s;
-    }
-    lanes s = less(y[c][j + (size_t)c], y[c], y[c], j);
-    for (int p = 0; p < c; p++) s -= y[c][j + (size_t)p] * y[c][j + (size_t)p];
-    bad = refused(bad, s, whole[j + (size_t)c], order, j + (size_t)c);
-    d[c] = divisor_of(y[c][j + (size_t)c] = lane_sqrt(s));
-  }
+  bad = factor_block(y, order, j, d, whole, bad);
   for (size_t i = j + ACROSS; i < order; i += DOWN) {
     patch s;
     rows_at(l, order, i, DOWN, x);

@@ -62,6 +62,18 @@ LANE_LARGE lanes v_log_rest(lanes x)
   return SEL(x < 1, edge, x);
 }
 
+/* y 2^k of a whole k in -1100 .. 1100, rounded once. */
+static inline lanes v_scaled(lanes y, lanes k)
+{
+#if defined LANE_X86 && LANES == 8
+  return _mm512_scalef_pd(y, k);
+#else
+  lanes k1 = (k * 0.5 + V_ROUND) - V_ROUND;                     /* 2^k in two factors */
+  lane_bits a = lane_to_bits(k1 + V_ROUND), b = lane_to_bits((k - k1) + V_ROUND);
+  return y * lane_of((a + 1023) << 52) * lane_of((b + 1023) << 52);
+#endif
+}
+
 /* exp x; overflows to infinity and underflows through the subnormals to 0. */
 static inline lanes v_exp(lanes x)
 {
@@ -72,10 +84,7 @@ static inline lanes v_exp(lanes x)
   lanes q = r - t * (1.66666666666666019037e-01 + t * (-2.77777777770155933842e-03 +
            t * (6.61375632143793436117e-05 + t * (-1.65339022054652515390e-06 +
            t * 4.13813679705723846039e-08))));
-  lanes y = 1 - ((lo - (r * q) / (2 - q)) - hi);
-  lanes k1 = (k * 0.5 + V_ROUND) - V_ROUND;                     /* 2^k in two factors */
-  lane_bits a = lane_to_bits(k1 + V_ROUND), b = lane_to_bits((k - k1) + V_ROUND);
-  return y * lane_of((a + 1023) << 52) * lane_of((b + 1023) << 52);
+  return v_scaled(1 - ((lo - (r * q) / (2 - q)) - hi), k);
 }
 
 /* sin and cos of 2 pi u for |u| <= 2^20. */

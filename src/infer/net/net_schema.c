@@ -122,8 +122,9 @@ int net_site_indices(const net_site *s)
 
 int64_t net_element(const net_site *s, const net_event *e, int c)
 {
+  if (s->split) return c;
   int n = net_site_indices(s);
-  return s->split || !n ? c : e->index[n - 1];
+  return n ? e->index[n - 1] : c;
 }
 
 /* ---- places: what is known of addresses ---- */

@@ -13,9 +13,17 @@ typedef struct token { int32_t *row; float *coef; int at, wide; } token;
 
 static token token_new(const net_schema *h, int32_t *row, float *coef)
 {
-  for (int j = 0; j < h->wide; j++) row[j] = -1, coef[j] = 0;
   return (token){ row, coef, 0, h->wide };
 }
+
+/* No rows from here on: -1, whose bits are all set, and 0. */
+static void rows_end(int32_t *row, float *coef, size_t n)
+{
+  memset(row, 0xff, n * sizeof *row);
+  memset(coef, 0, n * sizeof *coef);
+}
+
+static void token_end(const token *t) { rows_end(t->row + t->at, t->coef + t->at, (size_t)(t->wide - t->at)); }
 
 static inline void put(token *t, int row, float coef)
 {
@@ -62,9 +70,9 @@ static void put_number(const net_site *s, token *t, int c, double x)
 static void put_place(const net_schema *h, const net_site *s, token *t, const net_event *e, int c,
                       const double *x)
 {
-  int n = net_site_indices(s);
+  int n = s->split ? net_site_indices(s) : NET_INDICES;
   for (int i = 0; i < NET_INDICES; i++) {
-    double k = s->split && i == n ? c : e->index[i];
+    double k = i == n ? c : e->index[i];
     if (s->index_scale[i] != 0) put(t, row_index(s) + i, net_feature(k * s->index_scale[i]));
     if (s->index_scale[i] != 0 && k >= 0 && k < s->hot) put(t, i * h->hot + (int)k, 1);
   }
@@ -86,6 +94,7 @@ void net_token_value(const net_schema *h, const net_event *e, const double *numb
   for (int k = c < 0 ? 0 : c, end = c < 0 ? e->nx : c + 1; k < end; k++)
     put_number(s, &t, k, number[e->x + (uint32_t)k]);
   put_place(h, s, &t, e, c < 0 ? 0 : c, covariates);
+  token_end(&t);
 }
 
 void net_token_question(const net_schema *h, const net_event *e, const double *number, int c,
@@ -100,6 +109,7 @@ void net_token_question(const net_schema *h, const net_event *e, const double *n
     put(&t, row_argument(s) + i, net_feature((x - s->arg_mean[i]) / s->arg_sd[i]));
   }
   put_place(h, s, &t, e, c, covariates);
+  token_end(&t);
 }
 
 void net_token_input(const net_schema *h, int input, double x, int32_t *row, float *coef)
@@ -108,6 +118,7 @@ void net_token_input(const net_schema *h, int input, double x, int32_t *row, flo
   token t = token_new(h, row, coef);
   put(&t, in->row, 1);
   put(&t, in->row + 1, net_feature((x - in->mean) / in->sd));
+  token_end(&t);
 }
 
 int net_context_tokens(const net_schema *h, const net_event *e)
@@ -362,7 +373,7 @@ static void fill_padding(batch *b, int k)
 {
   while (b->t < b->out->t) {
     size_t at = next_token(b, k, NN_UNSEEN, 0), j = (size_t)b->out->j;
-    for (size_t i = 0; i < j; i++) b->out->row[at * j + i] = -1, b->out->coef[at * j + i] = 0;
+    rows_end(b->out->row + at * j, b->out->coef + at * j, j);
   }
 }
 

@@ -44,19 +44,19 @@ typedef struct layout {
 
 /* A vector of cells of one kind.  also: the same in other layouts. */
 typedef struct lane_vec {
-  struct lane_vec *next, *also;
+  struct lane_vec *next, *also;                  /* first what is always looked at: there are many */
   layout *at;
   cell *c;                      /* (at->n, and padding), or NULL: lane_host */
-  void *b;                      /* the same in a buffer of the backend, or NULL; without both it waits for
-                                   the segment (lanes_defer.c) */
-  uint32_t op, serial;          /* its operation in segment number `serial` */
-  uint32_t room;                /* cells that were taken for it alone; 0: a buffer of n */
-  cell *plate;                  /* (plates) lanes of population f have number f, in every layout: at is
-                                   l->plate_at; else NULL */
   double lo, hi;                /* if `ranged`: reals between these, which are finite */
   bool ranged;
   uint8_t kind;
   bool mark;
+  uint32_t room;                /* cells that were taken for it alone; 0: a buffer of n */
+  void *b;                      /* the same in a buffer of the backend, or NULL; without both it waits for
+                                   the segment (lanes_defer.c) */
+  cell *plate;                  /* (plates) lanes of population f have number f, in every layout: at is
+                                   l->plate_at; else NULL */
+  uint32_t op, serial;          /* its operation in segment number `serial` */
 } lane_vec;
 
 static inline val v_lanes(lane_vec *h)
@@ -222,6 +222,8 @@ val  lanes_map1(norn_state *, const norn_native *, val x);
 bool lanes_native(norn_state *, const norn_native *, const val *args, int n, val *out);
 val  lanes_index(norn_state *, val x, val i);
 val  lanes_matmul(norn_state *, val a, val b);                 /* lanes_matrix.c */
+/* x + y of a matrix of reals that holds lanes and one of numbers.  NONE: it is something else, or error set. */
+val  lanes_add_matrix(group *, val x, val y);                  /* lanes_matrix.c */
 /* A branch: *v becomes what all lanes have; false: they disagree. */
 bool lanes_decide(norn_state *, val *v);
 /* a in the lanes where c (booleans) holds, b in others: numbers or booleans of one kind. */

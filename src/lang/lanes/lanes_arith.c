@@ -229,6 +229,9 @@ static val array_arith(group *g, arith op, val x, val y)
   norn_state *st = g->run->st;
   if ((op >= A_LT && op != A_NEG) || !is_short(x) || !is_short(y)) return alone(st, "an operation of values that hold lanes");
   g->all->holding++;
+  val z = op == A_ADD ? lanes_add_matrix(g, x, y) : norn_none();
+  if (op == A_ADD && norn_is_none(z) && !st->err.code) z = lanes_add_matrix(g, y, x);
+  if (!norn_is_none(z) || st->err.code) return g->all->holding--, z;
   return array_settled(g, op == A_NEG ? arith_arrays(st, A_SUB, norn_int(0), x) : arith_arrays(st, op, x, y));
 }
 

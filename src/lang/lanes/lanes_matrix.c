@@ -299,6 +299,51 @@ bool lanes_matrix_native(group *g, const norn_native *f, const val *args, int n,
   return !norn_is_none(*out);
 }
 
+/* ---- the sum ---- */
+
+/* e + q, both real.  Where q is 0 most stay what they are, as their bounds say.  NONE: error set, or `want`. */
+static val element_plus(group *g, val e, double q)
+{
+  if (!v_is_lanes(e)) return norn_real(e.d + q);
+  const lane_vec *v = e.p;
+  bool stays = q == 0 && v->at == g->at && v->ranged && (v->lo > 0 || v->hi < 0);
+  return stays ? e : lanes_arith(g->run->st, A_ADD, e, norn_real(q));
+}
+
+static bool all_reals(const val *e, int64_t n)
+{
+  for (int64_t j = 0; j < n; j++)
+    if (!V_IS_REAL(e[j]) && (!v_is_lanes(e[j]) || lanes_kind(e[j]) != LANE_REAL)) return false;
+  return true;
+}
+
+val lanes_add_matrix(group *g, val x, val y)
+{
+  norn_state *st = g->run->st;
+  val row, room[LANE_ORDER], v[LANE_ORDER], all[LANE_ORDER];
+  if (x.tag != NORN_ARRAY || y.tag != NORN_ARRAY || vec_rank(v_vec(x)) != 1 || vec_elem(v_vec(x)) != NORN_VALUES)
+    return norn_none();
+  const vec *w = v_vec(y);
+  int64_t n = w->len, m = vec_rank(w) == 2 ? w->dims[0] : 0;
+  if (n < 1 || n > LANE_ORDER || m < 1 || m > LANE_ORDER || v_vec(x)->len != n || vec_elem(w) != NORN_F64 || w->b->parent)
+    return norn_none();
+  for (int64_t i = 0; i < n; i++)
+    if (!row_at(g, x, i, m, &row) || !all_reals(elements_of(g, row, room), m)) return norn_none();
+  for (int64_t i = 0; i < n; i++) {
+    if (!row_at(g, x, i, m, &row)) return norn_none();
+    const val *e = elements_of(g, row, room);
+    bool lanes = false;
+    for (int64_t j = 0; j < m; j++) {
+      if (norn_is_none(v[j] = element_plus(g, e[j], ((const double *)vec_elems(w))[i * m + j]))) return v[j];
+      lanes |= v_is_lanes(v[j]);
+    }
+    all[i] = array_of(st, v, m);
+    if (!norn_is_none(all[i]) && !lanes) all[i] = vec_repack(st, all[i]);
+    if (norn_is_none(all[i])) return all[i];
+  }
+  return array_of(st, all, n);
+}
+
 /* ---- the product ---- */
 
 /* That of each lane by itself. */
