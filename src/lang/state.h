@@ -92,6 +92,7 @@ struct norn_state {
   void *simulated_user;
   struct cells *spare;                /* lanes_vec.c: `spares` buffers of `spare_bytes` for the lanes to come, */
   struct lane_vec *idle;              /* with handles and without */
+  struct lane_sheaf *sheaves;         /* and a few sheaves */
   size_t spare_bytes, spares;
   int sealed_depth;
   uint64_t mem_ids;                   /* mem() made outside runs */

@@ -386,6 +386,30 @@ static void test_threads(void)
   net_runs_free(st, &many);
 }
 
+static bool same_input(const net_runs *a, int i, const net_runs *b, int j, size_t ninput)
+{
+  for (size_t k = 0; k < ninput; k++) {
+    const uint32_t *x = a->input + 2 * ((size_t)i * ninput + k), *y = b->input + 2 * ((size_t)j * ninput + k);
+    if (x[1] != y[1] || memcmp(a->number + x[0], b->number + y[0], y[1] * sizeof(double))) return false;
+  }
+  return true;
+}
+
+/* Runs of a whole block, which are written behind others at once, are those that were copied out of one. */
+static void same_whole(net_source *s, const net_schema *h, const net_runs *many, uint64_t first, const char *program)
+{
+  net_runs all = { 0 }, part;
+  int before = (int)(NET_BLOCK - first % NET_BLOCK), n = before + (int)s->width;
+  bool good = s->width && net_source_runs(s, h, first, n, &all) && all.n == n;
+  part = all;
+  if (part.n > many->n) part.n = many->n;
+  good = good && same_runs(many, 0, &part);
+  for (int k = 0; good && k < part.n; k++) good = same_input(many, k, &all, k, (size_t)h->ninput);
+  if (!good) fprintf(stderr, "%s: whole blocks\n", program);
+  CHECK(good);
+  net_runs_free(st, &all);
+}
+
 /* Many at once in lanes, across a block's edge, are the same as each alone, to the bit. */
 static void same_in_lanes(const char *program, const char *expression, norn_datum inputs,
                           const net_spec *spec,
@@ -402,13 +426,11 @@ static void same_in_lanes(const char *program, const char *expression, norn_datu
   apart += s->apart;
   for (int k = 0; good && k < N; k++) {
     good = net_source_runs(t, &h, FIRST + (uint64_t)k, 1, &one) && same_runs(&many, k, &one);
-    for (size_t i = 0; good && i < 2 * (size_t)h.ninput; i += 2) {
-      const uint32_t *a = many.input + 2 * (size_t)k * (size_t)h.ninput + i, *b = one.input + i;
-      good = a[1] == b[1] && !memcmp(many.number + a[0], one.number + b[0], b[1] * sizeof(double));
-    }
+    good = good && same_input(&many, k, &one, 0, (size_t)h.ninput);
     if (!good) fprintf(stderr, "%s: run %d\n", program, k);
   }
   CHECK(good);
+  if (lanes) same_whole(s, &h, &many, FIRST, program);
   on_threads(t, &h, &many, FIRST, program);
   net_source_free(s);
   net_source_free(t);
@@ -496,6 +518,14 @@ static void test_lanes_of_vectors(void)
                 "for i in 0..n { observe y[i] ~ normal(f[i], 0.1) } }\n"
                 "fn gps() { let n = sample(discrete_uniform(31, 34)); m([sample(uniform(0, 1)) for i in 0..n], repeat(0.0, n)) }\n",
                 "gps", names("x", NULL), &pfn, true);
+  same_in_lanes("model m(x, y) { let z ~ iid(normal(0, 1), 9)\n"                /* lanes part while matrices are there */
+                "let l = cholesky(cov_matrix(rbf(1, 0.3), x) + 1e-6 * identity_matrix(9)); let f = l @ z\n"
+                "let b ~ bernoulli(0.4)\n"
+                "let g = if b { let u ~ normal(f[0], 1); solve_lower(l, f)[1] + u }\n"
+                " else { let w ~ exponential(1); (l @ f)[8] * w }\n"
+                "for i in 0..9 { observe y[i] ~ normal(f[i] + g * l[8][i], 0.1) } }\n"
+                "fn gps() = m([sample(uniform(0, 1)) for i in 0..9], repeat(0.0, 9))\n",
+                "gps", names("x", NULL), &npe, true);
   CHECK(apart == 0);
 }
 

@@ -97,6 +97,7 @@ void norn_lanes_free(norn_lanes *l)
     l->vecs = h->next;
     lane_vec_free(l, h);
   }
+  lane_sheaves_free(l);
   lane_buffer_put(l, l->number);
   if (l->plate_at) layout_drop(l, l->plate_at);
   mem_put(m, l->stream, l->plates * sizeof *l->stream);

@@ -51,13 +51,24 @@ typedef struct lane_vec {
   bool ranged;
   uint8_t kind;
   bool mark;
+  bool within;                  /* c lies in its sheaf */
   uint32_t room;                /* cells that were taken for it alone; 0: a buffer of n */
   void *b;                      /* the same in a buffer of the backend, or NULL; without both it waits for
                                    the segment (lanes_defer.c) */
   cell *plate;                  /* (plates) lanes of population f have number f, in every layout: at is
                                    l->plate_at; else NULL */
   uint32_t op, serial;          /* its operation in segment number `serial` */
+  struct lane_sheaf *sheaf;     /* of which it is part, or NULL */
 } lane_vec;
+
+/* Many vectors that are made together, as the elements of a matrix: one piece of memory, which goes when nobody has any
+   of them.  Only simulated runs, which end soon, have sheaves. */
+typedef struct lane_sheaf {
+  struct lane_sheaf *next;
+  size_t bytes;
+  uint32_t n, left;             /* left: that somebody has; the others' `at` is NULL */
+  lane_vec vec[];               /* (n), then their cells */
+} lane_sheaf;
 
 static inline val v_lanes(lane_vec *h)
 {
@@ -117,7 +128,8 @@ struct norn_lanes {
   bool in_leg;
   int apart;                                  /* legs in a row in which runs alone are faster */
   size_t alone_before;                        /* report.alone when the leg began */
-  lane_vec *vecs;                             /* all handles */
+  lane_vec *vecs;                             /* all handles but those of */
+  lane_sheaf *sheaves;
   size_t made, kept;                          /* since the last marking; that it left */
   size_t cells, made_cells;                   /* numbers of all vectors; made since the last marking */
   struct cells *free;                         /* buffers of n cells for reuse */
@@ -152,6 +164,8 @@ void      layout_drop(norn_lanes *, layout *);
 /* The map from `from` to `up`, which is above it (or `from` itself: NULL). */
 const uint32_t *layout_map(norn_lanes *, layout *from, layout *up);
 lane_vec *lane_vec_new(norn_lanes *, layout *, unsigned kind);     /* NULL: no memory (error set) */
+/* n new vectors of reals.  false: no memory (error set). */
+bool      lane_vecs_new(norn_lanes *, layout *, uint32_t n, lane_vec **);
 lane_vec *lane_vec_plate(norn_lanes *, unsigned kind, cell *plate);     /* takes plate; likewise */
 lane_vec *lane_vec_waiting(norn_lanes *, layout *, unsigned kind, uint32_t op); /* without cells; likewise */
 /* It, or that of its `also` from which it is gathered. */
@@ -164,6 +178,7 @@ bool      lane_waits(const lane_vec *);
 bool      lane_host(norn_lanes *, lane_vec *);
 bool      layout_host(norn_lanes *, layout *);
 void      lane_vec_free(norn_lanes *, lane_vec *);                 /* with all its `also` */
+void      lane_sheaves_free(norn_lanes *);
 /* It, or that of its `also`, in the group's layout; and the cells there.  NULL: no memory (error
    set). */
 lane_vec *lane_here(group *, lane_vec *);

@@ -126,11 +126,11 @@ bool lanes_factor_sides(group *g, val a, int64_t n, lane_side *s, double *one)
 /* n new vectors; x[k] are their numbers.  false: no memory (error set). */
 static bool vectors_new(group *g, int64_t n, val *v, double **x)
 {
+  lane_vec *z[LANE_ROWS];
+  if (!lane_vecs_new(g->all, g->at, (uint32_t)n, z)) return false;
   for (int64_t k = 0; k < n; k++) {
-    lane_vec *z = lane_vec_new(g->all, g->at, LANE_REAL);
-    if (!z) return false;
-    v[k] = v_lanes(z);
-    x[k] = &z->c->d;
+    v[k] = v_lanes(z[k]);
+    x[k] = &z[k]->c->d;
   }
   return true;
 }

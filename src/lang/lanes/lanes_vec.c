@@ -92,6 +92,24 @@ size_t lane_bytes(const norn_lanes *l) { return ((size_t)l->n + LANE_PAD) * size
 
 struct cells { struct cells *next; };
 
+/* Buffers begin at a line of the cache, so that no register lies in two; the byte before says how far in. */
+enum { LINE = 64 };
+
+static void *buffer_new(mem *m, size_t bytes)
+{
+  uint8_t *p = mem_get(m, bytes + LINE);
+  if (!p) return NULL;
+  size_t in = LINE - (uintptr_t)p % LINE;
+  p[in - 1] = (uint8_t)in;
+  return p + in;
+}
+
+static void buffer_free(mem *m, void *buffer, size_t bytes)
+{
+  uint8_t *p = buffer;
+  mem_put(m, p - p[-1], bytes + LINE);
+}
+
 /* A handle that nobody has any more, with its buffer still; NULL: there is none. */
 static lane_vec *idle_vec(norn_lanes *l)
 {
@@ -134,7 +152,7 @@ void *lane_buffer(norn_lanes *l)
     mem_put(&st->mem, h, sizeof *h);
     return c;
   }
-  c = mem_get(&l->st->mem, lane_bytes(l));
+  c = buffer_new(&st->mem, lane_bytes(l));
   if (!c) state_memory(l->st);
   return c;
 }
@@ -149,12 +167,13 @@ void lane_buffer_put(norn_lanes *l, void *p)
 
 void lane_spares_free(norn_state *st)
 {
-  for (struct cells *c; (c = st->spare); mem_put(&st->mem, c, st->spare_bytes)) st->spare = c->next;
+  for (struct cells *c; (c = st->spare); buffer_free(&st->mem, c, st->spare_bytes)) st->spare = c->next;
   for (lane_vec *h; (h = st->idle); mem_put(&st->mem, h, sizeof *h)) {
     st->idle = h->next;
-    mem_put(&st->mem, h->c, st->spare_bytes);
+    buffer_free(&st->mem, h->c, st->spare_bytes);
   }
   st->spares = 0;
+  for (lane_sheaf *s; (s = st->sheaves); mem_put(&st->mem, s, s->bytes)) st->sheaves = s->next;
 }
 
 void lane_buffers_leave(norn_lanes *l)
@@ -170,7 +189,7 @@ void lane_buffers_leave(norn_lanes *l)
       c->next = st->spare;
       st->spare = c;
       st->spares++;
-    } else mem_put(&st->mem, c, bytes);
+    } else buffer_free(&st->mem, c, bytes);
   }
   if (keeps && l->idle && (st->spares + l->nidle) * bytes < MOST) {
     l->last_idle->next = st->idle;
@@ -180,13 +199,14 @@ void lane_buffers_leave(norn_lanes *l)
   }
   for (lane_vec *h; (h = l->idle); mem_put(&st->mem, h, sizeof *h)) {
     l->idle = h->next;
-    mem_put(&st->mem, h->c, bytes);
+    buffer_free(&st->mem, h->c, bytes);
   }
 }
 
 void lane_cells_put(norn_lanes *l, lane_vec *h)
 {
-  if (h->room) mem_put(&l->st->mem, h->c, h->room * sizeof *h->c);
+  if (h->within) h->within = false;
+  else if (h->room) mem_put(&l->st->mem, h->c, h->room * sizeof *h->c);
   else lane_buffer_put(l, h->c);
   if (h->b) l->store->buffer_free(l->stored, h->b);
   mem_put(&l->st->mem, h->plate, h->plate ? l->plates * sizeof *h->plate : 0);
@@ -281,7 +301,11 @@ void lane_vec_free(norn_lanes *l, lane_vec *h)
     lane_vec *also = h->also;
     l->cells -= h->at->n;
     leave(l, h->at);
-    if (h->c && !h->room && !h->b && !h->plate) idle_put(l, h);
+    if (h->sheaf) {
+      lane_cells_put(l, h);
+      h->at = NULL;
+      h->sheaf->left--;
+    } else if (h->c && !h->room && !h->b && !h->plate) idle_put(l, h);
     else {
       lane_cells_put(l, h);
       mem_put(&l->st->mem, h, sizeof *h);
@@ -289,6 +313,96 @@ void lane_vec_free(norn_lanes *l, lane_vec *h)
     h = also;
   }
 }
+
+/* ---- sheaves ---- */
+
+/* Registers of neighbours are an odd number of lines apart, which spreads them over the cache. */
+static size_t sheaf_step(const layout *at)
+{
+  const size_t line = LINE / sizeof(cell);
+  return (at->n / line | 1) * line + 2 * line;
+}
+
+static lane_sheaf *sheaf_get(norn_lanes *l, size_t bytes)
+{
+  for (lane_sheaf **at = &l->st->sheaves, *s; (s = *at); at = &s->next)
+    if (s->bytes == bytes) {
+      *at = s->next;
+      return s;
+    }
+  lane_sheaf *s = mem_get(&l->st->mem, bytes);
+  if (s) s->bytes = bytes;
+  else state_memory(l->st);
+  return s;
+}
+
+/* The last few stay for others, if they are not large. */
+static void sheaf_put(norn_state *st, lane_sheaf *s)
+{
+  enum { FEW = 4, MOST = 4 << 20 };
+  lane_sheaf **last = &st->sheaves;
+  if (s->bytes > MOST) {
+    mem_put(&st->mem, s, s->bytes);
+    return;
+  }
+  s->next = st->sheaves;
+  st->sheaves = s;
+  for (int k = 0; *last && k < FEW; k++) last = &(*last)->next;
+  for (lane_sheaf *old; (old = *last); mem_put(&st->mem, old, old->bytes)) *last = old->next;
+}
+
+static bool sheaf_new(norn_lanes *l, layout *at, uint32_t n, lane_vec **v)
+{
+  size_t step = sheaf_step(at);
+  lane_sheaf *s = sheaf_get(l, sizeof *s + n * sizeof *s->vec + (n * step + LANE_PAD) * sizeof(cell) + LINE);
+  if (!s) return false;
+  uintptr_t end = (uintptr_t)(s->vec + n);
+  cell *c = (cell *)(void *)((char *)(s->vec + n) + (LINE - end % LINE) % LINE);
+  s->n = s->left = n;
+  s->next = l->sheaves;
+  l->sheaves = s;
+  for (uint32_t i = 0; i < n; i++) {
+    v[i] = vec_begin(l, s->vec + i, at, LANE_REAL, c + i * step);
+    v[i]->sheaf = s;
+    v[i]->within = true;
+  }
+  return true;
+}
+
+bool lane_vecs_new(norn_lanes *l, layout *at, uint32_t n, lane_vec **v)
+{
+  enum { MANY = 32 };
+  if (n >= MANY && l->flags & NORN_RUN_SIMULATE) return sheaf_new(l, at, n, v);
+  for (uint32_t i = 0; i < n; i++)
+    if (!(v[i] = lane_vec_new(l, at, LANE_REAL))) return false;
+  return true;
+}
+
+/* Those that are not marked go, or all; and sheaves that nobody has any of. */
+static void sheaves_sweep(norn_lanes *l, bool all)
+{
+  for (lane_sheaf **at = &l->sheaves, *s; (s = *at);) {
+    for (lane_vec *h = s->vec; h < s->vec + s->n; h++) {
+      if (!h->at) continue;
+      if (all || !h->mark) {
+        lane_vec_free(l, h);
+        continue;
+      }
+      h->mark = false;
+      for (lane_vec *v = h; v; v = v->also) l->kept++;
+    }
+    if (s->left) {
+      at = &s->next;
+      continue;
+    }
+    *at = s->next;
+    sheaf_put(l->st, s);
+  }
+}
+
+void lane_sheaves_free(norn_lanes *l) { sheaves_sweep(l, true); }
+
+/* ---- where a vector is ---- */
 
 /* Is `up` the layout or one that it was made from. */
 static bool is_above(const layout *up, const layout *p)
@@ -522,6 +636,8 @@ bool lanes_mark(norn_lanes *l, bool snapshot)
   if (s.at) mem_put(s.m, s.at, (s.mask + 1) * sizeof *s.at);
   mem_put(s.m, s.todo, s.ctodo * sizeof *s.todo);
   for (lane_vec *h = l->vecs; s.failed && h; h = h->next) h->mark = true;
+  for (lane_sheaf *f = l->sheaves; s.failed && f; f = f->next)
+    for (uint32_t i = 0; i < f->n; i++) f->vec[i].mark = true;
   return !s.failed;
 }
 
@@ -529,6 +645,7 @@ bool lanes_mark(norn_lanes *l, bool snapshot)
 void lanes_free_unmarked(norn_lanes *l)
 {
   l->kept = l->made = l->made_cells = 0;
+  sheaves_sweep(l, false);
   for (lane_vec **at = &l->vecs; *at;) {
     lane_vec *h = *at;
     if (!h->mark && !(l->snapshot && h->serial == l->serial)) {
