@@ -136,25 +136,41 @@ INLINE bool any_of(lanes bad, size_t k, size_t n)
   return any;
 }
 
-/* The lower triangles of some registers, one behind the other: they are copied together, since their columns lie far
-   apart; of large ones fewer. */
-enum { TILE = LANE_ROWS + LANE_ORDER > 2400 ? LANE_ROWS + LANE_ORDER : 2400, TILES = 4 };
-typedef struct tile {
-  size_t order, rows, many;      /* rows: elements of one; many: of registers */
-  lanes t[TILE];
-} tile;
+/* Columns and rows of a factor that are done at once. */
+enum { ACROSS = 4, DOWN = LANES == 8 ? 4 : 2 };
 
-static void tile_begin(tile *t, size_t order)
+/* A lower triangle of one register of lanes, row by row, and where its numbers come from: columns a at k; and go to, unless
+   it is NULL: columns l at k. */
+typedef struct triangle {
+  size_t order, k;
+  const lane_side *a;
+  double *const *l;
+  lanes t[LANE_ROWS + LANE_ORDER];
+} triangle;
+
+static void triangle_begin(triangle *t, size_t order, const lane_side *a, double *const *l)
 {
-  t->order = order;
-  t->rows = order * (order + 1) / 2;
-  t->many = TILE / t->rows < TILES ? TILE / t->rows : TILES;
+  t->order = order;                              /* t->t is large, and written before it is read */
+  t->k = 0;
+  t->a = a;
+  t->l = l;
 }
 
-static void tile_get(tile *t, const lane_side *a, size_t k, size_t n)
+INLINE size_t row_of(size_t i) { return i * (i + 1) / 2; }
+INLINE lanes given(const triangle *t, size_t i, size_t j) { return at(t->a[row_of(i) + j], t->k); }
+/* Columns j .. j + ACROSS - 1 of row i will be asked for: they lie far apart. */
+INLINE void soon(const triangle *t, size_t i, size_t j)
 {
-  for (size_t i = 0; i < t->rows; i++)
-    for (size_t r = 0; r < t->many && k + r * LANES < n; r++) t->t[r * t->rows + i] = at(a[i], k + r * LANES);
+  for (size_t c = 0; c < ACROSS; c++) {
+    const lane_side *a = t->a + row_of(i) + j + c;
+    __builtin_prefetch(a->p + (a->many ? t->k : 0));
+  }
+}
+
+INLINE void found(triangle *t, size_t i, size_t j, lanes x)
+{
+  t->t[row_of(i) + j] = x;
+  if (t->l) lane_store(t->l[row_of(i) + j] + t->k, x);
 }
 
 /* s / d where y = 1 / d, rounded, is known: of few fma the quotient to the bit (Markstein, IBM J. Res. Dev. 34, 1990:
@@ -217,7 +233,6 @@ INLINE lanes less(lanes s, const lanes *x, const lanes *y, size_t j)
 
 /* The same of DOWN rows x from column j, a multiple of ACROSS, on, and ACROSS rows y at once: each number that is loaded
    serves several.  s[r][c] is of x[r] and y[c]. */
-enum { ACROSS = 4, DOWN = LANES == 8 ? 4 : 2 };
 typedef lanes patch[DOWN][ACROSS];
 #define EACH_OF(v, n) _Pragma("GCC unroll 4") for (int v = 0; v < (n); v++)
 
@@ -253,103 +268,94 @@ INLINE lanes refused(lanes bad, lanes d, lanes whole, size_t order, size_t j)
   return SEL(d > (double)order * 0x1p-51 * (whole + d) * (j > 0), bad, bad * 0 + 1.0);
 }
 
-/* The rows of a triangle; those beyond its last are its last. */
-INLINE void rows_at(lanes *l, size_t order, size_t i, int n, lanes **row)
+/* Row r from i on, or the last. */
+INLINE size_t row_within(const triangle *t, size_t i, int r)
 {
-  for (int r = 0; r < n; r++) {
-    size_t k = i + (size_t)r < order ? i + (size_t)r : order - 1;
-    row[r] = l + k * (k + 1) / 2;
-  }
+  return i + (size_t)r < t->order ? i + (size_t)r : t->order - 1;
 }
 
 /* Rows y of columns j .. j + ACROSS - 1, those of the block itself, whose divisors are d. */
-INLINE lanes factor_block(lanes *const *y, size_t order, size_t j, divisor *d, lanes *whole, lanes bad)
+INLINE lanes factor_block(triangle *t, lanes *const *y, size_t j, divisor *d, lanes *whole, lanes bad)
 {
-  lanes t[ACROSS][ACROSS];
+  lanes b[ACROSS][ACROSS];
   EACH_OF(i, ACROSS / DOWN) {
     patch s;
-    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) s[r][c] = c <= i * DOWN + r ? y[i * DOWN + r][j + (size_t)c] : (lanes){ 0 };
+    EACH_OF(r, DOWN)
+      EACH_OF(c, ACROSS)
+        s[r][c] = c <= i * DOWN + r ? given(t, j + (size_t)(i * DOWN + r), j + (size_t)c) : (lanes){ 0 };
     patch_less(s, y + i * DOWN, y, j);
-    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) t[i * DOWN + r][c] = s[r][c];
+    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) b[i * DOWN + r][c] = s[r][c];
   }
   EACH_OF(c, ACROSS) {
     lanes *sum = whole + j + c;
     for (int k = 0; k < c; k++) {
-      for (int p = 0; p < k; p++) t[c][k] -= t[c][p] * t[k][p];
-      y[c][j + (size_t)k] = t[c][k] = over(t[c][k], &d[k]);
-      *sum += t[c][k] * t[c][k];
+      for (int p = 0; p < k; p++) b[c][k] -= b[c][p] * b[k][p];
+      b[c][k] = over(b[c][k], &d[k]);
+      found(t, j + (size_t)c, j + (size_t)k, b[c][k]);
+      *sum += b[c][k] * b[c][k];
     }
-    for (int p = 0; p < c; p++) t[c][c] -= t[c][p] * t[c][p];
-    bad = refused(bad, t[c][c], *sum, order, j + (size_t)c);
-    d[c] = divisor_of(y[c][j + (size_t)c] = lane_sqrt(t[c][c]));
+    for (int p = 0; p < c; p++) b[c][c] -= b[c][p] * b[c][p];
+    bad = refused(bad, b[c][c], *sum, t->order, j + (size_t)c);
+    d[c] = divisor_of(lane_sqrt(b[c][c]));
+    found(t, j + (size_t)c, j + (size_t)c, d[c].d);
   }
   return bad;
 }
 
 /* Columns j .. j + ACROSS - 1, with the rows below. */
-INLINE lanes factor_columns(lanes *l, size_t order, size_t j, lanes *whole, lanes bad)
+INLINE lanes factor_columns(triangle *t, size_t j, lanes *whole, lanes bad)
 {
   lanes *y[ACROSS], *x[DOWN];
   divisor d[ACROSS];
-  rows_at(l, order, j, ACROSS, y);
-  bad = factor_block(y, order, j, d, whole, bad);
-  for (size_t i = j + ACROSS; i < order; i += DOWN) {
+  for (int c = 0; c < ACROSS; c++) y[c] = t->t + row_of(j + (size_t)c);
+  bad = factor_block(t, y, j, d, whole, bad);
+  for (size_t i = j + ACROSS; i < t->order; i += DOWN) {
     patch s;
-    rows_at(l, order, i, DOWN, x);
-    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) s[r][c] = x[r][j + (size_t)c];
+    for (int r = 0; r < DOWN; r++) x[r] = t->t + row_of(row_within(t, i, r));
+    for (int r = 0; r < DOWN; r++) soon(t, row_within(t, i + DOWN, r), j);
+    EACH_OF(r, DOWN) EACH_OF(c, ACROSS) s[r][c] = given(t, row_within(t, i, r), j + (size_t)c);
     patch_less(s, x, y, j);
     EACH_OF(c, ACROSS) {
       for (int p = 0; p < c; p++) EACH_OF(r, DOWN) s[r][c] -= s[r][p] * y[c][j + (size_t)p];
       EACH_OF(r, DOWN) s[r][c] = over(s[r][c], &d[c]);
     }
-    for (int r = 0; r < DOWN && i + (size_t)r < order; r++)
+    for (int r = 0; r < DOWN && i + (size_t)r < t->order; r++)
       EACH_OF(c, ACROSS) {
-        x[r][j + (size_t)c] = s[r][c];
+        found(t, i + (size_t)r, j + (size_t)c, s[r][c]);
         whole[i + (size_t)r] += s[r][c] * s[r][c];
       }
   }
   return bad;
 }
 
-/* Of a its lower factor in place, ACROSS columns after the other, the rows below side by side: each is the chain of
-   la.c. */
-static lanes factor(lanes *l, size_t order)
+/* The lower factor, ACROSS columns after the other, the rows below side by side: each element is the chain of la.c. */
+static lanes factor(triangle *t)
 {
   lanes whole[LANE_ORDER], bad = { 0 };
   size_t j = 0;
-  for (size_t i = 0; i < order; i++) whole[i] = bad;
-  for (; j + ACROSS <= order; j += ACROSS) bad = factor_columns(l, order, j, whole, bad);
-  for (; j < order; j++) {
-    lanes *row = l + j * (j + 1) / 2, d = less(row[j], row, row, j);
-    bad = refused(bad, d, whole[j], order, j);
-    d = row[j] = lane_sqrt(d);
-    for (size_t i = j + 1; i < order; i++) {
-      lanes *below = l + i * (i + 1) / 2, s = less(below[j], row, below, j) / d;
-      below[j] = s;
+  for (size_t i = 0; i < t->order; i++) whole[i] = bad;
+  for (; j + ACROSS <= t->order; j += ACROSS) bad = factor_columns(t, j, whole, bad);
+  for (; j < t->order; j++) {
+    const lanes *row = t->t + row_of(j);
+    lanes d = less(given(t, j, j), row, row, j);
+    bad = refused(bad, d, whole[j], t->order, j);
+    d = lane_sqrt(d);
+    found(t, j, j, d);
+    for (size_t i = j + 1; i < t->order; i++) {
+      lanes s = less(given(t, i, j), row, t->t + row_of(i), j) / d;
+      found(t, i, j, s);
       whole[i] += s * s;
     }
   }
   return bad;
 }
 
-/* Those of lanes k .. that a tile has.  false: one has none. */
-static bool tile_factors(tile *t, size_t k, size_t n)
-{
-  for (size_t r = 0; r < t->many && k + r * LANES < n; r++)
-    if (any_of(factor(t->t + r * t->rows, t->order), k + r * LANES, n)) return false;
-  return true;
-}
-
 static bool factors(const lane_side *a, size_t order, double *const *l, size_t n)
 {
-  tile t;
-  tile_begin(&t, order);
-  for (size_t k = 0; k < n; k += t.many * LANES) {
-    tile_get(&t, a, k, n);
-    if (!tile_factors(&t, k, n)) return false;
-    for (size_t i = 0; l && i < t.rows; i++)
-      for (size_t r = 0; r < t.many && k + r * LANES < n; r++) lane_store(l[i] + k + r * LANES, t.t[r * t.rows + i]);
-  }
+  triangle t;
+  triangle_begin(&t, order, a, l);
+  for (; t.k < n; t.k += LANES)
+    if (any_of(factor(&t), t.k, n)) return false;
   return true;
 }
 
@@ -360,7 +366,7 @@ INLINE void gauss_at(const lane_side *mu, const lanes *f, const double *const *z
   const lanes most = LANE(0x1.fffffffffffffp1023) + (lanes){ 0 };
   for (size_t i = 0; i < order; i++) {
     lanes s = { 0 };
-    for (size_t p = 0; p <= i; p++) s += f[i * (i + 1) / 2 + p] * lane_load(z[p] + k);
+    for (size_t p = 0; p <= i; p++) s += f[row_of(i) + p] * lane_load(z[p] + k);
     s += at(mu[i], k);
     s = SEL(s < most, s, most);
     lane_store(out[i] + k, SEL(s > -most, s, -most));
@@ -370,13 +376,12 @@ INLINE void gauss_at(const lane_side *mu, const lanes *f, const double *const *z
 static bool gauss(const lane_side *mu, const lane_side *l, bool is_factor, const double *const *z, size_t order,
                   double *const *out, size_t n)
 {
-  tile t;
-  tile_begin(&t, order);
-  for (size_t k = 0; k < n; k += t.many * LANES) {
-    tile_get(&t, l, k, n);
-    if (is_factor && !tile_factors(&t, k, n)) return false;
-    for (size_t r = 0; r < t.many && k + r * LANES < n; r++)
-      gauss_at(mu, t.t + r * t.rows, z, order, out, k + r * LANES);
+  triangle t;
+  triangle_begin(&t, order, l, NULL);
+  for (; t.k < n; t.k += LANES) {
+    if (is_factor && any_of(factor(&t), t.k, n)) return false;
+    for (size_t i = 0; !is_factor && i < row_of(order); i++) t.t[i] = at(l[i], t.k);
+    gauss_at(mu, t.t, z, order, out, t.k);
   }
   return true;
 }

@@ -66,6 +66,7 @@ typedef struct lane_vec {
 typedef struct lane_sheaf {
   struct lane_sheaf *next;
   size_t bytes;
+  layout *at;                   /* in which they were made; of those that are in no other it is there */
   uint32_t n, left;             /* left: that somebody has; the others' `at` is NULL */
   lane_vec vec[];               /* (n), then their cells */
 } lane_sheaf;

@@ -234,15 +234,21 @@ bool lane_host(norn_lanes *l, lane_vec *h)
 
 /* ---- vectors ---- */
 
+/* n new vectors are there, of a layout. */
+static void count_made(norn_lanes *l, layout *at, uint32_t n)
+{
+  at->refs += n;
+  at->values += n;
+  l->made += n;
+  l->cells += (size_t)n * at->n;
+  l->made_cells += (size_t)n * at->n;
+  if (l->cells > l->report.most) l->report.most = l->cells;
+}
+
 static lane_vec *vec_begin(norn_lanes *l, lane_vec *h, layout *at, unsigned kind, cell *c)
 {
   *h = (lane_vec){ .at = at, .kind = (uint8_t)kind, .c = c };
-  at->refs++;
-  at->values++;
-  l->made++;
-  l->cells += at->n;
-  l->made_cells += at->n;
-  if (l->cells > l->report.most) l->report.most = l->cells;
+  count_made(l, at, 1);
   return h;
 }
 
@@ -289,9 +295,12 @@ lane_vec *lane_vec_waiting(norn_lanes *l, layout *at, unsigned kind, uint32_t op
   return h;
 }
 
-static void leave(norn_lanes *l, layout *at)
+/* n > 0 of its vectors go. */
+static void leave(norn_lanes *l, layout *at, uint32_t n)
 {
-  at->values--;
+  l->cells -= (size_t)n * at->n;
+  at->values -= n;
+  at->refs -= n - 1;
   layout_drop(l, at);
 }
 
@@ -299,8 +308,7 @@ void lane_vec_free(norn_lanes *l, lane_vec *h)
 {
   while (h) {
     lane_vec *also = h->also;
-    l->cells -= h->at->n;
-    leave(l, h->at);
+    leave(l, h->at, 1);
     if (h->sheaf) {
       lane_cells_put(l, h);
       h->at = NULL;
@@ -359,13 +367,14 @@ static bool sheaf_new(norn_lanes *l, layout *at, uint32_t n, lane_vec **v)
   uintptr_t end = (uintptr_t)(s->vec + n);
   cell *c = (cell *)(void *)((char *)(s->vec + n) + (LINE - end % LINE) % LINE);
   s->n = s->left = n;
+  s->at = at;
   s->next = l->sheaves;
   l->sheaves = s;
   for (uint32_t i = 0; i < n; i++) {
-    v[i] = vec_begin(l, s->vec + i, at, LANE_REAL, c + i * step);
-    v[i]->sheaf = s;
-    v[i]->within = true;
+    s->vec[i] = (lane_vec){ .at = at, .kind = LANE_REAL, .c = c + i * step, .sheaf = s, .within = true };
+    v[i] = s->vec + i;
   }
+  count_made(l, at, n);
   return true;
 }
 
@@ -378,19 +387,30 @@ bool lane_vecs_new(norn_lanes *l, layout *at, uint32_t n, lane_vec **v)
   return true;
 }
 
-/* Those that are not marked go, or all; and sheaves that nobody has any of. */
+/* Of one sheaf those that are not marked go, or all. */
+static void sheaf_sweep(norn_lanes *l, lane_sheaf *s, bool all)
+{
+  layout *at = s->at;
+  uint32_t n = 0;                       /* that are as they were made */
+  for (lane_vec *h = s->vec; h < s->vec + s->n; h++) {
+    if (!h->at) continue;
+    if (!all && h->mark) {
+      h->mark = false;
+      for (lane_vec *v = h; v; v = v->also) l->kept++;
+    } else if (h->within && h->at == at && !h->also) {
+      h->at = NULL;
+      n++;
+    } else lane_vec_free(l, h);
+  }
+  s->left -= n;
+  if (n) leave(l, at, n);
+}
+
+/* The same of all; and sheaves that nobody has any of go. */
 static void sheaves_sweep(norn_lanes *l, bool all)
 {
   for (lane_sheaf **at = &l->sheaves, *s; (s = *at);) {
-    for (lane_vec *h = s->vec; h < s->vec + s->n; h++) {
-      if (!h->at) continue;
-      if (all || !h->mark) {
-        lane_vec_free(l, h);
-        continue;
-      }
-      h->mark = false;
-      for (lane_vec *v = h; v; v = v->also) l->kept++;
-    }
+    sheaf_sweep(l, s, all);
     if (s->left) {
       at = &s->next;
       continue;
@@ -445,10 +465,10 @@ static lane_vec *moved(group *g, lane_vec *h, const lane_vec *from, cell *c, voi
     h->c = c;
     h->b = b;
     h->at = g->at;
-    l->cells = l->cells + g->at->n - was->n;
+    l->cells += g->at->n;
     g->at->refs++;
     g->at->values++;
-    leave(l, was);
+    leave(l, was, 1);
     return h;
   }
   lane_vec *v = vec_of(l, g->at, h->kind, c);
