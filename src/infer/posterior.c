@@ -97,11 +97,31 @@ static int64_t atoms_find(norn_state *st, const int64_t *slot, int64_t m, norn_d
   return k;
 }
 
+/* Are nearly all of the first of these n reals distinct?  Then all are taken to be: before a table is made, as there
+   may be many posteriors of some thousand draws. */
+static bool begins_distinct(const double *x, int64_t n)
+{
+  enum { FIRST = 256, MOST_EQUAL = 5, SLOTS = 1024 };
+  int16_t slot[SLOTS];
+  int found = 0;
+  if (n < FIRST) return false;
+  memset(slot, 0xff, sizeof slot);
+  for (int i = 0; i < FIRST; i++) {
+    size_t k = posterior_hash(norn_real(x[i])) & (SLOTS - 1);
+    while (slot[k] >= 0 && !norn_equal(norn_real(x[slot[k]]), norn_real(x[i]))) k = (k + 1) & (SLOTS - 1);
+    if (slot[k] >= 0) continue;
+    slot[k] = (int16_t)i;
+    found++;
+  }
+  return found > FIRST - 1 - MOST_EQUAL;
+}
+
 /* Are more than n / 2 of these n reals distinct, by a bound from below: the bits that their hashes set?  A
-   table of that many atoms would be made to be thrown away, which of 10^7 draws takes seconds. */
+   table of that many atoms would be made to be thrown away, which of 10^7 draws takes seconds,
+   and of 1,000 draws each of 10,000 posteriors does so too. */
 static bool mostly_distinct(norn_state *st, const double *x, int64_t n)
 {
-  enum { FROM = 4096, EACH = 4, PIECE = 64 };
+  enum { FROM = 64, EACH = 8, PIECE = 64 };
   size_t bits = 64, at[PIECE];
   int64_t found = 0;
   if (n < FROM) return false;
@@ -120,7 +140,6 @@ static bool mostly_distinct(norn_state *st, const double *x, int64_t n)
       found += !(*word & bit);
       *word |= bit;
     }
-    if (i + m == 256 && found > 250) found = n;          /* as in atoms_fill */
   }
   norn_alloc(st, set, bits / 8, 0);
   return found > n / 2;
@@ -133,7 +152,7 @@ static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, co
 {
   int64_t n = v->dims[0];
   bool reals = v->elem == NORN_F64 && !exact;
-  if (reals && (v->rank > 1 || mostly_distinct(st, v->f, n))) return false;
+  if (reals && (v->rank > 1 || begins_distinct(v->f, n) || mostly_distinct(st, v->f, n))) return false;
   if (!atoms_new(st, n, t)) return false;
   for (int64_t i = 0; i < n; i++) {
     int64_t k = atoms_find(st, t->slot, t->m, values, norn_array_at(st, values, i));
@@ -145,7 +164,6 @@ static bool atoms_fill(norn_state *st, norn_datum values, const norn_view *v, co
     } else {
       t->logp[k] = log_add(t->logp[k], p);
     }
-    if (reals && i == 255 && t->n > 250) return false;
   }
   return !reals || t->n <= n / 2;
 }
