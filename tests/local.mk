@@ -162,6 +162,7 @@ LANG_TESTS = \
   %D%/lib/no_evidence.norn \
   %D%/lib/ode.norn \
   %D%/lib/plot.norn \
+  %D%/lib/plot_ppc_text.norn \
   %D%/lib/posteriors.norn \
   %D%/lib/predict.norn \
   %D%/lib/records.norn \

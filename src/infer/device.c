@@ -117,5 +117,5 @@ void device_note(norn_infer *inf, const char *device, const char *why)
 {
   norn_state *st = norn_infer_state(inf);
   norn_infer_note(inf, "device", norn_cstring(st, device));
-  if (why && *why) norn_infer_note(inf, "device_why", norn_cstring(st, why));
+  norn_infer_note(inf, "device_why", why && *why ? norn_cstring(st, why) : norn_missing());
 }

@@ -39,6 +39,6 @@ bool        device_explain(norn_density *, text *);
 norn_status device_compare(norn_infer *, bool f32, const double log_z[2], double sd, const uint32_t seen[2]);
 /* The error of an order that can't be carried out. */
 norn_status device_refused(norn_infer *, const char *why);
-/* info(post).device, and device_why where a reason is given (NULL: none). */
+/* info(post).device, and device_why, missing where no reason is given (NULL). */
 void        device_note(norn_infer *, const char *device, const char *why);
 #endif

@@ -54,5 +54,19 @@ void plot_ess(plot *);
 void plot_pairs(plot *);
 void plot_forest(plot *);
 void plot_ppc(plot *);
+
+/* How many of what was observed lie in each bin, and the 5 %, 50 % and 95 % quantiles of how many replicates
+   have there.  whole: bins of whole numbers, of which lo is half a step below the first. */
+enum { PPC_BINS = 40 };
+typedef struct ppc_table {
+  double lo, step, most;
+  int n;
+  bool whole;
+  double observed[PPC_BINS + 1], q[PPC_BINS + 1][3];
+} ppc_table;
+/* At most `most` bins.  false: not all are whole numbers, or all are equal, or p->failed. */
+bool ppc_counts(plot *p, int most, ppc_table *);
+bool ppc_bins(plot *p, int most, ppc_table *);
+
 void plot_sbc(plot *);
 #endif

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REPLICATES = 60, COUNTS = 40, ENOUGH = 2000 };
+enum { REPLICATES = 60, ENOUGH = 2000 };
 
 /* Replicate k of `most` that are shown, evenly chosen. */
 static const double *replicate(const plot *p, int64_t k, int64_t most)
@@ -77,20 +77,94 @@ static void of_reals(plot *p, axes *a)
 
 /* ---- counts ---- */
 
-typedef struct count_bins { double lo, step; int n; } count_bins;
-
-static void count_of(const count_bins *b, const double *x, int64_t n, double *count)
+/* What lies outside of the bins of reals counts at their ends. */
+static void count_of(const ppc_table *b, const double *x, int64_t n, double *count)
 {
   memset(count, 0, (size_t)b->n * sizeof *count);
   for (int64_t i = 0; i < n; i++) {
+    if (!drawable(x[i])) continue;
     double k = floor((x[i] - b->lo) / b->step);
+    if (!b->whole) k = k < 0 ? 0 : k >= b->n ? b->n - 1 : k;
     if (k >= 0 && k < b->n) count[(int)k]++;
   }
 }
 
-static void draw_counts(axes *a, const count_bins *b, const double *observed,
-                        const double (*q)[3], double most)
+static bool table_count(plot *p, ppc_table *b)
 {
+  int64_t used = at_most(p->nreplicate, ENOUGH);
+  double one[PPC_BINS + 1];
+  size_t bytes = (size_t)(b->n * used + 1) * sizeof(double);
+  double *of = mem_get(p->m, bytes);                    /* (b->n, used) */
+  if (!of) return p->failed = true, false;
+  for (int64_t i = 0; i < used; i++) {
+    count_of(b, replicate(p, i, used), p->nobserved, one);
+    for (int k = 0; k < b->n; k++) of[k * used + i] = one[k];
+  }
+  count_of(b, p->observed, p->nobserved, b->observed);
+  b->most = 1;
+  for (int k = 0; k < b->n; k++) {
+    stats_sort(of + k * used, used);
+    for (int j = 0; j < 3; j++)
+      b->q[k][j] = kde_quantile(of + k * used, NULL, used, j == 0 ? .05 : j == 1 ? .5 : .95);
+    b->most = fmax(b->most, fmax(b->observed[k], b->q[k][2]));
+  }
+  mem_put(p->m, of, bytes);
+  return true;
+}
+
+/* Whole numbers everywhere? */
+static bool whole_range(const double *x, int64_t n, double *lo, double *hi)
+{
+  for (int64_t i = 0; i < n; i++) {
+    if (!isfinite(x[i])) continue;
+    if (x[i] != floor(x[i]) || fabs(x[i]) > 1e15) return false;
+    *lo = fmin(*lo, x[i]);
+    *hi = fmax(*hi, x[i]);
+  }
+  return true;
+}
+
+/* Where reals lie: all of the observed, and all but a hundredth of some replicates. */
+static bool real_range(plot *p, double *lo, double *hi)
+{
+  int64_t shown = at_most(p->nreplicate, REPLICATES), n = 0;
+  size_t bytes = (size_t)(shown * p->nobserved + 1) * sizeof(double);
+  double *all = mem_get(p->m, bytes);
+  if (!all) return p->failed = true, false;
+  for (int64_t i = 0; i < shown; i++) n += put_finite(replicate(p, i, shown), p->nobserved, all + n);
+  stats_sort(all, n);
+  *lo = n ? kde_quantile(all, NULL, n, .005) : HUGE_VAL;
+  *hi = n ? kde_quantile(all, NULL, n, .995) : -HUGE_VAL;
+  mem_put(p->m, all, bytes);
+  for (int64_t i = 0; i < p->nobserved; i++)
+    if (drawable(p->observed[i])) *lo = fmin(*lo, p->observed[i]), *hi = fmax(*hi, p->observed[i]);
+  return *lo < *hi;
+}
+
+bool ppc_counts(plot *p, int most, ppc_table *b)
+{
+  double lo = HUGE_VAL, hi = -HUGE_VAL;
+  *b = (ppc_table){.n = 0};
+  b->whole = whole_range(p->observed, p->nobserved, &lo, &hi) &&
+             whole_range(p->replicate, p->nreplicate * p->nobserved, &lo, &hi) && lo <= hi;
+  if (!b->whole) return false;
+  *b = (ppc_table){.whole = true, .lo = lo - .5, .step = ceil((hi - lo + 1) / most)};
+  b->n = (int)ceil((hi - lo + 1) / b->step);
+  return table_count(p, b);
+}
+
+bool ppc_bins(plot *p, int most, ppc_table *b)
+{
+  double lo, hi;
+  *b = (ppc_table){.n = 0};
+  if (!real_range(p, &lo, &hi)) return false;
+  *b = (ppc_table){.lo = lo, .step = (hi - lo) / most, .n = most};
+  return table_count(p, b);
+}
+
+static void draw_counts(axes *a, const ppc_table *b)
+{
+  const double *observed = b->observed, (*q)[3] = b->q, most = b->most;
   pen bar = { .fill = colour_fade(INK, .28) },
       interval = { .stroke = INK_MAIN, .width = 2.2, .round = true };
   axes_range(a, scale_wide(b->lo, b->lo + b->n * b->step, .02), (scale){ 0, most * 1.06, 0, 1 });
@@ -108,53 +182,12 @@ static void draw_counts(axes *a, const count_bins *b, const double *observed,
   }
 }
 
-static void of_counts(plot *p, axes *a, double lo, double hi)
-{
-  int64_t used = at_most(p->nreplicate, ENOUGH);
-  count_bins b = { .lo = lo - .5, .step = ceil((hi - lo + 1) / COUNTS) };
-  double observed[COUNTS + 1], q[COUNTS + 1][3], one[COUNTS + 1], most = 1;
-  b.n = (int)ceil((hi - lo + 1) / b.step);
-  size_t bytes = (size_t)(b.n * used + 1) * sizeof(double);
-  double *of = mem_get(p->m, bytes);                    /* (b.n, used) */
-  if (!of) {
-    p->failed = true;
-    return;
-  }
-  for (int64_t i = 0; i < used; i++) {
-    count_of(&b, replicate(p, i, used), p->nobserved, one);
-    for (int k = 0; k < b.n; k++) of[k * used + i] = one[k];
-  }
-  count_of(&b, p->observed, p->nobserved, observed);
-  for (int k = 0; k < b.n; k++) {
-    stats_sort(of + k * used, used);
-    for (int j = 0; j < 3; j++)
-      q[k][j] = kde_quantile(of + k * used, NULL, used, j == 0 ? .05 : j == 1 ? .5 : .95);
-    most = fmax(most, fmax(observed[k], q[k][2]));
-  }
-  draw_counts(a, &b, observed, (const double (*)[3])q, most);
-  mem_put(p->m, of, bytes);
-}
-
-/* Whole numbers everywhere? */
-static bool whole_range(const double *x, int64_t n, double *lo, double *hi)
-{
-  for (int64_t i = 0; i < n; i++) {
-    if (!isfinite(x[i])) continue;
-    if (x[i] != floor(x[i]) || fabs(x[i]) > 1e15) return false;
-    *lo = fmin(*lo, x[i]);
-    *hi = fmax(*hi, x[i]);
-  }
-  return true;
-}
-
 void plot_ppc(plot *p)
 {
-  double lo = HUGE_VAL, hi = -HUGE_VAL;
-  int64_t total = p->nreplicate * p->nobserved;
-  bool counts = whole_range(p->observed, p->nobserved, &lo, &hi) &&
-                whole_range(p->replicate, total, &lo, &hi) && lo <= hi;
+  ppc_table b;
+  bool counts = ppc_counts(p, PPC_BINS, &b);
   axes a = axes_new(p->c, p->left + (counts ? 44 : 4), p->top + 8, p->right - 4, p->bottom - 26);
-  if (counts) of_counts(p, &a, lo, hi);
-  else of_reals(p, &a);
+  if (counts) draw_counts(&a, &b);
+  else if (!p->failed) of_reals(p, &a);
   if (counts) axes_left_name(&a, "count");
 }

@@ -9,7 +9,7 @@ enum { ROWS = 7, WIDEST = 200 };
 bool plot_has_text(plot_kind kind)
 {
   return kind == PLOT_density || kind == PLOT_trace || kind == PLOT_histogram ||
-         kind == PLOT_forest;
+         kind == PLOT_forest || kind == PLOT_ppc;
 }
 
 static void put_spaces(text *t, int n)
@@ -268,11 +268,68 @@ static void text_forest(plot *p, text *t, int columns)
   }
 }
 
+/* ---- predictive checks ---- */
+
+/* The observed count as shade, and over it the replicates' median and interval. */
+static void predictive_line(text *t, const ppc_table *b, int k, int columns)
+{
+  int at[4];
+  const double v[4] = { b->q[k][0], b->q[k][1], b->q[k][2], b->observed[k] };
+  for (int i = 0; i < 4; i++) {
+    at[i] = (int)(v[i] / b->most * (columns - 1) + .5);
+    if (at[i] > columns - 1) at[i] = columns - 1;
+  }
+  for (int x = 0; x <= (at[3] > at[2] ? at[3] : at[2]); x++)
+    text_puts(t, x == at[1]                 ? "\u25cf"
+                 : x == at[0]               ? "\u251c"
+                 : x == at[2]               ? "\u2524"
+                 : x >= at[0] && x <= at[2] ? "\u2500"
+                 : x < at[3]                ? "\u2592"
+                                            : " ");
+  if (v[3] < v[0] || v[3] > v[2]) text_puts(t, "  outside");
+  end_line(t);
+}
+
+static void bin_name(const ppc_table *b, int k, char *s, size_t size)
+{
+  char from[24];
+  ticks_number(from, sizeof from, b->whole ? b->lo + .5 + k * b->step : b->lo + k * b->step, b->whole ? 9 : 3);
+  char *point = b->whole ? strchr(from, '.') : NULL;
+  if (point) *point = 0;
+  snprintf(s, size, b->whole && b->step == 1 ? "%s" : "%s \u2026", from);
+}
+
+static void text_predictive(plot *p, text *t, int columns)
+{
+  enum { COUNTS = 20, REALS = 12 };
+  ppc_table b;
+  char name[PPC_BINS][40];
+  int wide = 8;
+  if (!ppc_counts(p, COUNTS, &b) && (p->failed || !ppc_bins(p, REALS, &b))) {
+    if (!p->failed) text_puts(t, "all numbers are equal, or none is finite\n");
+    return;
+  }
+  for (int k = 0; k < b.n; k++) {
+    bin_name(&b, k, name[k], sizeof name[k]);
+    if (width_of(name[k]) > wide) wide = width_of(name[k]);
+  }
+  int room = columns - wide - 22;
+  if (room < 10) room = 10;
+  put_spaces(t, wide);
+  text_puts(t, "  observed \u2592, replicates \u251c\u2500\u25cf\u2500\u2524 (median and 90 %)\n");
+  for (int k = 0; k < b.n; k++) {
+    put_spaces(t, wide - width_of(name[k]));
+    text_printf(t, "%s  %8.0f  ", name[k], b.observed[k]);
+    predictive_line(t, &b, k, room);
+  }
+}
+
 bool plot_text(plot *p, int columns, text *t)
 {
   if (columns > WIDEST) columns = WIDEST;
   if (p->title) text_printf(t, "%s\n\n", p->title);
   if (p->kind == PLOT_forest) text_forest(p, t, columns);
+  if (p->kind == PLOT_ppc) text_predictive(p, t, columns);
   for (int i = 0; i < p->ncolumn && p->kind != PLOT_forest; i++) {
     if (i) text_putc(t, '\n');
     if (p->kind == PLOT_trace) text_trace(t, &p->column[i], columns);

@@ -393,8 +393,8 @@ static norn_status draw_text(request *r)
   norn_status code = NORN_OK;
   if (!plot_has_text(r->p.kind)) {
     code = norn_fail(r->st, NORN_EDOMAIN, X, "%s needs a file", plot_kinds[r->p.kind].name);
-    norn_hint(r->st, "plot(x, \"%s.svg\", ...); density, trace, histogram and forest are drawn as "
-              "text too", plot_kinds[r->p.kind].name);
+    norn_hint(r->st, "plot(x, \"%s.svg\", ...); density, trace, histogram, forest and ppc are drawn "
+              "as text too", plot_kinds[r->p.kind].name);
     return code;
   }
   text_init(&t, &r->m);

@@ -267,7 +267,7 @@ static void test_text(void)
     if (!plot_has_text((plot_kind)k)) continue;
     plot p = example_plot(&e, &m, (plot_kind)k);
     text_init(&t, &m);
-    CHECK(plot_text(&p, 60, &t) && strstr(t.s, "theta[0]") && strstr(t.s, "a note\n"));
+    CHECK(plot_text(&p, 60, &t) && strstr(t.s, k == PLOT_ppc ? "observed" : "theta[0]") && strstr(t.s, "a note\n"));
     for (char *s = t.s, *end; (end = strchr(s, '\n')) != NULL; s = end + 1)
       unit_check(utf8_width(s, (size_t)(end - s)) <= 60 && (end == s || end[-1] != ' '),
                  plot_kinds[k].name, __FILE__, __LINE__);

@@ -71,6 +71,7 @@ void amortized_note(norn_infer *inf, const amortized *e)
 {
   static const char *const how[] = {"importance weights", "none", "mh", "smc"};
   norn_state *st = norn_infer_state(inf);
+  norn_infer_note(inf, "fallback", norn_missing());
   norn_infer_note(inf, "correction",
                   norn_cstring(st, e->predicts ? "none: predictions of a pfn net" : how[e->how]));
   if (e->predicts || e->how == CORRECT_SMC) return;
