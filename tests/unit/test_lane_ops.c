@@ -14,17 +14,17 @@ static double mu[ORDER][LANES_MOST + PAD], out[ORDER][LANES_MOST + PAD];
 static lane_side lower[LANE_ROWS], full[ALL], side[ORDER + 4], mean[ORDER];
 static norn_rng rng = { .stream = 5 };
 
-/* A covariance of each lane, b b' + 1/2, whose element [1, 0] is one number for all where `shared`. */
+/* A covariance of each lane, b b' + 1/2; of some tiny or huge, where divisions may not go by fma. */
 static void fill(size_t n, size_t lanes)
 {
   for (size_t k = 0; k < lanes; k++) {
-    double b[ALL];
+    double b[ALL], scale = k % 37 == 4 ? 0x1p-1050 : k % 41 == 11 ? 0x1p900 : 1;
     norn_rng_normals(&rng, b, (int64_t)(n * n));
     for (size_t i = 0; i < n; i++)
       for (size_t j = 0; j <= i; j++) {
         double s = i == j ? 0.5 : 0;
         for (size_t p = 0; p < n; p++) s += b[i * n + p] * b[j * n + p];
-        a[i * n + j][k] = a[j * n + i][k] = s;
+        a[i * n + j][k] = a[j * n + i][k] = s * scale;
       }
   }
   for (size_t i = 0; i < ORDER + 4; i++) {
