@@ -622,11 +622,13 @@ DEVICE void filter_resample(const filters_args *a, const filter_own *o, filter_s
     const double variance = filter_drawn_below(a, o, &q, b, c, start, below);
 #else
     const double variance = filter_below(a, &p, o, b, c, start, below);
-    if (look) runs0 += filter_runs(a, &p, o, row + o->base, first, b, c, start, &carry0);
-    if (look && open) runs1 += filter_runs(a, &p, o, a->lanes - row + o->base, first, b, c, start, &carry1);
 #endif
 #endif
     rho += filter_offspring(a, o, first, below, variance, &dead, far, to);
+#if !FILTER_DRAWN
+    if (look) runs0 += filter_runs(a, &p, o, row + o->base, first, b, c, start, &carry0);
+    if (look && open) runs1 += filter_runs(a, &p, o, a->lanes - row + o->base, first, b, c, start, &carry1);
+#endif
     if (FILTER_ROUNDS > 1 && first < a->each) filter_store_u32(a->map + o->base + first, to);
   }
   __syncthreads();
