@@ -112,8 +112,8 @@ static void evidence(gpu *g, uint32_t n, bool f32, weigher_how how, const char *
 
 /* f filters of n particles, each of a series of its own; seconds: of a step of all.  log_z (f), or NULL: the evidence of
    each; exact (f): Kalman's. */
-static bool crowd(gpu *g, const gpu_model *m, uint32_t f, uint32_t n, bool f32, double threshold, double *seconds,
-                  segment_gpu_times *times, double *log_z, double *exact)
+static bool crowd(gpu *g, const gpu_model *m, uint32_t f, uint32_t n, bool f32, weigher_how how, double threshold,
+                  double *seconds, segment_gpu_times *times, double *log_z, double *exact)
 {
   uint32_t each = (n + 31) / 32 * 32;
   uint64_t *stream = malloc(f * sizeof *stream);
@@ -126,7 +126,7 @@ static bool crowd(gpu *g, const gpu_model *m, uint32_t f, uint32_t n, bool f32, 
     if (exact) exact[k] = kalman(m, one);
     for (int t = 0; t < STEPS; t++) y[(size_t)t * f + k].d = one[t];
   }
-  gpu_filters c = { .s = segment_gpu_plate(g, f, n, each, f32, WEIGHER_SYSTEMATIC, threshold, stream), .f = f, .n = n, .each = each,
+  gpu_filters c = { .s = segment_gpu_plate(g, f, n, each, f32, how, threshold, stream), .f = f, .n = n, .each = each,
                     .streams = stream };
   bool good = c.s != NULL;
   if (good && times) segment_gpu_timing(c.s, times);
@@ -149,16 +149,17 @@ static bool crowd(gpu *g, const gpu_model *m, uint32_t f, uint32_t n, bool f32, 
   return good;
 }
 
-static void crowd_speeds(gpu *g, uint32_t f, uint32_t n, bool f32, double threshold, const char *name, const char *goal)
+static void crowd_speeds(gpu *g, uint32_t f, uint32_t n, bool f32, weigher_how how, double threshold, const char *name,
+                         const char *goal)
 {
   const gpu_model sv = { .volatility = true, .m = -1, .a = .97, .s = .2, .first = .8, .event = 77 };
   double seconds;
   segment_gpu_times t;
   char words[100];
-  if (!crowd(g, &sv, f, n, f32, threshold, &seconds, NULL, NULL, NULL)) return;
+  if (!crowd(g, &sv, f, n, f32, how, threshold, &seconds, NULL, NULL, NULL)) return;
   snprintf(words, sizeof words, "particles: %s", name);
   gpu_test_figure(words, goal, "%.3g particle-steps/s", (double)f * n / seconds);
-  if (!crowd(g, &sv, f, n, f32, threshold, &seconds, &t, NULL, NULL)) return;
+  if (!crowd(g, &sv, f, n, f32, how, threshold, &seconds, &t, NULL, NULL)) return;
   snprintf(words, sizeof words, "particles: %s, propagate and weigh", name);
   gpu_test_figure(words, "", "%.4g us a step", 1e6 * t.propagate / (double)t.legs);
   snprintf(words, sizeof words, "particles: %s, sums and ancestors", name);
@@ -171,7 +172,7 @@ static void crowd_evidence(gpu *g, uint32_t f, uint32_t n, bool f32, const char 
   const gpu_model lgss = { .m = 0, .a = .9, .s = .5, .first = 1, .r = 1, .event = 77 };
   double *log_z = malloc(f * sizeof *log_z), *exact = malloc(f * sizeof *exact), seconds, mean = 0, square = 0;
   char words[100];
-  if (crowd(g, &lgss, f, n, f32, .5, &seconds, NULL, log_z, exact)) {
+  if (crowd(g, &lgss, f, n, f32, WEIGHER_SYSTEMATIC, .5, &seconds, NULL, log_z, exact)) {
     for (uint32_t k = 0; k < f; k++) mean += exp(log_z[k] - exact[k]) / f;
     for (uint32_t k = 0; k < f; k++) square += pow(exp(log_z[k] - exact[k]) - mean, 2) / f;
     double z = (mean - 1) / sqrt(square / f);
@@ -236,12 +237,14 @@ static void crowd_wholes(norn_state *st, uint32_t f, uint32_t n)
 static void crowds(norn_state *st, gpu *g, bool small)
 {
   uint32_t f = small ? 20 : 10000;
-  crowd_speeds(g, f, 1000, true, 1, "10,000 filters of 1,000, SV f32", "3e10");
-  crowd_speeds(g, f, 1000, true, .5, "10,000 filters of 1,000, SV f32, threshold .5", "3e10");
+  crowd_speeds(g, f, 1000, true, WEIGHER_SYSTEMATIC, 1, "10,000 filters of 1,000, SV f32", "3e10");
+  crowd_speeds(g, f, 1000, true, WEIGHER_SYSTEMATIC, .5, "10,000 filters of 1,000, SV f32, threshold .5", "3e10");
   if (!small) {
-    crowd_speeds(g, f, 1000, false, 1, "10,000 filters of 1,000, SV f64", "");
-    crowd_speeds(g, 100000, 100, true, 1, "100,000 filters of 100, SV f32", "");
-    crowd_speeds(g, 1000, 10000, true, 1, "1,000 filters of 10,000, SV f32", "");
+    crowd_speeds(g, f, 1000, false, WEIGHER_SYSTEMATIC, 1, "10,000 filters of 1,000, SV f64", "");
+    crowd_speeds(g, f, 1000, true, WEIGHER_RESIDUAL, 1, "10,000 filters of 1,000, SV f32 residual", "");
+    crowd_speeds(g, f, 1000, true, WEIGHER_MULTINOMIAL, 1, "10,000 filters of 1,000, SV f32 multinomial", "");
+    crowd_speeds(g, 100000, 100, true, WEIGHER_SYSTEMATIC, 1, "100,000 filters of 100, SV f32", "");
+    crowd_speeds(g, 1000, 10000, true, WEIGHER_SYSTEMATIC, 1, "1,000 filters of 10,000, SV f32", "");
   }
   crowd_evidence(g, small ? 20 : 2000, 1000, true, "2,000 filters of 1,000, f32");
   if (!small) crowd_wholes(st, f, 1000);
