@@ -261,6 +261,8 @@ echo '{"flips": [true}' >broken.json
 run 1 infer coin.norn --data broken.json --engine importance; complains 'broken.json:1:'
 run 1 infer coin.norn --data none.json --engine importance; complains 'none.json'
 run 2 infer coin.norn --data flips.json --engine importance --particles 9; complains 'no option --particles'
+run 2 infer coin.norn --data flips.json --chain 2; complains 'no option --chain; did you mean --chains'
+run 2 infer coin.norn --data flips.json --engine nuts --draw 9; complains 'nuts has no option --draw; did you mean --draws'
 run 2 infer coin.norn --data flips.json --engine nosuch; complains 'no engine nosuch'
 run 0 infer coin.norn --data flips.json; complains 'engine: '; says odds
 run 2 infer coin.norn --data flips.json --particles 9; complains 'say which by --engine'

@@ -94,6 +94,8 @@ refused "precision takes bf16 or f32, got 'f64'" 2 --out a --device gpu --precis
 refused 'of train can.t be had: batch sizes that adapt' 1 --out a --device gpu --adapt true
 refused "takes npe, pfn or" 2 --out a --kind fpn
 refused 'has no option --particles' 2 --out a --particles 5
+refused 'has no option --step; did you mean --steps' 2 --out a --step 5
+refused 'has no option --layer; did you mean --layers' 2 --out a --layer 5
 refused 'd of a net must be a multiple of its heads' 1 --out a --heads 3
 refused 'train needs a file' 2 --steps 5
 [ ! -e a ] && [ ! -e a.training ] || fail 'a refused training leaves files'

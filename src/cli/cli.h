@@ -68,6 +68,9 @@ typedef struct cli {
 /* Fills *c; on a mistake says so on stderr and returns false. */
 bool options_parse(cli *c, int argc, char **argv);
 void options_free(cli *);
+/* The option of this command, or of the engine (NULL: none), whose name is nearest to one that there is not (with _
+   for -); NULL: none is near. */
+const char *options_near(const cli *, const char *name, const norn_engine *e);
 void options_help(FILE *);
 /* "2G", "500M", "4096" as bytes; "10", "1.5s", "500ms", "2m", "1h" as seconds. */
 bool options_bytes(const char *text, size_t *out);

@@ -297,6 +297,11 @@ static const norn_option *find_option(const norn_engine *e, const char *name)
 
 static void list_options(cli *c, const norn_engine *e, const char *name)
 {
+  const char *near = options_near(c, name, e);
+  if (near) {
+    cli_complain(c, "%s has no option --%s; did you mean --%s?", e->name, name, near);
+    return;
+  }
   cli_complain(c, "%s has no option --%s; it has", e->name, name);
   for (int i = 0; i < e->noptions; i++) {
     const norn_option *o = &e->options[i];
@@ -383,7 +388,9 @@ static int make_engine(job *j)
   cli *c = j->c;
   norn_datum v;
   if (!c->engine) {
-    if (c->nflags)
+    const char *near = c->nflags ? options_near(c, c->flags[0].name, NULL) : NULL;
+    if (near) cli_complain(c, "no option --%s; did you mean --%s?", c->flags[0].name, near);
+    else if (c->nflags)
       cli_complain(c, "--%s is an option of an engine: say which by --engine", c->flags[0].name);
     j->engine = norn_keep(c->st, norn_unit());   /* infer's own rule chooses */
     return c->nflags ? EXIT_USAGE : j->engine ? EXIT_FINE : EXIT_PROGRAM;

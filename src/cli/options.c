@@ -330,6 +330,22 @@ static bool fits(cli_command c, int who)
   }
 }
 
+const char *options_near(const cli *c, const char *name, const norn_engine *e)
+{
+  const char *best = NULL;
+  char own[64];
+  int least = (int)strlen(name) / 3 + 1;
+  for (int i = 0; i < NROWS + (e ? e->noptions : 0); i++) {
+    const char *at = i < NROWS ? rows[i].name : e->options[i - NROWS].name;
+    if (i < NROWS && !fits(c->command, rows[i].who)) continue;
+    snprintf(own, sizeof own, "%s", at);
+    for (char *k = own; *k; k++) if (*k == '-') *k = '_';
+    int d = cli_distance(name, own);
+    if (d < least) best = at, least = d;
+  }
+  return best;
+}
+
 static bool take_long(reader *r, const char *word)
 {
   cli *c = r->c;
