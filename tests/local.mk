@@ -368,6 +368,7 @@ LANG_TESTS = \
   %D%/errors/mean_not_finite.norn \
   %D%/errors/mean_not_vector.norn \
   %D%/errors/mean_of_nothing.norn \
+  %D%/errors/method_option.norn \
   %D%/errors/mh_drift.norn \
   %D%/errors/mh_on.norn \
   %D%/errors/mh_pattern.norn \
@@ -991,6 +992,7 @@ TEST_FILES = \
   %D%/errors/mean_not_finite.err \
   %D%/errors/mean_not_vector.err \
   %D%/errors/mean_of_nothing.err \
+  %D%/errors/method_option.err \
   %D%/errors/mh_drift.err \
   %D%/errors/mh_on.err \
   %D%/errors/mh_pattern.err \

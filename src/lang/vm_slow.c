@@ -92,7 +92,7 @@ static void signature(norn_state *st, const proto *p, char *b, size_t n)
   size_t k = (size_t)snprintf(b, n, "%s(", p->name);
   for (int i = 0; i < p->nargs && k < n; i++) {
     const char *name = p->params ? sym_name(st, p->params[i]) : "_";
-    const char *value = i >= p->nreq ? " = ..." : "";
+    const char *value = i >= p->nreq && p->nargs <= 8 ? " = ..." : "";
     k += (size_t)snprintf(b + k, n - k, "%s%s%s", i ? ", " : "", name, value);
   }
   if (k < n) snprintf(b + k, n - k, ")");
@@ -260,7 +260,8 @@ call_result vm_call(norn_run *r, val *W, int n, const proto **out)
 /* The place of argument i, whose name is 0 if it is positional; -1: error set. */
 static int named_place(norn_state *st, const proto *p, sym name, int i, int n)
 {
-  char b[120];
+  char b[240];
+  nearest near;
   int k = i;
   if (name)
     for (k = 0; k < p->nargs && p->params[k] != name; k++) { }
@@ -268,7 +269,10 @@ static int named_place(norn_state *st, const proto *p, sym name, int i, int n)
   if (name) norn_fail(st, NORN_ETYPE, i, "%s has no parameter %s", p->name, sym_name(st, name));
   else fail_count(st, p->name, p->nargs, n);
   signature(st, p, b, sizeof b);
-  norn_hint(st, "%s", b);
+  nearest_init(&near, name ? sym_name(st, name) : "");
+  for (k = 0; name && k < p->nargs; k++) nearest_try(&near, sym_name(st, p->params[k]));
+  const char *close = name ? nearest_found(&near) : NULL;
+  norn_hint(st, "%s%s%s%s", close ? "did you mean " : "", close ? close : "", close ? "? " : "", b);
   return -1;
 }
 
