@@ -88,6 +88,7 @@ killed() {
     # until there is one that was not there before
     while kill -0 $pid 2>/dev/null; do
       if [ -f ck ] && { [ ! -f mark ] || ! cmp -s ck mark; }; then break; fi
+      sleep 0.005
     done
     if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
     wait $pid 2>/dev/null
@@ -180,6 +181,7 @@ for i in 1 2 3 4 5 6; do
   pid=$!
   while kill -0 $pid 2>/dev/null; do
     if [ -f ck ] && { [ ! -f mark ] || ! cmp -s ck mark; }; then break; fi
+    sleep 0.005
   done
   sleep 0.0$i
   if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
@@ -220,6 +222,7 @@ for i in 1 2 3; do
   pid=$!
   while kill -0 $pid 2>/dev/null; do
     if [ -f ck ] && { [ ! -f mark ] || ! cmp -s ck mark; }; then break; fi
+    sleep 0.005
   done
   sleep 0.0$i
   kill -9 $pid 2>/dev/null
@@ -233,7 +236,7 @@ for k in 1 2; do cmp -s kept_$k.csv whole_$k.csv || fail "kept: chain $k has ano
 rm -f all
 "$NORN" --seed 5 --checkpoint ck --every 1h program.norn a b >all 2>err </dev/null &
 pid=$!
-while kill -0 $pid 2>/dev/null && [ ! -f ck ]; do :; done
+while kill -0 $pid 2>/dev/null && [ ! -f ck ]; do sleep 0.005; done
 kill -TERM $pid
 wait $pid
 status=$?
@@ -270,7 +273,7 @@ set -- walk.norn --data long.json --engine 'smc(particles = 3000)' --seed 5
 rm -f ck err
 "$NORN" infer "$@" --checkpoint ck --every 1h >out 2>err </dev/null &
 pid=$!
-while kill -0 $pid 2>/dev/null && [ ! -f ck ]; do :; done
+while kill -0 $pid 2>/dev/null && [ ! -f ck ]; do sleep 0.005; done
 cp ck first 2>/dev/null
 kill -TERM $pid
 wait $pid
@@ -350,7 +353,7 @@ rm -f ck err
   ulimit -f 300
   "$NORN" infer "$@" --checkpoint ck --every 1ms >out 2>err </dev/null &
   pid=$!
-  while kill -0 $pid 2>/dev/null && ! grep -q "can't write" err 2>/dev/null; do :; done
+  while kill -0 $pid 2>/dev/null && ! grep -q "can't write" err 2>/dev/null; do sleep 0.005; done
   kill -9 $pid 2>/dev/null
   wait $pid 2>/dev/null
 )

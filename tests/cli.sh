@@ -7,7 +7,7 @@ here=$(cd "$srcdir" && pwd) || exit 99
 cd "$work" || exit 99
 bad=0
 limit=
-command -v timeout >/dev/null 2>&1 && limit='timeout 60'
+command -v timeout >/dev/null 2>&1 && limit='timeout 600'
 
 fail() {
   echo "cli.sh: $*"
@@ -118,27 +118,38 @@ print(f.n)' >online.norn
 run 0 --max-memory 14M online.norn; is 600
 echo 'fn forever(n) = forever(n + 1)
 forever(0)' >forever.norn
+begun() {   # waits until a program has saved the file: only then does it compute, and Ctrl-C is heard
+  n=0
+  while [ ! -s "$1" ] && [ $n -lt 3000 ] && kill -0 $pid 2>/dev/null; do
+    n=$((n + 1))
+    sleep 0.02
+  done
+}
 run 1 --max-steps 1e6 forever.norn; complains step; complains 'forever.norn:1:'
 run 1 --max-time .2 forever.norn; complains 'forever.norn:1:'
-"$NORN" forever.norn >out 2>err & pid=$!
-sleep 0.5
+echo 'model m() { let x ~ normal(0, 1)
+x }
+save(infer(m(), importance(n = 10)), "begun.csv")' | cat - forever.norn >begins.norn
+"$NORN" begins.norn >out 2>err & pid=$!
+begun begun.csv
 kill -INT $pid 2>/dev/null
 wait $pid
 [ $? -eq 130 ] || fail 'an interrupt does not end with status 130'
 echo 'model m() { let x ~ normal(0, 1)
 let y ~ normal(x, 1)
 y }
-print(draws(infer(m(), nuts(draws = 20, warmup = 50))))
+print(draws(infer(m(), nuts(draws = 10, warmup = 10))))
+save(infer(m(), importance(n = 10)), args[0])
 infer(m(), nuts(draws = 1000000, chains = 2))' >chains.norn
-"$NORN" --threads 2 chains.norn >out 2>err & pid=$!
-sleep 1
+"$NORN" --threads 2 chains.norn chains.csv >out 2>err & pid=$!
+begun chains.csv
 kill -INT $pid 2>/dev/null
 wait $pid
 [ $? -eq 130 ] || fail 'an interrupt of chains does not end with status 130'
-complains 'chains.norn:5:1: error: interrupted'
-run 1 --max-time .5 --threads 1 chains.norn; complains 'chains.norn:5:1: error: the time limit'
+complains 'chains.norn:6:1: error: interrupted'
+run 1 --max-time 1.5 --threads 1 chains.norn one.csv; complains 'chains.norn:6:1: error: the time limit'
 cp out first
-run 1 --max-time .5 --threads 3 chains.norn
+run 1 --max-time 1.5 --threads 3 chains.norn three.csv
 cmp -s first out || fail 'other draws with other threads'
 run 2 --threads 0 -e 1; complains '--threads takes a number'
 "$NORN" -e '"x"' >/dev/full 2>err && fail 'a full disk goes unnoticed'
@@ -207,7 +218,7 @@ long() {
   "$NORN" infer slow.norn --data y.json --engine nuts --draws 1000000 --chains 1 --out "$1" >out 2>err & pid=$!
   n=0
   drawn=0
-  while [ $n -lt 300 ] && [ "$drawn" -lt 300 ]; do
+  while [ $n -lt 2000 ] && [ "$drawn" -lt 300 ]; do
     n=$((n + 1))
     sleep 0.1
     drawn=$(grep -c '^-[0-9]' "$1/draws.csv" 2>/dev/null)
@@ -259,7 +270,7 @@ echo '[1, 2]' >array.json
 run 1 infer coin.norn --data array.json --engine importance; complains 'should hold an object'
 echo '{"flips": [true}' >broken.json
 run 1 infer coin.norn --data broken.json --engine importance; complains 'broken.json:1:'
-run 1 infer coin.norn --data none.json --engine importance; complains 'none.json'
+run 1 infer coin.norn --data none.csv --engine importance; complains 'none.csv'
 run 2 infer coin.norn --data flips.json --engine importance --particles 9; complains 'no option --particles'
 run 2 infer coin.norn --data flips.json --chain 2; complains 'no option --chain; did you mean --chains'
 run 2 infer coin.norn --data flips.json --engine nuts --draw 9; complains 'nuts has no option --draw; did you mean --draws'

@@ -40,7 +40,7 @@ same one.safetensors four.safetensors 'one and four threads make different nets'
 pid=$!
 for turn in 1 2 3; do
   tries=0
-  while [ ! -s killed.safetensors.training ] && [ $tries -lt 200 ]; do
+  while [ ! -s killed.safetensors.training ] && [ $tries -lt 3000 ]; do
     sleep .02
     tries=$((tries + 1))
   done
@@ -61,7 +61,7 @@ same one.safetensors killed.safetensors 'killed and resumed makes another net'
   >out 2>err </dev/null &
 pid=$!
 tries=0
-while [ ! -s stopped.safetensors.training ] && [ $tries -lt 200 ]; do
+while [ ! -s stopped.safetensors.training ] && [ $tries -lt 3000 ]; do
   sleep .02
   tries=$((tries + 1))
 done
@@ -113,7 +113,7 @@ grep -q 'there is no never.safetensors.training to go on from: the training begi
   --every 10ms >out 2>err </dev/null &
 pid=$!
 tries=0
-while [ ! -s other.safetensors.training ] && [ $tries -lt 200 ]; do
+while [ ! -s other.safetensors.training ] && [ $tries -lt 3000 ]; do
   sleep .02
   tries=$((tries + 1))
 done

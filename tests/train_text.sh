@@ -48,7 +48,7 @@ long="--steps 4000 --every 10ms"
 "$NORN" train --text text $small $long --out killed.gguf >out 2>err </dev/null &
 pid=$!
 tries=0
-while [ ! -s killed.gguf.training ] && [ $tries -lt 400 ]; do
+while [ ! -s killed.gguf.training ] && [ $tries -lt 3000 ]; do
   sleep .02
   tries=$((tries + 1))
 done
@@ -64,7 +64,7 @@ fi
 "$NORN" train --text text $small --steps 4000 --out stopped.gguf >out 2>err </dev/null &
 pid=$!
 tries=0
-while [ ! -s stopped.gguf.training ] && [ $tries -lt 400 ]; do
+while [ ! -s stopped.gguf.training ] && [ $tries -lt 3000 ]; do
   sleep .02
   tries=$((tries + 1))
 done

@@ -66,8 +66,10 @@ SEG_INLINE lane_ints seg_whole(lanes x) { return __builtin_convertvector(x, lane
 SEG_INLINE lane_ints seg_pick(lane_mask c, lane_ints a, lane_ints b) { return (c & a) | (~c & b); }
 SEG_INLINE lane_ints seg_gather(const void *x, const uint32_t *at)
 {
-#if defined LANE_X86 && LANES == 8
-  return (lane_ints)_mm512_i32gather_epi64(_mm256_loadu_si256((const void *)at), x, 8);
+#ifdef LANE_X_GATHER
+  lane_places k;
+  memcpy(&k, at, sizeof k);
+  return (lane_ints)LANE_X_GATHER(x, k);
 #else
   lane_ints z;
   for (int i = 0; i < LANES; i++) z[i] = ((const int64_t *)x)[at[i]];

@@ -133,7 +133,83 @@ typedef lane_mask lane_ints;
 #if LANES == 8 && defined __AVX512F__ || LANES == 4 && defined __AVX2__ || \
   LANES == 2 && defined __SSE2__
 #define LANE_X86
+#endif
+#endif
+
+/* Instructions that the compiler does not find by itself.  A text is compiled while somebody waits, and most of that time
+   would go into <immintrin.h> (.4 of .5 s): where the compiler has words of its own for them, which are gcc's, it does
+   without. */
+#if defined LANE_X86 && defined NORN_DIALECT && defined __has_builtin
+#if LANES == 8
+#if __has_builtin(__builtin_ia32_movapd512_mask) && __has_builtin(__builtin_ia32_cvtq2mask512) && \
+  __has_builtin(__builtin_ia32_maxpd512_mask) && __has_builtin(__builtin_ia32_minpd512_mask) && \
+  __has_builtin(__builtin_ia32_sqrtpd512_mask) && __has_builtin(__builtin_ia32_pmuludq512_mask) && \
+  __has_builtin(__builtin_ia32_gathersiv8di)
+#define LANE_WORDS
+#endif
+#elif LANES == 4
+#if __has_builtin(__builtin_ia32_blendvpd256) && __has_builtin(__builtin_ia32_movmskpd256) && \
+  __has_builtin(__builtin_ia32_maxpd256) && __has_builtin(__builtin_ia32_minpd256) && \
+  __has_builtin(__builtin_ia32_sqrtpd256) && __has_builtin(__builtin_ia32_pmuludq256)
+#define LANE_WORDS
+#endif
+#elif __has_builtin(__builtin_ia32_movmskpd) && __has_builtin(__builtin_ia32_maxpd) && \
+  __has_builtin(__builtin_ia32_minpd) && __has_builtin(__builtin_ia32_sqrtpd) && \
+  __has_builtin(__builtin_ia32_pmuludq128)
+#define LANE_WORDS
+#endif
+#endif
+#ifdef LANE_WORDS
+typedef int lane_halves __attribute__((vector_size(8 * LANES)));
+typedef long long lane_longs __attribute__((vector_size(8 * LANES)));
+#if LANES == 8
+typedef int lane_places __attribute__((vector_size(32)));
+#define LANE_ALL ((unsigned char)-1)
+#define LANE_X_BITS(c) __builtin_ia32_cvtq2mask512((lane_longs)(c))
+#define LANE_X_SEL(c, a, b) __builtin_ia32_movapd512_mask(a, b, LANE_X_BITS(c))
+#define LANE_X_MAX(a, b) __builtin_ia32_maxpd512_mask(a, b, a, LANE_ALL, 4)     /* 4: rounded as ever */
+#define LANE_X_MIN(a, b) __builtin_ia32_minpd512_mask(a, b, a, LANE_ALL, 4)
+#define LANE_X_SQRT(x) __builtin_ia32_sqrtpd512_mask(x, x, LANE_ALL, 4)
+#define LANE_X_TIMES(a, b) __builtin_ia32_pmuludq512_mask((lane_halves)(a), (lane_halves)(b), (lane_longs)(a), LANE_ALL)
+#define LANE_X_GATHER(x, at) __builtin_ia32_gathersiv8di((lane_longs){0}, x, at, LANE_ALL, 8)
+#elif LANES == 4
+#define LANE_X_BITS(c) __builtin_ia32_movmskpd256((lanes)(c))
+#define LANE_X_SEL(c, a, b) __builtin_ia32_blendvpd256(b, a, (lanes)(c))
+#define LANE_X_MAX(a, b) __builtin_ia32_maxpd256(a, b)
+#define LANE_X_MIN(a, b) __builtin_ia32_minpd256(a, b)
+#define LANE_X_SQRT(x) __builtin_ia32_sqrtpd256(x)
+#define LANE_X_TIMES(a, b) __builtin_ia32_pmuludq256((lane_halves)(a), (lane_halves)(b))
+#else
+#define LANE_X_BITS(c) __builtin_ia32_movmskpd((lanes)(c))
+#define LANE_X_MAX(a, b) __builtin_ia32_maxpd(a, b)
+#define LANE_X_MIN(a, b) __builtin_ia32_minpd(a, b)
+#define LANE_X_SQRT(x) __builtin_ia32_sqrtpd(x)
+#define LANE_X_TIMES(a, b) __builtin_ia32_pmuludq128((lane_halves)(a), (lane_halves)(b))
+#endif
+#elif defined LANE_X86
 #include <immintrin.h>
+#if LANES == 8
+typedef __m256i lane_places;
+#define LANE_X_BITS(c) _mm512_movepi64_mask((__m512i)(c))
+#define LANE_X_SEL(c, a, b) _mm512_mask_mov_pd(b, LANE_X_BITS(c), a)
+#define LANE_X_MAX(a, b) _mm512_max_pd(a, b)
+#define LANE_X_MIN(a, b) _mm512_min_pd(a, b)
+#define LANE_X_SQRT(x) _mm512_sqrt_pd(x)
+#define LANE_X_TIMES(a, b) _mm512_mul_epu32((__m512i)(a), (__m512i)(b))
+#define LANE_X_GATHER(x, at) _mm512_i32gather_epi64(at, x, 8)
+#elif LANES == 4
+#define LANE_X_BITS(c) _mm256_movemask_pd((__m256d)(c))
+#define LANE_X_SEL(c, a, b) _mm256_blendv_pd(b, a, (__m256d)(c))
+#define LANE_X_MAX(a, b) _mm256_max_pd(a, b)
+#define LANE_X_MIN(a, b) _mm256_min_pd(a, b)
+#define LANE_X_SQRT(x) _mm256_sqrt_pd(x)
+#define LANE_X_TIMES(a, b) _mm256_mul_epu32((__m256i)(a), (__m256i)(b))
+#else
+#define LANE_X_BITS(c) _mm_movemask_pd((__m128d)(c))
+#define LANE_X_MAX(a, b) _mm_max_pd(a, b)
+#define LANE_X_MIN(a, b) _mm_min_pd(a, b)
+#define LANE_X_SQRT(x) _mm_sqrt_pd(x)
+#define LANE_X_TIMES(a, b) _mm_mul_epu32((__m128i)(a), (__m128i)(b))
 #endif
 #endif
 #define LANE(x) ((x) - (lanes){0})            /* x - 0 is x, also for -0 */
@@ -158,22 +234,16 @@ static inline lanes lane_table(const lane_real *table, lanes k)
 }
 static inline lanes lane_sel(lane_mask c, lanes a, lanes b)
 {
-#if defined LANE_X86 && LANES == 8
-  return _mm512_mask_mov_pd(b, _mm512_movepi64_mask((__m512i)c), a);
-#elif defined LANE_X86 && LANES == 4
-  return _mm256_blendv_pd(b, a, (__m256d)c);
+#ifdef LANE_X_SEL
+  return LANE_X_SEL(c, a, b);
 #else
   return (lanes)((c & (lane_mask)a) | (~c & (lane_mask)b));
 #endif
 }
 static inline bool lane_any(lane_mask c)
 {
-#if defined LANE_X86 && LANES == 8
-  return _mm512_movepi64_mask((__m512i)c) != 0;
-#elif defined LANE_X86 && LANES == 4
-  return _mm256_movemask_pd((__m256d)c) != 0;
-#elif defined LANE_X86 && LANES == 2
-  return _mm_movemask_pd((__m128d)c) != 0;
+#ifdef LANE_X86
+  return LANE_X_BITS(c) != 0;
 #else
   lane_int any = 0;
   for (int i = 0; i < LANES; i++) any |= c[i];
@@ -182,36 +252,24 @@ static inline bool lane_any(lane_mask c)
 }
 static inline lanes lane_max(lanes a, lanes b)
 {
-#if defined LANE_X86 && LANES == 8
-  return _mm512_max_pd(a, b);
-#elif defined LANE_X86 && LANES == 4
-  return _mm256_max_pd(a, b);
-#elif defined LANE_X86 && LANES == 2
-  return _mm_max_pd(a, b);
+#ifdef LANE_X86
+  return LANE_X_MAX(a, b);
 #else
   return lane_sel(a > b, a, b);
 #endif
 }
 static inline lanes lane_min(lanes a, lanes b)
 {
-#if defined LANE_X86 && LANES == 8
-  return _mm512_min_pd(a, b);
-#elif defined LANE_X86 && LANES == 4
-  return _mm256_min_pd(a, b);
-#elif defined LANE_X86 && LANES == 2
-  return _mm_min_pd(a, b);
+#ifdef LANE_X86
+  return LANE_X_MIN(a, b);
 #else
   return lane_sel(a < b, a, b);
 #endif
 }
 static inline lanes lane_sqrt(lanes x)
 {
-#if defined LANE_X86 && LANES == 8
-  return _mm512_sqrt_pd(x);
-#elif defined LANE_X86 && LANES == 4
-  return _mm256_sqrt_pd(x);
-#elif defined LANE_X86 && LANES == 2
-  return _mm_sqrt_pd(x);
+#ifdef LANE_X86
+  return LANE_X_SQRT(x);
 #else
   for (int i = 0; i < LANES; i++)
     x[i] = sizeof x[i] == 4 ? (lane_real)__builtin_sqrtf((float)x[i]) : (lane_real)__builtin_sqrt(x[i]);

@@ -55,12 +55,8 @@ typedef struct { lane_bits w[4]; } lane_block;
 /* The product of the low halves. */
 LANE_INLINE lane_bits lane_half_product(lane_bits a, lane_bits b)
 {
-#if defined LANE_X86 && LANES == 8
-  return (lane_bits)_mm512_mul_epu32((__m512i)a, (__m512i)b);
-#elif defined LANE_X86 && LANES == 4
-  return (lane_bits)_mm256_mul_epu32((__m256i)a, (__m256i)b);
-#elif defined LANE_X86 && LANES == 2
-  return (lane_bits)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#ifdef LANE_X86
+  return (lane_bits)LANE_X_TIMES(a, b);
 #else
   return (a & 0xffffffffu) * (b & 0xffffffffu);
 #endif

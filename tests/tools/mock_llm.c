@@ -333,7 +333,7 @@ static bool misbehaves(int to, const char *how, int number, const char *request)
   else if (strcmp(how, "missing") == 0) tell(to, 404, "", "{\"error\": \"no such model\"}");
   else if (strcmp(how, "moved") == 0) tell(to, 302, "Location: http://127.0.0.1:9/\r\n", "");
   else if (strcmp(how, "refuses-5") == 0 && number == 5) tell(to, 400, "", "{\"error\": \"not this one\"}");
-  else if (strcmp(how, "slow") == 0 && number < 1) sleep(3);
+  else if (strcmp(how, "slow") == 0 && number < 1) sleep(8);
   else if (strcmp(how, "reset") == 0 && early) {
     struct linger now = { 1, 0 };
     setsockopt(to, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -406,7 +406,7 @@ int main(int argc, char **argv)
   if (!f || fprintf(f, "%d\n", ntohs(at.sin_port)) < 0 || fclose(f)) return 99;
   struct timeval tick = { .tv_sec = 1 };
   setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
-  for (time_t from = time(NULL); access(argv[1], F_OK) == 0 && time(NULL) - from < 600;) {
+  for (time_t from = time(NULL); access(argv[1], F_OK) == 0 && time(NULL) - from < 1200;) {
     int to = accept(s, NULL, NULL);
     if (to < 0) continue;
     if (fork() == 0) {

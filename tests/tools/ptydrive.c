@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 20.0      /* seconds that `see` and `status` wait */
+#define PATIENCE 120.0     /* seconds that `see` and `status` wait */
 
 typedef struct {
   int fd;
