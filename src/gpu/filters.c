@@ -225,7 +225,8 @@ norn_status filters_barrier(filters *s, gpu_ptr logw, bool weighed, uint32_t ite
   while (((uint64_t)1 << (62 - k)) < whole) k--;
   size_t reals = s->f * sizeof(double);
   args a = { logw, s->stream, s->state, s->same, s->of, s->eve, s->scratch, s->points, map, row, row ? row + reals : 0,
-             row ? row + 2 * reals : 0, s->flags, lanes(s), s->threshold, s->n, s->each, iter, k, s->how == WEIGHER_STRATIFIED, weighed };
+             row ? row + 2 * reals : 0, s->flags, lanes(s), s->threshold, s->n, s->each, iter, k,
+             s->how == WEIGHER_STRATIFIED, weighed };
   return gpu_launch(s->g, s->k[K_BARRIER], s->f, s->threads, 0, GPU_ARGS(&a));
 }
 

@@ -9,7 +9,8 @@
    f * each on, and count from 0 where random numbers are concerned.
 
    Before this text stand SEG_SLOTS, SEG_INS, SEG_OUTS, SEG_MAPS and SEG_ARRAYS, how many there are of each
-   (at least 1), and SEG_PLATES where populations are side by side.  Vectors of reals have the dialect's format, of integers 64 bits, of booleans a byte.
+   (at least 1), and SEG_PLATES where populations are side by side.  Vectors of reals have the dialect's format, of
+   integers 64 bits, of booleans a byte.
 
    A lane whose weight is 0 already raises no flag; nor does one behind the last. */
 #ifndef NORN_SEGMENT_LANES_H

@@ -279,7 +279,9 @@ static void note_alone(norn_infer *inf, const many *e)
 {
   const norn_datum *options;
   if (norn_engine_view(norn_get(inf->options), &options) != &engine_smc) return;
-  const char *why = e->why[0] ? e->why : e->left < 2 ? "no other model is left" : "all of them take too little time to wait for code";
+  const char *why = e->why[0]    ? e->why
+                    : e->left < 2 ? "no other model is left"
+                                  : "all of them take too little time to wait for code";
   norn_infer_note(inf->inner, "filters_together", norn_int(0));
   norn_infer_note(inf->inner, "filters_alone_for", norn_cstring(inf->st, why));
 }

@@ -27,8 +27,8 @@ typedef enum {
   AMORTIZED_PARTICLES
 } amortized_phase;
 
-/* Sums over the draws: log mean weight and its error; effective draws; KL(posterior || proposal) as the weights have it; the share of the weights that the
-   prior's part of the proposal carries; the shape of their tail; draws of weight above 0. */
+/* Sums over the draws: log mean weight and its error; effective draws; KL(posterior || proposal) as the weights have it; the
+   share of the weights that the prior's part of the proposal carries; the shape of their tail; draws of weight above 0. */
 typedef struct amortized_sums { double log_z, se, ess, kl, share, khat; int64_t alive; } amortized_sums;
 
 /* Who makes blocks of draws, a run each, side by side: the engine, or a worker of its crew. */

@@ -9,7 +9,8 @@
 #include "infer/net/amortized.h"
 #include "infer/net/net_in.h"
 
-enum { WORKERS = 16, LEAST = 2048, BLOCKS = 8 };      /* draws that are worth threads; blocks of a worker in a round, at most */
+/* LEAST: draws that are worth threads.  BLOCKS: of a worker in a round, at most. */
+enum { WORKERS = 16, LEAST = 2048, BLOCKS = 8 };
 #define ROUND .05                                     /* seconds of one */
 
 typedef struct worker {

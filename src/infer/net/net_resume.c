@@ -1,6 +1,6 @@
 /* net_resume: a training as a file, from which it goes on to the same bits: the net with the moments of its
-   optimiser, the weights that were good, of a budget their mean over rounds, and in one text the numbers of the schedule.  What follows from these
-   and the program is made again: runs are functions of their numbers. */
+   optimiser, the weights that were good, of a budget their mean over rounds, and in one text the numbers of the
+   schedule.  What follows from these and the program is made again: runs are functions of their numbers. */
 #include "infer/infer.h"
 #include "infer/net/net_file.h"
 #include "infer/net/net_train.h"

@@ -88,8 +88,8 @@ norn_status particles_device(norn_infer *, int k, size_t n, const char *cant, co
    has alone. */
 typedef struct side side;
 enum { SIDE_MOST = 65536 };             /* particles of a filter: more are enough for themselves */
-/* Can filters by this inference's engine, smc, go so, there (on the GPU) or on threads?  NULL: yes; else the reason (an error may be
-   set). */
+/* Can filters by this inference's engine, smc, go so, there (on the GPU) or on threads?  NULL: yes; else the reason (an
+   error may be set). */
 const char *side_cant(norn_infer *one, bool there);
 /* How many filters of n particles a GPU has room for, as far as can be told before. */
 struct gpu;
