@@ -373,6 +373,7 @@ const char *norn_describe(norn_state *st, norn_datum v, char *out, size_t n)
   case NORN_BIG: words = "a big real"; break;
   case NORN_HANDLE: snprintf(out, n, "a %s", ((const handle *)v.p)->row->name); break;
   case NORN_NODE: case NORN_LATENT: case V_RANDOM: words = "a number that depends on a choice"; break;
+  case V_LANES: words = "a value that differs between particles"; break;
   case NORN_ENUM: case NORN_DATA: snprintf(out, n, "the variant %s", ctor_name(st, v)); break;
   case NORN_ARRAY: describe_array(v_vec(v), out, n); break;
   case NORN_RECORD: describe_record(v_rec(v)->sh, out, n); break;
