@@ -320,7 +320,9 @@ static void test_refused(void)
   CHECK(spec_of(st, "npe()", &s) && s.shape.d == 32 && s.shape.layers == 3 && s.bars == 64 && s.batch == 128);
   CHECK_NEAR(s.rate, .002, 1e-12);
   CHECK(spec_of(st, "pfn(size = \"medium\", batch = 16)", &s) && s.shape.d == 64 && s.bars == 300 && s.batch == 16);
-  CHECK(spec_of(st, "distribution_transformer()", &s) && strcmp(s.head, "mixture") == 0 && s.components == 5);
+  CHECK(spec_of(st, "npe()", &s) && strcmp(s.head, "mixture") == 0 && spec_of(st, "npe(bars = 100)", &s) &&
+        strcmp(s.head, "bars") == 0 && s.bars == 100 && spec_of(st, "pfn()", &s) && strcmp(s.head, "auto") == 0);
+  CHECK(spec_of(st, "distribution_transformer()", &s) && strcmp(s.head, "mixture") == 0 && s.components == 10);
   norn_free(st);
 }
 

@@ -131,7 +131,7 @@ typedef struct net_spec {      /* what a constructor pfn(...), npe(...), distrib
   net_kind kind;
   nn_shape shape;              /* by size = "small", "medium", "large", or d, layers, heads, ff */
   int bars, components;
-  const char *head;            /* "bars", "mixture" or "auto" for real coordinates */
+  const char *head;            /* of real coordinates: "bars", "mixture", or "auto", which is bars */
   double subsets;
   int batch, most_batch;       /* sequences a step; with adapt: at most */
   bool adapt;                  /* AdAdaGrad */
