@@ -1,20 +1,19 @@
 #!/bin/sh
 # The long proof of amortized inference: nets are trained at full size, and each figure is printed beside its goal.
-# Some forty minutes of one core; `make check` has the small sizes.  What it printed last, beside the goals; (*): some hours
-# before the others, on an idle machine.  Seconds are CPU seconds:
+# Some forty minutes of one core; `make check` has the small sizes.  What it printed last, beside the goals; seconds are
+# those of a core beside other work, (*): idle.
 #
 #     coin: KL .0018 nats (mixture), .0118 (100 bars) of .012; efficiency .989, .976 of .96; 28 s for both nets and all
 #       that is measured, of 40 a training
 #     tree: mean, share and evidence within 1.3 standard errors (4) of enumerate, efficiency .99, .97, .88; 25 s
 #     gp1d: KL .025 nats of .04 (10,000 steps .014 of .02), coverage .911, an answer .42 ms of 2; 71 s
-#     gp_hyper: log score .038 +- .017 nats below that of nuts with an effective 564 (goal .05); .34 ms a data set
-#       beside 262 (*): 763 times (goal 200); 470 s of training (*)
+#     gp_hyper: log score .038 +- .017 nats below that of nuts with an effective 564 (goal .05); .48 ms a data set beside
+#       455: 959 times (goal 200; on an idle machine 763); 277 s of training
 #     inverse_gamma: KL .0012 +- .0001 nats (narrow priors) of .005, .0028 (wide); 46 s for both
 #     curves (the Bayesian prism): KL from the exact mixture .091 nats after 6,000 steps, .041 after 20,000 (405 s (*)): the
 #       most, .07, after 2 to 4 points
-#     C2ST against all 10,000 reference draws, corrected: two_moons .500, gaussian_linear .499 of .55; bernoulli_glm .499 of
-#       .58; slcp .506, k-hat .16 to .66.  The net alone, beside sbi's published npe: .629 (.606), .580 (.552), .668 (.678),
-#       .781 (.901).  (Against 1,000 of them: .489, .497, .490, .506; .563, .574, .648, .725.)  23 to 53 s each to train
+#     C2ST against all 10,000 reference draws, corrected: two_moons .497, gaussian_linear .498 of .55; bernoulli_glm .500 of
+#       .58; slcp .505.  The net alone, beside sbi's published npe: .523 (.606), .593 (.552), .661 (.678), .767 (.901)
 #
 #     tests/amortized/proof.sh NORN [PART...]     parts: coin tree gp1d gp1d_long gp_hyper variance curves curves_long, tasks of sbibm
 #
