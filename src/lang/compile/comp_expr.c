@@ -288,14 +288,16 @@ static ty logic(comp *c, const ast *e, int dst)
 }
 
 /* The value that a let would give its name to: every branch may use it. */
-static ty comp_if(comp *c, const ast *e, int dst, tail_kind tail, const char *let_name)
+/* Without else it gives () where its condition is false; also where it is true if its value is not wanted: then
+   both ways leave the same, and particles need not part there. */
+static ty comp_if(comp *c, const ast *e, int dst, tail_kind tail, const char *let_name, bool wanted)
 {
   jumps no = { 0 };
   cond(c, e->u.cond.test, false, &no);
   c->let_name = let_name;
   ty a = expr(c, e->u.cond.yes, dst, tail);
   c->let_name = NULL;
-  if (!e->u.cond.no && a != TY_NEVER) emit(c, OP_LOADU, dst, 0, 0);
+  if (!e->u.cond.no && !wanted && a != TY_NEVER) emit(c, OP_LOADU, dst, 0, 0);
   int end = a == TY_NEVER ? -1 : emit(c, OP_JMP, 0, 0, 0);
   jumps_land(c, &no);
   ty b;
@@ -509,6 +511,7 @@ static void comp_unused(comp *c, const ast *s)
   int top = c->f->top;
   c->let_name = NULL;
   if (s->kind == AST_FOR && !s->u.loop.states) comp_for(c, s, -1);
+  else if (s->kind == AST_IF) comp_if(c, s, temp(c), TAIL_NO, NULL, false);
   else expr(c, s, temp(c), TAIL_NO);
   c->f->top = top;
 }
@@ -584,7 +587,7 @@ ty expr(comp *c, const ast *e, int dst, tail_kind tail)
   switch (e->kind) {
   case AST_NAME: return comp_name(c, e, dst, tail);
   case AST_BLOCK: c->let_name = let_name; return comp_block(c, e->u.list.v, e->u.list.n, dst, tail);
-  case AST_IF: return comp_if(c, e, dst, tail, let_name);
+  case AST_IF: return comp_if(c, e, dst, tail, let_name, true);
   case AST_MATCH: c->let_name = let_name; return comp_match(c, e, dst, tail);
   case AST_NEXT: return comp_next(c, e, tail);
   case AST_CALL:

@@ -201,13 +201,12 @@ ty comp_for(comp *c, const ast *e, int dst)
   c->f->folds = NULL;
   int keep = c->f->top;
   if (acc < 0 && e->u.loop.body->kind == AST_BLOCK) {
-    /* the value is not wanted: a loop at the end of the body makes no array either */
+    /* the value is not wanted: a loop at the end of the body makes no array either, and an if no value */
     ast *const *v = e->u.loop.body->u.list.v;
     uint32_t n = e->u.loop.body->u.list.n;
-    if (n && v[n - 1]->kind == AST_FOR && !v[n - 1]->u.loop.states) {
-      comp_statements(c, v, n - 1);
-      comp_for(c, v[n - 1], -1);
-    } else expr(c, e->u.loop.body, temp(c), TAIL_NO);
+    if (n && ((v[n - 1]->kind == AST_FOR && !v[n - 1]->u.loop.states) || v[n - 1]->kind == AST_IF))
+      comp_statements(c, v, n);
+    else expr(c, e->u.loop.body, temp(c), TAIL_NO);
   } else {
     ty t;
     int x = acc < 0 ? temp(c) : -1;
