@@ -144,7 +144,7 @@ typedef lane_mask lane_ints;
 #if __has_builtin(__builtin_ia32_movapd512_mask) && __has_builtin(__builtin_ia32_cvtq2mask512) && \
   __has_builtin(__builtin_ia32_maxpd512_mask) && __has_builtin(__builtin_ia32_minpd512_mask) && \
   __has_builtin(__builtin_ia32_sqrtpd512_mask) && __has_builtin(__builtin_ia32_pmuludq512_mask) && \
-  __has_builtin(__builtin_ia32_gathersiv8di)
+  __has_builtin(__builtin_ia32_gathersiv8di) && __has_builtin(__builtin_ia32_scalefpd512_mask)
 #define LANE_WORDS
 #endif
 #elif LANES == 4
@@ -172,6 +172,7 @@ typedef int lane_places __attribute__((vector_size(32)));
 #define LANE_X_SQRT(x) __builtin_ia32_sqrtpd512_mask(x, x, LANE_ALL, 4)
 #define LANE_X_TIMES(a, b) __builtin_ia32_pmuludq512_mask((lane_halves)(a), (lane_halves)(b), (lane_longs)(a), LANE_ALL)
 #define LANE_X_GATHER(x, at) __builtin_ia32_gathersiv8di((lane_longs){0}, x, at, LANE_ALL, 8)
+#define LANE_X_SCALED(y, k) __builtin_ia32_scalefpd512_mask(y, k, y, LANE_ALL, 4)
 #elif LANES == 4
 #define LANE_X_BITS(c) __builtin_ia32_movmskpd256((lanes)(c))
 #define LANE_X_SEL(c, a, b) __builtin_ia32_blendvpd256(b, a, (lanes)(c))
@@ -197,6 +198,7 @@ typedef __m256i lane_places;
 #define LANE_X_SQRT(x) _mm512_sqrt_pd(x)
 #define LANE_X_TIMES(a, b) _mm512_mul_epu32((__m512i)(a), (__m512i)(b))
 #define LANE_X_GATHER(x, at) _mm512_i32gather_epi64(at, x, 8)
+#define LANE_X_SCALED(y, k) _mm512_scalef_pd(y, k)
 #elif LANES == 4
 #define LANE_X_BITS(c) _mm256_movemask_pd((__m256d)(c))
 #define LANE_X_SEL(c, a, b) _mm256_blendv_pd(b, a, (__m256d)(c))

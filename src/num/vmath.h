@@ -66,7 +66,7 @@ LANE_LARGE lanes v_log_rest(lanes x)
 static inline lanes v_scaled(lanes y, lanes k)
 {
 #if defined LANE_X86 && LANES == 8
-  return _mm512_scalef_pd(y, k);
+  return LANE_X_SCALED(y, k);
 #else
   lanes k1 = (k * 0.5 + V_ROUND) - V_ROUND;                     /* 2^k in two factors */
   lane_bits a = lane_to_bits(k1 + V_ROUND), b = lane_to_bits((k - k1) + V_ROUND);
