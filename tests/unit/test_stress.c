@@ -150,6 +150,8 @@ int main(void)
   folder(top, "tests/lang");
   folder(top, "tests/lib");
   folder(top, "tests/errors");
+#ifndef __SANITIZE_ADDRESS__      /* most of the time, and nothing of the language that is not in the others */
   folder(top, "examples");
+#endif
   return unit_end();
 }
