@@ -164,6 +164,7 @@ static char *log_of(norn_state *st, const nvrtc_api *rt, void *program, size_t *
 static norn_status take_code(norn_state *st, const nvrtc_api *rt, void *program, bool ptx, gpu_code *c)
 {
   size_t n = 0;
+  if (rt->ptx_size(program, &c->ptx)) c->ptx = 0;
   int code = ptx ? rt->ptx_size(program, &n) : rt->cubin_size(program, &n);
   if (code || !n) return norn_fail(st, NORN_EINFER, -1, "NVRTC made no code (%d)", code);
   if (!(c->bytes = norn_alloc(st, NULL, 0, n)))

@@ -120,6 +120,7 @@ typedef struct gpu_use {
 } gpu_use;
 typedef struct gpu_code {
   char *bytes; size_t n, room;
+  size_t ptx;                        /* bytes of the PTX that NVRTC made on the way, the same for sm_90 as for compute_90 */
   gpu_use *use; int nuse; size_t cuse;
 } gpu_code;
 

@@ -244,7 +244,7 @@ static void no_doubles(const char *nvrtc)
 {
   norn_config c = norn_config_default();
   gpu_software soft;
-  gpu_text t = {"dialect32", dialect_text(true), dialect_body, 0};
+  gpu_text t = {"dialect32", dialect_text(true), dialect_body, GPU_HOT};
   gpu_code code = {0};
   if (nvrtc) setenv("NORN_NVRTC", nvrtc, 1);
   else unsetenv("NORN_NVRTC");
