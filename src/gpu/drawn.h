@@ -45,24 +45,27 @@ DEVICE uint32_t drawn_from(uint32_t chunks, int t)
 }
 
 /* x (chunks) becomes the sum of those before each; the sum of all.  w: scratch (2, BLOCK_THREADS). */
-DEVICE uint64_t drawn_before_u64(uint64_t *x, uint32_t chunks, uint64_t *w)
-{
-  PHASE(t) {
-    uint64_t here = 0;
-    for (uint32_t b = drawn_from(chunks, t); b < drawn_from(chunks, t + 1); b++) here += x[b];
-    w[t] = here;
+#define DRAWN_BEFORE(name, type, scan)                                                             \
+  DEVICE type name(type *x, uint32_t chunks, type *w)                                              \
+  {                                                                                                \
+    PHASE(t) {                                                                                     \
+      type here = 0;                                                                               \
+      for (uint32_t b = drawn_from(chunks, t); b < drawn_from(chunks, t + 1); b++) here += x[b];   \
+      w[t] = here;                                                                                 \
+    }                                                                                              \
+    scan(w);                                                                                       \
+    PHASE(t) {                                                                                     \
+      type before = t ? w[t - 1] : 0;                                                              \
+      for (uint32_t b = drawn_from(chunks, t); b < drawn_from(chunks, t + 1); b++) {               \
+        type here = x[b];                                                                          \
+        x[b] = before;                                                                             \
+        before += here;                                                                            \
+      }                                                                                            \
+    }                                                                                              \
+    return w[BLOCK_THREADS - 1];                                                                   \
   }
-  block_scan_u64(w);
-  PHASE(t) {
-    uint64_t before = t ? w[t - 1] : 0;
-    for (uint32_t b = drawn_from(chunks, t); b < drawn_from(chunks, t + 1); b++) {
-      uint64_t here = x[b];
-      x[b] = before;
-      before += here;
-    }
-  }
-  return w[BLOCK_THREADS - 1];
-}
+DRAWN_BEFORE(drawn_before_u64, uint64_t, block_scan_u64)
+DRAWN_BEFORE(drawn_before_u32, uint32_t, block_scan_u32)
 
 /* The place of a running sum in 0 .. 1, as points are. */
 DEVICE uint64_t drawn_bits(uint64_t c, uint64_t total)
@@ -154,25 +157,13 @@ KERNEL residual_total(uint32_t n, uint32_t chunks, uint32_t *whole, uint64_t *re
 {
   SHARED uint64_t w[2 * BLOCK_THREADS];
   SHARED uint32_t s[2 * BLOCK_THREADS];
-  uint64_t all = drawn_before_u64(rest, chunks, w);
-  PHASE(t) {
-    uint32_t here = 0;
-    for (uint32_t b = drawn_from(chunks, t); b < drawn_from(chunks, t + 1); b++) here += whole[b];
-    s[t] = here;
-  }
-  block_scan_u32(s);
-  PHASE(t) {
-    uint32_t before = t ? s[t - 1] : 0;
-    for (uint32_t b = drawn_from(chunks, t); b < drawn_from(chunks, t + 1); b++) {
-      uint32_t here = whole[b];
-      whole[b] = before;
-      before += here;
-    }
+  uint64_t fractions = drawn_before_u64(rest, chunks, w);
+  uint32_t certain = drawn_before_u32(whole, chunks, s);
+  PHASE(t)
     if (!t) {
-      d->rest = all;
-      d->points = n - s[BLOCK_THREADS - 1];
+      d->rest = fractions;
+      d->points = n - certain;
     }
-  }
 }
 
 /* ---- points ---- */

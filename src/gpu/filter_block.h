@@ -33,6 +33,8 @@ enum { FILTER_CHUNK = FILTER_THREADS * FILTER_ITEMS, FILTER_WARPS = FILTER_THREA
 #define FILTER_ALL 0xffffffffu
 #define FILTER_LANE (threadIdx.x % 32)
 #define FILTER_WARP (threadIdx.x / 32)
+#define FILTER_ADD(a, b) ((a) + (b))
+#define FILTER_MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* As filters.c has them.  DEAD: a flag of all: a filter has no weight left. */
 enum { FILTER_OPEN = 1, FILTER_SECOND = 2, FILTER_DEAD = 4 };
@@ -61,51 +63,30 @@ typedef struct filters_args {
 
 /* ---- a block together -------------------------------------------------------------------------- */
 
-DEVICE double filter_most_f64(double x)
-{
-  SHARED double s[FILTER_WARPS];
-  for (int m = 16; m; m >>= 1) {
-    const double y = __shfl_xor_sync(FILTER_ALL, x, m);
-    x = y > x ? y : x;
+/* What all have together: a tree in each warp, then the warps in their order. */
+#define FILTER_TOGETHER(name, warp, type, join)                                                    \
+  DEVICE type warp(type x)                                                                         \
+  {                                                                                                \
+    for (int m = 16; m; m >>= 1) {                                                                 \
+      const type y = __shfl_xor_sync(FILTER_ALL, x, m);                                            \
+      x = join(y, x);                                                                              \
+    }                                                                                              \
+    return x;                                                                                      \
+  }                                                                                                \
+  DEVICE type name(type x)                                                                         \
+  {                                                                                                \
+    SHARED type s[FILTER_WARPS];                                                                   \
+    x = warp(x);                                                                                   \
+    __syncthreads();                                                                               \
+    if (FILTER_LANE == 0) s[FILTER_WARP] = x;                                                      \
+    __syncthreads();                                                                               \
+    x = s[0];                                                                                      \
+    for (int w = 1; w < FILTER_WARPS; w++) x = join(s[w], x);                                      \
+    return x;                                                                                      \
   }
-  __syncthreads();
-  if (FILTER_LANE == 0) s[FILTER_WARP] = x;
-  __syncthreads();
-  x = s[0];
-  for (int w = 1; w < FILTER_WARPS; w++) x = s[w] > x ? s[w] : x;
-  return x;
-}
-
-DEVICE double filter_warp_f64(double x)
-{
-  for (int m = 16; m; m >>= 1) x += __shfl_xor_sync(FILTER_ALL, x, m);
-  return x;
-}
-
-/* A tree in each warp, then the warps in their order. */
-DEVICE double filter_sum_f64(double x)
-{
-  SHARED double s[FILTER_WARPS];
-  x = filter_warp_f64(x);
-  __syncthreads();
-  if (FILTER_LANE == 0) s[FILTER_WARP] = x;
-  __syncthreads();
-  x = s[0];
-  for (int w = 1; w < FILTER_WARPS; w++) x += s[w];
-  return x;
-}
-
-DEVICE uint32_t filter_sum_u32(uint32_t x)
-{
-  SHARED uint32_t s[FILTER_WARPS];
-  for (int m = 16; m; m >>= 1) x += __shfl_xor_sync(FILTER_ALL, x, m);
-  __syncthreads();
-  if (FILTER_LANE == 0) s[FILTER_WARP] = x;
-  __syncthreads();
-  x = s[0];
-  for (int w = 1; w < FILTER_WARPS; w++) x += s[w];
-  return x;
-}
+FILTER_TOGETHER(filter_most_f64, filter_warp_most_f64, double, FILTER_MAX)
+FILTER_TOGETHER(filter_sum_f64, filter_warp_f64, double, FILTER_ADD)
+FILTER_TOGETHER(filter_sum_u32, filter_warp_u32, uint32_t, FILTER_ADD)
 
 /* What the threads before this one have together, 0 for the first; *all: what all have.  more, or NULL: becomes the sum of
    all as well (filter_sum_f64). */
@@ -135,8 +116,6 @@ DEVICE uint32_t filter_sum_u32(uint32_t x)
     up = __shfl_up_sync(FILTER_ALL, up, 1);                                                        \
     return FILTER_LANE ? join(before, up) : before;                                                \
   }
-#define FILTER_ADD(a, b) ((a) + (b))
-#define FILTER_MAX(a, b) ((a) > (b) ? (a) : (b))
 FILTER_BEFORE(filter_before_u64, uint64_t, FILTER_ADD)
 FILTER_BEFORE(filter_before_u32, uint32_t, FILTER_ADD)
 FILTER_BEFORE(filter_most_before_u64, uint64_t, FILTER_MAX)

@@ -106,7 +106,7 @@ static uint32_t differ(const cpu *c, const uint32_t *of, uint32_t n)
 
 static void twins(uint32_t n, int pattern, bool residual)
 {
-  double *lw = malloc(n * sizeof *lw);
+  double *lw = calloc(n, sizeof *lw);
   uint32_t *of = malloc(n * sizeof *of), bad;
   buffers b;
   cpu c;
