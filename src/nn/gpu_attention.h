@@ -228,6 +228,78 @@ DEVICE int nn_next(const nn_task *k, int at, int t, int keys, int *how)
   return at;
 }
 
+/* The walk over those others, alike in all kernels: two tiles of each, of x and of y, and where they are wanted its
+   numbers of a row, go to shared memory, the next ones' (NN_STAGES 2) while one's are worked on:
+
+       own tiles sent;  nn_walk_start;  own tiles read;  nn_walk_first;
+       for (; walk.at < t; nn_walk_go) { nn_walk_come;  work on stage walk.stage of a, b, logs, dots } */
+typedef struct nn_walk {
+  nn_task task;
+  const num *x, *y;                      /* of the sequence and head; rows x_step and y_step apart */
+  num *a, *b;                            /* (NN_STAGES, NN_TILE_NUMS) */
+  int x_step, y_step, t, keys;
+  int lines;                             /* whether there are numbers of rows: lse and dot, of the head */
+  const float *lse, *dot;
+  float *logs, *dots;                    /* (NN_STAGES, NN_TILE_ROWS) */
+  int at, how, stage;                    /* where it is, and as nn_next says */
+  int next, then;                        /* likewise of the one after */
+} nn_walk;
+DEVICE nn_walk nn_walk_of(const nn_task *task, int t, int keys, const num *x, int x_step, const num *y, int y_step, num *a,
+                          num *b)
+{
+  nn_walk w;
+  w.task = *task, w.t = t, w.keys = keys;
+  w.x = x, w.x_step = x_step, w.y = y, w.y_step = y_step;
+  w.a = a, w.b = b;
+  w.lse = w.dot = NULL, w.logs = w.dots = NULL;
+  w.lines = w.next = w.then = w.stage = 0;
+  w.at = nn_next(task, 0, t, keys, &w.how);
+  return w;
+}
+DEVICE void nn_walk_send(const nn_walk *w, int stage, int at)
+{
+  nn_tile(w->a + stage * NN_TILE_NUMS, w->x, w->x_step, at, w->t);
+  nn_tile(w->b + stage * NN_TILE_NUMS, w->y, w->y_step, at, w->t);
+  if (!w->lines) return;
+  nn_line(w->logs + stage * NN_TILE_ROWS, w->lse + at);
+  nn_line(w->dots + stage * NN_TILE_ROWS, w->dot + at);
+}
+DEVICE void nn_walk_start(const nn_walk *w)
+{
+  if (NN_STAGES == 2) nn_walk_send(w, 0, w->at);
+  nn_close();
+  nn_arrived(0);
+  __syncthreads();
+}
+DEVICE void nn_walk_first(const nn_walk *w)
+{
+  __syncthreads();
+  if (NN_STAGES == 2) return;
+  nn_walk_send(w, 0, w->at);
+  nn_close();
+}
+DEVICE void nn_walk_come(nn_walk *w)
+{
+  w->next = nn_next(&w->task, w->at + NN_TILE_ROWS, w->t, w->keys, &w->then);
+  if (NN_STAGES == 2) {
+    if (w->next < w->t) nn_walk_send(w, 1 - w->stage, w->next);
+    nn_close();
+  }
+  nn_arrived(NN_STAGES == 2);
+  __syncthreads();
+}
+DEVICE void nn_walk_go(nn_walk *w)
+{
+  __syncthreads();
+  if (NN_STAGES == 1 && w->next < w->t) {
+    nn_walk_send(w, 0, w->next);
+    nn_close();
+  }
+  w->at = w->next;
+  w->how = w->then;
+  w->stage = NN_STAGES - 1 - w->stage;
+}
+
 /* ---- forward ------------------------------------------------------------------------------------ */
 
 #define NN_LOG2E 1.44269504088896f
@@ -288,45 +360,25 @@ KERNEL __launch_bounds__(128, NN_TOGETHER) nn_attend(int t, int heads, float sca
   const float by = scale * NN_LOG2E;
   nn_frag q[NN_FRAGS];
   float sum[NN_CHUNKS][4], top[2] = {-FLT_MAX, -FLT_MAX}, all[2] = {0, 0}, s[8][4];
-  int how, then = 0, stage = 0, at = nn_next(&task, 0, t, 1, &how);
+  nn_walk w = nn_walk_of(&task, t, 1, from + d, step, from + 2 * d, step, a, b);
   num *spare = a + (NN_STAGES - 1) * NN_TILE_NUMS;
   nn_tile(spare, from, step, task.at, t);
-  if (NN_STAGES == 2) {
-    nn_tile(a, from + d, step, at, t);
-    nn_tile(b, from + 2 * d, step, at, t);
-  }
-  nn_close();
-  nn_arrived(0);
-  __syncthreads();
+  nn_walk_start(&w);
 #pragma unroll
   for (int f = 0; f < NN_FRAGS; f++) q[f] = nn_frag_a(spare, row, 16 * f);
-  __syncthreads();
-  if (NN_STAGES == 1) {
-    nn_tile(a, from + d, step, at, t);
-    nn_tile(b, from + 2 * d, step, at, t);
-    nn_close();
-  }
+  nn_walk_first(&w);
 #pragma unroll
   for (int k = 0; k < NN_CHUNKS; k++)
 #pragma unroll
     for (int i = 0; i < 4; i++) sum[k][i] = 0;
-  for (int next; at < t; at = next, how = then, stage = NN_STAGES - 1 - stage) {
-    const num *ks = a + stage * NN_TILE_NUMS, *vs = b + stage * NN_TILE_NUMS;
-    next = nn_next(&task, at + NN_TILE_ROWS, t, 1, &then);
-    if (NN_STAGES == 2) {
-      if (next < t) {
-        nn_tile(a + (1 - stage) * NN_TILE_NUMS, from + d, step, next, t);
-        nn_tile(b + (1 - stage) * NN_TILE_NUMS, from + 2 * d, step, next, t);
-      }
-      nn_close();
-    }
-    nn_arrived(NN_STAGES == 2);
-    __syncthreads();
+  for (; w.at < t; nn_walk_go(&w)) {
+    const num *ks = a + w.stage * NN_TILE_NUMS, *vs = b + w.stage * NN_TILE_NUMS;
+    nn_walk_come(&w);
     if (live) {
-      const int keys = t - at;
+      const int keys = t - w.at;
       nn_scores(s, q, ks, keys);
-      if (how == 1) {
-        const uint32_t seen = nn_seen(8, at, t, order + task.first, mine, sees);
+      if (w.how == 1) {
+        const uint32_t seen = nn_seen(8, w.at, t, order + task.first, mine, sees);
 #pragma unroll
         for (int n = 0; n < 8; n++)
 #pragma unroll
@@ -355,12 +407,6 @@ KERNEL __launch_bounds__(128, NN_TOGETHER) nn_attend(int t, int heads, float sca
 #pragma unroll
       for (int n = 0; n < 4; n++)
         if (16 * n < keys) nn_onto(sum, nn_frag_of(s[2 * n], s[2 * n + 1]), vs, 16 * n);
-    }
-    __syncthreads();
-    if (NN_STAGES == 1 && next < t) {
-      nn_tile(a, from + d, step, next, t);
-      nn_tile(b, from + 2 * d, step, next, t);
-      nn_close();
     }
   }
   if (!live) return;
@@ -407,17 +453,11 @@ KERNEL __launch_bounds__(128, NN_TOGETHER) nn_attend_q(int t, int heads, float s
   const float by = scale * NN_LOG2E;
   nn_frag q[NN_FRAGS], back[NN_FRAGS];
   float sum[NN_CHUNKS][4];
-  int how, then = 0, stage = 0, at = nn_next(&task, 0, t, 1, &how);
+  nn_walk w = nn_walk_of(&task, t, 1, from + d, step, from + 2 * d, step, a, b);
   num *spare = a + (NN_STAGES - 1) * NN_TILE_NUMS, *backs = b + (NN_STAGES - 1) * NN_TILE_NUMS;
   nn_tile(spare, from, step, task.at, t);
   nn_tile(backs, dy + head, d, task.at, t);
-  if (NN_STAGES == 2) {
-    nn_tile(a, from + d, step, at, t);
-    nn_tile(b, from + 2 * d, step, at, t);
-  }
-  nn_close();
-  nn_arrived(0);
-  __syncthreads();
+  nn_walk_start(&w);
 #pragma unroll
   for (int f = 0; f < NN_FRAGS; f++) {
     q[f] = nn_frag_a(spare, row, 16 * f);
@@ -439,50 +479,30 @@ KERNEL __launch_bounds__(128, NN_TOGETHER) nn_attend_q(int t, int heads, float s
       if (real) dot[task.row + task.at + i] = s;
     }
   }
-  __syncthreads();
-  if (NN_STAGES == 1) {
-    nn_tile(a, from + d, step, at, t);
-    nn_tile(b, from + 2 * d, step, at, t);
-    nn_close();
-  }
+  nn_walk_first(&w);
 #pragma unroll
   for (int k = 0; k < NN_CHUNKS; k++)
 #pragma unroll
     for (int i = 0; i < 4; i++) sum[k][i] = 0;
   const float less[2] = {mine < t ? lse[task.row + mine] : 0, mine + 8 < t ? lse[task.row + mine + 8] : 0};
   const float mean[2] = {dots[row + g], dots[row + g + 8]};
-  for (int next; at < t; at = next, how = then, stage = NN_STAGES - 1 - stage) {
-    const num *ks = a + stage * NN_TILE_NUMS, *vs = b + stage * NN_TILE_NUMS;
-    next = nn_next(&task, at + NN_TILE_ROWS, t, 1, &then);
-    if (NN_STAGES == 2) {
-      if (next < t) {
-        nn_tile(a + (1 - stage) * NN_TILE_NUMS, from + d, step, next, t);
-        nn_tile(b + (1 - stage) * NN_TILE_NUMS, from + 2 * d, step, next, t);
-      }
-      nn_close();
-    }
-    nn_arrived(NN_STAGES == 2);
-    __syncthreads();
-    const int end = !live ? 0 : t - at < NN_TILE_ROWS ? t - at : NN_TILE_ROWS;
+  for (; w.at < t; nn_walk_go(&w)) {
+    const num *ks = a + w.stage * NN_TILE_NUMS, *vs = b + w.stage * NN_TILE_NUMS;
+    nn_walk_come(&w);
+    const int end = !live ? 0 : t - w.at < NN_TILE_ROWS ? t - w.at : NN_TILE_ROWS;
 #pragma unroll 1
     for (int n = 0; n < end; n += 16) {
       float s[2][4], dp[2][4];
-      const uint32_t seen = how == 2 ? 255u : nn_seen(2, at + n, t, order + task.first, mine, sees);
+      const uint32_t seen = w.how == 2 ? 255u : nn_seen(2, w.at + n, t, order + task.first, mine, sees);
       nn_both(s, dp, q, back, ks, vs, n);
 #pragma unroll
       for (int half = 0; half < 2; half++)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-          const float w = nn_exp2(s[half][i] * by - less[i / 2]) * (dp[half][i] - mean[i / 2]);
-          s[half][i] = seen >> (4 * half + i) & 1 ? w : 0;
+          const float x = nn_exp2(s[half][i] * by - less[i / 2]) * (dp[half][i] - mean[i / 2]);
+          s[half][i] = seen >> (4 * half + i) & 1 ? x : 0;
         }
       nn_onto(sum, nn_frag_of(s[0], s[1]), ks, n);
-    }
-    __syncthreads();
-    if (NN_STAGES == 1 && next < t) {
-      nn_tile(a, from + d, step, next, t);
-      nn_tile(b, from + 2 * d, step, next, t);
-      nn_close();
     }
   }
   if (live) nn_tile_out(a, sum, scale, scale, dqkv + task.first * step + task.h * NN_HEAD, step, task.at, t);
@@ -520,77 +540,45 @@ KERNEL __launch_bounds__(128, NN_TOGETHER_KV) nn_attend_kv(int t, int heads, flo
   const float by = scale * NN_LOG2E;
   nn_frag k[NN_FRAGS], v[NN_FRAGS];
   float dk[NN_CHUNKS][4], dv[NN_CHUNKS][4];
-  int how, then = 0, stage = 0, at = nn_next(&task, 0, t, 0, &how);
+  nn_walk w = nn_walk_of(&task, t, 0, from, step, back, d, a, b);
+  w.lines = 1;
+  w.lse = lse + task.row, w.logs = logs;
+  w.dot = dot + task.row, w.dots = dots;
   num *spare = a + (NN_STAGES - 1) * NN_TILE_NUMS, *spares = b + (NN_STAGES - 1) * NN_TILE_NUMS;
   nn_tile(spare, from + d, step, task.at, t);
   nn_tile(spares, from + 2 * d, step, task.at, t);
-  if (NN_STAGES == 2) {
-    nn_tile(a, from, step, at, t);
-    nn_tile(b, back, d, at, t);
-    nn_line(logs, lse + task.row + at);
-    nn_line(dots, dot + task.row + at);
-  }
-  nn_close();
-  nn_arrived(0);
-  __syncthreads();
+  nn_walk_start(&w);
 #pragma unroll
   for (int f = 0; f < NN_FRAGS; f++) {
     k[f] = nn_frag_a(spare, row, 16 * f);
     v[f] = nn_frag_a(spares, row, 16 * f);
   }
-  __syncthreads();
-  if (NN_STAGES == 1) {
-    nn_tile(a, from, step, at, t);
-    nn_tile(b, back, d, at, t);
-    nn_line(logs, lse + task.row + at);
-    nn_line(dots, dot + task.row + at);
-    nn_close();
-  }
+  nn_walk_first(&w);
 #pragma unroll
   for (int c = 0; c < NN_CHUNKS; c++)
 #pragma unroll
     for (int i = 0; i < 4; i++) dk[c][i] = dv[c][i] = 0;
-  for (int next; at < t; at = next, how = then, stage = NN_STAGES - 1 - stage) {
-    const num *qs = a + stage * NN_TILE_NUMS, *backs = b + stage * NN_TILE_NUMS;
-    const float *less = logs + stage * NN_TILE_ROWS, *mean = dots + stage * NN_TILE_ROWS;
-    next = nn_next(&task, at + NN_TILE_ROWS, t, 0, &then);
-    if (NN_STAGES == 2) {
-      const int other = 1 - stage;
-      if (next < t) {
-        nn_tile(a + other * NN_TILE_NUMS, from, step, next, t);
-        nn_tile(b + other * NN_TILE_NUMS, back, d, next, t);
-        nn_line(logs + other * NN_TILE_ROWS, lse + task.row + next);
-        nn_line(dots + other * NN_TILE_ROWS, dot + task.row + next);
-      }
-      nn_close();
-    }
-    nn_arrived(NN_STAGES == 2);
-    __syncthreads();
-    const int end = !live ? 0 : t - at < NN_TILE_ROWS ? t - at : NN_TILE_ROWS;
+  for (; w.at < t; nn_walk_go(&w)) {
+    const num *qs = a + w.stage * NN_TILE_NUMS, *backs = b + w.stage * NN_TILE_NUMS;
+    const float *less = logs + w.stage * NN_TILE_ROWS, *mean = dots + w.stage * NN_TILE_ROWS;
+    nn_walk_come(&w);
+    const int end = !live ? 0 : t - w.at < NN_TILE_ROWS ? t - w.at : NN_TILE_ROWS;
 #pragma unroll 1
     for (int n = 0; n < end; n += 16) {
       float s[2][4], dp[2][4];
-      const uint32_t seen = how == 2 ? 255u : nn_seen_by(at + n, t, see + task.first, mine, orders);
+      const uint32_t seen = w.how == 2 ? 255u : nn_seen_by(w.at + n, t, see + task.first, mine, orders);
       nn_both(s, dp, k, v, qs, backs, n);
 #pragma unroll
       for (int half = 0; half < 2; half++)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
           const int column = n + 8 * half + NN_LANE % 4 * 2 + i % 2;
-          const float w = nn_exp2(s[half][i] * by - less[column]), x = w * (dp[half][i] - mean[column]);
-          s[half][i] = seen >> (4 * half + i) & 1 ? w : 0;
+          const float p = nn_exp2(s[half][i] * by - less[column]), x = p * (dp[half][i] - mean[column]);
+          s[half][i] = seen >> (4 * half + i) & 1 ? p : 0;
           dp[half][i] = seen >> (4 * half + i) & 1 ? x : 0;
         }
       nn_onto(dv, nn_frag_of(s[0], s[1]), backs, n);
       nn_onto(dk, nn_frag_of(dp[0], dp[1]), qs, n);
-    }
-    __syncthreads();
-    if (NN_STAGES == 1 && next < t) {
-      nn_tile(a, from, step, next, t);
-      nn_tile(b, back, d, next, t);
-      nn_line(logs, lse + task.row + next);
-      nn_line(dots, dot + task.row + next);
-      nn_close();
     }
   }
   if (!live) return;
