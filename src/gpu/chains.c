@@ -82,11 +82,6 @@ static uint32_t step_of(const density_code *c, bool f32)
   return n;
 }
 
-size_t gpu_chains_bytes(const program *p, bool f32)
-{
-  return (7 * p->ninput + 2 * p->nplace) * real_size(f32) + (2 + WORK + CHAINS_STATS) * sizeof(double);
-}
-
 /* ---- making ------------------------------------------------------------------------------------- */
 
 static norn_status module_make(gpu_chains *e, const density_code *c, uint32_t step, unsigned flags)

@@ -17,8 +17,6 @@ typedef struct gpu_chains_wish { bool f32; int threads; unsigned flags; } gpu_ch
 /* Why a program can't be chains on a GPU: a noun ("constraint", "a branch on a parameter"), in why (n) or
    NULL.  Needs no device. */
 const char *gpu_chains_lacks(const program *, char *why, size_t n);
-/* Bytes of a chain on the device. */
-size_t      gpu_chains_bytes(const program *, bool f32);
 /* How many threads share a chain best. */
 int         gpu_chains_threads(const gpu_info *, const program *, int64_t chains, bool f32);
 /* Chains on the device, which outlive the program.  The error (no room: how many would fit) is set. */

@@ -90,7 +90,6 @@ typedef struct gpu_arena { gpu *g; gpu_ptr base; size_t size, used; } gpu_arena;
 norn_status gpu_arena_new(gpu *, gpu_arena *, size_t fixed, size_t each, int64_t n, const char *what);
 /* The next n bytes, aligned to 256; 0: it has none left (an error of the caller's sizes, NORN_EUSE). */
 gpu_ptr     gpu_arena_get(gpu_arena *, size_t n);
-void        gpu_arena_reset(gpu_arena *);            /* all of it is free again */
 void        gpu_arena_free(gpu_arena *);             /* zeroed ones too */
 
 /* ---- code ------------------------------------------------------------------------------------- */

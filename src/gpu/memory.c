@@ -121,8 +121,6 @@ gpu_ptr gpu_arena_get(gpu_arena *a, size_t n)
   return 0;
 }
 
-void gpu_arena_reset(gpu_arena *a) { a->used = 0; }
-
 void gpu_arena_free(gpu_arena *a)
 {
   if (a->g) gpu_release(a->g, a->base);

@@ -1,7 +1,7 @@
 /* model.h: the transformer: a table of embeddings, pre-LN blocks, and heads.
 
-       x (t, d)  = tokens by the table                         tokens.h, embed.c
-       x        += attention(LN(x))      for each block        attention.c
+       x (t, d)  = tokens by the table                         tokens.h
+       x        += attention(LN(x))      for each block        block.h, attention_level.c
        x        += MLP(LN(x))                                  GELU or SwiGLU
        z (nq, k) = head(LN(x[at]))       for each question     d -> ff -> k, one for each head (head.h)
 
