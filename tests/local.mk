@@ -681,6 +681,7 @@ ENGINE_TESTS = \
   %D%/engine/twist.norn \
   %D%/engine/unobserved.norn \
   %D%/engine/warns_banana.norn \
+  %D%/engine/warns_domain.norn \
   %D%/engine/warns_funnel.norn \
   %D%/engine/warns_improper.norn \
   %D%/engine/warns_jump.norn \

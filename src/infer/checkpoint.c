@@ -69,7 +69,7 @@ bool blame_archive(norn_archive *a, blame *b)
   b->n = n;
   for (size_t i = 0; i < n; i++)
     if (!norn_archive_span(a, &b->line[i].span) || !norn_archive_u64(a, &b->line[i].count)) return false;
-  return norn_archive_text(a, b->why, sizeof b->why);
+  return norn_archive_span(a, &b->where) && norn_archive_text(a, b->why, sizeof b->why);
 }
 
 /* ---- an inference ---- */

@@ -294,11 +294,12 @@ void column_free(norn_state *st, column *c)
 
 /* ---- blame ---- */
 
+static bool same_span(norn_span s, norn_span t) { return t.start == s.start && t.end == s.end && t.file == s.file; }
+
 static bool blame_count(norn_state *st, blame *b, norn_span s, uint64_t count)
 {
   for (size_t i = 0; i < b->n; i++) {
-    norn_span t = b->line[i].span;
-    if (t.start == s.start && t.end == s.end && t.file == s.file) {
+    if (same_span(b->line[i].span, s)) {
       b->line[i].count += count;
       return true;
     }
@@ -313,7 +314,10 @@ void blame_add(norn_state *st, blame *b, norn_span s)
 {
   const norn_err *err = norn_error(st);
   if (err && err->code) {
-    if (!*b->why) snprintf(b->why, sizeof b->why, "%.199s", err->text);
+    if (!*b->why) {
+      snprintf(b->why, sizeof b->why, "%.199s", err->text);
+      b->where = s;
+    }
     norn_clear(st);
   }
   if (!blame_count(st, b, s, 1)) norn_clear(st);
@@ -323,7 +327,9 @@ void blame_join(norn_state *st, blame *b, const blame *more)
 {
   for (size_t i = 0; i < more->n; i++)
     if (!blame_count(st, b, more->line[i].span, more->line[i].count)) return;
-  if (!*b->why) memcpy(b->why, more->why, sizeof b->why);
+  if (*b->why) return;
+  memcpy(b->why, more->why, sizeof b->why);
+  b->where = more->where;
 }
 
 norn_span blame_most(const blame *b, uint64_t *count)
@@ -352,6 +358,14 @@ norn_step blame_all_dead(norn_state *st, const blame *b, const char *what)
   if (*b->why) norn_hint(st, "the first went wrong so: %s", b->why);
   else norn_hint(st, "no value that the model can draw explains this observation");
   return NORN_STEP_FAIL;
+}
+
+void blame_warn(norn_infer *inf, const blame *b, const char *what)
+{
+  uint64_t count = 0;
+  for (size_t i = 0; *b->why && i < b->n; i++) if (same_span(b->line[i].span, b->where)) count = b->line[i].count;
+  if (count)
+    norn_infer_warn(inf, b->where, "%llu %s ended here with weight 0; the first: %s", (unsigned long long)count, what, b->why);
 }
 
 /* ---- events ---- */

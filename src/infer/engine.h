@@ -117,9 +117,9 @@ norn_datum column_array(norn_state *, const column *);               /* packed; 
 void       column_clear(norn_state *, column *);
 void       column_free(norn_state *, column *);
 
-/* ---- blame: dead runs by line; why: the first error of a parameter that left its domain ---- */
+/* ---- blame: dead runs by line; why, where: the first error of a parameter that left its domain, and its line ---- */
 typedef struct blame_line { norn_span span; uint64_t count; } blame_line;
-typedef struct blame { blame_line *line; size_t n, cap; char why[200]; } blame;
+typedef struct blame { blame_line *line; size_t n, cap; norn_span where; char why[200]; } blame;
 void      blame_add(norn_state *, blame *, norn_span);
 void      blame_join(norn_state *, blame *, const blame *more);      /* leaves the error as it is */
 norn_span blame_most(const blame *, uint64_t *count);                /* file 0 when there is none */
@@ -127,6 +127,8 @@ void      blame_free(norn_state *, blame *);
 /* Fails with "every X has weight 0 after the observation at PLACE"; what: "particle", "draw",
    "path". */
 norn_step blame_all_dead(norn_state *, const blame *, const char *what);
+/* Warns of the runs (what: "draws", "particles") that died where a parameter left its domain. */
+void      blame_warn(norn_infer *, const blame *, const char *what);
 
 /* ---- events ---- */
 bool engine_logp_slow(norn_state *, const norn_dist *, norn_datum x, norn_span, double *out);

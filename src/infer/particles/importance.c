@@ -223,6 +223,7 @@ static norn_status importance_finish(norn_infer *inf, void *self)
   if (e->cpu.p && (s = draws_verify(inf, e, z, se))) return s;
   if (!e->all.p) norn_infer_note(inf, "executor", norn_cstring(norn_infer_state(inf), "scalar"));
   ready_note(inf);
+  blame_warn(inf, &inf->dead, "draws");
   double least = n / 10 < 100 ? n / 10 : 100;
   if (ess < least)
     norn_infer_warn(inf, norn_infer_blame(inf, NULL),

@@ -408,6 +408,7 @@ norn_status smc_finish(norn_infer *inf, void *self)
   if (!e->observed)
     norn_infer_warn(inf, nowhere,
                     "the program observes nothing: smc is plain importance sampling here");
+  blame_warn(inf, &inf->dead, "particles");
   double least = n / 10 < 100 ? n / 10 : 100;
   if (e->observed && ess < least)
     norn_infer_warn(inf, norn_infer_blame(inf, NULL),
