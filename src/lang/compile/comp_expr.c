@@ -287,9 +287,9 @@ static ty logic(comp *c, const ast *e, int dst)
   return TY_BOOL;
 }
 
-/* The value that a let would give its name to: every branch may use it. */
-/* Without else it gives () where its condition is false; also where it is true if its value is not wanted: then
-   both ways leave the same, and particles need not part there. */
+/* let_name: of the let that takes the value; every branch may use it.  Without else it gives () where its condition is
+   false, and also where it is true if its value is not `wanted`: then both ways leave the same, and particles need not
+   part there. */
 static ty comp_if(comp *c, const ast *e, int dst, tail_kind tail, const char *let_name, bool wanted)
 {
   jumps no = { 0 };
