@@ -1432,10 +1432,9 @@ TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
 EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) $(AMORTIZED_FILES) %D%/expect.sh %D%/installed.sh \
   %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh %D%/safetensors.sh %D%/tools/reduce_vocab.py %D%/tools/uniclass.py
 
-## What sanitizers watch in continuous integration: all but the slow statistics of the engines, and what asks files only.
-## list QUICK_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !safetensors.sh !layers.sh !posteriordb.sh !symbols.sh
-QUICK_SH = \
-  %D%/checkpoint.sh \
+## The scripts that do as a user does.
+## list USER_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !safetensors.sh !checkpoint.sh !layers.sh !posteriordb.sh !symbols.sh
+USER_SH = \
   %D%/cli.sh \
   %D%/complete.sh \
   %D%/embed.sh \
@@ -1450,33 +1449,17 @@ QUICK_SH = \
   %D%/repl.sh \
   %D%/train.sh \
   %D%/train_text.sh
-QUICK_TESTS = $(QUICK_SH) $(UNIT_TESTS) $(LANG_TESTS)
+
+## What sanitizers watch in continuous integration: all but the slow statistics of the engines, and what asks files only.
+QUICK_TESTS = $(USER_SH) %D%/checkpoint.sh $(UNIT_TESTS) $(LANG_TESTS)
 quick-check:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(QUICK_TESTS)'
 .PHONY: quick-check
 
 ## What shows that a release tarball is whole: all that reads files of the source tree or does as a user does.  What
 ## only computes does so in the same way as in the build from which the tarball was made.
-## list DIST_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !safetensors.sh !checkpoint.sh !layers.sh !posteriordb.sh
-DIST_SH = \
-  %D%/cli.sh \
-  %D%/complete.sh \
-  %D%/embed.sh \
-  %D%/examples.sh \
-  %D%/foreign.sh \
-  %D%/fuzz.sh \
-  %D%/imports.sh \
-  %D%/llm_http.sh \
-  %D%/man_examples.sh \
-  %D%/netcdf.sh \
-  %D%/readme.sh \
-  %D%/repl.sh \
-  %D%/symbols.sh \
-  %D%/train.sh \
-  %D%/train_text.sh
-
 DIST_UNIT  = %D%/unit/test_diagnose %D%/unit/test_docs %D%/unit/test_parse %D%/unit/test_stress
-DIST_TESTS = $(DIST_SH) $(DIST_UNIT) $(LANG_TESTS) $(GPU_SH) $(EXAMPLES)
+DIST_TESTS = $(USER_SH) %D%/symbols.sh $(DIST_UNIT) $(LANG_TESTS) $(GPU_SH) $(EXAMPLES)
 ## Nothing else is built there: that the other files are in it, .ci/run looks at.
 DIST_BUILT = $(DIST_UNIT) $(TEST_TOOLS) $(FUZZ_TARGETS)
 dist-check:

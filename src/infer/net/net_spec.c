@@ -140,7 +140,7 @@ static bool spec_shape(norn_state *st, norn_datum spec, const size *s, net_spec 
 }
 
 /* Mixtures are what npe takes where nothing is said: of ten normals they came nearer than bars in each task that was
-   measured (C2ST of two_moons .52 beside .60, KL of the coin .002 beside .012). */
+   measured (C2ST of two_moons .52 beside .63, KL of the coin .002 beside .012). */
 static const char *head_of(const net_spec *s, const char *head, bool bars)
 {
   if (s->kind == NET_DISTRIBUTION) return "mixture";
