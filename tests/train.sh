@@ -34,20 +34,25 @@ train --steps 2000 --out four.safetensors --threads 4 --quiet
 same one.safetensors four.safetensors 'one and four threads make different nets'
 [ ! -s out ] && [ ! -s err ] || fail '--quiet is not quiet'
 
+# Waits for the training $pid to write a checkpoint, if need be one other than "mark".
+written() {
+  while kill -0 $pid 2>/dev/null; do
+    if [ -s "$1" ] && { [ ! -e mark ] || ! cmp -s "$1" mark; }; then break; fi
+    sleep .005
+  done
+}
+
 # Killed three times, each time a little later.
 "$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out killed.safetensors \
   --every 10ms >out 2>err </dev/null &
 pid=$!
 for turn in 1 2 3; do
-  tries=0
-  while [ ! -s killed.safetensors.training ] && [ $tries -lt 3000 ]; do
-    sleep .02
-    tries=$((tries + 1))
-  done
-  sleep ".$turn"
+  written killed.safetensors.training
+  sleep ".0$turn"
   kill -9 $pid 2>/dev/null
   wait $pid 2>/dev/null
   [ -e killed.safetensors ] && break
+  cp killed.safetensors.training mark
   "$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out killed.safetensors \
     --every 10ms --resume >out 2>err </dev/null &
   pid=$!
@@ -60,12 +65,8 @@ same one.safetensors killed.safetensors 'killed and resumed makes another net'
 "$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out stopped.safetensors \
   >out 2>err </dev/null &
 pid=$!
-tries=0
-while [ ! -s stopped.safetensors.training ] && [ $tries -lt 3000 ]; do
-  sleep .02
-  tries=$((tries + 1))
-done
-sleep .2
+rm -f mark
+written stopped.safetensors.training
 kill -TERM $pid
 wait $pid
 status=$?
@@ -112,11 +113,7 @@ grep -q 'there is no never.safetensors.training to go on from: the training begi
 "$NORN" train coin.norn --model coins --d 16 --layers 1 --batch 32 --seed 5 --steps 2000 --out other.safetensors \
   --every 10ms >out 2>err </dev/null &
 pid=$!
-tries=0
-while [ ! -s other.safetensors.training ] && [ $tries -lt 3000 ]; do
-  sleep .02
-  tries=$((tries + 1))
-done
+written other.safetensors.training
 kill -9 $pid
 wait $pid 2>/dev/null
 refused 'is another training: activation is gelu there and swiglu here' 1 --out other.safetensors --resume \

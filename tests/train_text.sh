@@ -47,12 +47,7 @@ train --steps 40 --out f32.gguf --type f32 --quiet
 long="--steps 4000 --every 10ms"
 "$NORN" train --text text $small $long --out killed.gguf >out 2>err </dev/null &
 pid=$!
-tries=0
-while [ ! -s killed.gguf.training ] && [ $tries -lt 3000 ]; do
-  sleep .02
-  tries=$((tries + 1))
-done
-sleep .3
+while [ ! -s killed.gguf.training ] && kill -0 $pid 2>/dev/null; do sleep .005; done
 kill -9 $pid 2>/dev/null
 wait $pid 2>/dev/null
 if [ ! -e killed.gguf ]; then
@@ -63,12 +58,7 @@ fi
 # Ctrl-C: the model so far, its checkpoint, and the same bytes in the end.
 "$NORN" train --text text $small --steps 4000 --out stopped.gguf >out 2>err </dev/null &
 pid=$!
-tries=0
-while [ ! -s stopped.gguf.training ] && [ $tries -lt 3000 ]; do
-  sleep .02
-  tries=$((tries + 1))
-done
-sleep .2
+while [ ! -s stopped.gguf.training ] && kill -0 $pid 2>/dev/null; do sleep .005; done
 kill -TERM $pid
 wait $pid
 status=$?
