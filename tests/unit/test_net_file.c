@@ -242,6 +242,10 @@ static void test_hostile(norn_state *st, const char *path)
   changed(st, path, "\"categories\":3", "\"categories\":4", "of its kind");
   changed(st, path, "\"ncovariates\":2", "\"ncovariates\":33", "ncovariates must be");
   changed(st, path, "\"inputs\":1", "\"inputs\":4", "inputs must be");
+  changed(st, path, "\"inputs\":1", "\"inputs\":3", "the width of all its inputs");
+  changed(st, path, "\"array\":true,\"width\":2", "\"array\":true,\"width\":32", "the width of all its inputs");
+  changed(st, path, "\"simulations\":0", "\"simulations\":4294967296", "simulations must be");
+  changed(st, path, "\"warm\":0.05", "\"warm\":1e15", "warm must be");
   changed(st, path, "\"hot\":2", "\"hot\":2000", "hot must be");
   changed(st, path, "\"longest\":40", "\"longest\":4000000000", "longest must be");
   changed(st, path, "\"name\":\"b\"", "\"name\":null", "name must be a text");

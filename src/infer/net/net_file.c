@@ -15,7 +15,7 @@
 enum {
   MOST_WIDTH = 1 << 14, MOST_LAYERS = 1 << 10, MOST_SITES = 1 << 12, MOST_HEADS = 1 << 14, MOST_INPUTS = 32,
   MOST_COORDS = 1 << 24, MOST_CATEGORIES = 1 << 16, MOST_PIECES = 1 << 16, MOST_TOKENS = 1 << 24,
-  MOST_ROWS = 1 << 24
+  MOST_ROWS = 1 << 24, MOST_SIMULATIONS = 1 << 30
 };
 #define ANY (double)NAN, (double)INFINITY
 #define FINITE -1e300, 1e300
@@ -41,10 +41,10 @@ static bool walk_spec(fields *f, net_spec *s)
     fields_int(f, "batch", &s->batch, 0, 1 << 24) &&
     fields_int(f, "most_batch", &s->most_batch, 0, 1 << 24) &&
     fields_bool(f, "adapt", &s->adapt) && fields_i64(f, "steps", &s->steps, 0, (int64_t)1 << 50) &&
-    fields_i64(f, "simulations", &s->simulations, 0, (int64_t)1 << 50) &&
+    fields_i64(f, "simulations", &s->simulations, 0, MOST_SIMULATIONS) &&
     fields_int(f, "patience", &s->patience, 0, 1 << 30) && fields_real(f, "rate", &s->rate, 0, 1e6) &&
     fields_real(f, "decay", &s->decay, 0, 1e6) && fields_real(f, "clip", &s->clip, 0, 1e30) &&
-    fields_real(f, "warm", &s->warm, 0, 1e15);
+    fields_real(f, "warm", &s->warm, 0, 1);
   if (!fine) return false;
   s->kind = (net_kind)kind;
   s->head = head_words[head];
@@ -139,6 +139,14 @@ static bool rows_fit(fields *f, const net_schema *s)
   return rows <= MOST_ROWS ? true : fields_bad(f, "sites", "of fewer coordinates and categories");
 }
 
+/* A token's covariates are its inputs' numbers, for which who asks has room for NET_COVARIATES. */
+static bool covariates_fit(fields *f, const net_schema *s, const net_site *site)
+{
+  int n = 0;
+  for (int i = 0; i < s->ninput; i++) n += site->inputs >> i & 1 ? s->input[i].width : 0;
+  return n == site->ncovariates ? true : fields_bad(f, "ncovariates", "the width of all its inputs");
+}
+
 static bool walk_list(fields *f, const char *name, void *array, int *n, int *cap, size_t size, int most)
 {
   void **to = array;
@@ -174,7 +182,7 @@ static bool walk_schema(fields *f, net_schema *s)
     if (f->reading) s->nsite = i + 1;
     if (!fields_item(f, i) || !walk_site(f, &s->site[i], s->ninput, nhead)) return false;
     fields_leave(f);
-    if (f->reading && !heads_fit(f, s, &s->site[i])) return false;
+    if (f->reading && (!heads_fit(f, s, &s->site[i]) || !covariates_fit(f, s, &s->site[i]))) return false;
   }
   fields_leave(f);
   return !f->reading || rows_fit(f, s);
