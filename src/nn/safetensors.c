@@ -289,6 +289,8 @@ const char *tensor_file_meta(const tensor_file *f, const char *key)
 int64_t tensor_count(const tensor_entry *e)
 {
   int64_t n = 1;
+  for (int k = 0; k < e->rank; k++)
+    if (e->dims[k] == 0) return 0;                 /* beside which the others may be beyond all numbers */
   for (int k = 0; k < e->rank; k++) n *= e->dims[k];
   return n;
 }
