@@ -677,6 +677,7 @@ ENGINE_TESTS = \
   %D%/engine/stuck.norn \
   %D%/engine/temper.norn \
   %D%/engine/train.norn \
+  %D%/engine/train_input_shape.norn \
   %D%/engine/transdimensional.norn \
   %D%/engine/twist.norn \
   %D%/engine/unobserved.norn \

@@ -68,8 +68,8 @@ static void compare(argument *a)
 /* Is the number that of something in this run: of values of a site, or of elements of another argument? */
 static bool is_size(const search *s, const argument *a)
 {
-  double x = a->now.x[0];
   if (a->now.elements >= 0) return false;
+  double x = a->now.x[0];
   for (int i = 0; i < s->schema.nsite && i < SITES; i++) if ((double)s->met[i] == x) return true;
   for (int i = 0; i < s->narg; i++)
     if (s->arg[i].fit && s->arg[i].now.elements >= 0 && (double)s->arg[i].now.elements == x) return true;

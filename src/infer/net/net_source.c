@@ -130,27 +130,44 @@ bool net_input_numbers(norn_state *st, norn_datum model, const char *name, net_r
 }
 
 /* The inputs of run k. */
-static bool inputs_of(norn_state *st, norn_datum model, net_runs *r, int k, int n,
-                      const char *(*name)(const void *, int),
-                      const void *of)
+static bool inputs_of(const net_source *s, norn_datum model, net_runs *r, int k)
 {
-  for (int i = 0; i < n; i++) {
-    uint32_t *in = r->input + 2 * ((size_t)k * (size_t)n + (size_t)i);
+  for (int i = 0; i < s->ninput; i++) {
+    uint32_t *in = r->input + 2 * ((size_t)k * (size_t)s->ninput + (size_t)i);
     int64_t elements;
     in[0] = (uint32_t)r->nnumber;
-    if (!net_input_numbers(st, model, name(of, i), r, &in[1], &elements)) return false;
+    if (!net_input_numbers(s->st, model, s->input[i], r, &in[1], &elements)) return false;
   }
   return true;
 }
 
-static const char *schema_input(const void *h, int i) { return ((const net_schema *)h)->input[i].name; }
-static const char *source_input(const void *s, int i) { return ((const net_source *)s)->input[i]; }
+/* An input must have the shape that it had in training. */
+static bool input_fits(norn_state *st, const net_input *s, uint32_t n, int64_t elements)
+{
+  char here[60];
+  bool array = elements >= 0;
+  int64_t width = elements > 0 ? n / elements : array ? s->width : 1;
+  if (array == s->array && (!s->width || width == s->width)) return true;
+  snprintf(here, sizeof here, array ? "an array with %lld numbers an element" : "a number", (long long)width);
+  if (s->array)
+    norn_fail(st, NORN_ETYPE, -1, "the input %s was an array with %d numbers an element when the net was trained; here it is %s",
+              s->name, s->width, here);
+  else norn_fail(st, NORN_ETYPE, -1, "the input %s was a number when the net was trained; here it is %s", s->name, here);
+  return false;
+}
 
 bool net_inputs_of(const net_schema *h, norn_state *st, norn_datum model, net_runs *out)
 {
   if (!net_runs_start(st, out, 1, h->ninput)) return false;
   out->start[1] = 0;
-  return inputs_of(st, model, out, 0, h->ninput, schema_input, h);
+  for (int i = 0; i < h->ninput; i++) {
+    uint32_t *in = out->input + 2 * (size_t)i;
+    int64_t elements;
+    in[0] = (uint32_t)out->nnumber;
+    if (!net_input_numbers(st, model, h->input[i].name, out, &in[1], &elements) ||
+        !input_fits(st, &h->input[i], in[1], elements)) return false;
+  }
+  return true;
 }
 
 const double *net_covariates(const net_schema *h, const net_runs *r, int k, const net_event *e, int c,
@@ -360,7 +377,7 @@ static net_met record_begin(void *user, int k, norn_datum model)
   out->nnumber = o->mark;
   out->nevent = out->start[k];
   out->start[k + 1] = out->nevent;
-  return inputs_of(o->s->st, model, out, k, o->s->ninput, source_input, o->s) ? NET_MET : NET_MET_FAILED;
+  return inputs_of(o->s, model, out, k) ? NET_MET : NET_MET_FAILED;
 }
 
 static net_met record_meet(void *user, int k, const norn_event *ev, norn_datum value)
