@@ -617,6 +617,7 @@ ENGINE_TESTS = \
   %D%/engine/dead_rejection.norn \
   %D%/engine/dead_smc.norn \
   %D%/engine/delayed.norn \
+  %D%/engine/delayed_dead.norn \
   %D%/engine/delayed_law.norn \
   %D%/engine/delayed_sums.norn \
   %D%/engine/exact.norn \
@@ -668,6 +669,7 @@ ENGINE_TESTS = \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \
   %D%/engine/random_domain_all.norn \
+  %D%/engine/recorded_matrix.norn \
   %D%/engine/rejection_bound.norn \
   %D%/engine/sbc.norn \
   %D%/engine/sbc_pmcmc.norn \

@@ -10,14 +10,14 @@
 #include "infer/infer.h"
 #include <string.h>
 
-enum { EVENTS = 5000, NAMES = 6 };
+enum { EVENTS = 5000, NAMES = 6, TRIES = 20 };   /* of runs that the data end early there may be TRIES */
 
 typedef struct list { uint64_t *addr; size_t n, cap; } list;
 typedef struct look {
   norn_state *st;
   mem m;
   list early, never, rest;
-  bool ended, failed;
+  bool ended, dead, failed;
   norn_delayed d;
   int observed, met;
   norn_span not_met;
@@ -79,6 +79,7 @@ static bool to_the_end(look *k, norn_run *r)
     case NORN_DONE:
       k->ended = true;
       return norn_run_delayed_choices(r, known, k);
+    case NORN_DEAD: k->dead = true; return false;
     default: return false;
     }
   return false;
@@ -102,18 +103,40 @@ static void silent(void *user, const char *s, size_t n)
   (void)n;
 }
 
+static void forget(look *k)
+{
+  mem_put(&k->m, k->early.addr, k->early.cap * sizeof(uint64_t));
+  mem_put(&k->m, k->never.addr, k->never.cap * sizeof(uint64_t));
+  mem_put(&k->m, k->rest.addr, k->rest.cap * sizeof(uint64_t));
+}
+
+/* One whole run, the i-th that is tried. */
+static bool look_at(look *k, norn_infer *inf, uint32_t i)
+{
+  norn_run *r = norn_infer_run(inf, i, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DELAY | NORN_RUN_NAMES |
+                                          NORN_RUN_READY);
+  mem_init(&k->m);
+  if (!r) return false;
+  norn_run_stream(r, norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 14, 0), i, 0);
+  bool whole = to_the_end(k, r);
+  norn_run_free(r);
+  return whole;
+}
+
 void delay_explain(norn_infer *inf, text *t)
 {
   look k = {.st = norn_infer_state(inf)};
   char where[160];
   norn_config *c = norn_config_of(k.st);
   void (*output)(void *, const char *, size_t) = c->output;
-  norn_run *r = norn_infer_run(inf, 0, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DELAY | NORN_RUN_NAMES |
-                                          NORN_RUN_READY);
-  mem_init(&k.m);
-  if (r) norn_run_stream(r, norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 14, 0), 0, 0);
   c->output = silent;
-  bool whole = r && to_the_end(&k, r);
+  bool whole = look_at(&k, inf, 0);
+  for (uint32_t i = 1; i < TRIES && k.dead; i++) {
+    forget(&k);
+    norn_clear(k.st);
+    k = (look){.st = k.st};
+    whole = look_at(&k, inf, i);
+  }
   c->output = output;
   if (whole && k.met) {
     text_printf(t, "delayed sampling: %d of %d observation%s weighed by a marginal", k.met, k.observed,
@@ -124,9 +147,6 @@ void delay_explain(norn_infer *inf, text *t)
     put_names(&k, t, "drawn where they are looked at", &k.early);
     put_names(&k, t, "never delayed", &k.never);
   }
-  if (r) norn_run_free(r);
-  mem_put(&k.m, k.early.addr, k.early.cap * sizeof(uint64_t));
-  mem_put(&k.m, k.never.addr, k.never.cap * sizeof(uint64_t));
-  mem_put(&k.m, k.rest.addr, k.rest.cap * sizeof(uint64_t));
+  forget(&k);
   norn_clear(k.st);                              /* what fails here, infer will say */
 }

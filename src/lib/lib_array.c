@@ -192,15 +192,36 @@ static norn_status a_len(norn_state *st, const norn_datum *args, int n, norn_dat
   return NORN_OK;
 }
 
+/* The shape of nested arrays however they are stored: dims, up to `room` of them, and how many there are.  Text, and
+   numbers that are recorded, have no packed form; rows of one shape are a matrix all the same. */
+static int shape_of(norn_datum x, int64_t *dims, int room)
+{
+  norn_view v;
+  int64_t other[NORN_RANK_MAX];
+  if (!room || !norn_array_view(x, &v)) return 0;
+  if (v.elem != NORN_VALUES) {
+    int rank = v.rank < room ? v.rank : room;
+    memcpy(dims, v.dims, (size_t)rank * sizeof *dims);
+    return rank;
+  }
+  dims[0] = v.n;
+  int rank = v.n ? shape_of(v.v[0], dims + 1, room - 1) : 0;
+  for (int64_t k = 1; k < v.n && rank; k++)
+    if (shape_of(v.v[k], other, room - 1) != rank || memcmp(other, dims + 1, (size_t)rank * sizeof *dims)) rank = 0;
+  return 1 + rank;
+}
+
 static norn_status a_shape(norn_state *st, const norn_datum *args, int n, norn_datum *out)
 {
   (void)n;
-  norn_view v = { .rank = 0 };
+  norn_view v;
   norn_datum a;
+  int64_t dims[NORN_RANK_MAX];
   if (!lib_is_number(args[0]) && !want_view(st, args, 0, &v)) return lib_failed(st);
-  int64_t *p = lib_ints(st, v.rank, &a);
+  int rank = shape_of(args[0], dims, NORN_RANK_MAX);
+  int64_t *p = lib_ints(st, rank, &a);
   if (!p) return lib_failed(st);
-  memcpy(p, v.dims, (size_t)v.rank * sizeof *p);
+  memcpy(p, dims, (size_t)rank * sizeof *p);
   *out = a;
   return NORN_OK;
 }
@@ -216,20 +237,6 @@ static norn_status view_copy(norn_state *st, const norn_view *v, int rank, const
   if (v->n) memcpy(p, v->b, (size_t)v->n * lib_elem_size(v->elem));
   *out = a;
   return NORN_OK;
-}
-
-static norn_status a_reshape(norn_state *st, const norn_datum *args, int n, norn_datum *out)
-{
-  (void)n;
-  norn_view v;
-  int rank;
-  int64_t dims[NORN_RANK_MAX], m;
-  if (!want_view(st, args, 0, &v) || !want_shape(st, args, 1, &rank, dims, &m))
-    return lib_failed(st);
-  if (m != v.n)
-    return norn_fail(st, NORN_EDOMAIN, 1, "a shape of %lld elements for an array of %lld",
-                     (long long)m, (long long)v.n);
-  return view_copy(st, &v, rank, dims, out);
 }
 
 /* The leaves of nested arrays, in order. */
@@ -268,6 +275,27 @@ static norn_status a_flatten(norn_state *st, const norn_datum *args, int n, norn
   if (!p) return lib_failed(st);
   put_leaves(args[0], p);
   return lib_give(st, norn_array_pack(st, p, m), out);
+}
+
+/* Elements of an array of arrays that isn't packed are its leaves, as far as it is rectangular. */
+static norn_status a_reshape(norn_state *st, const norn_datum *args, int n, norn_datum *out)
+{
+  (void)n;
+  norn_view v;
+  norn_datum keep, x = args[0];
+  int rank;
+  int64_t dims[NORN_RANK_MAX], was[NORN_RANK_MAX], m;
+  if (!want_view(st, args, 0, &v) || !want_shape(st, args, 1, &rank, dims, &m))
+    return lib_failed(st);
+  if (v.elem == NORN_VALUES && shape_of(x, was, NORN_RANK_MAX) > 1) {
+    if (a_flatten(st, args, 1, &keep)) return lib_failed(st);
+    x = keep;
+    norn_array_view(x, &v);
+  }
+  if (m != v.n)
+    return norn_fail(st, NORN_EDOMAIN, 1, "a shape of %lld elements for an array of %lld",
+                     (long long)m, (long long)v.n);
+  return view_copy(st, &v, rank, dims, out);
 }
 
 /* concat([[1, 2], [3]]): one level of nesting less. */

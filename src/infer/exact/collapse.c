@@ -32,23 +32,23 @@ static void collapse_tell(norn_infer *inf, const char *name, size_t kinds, size_
     name, kinds, kinds == 1 ? "" : "s", n);
 }
 
-/* One real number of each draw, read by `get` (0: itself; 1: first element; 2: field `name`). */
+/* One real number of each draw, read by `get` (0: itself; 1: first element; 2: field `name`; 3: the first element of
+   that). */
 static void collapse_column(norn_infer *inf, double *x, int get, const char *name)
 {
   norn_state *st = inf->st;
   size_t n = inf->values.n;
   for (size_t i = 0; i < n; i++) {
     norn_datum v = column_at(st, &inf->values, i);
-    if (get == 1) v = norn_array_length(v) > 0 ? norn_array_at(st, v, 0) : norn_none();
-    if (get == 2) v = norn_record_get(st, v, name);
+    if (get >= 2) v = norn_record_get(st, v, name);
+    if (get & 1) v = norn_array_length(v) > 0 ? norn_array_at(st, v, 0) : norn_none();
     if (v.tag != NORN_REAL) return;
     x[i] = v.d;
   }
-  collapse_tell(inf,
-                get == 0     ? "the value"
-                  : get == 1 ? "the first element"
-                             : name,
-                distinct(x, n), n);
+  char of[96];
+  snprintf(of, sizeof of, get == 3 ? "the first element of %s" : "%s",
+           get == 0 ? "the value" : get == 1 ? "the first element" : name);
+  collapse_tell(inf, of, distinct(x, n), n);
 }
 
 norn_status infer_collapse(norn_infer *inf, size_t eves)
@@ -67,6 +67,7 @@ norn_status infer_collapse(norn_infer *inf, size_t eves)
     const char *s = norn_record_at(st, first, i, &v);
     snprintf(name, sizeof name, "%s", s ? s : "");
     if (v.tag == NORN_REAL) collapse_column(inf, x, 2, name);
+    else if (norn_array_length(v) > 0) collapse_column(inf, x, 3, name);
   }
   engine_put(st, x, n * sizeof *x);
   return NORN_OK;

@@ -1,6 +1,7 @@
 /* delay: are choices of an inference delayed (norn.h, NORN_RUN_DELAY)?  The option `delayed` of smc and
    importance is true, false or "auto".  By "auto" up to PROBES runs from the prior look whether an
-   observation is ever weighed by the marginal of a delayed choice: the first such observation decides.
+   observation is ever weighed by the marginal of a delayed choice: the first such observation decides.  A run
+   that the data end early has seen little of the program, so that it does not count (of TRIES).
    Programs in which there is none run as if there were no delays; and so do many particles that would
    keep long histories of delayed choices, which take some 200 bytes each.  A row that gets ready for many
    at once (ready.h) ends a probe: it would be asked for one run alone.
@@ -10,7 +11,7 @@
 #include "infer/infer.h"
 #include <string.h>
 
-enum { PROBES = DELAY_PROBES, EVENTS = 100000, MANY = 100, KEPT_MAX = 1000000 };
+enum { PROBES = DELAY_PROBES, TRIES = 20, EVENTS = 100000, MANY = 100, KEPT_MAX = 1000000 };
 
 static bool one_more(void *user, uint64_t addr, norn_datum v)
 {
@@ -29,8 +30,8 @@ static bool goes_on(norn_state *st)
   return true;
 }
 
-/* One probe for n particles.  *more: another may see more. */
-static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, size_t n, bool *more)
+/* One probe for n particles.  *more: another may see more; *dead: this one ended with weight 0. */
+static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, size_t n, bool *more, bool *dead)
 {
   size_t kept = 0;
   norn_event ev;
@@ -45,6 +46,7 @@ static bool probe(norn_infer *inf, uint64_t stream, uint32_t lane, size_t n, boo
   norn_run_delayed(r, &d);
   norn_run_delayed_choices(r, one_more, &kept);
   norn_run_free(r);
+  *dead = kind == NORN_DEAD;
   *more = goes_on(norn_infer_state(inf)) && d.made > 0 && kind != NORN_READY;
   return d.met > 0 && kept * n <= KEPT_MAX;
 }
@@ -61,9 +63,12 @@ static bool probes(norn_infer *inf, size_t n)
   norn_config *c = norn_config_of(norn_infer_state(inf));
   void (*output)(void *, const char *, size_t) = c->output;
   uint64_t stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 11, 0);
-  bool found = false, more = true;
+  bool found = false, more = true, dead = false;
   c->output = silent;
-  for (uint32_t i = 0; i < PROBES && more && !found; i++) found = probe(inf, stream, i, n, &more);
+  for (uint32_t i = 0, whole = 0; i < TRIES && whole < PROBES && more && !found; i++) {
+    found = probe(inf, stream, i, n, &more, &dead);
+    whole += !dead;
+  }
   c->output = output;
   return found;
 }

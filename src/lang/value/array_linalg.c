@@ -19,11 +19,41 @@ static inline void turn(const char *from, int64_t rows, int64_t cols, size_t siz
           memcpy(to + (size_t)(j * rows + i) * size, from + (size_t)(i * cols + j) * size, size);
 }
 
+/* The same of rows that are arrays of one length but not packed (text, numbers that are recorded); NONE without an
+   error if they are not. */
+static val turn_values(norn_state *st, vec *v)
+{
+  if (!(v = vec_flat(st, v))) return norn_none();
+  const val *rows = vec_elem(v) == NORN_VALUES ? vec_elems(v) : NULL;
+  int64_t n = v->len, m = rows && n && rows[0].tag == NORN_ARRAY ? v_vec(rows[0])->len : 0;
+  for (int64_t i = 0; i < n && m; i++)
+    if (rows[i].tag != NORN_ARRAY || v_vec(rows[i])->len != m) m = 0;
+  if (!m) return norn_none();
+  vec *t = vec_new(st, NORN_VALUES, 1, &m);
+  for (int64_t j = 0; t && j < m; j++) {
+    vec *row = vec_new(st, NORN_VALUES, 1, &n);
+    if (!row) return norn_none();
+    for (int64_t i = 0; i < n; i++) {
+      val e = vec_at(st, v_vec(rows[i]), j);
+      if (norn_is_none(e)) return e;
+      row->b->v[i] = e;
+    }
+    val packed = vec_pack(st, row->b->v, n);
+    if (norn_is_none(packed)) return packed;
+    t->b->v[j] = packed;
+  }
+  return t ? v_obj(NORN_ARRAY, t) : norn_none();
+}
+
 val vec_transpose(norn_state *st, val x)
 {
   char found[96];
   if (x.tag == NORN_ARRAY && vec_rank(v_vec(x)) == 1) x = vec_repack(st, x);
   if (norn_is_none(x)) return x;
+  if (x.tag == NORN_ARRAY && vec_rank(v_vec(x)) == 1) {
+    val t = turn_values(st, v_vec(x));
+    if (!norn_is_none(t) || st->err.code) return t;
+  }
   if (x.tag != NORN_ARRAY || vec_rank(v_vec(x)) != 2) {
     norn_fail(st, NORN_ETYPE, 0, "only a matrix can be transposed, got %s",
               norn_describe(st, x, found, sizeof found));
