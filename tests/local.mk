@@ -73,6 +73,7 @@ UNIT_TESTS = \
   %D%/unit/test_llm_values \
   %D%/unit/test_lm \
   %D%/unit/test_lm_sim \
+  %D%/unit/test_locale \
   %D%/unit/test_loo \
   %D%/unit/test_map \
   %D%/unit/test_mh \

@@ -42,7 +42,7 @@ void text_init(text *, mem *);
 void text_put(text *, const char *s, size_t n);
 void text_puts(text *, const char *s);
 void text_putc(text *, char c);
-void text_printf(text *, const char *format, ...) NORN_PRINTF(2, 3);
+void text_printf(text *, const char *format, ...) NORN_PRINTF(2, 3);      /* as in the C locale */
 /* The shortest form that reads back equal; 1.0 keeps ".0"; nan, inf, -inf. */
 void text_real(text *, double x);
 void text_quoted(text *, const char *s, size_t n);           /* as a Norn string literal */

@@ -5,6 +5,7 @@ libnorncore_la_SOURCES += \
   %D%/edit.c \
   %D%/file.c \
   %D%/mem.c \
+  %D%/number.c \
   %D%/pool.c \
   %D%/source.c \
   %D%/text.c \
@@ -13,4 +14,5 @@ libnorncore_la_SOURCES += \
   %D%/base.h \
   %D%/cache.h \
   %D%/foreign.h \
+  %D%/number.h \
   %D%/pool.h

@@ -3,6 +3,7 @@
    After a failed allocation a text keeps what it has, ignores what follows and says so in `failed`:
    callers check once, at the end. */
 #include "base/base.h"
+#include "base/number.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ void text_printf(text *t, const char *format, ...)
 {
   char small[256];
   va_list args, again;
+  number_locale l = number_plain();
   va_start(args, format);
   va_copy(again, args);
   int n = vsnprintf(small, sizeof small, format, args);
@@ -59,6 +61,7 @@ void text_printf(text *t, const char *format, ...)
   }
   va_end(again);
   va_end(args);
+  number_plain_end(l);
 }
 
 /* C's form of a number, in any locale, as Norn's: the decimal point is '.', the exponent has no

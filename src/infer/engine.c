@@ -1,4 +1,5 @@
 /* engine: what the built-in engines share: memory, options, columns, blame, densities of events. */
+#include "base/number.h"
 #include "infer/checkpoint.h"
 #include "infer/infer.h"
 #include "infer/net/net_answer.h"
@@ -91,7 +92,7 @@ static norn_datum option_fallback(norn_state *st, const char *s)
   if (!s || !strcmp(s, "missing")) return norn_missing();
   if (!strcmp(s, "true") || !strcmp(s, "false")) return norn_bool(*s == 't');
   if (*s == '"') return norn_string(st, s + 1, strlen(s) - 2);
-  if (strpbrk(s, ".eE")) return norn_real(strtod(s, NULL));
+  if (strpbrk(s, ".eE")) return norn_real(number_first(s, NULL));
   return norn_int(strtoll(s, NULL, 10));
 }
 

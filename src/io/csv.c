@@ -8,7 +8,7 @@
        cells  "x\0y\0" "1\0" "2.5\0" "3\0" "NA\0"       at: where each begins, row by row
  */
 #include "io/csv.h"
-#include "io/number.h"
+#include "base/number.h"
 #include <csv.h>
 #include <math.h>
 #include <string.h>

@@ -7,7 +7,7 @@
    Writing needs no tree: values are written as they are met. */
 #include "io/json.h"
 #include "num/real.h"
-#include "io/number.h"
+#include "base/number.h"
 #include <jansson.h>
 #include <math.h>
 #include <string.h>

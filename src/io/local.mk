@@ -9,7 +9,6 @@ libnorncore_la_SOURCES += \
   %D%/json.c \
   %D%/netcdf.c \
   %D%/netcdf_read.c \
-  %D%/number.c \
   %D%/plot.c \
   %D%/plot_chains.c \
   %D%/plot_density.c \
@@ -27,7 +26,6 @@ libnorncore_la_SOURCES += \
   %D%/json.h \
   %D%/netcdf.h \
   %D%/netcdf_in.h \
-  %D%/number.h \
   %D%/plot.h \
   %D%/plot_in.h \
   %D%/stan_csv.h

@@ -5,7 +5,7 @@
    set of draws or an error with its line. */
 #include "io/stan_csv.h"
 #include "io/json.h"
-#include "io/number.h"
+#include "base/number.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

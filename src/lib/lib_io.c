@@ -3,7 +3,7 @@
 #include "lib/lib.h"
 #include "io/csv.h"
 #include "io/json.h"
-#include "io/number.h"
+#include "base/number.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* test_io.c: the readers and writers of JSON and CSV, and numbers from text. */
 #include "io/csv.h"
 #include "io/json.h"
-#include "io/number.h"
+#include "base/number.h"
 #include "unit.h"
 #include <locale.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* net_resume: a training as a file, from which it goes on to the same bits: the net with the moments of its
    optimiser, the weights that were good, of a budget their mean over rounds, and in one text the numbers of the
    schedule.  What follows from these and the program is made again: runs are functions of their numbers. */
+#include "base/number.h"
 #include "infer/infer.h"
 #include "infer/net/net_file.h"
 #include "infer/net/net_train.h"
@@ -40,9 +41,11 @@ norn_status net_training_save(net_training *t, const char *path)
 #define PUT(x) n += (size_t)snprintf(all + n, sizeof all - n, "%" PRId64 " ", (int64_t)(x));
   WHOLE(PUT)
 #undef PUT
+  number_locale l = number_plain();
 #define PUT(x) n += (size_t)snprintf(all + n, sizeof all - n, "%a ", x);
   REAL(PUT)
 #undef PUT
+  number_plain_end(l);
   t->before = before;
   return net_file_write(t->st, t->n, &more, path);
 }
@@ -67,7 +70,7 @@ static bool numbers(net_training *t, const char *line)
   }
   WHOLE(TAKE)
 #undef TAKE
-#define TAKE(x) if (good) { double v = strtod(line, &end); good = end != line; (x) = v; line = end; }
+#define TAKE(x) if (good) { double v = number_first(line, &end); good = end != line; (x) = v; line = end; }
   REAL(TAKE)
 #undef TAKE
   return good && t->batch >= 1 && t->batch <= 1 << 20 && t->adam.step < (int64_t)1 << 50;

@@ -2,6 +2,7 @@
    constants, distributions and engines, and the values made from them.
 
    A table is stored by address and must outlive the state; see env_in.h for what happens later. */
+#include "base/number.h"
 #include "lang/symbolic/delayed.h"
 #include "lang/env_in.h"
 #include "lang/lanes/lanes.h"
@@ -83,7 +84,7 @@ static bool parse_number(params *p, val *out)
   errno = 0;
   long long i = strtoll(p->s, &end_int, 10);
   bool fits = errno == 0;
-  double d = strtod(p->s, &end_real);
+  double d = number_first(p->s, &end_real);
   if (end_real == p->s) return false;
   /* "1..." must not read as 1. followed by .. */
   *out = end_int == end_real && fits ? norn_int(i) : norn_real(d);

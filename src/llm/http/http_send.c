@@ -3,6 +3,7 @@
    .5 s * 2^tries (at most 30 s) times a number in [1/2, 1) that the request's seed gives, so that many clients do not
    come back together and the same program waits alike (exponential back-off with jitter).  429 and 503 hold all
    requests back, for the limit is the account's.  `rate` puts the same time between any two requests. */
+#include "base/number.h"
 #include "llm/http/http.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ double http_retry_after(const char *s, int64_t date)
   char *end;
   while (*s == ' ') s++;
   if (*s >= '0' && *s <= '9') {
-    double seconds = strtod(s, &end);
+    double seconds = number_first(s, &end);
     return *end ? -1 : seconds;
   }
   int64_t then = date_of(s);

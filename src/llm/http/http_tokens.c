@@ -5,6 +5,7 @@
 
    Such an answer is large (a vocabulary of 150,000 tokens: about 15 MB), so it is read where it lies, not as values.
    Source: llama.cpp, tools/server/README.md (/completion, /tokenize, /props, /v1/models). */
+#include "base/number.h"
 #include "llm/http/http.h"
 #include "io/json.h"
 #include <math.h>
@@ -86,7 +87,7 @@ static double number(scan *s)
 {
   char *end;
   space(s);
-  double x = strtod(s->p, &end);
+  double x = number_first(s->p, &end);
   if (end == s->p) s->bad = true;
   s->p = end;
   return x;

@@ -7,6 +7,7 @@
    which the model never writes any.  With spread > 0 questions differ: the log odds of a step are
    those of accuracy plus spread z, z a normal number that is made of the question's bytes.
    Verifiers and rewards with known errors are stdlib/its.norn's. */
+#include "base/number.h"
 #include "llm/toy/toy.h"
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ static norn_status settings(sim *m, const char *s)
   while (*s) {
     const char *eq = strchr(s, '=');
     char *end = NULL;
-    double x = eq ? strtod(eq + 1, &end) : 0;
+    double x = eq ? number_first(eq + 1, &end) : 0;
     size_t n = eq ? (size_t)(eq - s) : 0;
     if (!eq || end == eq + 1 || (*end && *end != ',')) return bad_setting(m, s);
     if (n == 5 && !memcmp(s, "steps", n) && x == floor(x) && fabs(x) < 1e6) m->steps = (int64_t)x;

@@ -1,12 +1,14 @@
-/* number.c: numbers from text.
+/* number.c: see number.h.
 
    Clinger (1990), "How to read floating point numbers accurately": up to 2^53 as mantissa and 10^22
    as power of ten are both exact, so one multiplication or division rounds correctly.  The rest is
    strtod's, in the C locale. */
-#include "io/number.h"
+#include "base/number.h"
+#include <langinfo.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 bool number_int(const char *s, size_t n, int64_t *out)
@@ -37,13 +39,33 @@ static bool by_name(const char *s, size_t n, double *out)
   return true;
 }
 
+/* Where numbers have a point anyway nothing is done. */
+number_locale number_plain(void)
+{
+  if (!strcmp(nl_langinfo(RADIXCHAR), ".")) return (number_locale){ (locale_t)0, (locale_t)0 };
+  locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  return (number_locale){ c, c == (locale_t)0 ? c : uselocale(c) };
+}
+
+void number_plain_end(number_locale l)
+{
+  if (l.c == (locale_t)0) return;
+  uselocale(l.was);
+  freelocale(l.c);
+}
+
+double number_first(const char *s, char **end)
+{
+  number_locale l = number_plain();
+  double x = strtod(s, end);
+  number_plain_end(l);
+  return x;
+}
+
 static bool slowly(const char *s, size_t n, double *out)
 {
   char *end;
-  locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-  if (c == (locale_t)0) return false;
-  *out = strtod_l(s, &end, c);
-  freelocale(c);
+  *out = number_first(s, &end);
   return end == s + n;
 }
 
