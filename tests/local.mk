@@ -347,6 +347,7 @@ LANG_TESTS = \
   %D%/errors/loglogistic_shape.norn \
   %D%/errors/loo_exact.norn \
   %D%/errors/loo_nothing.norn \
+  %D%/errors/loo_of_lanes.norn \
   %D%/errors/loo_of_model.norn \
   %D%/errors/loo_part.norn \
   %D%/errors/loo_rows_change.norn \
@@ -975,6 +976,7 @@ TEST_FILES = \
   %D%/errors/loglogistic_shape.err \
   %D%/errors/loo_exact.err \
   %D%/errors/loo_nothing.err \
+  %D%/errors/loo_of_lanes.err \
   %D%/errors/loo_of_model.err \
   %D%/errors/loo_part.err \
   %D%/errors/loo_rows_change.err \

@@ -2,7 +2,8 @@
    its observations say (likelihood weighting).
 
    Lanes: draw i runs in lane i, iteration 0.  Evidence: the mean weight Z = sum w / n, its error
-   from their spread: se(log Z) = sd(w) / (sqrt(n) Z).  By default choices are kept by address.
+   from their spread: se(log Z) = sd(w) / (sqrt(n) Z).  Choices are kept by address, unless keep = "value" or (keep = "auto")
+   an executor or a device is asked for that has only values.
 
    Where conjugate choices are delayed (delay.h), what is left to weigh is what they do not explain.
 
@@ -17,10 +18,11 @@
 #include "infer/particles/flock.h"
 #include "infer/infer.h"
 #include "infer/particles/particles.h"
+#include <string.h>
 
-enum { IMPORTANCE_N, IMPORTANCE_DELAYED, IMPORTANCE_KEEP, IMPORTANCE_EXECUTOR };
-enum { KEEP_CHOICES, KEEP_VALUE, KEEP_COUNT };
-static const char *const keep_names[KEEP_COUNT] = { "choices", "value" };
+enum { IMPORTANCE_N, IMPORTANCE_DELAYED, IMPORTANCE_KEEP, IMPORTANCE_EXECUTOR, IMPORTANCE_DEVICE };
+enum { KEEP_AUTO, KEEP_CHOICES, KEEP_VALUE, KEEP_COUNT };
+static const char *const keep_names[KEEP_COUNT] = { "auto", "choices", "value" };
 
 /* Draws that go on together. */
 typedef struct draws { particles *p; uint32_t barrier; } draws;
@@ -47,6 +49,22 @@ static const particles_ops *on_cpu(norn_infer *inf, const importance *e)
   return particles_choose(inf, IMPORTANCE_EXECUTOR, (size_t)e->n, e->kept);
 }
 
+/* Whether an option says one of these words (names end with NULL). */
+static bool says(norn_infer *inf, int option, const char *const *names)
+{
+  const char *s = norn_string_view(engine_option(inf->st, norn_get(inf->options), option), NULL);
+  while (s && *names && strcmp(s, *names)) names++;
+  return s && *names;
+}
+
+/* Whether choices are kept. */
+static bool keeps_choices(norn_infer *inf, int keep)
+{
+  static const char *const together[] = { "lanes", "generated", NULL }, *const gpu[] = { "gpu", NULL };
+  return keep == KEEP_CHOICES || (keep == KEEP_AUTO && !says(inf, IMPORTANCE_EXECUTOR, together) &&
+                                  !says(inf, IMPORTANCE_DEVICE, gpu));
+}
+
 static norn_status importance_init(norn_infer *inf, void *self)
 {
   importance *e = self;
@@ -57,7 +75,7 @@ static norn_status importance_init(norn_infer *inf, void *self)
       !option_choice(inf, IMPORTANCE_KEEP, keep_names, KEEP_COUNT, &keep) ||
       !delay_lanes_option(inf, IMPORTANCE_DELAYED, 1, false, &e->delay))
     return NORN_EDOMAIN;
-  e->kept = keep == KEEP_CHOICES;
+  e->kept = keeps_choices(inf, keep);
   const char *cant = e->kept    ? "keep = \"choices\" is for the CPU, keep = \"value\" for both"
                      : e->delay ? "delayed choices are for the CPU"
                                 : NULL;
@@ -279,7 +297,8 @@ static norn_status importance_archive(norn_infer *inf, void *self, norn_archive 
 
 static const norn_option importance_options[] = {
   { "n", "10000", "number of weighted draws" }, DELAY_OPTION,
-  { "keep", "\"choices\"", "choices: every choice by address; value: the returned value only" },
+  { "keep", "\"auto\"", "choices: every choice by address; value: the returned value only; auto: choices, unless "
+    "executor is lanes or generated or device is gpu, which have values only" },
   { "executor", "\"auto\"",
     "of keep = \"value\": scalar: one run after the other; lanes: one run for all that are in the same "
     "state; generated: lanes whose arithmetic is compiled; auto: lanes where they are faster, compiled "
