@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char no_rows[] = "the density has no rows of data that run as one block (few are written out, those of one "
+                              "distribution are summed beforehand)";
+
 #define LAUNCH_US 30.0                 /* of an evaluation: launches, copies, waiting */
 #define SHARE 0.6                      /* of the bandwidth that a device has */
 
@@ -166,7 +169,7 @@ static bool choose(const bigdata *d, const program *p, bool *has, char *why, siz
     snprintf(why, size, "its largest block, of %u elements, is predicted to take %.3g us there and %.3g us "
              "here", most, gpu_time, cpu);
   else if (!any && lacks) snprintf(why, size, "there is no code for %s on a GPU", lacks);
-  else if (!any) snprintf(why, size, "the density has no rows of data that run as one block");
+  else if (!any) snprintf(why, size, "%s", no_rows);
   return true;
 }
 
@@ -227,7 +230,7 @@ int bigdata_attach(bigdata *d, program *p, char *why, size_t size)
   if (size) *why = 0;
   if (p->device) p->device->free(p->device);
   p->device = NULL;
-  if (!p->nfused) return snprintf(why, size, "the density has no rows of data that run as one block"), 0;
+  if (!p->nfused) return snprintf(why, size, "%s", no_rows), 0;
   if (d->dead) return snprintf(why, size, "%s", d->why), 0;
   attached *a = attached_new(d, p);
   if (!a) return -1;

@@ -53,12 +53,22 @@ struct gpu *device_gpu(norn_state *st, char *why, size_t n)
   return g;
 }
 
-norn_status device_refused(norn_infer *inf, const char *why)
+static norn_status refused(norn_infer *inf, const char *why, const char *hint)
 {
   norn_state *st = norn_infer_state(inf);
   norn_fail(st, NORN_EINFER, -1, "device = \"gpu\" of %s can't be had: %s", engine_called(infer_engine(inf)), why);
-  norn_hint(st, "norn devices tells what this machine has; device = \"auto\" takes the CPU where there is no other way");
+  norn_hint(st, "%s", hint);
   return NORN_EINFER;
+}
+
+norn_status device_refused(norn_infer *inf, const char *why)
+{
+  return refused(inf, why, "device = \"auto\" takes the CPU where there is no other way");
+}
+
+static norn_status no_device(norn_infer *inf, const char *why)
+{
+  return refused(inf, why, "norn devices tells what this machine has; device = \"auto\" takes the CPU where there is no other way");
 }
 
 norn_status device_open(norn_infer *inf, const device_wish *w, struct gpu **out, char *why, size_t n)
@@ -67,7 +77,7 @@ norn_status device_open(norn_infer *inf, const device_wish *w, struct gpu **out,
   if (n) *why = 0;
   if (w->device == DEVICE_CPU) return NORN_OK;
   *out = device_gpu(norn_infer_state(inf), why, n);
-  return *out || w->device == DEVICE_AUTO ? NORN_OK : device_refused(inf, why);
+  return *out || w->device == DEVICE_AUTO ? NORN_OK : no_device(inf, why);
 }
 
 /* An error there that only an order makes one of the inference. */
@@ -95,7 +105,8 @@ norn_status device_density(norn_infer *inf, const device_wish *w, norn_density *
   if (!on) return norn_error(norn_infer_state(inf))->code;
   int n = density_gpu(d, on, why, sizeof why);
   if (n < 0) return failed_there(inf, w);
-  if (!n && w->device == DEVICE_GPU) return device_refused(inf, why);
+  if (!n && w->device == DEVICE_GPU)
+    return refused(inf, why, "norn explain tells which parts of a density a GPU takes; chees(device = \"gpu\") runs whole chains there");
   device_note(inf, n ? "gpu" : "cpu", n ? NULL : why);
   return NORN_OK;
 }

@@ -37,7 +37,7 @@ bool        device_explain(norn_density *, text *);
    random bits are the same, so that doubles differ by rounding, and by what one particle does whose
    ancestor rounding changed.  Notes the CPU's; an error if they differ by more. */
 norn_status device_compare(norn_infer *, bool f32, const double log_z[2], double sd, const uint32_t seen[2]);
-/* The error of an order that can't be carried out. */
+/* The error of an order that the program or other options keep from being carried out. */
 norn_status device_refused(norn_infer *, const char *why);
 /* info(post).device, and device_why, missing where no reason is given (NULL). */
 void        device_note(norn_infer *, const char *device, const char *why);
