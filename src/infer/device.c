@@ -106,7 +106,7 @@ norn_status device_density(norn_infer *inf, const device_wish *w, norn_density *
   int n = density_gpu(d, on, why, sizeof why);
   if (n < 0) return failed_there(inf, w);
   if (!n && w->device == DEVICE_GPU)
-    return refused(inf, why, "norn explain tells which parts of a density a GPU takes; chees(device = \"gpu\") runs whole chains there");
+    return refused(inf, why, "norn explain tells which parts of a density a GPU takes; chees and hmc(shared = true) run whole chains there");
   device_note(inf, n ? "gpu" : "cpu", n ? NULL : why);
   return NORN_OK;
 }
