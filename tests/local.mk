@@ -240,6 +240,7 @@ LANG_TESTS = \
   %D%/errors/empirical_weights.norn \
   %D%/errors/empty_interval.norn \
   %D%/errors/enumerate_continuous.norn \
+  %D%/errors/enumerate_values.norn \
   %D%/errors/equals_in_condition.norn \
   %D%/errors/exact_continuous.norn \
   %D%/errors/exact_dead.norn \
@@ -254,6 +255,7 @@ LANG_TESTS = \
   %D%/errors/flat_value_vector.norn \
   %D%/errors/fold_without_next.norn \
   %D%/errors/for_over_a_number.norn \
+  %D%/errors/for_over_a_record.norn \
   %D%/errors/foreign_argument.norn \
   %D%/errors/foreign_body.norn \
   %D%/errors/foreign_callback.norn \
@@ -285,11 +287,14 @@ LANG_TESTS = \
   %D%/errors/hmc_step_size.norn \
   %D%/errors/hmc_steps.norn \
   %D%/errors/hmc_target.norn \
+  %D%/errors/iid_shape.norn \
+  %D%/errors/index_of_function.norn \
   %D%/errors/index_of_wrong_kind.norn \
   %D%/errors/index_out_of_range.norn \
   %D%/errors/infer_array.norn \
   %D%/errors/infer_array_one_dies.norn \
   %D%/errors/infer_array_option.norn \
+  %D%/errors/infer_distribution.norn \
   %D%/errors/infer_model_not_called.norn \
   %D%/errors/infer_without_model.norn \
   %D%/errors/integer_overflow.norn \
@@ -408,7 +413,9 @@ LANG_TESTS = \
   %D%/errors/no_such_option.norn \
   %D%/errors/noise_negative.norn \
   %D%/errors/noncentered_family.norn \
+  %D%/errors/normal_not_finite.norn \
   %D%/errors/not_an_integer.norn \
+  %D%/errors/not_imported.norn \
   %D%/errors/npe_infers.norn \
   %D%/errors/number_plus_string.norn \
   %D%/errors/nuts_adapt.norn \
@@ -458,6 +465,7 @@ LANG_TESTS = \
   %D%/errors/optimize_option.norn \
   %D%/errors/ordered_counts.norn \
   %D%/errors/ordered_not_iid.norn \
+  %D%/errors/other_loops.norn \
   %D%/errors/outside_support.norn \
   %D%/errors/parameter_twice.norn \
   %D%/errors/pareto_bound.norn \
@@ -524,6 +532,7 @@ LANG_TESTS = \
   %D%/errors/sample_from_improper.norn \
   %D%/errors/save_groups_csv.norn \
   %D%/errors/save_nothing.norn \
+  %D%/errors/save_order.norn \
   %D%/errors/sbc_changes.norn \
   %D%/errors/sbc_few.norn \
   %D%/errors/scaled_inv_chi_square_range.norn \
@@ -585,6 +594,7 @@ LANG_TESTS = \
   %D%/errors/wishart_few_degrees.norn \
   %D%/errors/with_bits_range.norn \
   %D%/errors/worst_of_no_chains.norn \
+  %D%/errors/write_order.norn \
   %D%/errors/wrong_argument_name.norn \
   %D%/errors/wrong_arity.norn \
   %D%/errors/wrong_kind_observed.norn \
@@ -873,6 +883,7 @@ TEST_FILES = \
   %D%/errors/empirical_weights.err \
   %D%/errors/empty_interval.err \
   %D%/errors/enumerate_continuous.err \
+  %D%/errors/enumerate_values.err \
   %D%/errors/equals_in_condition.err \
   %D%/errors/exact_continuous.err \
   %D%/errors/exact_dead.err \
@@ -887,6 +898,7 @@ TEST_FILES = \
   %D%/errors/flat_value_vector.err \
   %D%/errors/fold_without_next.err \
   %D%/errors/for_over_a_number.err \
+  %D%/errors/for_over_a_record.err \
   %D%/errors/foreign_argument.err \
   %D%/errors/foreign_body.err \
   %D%/errors/foreign_callback.err \
@@ -918,11 +930,14 @@ TEST_FILES = \
   %D%/errors/hmc_step_size.err \
   %D%/errors/hmc_steps.err \
   %D%/errors/hmc_target.err \
+  %D%/errors/iid_shape.err \
+  %D%/errors/index_of_function.err \
   %D%/errors/index_of_wrong_kind.err \
   %D%/errors/index_out_of_range.err \
   %D%/errors/infer_array.err \
   %D%/errors/infer_array_one_dies.err \
   %D%/errors/infer_array_option.err \
+  %D%/errors/infer_distribution.err \
   %D%/errors/infer_model_not_called.err \
   %D%/errors/infer_without_model.err \
   %D%/errors/integer_overflow.err \
@@ -933,6 +948,9 @@ TEST_FILES = \
   %D%/errors/interp_not_rising.err \
   %D%/errors/inv_chi_square_nu.err \
   %D%/errors/inverse_not_square.err \
+  %D%/errors/its_reward.err \
+  %D%/errors/its_switch_model.err \
+  %D%/errors/its_switch_vocabulary.err \
   %D%/errors/keep_draws_name.err \
   %D%/errors/kernel_expected.err \
   %D%/errors/kernel_negative.err \
@@ -965,6 +983,7 @@ TEST_FILES = \
   %D%/errors/llm_outside_factor.err \
   %D%/errors/llm_outside_whole.err \
   %D%/errors/llm_regex.err \
+  %D%/errors/llm_scheme.err \
   %D%/errors/llm_starts.err \
   %D%/errors/llm_temperature.err \
   %D%/errors/llm_token.err \
@@ -1037,7 +1056,9 @@ TEST_FILES = \
   %D%/errors/no_such_option.err \
   %D%/errors/noise_negative.err \
   %D%/errors/noncentered_family.err \
+  %D%/errors/normal_not_finite.err \
   %D%/errors/not_an_integer.err \
+  %D%/errors/not_imported.err \
   %D%/errors/npe_infers.err \
   %D%/errors/number_plus_string.err \
   %D%/errors/nuts_adapt.err \
@@ -1087,6 +1108,7 @@ TEST_FILES = \
   %D%/errors/optimize_option.err \
   %D%/errors/ordered_counts.err \
   %D%/errors/ordered_not_iid.err \
+  %D%/errors/other_loops.err \
   %D%/errors/outside_support.err \
   %D%/errors/parameter_twice.err \
   %D%/errors/pareto_bound.err \
@@ -1153,12 +1175,14 @@ TEST_FILES = \
   %D%/errors/sample_from_improper.err \
   %D%/errors/save_groups_csv.err \
   %D%/errors/save_nothing.err \
+  %D%/errors/save_order.err \
   %D%/errors/sbc_changes.err \
   %D%/errors/sbc_few.err \
   %D%/errors/scaled_inv_chi_square_range.err \
   %D%/errors/scaled_inv_chi_square_s.err \
   %D%/errors/several_mistakes.err \
   %D%/errors/shapes_differ.err \
+  %D%/errors/sim_setting.err \
   %D%/errors/skew_normal_shape.err \
   %D%/errors/spline_method.err \
   %D%/errors/stray_closer.err \
@@ -1213,6 +1237,7 @@ TEST_FILES = \
   %D%/errors/wishart_few_degrees.err \
   %D%/errors/with_bits_range.err \
   %D%/errors/worst_of_no_chains.err \
+  %D%/errors/write_order.err \
   %D%/errors/wrong_argument_name.err \
   %D%/errors/wrong_arity.err \
   %D%/errors/wrong_kind_observed.err \

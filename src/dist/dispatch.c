@@ -136,7 +136,8 @@ static norn_status parameter_wrong(norn_state *st, const norn_dist *d, const dis
   else
     status = norn_fail(st, NORN_EDOMAIN, which, "%s, got %s", sentence, norn_show(st,
         d->args[which], true, 40));
-  if (d->row->hint) norn_hint(st, "%s", d->row->hint);
+  bool location = which + 1 == d->row->location_is;            /* whose meaning nobody mistakes */
+  if (d->row->hint && !location) norn_hint(st, "%s", d->row->hint);
   return status;
 }
 

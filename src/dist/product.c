@@ -35,8 +35,11 @@ static norn_status iid_open(norn_state *st, const norn_dist *d, parts *p)
                     norn_as_real(d->args[1], &(double){0}) ? norn_show(st, d->args[1], true, 40) :
                     norn_describe(st, d->args[1], what, sizeof what);
   bool negative = d->n > 1 && d->args[1].tag == NORN_INT;
-  return norn_fail(st, negative ? NORN_EDOMAIN : NORN_ETYPE, 1,
-                   "the number of repetitions of iid must be an integer, 0 or more, got %s", got);
+  norn_fail(st, negative ? NORN_EDOMAIN : NORN_ETYPE, 1,
+            "the number of repetitions of iid must be an integer, 0 or more, got %s", got);
+  if (d->n > 1 && norn_array_length(d->args[1]) == 2)
+    norn_hint(st, "a matrix of n rows of m draws is iid(iid(d, m), n)");
+  return norn_error(st)->code;
 }
 
 static norn_status product_open(norn_state *st, const norn_dist *d, parts *p)

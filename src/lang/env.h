@@ -71,6 +71,7 @@ module    *env_import(norn_state *, module *importer, const char *name, bool is_
 const char *env_keep_text(norn_state *, const char *);
 const char *env_slot_name(norn_state *, uint32_t slot);  /* of a module's global; NULL: unnamed */
 uint32_t   env_slot(norn_state *, val first);   /* a new unnamed global; UINT32_MAX: no memory */
+bool       env_is_library(norn_state *, const char *name);    /* a module that comes with Norn, to import */
 const char *env_nearest(norn_state *, module *, const char *name);   /* for hints; NULL */
 /* Declares a type; UINT32_MAX: no memory. */
 uint32_t   env_type(norn_state *, sym name, int n, const sym *ctors, const uint32_t *arity,

@@ -174,6 +174,13 @@ static module *module_at(norn_state *st, const char *path)
   return NULL;
 }
 
+bool env_is_library(norn_state *st, const char *name)
+{
+  for (env_library *l = st->env->libraries; l; l = l->next)
+    if (name[0] != '_' && !strcmp(sym_name(st, l->mod->name), name)) return true;
+  return false;
+}
+
 static module *unreadable(norn_state *st, const char *name, bool is_file, const char *why,
                           norn_span span)
 {

@@ -525,6 +525,8 @@ val vm_iterlen(norn_run *r, val x)
   vm_want(st, 0, "a loop needs an array or a range", x);
   if (V_IS_INT(x)) norn_hint(st, "for i in 0..n counts from 0 to n - 1");
   else if (x.tag == NORN_STR) norn_hint(st, "chars(s) gives the characters of a string");
+  else if (x.tag == NORN_RECORD) norn_hint(st, "keys(r) has the names of the fields of a record");
+  else if (x.tag == NORN_MAP) norn_hint(st, "maps.pairs(m) has the keys and values of a map");
   else if (x.tag == NORN_DIST)
     norn_hint(st, "draws(post) gives the draws of a posterior as an array");
   return norn_none();
@@ -607,6 +609,8 @@ bool vm_can_infer(norn_state *st, val *w)
     vm_want(st, 0, "infer needs a model", w[0]);
     if (w[0].tag == NORN_FUN && v_clo(w[0])->p->is_model)
       norn_hint(st, "call the model with its arguments: infer(%s(...))", v_clo(w[0])->p->name);
+    else if (w[0].tag == NORN_DIST)
+      norn_hint(st, "a model of it is model m() { let x ~ d; x }; sample(d), mean(d) and quantile(d, p) ask it itself");
     return false;
   }
   if (w[1].tag != NORN_ENGINE && w[1].tag != NORN_UNIT) {

@@ -224,7 +224,10 @@ bool lib_want_file(norn_state *st, const norn_datum *args, int i, const char **n
     norn_hint(st, "norn --safe and hosts can forbid it");
     return false;
   }
-  if (!norn_want_string(st, args, i, "the name of the file", name, &len)) return false;
+  if (!norn_want_string(st, args, i, "the name of the file", name, &len)) {
+    if (i == 1 && norn_string_view(args[0], NULL)) norn_hint(st, "the name of the file comes after what is written");
+    return false;
+  }
   if (strlen(*name) == len) return true;
   norn_fail(st, NORN_EIO, i, "the name of the file holds a zero byte");
   return false;

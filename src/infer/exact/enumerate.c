@@ -304,6 +304,7 @@ static bool choice_list(norn_state *st, enumeration *e, const norn_dist *d, norn
     if ((int64_t)e->value.n > e->max_leaves) {
       engine_fail(st, NORN_ELIMIT, span, "enumerate met more than %lld values",
                   (long long)e->max_leaves);
+      norn_hint(st, "raise max_leaves or tolerance, or use smc, mh or importance");
       return false;
     }
   }

@@ -153,6 +153,10 @@ static void unknown_name(resolver *r, const char *name, norn_span span)
       dg = global ? edit_distance(name, global, 8) : 99;
   const char *best = dl <= dg ? local : global;
   if (!d) return;
+  if (dl > 0 && env_is_library(c->st, name)) {
+    error_hint(&d->e, "write import %s first", name);
+    return;
+  }
   const char *known = dl && dg ? elsewhere_find(name) : NULL;
   if (known && strchr(known, ' ')) error_hint(&d->e, "%s", known);
   else if (known || best) error_hint(&d->e, "did you mean %s?", known ? known : best);

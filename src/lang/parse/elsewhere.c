@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define COUNTS "write neg_binomial_2 (mean and overdispersion) or neg_binomial (Stan's alpha, beta)"
+#define ALONE "functions need no module: mean(xs), sqrt(x); norn doc lists them"
 #define NOTHING "a value that is not there is written missing"
 
 static const struct { const char *there, *here; } names[] = {
@@ -51,7 +52,12 @@ static const struct { const char *there, *here; } names[] = {
   {"corr", "cor"}, {"correlation", "cor"}, {"covariance", "cov"}, {"replicate", "repeat"},
   {"rep", "repeat"}, {"sorted", "sort"}, {"percentile", "quantile"}, {"clip", "clamp"},
   {"normal_quantile", "inv_Phi"}, {"probit", "inv_Phi"}, {"qnorm", "inv_Phi"}, {"pnorm", "Phi"},
+  /* modules */
+  {"np", ALONE}, {"numpy", ALONE}, {"jnp", ALONE}, {"scipy", ALONE}, {"math", ALONE}, {"Math", ALONE},
+  {"plt", "pictures are drawn by plot(post, \"post.svg\")"},
+  {"pd", "read_csv(path) gives a record of columns"}, {"pandas", "read_csv(path) gives a record of columns"},
   /* words */
+  {"break", "there is no break: write a recursive function"}, {"continue", "there is no continue: write if"},
   {"True", "true"}, {"TRUE", "true"}, {"False", "false"}, {"FALSE", "false"}, {"None", NOTHING}, {"null", NOTHING},
   {"nil", NOTHING}, {"NA", NOTHING}, {"NULL", NOTHING}, {"undefined", NOTHING}, {"Infinity", "inf"},
   {"infinity", "inf"}, {"Inf", "inf"}, {"NaN", "nan"},

@@ -444,7 +444,7 @@ typedef struct { const char *text; token_kind as; const char *hint; } foreign;
 static const foreign foreigns[] = {
   {"===", TOK_EQ, "== compares"},
   {"!==", TOK_NE, "!= compares"},
-  {"...", TOK_DOTS, "a range is a..b, and a rest in a pattern ..rest"},
+  {"...", TOK_DOTS, "a range is a..b, a rest in a pattern ..rest, and a record with changes { r with a: 1 }"},
   {"..=", TOK_DOTS, "a..b goes up to b - 1; write a..b + 1"},
   {"%*%", TOK_MATMUL, "the matrix product is @"},
   {"%%", TOK_MOD, "the remainder is %"},

@@ -154,6 +154,7 @@ static const char *word_hint(const parser *p, uint32_t tok)
     {"enum", "variants: type T = A | B"},
     {"from", "write import name, or import \"file.norn\" as name"},
     {"include", "write import name, or import \"file.norn\" as name"},
+    {"try", "nothing is caught: an error ends the program; test before"},
     {"do", "the body of a loop stands in braces"},
     {"break", "there is no break: write a recursive function"},
     {"continue", "there is no continue: write if"},
@@ -179,6 +180,9 @@ static const char *token_hint(const parser *p)
   case TOK_DOT: return parse_then(p) == TOK_INT ? "write a digit before the point: 0.5" : NULL;
   case TOK_TILDE: return "let x ~ d samples, observe y ~ d conditions";
   case TOK_ARROW: return "the parameters of a function are names: x -> e, (x, y) -> e, () -> e";
+  case TOK_DOTS:
+    return p->at && p->t.v[p->at - 1].kind == TOK_LBRACE ? "a record with changes is { r with a: 1 }" : NULL;
+  case TOK_IF: return p->mode.loose ? NULL : "if comes first: if c { a } else { b }";
   case TOK_ELSE: return "else follows the '}' of its if";
   case TOK_BAR: return "write or";
   case TOK_LET: return "several statements stand in a block { ... }";

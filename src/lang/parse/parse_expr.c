@@ -253,7 +253,7 @@ ast *parse_block(parser *p, const char *what)
   if (!parse_at(p, TOK_LBRACE)) {
     bool colon = parse_at(p, TOK_COLON);
     ast *wrong = parse_expected(p, what);
-    if (colon) parse_hint(p, "a block stands in braces { ... }");
+    if (colon || parse_at(p, TOK_NAME)) parse_hint(p, "a block stands in braces { ... }");
     return wrong;
   }
   mode outer = parse_inside(p, false);
@@ -444,7 +444,9 @@ static ast *subscript(parser *p, ast *base, uint32_t first)
     list_add(p, &i, sizeof i);
     if (p->panic || !parse_accept(p, TOK_COMMA)) break;
   }
+  bool colon = parse_at(p, TOK_COLON);
   parse_close(p, open, TOK_RBRACKET, "',' or ']' in the index");
+  if (colon) parse_rehint(p, "a slice is a[from..to], a[from..] or a[..to], without the element at to");
   p->mode = outer;
   e->u.index.v = list_close(p, list, sizeof(ast *), &n);
   e->u.index.n = n;

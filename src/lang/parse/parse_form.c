@@ -209,8 +209,15 @@ ast *parse_for(parser *p)
   fold *outer = p->fold, f = {0, false, NULL};
   ast *n = node_new(p, AST_FOR, first);
   parse_step(p);
+  bool bracket = parse_at(p, TOK_LPAREN);
   n->u.loop.pattern = parse_pattern(p, false);
-  if (!parse_expect(p, TOK_IN, "'in' after the variable of the loop")) return node_new(p, AST_ERROR, first);
+  bool comma = parse_at(p, TOK_COMMA);
+  if (p->panic && bracket && !comma) parse_rehint(p, "for i in 0..n { ... } counts, without ( and )");
+  if (!parse_expect(p, TOK_IN, "'in' after the variable of the loop")) {
+    if (!bracket && comma) parse_rehint(p, "for [i, x] in indexed(xs) { ... } has places and elements");
+    else if (!bracket && parse_at(p, TOK_ASSIGN)) parse_rehint(p, "for i in 0..n { ... } counts from 0 to n - 1");
+    return node_new(p, AST_ERROR, first);
+  }
   n->u.loop.over = parse_expr(p);
   if (parse_accept(p, TOK_WITH)) n->u.loop.states = states(p, n);
   if (p->panic) return node_new(p, AST_ERROR, first);
@@ -218,9 +225,14 @@ ast *parse_for(parser *p)
   int errors = p->errors;
   f.states = s ? s->n : 0;
   p->fold = s ? &f : NULL;
-  bool colon = parse_kind(p) == TOK_COLON;
+  bool colon = parse_at(p, TOK_COLON);
+  bool header = n->u.loop.over->kind == AST_CALL || (parse_tok(p)[colon].flags & TOK_NL);     /* Python's */
+  bool another = parse_at(p, TOK_COMMA) || parse_at(p, TOK_FOR);
   n->u.loop.body = parse_block(p, "'{' and the body of the loop");
-  if (colon) parse_rehint(p, "a range is a..b, without b: 1:3 elsewhere is 1..4 here, and indices begin at 0");
+  if (another)
+    parse_rehint(p, "one loop in the other: for i in a { for j in b { ... } }, or [e for i in a for j in b]");
+  else if (colon && !header)
+    parse_rehint(p, "a range is a..b, without b: 1:3 elsewhere is 1..4 here, and indices begin at 0");
   p->fold = outer;
   if (s && !p->stop) check_nexts(p, n, &f, errors);
   node_over(n, n->u.loop.pattern);

@@ -200,6 +200,7 @@ static ast *let(parser *p)
     if (colon) parse_hint(p, "annotations belong to the parameters and the result of fn");
     else if (equal) parse_hint(p, "one = binds, two compare");
     else if (arrow) parse_hint(p, "let x ~ d samples, let x = e binds");
+    else if (parse_at(p, TOK_NAME) && !parse_nl(p)) parse_hint(p, "a function is fn f(x) = ...");
     return node_new(p, AST_ERROR, first);
   }
   ast *n = node_new(p, AST_LET, first);
@@ -350,6 +351,9 @@ static void unexpected(parser *p, const ast *s)
     parse_hint(p, "a call has parentheses: f(x)");
   } else if (k == TOK_LBRACE && def) {
     parse_hint(p, "a definition starts with fn, model or distribution");
+  } else if (k == TOK_BAR && s->kind == AST_NAME && parse_then(p) == TOK_NAME) {
+    parse_rehint(p, "write or; a record with changes is { %s with %.*s: ... }", s->u.name,
+                 (int)(parse_tok(p)[1].end - parse_tok(p)[1].start), p->src + parse_tok(p)[1].start);
   } else if (k == TOK_WITH) {
     parse_hint(p, "an update stands in braces of its own: { r with a: 1 }");
   } else if (k != TOK_RPAREN && k != TOK_RBRACKET) {
