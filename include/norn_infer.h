@@ -74,6 +74,8 @@ enum {                      /* what the VM answers by itself */
   NORN_RUN_READY = 2048,    /* before it draws, scores or stops at what has a row with `ready`: NORN_READY, once; the
                                next norn_run_next does that event as its other flags say.  Runs in lanes never say
                                so, nor combinators over such rows, nor logpdf() */
+  NORN_RUN_ASKS = 8192,     /* with DRAW: before the run draws a choice itself, who is attached is asked
+                               (norn_choices_attach) */
   NORN_RUN_BRANCHES = 4096, /* a recorded run stands still before branches on nodes; comparisons of nodes are nodes */
   NORN_RUN_IMPROPER = 32    /* set by the run: a sample came, `via` another, from what has no
                                normaliser; such weights have no evidence */
@@ -137,7 +139,7 @@ typedef struct norn_lanes_leg {
                                     added to its own, and none to logw */
   bool apart;                    /* populations side by side can't go on so (norn_lanes_look says why): nothing of the
                                     leg counts, and they can only be freed */
-  norn_run *run; norn_event ev;  /* of NORN_INFER: answer it, then call again */
+  norn_run *run; norn_event ev;  /* of NORN_INFER: answer it (norn_infer_wait), then call again */
   /* A run is dead since `span`. */
   void (*dead)(void *user, size_t i, norn_span span);
   void *user;
@@ -186,6 +188,14 @@ typedef struct norn_simulated {
 void            norn_simulate_attach(norn_state *, bool (*met)(void *user, const norn_simulated *), void *user);
 /* Of an observation with `before` others in its run before it. */
 uint32_t        norn_simulated_event(uint64_t addr, norn_span, uint32_t before);
+/* Runs under NORN_RUN_ASKS, in lanes or alone, ask at each choice that do() and given() do not fix: shall they DRAW it,
+   or is it GIVEN, in *v, to all lanes the same?  FAILED: error set, of the program.  first: the run, or one of its
+   lanes, has number 0, and the event's distribution may be looked at (without it its parameters may differ by lane).
+   Random numbers of the event are then those of that run.  v NULL: only which of the two it would be; no error.  It
+   must not run Norn code.  f NULL: nobody is asked any more, and such runs fail. */
+typedef enum { NORN_ASKED_DRAW, NORN_ASKED_GIVEN, NORN_ASKED_FAILED } norn_asked;
+typedef norn_asked norn_choice_asked(void *user, norn_run *, const norn_event *, bool first, norn_datum *v);
+void            norn_choices_attach(norn_state *, norn_choice_asked *f, void *user);
 /* How it went: groups that stand now; splits, branches both of whose ways were gone,
    mergers; runs that had to go on by themselves, and
    where and why the first; whether all do so for good; legs that a backend ran, and that had to be done again;

@@ -91,6 +91,7 @@ UNIT_TESTS = \
   %D%/unit/test_op_text \
   %D%/unit/test_parse \
   %D%/unit/test_plot \
+  %D%/unit/test_pmmh_lanes \
   %D%/unit/test_pool \
   %D%/unit/test_posteriordb \
   %D%/unit/test_predict \

@@ -24,7 +24,7 @@
        ... exact    forks, one per value       the engine, in bigs  the same
        smc          the VM (DRAW)              the VM, stopping     a particle, or many in lanes
        mh           the engine, reusing        the VM (SCORE)       one proposal (trace.h, kernel.h)
-       pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle
+       pgibbs, pmmh the engine (swarm.h)       the VM, stopping     a particle; of pmmh also in lanes (marginal.h)
        _advance ... the engine, or the caller  the VM, stopping     a particle (population.h)
        backward     the engine (swarm.h)       the VM, stopping     a particle; then a question to one
        move         the engine (swarm.h)       the VM, stopping     a particle; then the kernel's runs

@@ -106,6 +106,7 @@ libnorncore_la_SOURCES += \
   %D%/particles/genealogy.c \
   %D%/particles/history.c \
   %D%/particles/importance.c \
+  %D%/particles/marginal.c \
   %D%/particles/move.c \
   %D%/particles/mover.c \
   %D%/particles/online.c \
@@ -163,6 +164,7 @@ libnorncore_la_SOURCES += \
   %D%/particles/flock.h \
   %D%/particles/genealogy.h \
   %D%/particles/history.h \
+  %D%/particles/marginal.h \
   %D%/particles/mover.h \
   %D%/particles/particles.h \
   %D%/particles/path.h \

@@ -455,13 +455,55 @@ static int fixed(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
   return k;
 }
 
+/* ---- who is asked (NORN_RUN_ASKS) ---- */
+
+void norn_choices_attach(norn_state *st, norn_choice_asked *f, void *user)
+{
+  st->asked = f;
+  st->asked_user = user;
+}
+
+/* IN_PLACE: *dst is what was said; STOP: the run draws. */
+static int ask(norn_run *r, val *dst, const norn_dist *d, const norn_dist *q, uint64_t addr, norn_span at)
+{
+  norn_state *st = r->st;
+  group *g = r->flags & RUN_LANES ? st->lanes : NULL;
+  bool first = g ? lane_at(g, 0) == 0 : r->lane == 0;
+  if (g && holds_lanes(d, norn_unit())) first = false;
+  else if (g && !r->dist_in_reg && norn_dist_check(st, d)) return FAILED;      /* they say so alone */
+  const norn_event e = {.kind = NORN_SAMPLE, .addr = addr, .ordinal = r->nsample, .count = 1, .dist = d, .proposal = q,
+                        .span = seen_at(r, at)};
+  uint32_t lane = r->lane;
+  val x = norn_none();
+  if (!st->asked) return norn_fail(st, NORN_EUSE, -1, "a choice about which nobody can be asked"), FAILED;
+  if (first) r->lane = 0;
+  norn_asked said = st->asked(st->asked_user, r, &e, first, &x);
+  r->lane = lane;
+  if (said == NORN_ASKED_DRAW) return STOP;
+  if (said == NORN_ASKED_FAILED) {
+    if (g) g->want = WANT_ERROR;
+    return FAILED;
+  }
+  *dst = x;
+  r->nhold = 0;
+  return IN_PLACE;
+}
+
+/* Would the choice of lanes be drawn? */
+static bool is_drawn(norn_run *r, const norn_dist *d, uint64_t addr)
+{
+  const norn_event e = {.kind = NORN_SAMPLE, .addr = addr, .count = 1, .dist = d};
+  return r->st->asked && r->st->asked(r->st->asked_user, r, &e, false, NULL) == NORN_ASKED_DRAW;
+}
+
 /* A choice of all lanes of a group. */
 static int in_lanes(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, const norn_dist *q,
                     uint64_t addr, norn_span at, unsigned flags)
 {
   bool simulates = r->flags & NORN_RUN_SIMULATE;
   if (simulates) q = NULL;
-  if (q || r->scope.tag != NORN_UNIT) {
+  bool asks = r->flags & NORN_RUN_ASKS;
+  if ((q && !asks) || r->scope.tag != NORN_UNIT) {
     lanes_alone(r->st, q ? "a choice with a proposal (via)" : "given() or do()");
     return FAILED;
   }
@@ -470,7 +512,10 @@ static int in_lanes(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, c
     return FAILED;
   }
   if (simulates) return event_simulate(r, ev, dst, d, addr, at, flags, false);
-  if (!lanes_sample(r, dst, d, (uint32_t)(addr ^ addr >> 32), NULL)) return FAILED;
+  int said = asks ? ask(r, dst, d, q, addr, at) : STOP;
+  if (said == FAILED) return FAILED;
+  if (said == STOP && q) lanes_alone(r->st, "a choice with a proposal (via)");
+  if (said == STOP && (q || !lanes_sample(r, dst, d, (uint32_t)(addr ^ addr >> 32), NULL))) return FAILED;
   r->nsample++;
   r->nhold = 0;
   return IN_PLACE;
@@ -479,6 +524,7 @@ static int in_lanes(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, c
 bool event_sample_some(norn_run *r, val *dst, const norn_dist *d, uint64_t addr)
 {
   if (r->scope.tag != NORN_UNIT || r->flags & NORN_RUN_SIMULATE) return false;   /* who tells must know whose */
+  if (r->flags & NORN_RUN_ASKS && !is_drawn(r, d, addr)) return false;
   return lanes_sample(r, dst, d, (uint32_t)(addr ^ addr >> 32), NULL);
 }
 
@@ -537,6 +583,10 @@ int event_sample(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
     if (k > 0) r->nhold = 0;
     if (k) return k < 0 ? FAILED : IN_PLACE;
     if (random && norn_dist_check(st, d)) return bad_parameters(r, ev, at);
+  }
+  if (r->flags & NORN_RUN_ASKS) {
+    int said = ask(r, dst, d, q, addr, at);
+    if (said != STOP) return said;
   }
   if (r->flags & NORN_RUN_DRAW) return draw(r, ev, dst, d, q, addr, at);
   r->d1 = *d;

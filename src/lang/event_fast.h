@@ -28,7 +28,8 @@ static inline bool is_plain(const norn_run *r, const norn_dist_row *row, const v
                             double *p)
 {
   int which;
-  return !(r->flags & (NORN_RUN_CHECK | NORN_RUN_DELAY | NORN_RUN_SIMULATE | RUN_LANES)) && !r->rare &&
+  return !(r->flags & (NORN_RUN_CHECK | NORN_RUN_DELAY | NORN_RUN_SIMULATE | NORN_RUN_ASKS | RUN_LANES)) &&
+         !r->rare &&
          row->sample1 && scalars(a, n, p) && !row->check1(p, &which);
 }
 

@@ -90,6 +90,8 @@ struct norn_state {
   struct group *lanes;                /* lanes.h: the group that executes, or NULL */
   bool (*simulated)(void *user, const norn_simulated *);      /* simulate.c; NULL: nobody is told */
   void *simulated_user;
+  norn_choice_asked *asked;           /* event.c; NULL: nobody is asked */
+  void *asked_user;
   struct cells *spare;                /* lanes_vec.c: `spares` buffers of `spare_bytes` for the lanes to come, */
   struct lane_vec *idle;              /* with handles and without */
   struct lane_sheaf *sheaves;         /* and a few sheaves */
@@ -143,6 +145,7 @@ norn_state *crew_worker(const struct norn_crew *, int k);        /* NULL past th
 void crew_charge_lock(norn_state *worker);                       /* around changes of home's count */
 void crew_charge_unlock(norn_state *worker);
 bool crew_poll(norn_state *worker);                              /* state_poll of a worker */
+bool crew_works(const norn_state *worker);                       /* is its thread at work, not the caller's? */
 /* Whoever calls without a state at hand: the worker of this thread, or `home` itself. */
 norn_state *crew_here(norn_state *home);
 /* May a worker call this native with these arguments? */

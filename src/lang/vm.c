@@ -855,18 +855,18 @@ not_bool:
   vm_want(st, 0, "a condition must be true or false", RA);
   arg = 0;
 fail:
-  if (unlikely(st->home != NULL) && run_goes_home(r, pc)) {
-    SAVE;
-    r->nhold = 0;
-    ev->kind = RUN_AT_HOME;
-    return RUN_AT_HOME;
-  }
   if (unlikely(st->lanes != NULL)) {
     SAVE;
     if (lanes_leave(r)) {                        /* stands here: its lanes part, or go alone */
       *ev = (norn_event){.kind = NORN_ERROR};
       return NORN_ERROR;
     }
+  }
+  if (unlikely(st->home != NULL) && !(st->lanes && st->lanes->want == WANT_ERROR) && run_goes_home(r, pc)) {
+    SAVE;
+    r->nhold = 0;
+    ev->kind = RUN_AT_HOME;
+    return RUN_AT_HOME;
   }
   if (unlikely(latent_on(st)) && latent_retry(r, pc, R)) {
     arg = -1;

@@ -384,6 +384,9 @@ int main(void)
   check_engine("walk", WALK, "smc(10) |> move(hmc(steps = 3))", 10);
   check_engine("normal", NORMAL, "rejection(30, bound = 3)", 6);
   check_engine("normal", NORMAL, "pmmh(5, draws = 40, burn = 20, chains = 2)", 12);
+  check_engine("normal", NORMAL, "pmmh(20, draws = 20, burn = 10, chains = 2, executor = \"lanes\")", 12);
+  check_engine("rich", rich, "pmmh(20, draws = 10, burn = 5, chains = 1, executor = \"lanes\")", 10);
+  check_engine("walk", WALK, "pmmh(20, draws = 10, burn = 5, chains = 2, on = \"*\", executor = \"lanes\")", 10);
   check_engine("normal", NORMAL, "nuts(draws = 100, warmup = 100, chains = 2, metric = \"dense\")", 8);
   check_engine("normal", NORMAL, "nuts(draws = 100, warmup = 100, chains = 2, metric = \"low_rank\")", 8);
   check_engine("normal", NORMAL,

@@ -60,14 +60,14 @@ const char *patterns_text(const patterns *p, int64_t i)
   return norn_string_view(norn_array_at(p->st, norn_get(p->text), i), NULL);
 }
 
-static int ask(patterns *p, uint64_t addr)
+static int ask(patterns *p, norn_state *st, uint64_t addr)
 {
   char name[256];
   int first = -1;
-  norn_addr_name(p->st, addr, name, sizeof name);
+  norn_addr_name(st, addr, name, sizeof name);
   if (!*name || *name == '@') {                        /* there was no memory for it */
     p->failed = true;
-    return norn_fail(p->st, NORN_EMEMORY, -1, "out of memory"), -1;
+    return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), -1;
   }
   for (int64_t i = 0; i < p->n; i++) {
     if (!pattern_fits(name, patterns_text(p, i))) continue;
@@ -116,13 +116,15 @@ int patterns_which(patterns *p, uint64_t addr)
   size_t k = addr & (p->size - 1);
   for (; p->which[k]; k = (k + 1) & (p->size - 1))
     if (p->key[k] == addr) return p->which[k] - 2;
-  int which = ask(p, addr);
+  int which = ask(p, p->st, addr);
   if (p->failed) return -1;
   p->key[k] = addr;
   p->which[k] = 2 + which;
   p->used++;
   return which;
 }
+
+int patterns_elsewhere(patterns *p, norn_state *st, uint64_t addr) { return ask(p, st, addr); }
 
 void patterns_list(norn_state *st, const uint64_t *addr, size_t n, size_t stride, char *buf,
                    size_t room)

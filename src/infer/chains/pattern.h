@@ -24,6 +24,8 @@ void       patterns_free(patterns *);
 /* The first that the address fits, or -1.  Its name must be known (NORN_RUN_NAMES). */
 int        patterns_which(patterns *, uint64_t addr);
 static inline bool patterns_have(patterns *p, uint64_t addr) { return patterns_which(p, addr) >= 0; }
+/* The same by the names of another state, in which a run of this one goes on for now (crew.c): nothing is kept. */
+int        patterns_elsewhere(patterns *, norn_state *, uint64_t addr);
 const char *patterns_text(const patterns *, int64_t i);
 /* The first pattern that none of the addresses asked for so far fits, or NULL. */
 const char *patterns_unfit(const patterns *);

@@ -59,6 +59,7 @@ struct particles {
   bool choices;             /* every choice of each is kept */
   bool delay;               /* conjugate choices are delayed (NORN_RUN_DELAY): runs only */
   unsigned more;            /* NORN_RUN_STAY, or 0: more flags of their runs */
+  const uint64_t *stream;   /* of their random numbers; NULL: that of the inference */
   double *logw;             /* (n, and cells of -infinity up to a multiple of 8) smc sets it to 0 */
   size_t next;              /* the particle that is stepped now; 0 when a leg begins */
   /* Of this leg.  observing: weighed; running: not at their end; and who ruled out the dead. */
@@ -107,6 +108,10 @@ void       side_free(side *);
 particles *particles_new(norn_infer *, const particles_ops *, size_t n, bool choices, bool delay,
                          unsigned more);
 void       particles_free(particles *);
+/* Particles in lanes (particles_lanes, _generated, _auto) at the beginning of the program once more, with numbers of
+   p->stream.  false: error set. */
+bool       particles_lanes_again(particles *);
+void       particles_lanes_look(const particles *, norn_lanes_report *);
 void       particles_leg(particles *);                 /* the next leg begins: clears met and next */
 /* Of particles that are a swarm's: all are at the end of the leg, which takes their weights and counts them. */
 struct swarm;

@@ -27,7 +27,7 @@ static void lanes_dead(void *user, size_t i, norn_span span) { particles_dead(us
 static norn_status lanes_generate(in_lanes *e)
 {
   norn_state *st = norn_infer_state(e->p.inf);
-  e->code = segment_cc_new(st, norn_crew_threads(st, 0), e->p.ops == &particles_generated);
+  if (!e->code) e->code = segment_cc_new(st, norn_crew_threads(st, 0), e->p.ops == &particles_generated);
   return e->code && norn_lanes_defer(e->l, &segment_cc_backend, e->code) ? NORN_OK : NORN_EMEMORY;
 }
 
@@ -49,12 +49,26 @@ static norn_status lanes_start(particles *p)
   in_lanes *e = (in_lanes *)p;
   norn_run *r = norn_infer_run(p->inf, 0, 0, NORN_RUN_SCORE | NORN_RUN_STOP | NORN_RUN_DRAW |
                                              NORN_RUN_CHECK | p->more);
+  if (r && p->stream) norn_run_stream(r, *p->stream, 0, 0);
   e->l = r ? norn_lanes_new(r, p->n) : NULL;
   e->leg.dead = lanes_dead;
   e->leg.user = p;
   if (!e->l) return NORN_EMEMORY;
-  return p->ops == &particles_generated ? lanes_generate(e) : NORN_OK;
+  return e->code || p->ops == &particles_generated ? lanes_generate(e) : NORN_OK;
 }
+
+/* What was compiled is kept. */
+bool particles_lanes_again(particles *p)
+{
+  in_lanes *e = (in_lanes *)p;
+  norn_lanes_free(e->l);
+  e->l = NULL;
+  for (size_t i = 0; i < p->n; i++) p->logw[i] = 0;
+  particles_leg(p);
+  return !lanes_start(p);
+}
+
+void particles_lanes_look(const particles *p, norn_lanes_report *r) { norn_lanes_look(((const in_lanes *)p)->l, r); }
 
 static norn_step lanes_advance(particles *p)
 {

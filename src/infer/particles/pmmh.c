@@ -14,6 +14,8 @@
 
    z the normal step, a its acceptance, a* .234 (.44 in one dimension); after it they stay.
 
+   How particles go through a filter is marginal.h's: as runs, or in lanes, to the same draws.
+
    Random numbers: iteration k of chain c has a stream of its own for its filter; the engine's decisions
    lie in lane c, event k of another.  Chains go on on threads (branches.h). */
 #include "infer/chains/branches.h"
@@ -22,7 +24,7 @@
 #include "infer/gradient/coords.h"
 #include "infer/infer.h"
 #include "infer/chains/pattern.h"
-#include "infer/particles/swarm.h"
+#include "infer/particles/marginal.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -45,23 +47,21 @@ typedef struct point {
 
 typedef struct pmmh {
   int64_t particles, draws, burn, thin, chains;
-  norn_ref *on;                        /* a pattern, or NULL */
+  bool named; patterns on;             /* parameters are what fits a pattern */
   uint64_t stream;
-  swarm s;
+  marginal m;
   point x[2]; int now;                 /* current: x[now] */
   double *z, *y, *S, *work;            /* (n), (n), (n, n), (n, n) */
   int64_t n;                           /* coordinates; -1: not known yet */
   int chain;
   int64_t at, start;
-  bool started, going;                 /* going: a filter is on its way */
+  bool started, taken;                 /* taken: a filter's, its history is being found */
   size_t met;                          /* parameters met by particle 0 */
-  bool observed;                       /* particle 0 has passed an observation */
-  double log_z;
-  uint64_t *addr; size_t naddr, caddr; /* the path of the current state */
-  column path;
-  norn_ref *value;
+  bool in_lanes; norn_lanes_report went;        /* (of all) of their particles */
   int64_t accepted, proposed, moved, stuck;
 } pmmh;
+
+static marginal_said pmmh_ask(void *user, bool first, norn_run *run, const norn_event *ev, norn_datum *v);
 
 static norn_status pmmh_chain_init(norn_infer *inf, void *self)
 {
@@ -77,15 +77,17 @@ static norn_status pmmh_chain_init(norn_infer *inf, void *self)
                      e->chains > 100000 ? "chains" : "particles",
                      e->chains > 100000 ? 100000 : 1 << 24);
   if (on.tag != NORN_MISSING && on.tag != NORN_NONE) {
-    if (!norn_string_view(on, NULL))
-      return norn_fail(st, NORN_ETYPE, -1, "on of pmmh must be a pattern of addresses, such as "
-                       "\"theta*\"");
-    if (!(e->on = norn_keep(st, on))) return NORN_EMEMORY;
+    e->named = true;
+    if (!patterns_new(st, &e->on, on, "on of pmmh")) return NORN_ETYPE;
   }
   e->n = -1;
   e->chain = branch_index(inf);
   e->stream = norn_stream_split(norn_infer_stream(inf), ENGINE_LANE, 8, 0);
-  return !branch_is(inf) || swarm_new(inf, &e->s, (size_t)e->particles) ? NORN_OK : NORN_EMEMORY;
+  const particles_ops *ops = particles_choose(inf, 6, (size_t)e->particles, false);
+  if (!ops) return NORN_EDOMAIN;
+  e->in_lanes = marginal_lanes(ops);
+  bool good = !branch_is(inf) || marginal_new(inf, &e->m, ops, (size_t)e->particles, e->named, pmmh_ask, inf);
+  return good ? NORN_OK : norn_error(st)->code;
 }
 
 static norn_rng own_numbers(const pmmh *e, uint32_t event)
@@ -96,11 +98,11 @@ static norn_rng own_numbers(const pmmh *e, uint32_t event)
 
 /* ---- parameters ---- */
 
-static bool is_param(norn_state *st, const pmmh *e, uint64_t addr)
+static bool is_param(norn_state *st, pmmh *e, const norn_run *run, uint64_t addr)
 {
-  char name[200];
-  if (!e->on) return e->s.barrier == 0;
-  return pattern_fits(norn_addr_name(st, addr, name, sizeof name), norn_string_view(norn_get(e->on), NULL));
+  norn_state *here = norn_run_state(run);
+  if (!e->named) return marginal_leg(&e->m) == 0;
+  return here == st ? patterns_have(&e->on, addr) : patterns_elsewhere(&e->on, here, addr) >= 0;
 }
 
 static param *param_of(point *x, uint64_t addr)
@@ -128,7 +130,7 @@ static norn_status param_propose(norn_infer *inf, pmmh *e, norn_run *run, const 
   norn_support s;
   double excess, jacobian = 0;
   if (e->met >= old->np || old->p[e->met].addr != ev->addr) return changed_set(st, ev);
-  param p = old->p[e->met++];
+  param p = old->p[e->met];
   norn_datum was = column_at(st, &old->values, p.value);
   p.fresh = p.discrete && norn_rng_uniform(&g) < 0.5;
   *v = was;
@@ -143,12 +145,14 @@ static norn_status param_propose(norn_infer *inf, pmmh *e, norn_run *run, const 
   if (!engine_logp(st, ev->dist, *v, ev->span, &p.logp)) return norn_error(st)->code;
   p.logp += jacobian;
   /* what is drawn from its prior in both directions does not count: its old term takes its place */
-  new->log_prior += p.fresh ? old->p[e->met - 1].logp : p.logp;
+  double term = p.fresh ? old->p[e->met].logp : p.logp;
   p.value = new->values.n;
   if (!engine_room(st, &new->p, &new->cp, new->np + 1, sizeof *new->p) ||
       !column_push(st, &new->values, *v))
     return NORN_EMEMORY;
+  new->log_prior += term;
   new->p[new->np++] = p;
+  e->met++;
   return NORN_OK;
 }
 
@@ -183,22 +187,22 @@ static norn_status param_draw(norn_infer *inf, pmmh *e, norn_run *run, const nor
                               : engine_fail(st, NORN_EDOMAIN, ev->span, "this value is not in its support");
 }
 
-static norn_status pmmh_answer(void *user, size_t i, norn_run *run, const norn_event *ev,
-                               norn_datum *v, double *lw)
+static marginal_said pmmh_ask(void *user, bool first, norn_run *run, const norn_event *ev, norn_datum *v)
 {
   norn_infer *inf = user;
   pmmh *e = inf->self;
   norn_state *st = norn_infer_state(inf);
-  *lw = 0;
-  if (!is_param(st, e, ev->addr))
-    return engine_sample(st, run, ev, true, v, lw) ? NORN_OK : norn_error(st)->code;
-  param *p = param_of(&e->x[!e->now], ev->addr);
+  point *x = &e->x[!e->now];
+  if (!is_param(st, e, run, ev->addr)) return e->on.failed ? MARGINAL_FAILED : MARGINAL_DRAWN;
+  param *p = v ? param_of(x, ev->addr) : NULL;
+  if (!v) return MARGINAL_GIVEN;
   if (p) {
-    *v = column_at(st, &e->x[!e->now].values, p->value);
-    return NORN_OK;
+    *v = column_at(st, &x->values, p->value);
+    return MARGINAL_GIVEN;
   }
-  if (i) return changed_set(st, ev);
-  return e->started ? param_propose(inf, e, run, ev, v) : param_draw(inf, e, run, ev, v);
+  if (!first) return changed_set(st, ev), MARGINAL_LATE;
+  norn_status s = e->started ? param_propose(inf, e, run, ev, v) : param_draw(inf, e, run, ev, v);
+  return s ? MARGINAL_FAILED : MARGINAL_GIVEN;
 }
 
 /* ---- the walk ---- */
@@ -265,52 +269,16 @@ static void walk_learn(pmmh *e, double accept)
 
 static bool filter_begin(pmmh *e)
 {
-  norn_state *st = norn_infer_state(e->s.inf);
+  norn_state *st = norn_infer_state(e->m.inf);
   point *new = &e->x[!e->now];
+  norn_rng g = {.stream = e->stream, .lane = (uint32_t)e->chain, .event = 1, .iter = (uint32_t)(STARTS + e->at)};
   uint32_t k = (uint32_t)(e->started ? STARTS + e->at : e->start);
   new->log_prior = 0;
   new->np = 0;
   column_clear(st, &new->values);
   e->met = 0;
-  e->log_z = 0;
-  e->going = true;
   if (e->started) walk_step(e);
-  return swarm_start(&e->s, norn_stream_split(e->stream, (uint32_t)e->chain, k, 1));
-}
-
-/* Systematic resampling where the effective sample size is under half. */
-static bool filter_resample(pmmh *e, double sum, double top)
-{
-  swarm *s = &e->s;
-  norn_rng g = {.stream = e->stream, .lane = (uint32_t)e->chain, .event = 1,
-                .iter = (uint32_t)(STARTS + e->at), .draw = 16 + 8 * s->barrier};
-  double q = 0;
-  for (size_t i = 0; i < s->n; i++) q += s->w[i] * s->w[i];
-  s->next = s->running = 0;
-  if (sum * sum > 0.5 * (double)s->n * q) return s->barrier++, true;
-  if (!swarm_ancestors(s, sum, &g)) return false;
-  e->log_z += top + log(sum / (double)s->n);
-  return swarm_copy(s, s->from, 0);
-}
-
-/* The choices and the value of one of the final particles. */
-static bool path_take(norn_infer *inf, pmmh *e, double sum)
-{
-  norn_state *st = norn_infer_state(inf);
-  swarm *s = &e->s;
-  norn_rng g = own_numbers(e, 2);
-  size_t k = swarm_pick(s->w, s->n, sum, &g), n = 0;
-  for (uint32_t at = s->past[k]; at != SWARM_NONE; at = s->choice[at].parent) n++;
-  if (!engine_room(st, &e->addr, &e->caddr, n + 1, sizeof *e->addr)) return false;
-  column_clear(st, &e->path);
-  e->naddr = n;
-  for (uint32_t at = s->past[k]; at != SWARM_NONE; at = s->choice[at].parent) {
-    e->addr[--n] = s->choice[at].addr;                /* values the last first: read backwards */
-    if (!column_push(st, &e->path, column_at(st, &s->value, s->choice[at].value))) return false;
-  }
-  norn_datum v = column_at(st, &s->result, s->ended[k]);
-  if (e->value) norn_drop(e->value);
-  return (e->value = norn_keep(st, v)) != NULL;
+  return marginal_begin(&e->m, norn_stream_split(e->stream, (uint32_t)e->chain, k, 1), g);
 }
 
 static norn_status pmmh_record(norn_infer *inf, pmmh *e)
@@ -318,23 +286,30 @@ static norn_status pmmh_record(norn_infer *inf, pmmh *e)
   norn_state *st = norn_infer_state(inf);
   int64_t k = e->at - e->burn;
   if (k <= 0 || k % e->thin) return NORN_OK;
-  for (size_t i = 0; i < e->naddr; i++)
-    if (norn_infer_choice(inf, e->addr[i], column_at(st, &e->path, e->naddr - 1 - i)))
-      return NORN_EMEMORY;
-  return norn_infer_draw(inf, norn_get(e->value), 0);
+  for (size_t i = 0; i < e->m.naddr; i++)
+    if (norn_infer_choice(inf, e->m.addr[i], column_at(st, &e->m.path, i))) return NORN_EMEMORY;
+  return norn_infer_draw(inf, norn_get(e->m.value), 0);
+}
+
+/* The new state becomes the present one; its history is picked. */
+static norn_step state_taken(pmmh *e)
+{
+  e->x[!e->now].log_z = e->m.log_z;
+  e->taken = true;
+  return marginal_pick(&e->m, own_numbers(e, 2)) ? NORN_STEP_MORE : NORN_STEP_FAIL;
 }
 
 /* A start's filter has ended. */
-static norn_step filter_started(norn_infer *inf, pmmh *e, double sum)
+static norn_step filter_started(norn_infer *inf, pmmh *e)
 {
   norn_state *st = norn_infer_state(inf);
   point *new = &e->x[!e->now];
-  if (!(sum > 0)) {
+  if (!(e->m.sum > 0)) {
     if (++e->start < STARTS) return NORN_STEP_MORE;
     return blame_all_dead(st, &inf->dead, "particle");
   }
   if (!new->np) {
-    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, e->on
+    engine_fail(st, NORN_EINFER, (norn_span){0, 0, 0}, e->named
                 ? "no choice of this model fits the pattern of pmmh(on = ...)"
                 : "this model has no choices before its first observation, so pmmh has no parameters");
     norn_hint(st, "pgibbs() needs no parameters; on = \"...\" names them");
@@ -353,54 +328,62 @@ static norn_step filter_started(norn_infer *inf, pmmh *e, double sum)
     return NORN_STEP_FAIL;
   memset(e->S, 0, (size_t)(n * n) * sizeof *e->S);
   for (int64_t i = 0; i < n; i++) e->S[i * n + i] = 0.3;
-  e->now = !e->now;
-  e->x[e->now].log_z = e->log_z;
-  e->started = true;
-  return path_take(inf, e, sum) ? NORN_STEP_MORE : NORN_STEP_FAIL;
+  return state_taken(e);
 }
 
-/* A proposal's filter has ended. */
-static norn_step filter_judged(norn_infer *inf, pmmh *e, double sum)
+/* A step of the chain is done. */
+static norn_step chain_on(norn_infer *inf, pmmh *e)
 {
-  const point *old = &e->x[e->now];
-  point *new = &e->x[!e->now];
-  norn_rng g = own_numbers(e, 3);
-  double gone = 0, a = 0;
-  for (size_t i = 0; i < old->np; i++) gone += old->p[i].logp;
-  if (sum > 0) a = exp(fmin(0, e->log_z - old->log_z + new->log_prior - gone));
-  if (!(a >= 0)) a = 0;
-  e->proposed++;
-  if (e->at < e->burn) walk_learn(e, a);
-  if (sum > 0 && norn_rng_uniform(&g) < a) {
-    e->accepted++;
-    e->moved += e->at >= e->burn;
-    new->log_z = e->log_z;
-    e->now = !e->now;
-    if (!path_take(inf, e, sum)) return NORN_STEP_FAIL;
-  }
   e->at++;
   if (pmmh_record(inf, e)) return NORN_STEP_FAIL;
   return e->at < e->burn + e->draws * e->thin ? NORN_STEP_MORE : NORN_STEP_DONE;
+}
+
+/* The history of the new state is there. */
+static norn_step state_followed(norn_infer *inf, pmmh *e)
+{
+  e->taken = false;
+  e->now = !e->now;
+  if (e->started) return chain_on(inf, e);
+  e->started = true;
+  return NORN_STEP_MORE;
+}
+
+/* A proposal's filter has ended. */
+static norn_step filter_judged(norn_infer *inf, pmmh *e)
+{
+  const point *old = &e->x[e->now], *new = &e->x[!e->now];
+  norn_rng g = own_numbers(e, 3);
+  bool lives = e->m.sum > 0;
+  double gone = 0, a = 0;
+  for (size_t i = 0; i < old->np; i++) gone += old->p[i].logp;
+  if (lives) a = exp(fmin(0, e->m.log_z - old->log_z + new->log_prior - gone));
+  if (!(a >= 0)) a = 0;
+  e->proposed++;
+  if (e->at < e->burn) walk_learn(e, a);
+  if (!lives || !(norn_rng_uniform(&g) < a)) return chain_on(inf, e);
+  e->accepted++;
+  e->moved += e->at >= e->burn;
+  return state_taken(e);
 }
 
 static norn_step pmmh_chain_step(norn_infer *inf, void *self)
 {
   pmmh *e = self;
   for (int work = 0; work < 64; work++) {
-    double top;
-    if (!e->going && !filter_begin(e)) return NORN_STEP_FAIL;
-    norn_step step = swarm_advance(&e->s, pmmh_answer, inf);
-    if (step != NORN_STEP_DONE) return step;
-    double sum = swarm_weights(&e->s, &top);
-    if (sum > 0 && e->s.running) {
-      if (!filter_resample(e, sum, top)) return NORN_STEP_FAIL;
-      continue;
+    norn_step step;
+    if (e->taken) {
+      step = marginal_follow(&e->m);
+      if (step == NORN_STEP_DONE) step = state_followed(inf, e);
+    } else {
+      if (!e->m.going && !filter_begin(e)) return NORN_STEP_FAIL;
+      step = marginal_step(&e->m);
+      if (step == NORN_STEP_DONE) step = e->started ? filter_judged(inf, e) : filter_started(inf, e);
     }
-    e->going = false;
-    if (sum > 0) e->log_z += top + log(sum / (double)e->s.n);
-    step = e->started ? filter_judged(inf, e, sum) : filter_started(inf, e, sum);
     if (step != NORN_STEP_MORE) return step;
+    if (e->m.waited) break;                      /* in a leg that waits lanes can't be saved */
   }
+  e->m.waited = false;
   return NORN_STEP_MORE;
 }
 
@@ -411,13 +394,14 @@ static void pmmh_add(void *all, const void *one)
   e->accepted += c->accepted;
   e->proposed += c->proposed;
   e->stuck += c->moved == 0;
+  marginal_add(&e->went, &c->m.went);
 }
 
 static bool pmmh_counts(norn_archive *a, void *all)
 {
   pmmh *e = all;
   return norn_archive_i64(a, &e->accepted) && norn_archive_i64(a, &e->proposed) &&
-         norn_archive_i64(a, &e->stuck);
+         norn_archive_i64(a, &e->stuck) && marginal_went_archive(a, &e->went);
 }
 
 static int64_t pmmh_chains(const void *all) { return ((const pmmh *)all)->chains; }
@@ -428,6 +412,7 @@ static norn_status pmmh_finish(norn_infer *inf, void *self)
   norn_span nowhere = {0, 0, 0};
   double rate = e->proposed ? (double)e->accepted / (double)e->proposed : 0;
   norn_infer_note(inf, "acceptance", norn_real(rate));
+  marginal_note(inf, &e->went, e->in_lanes);
   if (e->stuck)
     norn_infer_warn(inf, nowhere, "%lld of %lld chains never moved: take more particles, so that the "
                     "evidence of a proposal is known better", (long long)e->stuck,
@@ -448,7 +433,7 @@ static void pmmh_free(norn_infer *inf, void *self)
 {
   pmmh *e = self;
   norn_state *st = norn_infer_state(inf);
-  swarm_free(&e->s);
+  marginal_free(&e->m);
   for (int k = 0; k < 2; k++) {
     point *x = &e->x[k];
     engine_put(st, x->u, x->cu * sizeof *x->u);
@@ -457,10 +442,7 @@ static void pmmh_free(norn_infer *inf, void *self)
   }
   size_t n = e->n > 0 ? (size_t)e->n : 0;
   if (e->z) engine_put(st, e->z, (2 * n + 2 * n * n + 1) * sizeof *e->z);
-  engine_put(st, e->addr, e->caddr * sizeof *e->addr);
-  column_free(st, &e->path);
-  if (e->value) norn_drop(e->value);
-  if (e->on) norn_drop(e->on);
+  if (e->named) patterns_free(&e->on);
 }
 
 static bool point_archive(norn_archive *a, point *x, int64_t n)
@@ -491,10 +473,9 @@ static norn_status pmmh_archive(norn_infer *inf, void *self, norn_archive *a)
   for (int i = 0; i < NORN_COUNT(count); i++) norn_archive_i64(a, count[i]);
   norn_archive_int(a, &e->chain);
   norn_archive_int(a, &e->now);
-  bool *is[] = { &e->started, &e->going, &e->observed };
+  bool *is[] = { &e->started, &e->taken };
   for (int i = 0; i < NORN_COUNT(is); i++) norn_archive_bool(a, is[i]);
   norn_archive_size(a, &e->met);
-  norn_archive_f64(a, &e->log_z);
   if (!norn_archive_status(a) && (e->now < 0 || e->now > 1 || e->n < -1 || e->n > 1 << 20))
     norn_archive_fail(a, "its parameters are not whole");
   bool walks = e->z != NULL;
@@ -504,9 +485,7 @@ static norn_status pmmh_archive(norn_infer *inf, void *self, norn_archive *a)
   size_t k = e->n > 0 ? (size_t)e->n : 0;
   if (walks) norn_archive_bytes(a, e->z, (2 * k + k * k) * sizeof *e->z);
   if (!point_archive(a, &e->x[0], n) || !point_archive(a, &e->x[1], n)) return norn_archive_status(a);
-  norn_archive_size(a, &e->naddr);
-  norn_archive_array(a, &e->addr, &e->caddr, e->naddr, sizeof *e->addr);
-  if (column_archive(a, &e->path) && norn_archive_ref(a, &e->value)) swarm_archive(a, &e->s);
+  marginal_archive(a, &e->m);
   return norn_archive_status(a);
 }
 
@@ -524,7 +503,11 @@ static const norn_option pmmh_options[] = {
   {"thin", "1", "steps from draw to draw"},
   {"chains", "4", "chains, each from a draw of the prior"},
   {"on", "missing", "which choices are parameters, such as \"theta*\"; else those before the first "
-                    "observation"},
+                    "observation; several patterns: an array"},
+  {"executor", "\"auto\"",
+   "as smc's: scalar: a run of the VM for each particle; lanes: one run for all that are in the same state; generated: "
+   "lanes whose arithmetic is compiled; auto: lanes where they are faster, compiled where that pays.  The draws are the "
+   "same"},
 };
 
 const norn_engine engine_pmmh = {

@@ -191,6 +191,8 @@ static void fail_at(norn_crew *c, worker *w, size_t place)
   while (place < least && !atomic_compare_exchange_weak(&c->least, &least, place)) { }
 }
 
+bool crew_works(const norn_state *w) { return atomic_load_explicit(&w->home->crew->working, memory_order_relaxed); }
+
 /* An event that the caller is to see. */
 static bool keep_event(norn_crew *c, worker *w, size_t place, const norn_event *ev)
 {
@@ -590,9 +592,12 @@ static norn_event_kind task_at_home(norn_crew *c, norn_run *r, norn_event *ev)
   home->graph = st->graph;
   home->latent = st->latent;
   home->latent_user = st->latent_user;
+  home->asked = st->asked;
+  home->asked_user = st->asked_user;
   norn_event_kind k = at_home(c, r, ev);
   home->graph = NULL;
   home->latent = NULL;
+  home->asked = NULL;
   if (home->err.code) {
     st->err = home->err;
     norn_clear(home);

@@ -399,12 +399,13 @@ static bool group_ended(norn_lanes *l, group *g, val v, double *logw)
   return true;
 }
 
-/* Group i on to its barrier, its end, or where its lanes part.  false: error set. */
+/* Group i on to its barrier, its end, or where its lanes part; or it rests.  false: error set. */
 static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *leg)
 {
   norn_state *st = l->st;
   group *g = l->group[i], *up = st->lanes;
   norn_event ev;
+  if (st->home && !crew_works(st)) return l->rests = true;      /* runs alone go on there, groups do not */
   if (g->sizes) {
     g->sizes = false;
     lanes_sizes how = lanes_by_size(g);
@@ -414,6 +415,10 @@ static bool group_step(norn_lanes *l, size_t i, double *logw, norn_lanes_leg *le
   st->lanes = g;
   norn_event_kind kind = norn_run_next(g->run, &ev);
   st->lanes = up;
+  if (st->home && kind == NORN_INFER && !g->want) {
+    if (ev.count == 1) return l->rests = true;     /* first the heaps are collected */
+    g->want = WANT_ALONE;                          /* the caller's thread must do something */
+  }
   l->report.groups++;
   if (g->defers) {
     int goes_on = lanes_defer_end(g, kind);
@@ -645,8 +650,14 @@ norn_event_kind norn_lanes_next(norn_lanes *l, double *logw, norn_lanes_leg *leg
   }
   l->logw = logw;
   leg->apart = false;
-  while (l->next < l->ngroup && !l->plate_over)
+  while (l->next < l->ngroup && !l->plate_over && !l->rests)
     if (!group_step(l, l->next, logw, leg)) return NORN_ERROR;
+  if (l->rests) {
+    l->rests = false;
+    leg->run = l->group[l->next]->run;
+    leg->ev = (norn_event){ .kind = NORN_INFER, .count = 1 };
+    return NORN_INFER;
+  }
   if (l->plate_over) {
     leg->apart = true;
     return NORN_OBSERVE;

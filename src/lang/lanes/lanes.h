@@ -153,6 +153,7 @@ struct norn_lanes {
   uint32_t iter;                              /* of the segment's draws */
   int rest;                                   /* legs until the backend is asked again */
   bool deferred;                              /* the backend ran this leg of all lanes */
+  bool rests;                                 /* the group at `next` goes on in its worker's thread, later */
   int again;                                  /* legs in a row that had to be done again */
   norn_lanes_report report;
 };

@@ -256,6 +256,7 @@ static val drawn(walk *s, const ins *pc, const way *y)
   if (!parameters(s, pc, y, args)) return norn_none();
   uint64_t addr = addr_event(s->r->addr, pc[2].u);
   val x = norn_none();
+  if (s->r->flags & NORN_RUN_NAMES) addr_note(s->r->st, addr, s->r->addr, pc[2].u);
   if (event_met(s->r, addr) || !event_sample_some(s->r, &x, &d, addr)) return norn_none();
   if (!lane_zero(s, y)) return x;
   if (s->nmade == MADE) return norn_none();
