@@ -7,7 +7,8 @@
 enum { TEXT = 6000 };
 
 /* What a text with model m and data gives under an engine: hashes and the error; *how: info(p).executor. */
-static void result(const char *model, const char *ys, const char *engine, int threads, bool stress, char *out, char *how)
+static void result(const char *model, const char *ys, const char *engine, int threads, bool stress, char *out,
+                   char *how)
 {
   char error[1500] = "", program[TEXT];
   printed p = {NULL, 0, 0};

@@ -505,9 +505,9 @@ static const norn_option pmmh_options[] = {
   {"on", "missing", "which choices are parameters, such as \"theta*\"; else those before the first "
                     "observation; several patterns: an array"},
   {"executor", "\"auto\"",
-   "as smc's: scalar: a run of the VM for each particle; lanes: one run for all that are in the same state; generated: "
-   "lanes whose arithmetic is compiled; auto: lanes where they are faster, compiled where that pays.  The draws are the "
-   "same"},
+   "as smc's: scalar: a run of the VM for each particle; lanes: one run for all that are in the same state; "
+   "generated: lanes whose arithmetic is compiled; auto: lanes where they are faster, compiled where that "
+   "pays.  The draws are the same"},
 };
 
 const norn_engine engine_pmmh = {
