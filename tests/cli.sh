@@ -160,6 +160,7 @@ limited 3 three.csv
 cmp -s first out || fail 'other draws with other threads'
 run 2 --threads 0 -e 1; complains '--threads takes a number'
 "$NORN" -e '"x"' >/dev/full 2>err && fail 'a full disk goes unnoticed'
+"$NORN" -e 'print(1)' >/dev/full 2>err && fail 'a full disk goes unnoticed where a program prints'
 
 # ---- seeds
 run 0 --seed 5 -e 'sample(normal(0, 1))'; cp out first
@@ -189,6 +190,18 @@ grep -q '"engine": "importance"' results/info.json || fail 'info.json'
 grep -q 'no warnings' results/diagnostics.txt || fail 'diagnostics.txt'
 grep -q '>odds<' results/posterior.svg && grep -q '>p<' results/forest.svg || fail 'pictures'
 [ -e results/pairs.svg ] && fail 'pairs.svg without divergences'
+mkdir full
+ln -s /dev/full full/summary.txt
+run 1 infer coin.norn --data flips.json --engine importance --n 50 --seed 1 --out full; complains "can't write to full"
+# the last draws are written when the file is closed, which may not grow beyond 1 or 2 KiB
+cat >kept.norn <<'NORN'
+keep_draws("kept.csv")
+model m() { let x ~ normal(0, 1); let y ~ normal(0, 1); { x: x, y: y } }
+let p = infer(m(), importance(90))
+keep_draws()
+NORN
+(trap '' XFSZ; ulimit -f 2; exec "$NORN" kept.norn) >out 2>err
+complains "draws are no longer kept as they come: can't write"
 run 0 infer coin.norn --data flips.json --engine 'importance(n = 5000, delayed = false)' --seed 1 --out results
 rows results/draws.csv | cmp -s first - || fail 'the same engine written otherwise gives other draws'
 run 0 infer coin.norn --data flips.json --engine importance --n 2000 --chains 2 --out results

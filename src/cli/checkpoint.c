@@ -45,7 +45,7 @@ void checkpoint_end(cli *c, bool done)
   if (!c->checkpoint) return;
   interrupt_gently(false);
   /* What was printed must be out before the work that it cost is gone. */
-  if (done && fflush(stdout) == 0) remove(c->checkpoint);
+  if (done && cli_flushed()) remove(c->checkpoint);
 }
 
 /* Where the work stands it can't be saved.  Said once, when that has lasted; a try that had written much before it

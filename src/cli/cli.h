@@ -90,6 +90,7 @@ norn_status cli_eval_whole(cli *, const char *name, const char *text, size_t n, 
                            norn_datum *out);
 /* Reads a whole file ("-": standard input); NULL and a message on stderr if that fails. */
 char *cli_read(cli *, const char *path, size_t *n);
+bool  cli_flushed(void);         /* all that was printed is out, and no part was lost before */
 void  cli_complain(cli *, const char *format, ...) NORN_PRINTF(2, 3);   /* "norn: ..." on stderr */
 void  cli_report(cli *, const norn_err *, bool warning);
 int   cli_diagnostics(cli *);           /* prints all; returns the number of errors */

@@ -29,7 +29,7 @@ static bool set_args(cli *c, const char *const *words, int n)
 static norn_status program_save(void *what, cli *c, const char *path)
 {
   (void)what;
-  if (fflush(stdout) != 0) return norn_fail(c->st, NORN_EIO, -1, "can't write the output");
+  if (!cli_flushed()) return norn_fail(c->st, NORN_EIO, -1, "can't write the output");
   return norn_program_save(c->st, path);
 }
 
@@ -204,7 +204,7 @@ int main(int argc, char **argv)
     }
   }
   cli_close(&c);
-  if (fflush(stdout) != 0 && code == EXIT_FINE) {
+  if (!cli_flushed() && code == EXIT_FINE) {
     fputs("norn: can't write the output\n", stderr);
     code = EXIT_PROGRAM;
   }

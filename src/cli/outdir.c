@@ -123,7 +123,7 @@ static bool close_in(outdir *o, FILE *f, const char *name)
 {
   char path[4096];
   if (!f) return true;
-  bool empty = ftell(f) == 0, good = fclose(f) == 0;
+  bool empty = ftell(f) == 0, lost = ferror(f) != 0, good = fclose(f) == 0 && !lost;
   snprintf(path, sizeof path, "%s/%s", o->c->out, name);
   if (empty) unlink(path);
   return good;
@@ -137,7 +137,7 @@ bool outdir_close(outdir *o)
   errno = 0;
   if (!close_in(o, o->summary, "summary.txt")) good = false;
   if (!close_in(o, o->diagnostics, "diagnostics.txt")) good = false;
-  if (!good) cli_complain(o->c, "can't write to %s: %s", o->c->out, strerror(errno));
+  if (!good) cli_complain(o->c, "can't write to %s: %s", o->c->out, errno ? strerror(errno) : "a part of what was written is lost");
   for (int k = 0; k < FUNCTIONS; k++) if (o->f[k]) norn_drop(o->f[k]);
   free(o);
   return good;

@@ -14,6 +14,8 @@ double cli_now(void)
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool cli_flushed(void) { return fflush(stdout) == 0 && !ferror(stdout); }
+
 void cli_complain(cli *c, const char *format, ...)
 {
   va_list ap;

@@ -46,10 +46,22 @@ static double now(void)
 
 /* ---- one file ---- */
 
+/* Says once that keeping has ended; the inference goes on. */
+static void tell_broken(stream *s, const char *path)
+{
+  norn_span nowhere = { 0, 0, 0 };
+  if (!s->broken)
+    norn_warning(s->st, nowhere, "draws are no longer kept as they come: can't write %s: %s", path,
+                 strerror(errno ? errno : ENOMEM));
+  s->broken = true;
+}
+
 static void chain_free(stream *s, chain_file *c)
 {
   if (!c) return;
-  if (c->f) fclose(c->f);
+  bool lost = c->f && ferror(c->f);
+  errno = lost ? EIO : 0;
+  if (c->f && (fclose(c->f) != 0 || lost)) tell_broken(s, c->path);
   drawset_free(&c->set);
   text_free(&c->row);
   text_free(&c->about);
@@ -62,14 +74,9 @@ static void close_chains(stream *s)
   s->nchain = 0;
 }
 
-/* Says once that keeping has ended; the inference goes on. */
 static bool broken(stream *s, const char *path)
 {
-  norn_span nowhere = { 0, 0, 0 };
-  if (!s->broken)
-    norn_warning(s->st, nowhere, "draws are no longer kept as they come: can't write %s: %s", path,
-                 strerror(errno ? errno : ENOMEM));
-  s->broken = true;
+  tell_broken(s, path);
   close_chains(s);
   return false;
 }
@@ -224,6 +231,7 @@ static void stream_free(norn_state *st, void *p)
 {
   stream *s = p;
   if (!s) return;
+  s->broken = true;                    /* at the end of a state nobody may be there to hear it */
   close_chains(s);
   mem_put(&s->m, s->chain, s->cchain * sizeof *s->chain);
   norn_alloc(st, s, sizeof *s, 0);
@@ -246,6 +254,7 @@ norn_status draws_keep(norn_state *st, const norn_datum *args, int n, norn_datum
   *inference->kept = 0;
   if (*slot) {
     norn_on_draw(st, NULL, NULL);
+    close_chains(*slot);
     stream_free(st, *slot);
     *slot = NULL;
   }
