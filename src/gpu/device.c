@@ -91,10 +91,16 @@ static bool start_driver(cuda_api *cu, int *version, int *count, char *why, size
   return false;
 }
 
-static int wanted(void)
+/* The number of the device that is wanted; false: it is none (why is set). */
+static bool wanted(gpu *g)
 {
   const char *s = getenv("NORN_GPU");
-  return s && *s ? atoi(s) : 0;
+  char *end = NULL;
+  long k = s && *s ? strtol(s, &end, 10) : 0;
+  g->ordinal = k < 0 || k > INT32_MAX ? -1 : (int)k;
+  if (!end || !*end) return true;
+  snprintf(g->why, sizeof g->why, "NORN_GPU is %.40s, which is no device's number", s);
+  return false;
 }
 
 static bool start(gpu *g)
@@ -102,9 +108,9 @@ static bool start(gpu *g)
   int count = 0, code;
   char why[240];
   if (!start_driver(&g->cu, &g->driver, &count, g->why, sizeof g->why)) return false;
-  g->ordinal = wanted();
+  if (!wanted(g)) return false;
   if (g->ordinal < 0 || g->ordinal >= count) {
-    snprintf(g->why, sizeof g->why, "NORN_GPU is %d, but there %s %d", g->ordinal, count == 1 ? "is" : "are",
+    snprintf(g->why, sizeof g->why, "NORN_GPU is %.40s, but there %s %d", getenv("NORN_GPU"), count == 1 ? "is" : "are",
              count);
     return false;
   }

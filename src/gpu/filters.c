@@ -253,13 +253,18 @@ norn_status filters_states(filters *s, filters_state *to)
   return status;
 }
 
-/* n bytes from there into new memory of the host. */
+/* n bytes from there into new memory of the host; NULL after a failure. */
 static norn_status bring(filters *s, void *to, gpu_ptr from, size_t n)
 {
   norn_state *st = gpu_state(s->g);
   void *p = norn_alloc(st, NULL, 0, n);
+  norn_status status = p ? gpu_download(s->g, p, from, n) : norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+  if (status) {
+    norn_alloc(st, p, n, 0);
+    p = NULL;
+  }
   memcpy(to, &p, sizeof p);
-  return p ? gpu_download(s->g, p, from, n) : norn_fail(st, NORN_EMEMORY, -1, "out of memory");
+  return status;
 }
 
 norn_status filters_fetch(filters *s, gpu_ptr logw, uint32_t k, double *to, uint16_t *of, uint16_t *eve)

@@ -7,9 +7,7 @@ enum { ALIGN = 256 };
 size_t gpu_free_memory(gpu *g)
 {
   size_t nfree = 0, total = 0;
-  norn_state *st = g->st;
   if (!g->open || g->lost || g->cu.set_current(g->context) != CU_OK) return 0;
-  (void)st;
   return g->cu.memory_info(&nfree, &total) == CU_OK ? nfree : 0;
 }
 

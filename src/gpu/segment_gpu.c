@@ -332,7 +332,7 @@ static gpu_ptr array_at(segment_gpu *s, const segment_array *a)
   for (data *d = s->arrays; d; d = d->next)
     if (d->n == a->n && d->elem == a->elem && d->sum == sum) return d->at;
   data *d = norn_alloc(st, NULL, 0, sizeof *d);
-  if (!d) return 0;
+  if (!d) return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), 0;
   *d = (data){ s->arrays, a->n, a->elem, sum, gpu_alloc(s->g, bytes + 8, "an array") };
   bool good = d->at != 0;
   if (good && s->f32 && a->elem == NORN_F64) {

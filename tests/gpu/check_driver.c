@@ -266,6 +266,10 @@ static void missing(void)
   norn_free(st);
   setenv("NORN_GPU", "3", 1);
   without("", "mock_cuda.so", "NORN_GPU is 3, but there is 1");
+  setenv("NORN_GPU", "-1", 1);
+  without("", "mock_cuda.so", "NORN_GPU is -1, but there is 1");
+  setenv("NORN_GPU", "first", 1);
+  without("", "mock_cuda.so", "NORN_GPU is first, which is no device's number");
   unsetenv("NORN_GPU");
 }
 
