@@ -163,7 +163,7 @@ ty   comp_record(comp *, const ast *, int dst);
 ty   comp_index(comp *, const ast *, int dst);
 void comp_distribution(comp *, const ast *);                       /* the body of a distribution definition */
 ty   entry_value(comp *, env_entry *, int dst, norn_span, const ast *);   /* a builtin as a value */
-/* Arguments of a call put into registers from w on, named ones reordered, defaults filled; false: reported. */
+/* What the arguments of a call must fit.  what: "function" and the like, for messages. */
 typedef struct signature {
   const char *what, *name;
   int n, nreq;
@@ -172,8 +172,10 @@ typedef struct signature {
   bool variadic;
   const char *text;
 } signature;
+signature comp_signature(comp *, const char *what, const env_entry *);       /* of a builtin */
 void comp_assign(comp *, const ast *const *es, const int *regs, const ty *want, int n,
                  const ast *also);   /* as if at once */
+/* Arguments of a call put into registers from w on, named ones reordered, defaults filled; false: reported. */
 bool comp_arguments(comp *, const ast *call, const signature *, int w, int *count);
 uint64_t name_comp(comp *, const char *);
 uint64_t anon_comp(comp *);

@@ -158,12 +158,9 @@ static void parameter_spans(comp *c, int at, const ast *e, const signature *s)
   }
 }
 
-static signature entry_signature(comp *c, const env_entry *e)
+signature comp_signature(comp *c, const char *what, const env_entry *e)
 {
-  signature s = { "function",  sym_name(c->st, e->name),
-                  e->npars,    0,
-                  e->pnames,   e->pdefaults,
-                  e->variadic, e->params };
+  signature s = { what, sym_name(c->st, e->name), e->npars, 0, e->pnames, e->pdefaults, e->variadic, e->params };
   for (int i = 0; i < e->npars; i++)
     if (norn_is_none(e->pdefaults[i]) && !(e->variadic && i == e->npars - 1)) s.nreq = i + 1;
   return s;
@@ -425,7 +422,7 @@ static ty call_native(comp *c, const ast *e, env_entry *x, int dst)
     c->f->top = top;
     return TY_ANY;
   }
-  signature s = entry_signature(c, x);
+  signature s = comp_signature(c, "function", x);
   int save, w = open_window(c, dst, false, &save);
   temp(c);
   if (!comp_arguments(c, e, &s, w, &n)) {
@@ -443,7 +440,7 @@ static ty call_native(comp *c, const ast *e, env_entry *x, int dst)
 static ty call_builder(comp *c, const ast *e, env_entry *x, int op, const void *lit, int dst)
 {
   int top = c->f->top, n = 0;
-  signature s = x->kind == ENV_CTOR ? ctor_signature(c, x) : entry_signature(c, x);
+  signature s = x->kind == ENV_CTOR ? ctor_signature(c, x) : comp_signature(c, "function", x);
   char fields[200] = "";
   if (x->kind == ENV_CTOR && s.names) {
     size_t k = 0;
@@ -599,7 +596,7 @@ ty entry_value(comp *c, env_entry *x, int dst, norn_span span, const ast *callee
     if (x->native) { emit_p(c, OP_LOADNAT, dst, 0, 0, x->native); return TY_ANY; }
     return eta(c, x, x->npars ? x->npars : 1, x->pnames, dst, span, callee);
   case ENV_DIST: case ENV_ENGINE: {
-    signature s = entry_signature(c, x);
+    signature s = comp_signature(c, "function", x);
     return eta(c, x, s.nreq ? s.nreq : 0, x->pnames, dst, span, callee); }
   case ENV_CTOR:
     if (x->arity) {

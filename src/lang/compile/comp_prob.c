@@ -14,22 +14,11 @@ static env_entry *family(comp *c, const ast *d)
   return x && x->kind == ENV_DIST && !x->row->expand ? x : NULL;
 }
 
-static signature family_signature(comp *c, const env_entry *e)
-{
-  signature s = { "distribution", sym_name(c->st, e->name),
-                  e->npars,       0,
-                  e->pnames,      e->pdefaults,
-                  e->variadic,    e->params };
-  for (int i = 0; i < e->npars; i++)
-    if (norn_is_none(e->pdefaults[i]) && !(e->variadic && i == e->npars - 1)) s.nreq = i + 1;
-  return s;
-}
-
 static void effect_spans(comp *c, int at, const ast *d, const ast *whole)
 {
   emit_span(c, at, -1, whole->span);
   if (d->kind != AST_CALL || !family(c, d)) { emit_span(c, at, 0, d->span); return; }
-  signature s = family_signature(c, family(c, d));
+  signature s = comp_signature(c, "distribution", family(c, d));
   for (uint32_t i = 0; i < d->u.call.n; i++) {
     const ast_arg *a = d->u.call.v + i;
     int k = (int)i;
@@ -47,7 +36,7 @@ static int sample_into(comp *c, const ast *d, const ast *via, uint64_t where, co
   env_entry *x = via ? NULL : family(c, d);
   int w = c->f->top, n = 0, at;
   if (x) {
-    signature s = family_signature(c, x);
+    signature s = comp_signature(c, "distribution", x);
     temp(c);
     if (!comp_arguments(c, d, &s, w, &n)) { emit(c, OP_LOADU, w, 0, 0); return w; }
     at = emit(c, OP_SAMPLED, w, n, 0);
@@ -134,7 +123,7 @@ ty comp_observe(comp *c, const ast *e, int dst)
   uint64_t where = observed_name(c, y, c->let_name);
   c->let_name = NULL;
   if (x) {
-    signature s = family_signature(c, x);
+    signature s = comp_signature(c, "distribution", x);
     int total = s.variadic && (int)d->u.call.n > s.n ? (int)d->u.call.n : s.n;
     temps(c, total + 1);
     expr(c, y, w + total, TAIL_NO);
@@ -206,7 +195,7 @@ static void special_logpdf(comp *c, const ast *e, int dst)
   env_entry *f = family(c, d);
   int w = c->f->top, n = 0, at;
   if (f) {
-    signature s = family_signature(c, f);
+    signature s = comp_signature(c, "distribution", f);
     if (!comp_arguments(c, d, &s, w, &n)) { emit(c, OP_LOADU, dst, 0, 0); return; }
     while (c->f->top < w + n + 1) temp(c);
     expr(c, x, w + n, TAIL_NO);
