@@ -811,6 +811,7 @@ TEST_FILES = \
   %D%/unit/dialect_cases.h \
   %D%/unit/dialect_text.h \
   %D%/unit/dist_family.h \
+  %D%/unit/host.h \
   %D%/unit/lane_programs.h \
   %D%/unit/multi.h \
   %D%/unit/pair.h \

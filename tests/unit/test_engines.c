@@ -1,6 +1,7 @@
 /* test_engines.c: the pieces engines are made of, one by one; inference driven from C, dropped
    after any step, stopped, and with the n-th allocation failing. */
 #include "unit.h"
+#include "host.h"
 #include "infer/infer.h"
 #include "infer/posterior.h"
 #include <stdlib.h>
@@ -359,23 +360,6 @@ static void test_linear(norn_state *st)
 }
 
 /* ---- the n-th allocation fails ---- */
-
-typedef struct { long requests, fail_at, blocks; } host;
-
-static void *host_alloc(void *user, void *p, size_t old, size_t n)
-{
-  host *h = user;
-  (void)old;
-  if (n == 0) {
-    h->blocks -= p != NULL;
-    free(p);
-    return NULL;
-  }
-  if (++h->requests == h->fail_at) return NULL;
-  void *q = realloc(p, n);
-  h->blocks += q && !p;
-  return q;
-}
 
 /* Runs all jobs with one failing allocation; returns how many allocations there were. */
 static long starve(long fail_at)

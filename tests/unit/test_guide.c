@@ -3,6 +3,7 @@
    tokens can reach is compared: each token's bytes are read one by one, distances come from going round until
    nothing changes. */
 #include "unit.h"
+#include "host.h"
 #include "base/base.h"
 #include "llm/guide/guide.h"
 #include "llm/guide/regex.h"
@@ -274,22 +275,6 @@ static void test_empty(norn_state *st)
 }
 
 /* ---- memory ---- */
-
-typedef struct host { long requests, fail_at, blocks; } host;
-static void *host_alloc(void *user, void *p, size_t old, size_t n)
-{
-  host *h = user;
-  (void)old;
-  if (n == 0) {
-    h->blocks -= p != NULL;
-    free(p);
-    return NULL;
-  }
-  if (++h->requests == h->fail_at) return NULL;
-  void *q = realloc(p, n);
-  h->blocks += q && !p;
-  return q;
-}
 
 static lm_guide *guide_of(vocabulary *v, const char *nested)
 {

@@ -1,25 +1,9 @@
 /* test_predict.c: loo, prediction and calibration with the n-th allocation failing: an error or
    none, and nothing left behind. */
 #include "unit.h"
+#include "host.h"
 #include "norn.h"
 #include <stdlib.h>
-
-typedef struct { long requests, fail_at, blocks; } host;
-
-static void *host_alloc(void *user, void *p, size_t old, size_t n)
-{
-  host *h = user;
-  (void)old;
-  if (n == 0) {
-    h->blocks -= p != NULL;
-    free(p);
-    return NULL;
-  }
-  if (++h->requests == h->fail_at) return NULL;
-  void *q = realloc(p, n);
-  h->blocks += q && !p;
-  return q;
-}
 
 static const char *const programs[] = {
   "model m(ys) { let mu ~ normal(0, 1); for y in ys { observe y ~ normal(mu, 1) };"

@@ -2,6 +2,7 @@
    which their text is written, and matched over characters as sets of places where a part may end, so that nothing
    is shown to be right by what is tested: neither the parser, nor UTF-8, nor automata. */
 #include "unit.h"
+#include "host.h"
 #include "base/base.h"
 #include "llm/guide/grammar.h"
 #include <stdlib.h>
@@ -769,22 +770,6 @@ static void test_grammar(norn_state *st)
 }
 
 /* ---- memory ---- */
-
-typedef struct host { long requests, fail_at, blocks; } host;
-static void *host_alloc(void *user, void *p, size_t old, size_t n)
-{
-  host *h = user;
-  (void)old;
-  if (n == 0) {
-    h->blocks -= p != NULL;
-    free(p);
-    return NULL;
-  }
-  if (++h->requests == h->fail_at) return NULL;
-  void *q = realloc(p, n);
-  h->blocks += q && !p;
-  return q;
-}
 
 static void test_memory(void)
 {
