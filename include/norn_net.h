@@ -59,7 +59,7 @@ void           norn_training_free(norn_training *);
 norn_status    norn_net_save(norn_state *, norn_datum net, const char *path);
 norn_datum     norn_net_load(norn_state *, const char *path);
 /* What it tells of itself, a record: kind, model, loss, held_out, marginal, efficiency, kl, steps, runs, seconds, parameters, seed,
-   sites.  NONE: error set. */
+   sites, inputs.  NONE: error set. */
 norn_datum     norn_net_info(norn_state *, norn_datum net);
 
 #if defined __GNUC__

@@ -194,7 +194,6 @@ double dist_search_quantile(double (*cdf1)(double, const double *), double prob,
                             double lo, double hi, double guess);
 
 /* Samplers used by several families (sample.c). */
-double dist_draw_gamma(norn_rng *, double shape);             /* scale 1 */
 /* its logarithm, also where it underflows */
 double dist_draw_log_gamma(norn_rng *, double shape);
 double dist_draw_binomial(norn_rng *, double n, double p);

@@ -20,7 +20,6 @@ static const char *const names[WEIGHER_KERNELS] = { "weights_chunks", "weights_t
 uint32_t weigher_room_of(uint32_t n) { return (n / WEIGHER_CHUNK + (n % WEIGHER_CHUNK != 0)) * WEIGHER_CHUNK; }
 size_t weigher_each(bool f32) { return f32 ? 9 : 17; }
 
-uint32_t weigher_room(const weigher *b) { return b->room; }
 gpu_ptr weigher_logw(const weigher *b, int which) { return b->logw[which]; }
 gpu_ptr weigher_flags(const weigher *b) { return b->all + offsetof(weigher_all, flags); }
 size_t weigher_map_size(const weigher *b) { return 2 * (size_t)b->room * sizeof(uint32_t); }

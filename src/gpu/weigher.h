@@ -22,7 +22,6 @@ typedef struct weigher_sums {
 weigher    *weigher_new(gpu *, uint32_t n, bool f32);
 void        weigher_free(weigher *);
 /* n in whole chunks: so many numbers have room in log weights, and twice as many in a map. */
-uint32_t    weigher_room(const weigher *);
 uint32_t    weigher_room_of(uint32_t n);
 /* Log weights (room): two of them, all 0 at first; behind the n-th stands -infinity.  Which of them is meant,
    others say. */

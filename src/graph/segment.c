@@ -2,12 +2,6 @@
 #include "graph/segment.h"
 #include <string.h>
 
-const char *const segment_op_names[S_COUNT] = {
-#define X(name, n) #name,
-  SEGMENT_OPS(X)
-#undef X
-};
-
 /* ---- memory ---- */
 
 static bool room(segment *s, void *array, size_t *cap, size_t n, size_t size)

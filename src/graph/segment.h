@@ -64,7 +64,6 @@ typedef enum {
 #undef X
   S_COUNT
 } segment_op_name;
-extern const char *const segment_op_names[S_COUNT];
 
 enum { SEGMENT_ARGS = 1 + NORN_DIST_P };
 typedef struct segment_op {

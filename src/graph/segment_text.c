@@ -31,19 +31,6 @@ static const char *family_of(const norn_dist_row *row)
   return np < 0 ? NULL : name;
 }
 
-static bool is_direct(double (*fun)(double)) { return lane_map_of(fun) >= 0; }
-
-const char *segment_text_lacks(const segment *s)
-{
-  for (size_t i = 0; i < s->nop; i++) {
-    const segment_op *o = &s->op[i];
-    if (o->op == S_MAP && !is_direct(o->fun)) return o->name;
-    if ((o->op == S_LOGP || o->op == S_GOOD) && !family_of(o->row)) return o->row->name;
-    if (o->op == S_DRAW && (!segment_draws(o->row) || !family_of(o->row))) return o->row->name;
-  }
-  return NULL;
-}
-
 /* ---- values ---- */
 
 static const char *kind_name(unsigned kind)

@@ -9,8 +9,6 @@
    SEG_SAMPLE, SEG_LOGP, SEG_INSIDE, SEG_FUN with the family's or function's name, the number of parameters and
    the operation's place, between SEG_CALL_BEGIN and SEG_CALL_END. */
 void segment_text(text *, const segment *);
-/* NULL, or the name of what in it has no formula: a target without calls can't have it. */
-const char *segment_text_lacks(const segment *);
 /* Is the draw of a family a formula: 'n' of a normal, 'u' of a uniform, 0: no. */
 char segment_draws(const norn_dist_row *);
 #endif

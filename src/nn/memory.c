@@ -81,11 +81,13 @@ static bool context_room(nn_memory *y, int keys)
   y->wide = padded(keys);
   int64_t columns = y->layers * h * dh * y->wide, rows = y->layers * h * keys * y->dw;
   y->context_bytes = (size_t)(columns + rows + y->wide) * sizeof(float);
-  y->kt = make(y->st, y->context_bytes);
+  if (!(y->kt = make(y->st, y->context_bytes))) {
+    y->context_bytes = 0;
+    return false;
+  }
   y->v = y->kt + columns;
   y->order = y->v + rows;
-  if (!y->kt) y->context_bytes = 0;
-  return y->kt != NULL;
+  return true;
 }
 
 /* Keys and values of block l from qkv (t, 3 d). */

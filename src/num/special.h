@@ -59,8 +59,6 @@ double special_erfcx(double x);                          /* exp(x^2) erfc(x) */
 double special_norm_cdf(double x);
 /* right to the far tail, where the cdf is 0 */
 double special_norm_log_cdf(double x);
-/* phi(x) / Phi(x), the slope of the last */
-double special_norm_hazard(double x);
 double special_norm_quantile(double p);                  /* Wichura 1988, AS 241 */
 double special_norm_quantile_half(double q);             /* of p = 1/2 + q */
 double special_norm_quantile_log(double lp);             /* of p = exp lp */

@@ -35,15 +35,6 @@ double special_norm_log_cdf(double x)
   return -0.5 * x * x - V_LOG_SQRT_2PI - log(-x) + log(sum);
 }
 
-/* Below -20: -x over the sum of special_norm_log_cdf. */
-double special_norm_hazard(double x)
-{
-  if (!(x < -20)) return exp(-0.5 * x * x - V_LOG_SQRT_2PI) / special_norm_cdf(x);
-  double r = 1 / (x * x), sum = 1;
-  for (int k = 19; k > 0; k -= 2) sum = 1 - k * r * sum;
-  return -x / sum;
-}
-
 static double horner(const double *c, int n, double x)
 {
   double y = c[n - 1];

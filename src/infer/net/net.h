@@ -21,8 +21,8 @@
    questions in their place) and of the latents shown, so that missing data and given() are in what was learned.
 
    Files: net_schema.c (sites), net_learn.c (found out from runs), net_event.c (numbers of choices), net_source.c
-   (simulated runs), net_tokens.c (their layout), net_train.c, net_file.c, net_propose.c (asking), amortized.c (the
-   engine), net_diagnose.c. */
+   (simulated runs), net_tokens.c (their layout), net_train.c, net_file.c, net_propose.c (asking), net_answer.c (answers as
+   distributions), amortized.c (the engine). */
 #ifndef NORN_INFER_NET_H
 #define NORN_INFER_NET_H
 #include "infer/engine.h"
@@ -131,7 +131,7 @@ typedef struct net_spec {      /* what a constructor pfn(...), npe(...), distrib
   net_kind kind;
   nn_shape shape;              /* by size = "small", "medium", "large", or d, layers, heads, ff */
   int bars, components;
-  const char *head;            /* of real coordinates: "bars", "mixture", or "auto", which is bars */
+  const char *head;            /* of real coordinates: "bars", "mixture", or "auto" (a pfn's), which is bars */
   double subsets;
   int batch, most_batch;       /* sequences a step; with adapt: at most */
   bool adapt;                  /* AdAdaGrad */
@@ -151,9 +151,6 @@ void net_schema_free(norn_state *, net_schema *);
 bool net_schema_open(norn_state *, net_schema *);
 /* false: error set, and nothing is left in `to`. */
 bool net_schema_copy(norn_state *, net_schema *to, const net_schema *from);
-/* The site of an address, with its indices; -1: none. */
-int  net_schema_site(const net_schema *, norn_state *, uint64_t addr, int32_t *index);
-
 /* Tokens of runs as training sees them: who is context and who is asked, by numbers of *g and the run's number.
    Arrays of *out belong to *room and live until the next call.  false: error set. */
 typedef struct net_room net_room;
@@ -270,8 +267,7 @@ bool       net_asked_archive(norn_archive *, net_asked *);
 /* Why the net can say nothing of these data (more of them than in training, or others), so that all proposals are
    the prior's; NULL: it can. */
 const char *net_asked_refusal(const net_asked *);
-/* What the first run met: missing observations; other choices; observations. */
+/* What the first run met: missing observations; other choices. */
 int        net_asked_missing(const net_asked *);
 int        net_asked_choices(const net_asked *);
-int        net_asked_observed(const net_asked *);
 #endif

@@ -27,7 +27,7 @@ struct net_asked {
   nn_room *room;
   /* The first run. */
   net_runs seen;
-  int observed, missing, choices;      /* how many observations, missing ones, other choices it met */
+  int missing, choices;                /* how many missing observations, other choices it met */
   char refusal[240];
   /* (n): coordinates so far; whether the last one's token has not been remembered yet, and that token. */
   int32_t *order;

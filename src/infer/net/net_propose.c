@@ -134,7 +134,6 @@ static bool see(net_asked *a, const norn_event *ev)
   net_event e;
   char name[120] = "";
   const net_schema *s = &a->net->schema;
-  a->observed++;
   if (ev->flags & (NORN_EV_FACTOR | NORN_EV_CONDITION)) return true;
   if (net_event_of(s, a->st, ev, ev->value, true, &a->seen, &e, NULL)) {
     if (e.site < 0) return true;                 /* no token says it: q may leave out what it likes */
@@ -171,7 +170,7 @@ static bool first_run(net_asked *a, norn_datum model, uint64_t stream, int k, bo
   if (!r) return false;
   norn_run_stream(r, norn_stream_split(stream, ENGINE_LANE, LANE_FIRST, 0), (uint32_t)k, 0);
   norn_run_flags(r, NORN_RUN_NAMES | NORN_RUN_CHECK | NORN_RUN_DOMAIN);
-  a->observed = a->missing = a->choices = a->noted = 0;
+  a->missing = a->choices = a->noted = 0;
   bool good = net_inputs_of(&a->net->schema, st, model, &a->seen), going = good;
   while (good && going)
     switch (norn_run_next(r, &ev)) {
@@ -286,7 +285,6 @@ net_asked *net_asked_look(norn_state *st, const net *of, norn_datum model, uint6
 const char *net_asked_refusal(const net_asked *a) { return *a->refusal ? a->refusal : NULL; }
 int net_asked_missing(const net_asked *a) { return a->missing; }
 int net_asked_choices(const net_asked *a) { return a->choices; }
-int net_asked_observed(const net_asked *a) { return a->observed; }
 
 void net_asked_restart(net_asked *a)
 {
@@ -638,8 +636,9 @@ bool net_asked_next(net_asked *a, int n, const int32_t *who, norn_run *const *ru
 bool net_asked_copy(net_asked *a, const uint32_t *to, const uint32_t *from, size_t n)
 {
   size_t j = (size_t)a->net->schema.wide;
-  int32_t *t = engine_get(a->st, 2 * n * sizeof *t), *f = t + n;
+  int32_t *t = engine_get(a->st, 2 * n * sizeof *t), *f = NULL;
   if (!t) return false;
+  f = t + n;
   for (size_t k = 0; k < n; k++) {
     size_t x = to[k], y = from[k];
     t[k] = (int32_t)x;

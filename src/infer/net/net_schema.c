@@ -269,18 +269,6 @@ int net_place_or_add(net_schema *h, norn_state *st, const norn_event *ev, int32_
   return place_of(h, h, st, ev, index);
 }
 
-int net_schema_site(const net_schema *h, norn_state *st, uint64_t addr, int32_t *index)
-{
-  char shown[NAME_MOST], pattern[96];
-  norn_addr_name(st, addr, shown, sizeof shown);
-  if (*shown == '@' || !pattern_of(shown, pattern, sizeof pattern, index)) return -1;
-  size_t n = strlen(pattern);
-  for (int i = 0; i < h->nsite; i++)
-    if (!strncmp(h->site[i].name, pattern, n) && strchr(":~", h->site[i].name[n]))
-      return i;                                                  /* strchr finds the end of the name, too */
-  return -1;
-}
-
 /* ---- the table's rows ---- */
 
 static int numbers_of(const net_site *s)

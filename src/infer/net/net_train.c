@@ -418,7 +418,7 @@ static bool hold_out(net_training *t)
       return false;
     shuffle(t, 0);
   }
-  return net_source_runs(t->source, schema, first, n, &t->held) && 
+  return net_source_runs(t->source, schema, first, n, &t->held) &&
          net_batch(schema, &t->n->spec, &t->held, HELD_FIRST, t->stream, t->held_room, &t->held_tk);
 }
 

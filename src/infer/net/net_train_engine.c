@@ -16,7 +16,6 @@ typedef struct trainer {
                                            when programs run */
   size_t ncheckpoint;
   double every, saved;
-  double total;                         /* of the progress shown: it never falls */
 } trainer;
 
 enum { TRAIN_what, TRAIN_spec, TRAIN_seconds, TRAIN_steps, TRAIN_seed, TRAIN_checkpoint, TRAIN_every, TRAIN_resume,

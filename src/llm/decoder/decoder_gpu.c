@@ -11,7 +11,6 @@ static const char bytes[] = {
 #include "llm/decoder_gpu.inc"
   0
 };
-const char *dec_gpu_kernels(void) { return bytes; }
 
 #define SLAB_LEAST ((size_t)1 << 24)
 #define SLAB_MOST ((size_t)1 << 29)

@@ -53,6 +53,4 @@ static inline bool dec_gpu_good(dec_gpu *e, norn_status s)
   if (!e->bad) e->bad = s;
   return !e->bad;
 }
-/* Text of the kernels (decoder_gpu.c). */
-const char *dec_gpu_kernels(void);
 #endif

@@ -113,7 +113,6 @@ double http_retry_after(const char *header, int64_t date);
 const char *http_shown(http *, char *out, size_t room, const char *s, size_t n);
 bool http_has_key(const http *, const char *s, size_t n);
 norn_status http_no_memory(norn_state *);
-void http_job_free(http *, http_job *);
 
 /* ---- what is kept ---- */
 

@@ -14,12 +14,6 @@ enum { WAITS, FLIES, DONE };
 
 norn_status http_no_memory(norn_state *st) { return norn_fail(st, NORN_EMEMORY, -1, "not enough memory"); }
 
-void http_job_free(http *h, http_job *j)
-{
-  j->body.m = &h->m;
-  text_free(&j->body);
-}
-
 bool http_has_key(const http *h, const char *s, size_t n)
 {
   if (!h->key || h->nkey == 0 || n < h->nkey) return false;
