@@ -16,6 +16,8 @@ FAMILIES(FAMILY)
 
 /* The levels: two, four or eight numbers to a register. */
 extern const block_fn block_base[], block_avx2[], block_avx512[];
+/* Is this one of NAME_block: elements do not see one another, and an element may be any number. */
+bool block_is_family(block_fn);
 /* NAME_block at a level: for tests and the benchmark. */
 void block_at(int level, int family, const norn_block *);
 #endif

@@ -10,6 +10,7 @@
 #define BLOCK_NAME(a, b) BLOCK_JOIN(a, b)
 
 typedef lanes (*formula)(terms t, const lanes *a, lanes *d);
+#define UNROLL _Pragma("GCC unroll 8")           /* so that arguments and derivatives stay in registers */
 
 /* One register of elements at k: writes their densities and derivatives to logp + k, d[i] + k. */
 static inline __attribute__((always_inline)) void block_step(const norn_block *b, int np,
@@ -18,7 +19,7 @@ static inline __attribute__((always_inline)) void block_step(const norn_block *b
 {
   lanes d[1 + NORN_DIST_P];
   lane_store(b->logp + k, f(t, a, slopes ? d : NULL));
-  for (int i = 0; slopes && i <= np; i++)
+  UNROLL for (int i = 0; slopes && i <= np; i++)
     if (b->d[i]) lane_store(b->d[i] + k, d[i]);
 }
 
@@ -56,7 +57,7 @@ static inline __attribute__((always_inline)) void block_shape(const norn_block *
   memset(memo.done, 0, sizeof memo.done);
   for (int i = 0; i <= np; i++) a[i] = LANE(b->arg[i][0]);
   for (; k + LANES <= b->n; k += LANES) {
-    for (int i = 0; i <= np; i++)
+    UNROLL for (int i = 0; i <= np; i++)
       if (many >> i & 1) a[i] = lane_load(b->arg[i] + k);
     block_step(b, np, f, slopes, &memo, a, k);
   }

@@ -34,7 +34,7 @@ static bool density_forward(program *p, const instr *c, bool gradient)
 
 static void density_backward(program *p, const instr *c)
 {
-  double d[CHUNK];
+  _Alignas(64) double d[BUFFER];
   const double *g = p->adjoint + c->to;
   for (int64_t k = 0; k < c->n; k += CHUNK) {
     int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
@@ -54,10 +54,9 @@ static void op_forward(program *p, const instr *c)
 
 /* ---- terms of the target --------------------------------------------------------------------- */
 
-/* Adds n terms; false: one is outside, *where (the first) becomes its element. */
-static bool terms_add(const program *p, const double *terms, int64_t n, double *sum, int64_t *where)
+/* Adds n terms, whose sum is total; false: one is outside, *where (the first) becomes its element. */
+static bool terms_add(const double *terms, int64_t n, double total, double *sum, int64_t *where)
 {
-  double total = n == 1 ? *terms : p->level->sum(terms, n);
   *sum += total;
   if (total > -HUGE_VAL) return true;
   for (int64_t i = 0; i < n; i++)
@@ -68,17 +67,21 @@ static bool terms_add(const program *p, const double *terms, int64_t n, double *
 /* Densities that are only terms: their sum, and with a gradient their derivatives at once. */
 static bool target_density(program *p, const instr *c, bool gradient, double *sum, int64_t *where)
 {
-  double d[OPERANDS][CHUNK], logp[CHUNK];
+  _Alignas(64) double d[OPERANDS][BUFFER], logp[BUFFER];
+  double total[1 + OPERANDS];
+  unsigned which = gradient ? instr_variable(c) : 0;
   for (int64_t k = 0; k < c->n; k += CHUNK) {
     int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
     double *to[OPERANDS] = {NULL};
-    unsigned which = gradient ? instr_variable(c) : 0;
     *where = k;
     for (int i = 0; i < c->nargs; i++)
       if (which >> i & 1) to[i] = d[i];
-    if (!piece_density(p, c, k, n, logp, to) || !terms_add(p, logp, n, sum, where)) return false;
+    if (!piece_density(p, c, k, n, logp, to)) return false;
+    density_sums(p, c, n, logp, to, total);
+    if (!terms_add(logp, n, *total, sum, where)) return false;
     for (int i = 0; i < c->nargs; i++)
-      if (to[i]) operand_spread(p, &c->arg[i], k, n, d[i]);
+      if (to[i] && c->arg[i].kind == FROM_SCALAR) p->adjoint[c->arg[i].at] += total[1 + i];
+      else if (to[i]) operand_spread(p, &c->arg[i], k, n, d[i]);
   }
   return true;
 }
@@ -87,9 +90,10 @@ static bool target_density(program *p, const instr *c, bool gradient, double *su
 static bool target_values(program *p, const instr *c, bool gradient, double *sum, int64_t *where)
 {
   for (int64_t k = 0; k < c->n; k += CHUNK) {
+    const double *terms = p->value + c->to + k;
+    int64_t n = c->n - k < CHUNK ? c->n - k : CHUNK;
     *where = k;
-    if (!terms_add(p, p->value + c->to + k, c->n - k < CHUNK ? c->n - k : CHUNK, sum, where))
-      return false;
+    if (!terms_add(terms, n, n == 1 ? *terms : p->level->sum(terms, n), sum, where)) return false;
   }
   for (int64_t i = 0; gradient && i < c->n; i++) p->adjoint[c->to + i] = 1;
   return true;
@@ -231,6 +235,14 @@ static void backward(program *p)
   }
 }
 
+static bool all_finite(const program *p, const double *gradient)
+{
+  double bad = 0, ends[2];
+  if (p->ninput >= 16) return p->level->range(gradient, (int64_t)p->ninput, ends);
+  for (size_t i = 0; i < p->ninput; i++) bad += gradient[i] * 0;
+  return bad == 0;
+}
+
 eval_status program_eval(program *p, const double *u, double *logp, double *gradient,
                          size_t *blame)
 {
@@ -257,7 +269,5 @@ eval_status program_eval(program *p, const double *u, double *logp, double *grad
   if (!gradient) return EVAL_OK;
   backward(p);
   memcpy(gradient, p->adjoint, p->ninput * sizeof *gradient);
-  for (size_t i = 0; i < p->ninput; i++)
-    if (!(fabs(gradient[i]) < HUGE_VAL)) return *logp = -HUGE_VAL, EVAL_OUTSIDE;
-  return EVAL_OK;
+  return all_finite(p, gradient) ? EVAL_OK : (*logp = -HUGE_VAL, EVAL_OUTSIDE);
 }

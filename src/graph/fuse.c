@@ -372,7 +372,8 @@ static bool fast_make(fusing *f)
   return p->local != NULL;
 }
 
-/* The adjoints that must be 0 before: all but those of what blocks keep to themselves. */
+/* The adjoints that must be 0 before: all but those of what blocks keep to themselves, with the rest of a register
+   behind arrays. */
 static bool clear_make(fusing *f)
 {
   enum { GAP = 64 };                 /* shorter ones are cleared too */
@@ -383,7 +384,7 @@ static bool clear_make(fusing *f)
   if (!p->clear || !skip) return false;
   for (size_t i = 0; i < p->ncode; i++)
     if (p->code[i].target ? p->code[i].op == G_DENSITY || f->block[i] : f->block[i] != 0)
-      memset(skip + p->code[i].to, 1, p->code[i].n);
+      memset(skip + p->code[i].to, 1, p->code[i].n > 1 ? (p->code[i].n + 7) / 8 * 8 : 1);
   while (at < p->nplace) {
     uint32_t from = at, end = at, gap = 0;
     for (; at < p->nplace && gap < GAP; at++) {

@@ -133,8 +133,6 @@ char *fused_cc_program(const program *p, int width, size_t *n, size_t *size)
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
-enum { ROOM = CHUNK + 8 };
-
 static bool code_make(const program *p, const fused *b, fused_fn *f, fused_code *c)
 {
   *c = (fused_code){.f = f};
@@ -143,10 +141,10 @@ static bool code_make(const program *p, const fused *b, fused_fn *f, fused_code 
   c->in = blocks_get(own, (c->s.ncolumn + c->s.neach + 1) * sizeof *c->in);
   c->number = blocks_get(own, (c->s.nnumber + c->s.nuse + 2) * sizeof *c->number);
   c->kept = blocks_get(own, (c->s.nuse + 1) * sizeof *c->kept);
-  c->room = blocks_get(own, (c->s.neach + c->s.nuse + 1) * ROOM * sizeof *c->room);
+  c->room = blocks_get(own, (c->s.neach + c->s.nuse + 1) * BUFFER * sizeof *c->room);
   if (!c->in || !c->number || !c->kept || !c->room) return false;
   c->out = c->number + c->s.nnumber;
-  for (uint32_t u = 0; u < c->s.nuse; u++) c->kept[u] = c->room + (c->s.neach + u) * ROOM;
+  for (uint32_t u = 0; u < c->s.nuse; u++) c->kept[u] = c->room + (c->s.neach + u) * BUFFER;
   return true;
 }
 
@@ -172,7 +170,7 @@ static void inputs_take(const program *p, fused_code *c, int64_t k, int64_t n)
   int step;
   for (uint32_t j = 0; j < c->s.ncolumn; j++) c->in[j] = c->s.column[j] + k;
   for (uint32_t j = 0; j < c->s.neach; j++)
-    c->in[c->s.ncolumn + j] = operand_fetch(p, c->s.each[j], k, n, c->room + j * ROOM, &step);
+    c->in[c->s.ncolumn + j] = operand_fetch(p, c->s.each[j], k, n, c->room + j * BUFFER, &step);
 }
 
 bool fused_code_run(program *p, fused_code *c, double *sum, int64_t *where)

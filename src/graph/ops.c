@@ -8,6 +8,18 @@
 
 /* ---- operands -------------------------------------------------------------------------------- */
 
+/* Are these elements, a chunk or what there is of the last one, in the order of their places. */
+static bool has_runs(const segments *s, int64_t k, int64_t n)
+{
+  return s && !s->order && k % CHUNK == 0 && s->end[s->first[k / CHUNK + 1] - 1] == n;
+}
+
+static runs_args runs_of(const segments *s, int64_t k)
+{
+  uint32_t first = s->first[k / CHUNK];
+  return (runs_args){s->place + first, s->end + first, s->first[k / CHUNK + 1] - first};
+}
+
 const double *operand_fetch(const program *p, const operand *o, int64_t k, int64_t n,
                             double *buffer,
                             int *step)
@@ -18,7 +30,10 @@ const double *operand_fetch(const program *p, const operand *o, int64_t k, int64
   case FROM_DATA: return o->data + k;
   case FROM_LOCAL: return p->local + (size_t)o->at * CHUNK;
   case FROM_GATHER:
-    for (int64_t i = 0; i < n; i++) buffer[i] = p->value[o->places[k + i]];
+    if (has_runs(o->segments, k, n)) {
+      runs_args a = runs_of(o->segments, k);
+      p->level->runs(p->value, &a, buffer);
+    } else for (int64_t i = 0; i < n; i++) buffer[i] = p->value[o->places[k + i]];
     for (int64_t i = n; i & 7; i++) buffer[i] = buffer[n - 1];      /* the rest of a register */
     return buffer;
   case FROM_NUMBER: *step = 0; return o->data;
@@ -26,23 +41,29 @@ const double *operand_fetch(const program *p, const operand *o, int64_t k, int64
   }
 }
 
-/* The sum of d[order[i]], i from .. end. */
+/* The sum of d[order[i]], i from .. end, by four partial ones. */
 static double segment_sum(const double *d, const uint32_t *order, uint32_t from, uint32_t end)
 {
   double s[4] = {0, 0, 0, 0};
-  if (order) for (uint32_t i = from; i < end; i++) s[i & 3] += d[order[i]];
-  else for (uint32_t i = from; i < end; i++) s[i & 3] += d[i];
+  uint32_t i = from;
+  for (; i + 4 <= end; i += 4)
+    for (int j = 0; j < 4; j++) s[j] += d[order[i + (uint32_t)j]];
+  if (i < end) s[0] += d[order[i]];
+  if (i + 1 < end) s[1] += d[order[i + 1]];
+  if (i + 2 < end) s[2] += d[order[i + 2]];
   return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
 static void segments_spread(program *p, const segments *s, int64_t k, const double *d)
 {
+  runs_args a = runs_of(s, k);
   uint32_t from = 0;
-  const uint32_t *order = s->order ? s->order + k : NULL;
-  for (uint32_t i = s->first[k / CHUNK]; i < s->first[k / CHUNK + 1]; i++) {
-    p->adjoint[s->place[i]] += segment_sum(d, order, from, s->end[i]);
-    from = s->end[i];
+  if (!s->order) {
+    p->level->runs_sum(d, &a, p->adjoint);
+    return;
   }
+  for (uint32_t i = 0; i < a.n; from = a.end[i++])
+    p->adjoint[a.place[i]] += segment_sum(d, s->order + k, from, a.end[i]);
 }
 
 void operand_spread(program *p, const operand *o, int64_t k, int64_t n, const double *d)
@@ -82,7 +103,7 @@ void piece_flow(program *p, const instr *c, int j, int64_t k, int64_t n, const d
 
 static void linear_forward(program *p, const instr *c, int64_t k, int64_t n, double *out)
 {
-  double buffer[CHUNK];
+  _Alignas(64) double buffer[BUFFER];
   const linear *l = &p->linear[c->aux];
   linear_args a = {.n = n, .at = k, .terms = l->terms, .b = l->value, .col = l->col, .out = out};
   for (uint32_t j = 0; j < l->terms; j++)
@@ -95,19 +116,22 @@ static void linear_backward(program *p, const instr *c, int64_t k, int64_t n, co
                             const flow_to *f)
 {
   const linear *l = &p->linear[c->aux];
+  double sum;
+  bool summed = f->which & 1 && c->arg[0].kind == FROM_SCALAR && n > 1;
   memset(l->slope, 0, l->terms * sizeof *l->slope);
   p->level->dots(&(linear_args){.n = n, .at = k, .terms = l->terms, .col = l->col, .g = g,
-                                .db = l->slope});
+                                .db = l->slope, .sum = summed ? &sum : NULL});
   for (uint32_t j = 0; j < l->terms; j++)
     if (l->b[j].kind == FROM_SCALAR) p->adjoint[l->b[j].at] += l->slope[j];
-  if (f->which & 1) piece_flow(p, c, 0, k, n, g, f);
+  if (summed) p->adjoint[c->arg[0].at] += sum;
+  else if (f->which & 1) piece_flow(p, c, 0, k, n, g, f);
 }
 
 /* ---- elementwise ----------------------------------------------------------------------------- */
 
 static void fun_forward(const program *p, const instr *c, int64_t k, int64_t n, double *out)
 {
-  double x[CHUNK];
+  _Alignas(64) double x[BUFFER];
   int step;
   const double *from = operand_fetch(p, &c->arg[0], k, n, x, &step);
   for (int64_t i = 0; i < n; i++) out[i] = graph_functions[c->aux].f(from[step * i]);
@@ -116,7 +140,7 @@ static void fun_forward(const program *p, const instr *c, int64_t k, int64_t n, 
 static void fun_backward(program *p, const instr *c, int64_t k, int64_t n, const double *z,
                          const double *g, const flow_to *f)
 {
-  double x[CHUNK], d[CHUNK];
+  _Alignas(64) double x[BUFFER], d[BUFFER];
   int step;
   const double *from = operand_fetch(p, &c->arg[0], k, n, x, &step);
   for (int64_t i = 0; i < n; i++)
@@ -126,7 +150,7 @@ static void fun_backward(program *p, const instr *c, int64_t k, int64_t n, const
 
 void piece_forward(program *p, const instr *c, int64_t k, int64_t n, double *out)
 {
-  double x[CHUNK], y[CHUNK];
+  _Alignas(64) double x[BUFFER], y[BUFFER];
   if (c->op == G_FUN1) { fun_forward(p, c, k, n, out); return; }
   if (c->op == G_LINEAR) { linear_forward(p, c, k, n, out); return; }
   exec_args a = {.op = c->op, .n = n, .out = out};
@@ -161,7 +185,7 @@ void piece_backward(program *p, const instr *c, int64_t k, int64_t n, const doub
                     const double *g,
                     const flow_to *f)
 {
-  double x[CHUNK], y[CHUNK], d[2][CHUNK];
+  _Alignas(64) double x[BUFFER], y[BUFFER], d[2][BUFFER];
   if (c->op == G_FUN1) { if (f->which) fun_backward(p, c, k, n, z, g, f); return; }
   if (c->op == G_LINEAR) { linear_backward(p, c, k, n, g, f); return; }
   exec_args a = {.op = c->op, .n = n, .z = z, .out = (double *)(uintptr_t)g};
@@ -234,10 +258,14 @@ static void one_by_one(const norn_dist_row *row, const norn_block *b, int np, bo
 bool piece_density(const program *p, const instr *c, int64_t k, int64_t n, double *logp,
                    double *const *d)
 {
-  double buffer[OPERANDS][CHUNK];
+  _Alignas(64) double buffer[OPERANDS][BUFFER];
   const norn_dist_row *row = (const norn_dist_row *)(uintptr_t)(c->aux & ~(uint64_t)1);
-  norn_block b = {.n = n, .logp = logp, .keep = NORN_KEEP_ALL};
+  norn_block b;
   int np = c->nargs - 1;
+  b.n = n;
+  b.many = 0;
+  b.keep = NORN_KEEP_ALL;
+  b.logp = logp;
   bool slopes = false;
   for (int i = 0; i <= np; i++) {
     int step;
@@ -247,7 +275,21 @@ bool piece_density(const program *p, const instr *c, int64_t k, int64_t n, doubl
     slopes |= d[i] != NULL;
   }
   if (!in_domain(p, row, &b, np)) return false;
-  if (row->block && n > 1) row->block(&b);
-  else one_by_one(row, &b, np, slopes);
+  if (row->block && n > 1) {
+    if (c->whole) b.n = (n + p->level->lanes - 1) & -(int64_t)p->level->lanes;
+    row->block(&b);
+  } else one_by_one(row, &b, np, slopes);
   return true;
+}
+
+void density_sums(const program *p, const instr *c, int64_t n, const double *logp, double *const *d,
+                  double *total)
+{
+  const double *x[1 + OPERANDS] = {logp};
+  double sum[1 + OPERANDS];
+  int m = 1, of[1 + OPERANDS] = {0};
+  for (int i = 0; i < c->nargs; i++)
+    if (d[i] && c->arg[i].kind == FROM_SCALAR) x[m] = d[i], of[m++] = 1 + i;
+  if (n > 1) p->level->sums(x, m, n, sum);
+  for (int i = 0; i < m; i++) total[of[i]] = n > 1 ? sum[i] : *x[i];
 }

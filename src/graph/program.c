@@ -1,4 +1,5 @@
 /* program: from units of nodes (schedule.h) to instructions over arrays (graph.h, program.h). */
+#include "dist/block.h"
 #include "graph/fused_cc.h"
 #include "graph/jit.h"
 #include "graph/regression.h"
@@ -16,12 +17,13 @@ void *blocks_get(blocks *p, size_t n)
   if (!graph_room(&g, &p->block, &p->cap, p->n + 1, sizeof *p->block) ||
       !graph_room(&g, &p->size, &p->cap_size, p->n + 1, sizeof *p->size))
     return NULL;
-  void *b = norn_alloc(p->st, NULL, 0, n + 64);
+  n += 64;                           /* a register of padding */
+  char *b = norn_alloc(p->st, NULL, 0, n + 64);
   if (!b) return norn_fail(p->st, NORN_EMEMORY, -1, "out of memory"), NULL;
-  memset(b, 0, n + 64);              /* and a register of padding */
   p->block[p->n] = b;
   p->size[p->n++] = n + 64;
-  return b;
+  b += -(uintptr_t)b & 63;           /* registers do not lie across lines of the cache */
+  return memset(b, 0, n);
 }
 
 void blocks_free(blocks *p)
@@ -385,6 +387,8 @@ static bool instr_make(program *p, const schedule *r, const unit *u, instr *c)
   *c = (instr){.op = a->op, .nargs = a->nargs, .n = u->n, .to = p->place[k.node[0]], .aux = a->aux};
   for (int j = 0; j < a->nargs; j++)
     if (!operand_make(p, r, &k, j, &c->arg[j])) return false;
+  if (a->op == G_DENSITY)
+    c->whole = block_is_family(((const norn_dist_row *)(uintptr_t)(c->aux & ~(uint64_t)1))->block);
   if (a->op != G_PART) return true;
   c->aux = a->aux >> 32;
   call_instr *call = &p->call[c->aux];

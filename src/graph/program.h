@@ -17,7 +17,7 @@
 #include "graph/level.h"
 #include "graph/record.h"
 
-/* Memory that is given back as a whole, zeroed, with a register of padding. */
+/* Memory that is given back as a whole, zeroed, with a register of padding, from a line of the cache on. */
 typedef struct blocks {
   norn_state *st;
   void **block; size_t n, cap;
@@ -50,6 +50,7 @@ typedef struct instr {
   uint16_t op, nargs;
   bool target;                       /* only added to the log density, never read: its members are
                                         terms */
+  bool whole;                        /* DENSITY: registers may be filled with elements beyond n */
   uint32_t n, to;                    /* elements; their first place */
   uint64_t aux;                      /* as a node's; PART: the call */
   operand arg[OPERANDS];
@@ -79,7 +80,7 @@ typedef struct fused {
   uint32_t n, nstep; fused_step *step;
   struct fused_code *code;           /* made by the C compiler (jit.h), or NULL: not yet */
 } fused;
-enum { CHUNK = 256 };
+enum { CHUNK = 256, BUFFER = CHUNK + 8 };       /* what a buffer of a chunk holds */
 
 /* Steps that need one another (the carry of a loop): T times the same P operations.  Operation q of
    step t stands at column[q].c.to + t; an operand that another operation of the scan makes, lag
@@ -169,10 +170,10 @@ struct program {
 
 /* ---- ops.c: pieces of instructions, elements k .. k+n with n at most CHUNK ---- */
 
-/* n numbers, or one: *step 0; gathered into buffer if they are scattered. */
+/* n numbers, or one: *step 0; gathered into buffer (n + 8) if they are scattered. */
 const double *operand_fetch(const program *, const operand *, int64_t k, int64_t n, double *buffer,
                             int *step);
-/* Adds derivatives to the adjoints of an operand. */
+/* Adds derivatives to the adjoints of an operand; d is readable 4 beyond the n. */
 void          operand_spread(program *, const operand *, int64_t k, int64_t n, const double *d);
 /* Where derivatives go: operands of which bit j of `which` is set; into to[j], written if bit j of
    `first` is set and else added, or (NULL) to what the operand is. */
@@ -182,10 +183,13 @@ void piece_forward(program *, const instr *, int64_t k, int64_t n, double *out);
 void piece_backward(program *, const instr *, int64_t k, int64_t n, const double *z,
                     const double *g,
                     const flow_to *);
-/* Densities and where d[i] is not NULL the derivatives; false: a parameter outside of its
-   domain. */
+/* Densities and where d[i] is not NULL the derivatives, with room for the rest of a register; false: a
+   parameter outside of its domain. */
 bool piece_density(const program *, const instr *, int64_t k, int64_t n, double *logp,
                    double *const *d);
+/* The sums of n densities and, where they go to one number, of their derivatives in operand i (d[i] NULL: they
+   are not wanted), as operand_spread adds them: total[0], total[1 + i]; others are not told. */
+void density_sums(const program *, const instr *, int64_t n, const double *logp, double *const *d, double *total);
 /* Adds n derivatives of operand j to where they go. */
 void piece_flow(program *, const instr *, int j, int64_t k, int64_t n, const double *d,
                 const flow_to *);

@@ -19,7 +19,7 @@ static const struct { const char *glm, *family; bool scale; } kinds[] = {
 static void regression_free(norn_state *st, void *self)
 {
   graph_regression *r = self;
-  norn_alloc(st, r->y, r->bytes, 0);
+  norn_alloc(st, r->memory, r->bytes, 0);
   norn_alloc(st, r, sizeof *r, 0);
 }
 
@@ -44,11 +44,12 @@ static graph_regression *regression_new(norn_state *st, int64_t n, int64_t k, in
   if (!r) return norn_fail(st, NORN_EMEMORY, -1, "out of memory"), NULL;
   size_t stride = ((size_t)n + 15) / 8 * 8;
   *r = (graph_regression){.n = n, .k = (uint32_t)k, .stride = stride,
-                          .bytes = stride * ((size_t)k + 1 + (size_t)rows) * sizeof(double) + 64};
-  r->y = norn_alloc(st, NULL, 0, r->bytes);
-  if (r->y) {
+                          .bytes = stride * ((size_t)k + 1 + (size_t)rows) * sizeof(double) + 128};
+  r->memory = norn_alloc(st, NULL, 0, r->bytes);
+  if (r->memory) {
+    r->y = (double *)(void *)((char *)memset(r->memory, 0, r->bytes) + (-(uintptr_t)r->memory & 63));
     r->x = r->y + stride * (1 + (size_t)rows);
-    return memset(r->y, 0, r->bytes), r;
+    return r;
   }
   norn_fail(st, NORN_EMEMORY, -1, "out of memory: %lld rows of %lld numbers take %.3g GB", (long long)n,
             (long long)k, (double)r->bytes / 1e9);
@@ -249,7 +250,7 @@ bool regression_fuse(program *p, instr *c)
   b->step[0].c = (instr){.op = G_LINEAR, .nargs = 1, .n = b->n, .to = c->to, .aux = p->nlinear++,
                          .arg = {alpha}};
   b->step[1].c = (instr){.op = G_DENSITY, .nargs = (uint16_t)(2 + r->has_scale), .n = b->n, .to = c->to,
-                         .target = true, .aux = (uint64_t)(uintptr_t)r->family,
+                         .target = true, .whole = true, .aux = (uint64_t)(uintptr_t)r->family,
                          .arg = {rows_of(r->y), {.kind = FROM_LOCAL, .at = 0}}};
   if (r->has_scale) b->step[1].c.arg[2] = r->scale_rows ? rows_of(r->scale_rows) : *in;
   *c = (instr){.op = G_FUSED, .n = 1, .to = c->to, .target = true, .aux = p->nfused++};

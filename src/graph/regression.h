@@ -12,7 +12,7 @@ typedef struct graph_regression {
   bool has_scale;
   double *y, *alpha_rows, *scale_rows;     /* (n); the last two NULL: inputs */
   double *x; size_t stride;                /* (k, stride): columns, each with its padding */
-  size_t bytes;
+  void *memory; size_t bytes;              /* of all of these */
 } graph_regression;
 extern const graph_call graph_regression_call;
 

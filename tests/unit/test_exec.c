@@ -100,6 +100,99 @@ static void check_slopes(int op, norn_rng *g)
   }
 }
 
+/* Sums, products with columns of which some are ones, and runs of one place: each width gives the bits of single
+   numbers at every length, and runs those of a loop. */
+static void check_sums(norn_rng *r)
+{
+  enum { COLS = 11 };
+  static double col[COLS][ROOM], g[ROOM];
+  const double *list[COLS];
+  for (int c = 0; c < COLS; c++) {
+    for (int i = 0; i < ROOM; i++) col[c][i] = norn_rng_normal(r);
+    list[c] = c == 3 || c == 10 ? NULL : col[c];
+  }
+  for (int i = 0; i < ROOM; i++) g[i] = norn_rng_normal(r);
+  for (int64_t n = 1; n <= MOST; n++) {
+    for (uint32_t m = 1; m <= COLS; m++) {
+      const double *each[] = {col[0], col[1], col[2], col[3], g};
+      double one[5], many[5], want[COLS + 1], got[COLS + 1];
+      linear_args a = {.n = n, .terms = m, .col = list, .g = g, .db = memset(want, 0, sizeof want), .sum = want + COLS};
+      exec_one.dots(&a);
+      CHECK(want[COLS] == exec_one.sum(g, n));
+      exec_one.sums(each, 1 + (int)m % 5, n, one);
+      for (size_t k = 0; k < sizeof levels / sizeof *levels; k++) {
+        if (!level_has((int)k)) continue;
+        a.db = memset(got, 0, sizeof got);
+        a.sum = m % 2 ? got + COLS : NULL;
+        levels[k]->dots(&a);
+        levels[k]->sums(each, 1 + (int)m % 5, n, many);
+        CHECK(differ(want, got, m) == 0 && (!a.sum || got[COLS] == want[COLS]));
+        CHECK(differ(one, many, 1 + (int)m % 5) == 0);
+      }
+    }
+  }
+}
+
+static void check_runs(norn_rng *r)
+{
+  enum { PLACES = 5 };
+  for (int64_t n = 1; n <= MOST; n++) {
+    double value[PLACES], d[ROOM], out[ROOM], want[PLACES], got[PLACES];
+    uint32_t place[MOST], end[MOST], at = 0;
+    runs_args a = {place, end, 0};
+    for (int i = 0; i < ROOM; i++) d[i] = i < n ? norn_rng_normal(r) : NAN;
+    for (int i = 0; i < PLACES; i++) value[i] = norn_rng_normal(r);
+    memcpy(want, value, sizeof want);
+    while (at < n) {
+      uint32_t from = at;
+      double s[4] = {0, 0, 0, 0};
+      at += 1 + (uint32_t)norn_rng_below(r, 12);
+      at = at > n ? (uint32_t)n : at;
+      for (uint32_t i = from; i < at; i++) s[i & 3] += d[i];
+      place[a.n] = (uint32_t)norn_rng_below(r, PLACES);
+      want[place[a.n]] += (s[0] + s[2]) + (s[1] + s[3]);
+      end[a.n++] = at;
+    }
+    for (size_t k = 0; k < sizeof levels / sizeof *levels; k++) {
+      if (!level_has((int)k)) continue;
+      memcpy(got, value, sizeof got);
+      levels[k]->runs(value, &a, out);
+      levels[k]->runs_sum(d, &a, got);
+      CHECK(differ(want, got, PLACES) == 0);
+      for (uint32_t i = 0, j = 0; i < n; i++) CHECK(out[i] == value[place[j += i == end[j]]]);
+    }
+  }
+}
+
+/* Rows of a hundred groups in their order, more than a chunk of them, with a mean for each: runs of 1 to 40; their
+   derivatives by hand. */
+static void check_groups(norn_state *st, norn_rng *r, bool ordered)
+{
+  enum { GROUPS = 100, ROWS = 1403 };
+  graph *g = graph_new(st);
+  double u[GROUPS + 1], grad[GROUPS + 1], want[GROUPS + 1] = {0}, logp, sum = 0;
+  norn_datum in[GROUPS + 1];
+  size_t blame;
+  int group = 0, left = 5;
+  for (int i = 0; i <= GROUPS; i++) in[i] = graph_input(g, u[i] = 0.5 + norn_rng_uniform(r));
+  for (int i = 0; i < ROWS; i++) {
+    if (!left--) group += group < GROUPS - 1, left = (int)norn_rng_below(r, 28);
+    int k = ordered ? group : (int)norn_rng_below(r, GROUPS);
+    norn_datum p[2] = {in[k], in[GROUPS]};
+    norn_dist d = {dist_find("normal"), p, 2};
+    double y = norn_rng_normal(r), s = u[GROUPS], z = (y - u[k]) / s;
+    CHECK(graph_observe(g, &d, norn_real(y), (norn_span){0, 0, 0}));
+    sum -= 0.5 * z * z + log(s) + 0.91893853320467274178;
+    want[k] += z / s;
+    want[GROUPS] += (z * z - 1) / s;
+  }
+  program *c = program_new(g);
+  CHECK(c && program_eval(c, u, &logp, grad, &blame) == EVAL_OK && fabs(logp - sum) < 1e-13 * fabs(sum));
+  for (int i = 0; i <= GROUPS; i++) CHECK(fabs(grad[i] - want[i]) < 1e-12 * (1 + fabs(want[i])));
+  program_free(c);
+  graph_free(g);
+}
+
 /* h' = b h + t, 50 times, and what becomes of it: one scan, affine; its derivative by hand. */
 static void check_chain(norn_state *st)
 {
@@ -281,6 +374,10 @@ int main(void)
   char cache[] = "/tmp/norn-test-XXXXXX", command[100];
   bool folder = mkdtemp(cache) != NULL && !setenv("XDG_CACHE_HOME", cache, 1);
   check_chain(st);
+  check_sums(&r);
+  check_runs(&r);
+  check_groups(st, &r, true);
+  check_groups(st, &r, false);
   check_equal_rows(st);
   for (int i = 0; i < 200; i++) check_body(st, &r, folder && i < 16);
   check_shared(st);
