@@ -950,9 +950,6 @@ TEST_FILES = \
   %D%/errors/interp_not_rising.err \
   %D%/errors/inv_chi_square_nu.err \
   %D%/errors/inverse_not_square.err \
-  %D%/errors/its_reward.err \
-  %D%/errors/its_switch_model.err \
-  %D%/errors/its_switch_vocabulary.err \
   %D%/errors/keep_draws_name.err \
   %D%/errors/kernel_expected.err \
   %D%/errors/kernel_negative.err \
@@ -985,7 +982,6 @@ TEST_FILES = \
   %D%/errors/llm_outside_factor.err \
   %D%/errors/llm_outside_whole.err \
   %D%/errors/llm_regex.err \
-  %D%/errors/llm_scheme.err \
   %D%/errors/llm_starts.err \
   %D%/errors/llm_temperature.err \
   %D%/errors/llm_token.err \
@@ -1184,7 +1180,6 @@ TEST_FILES = \
   %D%/errors/scaled_inv_chi_square_s.err \
   %D%/errors/several_mistakes.err \
   %D%/errors/shapes_differ.err \
-  %D%/errors/sim_setting.err \
   %D%/errors/skew_normal_shape.err \
   %D%/errors/spline_method.err \
   %D%/errors/stray_closer.err \

@@ -207,6 +207,6 @@ val vec_index(norn_state *st, val x, const val *ix, int n, unsigned mask)
   if (x.tag == NORN_ARRAY || x.tag == NORN_STR) return index_any(st, x, &q);
   norn_fail(st, NORN_ETYPE, 0, "only arrays and strings can be indexed so, got %s",
             norn_describe(st, x, found, sizeof found));
-  if (norn_kind_of(x) == NORN_FUN) norn_hint(st, "a call has parentheses: f(x)");
+  if (x.tag == NORN_FUN || x.tag == NORN_NATIVE) norn_hint(st, "a call has parentheses: f(x)");
   return norn_none();
 }
