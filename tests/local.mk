@@ -679,6 +679,7 @@ ENGINE_TESTS = \
   %D%/engine/optimize_modes.norn \
   %D%/engine/part_names.norn \
   %D%/engine/pmcmc.norn \
+  %D%/engine/pmmh_evidence.norn \
   %D%/engine/posterior.norn \
   %D%/engine/random_domain.norn \
   %D%/engine/random_domain_all.norn \
