@@ -1457,17 +1457,18 @@ else
 check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(FUZZ_TARGETS)
 endif
 
-TESTS += $(SH_TESTS) $(UNIT_TESTS) $(NORN_TESTS) $(EXAMPLES)
+## In this order, so that those which come last are short and no core waits for another's test.
+TESTS += $(GPU_CHECKS) $(GPU_NORN) $(GPU_SH) $(SH_TESTS) $(UNIT_TESTS) $(AMORTIZED_TESTS) $(ENGINE_TESTS) $(EXAMPLES) \
+  $(LANG_TESTS)
 EXTRA_DIST += $(SH_TESTS) $(NORN_TESTS) $(TEST_FILES) $(AMORTIZED_FILES) %D%/expect.sh %D%/installed.sh \
   %D%/seeds.sh %D%/coverage.sh %D%/arviz.sh %D%/safetensors.sh %D%/tools/reduce_vocab.py %D%/tools/uniclass.py
 
-## The scripts that do as a user does.
-## list USER_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !safetensors.sh !checkpoint.sh !layers.sh !posteriordb.sh !symbols.sh
+## The scripts that do as a user does, but examples.sh.
+## list USER_SH *.sh !arviz.sh !expect.sh !installed.sh !seeds.sh !coverage.sh !safetensors.sh !checkpoint.sh !layers.sh !posteriordb.sh !symbols.sh !examples.sh
 USER_SH = \
   %D%/cli.sh \
   %D%/complete.sh \
   %D%/embed.sh \
-  %D%/examples.sh \
   %D%/foreign.sh \
   %D%/fuzz.sh \
   %D%/imports.sh \
@@ -1479,16 +1480,18 @@ USER_SH = \
   %D%/train.sh \
   %D%/train_text.sh
 
-## What sanitizers watch in continuous integration: all but the slow statistics of the engines, and what asks files only.
-QUICK_TESTS = $(USER_SH) %D%/checkpoint.sh $(UNIT_TESTS) $(LANG_TESTS)
+## What sanitizers watch in continuous integration: all but the slow statistics of the engines, and what asks files only;
+## of what runs on a GPU, the mock and what it compiles.
+QUICK_TESTS = $(GPU_CHECKS) $(GPU_SH) %D%/examples.sh %D%/checkpoint.sh $(USER_SH) $(UNIT_TESTS) $(LANG_TESTS)
 quick-check:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(QUICK_TESTS)'
 .PHONY: quick-check
 
 ## What shows that a release tarball is whole: all that reads files of the source tree or does as a user does.  What
-## only computes does so in the same way as in the build from which the tarball was made.
-DIST_UNIT  = %D%/unit/test_diagnose %D%/unit/test_docs %D%/unit/test_parse %D%/unit/test_stress
-DIST_TESTS = $(USER_SH) %D%/symbols.sh $(DIST_UNIT) $(LANG_TESTS) $(GPU_SH) $(EXAMPLES)
+## only computes does so in the same way as in the build from which the tarball was made; so each example is run there,
+## but its numbers are not looked at (examples.sh), nor are programs once more with other collections (test_stress).
+DIST_UNIT  = %D%/unit/test_diagnose %D%/unit/test_docs %D%/unit/test_parse
+DIST_TESTS = $(USER_SH) %D%/symbols.sh $(GPU_SH) $(DIST_UNIT) $(EXAMPLES) $(LANG_TESTS)
 ## Nothing else is built there: that the other files are in it, .ci/run looks at.
 DIST_BUILT = $(DIST_UNIT) $(TEST_TOOLS) $(FUZZ_TARGETS)
 dist-check:

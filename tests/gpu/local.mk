@@ -60,7 +60,6 @@ MOCK_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
 %C%_mock_old_la_LDFLAGS  = $(MOCK_LDFLAGS)
 %C%_mock_old_la_LIBADD   =
 
-TESTS += $(GPU_CHECKS) $(GPU_NORN) $(GPU_SH)
 EXTRA_DIST += $(GPU_NORN) $(GPU_FILES) $(GPU_SH)
 
 ## All that run.sh runs.
@@ -69,6 +68,3 @@ gpu-programs: norn$(EXEEXT) $(GPU_CHECKS) $(GPU_BENCH)
 gpu-proof: norn$(EXEEXT) $(GPU_CHECKS) %D%/prove$(EXEEXT) %D%/mock_cuda.la %D%/mock_old.la
 	$(SHELL) $(srcdir)/%D%/prove.sh .
 .PHONY: gpu-programs gpu-proof
-
-## Sanitizers watch them too: the mock and what it compiles.
-QUICK_TESTS += $(GPU_CHECKS) $(GPU_SH)
