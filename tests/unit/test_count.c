@@ -403,7 +403,7 @@ static void test_quantiles(void)
 
 /* ---- draws ----------------------------------------------------------------------------------- */
 
-enum { DRAWS = 100000, BINS = 50 };
+enum { DRAWS = 100000 / UNIT_PART, BINS = 50 };
 static double draw[DRAWS];
 #define CHANCE (1e-3 / (4 * FAMILIES))          /* Bonferroni over all tests of draws here */
 

@@ -8,7 +8,7 @@
 #include "num/special.h"
 #include <stdlib.h>
 
-enum { DRAWS = 20000 };
+enum { DRAWS = 20000 / UNIT_PART };
 static norn_state *st;
 static int tests;
 
@@ -133,7 +133,7 @@ static norn_datum draw_datum(const sample *s, int k)
 /* E d log p / d theta = 0 for each leaf theta. */
 static void check_scores(const sample *s)
 {
-  enum { FEW = 4000 };
+  enum { FEW = 4000 / UNIT_PART };
   norn_dist d;
   int leaves = 0;
   for (int i = 0; i < s->f->n; i++) leaves += piece_size(&s->f->arg[i]);
