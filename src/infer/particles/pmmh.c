@@ -448,8 +448,8 @@ static void note_variance(norn_infer *inf, const pmmh *e)
     norn_infer_warn(inf, nowhere, "%lld particles may all die where the parameters are good: take more",
                     (long long)e->particles);
   else
-    norn_infer_warn(inf, nowhere, "the log of the evidence that %lld particles estimate has a standard deviation of %.2g, "
-                    "and chains stick above 2: take more, about %.0f", (long long)e->particles, sd,
+    norn_infer_warn(inf, nowhere, "the log of the evidence that %lld particles estimate has a standard deviation of "
+                    "%.2g, and chains stick above 2: take more, about %.0f", (long long)e->particles, sd,
                     ceil(want / unit) * unit);
 }
 
