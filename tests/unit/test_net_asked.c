@@ -564,6 +564,28 @@ static void test_checkpoint(const char *file, const char *saved, const char *opt
   remove(saved);
 }
 
+/* A draw of weight above 0 that has no value is refused, by the walk that writes and reads: chains would take it. */
+static void test_damaged(const char *file, const char *saved)
+{
+  const wanted npe = {.kind = NET_NPE, .seed = 3};
+  static const char options[] = ", fallback = false, correct = mh(draws = 50, burn = 20, chains = 2)";
+  net *n;
+  norn_state *st = state_with(recursion, "m(0.5)", &npe, &n);
+  CHECK(!net_save(st, n, file));
+  net_free(n);
+  norn_infer *inf = begin(st, file, options);
+  amortized *e = inf ? inf->self : NULL;
+  for (int k = 0; e && k < 50 && !e->done; k++) norn_infer_step(inf);
+  CHECK(e && e->done > 0 && e->logw[0] > -HUGE_VAL);
+  if (e) e->s.ended[0] = SWARM_NONE;
+  CHECK(inf && norn_infer_save(inf, saved));
+  CHECK(strstr(norn_error(st)->text, "its draws do not fit") != NULL);
+  norn_clear(st);
+  norn_infer_free(inf);
+  norn_free(st);
+  remove(saved);
+}
+
 /* Weights of a net that is nearly right have no tail, whatever the shape of the few at its edge; one that found a
    mode which the net has missed has. */
 static void test_even(void)
@@ -623,6 +645,7 @@ int main(void)
     test_checkpoint(file, saved, ", correct = false, draws = 300", steps[i]);
   }
   test_checkpoint(file, saved, ", fallback = false, draws = 6000", 3);
+  test_damaged(file, saved);
   remove(file);
   test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, draws = 140, fallback = false))", NET_NPE);
   test_faults(vectors, "m(1)", "infer(m(2.0), amortized(net, correct = smc(20), fallback = false))", NET_NPE);

@@ -368,7 +368,8 @@ static void archive_draws(amortized *e, norn_archive *a)
   norn_archive_array(a, &d->missing, &d->cmissing, d->nmissing, sizeof *d->missing);
   for (size_t i = 0; i < n && !norn_archive_status(a); i++)
     if ((s->past[i] != SWARM_NONE && s->past[i] >= s->nchoice) ||
-        (s->ended[i] != SWARM_NONE && s->ended[i] >= s->result.n))
+        (s->ended[i] != SWARM_NONE && s->ended[i] >= s->result.n) ||
+        (s->ended[i] == SWARM_NONE && i < (size_t)e->done && e->logw[i] > -HUGE_VAL))
       norn_archive_fail(a, "its draws do not fit");
   for (size_t i = 0; i < s->nchoice && !norn_archive_status(a); i++)
     if (s->choice[i].value >= s->value.n || (s->choice[i].parent != SWARM_NONE && s->choice[i].parent >= i))
