@@ -669,6 +669,7 @@ ENGINE_TESTS = \
   %D%/engine/move_gradient.norn \
   %D%/engine/nested.norn \
   %D%/engine/nested_gradient.norn \
+  %D%/engine/nested_lanes.norn \
   %D%/engine/normal_normal.norn \
   %D%/engine/nuts_metric.norn \
   %D%/engine/nuts_normal.norn \

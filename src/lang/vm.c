@@ -702,6 +702,7 @@ __attribute__((aligned(64))) norn_event_kind vm_exec(norn_run *r, norn_event *ev
     SAFEPOINT;
     val *w = &RA;
     if (unlikely(st->lanes != NULL)) {
+      SAVE;
       lanes_alone(st, "an inference inside of a model");
       FAIL;
     }
