@@ -194,8 +194,8 @@ uint32_t        norn_simulated_event(uint64_t addr, norn_span, uint32_t before);
    Random numbers of the event are then those of that run.  v NULL: only which of the two it would be; no error.  It
    must not run Norn code.  f NULL: nobody is asked any more, and such runs fail. */
 typedef enum { NORN_ASKED_DRAW, NORN_ASKED_GIVEN, NORN_ASKED_FAILED } norn_asked;
-typedef norn_asked norn_choice_asked(void *user, norn_run *, const norn_event *, bool first, norn_datum *v);
-void            norn_choices_attach(norn_state *, norn_choice_asked *f, void *user);
+typedef norn_asked (*norn_choice_asked)(void *user, norn_run *, const norn_event *, bool first, norn_datum *v);
+void            norn_choices_attach(norn_state *, norn_choice_asked f, void *user);
 /* How it went: groups that stand now; splits, branches both of whose ways were gone,
    mergers; runs that had to go on by themselves, and
    where and why the first; whether all do so for good; legs that a backend ran, and that had to be done again;

@@ -457,7 +457,7 @@ static int fixed(norn_run *r, norn_event *ev, val *dst, const norn_dist *d, cons
 
 /* ---- who is asked (NORN_RUN_ASKS) ---- */
 
-void norn_choices_attach(norn_state *st, norn_choice_asked *f, void *user)
+void norn_choices_attach(norn_state *st, norn_choice_asked f, void *user)
 {
   st->asked = f;
   st->asked_user = user;

@@ -90,7 +90,7 @@ struct norn_state {
   struct group *lanes;                /* lanes.h: the group that executes, or NULL */
   bool (*simulated)(void *user, const norn_simulated *);      /* simulate.c; NULL: nobody is told */
   void *simulated_user;
-  norn_choice_asked *asked;           /* event.c; NULL: nobody is asked */
+  norn_choice_asked asked;            /* event.c; NULL: nobody is asked */
   void *asked_user;
   struct cells *spare;                /* lanes_vec.c: `spares` buffers of `spare_bytes` for the lanes to come, */
   struct lane_vec *idle;              /* with handles and without */
