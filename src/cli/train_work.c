@@ -113,6 +113,7 @@ static norn_status begin(train_work *w)
   norn_status s = w->row->begin(w, there);
   w->begun = s == NORN_OK;
   w->saved = cli_now();
+  interrupt_gently(true);          /* before there is a checkpoint: who sees one may stop the training by SIGTERM */
   return s || there ? s : w->row->save(w);
 }
 
@@ -125,7 +126,6 @@ static norn_status train(train_work *w)
   norn_clear(c->st);
   interrupt_busy(true);
   norn_status s = begin(w);
-  interrupt_gently(true);
   if (s == NORN_OK) s = steps(w);
   interrupt_gently(false);
   interrupt_busy(false);
