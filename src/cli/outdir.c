@@ -137,7 +137,8 @@ bool outdir_close(outdir *o)
   errno = 0;
   if (!close_in(o, o->summary, "summary.txt")) good = false;
   if (!close_in(o, o->diagnostics, "diagnostics.txt")) good = false;
-  if (!good) cli_complain(o->c, "can't write to %s: %s", o->c->out, errno ? strerror(errno) : "a part of what was written is lost");
+  if (!good)
+    cli_complain(o->c, "can't write to %s: %s", o->c->out, errno ? strerror(errno) : "a part of what was written is lost");
   for (int k = 0; k < FUNCTIONS; k++) if (o->f[k]) norn_drop(o->f[k]);
   free(o);
   return good;

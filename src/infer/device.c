@@ -68,7 +68,8 @@ norn_status device_refused(norn_infer *inf, const char *why)
 
 static norn_status no_device(norn_infer *inf, const char *why)
 {
-  return refused(inf, why, "norn devices tells what this machine has; device = \"auto\" takes the CPU where there is no other way");
+  return refused(inf, why, "norn devices tells what this machine has; device = \"auto\" takes the CPU where there is "
+                           "no other way");
 }
 
 norn_status device_open(norn_infer *inf, const device_wish *w, struct gpu **out, char *why, size_t n)
@@ -106,7 +107,8 @@ norn_status device_density(norn_infer *inf, const device_wish *w, norn_density *
   int n = density_gpu(d, on, why, sizeof why);
   if (n < 0) return failed_there(inf, w);
   if (!n && w->device == DEVICE_GPU)
-    return refused(inf, why, "norn explain tells which parts of a density a GPU takes; chees and hmc(shared = true) run whole chains there");
+    return refused(inf, why, "norn explain tells which parts of a density a GPU takes; chees and hmc(shared = true) run "
+                             "whole chains there");
   device_note(inf, n ? "gpu" : "cpu", n ? NULL : why);
   return NORN_OK;
 }

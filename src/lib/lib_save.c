@@ -124,8 +124,7 @@ static norn_status v_save(norn_state *st, const norn_datum *args, int n, norn_da
   text t;
   *out = norn_unit();
   if (net_view(args[0])) return save_net(st, args, n, net_view(args[0]));
-  if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post))
-  {
+  if (!lib_is_posterior(args[0]) || !norn_posterior_view(st, args[0], &post)) {
     lib_wrong(st, args, 0, "the argument", "a posterior or a net");
     if (norn_string_view(args[0], NULL)) norn_hint(st, "save(post, path): the name of the file comes second");
     else norn_hint(st, "write_json(x, path) writes a value of any kind");

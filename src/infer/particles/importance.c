@@ -2,8 +2,8 @@
    its observations say (likelihood weighting).
 
    Lanes: draw i runs in lane i, iteration 0.  Evidence: the mean weight Z = sum w / n, its error
-   from their spread: se(log Z) = sd(w) / (sqrt(n) Z).  Choices are kept by address, unless keep = "value" or (keep = "auto")
-   an executor or a device is asked for that has only values.
+   from their spread: se(log Z) = sd(w) / (sqrt(n) Z).  Choices are kept by address,
+   unless keep = "value" or (keep = "auto") an executor or a device is asked for that has only values.
 
    Where conjugate choices are delayed (delay.h), what is left to weigh is what they do not explain.
 

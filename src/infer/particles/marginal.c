@@ -358,6 +358,8 @@ bool marginal_archive(norn_archive *a, marginal *m)
   norn_archive_f64(a, &m->log_z);
   norn_archive_size(a, &m->nline);
   norn_archive_size(a, &m->passed);
+  if (!norn_archive_status(a) && (m->passed > m->nline || (m->passed | m->nline) & 1))
+    return norn_archive_fail(a, "its lines are not whole");
   norn_archive_array(a, &m->line, &m->cline, m->nline, sizeof *m->line);
   norn_archive_size(a, &m->naddr);
   norn_archive_array(a, &m->addr, &m->caddr, m->naddr, sizeof *m->addr);

@@ -151,7 +151,8 @@ norn_status predict_check(norn_state *st, norn_datum post)
   norn_hint(st, !strcmp(engine, "enumerate") ? "it has probabilities of values: nuts, mh and importance draw; evidence(post) compares "
                                                "models exactly"
                 : !strcmp(engine, "smc")     ? "smc(keep = \"choices\") keeps them, as do nuts, hmc, mh and importance"
-                : !strcmp(engine, "importance") ? "importance(keep = \"choices\") keeps them, on the CPU, as do nuts, hmc and mh"
+                : !strcmp(engine, "importance") ? "importance(keep = \"choices\") keeps them, on the CPU, as do nuts, hmc "
+                                                  "and mh"
                                              : "nuts, hmc, mh, importance and smc(keep = \"choices\") keep them");
   return NORN_EINFER;
 }
